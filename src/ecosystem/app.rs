@@ -1,0 +1,207 @@
+//! The ecosystem as meant: nothing is optional because of a default, and every value is valid.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Address, AppName, ListenerName};
+
+/// All apps of one `ecosystem.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ecosystem {
+    /// Absolute path of the file; `None` when it came from standard input.
+    pub source: Option<PathBuf>,
+    /// The apps by name.
+    pub apps: BTreeMap<AppName, App>,
+}
+
+/// One program with its instances and listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// The name, which is also the group unit's.
+    pub name: AppName,
+    /// Namespace for selectors.
+    pub namespace: String,
+    /// What is executed.
+    pub command: Command,
+    /// Working directory, absolute.
+    pub cwd: PathBuf,
+    /// User that the program runs as; `None` is the manager's own.
+    pub user: Option<String>,
+    /// Group that the program runs as; `None` is the user's.
+    pub group: Option<String>,
+    /// How many instances, as written.
+    pub instances: Instances,
+    /// How many instances, as resolved on this machine; at least 1.
+    pub count: u32,
+    /// Listeners by name, shared by all instances.
+    pub listeners: Vec<Listener>,
+    /// Environment of every instance; names are `[A-Za-z_][A-Za-z0-9_]*`, values have no NUL.
+    pub env: BTreeMap<String, String>,
+    /// Further environment files, absolute, read by systemd at every start; later ones win.
+    pub env_files: Vec<PathBuf>,
+    /// Variable that holds the instance number.
+    pub instance_var: String,
+    /// Variable that is `base + instance number`.
+    pub increment_var: Option<(String, i64)>,
+    /// How the program gets the inherited listeners.
+    pub handover: Handover,
+    /// Whether the program is run by Node, so that the Node file is loaded into it.
+    pub node: bool,
+    /// What makes an instance ready.
+    pub readiness: Readiness,
+    /// Time until an instance must be ready.
+    pub listen_timeout: Duration,
+    /// Time that an instance may take to drain and exit before it is killed.
+    pub kill_timeout: Duration,
+    /// Signal that asks the program to stop, such as `SIGTERM`.
+    pub kill_signal: String,
+    /// PM2's `shutdown` message instead of the signal (Node).
+    pub shutdown_with_message: bool,
+    /// Whether the stop signal goes to all processes of the instance, or to its main one alone.
+    pub treekill: bool,
+    /// When a stopped program is started again.
+    pub restart: Restart,
+    /// Whether apply starts and enables the app.
+    pub autostart: bool,
+    /// How instances are replaced.
+    pub rollout: RolloutSettings,
+    /// Where output goes.
+    pub logs: Logs,
+    /// Highest memory use in bytes before systemd kills and restarts the instance.
+    pub max_memory: Option<u64>,
+    /// Whether the shared descriptors are non-blocking (`NonBlocking=`).
+    pub non_blocking: bool,
+    /// Length of the accept queue of each listener.
+    pub backlog: u32,
+    /// systemd directives for `[Service]` of the instances, in order, passed through.
+    pub service: Vec<(String, String)>,
+    /// systemd directives for `[Slice]`: limits of the whole app.
+    pub slice: Vec<(String, String)>,
+    /// systemd directives for `[Socket]` of every listener.
+    pub socket: Vec<(String, String)>,
+}
+
+/// What is executed: an absolute path and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Absolute path without quotes, backslashes or control characters.
+    pub program: PathBuf,
+    /// Arguments after `argv[0]`, without NUL.
+    pub args: Vec<String>,
+}
+
+/// The number of instances as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instances {
+    /// Exactly so many.
+    Count(u32),
+    /// All CPUs that the process may use, less so many (`0`, `"max"`, `-1`).
+    AllCpusBut(u32),
+}
+
+/// One address, held by one socket unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name: part of the socket unit's name and of `LISTEN_FDNAMES`.
+    pub name: ListenerName,
+    /// What it listens on.
+    pub address: Address,
+}
+
+/// How an unmodified program gets the inherited listener instead of binding its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// The program speaks `LISTEN_FDS`; nothing is injected.
+    Native,
+    /// The preload library answers `bind()`.
+    Preload,
+    /// A tracer answers `bind()` of a statically linked program.
+    Trace,
+    /// There is no listener to hand over.
+    Nothing,
+}
+
+/// What makes an instance ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// `READY=1` at the first `listen()` on a listener.
+    FirstListener,
+    /// `READY=1` when all listeners are taken.
+    AllListeners,
+    /// The program says so: `sd_notify`, or `process.send('ready')`.
+    Notify,
+    /// It runs.
+    Exec,
+    /// A program with native handover that never notifies: its listener shows up in an epoll set
+    /// or it blocks in `accept()`.
+    Listening,
+}
+
+/// When a stopped program is started again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// Whether it is started again at all.
+    pub auto: bool,
+    /// Exit codes after which it is not.
+    pub stop_exit_codes: Vec<u8>,
+    /// Unstable restarts in a row after which the instance is `errored`; `None` is without limit.
+    pub max_restarts: Option<u32>,
+    /// A run shorter than this was unstable.
+    pub min_uptime: Duration,
+    /// Pause before each restart.
+    pub delay: Duration,
+    /// Growing pause instead.
+    pub backoff: Option<Backoff>,
+}
+
+/// Exponential back-off between restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// First pause.
+    pub first: Duration,
+    /// Longest pause.
+    pub max: Duration,
+}
+
+/// A number of instances, absolute or in percent of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// So many.
+    Count(u32),
+    /// So many percent, 0 to 100.
+    Percent(u32),
+}
+
+/// What happens when a new instance does not become ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The former definition is put back.
+    Rollback,
+    /// Everything is left as it is.
+    Pause,
+}
+
+/// How instances are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RolloutSettings {
+    /// Extra instances that may run meanwhile.
+    pub max_surge: Share,
+    /// Instances that may be missing meanwhile.
+    pub max_unavailable: Share,
+    /// Time that a new instance must stay ready.
+    pub min_ready: Duration,
+    /// What a failure does.
+    pub on_failure: OnFailure,
+}
+
+/// Where output goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// Nothing is kept.
+    pub disabled: bool,
+    /// Standard output is appended to this file instead of the journal.
+    pub out_file: Option<PathBuf>,
+    /// Standard error is appended to this file instead of the journal.
+    pub error_file: Option<PathBuf>,
+}
