@@ -10,4 +10,5 @@
 
 // pure: values in, values out
 pub mod ecosystem;
+pub mod translate;
 pub mod unit;
