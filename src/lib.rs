@@ -10,5 +10,6 @@
 
 // pure: values in, values out
 pub mod ecosystem;
+pub mod plan;
 pub mod translate;
 pub mod unit;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::ecosystem::{App, AppName, Ecosystem, Scope, fnv1a};
-use crate::unit::{UnitFile, UnitName, UnitSet};
+use crate::unit::{UnitFile, UnitName, UnitSet, quote};
 
 /// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
 pub const MARK: &str = "X-Clusterctl";
@@ -92,7 +92,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn helper(&self, script: &str) -> String {
-        crate::unit::quote::executable(&self.target.handover.join(script).to_string_lossy())
+        quote::executable(&self.target.handover.join(script).to_string_lossy())
     }
 
     fn user(&self) -> bool {
@@ -104,6 +104,11 @@ impl Context<'_> {
 fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str>) -> UnitFile {
     let mut unit = unit.section(MARK, |s| {
         s.set("App", context.app.name.as_str()).set("Role", role).set_some("Revision", revision);
+        if role == "group" {
+            // What the file asked for: tells a number changed by hand from one changed in the file.
+            s.set("Instances", context.app.count.to_string());
+            s.set("Namespace", quote::text(&context.app.namespace));
+        }
     });
     let change = format!("systemctl {}edit {}", flag(context), unit.name);
     unit.header = vec![
