@@ -13,3 +13,6 @@ pub mod ecosystem;
 pub mod plan;
 pub mod translate;
 pub mod unit;
+// edges: the only I/O
+pub mod disk;
+pub mod host;

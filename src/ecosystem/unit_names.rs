@@ -35,13 +35,11 @@ impl AppName {
         AppName::valid(&format!("clusterctl-{}", escape(self.as_str())), UnitKind::Slice)
     }
 
-    /// `api-http-3000.socket`: the address is part of the name, because a listener's unit must
-    /// never be edited in place.
+    /// `api-3000.socket`: the address is the name, because a listener's address must never be
+    /// edited in place. The listener's own name is not part of it, so that renaming a listener
+    /// does not close its port.
     pub fn socket_unit(&self, listener: &Listener) -> UnitName {
-        let slug = address_slug(&listener.address);
-        let name = listener.name.as_str();
-        let middle = if slug == name { slug } else { format!("{name}-{slug}") };
-        self.unit(&format!("-{middle}"), UnitKind::Socket)
+        self.unit(&format!("-{}", address_slug(&listener.address)), UnitKind::Socket)
     }
 
     /// The app's instance number that a unit name of this app stands for.
@@ -126,20 +124,20 @@ mod tests {
     fn the_address_is_part_of_the_name() {
         let stream = Protocol::Stream;
         assert_eq!(socket("3000", inet(stream, "[::]:3000")), "api-3000.socket");
-        assert_eq!(socket("http", inet(stream, "[::]:3000")), "api-http-3000.socket");
-        assert_eq!(socket("http", inet(stream, "127.0.0.1:80")), "api-http-127.0.0.1-80.socket");
-        assert_eq!(socket("http", inet(stream, "[::1]:80")), "api-http-::1-80.socket");
+        assert_eq!(socket("http", inet(stream, "[::]:3000")), "api-3000.socket");
+        assert_eq!(socket("http", inet(stream, "127.0.0.1:80")), "api-127.0.0.1-80.socket");
+        assert_eq!(socket("http", inet(stream, "[::1]:80")), "api-::1-80.socket");
         let stats = inet(Protocol::Datagram, "127.0.0.1:8125");
-        assert_eq!(socket("stats", stats), "api-stats-udp-127.0.0.1-8125.socket");
+        assert_eq!(socket("stats", stats), "api-udp-127.0.0.1-8125.socket");
         let unix = Address::Unix { protocol: stream, path: "/run/api/admin.sock".into() };
-        assert_eq!(socket("admin", unix), "api-admin-run-api-admin.sock.socket");
+        assert_eq!(socket("admin", unix), "api-run-api-admin.sock.socket");
     }
 
     #[test]
     fn odd_paths_keep_a_readable_part_and_a_hash() {
         let unix = |path: &str| Address::Unix { protocol: Protocol::Stream, path: path.into() };
         let name = socket("s", unix("/srv/a b/ü.sock"));
-        assert!(name.starts_with("api-s-srv-ab-.sock-"), "{name}");
+        assert!(name.starts_with("api-srv-ab-.sock-"), "{name}");
         assert_ne!(name, socket("s", unix("/srv/ab/ü.sock")));
         assert!(socket("s", unix(&format!("/{}", "x".repeat(300)))).len() < 255);
     }

@@ -120,6 +120,16 @@ pub enum Action {
     },
     /// A listener closes.
     Close(UnitName),
+    /// The app stops and starts, because a new listener needs an address that an old one holds:
+    /// connections are refused meanwhile.
+    Rebind {
+        /// Listeners that close.
+        close: BTreeSet<UnitName>,
+        /// Listeners that open.
+        open: BTreeSet<UnitName>,
+        /// Instances that start.
+        start: BTreeSet<u32>,
+    },
     /// Everything of the app stops, listeners first, so that nothing wakes it.
     Stop,
 }
@@ -137,6 +147,8 @@ pub enum Reason {
     ListenerDown,
     /// The listener is gone from the file.
     ListenerGone,
+    /// The addresses of an old and a new listener overlap.
+    AddressMoves,
     /// The definition changed in these directives.
     Changed(BTreeSet<String>),
     /// An earlier apply or an edit left instances on an old definition.
@@ -196,6 +208,9 @@ impl fmt::Display for Reason {
             Reason::NotRunning => f.write_str("not running"),
             Reason::NewListener => f.write_str("new listener"),
             Reason::ListenerDown => f.write_str("listener is not active"),
+            Reason::AddressMoves => f.write_str(
+                "old and new address overlap; connections are refused until the app is up again",
+            ),
             Reason::ListenerGone => f.write_str("gone from the file"),
             Reason::Changed(keys) => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();

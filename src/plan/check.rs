@@ -23,9 +23,11 @@ impl fmt::Display for Violation {
     }
 }
 
+type Rule = (&'static str, fn(&AppPlan) -> bool);
+
 /// Every rule that the plan breaks; none for a good one.
 pub fn check(plan: &Plan) -> Vec<Violation> {
-    let rules: [(&'static str, fn(&AppPlan) -> bool); 6] = [
+    let rules: [Rule; 6] = [
         ("writes or removes a file without the ownership mark", touches_foreign_file),
         ("edits the address of a listener in place", edits_an_address),
         ("closes a listener before the instances have left it", closes_too_early),

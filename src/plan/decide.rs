@@ -6,8 +6,8 @@ use std::path::Path;
 use super::action::{
     Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
 };
-use super::observed::{Observed, ObservedApp};
-use crate::ecosystem::AppName;
+use super::observed::{Observed, ObservedApp, ObservedFile};
+use crate::ecosystem::{Address, AppName};
 use crate::translate::{AppFiles, MARK};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
@@ -78,7 +78,9 @@ impl AppDecision<'_> {
         let files = self.file_changes();
         let mut steps = Vec::new();
         let mut notes = self.option_notes(&files);
-        if self.files.autostart || self.is_up() {
+        if let Some(rebind) = self.rebind() {
+            steps.push(rebind);
+        } else if self.files.autostart || self.is_up() {
             steps.extend(self.opened_listeners());
             steps.extend(self.instance_step(&files));
             steps.extend(self.closed_listeners());
@@ -135,6 +137,30 @@ impl AppDecision<'_> {
 
     fn wanted_set(&self) -> BTreeSet<u32> {
         (0..self.files.instances).collect()
+    }
+
+    fn rebind(&self) -> Option<Step> {
+        let open: BTreeSet<UnitName> = self.new_sockets().map(|unit| unit.name.clone()).collect();
+        let close: BTreeSet<UnitName> = self.old_sockets().map(|(name, _)| name.clone()).collect();
+        let overlap = self.new_sockets().any(|unit| {
+            let address = Address::of_socket_unit(unit);
+            self.old_sockets().any(|(name, file)| {
+                let old = Address::of_socket_unit(&UnitFile::parse(name.clone(), &file.text));
+                matches!((&address, &old), (Some(new), Some(old)) if new.conflicts_with(old))
+            })
+        });
+        let action = Action::Rebind { close, open, start: self.wanted_set() };
+        (overlap && self.is_up()).then_some(Step { action, because: Reason::AddressMoves })
+    }
+
+    fn new_sockets(&self) -> impl Iterator<Item = &UnitFile> {
+        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+        sockets.filter(|unit| !self.found.units.contains_key(&unit.name))
+    }
+
+    fn old_sockets(&self) -> impl Iterator<Item = (&UnitName, &ObservedFile)> {
+        let sockets = self.found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
+        sockets.filter(|(name, _)| self.files.units.get(name).is_none())
     }
 
     fn opened_listeners(&self) -> Vec<Step> {

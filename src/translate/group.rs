@@ -12,29 +12,34 @@ pub fn group(context: &Context<'_>) -> UnitFile {
     let sockets = joined(&socket_names(app));
     let program = quote::executable(&context.target.program.to_string_lossy());
     let flag = if context.user() { " --user" } else { "" };
+    let waits = context.helper("group");
     let unit = UnitFile::new(app.name.group_unit())
         .section("Unit", |s| {
             s.set("Description", format!("{} (all instances)", app.name));
             common(s, context);
             if !sockets.is_empty() {
-                s.set("Wants", &sockets).set("After", &sockets);
+                s.set("Wants", &sockets);
             }
             if !context.user() {
                 s.set("After", "network.target");
             }
+            // Five restarts in ten seconds would refuse the next start.
+            s.set("StartLimitIntervalSec", "0");
         })
         .section("Service", |s| {
-            s.set("Type", "oneshot").set("RemainAfterExit", "yes").set("ExecStart", "/bin/true");
-            if !sockets.is_empty() {
-                // Runs before any instance stops. A stop closes the listeners, a restart must not:
-                // PropagatesStopTo= cannot tell the two apart on every version.
-                let close = context.helper("close-listeners");
-                s.set("ExecStop", format!("{close} %n {sockets}"));
-            }
+            s.set("Type", "oneshot").set("RemainAfterExit", "yes");
+            // Joins the instances' jobs, so that a start returns when all are ready. Ordering the
+            // instances before the group instead would let a stop return while they drain.
+            s.set("ExecStart", format!("-{waits} start %n"));
             s.set("ExecReload", format!("{program}{flag} rollout {}", app.name));
+            if !sockets.is_empty() {
+                // A stop closes the listeners, a restart must not: PropagatesStopTo= cannot tell
+                // the two apart from systemd 253 on. It also runs when a start is interrupted.
+                s.set("ExecStopPost", format!("-{waits} stop %n {sockets}"));
+            }
             // A rollout lasts as long as its instances need; each of them has a deadline.
-            s.set("TimeoutStartSec", "infinity").set("NotifyAccess", "all");
-            s.set("Slice", app.name.slice_unit().as_str());
+            s.set("TimeoutStartSec", "infinity").set("TimeoutStopSec", "infinity");
+            s.set("NotifyAccess", "all");
         })
         .section("Install", |s| {
             s.set("WantedBy", boot_target(context));
@@ -54,8 +59,9 @@ pub fn wake(context: &Context<'_>) -> UnitFile {
         })
         .section("Service", |s| {
             s.set("Type", "oneshot");
-            s.set("ExecStart", format!("{} {}", context.helper("wake"), app.name));
-            s.set("Slice", app.name.slice_unit().as_str());
+            let (group, template) = (app.name.group_unit(), app.name.template_unit());
+            let wake = context.helper("wake");
+            s.set("ExecStart", format!("{wake} %t/clusterctl {group} {template}"));
         });
     mark(unit, context, "wake", None)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::group::common;
 use super::{Context, environment, joined, socket_names};
-use crate::ecosystem::{App, Readiness};
+use crate::ecosystem::{App, Backoff, Readiness};
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
@@ -16,8 +16,8 @@ pub fn template(context: &Context<'_>) -> UnitFile {
         .section("Unit", |s| {
             s.set("Description", format!("{} (instance %i)", app.name));
             common(s, context);
-            // Start of the group returns when all are ready; its stop and restart reach them.
-            s.set("PartOf", group.as_str()).set("Before", group.as_str());
+            // Stop and restart of the group reach the instances.
+            s.set("PartOf", group.as_str());
             if !context.user() {
                 s.set("After", "network.target");
             }
@@ -102,28 +102,23 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
     if !restart.auto {
         return;
     }
-    match restart.backoff {
-        Some(backoff) if context.target.systemd >= 254 => {
-            s.set("RestartSec", span(backoff.first)).set("RestartSteps", "10");
-            s.set("RestartMaxDelaySec", span(backoff.max));
-        }
-        Some(backoff) => {
-            s.set("RestartSec", span(backoff.first));
-        }
-        None => {
-            s.set("RestartSec", span(restart.delay));
-        }
-    }
+    s.set("RestartSec", span(restart.delay));
     if !restart.stop_exit_codes.is_empty() {
         let codes: Vec<String> = restart.stop_exit_codes.iter().map(u8::to_string).collect();
         s.set("RestartPreventExitStatus", codes.join(" "));
     }
-    if let Some(max) = restart.max_restarts {
-        // Ends a restart loop without a start limit, which would close the listener.
-        let guard = context.helper("restart-guard");
-        let uptime = restart.min_uptime.as_millis();
-        s.set("ExecCondition", format!("+{guard} %n {max} {uptime}"));
+    if restart.max_restarts.is_none() && restart.backoff.is_none() {
+        return;
     }
+    // Ends a restart loop without a start limit, which would close the listener for all. Also
+    // pauses between restarts: RestartSteps= is missing before systemd 254.
+    let guard = context.helper("restart-guard");
+    let (max, uptime) = (restart.max_restarts.unwrap_or(0), restart.min_uptime.as_millis());
+    let mut line = format!("+{guard} %t/clusterctl/%n %n {max} {uptime}");
+    if let Some(Backoff { first, max }) = restart.backoff {
+        line.push_str(&format!(" {} {}", first.as_millis(), max.as_millis()));
+    }
+    s.set("ExecCondition", line);
 }
 
 fn stopping(s: &mut Section, app: &App) {
