@@ -16,3 +16,4 @@ pub mod unit;
 // edges: the only I/O
 pub mod disk;
 pub mod host;
+pub mod systemd;
