@@ -11,5 +11,6 @@
 // pure: values in, values out
 pub mod ecosystem;
 pub mod plan;
+pub mod rollout;
 pub mod translate;
 pub mod unit;
