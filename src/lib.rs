@@ -11,6 +11,7 @@
 // pure: values in, values out
 pub mod ecosystem;
 pub mod plan;
+pub mod rollout;
 pub mod translate;
 pub mod unit;
 // edges: the only I/O
