@@ -18,3 +18,15 @@ pub mod unit;
 pub mod disk;
 pub mod host;
 pub mod systemd;
+// drivers
+pub mod ops;
+
+/// The files that apply puts beside the units: helper scripts, preload library, Node file.
+pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
+    vec![
+        ("group", include_bytes!("../units/group")),
+        ("wake", include_bytes!("../units/wake")),
+        ("restart-guard", include_bytes!("../units/restart-guard")),
+        ("clusterctl.cjs", include_bytes!("shims/node/clusterctl.cjs")),
+    ]
+}

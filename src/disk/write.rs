@@ -4,11 +4,11 @@ use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Error, Layout};
 use crate::ecosystem::AppName;
-use crate::plan::{Change, FileChange, FileId, LinkChange, LinkId};
+use crate::plan::{Change, FileChange, FileId, LinkChange, LinkId, ObservedFile};
 use crate::translate::MARK;
 use crate::unit::{UnitFile, UnitName};
 
@@ -35,6 +35,24 @@ pub fn apply_file(layout: &Layout, app: &AppName, change: &FileChange) -> Result
 /// The file system refuses.
 pub fn remove_env(layout: &Layout, app: &AppName) -> Result<(), Error> {
     remove(&layout.env_file(app))
+}
+
+/// Puts a file back as it was, its modification time included.
+///
+/// # Errors
+/// The file system refuses.
+pub fn restore_file(
+    layout: &Layout,
+    app: &AppName,
+    file: &FileId,
+    former: &ObservedFile,
+) -> Result<(), Error> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_micros(former.modified);
+    let (path, mode) = match file {
+        FileId::Unit(name) => (layout.unit(name), 0o644),
+        FileId::Environment => (layout.env_file(app), 0o600),
+    };
+    write_atomic(&path, former.text.as_bytes(), mode, Some(time))
 }
 
 fn apply_unit(

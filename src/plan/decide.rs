@@ -257,7 +257,8 @@ impl AppDecision<'_> {
         let template = self.found.units.get(&self.name.template_unit());
         let files = template.into_iter().chain(&self.found.environment);
         let newest = files.map(|file| file.modified).max().unwrap_or(0);
-        instance.started != 0 && instance.started < newest.max(self.found.newest_input)
+        let newest = newest.max(self.found.newest_input).max(instance.newest_input);
+        instance.started != 0 && instance.started < newest
     }
 
     fn link_changes(&self) -> Vec<LinkChange> {

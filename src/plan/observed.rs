@@ -56,6 +56,8 @@ pub struct ObservedInstance {
     pub started: u64,
     /// Whether it ended because of too many unstable restarts.
     pub errored: bool,
+    /// Newest change of drop-ins of this instance alone, microseconds since 1970. Exact.
+    pub newest_input: u64,
 }
 
 /// `ActiveState` of a unit (org.freedesktop.systemd1(5)).
@@ -75,17 +77,6 @@ pub enum Active {
 }
 
 impl Active {
-    /// Reads the manager's word; an unknown one is taken as inactive.
-    pub fn from_word(word: &str) -> Active {
-        match word {
-            "active" | "reloading" | "refreshing" => Active::Active,
-            "activating" => Active::Activating,
-            "deactivating" => Active::Deactivating,
-            "failed" => Active::Failed,
-            _ => Active::Inactive,
-        }
-    }
-
     /// Whether a process runs or is about to.
     pub fn is_up(self) -> bool {
         matches!(self, Active::Active | Active::Activating)

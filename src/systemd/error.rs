@@ -64,6 +64,11 @@ impl Error {
         Error::new(ErrorKind::Timeout, doing, "")
     }
 
+    /// The connection broke while `doing` something.
+    pub fn disconnected(doing: &str) -> Error {
+        Error::new(ErrorKind::Disconnected, doing, "")
+    }
+
     /// An error of the bus library, met while `doing` something.
     pub(super) fn from_bus(doing: &str, error: &zbus::Error) -> Error {
         match error {
@@ -108,14 +113,18 @@ impl Error {
                 "install and start it: `apt-get install dbus && systemctl start dbus.socket`"
                     .to_owned()
             }
-            ErrorKind::NoUserBus => "install `dbus-user-session` and log in as that user (with `su -` \
+            ErrorKind::NoUserBus => {
+                "install `dbus-user-session` and log in as that user (with `su -` \
                  and `sudo -u` there is no session: use `machinectl shell USER@` or run \
                  `loginctl enable-linger USER` and set XDG_RUNTIME_DIR=/run/user/UID)"
-                .to_owned(),
+                    .to_owned()
+            }
             ErrorKind::NoManager => "see whether it runs: `systemctl is-system-running`".to_owned(),
-            ErrorKind::Denied => "run it as root (`sudo clusterctl …`), use `--user`, or let a polkit \
+            ErrorKind::Denied => {
+                "run it as root (`sudo clusterctl …`), use `--user`, or let a polkit \
                  rule allow org.freedesktop.systemd1.manage-units for these units"
-                .to_owned(),
+                    .to_owned()
+            }
             ErrorKind::NoSuchUnit => "write the units first: `clusterctl apply`".to_owned(),
             ErrorKind::Masked => format!("`systemctl unmask {unit}`"),
             ErrorKind::BadUnit => format!("`systemd-analyze verify {unit}` names the line"),

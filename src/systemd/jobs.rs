@@ -218,7 +218,11 @@ impl Systemd {
             .map(|(kind, unit)| proxy::manager(kind.method(), &(unit.as_str(), mode.name())))
             .collect();
         let replies = self.ask_all("submit the jobs", calls, Instant::now() + ANSWER)?;
-        Ok(jobs.iter().zip(replies).map(|((kind, unit), reply)| job_of(*kind, unit, reply)).collect())
+        Ok(jobs
+            .iter()
+            .zip(replies)
+            .map(|((kind, unit), reply)| job_of(*kind, unit, reply))
+            .collect())
     }
 
     /// Runs jobs and waits for their ends; `seen` hears of each outcome as it happens, with its

@@ -138,14 +138,8 @@ pub enum Field {
 
 impl Field {
     /// Everything.
-    pub const ALL: [Field; 6] = [
-        Field::Process,
-        Field::Exit,
-        Field::Usage,
-        Field::Since,
-        Field::Status,
-        Field::Definition,
-    ];
+    pub const ALL: [Field; 6] =
+        [Field::Process, Field::Exit, Field::Usage, Field::Since, Field::Status, Field::Definition];
 
     fn properties(self) -> &'static [(&'static str, &'static str)] {
         use proxy::{SERVICE_UNIT, UNIT};
@@ -248,18 +242,8 @@ pub struct SocketState {
     pub connections: u32,
 }
 
-type ListedRow = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    OwnedObjectPath,
-    u32,
-    String,
-    OwnedObjectPath,
-);
+type ListedRow =
+    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 
 impl Systemd {
     /// Loaded units whose names match one of the patterns (`api@*.service`).
@@ -298,10 +282,7 @@ impl Systemd {
         let wanted =
             [(SOCKET_UNIT, "Result"), (SOCKET_UNIT, "Listen"), (SOCKET_UNIT, "NConnections")];
         let rows = self.properties("read the state of the listeners", names, &wanted)?;
-        Ok(rows
-            .into_iter()
-            .map(|(listed, values)| socket_state(listed, &Values(values)))
-            .collect())
+        Ok(rows.into_iter().map(|(listed, values)| socket_state(listed, &Values(values))).collect())
     }
 
     /// One row per name: what `ListUnitsByNames` says, and these properties.

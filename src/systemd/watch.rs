@@ -77,10 +77,7 @@ impl Systemd {
     ///
     /// # Errors
     /// The bus or the manager refuse, or the connection broke.
-    pub fn watch<'a>(
-        &self,
-        units: impl IntoIterator<Item = &'a UnitName>,
-    ) -> Result<Watch, Error> {
+    pub fn watch<'a>(&self, units: impl IntoIterator<Item = &'a UnitName>) -> Result<Watch, Error> {
         let doing = "watch the units";
         let units: HashMap<String, UnitName> =
             units.into_iter().map(|unit| (proxy::unit_path(unit.as_str()), unit.clone())).collect();

@@ -102,11 +102,7 @@ impl<'l> Engine<'l> {
             epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)).unwrap();
             for event in events.drain(..) {
                 let token = event.data.u64();
-                if token == STOP {
-                    self.stop()
-                } else {
-                    self.advance(token)
-                }
+                if token == STOP { self.stop() } else { self.advance(token) }
             }
             for (kind, tally) in &self.tallies {
                 if tally.ok > 0 && !told.contains(kind) {
@@ -134,17 +130,10 @@ impl<'l> Engine<'l> {
     fn begin(&mut self, kind: Kind, due: Instant) {
         self.requests += 1;
         self.in_flight += 1;
-        let request = Request {
-            number: self.requests,
-            due,
-        };
+        let request = Request { number: self.requests, due };
         let bytes = self.request_bytes(kind, request.number);
         self.tally(kind).sent += 1;
-        let token = if kind == Kind::KeepAlive {
-            self.reuse(request, &bytes)
-        } else {
-            None
-        };
+        let token = if kind == Kind::KeepAlive { self.reuse(request, &bytes) } else { None };
         let Some(token) = token.or_else(|| self.open(kind, request, bytes)) else {
             return;
         };
@@ -188,13 +177,7 @@ impl<'l> Engine<'l> {
     /// Edge-triggered: [`Connection::advance`] always goes on until it would block.
     fn register(&self, token: u64, connection: &Connection) {
         let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(
-            &self.epoll,
-            &connection.socket,
-            EventData::new_u64(token),
-            interest,
-        )
-        .unwrap();
+        epoll::add(&self.epoll, &connection.socket, EventData::new_u64(token), interest).unwrap();
     }
 
     fn retry_blocked(&mut self) {
@@ -234,9 +217,7 @@ impl<'l> Engine<'l> {
             Progress::Answered(answer) => {
                 let request = connection.request.take();
                 if kind == Kind::KeepAlive && !answer.close {
-                    connection.state = State::Idle {
-                        since: Instant::now(),
-                    };
+                    connection.state = State::Idle { since: Instant::now() };
                     self.idle.push(token);
                 } else {
                     self.connections.remove(&token);
@@ -267,9 +248,7 @@ impl<'l> Engine<'l> {
     fn expire(&mut self, now: Instant) {
         while let Some((_, token, number)) = self.deadlines.pop_front_if(|(at, ..)| *at <= now) {
             let holds = |connection: &Connection| {
-                connection
-                    .request
-                    .is_some_and(|request| request.number == number)
+                connection.request.is_some_and(|request| request.number == number)
             };
             if self.connections.get(&token).is_some_and(holds) {
                 let connection = self.connections.remove(&token).unwrap();
@@ -304,11 +283,7 @@ impl<'l> Engine<'l> {
     }
 
     fn timeout(&self, now: Instant, end: Instant) -> Timespec {
-        let lanes = self
-            .lanes
-            .iter()
-            .filter(|_| !self.stopping)
-            .map(|lane| lane.next.min(end));
+        let lanes = self.lanes.iter().filter(|_| !self.stopping).map(|lane| lane.next.min(end));
         let hang = self.deadlines.front().map(|(at, ..)| *at);
         let retry = (!self.blocked.is_empty()).then(|| now + RETRY);
         let next = lanes.chain(hang).chain(retry).min().unwrap_or(end);
