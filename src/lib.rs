@@ -1,1 +1,2 @@
 //! clusterctl
+pub mod handover;
