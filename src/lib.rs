@@ -10,6 +10,7 @@
 
 // pure: values in, values out
 pub mod ecosystem;
+pub mod handover;
 pub mod plan;
 pub mod rollout;
 pub mod translate;
@@ -27,6 +28,10 @@ pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
         ("group", include_bytes!("../units/group")),
         ("wake", include_bytes!("../units/wake")),
         ("restart-guard", include_bytes!("../units/restart-guard")),
+        (
+            "libclusterctl_preload.so",
+            include_bytes!(concat!(env!("OUT_DIR"), "/libclusterctl_preload.so")),
+        ),
         ("clusterctl.cjs", include_bytes!("shims/node/clusterctl.cjs")),
     ]
 }
