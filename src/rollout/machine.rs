@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::ecosystem::OnFailure;
+
 use super::command::{Change, Command, Doubt, Reason, Ticket};
 use super::event::{Event, JobResult, State};
 use super::outcome::{Failure, Left, Outcome, Trouble, Why};
-use super::policy::{Limits, OnFailure, Policy};
+use super::policy::{Limits, Policy};
 use super::progress::{InstanceProgress, Phase, Progress, Stage};
 use super::slot::{Definition, Job, Life, Slot, Wait};
 use super::spec::{Observed, Spec};

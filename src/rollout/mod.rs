@@ -55,7 +55,7 @@ pub use command::{Change, Command, Doubt, Reason, Ticket};
 pub use event::{Event, JobResult, Serial, Sight, State};
 pub use machine::Rollout;
 pub use outcome::{Failure, Left, Outcome, Trouble, Why};
-pub use policy::{Amount, Limits, OnFailure, Policy, PolicyProblem};
+pub use policy::{Limits, Policy, PolicyProblem};
 pub use progress::{InstanceProgress, Phase, Progress, Stage};
 pub use spec::{Observed, Spec};
 pub use time::Time;
