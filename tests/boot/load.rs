@@ -118,13 +118,13 @@ fn every_way_to_fail_is_counted_and_named() {
         let tally = report.of(kind);
         assert_eq!(tally.sent, tally.ok + tally.failures());
         assert!(
-            (170..=181).contains(&tally.sent),
+            (180..=181).contains(&tally.sent),
             "{kind:?} sent {}",
             tally.sent
         );
     }
     assert_eq!(report.of(Kind::New).connections, report.of(Kind::New).sent);
-    assert!(report.of(Kind::KeepAlive).connections < report.of(Kind::KeepAlive).sent / 3);
+    assert!(report.of(Kind::KeepAlive).connections < report.of(Kind::KeepAlive).sent);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_good_server_has_no_failures_at_500_per_second() {
         .for_seconds(2.0);
     let report = load.start().finish();
     report.assert_none_failed();
-    assert!((990..=1002).contains(&report.ok()), "{}", report.ok());
+    assert!((1000..=1002).contains(&report.ok()), "{}", report.ok());
 }
 
 #[test]

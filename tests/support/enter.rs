@@ -1,18 +1,17 @@
 //! Commands and files inside a machine.
 //!
-//! A command is in all namespaces of the machine, so it dies with it. It is not in any of its
-//! units, just like a command that an admin types.
+//! A command is in all namespaces of the machine, so it dies with it. It is in none of its units.
 
 use std::{
     ffi::OsStr,
     fs,
     os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::Path,
-    process::{self, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use super::machine::Machine;
+use super::{child::Child, machine::Machine};
 
 /// What a command did.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,9 +24,8 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// A command that runs until it is dropped.
-#[derive(Debug)]
-pub struct Child(pub process::Child);
+/// A cgroup beside those of systemd, as nobody's unit.
+pub(super) const COMMANDS_CGROUP: &str = "/sys/fs/cgroup/clusterctl-test";
 
 /// A command that takes longer is killed, and the test fails.
 const COMMAND_DEADLINE: &str = "120";
@@ -35,8 +33,13 @@ const COMMAND_DEADLINE: &str = "120";
 impl Machine {
     /// Prepares a command in the machine, for callers that need its streams or environment.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new("nsenter");
+        // systemd's daemons refuse to serve a caller whose cgroup they cannot see.
+        let place = self.path(COMMANDS_CGROUP);
+        let enter = r#"echo $$ >"$0/cgroup.procs" && exec nsenter "$@""#;
+        let mut command = Command::new("sh");
         command
+            .args(["-c", enter])
+            .arg(place)
             .arg(format!("--target={}", self.leader))
             .args(["--all", "--", "setpriv", "--pdeathsig=KILL", "--"])
             .args(args)
@@ -90,14 +93,9 @@ impl Machine {
         self.ok(["sh", "-ec", script])
     }
 
-    /// Starts a command and lets it run; its output is piped.
+    /// Starts a command and lets it run.
     pub fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Child {
-        let mut command = self.command(args);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        Child(command.spawn().unwrap())
+        Child::of(&mut self.command(args))
     }
 
     /// Writes a file, with its directories, mode 0644.
@@ -193,14 +191,6 @@ impl std::fmt::Debug for Output {
             f,
             "exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
         )
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        // The process inside follows by itself: its parent-death signal is SIGKILL.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -19,7 +19,13 @@ use rustix::{
     process::{Pid, PidfdFlags},
 };
 
-use super::{logs, roots, roots::Root, skip};
+use super::{
+    cgroup::{self, PREFIX, Place},
+    enter::COMMANDS_CGROUP,
+    logs, roots,
+    roots::Root,
+    skip,
+};
 
 /// A booted machine; dropping it ends it and everything in it.
 #[derive(Debug)]
@@ -27,14 +33,13 @@ pub struct Machine {
     pub(super) name: String,
     pub(super) leader: u32,
     pub(super) console: PathBuf,
-    cgroup: PathBuf,
+    place: Place,
     /// The machine ends when this closes, also when the whole test process is killed.
     alive: Option<ChildStdin>,
     keeper: Child,
 }
 
 const BOOT_DEADLINE: Duration = Duration::from_secs(60);
-const PREFIX: &str = "clusterctl-boot";
 
 impl Machine {
     /// Boots a machine, waits until systemd has started everything, and installs the clusterctl
@@ -45,7 +50,6 @@ impl Machine {
     pub fn boot(root: Root) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let lower = roots::prepare(root);
-        remove_stale_cgroups();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}", std::process::id());
         let console = skip::target_dir()
@@ -56,6 +60,7 @@ impl Machine {
         machine.await_ready(&ready);
         machine.leader =
             leader_of(machine.keeper.id()).unwrap_or_else(|| machine.fail("has no PID 1"));
+        fs::create_dir(machine.path(COMMANDS_CGROUP)).unwrap();
         let state = machine.run(["systemctl", "is-system-running", "--wait"]);
         if !["running", "degraded"].contains(&state.stdout.trim()) {
             machine.fail(&format!("did not come up: {state:?}"));
@@ -73,14 +78,16 @@ impl Machine {
     }
 
     fn start(name: String, lower: &Path, console: PathBuf) -> Self {
-        let cgroup = make_cgroup(&name);
+        let place = Place::create(&name);
         fs::create_dir_all(console.parent().unwrap()).unwrap();
+        sweep_consoles(console.parent().unwrap());
         let log = fs::File::create(&console).unwrap();
-        // The script moves itself first, so that every process of the machine is in its cgroup.
-        let enter = "echo $$ >\"$1/cgroup.procs\"; shift; exec \"$@\"";
+        // The shell moves itself first, so that every process of the machine is in its place.
+        let enter = r#"while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@""#;
         let mut keeper = Command::new("sh")
-            .args(["-c", enter, "sh"])
-            .arg(&cgroup)
+            .args(["-ec", enter, "sh"])
+            .args(place.procs())
+            .arg("--")
             .args([
                 "unshare",
                 "--mount",
@@ -105,7 +112,7 @@ impl Machine {
             name,
             leader: 0,
             console,
-            cgroup,
+            place,
             alive,
             keeper,
         }
@@ -158,13 +165,20 @@ impl Drop for Machine {
         drop(self.alive.take());
         // Errors have nowhere to go from here, and the next machine sweeps what stays.
         let _ = self.keeper.wait();
-        let _ = remove_cgroup(&self.cgroup);
         let _ = fs::remove_file(&self.console);
     }
 }
 
 fn abstract_address(name: &str) -> SocketAddr {
     SocketAddr::from_abstract_name(name).unwrap()
+}
+
+fn sweep_consoles(dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap().filter_map(Result::ok) {
+        if cgroup::of_killed_test(&entry.file_name()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// keeper → boot.sh → systemd-nspawn → systemd
@@ -184,7 +198,7 @@ fn comm(pid: u32) -> String {
         .to_owned()
 }
 
-fn children(parent: u32) -> Vec<u32> {
+pub(super) fn children(parent: u32) -> Vec<u32> {
     let wanted = format!("PPid:\t{parent}");
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     processes
@@ -194,52 +208,4 @@ fn children(parent: u32) -> Vec<u32> {
                 .is_ok_and(|status| status.lines().any(|line| line == wanted))
         })
         .collect()
-}
-
-/// Where machines get their cgroups: nspawn gives the machine the place of its caller, so two
-/// machines with the same caller would share theirs.
-fn cgroup_base() -> &'static Path {
-    let legacy = Path::new("/sys/fs/cgroup/systemd");
-    if legacy.is_dir() {
-        legacy
-    } else {
-        Path::new("/sys/fs/cgroup")
-    }
-}
-
-fn make_cgroup(name: &str) -> PathBuf {
-    let base = cgroup_base();
-    if base.join("cgroup.controllers").exists() {
-        // Without these the machine works, only its memory and CPU are not accounted.
-        for controller in ["+cpu", "+memory", "+pids"] {
-            let _ = fs::write(base.join("cgroup.subtree_control"), controller);
-        }
-    }
-    let cgroup = base.join(name);
-    fs::create_dir(&cgroup).unwrap_or_else(|error| {
-        panic!("cannot create the cgroup {}: {error}", cgroup.display());
-    });
-    cgroup
-}
-
-fn remove_stale_cgroups() {
-    for entry in fs::read_dir(cgroup_base()).unwrap().filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.trim_start_matches('-').split('-').next());
-        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            let _ = remove_cgroup(&entry.path());
-        }
-    }
-}
-
-/// Innermost first, as the kernel wants it.
-fn remove_cgroup(dir: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(dir)?.filter_map(Result::ok) {
-        if entry.file_type()?.is_dir() {
-            remove_cgroup(&entry.path())?;
-        }
-    }
-    fs::remove_dir(dir)
 }

@@ -7,6 +7,8 @@
     reason = "each test target compiles this module and uses its own part of it"
 )]
 
+mod cgroup;
+mod child;
 mod enter;
 pub mod load;
 mod logs;
@@ -20,7 +22,8 @@ mod user;
     reason = "the face of the module; not every target uses all of it"
 )]
 pub use {
-    enter::{Child, Output, wait_until},
+    child::Child,
+    enter::{Output, wait_until},
     machine::Machine,
     roots::Root,
     user::User,

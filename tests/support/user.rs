@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, process::Command};
 
-use super::{enter::Output, machine::Machine};
+use super::{child::Child, enter::Output, machine::Machine};
 
 /// A user whose `systemd --user` runs.
 #[derive(Debug)]
@@ -42,8 +42,6 @@ impl User<'_> {
             // Changing the user cleared the one that was set before.
             "--pdeathsig=KILL".to_owned(),
             "--".to_owned(),
-            "timeout".to_owned(),
-            "120".to_owned(),
         ];
         let args: Vec<A> = args.into_iter().collect();
         let words = become_user.iter().map(OsStr::new);
@@ -64,6 +62,9 @@ impl User<'_> {
 
     /// Runs a command to its end.
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        let args: Vec<A> = args.into_iter().collect();
+        let deadline = ["timeout", "--kill-after=1", "120"].map(OsStr::new);
+        let args = deadline.into_iter().chain(args.iter().map(AsRef::as_ref));
         Output::of(&mut self.command(args))
     }
 
@@ -75,6 +76,11 @@ impl User<'_> {
         let output = self.run(args);
         assert!(output.code == 0, "as {}: {output:?}", self.name);
         output.stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// Starts a command and lets it run.
+    pub fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Child {
+        Child::of(&mut self.command(args))
     }
 
     /// Writes a file that belongs to the user.

@@ -23,8 +23,6 @@ use super::{
 
 /// The client's own stop signal among the tokens of connections.
 const STOP: u64 = 0;
-/// Below the five seconds after which Node closes an idle connection, as real clients do.
-const IDLE_LIMIT: Duration = Duration::from_secs(4);
 /// How soon a connection that a full Unix queue turned away is tried again.
 const RETRY: Duration = Duration::from_millis(2);
 
@@ -90,8 +88,8 @@ impl<'l> Engine<'l> {
         let end = self.start + Duration::from_secs_f64(self.load.seconds);
         loop {
             let now = Instant::now();
+            self.begin_due(now, end);
             self.stopping |= now >= end;
-            self.begin_due(now);
             self.expire(now);
             self.retry_blocked();
             if self.stopping && self.in_flight == 0 {
@@ -117,12 +115,13 @@ impl<'l> Engine<'l> {
         }
     }
 
-    fn begin_due(&mut self, now: Instant) {
+    /// Late ones too, so that a load has as many requests as its rate and time say.
+    fn begin_due(&mut self, now: Instant, end: Instant) {
         if self.stopping {
             return;
         }
         for index in 0..self.lanes.len() {
-            while self.lanes[index].next <= now {
+            while self.lanes[index].next <= now && self.lanes[index].next < end {
                 let lane = &mut self.lanes[index];
                 let (kind, due) = (lane.kind, lane.next);
                 lane.next += lane.interval;
@@ -265,7 +264,8 @@ impl<'l> Engine<'l> {
 
     /// Gives up on requests that hang, and lets go of connections that idle for long.
     fn expire(&mut self, now: Instant) {
-        while let Some((_, token, number)) = self.deadlines.pop_front_if(|(at, ..)| *at <= now) {
+        while self.deadlines.front().is_some_and(|(at, ..)| *at <= now) {
+            let (_, token, number) = self.deadlines.pop_front().unwrap();
             let holds = |connection: &Connection| {
                 connection
                     .request
@@ -277,12 +277,13 @@ impl<'l> Engine<'l> {
                 self.fail(connection.kind, Cause::Hang, example);
             }
         }
+        let limit = Duration::from_secs_f64(self.load.idle_seconds);
         let connections = &mut self.connections;
         self.idle.retain(|token| {
             let State::Idle { since } = connections[token].state else {
                 return false;
             };
-            let fresh = now - since < IDLE_LIMIT;
+            let fresh = now - since < limit;
             if !fresh {
                 connections.remove(token);
             }

@@ -31,6 +31,7 @@ pub struct Load {
     rates: Vec<(Kind, f64)>,
     seconds: f64,
     hang_seconds: f64,
+    idle_seconds: f64,
     expect: Option<String>,
     instance_after: Option<String>,
 }
@@ -66,6 +67,8 @@ impl Load {
             rates: Vec::new(),
             seconds: 120.0,
             hang_seconds: 15.0,
+            // Below the five after which Node closes an idle connection, as real clients do.
+            idle_seconds: 4.0,
             expect: None,
             instance_after: None,
         }
@@ -101,6 +104,12 @@ impl Load {
     /// When an unanswered request counts as hung: 15 s unless told.
     pub fn hang_after(mut self, seconds: f64) -> Self {
         self.hang_seconds = seconds;
+        self
+    }
+
+    /// When an idle kept-alive connection is closed: 4 s unless told.
+    pub fn idle_for(mut self, seconds: f64) -> Self {
+        self.idle_seconds = seconds;
         self
     }
 
