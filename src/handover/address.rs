@@ -60,10 +60,7 @@ impl UnixName {
             return None;
         }
         bytes.get_mut(..name.len())?.copy_from_slice(name);
-        Some(UnixName {
-            bytes,
-            length: u8::try_from(name.len()).ok()?,
-        })
+        Some(UnixName { bytes, length: u8::try_from(name.len()).ok()? })
     }
 
     /// The name without a closing NUL; an abstract one starts with NUL.
@@ -129,20 +126,13 @@ impl Address {
         if !ip.starts_with(&MAPPED_PREFIX) {
             return None;
         }
-        Some(Address::Inet4 {
-            ip: array(&ip, MAPPED_PREFIX.len())?,
-            port,
-        })
+        Some(Address::Inet4 { ip: array(&ip, MAPPED_PREFIX.len())?, port })
     }
 
     /// The IPv6 form of an IPv4 address; other addresses have none.
     #[must_use]
     pub fn mapped(&self) -> Option<Address> {
-        let Address::Inet4 {
-            ip: [a, b, c, d],
-            port,
-        } = *self
-        else {
+        let Address::Inet4 { ip: [a, b, c, d], port } = *self else {
             return None;
         };
         Some(Address::Inet6 {
@@ -213,10 +203,7 @@ impl fmt::Display for UnixName {
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Inet4 {
-                ip: [a, b, c, d],
-                port,
-            } => write!(out, "{a}.{b}.{c}.{d}:{port}"),
+            Address::Inet4 { ip: [a, b, c, d], port } => write!(out, "{a}.{b}.{c}.{d}:{port}"),
             Address::Inet6 { ip, port, .. } => {
                 out.write_str("[")?;
                 write_ip6(ip, out)?;

@@ -112,14 +112,9 @@ fn across_families(asked: &Asked, held: &Held, index: usize) -> Decision {
 /// A scope only counts where both name one: wildcard binds leave it out.
 fn same_place(asked: &Address, held: &Address) -> bool {
     match (asked, held) {
-        (
-            Address::Inet6 {
-                ip: a, scope: s, ..
-            },
-            Address::Inet6 {
-                ip: h, scope: t, ..
-            },
-        ) => a == h && (s == t || *s == 0 || *t == 0),
+        (Address::Inet6 { ip: a, scope: s, .. }, Address::Inet6 { ip: h, scope: t, .. }) => {
+            a == h && (s == t || *s == 0 || *t == 0)
+        }
         _ => asked == held,
     }
 }
@@ -133,12 +128,7 @@ fn rank(decision: &Decision) -> u8 {
         Decision::Leave => 0,
         Decision::Conflict { .. } => 1,
         Decision::NoFamily => 2,
-        Decision::Take {
-            view: View::Inet4 | View::Inet6,
-            ..
-        } => 3,
-        Decision::Take {
-            view: View::Same, ..
-        } => 4,
+        Decision::Take { view: View::Inet4 | View::Inet6, .. } => 3,
+        Decision::Take { view: View::Same, .. } => 4,
     }
 }

@@ -64,10 +64,7 @@ pub fn kill_timeout_ms(value: &[u8]) -> Option<u32> {
 /// The name of the `index`-th listener in `LISTEN_FDNAMES`.
 #[must_use]
 pub fn listener_name(value: &[u8], index: usize) -> Option<&[u8]> {
-    value
-        .split(|byte| *byte == b':')
-        .nth(index)
-        .filter(|name| !name.is_empty())
+    value.split(|byte| *byte == b':').nth(index).filter(|name| !name.is_empty())
 }
 
 /// `NOTIFY_SOCKET`: a path, or `@` and an abstract name.
@@ -88,21 +85,15 @@ pub fn notify_socket(value: &[u8]) -> Option<UnixName> {
 /// What is to be sent when a program unlinks `path`.
 #[must_use]
 pub fn notify_payload(path: &[u8]) -> Option<&[u8]> {
-    path.strip_prefix(NOTIFY_PREFIX)
-        .filter(|payload| !payload.is_empty())
+    path.strip_prefix(NOTIFY_PREFIX).filter(|payload| !payload.is_empty())
 }
 
 /// Decides about one entry; `buffer` takes what is left of a shared one. A
 /// rest that does not fit keeps the entry as it is.
 #[must_use]
 pub fn fate(entry: &[u8], buffer: &mut [u8]) -> Fate {
-    const OURS: [&[u8]; 5] = [
-        b"LISTEN_FDS=",
-        b"LISTEN_PID=",
-        b"LISTEN_PIDFDID=",
-        b"LISTEN_FDNAMES=",
-        b"CLUSTERCTL_",
-    ];
+    const OURS: [&[u8]; 5] =
+        [b"LISTEN_FDS=", b"LISTEN_PID=", b"LISTEN_PIDFDID=", b"LISTEN_FDNAMES=", b"CLUSTERCTL_"];
     if OURS.iter().any(|prefix| entry.starts_with(prefix)) {
         return Fate::Drop;
     }
@@ -145,11 +136,7 @@ fn node_file_in(options: &[u8]) -> Option<(usize, usize)> {
             let word = path.get(..length)?;
             let bare = word.strip_suffix(b"\"").unwrap_or(word);
             if bare.ends_with(NODE_FILE) {
-                return Some(with_separator(
-                    options,
-                    start,
-                    start + REQUIRE.len() + length,
-                ));
+                return Some(with_separator(options, start, start + REQUIRE.len() + length));
             }
         }
         start += rest.iter().position(|byte| *byte == b' ')? + 1;
@@ -174,11 +161,7 @@ fn word_length(text: &[u8]) -> usize {
 }
 
 fn with_separator(text: &[u8], start: usize, end: usize) -> (usize, usize) {
-    if end < text.len() {
-        (start, end + 1)
-    } else {
-        (start.saturating_sub(1), end)
-    }
+    if end < text.len() { (start, end + 1) } else { (start.saturating_sub(1), end) }
 }
 
 fn rewrite(name: &[u8], value: &[u8], cut: (usize, usize), buffer: &mut [u8]) -> Fate {

@@ -4,10 +4,7 @@
 //! directory, and `cargo install` takes no other package along. The library
 //! is core alone, linked with nothing; see `preload/lib.rs`.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
+#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -33,28 +30,11 @@ fn compile() -> Result<(), String> {
     let output = PathBuf::from(variable("OUT_DIR")?).join(NAME);
     let mut rustc = Command::new(variable("RUSTC")?);
     rustc
-        .args([
-            "--crate-name",
-            "clusterctl_preload",
-            "--crate-type",
-            "cdylib",
-        ])
+        .args(["--crate-name", "clusterctl_preload", "--crate-type", "cdylib"])
         .args(["--edition", "2024", "--target", &target])
         .args(["-C", "panic=abort", "-C", "opt-level=s", "-C", "lto=fat"])
-        .args([
-            "-C",
-            "codegen-units=1",
-            "-C",
-            "strip=symbols",
-            "-C",
-            "overflow-checks=off",
-        ])
-        .args([
-            "-C",
-            "target-feature=-crt-static",
-            "-C",
-            "relocation-model=pic",
-        ])
+        .args(["-C", "codegen-units=1", "-C", "strip=symbols", "-C", "overflow-checks=off"])
+        .args(["-C", "target-feature=-crt-static", "-C", "relocation-model=pic"])
         // Everything is resolved at load time: the lazy resolver takes locks.
         .args(["-C", "link-arg=-nostdlib", "-C", "link-arg=-Wl,-z,now"])
         .arg("-o")
@@ -63,13 +43,8 @@ fn compile() -> Result<(), String> {
     if let Ok(linker) = env::var("RUSTC_LINKER") {
         rustc.arg("-C").arg(format!("linker={linker}"));
     }
-    let status = rustc
-        .status()
-        .map_err(|error| format!("cannot run {rustc:?}: {error}"))?;
-    status
-        .success()
-        .then_some(())
-        .ok_or(format!("{rustc:?} ended with {status}"))
+    let status = rustc.status().map_err(|error| format!("cannot run {rustc:?}: {error}"))?;
+    status.success().then_some(()).ok_or(format!("{rustc:?} ended with {status}"))
 }
 
 fn variable(name: &str) -> Result<String, String> {

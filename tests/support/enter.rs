@@ -1,18 +1,17 @@
 //! Commands and files inside a machine.
 //!
-//! A command is in all namespaces of the machine, so it dies with it. It is not in any of its
-//! units, just like a command that an admin types.
+//! A command is in all namespaces of the machine, so it dies with it. It is in none of its units.
 
 use std::{
     ffi::OsStr,
     fs,
     os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::Path,
-    process::{self, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use super::machine::Machine;
+use super::{child::Child, machine::Machine};
 
 /// What a command did.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,9 +24,8 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// A command that runs until it is dropped.
-#[derive(Debug)]
-pub struct Child(pub process::Child);
+/// A cgroup beside those of systemd, as nobody's unit.
+pub(super) const COMMANDS_CGROUP: &str = "/sys/fs/cgroup/clusterctl-test";
 
 /// A command that takes longer is killed, and the test fails.
 const COMMAND_DEADLINE: &str = "120";
@@ -35,13 +33,21 @@ const COMMAND_DEADLINE: &str = "120";
 impl Machine {
     /// Prepares a command in the machine, for callers that need its streams or environment.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new("nsenter");
+        // systemd's daemons refuse to serve a caller whose cgroup they cannot see.
+        let place = self.path(COMMANDS_CGROUP);
+        let enter = r#"echo $$ >"$0/cgroup.procs" && exec nsenter "$@""#;
+        let mut command = Command::new("sh");
         command
+            .args(["-c", enter])
+            .arg(place)
             .arg(format!("--target={}", self.leader))
             .args(["--all", "--", "setpriv", "--pdeathsig=KILL", "--"])
             .args(args)
             .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
             .env("HOME", "/root")
             .env("LANG", "C.UTF-8")
             .env("TERM", "dumb")
@@ -87,11 +93,9 @@ impl Machine {
         self.ok(["sh", "-ec", script])
     }
 
-    /// Starts a command and lets it run; its output is piped.
+    /// Starts a command and lets it run.
     pub fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Child {
-        let mut command = self.command(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Child(command.spawn().unwrap())
+        Child::of(&mut self.command(args))
     }
 
     /// Writes a file, with its directories, mode 0644.
@@ -118,15 +122,30 @@ impl Machine {
         let target = self.path(to);
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         let mut command = Command::new("cp");
-        command.args(["-a", "--no-preserve=ownership", "-T"]).arg(from).arg(&target);
+        command
+            .args(["-a", "--no-preserve=ownership", "-T"])
+            .arg(from)
+            .arg(&target);
         let output = Output::of(&mut command);
-        assert!(output.code == 0, "cannot copy {}: {output:?}", from.display());
+        assert!(
+            output.code == 0,
+            "cannot copy {}: {output:?}",
+            from.display()
+        );
     }
 
     /// The machine's journal of one unit (patterns work), oldest first.
     pub fn journal(&self, unit: &str) -> String {
         self.ok(["journalctl", "--sync"]);
-        self.ok(["journalctl", "--no-pager", "--quiet", "-o", "short-precise", "-u", unit])
+        self.ok([
+            "journalctl",
+            "--no-pager",
+            "--quiet",
+            "-o",
+            "short-precise",
+            "-u",
+            unit,
+        ])
     }
 
     /// One property of a unit, as `systemctl show` prints it.
@@ -137,16 +156,24 @@ impl Machine {
     /// Runs clusterctl to its end.
     pub fn clusterctl<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         let args: Vec<A> = args.into_iter().collect();
-        self.run([OsStr::new("clusterctl")].into_iter().chain(args.iter().map(AsRef::as_ref)))
+        self.run(
+            [OsStr::new("clusterctl")]
+                .into_iter()
+                .chain(args.iter().map(AsRef::as_ref)),
+        )
     }
 }
 
 impl Output {
     pub(super) fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = command
+            .output()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let status = output.status;
         Self {
-            code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            code: status
+                .code()
+                .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -155,16 +182,15 @@ impl Output {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { code, stdout, stderr } = self;
-        write!(f, "exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        // The process inside follows by itself: its parent-death signal is SIGKILL.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let Self {
+            code,
+            stdout,
+            stderr,
+        } = self;
+        write!(
+            f,
+            "exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
+        )
     }
 }
 
@@ -175,7 +201,10 @@ impl Drop for Child {
 pub fn wait_until(what: &str, deadline: Duration, mut happened: impl FnMut() -> bool) {
     let end = Instant::now() + deadline;
     while !happened() {
-        assert!(Instant::now() < end, "waited {deadline:?} in vain for: {what}");
+        assert!(
+            Instant::now() < end,
+            "waited {deadline:?} in vain for: {what}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

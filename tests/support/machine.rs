@@ -19,7 +19,13 @@ use rustix::{
     process::{Pid, PidfdFlags},
 };
 
-use super::{logs, roots, roots::Root, skip};
+use super::{
+    cgroup::{self, PREFIX, Place},
+    enter::COMMANDS_CGROUP,
+    logs, roots,
+    roots::Root,
+    skip,
+};
 
 /// A booted machine; dropping it ends it and everything in it.
 #[derive(Debug)]
@@ -27,14 +33,13 @@ pub struct Machine {
     pub(super) name: String,
     pub(super) leader: u32,
     pub(super) console: PathBuf,
-    cgroup: PathBuf,
+    place: Place,
     /// The machine ends when this closes, also when the whole test process is killed.
     alive: Option<ChildStdin>,
     keeper: Child,
 }
 
 const BOOT_DEADLINE: Duration = Duration::from_secs(60);
-const PREFIX: &str = "clusterctl-boot";
 
 impl Machine {
     /// Boots a machine, waits until systemd has started everything, and installs the clusterctl
@@ -45,20 +50,25 @@ impl Machine {
     pub fn boot(root: Root) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let lower = roots::prepare(root);
-        remove_stale_cgroups();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}", std::process::id());
-        let console = skip::target_dir().join("boot-logs").join(format!("{name}.console"));
+        let console = skip::target_dir()
+            .join("boot-logs")
+            .join(format!("{name}.console"));
         let ready = UnixDatagram::bind_addr(&abstract_address(&name)).unwrap();
         let mut machine = Self::start(name, &lower, console);
         machine.await_ready(&ready);
         machine.leader =
             leader_of(machine.keeper.id()).unwrap_or_else(|| machine.fail("has no PID 1"));
+        fs::create_dir(machine.path(COMMANDS_CGROUP)).unwrap();
         let state = machine.run(["systemctl", "is-system-running", "--wait"]);
         if !["running", "degraded"].contains(&state.stdout.trim()) {
             machine.fail(&format!("did not come up: {state:?}"));
         }
-        machine.copy(Path::new(env!("CARGO_BIN_EXE_clusterctl")), "/usr/bin/clusterctl");
+        machine.copy(
+            Path::new(env!("CARGO_BIN_EXE_clusterctl")),
+            "/usr/bin/clusterctl",
+        );
         machine
     }
 
@@ -68,15 +78,24 @@ impl Machine {
     }
 
     fn start(name: String, lower: &Path, console: PathBuf) -> Self {
-        let cgroup = make_cgroup(&name);
+        let place = Place::create(&name);
         fs::create_dir_all(console.parent().unwrap()).unwrap();
+        sweep_consoles(console.parent().unwrap());
         let log = fs::File::create(&console).unwrap();
-        // The script moves itself first, so that every process of the machine is in its cgroup.
-        let enter = "echo $$ >\"$1/cgroup.procs\"; shift; exec \"$@\"";
+        // The shell moves itself first, so that every process of the machine is in its place.
+        let enter = r#"while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@""#;
         let mut keeper = Command::new("sh")
-            .args(["-c", enter, "sh"])
-            .arg(&cgroup)
-            .args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["-ec", enter, "sh"])
+            .args(place.procs())
+            .arg("--")
+            .args([
+                "unshare",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+            ])
             .args(["sh", "-c", include_str!("boot.sh"), "boot.sh", &name])
             .arg(lower)
             .env("NOTIFY_SOCKET", format!("@{name}"))
@@ -89,7 +108,14 @@ impl Machine {
             .spawn()
             .unwrap();
         let alive = keeper.stdin.take();
-        Self { name, leader: 0, console, cgroup, alive, keeper }
+        Self {
+            name,
+            leader: 0,
+            console,
+            place,
+            alive,
+            keeper,
+        }
     }
 
     /// Waits for `READY=1`, which nspawn sends on behalf of the systemd inside.
@@ -102,8 +128,14 @@ impl Machine {
             if left.is_zero() {
                 self.fail("did not come up in time");
             }
-            let mut fds = [PollFd::new(socket, PollFlags::IN), PollFd::new(&keeper, PollFlags::IN)];
-            let timeout = Timespec { tv_sec: left.as_secs().try_into().unwrap(), tv_nsec: 1 };
+            let mut fds = [
+                PollFd::new(socket, PollFlags::IN),
+                PollFd::new(&keeper, PollFlags::IN),
+            ];
+            let timeout = Timespec {
+                tv_sec: left.as_secs().try_into().unwrap(),
+                tv_nsec: 1,
+            };
             rustix::event::poll(&mut fds, Some(&timeout)).unwrap();
             if fds[1].revents().contains(PollFlags::IN) {
                 self.fail("ended while it booted");
@@ -133,7 +165,6 @@ impl Drop for Machine {
         drop(self.alive.take());
         // Errors have nowhere to go from here, and the next machine sweeps what stays.
         let _ = self.keeper.wait();
-        let _ = remove_cgroup(&self.cgroup);
         let _ = fs::remove_file(&self.console);
     }
 }
@@ -142,19 +173,32 @@ fn abstract_address(name: &str) -> SocketAddr {
     SocketAddr::from_abstract_name(name).unwrap()
 }
 
+fn sweep_consoles(dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap().filter_map(Result::ok) {
+        if cgroup::of_killed_test(&entry.file_name()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// keeper → boot.sh → systemd-nspawn → systemd
 fn leader_of(keeper: u32) -> Option<u32> {
     let shell = *children(keeper).first()?;
-    let nspawn = children(shell).into_iter().find(|pid| comm(*pid) == "systemd-nspawn")?;
+    let nspawn = children(shell)
+        .into_iter()
+        .find(|pid| comm(*pid) == "systemd-nspawn")?;
     children(nspawn).first().copied()
 }
 
 fn comm(pid: u32) -> String {
     // The kernel keeps 15 bytes of a name, which "systemd-nspawn" fits into.
-    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+    fs::read_to_string(format!("/proc/{pid}/comm"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
-fn children(parent: u32) -> Vec<u32> {
+pub(super) fn children(parent: u32) -> Vec<u32> {
     let wanted = format!("PPid:\t{parent}");
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     processes
@@ -164,48 +208,4 @@ fn children(parent: u32) -> Vec<u32> {
                 .is_ok_and(|status| status.lines().any(|line| line == wanted))
         })
         .collect()
-}
-
-/// Where machines get their cgroups: nspawn gives the machine the place of its caller, so two
-/// machines with the same caller would share theirs.
-fn cgroup_base() -> &'static Path {
-    let legacy = Path::new("/sys/fs/cgroup/systemd");
-    if legacy.is_dir() { legacy } else { Path::new("/sys/fs/cgroup") }
-}
-
-fn make_cgroup(name: &str) -> PathBuf {
-    let base = cgroup_base();
-    if base.join("cgroup.controllers").exists() {
-        // Without these the machine works, only its memory and CPU are not accounted.
-        for controller in ["+cpu", "+memory", "+pids"] {
-            let _ = fs::write(base.join("cgroup.subtree_control"), controller);
-        }
-    }
-    let cgroup = base.join(name);
-    fs::create_dir(&cgroup).unwrap_or_else(|error| {
-        panic!("cannot create the cgroup {}: {error}", cgroup.display());
-    });
-    cgroup
-}
-
-fn remove_stale_cgroups() {
-    for entry in fs::read_dir(cgroup_base()).unwrap().filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.trim_start_matches('-').split('-').next());
-        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            let _ = remove_cgroup(&entry.path());
-        }
-    }
-}
-
-/// Innermost first, as the kernel wants it.
-fn remove_cgroup(dir: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(dir)?.filter_map(Result::ok) {
-        if entry.file_type()?.is_dir() {
-            remove_cgroup(&entry.path())?;
-        }
-    }
-    fs::remove_dir(dir)
 }

@@ -2,8 +2,13 @@
 //!
 //! A test takes a machine with [`machine`] (or through `booted!`), talks to it, and drops it.
 //! Nothing here knows clusterctl beyond the place of its binary.
-#![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
+#![allow(
+    dead_code,
+    reason = "each test target compiles this module and uses its own part of it"
+)]
 
+mod cgroup;
+mod child;
 mod enter;
 pub mod load;
 mod logs;
@@ -12,9 +17,13 @@ mod roots;
 pub mod skip;
 mod user;
 
-#[expect(unused_imports, reason = "the face of the module; not every target uses all of it")]
+#[expect(
+    unused_imports,
+    reason = "the face of the module; not every target uses all of it"
+)]
 pub use {
-    enter::{Child, Output, wait_until},
+    child::Child,
+    enter::{Output, wait_until},
     machine::Machine,
     roots::Root,
     user::User,

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, process::Command};
 
-use super::{enter::Output, machine::Machine};
+use super::{child::Child, enter::Output, machine::Machine};
 
 /// A user whose `systemd --user` runs.
 #[derive(Debug)]
@@ -22,7 +22,11 @@ impl Machine {
         let uid: u32 = self.ok(["id", "-u", name]).parse().unwrap();
         self.ok(["loginctl", "enable-linger", name]);
         self.ok(["systemctl", "start", &format!("user@{uid}.service")]);
-        User { machine: self, name: name.to_owned(), uid }
+        User {
+            machine: self,
+            name: name.to_owned(),
+            uid,
+        }
     }
 }
 
@@ -38,23 +42,29 @@ impl User<'_> {
             // Changing the user cleared the one that was set before.
             "--pdeathsig=KILL".to_owned(),
             "--".to_owned(),
-            "timeout".to_owned(),
-            "120".to_owned(),
         ];
         let args: Vec<A> = args.into_iter().collect();
         let words = become_user.iter().map(OsStr::new);
-        let mut command = self.machine.command(words.chain(args.iter().map(AsRef::as_ref)));
+        let mut command = self
+            .machine
+            .command(words.chain(args.iter().map(AsRef::as_ref)));
         command
             .env("HOME", format!("/home/{name}"))
             .env("USER", name)
             .env("LOGNAME", name)
             .env("XDG_RUNTIME_DIR", format!("/run/user/{uid}"))
-            .env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path=/run/user/{uid}/bus"));
+            .env(
+                "DBUS_SESSION_BUS_ADDRESS",
+                format!("unix:path=/run/user/{uid}/bus"),
+            );
         command
     }
 
     /// Runs a command to its end.
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        let args: Vec<A> = args.into_iter().collect();
+        let deadline = ["timeout", "--kill-after=1", "120"].map(OsStr::new);
+        let args = deadline.into_iter().chain(args.iter().map(AsRef::as_ref));
         Output::of(&mut self.command(args))
     }
 
@@ -68,6 +78,11 @@ impl User<'_> {
         output.stdout.trim_end_matches('\n').to_owned()
     }
 
+    /// Starts a command and lets it run.
+    pub fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Child {
+        Child::of(&mut self.command(args))
+    }
+
     /// Writes a file that belongs to the user.
     pub fn write(&self, path: &str, text: &str) {
         self.machine.write(path, text);
@@ -77,6 +92,7 @@ impl User<'_> {
             &format!("{0}:{0}", self.name),
             &format!("/home/{}", self.name),
         ]);
-        self.machine.ok(["chown", &format!("{0}:{0}", self.name), path]);
+        self.machine
+            .ok(["chown", &format!("{0}:{0}", self.name), path]);
     }
 }

@@ -23,8 +23,6 @@ use super::{
 
 /// The client's own stop signal among the tokens of connections.
 const STOP: u64 = 0;
-/// Below the five seconds after which Node closes an idle connection, as real clients do.
-const IDLE_LIMIT: Duration = Duration::from_secs(4);
 /// How soon a connection that a full Unix queue turned away is tried again.
 const RETRY: Duration = Duration::from_millis(2);
 
@@ -90,8 +88,8 @@ impl<'l> Engine<'l> {
         let end = self.start + Duration::from_secs_f64(self.load.seconds);
         loop {
             let now = Instant::now();
+            self.begin_due(now, end);
             self.stopping |= now >= end;
-            self.begin_due(now);
             self.expire(now);
             self.retry_blocked();
             if self.stopping && self.in_flight == 0 {
@@ -102,7 +100,11 @@ impl<'l> Engine<'l> {
             epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)).unwrap();
             for event in events.drain(..) {
                 let token = event.data.u64();
-                if token == STOP { self.stop() } else { self.advance(token) }
+                if token == STOP {
+                    self.stop()
+                } else {
+                    self.advance(token)
+                }
             }
             for (kind, tally) in &self.tallies {
                 if tally.ok > 0 && !told.contains(kind) {
@@ -113,12 +115,13 @@ impl<'l> Engine<'l> {
         }
     }
 
-    fn begin_due(&mut self, now: Instant) {
+    /// Late ones too, so that a load has as many requests as its rate and time say.
+    fn begin_due(&mut self, now: Instant, end: Instant) {
         if self.stopping {
             return;
         }
         for index in 0..self.lanes.len() {
-            while self.lanes[index].next <= now {
+            while self.lanes[index].next <= now && self.lanes[index].next < end {
                 let lane = &mut self.lanes[index];
                 let (kind, due) = (lane.kind, lane.next);
                 lane.next += lane.interval;
@@ -130,10 +133,17 @@ impl<'l> Engine<'l> {
     fn begin(&mut self, kind: Kind, due: Instant) {
         self.requests += 1;
         self.in_flight += 1;
-        let request = Request { number: self.requests, due };
+        let request = Request {
+            number: self.requests,
+            due,
+        };
         let bytes = self.request_bytes(kind, request.number);
         self.tally(kind).sent += 1;
-        let token = if kind == Kind::KeepAlive { self.reuse(request, &bytes) } else { None };
+        let token = if kind == Kind::KeepAlive {
+            self.reuse(request, &bytes)
+        } else {
+            None
+        };
         let Some(token) = token.or_else(|| self.open(kind, request, bytes)) else {
             return;
         };
@@ -177,7 +187,13 @@ impl<'l> Engine<'l> {
     /// Edge-triggered: [`Connection::advance`] always goes on until it would block.
     fn register(&self, token: u64, connection: &Connection) {
         let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(&self.epoll, &connection.socket, EventData::new_u64(token), interest).unwrap();
+        epoll::add(
+            &self.epoll,
+            &connection.socket,
+            EventData::new_u64(token),
+            interest,
+        )
+        .unwrap();
     }
 
     fn retry_blocked(&mut self) {
@@ -217,7 +233,9 @@ impl<'l> Engine<'l> {
             Progress::Answered(answer) => {
                 let request = connection.request.take();
                 if kind == Kind::KeepAlive && !answer.close {
-                    connection.state = State::Idle { since: Instant::now() };
+                    connection.state = State::Idle {
+                        since: Instant::now(),
+                    };
                     self.idle.push(token);
                 } else {
                     self.connections.remove(&token);
@@ -246,9 +264,12 @@ impl<'l> Engine<'l> {
 
     /// Gives up on requests that hang, and lets go of connections that idle for long.
     fn expire(&mut self, now: Instant) {
-        while let Some((_, token, number)) = self.deadlines.pop_front_if(|(at, ..)| *at <= now) {
+        while self.deadlines.front().is_some_and(|(at, ..)| *at <= now) {
+            let (_, token, number) = self.deadlines.pop_front().unwrap();
             let holds = |connection: &Connection| {
-                connection.request.is_some_and(|request| request.number == number)
+                connection
+                    .request
+                    .is_some_and(|request| request.number == number)
             };
             if self.connections.get(&token).is_some_and(holds) {
                 let connection = self.connections.remove(&token).unwrap();
@@ -256,12 +277,13 @@ impl<'l> Engine<'l> {
                 self.fail(connection.kind, Cause::Hang, example);
             }
         }
+        let limit = Duration::from_secs_f64(self.load.idle_seconds);
         let connections = &mut self.connections;
         self.idle.retain(|token| {
             let State::Idle { since } = connections[token].state else {
                 return false;
             };
-            let fresh = now - since < IDLE_LIMIT;
+            let fresh = now - since < limit;
             if !fresh {
                 connections.remove(token);
             }
@@ -283,7 +305,11 @@ impl<'l> Engine<'l> {
     }
 
     fn timeout(&self, now: Instant, end: Instant) -> Timespec {
-        let lanes = self.lanes.iter().filter(|_| !self.stopping).map(|lane| lane.next.min(end));
+        let lanes = self
+            .lanes
+            .iter()
+            .filter(|_| !self.stopping)
+            .map(|lane| lane.next.min(end));
         let hang = self.deadlines.front().map(|(at, ..)| *at);
         let retry = (!self.blocked.is_empty()).then(|| now + RETRY);
         let next = lanes.chain(hang).chain(retry).min().unwrap_or(end);

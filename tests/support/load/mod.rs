@@ -31,6 +31,7 @@ pub struct Load {
     rates: Vec<(Kind, f64)>,
     seconds: f64,
     hang_seconds: f64,
+    idle_seconds: f64,
     expect: Option<String>,
     instance_after: Option<String>,
 }
@@ -66,6 +67,8 @@ impl Load {
             rates: Vec::new(),
             seconds: 120.0,
             hang_seconds: 15.0,
+            // Below the five after which Node closes an idle connection, as real clients do.
+            idle_seconds: 4.0,
             expect: None,
             instance_after: None,
         }
@@ -104,6 +107,12 @@ impl Load {
         self
     }
 
+    /// When an idle kept-alive connection is closed: 4 s unless told.
+    pub fn idle_for(mut self, seconds: f64) -> Self {
+        self.idle_seconds = seconds;
+        self
+    }
+
     /// Text that every body must contain.
     pub fn expect(mut self, text: &str) -> Self {
         self.expect = Some(text.to_owned());
@@ -134,7 +143,12 @@ impl Load {
             .unwrap();
         let messages = BufReader::new(child.stdout.take().unwrap());
         let kinds = self.rates.iter().map(|(kind, _)| *kind).collect();
-        Run { child, messages, waiting_for: kinds, report: None }
+        Run {
+            child,
+            messages,
+            waiting_for: kinds,
+            report: None,
+        }
     }
 }
 
