@@ -473,6 +473,7 @@ function atDeadline() {
 // ---------------------------------------------------------------------------------------------- HTTP/1
 
 const latest = new WeakMap();
+const told = new WeakSet();
 
 /// From now on every answer is the last one on its connection.
 function politeHttp() {
@@ -493,7 +494,11 @@ function politeHttp() {
 function lastAnswer(response) {
   const { socket } = response;
   const last = socket && latest.get(socket);
-  if (last && last !== response) return false;
+  if (last && last !== response) {
+    if (told.delete(response)) response.shouldKeepAlive = true;
+    return false;
+  }
+  if (response.shouldKeepAlive) told.add(response);
   response.shouldKeepAlive = false;
   if (socket) lingering(socket, response);
   return true;
