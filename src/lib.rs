@@ -19,8 +19,11 @@ pub mod unit;
 pub mod disk;
 pub mod host;
 pub mod systemd;
-// drivers
+// drivers and faces
+pub mod cli;
+pub mod error;
 pub mod ops;
+pub mod report;
 
 /// The files that apply puts beside the units: helper scripts, preload library, Node file.
 pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
