@@ -3,6 +3,7 @@
 mod apply;
 mod context;
 mod control;
+mod list;
 mod rollout;
 mod validate;
 
@@ -64,6 +65,7 @@ enum Verb {
     Stop(control::StopArgs),
     Restart(control::RestartArgs),
     Delete(control::DeleteArgs),
+    List(list::ListArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
 }
@@ -92,6 +94,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<(), Error> {
         Verb::Stop(args) => control::stop(args, global, ui),
         Verb::Restart(args) => control::restart(args, global, ui),
         Verb::Delete(args) => control::delete(args, global, ui),
+        Verb::List(args) => list::run(args, global, ui),
         Verb::Validate(args) => validate::run(args, global, ui),
         Verb::Rollout(args) => rollout::run(args, global, ui),
     }

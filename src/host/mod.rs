@@ -11,7 +11,10 @@ use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Host, Kind, Ownership, Scope, User};
 
 mod cpus;
+mod process;
 mod sockets;
+
+pub use process::{Usage, own_user, usage};
 
 /// The machine that this process runs on.
 #[derive(Debug)]
