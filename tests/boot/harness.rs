@@ -16,10 +16,7 @@ booted!(a_machine_boots_and_takes_commands, |m| {
     m.write("/opt/a/b", "text");
     assert_eq!(m.ok(["cat", "/opt/a/b"]), "text");
     assert!(m.ok(["cat", "/proc/net/if_inet6"]).contains("lo"));
-    assert!(
-        m.ok_sh("grep -c . /proc/net/dev") == "3",
-        "lo and nothing else"
-    );
+    assert!(m.ok_sh("grep -c . /proc/net/dev") == "3", "lo and nothing else");
 });
 
 booted!(a_spawned_command_can_be_watched_and_signalled, |m| {
@@ -27,23 +24,14 @@ booted!(a_spawned_command_can_be_watched_and_signalled, |m| {
     cat.type_in("one\ntwo\n");
     assert_eq!(cat.line_with("tw"), "two");
     cat.signal(Signal::TERM);
-    assert_eq!(
-        cat.wait(),
-        (128 + 15, vec!["one".to_owned(), "two".to_owned()])
-    );
+    assert_eq!(cat.wait(), (128 + 15, vec!["one".to_owned(), "two".to_owned()]));
 });
 
 booted!(a_user_has_a_manager_of_her_own, |m| {
     let ada = m.user("ada");
-    assert_eq!(
-        ada.ok(["systemctl", "--user", "is-system-running", "--wait"]),
-        "running"
-    );
+    assert_eq!(ada.ok(["systemctl", "--user", "is-system-running", "--wait"]), "running");
     assert_eq!(ada.ok(["id", "-un"]), "ada");
-    assert!(
-        ada.ok(["busctl", "--user", "list"])
-            .contains("org.freedesktop.systemd1")
-    );
+    assert!(ada.ok(["busctl", "--user", "list"]).contains("org.freedesktop.systemd1"));
     assert_eq!(ada.ok(["sh", "-c", "echo $HOME"]), "/home/ada");
 });
 
@@ -74,9 +62,7 @@ fn install_shop(m: &Machine) {
 
 booted!(restarts_under_load_lose_no_request, |m| {
     install_shop(m);
-    let load = Load::http("127.0.0.1:3000")
-        .new_connections(60.0)
-        .keep_alive(60.0);
+    let load = Load::http("127.0.0.1:3000").new_connections(60.0).keep_alive(60.0);
     let load = load.idle_for(0.3);
     let mut load = m.load(load.expect("instance ").instance_after("instance "));
     load.wait_flowing();
@@ -91,24 +77,15 @@ booted!(restarts_under_load_lose_no_request, |m| {
 booted!(a_killed_instance_shows_as_failed_requests, |m| {
     install_shop(m);
     m.ok(["systemctl", "stop", "shop@1"]);
-    let load = Load::http("127.0.0.1:3000")
-        .new_connections(100.0)
-        .keep_alive(100.0);
+    let load = Load::http("127.0.0.1:3000").new_connections(100.0).keep_alive(100.0);
     let mut load = m.load(load);
     load.wait_flowing();
     m.ok(["systemctl", "kill", "--signal=KILL", "shop@0"]);
     wait_until("the restart", Duration::from_secs(10), || {
         m.systemctl_show("shop@0", "NRestarts") != "0"
     });
-    assert!(
-        load.stop().failed() > 0,
-        "requests in flight died with the instance"
-    );
-    assert!(
-        m.journal("shop@*").contains("status=9/KILL"),
-        "{}",
-        m.journal("shop@*")
-    );
+    assert!(load.stop().failed() > 0, "requests in flight died with the instance");
+    assert!(m.journal("shop@*").contains("status=9/KILL"), "{}", m.journal("shop@*"));
 });
 
 #[test]
@@ -135,22 +112,12 @@ fn a_machine_dies_with_its_test_process() {
     }
     let module = module_path!().split_once("::").unwrap().1;
     let mut test = Command::new(std::env::current_exe().unwrap());
-    test.args([
-        "--exact",
-        "--ignored",
-        "--nocapture",
-        &format!("{module}::boot_and_abort"),
-    ]);
+    test.args(["--exact", "--ignored", "--nocapture", &format!("{module}::boot_and_abort")]);
     test.env(ABORT_VARIABLE, "1");
     let output = test.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    let place = text
-        .lines()
-        .find_map(|line| line.strip_prefix("machine at "))
-        .unwrap();
-    wait_until("the end of the machine", Duration::from_secs(10), || {
-        fs::metadata(place).is_err()
-    });
+    let place = text.lines().find_map(|line| line.strip_prefix("machine at ")).unwrap();
+    wait_until("the end of the machine", Duration::from_secs(10), || fs::metadata(place).is_err());
 }
 
 /// Not a test: the process that the test above sees die.

@@ -20,10 +20,7 @@ impl Place {
     /// Creates the cgroups, and sweeps away those that killed tests left.
     pub fn create(name: &str) -> Self {
         let hierarchies = hierarchies();
-        assert!(
-            !hierarchies.is_empty(),
-            "no control groups under /sys/fs/cgroup"
-        );
+        assert!(!hierarchies.is_empty(), "no control groups under /sys/fs/cgroup");
         let mut place = Self(Vec::new());
         for hierarchy in hierarchies {
             sweep(&hierarchy);
@@ -59,10 +56,8 @@ impl Drop for Place {
 fn hierarchies() -> Vec<PathBuf> {
     let base = Path::new("/sys/fs/cgroup");
     let unified = [base.to_owned(), base.join("unified")];
-    let mut found: Vec<PathBuf> = unified
-        .into_iter()
-        .filter(|dir| dir.join("cgroup.controllers").exists())
-        .collect();
+    let mut found: Vec<PathBuf> =
+        unified.into_iter().filter(|dir| dir.join("cgroup.controllers").exists()).collect();
     if base.join("systemd/cgroup.procs").exists() {
         found.push(base.join("systemd"));
     }
@@ -83,9 +78,7 @@ fn sweep(hierarchy: &Path) {
 /// Whether a name is that of a machine whose test process is no more.
 pub fn of_killed_test(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let rest = name
-        .strip_prefix(PREFIX)
-        .and_then(|rest| rest.strip_prefix('-'));
+    let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('-'));
     let owner = rest.and_then(|rest| rest.split('-').next());
     owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists())
 }

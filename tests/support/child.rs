@@ -25,19 +25,12 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 impl Child {
     pub(super) fn of(command: &mut Command) -> Self {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let (sender, lines) = channel();
         forward(process.stdout.take().unwrap(), sender.clone());
         forward(process.stderr.take().unwrap(), sender);
-        Self {
-            process,
-            lines,
-            seen: Vec::new(),
-        }
+        Self { process, lines, seen: Vec::new() }
     }
 
     /// Waits for a line of either output that contains the text, and gives it.
@@ -60,12 +53,7 @@ impl Child {
 
     /// Writes to the command's standard input.
     pub fn type_in(&mut self, text: &str) {
-        self.process
-            .stdin
-            .as_mut()
-            .unwrap()
-            .write_all(text.as_bytes())
-            .unwrap();
+        self.process.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     /// Sends a signal to the command itself.
@@ -88,16 +76,11 @@ impl Child {
             match self.lines.recv_timeout(left) {
                 Ok(line) => self.seen.push(line),
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(_) => panic!(
-                    "still running after {DEADLINE:?}:\n{}",
-                    self.seen.join("\n")
-                ),
+                Err(_) => panic!("still running after {DEADLINE:?}:\n{}", self.seen.join("\n")),
             }
         }
         let status = self.process.wait().unwrap();
-        let code = status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         (code, std::mem::take(&mut self.seen))
     }
 }
@@ -114,10 +97,7 @@ fn forward(stream: impl Read + Send + 'static, lines: Sender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n') {
             let Ok(line) = line else { return };
-            if lines
-                .send(String::from_utf8_lossy(&line).into_owned())
-                .is_err()
-            {
+            if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                 return;
             }
         }

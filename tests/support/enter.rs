@@ -44,10 +44,7 @@ impl Machine {
             .args(["--all", "--", "setpriv", "--pdeathsig=KILL", "--"])
             .args(args)
             .env_clear()
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            )
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", "/root")
             .env("LANG", "C.UTF-8")
             .env("TERM", "dumb")
@@ -122,30 +119,15 @@ impl Machine {
         let target = self.path(to);
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         let mut command = Command::new("cp");
-        command
-            .args(["-a", "--no-preserve=ownership", "-T"])
-            .arg(from)
-            .arg(&target);
+        command.args(["-a", "--no-preserve=ownership", "-T"]).arg(from).arg(&target);
         let output = Output::of(&mut command);
-        assert!(
-            output.code == 0,
-            "cannot copy {}: {output:?}",
-            from.display()
-        );
+        assert!(output.code == 0, "cannot copy {}: {output:?}", from.display());
     }
 
     /// The machine's journal of one unit (patterns work), oldest first.
     pub fn journal(&self, unit: &str) -> String {
         self.ok(["journalctl", "--sync"]);
-        self.ok([
-            "journalctl",
-            "--no-pager",
-            "--quiet",
-            "-o",
-            "short-precise",
-            "-u",
-            unit,
-        ])
+        self.ok(["journalctl", "--no-pager", "--quiet", "-o", "short-precise", "-u", unit])
     }
 
     /// One property of a unit, as `systemctl show` prints it.
@@ -156,24 +138,16 @@ impl Machine {
     /// Runs clusterctl to its end.
     pub fn clusterctl<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         let args: Vec<A> = args.into_iter().collect();
-        self.run(
-            [OsStr::new("clusterctl")]
-                .into_iter()
-                .chain(args.iter().map(AsRef::as_ref)),
-        )
+        self.run([OsStr::new("clusterctl")].into_iter().chain(args.iter().map(AsRef::as_ref)))
     }
 }
 
 impl Output {
     pub(super) fn of(command: &mut Command) -> Self {
-        let output = command
-            .output()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let status = output.status;
         Self {
-            code: status
-                .code()
-                .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -182,15 +156,8 @@ impl Output {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            code,
-            stdout,
-            stderr,
-        } = self;
-        write!(
-            f,
-            "exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
-        )
+        let Self { code, stdout, stderr } = self;
+        write!(f, "exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
     }
 }
 
@@ -201,10 +168,7 @@ impl std::fmt::Debug for Output {
 pub fn wait_until(what: &str, deadline: Duration, mut happened: impl FnMut() -> bool) {
     let end = Instant::now() + deadline;
     while !happened() {
-        assert!(
-            Instant::now() < end,
-            "waited {deadline:?} in vain for: {what}"
-        );
+        assert!(Instant::now() < end, "waited {deadline:?} in vain for: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -52,9 +52,7 @@ impl Machine {
         let lower = roots::prepare(root);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}", std::process::id());
-        let console = skip::target_dir()
-            .join("boot-logs")
-            .join(format!("{name}.console"));
+        let console = skip::target_dir().join("boot-logs").join(format!("{name}.console"));
         let ready = UnixDatagram::bind_addr(&abstract_address(&name)).unwrap();
         let mut machine = Self::start(name, &lower, console);
         machine.await_ready(&ready);
@@ -65,10 +63,7 @@ impl Machine {
         if !["running", "degraded"].contains(&state.stdout.trim()) {
             machine.fail(&format!("did not come up: {state:?}"));
         }
-        machine.copy(
-            Path::new(env!("CARGO_BIN_EXE_clusterctl")),
-            "/usr/bin/clusterctl",
-        );
+        machine.copy(Path::new(env!("CARGO_BIN_EXE_clusterctl")), "/usr/bin/clusterctl");
         machine
     }
 
@@ -88,14 +83,7 @@ impl Machine {
             .args(["-ec", enter, "sh"])
             .args(place.procs())
             .arg("--")
-            .args([
-                "unshare",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "--mount-proc",
-            ])
+            .args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
             .args(["sh", "-c", include_str!("boot.sh"), "boot.sh", &name])
             .arg(lower)
             .env("NOTIFY_SOCKET", format!("@{name}"))
@@ -108,14 +96,7 @@ impl Machine {
             .spawn()
             .unwrap();
         let alive = keeper.stdin.take();
-        Self {
-            name,
-            leader: 0,
-            console,
-            place,
-            alive,
-            keeper,
-        }
+        Self { name, leader: 0, console, place, alive, keeper }
     }
 
     /// Waits for `READY=1`, which nspawn sends on behalf of the systemd inside.
@@ -128,14 +109,8 @@ impl Machine {
             if left.is_zero() {
                 self.fail("did not come up in time");
             }
-            let mut fds = [
-                PollFd::new(socket, PollFlags::IN),
-                PollFd::new(&keeper, PollFlags::IN),
-            ];
-            let timeout = Timespec {
-                tv_sec: left.as_secs().try_into().unwrap(),
-                tv_nsec: 1,
-            };
+            let mut fds = [PollFd::new(socket, PollFlags::IN), PollFd::new(&keeper, PollFlags::IN)];
+            let timeout = Timespec { tv_sec: left.as_secs().try_into().unwrap(), tv_nsec: 1 };
             rustix::event::poll(&mut fds, Some(&timeout)).unwrap();
             if fds[1].revents().contains(PollFlags::IN) {
                 self.fail("ended while it booted");
@@ -184,18 +159,13 @@ fn sweep_consoles(dir: &Path) {
 /// keeper → boot.sh → systemd-nspawn → systemd
 fn leader_of(keeper: u32) -> Option<u32> {
     let shell = *children(keeper).first()?;
-    let nspawn = children(shell)
-        .into_iter()
-        .find(|pid| comm(*pid) == "systemd-nspawn")?;
+    let nspawn = children(shell).into_iter().find(|pid| comm(*pid) == "systemd-nspawn")?;
     children(nspawn).first().copied()
 }
 
 fn comm(pid: u32) -> String {
     // The kernel keeps 15 bytes of a name, which "systemd-nspawn" fits into.
-    fs::read_to_string(format!("/proc/{pid}/comm"))
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
 pub(super) fn children(parent: u32) -> Vec<u32> {

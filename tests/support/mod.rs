@@ -2,10 +2,7 @@
 //!
 //! A test takes a machine with [`machine`] (or through `booted!`), talks to it, and drops it.
 //! Nothing here knows clusterctl beyond the place of its binary.
-#![allow(
-    dead_code,
-    reason = "each test target compiles this module and uses its own part of it"
-)]
+#![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
 
 mod cgroup;
 mod child;
@@ -17,10 +14,7 @@ mod roots;
 pub mod skip;
 mod user;
 
-#[expect(
-    unused_imports,
-    reason = "the face of the module; not every target uses all of it"
-)]
+#[expect(unused_imports, reason = "the face of the module; not every target uses all of it")]
 pub use {
     child::Child,
     enter::{Output, wait_until},

@@ -30,20 +30,13 @@ pub fn record(reason: &str) {
     assert!(!in_ci, "{test} may not be skipped with CI=true: {reason}");
     let dir = target_dir().join("skipped");
     fs::create_dir_all(&dir).unwrap();
-    fs::write(
-        dir.join(test.replace("::", ".")),
-        format!("{test}: {reason}\n"),
-    )
-    .unwrap();
+    fs::write(dir.join(test.replace("::", ".")), format!("{test}: {reason}\n")).unwrap();
     eprintln!("skipped {test}: {reason}");
 }
 
 /// The name libtest gave the calling test.
 pub fn test_name() -> String {
-    std::thread::current()
-        .name()
-        .unwrap_or("unnamed")
-        .to_owned()
+    std::thread::current().name().unwrap_or("unnamed").to_owned()
 }
 
 /// Cargo's target directory of this build.

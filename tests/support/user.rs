@@ -22,11 +22,7 @@ impl Machine {
         let uid: u32 = self.ok(["id", "-u", name]).parse().unwrap();
         self.ok(["loginctl", "enable-linger", name]);
         self.ok(["systemctl", "start", &format!("user@{uid}.service")]);
-        User {
-            machine: self,
-            name: name.to_owned(),
-            uid,
-        }
+        User { machine: self, name: name.to_owned(), uid }
     }
 }
 
@@ -45,18 +41,13 @@ impl User<'_> {
         ];
         let args: Vec<A> = args.into_iter().collect();
         let words = become_user.iter().map(OsStr::new);
-        let mut command = self
-            .machine
-            .command(words.chain(args.iter().map(AsRef::as_ref)));
+        let mut command = self.machine.command(words.chain(args.iter().map(AsRef::as_ref)));
         command
             .env("HOME", format!("/home/{name}"))
             .env("USER", name)
             .env("LOGNAME", name)
             .env("XDG_RUNTIME_DIR", format!("/run/user/{uid}"))
-            .env(
-                "DBUS_SESSION_BUS_ADDRESS",
-                format!("unix:path=/run/user/{uid}/bus"),
-            );
+            .env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path=/run/user/{uid}/bus"));
         command
     }
 
@@ -92,7 +83,6 @@ impl User<'_> {
             &format!("{0}:{0}", self.name),
             &format!("/home/{}", self.name),
         ]);
-        self.machine
-            .ok(["chown", &format!("{0}:{0}", self.name), path]);
+        self.machine.ok(["chown", &format!("{0}:{0}", self.name), path]);
     }
 }

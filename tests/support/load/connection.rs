@@ -73,14 +73,8 @@ impl Connection {
         let socket =
             socket_with(family, style, flags, None).map_err(|errno| failure(errno, "socket"))?;
         let (request, state) = (Some(request), State::Connecting);
-        let mut connection = Self {
-            socket,
-            kind,
-            state,
-            request,
-            unsent: bytes,
-            received: Vec::new(),
-        };
+        let mut connection =
+            Self { socket, kind, state, request, unsent: bytes, received: Vec::new() };
         connection.connect(target)?;
         Ok(connection)
     }
@@ -129,11 +123,7 @@ impl Connection {
                 Err(errno) => return failed(errno, "send"),
             }
         }
-        if self.state == State::Awaiting {
-            self.receive()
-        } else {
-            Progress::Pending
-        }
+        if self.state == State::Awaiting { self.receive() } else { Progress::Pending }
     }
 
     fn send(&mut self) -> Result<bool, Errno> {
@@ -165,11 +155,7 @@ impl Connection {
                 Parsed::Partial if !ended => {}
                 Parsed::Partial => {
                     let empty = self.received.is_empty();
-                    let cause = if empty {
-                        Cause::Closed
-                    } else {
-                        Cause::Truncated
-                    };
+                    let cause = if empty { Cause::Closed } else { Cause::Truncated };
                     let got = String::from_utf8_lossy(&self.received).into_owned();
                     return Progress::Failed(cause, got);
                 }
@@ -183,12 +169,7 @@ impl Connection {
         }
         // A datagram is whole or not there; the status lets it share the way of the others.
         let (close, head, body) = (true, String::new(), self.received.clone());
-        Parsed::Whole(Answer {
-            status: 200,
-            close,
-            head,
-            body,
-        })
+        Parsed::Whole(Answer { status: 200, close, head, body })
     }
 }
 

@@ -100,11 +100,7 @@ impl<'l> Engine<'l> {
             epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)).unwrap();
             for event in events.drain(..) {
                 let token = event.data.u64();
-                if token == STOP {
-                    self.stop()
-                } else {
-                    self.advance(token)
-                }
+                if token == STOP { self.stop() } else { self.advance(token) }
             }
             for (kind, tally) in &self.tallies {
                 if tally.ok > 0 && !told.contains(kind) {
@@ -133,17 +129,10 @@ impl<'l> Engine<'l> {
     fn begin(&mut self, kind: Kind, due: Instant) {
         self.requests += 1;
         self.in_flight += 1;
-        let request = Request {
-            number: self.requests,
-            due,
-        };
+        let request = Request { number: self.requests, due };
         let bytes = self.request_bytes(kind, request.number);
         self.tally(kind).sent += 1;
-        let token = if kind == Kind::KeepAlive {
-            self.reuse(request, &bytes)
-        } else {
-            None
-        };
+        let token = if kind == Kind::KeepAlive { self.reuse(request, &bytes) } else { None };
         let Some(token) = token.or_else(|| self.open(kind, request, bytes)) else {
             return;
         };
@@ -187,13 +176,7 @@ impl<'l> Engine<'l> {
     /// Edge-triggered: [`Connection::advance`] always goes on until it would block.
     fn register(&self, token: u64, connection: &Connection) {
         let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(
-            &self.epoll,
-            &connection.socket,
-            EventData::new_u64(token),
-            interest,
-        )
-        .unwrap();
+        epoll::add(&self.epoll, &connection.socket, EventData::new_u64(token), interest).unwrap();
     }
 
     fn retry_blocked(&mut self) {
@@ -233,9 +216,7 @@ impl<'l> Engine<'l> {
             Progress::Answered(answer) => {
                 let request = connection.request.take();
                 if kind == Kind::KeepAlive && !answer.close {
-                    connection.state = State::Idle {
-                        since: Instant::now(),
-                    };
+                    connection.state = State::Idle { since: Instant::now() };
                     self.idle.push(token);
                 } else {
                     self.connections.remove(&token);
@@ -267,9 +248,7 @@ impl<'l> Engine<'l> {
         while self.deadlines.front().is_some_and(|(at, ..)| *at <= now) {
             let (_, token, number) = self.deadlines.pop_front().unwrap();
             let holds = |connection: &Connection| {
-                connection
-                    .request
-                    .is_some_and(|request| request.number == number)
+                connection.request.is_some_and(|request| request.number == number)
             };
             if self.connections.get(&token).is_some_and(holds) {
                 let connection = self.connections.remove(&token).unwrap();
@@ -305,11 +284,7 @@ impl<'l> Engine<'l> {
     }
 
     fn timeout(&self, now: Instant, end: Instant) -> Timespec {
-        let lanes = self
-            .lanes
-            .iter()
-            .filter(|_| !self.stopping)
-            .map(|lane| lane.next.min(end));
+        let lanes = self.lanes.iter().filter(|_| !self.stopping).map(|lane| lane.next.min(end));
         let hang = self.deadlines.front().map(|(at, ..)| *at);
         let retry = (!self.blocked.is_empty()).then(|| now + RETRY);
         let next = lanes.chain(hang).chain(retry).min().unwrap_or(end);

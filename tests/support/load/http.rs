@@ -32,9 +32,7 @@ pub fn parse(bytes: &[u8], ended: bool) -> Parsed {
     let Some(status) = status.filter(|_| version.starts_with("HTTP/1.")) else {
         return Parsed::Malformed(head);
     };
-    let connection = field(&head, "connection")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let connection = field(&head, "connection").unwrap_or_default().to_ascii_lowercase();
     let mut close = connection == "close" || (version == "HTTP/1.0" && connection != "keep-alive");
     let chunked = field(&head, "transfer-encoding").is_some_and(|coding| coding == "chunked");
     let body = if status == 204 || status == 304 {
@@ -53,14 +51,7 @@ pub fn parse(bytes: &[u8], ended: bool) -> Parsed {
         close = true;
         ended.then(|| rest.to_vec())
     };
-    body.map_or(Parsed::Partial, |body| {
-        Parsed::Whole(Answer {
-            status,
-            close,
-            head,
-            body,
-        })
-    })
+    body.map_or(Parsed::Partial, |body| Parsed::Whole(Answer { status, close, head, body }))
 }
 
 /// The body of a chunked answer, or nothing while it is incomplete.
@@ -96,24 +87,14 @@ fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 #[test]
 fn an_answer_is_whole_only_with_its_last_byte() {
     let cases = [
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-            false,
-            false,
-        ),
-        (
-            "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
-            true,
-            false,
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, false),
+        ("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", true, false),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
             false,
@@ -129,17 +110,9 @@ fn an_answer_is_whole_only_with_its_last_byte() {
         if needs_end {
             assert_eq!(parse(text.as_bytes(), false), Parsed::Partial);
         }
-        let Parsed::Whole(answer) = parse(text.as_bytes(), needs_end) else {
-            panic!("{text:?}")
-        };
+        let Parsed::Whole(answer) = parse(text.as_bytes(), needs_end) else { panic!("{text:?}") };
         assert_eq!(answer.close, close, "{text:?}");
-        assert!(
-            answer.status == 204 || answer.body == b"hello",
-            "{answer:?}"
-        );
+        assert!(answer.status == 204 || answer.body == b"hello", "{answer:?}");
     }
-    assert!(matches!(
-        parse(b"SSH-2.0-x\r\n\r\n", false),
-        Parsed::Malformed(_)
-    ));
+    assert!(matches!(parse(b"SSH-2.0-x\r\n\r\n", false), Parsed::Malformed(_)));
 }

@@ -143,12 +143,7 @@ impl Load {
             .unwrap();
         let messages = BufReader::new(child.stdout.take().unwrap());
         let kinds = self.rates.iter().map(|(kind, _)| *kind).collect();
-        Run {
-            child,
-            messages,
-            waiting_for: kinds,
-            report: None,
-        }
+        Run { child, messages, waiting_for: kinds, report: None }
     }
 }
 

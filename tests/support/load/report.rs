@@ -112,16 +112,9 @@ impl Report {
     /// Panics unless every request of every kind had a good answer, and there were some.
     #[track_caller]
     pub fn assert_none_failed(&self) {
-        assert!(
-            self.failed() == 0,
-            "{} requests failed: {self:#?}",
-            self.failed()
-        );
+        assert!(self.failed() == 0, "{} requests failed: {self:#?}", self.failed());
         for (kind, tally) in &self.kinds {
-            assert!(
-                tally.ok > 0 && tally.ok == tally.sent,
-                "{kind:?} was not served: {self:#?}"
-            );
+            assert!(tally.ok > 0 && tally.ok == tally.sent, "{kind:?} was not served: {self:#?}");
         }
     }
 }
@@ -166,9 +159,7 @@ impl Tally {
                 reason = "a position in a list of some thousands"
             )]
             let position = (last as f64 * part).round() as usize;
-            self.latencies
-                .get(position)
-                .map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
+            self.latencies.get(position).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
         };
         (self.p50, self.p99, self.max) = (at(0.5), at(0.99), at(1.0));
     }
