@@ -6,6 +6,7 @@ mod address;
 mod app;
 mod host;
 mod name;
+mod unit_names;
 
 pub use address::{Address, Protocol};
 pub use app::{
@@ -13,4 +14,5 @@ pub use app::{
     Restart, RolloutSettings, Share,
 };
 pub use host::{Host, Kind, Ownership, Scope, User};
-pub use name::{AppName, ListenerName};
+pub use name::{AppName, ListenerName, NameError};
+pub use unit_names::fnv1a;

@@ -1,0 +1,159 @@
+//! The edge to systemd: the only place that knows its bus, and the journal.
+//!
+//! Callers get blocking calls with deadlines, in our own words; nothing of the bus library leaves
+//! this module. It reports and requests, and never decides: no retries, no policy.
+
+mod error;
+mod jobs;
+mod proxy;
+mod state;
+mod watch;
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use zbus::connection::Builder;
+use zbus::{Connection, Message};
+
+use crate::ecosystem::Scope;
+
+pub use error::{Error, ErrorKind};
+pub use jobs::{JobId, JobKind, JobMode, JobOutcome, JobResult};
+pub use state::{
+    ActiveState, Exit, Field, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
+};
+pub use watch::{Changes, Signal, Watch};
+
+/// How long the manager may take to answer a question. It answers in milliseconds unless it is
+/// reloading, which on a slow machine with many units takes seconds.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A daemon-reload also runs all generators, which have 90 s of their own.
+const RELOAD: Duration = Duration::from_secs(150);
+
+/// A connection to one service manager.
+#[derive(Debug, Clone)]
+pub struct Systemd {
+    connection: Connection,
+}
+
+impl Systemd {
+    /// Connects to the manager of a scope.
+    ///
+    /// # Errors
+    /// No systemd on this machine, or no bus to talk to it.
+    pub fn connect(scope: Scope) -> Result<Systemd, Error> {
+        if scope == Scope::System && !booted() {
+            return Err(error::no_bus(scope, false, String::new()));
+        }
+        let builder = match scope {
+            Scope::System => Builder::system(),
+            Scope::User => Builder::session(),
+        };
+        Systemd::build(builder).map_err(|e| error::no_bus(scope, booted(), e.to_string()))
+    }
+
+    /// Connects to the bus of a private manager, such as `unix:path=/run/…/bus`.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn connect_to(address: &str) -> Result<Systemd, Error> {
+        Systemd::build(Builder::address(address))
+            .map_err(|e| error::no_bus(Scope::User, true, e.to_string()))
+    }
+
+    /// Speaks to whoever is at the other end of a stream, who must behave as a message bus with
+    /// systemd on it.
+    ///
+    /// # Errors
+    /// The peer does not greet as a bus does.
+    pub fn over(stream: UnixStream) -> Result<Systemd, Error> {
+        Systemd::build(Builder::unix_stream(stream))
+            .map_err(|e| Error::from_bus("connect to systemd", &e))
+    }
+
+    fn build(builder: Builder<'_>) -> zbus::Result<Systemd> {
+        let connection = zbus::block_on(builder.method_timeout(ANSWER).build())?;
+        Ok(Systemd { connection })
+    }
+
+    /// The major version of the running manager: 252 of `252.39-1~deb12u2`.
+    ///
+    /// # Errors
+    /// The manager does not answer, or with something that starts with no number.
+    pub fn version(&self) -> Result<u32, Error> {
+        let doing = "ask for the version of systemd";
+        let call = Message::method_call(proxy::MANAGER_PATH, "Get")
+            .destination(proxy::SERVICE)
+            .interface(proxy::PROPERTIES)
+            .build(&(proxy::MANAGER, "Version"));
+        let reply = self.ask(doing, call)?;
+        let text = state::text(&reply).map_err(|e| Error::from_bus(doing, &e))?;
+        leading_number(&text).ok_or_else(|| Error::new(ErrorKind::Other, doing, text))
+    }
+
+    /// Makes the manager read all unit files again; returns when it has.
+    ///
+    /// # Errors
+    /// Not permitted, too often in a short time, or no answer within 150 s.
+    pub fn daemon_reload(&self) -> Result<(), Error> {
+        let call = proxy::manager("Reload", &());
+        self.ask_within("reload the unit files", call, Instant::now() + RELOAD).map(drop)
+    }
+
+    /// One call, one reply.
+    fn ask(&self, doing: &str, call: zbus::Result<Message>) -> Result<Message, Error> {
+        self.ask_within(doing, call, Instant::now() + ANSWER)
+    }
+
+    fn ask_within(
+        &self,
+        doing: &str,
+        call: zbus::Result<Message>,
+        deadline: Instant,
+    ) -> Result<Message, Error> {
+        let mut replies = self.ask_all(doing, vec![call], deadline)?;
+        match replies.pop() {
+            Some(reply) => reply.map_err(|e| Error::from_bus(doing, &e)),
+            None => Err(Error::new(ErrorKind::Other, doing, "no reply")),
+        }
+    }
+
+    /// Many calls, sent together; one result for each, in their order.
+    fn ask_all(
+        &self,
+        doing: &str,
+        calls: Vec<zbus::Result<Message>>,
+        deadline: Instant,
+    ) -> Result<Vec<zbus::Result<Message>>, Error> {
+        let failed = |e: zbus::Error| Error::from_bus(doing, &e);
+        let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>().map_err(failed)?;
+        proxy::exchange(&self.connection, &calls, deadline)
+            .ok_or_else(|| Error::timeout(doing))?
+            .map_err(failed)
+    }
+}
+
+/// Whether systemd is this machine's init, as sd_booted(3) asks.
+pub fn booted() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+fn leading_number(text: &str) -> Option<u32> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_as_distributions_write_them() {
+        assert_eq!(leading_number("252.39-1~deb12u2"), Some(252));
+        assert_eq!(leading_number("257"), Some(257));
+        assert_eq!(leading_number("262~rc1"), Some(262));
+        assert_eq!(leading_number("v255"), None);
+    }
+}
