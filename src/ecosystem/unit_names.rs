@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Address, App, AppName, Listener, Protocol};
+use super::{Address, AppName, Listener, Protocol};
 use crate::unit::{UnitKind, UnitName, escape};
 
 /// Longest address part of a socket unit's name; a longer one is replaced by its hash.
@@ -42,6 +42,14 @@ impl AppName {
         self.unit(&format!("-{}", address_slug(&listener.address)), UnitKind::Socket)
     }
 
+    /// Every unit name that the app's definition occupies, instances aside.
+    pub fn unit_names<'a>(&self, listeners: impl Iterator<Item = &'a Listener>) -> Vec<UnitName> {
+        let mut names =
+            vec![self.group_unit(), self.template_unit(), self.wake_unit(), self.slice_unit()];
+        names.extend(listeners.map(|listener| self.socket_unit(listener)));
+        names
+    }
+
     /// The app's instance number that a unit name of this app stands for.
     pub fn instance_of(&self, unit: &UnitName) -> Option<u32> {
         let digits = unit.instance().filter(|_| unit.prefix() == self.as_str())?;
@@ -56,19 +64,6 @@ impl AppName {
     fn valid(stem: &str, kind: UnitKind) -> UnitName {
         // AppName and ListenerName are narrower than unit names and short enough together.
         UnitName::new(stem, kind).unwrap_or_else(|error| unreachable!("{error}"))
-    }
-}
-
-impl App {
-    /// Every unit name that this app's definition occupies, instances aside.
-    pub fn unit_names(&self) -> Vec<UnitName> {
-        let name = &self.name;
-        let mut names = vec![name.group_unit(), name.template_unit(), name.slice_unit()];
-        if !self.listeners.is_empty() {
-            names.push(name.wake_unit());
-        }
-        names.extend(self.listeners.iter().map(|listener| name.socket_unit(listener)));
-        names
     }
 }
 

@@ -225,14 +225,7 @@ impl AppRun<'_> {
     ) -> Result<(), Error> {
         let limit = self.policy.listen_timeout + self.policy.kill_timeout + MARGIN;
         let mut seen = |place: usize, outcome: &JobOutcome| {
-            let (kind, unit) = &jobs[place];
-            let failure = failure(outcome);
-            sink(Event::Unit {
-                app: self.app.app.clone(),
-                unit: unit.clone(),
-                verb: verb(*kind),
-                failure,
-            });
+            report_unit(&self.app.app, &jobs[place], outcome, sink);
         };
         let systemd: &Systemd = &self.context.systemd;
         let outcomes =
@@ -293,8 +286,19 @@ fn verb(kind: JobKind) -> &'static str {
     }
 }
 
+/// Tells how one job ended.
+pub(super) fn report_unit(
+    app: &AppName,
+    (kind, unit): &(JobKind, UnitName),
+    outcome: &JobOutcome,
+    sink: Sink<'_>,
+) {
+    let failure = failure(outcome);
+    sink(Event::Unit { app: app.clone(), unit: unit.clone(), verb: verb(*kind), failure });
+}
+
 /// Why a job did not bring its unit where it should be; a unit that is not loaded is stopped.
-fn failure(outcome: &JobOutcome) -> Option<String> {
+pub(super) fn failure(outcome: &JobOutcome) -> Option<String> {
     use crate::systemd::ErrorKind;
     match outcome {
         outcome if outcome.is_success() => None,

@@ -2,10 +2,14 @@
 //! nothing that `plan` or `rollout` could have decided.
 
 mod act;
+mod control;
 mod error;
 mod event;
+mod last_words;
 mod observe;
+mod reload;
 mod roll;
+mod select;
 
 use std::path::PathBuf;
 
@@ -14,10 +18,14 @@ use crate::systemd::Systemd;
 use crate::translate::Target;
 
 pub use act::{Done, act};
+pub use control::{Verb, control};
 pub use error::Error;
 pub use event::{Event, Sink};
+pub use last_words::last_words;
 pub use observe::observe;
+pub use reload::reload;
 pub use roll::{Restore, RollSpec, roll};
+pub use select::{Selected, apps, select};
 
 /// What every verb works with.
 #[derive(Debug)]

@@ -164,6 +164,8 @@ pub enum Reason {
     Missing,
     /// The app is gone from the file, and removal was asked for.
     AppGone,
+    /// Somebody asked for it.
+    Deleted,
 }
 
 /// What a reader should know besides the steps.
@@ -219,6 +221,7 @@ impl fmt::Display for Reason {
             Reason::Outdated => f.write_str("started before the last change of the definition"),
             Reason::Instances { from, to } => write!(f, "instances: {from} → {to}"),
             Reason::Missing => f.write_str("should run but does not"),
+            Reason::Deleted => f.write_str("clusterctl delete"),
             Reason::AppGone => f.write_str("gone from the file, --prune"),
         }
     }

@@ -35,7 +35,7 @@ pub fn plan(
             continue;
         }
         if prune {
-            plan.apps.push(removal(name, found));
+            plan.apps.push(removal(name, found, Reason::AppGone));
         } else {
             plan.gone.push(name.clone());
         }
@@ -45,7 +45,7 @@ pub fn plan(
 }
 
 /// The plan that takes an app away.
-pub fn removal(name: &AppName, found: &ObservedApp) -> AppPlan {
+pub fn removal(name: &AppName, found: &ObservedApp, because: Reason) -> AppPlan {
     let remove = |file: FileId, before: &str| FileChange {
         file,
         change: Change::Remove { before: before.to_owned() },
@@ -59,7 +59,7 @@ pub fn removal(name: &AppName, found: &ObservedApp) -> AppPlan {
     if found.enabled {
         links.push(unlink(LinkId::Boot));
     }
-    let steps = vec![Step { action: Action::Stop, because: Reason::AppGone }];
+    let steps = vec![Step { action: Action::Stop, because }];
     AppPlan { app: name.clone(), files, links, steps, notes: Vec::new(), wanted: 0 }
 }
 

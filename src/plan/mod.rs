@@ -11,5 +11,5 @@ pub use action::{
     Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
 };
 pub use check::{Violation, check};
-pub use decide::plan;
+pub use decide::{plan, removal};
 pub use observed::{Active, Observed, ObservedApp, ObservedFile, ObservedInstance};

@@ -65,8 +65,9 @@ fn action(app: &AppPlan, step: &Step) -> String {
         Action::Roll { replace, start, stop } => {
             let parts = [("replace", replace), ("start", start), ("stop", stop)];
             let parts = parts.iter().filter(|(_, set)| !set.is_empty());
-            let parts: Vec<String> =
-                parts.map(|(verb, set)| format!("{verb} {}", plural(set.len(), "instance"))).collect();
+            let parts: Vec<String> = parts
+                .map(|(verb, set)| format!("{verb} {}", plural(set.len(), "instance")))
+                .collect();
             format!("{}, without a gap", parts.join(", "))
         }
         Action::Rebind { .. } => "stop and start, with a gap".to_owned(),
@@ -151,7 +152,9 @@ fn step_json(step: &Step) -> Value {
     let because = step.because.to_string();
     match &step.action {
         Action::Open(unit) => json!({"action": "open", "unit": unit.as_str(), "because": because}),
-        Action::Close(unit) => json!({"action": "close", "unit": unit.as_str(), "because": because}),
+        Action::Close(unit) => {
+            json!({"action": "close", "unit": unit.as_str(), "because": because})
+        }
         Action::Start(set) => json!({"action": "start", "instances": set, "because": because}),
         Action::Roll { replace, start, stop } => json!({
             "action": "roll", "replace": replace, "start": start, "stop": stop, "because": because,

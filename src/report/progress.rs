@@ -48,10 +48,12 @@ pub fn json(event: &Event) -> Option<Value> {
             "event": "unit", "app": app.as_str(), "unit": unit.as_str(), "verb": verb,
             "failure": failure,
         }),
-        Event::Rollout { app, command: Command::Submit { instance, change, reason, .. } } => json!({
-            "event": "rollout", "app": app.as_str(), "instance": instance,
-            "change": change.to_string(), "because": reason.to_string(),
-        }),
+        Event::Rollout { app, command: Command::Submit { instance, change, reason, .. } } => {
+            json!({
+                "event": "rollout", "app": app.as_str(), "instance": instance,
+                "change": change.to_string(), "because": reason.to_string(),
+            })
+        }
         Event::Rollout { app, command: Command::RestoreDefinition { because } } => json!({
             "event": "restore", "app": app.as_str(), "because": because.to_string(),
         }),
@@ -113,7 +115,8 @@ fn bad_outcome(app: &AppName, outcome: &Outcome) -> (String, Option<u32>) {
             (text, Some(because.instance))
         }
         Outcome::Interrupted { because, left } => {
-            let because = because.as_ref().map_or(String::new(), |why| format!(" after {}", of(why)));
+            let because =
+                because.as_ref().map_or(String::new(), |why| format!(" after {}", of(why)));
             let again = "the same command goes on from here";
             (format!("{app}: interrupted{because}; {}; {again}", what_runs(left)), None)
         }
@@ -126,9 +129,12 @@ fn what_runs(left: &Left) -> String {
         all.join(" ")
     };
     let mut parts = Vec::new();
-    for (what, numbers) in
-        [("old", &left.old), ("new", &left.new), ("extra", &left.surge), ("not ready", &left.unready)]
-    {
+    for (what, numbers) in [
+        ("old", &left.old),
+        ("new", &left.new),
+        ("extra", &left.surge),
+        ("not ready", &left.unready),
+    ] {
         if !numbers.is_empty() {
             parts.push(format!("{what}: {}", list(numbers)));
         }

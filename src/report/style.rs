@@ -41,7 +41,9 @@ impl Style {
             Paint::Warn => "33",
             Paint::Dim => "2",
             Paint::Bold => "1",
-            Paint::Tag(number) => ["36", "35", "34", "33", "32", "96", "95", "94"][number as usize % 8],
+            Paint::Tag(number) => {
+                ["36", "35", "34", "33", "32", "96", "95", "94"][number as usize % 8]
+            }
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
@@ -73,9 +75,10 @@ pub fn table(
     if style.boxes {
         out.push_str(&rule("┌", "┬", "┐"));
     }
-    let titles = header.iter().zip(&widths).map(|(title, width)| {
-        style.paint(Paint::Bold, &pad(title, *width))
-    });
+    let titles = header
+        .iter()
+        .zip(&widths)
+        .map(|(title, width)| style.paint(Paint::Bold, &pad(title, *width)));
     out.push_str(&line(titles.collect()));
     if style.boxes {
         out.push_str(&rule("├", "┼", "┤"));

@@ -4,7 +4,6 @@
 //! directory, and `cargo install` takes no other package along. The library
 //! is core alone, linked with nothing; see `preload/lib.rs`.
 
-
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

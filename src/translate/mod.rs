@@ -10,8 +10,8 @@ mod listener;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::ecosystem::{App, AppName, Ecosystem, Scope, fnv1a};
-use crate::unit::{UnitFile, UnitName, UnitSet, quote};
+use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Scope, fnv1a};
+use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
 /// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
 pub const MARK: &str = "X-Clusterctl";
@@ -105,9 +105,7 @@ fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str
     let mut unit = unit.section(MARK, |s| {
         s.set("App", context.app.name.as_str()).set("Role", role).set_some("Revision", revision);
         if role == "group" {
-            // What the file asked for: tells a number changed by hand from one changed in the file.
-            s.set("Instances", context.app.count.to_string());
-            s.set("Namespace", quote::text(&context.app.namespace));
+            recorded(s, context.app);
         }
     });
     let change = format!("systemctl {}edit {}", flag(context), unit.name);
@@ -116,6 +114,26 @@ fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str
         format!("Change the ecosystem file, or add a drop-in: {change}"),
     ];
     unit
+}
+
+/// What verbs without the ecosystem file need to know of the app.
+fn recorded(s: &mut Section, app: &App) {
+    // What the file asked for: tells a number changed by hand from one changed in the file.
+    s.set("Instances", app.count.to_string());
+    s.set("Namespace", quote::text(&app.namespace));
+    let rollout = &app.rollout;
+    s.set("MaxSurge", rollout.max_surge.to_string());
+    s.set("MaxUnavailable", rollout.max_unavailable.to_string());
+    s.set("MinReadyMs", rollout.min_ready.as_millis().to_string());
+    s.set(
+        "OnFailure",
+        match rollout.on_failure {
+            OnFailure::Rollback => "rollback",
+            OnFailure::Pause => "pause",
+        },
+    );
+    s.set("ListenTimeoutMs", app.listen_timeout.as_millis().to_string());
+    s.set("KillTimeoutMs", app.kill_timeout.as_millis().to_string());
 }
 
 fn flag(context: &Context<'_>) -> &'static str {
