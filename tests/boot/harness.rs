@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::{
     booted,
-    support::{Machine, Root, load::Load, machine, wait_until},
+    support::{Machine, Root, load::Load, machine, skip, wait_until},
 };
 
 booted!(a_machine_boots_and_takes_commands, |m| {
@@ -87,6 +87,37 @@ booted!(a_killed_instance_shows_as_failed_requests, |m| {
     assert!(load.stop().failed() > 0, "requests in flight died with the instance");
     assert!(m.journal("shop@*").contains("status=9/KILL"), "{}", m.journal("shop@*"));
 });
+
+booted!(a_reboot_keeps_the_disk_and_starts_what_is_enabled, |m| {
+    install_shop(m);
+    m.write(
+        "/etc/systemd/system/shop.socket",
+        format!("{SOCKET}[Install]\nWantedBy=sockets.target\n"),
+    );
+    m.ok(["systemctl", "enable", "shop.socket"]);
+    let boot = m.read("/proc/1/stat");
+    m.reboot();
+    assert_ne!(boot, m.read("/proc/1/stat"));
+    assert_eq!(m.systemctl_show("shop.socket", "ActiveState"), "active");
+    assert_eq!(m.systemctl_show("shop@1", "ActiveState"), "inactive");
+});
+
+#[test]
+fn a_failed_test_keeps_the_logs_of_its_machine() {
+    let test = || {
+        let Some(m) = machine(Root::Host) else { return };
+        m.ok(["systemd-run", "--wait", "--unit=probe", "echo", "said before the end"]);
+        panic!("on purpose, for its logs");
+    };
+    let thread = std::thread::Builder::new().name("logs::probe".to_owned());
+    if thread.spawn(test).unwrap().join().is_err() {
+        let dir = skip::target_dir().join("boot-logs/logs.probe");
+        let log = |name| fs::read_to_string(dir.join(name)).unwrap();
+        assert!(log("journal").contains("said before the end"), "{}", log("journal"));
+        assert!(log("units").contains("dbus.service"), "{}", log("units"));
+        fs::remove_dir_all(dir).unwrap();
+    }
+}
 
 #[test]
 fn a_machine_that_is_dropped_leaves_nothing() {

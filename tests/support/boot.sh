@@ -27,8 +27,16 @@ echo "$1" >etc/hostname
 tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
 cd /
 
-systemd-nspawn --machine="$1" --directory="$layers/root" --boot --console=pipe \
-    --keep-unit --register=no --notify-ready=yes --private-network \
-    --link-journal=no --resolv-conf=off --timezone=off </dev/null &
+# nspawn ends with 133 when the machine asks for a reboot.
+boot() {
+    while :; do
+        status=0
+        systemd-nspawn --machine="$1" --directory="$layers/root" --boot --console=pipe \
+            --keep-unit --register=no --notify-ready=yes --private-network \
+            --link-journal=no --resolv-conf=off --timezone=off </dev/null || status=$?
+        [ "$status" = 133 ] || exit "$status"
+    done
+}
+boot "$1" &
 exec 1>&- 2>&-
 cat >/dev/null

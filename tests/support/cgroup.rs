@@ -52,6 +52,19 @@ impl Drop for Place {
     }
 }
 
+/// Why no machine can have a place of its own here, if so.
+pub fn writable() -> Result<(), String> {
+    let hierarchies = hierarchies();
+    if hierarchies.is_empty() {
+        return Err("there are no control groups in /sys/fs/cgroup".to_owned());
+    }
+    for hierarchy in hierarchies {
+        rustix::fs::access(&hierarchy, rustix::fs::Access::WRITE_OK)
+            .map_err(|errno| format!("cannot write to {}: {errno}", hierarchy.display()))?;
+    }
+    Ok(())
+}
+
 /// Where systemd looks for its processes: cgroup v2, or v1's named hierarchy, or both.
 fn hierarchies() -> Vec<PathBuf> {
     let base = Path::new("/sys/fs/cgroup");

@@ -40,7 +40,7 @@ impl Machine {
         command
             .args(["-c", enter])
             .arg(place)
-            .arg(format!("--target={}", self.leader))
+            .arg(format!("--target={}", self.leader()))
             .args(["--all", "--", "setpriv", "--pdeathsig=KILL", "--"])
             .args(args)
             .env_clear()

@@ -6,6 +6,7 @@
 
 use std::{
     fs,
+    os::fd::OwnedFd,
     os::linux::net::SocketAddrExt,
     os::unix::net::{SocketAddr, UnixDatagram},
     path::{Path, PathBuf},
@@ -31,7 +32,7 @@ use super::{
 #[derive(Debug)]
 pub struct Machine {
     pub(super) name: String,
-    pub(super) leader: u32,
+    leader: AtomicU32,
     pub(super) console: PathBuf,
     place: Place,
     /// The machine ends when this closes, also when the whole test process is killed.
@@ -53,23 +54,38 @@ impl Machine {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}", std::process::id());
         let console = skip::target_dir().join("boot-logs").join(format!("{name}.console"));
-        let ready = UnixDatagram::bind_addr(&abstract_address(&name)).unwrap();
-        let mut machine = Self::start(name, &lower, console);
-        machine.await_ready(&ready);
-        machine.leader =
-            leader_of(machine.keeper.id()).unwrap_or_else(|| machine.fail("has no PID 1"));
-        fs::create_dir(machine.path(COMMANDS_CGROUP)).unwrap();
-        let state = machine.run(["systemctl", "is-system-running", "--wait"]);
-        if !["running", "degraded"].contains(&state.stdout.trim()) {
-            machine.fail(&format!("did not come up: {state:?}"));
-        }
+        let ready = notify_socket(&name);
+        let machine = Self::start(name, &lower, console);
+        machine.await_up(&ready);
         machine.copy(Path::new(env!("CARGO_BIN_EXE_clusterctl")), "/usr/bin/clusterctl");
         machine
     }
 
+    /// Shuts the machine down and boots it again, with everything on its disk as it was.
+    /// Commands that run in it end.
+    ///
+    /// # Panics
+    /// With the console of the machine, when it is not up again after a minute.
+    pub fn reboot(&self) {
+        let before = pidfd(self.leader());
+        // Whether it still comes to answer does not matter: the machine's end is what counts.
+        let _ = self.command(["systemctl", "reboot"]).output().unwrap();
+        let mut fds = [PollFd::new(&before, PollFlags::IN)];
+        let timeout = Timespec { tv_sec: BOOT_DEADLINE.as_secs().try_into().unwrap(), tv_nsec: 0 };
+        if rustix::event::poll(&mut fds, Some(&timeout)).unwrap() == 0 {
+            self.fail("does not shut down");
+        }
+        self.await_up(&notify_socket(&self.name));
+    }
+
+    /// The process id that the machine's PID 1 has on this host.
+    pub fn leader(&self) -> u32 {
+        self.leader.load(Ordering::Relaxed)
+    }
+
     /// A path inside the machine, as this process reaches it.
     pub fn path(&self, inside: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root", self.leader)).join(inside.trim_start_matches('/'))
+        PathBuf::from(format!("/proc/{}/root", self.leader())).join(inside.trim_start_matches('/'))
     }
 
     fn start(name: String, lower: &Path, console: PathBuf) -> Self {
@@ -96,14 +112,24 @@ impl Machine {
             .spawn()
             .unwrap();
         let alive = keeper.stdin.take();
-        Self { name, leader: 0, console, place, alive, keeper }
+        Self { name, leader: AtomicU32::new(0), console, place, alive, keeper }
+    }
+
+    fn await_up(&self, ready: &UnixDatagram) {
+        self.await_ready(ready);
+        let leader = leader_of(self.keeper.id()).unwrap_or_else(|| self.fail("has no PID 1"));
+        self.leader.store(leader, Ordering::Relaxed);
+        let _ = fs::create_dir(self.path(COMMANDS_CGROUP));
+        let state = self.run(["systemctl", "is-system-running", "--wait"]);
+        if !["running", "degraded"].contains(&state.stdout.trim()) {
+            self.fail(&format!("did not come up: {state:?}"));
+        }
     }
 
     /// Waits for `READY=1`, which nspawn sends on behalf of the systemd inside.
     fn await_ready(&self, socket: &UnixDatagram) {
         let deadline = Instant::now() + BOOT_DEADLINE;
-        let pid = Pid::from_raw(i32::try_from(self.keeper.id()).unwrap()).unwrap();
-        let keeper = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        let keeper = pidfd(self.keeper.id());
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -134,7 +160,7 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        if std::thread::panicking() && self.leader != 0 {
+        if std::thread::panicking() && self.leader() != 0 {
             logs::save(self);
         }
         drop(self.alive.take());
@@ -144,8 +170,14 @@ impl Drop for Machine {
     }
 }
 
-fn abstract_address(name: &str) -> SocketAddr {
-    SocketAddr::from_abstract_name(name).unwrap()
+/// Bound only while the machine boots: nobody reads what nspawn says later.
+fn notify_socket(name: &str) -> UnixDatagram {
+    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap()
+}
+
+fn pidfd(pid: u32) -> OwnedFd {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap()
 }
 
 fn sweep_consoles(dir: &Path) {
@@ -156,10 +188,10 @@ fn sweep_consoles(dir: &Path) {
     }
 }
 
-/// keeper → boot.sh → systemd-nspawn → systemd
+/// keeper → boot.sh → its loop → systemd-nspawn → systemd
 fn leader_of(keeper: u32) -> Option<u32> {
-    let shell = *children(keeper).first()?;
-    let nspawn = children(shell).into_iter().find(|pid| comm(*pid) == "systemd-nspawn")?;
+    let shells = children(keeper).into_iter().flat_map(children);
+    let nspawn = shells.flat_map(children).find(|pid| comm(*pid) == "systemd-nspawn")?;
     children(nspawn).first().copied()
 }
 

@@ -14,7 +14,7 @@ mod roots;
 pub mod skip;
 mod user;
 
-#[expect(unused_imports, reason = "the face of the module; not every target uses all of it")]
+#[allow(unused_imports, reason = "the face of the module; not every target uses all of it")]
 pub use {
     child::Child,
     enter::{Output, wait_until},

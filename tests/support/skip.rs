@@ -1,8 +1,11 @@
 //! Says what cannot run here and why. Never skips in continuous integration.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
-use super::roots::{self, Root};
+use super::{
+    cgroup,
+    roots::{self, Root},
+};
 
 /// Why a machine of this root cannot boot here, in words for the list of skipped tests.
 pub fn bootable(root: Root) -> Result<(), String> {
@@ -14,6 +17,10 @@ pub fn bootable(root: Root) -> Result<(), String> {
             return Err(format!("{program} is missing (make deps installs it)"));
         }
     }
+    if !Command::new("unshare").args(["--mount", "true"]).status().is_ok_and(|s| s.success()) {
+        return Err("this container may not mount; it needs to be a privileged one".to_owned());
+    }
+    cgroup::writable()?;
     if root != Root::Host && !roots::cached(root) && !installed("mmdebstrap") {
         return Err("mmdebstrap is missing (make deps installs it)".to_owned());
     }

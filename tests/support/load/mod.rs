@@ -154,7 +154,7 @@ impl Machine {
             *path = self.path(path.to_str().unwrap());
         }
         let mut command = Command::new("nsenter");
-        command.arg(format!("--target={}", self.leader));
+        command.arg(format!("--target={}", self.leader()));
         command.args(["--net", "--", "setpriv", "--pdeathsig=KILL", "--"]);
         command.arg(std::env::current_exe().unwrap());
         load.start_with(command)
