@@ -191,7 +191,7 @@ function watchListeners() {
   if (!node) return;
   process.removeListener('newListener', node);
   process.on('newListener', function startListeningIfSignal(type, ...rest) {
-    if (role === 'app' && needsSignal(type)) ownSignal();
+    if (role !== 'maybe' && needsSignal(type)) ownSignal();
     if (type === 'internalMessage' && !realChannel) becomeClusterPrimary();
     if (type !== settings.signal || !ownsSignal) node.call(this, type, ...rest);
   });
@@ -291,14 +291,15 @@ function onListen(server) {
   }
   if (held) cleanEnvironment();
   ownSignal();
+  if (cluster) primaryHandles.push(server._handle);
   const known = servers.find((entry) => entry.server.deref() === server);
-  if (known) Object.assign(known, { held, handle: server._handle });
+  if (known) Object.assign(known, { held, stopped: false });
   else remember(server, held);
 }
 
 function remember(server, held) {
   servers = servers.filter((entry) => entry.server.deref());
-  servers.push({ server: new WeakRef(server), handle: server._handle, held });
+  servers.push({ server: new WeakRef(server), held, stopped: false });
   if (typeof server.setSecureContext === 'function') {
     server.on('secureConnection', (socket) => { if (socket._parent) secured.set(socket._parent, socket); });
   }
@@ -321,7 +322,7 @@ const drain = {
   timer: null,
 
   hasWork() {
-    return this.running || cluster !== null || live(() => true).length > 0 || heldDatagrams().length > 0;
+    return this.exits || cluster !== null || live(() => true).length > 0 || heldDatagrams().length > 0;
   },
 
   /// `exits`: the app has no say, the process ends when all is done. False if it was on already.
@@ -332,6 +333,7 @@ const drain = {
     this.running = true;
     politeHttp();
     for (const entry of publicServers()) stopAccepting(entry);
+    for (const handle of primaryHandles) handle.close();
     for (const session of sessions) leaveSession(session);
     if (stopDatagrams()) this.quietFrom = now() + settings.idleWindow / 4;
     this.timer = setInterval(sweep, SWEEP_MS);
@@ -352,7 +354,7 @@ function publicServers() {
 function live(wanted) {
   return servers.filter((entry) => {
     const server = entry.server.deref();
-    return server && wanted(entry) && (server._handle || server._connections > 0 || cluster);
+    return server && wanted(entry) && (server._handle || server._connections > 0);
   });
 }
 
@@ -385,9 +387,7 @@ function closeListener(entry) {
       unref() {},
     };
   }
-  // A cluster primary has taken the handle out of the server.
   if (handle) handle.close();
-  else if (cluster && entry.handle) entry.handle.close();
   if (typeof server.closeIdleConnections === 'function') {
     // Node closes idle connections at once, in a race with the next request on them; the sweep does it with patience.
     Object.defineProperty(server, 'closeIdleConnections', { value() {}, configurable: true, writable: true });
@@ -402,10 +402,8 @@ function sweep() {
   const publics = publicServers();
   for (const socket of serverSockets(publics)) look(socket, settings.idleWindow);
   if (!quiet(publics)) return;
-  if (!drain.exits) {
-    // The app ends by itself, and may still be asked again.
-    return;
-  }
+  // Otherwise the app ends by itself.
+  if (!drain.exits) return;
   const rest = live((entry) => !publics.includes(entry));
   for (const entry of rest) stopAccepting(entry);
   for (const socket of serverSockets(rest)) look(socket, 0);
@@ -589,6 +587,8 @@ function stopDatagrams() {
 // ---------------------------------------------------------------------------------------------- the app's own cluster
 
 let cluster = null;
+// What a primary accepts on: the cluster module takes the handles out of their servers.
+const primaryHandles = [];
 
 /// The app forks workers with Node's own cluster module: they drain as well, so they get what the environment lost.
 function becomeClusterPrimary() {

@@ -8,7 +8,16 @@ const SHIM = path.join(__dirname, 'clusterctl.cjs');
 const FIXTURES = path.join(__dirname, 'fixtures');
 const running = new Set();
 
-process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); });
+process.on('exit', () => { for (const child of running) killTree(child.pid, 'SIGKILL'); });
+
+function killTree(pid, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // Already gone.
+  }
+}
+
 
 /// A process under the shim. `lines` has its output so far; `line(pattern)` waits for one; `ended` tells how it ended.
 function start(file, { env = {}, node = [], requires = [], shim = true, args = [], stdio = [] } = {}) {
@@ -18,6 +27,7 @@ function start(file, { env = {}, node = [], requires = [], shim = true, args = [
   const child = spawn(process.execPath, [...node, ...script, ...args], {
     env: { ...process.env, NODE_TEST_CONTEXT: '', NODE_OPTIONS: options, ...env },
     stdio: ['ignore', 'pipe', 'pipe', ...stdio],
+    detached: true,
   });
   running.add(child);
   const app = { child, pid: child.pid, lines: [], waiting: [] };
@@ -32,6 +42,8 @@ function start(file, { env = {}, node = [], requires = [], shim = true, args = [
   app.line = (pattern) => waitForLine(app, pattern);
   app.port = async () => Number((await app.line(/^listening (\d+)/))[1]);
   app.signal = (signal = 'SIGTERM') => child.kill(signal);
+  // What a manager does by default: every process of the unit gets it.
+  app.signalTree = (signal = 'SIGTERM') => killTree(app.pid, signal);
   return app;
 }
 

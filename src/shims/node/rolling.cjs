@@ -28,11 +28,12 @@ async function instance(held, file, { env = {}, ...options } = {}) {
 }
 
 /// Replaces every instance: the old one is told to stop, a new one starts when it is gone. Resolves to the new ones.
-async function replaceAll(held, apps, again) {
+async function replaceAll(apps, again, tree) {
   const fresh = [];
   const ends = [];
   for (const app of apps) {
-    app.signal();
+    if (tree) app.signalTree();
+    else app.signal();
     ends.push(await app.ended);
     fresh.push(await again());
   }

@@ -7,10 +7,15 @@ const { startLoad } = require('./load.cjs');
 const INSTANCES = 2;
 const ROUNDS = Number(process.env.ROUNDS || 1);
 
-for (const [name, delay, passes] of [['slow', '500', 1], ['fast', '0', 5]]) {
-  test(`replacing every instance of the ${name} app under load loses nothing`, async () => {
+for (const [name, file, env, passes] of [
+  ['slow app', 'classic.js', { DELAY: '500' }, 1],
+  ['fast app', 'classic.js', { DELAY: '0' }, 5],
+  ['slow app with workers of its own', 'own-cluster.js', { DELAY: '300' }, 2],
+  ['fast app with workers of its own', 'own-cluster.js', { DELAY: '0' }, 2],
+]) {
+  test(`replacing every instance of the ${name} under load loses nothing`, async () => {
     for (let round = 0; round < ROUNDS; round++) {
-      const result = await rollUnderLoad({ DELAY: delay }, passes);
+      const result = await rollUnderLoad(file, env, passes);
       if (ROUNDS > 1) console.log(name, round, JSON.stringify(result));
       assert.deepStrictEqual(result.failed, {});
       assert.strictEqual(result.ok, result.sent);
@@ -20,16 +25,16 @@ for (const [name, delay, passes] of [['slow', '500', 1], ['fast', '0', 5]]) {
   });
 }
 
-async function rollUnderLoad(env, passes) {
+async function rollUnderLoad(file, env, passes) {
   const held = hold();
-  const again = () => instance(held, 'classic.js', { env });
+  const again = () => instance(held, file, { env });
   let apps = [];
   for (let i = 0; i < INSTANCES; i++) apps.push(await again());
   const load = startLoad({ rate: 100, options: { port: held.port } });
   await answered(load, 40);
   const ends = [];
   for (let pass = 0; pass < passes; pass++) {
-    const replaced = await replaceAll(held, apps, again);
+    const replaced = await replaceAll(apps, again, pass % 2 === 1);
     apps = replaced.apps;
     ends.push(...replaced.ends);
     await answered(load, load.counts.sent + 40);
