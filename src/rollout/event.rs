@@ -21,8 +21,9 @@ pub enum Event {
         /// What was seen.
         sight: Sight,
     },
-    /// The old unit files are in place again and loaded, or the reason why not.
-    DefinitionRestored(Result<(), String>),
+    /// The old unit files are in place again and loaded, as of this moment of the monotonic clock; or the reason why
+    /// not. Processes that started later run the old definition.
+    DefinitionRestored(Result<Serial, String>),
     /// Nothing happened until [`deadline`](super::Rollout::deadline).
     Tick,
     /// Somebody asks to stop between two instances.
@@ -50,7 +51,8 @@ pub enum JobResult {
 }
 
 /// When the main process of a sighting was started, in microseconds of the monotonic clock
-/// (`ExecMainStartTimestampMonotonic`); 0 if there never was one. It tells a process from its successor.
+/// (`ExecMainStartTimestampMonotonic`); 0 if there never was one. It tells a process from its successor, and which
+/// definition it was started from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Serial(pub u64);
 

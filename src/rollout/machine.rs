@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::ecosystem::OnFailure;
 
 use super::command::{Change, Command, Doubt, Reason, Ticket};
-use super::event::{Event, JobResult, State};
+use super::event::{Event, JobResult, Serial, State};
 use super::outcome::{Failure, Left, Outcome, Trouble, Why};
 use super::policy::{Limits, Policy};
 use super::progress::{InstanceProgress, Phase, Progress, Stage};
@@ -33,8 +33,8 @@ pub struct Rollout {
     can_restore: bool,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) course: Course,
-    /// What a process that starts now runs; unknown while the unit files are being put back.
-    pub(super) loaded: Option<Definition>,
+    /// Processes after this one run the old definition again.
+    pub(super) restored: Option<Serial>,
     pub(super) interrupted: bool,
     tickets: u64,
     pub(super) served_at_start: u32,
@@ -80,7 +80,7 @@ impl Rollout {
             can_restore: spec.can_restore,
             slots,
             course: Course::Rolling,
-            loaded: Some(Definition::New),
+            restored: None,
             interrupted: false,
             tickets: 0,
             served_at_start: u32::try_from(served).unwrap_or(u32::MAX),
@@ -101,7 +101,7 @@ impl Rollout {
                 self.job_done(instance, ticket, result, now, &mut commands)
             }
             Event::Seen { instance, sight } => self.seen(instance, &sight, now),
-            Event::DefinitionRestored(result) => self.restored(result),
+            Event::DefinitionRestored(result) => self.definition_restored(result),
             Event::Tick => self.tick(now, &mut commands),
             Event::Interrupt => self.interrupted = true,
         }
@@ -194,21 +194,26 @@ impl Rollout {
         match (job.change, result) {
             (Change::Stop, JobResult::Done) => slot.enter(Life::Gone, now),
             (Change::Stop, _) => self.ask(instance, Doubt::StopFailed, now, out),
+            // The result was overtaken by the news of what happened after it.
+            (Change::Start | Change::Restart, JobResult::Done) if slot.died() => {
+                self.fail(instance, Why::Died, now);
+            }
             (Change::Start | Change::Restart, JobResult::Done) => self.became_ready(instance, now),
             (Change::Start | Change::Restart, result) => self.fail(instance, Why::Job(result), now),
         }
     }
 
-    fn restored(&mut self, result: Result<(), String>) {
+    fn definition_restored(&mut self, result: Result<Serial, String>) {
         let Course::Restoring { because, .. } = &self.course else {
             // Told twice, or after it was given up.
             return;
         };
         let because = because.clone();
+        self.restored = result.as_ref().ok().copied();
         let stuck = self.slots.iter().find(|(_, slot)| slot.life == Life::Stuck);
         self.course = match (result, stuck) {
-            (Ok(()), None) => Course::RollingBack(because),
-            (Ok(()), Some((&instance, _))) => Course::Leaving(Ending::Failed {
+            (Ok(_), None) => Course::RollingBack(because),
+            (Ok(_), Some((&instance, _))) => Course::Leaving(Ending::Failed {
                 because,
                 then: Some(Trouble::Rollback(Failure { instance, why: Why::StopTimeout })),
             }),
@@ -216,9 +221,6 @@ impl Rollout {
                 Course::Leaving(Ending::Failed { because, then: Some(Trouble::Restore(error)) })
             }
         };
-        if self.going_back() {
-            self.loaded = Some(Definition::Old);
-        }
     }
 
     fn tick(&mut self, now: Time, out: &mut Vec<Command>) {
@@ -280,7 +282,13 @@ impl Rollout {
     pub(super) fn fail(&mut self, instance: u32, why: Why, now: Time) {
         let stuck = why == Why::StopTimeout;
         if let Some(slot) = self.slots.get_mut(&instance) {
-            slot.enter(if stuck { Life::Stuck } else { Life::Failed }, now);
+            let life = match () {
+                () if stuck => Life::Stuck,
+                // Too late, but systemd's next try worked.
+                () if slot.looks_ready() => Life::Serving,
+                () => Life::Failed,
+            };
+            slot.enter(life, now);
         }
         let failure = Failure { instance, why };
         match &self.course {
@@ -332,7 +340,7 @@ impl Rollout {
         let span = if change == Change::Stop { self.policy.kill_timeout } else { start };
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        let made = self.loaded.unwrap_or(self.goal());
+        let made = self.loaded();
         let slot = self.slots.entry(instance).or_insert_with(|| Slot::gone(now));
         if change != Change::Stop {
             slot.made = made;
@@ -354,7 +362,6 @@ impl Rollout {
 
     pub(super) fn restore(&mut self, because: Failure, now: Time, out: &mut Vec<Command>) {
         out.push(Command::RestoreDefinition { because: because.clone() });
-        self.loaded = None;
         self.course = Course::Restoring { because, until: now + RESTORE };
     }
 
@@ -383,8 +390,13 @@ impl Rollout {
         match self.course {
             Course::Restoring { .. } | Course::RollingBack(_) => Definition::Old,
             Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => Definition::New,
-            Course::Leaving(_) | Course::Finished(_) => self.loaded.unwrap_or(Definition::New),
+            Course::Leaving(_) | Course::Finished(_) => self.loaded(),
         }
+    }
+
+    /// What a process that is started now runs.
+    fn loaded(&self) -> Definition {
+        if self.restored.is_some() { Definition::Old } else { Definition::New }
     }
 
     pub(super) fn going_back(&self) -> bool {

@@ -4,7 +4,7 @@
 //! before it. Only once its deadline has passed and the machine has asked, the answer decides.
 
 use super::command::Change;
-use super::event::{JobResult, Sight, State};
+use super::event::{JobResult, Serial, Sight, State};
 use super::machine::{Course, Rollout};
 use super::outcome::Why;
 use super::slot::{Definition, Job, Life, Slot, Wait, Whose};
@@ -85,7 +85,7 @@ impl Rollout {
     }
 
     fn seen_serving(&mut self, instance: u32, sight: &Sight, now: Time) {
-        let loaded = self.loaded;
+        let restored = self.restored;
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         match (slot.whose(sight), sight.state) {
             // Known already, or late news from before it was ready.
@@ -95,7 +95,7 @@ impl Rollout {
             }
             (Whose::Successor, State::Ready) => {
                 // It died and came back before anybody told us.
-                if reborn(slot, loaded, sight) {
+                if reborn(slot, restored, sight) {
                     self.became_ready(instance, now);
                 }
             }
@@ -103,20 +103,20 @@ impl Rollout {
                 Whose::Successor,
                 State::Starting | State::Stopping | State::Restarting | State::Dead,
             ) => {
-                reborn(slot, loaded, sight);
+                reborn(slot, restored, sight);
                 self.lose(instance, now);
             }
         }
     }
 
     fn seen_idle(&mut self, instance: u32, sight: &Sight, now: Time) {
-        let loaded = self.loaded;
+        let restored = self.restored;
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         let changed = match slot.whose(sight) {
             // The process before it.
             Whose::Former => return,
             Whose::Own => false,
-            Whose::Successor => reborn(slot, loaded, sight),
+            Whose::Successor => reborn(slot, restored, sight),
         };
         match (slot.life, sight.state) {
             (_, State::Ready) if changed => self.became_ready(instance, now),
@@ -139,10 +139,11 @@ impl Rollout {
     }
 }
 
-/// systemd started the instance anew, with whatever definition is loaded. Says whether that is another one than before.
-fn reborn(slot: &mut Slot, loaded: Option<Definition>, sight: &Sight) -> bool {
+/// systemd started the instance anew, with the definition that was loaded then. Says whether that is another one than
+/// before.
+fn reborn(slot: &mut Slot, restored: Option<Serial>, sight: &Sight) -> bool {
     slot.adopt(sight);
-    // Started while the unit files were being put back: nobody knows, so let it be replaced.
-    let made = loaded.unwrap_or(Definition::New);
+    let old = restored.is_some_and(|restored| sight.serial > restored);
+    let made = if old { Definition::Old } else { Definition::New };
     std::mem::replace(&mut slot.made, made) != made
 }

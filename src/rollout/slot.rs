@@ -70,6 +70,8 @@ pub(super) struct Slot {
     born: Option<Serial>,
     /// The last start was a new one, from which systemd counts restarts.
     fresh: bool,
+    /// systemd has restarted it since.
+    restarted: bool,
 }
 
 /// Whose sighting it is, seen from the process that is counted on.
@@ -95,6 +97,7 @@ impl Slot {
             base: Serial(0),
             born: None,
             fresh: false,
+            restarted: false,
         }
     }
 
@@ -124,6 +127,7 @@ impl Slot {
             self.base = if joins { Serial(last.0.saturating_sub(1)) } else { last };
             self.fresh = !joins;
             self.born = None;
+            self.restarted = false;
         }
         self.touched = true;
         self.enter(Life::Busy(job), now);
@@ -146,7 +150,10 @@ impl Slot {
             Some(born) if sight.serial < born => Whose::Former,
             Some(_) => Whose::Successor,
             None if sight.serial <= self.base => Whose::Former,
-            None if self.fresh && sight.restarts > 0 => Whose::Successor,
+            None if self.fresh && sight.restarts > 0 => {
+                self.restarted = true;
+                Whose::Successor
+            }
             None => {
                 self.born = Some(sight.serial);
                 Whose::Own
@@ -154,9 +161,21 @@ impl Slot {
         }
     }
 
+    /// The process of the last start was already seen to have ended.
+    pub fn died(&self) -> bool {
+        let successor = |serial| self.born.is_some_and(|born| serial > born);
+        let ended = |(serial, state)| serial > self.base && state > State::Ready;
+        self.restarted || self.last.is_some_and(|last| ended(last) || successor(last.0))
+    }
+
     /// From now on the process of this sighting is counted on.
     pub fn adopt(&mut self, sight: &Sight) {
         self.born = Some(sight.serial);
+    }
+
+    /// It was ready when it was last seen.
+    pub fn looks_ready(&self) -> bool {
+        self.last.is_some_and(|(_, state)| state == State::Ready)
     }
 
     pub fn alive(&self) -> bool {

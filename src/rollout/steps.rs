@@ -58,8 +58,9 @@ impl Rollout {
             }
             match slot.life {
                 Life::Gone => self.submit(number, Change::Start, Reason::Missing, now, out),
-                Life::Down if slot.made == goal => {
-                    self.submit(number, Change::Start, Reason::NotReady, now, out)
+                // Also one that failed, and that systemd has started again with the right definition since.
+                Life::Down | Life::Failed if slot.made == goal => {
+                    self.submit(number, Change::Start, Reason::NotReady, now, out);
                 }
                 Life::Down | Life::Failed | Life::Stuck => {}
                 Life::Busy(_) | Life::Settling(_) | Life::Recovering(_) | Life::Serving => {}
@@ -130,8 +131,7 @@ impl Rollout {
 
     /// All at once, highest first: those that stay serve, and draining costs nobody anything.
     fn remove_surplus(&mut self, now: Time, out: &mut Vec<Command>) {
-        let back = self.going_back();
-        let stays = |slot: &Slot| slot.serving() || back && !slot.touched;
+        let stays = |slot: &Slot| slot.serving() || self.as_before(slot);
         if !(0..self.target()).all(|number| self.slots.get(&number).is_some_and(stays)) {
             return;
         }
@@ -231,13 +231,18 @@ impl Rollout {
     /// Exactly the wanted instances, all serving with the wanted definition. On the way back, those that the rollout
     /// never touched may be as bad as they were.
     fn reached(&self) -> bool {
-        let (goal, back, target) = (self.goal(), self.going_back(), self.target());
+        let (goal, target) = (self.goal(), self.target());
         self.slots.iter().all(|(&number, slot)| {
             if number >= target {
                 return !slot.alive();
             }
-            back && !slot.touched || slot.serving() && slot.made == goal
+            self.as_before(slot) || slot.serving() && slot.made == goal
         })
+    }
+
+    /// On the way back: an instance that the rollout left alone, and that is not of the new definition either.
+    fn as_before(&self, slot: &Slot) -> bool {
+        self.going_back() && !slot.touched && (!slot.alive() || slot.made == Definition::Old)
     }
 
     /// No job of ours is under way, and nothing of ours settles.
@@ -283,10 +288,7 @@ impl Rollout {
     fn floor(&self) -> u32 {
         let target = self.target();
         let floor = target.saturating_sub(self.limits().unavailable);
-        if !self.going_back() {
-            return floor;
-        }
-        let lost = self.numbers(|slot| !slot.touched && !slot.serving());
+        let lost = self.numbers(|slot| self.as_before(slot) && !slot.serving());
         floor.saturating_sub(count(lost.filter(|&number| number < target)))
     }
 
