@@ -173,9 +173,9 @@ impl Slot {
         self.born = Some(sight.serial);
     }
 
-    /// It was ready when it was last seen.
+    /// What was last seen of the processes since the last start was that one is ready.
     pub fn looks_ready(&self) -> bool {
-        self.last.is_some_and(|(_, state)| state == State::Ready)
+        self.last.is_some_and(|(serial, state)| serial > self.base && state == State::Ready)
     }
 
     pub fn alive(&self) -> bool {

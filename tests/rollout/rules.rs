@@ -149,7 +149,7 @@ impl Rules {
                 told.1 = State::Stopping;
             }
             if stage != Stage::Forced {
-                self.disrupted(number, change, stage, target, down, world);
+                self.disrupted(number, change, stage, target, down);
             }
         }
         if change == Change::Restart && number < target && stage != Stage::Forced {
@@ -184,7 +184,6 @@ impl Rules {
         stage: Stage,
         target: u32,
         down: &mut BTreeSet<u32>,
-        world: &World,
     ) {
         let limits = self.spec.policy.limits(target);
         let mut floor = usize::try_from(target.saturating_sub(limits.unavailable)).unwrap();

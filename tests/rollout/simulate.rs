@@ -32,17 +32,36 @@ fn twenty_thousand_rollouts_keep_every_rule() {
         let seed = line.split('#').next()?.trim();
         (!seed.is_empty()).then(|| seed.parse::<u64>().unwrap())
     });
+    let seeds: Vec<u64> = kept.chain(0..number("ROLLOUT_RUNS").unwrap_or(RUNS)).collect();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let tallies = std::thread::scope(|scope| {
+        let share = |worker| seeds.iter().copied().skip(worker).step_by(workers);
+        let start = |worker| scope.spawn(move || run(share(worker)));
+        let running: Vec<_> = (0..workers).map(start).collect();
+        let ends = running.into_iter().map(|worker| worker.join().unwrap());
+        ends.collect::<Vec<_>>()
+    });
     let mut tally = Tally::default();
-    for seed in kept.chain(0..number("ROLLOUT_RUNS").unwrap_or(RUNS)) {
-        match catch_unwind(|| simulate(seed, false)) {
-            Ok(outcome) => tally.count(&outcome),
-            Err(_) => {
+    for result in tallies {
+        match result {
+            Ok(part) => tally.add(&part),
+            Err(seed) => {
                 eprintln!("seed {seed} broke a rule; once more, with its log:");
                 simulate(seed, true);
             }
         }
     }
     tally.check();
+}
+
+/// The first seed that breaks a rule is the error.
+fn run(seeds: impl Iterator<Item = u64>) -> Result<Tally, u64> {
+    let mut tally = Tally::default();
+    for seed in seeds {
+        let outcome = catch_unwind(|| simulate(seed, false)).map_err(|_| seed)?;
+        tally.count(&outcome);
+    }
+    Ok(tally)
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -70,6 +89,15 @@ impl Tally {
             Outcome::RolledBack { .. } => &mut self.rolled_back,
             Outcome::Interrupted { .. } => &mut self.interrupted,
         } += 1;
+    }
+
+    fn add(&mut self, part: &Self) {
+        self.complete += part.complete;
+        self.forced += part.forced;
+        self.failed += part.failed;
+        self.failed_on_the_way_back += part.failed_on_the_way_back;
+        self.rolled_back += part.rolled_back;
+        self.interrupted += part.interrupted;
     }
 
     fn check(&self) {
