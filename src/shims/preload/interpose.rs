@@ -81,9 +81,10 @@ unsafe fn accepted(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getsockname(fd: c_int, address: *mut u8, length: *mut u32) -> c_int {
+    let (view, fd) = (view_of(fd), take::real(fd));
     // SAFETY: the program's own arguments.
     unsafe {
-        viewed(view_of(fd), address, length, |to, size| {
+        viewed(view, address, length, |to, size| {
             next::getsockname(fd, to, size) as isize
         }) as c_int
     }

@@ -10,6 +10,8 @@
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod drain;
+mod drain_watch;
 mod exec;
 mod flags;
 #[path = "../../handover/mod.rs"]

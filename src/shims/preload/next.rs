@@ -1,7 +1,7 @@
 //! The functions that this library stands in front of, found with
 //! `dlsym(RTLD_NEXT)`, so that other preloaded libraries keep their turn.
 
-use core::ffi::{c_char, c_int, c_long, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::sys::{self, ENOSYS, Message, Messages, PollFd};
@@ -108,5 +108,7 @@ next_functions! {
     posix_spawn(pid: *mut c_int, path: *const u8, actions: *const c_void, attributes: *const c_void, arguments: *const *const u8, environment: *const *const u8) -> c_int;
     posix_spawnp(pid: *mut c_int, file: *const u8, actions: *const c_void, attributes: *const c_void, arguments: *const *const u8, environment: *const *const u8) -> c_int;
     sigaction(signal: c_int, new: *const c_void, old: *mut c_void) -> c_int;
-    signal(signal: c_int, handler: usize) -> c_long;
+    signal(signal: c_int, handler: usize) -> usize;
+    epoll_wait(epoll: c_int, events: *mut c_void, most: c_int, timeout: c_int) -> c_int;
+    epoll_pwait(epoll: c_int, events: *mut c_void, most: c_int, timeout: c_int, mask: *const c_void) -> c_int;
 }

@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 
 use crate::sys::{EPOLL_CTL_DEL, PollFd};
-use crate::{next, table};
+use crate::{drain, next, table};
 
 /// # Safety
 /// `fds` is valid for `count` entries.
@@ -37,12 +37,22 @@ unsafe fn watch_set(count: c_int, reads: *const u64) {
     }
 }
 
+/// Waits again when it was our own signal handler that interrupted.
+fn undisturbed(wait: impl Fn() -> c_int) -> c_int {
+    let result = wait();
+    if result < 0 && table::any() && drain::was_interrupted() {
+        wait()
+    } else {
+        result
+    }
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
         watch(fds, count);
-        next::poll(fds, count, timeout)
+        undisturbed(|| next::poll(fds, count, timeout))
     }
 }
 
@@ -56,7 +66,7 @@ unsafe extern "C" fn ppoll(
     // SAFETY: the program's own arguments.
     unsafe {
         watch(fds, count);
-        next::ppoll(fds, count, timeout, mask)
+        undisturbed(|| next::ppoll(fds, count, timeout, mask))
     }
 }
 
@@ -70,7 +80,7 @@ unsafe extern "C" fn __poll_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         watch(fds, count);
-        next::__poll_chk(fds, count, timeout, size)
+        undisturbed(|| next::__poll_chk(fds, count, timeout, size))
     }
 }
 
@@ -85,7 +95,7 @@ unsafe extern "C" fn __ppoll_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         watch(fds, count);
-        next::__ppoll_chk(fds, count, timeout, mask, size)
+        undisturbed(|| next::__ppoll_chk(fds, count, timeout, mask, size))
     }
 }
 
@@ -100,7 +110,7 @@ unsafe extern "C" fn select(
     // SAFETY: the program's own arguments.
     unsafe {
         watch_set(count, reads);
-        next::select(count, reads, writes, errors, timeout)
+        undisturbed(|| next::select(count, reads, writes, errors, timeout))
     }
 }
 
@@ -116,7 +126,7 @@ unsafe extern "C" fn pselect(
     // SAFETY: the program's own arguments.
     unsafe {
         watch_set(count, reads);
-        next::pselect(count, reads, writes, errors, timeout, mask)
+        undisturbed(|| next::pselect(count, reads, writes, errors, timeout, mask))
     }
 }
 
@@ -137,4 +147,27 @@ unsafe extern "C" fn epoll_ctl(
     }
     // SAFETY: the program's own arguments.
     unsafe { next::epoll_ctl(epoll, operation, fd, event) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn epoll_wait(
+    epoll: c_int,
+    events: *mut c_void,
+    most: c_int,
+    timeout: c_int,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    undisturbed(|| unsafe { next::epoll_wait(epoll, events, most, timeout) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn epoll_pwait(
+    epoll: c_int,
+    events: *mut c_void,
+    most: c_int,
+    timeout: c_int,
+    mask: *const c_void,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    undisturbed(|| unsafe { next::epoll_pwait(epoll, events, most, timeout, mask) })
 }

@@ -50,14 +50,12 @@ pub const FIONBIO: usize = 0x5421;
 pub const FIOCLEX: usize = 0x5451;
 pub const POLLIN: i16 = 1;
 pub const POLLOUT: i16 = 4;
-pub const EPOLL_CTL_ADD: c_int = 1;
 pub const EPOLL_CTL_DEL: c_int = 2;
 pub const AT_FDCWD: c_int = -100;
 pub const AT_REMOVEDIR: c_int = 0x200;
 pub const CLOSE_RANGE_CLOEXEC: c_int = 4;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
-pub const EINVAL: c_int = 22;
 pub const ENOSYS: c_int = 38;
 pub const EAFNOSUPPORT: c_int = 97;
 pub const SIG_DFL: usize = 0;
@@ -66,6 +64,12 @@ pub const SIGABRT: c_int = 6;
 pub const SIGTERM: c_int = 15;
 pub const SA_RESTART: c_int = 0x1000_0000;
 pub const SIGNALS: c_int = 64;
+/// CLONE_VM, FS, FILES, SIGHAND, THREAD and SYSVSEM: all that a thread shares.
+pub const CLONE_AS_THREAD: usize = 0x0005_0f00;
+const O_DIRECTORY: c_int = arch::O_DIRECTORY;
+const FIONREAD: usize = 0x541b;
+const TCP_INFO: usize = 11;
+const CLOCK_MONOTONIC: usize = 1;
 const RLIMIT_NOFILE: usize = 7;
 const AT_SYMLINK_NOFOLLOW: usize = 0x100;
 const AT_EMPTY_PATH: usize = 0x1000;
@@ -199,6 +203,107 @@ pub fn send_to(fd: c_int, bytes: &[u8], address: &[u8]) -> Result<(), Errno> {
         address.len(),
     ];
     call(number::SENDTO, arguments).map(drop)
+}
+
+/// Ends this process as a signal's default action does, once that is unblocked.
+pub fn die_of(signal: c_int) {
+    // The kernel's own layout: handler, flags, restorer, mask.
+    let default = [SIG_DFL, 0, 0, 0];
+    let action = &raw const default as usize;
+    let _ = call(number::RT_SIGACTION, [word(signal), action, 0, 8, 0, 0]);
+    let _ = call(number::KILL, [word(getpid()), word(signal), 0, 0, 0, 0]);
+}
+
+pub fn gettid() -> c_int {
+    call(number::GETTID, [0; 6]).unwrap_or_default() as c_int
+}
+
+pub fn sleep_ms(milliseconds: u64) {
+    let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
+    let _ = call(number::NANOSLEEP, [&raw const time as usize, 0, 0, 0, 0, 0]);
+}
+
+/// A clock that only goes forward.
+pub fn milliseconds() -> u64 {
+    let mut time = [0_u64; 2];
+    let _ = call(
+        number::CLOCK_GETTIME,
+        [CLOCK_MONOTONIC, &raw mut time as usize, 0, 0, 0, 0],
+    );
+    time[0] * 1000 + time[1] / 1_000_000
+}
+
+pub fn open_directory(path: &core::ffi::CStr) -> Option<c_int> {
+    let flags = O_DIRECTORY | O_CLOEXEC;
+    let arguments = [word(AT_FDCWD), path.as_ptr() as usize, word(flags), 0, 0, 0];
+    call(number::OPENAT, arguments).ok().map(|fd| fd as c_int)
+}
+
+/// Fills the buffer with `struct linux_dirent64`; `None` at the end.
+pub fn directory_entries(fd: c_int, buffer: &mut [u8]) -> Option<usize> {
+    let arguments = [
+        word(fd),
+        buffer.as_mut_ptr() as usize,
+        buffer.len(),
+        0,
+        0,
+        0,
+    ];
+    call(number::GETDENTS64, arguments)
+        .ok()
+        .filter(|filled| *filled > 0)
+}
+
+pub fn has_peer(fd: c_int) -> bool {
+    let mut name = Name {
+        bytes: [0; 128],
+        length: 128,
+    };
+    let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
+    call(number::GETPEERNAME, [word(fd), to, size, 0, 0, 0]).is_ok()
+}
+
+/// `shutdown(SHUT_RD)`: what has arrived can still be read.
+pub fn stop_reading(fd: c_int) {
+    let _ = call(number::SHUTDOWN, [word(fd), 0, 0, 0, 0, 0]);
+}
+
+/// Bytes that the program has not read yet.
+pub fn unread(fd: c_int) -> c_int {
+    let mut count: c_int = 0;
+    let _ = call(
+        number::IOCTL,
+        [word(fd), FIONREAD, &raw mut count as usize, 0, 0, 0],
+    );
+    count
+}
+
+/// What passed over a TCP connection, and how many milliseconds ago.
+pub struct Traffic {
+    pub since_sent: u32,
+    pub since_received: u32,
+    pub never_received: bool,
+    pub unsent: bool,
+}
+
+/// From `TCP_INFO`; `None` for what is no TCP connection.
+pub fn traffic(fd: c_int) -> Option<Traffic> {
+    let mut info = [0_u32; 64];
+    let mut length = size_of_val(&info) as u32;
+    let (to, size) = (&raw mut info as usize, &raw mut length as usize);
+    call(
+        number::GETSOCKOPT,
+        [word(fd), word(IPPROTO_TCP), TCP_INFO, to, size, 0],
+    )
+    .ok()?;
+    // Words of `struct tcp_info`: unacked, last_data_sent, last_data_recv,
+    // notsent_bytes, data_segs_in.
+    Some(Traffic {
+        unsent: info[6] != 0 || info[36] != 0,
+        since_sent: info[11],
+        since_received: info[13],
+        never_received: info[38] == 0,
+    })
 }
 
 pub fn epoll_delete(epoll: c_int, fd: c_int) {

@@ -6,21 +6,33 @@ pub mod number {
     pub const EPOLL_CTL: usize = 21;
     pub const DUP3: usize = 24;
     pub const FCNTL: usize = 25;
+    pub const IOCTL: usize = 29;
+    pub const OPENAT: usize = 56;
     pub const CLOSE: usize = 57;
+    pub const GETDENTS64: usize = 61;
     pub const WRITE: usize = 64;
     pub const NEWFSTATAT: usize = 79;
     pub const EXIT_GROUP: usize = 94;
+    pub const NANOSLEEP: usize = 101;
+    pub const CLOCK_GETTIME: usize = 113;
     pub const KILL: usize = 129;
+    pub const RT_SIGACTION: usize = 134;
     pub const GETPID: usize = 172;
+    pub const GETTID: usize = 178;
     pub const SOCKET: usize = 198;
     pub const BIND: usize = 200;
     pub const LISTEN: usize = 201;
     pub const GETSOCKNAME: usize = 204;
+    pub const GETPEERNAME: usize = 205;
     pub const SENDTO: usize = 206;
     pub const GETSOCKOPT: usize = 209;
+    pub const SHUTDOWN: usize = 210;
     pub const CLONE: usize = 220;
     pub const PRLIMIT64: usize = 261;
 }
+
+/// This flag differs between machines.
+pub const O_DIRECTORY: core::ffi::c_int = 0o40_000;
 
 /// # Safety
 /// The arguments must be what this system call expects.

@@ -5,22 +5,34 @@ use core::arch::asm;
 pub mod number {
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
+    pub const RT_SIGACTION: usize = 13;
+    pub const IOCTL: usize = 16;
+    pub const NANOSLEEP: usize = 35;
     pub const GETPID: usize = 39;
     pub const SOCKET: usize = 41;
     pub const SENDTO: usize = 44;
+    pub const SHUTDOWN: usize = 48;
     pub const BIND: usize = 49;
     pub const LISTEN: usize = 50;
     pub const GETSOCKNAME: usize = 51;
+    pub const GETPEERNAME: usize = 52;
     pub const GETSOCKOPT: usize = 55;
     pub const CLONE: usize = 56;
     pub const KILL: usize = 62;
     pub const FCNTL: usize = 72;
+    pub const GETTID: usize = 186;
+    pub const GETDENTS64: usize = 217;
+    pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;
     pub const EPOLL_CTL: usize = 233;
+    pub const OPENAT: usize = 257;
     pub const NEWFSTATAT: usize = 262;
     pub const DUP3: usize = 292;
     pub const PRLIMIT64: usize = 302;
 }
+
+/// This flag differs between machines.
+pub const O_DIRECTORY: core::ffi::c_int = 0o200_000;
 
 /// # Safety
 /// The arguments must be what this system call expects.

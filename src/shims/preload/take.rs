@@ -7,7 +7,7 @@ use crate::handover::{Address, Asked, Decision, Held, Kind, View, decide};
 use crate::say::{Text, say};
 use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
-use crate::{notify, table, unlink};
+use crate::{drain, notify, table, unlink};
 
 /// Answers a `bind()`. `None`: the kernel shall.
 ///
@@ -128,7 +128,20 @@ fn set_close_on_exec(setup: &Setup, index: usize, flag: c_int) {
 pub fn listen(fd: c_int) -> Option<()> {
     let slot = table::current(fd)?;
     let held = setup::active()?.held.get(slot.listener())?.as_ref()?;
-    (held.kind != Kind::Datagram).then(|| started(fd))
+    if held.kind == Kind::Datagram {
+        return None;
+    }
+    drain::arm();
+    started(fd);
+    Some(())
+}
+
+/// The descriptor that still is the listener when draining has replaced it.
+pub fn real(fd: c_int) -> c_int {
+    match (table::slot(fd), setup::active()) {
+        (Some(slot), Some(setup)) if slot.has(table::QUIET) => setup.home_of(slot.listener()),
+        _ => fd,
+    }
 }
 
 /// Answers a `shutdown()` of a listener: it ends for this program alone.
