@@ -8,6 +8,7 @@ use super::name::AppName;
 use super::node::Context;
 use super::problem::{Place, Problem};
 use super::resolve::Resolved;
+use crate::unit::UnitName;
 
 /// Notes everything that is held twice.
 pub(super) fn check(cx: &mut Context<'_>, apps: &[Resolved]) {
@@ -33,15 +34,15 @@ fn same_names(cx: &mut Context<'_>, apps: &[Resolved]) {
     }
 }
 
-fn units(app: &Resolved) -> Vec<String> {
-    let listeners = || app.listeners.iter().map(|(listener, _)| listener);
-    let names = app.name.as_ref().map(|name| name.unit_names(listeners()));
-    names.into_iter().flatten().map(|name| name.to_string()).collect()
+/// Names of all units of an app, instances aside: they are of its template.
+fn units(app: &Resolved) -> Vec<UnitName> {
+    let listeners = app.listeners.iter().map(|(listener, _)| listener);
+    app.name.as_ref().map(|name| name.unit_names(listeners)).unwrap_or_default()
 }
 
 /// App `api` has `api-wake.service`, and so has an app that is named `api-wake`.
 fn same_units(cx: &mut Context<'_>, apps: &[Resolved]) {
-    let mut first: BTreeMap<String, &Resolved> = BTreeMap::new();
+    let mut first: BTreeMap<UnitName, &Resolved> = BTreeMap::new();
     for app in apps {
         for unit in units(app) {
             let Some(other) = first.get(&unit) else {
@@ -54,7 +55,7 @@ fn same_units(cx: &mut Context<'_>, apps: &[Resolved]) {
             }
             let message = format!("`{name}` and `{taken}` would both have the unit `{unit}`");
             let problem = Problem::error(&app.at, message)
-                .help("give one of them another `name`, or name its listeners otherwise")
+                .help("give one of them another `name`")
                 .related(other.at.span.clone(), "the other one");
             cx.problems.push(problem);
         }
@@ -65,7 +66,7 @@ fn foreign_units(cx: &mut Context<'_>, apps: &[Resolved]) {
     for app in apps {
         let Some(name) = &app.name else { continue };
         for unit in units(app) {
-            if let Ownership::Foreign(path) = cx.host.unit(&unit) {
+            if let Ownership::Foreign(path) = cx.host.unit(unit.as_str()) {
                 let message = format!("`{unit}` is a unit of somebody else's");
                 let help = format!(
                     "choose another `name` than `{name}`: `{}` stays untouched",

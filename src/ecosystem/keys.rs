@@ -72,6 +72,38 @@ pub fn rollout_keys() -> &'static [Key] {
     ROLLOUT_KEYS
 }
 
+/// Words for the same things in other tools, with the key to write here.
+pub(super) const SYNONYMS: &[(&str, &str)] = &[
+    ("replicas", "instances"),
+    ("workers", "instances"),
+    ("processes", "instances"),
+    ("numprocs", "instances"),
+    ("count", "instances"),
+    ("ports", "listen"),
+    ("bind", "listen"),
+    ("address", "listen"),
+    ("host", "listen"),
+    ("socket_path", "listen"),
+    ("environment", "env"),
+    ("directory", "cwd"),
+    ("dir", "cwd"),
+    ("workdir", "cwd"),
+    ("working_dir", "cwd"),
+    ("working_directory", "cwd"),
+    ("restart", "autorestart"),
+    ("memory", "max_memory_restart"),
+    ("max_memory", "max_memory_restart"),
+    ("stop_timeout", "kill_timeout"),
+    ("timeout", "kill_timeout"),
+    ("stop_signal", "kill_signal"),
+    ("stopsignal", "kill_signal"),
+    ("run", "command"),
+    ("start", "command"),
+    ("entrypoint", "command"),
+    ("stdout", "out_file"),
+    ("stderr", "error_file"),
+];
+
 /// Finds a key by any of its spellings.
 pub(super) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key> {
     let named = |text: &str| table.iter().find(|k| k.name == text || k.aliases.contains(&text));
@@ -107,7 +139,7 @@ impl Key {
         Key { pm2: Pm2::Differs(how), ..self }
     }
 
-    const fn new(self) -> Key {
+    const fn ours(self) -> Key {
         Key { pm2: Pm2::New, ..self }
     }
 }
@@ -129,7 +161,7 @@ const KEYS: &[Key] = &[
         .alias(&["exec"]).eg("script = \"server.js\"")
         .differs("a line without shell syntax runs without a shell"),
     key("command", Kind::Texts, "", "Program and arguments, instead of `script`.")
-        .alias(&["cmd"]).eg("command = [\"gunicorn\", \"shop.wsgi\"]").new(),
+        .alias(&["cmd"]).eg("command = [\"gunicorn\", \"shop.wsgi\"]").ours(),
     key("args", Kind::Texts, "none", "Arguments; a string is split as a shell splits it.")
         .eg("args = [\"--port\", \"3000\"]"),
     key("interpreter", Kind::Text, "by the script's extension", "Program that runs the script, or `\"none\"`.")
@@ -146,26 +178,26 @@ const KEYS: &[Key] = &[
     key("instances", Kind::TextOrNumber, "1", "Number of processes; 0 or \"max\" is one per CPU, -1 one less.")
         .eg("instances = \"max\""),
     key("listen", Kind::Listen, "none", "Addresses that systemd holds and all instances share.")
-        .eg("listen = \"0.0.0.0:80\"").new(),
+        .eg("listen = \"0.0.0.0:80\"").ours(),
     key("port", Kind::Number, "none", "Sets `PORT`; without `listen`, it is the listener too.")
         .eg("port = 3000").differs("also listens on it"),
-    key("backlog", Kind::Number, "4096", "Length of each listener's accept queue.").eg("backlog = 4096").new(),
+    key("backlog", Kind::Number, "4096", "Length of each listener's accept queue.").eg("backlog = 4096").ours(),
     key("non_blocking", Kind::Boolean, "true", "Whether the shared listeners are non-blocking.")
-        .eg("non_blocking = false").new(),
+        .eg("non_blocking = false").ours(),
     key("handover", Kind::Choice(HANDOVERS), "\"auto\"", "How the program gets the listeners.")
-        .eg("handover = \"native\"").new(),
+        .eg("handover = \"native\"").ours(),
     // environment
     key("env", Kind::Environment, "empty", "Environment of the program.")
         .eg("env = { NODE_ENV = \"production\" }").differs("nothing of your shell's environment is added"),
     key("env_file", Kind::Texts, "none", "Files of `NAME=value` lines, relative to `cwd`, read at every start.")
-        .alias(&["env_files"]).eg("env_file = \".env\"").new(),
+        .alias(&["env_files"]).eg("env_file = \".env\"").ours(),
     key("instance_var", Kind::Text, "\"NODE_APP_INSTANCE\"", "Variable that holds the instance number.")
         .eg("instance_var = \"INSTANCE\""),
     key("increment_var", Kind::Text, "none", "Variable of `env` that grows by one per instance.")
         .eg("increment_var = \"METRICS_PORT\""),
     // ready and stop
     key("readiness", Kind::Choice(READINESS), "\"first\" with listeners, else \"exec\"", "What makes an instance ready.")
-        .alias(&["ready"]).eg("readiness = \"all\"").new(),
+        .alias(&["ready"]).eg("readiness = \"all\"").ours(),
     key("wait_ready", Kind::Boolean, "false", "The program says when it is ready: `process.send('ready')` or `READY=1`.")
         .eg("wait_ready = true"),
     key("listen_timeout", Kind::Duration, "\"60s\"", "Time until an instance must be ready.")
@@ -173,7 +205,7 @@ const KEYS: &[Key] = &[
     key("kill_timeout", Kind::Duration, "\"10s\"", "Time to finish and exit before the instance is killed.")
         .eg("kill_timeout = \"10s\"").differs("PM2 kills after 1.6 s"),
     key("kill_signal", Kind::Text, "\"SIGTERM\"", "Signal that asks the program to stop.")
-        .eg("kill_signal = \"SIGINT\"").new(),
+        .eg("kill_signal = \"SIGINT\"").ours(),
     key("shutdown_with_message", Kind::Boolean, "false", "Node gets the message `shutdown` instead of the signal.")
         .eg("shutdown_with_message = true"),
     key("treekill", Kind::Boolean, "true", "The signal goes to all processes of the instance.")
@@ -192,7 +224,7 @@ const KEYS: &[Key] = &[
         .eg("max_memory_restart = \"300M\"").differs("the kernel enforces it at once, on all processes of the instance"),
     key("autostart", Kind::Boolean, "true", "`apply` starts the app and enables it at boot.").eg("autostart = false"),
     key("rollout", Kind::Rollout, "see below", "How instances are replaced.")
-        .eg("rollout = { max_surge = 1, max_unavailable = 0 }").new(),
+        .eg("rollout = { max_surge = 1, max_unavailable = 0 }").ours(),
     // output
     key("out_file", Kind::Text, "the journal", "File that standard output is appended to.")
         .alias(&["out", "output", "out_log"]).eg("out_file = \"/var/log/api.log\"")
@@ -203,11 +235,11 @@ const KEYS: &[Key] = &[
     key("disable_logs", Kind::Boolean, "false", "Output is thrown away.").eg("disable_logs = true"),
     // systemd
     key("service", Kind::Directives, "empty", "systemd directives for each instance's `[Service]`.")
-        .eg("service = { CPUWeight = 200 }").new(),
+        .eg("service = { CPUWeight = 200 }").ours(),
     key("slice", Kind::Directives, "empty", "systemd directives for the `[Slice]` of the whole app.")
-        .eg("slice = { MemoryMax = \"2G\" }").new(),
+        .eg("slice = { MemoryMax = \"2G\" }").ours(),
     key("socket", Kind::Directives, "empty", "systemd directives for each listener's `[Socket]`.")
-        .eg("socket = { SocketMode = \"0660\" }").new(),
+        .eg("socket = { SocketMode = \"0660\" }").ours(),
 ];
 
 const ROLLOUT_KEYS: &[Key] = &[
@@ -218,7 +250,7 @@ const ROLLOUT_KEYS: &[Key] = &[
         "Extra instances during a rollout, a number or percent.",
     )
     .eg("max_surge = \"25%\"")
-    .new(),
+    .ours(),
     key(
         "max_unavailable",
         Kind::TextOrNumber,
@@ -226,10 +258,10 @@ const ROLLOUT_KEYS: &[Key] = &[
         "Instances that may be missing during a rollout, a number or percent.",
     )
     .eg("max_unavailable = 1")
-    .new(),
+    .ours(),
     key("min_ready", Kind::Duration, "0", "Time that a new instance must stay ready.")
         .eg("min_ready = \"5s\"")
-        .new(),
+        .ours(),
     key(
         "on_failure",
         Kind::Choice(ON_FAILURE),
@@ -237,5 +269,5 @@ const ROLLOUT_KEYS: &[Key] = &[
         "What a failure does: put the former state back, or leave it.",
     )
     .eg("on_failure = \"pause\"")
-    .new(),
+    .ours(),
 ];

@@ -1,5 +1,6 @@
 //! The way in: text to [`Ecosystem`], or every problem at once.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
@@ -7,9 +8,9 @@ use toml::de::{DeTable, DeValue};
 use super::app::Ecosystem;
 use super::host::Host;
 use super::node::{self, Context, Entry, Fields, Node};
-use super::problem::{Place, Problem, Problems, Severity};
+use super::problem::{Place, Problem, Problems, Severity, visible};
 use super::resolve::{self, Resolved};
-use super::{conflicts, keys, suggest};
+use super::{conflicts, keys, suggest, syntax};
 
 /// A file that can be used.
 #[derive(Clone, Debug)]
@@ -57,38 +58,13 @@ pub fn load(
 /// Errors of the text itself, and of the others those that do not follow from them: what is said to
 /// be missing may be on the broken line, and so may be a value.
 fn with_syntax_errors(text: &str, errors: &[toml::de::Error], found: Vec<Problem>) -> Vec<Problem> {
-    let line = |byte: usize| {
-        text.as_bytes()[..byte.min(text.len())].iter().filter(|b| **b == b'\n').count()
-    };
-    let mut problems: Vec<Problem> = Vec::new();
-    for error in errors {
-        let end = text.trim_end().len();
-        let span = error.span().unwrap_or(end..end);
-        // One slip often breaks several rules on its line: the first tells what is wrong.
-        if problems.iter().any(|known| line(known.span.start) == line(span.start)) {
-            continue;
-        }
-        let at = Place { span, path: String::new() };
-        let problem = Problem::error(&at, error.message().to_owned());
-        problems.push(match syntax_help(error.message()) {
-            Some(help) => problem.help(help),
-            None => problem,
-        });
-    }
-    let broken: Vec<usize> = problems.iter().map(|problem| line(problem.span.start)).collect();
+    let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line = |byte: usize| starts.partition_point(|start| *start < byte);
+    let mut problems = syntax::problems(text, errors, line);
+    let broken: BTreeSet<usize> = problems.iter().map(|problem| line(problem.span.start)).collect();
     let independent = |p: &Problem| !p.absence && !broken.contains(&line(p.span.start));
     problems.extend(found.into_iter().filter(independent));
     problems
-}
-
-fn syntax_help(message: &str) -> Option<&'static str> {
-    if message.contains("duplicate key") {
-        Some("keep one of them; TOML knows every key once per table")
-    } else if message.starts_with("string values must be quoted") {
-        Some("put the text in double quotes")
-    } else {
-        None
-    }
 }
 
 fn apps(cx: &mut Context<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
@@ -101,7 +77,7 @@ fn apps(cx: &mut Context<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
     }
     let read = apps.is_some();
     let apps = apps.unwrap_or_default();
-    if !read {
+    if !read && document.is_empty() {
         let problem = Problem::absent(&Place::default(), "there is no app in this file")
             .help("begin one with `[[apps]]`, and `script = \"server.js\"` below it");
         cx.problems.push(problem);
@@ -112,26 +88,29 @@ fn apps(cx: &mut Context<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
 
 fn list<'a>(cx: &mut Context<'_>, entry: &Entry<'a>) -> Vec<Fields<'a>> {
     let DeValue::Array(items) = entry.node.value else {
-        let problem = Problem::error(&entry.at, "`apps` is a list of tables")
-            .help("write `[[apps]]` with two brackets above each app, and its name as `name`");
-        cx.problems.push(problem);
+        cx.problems.push(no_tables(&entry.at));
         return Vec::new();
     };
     let mut apps = Vec::new();
     for (nr, item) in items.iter().enumerate() {
-        let node = entry.node.child(item, &format!("[{nr}]"));
-        apps.extend(fields(cx, node));
+        let Node { value, place, .. } = entry.node.child(item, &format!("[{nr}]"));
+        if let DeValue::Table(table) = value {
+            let entries = node::entries(table, &place.path, "");
+            apps.push(Fields::read(cx, place, entries, keys::keys(), true));
+        } else {
+            cx.problems.push(no_tables(&place));
+        }
     }
     apps
 }
 
-fn fields<'a>(cx: &mut Context<'_>, node: Node<'a>) -> Option<Fields<'a>> {
-    let entries = node.entries(cx, "a table")?;
-    Some(Fields::read(cx, node.place, entries, keys::keys(), true))
+fn no_tables(at: &Place) -> Problem {
+    Problem::error(at, "`apps` is a list of tables")
+        .help("write `[[apps]]` with two brackets above each app, and its name as `name`")
 }
 
 fn unknown_top_level(entry: &Entry<'_>) -> Problem {
-    let message = format!("unknown key `{}` outside of an app", entry.key.escape_debug());
+    let message = format!("unknown key `{}` outside of an app", visible(entry.key));
     let problem = Problem::error(&entry.at, message);
     if matches!(entry.key, "app" | "pm2")
         || suggest::nearest(entry.key, ["apps"].into_iter()).is_some()
@@ -162,6 +141,6 @@ fn check_env_name(cx: &mut Context<'_>, apps: &[Fields<'_>]) {
         }
     };
     let place = apps.first().map(|app| app.place.clone()).unwrap_or_default();
-    let message = format!("no app has `env_{}`, which `--env` asks for", wanted.escape_debug());
+    let message = format!("no app has `env_{}`, which `--env` asks for", visible(wanted));
     cx.problems.push(Problem::absent(&place, message).help(help));
 }

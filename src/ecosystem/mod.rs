@@ -16,7 +16,9 @@ mod pm2;
 mod problem;
 mod render;
 mod resolve;
+mod schema;
 mod suggest;
+mod syntax;
 mod unit_names;
 mod value;
 
@@ -31,4 +33,5 @@ pub use load::{Loaded, load};
 pub use name::{AppName, ListenerName, NameError};
 pub use problem::{Problem, Problems, Severity};
 pub use render::Color;
+pub use schema::json_schema;
 pub use unit_names::fnv1a;

@@ -9,8 +9,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::host::Host;
 use super::keys::{self, Key};
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, visible};
 use super::{pm2, suggest, value};
+
+/// More known keys than this are no help in a message.
+const MAX_LISTED: usize = 12;
 
 /// What every step of reading needs: the machine, and where problems go.
 #[derive(Debug)]
@@ -60,10 +63,8 @@ impl<'a> Node<'a> {
     /// Notes that the value has the wrong type.
     pub(super) fn wrong_type<T>(&self, cx: &mut Context<'_>, wanted: &str) -> Option<T> {
         let found = self.type_name();
-        let problem = Problem::error(
-            &self.place,
-            format!("`{}` must be {wanted}, and this is {found}", self.name),
-        );
+        let problem =
+            Problem::error(&self.place, format!("`{}` must be {wanted}, not {found}", self.name));
         cx.note(self.with_example(problem))
     }
 
@@ -158,7 +159,7 @@ impl<'a> Node<'a> {
             Some(duration) => Some(duration),
             None => self.bad(
                 cx,
-                format!("`{}` is no duration: use ms, s, m, h and d, at most a year", self.name),
+                format!("`{}` is not a duration: use ms, s, m, h and d, at most a year", self.name),
             ),
         }
     }
@@ -197,7 +198,7 @@ impl<'a> Node<'a> {
             return Some(choice);
         }
         let list = suggest::list(all.iter().map(|choice| format!("\"{choice}\"")));
-        let message = format!("`{}` cannot be \"{}\"", self.name, text.escape_debug());
+        let message = format!("`{}` cannot be \"{}\"", self.name, visible(&text));
         let help = match suggest::nearest(&text, all.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"? It can be {list}"),
             None => format!("it can be {list}"),
@@ -253,6 +254,8 @@ pub(super) struct Fields<'a> {
     /// The place of the whole table.
     pub place: Place,
     known: BTreeMap<&'static str, Entry<'a>>,
+    /// Known keys that unknown ones were probably meant to be.
+    meant: Vec<&'static str>,
     /// Keys that begin with `env_` and are none of the known ones.
     pub environments: Vec<Entry<'a>>,
 }
@@ -275,7 +278,9 @@ impl<'a> Fields<'a> {
             } else if app && entry.key.starts_with("env_") {
                 fields.environments.push(entry);
             } else {
-                cx.problems.push(unknown(&entry, table));
+                let near = nearest_key(entry.key, table);
+                fields.meant.extend(near);
+                cx.problems.push(unknown(&entry, table, near));
             }
         }
         fields
@@ -283,7 +288,8 @@ impl<'a> Fields<'a> {
 
     fn take(&mut self, cx: &mut Context<'_>, key: &'static Key, entry: Entry<'a>) {
         if let Some(first) = self.known.get(key.name) {
-            let message = format!("`{}` is set twice, here as `{}`", key.name, entry.key);
+            let spelling = if entry.key == key.name { first.key } else { entry.key };
+            let message = format!("`{}` is set twice: `{spelling}` is the same", key.name);
             let problem = Problem::error(&entry.at, message)
                 .help(format!("keep one of them: `{}`", key.name))
                 .related(first.at.span.clone(), "first set here");
@@ -296,6 +302,11 @@ impl<'a> Fields<'a> {
     /// The value of a key.
     pub(super) fn get(&self, name: &str) -> Option<Node<'a>> {
         self.known.get(name).map(|entry| entry.node.clone())
+    }
+
+    /// Whether an unknown key was probably meant to be this one.
+    pub(super) fn was_meant(&self, name: &str) -> bool {
+        self.meant.contains(&name)
     }
 
     /// A key with its value.
@@ -323,22 +334,30 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A key that nothing knows.
-pub(super) fn unknown(entry: &Entry<'_>, table: &'static [Key]) -> Problem {
-    let message = format!("unknown key `{}`", entry.key.escape_debug());
-    let problem = Problem::error(&entry.at, message);
-    let spellings = table.iter().flat_map(|key| key.aliases.iter().copied().chain([key.name]));
-    match suggest::nearest(&keys::snake_case(entry.key), spellings) {
-        Some(near) => {
-            let name = keys::find(table, near).map_or(near, |key| key.name);
-            problem.help(format!("did you mean `{name}`?"))
-        }
-        None if entry.key.starts_with(|c: char| c.is_ascii_uppercase()) => {
-            problem.help("a systemd directive goes into the table `service`, `slice` or `socket`")
-        }
-        None => problem.help(format!(
-            "known keys are {}",
-            suggest::list(table.iter().map(|key| format!("`{}`", key.name)))
-        )),
+/// The known key that an unknown one was probably meant to be.
+fn nearest_key(spelling: &str, table: &'static [Key]) -> Option<&'static str> {
+    if let Some((_, name)) = keys::SYNONYMS.iter().find(|(word, _)| *word == spelling) {
+        return keys::find(table, name).map(|key| key.name);
     }
+    let spellings = table.iter().flat_map(|key| key.aliases.iter().copied().chain([key.name]));
+    let near = suggest::nearest(&keys::snake_case(spelling), spellings)?;
+    keys::find(table, near).map(|key| key.name)
+}
+
+/// A key that nothing knows.
+fn unknown(entry: &Entry<'_>, table: &[Key], near: Option<&str>) -> Problem {
+    let message = format!("unknown key `{}`", visible(entry.key));
+    let problem = Problem::error(&entry.at, message);
+    if let Some(near) = near {
+        return problem.help(format!("did you mean `{near}`?"));
+    }
+    if entry.key.starts_with(|c: char| c.is_ascii_uppercase()) {
+        let help = "a systemd directive goes into the table `service`, `slice` or `socket`";
+        return problem.help(help);
+    }
+    if table.len() > MAX_LISTED {
+        return problem.help("remove it; every key is explained in ecosystem.toml(5)");
+    }
+    let names = table.iter().map(|key| format!("`{}`", key.name));
+    problem.help(format!("known keys are {}", suggest::list(names)))
 }

@@ -42,6 +42,15 @@ pub(super) struct Place {
     pub path: String,
 }
 
+/// A text from the file for a message: control characters are shown, everything else is kept.
+pub(super) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() { out.extend(char.escape_debug()) } else { out.push(char) }
+    }
+    out
+}
+
 impl Problem {
     pub(super) fn error(at: &Place, message: impl Into<String>) -> Problem {
         Problem {

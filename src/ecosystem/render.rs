@@ -63,6 +63,11 @@ impl Problems {
         let start = span.start.min(self.text.len());
         let end = span.end.clamp(start, self.text.len());
         let line = self.text[start..end].lines().next().unwrap_or("");
+        if line.trim_end().is_empty() {
+            // A place between two characters: point at the next one, if the line has one.
+            let next = self.text[start..].chars().next().filter(|char| *char != '\n');
+            return start..start + next.map_or(0, char::len_utf8);
+        }
         start..start + line.trim_end().len()
     }
 

@@ -96,9 +96,17 @@ pub fn static_elf() -> Vec<u8> {
     elf(1, b"")
 }
 
-/// A program that Go linked dynamically.
+/// A program that Go linked dynamically: a second program header, the note, points at its end.
 pub fn go_elf() -> Vec<u8> {
-    elf(4, b"\x04\0\0\0\x04\0\0\0\x04\0\0\0Go\0\0abcd")
+    let note = b"\x04\0\0\0\x04\0\0\0\x04\0\0\0Go\0\0abcd";
+    // The content of the first header makes room for the second.
+    let mut bytes = elf(3, &[0; 56]);
+    bytes[56] = 2;
+    bytes[120] = 4;
+    bytes[128] = 176;
+    bytes[152] = u8::try_from(note.len()).unwrap_or(u8::MAX);
+    bytes.extend(note);
+    bytes
 }
 
 /// A 64-bit header with one program header of the kind, and its content.

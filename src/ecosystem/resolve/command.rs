@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::folder;
 use crate::ecosystem::app::Command;
 use crate::ecosystem::host::Kind;
 use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::{Place, Problem};
+use crate::ecosystem::problem::{Place, Problem, visible};
 use crate::ecosystem::value;
 
 /// Longest argument that the kernel takes (`MAX_ARG_STRLEN`), less its NUL.
@@ -41,7 +42,7 @@ pub(super) struct Ran {
 pub(super) fn stem(fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("script").or_else(|| fields.get("command"))?;
     let text = match node.value.as_array() {
-        Some(items) => items.get(0)?.get_ref().as_str()?,
+        Some(items) => items.first()?.get_ref().as_str()?,
         None => node.value.as_str()?,
     };
     let file = if text.ends_with('/') { text } else { text.rsplit('/').next()? };
@@ -67,7 +68,8 @@ pub(super) fn command(
     let ran = match (fields.get("script"), fields.get("command")) {
         (Some(script), None) => {
             let text = script.text(cx)?;
-            Script { fields, node: script, text, cwd: cwd? }.command(cx, prefix?)
+            let cwd = folder(cwd, &text)?;
+            Script { fields, node: script, text, cwd }.command(cx, prefix?)
         }
         (None, Some(node)) => {
             refuse_interpreter(cx, fields);
@@ -79,6 +81,7 @@ pub(super) fn command(
                 .related(script.place.span, "the script");
             cx.note(problem)
         }
+        (None, None) if fields.was_meant("script") || fields.was_meant("command") => None,
         (None, None) => cx.note(
             Problem::absent(&fields.place, "nothing says what to run")
                 .help("write `script = \"server.js\"` or `command = [\"program\", \"argument\"]`"),
@@ -102,9 +105,11 @@ fn finish(cx: &mut Context<'_>, mut ran: Ran, args: Vec<String>) -> Option<Ran> 
     ran.command.args.extend(args);
     let program = ran.command.program.to_string_lossy();
     if program.contains(|c: char| c.is_control() || matches!(c, '"' | '\'' | '\\')) {
-        let message = format!("systemd cannot start `{}`", program.escape_debug());
-        let help = "a program's path has no quotes, backslashes or control characters: rename it, \
-                    or write `command = [\"env\", \"that path\"]`";
+        let message = format!("systemd cannot start `{}`", visible(&program));
+        let help = format!(
+            "quotes, backslashes and control characters cannot be in a program's path: rename it, \
+             or write `command = [\"env\", {program:?}]`"
+        );
         return cx.note(Problem::error(&ran.at, message).help(help));
     }
     let quoted = ran.command.args.iter().map(|arg| crate::unit::quote::argument(arg).len() + 1);
@@ -166,7 +171,7 @@ fn locate(cx: &mut Context<'_>, node: &Node<'_>, name: &str, cwd: &Path) -> Opti
         if let Some(path) = cx.host.program(name) {
             return Some(path);
         }
-        let message = format!("no program `{}` in any folder of `PATH`", name.escape_debug());
+        let message = format!("no program `{}` in any folder of `PATH`", visible(name));
         let help = match cx.host.kind(&value::absolute(cwd, name)) {
             Kind::Executable => format!("for the one in `{}` write `./{name}`", cwd.display()),
             _ => "install it, or write its absolute path".to_owned(),
@@ -231,7 +236,7 @@ impl Script<'_, '_> {
         {
             return Some(ran(&self.node, program, Vec::new()));
         }
-        let message = format!("`{}` does not exist", path.display().to_string().escape_debug());
+        let message = format!("`{}` does not exist", visible(&path.to_string_lossy()));
         let help = match self.similar(cx) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {

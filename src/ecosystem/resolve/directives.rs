@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use crate::ecosystem::node::{Context, Entry, Fields, Node};
-use crate::ecosystem::problem::Problem;
+use crate::ecosystem::problem::{Problem, visible};
 
 /// Lines for each section.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ fn refused(entry: &Entry<'_>, owned: Owned) -> Option<Problem> {
     let key = entry.key;
     let letter = key.starts_with(|c: char| c.is_ascii_alphabetic());
     if !letter || !key.chars().all(|c| c.is_ascii_alphanumeric()) {
-        let message = format!("`{}` is no name of a systemd directive", key.escape_debug());
+        let message = format!("`{}` is not a valid name of a systemd directive", visible(key));
         let help = "write it as in the manual, such as `CPUWeight`";
         return Some(Problem::error(&entry.at, message).help(help));
     }
@@ -68,7 +68,7 @@ fn refused(entry: &Entry<'_>, owned: Owned) -> Option<Problem> {
     let elsewhere =
         UNIT.contains(&key) || key.starts_with("Condition") || key.starts_with("Assert");
     elsewhere.then(|| {
-        let message = format!("`{key}` does not belong into this section");
+        let message = format!("`{key}` belongs to another section of a unit");
         let help = "put it under `[Unit]` or `[Install]` with `systemctl edit NAME@`";
         Problem::error(&entry.at, message).help(help)
     })

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use super::command::MAX_ARGUMENT;
-use super::path;
+use super::{folder, path};
 use crate::ecosystem::host::Kind;
 use crate::ecosystem::node::{Context, Entry, Fields, Node};
-use crate::ecosystem::problem::{Place, Problem};
+use crate::ecosystem::problem::{Place, Problem, visible};
 
 /// Variables that systemd or clusterctl sets; a value of the file's would break what they are for.
 const RESERVED: &[&str] = &[
@@ -104,7 +104,11 @@ fn valid_name(cx: &mut Context<'_>, name: &str, at: &Place) -> Option<()> {
     let start = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     let rest = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !name.as_bytes().first().is_some_and(start) || !name.bytes().all(rest) {
-        let message = format!("`{}` is no name of an environment variable", name.escape_debug());
+        let message = if name.is_empty() {
+            "a variable has no name".to_owned()
+        } else {
+            format!("`{}` is not a valid name of an environment variable", visible(name))
+        };
         let help = "use letters, digits and `_`, and no digit first";
         return cx.note(Problem::error(at, message).help(help));
     }
@@ -184,8 +188,8 @@ fn increment_var(
 
 fn files(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Vec<PathBuf> {
     let Some(node) = fields.get("env_file") else { return Vec::new() };
-    let (Some(texts), Some(cwd)) = (node.texts(cx), cwd) else { return Vec::new() };
-    texts.iter().filter_map(|text| file(cx, &node, text, cwd)).collect()
+    let texts = node.texts(cx).unwrap_or_default();
+    texts.iter().filter_map(|text| file(cx, &node, text, folder(cwd, text)?)).collect()
 }
 
 fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use crate::ecosystem::app::Listener;
 use crate::ecosystem::host::{Kind, Scope};
 use crate::ecosystem::name::{ListenerName, MAX_LISTENER_NAME};
 use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::{Place, Problem};
+use crate::ecosystem::problem::{Place, Problem, visible};
 use crate::ecosystem::value::{self, AddressError};
 
 /// Room for many more connections than any kernel's default `somaxconn`, which caps it.
@@ -59,7 +59,7 @@ fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<(Listener, Place)> {
                 listeners.extend(listener);
             }
             Err(_) => {
-                let message = format!("`{}` cannot name a listener", entry.key.escape_debug());
+                let message = format!("`{}` cannot name a listener", visible(entry.key));
                 let help = format!(
                     "use at most {MAX_LISTENER_NAME} letters, digits, `-`, `_` and `.`, a letter or digit first"
                 );
@@ -97,15 +97,15 @@ fn explain(error: &AddressError, text: &str) -> (String, String) {
     let port_help = "a port is a number from 1 to 65535";
     match error {
         AddressError::Port(port) if port.is_empty() => {
-            (format!("`{text}` has no port"), format!("write `{text}:80`"))
+            (format!("`{text}` has no port"), format!("write `{}:80`", text.trim_end_matches(':')))
         }
         AddressError::Port(port) if port == "0" => (
             "port 0 would be another port at every start".to_owned(),
             "write the port that clients connect to, 1 to 65535".to_owned(),
         ),
-        AddressError::Port(port) => (format!("`{port}` is no port"), port_help.to_owned()),
+        AddressError::Port(port) => (format!("`{port}` is not a port"), port_help.to_owned()),
         AddressError::HostName(host) => (
-            format!("`{}` is a host name; systemd listens on addresses", host.escape_debug()),
+            format!("`{}` is a host name; systemd listens on addresses", visible(host)),
             "write the IP address, `0.0.0.0` for all, or the port alone".to_owned(),
         ),
         AddressError::Zone => (
@@ -113,7 +113,7 @@ fn explain(error: &AddressError, text: &str) -> (String, String) {
             "leave out `%…`, and set `BindToDevice` in the table `socket`".to_owned(),
         ),
         AddressError::Brackets => (
-            format!("`{}` is ambiguous", text.escape_debug()),
+            format!("`{}` is ambiguous", visible(text)),
             "write IPv6 in brackets: `[::1]:80`".to_owned(),
         ),
         AddressError::RelativePath => (
@@ -127,8 +127,11 @@ fn explain(error: &AddressError, text: &str) -> (String, String) {
             "the path of a Unix socket has at most 107 bytes".to_owned(),
             "choose a shorter one, such as `/run/api.sock`".to_owned(),
         ),
+        AddressError::Unknown if text.trim().is_empty() => {
+            ("the address is empty".to_owned(), "write a port, or remove it".to_owned())
+        }
         AddressError::Unknown => (
-            format!("`{}` is no address", text.escape_debug()),
+            format!("`{}` is not an address", visible(text)),
             "write a port, `127.0.0.1:80`, `[::1]:80`, `/run/api.sock`, `@name` or `udp:8125`"
                 .to_owned(),
         ),

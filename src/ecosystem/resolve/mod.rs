@@ -15,7 +15,7 @@ use super::app::{App, Instances, Listener};
 use super::host::Kind;
 use super::name::{AppName, NameError};
 use super::node::{Context, Fields, Node};
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, visible};
 use super::value;
 
 /// Most instances that one app may have.
@@ -140,7 +140,7 @@ fn cwd(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<PathBuf> {
     let Some(node) = fields.get("cwd") else { return Some(cx.base.to_path_buf()) };
     let text = node.text(cx)?;
     let path = path(cx, &node, cx.base, &text)?;
-    let shown = path.display();
+    let shown = visible(&path.to_string_lossy());
     match cx.host.kind(&path) {
         Kind::Directory => Some(path),
         Kind::Missing if text.starts_with('~') => {
@@ -174,6 +174,11 @@ fn path(cx: &mut Context<'_>, node: &Node<'_>, base: &Path, text: &str) -> Optio
         return cx.note(Problem::error(&node.place, message).help(help));
     }
     Some(value::absolute(base, text))
+}
+
+/// The folder that a path starts from: none is needed for an absolute one.
+fn folder<'a>(cwd: Option<&'a Path>, text: &str) -> Option<&'a Path> {
+    cwd.or_else(|| text.starts_with('/').then_some(Path::new("/")))
 }
 
 fn namespace(cx: &mut Context<'_>, fields: &Fields<'_>) -> String {

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::path;
+use super::{folder, path};
 use crate::ecosystem::app::{Backoff, Logs, Restart};
 use crate::ecosystem::host::{Kind, Scope};
 use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::Problem;
+use crate::ecosystem::problem::{Problem, visible};
 use crate::ecosystem::{suggest, value};
 
 /// PM2's 3 s would fail healthy slow starters, since here a timeout is a failed start.
@@ -91,7 +91,7 @@ fn user(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
     match cx.host.user(&text) {
         Some(user) => Some(user.name),
         None => {
-            let message = format!("user `{}` does not exist", text.escape_debug());
+            let message = format!("user `{}` does not exist", visible(&text));
             let help = format!("create it: `useradd --system {}`", shell_safe(&text, "NAME"));
             cx.note(Problem::error(&node.place, message).help(help))
         }
@@ -105,7 +105,7 @@ fn group(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
     if cx.host.group_exists(&text) {
         return Some(text);
     }
-    let message = format!("group `{}` does not exist", text.escape_debug());
+    let message = format!("group `{}` does not exist", visible(&text));
     let help = format!("create it: `groupadd --system {}`", shell_safe(&text, "NAME"));
     cx.note(Problem::error(&node.place, message).help(help))
 }
@@ -134,7 +134,7 @@ fn signal(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
     if SIGNALS.contains(&full.as_str()) || is_realtime(&full) {
         return Some(full);
     }
-    let message = format!("`{}` is no signal that stops a program", text.escape_debug());
+    let message = format!("`{}` is not a signal that stops a program", visible(&text));
     let help = match suggest::nearest(&full, SIGNALS.iter().copied()) {
         Some(near) => format!("did you mean `kill_signal = \"{near}\"`?"),
         None => "write a name such as \"SIGTERM\", \"SIGINT\" or \"SIGQUIT\"".to_owned(),
@@ -207,7 +207,7 @@ fn memory(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u64> {
     match value::size(&text) {
         Some(bytes) if bytes >= LEAST_MEMORY => Some(bytes),
         Some(_) => node.bad(cx, format!("`{}` is less than any program needs", node.name)),
-        None => node.bad(cx, format!("`{}` is no size: use K, M, G, or bytes", node.name)),
+        None => node.bad(cx, format!("`{}` is not a size: use K, M, G, or bytes", node.name)),
     }
 }
 
@@ -221,7 +221,7 @@ fn logs(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Logs {
                 .help("remove it, or `disable_logs`");
             cx.problems.push(problem);
         }
-        log_file(cx, &node, &text, cwd?)
+        log_file(cx, &node, &text, folder(cwd, &text)?)
     };
     let out_file = file("out_file");
     let error_file = file("error_file");

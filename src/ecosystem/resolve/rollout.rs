@@ -45,10 +45,6 @@ fn share(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Share> {
         let number = node.number(cx, 0, 1024)?;
         return u32::try_from(number).ok().map(Share::Count);
     };
-    let text = text.trim();
-    let read = match text.strip_suffix('%') {
-        Some(percent) => percent.trim().parse().ok().filter(|p| *p <= 100).map(Share::Percent),
-        None => text.parse().ok().filter(|count| *count <= 1024).map(Share::Count),
-    };
+    let read = text.trim().parse().ok().filter(|share| !matches!(share, Share::Count(1025..)));
     read.or_else(|| node.bad(cx, format!("`{}` is a number or up to \"100%\"", node.name)))
 }
