@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Denied,
     /// No unit of that name exists.
     NoSuchUnit,
+    /// What it is about has ended: a job that is over, a process that is gone.
+    Gone,
     /// The unit is masked.
     Masked,
     /// The unit file has errors.
@@ -108,14 +110,18 @@ impl Error {
                 "install and start it: `apt-get install dbus && systemctl start dbus.socket`"
                     .to_owned()
             }
-            ErrorKind::NoUserBus => "install `dbus-user-session` and log in as that user (with `su -` \
+            ErrorKind::NoUserBus => {
+                "install `dbus-user-session` and log in as that user (with `su -` \
                  and `sudo -u` there is no session: use `machinectl shell USER@` or run \
                  `loginctl enable-linger USER` and set XDG_RUNTIME_DIR=/run/user/UID)"
-                .to_owned(),
+                    .to_owned()
+            }
             ErrorKind::NoManager => "see whether it runs: `systemctl is-system-running`".to_owned(),
-            ErrorKind::Denied => "run it as root (`sudo clusterctl …`), use `--user`, or let a polkit \
+            ErrorKind::Denied => {
+                "run it as root (`sudo clusterctl …`), use `--user`, or let a polkit \
                  rule allow org.freedesktop.systemd1.manage-units for these units"
-                .to_owned(),
+                    .to_owned()
+            }
             ErrorKind::NoSuchUnit => "write the units first: `clusterctl apply`".to_owned(),
             ErrorKind::Masked => format!("`systemctl unmask {unit}`"),
             ErrorKind::BadUnit => format!("`systemd-analyze verify {unit}` names the line"),
@@ -130,7 +136,7 @@ impl Error {
             ErrorKind::Journal => "become a member of the group systemd-journal \
                  (`usermod -aG systemd-journal USER`), or run it as root"
                 .to_owned(),
-            ErrorKind::Other => return None,
+            ErrorKind::Gone | ErrorKind::Other => return None,
         };
         Some(hint)
     }
@@ -140,6 +146,8 @@ impl Error {
 fn kind_of(name: &str, detail: &str) -> ErrorKind {
     match name.rsplit_once('.').map_or(("", name), |(domain, last)| (domain, last)) {
         ("org.freedesktop.systemd1", "NoSuchUnit") => ErrorKind::NoSuchUnit,
+        ("org.freedesktop.systemd1", "NoSuchJob" | "NoSuchProcess")
+        | ("org.freedesktop.DBus.Error", "UnknownObject") => ErrorKind::Gone,
         ("org.freedesktop.systemd1", "UnitMasked") => ErrorKind::Masked,
         ("org.freedesktop.systemd1", "BadUnitSetting" | "LoadFailed" | "UnitError") => {
             ErrorKind::BadUnit
@@ -183,6 +191,7 @@ impl fmt::Display for Error {
             ErrorKind::NoManager => f.write_str("no service manager answers on the bus")?,
             ErrorKind::Denied => f.write_str("permission denied")?,
             ErrorKind::NoSuchUnit => write!(f, "{unit} does not exist")?,
+            ErrorKind::Gone => f.write_str("it is gone")?,
             ErrorKind::Masked => write!(f, "{unit} is masked")?,
             ErrorKind::BadUnit => write!(f, "{unit} cannot be loaded")?,
             ErrorKind::Refused => f.write_str("systemd refuses")?,

@@ -93,6 +93,10 @@ impl JobId {
     pub(super) fn of_path(path: &str) -> Option<JobId> {
         path.strip_prefix(JOB_PATHS)?.parse().ok().map(JobId)
     }
+
+    pub(super) fn path(self) -> String {
+        format!("{JOB_PATHS}{}", self.0)
+    }
 }
 
 /// How a job ended, in the manager's words (`job_result_to_string()` in systemd's job.c).
@@ -218,7 +222,11 @@ impl Systemd {
             .map(|(kind, unit)| proxy::manager(kind.method(), &(unit.as_str(), mode.name())))
             .collect();
         let replies = self.ask_all("submit the jobs", calls, Instant::now() + ANSWER)?;
-        Ok(jobs.iter().zip(replies).map(|((kind, unit), reply)| job_of(*kind, unit, reply)).collect())
+        Ok(jobs
+            .iter()
+            .zip(replies)
+            .map(|((kind, unit), reply)| job_of(*kind, unit, reply))
+            .collect())
     }
 
     /// Runs jobs and waits for their ends; `seen` hears of each outcome as it happens, with its

@@ -15,7 +15,8 @@ use std::time::Instant;
 use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, Variant};
 
-use super::state::{ActiveState, invocation, pid};
+use super::query::{invocation, pid};
+use super::state::ActiveState;
 use super::{ANSWER, Error, ErrorKind, JobId, JobResult, Systemd, proxy};
 use crate::unit::UnitName;
 
@@ -77,10 +78,7 @@ impl Systemd {
     ///
     /// # Errors
     /// The bus or the manager refuse, or the connection broke.
-    pub fn watch<'a>(
-        &self,
-        units: impl IntoIterator<Item = &'a UnitName>,
-    ) -> Result<Watch, Error> {
+    pub fn watch<'a>(&self, units: impl IntoIterator<Item = &'a UnitName>) -> Result<Watch, Error> {
         let doing = "watch the units";
         let units: HashMap<String, UnitName> =
             units.into_iter().map(|unit| (proxy::unit_path(unit.as_str()), unit.clone())).collect();
