@@ -46,8 +46,10 @@ pub enum ErrorKind {
     Timeout,
     /// The connection broke.
     Disconnected,
-    /// The journal cannot be read.
-    Journal,
+    /// There is no journal.
+    NoJournal,
+    /// The journal is there, and the caller may not read it.
+    JournalDenied,
     /// None of the above; the detail says more.
     Other,
 }
@@ -133,7 +135,8 @@ impl Error {
                 "see what the manager is busy with: `systemctl list-jobs`".to_owned()
             }
             ErrorKind::Disconnected => "run it again: it continues where it stopped".to_owned(),
-            ErrorKind::Journal => "become a member of the group systemd-journal \
+            ErrorKind::NoJournal => "`systemctl status systemd-journald`".to_owned(),
+            ErrorKind::JournalDenied => "become a member of the group systemd-journal \
                  (`usermod -aG systemd-journal USER`), or run it as root"
                 .to_owned(),
             ErrorKind::Gone | ErrorKind::Other => return None,
@@ -198,7 +201,8 @@ impl fmt::Display for Error {
             ErrorKind::ReloadRateLimited => f.write_str("too many reloads in a short time")?,
             ErrorKind::Timeout => f.write_str("no answer in time")?,
             ErrorKind::Disconnected => f.write_str("the connection broke")?,
-            ErrorKind::Journal => f.write_str("the journal cannot be read")?,
+            ErrorKind::NoJournal => f.write_str("this machine keeps no journal")?,
+            ErrorKind::JournalDenied => f.write_str("permission denied")?,
             ErrorKind::Other => f.write_str("unexpected answer")?,
         }
         if self.detail.is_empty() { Ok(()) } else { write!(f, " ({})", self.detail) }

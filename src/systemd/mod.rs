@@ -6,6 +6,7 @@
 mod control;
 mod error;
 mod jobs;
+mod journal;
 mod proxy;
 mod query;
 mod state;
@@ -23,6 +24,7 @@ use crate::ecosystem::Scope;
 pub use control::{JobInfo, KillWhom, Process, Setting};
 pub use error::{Error, ErrorKind};
 pub use jobs::{JobId, JobKind, JobMode, JobOutcome, JobResult};
+pub use journal::{Author, Entry, Journal};
 pub use query::Field;
 pub use state::{
     ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
