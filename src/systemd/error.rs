@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Denied,
     /// No unit of that name exists.
     NoSuchUnit,
+    /// What it is about has ended: a job that is over, a process that is gone.
+    Gone,
     /// The unit is masked.
     Masked,
     /// The unit file has errors.
@@ -44,8 +46,10 @@ pub enum ErrorKind {
     Timeout,
     /// The connection broke.
     Disconnected,
-    /// The journal cannot be read.
-    Journal,
+    /// There is no journal.
+    NoJournal,
+    /// The journal is there, and the caller may not read it.
+    JournalDenied,
     /// None of the above; the detail says more.
     Other,
 }
@@ -136,10 +140,11 @@ impl Error {
                 "see what the manager is busy with: `systemctl list-jobs`".to_owned()
             }
             ErrorKind::Disconnected => "run it again: it continues where it stopped".to_owned(),
-            ErrorKind::Journal => "become a member of the group systemd-journal \
+            ErrorKind::NoJournal => "`systemctl status systemd-journald`".to_owned(),
+            ErrorKind::JournalDenied => "become a member of the group systemd-journal \
                  (`usermod -aG systemd-journal USER`), or run it as root"
                 .to_owned(),
-            ErrorKind::Other => return None,
+            ErrorKind::Gone | ErrorKind::Other => return None,
         };
         Some(hint)
     }
@@ -149,6 +154,8 @@ impl Error {
 fn kind_of(name: &str, detail: &str) -> ErrorKind {
     match name.rsplit_once('.').map_or(("", name), |(domain, last)| (domain, last)) {
         ("org.freedesktop.systemd1", "NoSuchUnit") => ErrorKind::NoSuchUnit,
+        ("org.freedesktop.systemd1", "NoSuchJob" | "NoSuchProcess")
+        | ("org.freedesktop.DBus.Error", "UnknownObject") => ErrorKind::Gone,
         ("org.freedesktop.systemd1", "UnitMasked") => ErrorKind::Masked,
         ("org.freedesktop.systemd1", "BadUnitSetting" | "LoadFailed" | "UnitError") => {
             ErrorKind::BadUnit
@@ -192,13 +199,15 @@ impl fmt::Display for Error {
             ErrorKind::NoManager => f.write_str("no service manager answers on the bus")?,
             ErrorKind::Denied => f.write_str("permission denied")?,
             ErrorKind::NoSuchUnit => write!(f, "{unit} does not exist")?,
+            ErrorKind::Gone => f.write_str("it is gone")?,
             ErrorKind::Masked => write!(f, "{unit} is masked")?,
             ErrorKind::BadUnit => write!(f, "{unit} cannot be loaded")?,
             ErrorKind::Refused => f.write_str("systemd refuses")?,
             ErrorKind::ReloadRateLimited => f.write_str("too many reloads in a short time")?,
             ErrorKind::Timeout => f.write_str("no answer in time")?,
             ErrorKind::Disconnected => f.write_str("the connection broke")?,
-            ErrorKind::Journal => f.write_str("the journal cannot be read")?,
+            ErrorKind::NoJournal => f.write_str("this machine keeps no journal")?,
+            ErrorKind::JournalDenied => f.write_str("permission denied")?,
             ErrorKind::Other => f.write_str("unexpected answer")?,
         }
         if self.detail.is_empty() { Ok(()) } else { write!(f, " ({})", self.detail) }

@@ -93,6 +93,10 @@ impl JobId {
     pub(super) fn of_path(path: &str) -> Option<JobId> {
         path.strip_prefix(JOB_PATHS)?.parse().ok().map(JobId)
     }
+
+    pub(super) fn path(self) -> String {
+        format!("{JOB_PATHS}{}", self.0)
+    }
 }
 
 /// How a job ended, in the manager's words (`job_result_to_string()` in systemd's job.c).

@@ -3,9 +3,12 @@
 //! Callers get blocking calls with deadlines, in our own words; nothing of the bus library leaves
 //! this module. It reports and requests, and never decides: no retries, no policy.
 
+mod control;
 mod error;
 mod jobs;
+mod journal;
 mod proxy;
+mod query;
 mod state;
 mod watch;
 
@@ -18,10 +21,13 @@ use zbus::{Connection, Message};
 
 use crate::ecosystem::Scope;
 
+pub use control::{JobInfo, KillWhom, Process, Setting};
 pub use error::{Error, ErrorKind};
 pub use jobs::{JobId, JobKind, JobMode, JobOutcome, JobResult};
+pub use journal::{Author, Entry, Journal};
+pub use query::Field;
 pub use state::{
-    ActiveState, Exit, Field, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
+    ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
 };
 pub use watch::{Changes, Signal, Watch};
 
@@ -89,7 +95,7 @@ impl Systemd {
             .interface(proxy::PROPERTIES)
             .build(&(proxy::MANAGER, "Version"));
         let reply = self.ask(doing, call)?;
-        let text = state::text(&reply).map_err(|e| Error::from_bus(doing, &e))?;
+        let text = query::text(&reply).map_err(|e| Error::from_bus(doing, &e))?;
         leading_number(&text).ok_or_else(|| Error::new(ErrorKind::Other, doing, text))
     }
 

@@ -1,10 +1,10 @@
 //! The members of systemd's bus objects that we call, and the one way to call them: all messages
-//! of a batch are sent first, their replies read afterwards, under one deadline.
+//! of a batch are sent ahead of their replies, under one deadline.
 //! No introspection, no property cache, no name watching: every message here is a needed one.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::pin::{Pin, pin};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::task::{Poll, Waker};
@@ -23,6 +23,11 @@ pub(super) const SERVICE_UNIT: &str = "org.freedesktop.systemd1.Service";
 pub(super) const SOCKET_UNIT: &str = "org.freedesktop.systemd1.Socket";
 pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 pub(super) const UNIT_PATHS: &str = "/org/freedesktop/systemd1/unit";
+
+/// Calls under way at one time. dbus-daemon refuses more than 128 (`max_replies_per_connection`
+/// of a system bus) with `LimitsExceeded`.
+const IN_FLIGHT: usize = 100;
+const QUEUE: NonZeroUsize = NonZeroUsize::new(4 * IN_FLIGHT).unwrap();
 
 /// A method of the manager object.
 pub(super) fn manager<B>(member: &'static str, body: &B) -> zbus::Result<Message>
@@ -87,23 +92,7 @@ pub(super) fn unit_path(unit: &str) -> String {
     path
 }
 
-/// The unit that an object path belongs to; `None` if it is no path of a unit.
-pub(super) fn unit_of_path(path: &str) -> Option<String> {
-    let label = path.strip_prefix(UNIT_PATHS)?.strip_prefix('/')?;
-    let mut name = Vec::with_capacity(label.len());
-    let mut rest = label.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let escaped = (byte == b'_')
-            .then(|| tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()))
-            .flatten()
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        name.push(escaped.unwrap_or(byte));
-        rest = if escaped.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8(name).ok()
-}
-
-/// Sends all calls, then reads their replies; error replies are among the results. `None` when the
+/// Sends all calls and reads their replies; error replies are among the results. `None` when the
 /// deadline came first.
 pub(super) fn exchange(
     connection: &Connection,
@@ -120,29 +109,30 @@ async fn send_and_read(
     connection: &Connection,
     calls: &[Message],
 ) -> zbus::Result<Vec<zbus::Result<Message>>> {
-    // Listening before sending, so that no reply can pass unseen.
+    // Listening before sending, so that no reply can pass unseen. The queue has room for all
+    // replies under way: with a full one, peer and we could wait for each other.
     let mut incoming = MessageStream::from(connection);
-    let mut places: HashMap<NonZeroU32, usize> = calls
-        .iter()
-        .enumerate()
-        .map(|(place, call)| (call.primary_header().serial_num(), place))
-        .collect();
+    incoming.set_max_queued(QUEUE);
+    let mut places: HashMap<NonZeroU32, usize> = HashMap::with_capacity(IN_FLIGHT);
     let mut replies: Vec<Option<zbus::Result<Message>>> = vec![None; calls.len()];
-    let reading = async {
-        while !places.is_empty() {
-            let message = next(&mut incoming).await?;
-            let place = message.header().reply_serial().and_then(|to| places.remove(&to));
-            if let Some(place) = place {
-                replies[place] = Some(match message.message_type() {
-                    Type::Error => Err(message.into()),
-                    _ => Ok(message),
-                });
-            }
+    let mut sent = 0;
+    while sent < calls.len() || !places.is_empty() {
+        if places.len() <= IN_FLIGHT / 2 && sent < calls.len() {
+            let end = calls.len().min(sent + IN_FLIGHT - places.len());
+            let serials = calls[sent..end].iter().map(|call| call.primary_header().serial_num());
+            places.extend(serials.zip(sent..end));
+            connection.send_all(&calls[sent..end]).await?;
+            sent = end;
         }
-        Ok(())
-    };
-    // Reading while sending: a peer that blocks on its replies would never take the rest.
-    both(connection.send_all(calls), reading).await?;
+        let message = next(&mut incoming).await?;
+        let place = message.header().reply_serial().and_then(|to| places.remove(&to));
+        if let Some(place) = place {
+            replies[place] = Some(match message.message_type() {
+                Type::Error => Err(message.into()),
+                _ => Ok(message),
+            });
+        }
+    }
     Ok(replies.into_iter().flatten().collect())
 }
 
@@ -152,28 +142,6 @@ pub(super) async fn next(stream: &mut MessageStream) -> zbus::Result<Message> {
     item.unwrap_or_else(|| {
         Err(std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the bus went away").into())
     })
-}
-
-/// Runs both to their end, or to the first failure.
-async fn both<A, B>(first: A, second: B) -> zbus::Result<()>
-where
-    A: Future<Output = zbus::Result<()>>,
-    B: Future<Output = zbus::Result<()>>,
-{
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    let (mut first_done, mut second_done) = (false, false);
-    poll_fn(|cx| {
-        if !first_done && let Poll::Ready(result) = first.as_mut().poll(cx) {
-            result?;
-            first_done = true;
-        }
-        if !second_done && let Poll::Ready(result) = second.as_mut().poll(cx) {
-            result?;
-            second_done = true;
-        }
-        if first_done && second_done { Poll::Ready(Ok(())) } else { Poll::Pending }
-    })
-    .await
 }
 
 /// The output of a future, or `None` when the deadline comes first.
@@ -219,8 +187,6 @@ mod tests {
             ("a\\x2db@a@b.service", "/org/freedesktop/systemd1/unit/a_5cx2db_40a_40b_2eservice"),
         ] {
             assert_eq!(unit_path(unit), path);
-            assert_eq!(unit_of_path(path).as_deref(), Some(unit));
         }
-        assert_eq!(unit_of_path("/org/freedesktop/systemd1/job/7"), None);
     }
 }

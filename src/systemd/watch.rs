@@ -15,7 +15,8 @@ use std::time::Instant;
 use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, Variant};
 
-use super::state::{ActiveState, invocation, pid};
+use super::query::{invocation, pid};
+use super::state::ActiveState;
 use super::{ANSWER, Error, ErrorKind, JobId, JobResult, Systemd, proxy};
 use crate::unit::UnitName;
 

@@ -1,0 +1,314 @@
+//! The journal of a set of units: their own messages, and the manager's about them, in order.
+//!
+//! The matches are those of `journalctl -u`. Messages are bytes: a program may write anything.
+//! The journal does not tell stdout from stderr; it knows the priority.
+
+use std::fs::{self, File};
+use std::io::ErrorKind as IoErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::process::getuid;
+use systemd::journal::{OpenDirectoryOptions, OpenOptions};
+
+use super::{Error, ErrorKind};
+use crate::ecosystem::Scope;
+use crate::unit::UnitName;
+
+/// Longer fields are cut: a core dump in the journal is no log line.
+const MAX_FIELD: usize = 1 << 20;
+
+/// `SD_MESSAGE_COREDUMP` of sd-messages.h.
+const COREDUMP: &str = "fc2e22bc6ee647b6b90729ab34a250b1";
+
+/// A reader of the journal, positioned by [`Journal::rewind`].
+pub struct Journal {
+    reader: systemd::Journal,
+    scope: Scope,
+    /// The position is an entry that has not been read yet.
+    on_entry: bool,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When it was written, in microseconds since 1970.
+    pub realtime_usec: u64,
+    /// The unit that wrote it or that it is about.
+    pub unit: String,
+    /// Who wrote it.
+    pub author: Author,
+    /// The process that wrote it.
+    pub pid: Option<u32>,
+    /// 0 (emergency) to 7 (debug); 6 where the program said nothing else.
+    pub priority: u8,
+    /// The text, without its newline; in no particular encoding.
+    pub message: Vec<u8>,
+    /// All fields as stored, `MESSAGE` among them; names may occur twice.
+    pub fields: Vec<(String, Vec<u8>)>,
+}
+
+/// Who wrote an [`Entry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Author {
+    /// The unit itself.
+    Unit,
+    /// The service manager or another program, about the unit.
+    Manager,
+}
+
+impl Journal {
+    /// Opens this machine's journal, as far as the caller may read it.
+    ///
+    /// # Errors
+    /// There is no journal, or none that the caller may read.
+    pub fn open(scope: Scope) -> Result<Journal, Error> {
+        let reader = OpenOptions::default().local_only(true).open().map_err(failed)?;
+        let journal = Journal::over(reader, scope)?;
+        let readable = |found: systemd::Result<bool>| found.unwrap_or(false);
+        if readable(journal.reader.has_persistent_files())
+            || readable(journal.reader.has_runtime_files())
+        {
+            return Ok(journal);
+        }
+        Err(journal.restricted().unwrap_or_else(|| {
+            Error::new(ErrorKind::NoJournal, DOING, "neither in /run/log/journal nor /var/log")
+        }))
+    }
+
+    /// Opens the journal files of one directory.
+    ///
+    /// # Errors
+    /// No such directory, or not readable.
+    pub fn open_directory(directory: &Path, scope: Scope) -> Result<Journal, Error> {
+        let path = directory.to_str().unwrap_or_default();
+        let reader = OpenDirectoryOptions::default().open_directory(path).map_err(failed)?;
+        Journal::over(reader, scope)
+    }
+
+    fn over(mut reader: systemd::Journal, scope: Scope) -> Result<Journal, Error> {
+        reader.set_data_threshold(MAX_FIELD).map_err(failed)?;
+        Ok(Journal { reader, scope, on_entry: false })
+    }
+
+    /// What keeps the caller from seeing everything: journal files of system services that it may
+    /// not read. A reader then sees its own messages only, without a word from the journal.
+    pub fn restricted(&self) -> Option<Error> {
+        let denied = system_journals().into_iter().find(
+            |path| matches!(File::open(path), Err(e) if e.kind() == IoErrorKind::PermissionDenied),
+        )?;
+        Some(Error::new(ErrorKind::JournalDenied, DOING, denied.display().to_string()))
+    }
+
+    /// Reads the entries of these units only. Forgets the position.
+    ///
+    /// # Errors
+    /// The journal refuses, which it does for want of memory only.
+    pub fn select(&mut self, units: &[UnitName]) -> Result<(), Error> {
+        self.reader.match_flush().map_err(failed)?;
+        let groups = match self.scope {
+            Scope::System => system_groups(),
+            Scope::User => user_groups(),
+        };
+        // Values of one field are alternatives, different fields must all match: so one group
+        // serves any number of units.
+        for Group { about, fixed } in groups {
+            for unit in units {
+                self.reader.match_add(about, unit.as_str()).map_err(failed)?;
+            }
+            for (name, value) in fixed {
+                self.reader.match_add(name, value).map_err(failed)?;
+            }
+            self.reader.match_or().map_err(failed)?;
+        }
+        self.on_entry = false;
+        Ok(())
+    }
+
+    /// Goes back by so many entries from the end; `None`: to the first one.
+    ///
+    /// # Errors
+    /// The journal files cannot be read.
+    pub fn rewind(&mut self, count: Option<u64>) -> Result<(), Error> {
+        // Before looking: what comes later is new.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Some(count) = count else {
+            self.on_entry = false;
+            return self.reader.seek_head().map_err(failed);
+        };
+        self.reader.seek_tail().map_err(failed)?;
+        self.on_entry = count > 0 && self.reader.previous_skip(count).map_err(failed)? > 0;
+        if !self.on_entry {
+            // At the very end a reader stays there for ever, whatever is written; a moment in
+            // time is a place that entries can follow.
+            let usec = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+            self.reader.seek_realtime_usec(usec).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// The next entry; `None` at the end.
+    ///
+    /// # Errors
+    /// The journal files cannot be read.
+    pub fn read(&mut self) -> Result<Option<Entry>, Error> {
+        if !std::mem::take(&mut self.on_entry) && self.reader.next().map_err(failed)? == 0 {
+            return Ok(None);
+        }
+        self.entry().map(Some)
+    }
+
+    /// The next entry, waiting for one if need be; `None` at the deadline.
+    ///
+    /// # Errors
+    /// The journal files cannot be read.
+    pub fn follow(&mut self, deadline: Instant) -> Result<Option<Entry>, Error> {
+        loop {
+            if let Some(entry) = self.read()? {
+                return Ok(Some(entry));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                return Ok(None);
+            }
+            match self.reader.wait(Some(left)) {
+                Err(error) if error.kind() != IoErrorKind::Interrupted => {
+                    return Err(failed(error));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn entry(&mut self) -> Result<Entry, Error> {
+        let realtime_usec = self.reader.timestamp_usec().map_err(failed)?;
+        let mut fields = Vec::new();
+        self.reader.restart_data();
+        while let Some(field) = self.reader.enumerate_data().map_err(failed)? {
+            let name = String::from_utf8_lossy(field.name()).into_owned();
+            fields.push((name, field.value().unwrap_or_default().to_vec()));
+        }
+        Ok(entry_of(self.scope, realtime_usec, fields))
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+const DOING: &str = "read the journal";
+
+fn failed(error: systemd::Error) -> Error {
+    let kind = match error.kind() {
+        IoErrorKind::PermissionDenied => ErrorKind::JournalDenied,
+        IoErrorKind::NotFound => ErrorKind::NoJournal,
+        _ => ErrorKind::Other,
+    };
+    Error::new(kind, DOING, error.to_string())
+}
+
+/// Entries with one of the units in `about`, and all of the fixed fields.
+struct Group {
+    about: &'static str,
+    fixed: Vec<(&'static str, String)>,
+}
+
+/// As `add_matches_for_unit()` in systemd's logs-show.c. The fixed fields keep others from forging
+/// messages about a unit.
+fn system_groups() -> [Group; 4] {
+    let root = || ("_UID", "0".to_owned());
+    [
+        Group { about: "_SYSTEMD_UNIT", fixed: vec![] },
+        Group { about: "UNIT", fixed: vec![("_PID", "1".to_owned())] },
+        Group { about: "OBJECT_SYSTEMD_UNIT", fixed: vec![root()] },
+        Group { about: "COREDUMP_UNIT", fixed: vec![root(), ("MESSAGE_ID", COREDUMP.to_owned())] },
+    ]
+}
+
+/// As `add_matches_for_user_unit()`.
+fn user_groups() -> [Group; 4] {
+    ["_SYSTEMD_USER_UNIT", "USER_UNIT", "OBJECT_SYSTEMD_USER_UNIT", "COREDUMP_USER_UNIT"]
+        .map(|about| Group { about, fixed: vec![("_UID", getuid().as_raw().to_string())] })
+}
+
+fn entry_of(scope: Scope, realtime_usec: u64, fields: Vec<(String, Vec<u8>)>) -> Entry {
+    let text = |wanted: &str| {
+        let found = fields.iter().find(|(name, _)| name == wanted);
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    };
+    let (own, about) = match scope {
+        Scope::System => ("_SYSTEMD_UNIT", ["UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT"]),
+        Scope::User => {
+            ("_SYSTEMD_USER_UNIT", ["USER_UNIT", "OBJECT_SYSTEMD_USER_UNIT", "COREDUMP_USER_UNIT"])
+        }
+    };
+    // The manager's own unit is in its messages too, hence what they are about comes first.
+    let manager = about.into_iter().find_map(text);
+    let author = if manager.is_some() { Author::Manager } else { Author::Unit };
+    let unit = manager.or_else(|| text(own)).unwrap_or_default().to_owned();
+    let pid = text("_PID").and_then(|pid| pid.parse().ok());
+    let priority = text("PRIORITY").and_then(|level| level.parse().ok()).unwrap_or(6);
+    let message = fields.iter().find(|(name, _)| name == "MESSAGE");
+    let message = message.map(|(_, value)| value.clone()).unwrap_or_default();
+    Entry { realtime_usec, unit, author, pid, priority, message, fields }
+}
+
+/// The files that hold what system services write.
+fn system_journals() -> Vec<PathBuf> {
+    ["/run/log/journal", "/var/log/journal"]
+        .iter()
+        .filter_map(|root| fs::read_dir(root).ok())
+        .flatten()
+        .filter_map(|machine| Some(machine.ok()?.path().join("system.journal")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn entry(scope: Scope, fields: &[(&str, &[u8])]) -> Entry {
+        let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), v.to_vec())).collect();
+        entry_of(scope, 7, fields)
+    }
+
+    #[test]
+    fn what_a_program_wrote_is_kept_byte_for_byte() {
+        let raw: &[u8] = b"caf\xe9 \x00\x1b[1m";
+        let fields: [(&str, &[u8]); 4] = [
+            ("_SYSTEMD_UNIT", b"api@1.service"),
+            ("_PID", b"42"),
+            ("PRIORITY", b"3"),
+            ("MESSAGE", raw),
+        ];
+        let entry = entry(Scope::System, &fields);
+        assert_eq!(entry.unit, "api@1.service");
+        assert_eq!((entry.pid, entry.priority), (Some(42), 3));
+        assert_eq!((entry.author, entry.message.as_slice()), (Author::Unit, raw));
+    }
+
+    #[test]
+    fn what_the_manager_says_belongs_to_the_unit_it_speaks_of() {
+        let fields: [(&str, &[u8]); 3] = [
+            ("_SYSTEMD_UNIT", b"init.scope"),
+            ("UNIT", b"api@1.service"),
+            ("MESSAGE", b"Started api@1.service."),
+        ];
+        let entry = entry(Scope::System, &fields);
+        assert_eq!((entry.unit.as_str(), entry.author), ("api@1.service", Author::Manager));
+        assert_eq!(entry.priority, 6);
+    }
+
+    #[test]
+    fn a_user_manager_has_field_names_of_its_own() {
+        let fields: [(&str, &[u8]); 3] = [
+            ("_SYSTEMD_UNIT", b"user@1000.service"),
+            ("_SYSTEMD_USER_UNIT", b"api@0.service"),
+            ("MESSAGE", b"hello"),
+        ];
+        assert_eq!(entry(Scope::User, &fields).unit, "api@0.service");
+    }
+}
