@@ -11,3 +11,6 @@
 // pure: values in, values out
 pub mod ecosystem;
 pub mod unit;
+
+// edge: the machine
+pub mod embedded;
