@@ -8,8 +8,8 @@ use std::path::Path;
 /// The program, and where distributions put it.
 pub const DAEMON: &str = "/usr/bin/dbus-daemon";
 
-const SOCKET: &str = "[Unit]\nDescription=Bus\nDefaultDependencies=no\n\n\
-                      [Socket]\nListenStream=%t/bus\n";
+const SOCKET: &str = "[Unit]\nDescription=Bus\nDefaultDependencies=no\n\
+                      IgnoreOnIsolate=yes\n\n[Socket]\nListenStream=%t/bus\n";
 
 /// Writes the units of the bus into `unit_dir`, and its configuration into `runtime`.
 ///
@@ -29,9 +29,9 @@ pub fn write(runtime: &Path, unit_dir: &Path) -> Result<(), Error> {
 /// No dependency on shutdown.target: the bus stays until the last app has drained.
 fn service(runtime: &Path) -> String {
     format!(
-        "[Unit]\nDescription=Bus\nDefaultDependencies=no\n\
+        "[Unit]\nDescription=Bus\nDefaultDependencies=no\nIgnoreOnIsolate=yes\n\
          Requires=dbus.socket\nAfter=dbus.socket\n\n\
-         [Service]\nType=notify\nNotifyAccess=main\n\
+         [Service]\nSlice=-.slice\nType=notify\nNotifyAccess=main\n\
          ExecStart={DAEMON} --config-file={}/bus.conf --address=systemd: --nofork --nopidfile \
          --systemd-activation\n",
         runtime.display()

@@ -5,7 +5,7 @@ use super::Error;
 use std::fs;
 use std::path::Path;
 
-const UNITS: [(&str, &str); 6] = [
+const UNITS: [(&str, &str); 7] = [
     (
         "basic.target",
         "[Unit]\nDescription=Basic System\nDefaultDependencies=no\n\
@@ -23,8 +23,15 @@ const UNITS: [(&str, &str); 6] = [
     ),
     (
         "exit.target",
+        "[Unit]\nDescription=Exit\nDefaultDependencies=no\n\
+         Requires=clusterctl-exit.service\nAfter=clusterctl-exit.service\nAllowIsolate=yes\n",
+    ),
+    // In no other slice, since those end before this starts. A service, since only a unit that ends by itself has a success action, and a target stays.
+    (
+        "clusterctl-exit.service",
         "[Unit]\nDescription=Exit\nDefaultDependencies=no\nRequires=shutdown.target\n\
-         After=shutdown.target\nSuccessAction=exit-force\n",
+         After=shutdown.target\nSuccessAction=exit-force\n\n\
+         [Service]\nSlice=-.slice\n",
     ),
 ];
 
