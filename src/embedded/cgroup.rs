@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "clusterctl-dev-";
 
-/// Makes a cgroup below the one of this process, or says `None` where that is not allowed: the
-/// manager then tracks the main processes only, and the process-id namespace does the rest.
+/// Makes a cgroup below the one of this process, or says `None` where that is not allowed.
 #[must_use]
 pub fn make() -> Option<PathBuf> {
     let own = own()?;
@@ -58,9 +57,11 @@ fn own() -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mount = mounts.lines().find_map(|line| {
+    let mut mounts = mounts.lines().filter_map(|line| {
         let (fields, kind) = line.split_once(" - ")?;
         kind.starts_with("cgroup2 ").then(|| fields.split(' ').nth(4)).flatten()
-    })?;
+    });
+    // The last one hides those before it.
+    let mount = mounts.next_back()?;
     Some(Path::new(mount).join(group))
 }

@@ -14,6 +14,8 @@ pub enum Error {
     },
     /// The kernel or the container forbids private namespaces.
     Forbidden(io::Error),
+    /// There is no cgroup that this user may write to, and systemd does not start without one.
+    NoCgroup,
     /// A step of the set-up failed; `doing` completes "while …".
     Step {
         /// What was being done, as in "mounting /proc".
@@ -47,6 +49,12 @@ impl fmt::Display for Error {
                  --privileged, or --cap-add SYS_ADMIN --security-opt seccomp=unconfined \
                  --security-opt apparmor=unconfined"
             ),
+            Self::NoCgroup => write!(
+                out,
+                "no cgroup of this user's own, which systemd needs; where systemd runs, try: \
+                 systemd-run --user --scope --property=Delegate=yes clusterctl dev; elsewhere \
+                 run it as root"
+            ),
             Self::Step { doing, source } => write!(out, "{doing}: {source}"),
             Self::NotReady(why) => write!(out, "systemd did not become ready: {why}"),
         }
@@ -57,7 +65,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Forbidden(source) | Self::Step { source, .. } => Some(source),
-            Self::Missing { .. } | Self::NotReady(_) => None,
+            Self::Missing { .. } | Self::NoCgroup | Self::NotReady(_) => None,
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Manager {
     child: Child,
     pidfd: OwnedFd,
     journal: Option<Journal>,
-    group: Option<(OwnedFd, PathBuf)>,
+    group: (OwnedFd, PathBuf),
 }
 
 /// What a private manager needs.
@@ -144,12 +144,11 @@ impl Manager {
         if let Some(journal) = self.journal.take() {
             journal.finish();
         }
-        if let Some((parent, group)) = self.group.take() {
-            let parent = PathBuf::from(format!("/proc/self/fd/{}", parent.as_raw_fd()));
-            // The outer process removes the cgroup too; this is for the case that it was killed.
-            if cgroup::join(&parent).is_ok() {
-                cgroup::remove(&parent.join(group));
-            }
+        let (parent, group) = &self.group;
+        let parent = PathBuf::from(format!("/proc/self/fd/{}", parent.as_raw_fd()));
+        // The outer process removes the cgroup too; this is for the case that it was killed.
+        if cgroup::join(&parent).is_ok() {
+            cgroup::remove(&parent.join(group));
         }
     }
 }
@@ -162,18 +161,23 @@ impl Drop for Manager {
 
 /// Namespaces, mounts and the cgroup of this process. Returns the parent directory of the
 /// cgroup, still reachable from here, and the cgroup's name in it.
-fn prepare() -> Result<Option<(OwnedFd, PathBuf)>, Error> {
-    let dir = std::env::var_os(CGROUP).map(PathBuf::from);
-    let group = match &dir {
-        Some(dir) => Some(enter_cgroup(dir).map_err(Error::step("entering the cgroup"))?),
-        None => None,
+fn prepare() -> Result<(OwnedFd, PathBuf), Error> {
+    namespace::leave_mounts()?;
+    mounts::close()?;
+    let dir = match std::env::var_os(CGROUP) {
+        Some(dir) => dir.into(),
+        // Containers see their cgroup read-only; root may mount it once more.
+        None => {
+            mounts::cgroups()?;
+            cgroup::make().ok_or(Error::NoCgroup)?
+        }
     };
-    namespace::leave(group.is_some())?;
-    mounts::set_up(group.is_some())?;
-    if group.is_some() {
-        cgroup::join(Path::new("/sys/fs/cgroup/init.scope"))
-            .map_err(Error::step("entering init.scope"))?;
-    }
+    let group = enter_cgroup(&dir).map_err(Error::step("entering the cgroup"))?;
+    namespace::leave_cgroups()?;
+    mounts::cgroups()?;
+    mounts::run()?;
+    cgroup::join(Path::new("/sys/fs/cgroup/init.scope"))
+        .map_err(Error::step("entering init.scope"))?;
     namespace::drop_admin()?;
     Ok(group)
 }

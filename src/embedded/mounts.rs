@@ -18,19 +18,34 @@ pub const RUNTIME: &str = "/run/systemd/clusterctl";
 /// Where output of services is sent to.
 pub const JOURNAL: &str = "/run/systemd/journal";
 
-/// Mounts everything, in a mount namespace of its own; `cgroup` says if the manager has one.
+const STRICT: MountFlags =
+    MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+
+/// Keeps all later mounts from everybody else, and shows the processes of the own namespace.
 ///
 /// # Errors
 /// The mount that failed.
-pub fn set_up(cgroup: bool) -> Result<(), Error> {
+pub fn close() -> Result<(), Error> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).map_err(Error::step("making mounts private"))?;
-    let strict = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("proc", "/proc", "proc", strict, None).map_err(Error::step("mounting /proc"))?;
-    if cgroup {
-        mount("cgroup2", "/sys/fs/cgroup", "cgroup2", strict, None)
-            .map_err(Error::step("mounting /sys/fs/cgroup"))?;
-    }
+    mount_change("/", private)
+        .map_err(Error::step("making mounts private (the root of a chroot must be a mount)"))?;
+    mount("proc", "/proc", "proc", STRICT, None).map_err(Error::step("mounting /proc"))
+}
+
+/// Mounts the cgroups (version 2) as they look from the cgroup namespace of this process.
+///
+/// # Errors
+/// The mount that failed.
+pub fn cgroups() -> Result<(), Error> {
+    mount("cgroup2", "/sys/fs/cgroup", "cgroup2", STRICT, None)
+        .map_err(Error::step("mounting /sys/fs/cgroup"))
+}
+
+/// Makes what the manager looks for below `/run`.
+///
+/// # Errors
+/// The mount or directory that failed.
+pub fn run() -> Result<(), Error> {
     graft(Path::new(if Path::new("/run/systemd").is_dir() { "/run/systemd" } else { "/run" }))?;
     for dir in ["/run/systemd/system", JOURNAL, RUNTIME] {
         fs::create_dir_all(dir).map_err(Error::step(format!("making {dir}")))?;

@@ -28,16 +28,20 @@ pub fn isolate() -> Result<(), Error> {
     keep_admin().map_err(Error::step("keeping the right to mount"))
 }
 
-/// Leaves the mount namespace, and with `cgroup` the cgroup namespace, of everybody else.
+/// Leaves the mount namespace of everybody else.
 ///
 /// # Errors
 /// The kernel's refusal, as [`Error::Forbidden`].
-pub fn leave(cgroup: bool) -> Result<(), Error> {
-    unshare(UnshareFlags::NEWNS).map_err(Error::Forbidden)?;
-    if cgroup {
-        unshare(UnshareFlags::NEWCGROUP).map_err(Error::Forbidden)?;
-    }
-    Ok(())
+pub fn leave_mounts() -> Result<(), Error> {
+    unshare(UnshareFlags::NEWNS).map_err(Error::Forbidden)
+}
+
+/// Makes the cgroup of this process the root of all it sees.
+///
+/// # Errors
+/// The kernel's refusal, as [`Error::Forbidden`].
+pub fn leave_cgroups() -> Result<(), Error> {
+    unshare(UnshareFlags::NEWCGROUP).map_err(Error::Forbidden)
 }
 
 /// Takes back what [`isolate`] handed to the child, so that no app inherits it.

@@ -31,6 +31,9 @@ where
     manager::check_installed()?;
     let (signals, children) = watch().map_err(Error::step("listening to signals"))?;
     let cgroup = cgroup::make();
+    if cgroup.is_none() && !rustix::process::getuid().is_root() {
+        return Err(Error::NoCgroup);
+    }
     let run = || -> Result<u8, Error> {
         namespace::isolate()?;
         let failed = || Error::step("starting the inner process");

@@ -33,6 +33,7 @@ pub fn inner(port: &str, app: &str) -> ExitCode {
     let manager = match Manager::start(Options { lines: sender, ready: Duration::from_secs(20) }) {
         Ok(manager) => manager,
         Err(error) => {
+            print(&lines);
             let _ = writeln!(std::io::stderr(), "failed to start the private manager: {error}");
             return ExitCode::from(99);
         }
