@@ -5,9 +5,7 @@
 
 use super::Error;
 use rustix::fs::{Mode, OFlags, open};
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change,
-};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change};
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -18,8 +16,7 @@ pub const RUNTIME: &str = "/run/systemd/clusterctl";
 /// Where output of services is sent to.
 pub const JOURNAL: &str = "/run/systemd/journal";
 
-const STRICT: MountFlags =
-    MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+const STRICT: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
 /// Keeps all later mounts from everybody else, and shows the processes of the own namespace.
 ///

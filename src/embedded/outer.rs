@@ -13,9 +13,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Terminals, `timeout` and package runners may send one request twice, to the process and to
+/// its group.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// Starts this program again, with `arguments`, as process 1 of a new namespace, and waits for
-/// it. The first SIGINT, SIGTERM or SIGHUP asks it to drain, the second one kills everything.
+/// it. The first SIGINT, SIGTERM or SIGHUP asks it to drain, a second one kills everything.
 /// Returns its exit status (0 to 255; 130 when it was killed).
 ///
 /// Must be called before the program has made a second thread. The inner process takes the
@@ -76,7 +81,7 @@ fn follow(
     mut signals: UnixStream,
     mut children: UnixStream,
 ) -> io::Result<u8> {
-    let mut asked = false;
+    let mut asked: Option<Instant> = None;
     loop {
         let mut fds = [signals.as_fd(), children.as_fd()]
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
@@ -94,12 +99,12 @@ fn follow(
         }
         if signal {
             signals.read_exact(&mut [0])?;
-            if asked {
-                kill_process(inner, Signal::KILL)?;
-            } else {
-                lifeline::ask(lifeline);
+            match asked {
+                Some(first) if first.elapsed() > ECHO => kill_process(inner, Signal::KILL)?,
+                Some(_) => {}
+                None => lifeline::ask(lifeline),
             }
-            asked = true;
+            asked.get_or_insert_with(Instant::now);
         }
     }
 }

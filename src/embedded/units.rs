@@ -13,10 +13,7 @@ const UNITS: [(&str, &str); 7] = [
     ),
     ("sockets.target", "[Unit]\nDescription=Listeners\n"),
     ("timers.target", "[Unit]\nDescription=Timers\n"),
-    (
-        "default.target",
-        "[Unit]\nDescription=Apps\nRequires=basic.target\nAfter=basic.target\n",
-    ),
+    ("default.target", "[Unit]\nDescription=Apps\nRequires=basic.target\nAfter=basic.target\n"),
     (
         "shutdown.target",
         "[Unit]\nDescription=Shutdown\nDefaultDependencies=no\nRefuseManualStart=yes\n",

@@ -1,4 +1,4 @@
-"""Serves the inherited listener, says its process id, and drains for half a second on SIGTERM.
+"""Serves the inherited listener, says its process id, and drains for a second on SIGTERM.
 Leaves a child in a session of its own, as careless programs do."""
 import http.server, os, signal, socket, subprocess, sys, threading, time
 
@@ -35,7 +35,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 def drain(*_):
     def finish():
-        time.sleep(0.5)
+        time.sleep(1)
         print("drained", flush=True)
         os._exit(0)
 

@@ -112,7 +112,8 @@ mod tests {
         drop(theirs);
         assert!(!stream.read(&sender));
         drop(sender);
-        let lines: Vec<(u8, String)> = receiver.iter().map(|line| (line.priority, line.text)).collect();
+        let lines: Vec<(u8, String)> =
+            receiver.iter().map(|line| (line.priority, line.text)).collect();
         let lines: Vec<(u8, &str)> = lines.iter().map(|(level, text)| (*level, &**text)).collect();
         assert_eq!(lines, expected);
     }
