@@ -17,6 +17,7 @@ pub mod translate;
 pub mod unit;
 // edges: the only I/O
 pub mod disk;
+pub mod embedded;
 pub mod host;
 pub mod systemd;
 // drivers and faces

@@ -88,7 +88,7 @@ pub fn list(
     }
     let names: Vec<UnitName> =
         units.iter().map(|(app, _, number)| app.instance_unit(*number)).collect();
-    let states = context.systemd.instances(&names, &[Field::Process, Field::Usage])?;
+    let states = context.systemd.instances(&names, &Field::TABLE)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros());
     Ok(units
         .into_iter()

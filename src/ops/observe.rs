@@ -20,7 +20,7 @@ pub fn observe(context: &Context) -> Result<Observed, Error> {
     for app in found.keys() {
         up.extend(states.keys().filter(|unit| app.instance_of(unit).is_some()).cloned());
     }
-    let processes = context.systemd.instances(&up, &[Field::Process])?;
+    let processes = context.systemd.instances(&up, &[Field::Started, Field::Result])?;
     let processes: HashMap<UnitName, InstanceState> = up.into_iter().zip(processes).collect();
     let apps = found
         .into_iter()

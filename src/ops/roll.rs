@@ -103,7 +103,7 @@ struct Driver<'a> {
 }
 
 /// What is asked of an instance in a look.
-const LOOK: [Field; 1] = [Field::Process];
+const LOOK: [Field; 3] = [Field::Started, Field::Restarts, Field::Result];
 
 /// How often a waiting driver looks whether it is interrupted.
 const GLANCE: std::time::Duration = std::time::Duration::from_millis(200);
@@ -188,7 +188,7 @@ impl Driver<'_> {
                 Command::Look { instance, .. } => self.look(instance, machine, sink)?,
                 Command::RestoreDefinition { .. } => {
                     let result = match self.restore.as_mut() {
-                        Some(restore) => restore().map_err(|error| error.to_string()),
+                        Some(restore) => restore().map(|()| monotonic()).map_err(|e| e.to_string()),
                         None => Err("there is no former definition".to_owned()),
                     };
                     self.feed(machine, Input::DefinitionRestored(result), sink)?;
@@ -261,6 +261,13 @@ impl Driver<'_> {
             other => JobResult::Other(other.to_string()),
         })
     }
+}
+
+/// Now, on the clock of `ExecMainStartTimestampMonotonic`.
+fn monotonic() -> Serial {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
+    Serial(u64::try_from(micros).unwrap_or(0))
 }
 
 /// What the machine sees of an instance.

@@ -1,5 +1,8 @@
 //! The units that tie an app together: group, wake unit and slice.
 
+use std::time::Duration;
+
+use super::instance::span;
 use super::{Context, boot_target, joined, mark, socket_names};
 use crate::ecosystem::Protocol;
 use crate::unit::{UnitFile, quote};
@@ -32,13 +35,16 @@ pub fn group(context: &Context<'_>) -> UnitFile {
             // instances before the group instead would let a stop return while they drain.
             s.set("ExecStart", format!("-{waits} start %n"));
             s.set("ExecReload", format!("{program}{flag} rollout {}", app.name));
-            if !sockets.is_empty() {
-                // A stop closes the listeners, a restart must not: PropagatesStopTo= cannot tell
-                // the two apart from systemd 253 on. It also runs when a start is interrupted.
-                s.set("ExecStopPost", format!("-{waits} stop %n {sockets}"));
-            }
+            // A stop closes the listeners, a restart must not: PropagatesStopTo= cannot tell the
+            // two apart from systemd 253 on. It also runs when a start is interrupted.
+            let stop = format!("-{waits} stop %n {sockets}");
+            s.set("ExecStopPost", stop.trim_end());
             // A rollout lasts as long as its instances need; each of them has a deadline.
-            s.set("TimeoutStartSec", "infinity").set("TimeoutStopSec", "infinity");
+            s.set("TimeoutStartSec", "infinity");
+            // A group that cannot be stopped would hold up a shutdown.
+            s.set("TimeoutStopSec", span(app.kill_timeout + Duration::from_secs(30)));
+            // A stop during a reload ends the rollout between two instances.
+            s.set("SuccessExitStatus", "SIGTERM");
             s.set("NotifyAccess", "all");
         })
         .section("Install", |s| {

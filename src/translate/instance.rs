@@ -43,7 +43,7 @@ pub fn template(context: &Context<'_>) -> UnitFile {
             }
         })
         .section("Install", |s| {
-            s.set("WantedBy", group.as_str());
+            s.set("WantedBy", group.as_str()).set("DefaultInstance", "0");
         })
 }
 
@@ -144,7 +144,7 @@ fn output(s: &mut Section, app: &App) {
 }
 
 /// A time span as systemd.time(7) reads it.
-fn span(duration: Duration) -> String {
+pub(super) fn span(duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
