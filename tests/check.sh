@@ -2,7 +2,7 @@
 # Runs every check, also after one has failed, and ends with a summary in the words of
 # `cargo test`. What cannot run here is listed with its reason; with CI=true that is an error.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 target=${CARGO_TARGET_DIR:-target}
 log=$target/check.log
@@ -49,7 +49,7 @@ node_tests=$(find src/shims/node -name '*.test.cjs' 2>/dev/null | sort)
 if [ -z "$node_tests" ]; then
     :
 elif command -v node >/dev/null; then
-    # shellcheck disable=SC2086 -- a list of files
+    # shellcheck disable=SC2086 # a list of files
     step "tests of the Node file" node --test --test-reporter=tap $node_tests
 else
     skip "tests of the Node file" "node is missing (make deps installs it)"

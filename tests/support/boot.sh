@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Boots one machine and ends with it. It runs as PID 1 of its own pid and mount namespace:
 # when it exits, the kernel kills every process of the machine and drops every mount, so that
 # nothing stays behind, whatever happened to the test. It exits when its standard input closes.

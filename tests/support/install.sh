@@ -35,8 +35,11 @@ npm npm
 
 there() {
     case $1 in
-    # shellcheck disable=SC2086 -- a pattern
-    /*) set -- $1 && [ -e "$1" ] ;;
+    /*)
+        # shellcheck disable=SC2086 # a pattern
+        set -- $1
+        [ -e "$1" ]
+        ;;
     # Kept where nobody's PATH leads.
     polkitd) [ -x /usr/lib/polkit-1/polkitd ] || [ -x /usr/libexec/polkitd ] ;;
     *) command -v "$1" >/dev/null ;;
@@ -63,5 +66,5 @@ fi
 echo "installing: $missing"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-# shellcheck disable=SC2086 -- a list of words
+# shellcheck disable=SC2086 # a list of words
 apt-get install -qq -y --no-install-recommends $missing
