@@ -4,11 +4,6 @@
 //! directory, and `cargo install` takes no other package along. The library
 //! is core alone, linked with nothing; see `preload/lib.rs`.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
-
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
