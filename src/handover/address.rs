@@ -145,10 +145,10 @@ impl Address {
     /// Writes an internet address as a `sockaddr` and returns its length;
     /// `None` for Unix addresses.
     #[must_use]
-    pub fn to_sockaddr(&self, raw: &mut [u8; 28]) -> Option<usize> {
+    pub fn to_sockaddr(self, raw: &mut [u8; 28]) -> Option<usize> {
         let (family, port) = match self {
-            Address::Inet4 { port, .. } => (AF_INET, *port),
-            Address::Inet6 { port, .. } => (AF_INET6, *port),
+            Address::Inet4 { port, .. } => (AF_INET, port),
+            Address::Inet6 { port, .. } => (AF_INET6, port),
             Address::Unix(_) => return None,
         };
         *raw = [0; 28];
@@ -156,11 +156,11 @@ impl Address {
         raw[2..4].copy_from_slice(&port.to_be_bytes());
         match self {
             Address::Inet4 { ip, .. } => {
-                raw[4..8].copy_from_slice(ip);
+                raw[4..8].copy_from_slice(&ip);
                 Some(16)
             }
             Address::Inet6 { ip, scope, .. } => {
-                raw[8..24].copy_from_slice(ip);
+                raw[8..24].copy_from_slice(&ip);
                 raw[24..].copy_from_slice(&scope.to_ne_bytes());
                 Some(28)
             }

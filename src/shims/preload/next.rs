@@ -50,9 +50,9 @@ macro_rules! next_functions {
                     sys::set_errno(ENOSYS);
                     return -1_isize as $result;
                 };
+                type Function = unsafe extern "C" fn($($type),*) -> $result;
                 // SAFETY: the C library defines a function of this name with this signature.
-                let function: unsafe extern "C" fn($($type),*) -> $result =
-                    unsafe { core::mem::transmute(address) };
+                let function = unsafe { core::mem::transmute::<usize, Function>(address) };
                 // SAFETY: the caller's own arguments, handed through.
                 unsafe { function($($argument),*) }
             }
