@@ -47,6 +47,8 @@ pub enum Error {
     Ops(ops::Error),
     /// It was tried, and the result is not what was asked for; it has been reported already.
     Failed,
+    /// The private manager cannot be had.
+    Embedded(crate::embedded::Error),
     /// Ctrl-C.
     Interrupted,
     /// Standard output or error cannot be written.
@@ -60,7 +62,7 @@ impl Error {
             Error::Config(_) | Error::File { .. } => exit::CONFIG,
             Error::Unknown { .. } => exit::UNKNOWN,
             Error::Usage(_) => exit::USAGE,
-            Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
+            Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
             Error::Ops(_) | Error::Failed => exit::FAILED,
             Error::Interrupted => exit::INTERRUPTED,
@@ -83,6 +85,8 @@ impl Error {
             Error::Ops(error) => error.hint(),
             Error::Usage(_) => Some("see: clusterctl --help".to_owned()),
             Error::File { .. } => Some("check the path and its rights: ls -l".to_owned()),
+            // Its text names the next command itself.
+            Error::Embedded(_) => None,
             Error::Config(_) | Error::Failed | Error::Interrupted | Error::Output(_) => None,
         }
     }
@@ -106,6 +110,12 @@ impl From<crate::disk::Error> for Error {
     }
 }
 
+impl From<crate::embedded::Error> for Error {
+    fn from(error: crate::embedded::Error) -> Error {
+        Error::Embedded(error)
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Error {
         Error::Output(error)
@@ -122,6 +132,7 @@ impl fmt::Display for Error {
             }
             Error::Usage(text) => f.write_str(text),
             Error::Ops(error) => write!(f, "{error}"),
+            Error::Embedded(error) => write!(f, "failed to start the private manager: {error}"),
             Error::Failed => f.write_str("not everything is as asked for"),
             Error::Interrupted => f.write_str("interrupted"),
             Error::Output(error) => write!(f, "cannot write the output: {error}"),

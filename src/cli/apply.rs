@@ -58,6 +58,20 @@ pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
     execute(&ctl, &plan, &observed, &policies, ui)
 }
 
+/// Applies without showing the plan first; only trouble is told.
+pub fn quietly(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<(), Error> {
+    let observed = ops::observe(ctl)?;
+    let wanted = crate::translate::translate(ecosystem, &ctl.target()?);
+    let plan = plan::plan(&wanted, &observed, None, false, true);
+    let policies = policies(ecosystem);
+    let done = ops::act(ctl, &plan, &observed, &policies, &mut |_| {})?;
+    if done.values().all(Done::is_success) { Ok(()) } else { finish(ctl, &done, ui) }
+}
+
+fn policies(ecosystem: &Ecosystem) -> BTreeMap<AppName, Policy> {
+    ecosystem.apps.iter().map(|(name, app)| (name.clone(), policy(app))).collect()
+}
+
 fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosystem, Error> {
     if names.is_empty() {
         return Ok(ecosystem);

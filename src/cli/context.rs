@@ -97,11 +97,15 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
     }
     let dir =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let runtime = dir("XDG_RUNTIME_DIR");
+    if runtime.as_deref() == Some(Path::new(crate::embedded::RUNTIME)) {
+        return Ok(super::dev::private_layout());
+    }
     let home = dir("HOME");
     let below = |xdg: &str, rest: &str| dir(xdg).or_else(|| Some(home.as_ref()?.join(rest)));
     match (below("XDG_CONFIG_HOME", ".config"), below("XDG_DATA_HOME", ".local/share")) {
         (Some(config), Some(data)) => {
-            Ok(Layout::user(&config, &data, dir("XDG_RUNTIME_DIR").as_deref()))
+            Ok(Layout::user(&config, &data, runtime.as_deref()))
         }
         _ => Err(Error::Usage("HOME is not set to an absolute path".to_owned())),
     }
@@ -114,8 +118,12 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
 pub fn connect(global: &Global) -> Result<ops::Context, Error> {
     let layout = layout(global.scope())?;
     let systemd = Systemd::connect(global.scope())?;
-    let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/clusterctl".into());
-    Ok(ops::Context { layout, systemd, program })
+    Ok(ops::Context { layout, systemd, program: own_program() })
+}
+
+/// The program that units call for a rolling reload.
+pub fn own_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "/usr/bin/clusterctl".into())
 }
 
 /// The machine's facts for a scope.

@@ -34,6 +34,7 @@ pub fn run(args: &ListArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     }
     if apps.is_empty() {
         ui.note("no app is applied yet: clusterctl apply ecosystem.toml");
+        return Ok(());
     }
     ui.data(&report::list::text(&rows, &ui.out))
 }

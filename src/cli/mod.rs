@@ -3,6 +3,7 @@
 mod apply;
 mod context;
 mod control;
+mod dev;
 mod list;
 mod rollout;
 mod validate;
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::ecosystem::Scope;
-use crate::error::Error;
+use crate::embedded;
+use crate::error::{self, Error};
 
 pub use context::Ui;
 
@@ -54,7 +56,9 @@ enum Output {
 
 impl Global {
     fn scope(&self) -> Scope {
-        if self.user { Scope::User } else { Scope::System }
+        // What runs below `clusterctl dev` means the private manager.
+        let private = std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|dir| dir == embedded::RUNTIME);
+        if self.user || (private && !self.system) { Scope::User } else { Scope::System }
     }
 }
 
@@ -65,6 +69,7 @@ enum Verb {
     Stop(control::StopArgs),
     Restart(control::RestartArgs),
     Delete(control::DeleteArgs),
+    Dev(dev::DevArgs),
     List(list::ListArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
@@ -78,7 +83,7 @@ pub fn main() -> ExitCode {
     };
     let mut ui = Ui::of_process(args.global.output == Output::Json);
     match run(&args, &mut ui) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             ui.error(&error);
             ExitCode::from(error.exit_code())
@@ -86,9 +91,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args, ui: &mut Ui) -> Result<(), Error> {
+/// The exit code is 0 unless another program's is passed on.
+fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
     let global = &args.global;
-    match &args.verb {
+    let done = match &args.verb {
+        Verb::Dev(args) => return dev::check(global).and_then(|()| dev::run(args, ui)),
         Verb::Apply(args) => apply::run(args, global, ui),
         Verb::Start(args) => control::start(args, global, ui),
         Verb::Stop(args) => control::stop(args, global, ui),
@@ -97,5 +104,6 @@ fn run(args: &Args, ui: &mut Ui) -> Result<(), Error> {
         Verb::List(args) => list::run(args, global, ui),
         Verb::Validate(args) => validate::run(args, global, ui),
         Verb::Rollout(args) => rollout::run(args, global, ui),
-    }
+    };
+    done.map(|()| error::exit::OK)
 }

@@ -61,6 +61,18 @@ impl Layout {
         }
     }
 
+    /// The one of `clusterctl dev`: everything below the private manager's runtime directory.
+    pub fn private(runtime: &Path) -> Layout {
+        Layout {
+            scope: Scope::User,
+            units: runtime.join("systemd/user"),
+            environment: runtime.join("clusterctl/environment"),
+            state: runtime.join("clusterctl"),
+            foreign: Vec::new(),
+            drop_ins: Vec::new(),
+        }
+    }
+
     /// Path of a unit file.
     pub fn unit(&self, name: &UnitName) -> PathBuf {
         self.units.join(name.as_str())

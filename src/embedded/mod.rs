@@ -26,4 +26,5 @@ pub use error::Error;
 pub use journal::Line;
 pub use lifeline::{Lifeline, Request};
 pub use manager::{Manager, Options};
+pub use mounts::RUNTIME;
 pub use outer::enter;
