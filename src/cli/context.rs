@@ -104,9 +104,7 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
     let home = dir("HOME");
     let below = |xdg: &str, rest: &str| dir(xdg).or_else(|| Some(home.as_ref()?.join(rest)));
     match (below("XDG_CONFIG_HOME", ".config"), below("XDG_DATA_HOME", ".local/share")) {
-        (Some(config), Some(data)) => {
-            Ok(Layout::user(&config, &data, runtime.as_deref()))
-        }
+        (Some(config), Some(data)) => Ok(Layout::user(&config, &data, runtime.as_deref())),
         _ => Err(Error::Usage("HOME is not set to an absolute path".to_owned())),
     }
 }

@@ -76,7 +76,8 @@ fn inner(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
     let manager = Manager::start(Options { lines: sender, ready: READY })?;
     let style = ui.out;
     let quiet = args.quiet || !args.command.is_empty();
-    let printer = std::thread::spawn(move || print(&lines, &style, quiet));
+    let hidden = quiet.then(|| manager.pid());
+    let printer = std::thread::spawn(move || print(&lines, &style, hidden));
     let (wake, woken) = channel();
     let asked: Sender<Wake> = wake.clone();
     std::thread::spawn(move || {
@@ -127,15 +128,16 @@ fn serve(
     }
 }
 
-/// Prints until the manager has ended. The terminal may be gone, which is no reason to stop
+/// Prints until the manager has ended, but nothing of the process `hidden`. The terminal may be gone, which is no reason to stop
 /// before the apps have drained.
-fn print(lines: &Receiver<Line>, style: &Style, quiet: bool) {
+fn print(lines: &Receiver<Line>, style: &Style, hidden: Option<u32>) {
     use std::io::Write;
     for line in lines {
         let unit = line.unit.strip_suffix(".service").unwrap_or(&line.unit);
         let number = unit.rsplit_once('@').and_then(|(_, number)| number.parse().ok());
         // What the manager says of starts and stops has been said by apply already.
-        if number.is_none() && (quiet || line.priority > WARNING) {
+        let of_manager = hidden.is_some_and(|pid| u32::try_from(line.pid) == Ok(pid));
+        if of_manager || (number.is_none() && line.priority > WARNING) {
             continue;
         }
         let tag = style.paint(Paint::Tag(number.unwrap_or(7)), &format!("{unit} |"));
@@ -150,7 +152,9 @@ const WARNING: u8 = 4;
 /// `dev` takes no scope: its manager is always a user's.
 pub fn check(global: &Global) -> Result<(), Error> {
     if global.user || global.system {
-        return Err(Error::Usage("`dev` has a service manager of its own: leave out --user and --system".to_owned()));
+        return Err(Error::Usage(
+            "`dev` has a service manager of its own: leave out --user and --system".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -57,7 +57,8 @@ enum Output {
 impl Global {
     fn scope(&self) -> Scope {
         // What runs below `clusterctl dev` means the private manager.
-        let private = std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|dir| dir == embedded::RUNTIME);
+        let private =
+            std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|dir| dir == embedded::RUNTIME);
         if self.user || (private && !self.system) { Scope::User } else { Scope::System }
     }
 }

@@ -81,6 +81,12 @@ impl Manager {
         Path::new(mounts::RUNTIME).join("systemd/user")
     }
 
+    /// The manager's process, in the numbers of the private namespace.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The private `XDG_RUNTIME_DIR`.
     #[must_use]
     pub fn runtime_dir(&self) -> &'static Path {

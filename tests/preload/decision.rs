@@ -19,22 +19,14 @@ fn unix(name: &str) -> Address {
 }
 
 fn held(address: Address) -> Option<Held> {
-    Some(Held {
-        kind: Kind::Stream,
-        address,
-        only_v6: false,
-    })
+    Some(Held { kind: Kind::Stream, address, only_v6: false })
 }
 
 /// A TCP or Unix stream `bind()` against listeners of the same kind.
 #[track_caller]
 fn check(asked: Address, listeners: &[Address], expected: Decision) {
     let held: Vec<_> = listeners.iter().map(|address| held(*address)).collect();
-    let asked = Asked {
-        kind: Kind::Stream,
-        address: asked,
-        only_v6: false,
-    };
+    let asked = Asked { kind: Kind::Stream, address: asked, only_v6: false };
     assert_eq!(decide(&asked, &held), expected);
 }
 
@@ -48,53 +40,27 @@ const LOOPBACK: [u8; 4] = [127, 0, 0, 1];
 #[test]
 fn exact_addresses_are_handed_over() {
     check(v4(LOOPBACK, 80), &[v4(LOOPBACK, 80)], take(0, View::Same));
-    check(
-        v4(ANY4, 80),
-        &[v4(ANY4, 81), v4(ANY4, 80)],
-        take(1, View::Same),
-    );
+    check(v4(ANY4, 80), &[v4(ANY4, 81), v4(ANY4, 80)], take(1, View::Same));
     check(v6(0, 80), &[v6(0, 80)], take(0, View::Same));
-    check(
-        unix("/run/a"),
-        &[unix("/run/b"), unix("/run/a")],
-        take(1, View::Same),
-    );
+    check(unix("/run/a"), &[unix("/run/b"), unix("/run/a")], take(1, View::Same));
     check(unix("\0a"), &[unix("\0a")], take(0, View::Same));
 }
 
 #[test]
 fn the_dual_stack_wildcard_answers_ipv4_too() {
     check(v4(ANY4, 80), &[v6(0, 80)], take(0, View::Inet4));
-    check(
-        v4(ANY4, 80),
-        &[v6(0, 80), v4(ANY4, 80)],
-        take(1, View::Same),
-    );
+    check(v4(ANY4, 80), &[v6(0, 80), v4(ANY4, 80)], take(1, View::Same));
     let mut only = held(v6(0, 80)).unwrap();
     only.only_v6 = true;
-    let asked = Asked {
-        kind: Kind::Stream,
-        address: v4(ANY4, 80),
-        only_v6: false,
-    };
-    assert_eq!(
-        decide(&asked, &[Some(only)]),
-        Decision::Conflict { index: 0 }
-    );
+    let asked = Asked { kind: Kind::Stream, address: v4(ANY4, 80), only_v6: false };
+    assert_eq!(decide(&asked, &[Some(only)]), Decision::Conflict { index: 0 });
 }
 
 #[test]
 fn asking_dual_stack_of_an_ipv4_listener_fails_so_that_ipv4_is_tried_next() {
     check(v6(0, 80), &[v4(ANY4, 80)], Decision::NoFamily);
-    let asked = Asked {
-        kind: Kind::Stream,
-        address: v6(0, 80),
-        only_v6: true,
-    };
-    assert_eq!(
-        decide(&asked, &[held(v4(ANY4, 80))]),
-        Decision::Conflict { index: 0 }
-    );
+    let asked = Asked { kind: Kind::Stream, address: v6(0, 80), only_v6: true };
+    assert_eq!(decide(&asked, &[held(v4(ANY4, 80))]), Decision::Conflict { index: 0 });
 }
 
 #[test]
@@ -106,26 +72,10 @@ fn a_mapped_address_is_the_ipv4_listener() {
 
 #[test]
 fn another_address_of_a_held_port_is_a_conflict() {
-    check(
-        v4(LOOPBACK, 80),
-        &[v4(ANY4, 80)],
-        Decision::Conflict { index: 0 },
-    );
-    check(
-        v4(ANY4, 80),
-        &[v4(LOOPBACK, 80)],
-        Decision::Conflict { index: 0 },
-    );
-    check(
-        v6(1, 80),
-        &[v4(LOOPBACK, 80)],
-        Decision::Conflict { index: 0 },
-    );
-    check(
-        v4(LOOPBACK, 80),
-        &[v6(0, 80)],
-        Decision::Conflict { index: 0 },
-    );
+    check(v4(LOOPBACK, 80), &[v4(ANY4, 80)], Decision::Conflict { index: 0 });
+    check(v4(ANY4, 80), &[v4(LOOPBACK, 80)], Decision::Conflict { index: 0 });
+    check(v6(1, 80), &[v4(LOOPBACK, 80)], Decision::Conflict { index: 0 });
+    check(v4(LOOPBACK, 80), &[v6(0, 80)], Decision::Conflict { index: 0 });
 }
 
 #[test]
@@ -134,16 +84,8 @@ fn everything_else_is_left_alone() {
     check(v4(ANY4, 8080), &[v4(ANY4, 80), v6(0, 80)], Decision::Leave);
     check(unix("/run/a"), &[v4(ANY4, 80)], Decision::Leave);
     check(v4(ANY4, 80), &[], Decision::Leave);
-    let asked = Asked {
-        kind: Kind::Datagram,
-        address: v4(ANY4, 80),
-        only_v6: false,
-    };
-    assert_eq!(
-        decide(&asked, &[held(v4(ANY4, 80))]),
-        Decision::Leave,
-        "UDP is not TCP"
-    );
+    let asked = Asked { kind: Kind::Datagram, address: v4(ANY4, 80), only_v6: false };
+    assert_eq!(decide(&asked, &[held(v4(ANY4, 80))]), Decision::Leave, "UDP is not TCP");
 }
 
 #[test]
@@ -176,11 +118,7 @@ fn addresses() -> impl Strategy<Value = Address> {
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {
-    prop_oneof![
-        Just(Kind::Stream),
-        Just(Kind::Datagram),
-        Just(Kind::SeqPacket)
-    ]
+    prop_oneof![Just(Kind::Stream), Just(Kind::Datagram), Just(Kind::SeqPacket)]
 }
 
 fn listeners() -> impl Strategy<Value = Vec<Option<Held>>> {
@@ -286,26 +224,11 @@ fn only_our_part_of_a_variable_goes() {
     check_fate("CLUSTERCTL_READY=all", None);
     check_fate("LISTEN_FDS_OTHER=1", Some("LISTEN_FDS_OTHER=1"));
     check_fate("NODE_OPTIONS=--require /d/clusterctl.cjs", None);
-    check_fate(
-        "NODE_OPTIONS=--require /d/clusterctl.cjs --x",
-        Some("NODE_OPTIONS=--x"),
-    );
-    check_fate(
-        "NODE_OPTIONS=--x --require /d/clusterctl.cjs",
-        Some("NODE_OPTIONS=--x"),
-    );
-    check_fate(
-        r#"NODE_OPTIONS=--require "/a b/clusterctl.cjs" --x"#,
-        Some("NODE_OPTIONS=--x"),
-    );
-    check_fate(
-        "NODE_OPTIONS=--require /d/other.cjs",
-        Some("NODE_OPTIONS=--require /d/other.cjs"),
-    );
-    check_fate(
-        "LD_PRELOAD=/d/libclusterctl_preload.so a.so",
-        Some("LD_PRELOAD=a.so"),
-    );
+    check_fate("NODE_OPTIONS=--require /d/clusterctl.cjs --x", Some("NODE_OPTIONS=--x"));
+    check_fate("NODE_OPTIONS=--x --require /d/clusterctl.cjs", Some("NODE_OPTIONS=--x"));
+    check_fate(r#"NODE_OPTIONS=--require "/a b/clusterctl.cjs" --x"#, Some("NODE_OPTIONS=--x"));
+    check_fate("NODE_OPTIONS=--require /d/other.cjs", Some("NODE_OPTIONS=--require /d/other.cjs"));
+    check_fate("LD_PRELOAD=/d/libclusterctl_preload.so a.so", Some("LD_PRELOAD=a.so"));
 }
 
 #[test]
@@ -317,17 +240,8 @@ fn settings_are_read_strictly() {
     assert_eq!(environment::listen_fds(b"1000"), environment::MAX_LISTENERS);
     assert_eq!(environment::ready(b"all"), Ready::All);
     assert_eq!(environment::ready(b"whatever"), Ready::First);
-    assert_eq!(
-        environment::listener_name(b"http:admin", 1),
-        Some(&b"admin"[..])
-    );
-    assert_eq!(
-        environment::notify_socket(b"@a").unwrap().as_bytes(),
-        b"\0a"
-    );
+    assert_eq!(environment::listener_name(b"http:admin", 1), Some(&b"admin"[..]));
+    assert_eq!(environment::notify_socket(b"@a").unwrap().as_bytes(), b"\0a");
     assert_eq!(environment::notify_socket(b"vsock:2:1"), None);
-    assert_eq!(
-        environment::notify_payload(b"/proc/self/clusterctl/notify/"),
-        None
-    );
+    assert_eq!(environment::notify_payload(b"/proc/self/clusterctl/notify/"), None);
 }

@@ -11,14 +11,10 @@ fn draining(program: &[&str]) -> (Systemd, u16, Program) {
 /// `PORT` in the arguments stands for the listener's.
 fn draining_with(program: &[&str], timeout: &str) -> (Systemd, u16, Program) {
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-    systemd
-        .set("CLUSTERCTL_DRAIN", "1")
-        .set("CLUSTERCTL_KILL_TIMEOUT_MS", timeout);
+    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", timeout);
     let port_text = port.to_string();
-    let program: Vec<String> = program
-        .iter()
-        .map(|word| word.replace("PORT", &port_text))
-        .collect();
+    let program: Vec<String> =
+        program.iter().map(|word| word.replace("PORT", &port_text)).collect();
     let words: Vec<&str> = program.iter().map(String::as_str).collect();
     let program = systemd.start(&words);
     assert_eq!(systemd.notified(), "READY=1");
@@ -90,11 +86,7 @@ fn idle_programs_end_at_once_whether_they_block_or_poll() {
 #[test]
 fn a_handler_of_the_program_wins() {
     let (_systemd, _port, mut program) = draining(&[server(), "own-handler", "PORT"]);
-    program.reports(&[
-        "seen_as_default=1",
-        "signal_says_default=1",
-        "old_is_default=1",
-    ]);
+    program.reports(&["seen_as_default=1", "signal_says_default=1", "old_is_default=1"]);
     program.terminate();
     assert_eq!(program.end(), 7);
 }
@@ -137,19 +129,13 @@ fn php_finishes_what_it_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let router = directory.path().join("router.php");
     std::fs::write(&router, script).unwrap();
-    in_flight(
-        &["php", "-S", "127.0.0.1:PORT", router.to_str().unwrap()],
-        "request",
-        1,
-    );
+    in_flight(&["php", "-S", "127.0.0.1:PORT", router.to_str().unwrap()], "request", 1);
 }
 
 /// Terminates a server while `count` requests are in progress; all are answered.
 fn in_flight(program: &[&str], sign: &str, count: usize) {
     let (_systemd, port, mut program) = draining(program);
-    let clients: Vec<_> = (0..count)
-        .map(|_| std::thread::spawn(move || http(port)))
-        .collect();
+    let clients: Vec<_> = (0..count).map(|_| std::thread::spawn(move || http(port))).collect();
     (0..count).for_each(|_| assert_eq!(program.line(), sign));
     program.terminate();
     for client in clients {

@@ -14,21 +14,14 @@ fn serves_at(address: &str, program: &[&str], files: &[(&str, &str)]) {
     let port_text = port.to_string();
     systemd.set("PORT", &port_text);
     for (name, content) in files {
-        fs::write(
-            systemd.directory.path().join(name),
-            content.replace("PORT_", &port_text),
-        )
-        .unwrap();
+        fs::write(systemd.directory.path().join(name), content.replace("PORT_", &port_text))
+            .unwrap();
     }
-    let program: Vec<String> = program
-        .iter()
-        .map(|word| word.replace("PORT_", &port_text))
-        .collect();
+    let program: Vec<String> =
+        program.iter().map(|word| word.replace("PORT_", &port_text)).collect();
     let words: Vec<&str> = program.iter().map(String::as_str).collect();
     let instances: Vec<_> = (0..2).map(|_| systemd.start(&words)).collect();
-    instances
-        .iter()
-        .for_each(|_| assert_eq!(systemd.notified(), "READY=1", "{words:?}"));
+    instances.iter().for_each(|_| assert_eq!(systemd.notified(), "READY=1", "{words:?}"));
     for _ in 0..4 {
         let status = http(port);
         assert!(status.contains("200"), "{words:?}: {status:?}");
@@ -58,11 +51,7 @@ fn serves(program: &[&str], files: &[(&str, &str)]) {
 fn node_http() {
     if has("node") {
         serves(&["node", "server.js"], &[("server.js", NODE_SERVER)]);
-        serves_at(
-            "0.0.0.0",
-            &["node", "server.js"],
-            &[("server.js", NODE_SERVER)],
-        );
+        serves_at("0.0.0.0", &["node", "server.js"], &[("server.js", NODE_SERVER)]);
     }
 }
 
@@ -93,11 +82,7 @@ fn python_asyncio() {
 #[test]
 fn php_built_in_server() {
     if has("php") {
-        serves_at(
-            "127.0.0.1",
-            &["php", "-S", "127.0.0.1:PORT_"],
-            &[("index.php", "hello")],
-        );
+        serves_at("127.0.0.1", &["php", "-S", "127.0.0.1:PORT_"], &[("index.php", "hello")]);
     }
 }
 
@@ -141,10 +126,7 @@ fn npm_start() {
     if has("npm") {
         let package =
             r#"{"name": "a", "version": "1.0.0", "scripts": {"start": "node server.js"}}"#;
-        serves(
-            &["npm", "start"],
-            &[("package.json", package), ("server.js", NODE_SERVER)],
-        );
+        serves(&["npm", "start"], &[("package.json", package), ("server.js", NODE_SERVER)]);
     }
 }
 
@@ -152,10 +134,7 @@ fn npm_start() {
 fn a_node_child_with_a_channel_on_descriptor_three() {
     let parent = "require('child_process').fork('server.js');";
     if has("node") {
-        serves(
-            &["node", "parent.js"],
-            &[("parent.js", parent), ("server.js", NODE_SERVER)],
-        );
+        serves(&["node", "parent.js"], &[("parent.js", parent), ("server.js", NODE_SERVER)]);
     }
 }
 

@@ -22,10 +22,7 @@ fn check(mode: &str) {
     for _ in 0..5 {
         assert_eq!(ask(port), program.pid().to_string(), "{mode}");
     }
-    assert!(
-        systemd.is_nonblocking(),
-        "{mode} leaves the shared flag alone"
-    );
+    assert!(systemd.is_nonblocking(), "{mode} leaves the shared flag alone");
 }
 
 /// Several instances under many clients: all answer, and none ends.
@@ -33,18 +30,13 @@ fn check(mode: &str) {
 fn check_shared(mode: &str) {
     let (systemd, port) = Systemd::tcp("127.0.0.1");
     let port_text = port.to_string();
-    let mut programs: Vec<Program> = (0..4)
-        .map(|_| systemd.start(&[server(), mode, &port_text]))
-        .collect();
-    programs
-        .iter()
-        .for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
+    let mut programs: Vec<Program> =
+        (0..4).map(|_| systemd.start(&[server(), mode, &port_text])).collect();
+    programs.iter().for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
     let clients: Vec<_> = (0..8)
         .map(|_| std::thread::spawn(move || (0..50).for_each(|_| assert!(!ask(port).is_empty()))))
         .collect();
-    clients
-        .into_iter()
-        .for_each(|client| client.join().unwrap());
+    clients.into_iter().for_each(|client| client.join().unwrap());
     for program in &mut programs {
         assert!(program.is_running(), "{mode}: {}", program.errors());
     }
@@ -103,12 +95,7 @@ fn privileges_are_dropped_before_bind() {
 #[test]
 fn the_program_has_its_own_idea_of_the_nonblocking_flag() {
     let (systemd, port, program) = ready("flags");
-    program.reports(&[
-        "wish_fcntl=1",
-        "wish_ioctl=0",
-        "accept=-1",
-        "errno_is_eagain=1",
-    ]);
+    program.reports(&["wish_fcntl=1", "wish_ioctl=0", "accept=-1", "errno_is_eagain=1"]);
     assert_eq!(ask(port), program.pid().to_string());
     assert!(systemd.is_nonblocking());
 }
@@ -129,21 +116,16 @@ fn duplicates_are_the_listener_too() {
 fn udp_reaches_every_instance() {
     let mut systemd = Systemd::new();
     let port = systemd.add_udp("127.0.0.1");
-    let programs: Vec<Program> = (0..4)
-        .map(|_| systemd.start(&[server(), "udp", &port.to_string()]))
-        .collect();
-    programs
-        .iter()
-        .for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
+    let programs: Vec<Program> =
+        (0..4).map(|_| systemd.start(&[server(), "udp", &port.to_string()])).collect();
+    programs.iter().for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     // An instance is busy for a moment after each datagram, so all get their turn.
     for round in 0..50 {
         for number in 0..8 {
-            socket
-                .send_to(format!("{round}.{number}").as_bytes(), ("127.0.0.1", port))
-                .unwrap();
+            socket.send_to(format!("{round}.{number}").as_bytes(), ("127.0.0.1", port)).unwrap();
         }
         for _ in 0..8 {
             let mut reply = [0; 64];
@@ -251,11 +233,7 @@ fn another_address_of_a_held_port_is_explained_and_left_to_the_kernel() {
 #[test]
 fn an_address_that_no_listener_holds_is_bound_as_usual() {
     let (systemd, _port) = Systemd::tcp("127.0.0.1");
-    let other = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let program = systemd.start(&[server(), "any", &other.to_string()]);
     program.reports(&["own_family_is_inet=1", &format!("own_port={other}")]);
     assert_eq!(ask(other), program.pid().to_string());
@@ -290,21 +268,12 @@ fn what_a_serving_program_executes_inherits_nothing() {
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
     systemd
         .set("LD_PRELOAD", "libSegFault-of-the-user.so")
-        .set(
-            "NODE_OPTIONS",
-            "--require /usr/lib/clusterctl/clusterctl.cjs --max-old-space-size=99",
-        )
+        .set("NODE_OPTIONS", "--require /usr/lib/clusterctl/clusterctl.cjs --max-old-space-size=99")
         .set("CLUSTERCTL_READY", "first")
         .set("OTHER", "stays");
     let program = systemd.start(&[server(), "execute", &port.to_string()]);
     let output = program.rest();
-    for gone in [
-        "libclusterctl_preload",
-        "LISTEN_",
-        "CLUSTERCTL_",
-        "clusterctl.cjs",
-        "socket:",
-    ] {
+    for gone in ["libclusterctl_preload", "LISTEN_", "CLUSTERCTL_", "clusterctl.cjs", "socket:"] {
         assert!(!output.contains(gone), "{gone} in {output}");
     }
     for kept in [
@@ -358,12 +327,7 @@ fn ready_is_left_to_the_program_where_the_unit_says_so() {
 
 #[test]
 fn another_preloaded_library_keeps_its_turn() {
-    let other = compile(
-        "cc",
-        "counting.c",
-        "libcounting.so",
-        &["-shared", "-fPIC", "-ldl"],
-    );
+    let other = compile("cc", "counting.c", "libcounting.so", &["-shared", "-fPIC", "-ldl"]);
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
     systemd.set("LD_PRELOAD", &other);
     let program = systemd.start(&[server(), "blocking", &port.to_string()]);
@@ -378,9 +342,7 @@ fn the_same_library_serves_musl() {
         return;
     }
     let program = compile("musl-gcc", "server.c", "server-musl", &["-pthread"]);
-    for mode in [
-        "blocking", "poll", "epoll", "prefork", "relisten", "vforked", "execute",
-    ] {
+    for mode in ["blocking", "poll", "epoll", "prefork", "relisten", "vforked", "execute"] {
         let (systemd, port) = Systemd::tcp("127.0.0.1");
         let mut started = systemd.start(&[&program, mode, &port.to_string()]);
         assert_eq!(systemd.notified(), "READY=1", "{mode}");
@@ -395,12 +357,6 @@ fn the_same_library_serves_musl() {
 fn the_library_needs_no_other_library_and_is_small() {
     let bytes = std::fs::read(crate::support::LIBRARY).unwrap();
     assert!(bytes.len() < 400 * 1024, "{} bytes", bytes.len());
-    assert!(
-        !bytes.windows(5).any(|word| word == b"GLIBC"),
-        "no symbol versions"
-    );
-    assert!(
-        !bytes.windows(8).any(|word| word == b"panicked"),
-        "nothing panics"
-    );
+    assert!(!bytes.windows(5).any(|word| word == b"GLIBC"), "no symbol versions");
+    assert!(!bytes.windows(8).any(|word| word == b"panicked"), "nothing panics");
 }

@@ -40,12 +40,7 @@ impl Systemd {
             std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         }
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        Systemd {
-            listeners: Vec::new(),
-            notify,
-            directory,
-            settings: Vec::new(),
-        }
+        Systemd { listeners: Vec::new(), notify, directory, settings: Vec::new() }
     }
 
     /// One TCP listener on a free port of this address.
@@ -104,13 +99,9 @@ impl Systemd {
         }
         let mut command = Command::new("bash");
         command.args(["-c", &(script + r#"exec env "$@""#), "bash"]);
-        let own = self
-            .settings
-            .iter()
-            .filter(|(name, _)| name == "LD_PRELOAD");
-        let libraries: Vec<&str> = std::iter::once(LIBRARY)
-            .chain(own.map(|(_, value)| value.as_str()))
-            .collect();
+        let own = self.settings.iter().filter(|(name, _)| name == "LD_PRELOAD");
+        let libraries: Vec<&str> =
+            std::iter::once(LIBRARY).chain(own.map(|(_, value)| value.as_str())).collect();
         command.arg(format!("LD_PRELOAD={}", libraries.join(":")));
         command
             .env("LISTEN_FDS", self.listeners.len().to_string())
@@ -119,20 +110,14 @@ impl Systemd {
             .env("LISTEN_PID", "1")
             .env("NOTIFY_SOCKET", self.directory.path().join("notify"))
             .env("CLUSTERCTL_KILL_TIMEOUT_MS", "8000");
-        let others = self
-            .settings
-            .iter()
-            .filter(|(name, _)| name != "LD_PRELOAD");
+        let others = self.settings.iter().filter(|(name, _)| name != "LD_PRELOAD");
         command.envs(others.map(|(name, value)| (name, value)));
         command.args(program).current_dir(self.directory.path());
         self.spawn(command)
     }
 
     fn spawn(&self, mut command: Command) -> Program {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let _one_at_a_time = SPAWNING.lock().unwrap();
         for fd in &self.listeners {
             fcntl_setfd(fd, FdFlags::empty()).unwrap();
@@ -161,11 +146,9 @@ impl Systemd {
 
     /// Whether the shared flag is as the unit demands.
     pub fn is_nonblocking(&self) -> bool {
-        self.listeners.iter().all(|fd| {
-            rustix::fs::fcntl_getfl(fd)
-                .unwrap()
-                .contains(rustix::fs::OFlags::NONBLOCK)
-        })
+        self.listeners
+            .iter()
+            .all(|fd| rustix::fs::fcntl_getfl(fd).unwrap().contains(rustix::fs::OFlags::NONBLOCK))
     }
 }
 
@@ -181,12 +164,7 @@ impl Program {
     fn new(mut child: Child) -> Program {
         let output = lines(child.stdout.take().unwrap());
         let errors = lines(child.stderr.take().unwrap());
-        Program {
-            input: child.stdin.take().unwrap(),
-            child,
-            output,
-            errors,
-        }
+        Program { input: child.stdin.take().unwrap(), child, output, errors }
     }
 
     pub fn pid(&self) -> u32 {
@@ -195,16 +173,12 @@ impl Program {
 
     /// The next line on standard output.
     pub fn line(&self) -> String {
-        self.output
-            .recv_timeout(PATIENCE)
-            .expect("the program says something")
+        self.output.recv_timeout(PATIENCE).expect("the program says something")
     }
 
     /// The next line on standard error.
     pub fn error_line(&self) -> String {
-        self.errors
-            .recv_timeout(PATIENCE)
-            .expect("the program complains")
+        self.errors.recv_timeout(PATIENCE).expect("the program complains")
     }
 
     /// All that is left of standard output, once the program has closed it.
@@ -243,9 +217,7 @@ impl Program {
     pub fn end(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
         let status = self.child.wait().unwrap();
-        status
-            .code()
-            .unwrap_or_else(|| -status.signal().unwrap_or(0))
+        status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -314,9 +286,7 @@ pub fn server() -> &'static str {
 
 /// Compiles a C program beside this file.
 pub fn compile(compiler: &str, source: &str, name: &str, options: &[&str]) -> String {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/preload/programs")
-        .join(source);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preload/programs").join(source);
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let status = Command::new(compiler)
         .args(["-O1", "-Wall", "-Wextra", "-o"])
