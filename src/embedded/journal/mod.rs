@@ -88,8 +88,7 @@ struct Receiver {
 impl Receiver {
     fn run(mut self) {
         let mut finishing = false;
-        loop {
-            let Some(ready) = self.ready(finishing) else { break };
+        while let Some(ready) = self.ready(finishing) {
             if finishing && !ready.iter().skip(1).any(|ready| *ready) {
                 break;
             }
