@@ -10,7 +10,32 @@
 
 // pure: values in, values out
 pub mod ecosystem;
+pub mod handover;
+pub mod plan;
+pub mod rollout;
+pub mod translate;
 pub mod unit;
-
-// edges: the world
+// edges: the only I/O
+pub mod disk;
+pub mod embedded;
+pub mod host;
 pub mod systemd;
+// drivers and faces
+pub mod cli;
+pub mod error;
+pub mod ops;
+pub mod report;
+
+/// The files that apply puts beside the units: helper scripts, preload library, Node file.
+pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
+    vec![
+        ("group", include_bytes!("../units/group")),
+        ("wake", include_bytes!("../units/wake")),
+        ("restart-guard", include_bytes!("../units/restart-guard")),
+        (
+            "libclusterctl_preload.so",
+            include_bytes!(concat!(env!("OUT_DIR"), "/libclusterctl_preload.so")),
+        ),
+        ("clusterctl.cjs", include_bytes!("shims/node/clusterctl.cjs")),
+    ]
+}

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::unit::UnitFile;
+
 /// What a listener listens on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
@@ -72,6 +74,21 @@ impl Address {
             Address::Unix { path, .. } => path.display().to_string(),
             Address::Abstract { name, .. } => format!("@{name}"),
         }
+    }
+
+    /// The address of a socket unit that clusterctl wrote.
+    pub fn of_socket_unit(unit: &UnitFile) -> Option<Address> {
+        let stream = unit.get("Socket", "ListenStream").map(|value| (Protocol::Stream, value));
+        let datagram = || unit.get("Socket", "ListenDatagram").map(|v| (Protocol::Datagram, v));
+        let (protocol, value) = stream.or_else(datagram)?;
+        let value = value.replace("%%", "%");
+        Some(if let Some(name) = value.strip_prefix('@') {
+            Address::Abstract { protocol, name: name.to_owned() }
+        } else if value.starts_with('/') {
+            Address::Unix { protocol, path: value.into() }
+        } else {
+            Address::Inet { protocol, socket: value.parse().ok()? }
+        })
     }
 
     /// Whether both cannot be held at the same time.

@@ -1,7 +1,9 @@
 //! The ecosystem as meant: nothing is optional because of a default, and every value is valid.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Address, AppName, ListenerName};
@@ -171,6 +173,38 @@ pub enum Share {
     Count(u32),
     /// So many percent, 0 to 100.
     Percent(u32),
+}
+
+/// As written: `2` or `25%`.
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Share::Count(count) => write!(f, "{count}"),
+            Share::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// The text is neither a number of instances nor a percentage from 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidShare;
+
+impl FromStr for Share {
+    type Err = InvalidShare;
+
+    fn from_str(text: &str) -> Result<Share, InvalidShare> {
+        let number = |digits: &str| {
+            let plain = digits.starts_with(|first: char| first.is_ascii_digit());
+            digits.parse::<u32>().ok().filter(|_| plain).ok_or(InvalidShare)
+        };
+        match text.strip_suffix('%') {
+            Some(digits) => {
+                number(digits)?.le(&100).then_some(()).ok_or(InvalidShare)?;
+                number(digits).map(Share::Percent)
+            }
+            None => number(text).map(Share::Count),
+        }
+    }
 }
 
 /// What happens when a new instance does not become ready.

@@ -65,6 +65,12 @@ pub trait Host: fmt::Debug {
     fn kind(&self, path: &Path) -> Kind;
     /// First bytes of a file, at most `max`; `None` when it cannot be read.
     fn head(&self, path: &Path, max: usize) -> Option<Vec<u8>>;
+    /// Whether starting the file changes its user, group or capabilities (setuid, setgid, file
+    /// capabilities), so that the kernel keeps libraries and tracers out of it.
+    fn gains_privileges(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
     /// Absolute path of a program by its name, found as a shell would find it.
     fn program(&self, name: &str) -> Option<PathBuf>;
     /// A user by name or number.

@@ -1,16 +1,37 @@
 //! `ecosystem.toml`: the file as written, what it means, and every problem found in it.
 //!
-//! Pure: facts about the machine are asked through [`Host`], which an edge implements.
+//! Pure: facts about the machine are asked through [`Host`], which an edge implements. [`load`] is
+//! the way in; [`keys`] is the table of everything that may be written.
 
 mod address;
 mod app;
+mod conflicts;
+pub mod elf;
 mod host;
+mod keys;
+mod load;
 mod name;
+mod node;
+mod pm2;
+mod problem;
+mod render;
+mod resolve;
+mod schema;
+mod suggest;
+mod syntax;
+mod unit_names;
+mod value;
 
 pub use address::{Address, Protocol};
 pub use app::{
-    App, Backoff, Command, Ecosystem, Handover, Instances, Listener, Logs, OnFailure, Readiness,
-    Restart, RolloutSettings, Share,
+    App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs, OnFailure,
+    Readiness, Restart, RolloutSettings, Share,
 };
 pub use host::{Host, Kind, Ownership, Scope, User};
-pub use name::{AppName, ListenerName};
+pub use keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};
+pub use load::{Loaded, load};
+pub use name::{AppName, ListenerName, NameError};
+pub use problem::{Problem, Problems, Severity};
+pub use render::Color;
+pub use schema::json_schema;
+pub use unit_names::fnv1a;

@@ -68,6 +68,11 @@ impl Error {
         Error::new(ErrorKind::Timeout, doing, "")
     }
 
+    /// The connection broke while `doing` something.
+    pub fn disconnected(doing: &str) -> Error {
+        Error::new(ErrorKind::Disconnected, doing, "")
+    }
+
     /// An error of the bus library, met while `doing` something.
     pub(super) fn from_bus(doing: &str, error: &zbus::Error) -> Error {
         match error {

@@ -1,0 +1,169 @@
+//! What the process gives: terminal, environment, directories. Nobody else asks for these.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::Global;
+use crate::disk::Layout;
+use crate::ecosystem::{Color, Loaded, Scope};
+use crate::error::Error;
+use crate::host::Machine;
+use crate::ops;
+use crate::report::{Paint, Style};
+use crate::systemd::Systemd;
+
+/// The only way to the terminal: data to standard output, everything else to standard error.
+#[derive(Debug)]
+pub struct Ui {
+    /// How standard output may look.
+    pub out: Style,
+    /// How standard error may look.
+    pub err: Style,
+    /// Data instead of text was asked for.
+    pub json: bool,
+}
+
+impl Ui {
+    /// Asks the terminal and the environment.
+    pub fn of_process(json: bool) -> Ui {
+        let width = rustix::termios::tcgetwinsize(std::io::stdout())
+            .map_or(80, |size| usize::from(size.ws_col).max(40));
+        let style = |terminal: bool| Style {
+            color: terminal && !json && colours_wanted(),
+            boxes: terminal,
+            width,
+        };
+        Ui {
+            out: style(std::io::stdout().is_terminal()),
+            err: style(std::io::stderr().is_terminal()),
+            json,
+        }
+    }
+
+    /// Data.
+    ///
+    /// # Errors
+    /// The reader is gone.
+    pub fn data(&mut self, text: &str) -> Result<(), Error> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// Data as JSON, one value on a line.
+    ///
+    /// # Errors
+    /// The reader is gone.
+    pub fn json_line(&mut self, value: &serde_json::Value) -> Result<(), Error> {
+        self.data(&format!("{value}\n"))
+    }
+
+    /// A message for people. A lost standard error is no reason to stop the work.
+    pub fn note(&mut self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// An error with its hint.
+    pub fn error(&mut self, error: &Error) {
+        match error {
+            Error::Output(_) => return,
+            Error::Config(text) => self.note(text),
+            other => {
+                let heading = self.err.paint(Paint::Bad, "error:");
+                self.note(&format!("{heading} {other}"));
+            }
+        }
+        if let Some(hint) = error.hint() {
+            let heading = self.err.paint(Paint::Bold, "next:");
+            self.note(&format!("{heading} {hint}"));
+        }
+    }
+}
+
+/// `NO_COLOR` (no-color.org) and systemd's own variable.
+fn colours_wanted() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let off = |value: String| ["0", "no", "false", "off"].contains(&value.as_str());
+    set("NO_COLOR").is_none() && !set("SYSTEMD_COLORS").is_some_and(off)
+}
+
+/// The directories of a scope.
+///
+/// # Errors
+/// A user without a home directory.
+pub fn layout(scope: Scope) -> Result<Layout, Error> {
+    if scope == Scope::System {
+        return Ok(Layout::system());
+    }
+    let dir =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = dir("HOME");
+    let below = |xdg: &str, rest: &str| dir(xdg).or_else(|| Some(home.as_ref()?.join(rest)));
+    match (below("XDG_CONFIG_HOME", ".config"), below("XDG_DATA_HOME", ".local/share")) {
+        (Some(config), Some(data)) => {
+            Ok(Layout::user(&config, &data, dir("XDG_RUNTIME_DIR").as_deref()))
+        }
+        _ => Err(Error::Usage("HOME is not set to an absolute path".to_owned())),
+    }
+}
+
+/// Everything that verbs work with.
+///
+/// # Errors
+/// No manager to talk to.
+pub fn connect(global: &Global) -> Result<ops::Context, Error> {
+    let layout = layout(global.scope())?;
+    let systemd = Systemd::connect(global.scope())?;
+    let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/clusterctl".into());
+    Ok(ops::Context { layout, systemd, program })
+}
+
+/// The machine's facts for a scope.
+pub fn machine(layout: &Layout) -> Machine {
+    Machine::new(layout.clone(), std::env::var("PATH").ok().as_deref())
+}
+
+/// An ecosystem file's text, its absolute path unless it is standard input (`-`), and the folder
+/// that relative paths in it start from.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_ecosystem(file: &Path) -> Result<(String, Option<PathBuf>, PathBuf), Error> {
+    let failed = |source| Error::File { path: file.display().to_string(), source };
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
+        return Ok((text, None, std::env::current_dir().map_err(failed)?));
+    }
+    let text = std::fs::read_to_string(file).map_err(failed)?;
+    let path = std::path::absolute(file).map_err(failed)?;
+    let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+    Ok((text, Some(path), base))
+}
+
+/// Reads and resolves an ecosystem file; warnings are printed.
+///
+/// # Errors
+/// The file cannot be read, or has problems.
+pub fn load(file: &Path, env: Option<&str>, layout: &Layout, ui: &mut Ui) -> Result<Loaded, Error> {
+    let (text, source, base) = read_ecosystem(file)?;
+    let host = machine(layout);
+    let shown = file.display().to_string();
+    let color = if ui.err.color { Color::On } else { Color::Off };
+    match crate::ecosystem::load(&text, source.as_deref(), &base, env, &host) {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                let text = loaded.warnings.clone().shown_as(&shown).render(color);
+                ui.note(text.trim_end());
+            }
+            Ok(loaded)
+        }
+        Err(problems) => {
+            let problems = problems.shown_as(&shown);
+            if ui.json {
+                ui.json_line(&problems.to_json())?;
+            }
+            Err(Error::Config(problems.render(color).trim_end().to_owned()))
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `clusterctl list`.
+
+use super::{Global, Ui, context};
+use crate::error::Error;
+use crate::{ops, report};
+
+/// Show all instances with their state
+///
+/// cpu is the mean share of one CPU since the start of the process.
+#[derive(Debug, clap::Args)]
+#[command(visible_aliases = ["ls", "ps"])]
+pub struct ListArgs {
+    /// Only these apps, instances (`api@2`) or namespaces
+    #[arg(value_name = "APP")]
+    apps: Vec<String>,
+}
+
+/// Runs the verb.
+pub fn run(args: &ListArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = context::connect(global)?;
+    let apps = ops::apps(&ctl)?;
+    let selectors = if args.apps.is_empty() { &["all".to_owned()][..] } else { &args.apps };
+    let selected = match ops::select(&apps, selectors) {
+        Err(_) if args.apps.is_empty() => Vec::new(),
+        Err(selector) => {
+            let known = apps.keys().map(ToString::to_string).collect();
+            return Err(Error::Unknown { selector, known });
+        }
+        Ok(selected) => selected,
+    };
+    let rows = ops::list(&ctl, &apps, &selected)?;
+    if ui.json {
+        return ui.json_line(&report::list::json(&rows));
+    }
+    if apps.is_empty() {
+        ui.note("no app is applied yet: clusterctl apply ecosystem.toml");
+    }
+    ui.data(&report::list::text(&rows, &ui.out))
+}

@@ -1,0 +1,37 @@
+//! `clusterctl validate`.
+
+use std::path::PathBuf;
+
+use super::{Global, Ui, context};
+use crate::error::Error;
+use crate::report::plan::plural;
+
+/// Check an ecosystem file, and touch nothing
+///
+/// Shows every problem of the file at once, with its place, its cause and what to write instead.
+#[derive(Debug, clap::Args)]
+pub struct ValidateArgs {
+    /// The ecosystem file; `-` is standard input
+    #[arg(default_value = "ecosystem.toml")]
+    file: PathBuf,
+    /// Use the variables of `env_NAME` too
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+}
+
+/// Runs the verb.
+pub fn run(args: &ValidateArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let layout = context::layout(global.scope())?;
+    let loaded = context::load(&args.file, args.env.as_deref(), &layout, ui)?;
+    let apps = &loaded.ecosystem.apps;
+    let instances: u32 = apps.values().map(|app| app.count).sum();
+    if ui.json {
+        let value = serde_json::json!({
+            "version": 1, "valid": true, "apps": apps.len(), "instances": instances,
+        });
+        return ui.json_line(&value);
+    }
+    let file = args.file.display();
+    let (apps, instances) = (plural(apps.len(), "app"), plural(instances as usize, "instance"));
+    ui.data(&format!("{file}: {apps}, {instances}, no problem\n"))
+}

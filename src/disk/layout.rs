@@ -1,0 +1,101 @@
+//! Where files live.
+
+use std::path::{Path, PathBuf};
+
+use crate::ecosystem::{AppName, Scope};
+use crate::plan::LinkId;
+use crate::unit::UnitName;
+
+/// The directories of one manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Which manager.
+    pub scope: Scope,
+    /// Unit files of the administrator, or of the user (systemd.unit(5), "Unit File Load Path").
+    pub units: PathBuf,
+    /// Environment files, directory mode 0700.
+    pub environment: PathBuf,
+    /// Handover files, history, lock.
+    pub state: PathBuf,
+    /// Other directories that the manager loads units from: a name found there is taken.
+    pub foreign: Vec<PathBuf>,
+    /// Further directories with drop-ins that an administrator may have made.
+    pub drop_ins: Vec<PathBuf>,
+}
+
+impl Layout {
+    /// The system manager's.
+    pub fn system() -> Layout {
+        Layout {
+            scope: Scope::System,
+            units: "/etc/systemd/system".into(),
+            environment: "/etc/clusterctl/environment".into(),
+            state: "/var/lib/clusterctl".into(),
+            foreign: paths(&[
+                "/run/systemd/system",
+                "/usr/local/lib/systemd/system",
+                "/usr/lib/systemd/system",
+                "/lib/systemd/system",
+            ]),
+            drop_ins: paths(&["/run/systemd/system"]),
+        }
+    }
+
+    /// A user manager's; `config` and `data` are the user's XDG base directories.
+    pub fn user(config: &Path, data: &Path, runtime: Option<&Path>) -> Layout {
+        let mut foreign = paths(&[
+            "/etc/systemd/user",
+            "/usr/local/lib/systemd/user",
+            "/usr/lib/systemd/user",
+            "/usr/share/systemd/user",
+        ]);
+        let transient: Vec<PathBuf> = runtime.iter().map(|dir| dir.join("systemd/user")).collect();
+        foreign.extend(transient.iter().cloned());
+        Layout {
+            scope: Scope::User,
+            units: config.join("systemd/user"),
+            environment: config.join("clusterctl/environment"),
+            state: data.join("clusterctl"),
+            foreign,
+            drop_ins: transient,
+        }
+    }
+
+    /// Path of a unit file.
+    pub fn unit(&self, name: &UnitName) -> PathBuf {
+        self.units.join(name.as_str())
+    }
+
+    /// Path of an app's environment file.
+    pub fn env_file(&self, app: &AppName) -> PathBuf {
+        self.environment.join(app.as_str())
+    }
+
+    /// Path of a link, and the unit file that it points to.
+    pub fn link(&self, app: &AppName, link: &LinkId) -> (PathBuf, PathBuf) {
+        match link {
+            LinkId::Boot => {
+                let target = match self.scope {
+                    Scope::System => "multi-user.target.wants",
+                    Scope::User => "default.target.wants",
+                };
+                let group = app.group_unit();
+                (self.units.join(target).join(group.as_str()), self.unit(&group))
+            }
+            LinkId::Instance(number) => {
+                let dir = self.wants(app);
+                let name = app.instance_unit(*number);
+                (dir.join(name.as_str()), self.unit(&app.template_unit()))
+            }
+        }
+    }
+
+    /// Directory of the links that enable instances.
+    pub fn wants(&self, app: &AppName) -> PathBuf {
+        self.units.join(format!("{}.wants", app.group_unit()))
+    }
+}
+
+fn paths(list: &[&str]) -> Vec<PathBuf> {
+    list.iter().map(PathBuf::from).collect()
+}

@@ -1,0 +1,54 @@
+//! Unit files, environment files and links on disk: atomic, and owned files only.
+//!
+//! Never talks to the manager, never decides, never touches a file without our mark.
+
+mod handover;
+mod layout;
+mod lock;
+mod scan;
+mod write;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use handover::{handover_dir, install_handover};
+pub use layout::Layout;
+pub use lock::Lock;
+pub use scan::{FoundApp, inputs_changed, ownership, owns_address, scan};
+pub use write::{apply_file, apply_link, remove_env, restore_file, write_atomic};
+
+/// A file operation that failed.
+#[derive(Debug)]
+pub struct Error {
+    /// What was tried, such as "write".
+    pub doing: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: std::io::Error,
+}
+
+impl Error {
+    fn new(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error { doing, path, source }
+    }
+
+    /// Whether rights are missing.
+    pub fn is_permission(&self) -> bool {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self.source.kind(), PermissionDenied | ReadOnlyFilesystem)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.doing, self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}

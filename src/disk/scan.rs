@@ -1,0 +1,133 @@
+//! Reading what is there: our units by app, and who owns a name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Layout};
+use crate::ecosystem::{Address, AppName, Ownership};
+use crate::plan::{LinkId, ObservedFile};
+use crate::translate::MARK;
+use crate::unit::{UnitFile, UnitName};
+
+/// The disk's part of an observed app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundApp {
+    /// Unit files that carry our mark for this app.
+    pub units: BTreeMap<UnitName, ObservedFile>,
+    /// The environment file, when we may read it.
+    pub environment: Option<ObservedFile>,
+    /// The ecosystem file that the group names as its source.
+    pub source: Option<PathBuf>,
+    /// Namespace for selectors.
+    pub namespace: String,
+    /// Enabled instances.
+    pub links: BTreeSet<u32>,
+    /// Whether the group is enabled at boot.
+    pub enabled: bool,
+}
+
+/// Finds every app of ours.
+///
+/// # Errors
+/// The unit directory exists but cannot be read.
+pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    let mut apps: BTreeMap<AppName, FoundApp> = BTreeMap::new();
+    let entries = match fs::read_dir(&layout.units) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(apps),
+        other => other.map_err(Error::new("read", &layout.units))?,
+    };
+    for entry in entries.flatten() {
+        let Some((app, name, file, unit)) = owned(&entry.path()) else { continue };
+        let found = apps.entry(app.clone()).or_default();
+        if name == app.group_unit() {
+            found.source =
+                unit.get("Unit", "SourcePath").map(|path| path.replace("%%", "%").into());
+            found.namespace = unit.get(MARK, "Namespace").unwrap_or("default").to_owned();
+        }
+        found.units.insert(name, file);
+    }
+    for (app, found) in &mut apps {
+        found.environment = read(&layout.env_file(app));
+        found.links = links(layout, app);
+        found.enabled = layout.link(app, &LinkId::Boot).0.symlink_metadata().is_ok();
+    }
+    Ok(apps)
+}
+
+fn owned(path: &Path) -> Option<(AppName, UnitName, ObservedFile, UnitFile)> {
+    let name = UnitName::parse(path.file_name()?.to_str()?).ok()?;
+    if !path.symlink_metadata().ok()?.is_file() {
+        return None;
+    }
+    let file = read(path)?;
+    if !file.text.contains(MARK) {
+        return None;
+    }
+    let unit = UnitFile::parse(name.clone(), &file.text);
+    let app = AppName::parse(unit.get(MARK, "App")?).ok()?;
+    Some((app, name, file, unit))
+}
+
+fn read(path: &Path) -> Option<ObservedFile> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(ObservedFile { text, modified: modified(path) })
+}
+
+/// Microseconds since 1970 of the last change; 0 for what is not there.
+fn modified(path: &Path) -> u64 {
+    let Ok(meta) = fs::metadata(path) else { return 0 };
+    let micros = meta.mtime().saturating_mul(1_000_000) + meta.mtime_nsec() / 1000;
+    u64::try_from(micros).unwrap_or(0)
+}
+
+fn links(layout: &Layout, app: &AppName) -> BTreeSet<u32> {
+    let Ok(entries) = fs::read_dir(layout.wants(app)) else { return BTreeSet::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| app.instance_of(&UnitName::parse(&name).ok()?)).collect()
+}
+
+/// Newest change of what instances read besides unit and environment file: drop-ins of `unit` and
+/// the files that its definition names. Microseconds since 1970.
+pub fn inputs_changed(layout: &Layout, unit: &UnitName, definition: Option<&UnitFile>) -> u64 {
+    let dirs = [&layout.units].into_iter().chain(&layout.drop_ins);
+    let drop_ins = dirs.map(|dir| dir.join(format!("{unit}.d"))).flat_map(|dir| {
+        let inside = fs::read_dir(&dir).into_iter().flatten().flatten();
+        // The directory itself tells of a drop-in that was removed.
+        let files = inside.map(|entry| entry.path());
+        files.chain([dir]).map(|path| modified(&path)).collect::<Vec<_>>()
+    });
+    let own = layout.environment.to_string_lossy().into_owned();
+    let named = definition.into_iter().flat_map(|unit| {
+        let files = unit.all("Service", "EnvironmentFile");
+        let files = files.filter(|path| !path.starts_with(&own)).collect::<Vec<_>>();
+        files
+            .into_iter()
+            .map(|path| modified(Path::new(&path.replace("%%", "%"))))
+            .collect::<Vec<_>>()
+    });
+    drop_ins.chain(named).max().unwrap_or(0)
+}
+
+/// Whose a unit name is.
+pub fn ownership(layout: &Layout, name: &str) -> Ownership {
+    let ours = layout.units.join(name);
+    if ours.symlink_metadata().is_ok() {
+        return if owned(&ours).is_some() { Ownership::Ours } else { Ownership::Foreign(ours) };
+    }
+    let found =
+        layout.foreign.iter().map(|dir| dir.join(name)).find(|p| p.symlink_metadata().is_ok());
+    found.map_or(Ownership::Free, Ownership::Foreign)
+}
+
+/// Whether one of the app's own socket units on disk holds an address that conflicts with this.
+pub fn owns_address(layout: &Layout, app: &AppName, address: &Address) -> bool {
+    let Ok(entries) = fs::read_dir(&layout.units) else { return false };
+    let sockets = entries.flatten().map(|entry| entry.path());
+    let sockets = sockets.filter(|path| path.extension().is_some_and(|ext| ext == "socket"));
+    sockets.filter_map(|path| owned(&path)).any(|(owner, _, _, unit)| {
+        owner == *app && Address::of_socket_unit(&unit).is_some_and(|a| a.conflicts_with(address))
+    })
+}

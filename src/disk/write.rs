@@ -1,0 +1,167 @@
+//! Writing: beside the target, synced, renamed. A reader sees the old file or the new one.
+
+use std::fs::{self, File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::{Error, Layout};
+use crate::ecosystem::AppName;
+use crate::plan::{Change, FileChange, FileId, LinkChange, LinkId, ObservedFile};
+use crate::translate::MARK;
+use crate::unit::{UnitFile, UnitName};
+
+/// Writes or removes one file of an app.
+///
+/// # Errors
+/// The file system refuses, or the target exists and does not carry the app's mark.
+pub fn apply_file(layout: &Layout, app: &AppName, change: &FileChange) -> Result<(), Error> {
+    match &change.file {
+        FileId::Unit(name) => apply_unit(layout, app, name, &change.change),
+        FileId::Environment => match &change.change {
+            Change::Create { text } | Change::Replace { after: text, .. } => {
+                private_dir(&layout.environment)?;
+                write_atomic(&layout.env_file(app), text.as_bytes(), 0o600, None)
+            }
+            Change::Remove { .. } => remove_env(layout, app),
+        },
+    }
+}
+
+/// Removes an app's environment file.
+///
+/// # Errors
+/// The file system refuses.
+pub fn remove_env(layout: &Layout, app: &AppName) -> Result<(), Error> {
+    remove(&layout.env_file(app))
+}
+
+/// Puts a file back as it was, its modification time included.
+///
+/// # Errors
+/// The file system refuses.
+pub fn restore_file(
+    layout: &Layout,
+    app: &AppName,
+    file: &FileId,
+    former: &ObservedFile,
+) -> Result<(), Error> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_micros(former.modified);
+    let (path, mode) = match file {
+        FileId::Unit(name) => (layout.unit(name), 0o644),
+        FileId::Environment => (layout.env_file(app), 0o600),
+    };
+    write_atomic(&path, former.text.as_bytes(), mode, Some(time))
+}
+
+fn apply_unit(
+    layout: &Layout,
+    app: &AppName,
+    name: &UnitName,
+    change: &Change,
+) -> Result<(), Error> {
+    let path = layout.unit(name);
+    refuse_foreign(&path, app, name)?;
+    match change {
+        Change::Create { text } => write_atomic(&path, text.as_bytes(), 0o644, None),
+        Change::Replace { after, keep_time, .. } => {
+            let time = if *keep_time { modified(&path) } else { None };
+            write_atomic(&path, after.as_bytes(), 0o644, time)
+        }
+        Change::Remove { .. } => remove(&path),
+    }
+}
+
+/// The plan was made under the lock, but an administrator needs no lock.
+fn refuse_foreign(path: &Path, app: &AppName, name: &UnitName) -> Result<(), Error> {
+    let foreign = match fs::symlink_metadata(path) {
+        Err(_) => false,
+        Ok(meta) if !meta.is_file() => true,
+        Ok(_) => {
+            let text = fs::read_to_string(path).map_err(Error::new("read", path))?;
+            UnitFile::parse(name.clone(), &text).get(MARK, "App") != Some(app.as_str())
+        }
+    };
+    if foreign {
+        let source = std::io::Error::new(ErrorKind::AlreadyExists, "it is not clusterctl's");
+        return Err(Error::new("replace", path)(source));
+    }
+    Ok(())
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|meta| meta.modified()).ok()
+}
+
+/// Replaces `path` with `bytes` in one step that survives a power cut. `time` becomes its
+/// modification time.
+///
+/// # Errors
+/// The file system refuses; the old file is untouched then.
+pub fn write_atomic(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    time: Option<SystemTime>,
+) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(dir).map_err(Error::new("make directory", dir))?;
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".clusterctl-")
+            .permissions(Permissions::from_mode(mode))
+            .tempfile_in(dir)?;
+        file.write_all(bytes)?;
+        // The umask has narrowed the mode given above.
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        if let Some(time) = time {
+            file.as_file().set_modified(time)?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync_dir(dir)
+    };
+    write().map_err(Error::new("write", path))
+}
+
+fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn private_dir(dir: &Path) -> Result<(), Error> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(Error::new("make directory", dir))
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::new("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes or removes one link, and the `.wants` directory of an app with its last link.
+///
+/// # Errors
+/// The file system refuses.
+pub fn apply_link(layout: &Layout, app: &AppName, change: &LinkChange) -> Result<(), Error> {
+    let (path, target) = layout.link(app, &change.link);
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    if !change.make {
+        remove(&path)?;
+        if matches!(change.link, LinkId::Instance(_)) {
+            // Fails while other links are left, as it should.
+            let _ = fs::remove_dir(dir);
+        }
+        return Ok(());
+    }
+    fs::create_dir_all(dir).map_err(Error::new("make directory", dir))?;
+    match symlink(&target, &path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other.and_then(|()| sync_dir(dir)).map_err(Error::new("link", &path)),
+    }
+}

@@ -1,0 +1,121 @@
+//! Checks that need more than one app, or the machine's other programs: names and addresses.
+
+use std::collections::BTreeMap;
+
+use super::address::Address;
+use super::host::Ownership;
+use super::name::AppName;
+use super::node::Context;
+use super::problem::{Place, Problem};
+use super::resolve::Resolved;
+use crate::unit::UnitName;
+
+/// Notes everything that is held twice.
+pub(super) fn check(cx: &mut Context<'_>, apps: &[Resolved]) {
+    same_names(cx, apps);
+    same_units(cx, apps);
+    foreign_units(cx, apps);
+    same_addresses(cx, apps);
+    held_addresses(cx, apps);
+}
+
+fn same_names(cx: &mut Context<'_>, apps: &[Resolved]) {
+    let mut first: BTreeMap<&AppName, &Place> = BTreeMap::new();
+    for app in apps {
+        let Some(name) = &app.name else { continue };
+        if let Some(place) = first.get(name) {
+            let problem = Problem::error(&app.at, format!("two apps are named `{name}`"))
+                .help("give one of them another `name`")
+                .related(place.span.clone(), "the other one");
+            cx.problems.push(problem);
+        } else {
+            first.insert(name, &app.at);
+        }
+    }
+}
+
+/// Names of all units of an app, instances aside: they are of its template.
+fn units(app: &Resolved) -> Vec<UnitName> {
+    let listeners = app.listeners.iter().map(|(listener, _)| listener);
+    app.name.as_ref().map(|name| name.unit_names(listeners)).unwrap_or_default()
+}
+
+/// App `api` has `api-wake.service`, and so has an app that is named `api-wake`.
+fn same_units(cx: &mut Context<'_>, apps: &[Resolved]) {
+    let mut first: BTreeMap<UnitName, &Resolved> = BTreeMap::new();
+    for app in apps {
+        for unit in units(app) {
+            let Some(other) = first.get(&unit) else {
+                first.insert(unit, app);
+                continue;
+            };
+            let (Some(name), Some(taken)) = (&app.name, &other.name) else { continue };
+            if name == taken {
+                continue;
+            }
+            let message = format!("`{name}` and `{taken}` would both have the unit `{unit}`");
+            let problem = Problem::error(&app.at, message)
+                .help("give one of them another `name`")
+                .related(other.at.span.clone(), "the other one");
+            cx.problems.push(problem);
+        }
+    }
+}
+
+fn foreign_units(cx: &mut Context<'_>, apps: &[Resolved]) {
+    for app in apps {
+        let Some(name) = &app.name else { continue };
+        for unit in units(app) {
+            if let Ownership::Foreign(path) = cx.host.unit(unit.as_str()) {
+                let message = format!("`{unit}` is a unit of somebody else's");
+                let help = format!(
+                    "choose another `name` than `{name}`: `{}` stays untouched",
+                    path.display()
+                );
+                cx.problems.push(Problem::error(&app.at, message).help(help));
+            }
+        }
+    }
+}
+
+fn same_addresses(cx: &mut Context<'_>, apps: &[Resolved]) {
+    let all: Vec<(&Resolved, &Address, &Place)> = apps
+        .iter()
+        .flat_map(|app| app.listeners.iter().map(move |(l, at)| (app, &l.address, at)))
+        .collect();
+    let mut by_port: BTreeMap<Option<u16>, Vec<usize>> = BTreeMap::new();
+    for (nr, (app, address, at)) in all.iter().enumerate() {
+        let bucket = by_port.entry(address.port()).or_default();
+        if let Some(other) = bucket.iter().find(|other| all[**other].1.conflicts_with(address)) {
+            let (owner, held, place) = all[*other];
+            let who = match (&owner.name, &app.name) {
+                (Some(owner), Some(app)) if owner != app => format!(" of app `{owner}`"),
+                _ => String::new(),
+            };
+            let message = if held == *address {
+                format!("`{address}` is already a listener{who}")
+            } else {
+                format!("`{address}` is part of the listener `{held}`{who}")
+            };
+            let problem = Problem::error(at, message)
+                .help("give each listener an address of its own")
+                .related(place.span.clone(), "the other listener");
+            cx.problems.push(problem);
+        }
+        bucket.push(nr);
+    }
+}
+
+fn held_addresses(cx: &mut Context<'_>, apps: &[Resolved]) {
+    for app in apps {
+        let Some(name) = &app.name else { continue };
+        for (listener, at) in &app.listeners {
+            if let Some(holder) = cx.host.holder(name, &listener.address) {
+                let message = format!("`{}` is held by {holder}", listener.address);
+                let problem = Problem::error(at, message)
+                    .help("stop that program, or choose another address");
+                cx.problems.push(problem);
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Every key of an app in `ecosystem.toml`: the one table that the reader, the manual, `init` and
+//! the JSON schema share. Data only; what a key means is in [`super::resolve`].
+
+/// What a key's value may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number, 0 or more.
+    Number,
+    /// Milliseconds, or a string such as `"1m30s"`.
+    Duration,
+    /// Bytes, or a string such as `"300M"`.
+    Size,
+    /// A string, or an array of strings.
+    Texts,
+    /// A whole number or an array of them.
+    Numbers,
+    /// A string or a number.
+    TextOrNumber,
+    /// A port, an address, an array of them, or a table of named ones.
+    Listen,
+    /// One of these strings.
+    Choice(&'static [&'static str]),
+    /// A table of environment variables.
+    Environment,
+    /// A table of systemd directives.
+    Directives,
+    /// The table of rollout settings.
+    Rollout,
+}
+
+/// How a key relates to PM2's of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pm2 {
+    /// Same name, same meaning.
+    Same,
+    /// Same name; this is different.
+    Differs(&'static str),
+    /// PM2 has no such key.
+    New,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The name to write.
+    pub name: &'static str,
+    /// Other accepted spellings; camelCase of each is accepted too.
+    pub aliases: &'static [&'static str],
+    /// What the value may be.
+    pub kind: Kind,
+    /// What holds without it, in words or as TOML.
+    pub default: &'static str,
+    /// An example of the whole line.
+    pub example: &'static str,
+    /// What it does: one sentence.
+    pub about: &'static str,
+    /// How PM2 sees it.
+    pub pm2: Pm2,
+}
+
+/// All keys of an app, in the order of the manual. `env_NAME` tables are not among them.
+pub fn keys() -> &'static [Key] {
+    KEYS
+}
+
+/// Keys of the `rollout` table.
+pub fn rollout_keys() -> &'static [Key] {
+    ROLLOUT_KEYS
+}
+
+/// Words for the same things in other tools, with the key to write here.
+pub(super) const SYNONYMS: &[(&str, &str)] = &[
+    ("replicas", "instances"),
+    ("workers", "instances"),
+    ("processes", "instances"),
+    ("numprocs", "instances"),
+    ("count", "instances"),
+    ("ports", "listen"),
+    ("bind", "listen"),
+    ("address", "listen"),
+    ("host", "listen"),
+    ("socket_path", "listen"),
+    ("environment", "env"),
+    ("directory", "cwd"),
+    ("dir", "cwd"),
+    ("workdir", "cwd"),
+    ("working_dir", "cwd"),
+    ("working_directory", "cwd"),
+    ("restart", "autorestart"),
+    ("memory", "max_memory_restart"),
+    ("max_memory", "max_memory_restart"),
+    ("stop_timeout", "kill_timeout"),
+    ("timeout", "kill_timeout"),
+    ("stop_signal", "kill_signal"),
+    ("stopsignal", "kill_signal"),
+    ("run", "command"),
+    ("start", "command"),
+    ("entrypoint", "command"),
+    ("stdout", "out_file"),
+    ("stderr", "error_file"),
+];
+
+/// Finds a key by any of its spellings.
+pub(super) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key> {
+    let named = |text: &str| table.iter().find(|k| k.name == text || k.aliases.contains(&text));
+    named(spelling).or_else(|| named(&snake_case(spelling)))
+}
+
+/// `maxMemoryRestart` → `max_memory_restart`.
+pub(super) fn snake_case(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 4);
+    for char in text.chars() {
+        if char.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(char.to_ascii_lowercase());
+    }
+    out
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+    Key { name, aliases: &[], kind, default, example: "", about, pm2: Pm2::Same }
+}
+
+impl Key {
+    const fn alias(self, aliases: &'static [&'static str]) -> Key {
+        Key { aliases, ..self }
+    }
+
+    const fn eg(self, example: &'static str) -> Key {
+        Key { example, ..self }
+    }
+
+    const fn differs(self, how: &'static str) -> Key {
+        Key { pm2: Pm2::Differs(how), ..self }
+    }
+
+    const fn ours(self) -> Key {
+        Key { pm2: Pm2::New, ..self }
+    }
+}
+
+/// Values of `handover`.
+pub(super) const HANDOVERS: &[&str] = &["auto", "native", "preload", "trace", "none"];
+/// Values of `readiness`.
+pub(super) const READINESS: &[&str] = &["first", "all", "notify", "exec", "listening"];
+/// Values of `rollout.on_failure`.
+pub(super) const ON_FAILURE: &[&str] = &["rollback", "pause"];
+
+const KEYS: &[Key] = &[
+    // what runs
+    key("name", Kind::Text, "the script's name without its extension", "Name of the app and of its units.")
+        .eg("name = \"api\""),
+    key("namespace", Kind::Text, "\"default\"", "Group of apps that a command can select at once.")
+        .eg("namespace = \"shop\""),
+    key("script", Kind::Text, "", "File to run, relative to `cwd`, or a line for the shell.")
+        .alias(&["exec"]).eg("script = \"server.js\"")
+        .differs("a line without shell syntax runs without a shell"),
+    key("command", Kind::Texts, "", "Program and arguments, instead of `script`.")
+        .alias(&["cmd"]).eg("command = [\"gunicorn\", \"shop.wsgi\"]").ours(),
+    key("args", Kind::Texts, "none", "Arguments; a string is split as a shell splits it.")
+        .eg("args = [\"--port\", \"3000\"]"),
+    key("interpreter", Kind::Text, "by the script's extension", "Program that runs the script, or `\"none\"`.")
+        .alias(&["exec_interpreter"]).eg("interpreter = \"python3\""),
+    key("interpreter_args", Kind::Texts, "none", "Arguments of the interpreter, before the script.")
+        .alias(&["node_args"]).eg("interpreter_args = [\"--max-old-space-size=512\"]"),
+    key("cwd", Kind::Text, "the folder of the ecosystem file", "Working directory, relative to the ecosystem file.")
+        .eg("cwd = \"/srv/api\""),
+    key("user", Kind::TextOrNumber, "the manager's user", "User that the program runs as.")
+        .alias(&["uid"]).eg("user = \"api\""),
+    key("group", Kind::TextOrNumber, "the user's group", "Group that the program runs as.")
+        .alias(&["gid"]).eg("group = \"www-data\""),
+    // how many, and where
+    key("instances", Kind::TextOrNumber, "1", "Number of processes; 0 or \"max\" is one per CPU, -1 one less.")
+        .eg("instances = \"max\""),
+    key("listen", Kind::Listen, "none", "Addresses that systemd holds and all instances share.")
+        .eg("listen = \"0.0.0.0:80\"").ours(),
+    key("port", Kind::Number, "none", "Sets `PORT`; without `listen`, it is the listener too.")
+        .eg("port = 3000").differs("also listens on it"),
+    key("backlog", Kind::Number, "4096", "Length of each listener's accept queue.").eg("backlog = 4096").ours(),
+    key("non_blocking", Kind::Boolean, "true", "Whether the shared listeners are non-blocking.")
+        .eg("non_blocking = false").ours(),
+    key("handover", Kind::Choice(HANDOVERS), "\"auto\"", "How the program gets the listeners.")
+        .eg("handover = \"native\"").ours(),
+    // environment
+    key("env", Kind::Environment, "empty", "Environment of the program.")
+        .eg("env = { NODE_ENV = \"production\" }").differs("nothing of your shell's environment is added"),
+    key("env_file", Kind::Texts, "none", "Files of `NAME=value` lines, relative to `cwd`, read at every start.")
+        .alias(&["env_files"]).eg("env_file = \".env\"").ours(),
+    key("instance_var", Kind::Text, "\"NODE_APP_INSTANCE\"", "Variable that holds the instance number.")
+        .eg("instance_var = \"INSTANCE\""),
+    key("increment_var", Kind::Text, "none", "Variable of `env` that grows by one per instance.")
+        .eg("increment_var = \"METRICS_PORT\""),
+    // ready and stop
+    key("readiness", Kind::Choice(READINESS), "\"first\" with listeners, else \"exec\"", "What makes an instance ready.")
+        .alias(&["ready"]).eg("readiness = \"all\"").ours(),
+    key("wait_ready", Kind::Boolean, "false", "The program says when it is ready: `process.send('ready')` or `READY=1`.")
+        .eg("wait_ready = true"),
+    key("listen_timeout", Kind::Duration, "\"60s\"", "Time until an instance must be ready.")
+        .eg("listen_timeout = \"60s\"").differs("a timeout is a failed start; PM2 goes on after 3 s"),
+    key("kill_timeout", Kind::Duration, "\"10s\"", "Time to finish and exit before the instance is killed.")
+        .eg("kill_timeout = \"10s\"").differs("PM2 kills after 1.6 s"),
+    key("kill_signal", Kind::Text, "\"SIGTERM\"", "Signal that asks the program to stop.")
+        .eg("kill_signal = \"SIGINT\"").ours(),
+    key("shutdown_with_message", Kind::Boolean, "false", "Node gets the message `shutdown` instead of the signal.")
+        .eg("shutdown_with_message = true"),
+    key("treekill", Kind::Boolean, "true", "The signal goes to all processes of the instance.")
+        .eg("treekill = false"),
+    // restarts
+    key("autorestart", Kind::Boolean, "true", "A stopped program is started again.").eg("autorestart = false"),
+    key("stop_exit_codes", Kind::Numbers, "none", "Exit codes after which it is not started again.")
+        .eg("stop_exit_codes = [0]"),
+    key("max_restarts", Kind::TextOrNumber, "16", "Unstable restarts in a row before the instance is `errored`; 0 is none, \"unlimited\" never gives up.")
+        .eg("max_restarts = 16"),
+    key("min_uptime", Kind::Duration, "\"1s\"", "A shorter run counts as unstable.").eg("min_uptime = \"1s\""),
+    key("restart_delay", Kind::Duration, "\"100ms\"", "Pause before a restart.").eg("restart_delay = \"1s\""),
+    key("exp_backoff_restart_delay", Kind::Duration, "none", "First pause before a restart; grows up to 15 s.")
+        .eg("exp_backoff_restart_delay = \"100ms\""),
+    key("max_memory_restart", Kind::Size, "none", "Memory of an instance above which it is killed and restarted.")
+        .eg("max_memory_restart = \"300M\"").differs("the kernel enforces it at once, on all processes of the instance"),
+    key("autostart", Kind::Boolean, "true", "`apply` starts the app and enables it at boot.").eg("autostart = false"),
+    key("rollout", Kind::Rollout, "see below", "How instances are replaced.")
+        .eg("rollout = { max_surge = 1, max_unavailable = 0 }").ours(),
+    // output
+    key("out_file", Kind::Text, "the journal", "File that standard output is appended to.")
+        .alias(&["out", "output", "out_log"]).eg("out_file = \"/var/log/api.log\"")
+        .differs("one file for all instances"),
+    key("error_file", Kind::Text, "the journal", "File that standard error is appended to.")
+        .alias(&["error", "err", "err_file", "err_log"]).eg("error_file = \"/var/log/api.err\"")
+        .differs("one file for all instances"),
+    key("disable_logs", Kind::Boolean, "false", "Output is thrown away.").eg("disable_logs = true"),
+    // systemd
+    key("service", Kind::Directives, "empty", "systemd directives for each instance's `[Service]`.")
+        .eg("service = { CPUWeight = 200 }").ours(),
+    key("slice", Kind::Directives, "empty", "systemd directives for the `[Slice]` of the whole app.")
+        .eg("slice = { MemoryMax = \"2G\" }").ours(),
+    key("socket", Kind::Directives, "empty", "systemd directives for each listener's `[Socket]`.")
+        .eg("socket = { SocketMode = \"0660\" }").ours(),
+];
+
+const ROLLOUT_KEYS: &[Key] = &[
+    key(
+        "max_surge",
+        Kind::TextOrNumber,
+        "1",
+        "Extra instances during a rollout, a number or percent.",
+    )
+    .eg("max_surge = \"25%\"")
+    .ours(),
+    key(
+        "max_unavailable",
+        Kind::TextOrNumber,
+        "0",
+        "Instances that may be missing during a rollout, a number or percent.",
+    )
+    .eg("max_unavailable = 1")
+    .ours(),
+    key("min_ready", Kind::Duration, "0", "Time that a new instance must stay ready.")
+        .eg("min_ready = \"5s\"")
+        .ours(),
+    key(
+        "on_failure",
+        Kind::Choice(ON_FAILURE),
+        "\"rollback\"",
+        "What a failure does: put the former state back, or leave it.",
+    )
+    .eg("on_failure = \"pause\"")
+    .ours(),
+];

@@ -1,0 +1,146 @@
+//! The way in: text to [`Ecosystem`], or every problem at once.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::app::Ecosystem;
+use super::host::Host;
+use super::node::{self, Context, Entry, Fields, Node};
+use super::problem::{Place, Problem, Problems, Severity, visible};
+use super::resolve::{self, Resolved};
+use super::{conflicts, keys, suggest, syntax};
+
+/// A file that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it means.
+    pub ecosystem: Ecosystem,
+    /// What its author may want to know.
+    pub warnings: Problems,
+}
+
+/// Reads an ecosystem file.
+///
+/// `source` is the file's absolute path, `None` for standard input; `base` is the absolute folder
+/// that relative paths start from; `env_name` selects the `env_NAME` tables.
+///
+/// # Errors
+/// All problems of the file, warnings among them, sorted by place.
+pub fn load(
+    text: &str,
+    source: Option<&Path>,
+    base: &Path,
+    env_name: Option<&str>,
+    host: &dyn Host,
+) -> Result<Loaded, Problems> {
+    let shown_as = source.and_then(Path::file_name).map(|name| name.to_string_lossy());
+    let shown_as = shown_as.as_deref().unwrap_or("<stdin>");
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut cx = Context { host, base, env_name, problems: Vec::new() };
+    let apps = apps(&mut cx, document.get_ref());
+    conflicts::check(&mut cx, &apps);
+    let mut problems = cx.problems;
+    if !errors.is_empty() {
+        problems = with_syntax_errors(text, &errors, problems);
+    }
+    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    let problems = Problems::new(text, shown_as, problems);
+    if failed {
+        return Err(problems);
+    }
+    let apps = apps.into_iter().filter_map(|app| app.app).map(|app| (app.name.clone(), app));
+    let ecosystem = Ecosystem { source: source.map(Path::to_path_buf), apps: apps.collect() };
+    Ok(Loaded { ecosystem, warnings: problems })
+}
+
+/// Errors of the text itself, and of the others those that do not follow from them: what is said to
+/// be missing may be on the broken line, and so may be a value.
+fn with_syntax_errors(text: &str, errors: &[toml::de::Error], found: Vec<Problem>) -> Vec<Problem> {
+    let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line = |byte: usize| starts.partition_point(|start| *start < byte);
+    let mut problems = syntax::problems(text, errors, line);
+    let broken: BTreeSet<usize> = problems.iter().map(|problem| line(problem.span.start)).collect();
+    let independent = |p: &Problem| !p.absence && !broken.contains(&line(p.span.start));
+    problems.extend(found.into_iter().filter(independent));
+    problems
+}
+
+fn apps(cx: &mut Context<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
+    let mut apps = None;
+    for entry in node::entries(document, "", "") {
+        match entry.key {
+            "apps" => apps = Some(list(cx, &entry)),
+            _ => cx.problems.push(unknown_top_level(&entry)),
+        }
+    }
+    let read = apps.is_some();
+    let apps = apps.unwrap_or_default();
+    if !read && document.is_empty() {
+        let problem = Problem::absent(&Place::default(), "there is no app in this file")
+            .help("begin one with `[[apps]]`, and `script = \"server.js\"` below it");
+        cx.problems.push(problem);
+    }
+    check_env_name(cx, &apps);
+    apps.iter().map(|fields| resolve::app(cx, fields)).collect()
+}
+
+fn list<'a>(cx: &mut Context<'_>, entry: &Entry<'a>) -> Vec<Fields<'a>> {
+    let DeValue::Array(items) = entry.node.value else {
+        cx.problems.push(no_tables(&entry.at));
+        return Vec::new();
+    };
+    let mut apps = Vec::new();
+    for (nr, item) in items.iter().enumerate() {
+        let Node { value, place, .. } = entry.node.child(item, &format!("[{nr}]"));
+        if let DeValue::Table(table) = value {
+            let entries = node::entries(table, &place.path, "");
+            apps.push(Fields::read(cx, place, entries, keys::keys(), true));
+        } else {
+            cx.problems.push(no_tables(&place));
+        }
+    }
+    apps
+}
+
+fn no_tables(at: &Place) -> Problem {
+    Problem::error(at, "`apps` is a list of tables")
+        .help("write `[[apps]]` with two brackets above each app, and its name as `name`")
+}
+
+fn unknown_top_level(entry: &Entry<'_>) -> Problem {
+    let message = format!("unknown key `{}` outside of an app", visible(entry.key));
+    let problem = Problem::error(&entry.at, message);
+    if matches!(entry.key, "app" | "pm2")
+        || suggest::nearest(entry.key, ["apps"].into_iter()).is_some()
+    {
+        return problem.help("write `[[apps]]` above each app");
+    }
+    if keys::find(keys::keys(), entry.key).is_some() {
+        return problem.help(format!("put `[[apps]]` above it: `{}` belongs to an app", entry.key));
+    }
+    problem.help("remove it: the file consists of `[[apps]]` tables")
+}
+
+/// `--env NAME` must mean something to at least one app.
+fn check_env_name(cx: &mut Context<'_>, apps: &[Fields<'_>]) {
+    let Some(wanted) = cx.env_name else { return };
+    let names = apps.iter().flat_map(|app| &app.environments);
+    let mut names: Vec<&str> = names.filter_map(|entry| entry.key.strip_prefix("env_")).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.contains(&wanted) {
+        return;
+    }
+    let help = match suggest::nearest(wanted, names.iter().copied()) {
+        Some(near) => format!("did you mean `--env {near}`?"),
+        None if names.is_empty() => format!("add a table `env_{wanted}` to an app"),
+        None => {
+            format!("known are {}", suggest::list(names.iter().map(|name| format!("`{name}`"))))
+        }
+    };
+    let place = apps.first().map(|app| app.place.clone()).unwrap_or_default();
+    let message = format!("no app has `env_{}`, which `--env` asks for", visible(wanted));
+    cx.problems.push(Problem::absent(&place, message).help(help));
+}

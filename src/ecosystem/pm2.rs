@@ -1,0 +1,146 @@
+//! PM2 keys that have no meaning here: what to write instead, or why nothing needs to be written.
+
+use toml::de::DeValue;
+
+use super::keys::snake_case;
+use super::node::{Context, Entry};
+use super::problem::Problem;
+
+/// A PM2 key without a meaning here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retired {
+    /// All spellings in snake case.
+    names: &'static [&'static str],
+    /// Whether the app would miss it: an error, unless it is switched off.
+    missed: bool,
+    /// Why it means nothing here.
+    why: &'static str,
+    /// What to write instead.
+    help: &'static str,
+}
+
+/// Notes a retired PM2 key; false when the key is none.
+pub(super) fn note(cx: &mut Context<'_>, entry: &Entry<'_>) -> bool {
+    let name = snake_case(entry.key);
+    let Some(retired) = RETIRED.iter().find(|r| r.names.contains(&name.as_str())) else {
+        return false;
+    };
+    let message = format!("`{}` {}", entry.key, retired.why);
+    if !retired.missed {
+        cx.problems.push(Problem::warning(&entry.at, message).help(retired.help));
+    } else if !switched_off(entry.node.value) {
+        cx.problems.push(Problem::error(&entry.at, message).help(retired.help));
+    }
+    true
+}
+
+fn switched_off(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Boolean(on) => !on,
+        DeValue::Integer(number) => number.as_str() == "0",
+        DeValue::String(text) => text.is_empty(),
+        DeValue::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+const fn missed(names: &'static [&'static str], why: &'static str, help: &'static str) -> Retired {
+    Retired { names, missed: true, why, help }
+}
+
+const fn idle(names: &'static [&'static str], why: &'static str, help: &'static str) -> Retired {
+    Retired { names, missed: false, why, help }
+}
+
+const JOURNAL: &str =
+    "remove it; `clusterctl logs` and `journalctl -u 'NAME@*'` show time and instance";
+const REMOVE: &str = "remove it";
+
+const RETIRED: &[Retired] = &[
+    missed(
+        &["watch", "watch_delay", "ignore_watch", "watch_options"],
+        "is not supported by this version",
+        "remove it, and let a `.path` unit with `PathChanged=` start `clusterctl reload NAME` (systemd.path(5))",
+    ),
+    missed(
+        &["cron_restart", "cron"],
+        "is not supported by this version",
+        "remove it, and let a `.timer` unit with `OnCalendar=` start `clusterctl reload NAME` (systemd.timer(5))",
+    ),
+    missed(
+        &["name_prefix", "append_env_to_name"],
+        "would hide the app's real name",
+        "write the whole name: `name = \"shop-api\"`",
+    ),
+    missed(
+        &["post_update", "deploy", "install_url"],
+        "belongs to PM2's own deployment",
+        "remove it, and run `clusterctl apply` as the last step of a deployment",
+    ),
+    missed(
+        &["log_file", "log"],
+        "would be a third copy of the output",
+        "remove it: the journal holds both streams; `out_file` and `error_file` may name the same file",
+    ),
+    missed(
+        &["pid_file", "pid"],
+        "is not needed: systemd knows the process",
+        "remove it; `systemctl show -P MainPID NAME@0` tells the number",
+    ),
+    missed(
+        &["wait_for", "depends_on"],
+        "is not supported by this version",
+        "order units with `systemctl edit NAME@`: `[Unit]`, `After=other.service`",
+    ),
+    idle(
+        &["exec_mode"],
+        "is not needed: every app with a listener is a cluster",
+        "remove it; `instances` alone says how many there are",
+    ),
+    idle(
+        &["filter_env"],
+        "is not needed: nothing of your shell's environment reaches the app",
+        "remove it, and list what the app needs in `env`",
+    ),
+    idle(
+        &["merge_logs", "combine_logs"],
+        "is not needed: the journal keeps every instance apart and shows them together",
+        JOURNAL,
+    ),
+    idle(
+        &["time", "log_date_format", "log_type"],
+        "is not needed: the journal has the time of every line",
+        JOURNAL,
+    ),
+    idle(&["vizion", "versioning"], "does nothing here: clusterctl does not read git", REMOVE),
+    idle(
+        &[
+            "pmx",
+            "automation",
+            "trace",
+            "disable_trace",
+            "v8",
+            "event_loop_inspector",
+            "deep_monitoring",
+            "io",
+            "km_link",
+            "monitoring",
+        ],
+        "belongs to PM2's own monitoring",
+        "remove it; nothing is loaded into the program to watch it",
+    ),
+    idle(
+        &["source_map_support", "disable_source_map_support"],
+        "does nothing here: Node does it",
+        "write `interpreter_args = \"--enable-source-maps\"`",
+    ),
+    idle(&["force"], "is not needed: an app is known by its name", REMOVE),
+    idle(&["write", "execute_command"], "does nothing here", REMOVE),
+    idle(&["windows_hide"], "does nothing on Linux", REMOVE),
+    idle(
+        &["kill_retry_time"],
+        "is not needed: systemd is told when a process ends",
+        "remove it; `kill_timeout` says how long it may take",
+    ),
+    idle(&["username"], "is only a note in PM2", "remove it; `user` says whom the program runs as"),
+];

@@ -1,0 +1,306 @@
+//! `script`, `command`, `args`, `interpreter`: what is executed.
+
+use std::path::{Path, PathBuf};
+
+use super::folder;
+use crate::ecosystem::app::Command;
+use crate::ecosystem::host::Kind;
+use crate::ecosystem::node::{Context, Fields, Node};
+use crate::ecosystem::problem::{Place, Problem, visible};
+use crate::ecosystem::value;
+
+/// Longest argument that the kernel takes (`MAX_ARG_STRLEN`), less its NUL.
+pub(super) const MAX_ARGUMENT: usize = 131_071;
+/// Longest line that systemd reads from a unit file (`LONG_LINE_MAX`).
+const MAX_LINE: usize = 1 << 20;
+
+/// Interpreters by extension, PM2's list as far as the languages are alive.
+const INTERPRETERS: &[(&str, &str)] = &[
+    ("js", "node"),
+    ("cjs", "node"),
+    ("mjs", "node"),
+    ("ts", "node"),
+    ("mts", "node"),
+    ("cts", "node"),
+    ("py", "python3"),
+    ("sh", "bash"),
+    ("rb", "ruby"),
+    ("php", "php"),
+    ("pl", "perl"),
+];
+
+/// A command with the place that problems with its program point at.
+#[derive(Debug)]
+pub(super) struct Ran {
+    /// The command.
+    pub command: Command,
+    /// Where it is written.
+    pub at: Place,
+}
+
+/// The name of an app without `name`: the script's without its extension.
+pub(super) fn stem(fields: &Fields<'_>) -> Option<String> {
+    let node = fields.get("script").or_else(|| fields.get("command"))?;
+    let text = match node.value.as_array() {
+        Some(items) => items.first()?.get_ref().as_str()?,
+        None => node.value.as_str()?,
+    };
+    let file = if text.ends_with('/') { text } else { text.rsplit('/').next()? };
+    let word = file.split_whitespace().next().unwrap_or(file);
+    let stem = Path::new(word).file_stem()?;
+    Some(stem.to_string_lossy().into_owned())
+}
+
+/// Reads what is executed; `None` after a problem, or when there is no folder to look in.
+pub(super) fn command(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    cwd: Option<&Path>,
+) -> Option<Ran> {
+    let args = match fields.get("args") {
+        Some(node) => node.words(cx),
+        None => Some(Vec::new()),
+    };
+    let prefix = match fields.get("interpreter_args") {
+        Some(node) => node.words(cx),
+        None => Some(Vec::new()),
+    };
+    let ran = match (fields.get("script"), fields.get("command")) {
+        (Some(script), None) => {
+            let text = script.text(cx)?;
+            let cwd = folder(cwd, &text)?;
+            Script { fields, node: script, text, cwd }.command(cx, prefix?)
+        }
+        (None, Some(node)) => {
+            refuse_interpreter(cx, fields);
+            direct(cx, fields, &node, cwd?)
+        }
+        (Some(script), Some(command)) => {
+            let problem = Problem::error(&command.place, "both `script` and `command` are set")
+                .help("keep one of them")
+                .related(script.place.span, "the script");
+            cx.note(problem)
+        }
+        (None, None) if fields.was_meant("script") || fields.was_meant("command") => None,
+        (None, None) => cx.note(
+            Problem::absent(&fields.place, "nothing says what to run")
+                .help("write `script = \"server.js\"` or `command = [\"program\", \"argument\"]`"),
+        ),
+    }?;
+    finish(cx, ran, args?)
+}
+
+fn refuse_interpreter(cx: &mut Context<'_>, fields: &Fields<'_>) {
+    for name in ["interpreter", "interpreter_args"] {
+        if let Some(entry) = fields.entry(name) {
+            let problem = Problem::error(&entry.at, format!("`{name}` belongs to `script`"))
+                .help("write the interpreter as the first word of `command`");
+            cx.problems.push(problem);
+        }
+    }
+}
+
+/// Adds `args`, and refuses what neither systemd nor the kernel can carry.
+fn finish(cx: &mut Context<'_>, mut ran: Ran, args: Vec<String>) -> Option<Ran> {
+    ran.command.args.extend(args);
+    let program = ran.command.program.to_string_lossy();
+    if program.contains(|c: char| c.is_control() || matches!(c, '"' | '\'' | '\\')) {
+        let message = format!("systemd cannot start `{}`", visible(&program));
+        let help = format!(
+            "quotes, backslashes and control characters cannot be in a program's path: rename it, \
+             or write `command = [\"env\", {program:?}]`"
+        );
+        return cx.note(Problem::error(&ran.at, message).help(help));
+    }
+    let quoted = ran.command.args.iter().map(|arg| crate::unit::quote::argument(arg).len() + 1);
+    let too_long = ran.command.args.iter().any(|arg| arg.len() > MAX_ARGUMENT)
+        || program.len() + quoted.sum::<usize>() > MAX_LINE - 1024;
+    if too_long {
+        let help = "put it into a file that the program reads";
+        return cx.note(Problem::error(&ran.at, "the command is too long to run").help(help));
+    }
+    Some(ran)
+}
+
+/// `command`: an array, or a line.
+fn direct(cx: &mut Context<'_>, fields: &Fields<'_>, node: &Node<'_>, cwd: &Path) -> Option<Ran> {
+    if node.value.is_str() {
+        let text = node.text(cx)?;
+        return line(cx, fields, node, &text, cwd);
+    }
+    let words = node.words(cx)?;
+    let Some((program, args)) = words.split_first() else {
+        return node.bad(cx, "`command` is empty");
+    };
+    let program = locate(cx, node, program, cwd)?;
+    Some(ran(node, program, args.to_vec()))
+}
+
+fn ran(node: &Node<'_>, program: PathBuf, args: Vec<String>) -> Ran {
+    Ran { command: Command { program, args }, at: node.place.clone() }
+}
+
+/// A line: run directly where no shell is needed, so that the program is the main process.
+fn line(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    node: &Node<'_>,
+    text: &str,
+    cwd: &Path,
+) -> Option<Ran> {
+    if value::needs_shell(text) {
+        if let Some(entry) = fields.entry("args") {
+            let problem = Problem::error(&entry.at, "`args` cannot follow a line for the shell")
+                .help(format!("write them into `{}`", node.name));
+            return cx.note(problem);
+        }
+        let shell = locate(cx, node, "/bin/sh", cwd)?;
+        return Some(ran(node, shell, vec!["-c".to_owned(), text.to_owned()]));
+    }
+    let words = node.words(cx)?;
+    let Some((program, args)) = words.split_first() else {
+        return node.bad(cx, format!("`{}` is empty", node.name));
+    };
+    let program = locate(cx, node, program, cwd)?;
+    Some(ran(node, program, args.to_vec()))
+}
+
+/// Finds a program by path, or by name as a shell finds it.
+fn locate(cx: &mut Context<'_>, node: &Node<'_>, name: &str, cwd: &Path) -> Option<PathBuf> {
+    if !name.contains('/') {
+        if let Some(path) = cx.host.program(name) {
+            return Some(path);
+        }
+        let message = format!("no program `{}` in any folder of `PATH`", visible(name));
+        let help = match cx.host.kind(&value::absolute(cwd, name)) {
+            Kind::Executable => format!("for the one in `{}` write `./{name}`", cwd.display()),
+            _ => "install it, or write its absolute path".to_owned(),
+        };
+        return cx.note(Problem::error(&node.place, message).help(help));
+    }
+    let path = value::absolute(cwd, name);
+    let shown = path.display();
+    let (message, help) = match cx.host.kind(&path) {
+        Kind::Executable => return Some(path),
+        Kind::Missing => (
+            format!("`{shown}` does not exist"),
+            format!("relative paths start from the working directory, `{}`", cwd.display()),
+        ),
+        Kind::Directory => (format!("`{shown}` is a folder"), "name the program in it".to_owned()),
+        Kind::File | Kind::Other => {
+            (format!("`{shown}` is not executable"), format!("run `chmod +x {shown}`"))
+        }
+    };
+    cx.note(Problem::error(&node.place, message).help(help))
+}
+
+/// `script` with what is needed to find and run it.
+struct Script<'f, 'a> {
+    fields: &'f Fields<'a>,
+    node: Node<'a>,
+    text: String,
+    cwd: &'f Path,
+}
+
+impl Script<'_, '_> {
+    fn command(&self, cx: &mut Context<'_>, prefix: Vec<String>) -> Option<Ran> {
+        if self.text.trim().is_empty() {
+            return self.node.bad(cx, "`script` is empty");
+        }
+        let path = value::absolute(self.cwd, &self.text);
+        match cx.host.kind(&path) {
+            Kind::Executable | Kind::File => self.file(cx, path, prefix),
+            Kind::Missing => self.no_file(cx, &path, prefix),
+            Kind::Directory => {
+                let message = format!("`{}` is a folder", path.display());
+                let help = "name the file in it, such as `index.js`";
+                cx.note(Problem::error(&self.node.place, message).help(help))
+            }
+            Kind::Other => {
+                let message = format!("`{}` cannot be read", path.display());
+                let help = "make it a file that whoever runs clusterctl can read";
+                cx.note(Problem::error(&self.node.place, message).help(help))
+            }
+        }
+    }
+
+    /// The text names no file: a program's name, a line, or a mistake.
+    fn no_file(&self, cx: &mut Context<'_>, path: &Path, prefix: Vec<String>) -> Option<Ran> {
+        let plain = self.fields.entry("interpreter").is_none() && prefix.is_empty();
+        if plain && self.text.trim().contains(char::is_whitespace) {
+            return line(cx, self.fields, &self.node, &self.text, self.cwd);
+        }
+        if plain
+            && !self.text.contains('/')
+            && let Some(program) = cx.host.program(&self.text)
+        {
+            return Some(ran(&self.node, program, Vec::new()));
+        }
+        let message = format!("`{}` does not exist", visible(&path.to_string_lossy()));
+        let help = match self.similar(cx) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                format!("`script` is relative to the working directory, `{}`", self.cwd.display())
+            }
+        };
+        cx.note(Problem::error(&self.node.place, message).help(help))
+    }
+
+    /// The same name with another usual extension or folder, if such a file exists.
+    fn similar(&self, cx: &Context<'_>) -> Option<String> {
+        let bare = self.text.rsplit_once('.').map_or(self.text.as_str(), |(bare, _)| bare);
+        let names = INTERPRETERS.iter().flat_map(|(extension, _)| {
+            [self.text.as_str(), bare].map(|stem| format!("{stem}.{extension}"))
+        });
+        let folders = ["src", "dist", "build"].map(|folder| format!("{folder}/{}", self.text));
+        names.chain(folders).find(|name| {
+            matches!(cx.host.kind(&value::absolute(self.cwd, name)), Kind::File | Kind::Executable)
+        })
+    }
+
+    /// The text names a file: run by its interpreter, or by itself.
+    fn file(&self, cx: &mut Context<'_>, path: PathBuf, prefix: Vec<String>) -> Option<Ran> {
+        let interpreter = match self.fields.get("interpreter") {
+            Some(node) => {
+                let name = node.text(cx)?;
+                if name == "none" { None } else { Some(locate(cx, &node, &name, self.cwd)?) }
+            }
+            None => self.usual_interpreter(cx, &path)?,
+        };
+        let Some(interpreter) = interpreter else {
+            if let (Some(entry), false) = (self.fields.entry("interpreter_args"), prefix.is_empty())
+            {
+                let message = "`interpreter_args` without an interpreter";
+                let help = "write `interpreter = \"…\"`, or move them to `args`";
+                cx.problems.push(Problem::error(&entry.at, message).help(help));
+            }
+            let program = locate(cx, &self.node, &path.to_string_lossy(), self.cwd)?;
+            return Some(ran(&self.node, program, Vec::new()));
+        };
+        let mut args = prefix;
+        args.push(path.to_string_lossy().into_owned());
+        Some(ran(&self.node, interpreter, args))
+    }
+
+    /// `Some(None)` runs the file itself.
+    fn usual_interpreter(&self, cx: &mut Context<'_>, path: &Path) -> Option<Option<PathBuf>> {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        let usual = INTERPRETERS.iter().find(|(known, _)| extension.as_deref() == Some(*known));
+        if let Some((extension, name)) = usual {
+            if let Some(program) = cx.host.program(name) {
+                return Some(Some(program));
+            }
+            let message =
+                format!("`.{extension}` is run by `{name}`, which is in no folder of `PATH`");
+            let help = format!("install `{name}`, or write `interpreter = \"/path/to/{name}\"`");
+            return cx.note(Problem::error(&self.node.place, message).help(help));
+        }
+        if cx.host.kind(path) == Kind::Executable {
+            return Some(None);
+        }
+        let message =
+            format!("`{}` is not executable, and no interpreter is known", path.display());
+        let help = "run `chmod +x` on it, or write `interpreter = \"…\"`";
+        cx.note(Problem::error(&self.node.place, message).help(help))
+    }
+}

@@ -1,0 +1,217 @@
+//! `env`, `env_NAME`, `env_file`, `port`, `instance_var`, `increment_var`: the program's variables.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::command::MAX_ARGUMENT;
+use super::{folder, path};
+use crate::ecosystem::host::Kind;
+use crate::ecosystem::node::{Context, Entry, Fields, Node};
+use crate::ecosystem::problem::{Place, Problem, visible};
+
+/// Variables that systemd or clusterctl sets; a value of the file's would break what they are for.
+const RESERVED: &[&str] = &[
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "LISTEN_PIDFDID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "MAINPID",
+    "INVOCATION_ID",
+];
+
+/// PM2's name for the variable with the instance number.
+const INSTANCE_VAR: &str = "NODE_APP_INSTANCE";
+
+/// What an app's environment came to.
+#[derive(Debug)]
+pub(super) struct Environment {
+    pub variables: BTreeMap<String, String>,
+    pub files: Vec<PathBuf>,
+    pub instance_var: String,
+    pub increment_var: Option<(String, i64)>,
+}
+
+type Variables = BTreeMap<String, (String, Place)>;
+
+/// Reads all keys about variables.
+pub(super) fn environment(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    cwd: Option<&Path>,
+) -> Environment {
+    let mut variables = Variables::new();
+    if let Some(node) = fields.get("env") {
+        variables = table(cx, &node);
+    }
+    for entry in &fields.environments {
+        let read = table(cx, &entry.node);
+        if cx.env_name.is_some() && entry.key.strip_prefix("env_") == cx.env_name {
+            variables.extend(read);
+        }
+    }
+    port(cx, fields, &mut variables);
+    let instance_var = instance_var(cx, fields, &variables);
+    let increment_var = increment_var(cx, fields, &variables, &instance_var);
+    let variables = variables.into_iter().map(|(name, (value, _))| (name, value)).collect();
+    Environment { variables, files: files(cx, fields, cwd), instance_var, increment_var }
+}
+
+fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Variables {
+    let entries = node.entries(cx, "a table of variables").unwrap_or_default();
+    entries.iter().filter_map(|entry| variable(cx, entry)).collect()
+}
+
+fn variable(cx: &mut Context<'_>, entry: &Entry<'_>) -> Option<(String, (String, Place))> {
+    let named = valid_name(cx, entry.key, &entry.at);
+    let value = variable_value(cx, &entry.node)?;
+    named?;
+    let place = Place { span: entry.at.span.clone(), ..entry.node.place.clone() };
+    Some((entry.key.to_owned(), (value, place)))
+}
+
+fn variable_value(cx: &mut Context<'_>, node: &Node<'_>) -> Option<String> {
+    let value = match node.value {
+        DeValue::String(text) => node.checked(cx, text)?,
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
+        DeValue::Integer(_) => match node.as_integer() {
+            Some(number) => number.to_string(),
+            None => return node.bad(cx, format!("`{}` is out of range", node.name)),
+        },
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(date) => date.to_string(),
+        DeValue::Array(_) | DeValue::Table(_) => {
+            let message = format!("`{}` must be a single value", node.name);
+            let help = "a variable is a string: write lists and tables as JSON in quotes";
+            return cx.note(Problem::error(&node.place, message).help(help));
+        }
+    };
+    if node.name.len() + value.len() + 1 > MAX_ARGUMENT {
+        let help = "put it into a file, and its path into the variable";
+        let message = format!("`{}` is longer than the kernel takes", node.name);
+        return cx.note(Problem::error(&node.place, message).help(help));
+    }
+    Some(value)
+}
+
+/// Whether systemd carries the name, and nobody else needs it.
+fn valid_name(cx: &mut Context<'_>, name: &str, at: &Place) -> Option<()> {
+    let start = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    let rest = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !name.as_bytes().first().is_some_and(start) || !name.bytes().all(rest) {
+        let message = if name.is_empty() {
+            "a variable has no name".to_owned()
+        } else {
+            format!("`{}` is not a valid name of an environment variable", visible(name))
+        };
+        let help = "use letters, digits and `_`, and no digit first";
+        return cx.note(Problem::error(at, message).help(help));
+    }
+    if RESERVED.contains(&name) || name.starts_with("CLUSTERCTL_") {
+        let message = format!("`{name}` is set for every instance by itself");
+        let help = "remove it; no program needs another value";
+        return cx.note(Problem::error(at, message).help(help));
+    }
+    Some(())
+}
+
+/// `port` is PM2's way to set `PORT`.
+fn port(cx: &mut Context<'_>, fields: &Fields<'_>, variables: &mut Variables) {
+    let Some(node) = fields.get("port") else { return };
+    let Some(text) = node.text_or_number(cx) else { return };
+    if text.parse::<u16>().is_err() {
+        // `listeners` notes every port that is none; here only what no port can be is left out.
+        return;
+    }
+    match variables.get("PORT") {
+        Some((value, place)) if *value != text => {
+            let problem = Problem::error(&node.place, "`port` and the variable `PORT` differ")
+                .help(format!("remove one of them, or write `port = {value}`"))
+                .related(place.span.clone(), "the variable");
+            cx.problems.push(problem);
+        }
+        _ => {
+            variables.insert("PORT".to_owned(), (text, node.place));
+        }
+    }
+}
+
+fn instance_var(cx: &mut Context<'_>, fields: &Fields<'_>, variables: &Variables) -> String {
+    let read = fields.get("instance_var").and_then(|node| {
+        let name = node.text(cx)?;
+        valid_name(cx, &name, &node.place).map(|()| name)
+    });
+    let name = read.unwrap_or_else(|| INSTANCE_VAR.to_owned());
+    if let Some((_, at)) = variables.get(&name) {
+        let problem = Problem::error(at, format!("`{name}` holds the instance number"))
+            .help("remove it, or give the number another name with `instance_var`");
+        cx.problems.push(problem);
+    }
+    name
+}
+
+fn increment_var(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    variables: &Variables,
+    instance_var: &str,
+) -> Option<(String, i64)> {
+    let node = fields.get("increment_var")?;
+    let name = node.text(cx)?;
+    valid_name(cx, &name, &node.place)?;
+    if name == instance_var {
+        let message = format!("`{name}` holds the instance number already");
+        return cx.note(Problem::error(&node.place, message).help("remove `increment_var`"));
+    }
+    let Some((value, at)) = variables.get(&name) else {
+        let message = format!("`{name}` has no first value");
+        let help = format!("write it into `env`: `env = {{ {name} = 9100 }}`");
+        return cx.note(Problem::error(&node.place, message).help(help));
+    };
+    // Room for every instance, so that no sum can overflow.
+    match value.parse::<i64>() {
+        Ok(first) if first.unsigned_abs() <= 1 << 60 => Some((name, first)),
+        _ => {
+            let message = format!("`{name}` must be a whole number to grow by one per instance");
+            let problem = Problem::error(at, message)
+                .help(format!("write a number, such as `{name} = 9100`"))
+                .related(node.place.span.clone(), "grows because of this");
+            cx.note(problem)
+        }
+    }
+}
+
+fn files(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Vec<PathBuf> {
+    let Some(node) = fields.get("env_file") else { return Vec::new() };
+    let texts = node.texts(cx).unwrap_or_default();
+    texts.iter().filter_map(|text| file(cx, &node, text, folder(cwd, text)?)).collect()
+}
+
+fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
+    let path = path(cx, node, cwd, text)?;
+    let shown = path.display().to_string();
+    if shown.contains(['*', '?', '[', '\\']) || shown.ends_with(char::is_whitespace) {
+        let help =
+            "rename it: systemd reads `*`, `?`, `[` and `\\` as patterns, and loses final blanks";
+        let message = format!("systemd would not read `{shown}` as one file");
+        return cx.note(Problem::error(&node.place, message).help(help));
+    }
+    match cx.host.kind(&path) {
+        Kind::File | Kind::Executable => Some(path),
+        Kind::Missing => {
+            let help = "create it, or remove `env_file`: without it no instance would start";
+            cx.note(Problem::error(&node.place, format!("`{shown}` does not exist")).help(help))
+        }
+        // The manager may well read what we may not.
+        Kind::Other => Some(path),
+        Kind::Directory => {
+            let help = "name the file in it";
+            cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help))
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! From the keys of one app to the app as meant. Each concern reads its own keys; all of them go on
+//! after a problem, so that one pass finds everything.
+
+mod command;
+mod directives;
+mod environment;
+mod handover;
+mod listeners;
+mod process;
+mod rollout;
+
+use std::path::{Path, PathBuf};
+
+use super::app::{App, Instances, Listener};
+use super::host::Kind;
+use super::name::{AppName, NameError};
+use super::node::{Context, Fields, Node};
+use super::problem::{Place, Problem, visible};
+use super::value;
+
+/// Most instances that one app may have.
+const MAX_INSTANCES: u32 = 1024;
+
+/// What one table of the file came to, with the places that checks across apps point at.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// The table or its name.
+    pub at: Place,
+    /// The name, if it is one.
+    pub name: Option<AppName>,
+    /// The listeners that could be read.
+    pub listeners: Vec<(Listener, Place)>,
+    /// The app, unless something that it cannot be without is wrong.
+    pub app: Option<App>,
+}
+
+/// Resolves one app.
+pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
+    let (name, at) = name(cx, fields);
+    let cwd = cwd(cx, fields);
+    let ran = command::command(cx, fields, cwd.as_deref());
+    let nature = ran.as_ref().map(|ran| handover::nature(cx.host, ran));
+    let listeners = listeners::listeners(cx, fields);
+    let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
+    let namespace = namespace(cx, fields);
+    let (instances, count) = instances(cx, fields);
+    let env = environment::environment(cx, fields, cwd.as_deref());
+    let process = process::process(cx, fields, cwd.as_deref());
+    let rollout = rollout::rollout(cx, fields);
+    let systemd = directives::directives(cx, fields);
+    let backlog = listeners::backlog(cx, fields);
+    let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
+        name,
+        namespace,
+        command: ran.command,
+        cwd,
+        user: process.user,
+        group: process.group,
+        instances,
+        count,
+        listeners: listeners.iter().map(|(listener, _)| listener.clone()).collect(),
+        env: env.variables,
+        env_files: env.files,
+        instance_var: env.instance_var,
+        increment_var: env.increment_var,
+        handover: hands.handover,
+        node: nature.is_some_and(|nature| nature.node),
+        readiness: hands.readiness,
+        listen_timeout: process.listen_timeout,
+        kill_timeout: process.kill_timeout,
+        kill_signal: process.kill_signal,
+        shutdown_with_message: hands.shutdown_with_message,
+        treekill: process.treekill,
+        restart: process.restart,
+        autostart: process.autostart,
+        rollout,
+        logs: process.logs,
+        max_memory: process.max_memory,
+        non_blocking: process.non_blocking,
+        backlog,
+        service: systemd.service,
+        slice: systemd.slice,
+        socket: systemd.socket,
+    });
+    Resolved { at, name, listeners, app }
+}
+
+/// The name, and where it is written: the key or the whole table.
+fn name(cx: &mut Context<'_>, fields: &Fields<'_>) -> (Option<AppName>, Place) {
+    let Some(node) = fields.get("name") else {
+        let stem = command::stem(fields);
+        let name = stem.as_deref().and_then(|stem| AppName::parse(stem).ok());
+        if name.is_none() && stem.is_some() {
+            let message = "the script's name cannot be the app's";
+            let help = "write `name = \"…\"` with letters, digits, `-`, `_` and `.`";
+            cx.problems.push(Problem::absent(&fields.place, message).help(help));
+        }
+        return (name, fields.place.clone());
+    };
+    let at = node.place.clone();
+    (node.text(cx).and_then(|text| parse_name(cx, &node, &text)), at)
+}
+
+fn parse_name(cx: &mut Context<'_>, node: &Node<'_>, text: &str) -> Option<AppName> {
+    if text == "all" {
+        let problem = Problem::error(&node.place, "an app cannot be named `all`")
+            .help("`all` selects every app in commands: choose another name");
+        return cx.note(problem);
+    }
+    let error = match AppName::parse(text) {
+        Ok(name) => return Some(name),
+        Err(error) => error,
+    };
+    let message = match error {
+        NameError::Empty => "the name is empty".to_owned(),
+        NameError::TooLong => {
+            format!("the name is longer than {} bytes", super::name::MAX_APP_NAME)
+        }
+        NameError::Start => "a name starts with a letter or a digit".to_owned(),
+        NameError::Char(char) => format!("`{}` cannot be in a name", char.escape_debug()),
+    };
+    let help = match suggested_name(text) {
+        Some(name) => format!("it becomes a unit name: write `name = \"{name}\"`"),
+        None => "it becomes a unit name: use letters, digits, `-`, `_` and `.`".to_owned(),
+    };
+    cx.note(Problem::error(&node.place, message).help(help))
+}
+
+/// The nearest text that is a name.
+fn suggested_name(text: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let flat: String = text.chars().map(plain).collect();
+    let parts: Vec<&str> = flat.split('-').filter(|part| !part.is_empty()).collect();
+    let name: String = parts.join("-").chars().take(super::name::MAX_APP_NAME).collect();
+    AppName::parse(name.trim_start_matches(['-', '_', '.'])).ok().map(|name| name.to_string())
+}
+
+/// The working directory; `None` after a problem.
+fn cwd(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<PathBuf> {
+    let Some(node) = fields.get("cwd") else { return Some(cx.base.to_path_buf()) };
+    let text = node.text(cx)?;
+    let path = path(cx, &node, cx.base, &text)?;
+    let shown = visible(&path.to_string_lossy());
+    match cx.host.kind(&path) {
+        Kind::Directory => Some(path),
+        Kind::Missing if text.starts_with('~') => {
+            let help = "`~` is not expanded: write the whole path";
+            cx.note(Problem::error(&node.place, format!("`{shown}` does not exist")).help(help))
+        }
+        Kind::Missing => {
+            let help = format!("create it: `mkdir -p {shown}`, or correct the path");
+            cx.note(Problem::error(&node.place, format!("`{shown}` does not exist")).help(help))
+        }
+        Kind::Executable | Kind::File => {
+            let help = "`cwd` is the folder; the file goes into `script`";
+            cx.note(Problem::error(&node.place, format!("`{shown}` is not a folder")).help(help))
+        }
+        Kind::Other => {
+            let help = "make it readable for whoever runs clusterctl";
+            let message = format!("`{shown}` is not a folder that can be read");
+            cx.note(Problem::error(&node.place, message).help(help))
+        }
+    }
+}
+
+/// An absolute path that a unit file can carry in a path setting: nothing is quoted there.
+fn path(cx: &mut Context<'_>, node: &Node<'_>, base: &Path, text: &str) -> Option<PathBuf> {
+    if text.is_empty() {
+        return node.bad(cx, format!("`{}` is empty", node.name));
+    }
+    if text.chars().any(char::is_control) || text.ends_with('\\') {
+        let message = format!("`{}` has a character that no unit file can carry", node.name);
+        let help = "rename it: control characters and a final `\\` cannot be quoted in paths";
+        return cx.note(Problem::error(&node.place, message).help(help));
+    }
+    Some(value::absolute(base, text))
+}
+
+/// The folder that a path starts from: none is needed for an absolute one.
+fn folder<'a>(cwd: Option<&'a Path>, text: &str) -> Option<&'a Path> {
+    cwd.or_else(|| text.starts_with('/').then_some(Path::new("/")))
+}
+
+fn namespace(cx: &mut Context<'_>, fields: &Fields<'_>) -> String {
+    let read = fields.get("namespace").and_then(|node| {
+        let text = node.text(cx)?;
+        match AppName::parse(&text) {
+            Ok(name) if text != "all" => Some(name.to_string()),
+            _ => node.bad(cx, "a namespace is letters, digits, `-`, `_` and `.`, and not `all`"),
+        }
+    });
+    read.unwrap_or_else(|| "default".to_owned())
+}
+
+/// How many, as written and on this machine.
+fn instances(cx: &mut Context<'_>, fields: &Fields<'_>) -> (Instances, u32) {
+    let Some(node) = fields.get("instances") else { return (Instances::Count(1), 1) };
+    let read = node.text_or_number(cx).and_then(|text| {
+        if text == "max" {
+            return Some(0);
+        }
+        match text.parse::<i64>() {
+            Ok(number) => Some(number),
+            Err(_) => node.bad(cx, "`instances` is a number or \"max\""),
+        }
+    });
+    let Some(number) = read else { return (Instances::Count(1), 1) };
+    let magnitude = u32::try_from(number.unsigned_abs()).unwrap_or(u32::MAX);
+    if magnitude > MAX_INSTANCES {
+        let message =
+            format!("{number} instances are more than {MAX_INSTANCES}, the most there can be");
+        cx.problems
+            .push(Problem::error(&node.place, message).help("\"max\" is one instance per CPU"));
+    }
+    if number > 0 {
+        return (Instances::Count(magnitude), magnitude);
+    }
+    let cpus = cx.host.cpus().min(MAX_INSTANCES);
+    (Instances::AllCpusBut(magnitude), cpus.saturating_sub(magnitude).max(1))
+}

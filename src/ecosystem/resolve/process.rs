@@ -1,0 +1,255 @@
+//! Whom the program runs as, how it is stopped and restarted, and where its output goes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{folder, path};
+use crate::ecosystem::app::{Backoff, Logs, Restart};
+use crate::ecosystem::host::{Kind, Scope};
+use crate::ecosystem::node::{Context, Fields, Node};
+use crate::ecosystem::problem::{Problem, visible};
+use crate::ecosystem::{suggest, value};
+
+/// PM2's 3 s would fail healthy slow starters, since here a timeout is a failed start.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(60);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// systemd's default `RestartSec=`.
+const RESTART_DELAY: Duration = Duration::from_millis(100);
+/// PM2's cap of the growing pause.
+const BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// PM2's number.
+const MAX_RESTARTS: u32 = 16;
+/// Less than this no runtime can even start in.
+const LEAST_MEMORY: u64 = 1 << 20;
+
+/// Signals that can ask a program to stop, signal(7).
+const SIGNALS: &[&str] = &[
+    "SIGTERM",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGHUP",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGWINCH",
+    "SIGKILL",
+    "SIGABRT",
+    "SIGALRM",
+    "SIGPIPE",
+    "SIGCONT",
+    "SIGPWR",
+    "SIGIO",
+    "SIGVTALRM",
+    "SIGPROF",
+];
+
+/// What the keys about the process came to.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub user: Option<String>,
+    pub group: Option<String>,
+    pub listen_timeout: Duration,
+    pub kill_timeout: Duration,
+    pub kill_signal: String,
+    pub treekill: bool,
+    pub restart: Restart,
+    pub autostart: bool,
+    pub logs: Logs,
+    pub max_memory: Option<u64>,
+    pub non_blocking: bool,
+}
+
+/// Reads all keys about the process.
+pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Process {
+    Process {
+        user: user(cx, fields),
+        group: group(cx, fields),
+        listen_timeout: positive(cx, fields, "listen_timeout", LISTEN_TIMEOUT),
+        kill_timeout: positive(cx, fields, "kill_timeout", KILL_TIMEOUT),
+        kill_signal: signal(cx, fields).unwrap_or_else(|| "SIGTERM".to_owned()),
+        treekill: fields.flag(cx, "treekill", true),
+        restart: restart(cx, fields),
+        autostart: fields.flag(cx, "autostart", true),
+        logs: logs(cx, fields, cwd),
+        max_memory: memory(cx, fields),
+        non_blocking: fields.flag(cx, "non_blocking", true),
+    }
+}
+
+/// A duration above zero: systemd takes 0 for "without limit" in time-outs.
+fn positive(cx: &mut Context<'_>, fields: &Fields<'_>, name: &str, default: Duration) -> Duration {
+    let duration = fields.span_of(cx, name, default);
+    if let (Some(node), true) = (fields.get(name), duration.is_zero()) {
+        node.bad::<()>(cx, format!("`{name}` must be more than 0"));
+    }
+    duration
+}
+
+fn user(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
+    let node = fields.get("user")?;
+    let text = node.text_or_number(cx)?;
+    only_system(cx, &node)?;
+    match cx.host.user(&text) {
+        Some(user) => Some(user.name),
+        None => {
+            let message = format!("user `{}` does not exist", visible(&text));
+            let help = format!("create it: `useradd --system {}`", shell_safe(&text, "NAME"));
+            cx.note(Problem::error(&node.place, message).help(help))
+        }
+    }
+}
+
+fn group(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
+    let node = fields.get("group")?;
+    let text = node.text_or_number(cx)?;
+    only_system(cx, &node)?;
+    if cx.host.group_exists(&text) {
+        return Some(text);
+    }
+    let message = format!("group `{}` does not exist", visible(&text));
+    let help = format!("create it: `groupadd --system {}`", shell_safe(&text, "NAME"));
+    cx.note(Problem::error(&node.place, message).help(help))
+}
+
+fn only_system(cx: &mut Context<'_>, node: &Node<'_>) -> Option<()> {
+    if cx.host.scope() == Scope::System {
+        return Some(());
+    }
+    let message = format!("your own service manager cannot change the {}", node.name);
+    let help = "remove it, or use `clusterctl --system`";
+    cx.note(Problem::error(&node.place, message).help(help))
+}
+
+/// The text where it may stand in a command to be typed.
+fn shell_safe<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let typed = text.chars().all(plain) && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    if typed { text } else { otherwise }
+}
+
+fn signal(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
+    let node = fields.get("kill_signal")?;
+    let text = node.text(cx)?;
+    let upper = text.to_ascii_uppercase();
+    let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    if SIGNALS.contains(&full.as_str()) || is_realtime(&full) {
+        return Some(full);
+    }
+    let message = format!("`{}` is not a signal that stops a program", visible(&text));
+    let help = match suggest::nearest(&full, SIGNALS.iter().copied()) {
+        Some(near) => format!("did you mean `kill_signal = \"{near}\"`?"),
+        None => "write a name such as \"SIGTERM\", \"SIGINT\" or \"SIGQUIT\"".to_owned(),
+    };
+    cx.note(Problem::error(&node.place, message).help(help))
+}
+
+/// `SIGRTMIN+n`, n up to 30, as systemd writes them.
+fn is_realtime(name: &str) -> bool {
+    let number = name.strip_prefix("SIGRTMIN+").and_then(|n| n.parse::<u8>().ok());
+    number.is_some_and(|number| (1..=30).contains(&number))
+}
+
+fn restart(cx: &mut Context<'_>, fields: &Fields<'_>) -> Restart {
+    let backoff = fields.read_with("exp_backoff_restart_delay", |node| node.duration(cx));
+    if let (Some(entry), Some(other), true) = (
+        fields.entry("restart_delay"),
+        fields.entry("exp_backoff_restart_delay"),
+        backoff.is_some_and(|first| !first.is_zero()),
+    ) {
+        let message = "`restart_delay` and `exp_backoff_restart_delay` are both set";
+        let problem = Problem::error(&entry.at, message)
+            .help("keep the one that you mean: a fixed pause, or a growing one")
+            .related(other.at.span.clone(), "the growing pause");
+        cx.problems.push(problem);
+    }
+    Restart {
+        auto: fields.flag(cx, "autorestart", true),
+        stop_exit_codes: exit_codes(cx, fields),
+        max_restarts: max_restarts(cx, fields),
+        min_uptime: fields.span_of(cx, "min_uptime", Duration::from_secs(1)),
+        delay: fields.span_of(cx, "restart_delay", RESTART_DELAY),
+        backoff: backoff
+            .filter(|first| !first.is_zero())
+            .map(|first| Backoff { first, max: BACKOFF_MAX.max(first) }),
+    }
+}
+
+fn exit_codes(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<u8> {
+    let Some(node) = fields.get("stop_exit_codes") else { return Vec::new() };
+    let nodes = match node.value.as_array() {
+        Some(items) => items
+            .iter()
+            .enumerate()
+            .map(|(nr, item)| node.child(item, &format!("[{nr}]")))
+            .collect(),
+        None => vec![node],
+    };
+    let codes = nodes.iter().filter_map(|node| node.number(cx, 0, 255));
+    codes.filter_map(|code| u8::try_from(code).ok()).collect()
+}
+
+/// `None` is without limit.
+fn max_restarts(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u32> {
+    let Some(node) = fields.get("max_restarts") else { return Some(MAX_RESTARTS) };
+    if node.value.as_str() == Some("unlimited") {
+        return None;
+    }
+    if node.value.is_str() {
+        node.bad::<()>(cx, "`max_restarts` is a number or \"unlimited\"");
+        return Some(MAX_RESTARTS);
+    }
+    let number = node.number(cx, 0, i64::from(i32::MAX));
+    Some(number.and_then(|number| u32::try_from(number).ok()).unwrap_or(MAX_RESTARTS))
+}
+
+fn memory(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u64> {
+    let node = fields.get("max_memory_restart")?;
+    let text = node.text_or_number(cx)?;
+    match value::size(&text) {
+        Some(bytes) if bytes >= LEAST_MEMORY => Some(bytes),
+        Some(_) => node.bad(cx, format!("`{}` is less than any program needs", node.name)),
+        None => node.bad(cx, format!("`{}` is not a size: use K, M, G, or bytes", node.name)),
+    }
+}
+
+fn logs(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Logs {
+    let disabled = fields.flag(cx, "disable_logs", false);
+    let mut file = |name: &str| {
+        let node = fields.get(name)?;
+        let text = node.text(cx)?;
+        if disabled {
+            let problem = Problem::warning(&node.place, format!("`{name}` stays empty"))
+                .help("remove it, or `disable_logs`");
+            cx.problems.push(problem);
+        }
+        log_file(cx, &node, &text, folder(cwd, &text)?)
+    };
+    let out_file = file("out_file");
+    let error_file = file("error_file");
+    Logs { disabled, out_file, error_file }
+}
+
+fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
+    if text == "NULL" {
+        // PM2's other word for it.
+        return Some(PathBuf::from("/dev/null"));
+    }
+    let path = path(cx, node, cwd, text)?;
+    if text.ends_with(char::is_whitespace) {
+        let help = "rename it: a final blank is lost in unit files";
+        return cx
+            .note(Problem::error(&node.place, "the file's name ends with a blank").help(help));
+    }
+    let shown = path.display();
+    if cx.host.kind(&path) == Kind::Directory {
+        let help = format!("name a file in it: `{shown}/{}.log`", node.name);
+        return cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if cx.host.kind(folder) == Kind::Missing {
+        let folder = folder.display();
+        let help = format!("create it: `mkdir -p {folder}`");
+        let message = format!("the folder `{folder}` does not exist");
+        return cx.note(Problem::error(&node.place, message).help(help));
+    }
+    Some(path)
+}

@@ -1,0 +1,50 @@
+//! The table `rollout`: how instances are replaced.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::ecosystem::app::{OnFailure, RolloutSettings, Share};
+use crate::ecosystem::keys;
+use crate::ecosystem::node::{Context, Fields, Node};
+use crate::ecosystem::problem::Problem;
+
+/// Reads the table.
+pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>) -> RolloutSettings {
+    let inner = fields.get("rollout").and_then(|node| {
+        let entries = node.entries(cx, "a table")?;
+        Some(Fields::read(cx, node.place, entries, keys::rollout_keys(), false))
+    });
+    let inner = inner.unwrap_or_default();
+    let settings = RolloutSettings {
+        max_surge: inner.read_with("max_surge", |node| share(cx, node)).unwrap_or(Share::Count(1)),
+        max_unavailable: inner
+            .read_with("max_unavailable", |node| share(cx, node))
+            .unwrap_or(Share::Count(0)),
+        min_ready: inner.span_of(cx, "min_ready", Duration::ZERO),
+        on_failure: match inner.read_with("on_failure", |node| node.choice(cx, keys::ON_FAILURE)) {
+            Some("pause") => OnFailure::Pause,
+            _ => OnFailure::Rollback,
+        },
+    };
+    if is_zero(settings.max_surge) && is_zero(settings.max_unavailable) {
+        let at = inner.entry("max_surge").map_or(&inner.place, |entry| &entry.at);
+        let problem = Problem::error(at, "no instance could ever be replaced")
+            .help("let `max_surge` or `max_unavailable` be at least 1");
+        cx.problems.push(problem);
+    }
+    settings
+}
+
+fn is_zero(share: Share) -> bool {
+    matches!(share, Share::Count(0) | Share::Percent(0))
+}
+
+fn share(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Share> {
+    let DeValue::String(text) = node.value else {
+        let number = node.number(cx, 0, 1024)?;
+        return u32::try_from(number).ok().map(Share::Count);
+    };
+    let read = text.trim().parse().ok().filter(|share| !matches!(share, Share::Count(1025..)));
+    read.or_else(|| node.bad(cx, format!("`{}` is a number or up to \"100%\"", node.name)))
+}

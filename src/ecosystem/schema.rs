@@ -1,0 +1,97 @@
+//! The JSON schema of `ecosystem.toml`, made from the table of keys, for editors.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{Key, Kind, keys, rollout_keys};
+
+/// The schema as text: pretty-printed, with a final newline.
+pub fn json_schema() -> String {
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "clusterctl ecosystem",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": { "apps": { "type": "array", "items": app() } },
+        "required": ["apps"],
+    });
+    format!("{schema:#}\n")
+}
+
+fn app() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties(keys()),
+        "patternProperties": { "^env_": kind(Kind::Environment) },
+        "oneOf": [{ "required": ["script"] }, { "required": ["command"] }],
+    })
+}
+
+/// Every spelling of every key. Aliases are marked as such, so that editors offer the proper name.
+fn properties(table: &[Key]) -> Value {
+    let mut all = Map::new();
+    for key in table {
+        let mut schema = kind(key.kind);
+        schema["description"] = json!(format!("{} Default: {}.", key.about, fallback(key)));
+        all.insert(key.name.to_owned(), schema.clone());
+        let camel = camel_case(key.name);
+        let camel = (camel != key.name).then_some(camel);
+        for alias in key.aliases.iter().map(|alias| (*alias).to_owned()).chain(camel) {
+            schema["deprecated"] = json!(true);
+            schema["description"] = json!(format!("Another spelling of `{}`.", key.name));
+            all.insert(alias, schema.clone());
+        }
+    }
+    Value::Object(all)
+}
+
+fn fallback(key: &Key) -> &str {
+    if key.default.is_empty() { "none" } else { key.default }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut parts = name.split('_');
+    let first = parts.next().unwrap_or("").to_owned();
+    parts.fold(first, |mut out, part| {
+        let (head, tail) = part.split_at(part.len().min(1));
+        out.push_str(&head.to_ascii_uppercase());
+        out.push_str(tail);
+        out
+    })
+}
+
+fn kind(kind: Kind) -> Value {
+    let address = json!({ "type": ["string", "integer"] });
+    match kind {
+        Kind::Text => json!({ "type": "string" }),
+        Kind::Boolean => json!({ "type": "boolean" }),
+        Kind::Number => json!({ "type": "integer", "minimum": 0 }),
+        Kind::Duration | Kind::Size => json!({ "type": ["integer", "string"], "minimum": 0 }),
+        Kind::Texts => json!({ "type": ["string", "array"], "items": address }),
+        Kind::Numbers => {
+            json!({ "type": ["integer", "array"], "items": { "type": "integer", "minimum": 0 } })
+        }
+        Kind::TextOrNumber => json!({ "type": ["string", "integer"] }),
+        Kind::Listen => json!({
+            "type": ["string", "integer", "array", "object"],
+            "items": address,
+            "additionalProperties": address,
+        }),
+        Kind::Choice(all) => json!({ "enum": all }),
+        Kind::Environment => json!({
+            "type": "object",
+            "additionalProperties": { "type": ["string", "number", "boolean"] },
+            "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
+        }),
+        Kind::Directives => json!({
+            "type": "object",
+            "additionalProperties": { "type": ["string", "number", "boolean", "array"] },
+            "propertyNames": { "pattern": "^[A-Za-z][A-Za-z0-9]*$" },
+        }),
+        Kind::Rollout => json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": properties(rollout_keys()),
+        }),
+    }
+}

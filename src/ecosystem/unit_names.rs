@@ -1,0 +1,156 @@
+//! The names of the units that an app owns. One place, so that resolving, translating and planning
+//! cannot disagree.
+
+use std::fmt::Write as _;
+
+use super::{Address, AppName, Listener, Protocol};
+use crate::unit::{UnitKind, UnitName, escape};
+
+/// Longest address part of a socket unit's name; a longer one is replaced by its hash.
+const MAX_SLUG: usize = 60;
+
+impl AppName {
+    /// `api.service`: what an admin starts, stops, reloads and enables.
+    pub fn group_unit(&self) -> UnitName {
+        self.unit("", UnitKind::Service)
+    }
+
+    /// `api@.service`.
+    pub fn template_unit(&self) -> UnitName {
+        self.unit("@", UnitKind::Service)
+    }
+
+    /// `api@N.service`.
+    pub fn instance_unit(&self, number: u32) -> UnitName {
+        self.unit(&format!("@{number}"), UnitKind::Service)
+    }
+
+    /// `api-wake.service`: started by the first connection when no instance is up.
+    pub fn wake_unit(&self) -> UnitName {
+        self.unit("-wake", UnitKind::Service)
+    }
+
+    /// `clusterctl-api.slice`; dashes of the name are escaped, since a dash means nesting there.
+    pub fn slice_unit(&self) -> UnitName {
+        AppName::valid(&format!("clusterctl-{}", escape(self.as_str())), UnitKind::Slice)
+    }
+
+    /// `api-3000.socket`: the address is the name, because a listener's address must never be
+    /// edited in place. The listener's own name is not part of it, so that renaming a listener
+    /// does not close its port.
+    pub fn socket_unit(&self, listener: &Listener) -> UnitName {
+        self.unit(&format!("-{}", address_slug(&listener.address)), UnitKind::Socket)
+    }
+
+    /// Every unit name that the app's definition occupies, instances aside.
+    pub fn unit_names<'a>(&self, listeners: impl Iterator<Item = &'a Listener>) -> Vec<UnitName> {
+        let mut names =
+            vec![self.group_unit(), self.template_unit(), self.wake_unit(), self.slice_unit()];
+        names.extend(listeners.map(|listener| self.socket_unit(listener)));
+        names
+    }
+
+    /// The app's instance number that a unit name of this app stands for.
+    pub fn instance_of(&self, unit: &UnitName) -> Option<u32> {
+        let digits = unit.instance().filter(|_| unit.prefix() == self.as_str())?;
+        let number = digits.parse().ok()?;
+        (self.instance_unit(number) == *unit).then_some(number)
+    }
+
+    fn unit(&self, rest: &str, kind: UnitKind) -> UnitName {
+        AppName::valid(&format!("{}{rest}", self.as_str()), kind)
+    }
+
+    fn valid(stem: &str, kind: UnitKind) -> UnitName {
+        // AppName and ListenerName are narrower than unit names and short enough together.
+        UnitName::new(stem, kind).unwrap_or_else(|error| unreachable!("{error}"))
+    }
+}
+
+fn address_slug(address: &Address) -> String {
+    let mut slug = match address {
+        Address::Inet { socket, .. } if socket.to_string().starts_with("[::]:") => {
+            socket.port().to_string()
+        }
+        Address::Inet { socket, .. } => format!("{}-{}", socket.ip(), socket.port()),
+        Address::Unix { path, .. } => {
+            path.display().to_string().trim_matches('/').replace('/', "-")
+        }
+        Address::Abstract { name, .. } => format!("abstract-{name}"),
+    };
+    if address.protocol() == Protocol::Datagram {
+        slug.insert_str(0, if address.port().is_some() { "udp-" } else { "dgram-" });
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || ":_.-".contains(c);
+    if slug.len() > MAX_SLUG || !slug.chars().all(plain) {
+        // The readable part stays as far as it goes; the hash makes it unique.
+        let hash = fnv1a(slug.as_bytes());
+        slug.retain(plain);
+        slug.truncate(MAX_SLUG - 17);
+        let _ = write!(slug, "-{hash:016x}");
+    }
+    slug
+}
+
+/// FNV-1a, 64 bits: stable across versions and machines, which the standard hasher does not
+/// promise. Names and revisions need no protection against collisions made on purpose.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::ecosystem::ListenerName;
+
+    fn socket(name: &str, address: Address) -> String {
+        let listener = Listener { name: ListenerName::parse(name).unwrap(), address };
+        AppName::parse("api").unwrap().socket_unit(&listener).to_string()
+    }
+
+    fn inet(protocol: Protocol, socket: &str) -> Address {
+        Address::Inet { protocol, socket: socket.parse().unwrap() }
+    }
+
+    #[test]
+    fn the_address_is_part_of_the_name() {
+        let stream = Protocol::Stream;
+        assert_eq!(socket("3000", inet(stream, "[::]:3000")), "api-3000.socket");
+        assert_eq!(socket("http", inet(stream, "[::]:3000")), "api-3000.socket");
+        assert_eq!(socket("http", inet(stream, "127.0.0.1:80")), "api-127.0.0.1-80.socket");
+        assert_eq!(socket("http", inet(stream, "[::1]:80")), "api-::1-80.socket");
+        let stats = inet(Protocol::Datagram, "127.0.0.1:8125");
+        assert_eq!(socket("stats", stats), "api-udp-127.0.0.1-8125.socket");
+        let unix = Address::Unix { protocol: stream, path: "/run/api/admin.sock".into() };
+        assert_eq!(socket("admin", unix), "api-run-api-admin.sock.socket");
+    }
+
+    #[test]
+    fn odd_paths_keep_a_readable_part_and_a_hash() {
+        let unix = |path: &str| Address::Unix { protocol: Protocol::Stream, path: path.into() };
+        let name = socket("s", unix("/srv/a b/ü.sock"));
+        assert!(name.starts_with("api-srv-ab-.sock-"), "{name}");
+        assert_ne!(name, socket("s", unix("/srv/ab/ü.sock")));
+        assert!(socket("s", unix(&format!("/{}", "x".repeat(300)))).len() < 255);
+    }
+
+    #[test]
+    fn instances_are_matched_by_the_whole_name() {
+        let api = AppName::parse("api").unwrap();
+        let number = |name: &str| api.instance_of(&UnitName::parse(name).unwrap());
+        assert_eq!(number("api@12.service"), Some(12));
+        assert_eq!(number("api@012.service"), None);
+        assert_eq!(number("api2@1.service"), None);
+        assert_eq!(number("api@.service"), None);
+        assert_eq!(number("api.service"), None);
+    }
+
+    #[test]
+    fn dashes_do_not_nest_slices() {
+        let slice = AppName::parse("my-api").unwrap().slice_unit();
+        assert_eq!(slice.as_str(), "clusterctl-my\\x2dapi.slice");
+    }
+}

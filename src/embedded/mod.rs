@@ -1,0 +1,29 @@
+//! A private `systemd --user` with a bus of its own, on a machine where systemd is not running.
+//!
+//! ```text
+//! enter()  outer: unshares the process ids, starts itself again, forwards signals
+//!   └─ inner, process 1 of its own namespace: Manager::start()
+//!        └─ systemd --user ─ dbus-daemon, instances
+//! ```
+//!
+//! Everything lives in the namespaces of the inner process: when it ends, for whatever reason, the
+//! kernel ends the rest, and mounts and files go with them. The network stays the machine's.
+//! It never reads or writes the user's own units, and never touches a running manager.
+
+mod bus;
+mod cgroup;
+mod error;
+mod journal;
+mod lifeline;
+mod manager;
+mod mounts;
+mod namespace;
+mod outer;
+mod process;
+mod units;
+
+pub use error::Error;
+pub use journal::Line;
+pub use lifeline::{Lifeline, Request};
+pub use manager::{Manager, Options};
+pub use outer::enter;

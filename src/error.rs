@@ -1,0 +1,132 @@
+//! The one error type of the program, its exit codes and hints.
+
+use std::fmt;
+
+use crate::ops;
+
+/// Exit codes; the man page lists the same.
+pub mod exit {
+    /// The wanted state is reached.
+    pub const OK: u8 = 0;
+    /// Tried, and not reached; the message says what runs now.
+    pub const FAILED: u8 = 1;
+    /// The command line is wrong.
+    pub const USAGE: u8 = 2;
+    /// The ecosystem file is wrong; nothing was touched.
+    pub const CONFIG: u8 = 3;
+    /// The service manager cannot be reached, or does not permit it.
+    pub const MANAGER: u8 = 4;
+    /// No such app or instance.
+    pub const UNKNOWN: u8 = 5;
+    /// Ended by Ctrl-C.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Why the program ends without success.
+#[derive(Debug)]
+pub enum Error {
+    /// The ecosystem file has problems; the text shows all of them.
+    Config(String),
+    /// The ecosystem file cannot be read.
+    File {
+        /// Its path.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A selector matches nothing.
+    Unknown {
+        /// As written.
+        selector: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The command line asks for something impossible.
+    Usage(String),
+    /// The machine refused.
+    Ops(ops::Error),
+    /// It was tried, and the result is not what was asked for; it has been reported already.
+    Failed,
+    /// Ctrl-C.
+    Interrupted,
+    /// Standard output or error cannot be written.
+    Output(std::io::Error),
+}
+
+impl Error {
+    /// The exit code of the program.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Config(_) | Error::File { .. } => exit::CONFIG,
+            Error::Unknown { .. } => exit::UNKNOWN,
+            Error::Usage(_) => exit::USAGE,
+            Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
+            Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
+            Error::Ops(_) | Error::Failed => exit::FAILED,
+            Error::Interrupted => exit::INTERRUPTED,
+            // A reader that has seen enough is no failure.
+            Error::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
+            Error::Output(_) => exit::FAILED,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some("write one with: clusterctl init".to_owned())
+            }
+            Error::Unknown { known, .. } if known.is_empty() => {
+                Some("no app is applied yet: clusterctl apply ecosystem.toml".to_owned())
+            }
+            Error::Unknown { known, .. } => Some(format!("there is: {}", known.join(", "))),
+            Error::Ops(error) => error.hint(),
+            Error::Usage(_) => Some("see: clusterctl --help".to_owned()),
+            Error::File { .. } => Some("check the path and its rights: ls -l".to_owned()),
+            Error::Config(_) | Error::Failed | Error::Interrupted | Error::Output(_) => None,
+        }
+    }
+}
+
+impl From<ops::Error> for Error {
+    fn from(error: ops::Error) -> Error {
+        Error::Ops(error)
+    }
+}
+
+impl From<crate::systemd::Error> for Error {
+    fn from(error: crate::systemd::Error) -> Error {
+        Error::Ops(error.into())
+    }
+}
+
+impl From<crate::disk::Error> for Error {
+    fn from(error: crate::disk::Error) -> Error {
+        Error::Ops(error.into())
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Error {
+        Error::Output(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Config(text) => f.write_str(text),
+            Error::File { path, source } => write!(f, "cannot read {path}: {source}"),
+            Error::Unknown { selector, .. } => {
+                write!(f, "no app, instance or namespace `{}`", selector.escape_debug())
+            }
+            Error::Usage(text) => f.write_str(text),
+            Error::Ops(error) => write!(f, "{error}"),
+            Error::Failed => f.write_str("not everything is as asked for"),
+            Error::Interrupted => f.write_str("interrupted"),
+            Error::Output(error) => write!(f, "cannot write the output: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

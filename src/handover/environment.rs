@@ -1,0 +1,193 @@
+//! The handover's part of the environment: reading it, and taking it out again.
+//!
+//! Values are bytes as the process has them. Whatever does not parse counts
+//! as absent: a stray variable must never stop somebody else's program.
+
+use super::address::UnixName;
+
+/// More listeners than this are left to programs that speak `LISTEN_FDS`.
+pub const MAX_LISTENERS: usize = 64;
+/// First inherited descriptor (`SD_LISTEN_FDS_START`).
+pub const FIRST_DESCRIPTOR: i32 = 3;
+/// File name of the preload library, as it ends an entry of `LD_PRELOAD`.
+pub const LIBRARY: &[u8] = b"libclusterctl_preload.so";
+/// File name of the Node file, as it ends a `--require` in `NODE_OPTIONS`.
+pub const NODE_FILE: &[u8] = b"/clusterctl.cjs";
+/// `unlink()` of this plus a payload sends the payload to `NOTIFY_SOCKET`.
+pub const NOTIFY_PREFIX: &[u8] = b"/proc/self/clusterctl/notify/";
+
+/// When `READY=1` is sent on the program's behalf (`CLUSTERCTL_READY`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// At the first `listen()` on a taken listener.
+    First,
+    /// When all inherited listeners are taken and listening.
+    All,
+    /// Never: the program says so itself.
+    App,
+}
+
+/// What happens to one `NAME=value` entry in the environment of a program
+/// that must not inherit the handover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Not ours.
+    Keep,
+    /// Ours alone.
+    Drop,
+    /// Ours and others': this many bytes were written to the buffer instead.
+    Rewritten(usize),
+}
+
+/// `LISTEN_FDS`: decimal digits only, at most [`MAX_LISTENERS`].
+#[must_use]
+pub fn listen_fds(value: &[u8]) -> usize {
+    number(value).map_or(0, |count| (count as usize).min(MAX_LISTENERS))
+}
+
+/// `CLUSTERCTL_READY`; anything unknown is the default, `first`.
+#[must_use]
+pub fn ready(value: &[u8]) -> Ready {
+    match value {
+        b"all" => Ready::All,
+        b"app" => Ready::App,
+        _ => Ready::First,
+    }
+}
+
+/// `CLUSTERCTL_KILL_TIMEOUT_MS`, in milliseconds.
+#[must_use]
+pub fn kill_timeout_ms(value: &[u8]) -> Option<u32> {
+    number(value)
+}
+
+/// The name of the `index`-th listener in `LISTEN_FDNAMES`.
+#[must_use]
+pub fn listener_name(value: &[u8], index: usize) -> Option<&[u8]> {
+    value.split(|byte| *byte == b':').nth(index).filter(|name| !name.is_empty())
+}
+
+/// `NOTIFY_SOCKET`: a path, or `@` and an abstract name.
+#[must_use]
+pub fn notify_socket(value: &[u8]) -> Option<UnixName> {
+    match value {
+        [b'/', _, ..] => UnixName::new(value),
+        [b'@', name @ .., last] => {
+            let mut bytes = [0; 108];
+            bytes.get_mut(1..=name.len())?.copy_from_slice(name);
+            *bytes.get_mut(1 + name.len())? = *last;
+            UnixName::new(bytes.get(..name.len() + 2)?)
+        }
+        _ => None,
+    }
+}
+
+/// What is to be sent when a program unlinks `path`.
+#[must_use]
+pub fn notify_payload(path: &[u8]) -> Option<&[u8]> {
+    path.strip_prefix(NOTIFY_PREFIX).filter(|payload| !payload.is_empty())
+}
+
+/// Decides about one entry; `buffer` takes what is left of a shared one. A
+/// rest that does not fit keeps the entry as it is.
+#[must_use]
+pub fn fate(entry: &[u8], buffer: &mut [u8]) -> Fate {
+    const OURS: [&[u8]; 5] =
+        [b"LISTEN_FDS=", b"LISTEN_PID=", b"LISTEN_PIDFDID=", b"LISTEN_FDNAMES=", b"CLUSTERCTL_"];
+    if OURS.iter().any(|prefix| entry.starts_with(prefix)) {
+        return Fate::Drop;
+    }
+    if let Some(list) = entry.strip_prefix(b"LD_PRELOAD=") {
+        return match library_in(list) {
+            Some(cut) => rewrite(b"LD_PRELOAD=", list, cut, buffer),
+            None => Fate::Keep,
+        };
+    }
+    if let Some(options) = entry.strip_prefix(b"NODE_OPTIONS=") {
+        return match node_file_in(options) {
+            Some(cut) => rewrite(b"NODE_OPTIONS=", options, cut, buffer),
+            None => Fate::Keep,
+        };
+    }
+    Fate::Keep
+}
+
+/// Where `list` names our library, one separator included.
+fn library_in(list: &[u8]) -> Option<(usize, usize)> {
+    let mut start = 0;
+    for word in list.split(|byte| matches!(byte, b':' | b' ')) {
+        let end = start + word.len();
+        if word.ends_with(LIBRARY) {
+            return Some(with_separator(list, start, end));
+        }
+        start = end + 1;
+    }
+    None
+}
+
+/// Where `options` says `--require <dir>/clusterctl.cjs`, one space included.
+/// Node lets a path with spaces be quoted.
+fn node_file_in(options: &[u8]) -> Option<(usize, usize)> {
+    const REQUIRE: &[u8] = b"--require ";
+    let mut start = 0;
+    while let Some(rest) = options.get(start..) {
+        if let Some(path) = rest.strip_prefix(REQUIRE) {
+            let length = word_length(path);
+            let word = path.get(..length)?;
+            let bare = word.strip_suffix(b"\"").unwrap_or(word);
+            if bare.ends_with(NODE_FILE) {
+                return Some(with_separator(options, start, start + REQUIRE.len() + length));
+            }
+        }
+        start += rest.iter().position(|byte| *byte == b' ')? + 1;
+    }
+    None
+}
+
+/// Length of the word at the start, with its quotes.
+fn word_length(text: &[u8]) -> usize {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b' ' if !quoted => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn with_separator(text: &[u8], start: usize, end: usize) -> (usize, usize) {
+    if end < text.len() { (start, end + 1) } else { (start.saturating_sub(1), end) }
+}
+
+fn rewrite(name: &[u8], value: &[u8], cut: (usize, usize), buffer: &mut [u8]) -> Fate {
+    let (Some(before), Some(after)) = (value.get(..cut.0), value.get(cut.1..)) else {
+        return Fate::Keep;
+    };
+    if before.is_empty() && after.is_empty() {
+        return Fate::Drop;
+    }
+    let mut length = 0;
+    for part in [name, before, after] {
+        let Some(place) = buffer.get_mut(length..length + part.len()) else {
+            return Fate::Keep;
+        };
+        place.copy_from_slice(part);
+        length += part.len();
+    }
+    Fate::Rewritten(length)
+}
+
+fn number(value: &[u8]) -> Option<u32> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0_u32, |sum, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        sum.checked_mul(10)?.checked_add(u32::from(digit))
+    })
+}

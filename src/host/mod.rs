@@ -1,0 +1,158 @@
+//! Facts about this machine, asked once and remembered. An edge: it reads, and changes nothing.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{self, Layout};
+use crate::ecosystem::{Address, AppName, Host, Kind, Ownership, Scope, User};
+
+mod cpus;
+mod process;
+mod sockets;
+
+pub use process::{Usage, own_user, usage};
+
+/// The machine that this process runs on.
+#[derive(Debug)]
+pub struct Machine {
+    layout: Layout,
+    search_path: Vec<PathBuf>,
+    seen: RefCell<Seen>,
+}
+
+/// Answers that many apps of one file ask for again.
+#[derive(Debug, Default)]
+struct Seen {
+    kinds: HashMap<PathBuf, Kind>,
+    heads: HashMap<PathBuf, Option<Vec<u8>>>,
+    programs: HashMap<String, Option<PathBuf>>,
+    holders: Option<sockets::Table>,
+}
+
+impl Machine {
+    /// `path` is the `PATH` in which programs are searched.
+    pub fn new(layout: Layout, path: Option<&str>) -> Machine {
+        let default = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let absolute = |dir: &PathBuf| dir.is_absolute();
+        let search_path =
+            path.unwrap_or(default).split(':').map(PathBuf::from).filter(absolute).collect();
+        Machine { layout, search_path, seen: RefCell::default() }
+    }
+}
+
+impl Host for Machine {
+    fn scope(&self) -> Scope {
+        self.layout.scope
+    }
+
+    fn cpus(&self) -> u32 {
+        cpus::usable()
+    }
+
+    fn unprivileged_port_start(&self) -> u16 {
+        let root = rustix::process::geteuid().is_root();
+        if self.layout.scope == Scope::System || root {
+            return 0;
+        }
+        let text = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+        text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
+    }
+
+    fn kind(&self, path: &Path) -> Kind {
+        if let Some(kind) = self.seen.borrow().kinds.get(path) {
+            return *kind;
+        }
+        let kind = kind(path);
+        self.seen.borrow_mut().kinds.insert(path.to_owned(), kind);
+        kind
+    }
+
+    fn head(&self, path: &Path, max: usize) -> Option<Vec<u8>> {
+        if let Some(head) = self.seen.borrow().heads.get(path) {
+            return head.clone();
+        }
+        let head = head(path, max);
+        self.seen.borrow_mut().heads.insert(path.to_owned(), head.clone());
+        head
+    }
+
+    fn program(&self, name: &str) -> Option<PathBuf> {
+        if let Some(program) = self.seen.borrow().programs.get(name) {
+            return program.clone();
+        }
+        let candidates = self.search_path.iter().map(|dir| dir.join(name));
+        let found = candidates.into_iter().find(|path| kind(path) == Kind::Executable);
+        self.seen.borrow_mut().programs.insert(name.to_owned(), found.clone());
+        found
+    }
+
+    fn user(&self, name: &str) -> Option<User> {
+        // /etc/passwd first; getent also knows LDAP and systemd's own users.
+        let local = fs::read_to_string("/etc/passwd").ok()?;
+        local.lines().find_map(|line| passwd_line(line, name)).or_else(|| {
+            getent("passwd", name).and_then(|text| text.lines().find_map(|l| passwd_line(l, name)))
+        })
+    }
+
+    fn group_exists(&self, name: &str) -> bool {
+        let matches = |line: &str| {
+            let mut fields = line.split(':');
+            let group = fields.next();
+            group == Some(name) || fields.nth(1) == Some(name)
+        };
+        let local = fs::read_to_string("/etc/group").unwrap_or_default();
+        local.lines().any(matches) || getent("group", name).is_some()
+    }
+
+    fn unit(&self, name: &str) -> Ownership {
+        disk::ownership(&self.layout, name)
+    }
+
+    fn holder(&self, app: &AppName, address: &Address) -> Option<String> {
+        let mut seen = self.seen.borrow_mut();
+        let table = seen.holders.get_or_insert_with(sockets::Table::read);
+        let ours = || disk::owns_address(&self.layout, app, address);
+        table.holder(address).filter(|_| !ours())
+    }
+}
+
+fn kind(path: &Path) -> Kind {
+    let Ok(meta) = fs::metadata(path) else { return Kind::Missing };
+    if meta.is_dir() {
+        Kind::Directory
+    } else if !meta.is_file() {
+        Kind::Other
+    } else if meta.permissions().mode() & 0o111 != 0 {
+        Kind::Executable
+    } else {
+        Kind::File
+    }
+}
+
+fn head(path: &Path, max: usize) -> Option<Vec<u8>> {
+    let file = fs::File::open(path).ok()?;
+    let mut bytes = Vec::new();
+    file.take(max as u64).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn passwd_line(line: &str, name: &str) -> Option<User> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [login, _, uid, gid, _, home, ..] = fields.as_slice() else { return None };
+    (*login == name || *uid == name).then_some(())?;
+    Some(User {
+        name: (*login).to_owned(),
+        uid: uid.parse().ok()?,
+        gid: gid.parse().ok()?,
+        home: home.into(),
+    })
+}
+
+fn getent(database: &str, key: &str) -> Option<String> {
+    let output = std::process::Command::new("getent").args(["--", database, key]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,131 @@
+//! Who listens on what, from `/proc/net` and the descriptors of processes (proc(5)).
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use crate::ecosystem::{Address, Protocol};
+
+/// Every listening socket of our network namespace.
+#[derive(Debug, Default)]
+pub struct Table {
+    entries: Vec<(Address, u64)>,
+}
+
+impl Table {
+    /// Reads the tables of the kernel; what cannot be read is taken as empty.
+    pub fn read() -> Table {
+        let mut entries = Vec::new();
+        let files = [
+            ("tcp", Protocol::Stream),
+            ("tcp6", Protocol::Stream),
+            ("udp", Protocol::Datagram),
+            ("udp6", Protocol::Datagram),
+        ];
+        for (name, protocol) in files {
+            let text = fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
+            entries.extend(text.lines().skip(1).filter_map(|line| inet_line(line, protocol)));
+        }
+        let unix = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        entries.extend(unix.lines().skip(1).filter_map(unix_line));
+        Table { entries }
+    }
+
+    /// Who holds an address, as a sentence fragment.
+    pub fn holder(&self, address: &Address) -> Option<String> {
+        let (_, inode) = self.entries.iter().find(|(held, _)| held.conflicts_with(address))?;
+        Some(process_of(*inode).unwrap_or_else(|| "another program".to_owned()))
+    }
+}
+
+/// `sl local_address rem_address st ... inode`; addresses are hexadecimal in host byte order.
+fn inet_line(line: &str, protocol: Protocol) -> Option<(Address, u64)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [_, local, _, state, ..] = fields.as_slice() else { return None };
+    let listening = match protocol {
+        Protocol::Stream => "0A",   // TCP_LISTEN
+        Protocol::Datagram => "07", // unconnected
+    };
+    if *state != listening {
+        return None;
+    }
+    let (ip, port) = local.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let socket = SocketAddr::new(hex_ip(ip)?, port);
+    Some((Address::Inet { protocol, socket }, fields.get(9)?.parse().ok()?))
+}
+
+fn hex_ip(hex: &str) -> Option<IpAddr> {
+    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    match hex.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let mut bytes = [0; 16];
+            for (at, chunk) in bytes.chunks_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(at * 8)?);
+            }
+            Some(Ipv6Addr::from(bytes).into())
+        }
+        _ => None,
+    }
+}
+
+/// `Num RefCount Protocol Flags Type St Inode Path`; flag 0x10000 is a listening stream.
+fn unix_line(line: &str) -> Option<(Address, u64)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [_, _, _, flags, kind, _, inode, path, ..] = fields.as_slice() else { return None };
+    let protocol = if *kind == "0002" { Protocol::Datagram } else { Protocol::Stream };
+    if protocol == Protocol::Stream && *flags != "00010000" {
+        return None;
+    }
+    let address = match path.strip_prefix('@') {
+        Some(name) => Address::Abstract { protocol, name: name.to_owned() },
+        // A stale entry of a path that is gone holds nothing.
+        None if Path::new(path).exists() => Address::Unix { protocol, path: path.into() },
+        None => return None,
+    };
+    Some((address, inode.parse().ok()?))
+}
+
+fn process_of(inode: u64) -> Option<String> {
+    let wanted = format!("socket:[{inode}]");
+    for entry in fs::read_dir("/proc").ok()?.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())) else {
+            continue;
+        };
+        let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { continue };
+        let holds = descriptors.flatten().any(|fd| {
+            fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str())
+        });
+        if holds {
+            let comm = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            return Some(format!("`{}` (pid {pid})", comm.trim().escape_debug()));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn reads_a_listening_line() {
+        let line = "   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1";
+        let (address, inode) = inet_line(line, Protocol::Stream).unwrap();
+        assert_eq!(address.to_string(), "127.0.0.1:3000");
+        assert_eq!(inode, 4711);
+        assert!(inet_line(&line.replace(" 0A ", " 01 "), Protocol::Stream).is_none());
+    }
+
+    #[test]
+    fn names_the_process_that_listens() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = listener.local_addr().unwrap();
+        let address = Address::Inet { protocol: Protocol::Stream, socket };
+        let holder = Table::read().holder(&address).unwrap();
+        assert!(holder.contains(&format!("(pid {})", std::process::id())), "{holder}");
+    }
+}

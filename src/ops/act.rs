@@ -1,0 +1,310 @@
+//! Plan → Outcome. As dumb as possible: files, one daemon-reload, then the steps in their order,
+//! different apps at the same time. It can be killed anywhere; the next apply goes on.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::{Context, Error, Event, Restore, RollSpec, Sink, roll};
+use crate::disk;
+use crate::ecosystem::AppName;
+use crate::plan::{self, Action, AppPlan, Change, FileChange, FileId, Observed, Plan, check};
+use crate::rollout::{Outcome, Policy};
+use crate::systemd::{JobKind, JobMode, JobOutcome, Systemd};
+use crate::unit::{UnitKind, UnitName};
+
+/// What became of one app.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// How its rollout ended, if it had one.
+    pub rollout: Option<Outcome>,
+    /// Units that are not where they should be, and why.
+    pub failures: Vec<(UnitName, String)>,
+}
+
+impl Done {
+    /// Whether the app is where it should be.
+    pub fn is_success(&self) -> bool {
+        self.failures.is_empty() && matches!(self.rollout, None | Some(Outcome::Complete))
+    }
+}
+
+/// Time that the manager may need beyond an app's own limits.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// Carries out a plan.
+///
+/// # Errors
+/// A file could not be written or the manager not be asked: what was done until then stays, and
+/// the next apply completes it. What became of units is in the result.
+pub fn act(
+    context: &Context,
+    plan: &Plan,
+    observed: &Observed,
+    policies: &BTreeMap<AppName, Policy>,
+    sink: Sink<'_>,
+) -> Result<BTreeMap<AppName, Done>, Error> {
+    if let Some(violation) = check(plan).into_iter().next() {
+        return Err(Error::Plan(violation));
+    }
+    disk::install_handover(&context.layout.state, &crate::embedded_files())?;
+    let written = write(context, plan)?;
+    sink(Event::Written(written));
+    if written > 0 {
+        context.systemd.daemon_reload()?;
+        sink(Event::Reloaded);
+    }
+    let done = run_apps(context, plan, observed, policies, sink)?;
+    remove(context, plan, &done)?;
+    Ok(done)
+}
+
+/// Files before links: a link to a unit that is not there yet would be a broken boot.
+fn write(context: &Context, plan: &Plan) -> Result<usize, Error> {
+    let mut written = 0;
+    for app in plan.apps.iter().filter(|app| !app.removes_app()) {
+        let mut files: Vec<&FileChange> =
+            app.files.iter().filter(|f| !matches!(f.change, Change::Remove { .. })).collect();
+        files.sort_by_key(|change| order(&change.file));
+        for change in files {
+            disk::apply_file(&context.layout, &app.app, change)?;
+            written += 1;
+        }
+        for link in &app.links {
+            disk::apply_link(&context.layout, &app.app, link)?;
+            written += 1;
+        }
+    }
+    Ok(written)
+}
+
+/// What others refer to comes first, so that a power cut leaves no unit that lacks something.
+fn order(file: &FileId) -> u8 {
+    match file {
+        FileId::Environment => 0,
+        FileId::Unit(name) if name.kind() != UnitKind::Service => 1,
+        FileId::Unit(name) if name.is_template() => 2,
+        FileId::Unit(_) => 3,
+    }
+}
+
+fn run_apps(
+    context: &Context,
+    plan: &Plan,
+    observed: &Observed,
+    policies: &BTreeMap<AppName, Policy>,
+    sink: Sink<'_>,
+) -> Result<BTreeMap<AppName, Done>, Error> {
+    let (sender, events) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for app in plan.apps.iter().filter(|app| !app.steps.is_empty()) {
+            let sender = sender.clone();
+            let found = observed.apps.get(&app.app);
+            let policy = policies.get(&app.app).cloned().unwrap_or_default();
+            threads.push(scope.spawn(move || {
+                let mut report = |event| drop(sender.send(event));
+                let run = AppRun { context, app, found, policy };
+                (app.app.clone(), run.steps(&mut report))
+            }));
+        }
+        drop(sender);
+        for event in events {
+            sink(event);
+        }
+        let mut done = BTreeMap::new();
+        for thread in threads {
+            let (app, result) = match thread.join() {
+                Ok(finished) => finished,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            done.insert(app, result?);
+        }
+        Ok(done)
+    })
+}
+
+/// Files that nothing runs from any more. One that something still needs stays for the next apply.
+fn remove(context: &Context, plan: &Plan, done: &BTreeMap<AppName, Done>) -> Result<(), Error> {
+    let mut reload = false;
+    for app in &plan.apps {
+        if done.get(&app.app).is_some_and(|done| !done.is_success()) {
+            continue;
+        }
+        if app.removes_app() {
+            reload = true;
+            for link in &app.links {
+                disk::apply_link(&context.layout, &app.app, link)?;
+            }
+        }
+        for change in app.files.iter().filter(|f| matches!(f.change, Change::Remove { .. })) {
+            disk::apply_file(&context.layout, &app.app, change)?;
+        }
+    }
+    if reload {
+        context.systemd.daemon_reload()?;
+    }
+    Ok(())
+}
+
+struct AppRun<'a> {
+    context: &'a Context,
+    app: &'a AppPlan,
+    found: Option<&'a plan::ObservedApp>,
+    policy: Policy,
+}
+
+impl AppRun<'_> {
+    fn steps(&self, sink: Sink<'_>) -> Result<Done, Error> {
+        let mut done = Done::default();
+        for step in &self.app.steps {
+            self.step(&step.action, &mut done, sink)?;
+            if !done.is_success() {
+                // What follows, such as closing a listener, relies on this step.
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn step(&self, action: &Action, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
+        match action {
+            Action::Open(unit) => self.jobs(&[(JobKind::Start, unit.clone())], done, sink),
+            Action::Close(unit) => self.jobs(&[(JobKind::Stop, unit.clone())], done, sink),
+            Action::Start(instances) => self.start(instances.iter().copied(), done, sink),
+            Action::Roll { replace, stop, .. } => {
+                let outcome = self.roll(replace, stop, sink)?;
+                done.rollout = Some(outcome);
+                Ok(())
+            }
+            Action::Rebind { close, start, .. } => {
+                let mut jobs: Vec<_> = close.iter().map(|u| (JobKind::Stop, u.clone())).collect();
+                jobs.push((JobKind::Stop, self.app.app.group_unit()));
+                self.jobs(&jobs, done, sink)?;
+                if done.is_success() {
+                    self.start(start.iter().copied(), done, sink)?;
+                }
+                Ok(())
+            }
+            Action::Stop => self.stop_all(done, sink),
+        }
+    }
+
+    fn start(
+        &self,
+        instances: impl Iterator<Item = u32>,
+        done: &mut Done,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
+        let name = &self.app.app;
+        let mut jobs = vec![(JobKind::Start, name.group_unit())];
+        jobs.extend(instances.map(|number| (JobKind::Start, name.instance_unit(number))));
+        self.jobs(&jobs, done, sink)
+    }
+
+    /// Listeners first: from then on nothing can wake the app.
+    fn stop_all(&self, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
+        let name = &self.app.app;
+        let Some(found) = self.found else { return Ok(()) };
+        let mut units: Vec<UnitName> = found.listeners.keys().cloned().collect();
+        units.push(name.group_unit());
+        if !found.listeners.is_empty() {
+            units.push(name.wake_unit());
+        }
+        units.extend(found.instances.keys().map(|number| name.instance_unit(*number)));
+        units.push(name.slice_unit());
+        let jobs: Vec<_> = units.into_iter().map(|unit| (JobKind::Stop, unit)).collect();
+        self.jobs(&jobs, done, sink)
+    }
+
+    fn jobs(
+        &self,
+        jobs: &[(JobKind, UnitName)],
+        done: &mut Done,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
+        let limit = self.policy.listen_timeout + self.policy.kill_timeout + MARGIN;
+        let mut seen = |place: usize, outcome: &JobOutcome| {
+            report_unit(&self.app.app, &jobs[place], outcome, sink);
+        };
+        let systemd: &Systemd = &self.context.systemd;
+        let outcomes =
+            systemd.run_jobs(jobs, JobMode::Replace, Instant::now() + limit, &mut seen)?;
+        for ((_, unit), outcome) in jobs.iter().zip(&outcomes) {
+            done.failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
+        }
+        Ok(())
+    }
+
+    fn roll(
+        &self,
+        replace: &std::collections::BTreeSet<u32>,
+        stop: &std::collections::BTreeSet<u32>,
+        sink: Sink<'_>,
+    ) -> Result<Outcome, Error> {
+        let known = self.found.map(|found| found.instances.keys().copied().collect());
+        let before = self.found.map_or(0, |found| found.links.len() as u32);
+        let spec = RollSpec {
+            app: self.app.app.clone(),
+            outdated: replace.union(stop).copied().collect(),
+            known: known.unwrap_or_default(),
+            before: before.max(1),
+            wanted: self.app.wanted,
+            policy: self.policy.clone(),
+        };
+        let mut restore = || self.restore();
+        let changed = self.app.files.iter().any(|f| matches!(f.change, Change::Replace { .. }));
+        let restore: Option<Restore<'_>> = if changed { Some(&mut restore) } else { None };
+        roll(&self.context.systemd, spec, restore, &|| false, sink)
+    }
+
+    /// Puts the former unit files back, with their times: instances that still run the former
+    /// definition must not look outdated afterwards.
+    fn restore(&self) -> Result<(), Error> {
+        let Some(found) = self.found else { return Ok(()) };
+        for change in &self.app.files {
+            // New files do no harm, and a listener may be open already.
+            let Change::Replace { .. } = &change.change else { continue };
+            let former = match &change.file {
+                FileId::Unit(name) => found.units.get(name),
+                FileId::Environment => found.environment.as_ref(),
+            };
+            if let Some(former) = former {
+                disk::restore_file(&self.context.layout, &self.app.app, &change.file, former)?;
+            }
+        }
+        Ok(self.context.systemd.daemon_reload()?)
+    }
+}
+
+fn verb(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Start => "start",
+        JobKind::Stop => "stop",
+        JobKind::Restart | JobKind::TryRestart => "restart",
+        JobKind::Reload | JobKind::ReloadOrRestart | JobKind::ReloadOrTryRestart => "reload",
+    }
+}
+
+/// Tells how one job ended.
+pub(super) fn report_unit(
+    app: &AppName,
+    (kind, unit): &(JobKind, UnitName),
+    outcome: &JobOutcome,
+    sink: Sink<'_>,
+) {
+    let failure = failure(outcome);
+    sink(Event::Unit { app: app.clone(), unit: unit.clone(), verb: verb(*kind), failure });
+}
+
+/// Why a job did not bring its unit where it should be; a unit that is not loaded is stopped.
+pub(super) fn failure(outcome: &JobOutcome) -> Option<String> {
+    use crate::systemd::ErrorKind;
+    match outcome {
+        outcome if outcome.is_success() => None,
+        JobOutcome::Ended(result) => Some(result.to_string()),
+        JobOutcome::Refused(error) if error.kind() == ErrorKind::NoSuchUnit => None,
+        JobOutcome::Refused(error) => Some(error.to_string()),
+        JobOutcome::Unfinished => Some("has not ended in time".to_owned()),
+    }
+}

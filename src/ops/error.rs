@@ -1,0 +1,66 @@
+//! What can stop a verb, apart from results of the world, which are data.
+
+use std::fmt;
+
+use crate::{disk, systemd};
+
+/// Why a verb could not go on.
+#[derive(Debug)]
+pub enum Error {
+    /// A file could not be read or written.
+    Disk(disk::Error),
+    /// The manager could not be asked, or refused.
+    Systemd(systemd::Error),
+    /// The plan broke a rule; nothing was touched.
+    Plan(crate::plan::Violation),
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Disk(error) if error.is_permission() => Some(
+                "run it as root (`sudo clusterctl …`), or for your own apps with `--user`"
+                    .to_owned(),
+            ),
+            Error::Disk(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {
+                Some("give the app another name, or move that file away".to_owned())
+            }
+            Error::Disk(_) => Some("mend that, then run the same command again".to_owned()),
+            Error::Systemd(error) => error.hint(),
+            Error::Plan(_) => Some("nothing was changed; please report this".to_owned()),
+        }
+    }
+}
+
+impl From<disk::Error> for Error {
+    fn from(error: disk::Error) -> Error {
+        Error::Disk(error)
+    }
+}
+
+impl From<systemd::Error> for Error {
+    fn from(error: systemd::Error) -> Error {
+        Error::Systemd(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Disk(error) => write!(f, "{error}"),
+            Error::Systemd(error) => write!(f, "{error}"),
+            Error::Plan(violation) => write!(f, "refused to act on a bad plan: {violation}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Disk(error) => Some(error),
+            Error::Systemd(error) => Some(error),
+            Error::Plan(_) => None,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Facts that a verb reports while it works: no text, no colour.
+
+use crate::ecosystem::AppName;
+use crate::rollout;
+use crate::unit::UnitName;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Another change holds the lock; we wait for it.
+    Waiting,
+    /// So many files and links were written.
+    Written(usize),
+    /// The manager has read the unit files.
+    Reloaded,
+    /// A job of one unit ended.
+    Unit {
+        /// The app.
+        app: AppName,
+        /// The unit.
+        unit: UnitName,
+        /// What was asked, such as `start`.
+        verb: &'static str,
+        /// `None` when it went well, else why not.
+        failure: Option<String>,
+    },
+    /// A rollout does something.
+    Rollout {
+        /// The app.
+        app: AppName,
+        /// What, and why.
+        command: rollout::Command,
+    },
+    /// How a rollout stands.
+    Progress {
+        /// The app.
+        app: AppName,
+        /// Every instance.
+        progress: rollout::Progress,
+    },
+}
+
+/// Who hears of events.
+pub type Sink<'a> = &'a mut dyn FnMut(Event);

@@ -1,0 +1,149 @@
+//! What runs: one row per instance.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Context, Error, Selected};
+use crate::disk::FoundApp;
+use crate::ecosystem::{Address, AppName};
+use crate::host;
+use crate::systemd::{ActiveState, Field, InstanceState};
+use crate::unit::{UnitFile, UnitKind, UnitName};
+
+/// Status of an instance in PM2's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Runs and is ready.
+    Online,
+    /// Runs and is not ready yet.
+    Launching,
+    /// Drains.
+    Stopping,
+    /// Waits for its automatic restart.
+    WaitingRestart,
+    /// Does not run, as asked for.
+    Stopped,
+    /// Does not run, because it failed or gave up after too many restarts.
+    Errored,
+}
+
+/// One instance.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Row {
+    /// The app.
+    pub app: String,
+    /// The namespace.
+    pub namespace: String,
+    /// Instance number.
+    pub instance: u32,
+    /// The unit.
+    pub unit: String,
+    /// Status.
+    pub status: Status,
+    /// Main process.
+    pub pid: Option<u32>,
+    /// Seconds since the main process started; only while it runs.
+    pub uptime_seconds: Option<f64>,
+    /// Automatic restarts since the last start by hand.
+    pub restarts: u32,
+    /// Mean share of one CPU since the start, in percent.
+    pub cpu_percent: Option<f64>,
+    /// Memory of the instance's cgroup in bytes, or of the main process without that.
+    pub memory_bytes: Option<u64>,
+    /// User that it runs as.
+    pub user: String,
+    /// Addresses of the app's listeners.
+    pub listeners: Vec<String>,
+    /// Whether it starts with its app at boot.
+    pub enabled: bool,
+}
+
+/// The instances of these apps: the enabled ones and those that are loaded besides.
+///
+/// # Errors
+/// The manager does not answer.
+pub fn list(
+    context: &Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selected: &[Selected],
+) -> Result<Vec<Row>, Error> {
+    let wanted: Vec<(&AppName, &FoundApp)> = apps
+        .iter()
+        .filter(|(app, _)| selected.iter().any(|selected| selected.app == **app))
+        .collect();
+    let patterns: Vec<String> = wanted.iter().map(|(app, _)| format!("{app}@*.service")).collect();
+    let loaded = if patterns.is_empty() { Vec::new() } else { context.systemd.list(&patterns)? };
+    let loaded: Vec<UnitName> =
+        loaded.iter().filter_map(|unit| UnitName::parse(&unit.name).ok()).collect();
+    let mut units: Vec<(&AppName, &FoundApp, u32)> = Vec::new();
+    for (app, found) in wanted {
+        let mut numbers = found.links.clone();
+        numbers.extend(loaded.iter().filter_map(|unit| app.instance_of(unit)));
+        let asked = |number: &u32| {
+            let here = selected.iter().filter(|s| s.app == *app);
+            here.into_iter().any(|s| s.instance.is_none_or(|instance| instance == *number))
+        };
+        units.extend(numbers.into_iter().filter(asked).map(|number| (app, found, number)));
+    }
+    let names: Vec<UnitName> =
+        units.iter().map(|(app, _, number)| app.instance_unit(*number)).collect();
+    let states = context.systemd.instances(&names, &Field::TABLE)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros());
+    Ok(units
+        .into_iter()
+        .zip(states)
+        .map(|((app, found, number), state)| row(app, found, number, &state, now))
+        .collect())
+}
+
+fn row(app: &AppName, found: &FoundApp, number: u32, state: &InstanceState, now: u128) -> Row {
+    let started = state.started.map(|time| u128::from(time.realtime_usec));
+    let uptime = started.filter(|_| state.main_pid.is_some());
+    let uptime = uptime.map(|started| now.saturating_sub(started) as f64 / 1e6);
+    let usage = state.main_pid.and_then(host::usage);
+    let cpu = state.cpu_nsec.map(|nsec| nsec as f64 / 1e9).or(usage.map(|u| u.cpu_seconds));
+    let cpu = cpu.zip(uptime).filter(|(_, uptime)| *uptime > 0.0);
+    Row {
+        app: app.to_string(),
+        namespace: found.namespace.clone(),
+        instance: number,
+        unit: app.instance_unit(number).to_string(),
+        status: status(state),
+        pid: state.main_pid,
+        uptime_seconds: uptime,
+        restarts: state.restarts,
+        cpu_percent: cpu.map(|(seconds, uptime)| 100.0 * seconds / uptime),
+        memory_bytes: state.memory.or(usage.map(|usage| usage.memory_bytes)),
+        user: user(app, found),
+        listeners: listeners(found),
+        enabled: found.links.contains(&number),
+    }
+}
+
+/// The word for a state. systemd says `exec-condition` of an instance that gave up.
+pub fn status(state: &InstanceState) -> Status {
+    match &state.active {
+        ActiveState::Active | ActiveState::Reloading | ActiveState::Other(_) => Status::Online,
+        ActiveState::Activating if state.sub.starts_with("auto-restart") => Status::WaitingRestart,
+        ActiveState::Activating => Status::Launching,
+        ActiveState::Deactivating => Status::Stopping,
+        ActiveState::Failed => Status::Errored,
+        ActiveState::Inactive if state.result == "exec-condition" => Status::Errored,
+        ActiveState::Inactive => Status::Stopped,
+    }
+}
+
+fn user(app: &AppName, found: &FoundApp) -> String {
+    let template = app.template_unit();
+    let unit = found.units.get(&template).map(|file| UnitFile::parse(template, &file.text));
+    let user = unit.as_ref().and_then(|unit| unit.get("Service", "User")).map(str::to_owned);
+    user.unwrap_or_else(host::own_user)
+}
+
+/// Addresses of an app's listeners, in the order of their units.
+pub fn listeners(found: &FoundApp) -> Vec<String> {
+    let sockets = found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
+    let units = sockets.map(|(name, file)| UnitFile::parse(name.clone(), &file.text));
+    units.filter_map(|unit| Some(Address::of_socket_unit(&unit)?.to_string())).collect()
+}

@@ -1,0 +1,57 @@
+//! One effectful function per verb: observe, plan, drive, report facts. Never prints, and decides
+//! nothing that `plan` or `rollout` could have decided.
+
+mod act;
+mod control;
+mod error;
+mod event;
+mod last_words;
+mod list;
+mod observe;
+mod reload;
+mod roll;
+mod select;
+
+use std::path::PathBuf;
+
+use crate::disk::Layout;
+use crate::systemd::Systemd;
+use crate::translate::Target;
+
+pub use act::{Done, act};
+pub use control::{Verb, control};
+pub use error::Error;
+pub use event::{Event, Sink};
+pub use last_words::last_words;
+pub use list::{Row, Status, list, listeners, status};
+pub use observe::observe;
+pub use reload::reload;
+pub use roll::{Restore, RollSpec, roll};
+pub use select::{Selected, apps, select};
+
+/// What every verb works with.
+#[derive(Debug)]
+pub struct Context {
+    /// Where files live.
+    pub layout: Layout,
+    /// The manager.
+    pub systemd: Systemd,
+    /// The program that `systemctl reload` runs.
+    pub program: PathBuf,
+}
+
+impl Context {
+    /// What units are written for. The handover directory need not exist yet.
+    ///
+    /// # Errors
+    /// The manager does not tell its version.
+    pub fn target(&self) -> Result<Target, Error> {
+        Ok(Target {
+            scope: self.layout.scope,
+            systemd: self.systemd.version()?,
+            handover: crate::disk::handover_dir(&self.layout.state, &crate::embedded_files()),
+            environment: self.layout.environment.clone(),
+            program: self.program.clone(),
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! Disk + D-Bus → Observed, in a handful of round trips whatever the number of apps.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Context, Error};
+use crate::disk::{self, FoundApp, Layout};
+use crate::ecosystem::AppName;
+use crate::plan::{Active, Observed, ObservedApp, ObservedInstance};
+use crate::systemd::{ActiveState, Field, InstanceState, Systemd};
+use crate::unit::{UnitFile, UnitKind, UnitName};
+
+/// Everything of ours as it is now.
+///
+/// # Errors
+/// The unit directory cannot be read, or the manager does not answer.
+pub fn observe(context: &Context) -> Result<Observed, Error> {
+    let found = disk::scan(&context.layout)?;
+    let states = active_states(&context.systemd, &found)?;
+    let mut up = Vec::new();
+    for app in found.keys() {
+        up.extend(states.keys().filter(|unit| app.instance_of(unit).is_some()).cloned());
+    }
+    let processes = context.systemd.instances(&up, &[Field::Started, Field::Result])?;
+    let processes: HashMap<UnitName, InstanceState> = up.into_iter().zip(processes).collect();
+    let apps = found
+        .into_iter()
+        .map(|(name, app)| {
+            let observed = observed_app(&context.layout, &name, app, &states, &processes);
+            (name, observed)
+        })
+        .collect();
+    Ok(Observed { apps })
+}
+
+/// `ActiveState` of every loaded unit of these apps.
+fn active_states(
+    systemd: &Systemd,
+    apps: &BTreeMap<AppName, FoundApp>,
+) -> Result<BTreeMap<UnitName, Active>, Error> {
+    if apps.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut patterns = Vec::new();
+    for (name, app) in apps {
+        patterns.push(format!("{name}.service"));
+        patterns.push(format!("{name}@*.service"));
+        let sockets = app.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
+        patterns.extend(sockets.map(|unit| unit.as_str().replace('\\', "\\\\")));
+    }
+    let listed = systemd.list(&patterns)?;
+    let states = listed
+        .into_iter()
+        .filter_map(|unit| Some((UnitName::parse(&unit.name).ok()?, active(&unit.active))));
+    Ok(states.collect())
+}
+
+/// The planner's word for a state of the manager.
+fn active(state: &ActiveState) -> Active {
+    match state {
+        ActiveState::Active | ActiveState::Reloading => Active::Active,
+        ActiveState::Activating => Active::Activating,
+        ActiveState::Deactivating => Active::Deactivating,
+        ActiveState::Failed => Active::Failed,
+        ActiveState::Inactive => Active::Inactive,
+        // Newer words (`refreshing`, `maintenance`) are about units that run.
+        ActiveState::Other(_) => Active::Active,
+    }
+}
+
+fn observed_app(
+    layout: &Layout,
+    name: &AppName,
+    found: FoundApp,
+    states: &BTreeMap<UnitName, Active>,
+    processes: &HashMap<UnitName, InstanceState>,
+) -> ObservedApp {
+    let template = name.template_unit();
+    let definition = found.units.get(&template);
+    let definition = definition.map(|file| UnitFile::parse(template.clone(), &file.text));
+    let newest_input = disk::inputs_changed(layout, &template, definition.as_ref());
+    let state = |unit: &UnitName| states.get(unit).copied().unwrap_or_default();
+    let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
+    let listeners = sockets.map(|unit| (unit.clone(), state(unit))).collect();
+    let instances = states
+        .keys()
+        .filter_map(|unit| {
+            let number = name.instance_of(unit)?;
+            let process = processes.get(unit)?;
+            let own_input = disk::inputs_changed(layout, unit, None);
+            Some((number, instance(state(unit), process, own_input)))
+        })
+        .collect();
+    ObservedApp {
+        group: state(&name.group_unit()),
+        units: found.units,
+        environment: found.environment,
+        source: found.source,
+        links: found.links,
+        enabled: found.enabled,
+        newest_input,
+        listeners,
+        instances,
+    }
+}
+
+fn instance(active: Active, process: &InstanceState, newest_input: u64) -> ObservedInstance {
+    ObservedInstance {
+        active,
+        started: process.started.map_or(0, |time| time.realtime_usec),
+        errored: process.result == "exec-condition",
+        newest_input,
+    }
+}

@@ -1,0 +1,284 @@
+//! Drives one rollout: the machine's commands become jobs, the manager's signals become events.
+//!
+//! Holds no policy. It waits for signals with the machine's own deadline, never by sleeping.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
+
+use super::{Error, Event};
+use crate::ecosystem::AppName;
+use crate::rollout::{
+    Change, Command, Event as Input, JobResult, Observed, Outcome, Policy, Rollout, Serial, Sight,
+    Spec, State, Ticket, Time,
+};
+use crate::systemd::{
+    self, ActiveState, Field, InstanceState, JobId, JobKind, JobMode, Signal, Systemd, Watch,
+};
+use crate::unit::UnitName;
+
+/// A rollout of one app.
+#[derive(Clone, Debug)]
+pub struct RollSpec {
+    /// The app.
+    pub app: AppName,
+    /// Instances whose process must be replaced.
+    pub outdated: BTreeSet<u32>,
+    /// Instances that exist, running or not, besides 0 to `wanted` less one.
+    pub known: BTreeSet<u32>,
+    /// How many instances there were meant to be before.
+    pub before: u32,
+    /// How many there shall be.
+    pub wanted: u32,
+    /// How to get there.
+    pub policy: Policy,
+}
+
+/// Puts the former definition back and has it loaded.
+pub type Restore<'a> = &'a mut (dyn FnMut() -> Result<(), Error> + 'a);
+
+/// Runs a rollout to its end. `restore` puts the former definition back, if there is one;
+/// `interrupted` is asked between two signals whether to stop.
+///
+/// # Errors
+/// The manager cannot be asked. What becomes of instances is the outcome.
+pub fn roll<'a>(
+    systemd: &'a Systemd,
+    spec: RollSpec,
+    restore: Option<Restore<'a>>,
+    interrupted: &dyn Fn() -> bool,
+    sink: &mut dyn FnMut(Event),
+) -> Result<Outcome, Error> {
+    let surge = spec.policy.limits(spec.wanted).surge;
+    let highest = spec.known.last().map_or(0, |last| last + 1).max(spec.wanted).max(spec.before);
+    // The machine numbers surge instances from the first free one on.
+    let numbers: Vec<u32> = (0..highest + surge).collect();
+    let units: BTreeMap<u32, UnitName> =
+        numbers.iter().map(|number| (*number, spec.app.instance_unit(*number))).collect();
+    // Subscribe before the first look, so that nothing happens unseen in between.
+    let watch = systemd.watch(units.values())?;
+    let mut driver = Driver {
+        systemd,
+        app: spec.app.clone(),
+        numbers: units.iter().map(|(number, unit)| (unit.clone(), *number)).collect(),
+        units,
+        jobs: HashMap::new(),
+        early: HashMap::new(),
+        begun: Instant::now(),
+        restore,
+    };
+    let current = driver.current(&spec)?;
+    let spec = Spec {
+        current,
+        before: spec.before,
+        wanted: spec.wanted,
+        policy: spec.policy,
+        can_restore: driver.restore.is_some(),
+    };
+    let (mut machine, commands) = Rollout::new(spec, driver.now());
+    driver.carry_out(&mut machine, commands, sink)?;
+    let mut asked = false;
+    while machine.outcome().is_none() {
+        if !asked && interrupted() {
+            asked = true;
+            driver.feed(&mut machine, Input::Interrupt, sink)?;
+            continue;
+        }
+        driver.wait(&watch, &mut machine, sink)?;
+    }
+    sink(Event::Progress { app: driver.app.clone(), progress: machine.progress() });
+    Ok(machine.outcome().cloned().unwrap_or(Outcome::Complete))
+}
+
+struct Driver<'a> {
+    systemd: &'a Systemd,
+    app: AppName,
+    units: BTreeMap<u32, UnitName>,
+    numbers: HashMap<UnitName, u32>,
+    /// Jobs under way.
+    jobs: HashMap<JobId, (u32, Ticket)>,
+    /// Results that came before the reply to their submission.
+    early: HashMap<JobId, systemd::JobResult>,
+    begun: Instant,
+    restore: Option<Restore<'a>>,
+}
+
+/// What is asked of an instance in a look.
+const LOOK: [Field; 3] = [Field::Started, Field::Restarts, Field::Result];
+
+/// How often a waiting driver looks whether it is interrupted.
+const GLANCE: std::time::Duration = std::time::Duration::from_millis(200);
+
+impl Driver<'_> {
+    fn now(&self) -> Time {
+        Time(self.begun.elapsed())
+    }
+
+    fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, Observed>, Error> {
+        let names: Vec<UnitName> = self.units.values().cloned().collect();
+        let states = self.systemd.instances(&names, &LOOK)?;
+        let seen = self.units.keys().copied().zip(states);
+        Ok(seen
+            .map(|(number, state)| {
+                let outdated = spec.outdated.contains(&number);
+                (number, Observed { sight: sight(&state), outdated })
+            })
+            .filter(|(_, seen)| seen.sight.state != State::Dead)
+            .collect())
+    }
+
+    fn wait(
+        &mut self,
+        watch: &Watch,
+        machine: &mut Rollout,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let glance = Instant::now() + GLANCE;
+        let deadline = machine.deadline().map(|time| self.begun + time.0);
+        let until = deadline.map_or(glance, |deadline| deadline.min(glance));
+        match watch.next(until) {
+            None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                self.feed(machine, Input::Tick, sink)
+            }
+            None => Ok(()),
+            Some(Signal::JobRemoved { id, result, .. }) => match self.jobs.remove(&id) {
+                Some((instance, ticket)) => {
+                    let result = self.job_result(instance, &result)?;
+                    self.feed(machine, Input::JobDone { instance, ticket, result }, sink)
+                }
+                // Either not ours, or its submission has not been answered yet.
+                None => {
+                    self.early.insert(id, result);
+                    Ok(())
+                }
+            },
+            // A change says that something is new, not all that a sight needs.
+            Some(Signal::Changed { unit, .. }) => match self.numbers.get(&unit) {
+                Some(number) => self.look(*number, machine, sink),
+                None => Ok(()),
+            },
+            Some(Signal::Reloading(_)) => Ok(()),
+            Some(Signal::Disconnected) => {
+                Err(Error::Systemd(systemd::Error::disconnected("follow the rollout")))
+            }
+        }
+    }
+
+    fn feed(
+        &mut self,
+        machine: &mut Rollout,
+        input: Input,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let commands = machine.handle(self.now(), input);
+        self.carry_out(machine, commands, sink)
+    }
+
+    fn carry_out(
+        &mut self,
+        machine: &mut Rollout,
+        commands: Vec<Command>,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        for command in commands {
+            sink(Event::Rollout { app: self.app.clone(), command: command.clone() });
+            match command {
+                Command::Submit { ticket, instance, change, .. } => {
+                    self.submit(machine, instance, ticket, change, sink)?;
+                }
+                Command::Look { instance, .. } => self.look(instance, machine, sink)?,
+                Command::RestoreDefinition { .. } => {
+                    let result = match self.restore.as_mut() {
+                        Some(restore) => restore().map(|()| monotonic()).map_err(|e| e.to_string()),
+                        None => Err("there is no former definition".to_owned()),
+                    };
+                    self.feed(machine, Input::DefinitionRestored(result), sink)?;
+                }
+            }
+        }
+        sink(Event::Progress { app: self.app.clone(), progress: machine.progress() });
+        Ok(())
+    }
+
+    fn submit(
+        &mut self,
+        machine: &mut Rollout,
+        instance: u32,
+        ticket: Ticket,
+        change: Change,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let kind = match change {
+            Change::Start => JobKind::Start,
+            Change::Restart => JobKind::Restart,
+            Change::Stop => JobKind::Stop,
+        };
+        let unit = self.app.instance_unit(instance);
+        match self.systemd.submit(kind, &unit, JobMode::Replace) {
+            Ok(id) => match self.early.remove(&id) {
+                Some(result) => {
+                    let result = self.job_result(instance, &result)?;
+                    self.feed(machine, Input::JobDone { instance, ticket, result }, sink)
+                }
+                None => {
+                    self.jobs.insert(id, (instance, ticket));
+                    Ok(())
+                }
+            },
+            Err(error) => {
+                let result = JobResult::Other(error.to_string());
+                self.feed(machine, Input::JobDone { instance, ticket, result }, sink)
+            }
+        }
+    }
+
+    fn look(
+        &mut self,
+        instance: u32,
+        machine: &mut Rollout,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let Some(state) = self.state(instance)? else { return Ok(()) };
+        self.feed(machine, Input::Seen { instance, sight: sight(&state) }, sink)
+    }
+
+    fn state(&self, instance: u32) -> Result<Option<InstanceState>, Error> {
+        let unit = self.app.instance_unit(instance);
+        Ok(self.systemd.instances(&[unit], &LOOK)?.pop())
+    }
+
+    /// systemd calls the job of a slow start `failed`, and only the unit's result `timeout`.
+    fn job_result(&self, instance: u32, result: &systemd::JobResult) -> Result<JobResult, Error> {
+        Ok(match result {
+            systemd::JobResult::Done => JobResult::Done,
+            systemd::JobResult::Failed => match self.state(instance)? {
+                Some(state) if state.result == "timeout" => JobResult::Timeout,
+                _ => JobResult::Failed,
+            },
+            systemd::JobResult::Timeout => JobResult::Timeout,
+            systemd::JobResult::Canceled => JobResult::Canceled,
+            systemd::JobResult::Dependency => JobResult::Dependency,
+            systemd::JobResult::Skipped => JobResult::Skipped,
+            other => JobResult::Other(other.to_string()),
+        })
+    }
+}
+
+/// Now, on the clock of `ExecMainStartTimestampMonotonic`.
+fn monotonic() -> Serial {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
+    Serial(u64::try_from(micros).unwrap_or(0))
+}
+
+/// What the machine sees of an instance.
+fn sight(state: &InstanceState) -> Sight {
+    let serial = Serial(state.started.map_or(0, |time| time.monotonic_usec));
+    let now = match &state.active {
+        ActiveState::Active | ActiveState::Reloading | ActiveState::Other(_) => State::Ready,
+        ActiveState::Activating if state.sub.starts_with("auto-restart") => State::Restarting,
+        ActiveState::Activating => State::Starting,
+        ActiveState::Deactivating => State::Stopping,
+        ActiveState::Inactive | ActiveState::Failed => State::Dead,
+    };
+    Sight { state: now, serial, restarts: state.restarts }
+}

@@ -1,0 +1,101 @@
+//! Which apps and instances a selector means: `api`, `api@2`, `all`, or a namespace.
+
+use std::collections::BTreeMap;
+
+use super::{Context, Error};
+use crate::disk::{self, FoundApp};
+use crate::ecosystem::AppName;
+
+/// One app, or some of its instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selected {
+    /// The app.
+    pub app: AppName,
+    /// One instance of it; `None` is the whole app.
+    pub instance: Option<u32>,
+}
+
+/// What the selectors mean, in the order of the apps' names, each once; the first selector that
+/// matches nothing comes back as `Err`.
+pub fn select(
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<Selected>, String> {
+    let mut all: Vec<Selected> = Vec::new();
+    for selector in selectors {
+        let found = matches(apps, selector);
+        if found.is_empty() {
+            return Err(selector.clone());
+        }
+        all.extend(found);
+    }
+    // A whole app covers its instances.
+    let whole: Vec<AppName> =
+        all.iter().filter(|s| s.instance.is_none()).map(|s| s.app.clone()).collect();
+    all.retain(|s| s.instance.is_none() || !whole.contains(&s.app));
+    all.sort_by(|a, b| (&a.app, a.instance).cmp(&(&b.app, b.instance)));
+    all.dedup();
+    Ok(all)
+}
+
+fn matches(apps: &BTreeMap<AppName, FoundApp>, selector: &str) -> Vec<Selected> {
+    let selector = selector.strip_suffix(".service").unwrap_or(selector);
+    if let Some((name, number)) = selector.split_once('@') {
+        let instance = number.parse().ok();
+        let app = AppName::parse(name).ok().filter(|app| apps.contains_key(app));
+        return match (app, instance) {
+            (Some(app), Some(_)) => vec![Selected { app, instance }],
+            _ => Vec::new(),
+        };
+    }
+    let whole = |app: &AppName| Selected { app: app.clone(), instance: None };
+    if let Some(app) = apps.keys().find(|app| app.as_str() == selector) {
+        return vec![whole(app)];
+    }
+    let members = apps.iter().filter(|(_, f)| selector == "all" || f.namespace == selector);
+    members.map(|(app, _)| whole(app)).collect()
+}
+
+/// Every app of ours on disk.
+///
+/// # Errors
+/// The unit directory cannot be read.
+pub fn apps(context: &Context) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    Ok(disk::scan(&context.layout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn check(selectors: &[&str], expected: &[&str]) {
+        let app = |namespace: &str| FoundApp { namespace: namespace.into(), ..FoundApp::default() };
+        let apps = [("api", "shop"), ("api2", "default"), ("web", "shop")];
+        let apps = apps.map(|(name, space)| (AppName::parse(name).unwrap(), app(space))).into();
+        let selectors: Vec<String> = selectors.iter().map(ToString::to_string).collect();
+        let found = select(&apps, &selectors).map_or_else(
+            |unknown| vec![format!("unknown {unknown}")],
+            |found| {
+                let text = |s: &Selected| match s.instance {
+                    Some(number) => format!("{}@{number}", s.app),
+                    None => s.app.to_string(),
+                };
+                found.iter().map(text).collect()
+            },
+        );
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn names_instances_namespaces_and_all() {
+        check(&["api"], &["api"]);
+        check(&["api@2", "api@0"], &["api@0", "api@2"]);
+        check(&["shop"], &["api", "web"]);
+        check(&["all"], &["api", "api2", "web"]);
+        check(&["api@1", "api"], &["api"]);
+        check(&["web.service"], &["web"]);
+        check(&["ap"], &["unknown ap"]);
+        check(&["api@x"], &["unknown api@x"]);
+    }
+}

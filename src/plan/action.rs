@@ -1,0 +1,247 @@
+//! The words of a plan.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::ecosystem::AppName;
+use crate::unit::UnitName;
+
+/// What apply will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Apps in the order of their names; those with nothing to do as well.
+    pub apps: Vec<AppPlan>,
+    /// Apps that are gone from the file but still there, when they are not to be removed.
+    pub gone: Vec<AppName>,
+}
+
+/// What apply will do to one app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppPlan {
+    /// The app.
+    pub app: AppName,
+    /// Files to write, or to remove at the end.
+    pub files: Vec<FileChange>,
+    /// Links to make or remove.
+    pub links: Vec<LinkChange>,
+    /// What happens to units, in this order, after one daemon-reload.
+    pub steps: Vec<Step>,
+    /// What a reader should know besides.
+    pub notes: Vec<Note>,
+    /// Instances 0 to this number less one run at the end.
+    pub wanted: u32,
+}
+
+/// A file of an app.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileId {
+    /// A unit file.
+    Unit(UnitName),
+    /// The environment file.
+    Environment,
+}
+
+/// One file that changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileChange {
+    /// Which.
+    pub file: FileId,
+    /// How.
+    pub change: Change,
+}
+
+/// How a file changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is new.
+    Create {
+        /// Its content.
+        text: String,
+    },
+    /// Its content changes.
+    Replace {
+        /// What is there.
+        before: String,
+        /// What will be.
+        after: String,
+        /// Nothing in it concerns a running process: it keeps its modification time, which is
+        /// what tells an outdated instance.
+        keep_time: bool,
+    },
+    /// It goes, once nothing runs from it.
+    Remove {
+        /// What is there.
+        before: String,
+    },
+}
+
+/// A link that systemd reads as an enablement.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkId {
+    /// The group in the boot target's `.wants/`.
+    Boot,
+    /// An instance in the group's `.wants/`.
+    Instance(u32),
+}
+
+/// One link that changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkChange {
+    /// Which.
+    pub link: LinkId,
+    /// Whether it is made; otherwise it is removed.
+    pub make: bool,
+}
+
+/// One step with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What.
+    pub action: Action,
+    /// Why.
+    pub because: Reason,
+}
+
+/// What happens to units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A listener opens.
+    Open(UnitName),
+    /// The group starts, and with it these instances.
+    Start(BTreeSet<u32>),
+    /// Instances are replaced, started and stopped a few at a time.
+    Roll {
+        /// Running ones on an old definition.
+        replace: BTreeSet<u32>,
+        /// Missing ones.
+        start: BTreeSet<u32>,
+        /// Those beyond the wanted number.
+        stop: BTreeSet<u32>,
+    },
+    /// A listener closes.
+    Close(UnitName),
+    /// The app stops and starts, because a new listener needs an address that an old one holds:
+    /// connections are refused meanwhile.
+    Rebind {
+        /// Listeners that close.
+        close: BTreeSet<UnitName>,
+        /// Listeners that open.
+        open: BTreeSet<UnitName>,
+        /// Instances that start.
+        start: BTreeSet<u32>,
+    },
+    /// Everything of the app stops, listeners first, so that nothing wakes it.
+    Stop,
+}
+
+/// Why a step is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The app is new.
+    NewApp,
+    /// The app is not running.
+    NotRunning,
+    /// The listener is new.
+    NewListener,
+    /// The listener is not active.
+    ListenerDown,
+    /// The listener is gone from the file.
+    ListenerGone,
+    /// The addresses of an old and a new listener overlap.
+    AddressMoves,
+    /// The definition changed in these directives.
+    Changed(BTreeSet<String>),
+    /// An earlier apply or an edit left instances on an old definition.
+    Outdated,
+    /// The number of instances differs.
+    Instances {
+        /// Enabled now.
+        from: u32,
+        /// Wanted.
+        to: u32,
+    },
+    /// Instances that should run do not.
+    Missing,
+    /// The app is gone from the file, and removal was asked for.
+    AppGone,
+    /// Somebody asked for it.
+    Deleted,
+}
+
+/// What a reader should know besides the steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Somebody scaled the app; the file is followed.
+    Drift {
+        /// Enabled now.
+        enabled: u32,
+        /// What the file says.
+        file: u32,
+    },
+    /// A changed socket option waits until its listener is restarted.
+    ListenerOption(UnitName),
+    /// The app is not to be started by apply.
+    NoAutostart,
+}
+
+impl AppPlan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.links.is_empty() && self.steps.is_empty()
+    }
+
+    /// Whether the app is taken away.
+    pub fn removes_app(&self) -> bool {
+        self.steps.iter().any(|step| step.action == Action::Stop)
+    }
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.apps.iter().all(AppPlan::is_empty)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::NewApp => f.write_str("new app"),
+            Reason::NotRunning => f.write_str("not running"),
+            Reason::NewListener => f.write_str("new listener"),
+            Reason::ListenerDown => f.write_str("listener is not active"),
+            Reason::AddressMoves => f.write_str(
+                "old and new address overlap; connections are refused until the app is up again",
+            ),
+            Reason::ListenerGone => f.write_str("gone from the file"),
+            Reason::Changed(keys) => {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                write!(f, "changed: {}", keys.join(", "))
+            }
+            Reason::Outdated => f.write_str("started before the last change of the definition"),
+            Reason::Instances { from, to } => write!(f, "instances: {from} → {to}"),
+            Reason::Missing => f.write_str("should run but does not"),
+            Reason::Deleted => f.write_str("clusterctl delete"),
+            Reason::AppGone => f.write_str("gone from the file, --prune"),
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Drift { enabled, file } => {
+                write!(
+                    f,
+                    "{enabled} instances were enabled, the file says {file}: following the file"
+                )
+            }
+            Note::ListenerOption(unit) => write!(
+                f,
+                "the changed option of {unit} waits until the listener is opened anew, which \
+                 refuses connections for a moment: clusterctl stop and start the app"
+            ),
+            Note::NoAutostart => f.write_str("autostart = false: neither started nor enabled"),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The planner.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::action::{
+    Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
+};
+use super::observed::{Observed, ObservedApp, ObservedFile};
+use crate::ecosystem::{Address, AppName};
+use crate::translate::{AppFiles, MARK};
+use crate::unit::{UnitFile, UnitKind, UnitName};
+
+/// Decides what brings `observed` to `wanted`.
+///
+/// `source` is the ecosystem file: only apps that came from it can be gone from it. With `prune`
+/// those are removed, otherwise they are reported. `complete` is false when only some apps of the
+/// file were asked for, in which case nothing is gone.
+pub fn plan(
+    wanted: &BTreeMap<AppName, AppFiles>,
+    observed: &Observed,
+    source: Option<&Path>,
+    prune: bool,
+    complete: bool,
+) -> Plan {
+    let nothing = ObservedApp::default();
+    let mut plan = Plan::default();
+    for (name, files) in wanted {
+        let found = observed.apps.get(name).unwrap_or(&nothing);
+        plan.apps.push(AppDecision { name, files, found }.decide());
+    }
+    for (name, found) in &observed.apps {
+        let from_here = source.is_some() && found.source.as_deref() == source;
+        if wanted.contains_key(name) || !from_here || !complete {
+            continue;
+        }
+        if prune {
+            plan.apps.push(removal(name, found, Reason::AppGone));
+        } else {
+            plan.gone.push(name.clone());
+        }
+    }
+    plan.apps.sort_by(|a, b| a.app.cmp(&b.app));
+    plan
+}
+
+/// The plan that takes an app away.
+pub fn removal(name: &AppName, found: &ObservedApp, because: Reason) -> AppPlan {
+    let remove = |file: FileId, before: &str| FileChange {
+        file,
+        change: Change::Remove { before: before.to_owned() },
+    };
+    let units = found.units.iter();
+    let mut files: Vec<FileChange> =
+        units.map(|(unit, file)| remove(FileId::Unit(unit.clone()), &file.text)).collect();
+    files.extend(found.environment.iter().map(|file| remove(FileId::Environment, &file.text)));
+    let mut links: Vec<LinkChange> =
+        found.links.iter().map(|n| unlink(LinkId::Instance(*n))).collect();
+    if found.enabled {
+        links.push(unlink(LinkId::Boot));
+    }
+    let steps = vec![Step { action: Action::Stop, because }];
+    AppPlan { app: name.clone(), files, links, steps, notes: Vec::new(), wanted: 0 }
+}
+
+fn unlink(link: LinkId) -> LinkChange {
+    LinkChange { link, make: false }
+}
+
+struct AppDecision<'a> {
+    name: &'a AppName,
+    files: &'a AppFiles,
+    found: &'a ObservedApp,
+}
+
+impl AppDecision<'_> {
+    fn decide(&self) -> AppPlan {
+        let files = self.file_changes();
+        let mut steps = Vec::new();
+        let mut notes = self.option_notes(&files);
+        if let Some(rebind) = self.rebind() {
+            steps.push(rebind);
+        } else if self.files.autostart || self.is_up() {
+            steps.extend(self.opened_listeners());
+            steps.extend(self.instance_step(&files));
+            steps.extend(self.closed_listeners());
+        }
+        if !self.files.autostart {
+            notes.push(Note::NoAutostart);
+        }
+        notes.extend(self.drift());
+        AppPlan {
+            app: self.name.clone(),
+            files,
+            links: self.link_changes(),
+            steps,
+            notes,
+            wanted: self.files.instances,
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        self.found.group.is_up() || self.found.instances.values().any(|i| i.active.is_up())
+    }
+
+    fn file_changes(&self) -> Vec<FileChange> {
+        let mut changes = Vec::new();
+        for unit in self.files.units.iter() {
+            let before = self.found.units.get(&unit.name).map(|file| file.text.as_str());
+            let keep_time = self.same_revision(&unit.name);
+            let change = replaced(before, &unit.to_string(), keep_time);
+            let file = FileId::Unit(unit.name.clone());
+            changes.extend(change.map(|change| FileChange { file, change }));
+        }
+        for (name, file) in &self.found.units {
+            if self.files.units.get(name).is_none() {
+                let change = Change::Remove { before: file.text.clone() };
+                changes.push(FileChange { file: FileId::Unit(name.clone()), change });
+            }
+        }
+        let before = self.found.environment.as_ref().map(|file| file.text.as_str());
+        let change = match (&self.files.environment, before) {
+            (Some(file), before) => replaced(before, &file.text, false),
+            (None, Some(before)) => Some(Change::Remove { before: before.to_owned() }),
+            (None, None) => None,
+        };
+        changes.extend(change.map(|change| FileChange { file: FileId::Environment, change }));
+        changes
+    }
+
+    /// Whether the unit on disk is the template of the very same revision.
+    fn same_revision(&self, unit: &UnitName) -> bool {
+        let Some(found) = self.found.units.get(unit) else { return false };
+        let parsed = UnitFile::parse(unit.clone(), &found.text);
+        parsed.get(MARK, "Revision") == Some(self.files.revision.as_str())
+    }
+
+    fn wanted_set(&self) -> BTreeSet<u32> {
+        (0..self.files.instances).collect()
+    }
+
+    fn rebind(&self) -> Option<Step> {
+        let open: BTreeSet<UnitName> = self.new_sockets().map(|unit| unit.name.clone()).collect();
+        let close: BTreeSet<UnitName> = self.old_sockets().map(|(name, _)| name.clone()).collect();
+        let overlap = self.new_sockets().any(|unit| {
+            let address = Address::of_socket_unit(unit);
+            self.old_sockets().any(|(name, file)| {
+                let old = Address::of_socket_unit(&UnitFile::parse(name.clone(), &file.text));
+                matches!((&address, &old), (Some(new), Some(old)) if new.conflicts_with(old))
+            })
+        });
+        let action = Action::Rebind { close, open, start: self.wanted_set() };
+        (overlap && self.is_up()).then_some(Step { action, because: Reason::AddressMoves })
+    }
+
+    fn new_sockets(&self) -> impl Iterator<Item = &UnitFile> {
+        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+        sockets.filter(|unit| !self.found.units.contains_key(&unit.name))
+    }
+
+    fn old_sockets(&self) -> impl Iterator<Item = (&UnitName, &ObservedFile)> {
+        let sockets = self.found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
+        sockets.filter(|(name, _)| self.files.units.get(name).is_none())
+    }
+
+    fn opened_listeners(&self) -> Vec<Step> {
+        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+        sockets
+            .filter_map(|unit| {
+                let state = self.found.listeners.get(&unit.name).copied().unwrap_or_default();
+                let known = self.found.units.contains_key(&unit.name);
+                let because = if known { Reason::ListenerDown } else { Reason::NewListener };
+                (!state.is_up()).then(|| Step { action: Action::Open(unit.name.clone()), because })
+            })
+            .collect()
+    }
+
+    fn closed_listeners(&self) -> Vec<Step> {
+        let gone =
+            self.found.units.keys().filter(|unit| {
+                unit.kind() == UnitKind::Socket && self.files.units.get(unit).is_none()
+            });
+        gone.map(|unit| Step { action: Action::Close(unit.clone()), because: Reason::ListenerGone })
+            .collect()
+    }
+
+    fn instance_step(&self, changes: &[FileChange]) -> Option<Step> {
+        if !self.found.instances.values().any(|i| i.active.is_up()) {
+            let because =
+                if self.found.units.is_empty() { Reason::NewApp } else { Reason::NotRunning };
+            return Some(Step { action: Action::Start(self.wanted_set()), because });
+        }
+        let changed = self.changed_keys(changes);
+        let up = |n: &u32| self.found.instances.get(n).is_some_and(|i| i.active.is_up());
+        let wanted = self.wanted_set();
+        let start: BTreeSet<u32> = wanted.iter().copied().filter(|n| !up(n)).collect();
+        let stop: BTreeSet<u32> =
+            self.found.instances.keys().copied().filter(|n| up(n) && !wanted.contains(n)).collect();
+        let replace: BTreeSet<u32> = wanted
+            .iter()
+            .copied()
+            .filter(|n| up(n) && (!changed.is_empty() || self.is_outdated(*n)))
+            .collect();
+        if start.is_empty() && stop.is_empty() && replace.is_empty() {
+            // The instances run but somebody stopped the group's own unit.
+            let action = Action::Start(wanted);
+            let because = Reason::NotRunning;
+            return (!self.found.group.is_up()).then_some(Step { action, because });
+        }
+        let because = self.roll_reason(changed, &replace, &start, &stop);
+        Some(Step { action: Action::Roll { replace, start, stop }, because })
+    }
+
+    fn roll_reason(
+        &self,
+        changed: BTreeSet<String>,
+        replace: &BTreeSet<u32>,
+        start: &BTreeSet<u32>,
+        stop: &BTreeSet<u32>,
+    ) -> Reason {
+        let enabled = self.found.links.len() as u32;
+        if !changed.is_empty() {
+            Reason::Changed(changed)
+        } else if !replace.is_empty() {
+            Reason::Outdated
+        } else if enabled != self.files.instances || !stop.is_empty() {
+            let from = enabled.max(stop.last().map_or(0, |n| n + 1));
+            Reason::Instances { from, to: self.files.instances }
+        } else {
+            debug_assert!(!start.is_empty());
+            Reason::Missing
+        }
+    }
+
+    /// What changed of that which a running process depends on.
+    fn changed_keys(&self, changes: &[FileChange]) -> BTreeSet<String> {
+        let template = self.name.template_unit();
+        let mut keys = BTreeSet::new();
+        for change in changes {
+            match (&change.file, &change.change) {
+                (FileId::Unit(unit), Change::Replace { before, after, keep_time: false })
+                    if *unit == template =>
+                {
+                    keys.extend(different_keys(unit, before, after));
+                }
+                (FileId::Environment, _) => {
+                    keys.insert("Environment".to_owned());
+                }
+                _ => {}
+            }
+        }
+        keys
+    }
+
+    fn is_outdated(&self, number: u32) -> bool {
+        let Some(instance) = self.found.instances.get(&number) else { return false };
+        let template = self.found.units.get(&self.name.template_unit());
+        let files = template.into_iter().chain(&self.found.environment);
+        let newest = files.map(|file| file.modified).max().unwrap_or(0);
+        let newest = newest.max(self.found.newest_input).max(instance.newest_input);
+        instance.started != 0 && instance.started < newest
+    }
+
+    fn link_changes(&self) -> Vec<LinkChange> {
+        let wanted = self.wanted_set();
+        let make = |link| LinkChange { link, make: true };
+        let mut links: Vec<LinkChange> =
+            wanted.difference(&self.found.links).map(|n| make(LinkId::Instance(*n))).collect();
+        links.extend(self.found.links.difference(&wanted).map(|n| unlink(LinkId::Instance(*n))));
+        if self.files.autostart && !self.found.enabled {
+            links.push(make(LinkId::Boot));
+        }
+        links
+    }
+
+    fn drift(&self) -> Option<Note> {
+        let enabled = self.found.links.len() as u32;
+        let recorded = self.recorded_instances()?;
+        let file = self.files.instances;
+        (enabled != recorded && enabled != file).then_some(Note::Drift { enabled, file })
+    }
+
+    /// The number that the last apply wrote into the group unit.
+    fn recorded_instances(&self) -> Option<u32> {
+        let group = self.name.group_unit();
+        let text = &self.found.units.get(&group)?.text;
+        UnitFile::parse(group, text).get(MARK, "Instances")?.parse().ok()
+    }
+
+    fn option_notes(&self, changes: &[FileChange]) -> Vec<Note> {
+        let sockets = changes.iter().filter_map(|change| match (&change.file, &change.change) {
+            (FileId::Unit(unit), Change::Replace { before, after, .. })
+                if unit.kind() == UnitKind::Socket
+                    && different_keys(unit, before, after).iter().any(|k| is_socket_key(k)) =>
+            {
+                Some(Note::ListenerOption(unit.clone()))
+            }
+            _ => None,
+        });
+        sockets.collect()
+    }
+}
+
+/// Keys of a socket unit that do not touch the open socket.
+fn is_socket_key(key: &str) -> bool {
+    !matches!(key, "Description" | "Documentation" | "SourcePath" | "Service" | "App" | "Role")
+}
+
+fn replaced(before: Option<&str>, after: &str, keep_time: bool) -> Option<Change> {
+    match before {
+        None => Some(Change::Create { text: after.to_owned() }),
+        Some(before) if before != after => {
+            Some(Change::Replace { before: before.to_owned(), after: after.to_owned(), keep_time })
+        }
+        Some(_) => None,
+    }
+}
+
+/// Keys whose values differ between two texts of one unit.
+fn different_keys(unit: &UnitName, before: &str, after: &str) -> BTreeSet<String> {
+    let pairs = |text: &str| {
+        let file = UnitFile::parse(unit.clone(), text);
+        let lines = file.sections.into_iter().flat_map(|section| section.lines);
+        lines.filter(|(key, _)| key != "Revision").collect::<BTreeSet<_>>()
+    };
+    pairs(before).symmetric_difference(&pairs(after)).map(|(key, _)| key.clone()).collect()
+}

@@ -1,0 +1,15 @@
+//! UnitSet × Observed → Plan: what `apply` would do, with a reason for every step.
+//!
+//! Pure: it never opens, asks or prints. The executor has no choice left.
+
+mod action;
+mod check;
+mod decide;
+mod observed;
+
+pub use action::{
+    Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
+};
+pub use check::{Violation, check};
+pub use decide::{plan, removal};
+pub use observed::{Active, Observed, ObservedApp, ObservedFile, ObservedInstance};

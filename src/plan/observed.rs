@@ -1,0 +1,84 @@
+//! What was found on disk and in the manager. A snapshot: the disk part is exact under apply's
+//! lock, the manager part may be stale by the time that it is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::ecosystem::AppName;
+use crate::unit::UnitName;
+
+/// Everything of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Apps that own at least one unit file.
+    pub apps: BTreeMap<AppName, ObservedApp>,
+}
+
+/// One app as found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedApp {
+    /// Unit files that carry our mark for this app. Exact.
+    pub units: BTreeMap<UnitName, ObservedFile>,
+    /// The environment file. Exact.
+    pub environment: Option<ObservedFile>,
+    /// The ecosystem file that the units name as their source.
+    pub source: Option<PathBuf>,
+    /// Instances enabled by a link in `api.service.wants/`. Exact.
+    pub links: BTreeSet<u32>,
+    /// Whether the group is enabled at boot. Exact.
+    pub enabled: bool,
+    /// Newest change of what an instance reads at its start besides its unit and environment
+    /// file: drop-ins and the app's own environment files. Microseconds since 1970.
+    pub newest_input: u64,
+    /// State of the group. May be stale.
+    pub group: Active,
+    /// States of the listeners by unit. May be stale.
+    pub listeners: BTreeMap<UnitName, Active>,
+    /// Instances that are loaded, running or not. May be stale.
+    pub instances: BTreeMap<u32, ObservedInstance>,
+}
+
+/// A file as found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedFile {
+    /// Its content.
+    pub text: String,
+    /// Time of its last change, microseconds since 1970.
+    pub modified: u64,
+}
+
+/// One instance as found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObservedInstance {
+    /// Its state.
+    pub active: Active,
+    /// Start of its main process, microseconds since 1970; 0 when it never started.
+    pub started: u64,
+    /// Whether it ended because of too many unstable restarts.
+    pub errored: bool,
+    /// Newest change of drop-ins of this instance alone, microseconds since 1970. Exact.
+    pub newest_input: u64,
+}
+
+/// `ActiveState` of a unit (org.freedesktop.systemd1(5)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Active {
+    /// `active` or `reloading`.
+    Active,
+    /// `activating`, which includes an instance that waits for its automatic restart.
+    Activating,
+    /// `deactivating`.
+    Deactivating,
+    /// `failed`.
+    Failed,
+    /// `inactive`, or not loaded.
+    #[default]
+    Inactive,
+}
+
+impl Active {
+    /// Whether a process runs or is about to.
+    pub fn is_up(self) -> bool {
+        matches!(self, Active::Active | Active::Activating)
+    }
+}

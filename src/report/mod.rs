@@ -1,0 +1,8 @@
+//! Views of what happened, and their text and JSON. Pure: colour, width and time are arguments.
+
+pub mod list;
+pub mod plan;
+pub mod progress;
+mod style;
+
+pub use style::{Paint, Style, table};

@@ -1,0 +1,167 @@
+//! A plan as text, as a diff of files, and as data.
+
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use super::{Paint, Style};
+use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Plan, Step};
+
+/// The plan with its reasons.
+pub fn text(plan: &Plan, style: &Style) -> String {
+    let mut out = String::new();
+    for app in &plan.apps {
+        let name = style.paint(Paint::Bold, app.app.as_str());
+        if app.is_empty() {
+            out.push_str(&format!("{name}: nothing to do\n"));
+        } else {
+            out.push_str(&format!("{name}:\n"));
+        }
+        for step in steps(app) {
+            out.push_str(&format!("  {} {}\n", step.0, style.paint(Paint::Dim, &step.1)));
+        }
+        for note in &app.notes {
+            out.push_str(&format!("  {} {note}\n", style.paint(Paint::Warn, "note:")));
+        }
+    }
+    for app in &plan.gone {
+        let name = style.paint(Paint::Bold, app.as_str());
+        out.push_str(&format!(
+            "{name}: gone from the file, still there; `--prune` stops and removes it\n"
+        ));
+    }
+    out
+}
+
+/// What happens and, in parentheses, why.
+fn steps(app: &AppPlan) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    if !app.removes_app() {
+        for change in &app.files {
+            let verb = match change.change {
+                Change::Create { .. } => "write",
+                Change::Replace { .. } => "change",
+                Change::Remove { .. } => continue,
+            };
+            lines.push((format!("{verb} {}", file_name(&change.file)), String::new()));
+        }
+        lines.extend(app.links.iter().map(|change| {
+            let verb = if change.make { "enable" } else { "disable" };
+            let what = match &change.link {
+                LinkId::Boot => format!("{} at boot", app.app.group_unit()),
+                LinkId::Instance(number) => app.app.instance_unit(*number).to_string(),
+            };
+            (format!("{verb} {what}"), String::new())
+        }));
+    }
+    lines.extend(app.steps.iter().map(|step| (action(app, step), format!("({})", step.because))));
+    lines
+}
+
+fn action(app: &AppPlan, step: &Step) -> String {
+    match &step.action {
+        Action::Open(unit) => format!("open {unit}"),
+        Action::Close(unit) => format!("close {unit}"),
+        Action::Start(instances) => format!("start {}", plural(instances.len(), "instance")),
+        Action::Roll { replace, start, stop } => {
+            let parts = [("replace", replace), ("start", start), ("stop", stop)];
+            let parts = parts.iter().filter(|(_, set)| !set.is_empty());
+            let parts: Vec<String> = parts
+                .map(|(verb, set)| format!("{verb} {}", plural(set.len(), "instance")))
+                .collect();
+            format!("{}, without a gap", parts.join(", "))
+        }
+        Action::Rebind { .. } => "stop and start, with a gap".to_owned(),
+        Action::Stop => {
+            let files = plural(app.files.len(), "file");
+            format!("stop everything and remove {files}")
+        }
+    }
+}
+
+/// `1 instance`, `2 instances`.
+pub fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn file_name(file: &FileId) -> String {
+    match file {
+        FileId::Unit(name) => name.to_string(),
+        FileId::Environment => "the environment file".to_owned(),
+    }
+}
+
+/// A unified diff of every file. Values of the environment file are shown: who may write the
+/// units may read them.
+pub fn diff(plan: &Plan) -> String {
+    let mut out = String::new();
+    for app in &plan.apps {
+        for change in &app.files {
+            let (before, after) = match &change.change {
+                Change::Create { text } => ("", text.as_str()),
+                Change::Replace { before, after, .. } => (before.as_str(), after.as_str()),
+                Change::Remove { before } => (before.as_str(), ""),
+            };
+            let name = match &change.file {
+                FileId::Unit(name) => name.to_string(),
+                FileId::Environment => format!("{}.environment", app.app),
+            };
+            let empty = |text: &str| if text.is_empty() { "/dev/null" } else { name.as_str() };
+            let diff = TextDiff::from_lines(before, after);
+            let mut unified = diff.unified_diff();
+            out.push_str(&unified.header(empty(before), empty(after)).to_string());
+        }
+    }
+    out
+}
+
+/// The plan as data; `version` changes when a key changes its meaning.
+pub fn json(plan: &Plan) -> Value {
+    json!({
+        "version": 1,
+        "changes": !plan.is_empty(),
+        "apps": plan.apps.iter().map(app_json).collect::<Vec<_>>(),
+        "gone": plan.gone.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn app_json(app: &AppPlan) -> Value {
+    json!({
+        "app": app.app.as_str(),
+        "instances": app.wanted,
+        "files": app.files.iter().map(|change| json!({
+            "file": file_name(&change.file),
+            "change": match change.change {
+                Change::Create { .. } => "create",
+                Change::Replace { .. } => "replace",
+                Change::Remove { .. } => "remove",
+            },
+        })).collect::<Vec<_>>(),
+        "links": app.links.iter().map(|change| json!({
+            "unit": match &change.link {
+                LinkId::Boot => app.app.group_unit().to_string(),
+                LinkId::Instance(number) => app.app.instance_unit(*number).to_string(),
+            },
+            "enable": change.make,
+        })).collect::<Vec<_>>(),
+        "steps": app.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "notes": app.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn step_json(step: &Step) -> Value {
+    let because = step.because.to_string();
+    match &step.action {
+        Action::Open(unit) => json!({"action": "open", "unit": unit.as_str(), "because": because}),
+        Action::Close(unit) => {
+            json!({"action": "close", "unit": unit.as_str(), "because": because})
+        }
+        Action::Start(set) => json!({"action": "start", "instances": set, "because": because}),
+        Action::Roll { replace, start, stop } => json!({
+            "action": "roll", "replace": replace, "start": start, "stop": stop, "because": because,
+        }),
+        Action::Rebind { start, .. } => {
+            json!({"action": "rebind", "instances": start, "because": because})
+        }
+        Action::Stop => json!({"action": "remove", "because": because}),
+    }
+}

@@ -1,0 +1,143 @@
+//! Events as lines: plain sentences, or JSON lines.
+
+use serde_json::{Value, json};
+
+use super::{Paint, Style};
+use crate::ecosystem::AppName;
+use crate::ops::{Done, Event};
+use crate::rollout::{Command, Failure, Left, Outcome};
+
+/// One line for an event, if it is worth one.
+pub fn line(event: &Event, style: &Style) -> Option<String> {
+    match event {
+        Event::Waiting => Some("waiting for another clusterctl to finish".to_owned()),
+        Event::Written(_) | Event::Reloaded | Event::Progress { .. } => None,
+        Event::Unit { unit, verb, failure: None, .. } => {
+            let done = match *verb {
+                "start" => "started",
+                "stop" => "stopped",
+                "restart" => "restarted",
+                other => other,
+            };
+            Some(format!("{} {unit} {done}", style.paint(Paint::Good, "✓")))
+        }
+        Event::Unit { unit, verb, failure: Some(why), .. } => {
+            Some(format!("{} {unit}: {verb}: {why}", style.paint(Paint::Bad, "✗")))
+        }
+        Event::Rollout { app, command } => match command {
+            Command::Submit { instance, change, reason, .. } => {
+                let why = style.paint(Paint::Dim, &format!("({reason})"));
+                Some(format!("  {change} {app}@{instance} {why}"))
+            }
+            Command::RestoreDefinition { because } => {
+                let mark = style.paint(Paint::Bad, "✗");
+                Some(format!("{mark} {app}: {because}: putting the former definition back"))
+            }
+            Command::Look { .. } => None,
+        },
+    }
+}
+
+/// The same as data; one object a line.
+pub fn json(event: &Event) -> Option<Value> {
+    Some(match event {
+        Event::Waiting => json!({"event": "waiting"}),
+        Event::Written(count) => json!({"event": "written", "files": count}),
+        Event::Reloaded => json!({"event": "reloaded"}),
+        Event::Unit { app, unit, verb, failure } => json!({
+            "event": "unit", "app": app.as_str(), "unit": unit.as_str(), "verb": verb,
+            "failure": failure,
+        }),
+        Event::Rollout { app, command: Command::Submit { instance, change, reason, .. } } => {
+            json!({
+                "event": "rollout", "app": app.as_str(), "instance": instance,
+                "change": change.to_string(), "because": reason.to_string(),
+            })
+        }
+        Event::Rollout { app, command: Command::RestoreDefinition { because } } => json!({
+            "event": "restore", "app": app.as_str(), "because": because.to_string(),
+        }),
+        Event::Rollout { command: Command::Look { .. }, .. } | Event::Progress { .. } => {
+            return None;
+        }
+    })
+}
+
+/// How an app ended up, with the instance to look at when it did not go well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// One sentence.
+    pub text: String,
+    /// Whether the app is where it should be.
+    pub good: bool,
+    /// The instance whose log tells more.
+    pub look_at: Option<u32>,
+}
+
+/// Puts the end of an app's steps into a sentence.
+pub fn verdict(app: &AppName, done: &Done) -> Verdict {
+    if let Some((unit, why)) = done.failures.first() {
+        let more = match done.failures.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        // The group and the instances fail together; the instance says why.
+        let instance = done.failures.iter().find_map(|(unit, _)| app.instance_of(unit));
+        let text = format!("{app}: {unit} {why}{more}");
+        return Verdict { text, good: false, look_at: instance };
+    }
+    match &done.rollout {
+        None | Some(Outcome::Complete) => {
+            Verdict { text: format!("{app}: done"), good: true, look_at: None }
+        }
+        Some(outcome) => {
+            let (text, look_at) = bad_outcome(app, outcome);
+            Verdict { text, good: false, look_at }
+        }
+    }
+}
+
+fn bad_outcome(app: &AppName, outcome: &Outcome) -> (String, Option<u32>) {
+    let of = |failure: &Failure| format!("{app}@{} {}", failure.instance, failure.why);
+    match outcome {
+        Outcome::Complete => (format!("{app}: done"), None),
+        Outcome::Forced { because, unready } => {
+            let text = format!("{}; restarted by force, {} not ready", of(because), unready.len());
+            (text, Some(because.instance))
+        }
+        Outcome::Failed { because, then, left } => {
+            let then = then.as_ref().map_or(String::new(), |then| format!("; {then}"));
+            let text = format!("{}{then}; {}", of(because), what_runs(left));
+            (text, Some(because.instance))
+        }
+        Outcome::RolledBack { because } => {
+            let text = format!("{}; the former definition runs everywhere again", of(because));
+            (text, Some(because.instance))
+        }
+        Outcome::Interrupted { because, left } => {
+            let because =
+                because.as_ref().map_or(String::new(), |why| format!(" after {}", of(why)));
+            let again = "the same command goes on from here";
+            (format!("{app}: interrupted{because}; {}; {again}", what_runs(left)), None)
+        }
+    }
+}
+
+fn what_runs(left: &Left) -> String {
+    let list = |numbers: &[u32]| {
+        let all: Vec<String> = numbers.iter().map(|number| format!("@{number}")).collect();
+        all.join(" ")
+    };
+    let mut parts = Vec::new();
+    for (what, numbers) in [
+        ("old", &left.old),
+        ("new", &left.new),
+        ("extra", &left.surge),
+        ("not ready", &left.unready),
+    ] {
+        if !numbers.is_empty() {
+            parts.push(format!("{what}: {}", list(numbers)));
+        }
+    }
+    if parts.is_empty() { "nothing runs".to_owned() } else { format!("now {}", parts.join(", ")) }
+}

@@ -1,0 +1,91 @@
+//! What the driver tells the machine. Never what to do about it.
+
+use super::command::Ticket;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A submitted job ended, or could not be submitted.
+    JobDone {
+        /// The instance it was for.
+        instance: u32,
+        /// The ticket of the command that asked for the job.
+        ticket: Ticket,
+        /// How it ended.
+        result: JobResult,
+    },
+    /// How an instance looks: the answer to [`Look`](super::Command::Look), or a change that was signalled.
+    Seen {
+        /// The instance.
+        instance: u32,
+        /// What was seen.
+        sight: Sight,
+    },
+    /// The old unit files are in place again and loaded, as of this moment of the monotonic clock; or the reason why
+    /// not. Processes that started later run the old definition.
+    DefinitionRestored(Result<Serial, String>),
+    /// Nothing happened until [`deadline`](super::Rollout::deadline).
+    Tick,
+    /// Somebody asks to stop between two instances.
+    Interrupt,
+}
+
+/// How a job ended, in systemd's words where it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobResult {
+    /// The instance is ready (start, restart), or gone (stop).
+    Done,
+    /// The process exited or gave up before it was ready.
+    Failed,
+    /// It took too long. For a service systemd calls the job `failed` and the *unit's* result `timeout`: the driver
+    /// has to look there to tell a slow start from a broken one.
+    Timeout,
+    /// Somebody else asked for the opposite meanwhile.
+    Canceled,
+    /// Something it requires did not start.
+    Dependency,
+    /// A condition was not met.
+    Skipped,
+    /// Any other result, or why the job could not even be submitted.
+    Other(String),
+}
+
+/// When the main process of a sighting was started, in microseconds of the monotonic clock
+/// (`ExecMainStartTimestampMonotonic`); 0 if there never was one. It tells a process from its successor, and which
+/// definition it was started from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Serial(pub u64);
+
+/// What a look at an instance shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// The state of the unit.
+    pub state: State,
+    /// Which process this is about: the running one, else the last one.
+    pub serial: Serial,
+    /// How often systemd restarted it by itself since it was last started by somebody (`NRestarts`).
+    pub restarts: u32,
+}
+
+/// The state of one instance, in the order in which a process goes through them: of two sightings with the same
+/// serial, the one with the greater state is the later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Started, not ready yet.
+    Starting,
+    /// Serves. A reload of its own (`reloading`) counts as ready.
+    Ready,
+    /// Drains.
+    Stopping,
+    /// Exited by itself; systemd will start it again.
+    Restarting,
+    /// No process, and none will come by itself.
+    Dead,
+}
+
+impl Sight {
+    /// Sightings of one instance are totally ordered; see [`State`].
+    pub(super) fn rank(&self) -> (Serial, State) {
+        (self.serial, self.state)
+    }
+}

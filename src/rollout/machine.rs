@@ -1,0 +1,443 @@
+//! The machine's state, its entrance, and what ends a wait: job results, deadlines, failures.
+//! What is done next is decided in `steps`; what a sighting means, in `sight`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ecosystem::OnFailure;
+
+use super::command::{Change, Command, Doubt, Reason, Ticket};
+use super::event::{Event, JobResult, Serial, State};
+use super::outcome::{Failure, Left, Outcome, Trouble, Why};
+use super::policy::{Limits, Policy};
+use super::progress::{InstanceProgress, Phase, Progress, Stage};
+use super::slot::{Definition, Job, Life, Slot, Wait};
+use super::spec::{Observed, Spec};
+use super::time::Time;
+
+/// What a job may take beyond its own limits: forks, conditions, a busy manager.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// How long the driver may take to answer a question.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long writing the old unit files and a daemon-reload may take; systemd itself gives its generators 90 s.
+const RESTORE: Duration = Duration::from_secs(120);
+
+/// One rollout of one app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollout {
+    pub(super) wanted: u32,
+    pub(super) before: u32,
+    pub(super) policy: Policy,
+    can_restore: bool,
+    pub(super) slots: BTreeMap<u32, Slot>,
+    pub(super) course: Course,
+    /// Processes after this one run the old definition again.
+    pub(super) restored: Option<Serial>,
+    pub(super) interrupted: bool,
+    tickets: u64,
+    pub(super) served_at_start: u32,
+}
+
+/// Where the rollout stands, with what it must remember for later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Course {
+    Rolling,
+    Forced(Failure),
+    Aborting { because: Failure, back: bool },
+    Restoring { because: Failure, until: Time },
+    RollingBack(Failure),
+    Leaving(Ending),
+    Finished(Outcome),
+}
+
+/// The outcome that waits for the last jobs to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    Failed { because: Failure, then: Option<Trouble> },
+    Interrupted(Option<Failure>),
+}
+
+impl Rollout {
+    /// Begins a rollout. Nothing to do is [`Outcome::Complete`] at once, without a command.
+    #[must_use]
+    pub fn new(spec: Spec, now: Time) -> (Self, Vec<Command>) {
+        let mixed = spec.mixed();
+        let served = spec.current.values().filter(|seen| seen.ready()).count();
+        let highest = spec.wanted.max(spec.before);
+        let mut slots: BTreeMap<u32, Slot> =
+            (0..highest).map(|number| (number, Slot::gone(now))).collect();
+        for (&number, seen) in &spec.current {
+            let settle =
+                (mixed && !spec.policy.min_ready.is_zero()).then(|| now + spec.policy.min_ready);
+            slots.insert(number, found(seen, number < spec.wanted, settle, now));
+        }
+        let mut rollout = Self {
+            wanted: spec.wanted,
+            before: spec.before,
+            policy: spec.policy,
+            can_restore: spec.can_restore,
+            slots,
+            course: Course::Rolling,
+            restored: None,
+            interrupted: false,
+            tickets: 0,
+            served_at_start: u32::try_from(served).unwrap_or(u32::MAX),
+        };
+        let mut commands = Vec::new();
+        rollout.step(now, &mut commands);
+        (rollout, commands)
+    }
+
+    /// Takes in one event, and answers what to do now, in this order.
+    #[must_use = "the commands are to be carried out"]
+    pub fn handle(&mut self, now: Time, event: Event) -> Vec<Command> {
+        let mut commands = Vec::new();
+        match event {
+            // Late answers to a question or a job that no longer matters.
+            _ if self.outcome().is_some() => return commands,
+            Event::JobDone { instance, ticket, result } => {
+                self.job_done(instance, ticket, result, now, &mut commands)
+            }
+            Event::Seen { instance, sight } => self.seen(instance, &sight, now),
+            Event::DefinitionRestored(result) => self.definition_restored(result),
+            Event::Tick => self.tick(now, &mut commands),
+            Event::Interrupt => self.interrupted = true,
+        }
+        self.step(now, &mut commands);
+        commands
+    }
+
+    /// When to send [`Event::Tick`] at the latest; none once it is over.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        let restoring = match self.course {
+            Course::Finished(_) => return None,
+            Course::Restoring { until, .. } => Some(until),
+            Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => None,
+            Course::RollingBack(_) | Course::Leaving(_) => None,
+        };
+        let waits = self.slots.values().filter_map(|slot| Some(slot.wait()?.until));
+        waits.chain(restoring).min()
+    }
+
+    /// How it ended; none while it lasts.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.course {
+            Course::Finished(outcome) => Some(outcome),
+            Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => None,
+            Course::Restoring { .. } | Course::RollingBack(_) | Course::Leaving(_) => None,
+        }
+    }
+
+    /// The rollout at this moment, for a live view.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let instances = self.slots.iter().map(|(&instance, slot)| InstanceProgress {
+            instance,
+            extra: instance >= self.target(),
+            phase: self.phase(slot),
+            since: slot.since,
+        });
+        Progress {
+            stage: match self.course {
+                Course::Rolling => Stage::Rolling,
+                Course::Forced(_) => Stage::Forced,
+                Course::Aborting { .. } => Stage::Aborting,
+                Course::Restoring { .. } => Stage::Restoring,
+                Course::RollingBack(_) => Stage::RollingBack,
+                Course::Leaving(_) => Stage::Leaving,
+                Course::Finished(_) => Stage::Finished,
+            },
+            interrupted: self.interrupted,
+            instances: instances.collect(),
+        }
+    }
+
+    fn phase(&self, slot: &Slot) -> Phase {
+        match slot.life {
+            Life::Gone => Phase::Gone,
+            Life::Serving if slot.made == self.goal() => Phase::Done,
+            Life::Serving => Phase::Old,
+            Life::Down => Phase::Down,
+            Life::Busy(Job { change: Change::Stop, .. }) => Phase::Draining,
+            Life::Busy(job) if job.starting => Phase::Starting,
+            Life::Busy(_) => Phase::Draining,
+            Life::Settling(_) => Phase::Settling,
+            Life::Recovering(_) => Phase::Recovering,
+            Life::Failed | Life::Stuck => Phase::Failed,
+        }
+    }
+
+    fn job_done(
+        &mut self,
+        instance: u32,
+        ticket: Ticket,
+        result: JobResult,
+        now: Time,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(slot) = self.slots.get_mut(&instance) else {
+            // No instance of this rollout.
+            return;
+        };
+        let Life::Busy(job) = slot.life else {
+            // Told twice, or after the answer to a question had already settled it.
+            return;
+        };
+        if job.ticket != ticket {
+            // The late result of an earlier job.
+            return;
+        }
+        match (job.change, result) {
+            (Change::Stop, JobResult::Done) => slot.enter(Life::Gone, now),
+            (Change::Stop, _) => self.ask(instance, Doubt::StopFailed, now, out),
+            // The result was overtaken by the news of what happened after it.
+            (Change::Start | Change::Restart, JobResult::Done) if slot.died() => {
+                self.fail(instance, Why::Died, now);
+            }
+            (Change::Start | Change::Restart, JobResult::Done) => self.became_ready(instance, now),
+            (Change::Start | Change::Restart, result) => self.fail(instance, Why::Job(result), now),
+        }
+    }
+
+    fn definition_restored(&mut self, result: Result<Serial, String>) {
+        let Course::Restoring { because, .. } = &self.course else {
+            // Told twice, or after it was given up.
+            return;
+        };
+        let because = because.clone();
+        self.restored = result.as_ref().ok().copied();
+        let stuck = self.slots.iter().find(|(_, slot)| slot.life == Life::Stuck);
+        self.course = match (result, stuck) {
+            (Ok(_), None) => Course::RollingBack(because),
+            (Ok(_), Some((&instance, _))) => Course::Leaving(Ending::Failed {
+                because,
+                then: Some(Trouble::Rollback(Failure { instance, why: Why::StopTimeout })),
+            }),
+            (Err(error), _) => {
+                Course::Leaving(Ending::Failed { because, then: Some(Trouble::Restore(error)) })
+            }
+        };
+    }
+
+    fn tick(&mut self, now: Time, out: &mut Vec<Command>) {
+        if let Course::Restoring { because, until } = &self.course
+            && *until <= now
+        {
+            self.course = Course::Leaving(Ending::Failed {
+                because: because.clone(),
+                then: Some(Trouble::RestoreTimeout),
+            });
+        }
+        let overdue = |slot: &Slot| slot.wait().is_some_and(|wait| wait.until <= now);
+        let due: Vec<u32> = self.numbers(overdue).collect();
+        for instance in due {
+            // A failure on the way ends the waits of those that merely settle or recover.
+            if self.slots.get(&instance).is_some_and(overdue) {
+                self.expire(instance, now, out);
+            }
+        }
+    }
+
+    fn expire(&mut self, instance: u32, now: Time, out: &mut Vec<Command>) {
+        let Some(slot) = self.slots.get(&instance) else { return };
+        let (doubt, why) = match slot.life {
+            Life::Busy(Job { change: Change::Stop, .. }) => (Doubt::StopOverdue, Why::StopTimeout),
+            Life::Busy(_) => (Doubt::StartOverdue, Why::StartTimeout),
+            Life::Settling(_) => (Doubt::StillReady, Why::NoAnswer),
+            Life::Recovering(_) => (Doubt::RecoveryOverdue, Why::NotBack),
+            Life::Gone | Life::Serving | Life::Down | Life::Failed | Life::Stuck => return,
+        };
+        if slot.wait().is_some_and(|wait| wait.asked) {
+            self.fail(instance, why, now);
+        } else {
+            self.ask(instance, doubt, now, out);
+        }
+    }
+
+    fn ask(&mut self, instance: u32, doubt: Doubt, now: Time, out: &mut Vec<Command>) {
+        if let Some(slot) = self.slots.get_mut(&instance) {
+            slot.set_wait(Wait { until: now + ANSWER, asked: true });
+            out.push(Command::Look { instance, doubt });
+        }
+    }
+
+    /// An instance is ready; whether it counts already depends on `min_ready`.
+    pub(super) fn became_ready(&mut self, instance: u32, now: Time) {
+        let settles = self.under_way() && !self.policy.min_ready.is_zero();
+        let life = if settles {
+            Life::Settling(Wait::until(now + self.policy.min_ready))
+        } else {
+            Life::Serving
+        };
+        if let Some(slot) = self.slots.get_mut(&instance) {
+            slot.enter(life, now);
+        }
+    }
+
+    /// An instance did not do what it should; what follows depends on where the rollout stands.
+    pub(super) fn fail(&mut self, instance: u32, why: Why, now: Time) {
+        let stuck = why == Why::StopTimeout;
+        if let Some(slot) = self.slots.get_mut(&instance) {
+            let life = match () {
+                () if stuck => Life::Stuck,
+                // Too late, but systemd's next try worked.
+                () if slot.looks_ready() => Life::Serving,
+                () => Life::Failed,
+            };
+            slot.enter(life, now);
+        }
+        let failure = Failure { instance, why };
+        match &self.course {
+            Course::Rolling if self.policy.force && failure.why.is_timeout() => {
+                self.course = Course::Forced(failure);
+            }
+            Course::Rolling => {
+                // An instance that will not stop says nothing against the definition: all were replaced by then.
+                let back =
+                    self.policy.on_failure == OnFailure::Rollback && self.can_restore && !stuck;
+                self.course = Course::Aborting { because: failure, back };
+            }
+            Course::RollingBack(because) => {
+                self.course = Course::Leaving(Ending::Failed {
+                    because: because.clone(),
+                    then: Some(Trouble::Rollback(failure)),
+                });
+            }
+            // Only the first failure decides; this one shows in the state of its instance.
+            Course::Forced(_) | Course::Aborting { .. } | Course::Restoring { .. } => {}
+            Course::Leaving(_) | Course::Finished(_) => {}
+        }
+        if !self.under_way() {
+            self.stop_waiting(now);
+        }
+    }
+
+    /// Nothing more is planned, so nobody waits for instances to settle or to come back.
+    pub(super) fn stop_waiting(&mut self, now: Time) {
+        for slot in self.slots.values_mut() {
+            match slot.life {
+                Life::Settling(_) => slot.enter(Life::Serving, now),
+                Life::Recovering(_) => slot.enter(Life::Down, now),
+                Life::Busy(_) | Life::Gone | Life::Serving => {}
+                Life::Down | Life::Failed | Life::Stuck => {}
+            }
+        }
+    }
+
+    pub(super) fn submit(
+        &mut self,
+        instance: u32,
+        change: Change,
+        reason: Reason,
+        now: Time,
+        out: &mut Vec<Command>,
+    ) {
+        let start = self.policy.listen_timeout + self.policy.kill_timeout;
+        let span = if change == Change::Stop { self.policy.kill_timeout } else { start };
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let made = self.loaded();
+        let slot = self.slots.entry(instance).or_insert_with(|| Slot::gone(now));
+        if change != Change::Stop {
+            slot.made = made;
+        }
+        let job = Job {
+            change,
+            ticket,
+            wait: Wait::until(now + span + MARGIN),
+            starting: change == Change::Start,
+        };
+        slot.submit(job, now);
+        out.push(Command::Submit { ticket, instance, change, reason });
+    }
+
+    /// How long a lost instance may take to come back.
+    pub(super) fn recovery(&self, now: Time) -> Wait {
+        Wait::until(now + self.policy.listen_timeout + self.policy.kill_timeout + MARGIN)
+    }
+
+    pub(super) fn restore(&mut self, because: Failure, now: Time, out: &mut Vec<Command>) {
+        out.push(Command::RestoreDefinition { because: because.clone() });
+        self.course = Course::Restoring { because, until: now + RESTORE };
+    }
+
+    pub(super) fn left(&self) -> Left {
+        let mut left = Left::default();
+        for (&number, slot) in self.slots.iter().filter(|(_, slot)| slot.alive()) {
+            let group = match slot.made {
+                _ if number >= self.lasting() => &mut left.surge,
+                Definition::New => &mut left.new,
+                Definition::Old => &mut left.old,
+            };
+            group.push(number);
+            if !slot.serving() {
+                left.unready.push(number);
+            }
+        }
+        left
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.policy.limits(self.target())
+    }
+
+    /// The definition that all shall run in the end.
+    pub(super) fn goal(&self) -> Definition {
+        match self.course {
+            Course::Restoring { .. } | Course::RollingBack(_) => Definition::Old,
+            Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => Definition::New,
+            Course::Leaving(_) | Course::Finished(_) => self.loaded(),
+        }
+    }
+
+    /// What a process that is started now runs.
+    fn loaded(&self) -> Definition {
+        if self.restored.is_some() { Definition::Old } else { Definition::New }
+    }
+
+    pub(super) fn going_back(&self) -> bool {
+        matches!(self.course, Course::RollingBack(_))
+    }
+
+    /// Instances are being replaced with care.
+    pub(super) fn under_way(&self) -> bool {
+        matches!(self.course, Course::Rolling | Course::RollingBack(_))
+    }
+
+    /// How many instances there shall be in the end.
+    pub(super) fn target(&self) -> u32 {
+        if self.goal() == Definition::Old { self.before } else { self.wanted }
+    }
+
+    /// Numbers from here on exist only for the rollout.
+    pub(super) fn lasting(&self) -> u32 {
+        self.wanted.max(self.before)
+    }
+
+    pub(super) fn numbers(
+        &self,
+        which: impl Fn(&Slot) -> bool,
+    ) -> impl DoubleEndedIterator<Item = u32> {
+        let hits = self.slots.iter().filter(move |(_, slot)| which(slot));
+        hits.map(|(&number, _)| number)
+    }
+}
+
+/// How an instance found at the start enters the machine.
+fn found(seen: &Observed, wanted: bool, settle: Option<Time>, now: Time) -> Slot {
+    let made = if seen.outdated { Definition::Old } else { Definition::New };
+    let (made, life) = match (seen.sight.state, settle) {
+        (State::Dead, _) => (Definition::New, Life::Gone),
+        // Ready, but perhaps not for long: the rollout that started it was interrupted.
+        (State::Ready, Some(until)) if !seen.outdated => (made, Life::Settling(Wait::until(until))),
+        (State::Ready, _) => (made, Life::Serving),
+        (State::Starting | State::Stopping | State::Restarting, _) if wanted => (made, Life::Down),
+        // Nobody waits for what is going to be removed; as a surge instance it is started anew.
+        (State::Starting | State::Stopping | State::Restarting, _) => (Definition::Old, Life::Down),
+    };
+    Slot::found(&seen.sight, made, life, now)
+}

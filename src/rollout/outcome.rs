@@ -1,0 +1,137 @@
+//! How a rollout ended. A failure of the world is data here, never an `Err`.
+
+use std::fmt;
+
+use super::event::JobResult;
+
+/// How a rollout ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exactly the wanted instances run, all with the wanted definition.
+    Complete,
+    /// A timeout was overruled: everything was restarted, ready or not.
+    Forced {
+        /// What was not ready in time first.
+        because: Failure,
+        /// Wanted instances that are not ready at the end.
+        unready: Vec<u32>,
+    },
+    /// It stopped at a failure; nothing that still served was touched after it.
+    Failed {
+        /// What went wrong.
+        because: Failure,
+        /// What went wrong on the way back, if that was tried.
+        then: Option<Trouble>,
+        /// What runs now.
+        left: Left,
+    },
+    /// It stopped at a failure, and the old definition runs again everywhere.
+    RolledBack {
+        /// What went wrong.
+        because: Failure,
+    },
+    /// It stopped between two instances because somebody asked for it.
+    Interrupted {
+        /// What had gone wrong by then, if anything.
+        because: Option<Failure>,
+        /// What runs now.
+        left: Left,
+    },
+}
+
+/// An instance that did not do what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The instance.
+    pub instance: u32,
+    /// What it did instead.
+    pub why: Why,
+}
+
+/// What an instance did wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The job that starts it did not end well.
+    Job(JobResult),
+    /// Not ready in time, although nothing failed.
+    StartTimeout,
+    /// Ready, and dead again within `min_ready`.
+    Died,
+    /// Nobody could say whether it was still ready.
+    NoAnswer,
+    /// Was lost during the rollout and did not come back in time.
+    NotBack,
+    /// Would not stop.
+    StopTimeout,
+}
+
+impl Why {
+    /// Whether more time might have helped.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        match self {
+            Self::Job(JobResult::Timeout) | Self::StartTimeout => true,
+            Self::Job(_) | Self::Died | Self::NoAnswer | Self::NotBack | Self::StopTimeout => false,
+        }
+    }
+}
+
+/// What went wrong after the first failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The old unit files could not be put back.
+    Restore(String),
+    /// The driver never answered whether they were.
+    RestoreTimeout,
+    /// An instance did not get ready with the old definition either.
+    Rollback(Failure),
+}
+
+/// What runs when a rollout ends early; every running instance is in exactly one of `new`, `old` and `surge`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Left {
+    /// Run the new definition.
+    pub new: Vec<u32>,
+    /// Run the old definition.
+    pub old: Vec<u32>,
+    /// Extra instances, kept because too few others serve; the next rollout finds and removes them.
+    pub surge: Vec<u32>,
+    /// Those of all the above that are not ready.
+    pub unready: Vec<u32>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "instance {} {}", self.instance, self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job(JobResult::Done) => f.write_str("was done but is not ready"),
+            Self::Job(JobResult::Failed) => f.write_str("failed to start"),
+            Self::Job(JobResult::Timeout) | Self::StartTimeout => {
+                f.write_str("was not ready in time")
+            }
+            Self::Job(JobResult::Canceled) => f.write_str("was stopped by somebody else"),
+            Self::Job(JobResult::Dependency) => f.write_str("lacks something it requires"),
+            Self::Job(JobResult::Skipped) => f.write_str("was skipped by a condition"),
+            Self::Job(JobResult::Other(result)) => write!(f, "could not be started ({result})"),
+            Self::Died => f.write_str("died soon after it was ready"),
+            Self::NoAnswer => f.write_str("did not show whether it is still ready"),
+            Self::NotBack => f.write_str("was lost and did not come back in time"),
+            Self::StopTimeout => f.write_str("would not stop"),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Restore(error) => write!(f, "the old definition could not be put back: {error}"),
+            Self::RestoreTimeout => f.write_str("the old definition was not put back in time"),
+            Self::Rollback(failure) => write!(f, "on the way back {failure}"),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! How careful a rollout is: amounts, waits, and what follows a failure. Never knows what runs at the moment.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::ecosystem::{OnFailure, RolloutSettings, Share};
+
+/// How one app is rolled out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Extra instances while the rollout lasts. A percentage is rounded up.
+    pub max_surge: Share,
+    /// How many of the wanted instances may be missing at a time. A percentage is rounded down; if this and
+    /// `max_surge` both come to nothing, one may be missing.
+    pub max_unavailable: Share,
+    /// How long an instance must stay ready before it counts.
+    pub min_ready: Duration,
+    /// How long an instance may take to get ready.
+    pub listen_timeout: Duration,
+    /// How long an instance may take to drain and exit.
+    pub kill_timeout: Duration,
+    /// What follows a failure.
+    pub on_failure: OnFailure,
+    /// After an instance was not ready in time, restart the others all the same, at once and without care.
+    pub force: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_surge: Share::Count(1),
+            max_unavailable: Share::Count(0),
+            min_ready: Duration::ZERO,
+            listen_timeout: Duration::from_secs(30),
+            kill_timeout: Duration::from_secs(10),
+            on_failure: OnFailure::Rollback,
+            force: false,
+        }
+    }
+}
+
+impl Policy {
+    /// What the ecosystem says about an app.
+    #[must_use]
+    pub fn of(
+        settings: &RolloutSettings,
+        listen_timeout: Duration,
+        kill_timeout: Duration,
+    ) -> Self {
+        let &RolloutSettings { max_surge, max_unavailable, min_ready, on_failure } = settings;
+        Self {
+            max_surge,
+            max_unavailable,
+            min_ready,
+            listen_timeout,
+            kill_timeout,
+            on_failure,
+            force: false,
+        }
+    }
+
+    /// The policy of a restart: this one, but everything at once and without a canary.
+    #[must_use]
+    pub fn all_at_once(self) -> Self {
+        Self { max_surge: Share::Count(0), max_unavailable: Share::Percent(100), ..self }
+    }
+
+    /// What the amounts come to with `wanted` instances.
+    ///
+    /// With the default, 4 instances: up to 5 processes, never fewer than 4 that serve. With `max_surge = "25%"`,
+    /// `max_unavailable = "25%"`, 10 instances: up to 13 processes, never fewer than 8 that serve, 5 replaced at a time.
+    #[must_use]
+    pub fn limits(&self, wanted: u32) -> Limits {
+        let surge = rounded_up(self.max_surge, wanted);
+        let unavailable = rounded_down(self.max_unavailable, wanted).min(wanted);
+        if surge == 0 && unavailable == 0 {
+            return Limits { surge, unavailable: 1 };
+        }
+        Limits { surge, unavailable }
+    }
+
+    /// Everything about this policy that makes no sense.
+    #[must_use]
+    pub fn problems(&self) -> Vec<PolicyProblem> {
+        let mut problems = Vec::new();
+        if let Share::Percent(percent) = self.max_unavailable
+            && percent > 100
+        {
+            problems.push(PolicyProblem::UnavailableOverAll(percent));
+        }
+        match self.max_surge {
+            Share::Percent(percent) if percent > 100 => {
+                problems.push(PolicyProblem::SurgeTooLarge);
+            }
+            Share::Count(count) if count > MOST_SURGE => {
+                problems.push(PolicyProblem::SurgeTooLarge);
+            }
+            Share::Count(_) | Share::Percent(_) => {}
+        }
+        if self.listen_timeout.is_zero() {
+            problems.push(PolicyProblem::NoTimeToListen);
+        }
+        for (key, span) in [
+            ("min_ready", self.min_ready),
+            ("listen_timeout", self.listen_timeout),
+            ("kill_timeout", self.kill_timeout),
+        ] {
+            if span > LONGEST {
+                problems.push(PolicyProblem::TooLong { key, span });
+            }
+        }
+        problems
+    }
+}
+
+/// 25% of 10 is 3: half an instance more is a whole process more.
+fn rounded_up(share: Share, of: u32) -> u32 {
+    match share {
+        Share::Count(count) => count,
+        Share::Percent(percent) => hundredths(percent, of, 99),
+    }
+}
+
+/// 25% of 10 is 2: half an instance fewer would be one fewer than allowed.
+fn rounded_down(share: Share, of: u32) -> u32 {
+    match share {
+        Share::Count(count) => count,
+        Share::Percent(percent) => hundredths(percent, of, 0),
+    }
+}
+
+fn hundredths(percent: u32, of: u32, round: u64) -> u32 {
+    let exact = u64::from(percent) * u64::from(of) + round;
+    u32::try_from(exact / 100).unwrap_or(u32::MAX)
+}
+
+/// More than this at once is a slip of the finger, not a wish.
+const MOST_SURGE: u32 = 1000;
+
+/// A rollout that may wait a day for one instance is one that nobody is waiting for.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The amounts of a policy in instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Extra instances at most.
+    pub surge: u32,
+    /// Wanted instances that may be missing at most.
+    pub unavailable: u32,
+}
+
+impl Limits {
+    /// How many instances are replaced in place at a time.
+    #[must_use]
+    pub const fn batch(self) -> u32 {
+        let batch = self.surge.saturating_add(self.unavailable);
+        if batch == 0 { 1 } else { batch }
+    }
+}
+
+/// Why a policy makes no sense; reads as a fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyProblem {
+    /// More than all instances cannot be missing.
+    UnavailableOverAll(u32),
+    /// More surge instances than anybody could want.
+    SurgeTooLarge,
+    /// Nothing gets ready in no time.
+    NoTimeToListen,
+    /// A wait of more than a day.
+    TooLong {
+        /// Which one.
+        key: &'static str,
+        /// How long it would be.
+        span: Duration,
+    },
+}
+
+impl fmt::Display for PolicyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnavailableOverAll(percent) => {
+                write!(f, "max_unavailable = {percent}% is more than all instances")
+            }
+            Self::SurgeTooLarge => f.write_str("max_surge is far more than a rollout can use"),
+            Self::NoTimeToListen => write!(f, "listen_timeout = 0 leaves no time to get ready"),
+            Self::TooLong { key, span } => {
+                write!(f, "{key} = {}s is longer than a day", span.as_secs())
+            }
+        }
+    }
+}
+
+impl std::error::Error for PolicyProblem {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(max_surge: Share, max_unavailable: Share, wanted: u32) -> (u32, u32) {
+        let policy = Policy { max_surge, max_unavailable, ..Policy::default() };
+        let limits = policy.limits(wanted);
+        (limits.surge, limits.unavailable)
+    }
+
+    #[test]
+    fn surge_rounds_up_and_unavailable_rounds_down() {
+        assert_eq!(limits(Share::Percent(25), Share::Percent(25), 10), (3, 2));
+        assert_eq!(limits(Share::Percent(25), Share::Count(0), 1), (1, 0));
+        assert_eq!(limits(Share::Count(1), Share::Percent(100), 4), (1, 4));
+    }
+
+    #[test]
+    fn both_nothing_is_one_unavailable() {
+        assert_eq!(limits(Share::Count(0), Share::Count(0), 4), (0, 1));
+        assert_eq!(limits(Share::Count(0), Share::Percent(10), 4), (0, 1));
+    }
+
+    #[test]
+    fn no_more_than_all_are_unavailable() {
+        assert_eq!(limits(Share::Count(0), Share::Count(9), 4), (0, 4));
+    }
+
+    #[test]
+    fn all_problems_at_once() {
+        let policy = Policy {
+            max_surge: Share::Percent(200),
+            max_unavailable: Share::Percent(101),
+            listen_timeout: Duration::ZERO,
+            kill_timeout: Duration::from_secs(100_000),
+            ..Policy::default()
+        };
+        assert_eq!(policy.problems().len(), 4);
+        assert_eq!(Policy::default().problems(), []);
+    }
+}

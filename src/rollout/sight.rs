@@ -1,0 +1,149 @@
+//! What a sighting of an instance means. Never submits anything.
+//!
+//! While a job of ours is under way its result decides, not what is seen meanwhile: a sighting can belong to the process
+//! before it. Only once its deadline has passed and the machine has asked, the answer decides.
+
+use super::command::Change;
+use super::event::{JobResult, Serial, Sight, State};
+use super::machine::{Course, Rollout};
+use super::outcome::Why;
+use super::slot::{Definition, Job, Life, Slot, Wait, Whose};
+use super::time::Time;
+
+impl Rollout {
+    pub(super) fn seen(&mut self, instance: u32, sight: &Sight, now: Time) {
+        let Some(slot) = self.slots.get_mut(&instance) else {
+            // No instance of this rollout.
+            return;
+        };
+        if !slot.note(sight) {
+            // Overtaken by a later sighting.
+            return;
+        }
+        match slot.life {
+            Life::Busy(job) => self.seen_busy(instance, job, sight, now),
+            Life::Settling(wait) => self.seen_settling(instance, wait, sight, now),
+            Life::Recovering(_) => self.seen_recovering(instance, sight, now),
+            Life::Serving => self.seen_serving(instance, sight, now),
+            Life::Down | Life::Failed => self.seen_idle(instance, sight, now),
+            Life::Stuck if sight.state == State::Dead => slot.enter(Life::Gone, now),
+            // Still would not stop.
+            Life::Stuck => {}
+            // An echo of the process that we stopped, or somebody started it behind our back.
+            Life::Gone => {}
+        }
+    }
+
+    fn seen_busy(&mut self, instance: u32, job: Job, sight: &Sight, now: Time) {
+        let Some(slot) = self.slots.get_mut(&instance) else { return };
+        if job.change == Change::Stop {
+            if job.wait.asked && sight.state == State::Dead {
+                slot.enter(Life::Gone, now);
+            }
+            return;
+        }
+        let whose = slot.whose(sight);
+        if whose == Whose::Former {
+            // The process that is being replaced.
+            return;
+        }
+        match sight.state {
+            State::Starting if !job.starting => {
+                slot.enter(Life::Busy(Job { starting: true, ..job }), now)
+            }
+            State::Ready if job.wait.asked => {
+                slot.adopt(sight);
+                self.became_ready(instance, now);
+            }
+            State::Restarting | State::Dead if job.wait.asked => {
+                self.fail(instance, Why::Job(JobResult::Failed), now);
+            }
+            // The job's result, or the answer after its deadline, will tell.
+            State::Starting | State::Ready | State::Stopping | State::Restarting | State::Dead => {}
+        }
+    }
+
+    fn seen_settling(&mut self, instance: u32, wait: Wait, sight: &Sight, now: Time) {
+        let Some(slot) = self.slots.get_mut(&instance) else { return };
+        match (slot.whose(sight), sight.state) {
+            (Whose::Own, State::Ready) if wait.asked => slot.enter(Life::Serving, now),
+            // Known already, or late news from before it was ready.
+            (Whose::Own, State::Ready | State::Starting) | (Whose::Former, _) => {}
+            (Whose::Own, State::Stopping | State::Restarting | State::Dead)
+            | (Whose::Successor, _) => {
+                self.fail(instance, Why::Died, now);
+            }
+        }
+    }
+
+    fn seen_recovering(&mut self, instance: u32, sight: &Sight, now: Time) {
+        let Some(slot) = self.slots.get_mut(&instance) else { return };
+        if sight.state == State::Ready {
+            slot.adopt(sight);
+            self.became_ready(instance, now);
+        }
+    }
+
+    fn seen_serving(&mut self, instance: u32, sight: &Sight, now: Time) {
+        let restored = self.restored;
+        let Some(slot) = self.slots.get_mut(&instance) else { return };
+        match (slot.whose(sight), sight.state) {
+            // Known already, or late news from before it was ready.
+            (Whose::Own, State::Ready | State::Starting) | (Whose::Former, _) => {}
+            (Whose::Own, State::Stopping | State::Restarting | State::Dead) => {
+                self.lose(instance, now)
+            }
+            (Whose::Successor, State::Ready) => {
+                // It died and came back before anybody told us.
+                if reborn(slot, restored, sight) {
+                    self.became_ready(instance, now);
+                }
+            }
+            (
+                Whose::Successor,
+                State::Starting | State::Stopping | State::Restarting | State::Dead,
+            ) => {
+                reborn(slot, restored, sight);
+                self.lose(instance, now);
+            }
+        }
+    }
+
+    fn seen_idle(&mut self, instance: u32, sight: &Sight, now: Time) {
+        let restored = self.restored;
+        let Some(slot) = self.slots.get_mut(&instance) else { return };
+        let changed = match slot.whose(sight) {
+            // The process before it.
+            Whose::Former => return,
+            Whose::Own => false,
+            Whose::Successor => reborn(slot, restored, sight),
+        };
+        match (slot.life, sight.state) {
+            (_, State::Ready) if changed => self.became_ready(instance, now),
+            (_, State::Ready) => slot.enter(Life::Serving, now),
+            (Life::Down, State::Starting) if changed => self.lose(instance, now),
+            // Still not ready.
+            (_, State::Starting | State::Stopping | State::Restarting | State::Dead) => {}
+        }
+    }
+
+    /// An instance no longer serves, and not by our doing: expected back if the end needs it, else left alone.
+    fn lose(&mut self, instance: u32, now: Time) {
+        let goal = self.goal();
+        let wait = self.recovery(now);
+        let back = self.going_back();
+        let forward = self.course == Course::Rolling;
+        let Some(slot) = self.slots.get_mut(&instance) else { return };
+        let needed = slot.made == goal && (forward || back && slot.touched);
+        slot.enter(if needed { Life::Recovering(wait) } else { Life::Down }, now);
+    }
+}
+
+/// systemd started the instance anew, with the definition that was loaded then. Says whether that is another one than
+/// before.
+fn reborn(slot: &mut Slot, restored: Option<Serial>, sight: &Sight) -> bool {
+    slot.adopt(sight);
+    let old = restored.is_some_and(|restored| sight.serial > restored);
+    let made = if old { Definition::Old } else { Definition::New };
+    std::mem::replace(&mut slot.made, made) != made
+}

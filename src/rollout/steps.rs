@@ -1,0 +1,320 @@
+//! What to do next, given what is known. Called after every event; never waits, never reads an event.
+
+use super::command::{Change, Command, Reason};
+use super::machine::{Course, Ending, Rollout};
+use super::outcome::{Failure, Outcome};
+use super::slot::{Definition, Life, Slot};
+use super::time::Time;
+
+impl Rollout {
+    /// Goes on until nothing changes without another event.
+    pub(super) fn step(&mut self, now: Time, out: &mut Vec<Command>) {
+        loop {
+            let course = self.course.clone();
+            match course.clone() {
+                Course::Rolling => self.roll(None, now, out),
+                Course::RollingBack(because) => self.roll(Some(because), now, out),
+                Course::Forced(because) => self.force(because, now, out),
+                Course::Aborting { because, back } => self.abort(because, back, now, out),
+                Course::Leaving(ending) => self.leave(ending, now, out),
+                Course::Restoring { .. } | Course::Finished(_) => {}
+            }
+            if self.course == course {
+                return;
+            }
+        }
+    }
+
+    fn roll(&mut self, because: Option<Failure>, now: Time, out: &mut Vec<Command>) {
+        if self.reached() {
+            self.course = Course::Finished(match because {
+                None => Outcome::Complete,
+                Some(because) => Outcome::RolledBack { because },
+            });
+        } else if self.interrupted {
+            if self.quiet() {
+                self.leave_with(Ending::Interrupted(because), now);
+            }
+        } else {
+            self.start_missing(now, out);
+            if self.outdated().next().is_some() {
+                self.add_surge(now, out);
+                self.replace(now, out);
+            } else {
+                self.remove_surplus(now, out);
+            }
+        }
+    }
+
+    /// All at once, as `systemctl start` would: they take nothing from anybody, and prove the definition as well.
+    fn start_missing(&mut self, now: Time, out: &mut Vec<Command>) {
+        let goal = self.goal();
+        let back = self.going_back();
+        for number in 0..self.target() {
+            let Some(slot) = self.slots.get(&number) else { continue };
+            // On the way back only what the rollout took away is put back.
+            if back && !slot.touched {
+                continue;
+            }
+            match slot.life {
+                Life::Gone => self.submit(number, Change::Start, Reason::Missing, now, out),
+                // Also one that failed, and that systemd has started again with the right definition since.
+                Life::Down | Life::Failed if slot.made == goal => {
+                    self.submit(number, Change::Start, Reason::NotReady, now, out);
+                }
+                Life::Down | Life::Failed | Life::Stuck => {}
+                Life::Busy(_) | Life::Settling(_) | Life::Recovering(_) | Life::Serving => {}
+            }
+        }
+    }
+
+    /// Surge instances, as many as are of use. On the way back those of the failed definition that still serve will do.
+    fn add_surge(&mut self, now: Time, out: &mut Vec<Command>) {
+        let (goal, back) = (self.goal(), self.going_back());
+        let serving = self.outdated().any(|number| self.slots[&number].serving());
+        if back && !serving {
+            return;
+        }
+        let limit = self.limits().surge;
+        let useful = limit.min(count(self.outdated()));
+        loop {
+            let usable = |slot: &Slot| {
+                (slot.made == goal || back) && slot.alive() && !slot.idle() && !stopping(slot)
+            };
+            if self.extra(usable) >= useful {
+                return;
+            }
+            let spare = |slot: &Slot| slot.made != goal && slot.idle();
+            let outdated = |slot: &Slot| slot.made != goal && slot.serving();
+            let (number, change) = if let Some(number) = self.extras(spare).next() {
+                (number, Change::Restart)
+            } else if self.extra(Slot::alive) < limit {
+                (self.free_number(), Change::Start)
+            } else if let Some(number) = self.extras(outdated).next()
+                && self.can_spare_one()
+            {
+                (number, Change::Restart)
+            } else {
+                return;
+            };
+            let first = !self.proven() && self.extra(usable) == 0;
+            let reason = if first { Reason::Canary } else { Reason::Surge };
+            self.submit(number, change, reason, now, out);
+        }
+    }
+
+    /// Replaces in place, those that do not serve first. With 4 instances, `max_surge = 1`: 4 + 1 serve, so one may go;
+    /// with `max_surge = 2`, `max_unavailable = 1` and 10 instances: 10 + 2 serve, 9 must, so three may go.
+    fn replace(&mut self, now: Time, out: &mut Vec<Command>) {
+        let proven = self.proven() || self.needs_no_canary();
+        if !proven && self.numbers(|slot| slot.starting() || waits(slot)).next().is_some() {
+            return;
+        }
+        let window = if proven { self.limits().batch() } else { 1 };
+        let reason = match (self.going_back(), proven) {
+            (true, _) => Reason::RollBack,
+            (false, true) => Reason::Outdated,
+            (false, false) => Reason::Canary,
+        };
+        let (down, up): (Vec<u32>, Vec<u32>) =
+            self.outdated().partition(|number| self.slots[number].idle());
+        for number in down.into_iter().chain(up) {
+            let slot = &self.slots[&number];
+            if self.unsettled() >= window {
+                return;
+            }
+            if slot.idle() || slot.serving() && self.can_spare_one() {
+                self.submit(number, Change::Restart, reason, now, out);
+            }
+        }
+    }
+
+    /// All at once, highest first: those that stay serve, and draining costs nobody anything.
+    fn remove_surplus(&mut self, now: Time, out: &mut Vec<Command>) {
+        let stays = |slot: &Slot| slot.serving() || self.as_before(slot);
+        if !(0..self.target()).all(|number| self.slots.get(&number).is_some_and(stays)) {
+            return;
+        }
+        let removable = |slot: &Slot| slot.alive() && !slot.busy() && slot.life != Life::Stuck;
+        let surplus: Vec<u32> = self.extras(removable).collect();
+        for number in surplus.into_iter().rev() {
+            let reason = if number < self.lasting() { Reason::Surplus } else { Reason::SurgeOver };
+            self.submit(number, Change::Stop, reason, now, out);
+        }
+    }
+
+    /// PM2's way: restart what is left, then be done with it.
+    fn force(&mut self, because: Failure, now: Time, out: &mut Vec<Command>) {
+        self.stop_failed_surge(now, out);
+        if !self.interrupted {
+            for number in 0..self.wanted {
+                let slot = &self.slots[&number];
+                if slot.busy() || slot.alive() && slot.made == Definition::New {
+                    continue;
+                }
+                let change = if slot.alive() { Change::Restart } else { Change::Start };
+                self.submit(number, change, Reason::Forced, now, out);
+            }
+        }
+        if !self.quiet() {
+            return;
+        }
+        if self.interrupted {
+            return self.leave_with(Ending::Interrupted(Some(because)), now);
+        }
+        let removable = |slot: &Slot| slot.alive() && slot.life != Life::Stuck;
+        let surplus: Vec<u32> = self.extras(removable).collect();
+        for &number in surplus.iter().rev() {
+            self.submit(number, Change::Stop, Reason::SurgeOver, now, out);
+        }
+        if surplus.is_empty() {
+            let unready = self.numbers(|slot| slot.alive() && !slot.serving()).collect();
+            self.course = Course::Finished(Outcome::Forced { because, unready });
+        }
+    }
+
+    /// Waits for what was submitted before the failure: only then is it clear what runs which definition.
+    fn abort(&mut self, because: Failure, back: bool, now: Time, out: &mut Vec<Command>) {
+        self.stop_failed_surge(now, out);
+        if self.numbers(Slot::starting).next().is_some() {
+            return;
+        }
+        if back {
+            self.restore(because, now, out);
+        } else {
+            self.leave_with(Ending::Failed { because, then: None }, now);
+        }
+    }
+
+    /// Removes the surge instances that are not needed for as many to serve as before, then ends.
+    fn leave(&mut self, ending: Ending, now: Time, out: &mut Vec<Command>) {
+        self.stop_waiting(now);
+        if !self.quiet() {
+            return;
+        }
+        let untouched = matches!(ending, Ending::Failed { then: Some(_), .. });
+        if !untouched {
+            self.stop_failed_surge(now, out);
+            let floor = self.floor().min(self.served_at_start);
+            let lasting = self.lasting();
+            let serving: Vec<u32> =
+                self.numbers(Slot::serving).filter(|&number| number >= lasting).collect();
+            for number in serving.into_iter().rev() {
+                if self.serving() > floor {
+                    self.submit(number, Change::Stop, Reason::SurgeOver, now, out);
+                }
+            }
+        }
+        if self.quiet() {
+            let left = self.left();
+            self.course = Course::Finished(match ending {
+                Ending::Failed { because, then } => Outcome::Failed { because, then, left },
+                Ending::Interrupted(because) => Outcome::Interrupted { because, left },
+            });
+        }
+    }
+
+    fn leave_with(&mut self, ending: Ending, now: Time) {
+        self.course = Course::Leaving(ending);
+        self.stop_waiting(now);
+    }
+
+    fn stop_failed_surge(&mut self, now: Time, out: &mut Vec<Command>) {
+        let lasting = self.lasting();
+        let failed: Vec<u32> =
+            self.numbers(Slot::idle).filter(|&number| number >= lasting).collect();
+        for number in failed.into_iter().rev() {
+            self.submit(number, Change::Stop, Reason::SurgeFailed, now, out);
+        }
+    }
+
+    /// Exactly the wanted instances, all serving with the wanted definition. On the way back, those that the rollout
+    /// never touched may be as bad as they were.
+    fn reached(&self) -> bool {
+        let (goal, target) = (self.goal(), self.target());
+        self.slots.iter().all(|(&number, slot)| {
+            if number >= target {
+                return !slot.alive();
+            }
+            self.as_before(slot) || slot.serving() && slot.made == goal
+        })
+    }
+
+    /// On the way back: an instance that the rollout left alone, and that is not of the new definition either.
+    fn as_before(&self, slot: &Slot) -> bool {
+        self.going_back() && !slot.touched && (!slot.alive() || slot.made == Definition::Old)
+    }
+
+    /// No job of ours is under way, and nothing of ours settles.
+    fn quiet(&self) -> bool {
+        self.numbers(|slot| slot.busy() || slot.settling()).next().is_none()
+    }
+
+    /// One instance has settled with the definition that all shall run.
+    fn proven(&self) -> bool {
+        let goal = self.goal();
+        self.going_back()
+            || self.numbers(|slot| slot.serving() && slot.made == goal).next().is_some()
+    }
+
+    /// Without surge, and with leave to have everything down, somebody wants a plain restart.
+    fn needs_no_canary(&self) -> bool {
+        let limits = self.limits();
+        limits.surge == 0 && limits.unavailable >= self.target()
+    }
+
+    /// Those that stay but run the wrong definition, and are not being replaced yet.
+    fn outdated(&self) -> impl DoubleEndedIterator<Item = u32> {
+        let (goal, target) = (self.goal(), self.target());
+        let wrong = move |slot: &Slot| slot.made != goal && slot.alive() && !slot.busy();
+        self.numbers(wrong).filter(move |&number| number < target)
+    }
+
+    fn unsettled(&self) -> u32 {
+        let target = self.target();
+        let changing = self.numbers(|slot| slot.starting() || slot.settling());
+        count(changing.filter(|&number| number < target))
+    }
+
+    fn serving(&self) -> u32 {
+        count(self.numbers(Slot::serving))
+    }
+
+    fn can_spare_one(&self) -> bool {
+        self.serving() > self.floor()
+    }
+
+    /// How many must serve. On the way back, what was down before and was never touched is nobody's to wait for.
+    fn floor(&self) -> u32 {
+        let target = self.target();
+        let floor = target.saturating_sub(self.limits().unavailable);
+        let lost = self.numbers(|slot| self.as_before(slot) && !slot.serving());
+        floor.saturating_sub(count(lost.filter(|&number| number < target)))
+    }
+
+    fn extras(&self, which: impl Fn(&Slot) -> bool) -> impl DoubleEndedIterator<Item = u32> {
+        let target = self.target();
+        self.numbers(which).filter(move |&number| number >= target)
+    }
+
+    fn extra(&self, which: impl Fn(&Slot) -> bool) -> u32 {
+        count(self.extras(which))
+    }
+
+    fn free_number(&self) -> u32 {
+        let taken = |number: &u32| self.slots.get(number).is_some_and(Slot::alive);
+        (self.target()..=u32::MAX).find(|number| !taken(number)).unwrap_or(u32::MAX)
+    }
+}
+
+fn stopping(slot: &Slot) -> bool {
+    slot.busy() && !slot.starting()
+}
+
+fn waits(slot: &Slot) -> bool {
+    matches!(slot.life, Life::Settling(_) | Life::Recovering(_))
+}
+
+fn count(numbers: impl Iterator<Item = u32>) -> u32 {
+    u32::try_from(numbers.count()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,636 @@
+'use strict';
+// The Node half of the handover: loaded into unmodified apps with `NODE_OPTIONS=--require`.
+//
+// It answers `process.send('ready')`, and on SIGTERM it lets the app finish what it has begun: no new connections,
+// one last answer with `Connection: close` on every open one, then exit. Listening sockets are the preload
+// library's business: `listen()` is never rewritten here. Until the signal comes, nothing in the process behaves
+// differently; no dependency, no timer, no thread, and nothing that keeps the process alive.
+//
+// Node internals are used defensively: where one is missing, the feature is missing, and the app runs as without us.
+
+const fs = require('fs');
+const path = require('path');
+const { setTimeout, setInterval, setImmediate, clearInterval } = globalThis;
+const { unlinkSync } = fs;
+
+const NOTIFY = '/proc/self/clusterctl/notify/';
+const MARKER = 'CLUSTERCTL_NODE_APP';
+const WORKER_MARKER = 'CLUSTERCTL_NODE_WORKER';
+const FIRST_INHERITED_FD = 3;
+const SWEEP_MS = 50;
+// An app's own cluster primary hands connections over by message: its workers take what is on its way.
+const CLUSTER_HANDOFF_MS = 250;
+// Work that an app does right after its last answer (a log line, a query) gets this long.
+const AFTERGLOW_MS = 20;
+const MAX_STREAM_ID = 2 ** 31 - 1;
+
+// Programs that only start others. They pass the handover on and stay as they are, unless they take a listener.
+const WRAPPERS = new Set(['npm', 'npm-cli', 'npx', 'npx-cli', 'yarn', 'yarnpkg', 'pnpm', 'pnpx', 'corepack', 'tsx',
+  'ts-node-dev', 'tsnd', 'nodemon', 'cross-env', 'cross-env-shell', 'env-cmd', 'dotenv', 'dotenv-cli', 'dotenvx',
+  'concurrently', 'npm-run-all', 'npm-run-all2', 'run-s', 'run-p', 'wireit', 'turbo', 'nx', 'lerna', 'nest']);
+const OWN_VARIABLES = ['CLUSTERCTL_WAIT_READY', 'CLUSTERCTL_SHUTDOWN_WITH_MESSAGE', 'CLUSTERCTL_KILL_TIMEOUT_MS',
+  'CLUSTERCTL_KILL_SIGNAL'];
+
+const settings = readSettings(process.env);
+const inherited = inheritedSockets(process.env);
+const realChannel = typeof process.send === 'function';
+let role = null;
+
+// ---------------------------------------------------------------------------------------------- start
+
+function start() {
+  if (!require('worker_threads').isMainThread) return;
+  role = chooseRole();
+  watchServers();
+  watchListeners();
+  if (role === 'app') becomeApp();
+  if (role === 'worker') cleanEnvironment();
+}
+
+/// `app`: the program the unit is for. `worker`: of the app's own cluster. `maybe`: a wrapper, or some child of a
+/// program that has not taken a listener yet; it becomes the app when it takes one.
+function chooseRole() {
+  const { env } = process;
+  if (realChannel) return env[WORKER_MARKER] ? 'worker' : 'maybe';
+  if (isWrapper(process.argv[1])) return 'maybe';
+  return env[MARKER] && env[MARKER] !== String(process.pid) ? 'maybe' : 'app';
+}
+
+function isWrapper(script) {
+  if (!script) return false;
+  const name = path.basename(script).replace(/\.[cm]?js$/, '').replace(/-\d[\w.-]*$/, '');
+  if (WRAPPERS.has(name)) return true;
+  const pkg = /.*[\\/]node_modules[\\/](@[^\\/]+[\\/])?([^\\/]+)[\\/]/.exec(script);
+  return pkg !== null && WRAPPERS.has(pkg[2]);
+}
+
+function becomeApp() {
+  role = 'app';
+  if (!realChannel) emulateChannel();
+  if (inherited.size > 0) {
+    process.env[MARKER] = String(process.pid);
+    ownSignal();
+  } else {
+    cleanEnvironment();
+  }
+}
+
+function readSettings(env) {
+  const timeout = Number(env.CLUSTERCTL_KILL_TIMEOUT_MS);
+  const killTimeout = timeout > 0 ? timeout : 10000;
+  return {
+    waitReady: env.CLUSTERCTL_WAIT_READY === '1',
+    shutdownMessage: env.CLUSTERCTL_SHUTDOWN_WITH_MESSAGE === '1',
+    signal: env.CLUSTERCTL_KILL_SIGNAL || 'SIGTERM',
+    killTimeout,
+    // The end comes a little before the manager's own, so that it is ours.
+    deadline: killTimeout - Math.min(killTimeout / 2, Math.max(100, killTimeout / 10)),
+    idleWindow: Math.min(2000, killTimeout / 4),
+    passOn: OWN_VARIABLES.filter((name) => env[name] !== undefined).map((name) => `${name}=${env[name]}`),
+  };
+}
+
+function inheritedSockets(env) {
+  const found = new Set();
+  const count = Number(env.LISTEN_FDS) || 0;
+  for (let fd = FIRST_INHERITED_FD; fd < FIRST_INHERITED_FD + count; fd++) found.add(socketOf(fd));
+  found.delete(null);
+  return found;
+}
+
+/// `socket:[inode]` of a descriptor: equal for all duplicates of one socket.
+function socketOf(fd) {
+  try {
+    const target = fs.readlinkSync(`/proc/self/fd/${fd}`);
+    return target.startsWith('socket:') ? target : null;
+  } catch {
+    return null;
+  }
+}
+
+function now() {
+  return process.uptime() * 1000;
+}
+
+// ---------------------------------------------------------------------------------------------- environment
+
+/// Children of the app are not ours: they start as without the handover.
+function cleanEnvironment() {
+  const { env } = process;
+  if (env.NODE_OPTIONS !== undefined) {
+    const rest = withoutOurs(env.NODE_OPTIONS);
+    if (rest === '') delete env.NODE_OPTIONS;
+    else if (rest !== env.NODE_OPTIONS) env.NODE_OPTIONS = rest;
+  }
+  for (const name of [...OWN_VARIABLES, MARKER, WORKER_MARKER]) delete env[name];
+}
+
+function withoutOurs(options) {
+  const argument = /(?:^|\s)(?:--require|-r)(?:=|\s+)("(?:\\.|[^"\\])*"|(?:\\.|[^\s"\\])+)/g;
+  const kept = options.replace(argument, (whole, file) => (isThisFile(unquote(file)) ? '' : whole));
+  return kept === options ? options : kept.trim();
+}
+
+function unquote(word) {
+  const inner = word.startsWith('"') ? word.slice(1, -1) : word;
+  return inner.replace(/\\(.)/g, '$1');
+}
+
+function isThisFile(file) {
+  if (path.resolve(file) === __filename) return true;
+  try {
+    return fs.realpathSync(file) === fs.realpathSync(__filename);
+  } catch {
+    return false;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- readiness
+
+/// Gives the app the channel that it would have under PM2. Only `'ready'` means anything; nobody sends messages back.
+function emulateChannel() {
+  let connected = true;
+  const give = (name, value) => Object.defineProperty(process, name, {
+    value, configurable: true, enumerable: true, writable: true,
+  });
+  give('connected', true);
+  give('channel', { ref() {}, unref() {}, fd: undefined });
+  give('send', function send(message, ...rest) {
+    const callback = rest.find((argument) => typeof argument === 'function');
+    const error = connected ? null : Object.assign(new Error('Channel closed'), { code: 'ERR_IPC_CHANNEL_CLOSED' });
+    if (connected && message === 'ready' && settings.waitReady) notify('READY=1');
+    if (callback) process.nextTick(callback, error);
+    return connected;
+  });
+  give('disconnect', function disconnect() {
+    if (!connected) return;
+    connected = false;
+    process.connected = false;
+    process.channel = null;
+    process.nextTick(() => process.emit('disconnect'));
+  });
+}
+
+function notify(state) {
+  try {
+    unlinkSync(NOTIFY + state);
+  } catch {
+    // No preload library: nobody waits for it.
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- signal
+
+let ownsSignal = false;
+const called = new WeakSet();
+
+/// Sees listeners before they are added. Node starts catching a signal at its first listener; for the kill signal that
+/// is our part, so that the polite half of the work is done before the app's own handlers run, whatever their order.
+function watchListeners() {
+  const node = process.listeners('newListener').find((listener) => listener.name === 'startListeningIfSignal');
+  if (!node) return;
+  process.removeListener('newListener', node);
+  process.on('newListener', function startListeningIfSignal(type, ...rest) {
+    if (role !== 'maybe' && needsSignal(type)) ownSignal();
+    if (type === 'internalMessage' && !realChannel) becomeClusterPrimary();
+    if (type !== settings.signal || !ownsSignal) node.call(this, type, ...rest);
+  });
+}
+
+function needsSignal(type) {
+  return type === settings.signal || type === 'SIGINT' || (type === 'message' && settings.shutdownMessage);
+}
+
+/// Catches the kill signal without a listener that the app could see or count.
+function ownSignal() {
+  if (ownsSignal) return;
+  const Signal = signalClass();
+  if (!Signal) return;
+  const number = require('os').constants.signals[settings.signal];
+  const wrap = new Signal();
+  wrap.unref();
+  wrap.onsignal = () => onKillSignal(wrap, number);
+  if (wrap.start(number)) return;
+  ownsSignal = true;
+  // Listeners from before go through us as well: taken off, Node lets go of the signal.
+  const present = process.rawListeners(settings.signal);
+  for (const listener of present) process.removeListener(settings.signal, listener);
+  for (const listener of present) process.on(settings.signal, listener);
+}
+
+function signalClass() {
+  const before = process.noDeprecation;
+  try {
+    // The binding is marked as deprecated for apps; the warning would look like theirs.
+    process.noDeprecation = true;
+    return process.binding('signal_wrap').Signal;
+  } catch {
+    return null;
+  } finally {
+    if (before === undefined) delete process.noDeprecation;
+    else process.noDeprecation = before;
+  }
+}
+
+function onKillSignal(wrap, number) {
+  if (settings.shutdownMessage && process.listenerCount('message') > 0) {
+    if (drain.begin(false)) process.emit('message', 'shutdown', undefined);
+    return;
+  }
+  for (const type of [settings.signal, 'SIGINT']) {
+    const listeners = process.rawListeners(type);
+    if (listeners.length === 0) continue;
+    drain.begin(false);
+    runOnce(type, listeners, type === 'SIGINT' ? 2 : number);
+    return;
+  }
+  if (drain.hasWork()) {
+    drain.begin(true);
+    return;
+  }
+  // Nothing to finish: the signal does what it does to every program.
+  wrap.close();
+  process.kill(process.pid, settings.signal);
+}
+
+/// A wrapper and the manager may both signal: handlers run once. One that takes itself off and signals again
+/// (signal-exit) is gone by then, and the next in line decides.
+function runOnce(type, listeners, number) {
+  if (listeners.every((listener) => called.has(listener))) return;
+  for (const listener of listeners) called.add(listener);
+  process.emit(type, type, number);
+}
+
+// ---------------------------------------------------------------------------------------------- servers
+
+let servers = [];
+const sessions = new Set();
+const secured = new WeakMap();
+
+/// Learns of every server that listens, in whatever form, through the method that Node keeps for wrapping.
+function watchServers() {
+  const { prototype } = require('net').Server;
+  const listen2 = prototype._listen2;
+  if (typeof listen2 !== 'function') return;
+  prototype._listen2 = function setupListenHandle(...args) {
+    const result = listen2.apply(this, args);
+    try {
+      if (this._handle) onListen(this);
+    } catch {
+      // An app must not fail because of us.
+    }
+    return result;
+  };
+}
+
+function onListen(server) {
+  const held = typeof server._handle.fd === 'number' && inherited.has(socketOf(server._handle.fd));
+  if (role === 'maybe') {
+    if (!held) return;
+    becomeApp();
+  }
+  if (held) cleanEnvironment();
+  ownSignal();
+  if (cluster) primaryHandles.push(server._handle);
+  const known = servers.find((entry) => entry.server.deref() === server);
+  if (known) Object.assign(known, { held, stopped: false });
+  else remember(server, held);
+}
+
+function remember(server, held) {
+  servers = servers.filter((entry) => entry.server.deref());
+  servers.push({ server: new WeakRef(server), held, stopped: false });
+  if (typeof server.setSecureContext === 'function') {
+    server.on('secureConnection', (socket) => { if (socket._parent) secured.set(socket._parent, socket); });
+  }
+  if (server.listenerCount('sessionError') > 0 || /^Http2/.test(server.constructor.name)) {
+    server.on('session', (session) => {
+      sessions.add(session);
+      session.once('close', () => sessions.delete(session));
+      if (drain.running) leaveSession(session);
+    });
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- drain
+
+const drain = {
+  running: false,
+  exits: false,
+  finished: false,
+  quietFrom: 0,
+  timer: null,
+
+  hasWork() {
+    return this.exits || cluster !== null || live(() => true).length > 0 || heldDatagrams().length > 0;
+  },
+
+  /// `exits`: the app has no say, the process ends when all is done. False if it was on already.
+  begin(exits) {
+    this.exits = this.exits || exits;
+    if (exits && cluster) leaveCluster(cluster);
+    if (this.running) return false;
+    this.running = true;
+    politeHttp();
+    for (const entry of publicServers()) stopAccepting(entry);
+    for (const handle of primaryHandles) handle.close();
+    for (const session of sessions) leaveSession(session);
+    if (stopDatagrams()) this.quietFrom = now() + settings.idleWindow / 4;
+    this.timer = setInterval(sweep, SWEEP_MS);
+    this.timer.unref();
+    setTimeout(atDeadline, settings.deadline).unref();
+    setImmediate(sweep);
+    return true;
+  },
+};
+
+/// Where the unit holds listeners, those are what clients see; servers beside them (metrics, an app's inner parts)
+/// go on until the others are done.
+function publicServers() {
+  const held = live((entry) => entry.held);
+  return held.length > 0 ? held : live(() => true);
+}
+
+function live(wanted) {
+  return servers.filter((entry) => {
+    const server = entry.server.deref();
+    return server && wanted(entry) && (server._handle || server._connections > 0);
+  });
+}
+
+function stopAccepting(entry) {
+  const close = () => closeListener(entry);
+  if (entry.stopped) return;
+  entry.stopped = true;
+  if (role === 'worker') setTimeout(close, CLUSTER_HANDOFF_MS);
+  // Connections that wait at a held listener are taken by others; what waits at our own is taken first.
+  else if (entry.held) close();
+  else setImmediate(() => setImmediate(close));
+}
+
+/// Closes the listening handle only. The server itself still counts as listening, so that the app's own `close()`
+/// does and reports what it always does.
+function closeListener(entry) {
+  const server = entry.server.deref();
+  if (!server) return;
+  const handle = server._handle;
+  if (handle) {
+    const name = {};
+    if (typeof handle.getsockname === 'function') handle.getsockname(name);
+    server._handle = {
+      fd: -1,
+      close(callback) { if (callback) process.nextTick(callback); },
+      getsockname(out) { Object.assign(out, name); return 0; },
+      getAsyncId() { return -1; },
+      hasRef() { return false; },
+      ref() {},
+      unref() {},
+    };
+  }
+  if (handle) handle.close();
+  if (typeof server.closeIdleConnections === 'function') {
+    // Node closes idle connections at once, in a race with the next request on them; the sweep does it with patience.
+    Object.defineProperty(server, 'closeIdleConnections', { value() {}, configurable: true, writable: true });
+  }
+  setImmediate(sweep);
+}
+
+const seen = new WeakMap();
+
+function sweep() {
+  if (!drain.running || drain.finished) return;
+  const publics = publicServers();
+  for (const socket of serverSockets(publics)) look(socket, settings.idleWindow);
+  if (!quiet(publics)) return;
+  // Otherwise the app ends by itself.
+  if (!drain.exits) return;
+  const rest = live((entry) => !publics.includes(entry));
+  for (const entry of rest) stopAccepting(entry);
+  for (const socket of serverSockets(rest)) look(socket, 0);
+  if (quiet(rest) && rest.every((entry) => entry.stopped)) finish();
+}
+
+function quiet(entries) {
+  if (now() < drain.quietFrom || (cluster && clusterBusy(cluster))) return false;
+  return entries.every(({ server }) => !server.deref() || server.deref()._connections === 0);
+}
+
+function serverSockets(entries) {
+  const wanted = new Set(entries.map(({ server }) => server.deref()));
+  return process._getActiveHandles().filter((handle) => wanted.has(handle._server));
+}
+
+/// Closes a connection that has been idle for the whole window. One in use, or of a protocol that we do not know
+/// (WebSocket, plain TCP), stays.
+function look(socket, window) {
+  const stream = secured.get(socket) || socket;
+  let state = seen.get(socket);
+  if (!state) {
+    state = { bytes: socket.bytesRead, since: now() };
+    seen.set(socket, state);
+    socket.once('close', () => setImmediate(sweep));
+    if (stream._httpMessage) lastAnswer(stream._httpMessage);
+  }
+  if (socket.bytesRead !== state.bytes || isBusy(stream)) {
+    state.bytes = socket.bytesRead;
+    state.since = now();
+  } else if (isIdleKind(socket, stream) && now() - state.since >= window) {
+    closePolitely(stream);
+  }
+}
+
+function isBusy(stream) {
+  const incoming = stream.parser && stream.parser.incoming;
+  return Boolean(stream._httpMessage || (incoming && !incoming.complete) || stream.writableLength > 0);
+}
+
+function isIdleKind(socket, stream) {
+  if (stream.parser) return true;
+  // A TLS connection that has not even said hello.
+  return stream === socket && typeof socket._server.setSecureContext === 'function' && !secured.has(socket);
+}
+
+/// Sends FIN and lets go: a request that crosses it is refused, not processed without an answer.
+function closePolitely(stream) {
+  if (typeof stream.destroySoon === 'function') stream.destroySoon();
+  else stream.end();
+}
+
+function finish() {
+  drain.finished = true;
+  clearInterval(drain.timer);
+  setTimeout(() => process.exit(0), AFTERGLOW_MS).unref();
+}
+
+function atDeadline() {
+  for (const session of sessions) session.destroy();
+  for (const socket of serverSockets(live(() => true))) (secured.get(socket) || socket).destroy();
+  if (drain.exits) process.exit(0);
+}
+
+// ---------------------------------------------------------------------------------------------- HTTP/1
+
+const latest = new WeakMap();
+const told = new WeakSet();
+
+/// From now on every answer is the last one on its connection.
+function politeHttp() {
+  const http = require('http');
+  const { prototype } = http.ServerResponse;
+  const storeHeader = prototype._storeHeader;
+  if (typeof storeHeader !== 'function') return;
+  prototype._storeHeader = function _storeHeader(firstLine, headers) {
+    if (!lastAnswer(this)) return storeHeader.call(this, firstLine, headers);
+    return storeHeader.call(this, firstLine, withClose(headers));
+  };
+  require('diagnostics_channel').channel('http.server.request.start').subscribe(({ response, socket }) => {
+    if (socket && response) latest.set(socket, response);
+  });
+}
+
+/// False if a pipelined request waits behind this one: then that one is the last.
+function lastAnswer(response) {
+  const { socket } = response;
+  const last = socket && latest.get(socket);
+  if (last && last !== response) {
+    if (told.delete(response)) response.shouldKeepAlive = true;
+    return false;
+  }
+  if (response.shouldKeepAlive) told.add(response);
+  response.shouldKeepAlive = false;
+  if (socket) lingering(socket, response);
+  return true;
+}
+
+/// The app's own `Connection: keep-alive` (proxies copy it) would keep the client here.
+function withClose(headers) {
+  if (!headers || typeof headers !== 'object') return headers;
+  if (!Array.isArray(headers)) {
+    const key = Object.keys(headers).find((name) => name.toLowerCase() === 'connection');
+    if (!key || !/keep-alive/i.test(String(headers[key]))) return headers;
+    const stored = Object.getPrototypeOf(headers) === null && Array.isArray(headers[key]);
+    if (stored) {
+      headers[key] = ['Connection', 'close'];
+      return headers;
+    }
+    return Object.assign({}, headers, { [key]: 'close' });
+  }
+  if (Array.isArray(headers[0])) {
+    return headers.map((pair) => (isKeepAlive(pair[0], pair[1]) ? [pair[0], 'close'] : pair));
+  }
+  return headers.map((value, index) => (index % 2 === 1 && isKeepAlive(headers[index - 1], value) ? 'close' : value));
+}
+
+function isKeepAlive(name, value) {
+  return String(name).toLowerCase() === 'connection' && /keep-alive/i.test(String(value));
+}
+
+/// An answer given before the whole request was read: closing at once would reset the connection under the client,
+/// which is still sending and has not read the answer.
+function lingering(socket, response) {
+  if (Object.prototype.hasOwnProperty.call(socket, 'destroySoon') || typeof socket.destroySoon !== 'function') return;
+  const { destroySoon } = socket;
+  Object.defineProperty(socket, 'destroySoon', {
+    configurable: true,
+    writable: true,
+    value() {
+      const { req } = response;
+      if (!req || req.complete || socket.destroyed) return destroySoon.call(socket);
+      socket.end();
+      setTimeout(() => socket.destroy(), settings.idleWindow).unref();
+      return undefined;
+    },
+  });
+}
+
+// ---------------------------------------------------------------------------------------------- HTTP/2
+
+/// Two steps, so that no stream is lost that the client opens before it has read the first.
+function leaveSession(session) {
+  if (session.closed || session.destroyed) return;
+  try {
+    session.goaway(0, MAX_STREAM_ID);
+  } catch {
+    // Not connected yet; closing it below is enough.
+  }
+  setTimeout(() => { if (!session.destroyed) session.close(); }, settings.idleWindow / 4).unref();
+}
+
+// ---------------------------------------------------------------------------------------------- UDP
+
+function heldDatagrams() {
+  if (inherited.size === 0) return [];
+  const { Socket } = require('dgram');
+  return process._getActiveHandles().filter((handle) => handle instanceof Socket && isHeldDatagram(handle));
+}
+
+function isHeldDatagram(socket) {
+  const handle = datagramHandle(socket);
+  return Boolean(handle) && typeof handle.fd === 'number' && inherited.has(socketOf(handle.fd));
+}
+
+function datagramHandle(socket) {
+  for (const symbol of Object.getOwnPropertySymbols(socket)) {
+    const state = socket[symbol];
+    if (state && state.handle && typeof state.handle.recvStop === 'function') return state.handle;
+  }
+  return null;
+}
+
+/// No more datagrams; answers to those already read still go out.
+function stopDatagrams() {
+  const sockets = heldDatagrams();
+  for (const socket of sockets) datagramHandle(socket).recvStop();
+  return sockets.length > 0;
+}
+
+// ---------------------------------------------------------------------------------------------- the app's own cluster
+
+let cluster = null;
+// What a primary accepts on: the cluster module takes the handles out of their servers.
+const primaryHandles = [];
+
+/// The app forks workers with Node's own cluster module: they drain as well, so they get what the environment lost.
+function becomeClusterPrimary() {
+  if (cluster || role !== 'app') return;
+  cluster = require('cluster');
+  cleanEnvironment();
+  ownSignal();
+  const { prototype } = require('child_process').ChildProcess;
+  const { spawn } = prototype;
+  prototype.spawn = function (options, ...rest) {
+    try {
+      if (options.envPairs.some((pair) => pair.startsWith('NODE_UNIQUE_ID='))) options.envPairs = forWorker(options.envPairs);
+    } catch {
+      // Then the worker dies of the signal, as it would without us.
+    }
+    return spawn.call(this, options, ...rest);
+  };
+}
+
+function forWorker(pairs) {
+  const name = 'NODE_OPTIONS=';
+  const given = pairs.find((pair) => pair.startsWith(name));
+  const file = /[\s"\\]/.test(__filename) ? `"${__filename.replace(/["\\]/g, '\\$&')}"` : __filename;
+  const options = `${name}--require ${file} ${given ? given.slice(name.length) : ''}`.trim();
+  return [...pairs.filter((pair) => pair !== given), options, `${WORKER_MARKER}=1`, ...settings.passOn];
+}
+
+/// The app would be gone by now: its wish to replace dead workers is over. They drain on the same signal.
+function leaveCluster(primary) {
+  primary.removeAllListeners('exit');
+  primary.removeAllListeners('disconnect');
+  const workers = Object.values(primary.workers || {}).filter(Boolean);
+  for (const worker of workers) {
+    worker.removeAllListeners('exit');
+    worker.removeAllListeners('disconnect');
+  }
+  // Not before the primary has stopped accepting and handed over what it had.
+  setTimeout(() => workers.forEach((worker) => worker.process.kill(settings.signal)), CLUSTER_HANDOFF_MS / 4);
+}
+
+function clusterBusy(primary) {
+  return Object.values(primary.workers || {}).some((worker) => worker && !worker.isDead());
+}
+
+start();

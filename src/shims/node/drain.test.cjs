@@ -1,0 +1,83 @@
+'use strict';
+const assert = require('assert');
+const http = require('http');
+const test = require('node:test');
+const { start, get } = require('./harness.cjs');
+
+test('a request in flight is answered, told to close, and the process ends with 0', async () => {
+  const app = start('classic.js', { env: { ANNOUNCE: '1' } });
+  const port = await app.port();
+  const agent = new http.Agent({ keepAlive: true });
+  const answer = get(port, { agent, path: '/slow' });
+  await app.line(/^request .slow/);
+  app.signal();
+  assert.strictEqual((await answer).connection, 'close');
+  assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+});
+
+test('an idle keep-alive connection gets one more answer during the drain', async () => {
+  const app = start('classic.js', { env: { DELAY: '0' } });
+  const port = await app.port();
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  assert.strictEqual((await get(port, { agent })).connection, 'keep-alive');
+  app.signal();
+  await refused(port);
+  const last = await get(port, { agent });
+  assert.strictEqual(last.reused, true);
+  assert.strictEqual(last.connection, 'close');
+  assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+});
+
+test('a connection that stays idle is closed, and the process ends', async () => {
+  const app = start('classic.js', { env: { DELAY: '0', CLUSTERCTL_KILL_TIMEOUT_MS: '2000' } });
+  const port = await app.port();
+  const agent = new http.Agent({ keepAlive: true });
+  await get(port, { agent });
+  app.signal();
+  assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+});
+
+test('a program without server and handlers dies of the signal, as without us', async () => {
+  const app = start(null, { node: ['-e', 'console.log("up"); setInterval(() => {}, 1000)'] });
+  await app.line(/^up/);
+  app.signal();
+  assert.deepStrictEqual(await app.ended, { code: null, signal: 'SIGTERM' });
+});
+
+for (const [on, env] of [['SIGINT', {}], ['SIGTERM', {}], ['message', { CLUSTERCTL_SHUTDOWN_WITH_MESSAGE: '1' }]]) {
+  test(`an app that shuts down on ${on} does so itself, and its close() completes`, async () => {
+    const app = start('pm2-graceful.js', { env: { ON: on, ...env } });
+    const port = await app.port();
+    const agent = new http.Agent({ keepAlive: true });
+    await get(port, { agent });
+    const answer = get(port, { agent, path: '/slow' });
+    await app.line(/^request .slow/);
+    app.signal();
+    app.signal();
+    assert.strictEqual((await answer).connection, 'close');
+    assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+    assert.deepStrictEqual(app.lines.slice(3), [`shutdown ${on}`, 'closed well']);
+  });
+}
+
+test('ready goes to the manager only when it waits for it', async () => {
+  for (const [env, expected] of [[{ CLUSTERCTL_WAIT_READY: '1' }, ['notify READY=1']], [{}, []]]) {
+    const app = start('classic.js', { env, requires: ['record-notify.cjs'] });
+    await app.port();
+    app.signal();
+    await app.ended;
+    assert.deepStrictEqual(app.lines.slice(1), expected);
+  }
+});
+
+/// The listener is closed: what comes now comes during the drain.
+async function refused(port) {
+  for (;;) {
+    try {
+      await get(port, { agent: false });
+    } catch (error) {
+      if (error.code === 'ECONNREFUSED') return;
+      throw error;
+    }
+  }
+}

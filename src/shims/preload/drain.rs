@@ -1,0 +1,170 @@
+//! Draining for programs that do not drain: SIGTERM stops the accepting, and
+//! the process ends when its open connections have.
+//!
+//! The handler only swaps descriptors and starts a thread; the program goes
+//! on undisturbed and finishes what it has. A program with a handler of its
+//! own keeps it, and never sees ours when it asks.
+
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use crate::handover::Kind;
+use crate::signals::{Action, disposition};
+use crate::sys::{self, SIGTERM};
+use crate::table::{self, Slot};
+use crate::{drain_watch, next, setup};
+
+/// SIGTERM's default action stands for draining from now on.
+static ARMED: AtomicBool = AtomicBool::new(false);
+static DRAINING: AtomicBool = AtomicBool::new(false);
+/// The process that listened first; its forks die of SIGTERM as ever.
+static LEADER: AtomicI32 = AtomicI32::new(0);
+/// The thread whose system call our handler interrupted.
+static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
+
+/// To be called at `listen()`: installs the handler if the program has none.
+pub fn arm() {
+    if !setup::active().is_some_and(|setup| setup.drain) || ARMED.load(Ordering::Relaxed) {
+        return;
+    }
+    let before = sys::errno();
+    if disposition(SIGTERM).handler == sys::SIG_DFL {
+        LEADER.store(sys::getpid(), Ordering::Relaxed);
+        ARMED.store(true, Ordering::Release);
+        let action = ours();
+        // SAFETY: a complete action; the handler keeps to what a handler may do.
+        unsafe { next::sigaction(SIGTERM, (&raw const action).cast::<c_void>(), sys::NULL) };
+    }
+    sys::set_errno(before);
+}
+
+/// All signals wait while the handler runs, so that its thread starts with
+/// all of them blocked.
+fn ours() -> Action {
+    let handler = on_sigterm as extern "C" fn(c_int) as usize;
+    Action {
+        handler,
+        mask: [u64::MAX; 16],
+        flags: sys::SA_RESTART,
+        restorer: 0,
+    }
+}
+
+extern "C" fn on_sigterm(_: c_int) {
+    if !setup::owns_memory() {
+        // Between vfork() and exec(): end as the default action would.
+        sys::exit_group(128 + SIGTERM);
+    }
+    INTERRUPTED.store(sys::gettid(), Ordering::Relaxed);
+    if DRAINING.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    stop_accepting();
+    if !drain_watch::start() {
+        sys::die_of(SIGTERM);
+    }
+}
+
+/// Whether the program's own wait was interrupted by our handler alone: it
+/// has none, so it need not expect `EINTR`.
+pub fn was_interrupted() -> bool {
+    sys::errno() == sys::EINTR
+        && DRAINING.load(Ordering::Relaxed)
+        && INTERRUPTED
+            .compare_exchange(sys::gettid(), 0, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+}
+
+/// Whether this is the process whose end systemd waits for.
+pub fn is_leader() -> bool {
+    LEADER.load(Ordering::Relaxed) == sys::getpid()
+}
+
+/// Puts a socket to which nobody connects in the place of every listener. A
+/// wait in `poll()` looks the number up again; an epoll set refers to the
+/// listener itself and has to be told.
+fn stop_accepting() {
+    let Some(quiet) = quiet_listener() else {
+        return;
+    };
+    table::each(|fd, slot| {
+        if !accepts(slot) || !table::is_current(fd, slot) {
+            return;
+        }
+        slot.watchers()
+            .for_each(|epoll| sys::epoll_delete(epoll, fd));
+        let flags = sys::fcntl(fd, sys::F_GETFD, 0).unwrap_or(0);
+        let close_on_exec = if flags & sys::FD_CLOEXEC != 0 {
+            sys::O_CLOEXEC
+        } else {
+            0
+        };
+        slot.set(table::QUIET, true);
+        let _ = sys::dup3(quiet, fd, close_on_exec);
+    });
+    sys::close(quiet);
+}
+
+fn accepts(slot: &Slot) -> bool {
+    let held = setup::active().and_then(|setup| setup.held.get(slot.listener())?.as_ref());
+    held.is_some_and(|held| held.kind != Kind::Datagram)
+}
+
+/// An abstract Unix socket whose name the kernel chooses.
+fn quiet_listener() -> Option<c_int> {
+    let kind = sys::SOCK_STREAM | sys::SOCK_NONBLOCK | sys::SOCK_CLOEXEC;
+    let fd = sys::socket(sys::AF_UNIX, kind).ok()?;
+    sys::bind(fd, &(sys::AF_UNIX as u16).to_ne_bytes()).ok()?;
+    sys::listen(fd, 0).ok()?;
+    Some(fd)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sigaction(signal: c_int, new: *const c_void, old: *mut c_void) -> c_int {
+    if signal != SIGTERM || !ARMED.load(Ordering::Acquire) {
+        // SAFETY: the program's own arguments.
+        return unsafe { next::sigaction(signal, new, old) };
+    }
+    let action = ours();
+    // SAFETY: the program's own arguments: null, or complete actions.
+    unsafe {
+        let asked = new.cast::<Action>().as_ref();
+        let new = match asked {
+            Some(asked) if asked.handler == sys::SIG_DFL => (&raw const action).cast(),
+            _ => new,
+        };
+        let result = next::sigaction(signal, new, old);
+        if let Some(old) = old
+            .cast::<Action>()
+            .as_mut()
+            .filter(|old| old.handler == action.handler)
+        {
+            *old = Action::NONE;
+        }
+        result
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn signal(signal: c_int, handler: usize) -> usize {
+    if signal != SIGTERM || !ARMED.load(Ordering::Acquire) {
+        // SAFETY: the program's own arguments.
+        return unsafe { next::signal(signal, handler) };
+    }
+    let new = Action {
+        handler,
+        mask: [0; 16],
+        flags: sys::SA_RESTART,
+        restorer: 0,
+    };
+    let mut old = Action::NONE;
+    // SAFETY: two complete actions on this stack.
+    let result = unsafe {
+        sigaction(
+            signal,
+            (&raw const new).cast::<c_void>(),
+            (&raw mut old).cast::<c_void>(),
+        )
+    };
+    if result == 0 { old.handler } else { usize::MAX }
+}

@@ -1,0 +1,158 @@
+//! The thread that ends a draining process: it looks every few milliseconds
+//! whether a connection is still open.
+//!
+//! The C library does not know it, and it shares the thread-local storage of
+//! whoever got the signal. So it calls nothing but the kernel: no `errno`, no
+//! libc, no lock.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_int;
+
+use crate::drain;
+use crate::handover::{Address, Kind};
+use crate::setup::{self, Setup};
+use crate::sys::{self, SIGTERM};
+
+const LOOK_EVERY_MS: u64 = 20;
+/// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
+const DEFAULT_TIMEOUT_MS: u64 = 10_000;
+/// How long nothing must have passed over an answered connection, at first,
+/// in the second half of the time, and in its last quarter.
+const IDLE_MS: [u32; 4] = [500, 500, 20, 0];
+/// A client that connects and says nothing gets at least this long.
+const SILENT_MS: u32 = 1000;
+const STACK: usize = 32 * 1024;
+
+#[repr(align(16))]
+struct Memory<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: there is at most one such thread in a process, and nobody else touches these.
+unsafe impl<const SIZE: usize> Sync for Memory<SIZE> {}
+
+static STACK_MEMORY: Memory<STACK> = Memory(UnsafeCell::new([0; STACK]));
+static ENTRIES: Memory<4096> = Memory(UnsafeCell::new([0; 4096]));
+
+/// Starts the thread. Called once per process, from a signal handler.
+pub fn start() -> bool {
+    let top = STACK_MEMORY.0.get() as usize + STACK;
+    // SAFETY: the stack is ours alone, aligned, and `watch` uses raw system calls only.
+    unsafe { sys::start_thread(sys::CLONE_AS_THREAD, top, watch) > 0 }
+}
+
+extern "C" fn watch() -> ! {
+    let Some(setup) = setup::active() else { end() };
+    let timeout = match setup.kill_timeout_ms {
+        0 => DEFAULT_TIMEOUT_MS,
+        some => u64::from(some),
+    };
+    // Before systemd loses patience.
+    let timeout = timeout - (timeout / 10).min(500);
+    let started = sys::milliseconds();
+    let mut empty = 0;
+    // A connection may be between accept() and our look: only the second look counts.
+    while empty < 2 {
+        sys::sleep_ms(LOOK_EVERY_MS);
+        let passed = sys::milliseconds().saturating_sub(started);
+        if passed >= timeout {
+            break;
+        }
+        let quarter = (passed * 4 / timeout) as usize;
+        let idle = IDLE_MS.get(quarter).copied().unwrap_or(0);
+        empty = if open_connections(setup, idle) == 0 {
+            empty + 1
+        } else {
+            0
+        };
+    }
+    end()
+}
+
+/// The leader was asked to stop and did. Forks report the signal, as a
+/// parent expects that terminates its worker.
+fn end() -> ! {
+    if drain::is_leader() {
+        sys::exit_group(0);
+    }
+    sys::die_of(SIGTERM);
+    sys::sleep_ms(1000);
+    sys::exit_group(128 + SIGTERM)
+}
+
+/// Counts what is open, and tells idle connections to go.
+fn open_connections(setup: &Setup, idle: u32) -> usize {
+    let Some(directory) = sys::open_directory(c"/proc/self/fd") else {
+        return (0..1024).filter(|fd| is_open(setup, *fd, idle)).count();
+    };
+    let mut count = 0;
+    // SAFETY: only this thread uses the memory.
+    let buffer = unsafe { &mut *ENTRIES.0.get() };
+    while let Some(filled) = sys::directory_entries(directory, buffer) {
+        let mut rest = buffer.get(..filled).unwrap_or(&[]);
+        while let Some((name, after)) = first_entry(rest) {
+            count += usize::from(number(name).is_some_and(|fd| is_open(setup, fd, idle)));
+            rest = after;
+        }
+    }
+    sys::close(directory);
+    count
+}
+
+/// Splits off one `struct linux_dirent64`: its name, and what follows it.
+fn first_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = u16::from_ne_bytes(entries.get(16..18)?.try_into().ok()?);
+    let (entry, after) = entries.split_at_checked(usize::from(length))?;
+    Some((entry.get(19..)?.split(|byte| *byte == 0).next()?, after))
+}
+
+fn number(name: &[u8]) -> Option<c_int> {
+    name.iter().try_fold(0, |sum: c_int, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        sum.checked_mul(10)?.checked_add(c_int::from(digit))
+    })
+}
+
+/// Whether a descriptor is a connection that came over one of our listeners.
+fn is_open(setup: &Setup, fd: c_int, idle: u32) -> bool {
+    let Some(address) = sys::socket_name(fd)
+        .ok()
+        .and_then(|name| Address::from_sockaddr(name.as_bytes()))
+    else {
+        return false;
+    };
+    let ours = setup.held.iter().flatten().any(|held| {
+        held.kind != Kind::Datagram
+            && match address.port() {
+                Some(port) => held.address.port() == Some(port),
+                None => held.address == address,
+            }
+    });
+    if !ours || setup::kind_of(fd).is_none_or(|kind| kind == Kind::Datagram) || !sys::has_peer(fd) {
+        return false;
+    }
+    if is_idle(fd, &address, idle) {
+        // The program reads the end of the stream, and closes politely; a request that
+        // arrives before it reads is still answered.
+        sys::stop_reading(fd);
+    }
+    true
+}
+
+/// Whether the last word was ours and nothing has passed for a while. What
+/// was received after the last answer is a request in progress.
+fn is_idle(fd: c_int, address: &Address, idle: u32) -> bool {
+    if sys::unread(fd) != 0 {
+        return false;
+    }
+    if address.port().is_none() {
+        // A Unix socket does not tell who spoke last.
+        return idle == 0;
+    }
+    let Some(traffic) = sys::traffic(fd) else {
+        return false;
+    };
+    if traffic.never_received {
+        return traffic.since_received >= SILENT_MS;
+    }
+    let answered = traffic.since_sent <= traffic.since_received;
+    answered && !traffic.unsent && traffic.since_sent >= idle
+}

@@ -1,0 +1,212 @@
+//! `fcntl()`, `ioctl()`, duplicates and `close()`: the shared listener keeps
+//! its flags, and the homes of untaken ones stay open and inheritable.
+
+use core::ffi::c_int;
+
+use crate::handover::View;
+use crate::setup::{self, Setup};
+use crate::sys::{self, O_NONBLOCK};
+use crate::{next, table, take, transfer};
+
+/// The listener whose home is at this descriptor, if it still lives there.
+fn is_home(fd: c_int) -> bool {
+    let Some(setup) = setup::active() else {
+        return false;
+    };
+    match setup.resident(fd) {
+        Some(index) => table::slot(fd).is_none() && setup.is_listener(fd, index),
+        None => false,
+    }
+}
+
+/// `fd` will be closed, or become something else.
+fn gone(fd: c_int) {
+    if !table::any() {
+        return;
+    }
+    transfer::mark(fd, View::Same);
+    if let Some(listener) = table::forget(fd) {
+        take::show(listener);
+    }
+}
+
+/// Answers what is about a listener alone. `None`: the kernel shall.
+fn answer_fcntl(fd: c_int, command: c_int, argument: usize) -> Option<c_int> {
+    match command {
+        sys::F_SETFD if is_home(fd) => Some(0),
+        sys::F_SETFL => {
+            let slot = table::current(fd)?;
+            let wish = argument as c_int;
+            slot.set(table::NONBLOCK, wish & O_NONBLOCK != 0);
+            sys::fcntl(fd, sys::F_SETFL, wish | O_NONBLOCK)
+                .ok()
+                .map(|_| 0)
+        }
+        sys::F_GETFL => {
+            let slot = table::current(fd)?;
+            let flags = sys::fcntl(fd, sys::F_GETFL, 0).ok()? & !O_NONBLOCK;
+            Some(if slot.has(table::NONBLOCK) {
+                flags | O_NONBLOCK
+            } else {
+                flags
+            })
+        }
+        _ => None,
+    }
+}
+
+fn after_fcntl(fd: c_int, command: c_int, result: c_int) -> c_int {
+    if result >= 0 && matches!(command, sys::F_DUPFD | sys::F_DUPFD_CLOEXEC) {
+        table::copy(fd, result);
+    }
+    result
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
+    if let Some(result) = answer_fcntl(fd, command, argument) {
+        return result;
+    }
+    // SAFETY: the program's own arguments.
+    after_fcntl(fd, command, unsafe { next::fcntl(fd, command, argument) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int {
+    if let Some(result) = answer_fcntl(fd, command, argument) {
+        return result;
+    }
+    // SAFETY: the program's own arguments.
+    after_fcntl(fd, command, unsafe { next::fcntl64(fd, command, argument) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ioctl(fd: c_int, request: usize, argument: usize) -> c_int {
+    if request == sys::FIOCLEX && is_home(fd) {
+        return 0;
+    }
+    if request == sys::FIONBIO
+        && argument != 0
+        && let Some(slot) = table::current(fd)
+    {
+        // SAFETY: FIONBIO takes a pointer to an int; null was ruled out.
+        slot.set(table::NONBLOCK, unsafe { *(argument as *const c_int) } != 0);
+        return 0;
+    }
+    // SAFETY: the program's own arguments.
+    unsafe { next::ioctl(fd, request, argument) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dup(old: c_int) -> c_int {
+    // SAFETY: the program's own arguments.
+    after_fcntl(old, sys::F_DUPFD, unsafe { next::dup(old) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
+    // SAFETY: the program's own arguments.
+    let result = unsafe { next::dup2(old, new) };
+    replaced(old, new, result)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
+    // SAFETY: the program's own arguments.
+    let result = unsafe { next::dup3(old, new, flags) };
+    replaced(old, new, result)
+}
+
+fn replaced(old: c_int, new: c_int, result: c_int) -> c_int {
+    if result >= 0 && old != new {
+        gone(new);
+        table::copy(old, new);
+    }
+    result
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn close(fd: c_int) -> c_int {
+    if is_home(fd) {
+        return 0;
+    }
+    gone(fd);
+    // SAFETY: the program's own arguments.
+    unsafe { next::close(fd) }
+}
+
+/// Calls `each` for the parts of a range that are no homes.
+fn around_homes(first: u32, last: u32, mut each: impl FnMut(u32, u32) -> c_int) -> c_int {
+    let Some((start, end)) = setup::active().and_then(homes) else {
+        return each(first, last);
+    };
+    if last < start || first > end {
+        return each(first, last);
+    }
+    let mut result = 0;
+    if first < start {
+        result = each(first, start - 1);
+    }
+    if last > end && result == 0 {
+        result = each(end + 1, last);
+    }
+    result
+}
+
+/// First and last home.
+fn homes(setup: &'static Setup) -> Option<(u32, u32)> {
+    let start = u32::try_from(setup.home).ok()?;
+    let count = u32::try_from(setup.count).ok()?;
+    Some((start, (start + count).checked_sub(1)?))
+}
+
+fn gone_between(first: u32, last: u32) {
+    if !table::any() || !setup::owns_memory() {
+        return;
+    }
+    table::each(|fd, _| {
+        if (first..=last).contains(&(fd as u32)) {
+            gone(fd);
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn close_range(first: u32, last: u32, flags: c_int) -> c_int {
+    around_homes(first, last, |first, last| {
+        if flags & sys::CLOSE_RANGE_CLOEXEC == 0 {
+            gone_between(first, last);
+        }
+        // SAFETY: descriptors that the program asked for.
+        unsafe { next::close_range(first, last, flags) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn closefrom(first: c_int) {
+    let start = u32::try_from(first).unwrap_or(0);
+    let inside = setup::active()
+        .and_then(homes)
+        .is_some_and(|(_, end)| start <= end);
+    if !inside {
+        gone_between(start, u32::MAX);
+        // SAFETY: the program's own arguments.
+        unsafe { next::closefrom(first) };
+        return;
+    }
+    around_homes(start, u32::MAX, |first, last| {
+        gone_between(first, last);
+        // SAFETY: descriptors that the program asked for.
+        unsafe { next::close_range(first, last, 0) }
+    });
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fork() -> c_int {
+    // SAFETY: no arguments.
+    let result = unsafe { next::fork() };
+    if result == 0 {
+        setup::adopt_memory();
+    }
+    result
+}

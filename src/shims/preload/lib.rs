@@ -1,0 +1,49 @@
+//! The preload library: an unmodified program that binds an address which one
+//! of its inherited listeners holds gets that listener, and systemd hears
+//! `READY=1` when it listens.
+//!
+//! It lives in other people's processes, so it never allocates, never panics,
+//! takes no lock, keeps `errno`, and chains to the next library with
+//! `dlsym(RTLD_NEXT)`. It needs nothing but core: no symbol versions and no
+//! `DT_NEEDED`, hence one file serves every glibc and musl.
+
+#![no_std]
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+mod drain;
+mod drain_watch;
+mod exec;
+mod flags;
+#[path = "../../handover/mod.rs"]
+#[allow(dead_code, reason = "the tracer uses the rest")]
+mod handover;
+mod interpose;
+mod next;
+mod notify;
+mod poll;
+mod say;
+mod setup;
+mod signals;
+mod sys;
+mod table;
+mod take;
+mod transfer;
+mod unlink;
+
+/// Run by the dynamic loader before `main`. glibc hands over the environment,
+/// musl has `environ` ready by then.
+extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *const *const u8) {
+    next::resolve_all();
+    setup::run(environment);
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static START: extern "C" fn(core::ffi::c_int, *const *const u8, *const *const u8) = start;
+
+/// Nothing here panics; should core do so, this is the quickest way out that
+/// does not unwind through C.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    sys::abort()
+}

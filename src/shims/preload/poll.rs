@@ -1,0 +1,173 @@
+//! Notices which listeners a program waits for by itself.
+
+use core::ffi::{c_int, c_void};
+
+use crate::sys::{EPOLL_CTL_DEL, PollFd};
+use crate::{drain, next, table};
+
+/// # Safety
+/// `fds` is valid for `count` entries.
+unsafe fn watch(fds: *const PollFd, count: usize) {
+    if !table::any() || fds.is_null() {
+        return;
+    }
+    for at in 0..count {
+        // SAFETY: the caller vouches for the array.
+        let fd = unsafe { (*fds.wrapping_add(at)).fd };
+        if let Some(slot) = table::slot(fd) {
+            slot.set(table::POLLED, true);
+        }
+    }
+}
+
+/// # Safety
+/// `reads` is null or an `fd_set` with `count` bits.
+unsafe fn watch_set(count: c_int, reads: *const u64) {
+    if !table::any() || reads.is_null() {
+        return;
+    }
+    for fd in 0..count {
+        // SAFETY: the caller vouches for the set.
+        let word = unsafe { *reads.wrapping_add(fd as usize / 64) };
+        if word & (1 << (fd as usize % 64)) != 0
+            && let Some(slot) = table::slot(fd)
+        {
+            slot.set(table::POLLED, true);
+        }
+    }
+}
+
+/// Waits again when it was our own signal handler that interrupted.
+fn undisturbed(wait: impl Fn() -> c_int) -> c_int {
+    let result = wait();
+    if result < 0 && table::any() && drain::was_interrupted() {
+        wait()
+    } else {
+        result
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_int {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        watch(fds, count);
+        undisturbed(|| next::poll(fds, count, timeout))
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ppoll(
+    fds: *mut PollFd,
+    count: usize,
+    timeout: *const c_void,
+    mask: *const c_void,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        watch(fds, count);
+        undisturbed(|| next::ppoll(fds, count, timeout, mask))
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __poll_chk(
+    fds: *mut PollFd,
+    count: usize,
+    timeout: c_int,
+    size: usize,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        watch(fds, count);
+        undisturbed(|| next::__poll_chk(fds, count, timeout, size))
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ppoll_chk(
+    fds: *mut PollFd,
+    count: usize,
+    timeout: *const c_void,
+    mask: *const c_void,
+    size: usize,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        watch(fds, count);
+        undisturbed(|| next::__ppoll_chk(fds, count, timeout, mask, size))
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn select(
+    count: c_int,
+    reads: *mut u64,
+    writes: *mut u64,
+    errors: *mut u64,
+    timeout: *mut c_void,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        watch_set(count, reads);
+        undisturbed(|| next::select(count, reads, writes, errors, timeout))
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pselect(
+    count: c_int,
+    reads: *mut u64,
+    writes: *mut u64,
+    errors: *mut u64,
+    timeout: *const c_void,
+    mask: *const c_void,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        watch_set(count, reads);
+        undisturbed(|| next::pselect(count, reads, writes, errors, timeout, mask))
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn epoll_ctl(
+    epoll: c_int,
+    operation: c_int,
+    fd: c_int,
+    event: *mut c_void,
+) -> c_int {
+    if let Some(slot) = table::slot(fd) {
+        if operation == EPOLL_CTL_DEL {
+            slot.not_watched_by(epoll);
+        } else {
+            slot.set(table::POLLED, true);
+            slot.watched_by(epoll);
+        }
+    }
+    // SAFETY: the program's own arguments.
+    unsafe { next::epoll_ctl(epoll, operation, fd, event) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn epoll_wait(
+    epoll: c_int,
+    events: *mut c_void,
+    most: c_int,
+    timeout: c_int,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    undisturbed(|| unsafe { next::epoll_wait(epoll, events, most, timeout) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn epoll_pwait(
+    epoll: c_int,
+    events: *mut c_void,
+    most: c_int,
+    timeout: c_int,
+    mask: *const c_void,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    undisturbed(|| unsafe { next::epoll_pwait(epoll, events, most, timeout, mask) })
+}

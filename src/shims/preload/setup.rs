@@ -1,0 +1,221 @@
+//! What this process inherited, found out once before `main` and read-only after.
+//!
+//! Every listener gets a second descriptor, its *home*, far above the numbers
+//! that programs use. Wrappers close descriptor 3, or put something else
+//! there (Node's `ipc` channel does); the home stays, is inherited by whatever
+//! they execute, and is where `bind()` takes the listener from.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use crate::handover::environment::{self as variables, FIRST_DESCRIPTOR, MAX_LISTENERS, Ready};
+use crate::handover::{Address, Held, Kind, UnixName};
+use crate::sys::{self, FileId};
+
+/// High enough for no program to care, low enough for `select()` and for a
+/// soft limit of 1024. Fixed, so that a program finds what its parent put there.
+const HOME: c_int = 900;
+
+/// Facts about the inheritance.
+pub struct Setup {
+    pub count: usize,
+    pub home: c_int,
+    pub held: [Option<Held>; MAX_LISTENERS],
+    pub files: [FileId; MAX_LISTENERS],
+    pub names: [u8; 1024],
+    pub notify: Option<UnixName>,
+    pub ready: Ready,
+    pub drain: bool,
+    pub kill_timeout_ms: u32,
+}
+
+struct Once(UnsafeCell<Setup>);
+
+// SAFETY: written by `run` alone, before `ACTIVE` or `DONE` tell anybody to look.
+unsafe impl Sync for Once {}
+
+static SETUP: Once = Once(UnsafeCell::new(Setup {
+    count: 0,
+    home: FIRST_DESCRIPTOR,
+    held: [None; MAX_LISTENERS],
+    files: [FileId {
+        device: 0,
+        inode: 0,
+    }; MAX_LISTENERS],
+    names: [0; 1024],
+    notify: None,
+    ready: Ready::First,
+    drain: false,
+    kill_timeout_ms: 0,
+}));
+static DONE: AtomicBool = AtomicBool::new(false);
+/// The process whose memory this is: differs from `getpid()` after `vfork()`.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
+/// The facts, once there are any listeners.
+pub fn active() -> Option<&'static Setup> {
+    facts().filter(|setup| setup.count > 0)
+}
+
+/// The facts, listeners or not.
+pub fn facts() -> Option<&'static Setup> {
+    // SAFETY: never written again once DONE is set.
+    DONE.load(Ordering::Acquire)
+        .then(|| unsafe { &*SETUP.0.get() })
+}
+
+/// Whether this is a process of its own, not a `vfork()` child that borrows
+/// its parent's memory and must not change a table in it.
+pub fn owns_memory() -> bool {
+    OWNER.load(Ordering::Relaxed) == sys::getpid()
+}
+
+/// To be called in the child of `fork()`.
+pub fn adopt_memory() {
+    OWNER.store(sys::getpid(), Ordering::Relaxed);
+}
+
+/// Reads the environment and the inherited descriptors.
+pub fn run(environment: *const *const u8) {
+    let environment = if sys::environment().is_null() {
+        environment
+    } else {
+        sys::environment()
+    };
+    if environment.is_null() || DONE.load(Ordering::Relaxed) {
+        return;
+    }
+    adopt_memory();
+    // SAFETY: the loader runs constructors one after the other, before `main`.
+    let setup = unsafe { &mut *SETUP.0.get() };
+    let mut at = environment;
+    // SAFETY: the environment is an array of C strings that ends with null.
+    while let Some(entry) = unsafe { at.as_ref() }.filter(|entry| !entry.is_null()) {
+        // SAFETY: as above.
+        read_entry(setup, unsafe { sys::c_bytes(*entry) });
+        at = at.wrapping_add(1);
+    }
+    setup.home = if sys::descriptor_limit() > (HOME as u64) + MAX_LISTENERS as u64 {
+        HOME
+    } else {
+        FIRST_DESCRIPTOR
+    };
+    for index in 0..setup.count {
+        find_listener(setup, index);
+    }
+    if setup.held.iter().all(Option::is_none) {
+        setup.count = 0;
+    }
+    DONE.store(true, Ordering::Release);
+}
+
+fn read_entry(setup: &mut Setup, entry: &[u8]) {
+    if let Some(value) = entry.strip_prefix(b"LISTEN_FDS=") {
+        setup.count = variables::listen_fds(value);
+    } else if let Some(value) = entry.strip_prefix(b"LISTEN_FDNAMES=") {
+        let length = value.len().min(setup.names.len());
+        if let (Some(to), Some(from)) = (setup.names.get_mut(..length), value.get(..length)) {
+            to.copy_from_slice(from);
+        }
+    } else if let Some(value) = entry.strip_prefix(b"NOTIFY_SOCKET=") {
+        setup.notify = variables::notify_socket(value);
+    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_READY=") {
+        setup.ready = variables::ready(value);
+    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_DRAIN=") {
+        setup.drain = value == b"1";
+    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_KILL_TIMEOUT_MS=") {
+        setup.kill_timeout_ms = variables::kill_timeout_ms(value).unwrap_or(0);
+    }
+}
+
+/// The listener is at its home already when a parent of ours put it there.
+fn find_listener(setup: &mut Setup, index: usize) {
+    let home = setup.home + index as c_int;
+    let given = FIRST_DESCRIPTOR + index as c_int;
+    let held = examine(home).or_else(|| {
+        let held = examine(given)?;
+        if home == given {
+            return Some(held);
+        }
+        match sys::fcntl(given, sys::F_DUPFD, home) {
+            Ok(fd) if fd == home => Some(held),
+            Ok(fd) => {
+                sys::close(fd);
+                None
+            }
+            Err(_) => None,
+        }
+    });
+    let (Some(held), Some(file)) = (held, sys::file_of(home)) else {
+        return;
+    };
+    if let (Some(place), Some(id)) = (setup.held.get_mut(index), setup.files.get_mut(index)) {
+        *place = Some(held);
+        *id = file;
+    }
+}
+
+/// What a descriptor holds, if it is a socket that waits for anybody.
+fn examine(fd: c_int) -> Option<Held> {
+    let kind = kind_of(fd)?;
+    if kind != Kind::Datagram && sys::option(fd, sys::SOL_SOCKET, sys::SO_ACCEPTCONN) != Ok(1) {
+        return None;
+    }
+    let address = Address::from_sockaddr(sys::socket_name(fd).ok()?.as_bytes())?;
+    if address.port() == Some(0) {
+        return None;
+    }
+    Some(Held {
+        kind,
+        address,
+        only_v6: only_v6(fd),
+    })
+}
+
+/// The kind of a TCP, UDP or Unix socket; `None` for anything else.
+pub fn kind_of(fd: c_int) -> Option<Kind> {
+    let kind = sys::option(fd, sys::SOL_SOCKET, sys::SO_TYPE).ok()?;
+    let protocol = sys::option(fd, sys::SOL_SOCKET, sys::SO_PROTOCOL).ok()?;
+    match (kind, protocol) {
+        (sys::SOCK_STREAM, 0 | sys::IPPROTO_TCP | sys::IPPROTO_MPTCP) => Some(Kind::Stream),
+        (sys::SOCK_DGRAM, 0 | sys::IPPROTO_UDP) => Some(Kind::Datagram),
+        (sys::SOCK_SEQPACKET, 0) => Some(Kind::SeqPacket),
+        _ => None,
+    }
+}
+
+/// `IPV6_V6ONLY`; false for other families.
+pub fn only_v6(fd: c_int) -> bool {
+    sys::option(fd, sys::IPPROTO_IPV6, sys::IPV6_V6ONLY) == Ok(1)
+}
+
+impl Setup {
+    /// The descriptor at which a listener stays open for good.
+    pub fn home_of(&self, index: usize) -> c_int {
+        self.home + index as c_int
+    }
+
+    /// Which listener has its home at this descriptor.
+    pub fn resident(&self, fd: c_int) -> Option<usize> {
+        let index = usize::try_from(fd.checked_sub(self.home)?).ok()?;
+        self.held.get(index)?.as_ref()?;
+        Some(index)
+    }
+
+    /// Whether a descriptor still is this listener.
+    pub fn is_listener(&self, fd: c_int, index: usize) -> bool {
+        sys::file_of(fd).is_some_and(|file| self.files.get(index) == Some(&file))
+    }
+
+    /// The listener's name in the unit.
+    pub fn name_of(&self, index: usize) -> &[u8] {
+        let end = self
+            .names
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(self.names.len());
+        let names = self.names.get(..end).unwrap_or(&[]);
+        variables::listener_name(names, index).unwrap_or(b"listener")
+    }
+}

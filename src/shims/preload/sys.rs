@@ -1,0 +1,434 @@
+//! The kernel as this library needs it: raw system calls, constants, layouts.
+//!
+//! Raw calls leave `errno` alone, are no cancellation points, and work in a
+//! signal handler and after `vfork()`. Knows nothing of listeners.
+
+#[cfg(target_arch = "aarch64")]
+#[path = "sys_aarch64.rs"]
+mod arch;
+#[cfg(target_arch = "x86_64")]
+#[path = "sys_x86_64.rs"]
+mod arch;
+
+use core::ffi::{c_int, c_void};
+
+pub use arch::start_thread;
+use arch::{number, raw};
+
+pub const AF_UNIX: c_int = 1;
+pub const AF_INET: c_int = 2;
+pub const AF_INET6: c_int = 10;
+pub const SOCK_STREAM: c_int = 1;
+pub const SOCK_DGRAM: c_int = 2;
+pub const SOCK_SEQPACKET: c_int = 5;
+pub const SOCK_NONBLOCK: c_int = 0o4000;
+pub const SOCK_CLOEXEC: c_int = 0o2_000_000;
+pub const SOL_SOCKET: c_int = 1;
+pub const SO_TYPE: c_int = 3;
+pub const SO_RCVTIMEO: c_int = 20;
+pub const SO_SNDTIMEO: c_int = 21;
+pub const SO_ACCEPTCONN: c_int = 30;
+pub const SO_PROTOCOL: c_int = 38;
+pub const SO_DOMAIN: c_int = 39;
+pub const IPPROTO_TCP: c_int = 6;
+pub const IPPROTO_UDP: c_int = 17;
+pub const IPPROTO_IPV6: c_int = 41;
+pub const IPPROTO_MPTCP: c_int = 262;
+pub const IPV6_V6ONLY: c_int = 26;
+pub const MSG_DONTWAIT: c_int = 0x40;
+pub const MSG_NOSIGNAL: c_int = 0x4000;
+pub const O_NONBLOCK: c_int = 0o4000;
+pub const O_CLOEXEC: c_int = 0o2_000_000;
+pub const F_DUPFD: c_int = 0;
+pub const F_GETFD: c_int = 1;
+pub const F_SETFD: c_int = 2;
+pub const F_GETFL: c_int = 3;
+pub const F_SETFL: c_int = 4;
+pub const F_DUPFD_CLOEXEC: c_int = 1030;
+pub const FD_CLOEXEC: c_int = 1;
+pub const FIONBIO: usize = 0x5421;
+pub const FIOCLEX: usize = 0x5451;
+pub const POLLIN: i16 = 1;
+pub const POLLOUT: i16 = 4;
+pub const EPOLL_CTL_DEL: c_int = 2;
+pub const AT_FDCWD: c_int = -100;
+pub const AT_REMOVEDIR: c_int = 0x200;
+pub const CLOSE_RANGE_CLOEXEC: c_int = 4;
+pub const EINTR: c_int = 4;
+pub const EAGAIN: c_int = 11;
+pub const ENOSYS: c_int = 38;
+pub const EAFNOSUPPORT: c_int = 97;
+pub const SIG_DFL: usize = 0;
+pub const SIG_IGN: usize = 1;
+pub const SIGABRT: c_int = 6;
+pub const SIGTERM: c_int = 15;
+pub const SA_RESTART: c_int = 0x1000_0000;
+pub const SIGNALS: c_int = 64;
+/// CLONE_VM, FS, FILES, SIGHAND, THREAD and SYSVSEM: all that a thread shares.
+pub const CLONE_AS_THREAD: usize = 0x0005_0f00;
+const O_DIRECTORY: c_int = arch::O_DIRECTORY;
+const FIONREAD: usize = 0x541b;
+const TCP_INFO: usize = 11;
+const CLOCK_MONOTONIC: usize = 1;
+const RLIMIT_NOFILE: usize = 7;
+const AT_SYMLINK_NOFOLLOW: usize = 0x100;
+const AT_EMPTY_PATH: usize = 0x1000;
+
+/// An error number of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub c_int);
+
+/// `struct pollfd`.
+#[repr(C)]
+pub struct PollFd {
+    pub fd: c_int,
+    pub events: i16,
+    pub revents: i16,
+}
+
+/// `struct timeval`, as `SO_RCVTIMEO` gives it.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Time {
+    pub seconds: i64,
+    pub fraction: i64,
+}
+
+/// `struct msghdr`, as far as names go.
+#[repr(C)]
+pub struct Message {
+    pub name: *mut u8,
+    pub name_length: u32,
+    _rest: [usize; 5],
+}
+
+/// `struct mmsghdr`.
+#[repr(C)]
+pub struct Messages {
+    pub message: Message,
+    _length: u32,
+}
+
+/// Which file a descriptor or a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// `struct stat` starts alike on both machines.
+#[repr(C)]
+struct Stat {
+    device: u64,
+    inode: u64,
+    _rest: [u64; 16],
+}
+
+/// A socket name with room for every family.
+#[repr(C, align(8))]
+pub struct Name {
+    pub bytes: [u8; 128],
+    pub length: u32,
+}
+
+fn check(result: isize) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno(-(result as c_int)))
+}
+
+fn call(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> {
+    // SAFETY: every caller below passes pointers that are valid for the call.
+    check(unsafe { raw(number, arguments) })
+}
+
+fn word(value: c_int) -> usize {
+    value as isize as usize
+}
+
+pub fn getpid() -> c_int {
+    call(number::GETPID, [0; 6]).unwrap_or_default() as c_int
+}
+
+pub fn abort() -> ! {
+    let _ = call(number::KILL, [word(getpid()), word(SIGABRT), 0, 0, 0, 0]);
+    exit_group(127)
+}
+
+pub fn exit_group(status: c_int) -> ! {
+    loop {
+        let _ = call(number::EXIT_GROUP, [word(status), 0, 0, 0, 0, 0]);
+    }
+}
+
+pub fn write(fd: c_int, bytes: &[u8]) {
+    let _ = call(
+        number::WRITE,
+        [word(fd), bytes.as_ptr() as usize, bytes.len(), 0, 0, 0],
+    );
+}
+
+pub fn close(fd: c_int) {
+    let _ = call(number::CLOSE, [word(fd), 0, 0, 0, 0, 0]);
+}
+
+pub fn dup3(old: c_int, new: c_int, flags: c_int) -> Result<(), Errno> {
+    call(number::DUP3, [word(old), word(new), word(flags), 0, 0, 0]).map(drop)
+}
+
+pub fn fcntl(fd: c_int, command: c_int, argument: c_int) -> Result<c_int, Errno> {
+    let arguments = [word(fd), word(command), word(argument), 0, 0, 0];
+    call(number::FCNTL, arguments).map(|result| result as c_int)
+}
+
+pub fn socket(family: c_int, kind: c_int) -> Result<c_int, Errno> {
+    call(number::SOCKET, [word(family), word(kind), 0, 0, 0, 0]).map(|fd| fd as c_int)
+}
+
+pub fn bind(fd: c_int, address: &[u8]) -> Result<(), Errno> {
+    let arguments = [word(fd), address.as_ptr() as usize, address.len(), 0, 0, 0];
+    call(number::BIND, arguments).map(drop)
+}
+
+pub fn listen(fd: c_int, backlog: c_int) -> Result<(), Errno> {
+    call(number::LISTEN, [word(fd), word(backlog), 0, 0, 0, 0]).map(drop)
+}
+
+pub fn send_to(fd: c_int, bytes: &[u8], address: &[u8]) -> Result<(), Errno> {
+    let (data, to) = (bytes.as_ptr() as usize, address.as_ptr() as usize);
+    let arguments = [
+        word(fd),
+        data,
+        bytes.len(),
+        word(MSG_NOSIGNAL),
+        to,
+        address.len(),
+    ];
+    call(number::SENDTO, arguments).map(drop)
+}
+
+/// Ends this process as a signal's default action does, once that is unblocked.
+pub fn die_of(signal: c_int) {
+    // The kernel's own layout: handler, flags, restorer, mask.
+    let default = [SIG_DFL, 0, 0, 0];
+    let action = &raw const default as usize;
+    let _ = call(number::RT_SIGACTION, [word(signal), action, 0, 8, 0, 0]);
+    let _ = call(number::KILL, [word(getpid()), word(signal), 0, 0, 0, 0]);
+}
+
+pub fn gettid() -> c_int {
+    call(number::GETTID, [0; 6]).unwrap_or_default() as c_int
+}
+
+pub fn sleep_ms(milliseconds: u64) {
+    let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
+    let _ = call(number::NANOSLEEP, [&raw const time as usize, 0, 0, 0, 0, 0]);
+}
+
+/// A clock that only goes forward.
+pub fn milliseconds() -> u64 {
+    let mut time = [0_u64; 2];
+    let _ = call(
+        number::CLOCK_GETTIME,
+        [CLOCK_MONOTONIC, &raw mut time as usize, 0, 0, 0, 0],
+    );
+    time[0] * 1000 + time[1] / 1_000_000
+}
+
+pub fn open_directory(path: &core::ffi::CStr) -> Option<c_int> {
+    let flags = O_DIRECTORY | O_CLOEXEC;
+    let arguments = [word(AT_FDCWD), path.as_ptr() as usize, word(flags), 0, 0, 0];
+    call(number::OPENAT, arguments).ok().map(|fd| fd as c_int)
+}
+
+/// Fills the buffer with `struct linux_dirent64`; `None` at the end.
+pub fn directory_entries(fd: c_int, buffer: &mut [u8]) -> Option<usize> {
+    let arguments = [
+        word(fd),
+        buffer.as_mut_ptr() as usize,
+        buffer.len(),
+        0,
+        0,
+        0,
+    ];
+    call(number::GETDENTS64, arguments)
+        .ok()
+        .filter(|filled| *filled > 0)
+}
+
+pub fn has_peer(fd: c_int) -> bool {
+    let mut name = Name {
+        bytes: [0; 128],
+        length: 128,
+    };
+    let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
+    call(number::GETPEERNAME, [word(fd), to, size, 0, 0, 0]).is_ok()
+}
+
+/// `shutdown(SHUT_RD)`: what has arrived can still be read.
+pub fn stop_reading(fd: c_int) {
+    let _ = call(number::SHUTDOWN, [word(fd), 0, 0, 0, 0, 0]);
+}
+
+/// Bytes that the program has not read yet.
+pub fn unread(fd: c_int) -> c_int {
+    let mut count: c_int = 0;
+    let _ = call(
+        number::IOCTL,
+        [word(fd), FIONREAD, &raw mut count as usize, 0, 0, 0],
+    );
+    count
+}
+
+/// What passed over a TCP connection, and how many milliseconds ago.
+pub struct Traffic {
+    pub since_sent: u32,
+    pub since_received: u32,
+    pub never_received: bool,
+    pub unsent: bool,
+}
+
+/// From `TCP_INFO`; `None` for what is no TCP connection.
+pub fn traffic(fd: c_int) -> Option<Traffic> {
+    let mut info = [0_u32; 64];
+    let mut length = size_of_val(&info) as u32;
+    let (to, size) = (&raw mut info as usize, &raw mut length as usize);
+    call(
+        number::GETSOCKOPT,
+        [word(fd), word(IPPROTO_TCP), TCP_INFO, to, size, 0],
+    )
+    .ok()?;
+    // Words of `struct tcp_info`: unacked, last_data_sent, last_data_recv,
+    // notsent_bytes, data_segs_in.
+    Some(Traffic {
+        unsent: info[6] != 0 || info[36] != 0,
+        since_sent: info[11],
+        since_received: info[13],
+        never_received: info[38] == 0,
+    })
+}
+
+pub fn epoll_delete(epoll: c_int, fd: c_int) {
+    let _ = call(
+        number::EPOLL_CTL,
+        [word(epoll), word(EPOLL_CTL_DEL), word(fd), 0, 0, 0],
+    );
+}
+
+/// A socket option that is an `int`.
+pub fn option(fd: c_int, level: c_int, name: c_int) -> Result<c_int, Errno> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as u32;
+    let (to, size) = (&raw mut value as usize, &raw mut length as usize);
+    call(
+        number::GETSOCKOPT,
+        [word(fd), word(level), word(name), to, size, 0],
+    )
+    .map(|_| value)
+}
+
+/// `SO_RCVTIMEO` or `SO_SNDTIMEO`; zero is for ever.
+pub fn time_option(fd: c_int, name: c_int) -> Time {
+    let mut value = Time::default();
+    let mut length = size_of::<Time>() as u32;
+    let (to, size) = (&raw mut value as usize, &raw mut length as usize);
+    let _ = call(
+        number::GETSOCKOPT,
+        [word(fd), word(SOL_SOCKET), word(name), to, size, 0],
+    );
+    value
+}
+
+pub fn socket_name(fd: c_int) -> Result<Name, Errno> {
+    let mut name = Name {
+        bytes: [0; 128],
+        length: 128,
+    };
+    let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
+    call(number::GETSOCKNAME, [word(fd), to, size, 0, 0, 0]).map(|_| name)
+}
+
+impl Name {
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes
+            .get(..self.length as usize)
+            .unwrap_or(&self.bytes)
+    }
+}
+
+/// The file behind a descriptor.
+pub fn file_of(fd: c_int) -> Option<FileId> {
+    stat_at(fd, c"".as_ptr().cast(), AT_EMPTY_PATH)
+}
+
+/// The file at a path that ends with NUL; a symbolic link at its end counts itself.
+pub fn file_at(path: *const u8) -> Option<FileId> {
+    stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)
+}
+
+/// The same, relative to a directory.
+pub fn file_in(directory: c_int, path: *const u8) -> Option<FileId> {
+    stat_at(directory, path, AT_SYMLINK_NOFOLLOW)
+}
+
+fn stat_at(directory: c_int, path: *const u8, flags: usize) -> Option<FileId> {
+    let mut stat = Stat {
+        device: 0,
+        inode: 0,
+        _rest: [0; 16],
+    };
+    let to = &raw mut stat as usize;
+    call(
+        number::NEWFSTATAT,
+        [word(directory), path as usize, to, flags, 0, 0],
+    )
+    .ok()?;
+    Some(FileId {
+        device: stat.device,
+        inode: stat.inode,
+    })
+}
+
+/// How many descriptors this process may have.
+pub fn descriptor_limit() -> u64 {
+    let mut limit = [0_u64; 2];
+    let _ = call(
+        number::PRLIMIT64,
+        [0, RLIMIT_NOFILE, 0, &raw mut limit as usize, 0, 0],
+    );
+    limit[0]
+}
+
+unsafe extern "C" {
+    static environ: *const *const u8;
+    fn __errno_location() -> *mut c_int;
+}
+
+/// The environment as it is now; null before the C library has set it.
+pub fn environment() -> *const *const u8 {
+    // SAFETY: a plain pointer that the C library owns; reading it is what `getenv` does.
+    unsafe { environ }
+}
+
+pub fn errno() -> c_int {
+    // SAFETY: the C library returns the calling thread's own `errno`.
+    unsafe { *__errno_location() }
+}
+
+pub fn set_errno(value: c_int) {
+    // SAFETY: as above.
+    unsafe { *__errno_location() = value }
+}
+
+/// Bytes up to the closing NUL.
+///
+/// # Safety
+/// `text` is null or a C string that outlives the result.
+pub unsafe fn c_bytes<'a>(text: *const u8) -> &'a [u8] {
+    if text.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller vouches for the string.
+    unsafe { core::ffi::CStr::from_ptr(text.cast()) }.to_bytes()
+}
+
+/// What `poll()` and friends take for "no pointer".
+pub const NULL: *mut c_void = core::ptr::null_mut();

@@ -1,0 +1,216 @@
+//! Which of the program's descriptors is a taken listener, and what the
+//! program believes about it.
+//!
+//! Atomics only, fixed size. The table can be stale, as a descriptor may be
+//! closed behind our back (`fclose()`): whoever acts on an entry asks
+//! [`is_current`] first, except where a mistake is harmless.
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
+
+use crate::handover::View;
+use crate::handover::environment::MAX_LISTENERS;
+use crate::setup;
+
+/// Descriptors from here on cannot be tracked; such a `bind()` is the kernel's.
+const DESCRIPTORS: usize = 65_536;
+const SLOTS: usize = 255;
+const EPOLLS: usize = 4;
+
+/// The program wants it non-blocking.
+pub const NONBLOCK: u32 = 1;
+/// The program waits for it in `poll()` or the like.
+pub const POLLED: u32 = 2;
+/// The program called `listen()`.
+pub const LISTENING: u32 = 4;
+/// The program thinks it is IPv4.
+pub const VIEW_INET4: u32 = 8;
+/// The program thinks it is IPv6.
+pub const VIEW_INET6: u32 = 16;
+/// Replaced by a socket to which nobody connects.
+pub const QUIET: u32 = 32;
+
+/// One `bind()` that was answered; its duplicates share it, as they share
+/// file status flags.
+pub struct Slot {
+    used: AtomicBool,
+    listener: AtomicU8,
+    flags: AtomicU32,
+    epolls: [AtomicI32; EPOLLS],
+}
+
+static TABLE: [AtomicU8; DESCRIPTORS] = [const { AtomicU8::new(0) }; DESCRIPTORS];
+static SLOT: [Slot; SLOTS] = [const {
+    Slot {
+        used: AtomicBool::new(false),
+        listener: AtomicU8::new(0),
+        flags: AtomicU32::new(0),
+        epolls: [const { AtomicI32::new(-1) }; EPOLLS],
+    }
+}; SLOTS];
+static ANY: AtomicBool = AtomicBool::new(false);
+
+/// Whether anything was ever taken: the cheap way out of every wrapper.
+pub fn any() -> bool {
+    ANY.load(Ordering::Relaxed)
+}
+
+fn place(fd: c_int) -> Option<&'static AtomicU8> {
+    TABLE.get(usize::try_from(fd).ok()?)
+}
+
+/// What is known of a descriptor.
+pub fn slot(fd: c_int) -> Option<&'static Slot> {
+    if !any() {
+        return None;
+    }
+    let number = place(fd)?.load(Ordering::Relaxed);
+    SLOT.get(usize::from(number).checked_sub(1)?)
+}
+
+/// What is known of a descriptor that still is the listener it was.
+pub fn current(fd: c_int) -> Option<&'static Slot> {
+    slot(fd).filter(|slot| is_current(fd, slot))
+}
+
+/// Whether the descriptor still is what the table says.
+pub fn is_current(fd: c_int, slot: &Slot) -> bool {
+    slot.has(QUIET) || setup::active().is_some_and(|setup| setup.is_listener(fd, slot.listener()))
+}
+
+/// Remembers that `fd` is a listener now. `false` when there is no room.
+pub fn track(fd: c_int, listener: usize, flags: u32) -> bool {
+    let Some(place) = place(fd) else { return false };
+    let Ok(listener) = u8::try_from(listener) else {
+        return false;
+    };
+    for (number, slot) in (1..=u8::MAX).zip(&SLOT) {
+        if slot.used.swap(true, Ordering::AcqRel) {
+            continue;
+        }
+        slot.listener.store(listener, Ordering::Relaxed);
+        slot.flags.store(flags, Ordering::Relaxed);
+        slot.epolls
+            .iter()
+            .for_each(|epoll| epoll.store(-1, Ordering::Relaxed));
+        place.store(number, Ordering::Release);
+        ANY.store(true, Ordering::Release);
+        return true;
+    }
+    false
+}
+
+/// `new` is a duplicate of `old`, or of nothing we know.
+pub fn copy(old: c_int, new: c_int) {
+    if !any() || old == new || !setup::owns_memory() {
+        return;
+    }
+    let number = place(old).map_or(0, |place| place.load(Ordering::Relaxed));
+    forget(new);
+    if let Some(place) = place(new) {
+        place.store(number, Ordering::Release);
+    }
+}
+
+/// `fd` is closed or becomes something else. Returns the listener that nobody
+/// in this process uses any more, if that was its last descriptor.
+pub fn forget(fd: c_int) -> Option<usize> {
+    slot(fd)?;
+    if !setup::owns_memory() {
+        return None;
+    }
+    let number = place(fd)?.swap(0, Ordering::AcqRel);
+    let slot = SLOT.get(usize::from(number).checked_sub(1)?)?;
+    if TABLE
+        .iter()
+        .any(|other| other.load(Ordering::Relaxed) == number)
+    {
+        return None;
+    }
+    let listener = slot.listener();
+    slot.used.store(false, Ordering::Release);
+    (!is_taken(listener)).then_some(listener)
+}
+
+/// Whether this process uses a listener at the moment.
+pub fn is_taken(listener: usize) -> bool {
+    SLOT.iter()
+        .any(|slot| slot.used.load(Ordering::Acquire) && slot.listener() == listener)
+}
+
+/// Which listeners are taken and listening, as a bit each.
+pub fn listening() -> u64 {
+    const { assert!(MAX_LISTENERS <= 64, "one bit per listener") };
+    SLOT.iter()
+        .filter(|slot| slot.used.load(Ordering::Acquire) && slot.has(LISTENING))
+        .fold(0, |bits, slot| {
+            bits | 1_u64.checked_shl(slot.listener() as u32).unwrap_or(0)
+        })
+}
+
+/// Every descriptor that is tracked.
+pub fn each(mut found: impl FnMut(c_int, &'static Slot)) {
+    for (fd, place) in (0..).zip(&TABLE) {
+        if place.load(Ordering::Relaxed) != 0
+            && let Some(slot) = slot(fd)
+        {
+            found(fd, slot);
+        }
+    }
+}
+
+impl Slot {
+    pub fn listener(&self) -> usize {
+        usize::from(self.listener.load(Ordering::Relaxed))
+    }
+
+    pub fn has(&self, flag: u32) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag != 0
+    }
+
+    /// Sets or clears a flag; tells whether it was set.
+    pub fn set(&self, flag: u32, on: bool) -> bool {
+        let before = if on {
+            self.flags.fetch_or(flag, Ordering::Relaxed)
+        } else {
+            self.flags.fetch_and(!flag, Ordering::Relaxed)
+        };
+        before & flag != 0
+    }
+
+    pub fn view(&self) -> View {
+        match (self.has(VIEW_INET4), self.has(VIEW_INET6)) {
+            (true, _) => View::Inet4,
+            (_, true) => View::Inet6,
+            _ => View::Same,
+        }
+    }
+
+    /// Remembers an epoll set that watches the descriptor.
+    pub fn watched_by(&self, epoll: c_int) {
+        if self.watchers().any(|known| known == epoll) {
+            return;
+        }
+        for place in &self.epolls {
+            if place
+                .compare_exchange(-1, epoll, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+            {
+                return;
+            }
+        }
+    }
+
+    pub fn not_watched_by(&self, epoll: c_int) {
+        for place in &self.epolls {
+            let _ = place.compare_exchange(epoll, -1, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    pub fn watchers(&self) -> impl Iterator<Item = c_int> + '_ {
+        self.epolls
+            .iter()
+            .map(|place| place.load(Ordering::Relaxed))
+            .filter(|epoll| *epoll >= 0)
+    }
+}

@@ -1,0 +1,198 @@
+//! `bind()` and `listen()`: the program's socket becomes the inherited listener.
+
+use core::ffi::c_int;
+
+use crate::handover::environment::FIRST_DESCRIPTOR;
+use crate::handover::{Address, Asked, Decision, Held, Kind, View, decide};
+use crate::say::{Text, say};
+use crate::setup::{self, Setup};
+use crate::sys::{self, Errno};
+use crate::{drain, notify, table, unlink};
+
+/// Answers a `bind()`. `None`: the kernel shall.
+///
+/// # Safety
+/// `address` is valid for `length` bytes, as `bind()` demands.
+pub unsafe fn bind(fd: c_int, address: *const u8, length: u32) -> Option<Result<(), Errno>> {
+    let setup = setup::active()?;
+    if address.is_null() || table::current(fd).is_some() {
+        return None;
+    }
+    // SAFETY: the caller vouches for the pointer; no address is longer than 128 bytes.
+    let raw = unsafe { core::slice::from_raw_parts(address, (length as usize).min(128)) };
+    let asked = asked(setup, fd, raw)?;
+    match decide(&asked, &setup.held) {
+        Decision::Leave => None,
+        Decision::NoFamily => Some(Err(Errno(sys::EAFNOSUPPORT))),
+        Decision::Take { index, view } => take(setup, fd, index, view).map(Ok),
+        Decision::Conflict { index } => {
+            explain(setup, &asked, index);
+            None
+        }
+    }
+}
+
+fn asked(setup: &Setup, fd: c_int, raw: &[u8]) -> Option<Asked> {
+    let address = Address::from_sockaddr(raw)?;
+    let family = match address {
+        Address::Inet4 { .. } => sys::AF_INET,
+        Address::Inet6 { .. } => sys::AF_INET6,
+        Address::Unix(_) => sys::AF_UNIX,
+    };
+    if sys::option(fd, sys::SOL_SOCKET, sys::SO_DOMAIN) != Ok(family) {
+        return None;
+    }
+    let address = match address {
+        Address::Unix(name) => Address::Unix(unlink::held_name(setup, &name).unwrap_or(name)),
+        other => other,
+    };
+    let only_v6 = family == sys::AF_INET6 && setup::only_v6(fd);
+    Some(Asked {
+        kind: setup::kind_of(fd)?,
+        address,
+        only_v6,
+    })
+}
+
+/// Puts the listener in the place of the program's socket, which keeps its
+/// own close-on-exec flag and its wish to block or not.
+fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
+    let close_on_exec = sys::fcntl(fd, sys::F_GETFD, 0).ok()? & sys::FD_CLOEXEC != 0;
+    let nonblock = sys::fcntl(fd, sys::F_GETFL, 0).ok()? & sys::O_NONBLOCK != 0;
+    let source = source(setup, index)?;
+    let mut flags = if nonblock { table::NONBLOCK } else { 0 };
+    flags |= match view {
+        View::Same => 0,
+        View::Inet4 => table::VIEW_INET4,
+        View::Inet6 => table::VIEW_INET6,
+    };
+    table::forget(fd);
+    if !table::track(fd, index, flags) {
+        say(format_args!(
+            "too many sockets: descriptor {fd} is left to the kernel"
+        ));
+        return None;
+    }
+    if sys::dup3(source, fd, if close_on_exec { sys::O_CLOEXEC } else { 0 }).is_err() {
+        table::forget(fd);
+        return None;
+    }
+    never_block(fd);
+    hide(setup, index);
+    if setup.held.get(index)?.as_ref()?.kind == Kind::Datagram {
+        started(fd);
+    }
+    Some(())
+}
+
+/// The listener at its home, or where systemd put it.
+fn source(setup: &Setup, index: usize) -> Option<c_int> {
+    [setup.home_of(index), FIRST_DESCRIPTOR + index as c_int]
+        .into_iter()
+        .find(|fd| setup.is_listener(*fd, index))
+}
+
+/// All holders share the flag and expect it set; whoever wants to block
+/// does so in `poll()`.
+fn never_block(fd: c_int) {
+    if let Ok(flags) = sys::fcntl(fd, sys::F_GETFL, 0)
+        && flags & sys::O_NONBLOCK == 0
+    {
+        let _ = sys::fcntl(fd, sys::F_SETFL, flags | sys::O_NONBLOCK);
+    }
+}
+
+/// Programs that are executed from now on have no business with this listener.
+fn hide(setup: &Setup, index: usize) {
+    set_close_on_exec(setup, index, sys::FD_CLOEXEC);
+}
+
+/// Nobody here uses the listener any more: whoever is executed next may
+/// (a parent that only tries whether the port is free).
+pub fn show(index: usize) {
+    if let Some(setup) = setup::active() {
+        set_close_on_exec(setup, index, 0);
+    }
+}
+
+fn set_close_on_exec(setup: &Setup, index: usize, flag: c_int) {
+    for fd in [setup.home_of(index), FIRST_DESCRIPTOR + index as c_int] {
+        if table::slot(fd).is_none() && setup.is_listener(fd, index) {
+            let _ = sys::fcntl(fd, sys::F_SETFD, flag);
+        }
+    }
+}
+
+/// Answers a `listen()`: it listens already, with the configured backlog.
+/// `None`: the kernel shall.
+pub fn listen(fd: c_int) -> Option<()> {
+    let slot = table::current(fd)?;
+    let held = setup::active()?.held.get(slot.listener())?.as_ref()?;
+    if held.kind == Kind::Datagram {
+        return None;
+    }
+    drain::arm();
+    started(fd);
+    Some(())
+}
+
+/// The descriptor that still is the listener when draining has replaced it.
+pub fn real(fd: c_int) -> c_int {
+    match (table::slot(fd), setup::active()) {
+        (Some(slot), Some(setup)) if slot.has(table::QUIET) => setup.home_of(slot.listener()),
+        _ => fd,
+    }
+}
+
+/// Answers a `shutdown()` of a listener: it ends for this program alone.
+/// `None`: the kernel shall.
+pub fn shutdown(fd: c_int) -> Option<()> {
+    table::current(fd)?;
+    let close_on_exec = sys::fcntl(fd, sys::F_GETFD, 0).ok()? & sys::FD_CLOEXEC != 0;
+    // accept() on a socket that does not listen fails with EINVAL, as after a shutdown().
+    let ended = sys::socket(sys::AF_INET, sys::SOCK_STREAM | sys::SOCK_CLOEXEC).ok()?;
+    table::forget(fd);
+    let _ = sys::dup3(ended, fd, if close_on_exec { sys::O_CLOEXEC } else { 0 });
+    sys::close(ended);
+    Some(())
+}
+
+fn started(fd: c_int) {
+    if let Some(slot) = table::slot(fd) {
+        slot.set(table::LISTENING, true);
+        notify::listening();
+    }
+}
+
+fn explain(setup: &Setup, asked: &Asked, index: usize) {
+    let Some(Some(held)) = setup.held.get(index) else {
+        return;
+    };
+    let name = Text(setup.name_of(index));
+    let (asked_prefix, held_prefix) = (prefix(asked), prefix(&Asked::from(*held)));
+    let (asked, held) = (asked.address, held.address);
+    say(format_args!(
+        "the program binds {asked_prefix}{asked}, but its listener {name} is {held_prefix}{held}: \
+         not handed over; write {name} = \"{asked_prefix}{asked}\" under `listen`, \
+         or let the program bind {held}"
+    ));
+}
+
+impl From<Held> for Asked {
+    fn from(held: Held) -> Asked {
+        Asked {
+            kind: held.kind,
+            address: held.address,
+            only_v6: held.only_v6,
+        }
+    }
+}
+
+fn prefix(asked: &Asked) -> &'static str {
+    match (asked.kind, &asked.address) {
+        (Kind::Datagram, Address::Unix(_)) => "dgram:",
+        (Kind::Datagram, _) => "udp:",
+        (Kind::SeqPacket, _) => "seqpacket:",
+        (Kind::Stream, _) => "",
+    }
+}

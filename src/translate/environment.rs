@@ -1,0 +1,121 @@
+//! The environment of an instance: what clusterctl sets in the unit, and the app's own variables
+//! in a file that only the manager reads.
+
+use super::{Context, EnvFile};
+use crate::ecosystem::{Handover, Readiness};
+use crate::unit::quote;
+
+/// Name of the preload library in the handover directory.
+pub const PRELOAD: &str = "libclusterctl_preload.so";
+/// Name of the Node file in the handover directory.
+pub const NODE_FILE: &str = "clusterctl.cjs";
+
+/// Variables that are merged with the app's own instead of being overridden by them.
+const MERGED: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
+
+/// `Environment=` lines, quoted.
+pub fn lines(context: &Context<'_>) -> Vec<String> {
+    let mut lines: Vec<String> =
+        settings(context).iter().map(|(name, value)| quote::assignment(name, value)).collect();
+    // The one value that must keep its specifier.
+    lines.insert(0, format!("\"{}=%i\"", context.app.instance_var));
+    lines
+}
+
+/// The app's own variables, in the order of their names.
+pub fn file(context: &Context<'_>) -> Option<EnvFile> {
+    let app = context.app;
+    let own = app.env.iter().filter(|(name, _)| !MERGED.contains(&name.as_str()));
+    let text: String = own.map(|(name, value)| quote::env_file_line(name, value) + "\n").collect();
+    let path = context.target.environment.join(app.name.as_str());
+    (!text.is_empty()).then_some(EnvFile { path, text })
+}
+
+fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
+    let app = context.app;
+    let mut all = Vec::new();
+    if let Some(home) = home(context) {
+        all.push(("HOME", home));
+    }
+    if let Some(path) = search_path(context) {
+        all.push(("PATH", path));
+    }
+    let millis = app.kill_timeout.as_millis().to_string();
+    if app.handover == Handover::Preload {
+        all.push(("LD_PRELOAD", merged(context, "LD_PRELOAD", &preload(context), ":")));
+        all.push(("CLUSTERCTL_READY", ready(app.readiness).to_owned()));
+        if !app.node {
+            all.push(("CLUSTERCTL_DRAIN", "1".to_owned()));
+        }
+    }
+    if app.node {
+        if app.handover != Handover::Preload {
+            // Without a listener the library still carries `process.send('ready')` to systemd.
+            all.push(("LD_PRELOAD", merged(context, "LD_PRELOAD", &preload(context), ":")));
+            all.push(("CLUSTERCTL_READY", "app".to_owned()));
+        }
+        let require = format!("--require {}", node_file(context));
+        all.push(("NODE_OPTIONS", merged(context, "NODE_OPTIONS", &require, " ")));
+        if app.readiness == Readiness::Notify {
+            all.push(("CLUSTERCTL_WAIT_READY", "1".to_owned()));
+        }
+        if app.shutdown_with_message {
+            all.push(("CLUSTERCTL_SHUTDOWN_WITH_MESSAGE", "1".to_owned()));
+        }
+    }
+    if app.node || app.handover == Handover::Preload {
+        all.push(("CLUSTERCTL_KILL_TIMEOUT_MS", millis));
+    } else {
+        for name in MERGED {
+            all.extend(app.env.get(name).map(|value| (name, value.clone())));
+        }
+    }
+    all
+}
+
+fn ready(readiness: Readiness) -> &'static str {
+    match readiness {
+        Readiness::FirstListener => "first",
+        Readiness::AllListeners => "all",
+        Readiness::Notify | Readiness::Exec | Readiness::Listening => "app",
+    }
+}
+
+fn merged(context: &Context<'_>, name: &str, ours: &str, separator: &str) -> String {
+    match context.app.env.get(name) {
+        Some(own) if !own.is_empty() => format!("{ours}{separator}{own}"),
+        _ => ours.to_owned(),
+    }
+}
+
+fn preload(context: &Context<'_>) -> String {
+    context.target.handover.join(PRELOAD).display().to_string()
+}
+
+/// Node splits NODE_OPTIONS at blanks, save inside double quotes, where a backslash escapes.
+fn node_file(context: &Context<'_>) -> String {
+    let path = context.target.handover.join(NODE_FILE).display().to_string();
+    if path.contains([' ', '"', '\\']) {
+        format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        path
+    }
+}
+
+/// A system service without `User=` has no HOME (systemd.exec(5)), which npm and others need.
+fn home(context: &Context<'_>) -> Option<String> {
+    let bare = !context.user() && context.app.user.is_none();
+    (bare && !context.app.env.contains_key("HOME")).then(|| "/root".to_owned())
+}
+
+/// systemd's default PATH (systemd.exec(5)).
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
+
+/// An interpreter outside of systemd's PATH (nvm, pyenv) must find its siblings there too:
+/// `npm start` runs `/usr/bin/env node`.
+fn search_path(context: &Context<'_>) -> Option<String> {
+    let parent = context.app.command.program.parent()?.to_str()?;
+    let known = DEFAULT_PATH.split(':').chain(["/bin", "/sbin"]).any(|dir| dir == parent);
+    let own = context.app.env.contains_key("PATH");
+    (!known && !own).then(|| format!("{parent}:{DEFAULT_PATH}"))
+}

@@ -1,0 +1,104 @@
+//! The units that tie an app together: group, wake unit and slice.
+
+use std::time::Duration;
+
+use super::instance::span;
+use super::{Context, boot_target, joined, mark, socket_names};
+use crate::ecosystem::Protocol;
+use crate::unit::{UnitFile, quote};
+
+/// `api.service`: what an admin starts, stops, reloads and enables.
+///
+/// Its instances are wanted through `api.service.wants/` links, so that scaling rewrites no unit.
+pub fn group(context: &Context<'_>) -> UnitFile {
+    let app = context.app;
+    let sockets = joined(&socket_names(app));
+    let program = quote::executable(&context.target.program.to_string_lossy());
+    let flag = if context.user() { " --user" } else { "" };
+    let waits = context.helper("group");
+    let unit = UnitFile::new(app.name.group_unit())
+        .section("Unit", |s| {
+            s.set("Description", format!("{} (all instances)", app.name));
+            common(s, context);
+            if !sockets.is_empty() {
+                s.set("Wants", &sockets);
+            }
+            if !context.user() {
+                s.set("After", "network.target");
+            }
+            // Five restarts in ten seconds would refuse the next start.
+            s.set("StartLimitIntervalSec", "0");
+        })
+        .section("Service", |s| {
+            s.set("Type", "oneshot").set("RemainAfterExit", "yes");
+            // Joins the instances' jobs, so that a start returns when all are ready. Ordering the
+            // instances before the group instead would let a stop return while they drain.
+            s.set("ExecStart", format!("-{waits} start %n"));
+            s.set("ExecReload", format!("{program}{flag} rollout {}", app.name));
+            // A stop closes the listeners, a restart must not: PropagatesStopTo= cannot tell the
+            // two apart from systemd 253 on. It also runs when a start is interrupted.
+            let stop = format!("-{waits} stop %n {sockets}");
+            s.set("ExecStopPost", stop.trim_end());
+            // A rollout lasts as long as its instances need; each of them has a deadline.
+            s.set("TimeoutStartSec", "infinity");
+            // A group that cannot be stopped would hold up a shutdown.
+            s.set("TimeoutStopSec", span(app.kill_timeout + Duration::from_secs(30)));
+            // A stop during a reload ends the rollout between two instances.
+            s.set("SuccessExitStatus", "SIGTERM");
+            s.set("NotifyAccess", "all");
+        })
+        .section("Install", |s| {
+            s.set("WantedBy", boot_target(context));
+        });
+    mark(unit, context, "group", None)
+}
+
+/// `api-wake.service`: a listener refuses to start when its own service is active, and would wake
+/// nobody when it is, hence a unit that is normally inactive.
+pub fn wake(context: &Context<'_>) -> UnitFile {
+    let app = context.app;
+    let unit = UnitFile::new(app.name.wake_unit())
+        .section("Unit", |s| {
+            s.set("Description", format!("{} (started by a connection)", app.name));
+            common(s, context);
+            s.set("StartLimitIntervalSec", "0");
+        })
+        .section("Service", |s| {
+            s.set("Type", "oneshot");
+            let (group, template) = (app.name.group_unit(), app.name.template_unit());
+            let wake = context.helper("wake");
+            s.set("ExecStart", format!("{wake} %t/clusterctl {group} {template}"));
+        });
+    mark(unit, context, "wake", None)
+}
+
+/// One slice per app: limits of the whole app, and one cgroup to read.
+pub fn slice(context: &Context<'_>) -> UnitFile {
+    let app = context.app;
+    let mut unit = UnitFile::new(app.name.slice_unit()).section("Unit", |s| {
+        s.set("Description", format!("{} (all processes)", app.name));
+        common(s, context);
+    });
+    if !app.slice.is_empty() {
+        unit = unit.section("Slice", |s| {
+            for (key, value) in &app.slice {
+                s.set(key, value);
+            }
+        });
+    }
+    mark(unit, context, "slice", None)
+}
+
+/// `Documentation=` and where the definition comes from.
+pub fn common(section: &mut crate::unit::Section, context: &Context<'_>) {
+    section.set("Documentation", "man:clusterctl(1)");
+    section.set_some("SourcePath", context.source.map(|path| quote::path(&path.to_string_lossy())));
+}
+
+/// `ListenStream` or `ListenDatagram`.
+pub fn listen_key(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Stream => "ListenStream",
+        Protocol::Datagram => "ListenDatagram",
+    }
+}

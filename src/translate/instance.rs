@@ -1,0 +1,150 @@
+//! The template of an app's instances.
+
+use std::time::Duration;
+
+use super::group::common;
+use super::{Context, environment, joined, socket_names};
+use crate::ecosystem::{App, Backoff, Readiness};
+use crate::unit::{Section, UnitFile, quote};
+
+/// `api@.service`.
+pub fn template(context: &Context<'_>) -> UnitFile {
+    let app = context.app;
+    let group = app.name.group_unit();
+    let sockets = joined(&socket_names(app));
+    UnitFile::new(app.name.template_unit())
+        .section("Unit", |s| {
+            s.set("Description", format!("{} (instance %i)", app.name));
+            common(s, context);
+            // Stop and restart of the group reach the instances.
+            s.set("PartOf", group.as_str());
+            if !context.user() {
+                s.set("After", "network.target");
+            }
+            // A start limit that one instance hits closes the listener for all.
+            s.set("StartLimitIntervalSec", "0");
+        })
+        .section("Service", |s| {
+            process(s, context);
+            if !sockets.is_empty() {
+                s.set("Sockets", &sockets);
+            }
+            if app.non_blocking && !sockets.is_empty() {
+                // O_NONBLOCK is shared: without this, each start clears it for all who run.
+                s.set("NonBlocking", "yes");
+            }
+            restarts(s, context);
+            stopping(s, app);
+            output(s, app);
+            s.set("Slice", app.name.slice_unit().as_str());
+            s.set_some("MemoryMax", app.max_memory.map(|bytes| bytes.to_string()));
+            for (key, value) in &app.service {
+                s.set(key, value);
+            }
+        })
+        .section("Install", |s| {
+            s.set("WantedBy", group.as_str()).set("DefaultInstance", "0");
+        })
+}
+
+fn process(s: &mut Section, context: &Context<'_>) {
+    let app = context.app;
+    match app.readiness {
+        Readiness::FirstListener | Readiness::AllListeners | Readiness::Notify => {
+            // The process that listens may be a grandchild of a wrapper such as `npm start`.
+            s.set("Type", "notify").set("NotifyAccess", "all");
+        }
+        Readiness::Exec => {
+            s.set("Type", "exec");
+        }
+        Readiness::Listening => {
+            s.set("Type", "exec");
+            s.set("ExecStartPost", format!("+{} $MAINPID", context.helper("wait-listening")));
+        }
+    }
+    s.set("ExecStart", exec_start(app));
+    s.set("WorkingDirectory", quote::path(&app.cwd.to_string_lossy()));
+    s.set_some("User", app.user.as_deref().map(quote::text));
+    s.set_some("Group", app.group.as_deref().map(quote::text));
+    for line in environment::lines(context) {
+        s.set("Environment", line);
+    }
+    if let Some(file) = environment::file(context) {
+        s.set("EnvironmentFile", quote::path(&file.path.to_string_lossy()));
+    }
+    for path in &app.env_files {
+        s.set("EnvironmentFile", quote::path(&path.to_string_lossy()));
+    }
+    s.set("TimeoutStartSec", span(app.listen_timeout));
+}
+
+fn exec_start(app: &App) -> String {
+    let program = app.command.program.to_string_lossy();
+    let args = app.command.args.iter().map(|arg| quote::argument(arg));
+    let Some((name, base)) = &app.increment_var else {
+        let words: Vec<String> = [quote::executable(&program)].into_iter().chain(args).collect();
+        return words.join(" ");
+    };
+    // Arithmetic needs a shell; `exec` leaves the program as the main process.
+    let var = &app.instance_var;
+    let script = format!("{name}=$(({base} + ${var})); export {name}; exec \"$@\"");
+    let shell = ["\"/bin/sh\"".to_owned(), "\"-c\"".to_owned(), quote::argument(&script)];
+    let program = quote::argument(&program);
+    let words = shell.into_iter().chain(["\"sh\"".to_owned(), program]).chain(args);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn restarts(s: &mut Section, context: &Context<'_>) {
+    let restart = &context.app.restart;
+    // An instance that waits for its restart counts as active, so that the listener does not
+    // start the wake unit meanwhile.
+    s.set("Restart", if restart.auto { "always" } else { "no" });
+    if !restart.auto {
+        return;
+    }
+    s.set("RestartSec", span(restart.delay));
+    if !restart.stop_exit_codes.is_empty() {
+        let codes: Vec<String> = restart.stop_exit_codes.iter().map(u8::to_string).collect();
+        s.set("RestartPreventExitStatus", codes.join(" "));
+    }
+    if restart.max_restarts.is_none() && restart.backoff.is_none() {
+        return;
+    }
+    // Ends a restart loop without a start limit, which would close the listener for all. Also
+    // pauses between restarts: RestartSteps= is missing before systemd 254.
+    let guard = context.helper("restart-guard");
+    let (max, uptime) = (restart.max_restarts.unwrap_or(0), restart.min_uptime.as_millis());
+    let mut line = format!("+{guard} %t/clusterctl/%n %n {max} {uptime}");
+    if let Some(Backoff { first, max }) = restart.backoff {
+        line.push_str(&format!(" {} {}", first.as_millis(), max.as_millis()));
+    }
+    s.set("ExecCondition", line);
+}
+
+fn stopping(s: &mut Section, app: &App) {
+    s.set("KillSignal", &app.kill_signal);
+    if !app.treekill {
+        s.set("KillMode", "mixed");
+    }
+    s.set("TimeoutStopSec", span(app.kill_timeout));
+    // A program that dies of the signal that asked it to stop has stopped well.
+    s.set("SuccessExitStatus", format!("143 {}", app.kill_signal));
+}
+
+fn output(s: &mut Section, app: &App) {
+    if app.logs.disabled {
+        s.set("StandardOutput", "null").set("StandardError", "null");
+        return;
+    }
+    let append =
+        |path: &std::path::PathBuf| format!("append:{}", quote::path(&path.to_string_lossy()));
+    s.set_some("StandardOutput", app.logs.out_file.as_ref().map(append));
+    s.set_some("StandardError", app.logs.error_file.as_ref().map(append));
+    s.set("SyslogIdentifier", app.name.as_str());
+}
+
+/// A time span as systemd.time(7) reads it.
+pub(super) fn span(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
+}

@@ -1,0 +1,48 @@
+//! One listener → its socket unit.
+
+use std::net::IpAddr;
+
+use super::group::{common, listen_key};
+use super::{Context, mark};
+use crate::ecosystem::{Address, Listener, Protocol};
+use crate::unit::{UnitFile, quote};
+
+/// `api-http-3000.socket`. It belongs to no boot target: the group wants it.
+pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
+    let app = context.app;
+    let address = &listener.address;
+    let unit = UnitFile::new(app.name.socket_unit(listener))
+        .section("Unit", |s| {
+            s.set("Description", quote::text(&format!("{} listener {address}", app.name)));
+            common(s, context);
+        })
+        .section("Socket", |s| {
+            s.set(listen_key(address.protocol()), quote::path(&address.listen_value()));
+            s.set("FileDescriptorName", listener.name.as_str());
+            // Normally inactive: see wake().
+            s.set("Service", app.name.wake_unit().as_str());
+            // Instances that flap under traffic would use up the trigger limit, and that closes
+            // the port for all.
+            s.set("TriggerLimitIntervalSec", "0");
+            if address.protocol() == Protocol::Stream {
+                s.set("Backlog", app.backlog.to_string());
+            }
+            if address.path().is_some() {
+                s.set("RemoveOnStop", "yes");
+            }
+            if needs_free_bind(address) {
+                // The address may appear after this unit at boot.
+                s.set("FreeBind", "yes");
+            }
+            for (key, value) in &app.socket {
+                s.set(key, value);
+            }
+        });
+    mark(unit, context, "listener", None)
+}
+
+fn needs_free_bind(address: &Address) -> bool {
+    let Address::Inet { socket, .. } = address else { return false };
+    let ip: IpAddr = socket.ip();
+    !ip.is_unspecified() && !ip.is_loopback()
+}

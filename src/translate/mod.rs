@@ -1,0 +1,172 @@
+//! Ecosystem → unit files. Total and pure: what cannot be expressed was refused before.
+//!
+//! Each line that is not obvious carries its reason; the evidence is in clusterctl-units(7).
+
+mod environment;
+mod group;
+mod instance;
+mod listener;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Scope, fnv1a};
+use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
+
+/// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
+pub const MARK: &str = "X-Clusterctl";
+
+/// Where the units will run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// System or user manager.
+    pub scope: Scope,
+    /// Version of the manager: newer directives are written only when it knows them.
+    pub systemd: u32,
+    /// Directory that holds the preload library, the Node file and the helper scripts.
+    pub handover: PathBuf,
+    /// Directory of environment files, readable by the manager alone.
+    pub environment: PathBuf,
+    /// The `clusterctl` that `systemctl reload` of a group runs.
+    pub program: PathBuf,
+}
+
+/// What clusterctl is asked to keep on disk for one app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppFiles {
+    /// The app's unit files.
+    pub units: UnitSet,
+    /// The environment file, if the app has variables of its own.
+    pub environment: Option<EnvFile>,
+    /// Number of instances.
+    pub instances: u32,
+    /// Whether the app is started, and enabled at boot.
+    pub autostart: bool,
+    /// Hash of everything that a running process depends on.
+    pub revision: String,
+}
+
+/// An environment file, mode 0600: `systemctl show` shows `Environment=` to everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Its lines.
+    pub text: String,
+}
+
+/// Translates every app.
+pub fn translate(ecosystem: &Ecosystem, target: &Target) -> BTreeMap<AppName, AppFiles> {
+    let source = ecosystem.source.as_deref();
+    ecosystem
+        .apps
+        .iter()
+        .map(|(name, app)| (name.clone(), translate_app(app, source, target)))
+        .collect()
+}
+
+fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles {
+    let context = Context { app, source, target };
+    let environment = environment::file(&context);
+    let template = instance::template(&context);
+    let revision = revision(&template, environment.as_ref());
+    let mut units = UnitSet::default();
+    units.insert(group::group(&context));
+    units.insert(group::slice(&context));
+    units.insert(mark(template, &context, "instance", Some(&revision)));
+    if !app.listeners.is_empty() {
+        units.insert(group::wake(&context));
+    }
+    for listener in &app.listeners {
+        units.insert(listener::socket(&context, listener));
+    }
+    AppFiles { units, environment, instances: app.count, autostart: app.autostart, revision }
+}
+
+/// What the functions of this module share.
+struct Context<'a> {
+    app: &'a App,
+    source: Option<&'a Path>,
+    target: &'a Target,
+}
+
+impl Context<'_> {
+    fn helper(&self, script: &str) -> String {
+        quote::executable(&self.target.handover.join(script).to_string_lossy())
+    }
+
+    fn user(&self) -> bool {
+        self.target.scope == Scope::User
+    }
+}
+
+/// Header and ownership mark of a generated unit.
+fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str>) -> UnitFile {
+    let mut unit = unit.section(MARK, |s| {
+        s.set("App", context.app.name.as_str()).set("Role", role).set_some("Revision", revision);
+        if role == "group" {
+            recorded(s, context.app);
+        }
+    });
+    let change = format!("systemctl {}edit {}", flag(context), unit.name);
+    unit.header = vec![
+        "Written by clusterctl; the next `clusterctl apply` replaces this file.".to_owned(),
+        format!("Change the ecosystem file, or add a drop-in: {change}"),
+    ];
+    unit
+}
+
+/// What verbs without the ecosystem file need to know of the app.
+fn recorded(s: &mut Section, app: &App) {
+    // What the file asked for: tells a number changed by hand from one changed in the file.
+    s.set("Instances", app.count.to_string());
+    s.set("Namespace", quote::text(&app.namespace));
+    let rollout = &app.rollout;
+    s.set("MaxSurge", rollout.max_surge.to_string());
+    s.set("MaxUnavailable", rollout.max_unavailable.to_string());
+    s.set("MinReadyMs", rollout.min_ready.as_millis().to_string());
+    s.set(
+        "OnFailure",
+        match rollout.on_failure {
+            OnFailure::Rollback => "rollback",
+            OnFailure::Pause => "pause",
+        },
+    );
+    s.set("ListenTimeoutMs", app.listen_timeout.as_millis().to_string());
+    s.set("KillTimeoutMs", app.kill_timeout.as_millis().to_string());
+}
+
+fn flag(context: &Context<'_>) -> &'static str {
+    if context.user() { "--user " } else { "" }
+}
+
+/// Lines of the template that a running process does not depend on.
+const FREE_KEYS: [&str; 4] = ["Description", "Documentation", "SourcePath", "WantedBy"];
+
+fn revision(template: &UnitFile, environment: Option<&EnvFile>) -> String {
+    let mut text = String::new();
+    for section in &template.sections {
+        for (key, value) in &section.lines {
+            if !FREE_KEYS.contains(&key.as_str()) {
+                text.push_str(&format!("{}.{key}={value}\n", section.name));
+            }
+        }
+    }
+    if let Some(file) = environment {
+        text.push_str(&file.text);
+    }
+    format!("{:016x}", fnv1a(text.as_bytes()))
+}
+
+/// The unit that an admin enables: `multi-user.target`, or `default.target` of a user.
+fn boot_target(context: &Context<'_>) -> &'static str {
+    if context.user() { "default.target" } else { "multi-user.target" }
+}
+
+fn socket_names(app: &App) -> Vec<UnitName> {
+    app.listeners.iter().map(|listener| app.name.socket_unit(listener)).collect()
+}
+
+fn joined(names: &[UnitName]) -> String {
+    names.iter().map(UnitName::as_str).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,75 @@
+#!/bin/sh
+# Runs every check, also after one has failed, and ends with a summary in the words of
+# `cargo test`. What cannot run here is listed with its reason; with CI=true that is an error.
+set -u
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+log=$target/check.log
+failed=
+mkdir -p "$target"
+rm -rf "$target/skipped" "$target/boot-logs"
+mkdir -p "$target/skipped"
+: >"$log"
+
+# Keeps the exit code of the command, which a pipe into tee would lose.
+step() {
+    name=$1
+    shift
+    echo "== $name"
+    { "$@" 2>&1 || echo "$name" >"$target/check.failed"; } | tee -a "$log"
+    if [ -e "$target/check.failed" ]; then
+        rm "$target/check.failed"
+        failed="$failed, $name"
+        echo "== $name: failed"
+    fi
+}
+
+skip() {
+    echo "$1: $2" >"$target/skipped/$1"
+}
+
+sum() {
+    sed -n "s/^test result: .*[ .]\([0-9]*\) $1;.*/\1/p; s/^# $2 \([0-9]*\)$/\1/p" "$log" |
+        awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --quiet --workspace --all-targets -- -D warnings
+if [ -d src/shims/preload ]; then
+    # Cargo does not know this crate: the build script compiles it (see src/shims/build.rs).
+    step "format of the preload library" rustfmt --check --edition 2024 src/shims/preload/lib.rs
+    step "lints of the preload library" clippy-driver --edition 2024 --crate-type cdylib \
+        --crate-name clusterctl_preload --emit metadata -o "$target/preload-lint" \
+        -C panic=abort -D warnings -W clippy::all -W missing_docs \
+        -D clippy::undocumented_unsafe_blocks src/shims/preload/lib.rs
+fi
+step "tests" cargo test --workspace --no-fail-fast
+node_tests=$(find src/shims/node -name '*.test.cjs' 2>/dev/null | sort)
+if [ -z "$node_tests" ]; then
+    :
+elif command -v node >/dev/null; then
+    # shellcheck disable=SC2086 -- a list of files
+    step "tests of the Node file" node --test --test-reporter=tap $node_tests
+else
+    skip "tests of the Node file" "node is missing (make deps installs it)"
+fi
+
+skipped=$(find "$target/skipped" -type f -exec cat {} + | sort)
+if [ -n "$skipped" ]; then
+    echo "== skipped"
+    echo "$skipped"
+    [ "${CI:-}" = true ] && failed="$failed, something was skipped"
+fi
+result=ok
+if [ -n "$failed" ]; then
+    result=FAILED
+    echo "== failed: ${failed#, }"
+    grep -E '^(test .* \.\.\. FAILED|not ok )' "$log" | sort -u
+fi
+count=$(printf '%s' "$skipped" | grep -c .)
+echo "== all checks (Debian testing and other long runs: make check-long)"
+echo
+echo "test result: $result. $(sum passed pass) passed; $(sum failed fail) failed;" \
+    "$(sum ignored skipped) ignored; $count skipped"
+[ -z "$failed" ]

@@ -1,0 +1,161 @@
+//! SIGTERM on programs that do not handle it, and on those that do.
+
+use std::io::{Read, Write};
+
+use crate::support::{PATIENCE, Program, Systemd, connect, has, http, read_all, server};
+
+fn draining(program: &[&str]) -> (Systemd, u16, Program) {
+    draining_with(program, "8000")
+}
+
+/// `PORT` in the arguments stands for the listener's.
+fn draining_with(program: &[&str], timeout: &str) -> (Systemd, u16, Program) {
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd
+        .set("CLUSTERCTL_DRAIN", "1")
+        .set("CLUSTERCTL_KILL_TIMEOUT_MS", timeout);
+    let port_text = port.to_string();
+    let program: Vec<String> = program
+        .iter()
+        .map(|word| word.replace("PORT", &port_text))
+        .collect();
+    let words: Vec<&str> = program.iter().map(String::as_str).collect();
+    let program = systemd.start(&words);
+    assert_eq!(systemd.notified(), "READY=1");
+    (systemd, port, program)
+}
+
+#[test]
+fn requests_in_progress_are_finished_before_the_end() {
+    let (_systemd, port, mut program) = draining(&[server(), "slow", "PORT"]);
+    let mut clients: Vec<_> = (0..3).map(|_| connect(port)).collect();
+    for client in &mut clients {
+        client.write_all(b"?").unwrap();
+        assert_eq!(program.line(), "accepted=1");
+    }
+    program.terminate();
+    for client in &mut clients {
+        assert_eq!(read_all(client), program.pid().to_string());
+    }
+    assert_eq!(program.end(), 0, "{}", program.errors());
+}
+
+#[test]
+fn nothing_new_is_accepted_and_the_next_instance_gets_it() {
+    let (systemd, port, mut program) = draining(&[server(), "slow", "PORT"]);
+    let mut client = connect(port);
+    client.write_all(b"?").unwrap();
+    assert_eq!(program.line(), "accepted=1");
+    program.terminate();
+    // The listener stays open: a connection waits for whoever is there.
+    let mut late = connect(port);
+    late.write_all(b"?").unwrap();
+    assert_eq!(read_all(&mut client), program.pid().to_string());
+    assert_eq!(program.end(), 0);
+    let other = systemd.start(&[server(), "slow", &port.to_string()]);
+    assert_eq!(read_all(&mut late), other.pid().to_string());
+}
+
+#[test]
+fn a_silent_connection_is_told_to_go() {
+    let (_systemd, port, mut program) = draining(&[server(), "slow", "PORT"]);
+    let _silent = connect(port);
+    assert_eq!(program.line(), "accepted=1");
+    program.terminate();
+    assert_eq!(program.line(), "told_to_go=1");
+    assert_eq!(program.end(), 0);
+}
+
+#[test]
+fn the_end_comes_before_the_kill_timeout() {
+    let (_systemd, port, mut program) = draining_with(&[server(), "slow", "PORT"], "300");
+    let mut client = connect(port);
+    client.write_all(b"?").unwrap();
+    assert_eq!(program.line(), "accepted=1");
+    program.terminate();
+    assert_eq!(program.end(), 0);
+    // 700 ms were needed for the answer.
+    assert_eq!(client.read(&mut [0; 8]).unwrap_or(0), 0);
+}
+
+#[test]
+fn idle_programs_end_at_once_whether_they_block_or_poll() {
+    for mode in ["blocking", "poll", "select", "epoll", "duplicates"] {
+        let (_systemd, _port, mut program) = draining(&[server(), mode, "PORT"]);
+        program.terminate();
+        assert_eq!(program.end(), 0, "{mode}: {}", program.errors());
+    }
+}
+
+#[test]
+fn a_handler_of_the_program_wins() {
+    let (_systemd, _port, mut program) = draining(&[server(), "own-handler", "PORT"]);
+    program.reports(&[
+        "seen_as_default=1",
+        "signal_says_default=1",
+        "old_is_default=1",
+    ]);
+    program.terminate();
+    assert_eq!(program.end(), 7);
+}
+
+#[test]
+fn without_the_setting_sigterm_is_what_it_was() {
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let mut program = systemd.start(&[server(), "blocking", &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    program.terminate();
+    assert_eq!(program.end(), -15);
+}
+
+#[test]
+fn python_finishes_parallel_requests() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import http.server, os, time\n\
+        class Slow(http.server.BaseHTTPRequestHandler):\n\
+        \x20   def do_GET(self):\n\
+        \x20       os.write(1, b'request\\n')\n\
+        \x20       time.sleep(0.7)\n\
+        \x20       self.send_response(200)\n\
+        \x20       self.end_headers()\n\
+        \x20       self.wfile.write(b'done')\n\
+        http.server.ThreadingHTTPServer(('127.0.0.1', PORT), Slow).serve_forever()\n";
+    in_flight(&["python3", "-c", script], "request", 4);
+}
+
+#[test]
+fn php_finishes_what_it_accepted() {
+    if !has("php") {
+        return;
+    }
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    drop((systemd, port));
+    let script =
+        "<?php fwrite(fopen('php://stdout', 'w'), \"request\\n\"); usleep(700000); echo 'done';";
+    let directory = tempfile::tempdir().unwrap();
+    let router = directory.path().join("router.php");
+    std::fs::write(&router, script).unwrap();
+    in_flight(
+        &["php", "-S", "127.0.0.1:PORT", router.to_str().unwrap()],
+        "request",
+        1,
+    );
+}
+
+/// Terminates a server while `count` requests are in progress; all are answered.
+fn in_flight(program: &[&str], sign: &str, count: usize) {
+    let (_systemd, port, mut program) = draining(program);
+    let clients: Vec<_> = (0..count)
+        .map(|_| std::thread::spawn(move || http(port)))
+        .collect();
+    (0..count).for_each(|_| assert_eq!(program.line(), sign));
+    program.terminate();
+    for client in clients {
+        let status = client.join().unwrap();
+        assert!(status.contains("200"), "{status:?}");
+    }
+    assert_eq!(program.end(), 0);
+    let _ = PATIENCE;
+}

@@ -1,0 +1,10 @@
+//! The preload library in real programs, without a systemd: a stand-in holds
+//! the listeners (`support.rs`).
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod decision;
+mod draining;
+mod languages;
+mod servers;
+mod support;

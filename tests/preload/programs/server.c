@@ -1,0 +1,503 @@
+/* Servers as programs write them: each mode is one habit that the preload library must cope with.
+ * usage: server MODE WHERE; WHERE is a port or a path. Every server answers "<pid>\n". */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef __GLIBC__
+#define closefrom(first) ((void)(first))
+#define close_range(first, last, flags) ((void)(first))
+#endif
+
+static int port;
+static const char *where;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void say(const char *name, long value)
+{
+	printf("%s=%ld\n", name, value);
+	fflush(stdout);
+}
+
+static int bind_inet(int type, uint32_t address)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, type, 0), on = 1;
+	in.sin_addr.s_addr = htonl(address);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, (struct sockaddr *)&in, sizeof in))
+		die("bind");
+	return fd;
+}
+
+static int local(int type) { return bind_inet(type, INADDR_LOOPBACK); }
+
+static int listening(void)
+{
+	int fd = local(SOCK_STREAM);
+	if (listen(fd, 1))
+		die("listen");
+	return fd;
+}
+
+static void answer(int connection)
+{
+	char text[32];
+	int length = snprintf(text, sizeof text, "%d\n", getpid());
+	if (write(connection, text, length) != length)
+		die("write");
+	close(connection);
+}
+
+/* A blocking server: any error of accept() ends it. */
+static void serve(int fd)
+{
+	for (;;) {
+		int connection = accept(fd, NULL, NULL);
+		if (connection < 0)
+			die("accept");
+		answer(connection);
+	}
+}
+
+/* A server that waits by itself: only a lost race is forgiven. */
+static void serve_one_try(int fd)
+{
+	int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	if (connection >= 0)
+		answer(connection);
+	else if (errno != EAGAIN)
+		die("accept4");
+}
+
+static void serve_poll(int fd)
+{
+	for (;;) {
+		struct pollfd entry = {fd, POLLIN, 0};
+		if (poll(&entry, 1, -1) < 0)
+			die("poll");
+		serve_one_try(fd);
+	}
+}
+
+static void serve_select(int fd)
+{
+	for (;;) {
+		fd_set set;
+		FD_ZERO(&set);
+		FD_SET(fd, &set);
+		if (select(fd + 1, &set, NULL, NULL, NULL) < 0)
+			die("select");
+		serve_one_try(fd);
+	}
+}
+
+static void serve_epoll(int fd)
+{
+	int set = epoll_create1(0);
+	struct epoll_event event = {.events = EPOLLIN};
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) || epoll_ctl(set, EPOLL_CTL_ADD, fd, &event))
+		die("epoll_ctl");
+	for (;;) {
+		if (epoll_wait(set, &event, 1, -1) < 0)
+			die("epoll_wait");
+		serve_one_try(fd);
+	}
+}
+
+static void *bind_here(void *fd)
+{
+	*(int *)fd = listening();
+	return NULL;
+}
+
+static void in_thread(void)
+{
+	pthread_t thread;
+	int fd;
+	pthread_create(&thread, NULL, bind_here, &fd);
+	pthread_join(thread, NULL);
+	serve(fd);
+}
+
+static void prefork(void)
+{
+	int fd = listening();
+	for (int i = 0; i < 2; i++)
+		if (fork() == 0)
+			serve(fd);
+	wait(NULL);
+}
+
+static void fork_first(void)
+{
+	for (int i = 0; i < 2; i++)
+		if (fork() == 0)
+			serve(listening());
+	wait(NULL);
+}
+
+static void relisten(void)
+{
+	for (int i = 0; i < 300; i++)
+		close(listening());
+	serve(listening());
+}
+
+static void twice(void)
+{
+	int first = listening(), second = listening();
+	close(first);
+	serve(second);
+}
+
+static void unprivileged(void)
+{
+	if (setgid(65534) || setuid(65534))
+		die("setuid");
+	serve(listening());
+}
+
+static void flags(void)
+{
+	int fd = listening(), off = 0, on = 1;
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	say("wish_fcntl", !!(fcntl(fd, F_GETFL) & O_NONBLOCK));
+	ioctl(fd, FIONBIO, &off);
+	say("wish_ioctl", !!(fcntl(fd, F_GETFL) & O_NONBLOCK));
+	ioctl(fd, FIONBIO, &on);
+	say("accept", accept(fd, NULL, NULL));
+	say("errno_is_eagain", errno == EAGAIN);
+	fcntl(fd, F_SETFL, 0);
+	serve(fd);
+}
+
+static void backlog(void)
+{
+	int fd = listening(), accepting = 0;
+	struct tcp_info info;
+	socklen_t length = sizeof accepting;
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &length);
+	say("accepting", accepting);
+	length = sizeof info;
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+	say("backlog", info.tcpi_sacked);
+	serve(fd);
+}
+
+static void duplicates(void)
+{
+	int first = listening(), second = dup(first), third = fcntl(second, F_DUPFD, 50), fourth = 60;
+	dup2(third, fourth);
+	close(first);
+	close(second);
+	close(third);
+	fcntl(fourth, F_SETFL, 0);
+	serve(fourth);
+}
+
+/* Datagrams are answered "<pid> <what came>", so that replies can be told apart. */
+static void udp(void)
+{
+	int fd = local(SOCK_DGRAM);
+	for (;;) {
+		char text[64], reply[128];
+		struct sockaddr_storage from;
+		socklen_t length = sizeof from;
+		ssize_t size = recvfrom(fd, text, sizeof text - 1, 0, (struct sockaddr *)&from, &length);
+		if (size < 0)
+			die("recvfrom");
+		text[size] = 0;
+		int all = snprintf(reply, sizeof reply, "%d %s", getpid(), text);
+		usleep(2000);
+		if (sendto(fd, reply, all, 0, (struct sockaddr *)&from, length) < 0)
+			die("sendto");
+	}
+}
+
+static void udp_message(void)
+{
+	int fd = bind_inet(SOCK_DGRAM, INADDR_ANY);
+	char text[64], reply[128];
+	struct sockaddr_in from = {0};
+	struct iovec data = {text, sizeof text};
+	struct msghdr message = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &data, .msg_iovlen = 1};
+	if (recvmsg(fd, &message, 0) < 0)
+		die("recvmsg");
+	say("family_is_inet", from.sin_family == AF_INET && message.msg_namelen == sizeof from);
+	say("from_loopback", ntohl(from.sin_addr.s_addr) == INADDR_LOOPBACK);
+	int all = snprintf(reply, sizeof reply, "%d\n", getpid());
+	sendto(fd, reply, all, 0, (struct sockaddr *)&from, sizeof from);
+}
+
+static int bind_unix(int type)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, type, 0);
+	strcpy(name.sun_path, where);
+	if (unlink(where) && errno != ENOENT)
+		die("unlink");
+	if (bind(fd, (struct sockaddr *)&name, sizeof name))
+		die("bind");
+	return fd;
+}
+
+static void unix_stream(void)
+{
+	int fd = bind_unix(SOCK_STREAM);
+	if (listen(fd, 1))
+		die("listen");
+	serve(fd);
+}
+
+static void unix_datagram(void)
+{
+	char text[64];
+	int fd = bind_unix(SOCK_DGRAM);
+	ssize_t size = recv(fd, text, sizeof text, 0);
+	say("received", size);
+}
+
+static void any_address(void)
+{
+	struct sockaddr_in in = {0};
+	socklen_t length = sizeof in;
+	int fd = bind_inet(SOCK_STREAM, INADDR_ANY), connection;
+	listen(fd, 1);
+	getsockname(fd, (struct sockaddr *)&in, &length);
+	say("own_family_is_inet", in.sin_family == AF_INET && length == sizeof in);
+	say("own_port", ntohs(in.sin_port));
+	connection = accept(fd, (struct sockaddr *)&in, &length);
+	say("peer_family_is_inet", in.sin_family == AF_INET && length == sizeof in);
+	say("peer_is_loopback", ntohl(in.sin_addr.s_addr) == INADDR_LOOPBACK);
+	memset(&in, 0, sizeof in);
+	getpeername(connection, (struct sockaddr *)&in, &length);
+	say("getpeername_is_inet", in.sin_family == AF_INET);
+	getsockname(connection, (struct sockaddr *)&in, &length);
+	say("getsockname_is_inet", in.sin_family == AF_INET && ntohs(in.sin_port) == port);
+	answer(connection);
+}
+
+/* IPv6 first, IPv4 when that is not there, as Node does. */
+static void dual_stack_first(void)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	int result = bind(fd, (struct sockaddr *)&in6, sizeof in6);
+	say("no_family", result < 0 && errno == EAFNOSUPPORT);
+	fd = bind_inet(SOCK_STREAM, INADDR_ANY);
+	listen(fd, 1);
+	serve(fd);
+}
+
+/* What the kernel says when the listener is not what is asked for. */
+static void refused(void)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	say("result", bind(fd, (struct sockaddr *)&in, sizeof in));
+	say("in_use", errno == EADDRINUSE);
+}
+
+static void receive_timeout(void)
+{
+	int fd = listening();
+	struct timeval time = {.tv_usec = 50000};
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+	say("accept", accept(fd, NULL, NULL));
+	say("errno_is_eagain", errno == EAGAIN);
+}
+
+static volatile sig_atomic_t alarms;
+static void on_alarm(int signal) { alarms++; (void)signal; }
+
+static void interrupted(void)
+{
+	struct sigaction action = {.sa_handler = on_alarm};
+	int fd = listening();
+	sigaction(SIGALRM, &action, NULL);
+	ualarm(50000, 0);
+	say("accept", accept(fd, NULL, NULL));
+	say("errno_is_eintr", errno == EINTR);
+	action.sa_flags = SA_RESTART;
+	sigaction(SIGALRM, &action, NULL);
+	ualarm(50000, 0);
+	say("waiting", 1);
+	answer(accept(fd, NULL, NULL));
+	say("alarms", alarms);
+}
+
+static void shut_down(void)
+{
+	int fd = listening();
+	say("shutdown", shutdown(fd, SHUT_RDWR));
+	say("accept", accept(fd, NULL, NULL));
+	say("errno_is_einval", errno == EINVAL);
+}
+
+static void execute(void)
+{
+	char *arguments[] = {"sh", "-c", "env; ls -l /proc/self/fd", NULL};
+	fcntl(listening(), F_SETFD, FD_CLOEXEC);
+	execvp("sh", arguments);
+}
+
+static void close_all(void)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	closefrom(3);
+	close_range(3, ~0u, 0);
+	serve(listening());
+}
+
+/* The C library closes the descriptor behind everybody's back, and a file gets its number. */
+static void stale(void)
+{
+	int fd = listening();
+	fclose(fdopen(fd, "r"));
+	int pair[2];
+	if (pipe(pair) || (pair[0] != fd && pair[1] != fd))
+		die("pipe");
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	char text[64], file[32];
+	snprintf(file, sizeof file, "/proc/self/fdinfo/%d", fd);
+	FILE *info = fopen(file, "r");
+	unsigned real = 0;
+	while (fgets(text, sizeof text, info))
+		sscanf(text, "flags: %o", &real);
+	say("really_nonblocking", !!(real & O_NONBLOCK));
+	serve(listening());
+}
+
+/* A vfork() child that closes everything must not make its parent forget. */
+static void vforked(void)
+{
+	int fd = listening();
+	if (vfork() == 0) {
+		close(fd);
+		close_range(3, ~0u, 0);
+		execlp("true", "true", NULL);
+		_exit(1);
+	}
+	wait(NULL);
+	serve(fd);
+}
+
+static void on_term(int signal)
+{
+	(void)signal;
+	_exit(7);
+}
+
+static void own_handler(void)
+{
+	struct sigaction action = {0}, old = {0};
+	int fd = listening();
+	sigaction(SIGTERM, NULL, &old);
+	say("seen_as_default", old.sa_handler == SIG_DFL);
+	say("signal_says_default", signal(SIGTERM, SIG_DFL) == SIG_DFL);
+	action.sa_handler = on_term;
+	sigaction(SIGTERM, &action, &old);
+	say("old_is_default", old.sa_handler == SIG_DFL);
+	serve(fd);
+}
+
+/* One request takes a while; meanwhile the program is in poll(), which it believes nobody interrupts. */
+static void *slowly(void *connection)
+{
+	char text[64];
+	if (read((int)(long)connection, text, sizeof text) > 0) {
+		poll(NULL, 0, 700);
+		answer((int)(long)connection);
+	} else {
+		say("told_to_go", 1);
+		close((int)(long)connection);
+	}
+	return NULL;
+}
+
+static void slow(void)
+{
+	int fd = listening();
+	for (;;) {
+		struct pollfd entry = {fd, POLLIN, 0};
+		if (poll(&entry, 1, -1) < 0)
+			die("poll");
+		int connection = accept(fd, NULL, NULL);
+		pthread_t thread;
+		if (connection < 0)
+			continue;
+		say("accepted", 1);
+		pthread_create(&thread, NULL, slowly, (void *)(long)connection);
+	}
+}
+
+/* Two listeners: ready is when both are taken. */
+static void two_ports(void)
+{
+	int fd = listening();
+	say("first", 1);
+	getchar();
+	port = atoi(strchr(where, ',') + 1);
+	listening();
+	say("second", 1);
+	serve(fd);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} modes[] = {
+	{"thread", in_thread}, {"prefork", prefork}, {"fork-first", fork_first}, {"relisten", relisten},
+	{"twice", twice}, {"unprivileged", unprivileged}, {"flags", flags}, {"backlog", backlog},
+	{"duplicates", duplicates}, {"udp", udp}, {"udp-message", udp_message}, {"unix", unix_stream},
+	{"unix-datagram", unix_datagram}, {"any", any_address}, {"dual-stack-first", dual_stack_first},
+	{"refused", refused}, {"receive-timeout", receive_timeout}, {"interrupted", interrupted},
+	{"shutdown", shut_down}, {"execute", execute}, {"close-all", close_all}, {"stale", stale},
+	{"vforked", vforked}, {"own-handler", own_handler}, {"slow", slow}, {"two-ports", two_ports},
+};
+
+int main(int argc, char **argv)
+{
+	if (argc < 3)
+		return 2;
+	where = argv[2];
+	port = atoi(where);
+	if (!strcmp(argv[1], "blocking"))
+		serve(listening());
+	if (!strcmp(argv[1], "poll"))
+		serve_poll(listening());
+	if (!strcmp(argv[1], "select"))
+		serve_select(listening());
+	if (!strcmp(argv[1], "epoll"))
+		serve_epoll(listening());
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+		if (!strcmp(argv[1], modes[i].name)) {
+			modes[i].run();
+			return 0;
+		}
+	return 2;
+}

@@ -1,0 +1,406 @@
+//! The habits of servers, each as a mode of `programs/server.c`.
+
+use std::net::UdpSocket;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use rustix::net::SocketType;
+
+use crate::support::{PATIENCE, Program, Systemd, ask, compile, connect, has, read_all, server};
+
+/// Starts one mode on a loopback listener and waits until it is ready.
+fn ready(mode: &str) -> (Systemd, u16, Program) {
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let program = systemd.start(&[server(), mode, &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    (systemd, port, program)
+}
+
+/// One instance that answers for itself, several times.
+#[track_caller]
+fn check(mode: &str) {
+    let (systemd, port, program) = ready(mode);
+    for _ in 0..5 {
+        assert_eq!(ask(port), program.pid().to_string(), "{mode}");
+    }
+    assert!(
+        systemd.is_nonblocking(),
+        "{mode} leaves the shared flag alone"
+    );
+}
+
+/// Several instances under many clients: all answer, and none ends.
+#[track_caller]
+fn check_shared(mode: &str) {
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let port_text = port.to_string();
+    let mut programs: Vec<Program> = (0..4)
+        .map(|_| systemd.start(&[server(), mode, &port_text]))
+        .collect();
+    programs
+        .iter()
+        .for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
+    let clients: Vec<_> = (0..8)
+        .map(|_| std::thread::spawn(move || (0..50).for_each(|_| assert!(!ask(port).is_empty()))))
+        .collect();
+    clients
+        .into_iter()
+        .for_each(|client| client.join().unwrap());
+    for program in &mut programs {
+        assert!(program.is_running(), "{mode}: {}", program.errors());
+    }
+}
+
+#[test]
+fn accept_blocks_for_a_program_that_blocks() {
+    check("blocking");
+    check_shared("blocking");
+}
+
+#[test]
+fn a_lost_race_is_eagain_for_a_program_that_polls() {
+    check("poll");
+    check_shared("poll");
+}
+
+#[test]
+fn select_and_epoll_are_polling_too() {
+    check_shared("select");
+    check_shared("epoll");
+}
+
+#[test]
+fn bind_in_a_thread() {
+    check("thread");
+}
+
+#[test]
+fn workers_are_forked_before_or_after_bind() {
+    for mode in ["prefork", "fork-first"] {
+        let (_systemd, port, program) = ready(mode);
+        for _ in 0..10 {
+            assert_ne!(ask(port), program.pid().to_string(), "a worker answers");
+        }
+    }
+}
+
+#[test]
+fn close_and_listen_again_and_again() {
+    check("relisten");
+}
+
+#[test]
+fn one_program_binds_the_same_port_twice() {
+    check("twice");
+}
+
+#[test]
+fn privileges_are_dropped_before_bind() {
+    if rustix::process::getuid().is_root() {
+        check("unprivileged");
+    }
+}
+
+#[test]
+fn the_program_has_its_own_idea_of_the_nonblocking_flag() {
+    let (systemd, port, program) = ready("flags");
+    program.reports(&[
+        "wish_fcntl=1",
+        "wish_ioctl=0",
+        "accept=-1",
+        "errno_is_eagain=1",
+    ]);
+    assert_eq!(ask(port), program.pid().to_string());
+    assert!(systemd.is_nonblocking());
+}
+
+#[test]
+fn a_tiny_backlog_does_not_shrink_the_configured_one() {
+    let (_systemd, port, program) = ready("backlog");
+    program.reports(&["accepting=1", "backlog=777"]);
+    assert_eq!(ask(port), program.pid().to_string());
+}
+
+#[test]
+fn duplicates_are_the_listener_too() {
+    check("duplicates");
+}
+
+#[test]
+fn udp_reaches_every_instance() {
+    let mut systemd = Systemd::new();
+    let port = systemd.add_udp("127.0.0.1");
+    let programs: Vec<Program> = (0..4)
+        .map(|_| systemd.start(&[server(), "udp", &port.to_string()]))
+        .collect();
+    programs
+        .iter()
+        .for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    // An instance is busy for a moment after each datagram, so all get their turn.
+    for round in 0..50 {
+        for number in 0..8 {
+            socket
+                .send_to(format!("{round}.{number}").as_bytes(), ("127.0.0.1", port))
+                .unwrap();
+        }
+        for _ in 0..8 {
+            let mut reply = [0; 64];
+            let size = socket.recv(&mut reply).expect("every datagram is answered");
+            let reply = String::from_utf8_lossy(&reply[..size]).into_owned();
+            seen.insert(reply.split(' ').next().unwrap().to_owned());
+        }
+    }
+    let pids: std::collections::BTreeSet<_> =
+        programs.iter().map(|p| p.pid().to_string()).collect();
+    assert_eq!(seen, pids, "all four answer");
+}
+
+#[test]
+fn a_sender_on_a_dual_stack_udp_listener_looks_like_ipv4() {
+    let mut systemd = Systemd::new();
+    let port = systemd.add_udp("::");
+    let program = systemd.start(&[server(), "udp-message", &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send_to(b"hello", ("127.0.0.1", port)).unwrap();
+    program.reports(&["family_is_inet=1", "from_loopback=1"]);
+    assert!(socket.recv(&mut [0; 64]).is_ok(), "the reply arrives");
+}
+
+#[test]
+fn unlink_before_bind_leaves_the_unix_listener_in_place() {
+    let mut systemd = Systemd::new();
+    let path = systemd.add_unix(SocketType::STREAM);
+    let program = systemd.start(&[server(), "unix", path.to_str().unwrap()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut stream = UnixStream::connect(&path).unwrap();
+    assert_eq!(read_all(&mut stream), program.pid().to_string());
+}
+
+#[test]
+fn a_unix_path_is_recognised_through_a_symbolic_link() {
+    let mut systemd = Systemd::new();
+    let path = systemd.add_unix(SocketType::STREAM);
+    let link = systemd.directory.path().join("link");
+    std::os::unix::fs::symlink(systemd.directory.path(), &link).unwrap();
+    let other = link.join("socket");
+    let program = systemd.start(&[server(), "unix", other.to_str().unwrap()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut stream = UnixStream::connect(&path).unwrap();
+    assert_eq!(read_all(&mut stream), program.pid().to_string());
+}
+
+#[test]
+fn unix_datagrams() {
+    let mut systemd = Systemd::new();
+    let path = systemd.add_unix(SocketType::DGRAM);
+    let program = systemd.start(&[server(), "unix-datagram", path.to_str().unwrap()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let socket = UnixDatagram::unbound().unwrap();
+    socket.send_to(b"four", &path).unwrap();
+    program.reports(&["received=4"]);
+}
+
+#[test]
+fn an_ipv4_program_on_a_dual_stack_listener_sees_ipv4_addresses() {
+    let (systemd, port) = Systemd::tcp("::");
+    let program = systemd.start(&[server(), "any", &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), program.pid().to_string());
+    let own_port = format!("own_port={port}");
+    program.reports(&[
+        "own_family_is_inet=1",
+        &own_port,
+        "peer_family_is_inet=1",
+        "peer_is_loopback=1",
+        "getpeername_is_inet=1",
+        "getsockname_is_inet=1",
+    ]);
+}
+
+#[test]
+fn a_program_that_tries_ipv6_first_falls_back_to_the_ipv4_listener() {
+    let (systemd, port) = Systemd::tcp("0.0.0.0");
+    let program = systemd.start(&[server(), "dual-stack-first", &port.to_string()]);
+    program.reports(&["no_family=1"]);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), program.pid().to_string());
+}
+
+#[test]
+fn another_address_of_a_held_port_is_explained_and_left_to_the_kernel() {
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let mut program = systemd.start(&[server(), "refused", &port.to_string()]);
+    program.reports(&["result=-1", "in_use=1"]);
+    let line = program.error_line();
+    assert_eq!(
+        line,
+        format!(
+            "clusterctl: the program binds 0.0.0.0:{port}, but its listener http is \
+             127.0.0.1:{port}: not handed over; write http = \"0.0.0.0:{port}\" under `listen`, \
+             or let the program bind 127.0.0.1:{port}"
+        )
+    );
+    assert_eq!(program.end(), 0);
+    assert!(!systemd.has_notification());
+}
+
+#[test]
+fn an_address_that_no_listener_holds_is_bound_as_usual() {
+    let (systemd, _port) = Systemd::tcp("127.0.0.1");
+    let other = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let program = systemd.start(&[server(), "any", &other.to_string()]);
+    program.reports(&["own_family_is_inet=1", &format!("own_port={other}")]);
+    assert_eq!(ask(other), program.pid().to_string());
+    assert!(!systemd.has_notification());
+}
+
+#[test]
+fn a_receive_timeout_ends_a_blocking_accept() {
+    let (_systemd, _port, program) = ready("receive-timeout");
+    program.reports(&["accept=-1", "errno_is_eagain=1"]);
+}
+
+#[test]
+fn signals_interrupt_accept_as_their_handlers_ask() {
+    let (_systemd, port, program) = ready("interrupted");
+    program.reports(&["accept=-1", "errno_is_eintr=1", "waiting=1"]);
+    let mut stream = connect(port);
+    // The second alarm comes while accept() waits, and does not end it.
+    assert_eq!(read_all(&mut stream), program.pid().to_string());
+}
+
+#[test]
+fn shutdown_ends_the_listener_for_one_program_only() {
+    let (systemd, port, program) = ready("shutdown");
+    program.reports(&["shutdown=0", "accept=-1", "errno_is_einval=1"]);
+    let other = systemd.start(&[server(), "blocking", &port.to_string()]);
+    assert_eq!(ask(port), other.pid().to_string());
+}
+
+#[test]
+fn what_a_serving_program_executes_inherits_nothing() {
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd
+        .set("LD_PRELOAD", "libSegFault-of-the-user.so")
+        .set(
+            "NODE_OPTIONS",
+            "--require /usr/lib/clusterctl/clusterctl.cjs --max-old-space-size=99",
+        )
+        .set("CLUSTERCTL_READY", "first")
+        .set("OTHER", "stays");
+    let program = systemd.start(&[server(), "execute", &port.to_string()]);
+    let output = program.rest();
+    for gone in [
+        "libclusterctl_preload",
+        "LISTEN_",
+        "CLUSTERCTL_",
+        "clusterctl.cjs",
+        "socket:",
+    ] {
+        assert!(!output.contains(gone), "{gone} in {output}");
+    }
+    for kept in [
+        "LD_PRELOAD=libSegFault-of-the-user.so\n",
+        "NODE_OPTIONS=--max-old-space-size=99\n",
+        "OTHER=stays\n",
+    ] {
+        assert!(output.contains(kept), "{kept} in {output}");
+    }
+}
+
+#[test]
+fn closing_every_descriptor_does_not_lose_the_listener() {
+    check("close-all");
+}
+
+#[test]
+fn a_descriptor_closed_behind_our_back_is_an_ordinary_one_again() {
+    let (_systemd, port, program) = ready("stale");
+    program.reports(&["really_nonblocking=1"]);
+    assert_eq!(ask(port), program.pid().to_string());
+}
+
+#[test]
+fn a_vfork_child_does_not_touch_its_parents_table() {
+    check("vforked");
+}
+
+#[test]
+fn ready_means_all_listeners_where_the_unit_says_so() {
+    use std::io::Write;
+    let (mut systemd, first) = Systemd::tcp("127.0.0.1");
+    let second = systemd.add_tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_READY", "all");
+    let mut program = systemd.start(&[server(), "two-ports", &format!("{first},{second}")]);
+    program.reports(&["first=1"]);
+    assert!(!systemd.has_notification(), "one of two is not all");
+    program.input.write_all(b"\n").unwrap();
+    program.reports(&["second=1"]);
+    assert_eq!(systemd.notified(), "READY=1");
+}
+
+#[test]
+fn ready_is_left_to_the_program_where_the_unit_says_so() {
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_READY", "app");
+    let program = systemd.start(&[server(), "blocking", &port.to_string()]);
+    assert_eq!(ask(port), program.pid().to_string());
+    assert!(!systemd.has_notification());
+}
+
+#[test]
+fn another_preloaded_library_keeps_its_turn() {
+    let other = compile(
+        "cc",
+        "counting.c",
+        "libcounting.so",
+        &["-shared", "-fPIC", "-ldl"],
+    );
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("LD_PRELOAD", &other);
+    let program = systemd.start(&[server(), "blocking", &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), program.pid().to_string());
+    assert_eq!(program.error_line(), "counting: accept");
+}
+
+#[test]
+fn the_same_library_serves_musl() {
+    if !has("musl-gcc") {
+        return;
+    }
+    let program = compile("musl-gcc", "server.c", "server-musl", &["-pthread"]);
+    for mode in [
+        "blocking", "poll", "epoll", "prefork", "relisten", "vforked", "execute",
+    ] {
+        let (systemd, port) = Systemd::tcp("127.0.0.1");
+        let mut started = systemd.start(&[&program, mode, &port.to_string()]);
+        assert_eq!(systemd.notified(), "READY=1", "{mode}");
+        if mode != "execute" {
+            assert!(!ask(port).is_empty(), "{mode}");
+            assert!(started.is_running(), "{mode}: {}", started.errors());
+        }
+    }
+}
+
+#[test]
+fn the_library_needs_no_other_library_and_is_small() {
+    let bytes = std::fs::read(crate::support::LIBRARY).unwrap();
+    assert!(bytes.len() < 400 * 1024, "{} bytes", bytes.len());
+    assert!(
+        !bytes.windows(5).any(|word| word == b"GLIBC"),
+        "no symbol versions"
+    );
+    assert!(
+        !bytes.windows(8).any(|word| word == b"panicked"),
+        "nothing panics"
+    );
+}

@@ -1,0 +1,344 @@
+//! A stand-in for systemd: it holds listeners, starts programs under the
+//! handover, and hears what they notify. Never used outside these tests.
+
+use std::fs::Permissions;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::time::Duration;
+
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+/// The library under test.
+pub const LIBRARY: &str = concat!(env!("OUT_DIR"), "/libclusterctl_preload.so");
+/// Long enough for a loaded machine; a test that waits this long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Descriptors are made inheritable for one program at a time.
+static SPAWNING: Mutex<()> = Mutex::new(());
+
+pub struct Systemd {
+    listeners: Vec<OwnedFd>,
+    notify: UnixDatagram,
+    pub directory: tempfile::TempDir,
+    settings: Vec<(String, String)>,
+}
+
+impl Systemd {
+    pub fn new() -> Systemd {
+        let directory = tempfile::tempdir().unwrap();
+        let notify = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+        // Programs that drop privileges notify as well, as with systemd's own socket.
+        for (name, mode) in [(".", 0o755), ("notify", 0o777)] {
+            let path = directory.path().join(name);
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+        notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        Systemd {
+            listeners: Vec::new(),
+            notify,
+            directory,
+            settings: Vec::new(),
+        }
+    }
+
+    /// One TCP listener on a free port of this address.
+    pub fn tcp(address: &str) -> (Systemd, u16) {
+        let mut systemd = Systemd::new();
+        let port = systemd.add_tcp(address);
+        (systemd, port)
+    }
+
+    pub fn add_tcp(&mut self, address: &str) -> u16 {
+        let listener = std::net::TcpListener::bind((address, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // The backlog that the unit configures.
+        rustix::net::listen(&listener, 777).unwrap();
+        self.add(OwnedFd::from(listener));
+        port
+    }
+
+    pub fn add_udp(&mut self, address: &str) -> u16 {
+        let socket = std::net::UdpSocket::bind((address, 0)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        self.add(OwnedFd::from(socket));
+        port
+    }
+
+    pub fn add_unix(&mut self, kind: SocketType) -> PathBuf {
+        let path = self.directory.path().join("socket");
+        let name = rustix::net::SocketAddrUnix::new(&path).unwrap();
+        let fd = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+        let fd = fd.unwrap();
+        rustix::net::bind(&fd, &name).unwrap();
+        if kind == SocketType::STREAM {
+            rustix::net::listen(&fd, 777).unwrap();
+        }
+        self.add(fd);
+        path
+    }
+
+    fn add(&mut self, fd: OwnedFd) {
+        rustix::io::ioctl_fionbio(&fd, true).unwrap();
+        // Above what a shell or a program uses, below nothing that matters.
+        self.listeners.push(fcntl_dupfd_cloexec(&fd, 200).unwrap());
+    }
+
+    /// A variable of the unit.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Systemd {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts an instance. The listeners are its descriptors 3, 4 and so on.
+    pub fn start(&self, program: &[&str]) -> Program {
+        let mut script = String::new();
+        for (at, fd) in self.listeners.iter().enumerate() {
+            script += &format!("exec {}<&{} {1}<&-; ", at + 3, fd.as_raw_fd());
+        }
+        let mut command = Command::new("bash");
+        command.args(["-c", &(script + r#"exec env "$@""#), "bash"]);
+        let own = self
+            .settings
+            .iter()
+            .filter(|(name, _)| name == "LD_PRELOAD");
+        let libraries: Vec<&str> = std::iter::once(LIBRARY)
+            .chain(own.map(|(_, value)| value.as_str()))
+            .collect();
+        command.arg(format!("LD_PRELOAD={}", libraries.join(":")));
+        command
+            .env("LISTEN_FDS", self.listeners.len().to_string())
+            .env("LISTEN_FDNAMES", "http:admin")
+            // Somebody else's: the one that binds is often a grandchild.
+            .env("LISTEN_PID", "1")
+            .env("NOTIFY_SOCKET", self.directory.path().join("notify"))
+            .env("CLUSTERCTL_KILL_TIMEOUT_MS", "8000");
+        let others = self
+            .settings
+            .iter()
+            .filter(|(name, _)| name != "LD_PRELOAD");
+        command.envs(others.map(|(name, value)| (name, value)));
+        command.args(program).current_dir(self.directory.path());
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Program {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let _one_at_a_time = SPAWNING.lock().unwrap();
+        for fd in &self.listeners {
+            fcntl_setfd(fd, FdFlags::empty()).unwrap();
+        }
+        let child = command.spawn().unwrap();
+        for fd in &self.listeners {
+            fcntl_setfd(fd, FdFlags::CLOEXEC).unwrap();
+        }
+        Program::new(child)
+    }
+
+    /// Waits for the next notification.
+    pub fn notified(&self) -> String {
+        let mut buffer = [0; 4096];
+        let size = self.notify.recv(&mut buffer).expect("the program notifies");
+        String::from_utf8_lossy(&buffer[..size]).into_owned()
+    }
+
+    /// Whether a notification is there already.
+    pub fn has_notification(&self) -> bool {
+        self.notify.set_nonblocking(true).unwrap();
+        let there = self.notify.recv(&mut [0; 4096]).is_ok();
+        self.notify.set_nonblocking(false).unwrap();
+        there
+    }
+
+    /// Whether the shared flag is as the unit demands.
+    pub fn is_nonblocking(&self) -> bool {
+        self.listeners.iter().all(|fd| {
+            rustix::fs::fcntl_getfl(fd)
+                .unwrap()
+                .contains(rustix::fs::OFlags::NONBLOCK)
+        })
+    }
+}
+
+/// A started program; killed when dropped.
+pub struct Program {
+    child: Child,
+    pub input: ChildStdin,
+    output: mpsc::Receiver<String>,
+    errors: mpsc::Receiver<String>,
+}
+
+impl Program {
+    fn new(mut child: Child) -> Program {
+        let output = lines(child.stdout.take().unwrap());
+        let errors = lines(child.stderr.take().unwrap());
+        Program {
+            input: child.stdin.take().unwrap(),
+            child,
+            output,
+            errors,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line on standard output.
+    pub fn line(&self) -> String {
+        self.output
+            .recv_timeout(PATIENCE)
+            .expect("the program says something")
+    }
+
+    /// The next line on standard error.
+    pub fn error_line(&self) -> String {
+        self.errors
+            .recv_timeout(PATIENCE)
+            .expect("the program complains")
+    }
+
+    /// All that is left of standard output, once the program has closed it.
+    pub fn rest(&self) -> String {
+        let mut all = String::new();
+        while let Ok(line) = self.output.recv_timeout(PATIENCE) {
+            all += &line;
+            all.push('\n');
+        }
+        all
+    }
+
+    /// All that was written to standard error, once the program has closed it.
+    pub fn errors(&self) -> String {
+        let mut all = String::new();
+        while let Ok(line) = self.errors.recv_timeout(PATIENCE) {
+            all += &line;
+            all.push('\n');
+        }
+        all
+    }
+
+    /// Checks `name=value` lines in their order.
+    #[track_caller]
+    pub fn reports(&self, expected: &[&str]) {
+        let got: Vec<String> = expected.iter().map(|_| self.line()).collect();
+        assert_eq!(got, expected, "what the program reports");
+    }
+
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for the end: the exit status, or minus the signal.
+    pub fn end(&mut self) -> i32 {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.child.wait().unwrap();
+        status
+            .code()
+            .unwrap_or_else(|| -status.signal().unwrap_or(0))
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Connects and reads to the end.
+pub fn ask(port: u16) -> String {
+    ask_with(port, "")
+}
+
+/// Connects, sends, and reads to the end.
+pub fn ask_with(port: u16, request: &str) -> String {
+    let mut stream = connect(port);
+    stream.write_all(request.as_bytes()).unwrap();
+    read_all(&mut stream)
+}
+
+pub fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+pub fn read_all(stream: &mut impl Read) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.trim().to_owned()
+}
+
+/// Asks an HTTP server for `/` and returns the status line.
+pub fn http(port: u16) -> String {
+    let request = "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    let mut stream = connect(port);
+    stream.write_all(request.as_bytes()).unwrap();
+    let answer = read_all(&mut stream);
+    let _ = stream.shutdown(Shutdown::Both);
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The C servers of `programs/server.c`, compiled once.
+pub fn server() -> &'static str {
+    static SERVER: OnceLock<String> = OnceLock::new();
+    SERVER.get_or_init(|| compile("cc", "server.c", "server", &["-pthread"]))
+}
+
+/// Compiles a C program beside this file.
+pub fn compile(compiler: &str, source: &str, name: &str, options: &[&str]) -> String {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/preload/programs")
+        .join(source);
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let status = Command::new(compiler)
+        .args(["-O1", "-Wall", "-Wextra", "-o"])
+        .arg(&output)
+        .arg(source)
+        .args(options)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{compiler} compiles {name}");
+    output.to_str().unwrap().to_owned()
+}
+
+/// Whether a program is there; says what is skipped where it is not.
+pub fn has(program: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .stdout(Stdio::null())
+        .status()
+        .unwrap()
+        .success();
+    if !found {
+        let _ = writeln!(std::io::stderr(), "skipped: {program} is not installed");
+    }
+    found
+}

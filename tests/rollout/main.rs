@@ -1,0 +1,9 @@
+//! The rollout machine from outside: stories to read, and twenty thousand simulated rollouts.
+
+#![allow(clippy::unwrap_used, missing_docs, missing_debug_implementations)]
+
+mod chance;
+mod rules;
+mod simulate;
+mod stories;
+mod world;

@@ -1,0 +1,279 @@
+//! What must hold after every step, told from the world's side: none of it asks the machine how it decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clusterctl::rollout::{
+    Change, Command, Event, JobResult, Outcome, Rollout, Serial, Spec, Stage, State, Ticket,
+};
+
+use crate::world::World;
+
+/// What one driver has done and been told.
+pub struct Rules {
+    pub spec: Spec,
+    /// How many served when it began.
+    ready: usize,
+    /// The latest that the driver was told of each instance.
+    told: BTreeMap<u32, (Serial, State)>,
+    touched: BTreeSet<u32>,
+    /// Replaced in place and not seen settled since.
+    unsettled: BTreeSet<u32>,
+    /// Taken down by us while ready, and not ready again.
+    owed: BTreeSet<u32>,
+    /// Instances beyond the wanted ones: each makes up for one that is owed.
+    lent: BTreeSet<u32>,
+    /// Jobs whose result the machine was not told.
+    pub open: BTreeMap<Ticket, Change>,
+    pub interrupted: bool,
+    restoring: bool,
+    /// A definition that is not the one found running has settled somewhere.
+    proven: bool,
+    /// Nothing dies by itself, so that what is ready stays ready.
+    pub calm: bool,
+}
+
+impl Rules {
+    pub fn new(spec: Spec, world: &World) -> Self {
+        let told: BTreeMap<_, _> = spec
+            .current
+            .iter()
+            .map(|(&number, seen)| (number, (seen.sight.serial, seen.sight.state)))
+            .collect();
+        let lent = spec.current.keys().copied().filter(|number| *number >= spec.wanted).collect();
+        Self {
+            ready: world.ready(),
+            told,
+            touched: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            owed: BTreeSet::new(),
+            lent,
+            open: BTreeMap::new(),
+            interrupted: false,
+            restoring: false,
+            proven: false,
+            calm: false,
+            spec,
+        }
+    }
+
+    pub fn heard(&mut self, event: &Event, world: &World) {
+        match event {
+            Event::Seen { instance, sight } => self.tell(*instance, sight.serial, sight.state),
+            Event::JobDone { instance, ticket, result } => {
+                let change = self.open.remove(ticket);
+                let start = change.is_some_and(|change| change != Change::Stop);
+                if start && *result == JobResult::Done {
+                    let serial = world.ended[&(world.driver, *ticket)];
+                    self.tell(*instance, serial, State::Ready);
+                }
+            }
+            Event::Interrupt => self.interrupted = true,
+            Event::DefinitionRestored(_) | Event::Tick => {}
+        }
+    }
+
+    fn tell(&mut self, number: u32, serial: Serial, state: State) {
+        let known = self.told.entry(number).or_insert((Serial(0), State::Starting));
+        *known = (*known).max((serial, state));
+    }
+
+    fn told_ready(&self, number: u32) -> bool {
+        self.told.get(&number).is_some_and(|told| told.1 == State::Ready)
+    }
+
+    /// Before the commands of one step are carried out.
+    pub fn check(&mut self, rollout: &Rollout, commands: &[Command], world: &mut World) {
+        let numbers: Vec<u32> = world.units.keys().copied().collect();
+        for number in numbers {
+            if world.settled(number) {
+                self.unsettled.remove(&number);
+                self.proven |= world.units[&number].definition == world.loaded;
+            }
+            if world.units[&number].state == State::Ready {
+                self.owed.remove(&number);
+            }
+        }
+        if rollout.outcome().is_none() {
+            assert!(rollout.deadline().is_some(), "unfinished without a deadline");
+        } else {
+            assert_eq!(rollout.deadline(), None, "finished with a deadline");
+        }
+        // The stage that the commands were decided in; a failure ends in a later one.
+        let stage = rollout.progress().stage;
+        let mut down = BTreeSet::new();
+        for command in commands {
+            match command {
+                Command::Submit { instance, change, ticket, .. } => {
+                    self.submitted(*instance, *change, stage, &mut down, world);
+                    self.open.insert(*ticket, *change);
+                }
+                Command::RestoreDefinition { .. } => {
+                    assert!(self.spec.can_restore, "nothing to restore");
+                    assert!(!self.restoring, "restored twice");
+                    self.restoring = true;
+                    // Nobody waits for instances to settle that will be replaced again.
+                    self.unsettled.clear();
+                }
+                Command::Look { .. } => {}
+            }
+        }
+        self.processes(world);
+    }
+
+    fn submitted(
+        &mut self,
+        number: u32,
+        change: Change,
+        stage: Stage,
+        down: &mut BTreeSet<u32>,
+        world: &mut World,
+    ) {
+        let back = stage == Stage::RollingBack;
+        let target = if back { self.spec.before } else { self.spec.wanted };
+        let lasting = self.spec.before.max(self.spec.wanted);
+        let extra = number >= lasting;
+        match stage {
+            Stage::Rolling | Stage::RollingBack | Stage::Forced => {}
+            Stage::Aborting | Stage::Restoring | Stage::Leaving | Stage::Finished => {
+                let removal = change == Change::Stop && extra;
+                assert!(removal || stage == Stage::Finished, "{change} {number} after the end");
+            }
+        }
+        if self.interrupted && stage != Stage::Finished {
+            assert!(change == Change::Stop && extra, "{change} {number} after an interrupt");
+        }
+        if change == Change::Start {
+            assert!(!self.told_ready(number), "start of {number}, which is ready");
+        } else if self.told_ready(number) {
+            if let Some(told) = self.told.get_mut(&number) {
+                told.1 = State::Stopping;
+            }
+            if stage != Stage::Forced {
+                self.disrupted(number, change, stage, target, down);
+            }
+        }
+        if change == Change::Restart && number < target && stage != Stage::Forced {
+            let limits = self.spec.policy.limits(target);
+            self.unsettled.insert(number);
+            let batch = usize::try_from(limits.batch()).unwrap();
+            assert!(
+                self.unsettled.len() <= batch,
+                "more than {batch} unsettled: {:?}",
+                self.unsettled
+            );
+        }
+        if change != Change::Stop {
+            self.touched.insert(number);
+            if number >= target {
+                self.lent.insert(number);
+            }
+            if let Some(unit) = world.units.get_mut(&number) {
+                unit.settled = false;
+            }
+        } else {
+            self.lent.remove(&number);
+            self.unsettled.remove(&number);
+        }
+    }
+
+    /// An instance that serves, and is known to, is taken down.
+    fn disrupted(
+        &mut self,
+        number: u32,
+        change: Change,
+        stage: Stage,
+        target: u32,
+        down: &mut BTreeSet<u32>,
+    ) {
+        let limits = self.spec.policy.limits(target);
+        let mut floor = usize::try_from(target.saturating_sub(limits.unavailable)).unwrap();
+        if stage == Stage::RollingBack {
+            // What was down before, and was never touched, is nobody's to wait for.
+            let lost = (0..target)
+                .filter(|number| !self.told_ready(*number) && !self.touched.contains(number));
+            floor = floor.saturating_sub(lost.count());
+        }
+        if !matches!(stage, Stage::Rolling | Stage::RollingBack) {
+            let fewest = self.spec.before.min(target);
+            let limits = self.spec.policy.limits(fewest);
+            let fewest = usize::try_from(fewest.saturating_sub(limits.unavailable)).unwrap();
+            floor = floor.min(fewest).min(self.ready);
+        }
+        down.insert(number);
+        let others = self.told.keys().filter(|number| self.told_ready(**number)).count();
+        assert!(others >= floor, "{change} {number} leaves {others} of {floor} ({stage:?})");
+        if number < target {
+            self.owed.insert(number);
+        }
+        let allowed = self.lent.len() + usize::try_from(limits.unavailable).unwrap();
+        assert!(
+            change == Change::Stop || self.owed.len() <= allowed.max(1),
+            "took down {:?}, lent {:?}",
+            self.owed,
+            self.lent
+        );
+        let all_at_once = limits.surge == 0 && limits.unavailable >= target;
+        if stage == Stage::Rolling && number < target && !all_at_once && !self.proven {
+            let first = limits.surge == 0 && down.len() == 1 && self.owed.len() == 1;
+            assert!(first, "{change} {number} before anything was proven");
+        }
+    }
+
+    fn processes(&self, world: &World) {
+        let lasting = self.spec.before.max(self.spec.wanted);
+        let surge = self.spec.policy.limits(self.spec.wanted).surge;
+        let surge = surge.max(self.spec.policy.limits(self.spec.before).surge);
+        // Extra instances found at the start may stay until the end.
+        let found = self
+            .spec
+            .current
+            .iter()
+            .filter(|(number, seen)| **number >= lasting && seen.sight.state != State::Dead);
+        let surge = usize::try_from(surge).unwrap().max(found.count());
+        let most = usize::try_from(lasting).unwrap() + surge;
+        let alive = world.alive().len();
+        assert!(alive <= most, "{alive} processes, {most} allowed");
+    }
+
+    /// Nothing dies, and nothing fails: as many serve as ever did, or as must.
+    pub fn check_world(&self, world: &World, stage: Stage) {
+        if !self.calm || stage == Stage::Forced || stage == Stage::RollingBack {
+            return;
+        }
+        let wanted = self.spec.wanted;
+        let floor = wanted.saturating_sub(self.spec.policy.limits(wanted).unavailable);
+        let floor = usize::try_from(floor).unwrap().min(self.ready);
+        let ready = world.ready();
+        assert!(ready >= floor, "only {ready} of {floor} ready");
+    }
+
+    pub fn finished(&self, outcome: &Outcome, world: &World) {
+        let target = match outcome {
+            Outcome::Complete => self.spec.wanted,
+            Outcome::RolledBack { .. } => self.spec.before,
+            Outcome::Forced { .. } | Outcome::Failed { .. } | Outcome::Interrupted { .. } => return,
+        };
+        let whole = *outcome == Outcome::Complete;
+        for (number, unit) in &world.units {
+            let alive = unit.state != State::Dead;
+            assert!(*number < target || !alive, "{number} is left over");
+            assert!(unit.job.is_none(), "finished, but {number} has a job");
+            // Of what the rollout left alone, it knows no more than it was told.
+            let told = self.told.get(number).is_some_and(|told| told.0 == Serial(unit.serial));
+            let known = told || self.touched.contains(number);
+            if *number < target && (whole || alive && known) {
+                // A process that began between the last news and now is of the loaded definition as well.
+                assert!(unit.definition == world.loaded, "{number} is outdated ({outcome:?})");
+                assert!(alive || !whole, "{number} is missing");
+            }
+        }
+        if whole {
+            let numbers: Vec<u32> = world.alive().into_iter().collect();
+            assert_eq!(
+                numbers,
+                (0..target).collect::<Vec<_>>(),
+                "not exactly the wanted instances"
+            );
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Twenty thousand rollouts in every kind of weather. `ROLLOUT_SEED=n` runs one and prints its log, `ROLLOUT_RUNS=n`
+//! runs more; seeds that failed once are kept in `seeds.txt`.
+
+use std::panic::catch_unwind;
+use std::time::Duration;
+
+use clusterctl::ecosystem::{OnFailure, Share};
+use clusterctl::rollout::{Command, Event, Outcome, Policy, Rollout, Spec, State, Time};
+
+use crate::chance::Chance;
+use crate::rules::Rules;
+use crate::world::{Weather, World};
+
+/// Formatting costs more than simulating, so the log is written only when it is wanted.
+macro_rules! note {
+    ($log:expr, $($text:tt)*) => {
+        if $log {
+            eprintln!($($text)*);
+        }
+    };
+}
+
+const RUNS: u64 = 20_000;
+
+#[test]
+fn twenty_thousand_rollouts_keep_every_rule() {
+    if let Some(seed) = number("ROLLOUT_SEED") {
+        simulate(seed, true);
+        return;
+    }
+    let kept = include_str!("seeds.txt").lines().filter_map(|line| {
+        let seed = line.split('#').next()?.trim();
+        (!seed.is_empty()).then(|| seed.parse::<u64>().unwrap())
+    });
+    let seeds: Vec<u64> = kept.chain(0..number("ROLLOUT_RUNS").unwrap_or(RUNS)).collect();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let tallies = std::thread::scope(|scope| {
+        let share = |worker| seeds.iter().copied().skip(worker).step_by(workers);
+        let start = |worker| scope.spawn(move || run(share(worker)));
+        let running: Vec<_> = (0..workers).map(start).collect();
+        let ends = running.into_iter().map(|worker| worker.join().unwrap());
+        ends.collect::<Vec<_>>()
+    });
+    let mut tally = Tally::default();
+    for result in tallies {
+        match result {
+            Ok(part) => tally.add(&part),
+            Err(seed) => {
+                eprintln!("seed {seed} broke a rule; once more, with its log:");
+                simulate(seed, true);
+            }
+        }
+    }
+    tally.check();
+}
+
+/// The first seed that breaks a rule is the error.
+fn run(seeds: impl Iterator<Item = u64>) -> Result<Tally, u64> {
+    let mut tally = Tally::default();
+    for seed in seeds {
+        let outcome = catch_unwind(|| simulate(seed, false)).map_err(|_| seed)?;
+        tally.count(&outcome);
+    }
+    Ok(tally)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// A simulation that never sees some end would prove nothing about it.
+#[derive(Default, Debug)]
+struct Tally {
+    complete: u64,
+    forced: u64,
+    failed: u64,
+    failed_on_the_way_back: u64,
+    rolled_back: u64,
+    interrupted: u64,
+}
+
+impl Tally {
+    fn count(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Complete => &mut self.complete,
+            Outcome::Forced { .. } => &mut self.forced,
+            Outcome::Failed { then: None, .. } => &mut self.failed,
+            Outcome::Failed { then: Some(_), .. } => &mut self.failed_on_the_way_back,
+            Outcome::RolledBack { .. } => &mut self.rolled_back,
+            Outcome::Interrupted { .. } => &mut self.interrupted,
+        } += 1;
+    }
+
+    fn add(&mut self, part: &Self) {
+        self.complete += part.complete;
+        self.forced += part.forced;
+        self.failed += part.failed;
+        self.failed_on_the_way_back += part.failed_on_the_way_back;
+        self.rolled_back += part.rolled_back;
+        self.interrupted += part.interrupted;
+    }
+
+    fn check(&self) {
+        eprintln!("{self:?}");
+        let Self { complete, forced, failed, failed_on_the_way_back, rolled_back, interrupted } =
+            self;
+        let all = [complete, forced, failed, failed_on_the_way_back, rolled_back, interrupted];
+        assert!(all.iter().all(|count| **count > 100), "not every end was seen often: {self:?}");
+    }
+}
+
+struct Scenario {
+    policy: Policy,
+    before: u32,
+    wanted: u32,
+    /// Nothing is changed but the number.
+    only_count: bool,
+    can_restore: bool,
+    interrupt: Option<Time>,
+    crashes: u32,
+    restore_fails: u64,
+    kills: bool,
+    clean: bool,
+}
+
+fn simulate(seed: u64, log: bool) -> Outcome {
+    let mut chance = Chance::new(seed);
+    let (scenario, weather) = draw(&mut chance);
+    note!(
+        log,
+        "before {} wanted {} only_count {} can_restore {} {:?}",
+        scenario.before,
+        scenario.wanted,
+        scenario.only_count,
+        scenario.can_restore,
+        scenario.policy
+    );
+    note!(log, "{weather:?}");
+    let mut world = World::new(weather, usize::from(!scenario.only_count));
+    populate(&mut world, &scenario, &mut chance);
+    let mut crashes = scenario.crashes;
+    loop {
+        let crash =
+            (crashes > 0).then(|| world.now + Duration::from_millis(chance.from_to(0, 20_000)));
+        match drive(&scenario, &mut world, crash, &mut chance, log) {
+            Some(outcome) => return outcome,
+            None => {
+                crashes -= 1;
+                later(&mut world, &mut chance);
+                note!(log, "{} the driver crashed", world.now);
+            }
+        }
+    }
+}
+
+/// A while without a driver; then the same command is run again, most likely with the new definition put in place again.
+fn later(world: &mut World, chance: &mut Chance) {
+    world.driver += 1;
+    let back = world.now + Duration::from_millis(chance.from_to(0, 20_000));
+    while world.next_time().is_some_and(|time| time <= back) {
+        let _ = world.advance(chance);
+    }
+    world.now = back;
+    if chance.percent(80) {
+        world.loaded = world
+            .loaded
+            .max(1)
+            .min(world.units.values().map(|unit| unit.definition).max().unwrap_or(0));
+    }
+}
+
+/// One life of a driver; none if it crashes.
+fn drive(
+    scenario: &Scenario,
+    world: &mut World,
+    crash: Option<Time>,
+    chance: &mut Chance,
+    log: bool,
+) -> Option<Outcome> {
+    let spec = Spec {
+        current: world.observe(),
+        before: scenario.before,
+        wanted: scenario.wanted,
+        policy: scenario.policy.clone(),
+        can_restore: scenario.can_restore && world.loaded == 1,
+    };
+    note!(log, "{} found {:?}", world.now, spec.current);
+    let mut rules = Rules::new(spec.clone(), world);
+    rules.calm = world.weather.death == 0
+        && world.weather.bad == [0, 0]
+        && !scenario.kills
+        && scenario.clean;
+    let begun = world.now;
+    let (mut rollout, mut commands) = Rollout::new(spec.clone(), begun);
+    let mut history = vec![];
+    let mut said = vec![commands.clone()];
+    for step in 0.. {
+        assert!(step < 20_000, "it does not end");
+        for command in &commands {
+            note!(log, "{}   → {command}", world.now);
+        }
+        rules.check(&rollout, &commands, world);
+        obey(&commands, scenario, world, chance);
+        rules.check_world(world, rollout.progress().stage);
+        if let Some(outcome) = rollout.outcome() {
+            note!(log, "{} {outcome:?}", world.now);
+            rules.finished(outcome, world);
+            replay(&spec, begun, &history, &said);
+            judge(scenario, &spec, outcome, world);
+            return Some(outcome.clone());
+        }
+        if crash.is_some_and(|crash| world.now >= crash) {
+            return None;
+        }
+        let event = next_event(scenario, &rollout, &mut rules, world, chance);
+        let Some(event) = event else {
+            commands = vec![];
+            continue;
+        };
+        note!(log, "{} {event:?}", world.now);
+        rules.heard(&event, world);
+        history.push((world.now, event.clone()));
+        commands = rollout.handle(world.now, event);
+        said.push(commands.clone());
+    }
+    unreachable!()
+}
+
+fn next_event(
+    scenario: &Scenario,
+    rollout: &Rollout,
+    rules: &mut Rules,
+    world: &mut World,
+    chance: &mut Chance,
+) -> Option<Event> {
+    let deadline = rollout.deadline().unwrap();
+    let next = world.next_time();
+    if let Some(interrupt) = scenario.interrupt
+        && !rules.interrupted
+        && next.is_none_or(|next| next >= interrupt)
+        && deadline >= interrupt
+    {
+        world.now = world.now.max(interrupt);
+        return Some(Event::Interrupt);
+    }
+    if scenario.kills && chance.percent(2) {
+        let number = chance.count(0, scenario.wanted);
+        if world.units.contains_key(&number) {
+            world.kill(number, chance);
+            return None;
+        }
+    }
+    if world.weather.late > 0 && chance.percent(1) {
+        return Some(Event::Tick);
+    }
+    match next {
+        Some(next) if next <= deadline => world.advance(chance),
+        Some(_) | None => {
+            world.now = world.now.max(deadline);
+            Some(Event::Tick)
+        }
+    }
+}
+
+fn obey(commands: &[Command], scenario: &Scenario, world: &mut World, chance: &mut Chance) {
+    for command in commands {
+        match command {
+            Command::Submit { instance, change, ticket, .. } => {
+                world.submit(*instance, *change, *ticket, chance);
+            }
+            Command::Look { instance, .. } => world.look(*instance, chance),
+            Command::RestoreDefinition { .. } => {
+                let fails = chance.percent(scenario.restore_fails);
+                if !fails {
+                    world.loaded = 0;
+                }
+                let result = if fails {
+                    Err("no space left on device".to_owned())
+                } else {
+                    Ok(world.moment())
+                };
+                let after = chance.from_to(0, 3000);
+                if !chance.percent(scenario.restore_fails) {
+                    world.deliver(after, world.driver, Event::DefinitionRestored(result.clone()));
+                }
+                if world.weather.twice > 0 {
+                    world.deliver(after * 2, world.driver, Event::DefinitionRestored(result));
+                }
+            }
+        }
+    }
+}
+
+fn replay(spec: &Spec, begun: Time, history: &[(Time, Event)], said: &[Vec<Command>]) {
+    let (mut again, first) = Rollout::new(spec.clone(), begun);
+    assert_eq!(first, said[0], "begins otherwise when replayed");
+    for ((time, event), commands) in history.iter().zip(&said[1..]) {
+        assert_eq!(again.handle(*time, event.clone()), *commands, "replayed otherwise");
+    }
+}
+
+/// Where nothing goes wrong but the definition, the end is known beforehand.
+fn judge(scenario: &Scenario, spec: &Spec, outcome: &Outcome, world: &World) {
+    if !scenario.clean || scenario.interrupt.is_some() || world.weather.bad[0] > 0 {
+        return;
+    }
+    let policy = &spec.policy;
+    let settles = policy.min_ready > Duration::from_millis(1);
+    let careful = policy.limits(spec.wanted).surge > 0 && !policy.force && settles;
+    match world.weather.bad[1] {
+        0 => assert_eq!(*outcome, Outcome::Complete, "nothing was wrong"),
+        100 if careful && spec.wanted > 0 && !scenario.only_count => {
+            assert_ne!(*outcome, Outcome::Complete, "a broken definition was rolled out");
+            let wanted = |number: u32, outdated: bool| outdated && number < spec.wanted;
+            for (&number, seen) in &spec.current {
+                let now = world.units[&number].sight();
+                let same = now == seen.sight || !wanted(number, seen.outdated);
+                assert!(same, "{number} was touched by a broken release");
+            }
+        }
+        _ => {}
+    }
+}
+
+fn draw(chance: &mut Chance) -> (Scenario, Weather) {
+    let most = if chance.percent(3) { 40 } else { 8 };
+    let least = u32::from(chance.percent(90));
+    let before = chance.count(least, most);
+    let wanted = match chance.from_to(0, 9) {
+        0..6 => before.max(1),
+        6 => 0,
+        _ => chance.count(1, most),
+    };
+    let clean = chance.percent(30);
+    let mut some = |percent: u64, most: u64| match chance.percent(percent) && !clean {
+        true => chance.from_to(1, most),
+        false => 0,
+    };
+    let (lost, twice, late) = (some(50, 10), some(50, 20), some(50, 30));
+    let (death, stuck, restore_fails) = (some(40, 20), some(10, 5), some(30, 50));
+    let old = some(20, 30);
+    let bad_new = match chance.from_to(0, 9) {
+        0..4 => 0,
+        4..6 => 100,
+        6..8 => chance.from_to(1, 20),
+        _ => chance.from_to(20, 80),
+    };
+    let policy = policy(chance);
+    let weather = Weather {
+        bad: [old, bad_new],
+        death,
+        lost,
+        twice,
+        late,
+        stuck,
+        start: chance.from_to(10, 3000),
+        listen_timeout: policy.listen_timeout,
+        kill_timeout: policy.kill_timeout,
+        min_ready: policy.min_ready,
+    };
+    let only_count = chance.percent(25);
+    let interrupt = chance.percent(15).then(|| Time::from_millis(chance.from_to(0, 30_000)));
+    let crashes = if chance.percent(20) && !clean { chance.count(1, 3) } else { 0 };
+    let scenario = Scenario {
+        policy,
+        before,
+        wanted,
+        only_count,
+        can_restore: !only_count && chance.percent(70),
+        interrupt,
+        crashes,
+        restore_fails,
+        kills: !clean && chance.percent(20),
+        clean,
+    };
+    (scenario, weather)
+}
+
+fn policy(chance: &mut Chance) -> Policy {
+    let amount = |chance: &mut Chance| match chance.from_to(0, 9) {
+        0..4 => Share::Count(0),
+        4..7 => Share::Count(chance.count(1, 4)),
+        7..9 => Share::Percent(chance.count(1, 60)),
+        _ => Share::Percent(100),
+    };
+    let (max_surge, max_unavailable) = match chance.from_to(0, 2) {
+        0 => (Share::Count(1), Share::Count(0)),
+        _ => (amount(chance), amount(chance)),
+    };
+    Policy {
+        max_surge,
+        max_unavailable,
+        min_ready: Duration::from_millis(if chance.percent(50) {
+            chance.from_to(1, 4000)
+        } else {
+            0
+        }),
+        listen_timeout: Duration::from_millis(chance.from_to(6000, 20_000)),
+        kill_timeout: Duration::from_millis(chance.from_to(10, 5000)),
+        on_failure: if chance.percent(70) { OnFailure::Rollback } else { OnFailure::Pause },
+        force: chance.percent(15),
+    }
+}
+
+fn populate(world: &mut World, scenario: &Scenario, chance: &mut Chance) {
+    for number in 0..scenario.before {
+        let state = match chance.from_to(0, 39) {
+            _ if scenario.clean => State::Ready,
+            0 => State::Dead,
+            1 => State::Starting,
+            2 => State::Stopping,
+            3 => State::Restarting,
+            _ => State::Ready,
+        };
+        // Some are up to date already: an earlier rollout was interrupted.
+        let definition = usize::from(!scenario.only_count && !scenario.clean && chance.percent(10));
+        world.add(number, state, definition, chance);
+    }
+    if !scenario.clean && chance.percent(10) {
+        let number = scenario.before.max(scenario.wanted);
+        let definition = usize::from(!scenario.only_count && chance.percent(70));
+        world.add(number, State::Ready, definition, chance);
+    }
+}

@@ -1,0 +1,226 @@
+//! Stories: a script of events, and what the machine makes of it, as a page to read.
+//!
+//! `stories/NAME.story` holds settings and then one event per line; `stories/NAME.expected` is what comes out, written anew
+//! with `UPDATE_EXPECT=1`. Settings: `before`, `wanted`, `restore yes|no`, `old 0-3` (outdated and ready),
+//! `new 0-1` (ready), `sick 2` (outdated and not ready), and the policy's keys. Events, each with its time in front:
+//! `done N`, `failed N`, `timeout N` (the job of N ended), `seen N STATE [process P] [restarts R]`, `restored`,
+//! `not restored WHY`, `tick`, `interrupt`. Without a process, `seen` is about the latest one.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use clusterctl::ecosystem::{OnFailure, Share};
+use clusterctl::rollout::{
+    Change, Command, Event, JobResult, Observed, Outcome, Phase, Policy, Rollout, Serial, Sight,
+    Spec, State, Ticket, Time,
+};
+
+#[test]
+fn stories_end_as_expected() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rollout/stories");
+    let mut told = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "story") {
+            compare(&path);
+            told += 1;
+        }
+    }
+    assert!(told > 0, "no stories");
+}
+
+fn compare(story: &Path) {
+    let text = std::fs::read_to_string(story).unwrap();
+    let page = Story::tell(&text);
+    let expected = story.with_extension("expected");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&expected, &page).unwrap();
+    }
+    let before = std::fs::read_to_string(&expected).unwrap_or_default();
+    assert!(
+        before == page,
+        "{} ends otherwise:\n{}",
+        story.display(),
+        similar::TextDiff::from_lines(&before, &page).unified_diff()
+    );
+}
+
+struct Story {
+    rollout: Rollout,
+    page: String,
+    tickets: BTreeMap<u32, Ticket>,
+    /// The latest process of each instance.
+    processes: BTreeMap<u32, u64>,
+    counted: u64,
+}
+
+impl Story {
+    fn tell(text: &str) -> String {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        let comments = lines.iter().take_while(|line| line.starts_with('#'));
+        let mut page: String = comments.map(|line| format!("{line}\n")).collect();
+        let rest = lines.iter().filter(|line| !line.starts_with('#'));
+        let timed = |line: &str| line.starts_with(|first: char| first.is_ascii_digit());
+        let (events, settings): (Vec<&str>, Vec<&str>) = rest.partition(|line| timed(line));
+        let spec = spec(&settings);
+        let processes = spec.current.iter().map(|(&number, seen)| (number, seen.sight.serial.0));
+        let processes = processes.collect();
+        let (rollout, commands) = Rollout::new(spec, Time::default());
+        page.push('\n');
+        let mut story = Self { rollout, page, tickets: BTreeMap::new(), processes, counted: 1 };
+        story.step(Time::default(), "begin", &commands);
+        for line in events {
+            let (time, what) = line.split_once(' ').unwrap();
+            let time = Time::default() + span(time);
+            let event = story.event(what.trim());
+            let commands = story.rollout.handle(time, event);
+            story.step(time, what.trim(), &commands);
+        }
+        story.page
+    }
+
+    fn event(&mut self, what: &str) -> Event {
+        let words: Vec<&str> = what.split_whitespace().collect();
+        match words[..] {
+            ["tick"] => Event::Tick,
+            ["interrupt"] => Event::Interrupt,
+            ["restored"] => Event::DefinitionRestored(Ok(Serial(self.counted))),
+            ["not", "restored", ..] => Event::DefinitionRestored(Err(words[2..].join(" "))),
+            ["seen", number, state, ref more @ ..] => {
+                let instance = number.parse().unwrap();
+                Event::Seen { instance, sight: self.sight(instance, state, more) }
+            }
+            [result, number] => {
+                let instance = number.parse().unwrap();
+                let result = match result {
+                    "done" => JobResult::Done,
+                    "failed" => JobResult::Failed,
+                    "timeout" => JobResult::Timeout,
+                    "canceled" => JobResult::Canceled,
+                    _ => panic!("no event: {what}"),
+                };
+                Event::JobDone { instance, ticket: self.tickets[&instance], result }
+            }
+            _ => panic!("no event: {what}"),
+        }
+    }
+
+    fn sight(&self, instance: u32, state: &str, more: &[&str]) -> Sight {
+        let value = |key| {
+            let at = more.iter().position(|word| *word == key)?;
+            more[at + 1].parse::<u64>().ok()
+        };
+        Sight {
+            state: state_named(state),
+            serial: Serial(value("process").unwrap_or(self.processes[&instance])),
+            restarts: u32::try_from(value("restarts").unwrap_or(0)).unwrap(),
+        }
+    }
+
+    fn step(&mut self, time: Time, what: &str, commands: &[Command]) {
+        writeln!(self.page, "{time:>8}  {what}").unwrap();
+        for command in commands {
+            writeln!(self.page, "{:>8}  → {command}", "").unwrap();
+            if let Command::Submit { instance, ticket, change, .. } = command {
+                self.tickets.insert(*instance, *ticket);
+                if *change != Change::Stop {
+                    self.counted += 1;
+                    self.processes.insert(*instance, self.counted);
+                }
+            }
+        }
+        let progress = self.rollout.progress();
+        let shown = progress.instances.iter().filter(|it| it.phase != Phase::Gone);
+        let shown: Vec<String> = shown
+            .map(|it| format!("{}{} {:?}", it.instance, if it.extra { "+" } else { "" }, it.phase))
+            .collect();
+        writeln!(self.page, "{:>8}    {}", "", shown.join(", ").to_lowercase()).unwrap();
+        let after = match (self.rollout.outcome(), self.rollout.deadline()) {
+            (Some(outcome), _) => end(outcome),
+            (None, Some(deadline)) => format!("waits until {deadline}"),
+            (None, None) => "waits for ever".to_owned(),
+        };
+        writeln!(self.page, "{:>8}    {after}", "").unwrap();
+    }
+}
+
+fn end(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Complete => "complete".to_owned(),
+        Outcome::RolledBack { because } => format!("rolled back: {because}"),
+        Outcome::Forced { because, unready } => format!("forced: {because}; unready {unready:?}"),
+        Outcome::Failed { because, then: None, left } => format!("failed: {because}; {left:?}"),
+        Outcome::Failed { because, then: Some(then), left } => {
+            format!("failed: {because}; {then}; {left:?}")
+        }
+        Outcome::Interrupted { because: None, left } => format!("interrupted: {left:?}"),
+        Outcome::Interrupted { because: Some(because), left } => {
+            format!("interrupted: {because}; {left:?}")
+        }
+    }
+}
+
+fn spec(settings: &[&str]) -> Spec {
+    let mut spec = Spec {
+        current: BTreeMap::new(),
+        before: 0,
+        wanted: 0,
+        policy: Policy { listen_timeout: Duration::from_secs(5), ..Policy::default() },
+        can_restore: true,
+    };
+    for line in settings {
+        let (key, value) = line.split_once(' ').unwrap();
+        let policy = &mut spec.policy;
+        match key {
+            "before" => spec.before = value.parse().unwrap(),
+            "wanted" => spec.wanted = value.parse().unwrap(),
+            "restore" => spec.can_restore = value == "yes",
+            "old" => found(&mut spec, value, State::Ready, true),
+            "new" => found(&mut spec, value, State::Ready, false),
+            "sick" => found(&mut spec, value, State::Restarting, true),
+            "starting" => found(&mut spec, value, State::Starting, false),
+            "max_surge" => policy.max_surge = share(value),
+            "max_unavailable" => policy.max_unavailable = share(value),
+            "min_ready" => policy.min_ready = span(value),
+            "listen_timeout" => policy.listen_timeout = span(value),
+            "kill_timeout" => policy.kill_timeout = span(value),
+            "on_failure" if value == "pause" => policy.on_failure = OnFailure::Pause,
+            "force" => policy.force = value == "yes",
+            _ => panic!("no setting: {line}"),
+        }
+    }
+    spec
+}
+
+fn found(spec: &mut Spec, numbers: &str, state: State, outdated: bool) {
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    for number in first.parse().unwrap()..=last.parse().unwrap() {
+        let sight = Sight { state, serial: Serial(1), restarts: 0 };
+        spec.current.insert(number, Observed { sight, outdated });
+    }
+}
+
+fn state_named(name: &str) -> State {
+    match name {
+        "starting" => State::Starting,
+        "ready" => State::Ready,
+        "stopping" => State::Stopping,
+        "restarting" => State::Restarting,
+        "dead" => State::Dead,
+        _ => panic!("no state: {name}"),
+    }
+}
+
+fn share(text: &str) -> Share {
+    match text.strip_suffix('%') {
+        Some(percent) => Share::Percent(percent.parse().unwrap()),
+        None => Share::Count(text.parse().unwrap()),
+    }
+}
+
+fn span(text: &str) -> Duration {
+    let seconds: f64 = text.trim_end_matches('s').parse().unwrap();
+    Duration::from_secs_f64(seconds)
+}

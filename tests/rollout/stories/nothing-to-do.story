@@ -1,0 +1,4 @@
+# Everything is as it should be.
+before 2
+wanted 2
+new 0-1

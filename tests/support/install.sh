@@ -1,0 +1,67 @@
+#!/bin/sh
+# Installs what clusterctl needs to be built and tested, if it is missing.
+# Usage: install.sh check|bench [--list]
+#
+# Works on Debian and its relatives, as root; elsewhere it names what to install and fails.
+set -eu
+
+# command or file that shows that the package is there, and the package
+check='
+cc gcc
+pkg-config pkg-config
+/usr/include/systemd/sd-journal.h libsystemd-dev
+/usr/include/stdio.h libc6-dev
+/usr/lib/systemd/systemd systemd
+/usr/lib/*/security/pam_systemd.so libpam-systemd
+/usr/lib/*/libnss_systemd.so.2 libnss-systemd
+systemd-nspawn systemd-container
+dbus-daemon dbus
+/usr/lib/systemd/user/dbus.socket dbus-user-session
+polkitd polkitd
+mmdebstrap mmdebstrap
+node nodejs
+/usr/bin/python3 python3
+ip iproute2
+ps procps
+useradd passwd
+curl curl
+strace strace
+/etc/ssl/certs/ca-certificates.crt ca-certificates
+'
+bench='
+wrk wrk
+npm npm
+'
+
+there() {
+    case $1 in
+    # shellcheck disable=SC2086 -- a pattern
+    /*) set -- $1 && [ -e "$1" ] ;;
+    # Kept where nobody's PATH leads.
+    polkitd) [ -x /usr/lib/polkit-1/polkitd ] || [ -x /usr/libexec/polkitd ] ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+wanted=$check
+[ "${1:-check}" = bench ] && wanted="$check$bench"
+
+missing=$(printf '%s' "$wanted" | while read -r sign package; do
+    [ -z "$sign" ] || there "$sign" || printf '%s ' "$package"
+done)
+[ -n "$missing" ] || exit 0
+
+if [ "${2:-}" = --list ]; then
+    echo "$missing"
+    exit 0
+fi
+if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    echo "missing: $missing" >&2
+    echo "install these (on Debian as root: apt-get install $missing), then try again" >&2
+    exit 1
+fi
+echo "installing: $missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 -- a list of words
+apt-get install -qq -y --no-install-recommends $missing

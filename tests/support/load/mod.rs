@@ -1,0 +1,252 @@
+//! An open-loop load client: it sends at a fixed rate whatever the answers do, so that a server
+//! that stalls is seen as one that stalls.
+//!
+//! It runs as a process of its own, in the network of a machine or of this host, never retries
+//! a request, and always stops by itself.
+
+mod connection;
+mod engine;
+mod http;
+mod report;
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    net::SocketAddr,
+    os::fd::AsFd,
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use report::{Cause, Kind, Report};
+
+use super::machine::Machine;
+
+/// What to send: where, how fast, for how long, and what counts as an answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Load {
+    target: Target,
+    path: String,
+    rates: Vec<(Kind, f64)>,
+    seconds: f64,
+    hang_seconds: f64,
+    idle_seconds: f64,
+    expect: Option<String>,
+    instance_after: Option<String>,
+}
+
+/// The address of the server under load.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Target {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+    Udp(SocketAddr),
+}
+
+impl Load {
+    /// HTTP/1.1 requests to a TCP address such as `127.0.0.1:3000`.
+    pub fn http(address: &str) -> Self {
+        Self::to(Target::Tcp(address.parse().unwrap()))
+    }
+
+    /// HTTP/1.1 requests to a Unix stream socket.
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self::to(Target::Unix(path.into()))
+    }
+
+    /// Datagrams that an echo server sends back.
+    pub fn udp(address: &str, per_second: f64) -> Self {
+        Self::to(Target::Udp(address.parse().unwrap())).rate(Kind::Datagram, per_second)
+    }
+
+    fn to(target: Target) -> Self {
+        Self {
+            target,
+            path: "/".to_owned(),
+            rates: Vec::new(),
+            seconds: 120.0,
+            hang_seconds: 15.0,
+            // Below the five after which Node closes an idle connection, as real clients do.
+            idle_seconds: 4.0,
+            expect: None,
+            instance_after: None,
+        }
+    }
+
+    /// Requests per second that each come on a connection of their own.
+    pub fn new_connections(self, per_second: f64) -> Self {
+        self.rate(Kind::New, per_second)
+    }
+
+    /// Requests per second on kept-alive connections: on an idle one, else on one more.
+    pub fn keep_alive(self, per_second: f64) -> Self {
+        self.rate(Kind::KeepAlive, per_second)
+    }
+
+    fn rate(mut self, kind: Kind, per_second: f64) -> Self {
+        self.rates.push((kind, per_second));
+        self
+    }
+
+    /// The path of every request; `/` unless told.
+    pub fn path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// Ends by itself after this time (120 s unless told), or earlier at [`Run::stop`].
+    pub fn for_seconds(mut self, seconds: f64) -> Self {
+        self.seconds = seconds;
+        self
+    }
+
+    /// When an unanswered request counts as hung: 15 s unless told.
+    pub fn hang_after(mut self, seconds: f64) -> Self {
+        self.hang_seconds = seconds;
+        self
+    }
+
+    /// When an idle kept-alive connection is closed: 4 s unless told.
+    pub fn idle_for(mut self, seconds: f64) -> Self {
+        self.idle_seconds = seconds;
+        self
+    }
+
+    /// Text that every body must contain.
+    pub fn expect(mut self, text: &str) -> Self {
+        self.expect = Some(text.to_owned());
+        self
+    }
+
+    /// The text before the name of the instance, in the header or body of an answer.
+    pub fn instance_after(mut self, marker: &str) -> Self {
+        self.instance_after = Some(marker.to_owned());
+        self
+    }
+
+    /// Starts the client on this host.
+    pub fn start(self) -> Run {
+        let exe = std::env::current_exe().unwrap();
+        self.start_with(Command::new(exe))
+    }
+
+    fn start_with(self, mut command: Command) -> Run {
+        let module = module_path!().split_once("::").unwrap().1;
+        let mut child = command
+            .args(["--exact", "--ignored", "--nocapture"])
+            .arg(format!("{module}::client"))
+            .env(PLAN_VARIABLE, serde_json::to_string(&self).unwrap())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let messages = BufReader::new(child.stdout.take().unwrap());
+        let kinds = self.rates.iter().map(|(kind, _)| *kind).collect();
+        Run { child, messages, waiting_for: kinds, report: None }
+    }
+}
+
+impl Machine {
+    /// Starts the client in the network of the machine. Paths of Unix sockets are the machine's.
+    pub fn load(&self, mut load: Load) -> Run {
+        if let Target::Unix(path) = &mut load.target {
+            *path = self.path(path.to_str().unwrap());
+        }
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--target={}", self.leader()));
+        command.args(["--net", "--", "setpriv", "--pdeathsig=KILL", "--"]);
+        command.arg(std::env::current_exe().unwrap());
+        load.start_with(command)
+    }
+}
+
+/// A client at work; dropping it ends it.
+#[derive(Debug)]
+pub struct Run {
+    child: Child,
+    messages: BufReader<ChildStdout>,
+    waiting_for: Vec<Kind>,
+    report: Option<Report>,
+}
+
+impl Run {
+    /// Waits until one request of each kind has been answered well: the load is on.
+    ///
+    /// # Panics
+    /// When the client ends before.
+    pub fn wait_flowing(&mut self) {
+        while !self.waiting_for.is_empty() {
+            let report = self.next_message();
+            assert!(report.is_none(), "no request was ever answered: {report:?}");
+        }
+    }
+
+    /// Sends nothing new, waits for what is in flight, and gives the result.
+    pub fn stop(mut self) -> Report {
+        drop(self.child.stdin.take());
+        self.result()
+    }
+
+    /// Waits until the time of the load is over, and gives the result.
+    pub fn finish(mut self) -> Report {
+        self.result()
+    }
+
+    fn result(&mut self) -> Report {
+        loop {
+            if let Some(report) = self.next_message() {
+                return report;
+            }
+        }
+    }
+
+    fn next_message(&mut self) -> Option<Report> {
+        let mut line = String::new();
+        let length = self.messages.read_line(&mut line).unwrap();
+        assert!(length > 0, "the load client ended without a report");
+        match serde_json::from_str(line.strip_prefix(MESSAGE_PREFIX)?).unwrap() {
+            Message::Flowing(kind) => self.waiting_for.retain(|waiting| *waiting != kind),
+            Message::Done(report) => return Some(report),
+        }
+        None
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the client process tells the test, one JSON line each between libtest's own lines.
+#[derive(Debug, Serialize, Deserialize)]
+enum Message {
+    /// The first good answer to this kind of request.
+    Flowing(Kind),
+    /// Everything is over.
+    Done(Report),
+}
+
+const MESSAGE_PREFIX: &str = "load: ";
+const PLAN_VARIABLE: &str = "CLUSTERCTL_TEST_LOAD";
+
+/// Not a test: the process that [`Load::start`] starts. The test binary is the one executable
+/// that is surely there, so it starts itself again.
+#[test]
+#[ignore = "the load client, which other tests start"]
+fn client() {
+    let Ok(plan) = std::env::var(PLAN_VARIABLE) else {
+        return;
+    };
+    let load: Load = serde_json::from_str(&plan).unwrap();
+    let say = |message: &Message| {
+        let json = serde_json::to_string(message).unwrap();
+        // libtest has begun a line.
+        write!(io::stdout(), "\n{MESSAGE_PREFIX}{json}\n").unwrap();
+    };
+    let stdin = io::stdin();
+    let report = engine::Engine::new(&load, stdin.as_fd()).run(|kind| say(&Message::Flowing(kind)));
+    say(&Message::Done(report));
+}

@@ -1,0 +1,213 @@
+//! A machine with systemd as PID 1, in systemd-nspawn over a throw-away layer.
+//!
+//! It is a namespace of its own (processes, mounts, network) that the kernel tears down as soon
+//! as the test lets go of it, however the test ends. It never registers anywhere, and it never
+//! changes the root that it boots from.
+
+use std::{
+    fs,
+    os::fd::OwnedFd,
+    os::linux::net::SocketAddrExt,
+    os::unix::net::{SocketAddr, UnixDatagram},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    process::{Pid, PidfdFlags},
+};
+
+use super::{
+    cgroup::{self, PREFIX, Place},
+    enter::COMMANDS_CGROUP,
+    logs, roots,
+    roots::Root,
+    skip,
+};
+
+/// A booted machine; dropping it ends it and everything in it.
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) name: String,
+    leader: AtomicU32,
+    pub(super) console: PathBuf,
+    place: Place,
+    /// The machine ends when this closes, also when the whole test process is killed.
+    alive: Option<ChildStdin>,
+    keeper: Child,
+}
+
+const BOOT_DEADLINE: Duration = Duration::from_secs(60);
+
+impl Machine {
+    /// Boots a machine, waits until systemd has started everything, and installs the clusterctl
+    /// of this build as `/usr/bin/clusterctl`.
+    ///
+    /// # Panics
+    /// With the console of the machine, when it is not up after a minute.
+    pub fn boot(root: Root) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let lower = roots::prepare(root);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}-{}-{number}", std::process::id());
+        let console = skip::target_dir().join("boot-logs").join(format!("{name}.console"));
+        let ready = notify_socket(&name);
+        let machine = Self::start(name, &lower, console);
+        machine.await_up(&ready);
+        machine.copy(Path::new(env!("CARGO_BIN_EXE_clusterctl")), "/usr/bin/clusterctl");
+        machine
+    }
+
+    /// Shuts the machine down and boots it again, with everything on its disk as it was.
+    /// Commands that run in it end.
+    ///
+    /// # Panics
+    /// With the console of the machine, when it is not up again after a minute.
+    pub fn reboot(&self) {
+        let before = pidfd(self.leader());
+        // Whether it still comes to answer does not matter: the machine's end is what counts.
+        let _ = self.command(["systemctl", "reboot"]).output().unwrap();
+        let mut fds = [PollFd::new(&before, PollFlags::IN)];
+        let timeout = Timespec { tv_sec: BOOT_DEADLINE.as_secs().try_into().unwrap(), tv_nsec: 0 };
+        if rustix::event::poll(&mut fds, Some(&timeout)).unwrap() == 0 {
+            self.fail("does not shut down");
+        }
+        self.await_up(&notify_socket(&self.name));
+    }
+
+    /// The process id that the machine's PID 1 has on this host.
+    pub fn leader(&self) -> u32 {
+        self.leader.load(Ordering::Relaxed)
+    }
+
+    /// A path inside the machine, as this process reaches it.
+    pub fn path(&self, inside: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.leader())).join(inside.trim_start_matches('/'))
+    }
+
+    fn start(name: String, lower: &Path, console: PathBuf) -> Self {
+        let place = Place::create(&name);
+        fs::create_dir_all(console.parent().unwrap()).unwrap();
+        sweep_consoles(console.parent().unwrap());
+        let log = fs::File::create(&console).unwrap();
+        // The shell moves itself first, so that every process of the machine is in its place.
+        let enter = r#"while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@""#;
+        let mut keeper = Command::new("sh")
+            .args(["-ec", enter, "sh"])
+            .args(place.procs())
+            .arg("--")
+            .args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["sh", "-c", include_str!("boot.sh"), "boot.sh", &name])
+            .arg(lower)
+            .env("NOTIFY_SOCKET", format!("@{name}"))
+            // Debian 12's nspawn mirrors the host's hierarchies, unless told what systemd wants.
+            .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
+            .env("SYSTEMD_SECCOMP", "0")
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let alive = keeper.stdin.take();
+        Self { name, leader: AtomicU32::new(0), console, place, alive, keeper }
+    }
+
+    fn await_up(&self, ready: &UnixDatagram) {
+        self.await_ready(ready);
+        let leader = leader_of(self.keeper.id()).unwrap_or_else(|| self.fail("has no PID 1"));
+        self.leader.store(leader, Ordering::Relaxed);
+        let _ = fs::create_dir(self.path(COMMANDS_CGROUP));
+        let state = self.run(["systemctl", "is-system-running", "--wait"]);
+        if !["running", "degraded"].contains(&state.stdout.trim()) {
+            self.fail(&format!("did not come up: {state:?}"));
+        }
+    }
+
+    /// Waits for `READY=1`, which nspawn sends on behalf of the systemd inside.
+    fn await_ready(&self, socket: &UnixDatagram) {
+        let deadline = Instant::now() + BOOT_DEADLINE;
+        let keeper = pidfd(self.keeper.id());
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.fail("did not come up in time");
+            }
+            let mut fds = [PollFd::new(socket, PollFlags::IN), PollFd::new(&keeper, PollFlags::IN)];
+            let timeout = Timespec { tv_sec: left.as_secs().try_into().unwrap(), tv_nsec: 1 };
+            rustix::event::poll(&mut fds, Some(&timeout)).unwrap();
+            if fds[1].revents().contains(PollFlags::IN) {
+                self.fail("ended while it booted");
+            }
+            if fds[0].revents().contains(PollFlags::IN) {
+                let mut buffer = [0; 4096];
+                let length = socket.recv(&mut buffer).unwrap();
+                let message = String::from_utf8_lossy(&buffer[..length]);
+                if message.lines().any(|line| line == "READY=1") {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        let console = fs::read_to_string(&self.console).unwrap_or_default();
+        panic!("machine {} {what}; its console:\n{console}", self.name);
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.leader() != 0 {
+            logs::save(self);
+        }
+        drop(self.alive.take());
+        // Errors have nowhere to go from here, and the next machine sweeps what stays.
+        let _ = self.keeper.wait();
+        let _ = fs::remove_file(&self.console);
+    }
+}
+
+/// Bound only while the machine boots: nobody reads what nspawn says later.
+fn notify_socket(name: &str) -> UnixDatagram {
+    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap()
+}
+
+fn pidfd(pid: u32) -> OwnedFd {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap()
+}
+
+fn sweep_consoles(dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap().filter_map(Result::ok) {
+        if cgroup::of_killed_test(&entry.file_name()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// keeper → boot.sh → its loop → systemd-nspawn → systemd
+fn leader_of(keeper: u32) -> Option<u32> {
+    let shells = children(keeper).into_iter().flat_map(children);
+    let nspawn = shells.flat_map(children).find(|pid| comm(*pid) == "systemd-nspawn")?;
+    children(nspawn).first().copied()
+}
+
+fn comm(pid: u32) -> String {
+    // The kernel keeps 15 bytes of a name, which "systemd-nspawn" fits into.
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+}
+
+pub(super) fn children(parent: u32) -> Vec<u32> {
+    let wanted = format!("PPid:\t{parent}");
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/status"))
+                .is_ok_and(|status| status.lines().any(|line| line == wanted))
+        })
+        .collect()
+}

@@ -1,0 +1,71 @@
+//! What the booted tests stand on: machines with a real systemd, and a load client.
+//!
+//! A test takes a machine with [`machine`] (or through `booted!`), talks to it, and drops it.
+//! Nothing here knows clusterctl beyond the place of its binary.
+#![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
+
+mod cgroup;
+mod child;
+mod enter;
+pub mod load;
+mod logs;
+mod machine;
+mod roots;
+pub mod skip;
+mod user;
+
+#[allow(unused_imports, reason = "the face of the module; not every target uses all of it")]
+pub use {
+    child::Child,
+    enter::{Output, wait_until},
+    machine::Machine,
+    roots::Root,
+    user::User,
+};
+
+/// Boots a machine for the calling test, or records why it cannot and gives none.
+///
+/// In continuous integration (`CI=true`) a machine that cannot boot fails the test instead.
+pub fn machine(root: Root) -> Option<Machine> {
+    if let Err(reason) = skip::bootable(root) {
+        skip::record(&reason);
+        return None;
+    }
+    Some(Machine::boot(root))
+}
+
+/// One scenario, run on each systemd: `booted!(name, |m| { … })` makes the tests
+/// `name::host`, `name::trixie` and, for long runs (`--ignored`), `name::testing`.
+#[macro_export]
+macro_rules! booted {
+    ($(#[$attr:meta])* $name:ident, $scenario:expr) => {
+        $(#[$attr])*
+        mod $name {
+            #[allow(unused_imports, reason = "short scenarios use nothing of their module")]
+            use super::*;
+
+            fn on(root: $crate::support::Root) {
+                let scenario: fn(&$crate::support::Machine) = $scenario;
+                if let Some(machine) = $crate::support::machine(root) {
+                    scenario(&machine);
+                }
+            }
+
+            #[test]
+            fn host() {
+                on($crate::support::Root::Host);
+            }
+
+            #[test]
+            fn trixie() {
+                on($crate::support::Root::Trixie);
+            }
+
+            #[test]
+            #[ignore = "Debian testing: for long runs"]
+            fn testing() {
+                on($crate::support::Root::Testing);
+            }
+        }
+    };
+}
