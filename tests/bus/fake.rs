@@ -5,7 +5,9 @@ use std::future::poll_fn;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use clusterctl::systemd::Systemd;
 use futures_core::Stream;
@@ -101,8 +103,27 @@ pub fn job(id: u32) -> OwnedObjectPath {
     OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/job/{id}")).unwrap()
 }
 
-/// The fake, and a client of it; in this order, so that the client is dropped first. The script gets each call that is not the bus's own.
+/// A script is a function of each call that is not the bus's own.
+pub trait Script {
+    fn call(&mut self, call: &Message, out: &mut Outbox);
+
+    /// The client has sent nothing for a while; what it waits for may go out now.
+    fn quiet(&mut self, _out: &mut Outbox) {}
+}
+
+impl<F: FnMut(&Message, &mut Outbox)> Script for F {
+    fn call(&mut self, call: &Message, out: &mut Outbox) {
+        self(call, out);
+    }
+}
+
+/// The fake, and a client of it; in this order, so that the client is dropped first.
 pub fn start(script: impl FnMut(&Message, &mut Outbox) + Send + 'static) -> (Fake, Systemd) {
+    start_script(script)
+}
+
+/// As [`start`], for a script that has more to say.
+pub fn start_script(script: impl Script + Send + 'static) -> (Fake, Systemd) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let asked = Record::default();
     let record = Arc::clone(&asked);
@@ -111,18 +132,22 @@ pub fn start(script: impl FnMut(&Message, &mut Outbox) + Send + 'static) -> (Fak
     (Fake { asked, thread: Some(thread) }, systemd)
 }
 
-async fn serve(stream: UnixStream, mut script: impl FnMut(&Message, &mut Outbox), asked: Record) {
+async fn serve(stream: UnixStream, mut script: impl Script, asked: Record) {
     let guid = Guid::generate();
     let builder = Builder::unix_stream(stream).server(guid).p2p();
     let mut incoming = builder.build_message_stream().await.unwrap();
     let connection = Connection::from(&incoming);
-    while let Some(Ok(call)) = poll_fn(|cx| Pin::new(&mut incoming).poll_next(cx)).await {
-        if call.message_type() != Type::MethodCall {
-            continue;
-        }
-        asked.lock().unwrap().push(describe(&call));
+    loop {
         let mut outbox = Outbox::default();
-        answer(&call, &mut outbox, &mut script);
+        match next_or_quiet(&mut incoming).await {
+            None => script.quiet(&mut outbox),
+            Some(Some(Ok(call))) if call.message_type() == Type::MethodCall => {
+                asked.lock().unwrap().push(describe(&call));
+                answer(&call, &mut outbox, &mut script);
+            }
+            Some(Some(Ok(_))) => continue,
+            Some(Some(Err(_)) | None) => break,
+        }
         // A client that has left wants no answer.
         if connection.send_all(&outbox.messages).await.is_err() || outbox.hang_up {
             break;
@@ -132,14 +157,38 @@ async fn serve(stream: UnixStream, mut script: impl FnMut(&Message, &mut Outbox)
     let _ = connection.close().await;
 }
 
-fn answer(call: &Message, outbox: &mut Outbox, script: &mut impl FnMut(&Message, &mut Outbox)) {
+/// The next message or the end of the stream; `None` when nothing comes for a while.
+async fn next_or_quiet(incoming: &mut MessageStream) -> Option<Option<zbus::Result<Message>>> {
+    const WHILE: Duration = Duration::from_millis(30);
+    let quiet_at = Instant::now() + WHILE;
+    let mut alarm = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(item) = Pin::new(&mut *incoming).poll_next(cx) {
+            return Poll::Ready(Some(item));
+        }
+        if Instant::now() >= quiet_at {
+            return Poll::Ready(None);
+        }
+        if !std::mem::replace(&mut alarm, true) {
+            let waker = cx.waker().clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(WHILE);
+                waker.wake();
+            });
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn answer(call: &Message, outbox: &mut Outbox, script: &mut impl Script) {
     if call.primary_header().flags().contains(Flags::NO_REPLY_EXPECTED) {
         return;
     }
     match call.header().member().unwrap().as_str() {
         "Hello" => outbox.reply(call, &":1.1"),
         "AddMatch" | "RemoveMatch" => outbox.reply(call, &()),
-        _ => script(call, outbox),
+        _ => script.call(call, outbox),
     }
 }
 
