@@ -5,6 +5,7 @@
 
 mod control;
 mod error;
+mod field;
 mod jobs;
 mod journal;
 mod proxy;
@@ -23,9 +24,9 @@ use crate::ecosystem::Scope;
 
 pub use control::{JobInfo, KillWhom, Process, Setting};
 pub use error::{Error, ErrorKind};
+pub use field::Field;
 pub use jobs::{JobId, JobKind, JobMode, JobOutcome, JobResult};
 pub use journal::{Author, Entry, Journal};
-pub use query::Field;
 pub use state::{
     ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
 };

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use zbus::{Message, OwnedObjectPath, OwnedVariant, Variant};
 
-use super::proxy::{SERVICE_UNIT, SOCKET_UNIT, UNIT};
+use super::field::{Field, Property};
+use super::proxy::{SERVICE_UNIT, SOCKET_UNIT};
 use super::state::{
     ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
 };
@@ -23,97 +24,8 @@ use crate::unit::UnitName;
 /// From so many properties of the service interface on, all of them come cheaper.
 const WHOLESALE: usize = 10;
 
-/// A part of [`InstanceState`] that costs time to fetch; the others come with every question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "named as the fields of InstanceState, which are documented")]
-pub enum Field {
-    MainPid,
-    Restarts,
-    Result,
-    Started,
-    Exited,
-    Exit,
-    Memory,
-    Cpu,
-    ActiveSince,
-    InactiveSince,
-    StatusText,
-    Invocation,
-    NeedReload,
-    UnitFileState,
-    Fragment,
-    DropIns,
-    User,
-}
-
-impl Field {
-    /// Everything.
-    pub const ALL: [Field; 17] = [
-        Field::MainPid,
-        Field::Restarts,
-        Field::Result,
-        Field::Started,
-        Field::Exited,
-        Field::Exit,
-        Field::Memory,
-        Field::Cpu,
-        Field::ActiveSince,
-        Field::InactiveSince,
-        Field::StatusText,
-        Field::Invocation,
-        Field::NeedReload,
-        Field::UnitFileState,
-        Field::Fragment,
-        Field::DropIns,
-        Field::User,
-    ];
-
-    /// The columns of a table of instances.
-    pub const TABLE: [Field; 7] = [
-        Field::MainPid,
-        Field::Restarts,
-        Field::Result,
-        Field::Started,
-        Field::Memory,
-        Field::Cpu,
-        Field::User,
-    ];
-
-    fn properties(self) -> &'static [Property] {
-        match self {
-            Field::MainPid => &[(SERVICE_UNIT, "MainPID")],
-            Field::Restarts => &[(SERVICE_UNIT, "NRestarts")],
-            Field::Result => &[(SERVICE_UNIT, "Result")],
-            Field::Started => &[
-                (SERVICE_UNIT, "ExecMainStartTimestamp"),
-                (SERVICE_UNIT, "ExecMainStartTimestampMonotonic"),
-            ],
-            Field::Exited => &[
-                (SERVICE_UNIT, "ExecMainExitTimestamp"),
-                (SERVICE_UNIT, "ExecMainExitTimestampMonotonic"),
-            ],
-            Field::Exit => &[(SERVICE_UNIT, "ExecMainCode"), (SERVICE_UNIT, "ExecMainStatus")],
-            Field::Memory => &[(SERVICE_UNIT, "MemoryCurrent")],
-            Field::Cpu => &[(SERVICE_UNIT, "CPUUsageNSec")],
-            Field::ActiveSince => {
-                &[(UNIT, "ActiveEnterTimestamp"), (UNIT, "ActiveEnterTimestampMonotonic")]
-            }
-            Field::InactiveSince => {
-                &[(UNIT, "InactiveEnterTimestamp"), (UNIT, "InactiveEnterTimestampMonotonic")]
-            }
-            Field::StatusText => &[(SERVICE_UNIT, "StatusText")],
-            Field::Invocation => &[(UNIT, "InvocationID")],
-            Field::NeedReload => &[(UNIT, "NeedDaemonReload")],
-            Field::UnitFileState => &[(UNIT, "UnitFileState")],
-            Field::Fragment => &[(UNIT, "FragmentPath")],
-            Field::DropIns => &[(UNIT, "DropInPaths")],
-            Field::User => &[(SERVICE_UNIT, "User")],
-        }
-    }
-}
-
-/// Interface and name.
-type Property = (&'static str, &'static str);
+/// The values of one unit.
+type Fetched = HashMap<&'static str, OwnedVariant>;
 
 type ListedRow =
     (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
@@ -163,7 +75,7 @@ impl Systemd {
         doing: &str,
         names: &[UnitName],
         wanted: &[Property],
-    ) -> Result<Vec<(Listed, HashMap<&'static str, OwnedVariant>)>, Error> {
+    ) -> Result<Vec<(Listed, Fetched)>, Error> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
@@ -219,7 +131,7 @@ impl Question {
         }
     }
 
-    fn read(&self, reply: &Message, values: &mut HashMap<&'static str, OwnedVariant>) {
+    fn read(&self, reply: &Message, values: &mut Fetched) {
         let body = reply.body();
         match self {
             Question::One((_, name)) => {
@@ -282,7 +194,7 @@ pub(super) fn text(reply: &Message) -> zbus::Result<String> {
     String::try_from(value)
 }
 
-struct Values(HashMap<&'static str, OwnedVariant>);
+struct Values(Fetched);
 
 impl Values {
     fn text(&self, name: &str) -> String {

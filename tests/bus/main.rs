@@ -1,0 +1,8 @@
+//! The real client against a fake service manager: names and signatures, races, errors.
+#![allow(clippy::unwrap_used)]
+
+mod fake;
+mod jobs;
+mod questions;
+mod refusals;
+mod signals;
