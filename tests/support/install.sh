@@ -25,6 +25,7 @@ ip iproute2
 ps procps
 useradd passwd
 curl curl
+openssl openssl
 strace strace
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '

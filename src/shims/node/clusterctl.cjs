@@ -218,18 +218,24 @@ function ownSignal() {
   for (const listener of present) process.on(settings.signal, listener);
 }
 
+/// Node's own class is no longer to be had by name (since 24), so it is taken from the first listener that Node serves.
 function signalClass() {
-  const before = process.noDeprecation;
+  let wrap = null;
+  const probe = () => {};
+  Object.defineProperty(Object.prototype, 'onsignal', {
+    configurable: true,
+    set(value) {
+      wrap = this;
+      Object.defineProperty(this, 'onsignal', { value, writable: true, configurable: true, enumerable: true });
+    },
+  });
   try {
-    // The binding is marked as deprecated for apps; the warning would look like theirs.
-    process.noDeprecation = true;
-    return process.binding('signal_wrap').Signal;
-  } catch {
-    return null;
+    process.on('SIGUSR2', probe);
   } finally {
-    if (before === undefined) delete process.noDeprecation;
-    else process.noDeprecation = before;
+    delete Object.prototype.onsignal;
+    process.removeListener('SIGUSR2', probe);
   }
+  return wrap && wrap.constructor;
 }
 
 function onKillSignal(wrap, number) {
