@@ -22,7 +22,6 @@ const SWEEP_MS = 50;
 const CLUSTER_HANDOFF_MS = 250;
 // Work that an app does right after its last answer (a log line, a query) gets this long.
 const AFTERGLOW_MS = 20;
-const MAX_STREAM_ID = 2 ** 31 - 1;
 
 // Programs that only start others. They pass the handover on and stay as they are, unless they take a listener.
 const WRAPPERS = new Set(['npm', 'npm-cli', 'npx', 'npx-cli', 'yarn', 'yarnpkg', 'pnpm', 'pnpx', 'corepack', 'tsx',
@@ -551,15 +550,11 @@ function lingering(socket, response) {
 
 // ---------------------------------------------------------------------------------------------- HTTP/2
 
-/// Two steps, so that no stream is lost that the client opens before it has read the first.
+/// Open streams end in peace. One that crosses the GOAWAY is refused by its number, which tells the client that it
+/// was not begun and may be sent again. An earlier notice with a higher number would not help: Node has no call for
+/// it, and after any GOAWAY of its own nghttp2 ignores new streams.
 function leaveSession(session) {
-  if (session.closed || session.destroyed) return;
-  try {
-    session.goaway(0, MAX_STREAM_ID);
-  } catch {
-    // Not connected yet; closing it below is enough.
-  }
-  setTimeout(() => { if (!session.destroyed) session.close(); }, settings.idleWindow / 4).unref();
+  if (!session.closed && !session.destroyed) session.close();
 }
 
 // ---------------------------------------------------------------------------------------------- UDP

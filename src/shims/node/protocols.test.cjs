@@ -58,22 +58,27 @@ for (const [protocol, library] of [['http', http], ['https', https], ['http2s', 
 }
 
 for (const [protocol, scheme] of [['http2', 'http'], ['http2s', 'https']]) {
-  test(`${protocol}: streams of a session that is told to go away are answered`, async () => {
+  test(`${protocol}: open streams are answered, one that crosses the GOAWAY is refused as not begun`, async () => {
     const app = serve(protocol, { DELAY: '200' });
-    const port = await app.port();
-    const session = http2.connect(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
+    const line = await delayLine(await app.port());
+    const session = http2.connect(`${scheme}://127.0.0.1:${line.port}`, { rejectUnauthorized: false });
     const goneAway = new Promise((resolve) => { session.on('goaway', resolve); });
-    const idle = http2.connect(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
+    const idle = http2.connect(`${scheme}://127.0.0.1:${await app.port()}`, { rejectUnauthorized: false });
     await new Promise((resolve) => { idle.on('connect', resolve); });
     const early = ask(session);
     await app.line(/^request 1/);
+    line.hold();
     app.signal();
-    // What the client sends before it has read GOAWAY.
+    await closed(await app.port());
     const crossing = ask(session);
+    crossing.catch(() => {});
+    line.release();
     assert.strictEqual(await goneAway, 0);
-    assert.deepStrictEqual([await early, await crossing], ['hello\n', 'hello\n']);
+    assert.strictEqual(await early, 'hello\n');
+    await assert.rejects(crossing, /NGHTTP2_REFUSED_STREAM/);
     assert.deepStrictEqual(await app.ended, CLEAN);
     idle.destroy();
+    line.close();
   });
 }
 
@@ -174,6 +179,33 @@ function ask(session) {
     let body = '';
     stream.setEncoding('utf8').on('data', (text) => { body += text; }).on('error', reject).on('end', () => resolve(body));
   });
+}
+
+/// A connection to `port` on which the way back can be held: what the server says is then still under way.
+async function delayLine(port) {
+  let held = null;
+  const sockets = [];
+  const server = net.createServer((client) => {
+    const upstream = net.connect(port, '127.0.0.1');
+    sockets.push(client);
+    client.pipe(upstream);
+    upstream.on('data', (data) => {
+      if (held) held.push(data);
+      else client.write(data);
+    }).on('end', () => client.end()).on('error', () => client.destroy());
+    client.on('error', () => upstream.destroy());
+  });
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  return {
+    port: server.address().port,
+    hold() { held = []; },
+    release() {
+      const data = held;
+      held = null;
+      sockets[0].write(Buffer.concat(data));
+    },
+    close: () => server.close(),
+  };
 }
 
 function exchange(socket, line) {

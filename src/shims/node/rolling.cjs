@@ -1,14 +1,18 @@
 'use strict';
 // Instances of an app on one inherited listener, replaced one by one as a unit manager does.
+const { execFileSync } = require('child_process');
 const net = require('net');
 const { start } = require('./harness.cjs');
 
-/// Binds a socket that only its heirs listen and accept on (listening here, libuv would accept as well). With `preload`, that library does the handover, else its stand-in.
+/// A listener that only its heirs accept on. A child makes it listen and is gone: done here, libuv would accept as well.
+/// With `preload`, that library does the handover, else its stand-in.
 function hold({ preload = process.env.CLUSTERCTL_PRELOAD } = {}) {
   const handle = net._createServerHandle('127.0.0.1', 0, 4);
   if (typeof handle === 'number') throw new Error(`bind failed: ${handle}`);
   const name = {};
   handle.getsockname(name);
+  const listen = 'require("net").createServer().listen({ fd: 3 }, () => process.exit())';
+  execFileSync(process.execPath, ['-e', listen], { stdio: ['ignore', 'inherit', 'inherit', handle.fd] });
   return { port: name.port, fd: handle.fd, preload, close: () => handle.close() };
 }
 
