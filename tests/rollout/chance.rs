@@ -16,12 +16,12 @@ impl Chance {
     }
 
     /// From `low` to `high`, both included.
-    pub fn from_to(&mut self, low: u64, high: u64) -> u64 {
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
     }
 
     pub fn count(&mut self, low: u32, high: u32) -> u32 {
-        u32::try_from(self.from_to(low.into(), high.into())).unwrap()
+        u32::try_from(self.between(low.into(), high.into())).unwrap()
     }
 
     pub fn percent(&mut self, percent: u64) -> bool {

@@ -141,7 +141,7 @@ fn simulate(seed: u64, log: bool) -> Outcome {
     let mut crashes = scenario.crashes;
     loop {
         let crash =
-            (crashes > 0).then(|| world.now + Duration::from_millis(chance.from_to(0, 20_000)));
+            (crashes > 0).then(|| world.now + Duration::from_millis(chance.between(0, 20_000)));
         match drive(&scenario, &mut world, crash, &mut chance, log) {
             Some(outcome) => return outcome,
             None => {
@@ -156,7 +156,7 @@ fn simulate(seed: u64, log: bool) -> Outcome {
 /// A while without a driver; then the same command is run again, most likely with the new definition put in place again.
 fn later(world: &mut World, chance: &mut Chance) {
     world.driver += 1;
-    let back = world.now + Duration::from_millis(chance.from_to(0, 20_000));
+    let back = world.now + Duration::from_millis(chance.between(0, 20_000));
     while world.next_time().is_some_and(|time| time <= back) {
         let _ = world.advance(chance);
     }
@@ -279,7 +279,7 @@ fn obey(commands: &[Command], scenario: &Scenario, world: &mut World, chance: &m
                 } else {
                     Ok(world.moment())
                 };
-                let after = chance.from_to(0, 3000);
+                let after = chance.between(0, 3000);
                 if !chance.percent(scenario.restore_fails) {
                     world.deliver(after, world.driver, Event::DefinitionRestored(result.clone()));
                 }
@@ -326,24 +326,24 @@ fn draw(chance: &mut Chance) -> (Scenario, Weather) {
     let most = if chance.percent(3) { 40 } else { 8 };
     let least = u32::from(chance.percent(90));
     let before = chance.count(least, most);
-    let wanted = match chance.from_to(0, 9) {
+    let wanted = match chance.between(0, 9) {
         0..6 => before.max(1),
         6 => 0,
         _ => chance.count(1, most),
     };
     let clean = chance.percent(30);
     let mut some = |percent: u64, most: u64| match chance.percent(percent) && !clean {
-        true => chance.from_to(1, most),
+        true => chance.between(1, most),
         false => 0,
     };
     let (lost, twice, late) = (some(50, 10), some(50, 20), some(50, 30));
     let (death, stuck, restore_fails) = (some(40, 20), some(10, 5), some(30, 50));
     let old = some(20, 30);
-    let bad_new = match chance.from_to(0, 9) {
+    let bad_new = match chance.between(0, 9) {
         0..4 => 0,
         4..6 => 100,
-        6..8 => chance.from_to(1, 20),
-        _ => chance.from_to(20, 80),
+        6..8 => chance.between(1, 20),
+        _ => chance.between(20, 80),
     };
     let policy = policy(chance);
     let weather = Weather {
@@ -353,13 +353,13 @@ fn draw(chance: &mut Chance) -> (Scenario, Weather) {
         twice,
         late,
         stuck,
-        start: chance.from_to(10, 3000),
+        start: chance.between(10, 3000),
         listen_timeout: policy.listen_timeout,
         kill_timeout: policy.kill_timeout,
         min_ready: policy.min_ready,
     };
     let only_count = chance.percent(25);
-    let interrupt = chance.percent(15).then(|| Time::from_millis(chance.from_to(0, 30_000)));
+    let interrupt = chance.percent(15).then(|| Time::from_millis(chance.between(0, 30_000)));
     let crashes = if chance.percent(20) && !clean { chance.count(1, 3) } else { 0 };
     let scenario = Scenario {
         policy,
@@ -377,13 +377,13 @@ fn draw(chance: &mut Chance) -> (Scenario, Weather) {
 }
 
 fn policy(chance: &mut Chance) -> Policy {
-    let amount = |chance: &mut Chance| match chance.from_to(0, 9) {
+    let amount = |chance: &mut Chance| match chance.between(0, 9) {
         0..4 => Share::Count(0),
         4..7 => Share::Count(chance.count(1, 4)),
         7..9 => Share::Percent(chance.count(1, 60)),
         _ => Share::Percent(100),
     };
-    let (max_surge, max_unavailable) = match chance.from_to(0, 2) {
+    let (max_surge, max_unavailable) = match chance.between(0, 2) {
         0 => (Share::Count(1), Share::Count(0)),
         _ => (amount(chance), amount(chance)),
     };
@@ -391,12 +391,12 @@ fn policy(chance: &mut Chance) -> Policy {
         max_surge,
         max_unavailable,
         min_ready: Duration::from_millis(if chance.percent(50) {
-            chance.from_to(1, 4000)
+            chance.between(1, 4000)
         } else {
             0
         }),
-        listen_timeout: Duration::from_millis(chance.from_to(6000, 20_000)),
-        kill_timeout: Duration::from_millis(chance.from_to(10, 5000)),
+        listen_timeout: Duration::from_millis(chance.between(6000, 20_000)),
+        kill_timeout: Duration::from_millis(chance.between(10, 5000)),
         on_failure: if chance.percent(70) { OnFailure::Rollback } else { OnFailure::Pause },
         force: chance.percent(15),
     }
@@ -404,7 +404,7 @@ fn policy(chance: &mut Chance) -> Policy {
 
 fn populate(world: &mut World, scenario: &Scenario, chance: &mut Chance) {
     for number in 0..scenario.before {
-        let state = match chance.from_to(0, 39) {
+        let state = match chance.between(0, 39) {
             _ if scenario.clean => State::Ready,
             0 => State::Dead,
             1 => State::Starting,

@@ -107,7 +107,7 @@ impl World {
             job: None,
         };
         self.units.insert(number, unit);
-        let soon = chance.from_to(1, 3000);
+        let soon = chance.between(1, 3000);
         match state {
             State::Ready => self.plan_death(number, chance),
             State::Starting => self.after(soon, number, Later::Ready),
@@ -198,7 +198,7 @@ impl World {
         self.units.get_mut(&number).unwrap().ready_at = None;
         self.change(number, State::Restarting, chance);
         self.end_job(number, result, chance);
-        let pause = chance.from_to(50, 500);
+        let pause = chance.between(50, 500);
         self.after(pause, number, Later::AutoRestart);
     }
 
@@ -224,20 +224,20 @@ impl World {
         unit.settled &= restarts > 0;
         self.change(number, State::Starting, chance);
         let start = self.weather.start;
-        let after = chance.from_to(start / 2, start * 2);
+        let after = chance.between(start / 2, start * 2);
         let limit = u64::try_from(self.weather.listen_timeout.as_millis()).unwrap();
         if !chance.percent(self.weather.bad[loaded]) {
             self.after(after.min(limit), number, Later::Ready);
             return;
         }
-        match chance.from_to(0, 2) {
+        match chance.between(0, 2) {
             0 => self.after(after, number, Later::Exit),
             1 => self.after(limit, number, Later::StartTimeout),
             _ => {
                 let settle = u64::try_from(self.weather.min_ready.as_millis()).unwrap();
                 let later = if self.weather.death > 0 { 3000 } else { 0 };
                 self.after(after, number, Later::Ready);
-                let life = chance.from_to(1, (settle + later).max(2) - 1);
+                let life = chance.between(1, (settle + later).max(2) - 1);
                 self.after(after + life, number, Later::Exit);
             }
         }
@@ -245,7 +245,7 @@ impl World {
 
     fn plan_death(&mut self, number: u32, chance: &mut Chance) {
         if chance.percent(self.weather.death) {
-            let life = chance.from_to(1, 20_000);
+            let life = chance.between(1, 20_000);
             self.after(life, number, Later::Exit);
         }
     }
@@ -258,9 +258,7 @@ impl World {
     }
 
     pub fn submit(&mut self, number: u32, change: Change, ticket: Ticket, chance: &mut Chance) {
-        if !self.units.contains_key(&number) {
-            self.units.insert(number, Unit::none());
-        }
+        self.units.entry(number).or_insert_with(Unit::none);
         let former = self.units[&number].job;
         if let Some(job) = former
             && (job.change == Change::Stop) != (change == Change::Stop)
@@ -295,7 +293,7 @@ impl World {
         self.units.get_mut(&number).unwrap().ready_at = None;
         self.change(number, State::Stopping, chance);
         let limit = u64::try_from(self.weather.kill_timeout.as_millis()).unwrap();
-        let mut after = chance.from_to(1, limit);
+        let mut after = chance.between(1, limit);
         if chance.percent(self.weather.stuck) {
             after = limit + 60_000;
         }
@@ -321,7 +319,7 @@ impl World {
     pub fn look(&mut self, number: u32, chance: &mut Chance) {
         let sight = self.units.get(&number).map_or_else(|| Unit::none().sight(), Unit::sight);
         let event = Event::Seen { instance: number, sight };
-        let after = if self.weather.late > 0 { chance.from_to(0, 1000) } else { 0 };
+        let after = if self.weather.late > 0 { chance.between(0, 1000) } else { 0 };
         self.deliver(after, self.driver, event);
     }
 
@@ -333,7 +331,7 @@ impl World {
         let times = if chance.percent(self.weather.twice) { 2 } else { 1 };
         for _ in 0..times {
             let late = chance.percent(self.weather.late);
-            let after = if late { chance.from_to(0, 4000) } else { 0 };
+            let after = if late { chance.between(0, 4000) } else { 0 };
             self.deliver(after, driver, event.clone());
         }
     }
