@@ -157,7 +157,7 @@ pub fn finish(
         if let Some(instance) = verdict.look_at {
             let unit = app.instance_unit(instance);
             for line in ops::last_words(ctl, &unit) {
-                ui.note(&format!("  {unit}: {line}"));
+                ui.note(&format!("  {app}@{instance} | {}", report::logs::printable(&line)));
             }
             ui.note(&format!("next: clusterctl logs {app}@{instance}"));
         }

@@ -1,10 +1,12 @@
 //! The command line: one file per verb, arguments → ops → view. Decides nothing.
 
 mod apply;
+mod completions;
 mod context;
 mod control;
 mod dev;
 mod list;
+mod logs;
 mod rollout;
 mod validate;
 
@@ -72,6 +74,9 @@ enum Verb {
     Delete(control::DeleteArgs),
     Dev(dev::DevArgs),
     List(list::ListArgs),
+    Logs(logs::LogsArgs),
+    Completions(completions::CompletionsArgs),
+    Schema(completions::SchemaArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
 }
@@ -102,6 +107,9 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Stop(args) => control::stop(args, global, ui),
         Verb::Restart(args) => control::restart(args, global, ui),
         Verb::Delete(args) => control::delete(args, global, ui),
+        Verb::Logs(args) => logs::run(args, global, ui),
+        Verb::Completions(args) => completions::run(args, ui),
+        Verb::Schema(_) => completions::schema(ui),
         Verb::List(args) => list::run(args, global, ui),
         Verb::Validate(args) => validate::run(args, global, ui),
         Verb::Rollout(args) => rollout::run(args, global, ui),
