@@ -4,6 +4,7 @@ mod apply;
 mod completions;
 mod context;
 mod control;
+mod describe;
 mod dev;
 mod list;
 mod logs;
@@ -74,6 +75,7 @@ enum Verb {
     Delete(control::DeleteArgs),
     Dev(dev::DevArgs),
     List(list::ListArgs),
+    Describe(describe::DescribeArgs),
     Logs(logs::LogsArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
@@ -107,6 +109,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Stop(args) => control::stop(args, global, ui),
         Verb::Restart(args) => control::restart(args, global, ui),
         Verb::Delete(args) => control::delete(args, global, ui),
+        Verb::Describe(args) => describe::run(args, global, ui),
         Verb::Logs(args) => logs::run(args, global, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use handover::{handover_dir, install_handover};
 pub use layout::Layout;
 pub use lock::Lock;
-pub use scan::{FoundApp, inputs_changed, ownership, owns_address, scan};
+pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};
 pub use write::{apply_file, apply_link, remove_env, restore_file, write_atomic};
 
 /// A file operation that failed.

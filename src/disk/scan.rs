@@ -89,6 +89,14 @@ fn links(layout: &Layout, app: &AppName) -> BTreeSet<u32> {
     names.filter_map(|name| app.instance_of(&UnitName::parse(&name).ok()?)).collect()
 }
 
+/// Paths of an administrator's drop-ins of a unit.
+pub fn drop_ins(layout: &Layout, unit: &UnitName) -> Vec<String> {
+    let dirs = [&layout.units].into_iter().chain(&layout.drop_ins);
+    let inside =
+        dirs.flat_map(|dir| fs::read_dir(dir.join(format!("{unit}.d"))).into_iter().flatten());
+    inside.flatten().map(|entry| entry.path().display().to_string()).collect()
+}
+
 /// Newest change of what instances read besides unit and environment file: drop-ins of `unit` and
 /// the files that its definition names. Microseconds since 1970.
 pub fn inputs_changed(layout: &Layout, unit: &UnitName, definition: Option<&UnitFile>) -> u64 {

@@ -3,6 +3,7 @@
 
 mod act;
 mod control;
+mod describe;
 mod error;
 mod event;
 mod list;
@@ -20,6 +21,7 @@ use crate::translate::Target;
 
 pub use act::{Done, act};
 pub use control::{Verb, control};
+pub use describe::{Description, ListenerState, describe};
 pub use error::Error;
 pub use event::{Event, Sink};
 pub use list::{Row, Status, list, listeners, status};

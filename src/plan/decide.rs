@@ -199,7 +199,7 @@ impl AppDecision<'_> {
         let replace: BTreeSet<u32> = wanted
             .iter()
             .copied()
-            .filter(|n| up(n) && (!changed.is_empty() || self.is_outdated(*n)))
+            .filter(|n| up(n) && (!changed.is_empty() || self.found.is_outdated(self.name, *n)))
             .collect();
         if start.is_empty() && stop.is_empty() && replace.is_empty() {
             // The instances run but somebody stopped the group's own unit.
@@ -250,15 +250,6 @@ impl AppDecision<'_> {
             }
         }
         keys
-    }
-
-    fn is_outdated(&self, number: u32) -> bool {
-        let Some(instance) = self.found.instances.get(&number) else { return false };
-        let template = self.found.units.get(&self.name.template_unit());
-        let files = template.into_iter().chain(&self.found.environment);
-        let newest = files.map(|file| file.modified).max().unwrap_or(0);
-        let newest = newest.max(self.found.newest_input).max(instance.newest_input);
-        instance.started != 0 && instance.started < newest
     }
 
     fn link_changes(&self) -> Vec<LinkChange> {

@@ -38,6 +38,18 @@ pub struct ObservedApp {
     pub instances: BTreeMap<u32, ObservedInstance>,
 }
 
+impl ObservedApp {
+    /// Whether an instance started before the last change of what it reads at its start.
+    pub fn is_outdated(&self, app: &AppName, number: u32) -> bool {
+        let Some(instance) = self.instances.get(&number) else { return false };
+        let template = self.units.get(&app.template_unit());
+        let files = template.into_iter().chain(&self.environment);
+        let newest = files.map(|file| file.modified).max().unwrap_or(0);
+        let newest = newest.max(self.newest_input).max(instance.newest_input);
+        instance.started != 0 && instance.started < newest
+    }
+}
+
 /// A file as found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedFile {

@@ -70,6 +70,21 @@ impl ActiveState {
     }
 }
 
+/// As the manager says it.
+impl std::fmt::Display for ActiveState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ActiveState::Active => "active",
+            ActiveState::Reloading => "reloading",
+            ActiveState::Inactive => "inactive",
+            ActiveState::Failed => "failed",
+            ActiveState::Activating => "activating",
+            ActiveState::Deactivating => "deactivating",
+            ActiveState::Other(word) => word,
+        })
+    }
+}
+
 /// One line of `systemctl list-units`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {

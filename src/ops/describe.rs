@@ -1,0 +1,164 @@
+//! Everything about one app that can be told without its ecosystem file.
+
+use super::{Context, Error, Row, Selected, list, observe};
+use crate::disk::FoundApp;
+use crate::ecosystem::{Address, AppName};
+use crate::systemd::SocketState;
+use crate::unit::{UnitFile, UnitKind, UnitName};
+
+/// One app.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Description {
+    /// The app.
+    pub app: String,
+    /// The namespace.
+    pub namespace: String,
+    /// `active`, `inactive`, `failed` … of the group unit.
+    pub state: String,
+    /// Whether it starts at boot.
+    pub boot: bool,
+    /// The ecosystem file that the units name.
+    pub source: Option<String>,
+    /// The command line, as in the unit.
+    pub command: String,
+    /// Working directory.
+    pub cwd: String,
+    /// User that it runs as.
+    pub user: String,
+    /// The environment file; its values are nobody's business here.
+    pub environment_file: Option<String>,
+    /// How the program gets its listeners, and why.
+    pub handover: String,
+    /// `Type=` and what makes an instance ready.
+    pub readiness: String,
+    /// Other settings of the instances that are worth a line.
+    pub settings: Vec<(String, String)>,
+    /// Address, unit and state of each listener.
+    pub listeners: Vec<ListenerState>,
+    /// The instances.
+    pub instances: Vec<Row>,
+    /// Instances that started before the last change of their definition.
+    pub outdated: Vec<u32>,
+    /// Unit files, drop-ins included.
+    pub files: Vec<String>,
+}
+
+/// One listener.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ListenerState {
+    /// Its name, as in `LISTEN_FDNAMES`.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Its unit.
+    pub unit: String,
+    /// `listening`, `running`, `dead`, `failed` …
+    pub state: String,
+}
+
+/// Settings that `describe` shows as they stand in the unit.
+const SETTINGS: [&str; 9] = [
+    "Restart",
+    "RestartSec",
+    "TimeoutStartSec",
+    "TimeoutStopSec",
+    "KillSignal",
+    "KillMode",
+    "NonBlocking",
+    "MemoryMax",
+    "Slice",
+];
+
+/// Describes one app, or one instance of it.
+///
+/// # Errors
+/// The manager does not answer.
+pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<Description, Error> {
+    let app = &one.app;
+    let apps = [(app.clone(), found.clone())].into();
+    let instances = list(context, &apps, std::slice::from_ref(one))?;
+    let parse = |name: &UnitName| {
+        found.units.get(name).map(|file| UnitFile::parse(name.clone(), &file.text))
+    };
+    let template =
+        parse(&app.template_unit()).unwrap_or_else(|| UnitFile::new(app.template_unit()));
+    let get = |key: &str| template.get("Service", key).map(|value| value.replace("%%", "%"));
+    let group = context.systemd.instances(&[app.group_unit()], &[])?;
+    let settings = SETTINGS.iter().filter_map(|key| Some(((*key).to_owned(), get(key)?)));
+    let mut environments = template.all("Service", "EnvironmentFile");
+    Ok(Description {
+        app: app.to_string(),
+        namespace: found.namespace.clone(),
+        state: group.first().map_or_else(String::new, |state| state.active.to_string()),
+        boot: found.enabled,
+        source: found.source.as_ref().map(|path| path.display().to_string()),
+        command: get("ExecStart").unwrap_or_default(),
+        cwd: get("WorkingDirectory").unwrap_or_default(),
+        user: instances.first().map_or_else(String::new, |row| row.user.clone()),
+        environment_file: environments.next().map(str::to_owned),
+        handover: handover(&template),
+        readiness: readiness(&template),
+        settings: settings.collect(),
+        listeners: listeners(context, found)?,
+        outdated: outdated(context, app)?,
+        instances,
+        files: files(context, app, found),
+    })
+}
+
+fn outdated(context: &Context, app: &AppName) -> Result<Vec<u32>, Error> {
+    let observed = observe(context)?;
+    let Some(found) = observed.apps.get(app) else { return Ok(Vec::new()) };
+    let up = found.instances.iter().filter(|(_, instance)| instance.active.is_up());
+    Ok(up.map(|(number, _)| *number).filter(|n| found.is_outdated(app, *n)).collect())
+}
+
+fn handover(template: &UnitFile) -> String {
+    let variables: Vec<&str> = template.all("Service", "Environment").collect();
+    let has = |name: &str| variables.iter().any(|line| line.starts_with(&format!("\"{name}=")));
+    let native = template.get("Service", "Sockets").is_some();
+    let text = match (has("LD_PRELOAD"), has("NODE_OPTIONS"), native) {
+        (true, true, true) => "preload, with the Node file: a Node app that binds its own address",
+        (true, true, false) => "none; the Node file carries ready and shutdown messages",
+        (true, false, _) => "preload: a dynamically linked program that binds its own address",
+        (false, _, true) => "native: the program speaks LISTEN_FDS",
+        (false, _, false) => "none: no listener",
+    };
+    text.to_owned()
+}
+
+fn readiness(template: &UnitFile) -> String {
+    let kind = template.get("Service", "Type").unwrap_or("simple");
+    let probe = template.get("Service", "ExecStartPost").is_some();
+    match (kind, probe) {
+        ("notify", _) => "notify: READY=1 of the program, or of the preload library at listen()",
+        (_, true) => "listening: the listener shows up in an epoll set, or accept() blocks",
+        _ => "exec: it runs",
+    }
+    .to_owned()
+}
+
+fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, Error> {
+    let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
+    let sockets: Vec<UnitName> = sockets.cloned().collect();
+    let states = context.systemd.sockets(&sockets)?;
+    let rows = sockets.iter().zip(states).filter_map(|(unit, state): (_, SocketState)| {
+        let file = UnitFile::parse(unit.clone(), &found.units.get(unit)?.text);
+        Some(ListenerState {
+            name: file.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned(),
+            address: Address::of_socket_unit(&file)?.to_string(),
+            unit: unit.to_string(),
+            state: state.sub,
+        })
+    });
+    Ok(rows.collect())
+}
+
+fn files(context: &Context, app: &AppName, found: &FoundApp) -> Vec<String> {
+    let mut files: Vec<String> =
+        found.units.keys().map(|unit| context.layout.unit(unit).display().to_string()).collect();
+    for unit in [app.group_unit(), app.template_unit()] {
+        files.extend(crate::disk::drop_ins(&context.layout, &unit));
+    }
+    files
+}
