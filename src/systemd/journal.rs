@@ -91,13 +91,16 @@ impl Journal {
         Ok(Journal { reader, scope, on_entry: false })
     }
 
-    /// What keeps the caller from seeing everything: journal files of system services that it may
-    /// not read. A reader then sees its own messages only, without a word from the journal.
+    /// What keeps the caller from seeing everything: journal files that it may not read. A reader
+    /// then sees its own messages only, without a word from the journal. A user's own services
+    /// write to a file of that user, if the journal is kept on disk.
     pub fn restricted(&self) -> Option<Error> {
-        let denied = system_journals().into_iter().find(
-            |path| matches!(File::open(path), Err(e) if e.kind() == IoErrorKind::PermissionDenied),
-        )?;
-        Some(Error::new(ErrorKind::JournalDenied, DOING, denied.display().to_string()))
+        let own = format!("user-{}.journal", getuid().as_raw());
+        let missed =
+            |path: &PathBuf| self.scope == Scope::System || !path.with_file_name(&own).exists();
+        let denied = |path: &PathBuf| matches!(File::open(path), Err(e) if e.kind() == IoErrorKind::PermissionDenied);
+        let path = system_journals().into_iter().find(|path| missed(path) && denied(path))?;
+        Some(Error::new(ErrorKind::JournalDenied, DOING, path.display().to_string()))
     }
 
     /// Reads the entries of these units only. Forgets the position.
