@@ -6,6 +6,7 @@ mod context;
 mod control;
 mod describe;
 mod dev;
+mod init;
 mod list;
 mod logs;
 mod rollout;
@@ -77,6 +78,7 @@ enum Verb {
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
     Logs(logs::LogsArgs),
+    Init(init::InitArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Validate(validate::ValidateArgs),
@@ -111,6 +113,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Delete(args) => control::delete(args, global, ui),
         Verb::Describe(args) => describe::run(args, global, ui),
         Verb::Logs(args) => logs::run(args, global, ui),
+        Verb::Init(args) => init::run(args, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::List(args) => list::run(args, global, ui),

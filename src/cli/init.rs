@@ -1,0 +1,95 @@
+//! `clusterctl init`.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::Ui;
+use crate::ecosystem::{AppName, Project, Start, port_in, starter};
+use crate::error::Error;
+
+/// Write a commented ecosystem file for the project in the current folder
+///
+/// An existing file is never overwritten.
+#[derive(Debug, clap::Args)]
+#[command(visible_alias = "ecosystem")]
+pub struct InitArgs {
+    /// The file to write; `-` is standard output
+    #[arg(default_value = "ecosystem.toml")]
+    file: PathBuf,
+}
+
+/// Runs the verb.
+pub fn run(args: &InitArgs, ui: &mut Ui) -> Result<(), Error> {
+    let text = starter(&project(Path::new(".")));
+    if args.file == Path::new("-") {
+        return ui.data(&text);
+    }
+    let failed = |source: std::io::Error| {
+        let path = args.file.display().to_string();
+        match source.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::Usage(format!(
+                "{path} exists and is not overwritten; name another file: clusterctl init FILE"
+            )),
+            _ => Error::File { path, source },
+        }
+    };
+    let file = OpenOptions::new().write(true).create_new(true).open(&args.file);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
+    let file = args.file.display();
+    ui.note(&format!("wrote {file}"));
+    ui.note(&format!("next: clusterctl validate {file} && clusterctl apply {file}"));
+    Ok(())
+}
+
+/// Files that start a project, with the command that runs what is no script.
+const ENTRIES: [(&str, &[&str]); 12] = [
+    ("server.js", &[]),
+    ("app.js", &[]),
+    ("index.js", &[]),
+    ("server.mjs", &[]),
+    ("index.mjs", &[]),
+    ("dist/server.js", &[]),
+    ("dist/index.js", &[]),
+    ("config.ru", &["bundle", "exec", "puma"]),
+    ("manage.py", &["python3", "manage.py", "runserver", "0.0.0.0:8000"]),
+    ("main.py", &[]),
+    ("app.py", &[]),
+    ("server.py", &[]),
+];
+
+fn project(dir: &Path) -> Project {
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).ok();
+    let package: Option<serde_json::Value> =
+        read("package.json").and_then(|text| serde_json::from_str(&text).ok());
+    let text = |path: &str| package.as_ref()?.pointer(path)?.as_str().map(str::to_owned);
+    let main = text("/main").filter(|main| dir.join(main).is_file());
+    let entry = ENTRIES.iter().find(|(name, _)| dir.join(name).is_file());
+    let start = match (main, text("/scripts/start"), entry) {
+        (Some(main), _, _) => Start::Script(main),
+        (None, _, Some((name, []))) => Start::Script((*name).to_owned()),
+        (None, Some(_), _) => Start::Command(vec!["npm".into(), "start".into()]),
+        (None, None, Some((_, command))) => {
+            Start::Command(command.iter().map(|word| (*word).to_owned()).collect())
+        }
+        (None, None, None) => Start::Unknown,
+    };
+    let source = match &start {
+        Start::Script(script) => read(script),
+        Start::Command(words) => Some(words.join(" ")),
+        Start::Unknown => None,
+    };
+    let folder = std::path::absolute(dir).ok();
+    let folder = folder.as_deref().and_then(Path::file_name);
+    let name = text("/name").or_else(|| folder.map(|name| name.to_string_lossy().into_owned()));
+    let name = plain(&name.unwrap_or_default());
+    Project { name, start, port: source.as_deref().and_then(port_in) }
+}
+
+/// A name that an app may have: what it may not hold becomes a dash.
+fn plain(name: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(keep).take(60).collect();
+    let name = name.trim_matches(['-', '_', '.']).to_owned();
+    if AppName::parse(&name).is_ok() { name } else { "app".to_owned() }
+}
