@@ -31,6 +31,7 @@ pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
     vec![
         ("group", include_bytes!("../units/group")),
         ("wake", include_bytes!("../units/wake")),
+        ("wait-listening", include_bytes!("../units/wait-listening")),
         ("restart-guard", include_bytes!("../units/restart-guard")),
         (
             "libclusterctl_preload.so",

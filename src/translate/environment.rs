@@ -2,7 +2,7 @@
 //! in a file that only the manager reads.
 
 use super::{Context, EnvFile};
-use crate::ecosystem::{Handover, Readiness};
+use crate::ecosystem::{App, Handover, Listener, Protocol, Readiness};
 use crate::unit::quote;
 
 /// Name of the preload library in the handover directory.
@@ -40,6 +40,9 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
     if let Some(path) = search_path(context) {
         all.push(("PATH", path));
     }
+    if let Some(port) = port(app) {
+        all.push(("PORT", port.to_string()));
+    }
     let millis = app.kill_timeout.as_millis().to_string();
     if app.handover == Handover::Preload {
         all.push(("LD_PRELOAD", merged(context, "LD_PRELOAD", &preload(context), ":")));
@@ -71,6 +74,17 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         }
     }
     all
+}
+
+/// `PORT` of an app with one TCP listener, for the many programs that ask for it; the app's own
+/// value wins.
+fn port(app: &App) -> Option<u16> {
+    let tcp = |listener: &&Listener| listener.address.protocol() == Protocol::Stream;
+    let mut ports = app.listeners.iter().filter(tcp).filter_map(|l| l.address.port());
+    let (first, second) = (ports.next(), ports.next());
+    let counted = app.increment_var.as_ref().is_some_and(|(name, _)| name == "PORT");
+    let own = counted || app.env.contains_key("PORT") || app.instance_var == "PORT";
+    first.filter(|_| second.is_none() && !own)
 }
 
 fn ready(readiness: Readiness) -> &'static str {

@@ -59,7 +59,10 @@ fn process(s: &mut Section, context: &Context<'_>) {
         }
         Readiness::Listening => {
             s.set("Type", "exec");
-            s.set("ExecStartPost", format!("+{} $MAINPID", context.helper("wait-listening")));
+            s.set("ExecStartPost", {
+                let count = app.listeners.len();
+                format!("+{} $MAINPID {count}", context.helper("wait-listening"))
+            });
         }
     }
     s.set("ExecStart", exec_start(app));

@@ -206,7 +206,7 @@ fn chosen(
     program: Option<(&Ran, &Nature)>,
     explicit: Option<&str>,
 ) -> Handover {
-    let at = fields.get("handover").map(|node| node.place).unwrap_or_default();
+    let at = fields.get("handover").map(|node| node.place.clone()).unwrap_or_default();
     if !matches!(explicit, Some("native" | "none"))
         && let Some((ran, _)) = program
     {
@@ -214,7 +214,7 @@ fn chosen(
     }
     match (explicit, program.map(|(_, nature)| &nature.way)) {
         (Some("native"), _) => Handover::Native,
-        (Some("trace"), _) => Handover::Trace,
+        (Some("trace"), _) => refuse_trace(cx, at, "nothing traces it yet"),
         (Some("none"), _) => {
             let problem = Problem::error(&at, "nobody would take the listeners")
                 .help("write \"native\" if the program speaks LISTEN_FDS, or remove `listen`");
@@ -223,13 +223,27 @@ fn chosen(
         }
         (Some("preload"), Some(Way::Trace(why))) => {
             let problem = Problem::error(&at, format!("no library can be loaded here: {why}"))
-                .help("write `handover = \"trace\"`, or leave it out");
+                .help(NATIVE_ONLY);
             cx.problems.push(problem);
             Handover::Trace
         }
-        (None, Some(Way::Trace(_))) => Handover::Trace,
+        (None, Some(Way::Trace(why))) => {
+            let at = program.map(|(ran, _)| ran.at.clone()).unwrap_or_default();
+            refuse_trace(cx, at, why)
+        }
         _ => Handover::Preload,
     }
+}
+
+/// What such a program can do today.
+const NATIVE_ONLY: &str = "let the program take its listener from systemd (LISTEN_FDS, sd_listen_fds(3)) and \
+     write `handover = \"native\"`";
+
+/// The tracer that answers `bind()` of programs which no library can be loaded into is missing.
+fn refuse_trace(cx: &mut Context<'_>, at: Place, why: &str) -> Handover {
+    let message = format!("this program cannot be given its listener: {why}");
+    cx.problems.push(Problem::error(&at, message).help(NATIVE_ONLY));
+    Handover::Trace
 }
 
 /// The kernel takes neither a preloaded library nor a tracer into a program that gains privileges.
