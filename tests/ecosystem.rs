@@ -195,8 +195,11 @@ fn handover_follows_what_is_executed() {
     assert_eq!(way("script = './start'"), (Handover::Preload, true));
     assert_eq!(way("script = './plain'"), (Handover::Preload, false));
     assert_eq!(way("script = 'cd /x && npm start'"), (Handover::Preload, true));
-    assert_eq!(way("script = './server'"), (Handover::Trace, false));
-    assert_eq!(way("script = './go'"), (Handover::Trace, false));
+    for out_of_reach in ["./server", "./go"] {
+        let text = format!("[[apps]]\nname = 'x'\nlisten = 80\nscript = '{out_of_reach}'");
+        let problems = read(&text, None, &host).unwrap_err().render(Color::Off);
+        assert!(problems.contains("cannot be given its listener"), "{problems}");
+    }
     assert_eq!(way("script = './go'\nhandover = 'native'"), (Handover::Native, false));
 }
 

@@ -62,11 +62,21 @@ pub fn restart(args: &RestartArgs, global: &Global, ui: &mut Ui) -> Result<(), E
 
 fn control(verb: Verb, selectors: &[String], global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
-    let apps = ops::apps(&ctl)?;
     let selected = selected(&ctl, selectors)?;
+    run(&ctl, verb, &selected, ui)
+}
+
+/// Runs a verb on what is selected, and tells how it went.
+pub fn run(
+    ctl: &ops::Context,
+    verb: Verb,
+    selected: &[Selected],
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    let apps = ops::apps(ctl)?;
     let mut sink = |event: ops::Event| apply::tell(&event, ui);
-    let done = ops::control(&ctl, verb, &selected, &apps, &mut sink)?;
-    apply::finish(&ctl, &done, ui)
+    let done = ops::control(ctl, verb, selected, &apps, &mut sink)?;
+    apply::finish(ctl, &done, ui)
 }
 
 /// Runs `delete`.

@@ -9,7 +9,9 @@ mod dev;
 mod init;
 mod list;
 mod logs;
+mod reload;
 mod rollout;
+mod scale;
 mod validate;
 
 use std::process::ExitCode;
@@ -73,6 +75,8 @@ enum Verb {
     Start(control::StartArgs),
     Stop(control::StopArgs),
     Restart(control::RestartArgs),
+    Reload(reload::ReloadArgs),
+    Scale(scale::ScaleArgs),
     Delete(control::DeleteArgs),
     Dev(dev::DevArgs),
     List(list::ListArgs),
@@ -110,6 +114,8 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Start(args) => control::start(args, global, ui),
         Verb::Stop(args) => control::stop(args, global, ui),
         Verb::Restart(args) => control::restart(args, global, ui),
+        Verb::Reload(args) => reload::run(args, global, ui),
+        Verb::Scale(args) => scale::run(args, global, ui),
         Verb::Delete(args) => control::delete(args, global, ui),
         Verb::Describe(args) => describe::run(args, global, ui),
         Verb::Logs(args) => logs::run(args, global, ui),

@@ -19,6 +19,8 @@ pub enum Verb {
     Stop,
     /// Restart, all at once.
     Restart,
+    /// The group's own reload: a rollout.
+    Reload,
 }
 
 /// Longest start and stop that a definition can ask for, and then some: each unit has its own
@@ -62,6 +64,7 @@ fn units(verb: Verb, one: &Selected, app: Option<&FoundApp>) -> Vec<(JobKind, Un
         Verb::Start => JobKind::Start,
         Verb::Stop => JobKind::Stop,
         Verb::Restart => JobKind::Restart,
+        Verb::Reload => JobKind::Reload,
     };
     let name = &one.app;
     if let Some(number) = one.instance {
@@ -75,6 +78,9 @@ fn units(verb: Verb, one: &Selected, app: Option<&FoundApp>) -> Vec<(JobKind, Un
         units.extend(sockets.map(|unit| (kind, unit.clone())));
     }
     units.push((kind, name.group_unit()));
+    if verb == Verb::Reload {
+        return units;
+    }
     let instances = app.into_iter().flat_map(|app| &app.links);
     units.extend(instances.map(|number| (kind, name.instance_unit(*number))));
     units

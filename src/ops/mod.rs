@@ -11,6 +11,7 @@ mod logs;
 mod observe;
 mod reload;
 mod roll;
+mod scale;
 mod select;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use logs::{LogSpec, last_words, logs, restricted};
 pub use observe::observe;
 pub use reload::reload;
 pub use roll::{Restore, RollSpec, roll};
+pub use scale::{Change, scale};
 pub use select::{Selected, apps, select};
 
 /// What every verb works with.

@@ -30,7 +30,7 @@ pub fn reload(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Done, 
 }
 
 /// The app's rollout settings, as the last apply recorded them in the group unit.
-fn policy(app: &AppName, found: &ObservedApp) -> Policy {
+pub(super) fn policy(app: &AppName, found: &ObservedApp) -> Policy {
     let parsed = |name: UnitName| {
         let file = found.units.get(&name)?;
         Some(UnitFile::parse(name, &file.text))

@@ -17,6 +17,7 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
                 "start" => "started",
                 "stop" => "stopped",
                 "restart" => "restarted",
+                "reload" => "reloaded",
                 other => other,
             };
             Some(format!("{} {unit} {done}", style.paint(Paint::Good, "✓")))

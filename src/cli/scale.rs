@@ -1,0 +1,47 @@
+//! `clusterctl scale`.
+
+use super::{Global, Ui, apply, context, control};
+use crate::disk::Lock;
+use crate::error::Error;
+use crate::ops::{self, Change};
+
+/// Change the number of instances of an app
+///
+/// The highest numbers go first, drained. The number survives a reboot; the next `clusterctl apply`
+/// follows its file again and says so.
+#[derive(Debug, clap::Args)]
+pub struct ScaleArgs {
+    /// The app
+    app: String,
+    /// The number of instances, or how many more or fewer: `4`, `+2`, `-1`
+    #[arg(allow_hyphen_values = true, value_name = "N|+N|-N", value_parser = change)]
+    number: Change,
+}
+
+fn change(text: &str) -> Result<Change, String> {
+    let number = |digits: &str| {
+        let plain = digits.starts_with(|first: char| first.is_ascii_digit());
+        digits.parse().ok().filter(|_| plain).ok_or_else(|| "write 4, +2 or -1".to_owned())
+    };
+    match text.split_at_checked(1) {
+        Some(("+", more)) => number(more).map(Change::More),
+        Some(("-", fewer)) => number(fewer).map(Change::Fewer),
+        _ => number(text).map(Change::To),
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &ScaleArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = context::connect(global)?;
+    let selected = control::selected(&ctl, std::slice::from_ref(&args.app))?;
+    let [one] = selected.as_slice() else {
+        return Err(Error::Usage("scale takes one app".to_owned()));
+    };
+    if one.instance.is_some() {
+        return Err(Error::Usage(format!("scale takes the app: clusterctl scale {} …", one.app)));
+    }
+    let _lock = Lock::take(&ctl.layout.state, || ui.note("waiting for another clusterctl"))?;
+    let mut sink = |event: ops::Event| apply::tell(&event, ui);
+    let done = ops::scale(&ctl, &one.app, args.number, &mut sink)?;
+    apply::finish(&ctl, &[(one.app.clone(), done)].into(), ui)
+}

@@ -1,0 +1,77 @@
+//! Changes the number of instances of an app that is applied.
+
+use super::reload::policy;
+use super::{Context, Done, Error, Event, RollSpec, Sink, observe, roll};
+use crate::disk;
+use crate::ecosystem::AppName;
+use crate::plan::{LinkChange, LinkId};
+
+/// How the number changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// To exactly so many.
+    To(u32),
+    /// So many more.
+    More(u32),
+    /// So many fewer.
+    Fewer(u32),
+}
+
+impl Change {
+    /// The new number; below 1 it is 1, as in the ecosystem file.
+    pub fn apply(self, now: u32) -> u32 {
+        match self {
+            Change::To(number) => number.max(1),
+            Change::More(more) => now.saturating_add(more),
+            Change::Fewer(fewer) => now.saturating_sub(fewer).max(1),
+        }
+    }
+}
+
+/// Enables and starts, or drains and disables, what the new number asks for.
+///
+/// # Errors
+/// Links cannot be written, or the manager not be asked. What becomes of instances is in the
+/// result.
+pub fn scale(
+    context: &Context,
+    app: &AppName,
+    change: Change,
+    sink: Sink<'_>,
+) -> Result<Done, Error> {
+    let observed = observe(context)?;
+    let Some(found) = observed.apps.get(app) else { return Ok(Done::default()) };
+    let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
+    let wanted = change.apply(before);
+    let links = link_changes(&found.links, wanted);
+    for link in &links {
+        disk::apply_link(&context.layout, app, link)?;
+    }
+    sink(Event::Written(links.len()));
+    if !links.is_empty() {
+        context.systemd.daemon_reload()?;
+        sink(Event::Reloaded);
+    }
+    if !found.group.is_up() {
+        // A stopped app stays stopped; it starts with the new number.
+        return Ok(Done::default());
+    }
+    let spec = RollSpec {
+        app: app.clone(),
+        outdated: std::collections::BTreeSet::new(),
+        known: found.instances.keys().copied().collect(),
+        before: before.max(1),
+        wanted,
+        policy: policy(app, found),
+    };
+    let outcome = roll(&context.systemd, spec, None, &|| false, sink)?;
+    Ok(Done { rollout: Some(outcome), failures: Vec::new() })
+}
+
+fn link_changes(links: &std::collections::BTreeSet<u32>, wanted: u32) -> Vec<LinkChange> {
+    let wanted: std::collections::BTreeSet<u32> = (0..wanted).collect();
+    let change = |make: bool| move |n: &u32| LinkChange { link: LinkId::Instance(*n), make };
+    let mut changes: Vec<LinkChange> = wanted.difference(links).map(change(true)).collect();
+    changes.extend(links.difference(&wanted).map(change(false)));
+    changes
+}
