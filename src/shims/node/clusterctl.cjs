@@ -242,28 +242,44 @@ function onKillSignal(wrap, number) {
     if (drain.begin(false)) process.emit('message', 'shutdown', undefined);
     return;
   }
-  for (const type of [settings.signal, 'SIGINT']) {
-    const listeners = process.rawListeners(type);
-    if (listeners.length === 0) continue;
+  const type = [settings.signal, 'SIGINT'].find((name) => process.listenerCount(name) > 0);
+  if (type) {
     drain.begin(false);
-    runOnce(type, listeners, type === 'SIGINT' ? 2 : number);
-    return;
-  }
-  if (drain.hasWork()) {
+    const again = runOnce(type, type === 'SIGINT' ? 2 : number) === false;
+    if (again || type !== settings.signal) callHidden(number);
+  } else if (drain.hasWork()) {
     drain.begin(true);
-    return;
+    callHidden(number);
+  } else if (process.rawListeners(settings.signal).length > 0) {
+    process.emit(settings.signal, settings.signal, number);
+  } else {
+    // Nothing to finish: the signal does what it does to every program.
+    wrap.close();
+    process.kill(process.pid, settings.signal);
   }
-  // Nothing to finish: the signal does what it does to every program.
-  wrap.close();
-  process.kill(process.pid, settings.signal);
 }
 
-/// A wrapper and the manager may both signal: handlers run once. One that takes itself off and signals again
-/// (signal-exit) is gone by then, and the next in line decides.
-function runOnce(type, listeners, number) {
-  if (listeners.every((listener) => called.has(listener))) return;
+/// A wrapper and the manager may both signal: handlers run once, then it is false. One that takes itself off and
+/// signals again (signal-exit) is gone by then, and the next in line decides.
+function runOnce(type, number) {
+  const listeners = process.rawListeners(type);
+  if (listeners.every((listener) => called.has(listener))) return false;
   for (const listener of listeners) called.add(listener);
   process.emit(type, type, number);
+  return true;
+}
+
+/// Listeners that a TypeScript runner hides from the app: they tell its parent that the signal has arrived, and end
+/// the process if nobody else listens. With a stand-in they do the first alone.
+function callHidden(number) {
+  const { signal } = settings;
+  const shown = new Set(process.listeners(signal));
+  const hidden = process.rawListeners(signal).filter((listener) => !shown.has(listener.listener || listener));
+  if (hidden.length === 0) return;
+  const standIn = () => {};
+  process.on(signal, standIn);
+  for (const listener of hidden) listener.call(process, signal, number);
+  process.removeListener(signal, standIn);
 }
 
 // ---------------------------------------------------------------------------------------------- servers

@@ -116,6 +116,17 @@ test('a program that removes its handler and signals itself again dies of the si
   assert.strictEqual(app.lines.filter((line) => line.startsWith('hook')).join(), 'hook SIGTERM');
 });
 
+test('a listener that a runner hides hears the signal, and does not end the app', async () => {
+  const app = start('hidden.js', { env: { ANNOUNCE: '1' } });
+  const port = await app.port();
+  const answer = get(port, { path: '/x' });
+  await app.line(/^request .x/);
+  app.signal();
+  assert.strictEqual((await answer).status, 200);
+  assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+  assert.deepStrictEqual(app.lines.filter((line) => line.startsWith('hidden')), ['hidden SIGTERM']);
+});
+
 test('at the deadline what remains is let go, and the process ends by itself', async () => {
   const app = start('classic.js', { env: { ANNOUNCE: '1', DELAY: '60000', CLUSTERCTL_KILL_TIMEOUT_MS: '400' } });
   const port = await app.port();

@@ -3,6 +3,7 @@ const assert = require('assert');
 const http = require('http');
 const test = require('node:test');
 const { start, get } = require('./harness.cjs');
+const { hold, instance } = require('./rolling.cjs');
 
 test('a request in flight is answered, told to close, and the process ends with 0', async () => {
   const app = start('classic.js', { env: { ANNOUNCE: '1' } });
@@ -45,18 +46,22 @@ test('a program without server and handlers dies of the signal, as without us', 
 });
 
 for (const [on, env] of [['SIGINT', {}], ['SIGTERM', {}], ['message', { CLUSTERCTL_SHUTDOWN_WITH_MESSAGE: '1' }]]) {
-  test(`an app that shuts down on ${on} does so itself, and its close() completes`, async () => {
-    const app = start('pm2-graceful.js', { env: { ON: on, ...env } });
-    const port = await app.port();
-    const agent = new http.Agent({ keepAlive: true });
-    await get(port, { agent });
-    const answer = get(port, { agent, path: '/slow' });
+  test(`an app that shuts down on ${on} does so itself, and its close() completes without an error`, async () => {
+    const held = hold();
+    const app = await instance(held, 'pm2-graceful.js', { env: { ON: on, ...env } });
+    const idle = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    await get(held.port, { agent: idle });
+    const answer = get(held.port, { path: '/slow' });
     await app.line(/^request .slow/);
     app.signal();
+    await app.line(/^shutdown/);
     app.signal();
+    const last = await get(held.port, { agent: idle, path: '/last' });
+    assert.deepStrictEqual([last.reused, last.connection], [true, 'close']);
     assert.strictEqual((await answer).connection, 'close');
     assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
-    assert.deepStrictEqual(app.lines.slice(3), [`shutdown ${on}`, 'closed well']);
+    assert.deepStrictEqual(app.lines.filter((line) => /^(shutdown|closed)/.test(line)), [`shutdown ${on}`, 'closed well']);
+    held.close();
   });
 }
 

@@ -9,6 +9,7 @@ const FIXTURES = path.join(__dirname, 'fixtures');
 const running = new Set();
 
 process.on('exit', () => { for (const child of running) killTree(child.pid, 'SIGKILL'); });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 
 function killTree(pid, signal) {
   try {
