@@ -71,7 +71,7 @@ impl Rollout {
         for (&number, seen) in &spec.current {
             let settle =
                 (mixed && !spec.policy.min_ready.is_zero()).then(|| now + spec.policy.min_ready);
-            slots.insert(number, found(seen, number < spec.wanted, settle, now));
+            slots.insert(number, found(seen, settle, now));
         }
         let mut rollout = Self {
             wanted: spec.wanted,
@@ -428,16 +428,14 @@ impl Rollout {
 }
 
 /// How an instance found at the start enters the machine.
-fn found(seen: &Observed, wanted: bool, settle: Option<Time>, now: Time) -> Slot {
+fn found(seen: &Observed, settle: Option<Time>, now: Time) -> Slot {
     let made = if seen.outdated { Definition::Old } else { Definition::New };
     let (made, life) = match (seen.sight.state, settle) {
         (State::Dead, _) => (Definition::New, Life::Gone),
         // Ready, but perhaps not for long: the rollout that started it was interrupted.
         (State::Ready, Some(until)) if !seen.outdated => (made, Life::Settling(Wait::until(until))),
         (State::Ready, _) => (made, Life::Serving),
-        (State::Starting | State::Stopping | State::Restarting, _) if wanted => (made, Life::Down),
-        // Nobody waits for what is going to be removed; as a surge instance it is started anew.
-        (State::Starting | State::Stopping | State::Restarting, _) => (Definition::Old, Life::Down),
+        (State::Starting | State::Stopping | State::Restarting, _) => (made, Life::Down),
     };
     Slot::found(&seen.sight, made, life, now)
 }

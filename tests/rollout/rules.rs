@@ -20,7 +20,7 @@ pub struct Rules {
     unsettled: BTreeSet<u32>,
     /// Taken down by us while ready, and not ready again.
     owed: BTreeSet<u32>,
-    /// Instances beyond the wanted ones: each makes up for one that is owed.
+    /// Found or started, and not stopped: each one beyond the target makes up for one that is owed.
     lent: BTreeSet<u32>,
     /// Jobs whose result the machine was not told.
     pub open: BTreeMap<Ticket, Change>,
@@ -39,7 +39,7 @@ impl Rules {
             .iter()
             .map(|(&number, seen)| (number, (seen.sight.serial, seen.sight.state)))
             .collect();
-        let lent = spec.current.keys().copied().filter(|number| *number >= spec.wanted).collect();
+        let lent = spec.current.keys().copied().collect();
         Self {
             ready: world.ready(),
             told,
@@ -164,9 +164,7 @@ impl Rules {
         }
         if change != Change::Stop {
             self.touched.insert(number);
-            if number >= target {
-                self.lent.insert(number);
-            }
+            self.lent.insert(number);
             if let Some(unit) = world.units.get_mut(&number) {
                 unit.settled = false;
             }
@@ -205,7 +203,8 @@ impl Rules {
         if number < target {
             self.owed.insert(number);
         }
-        let allowed = self.lent.len() + usize::try_from(limits.unavailable).unwrap();
+        let lent = self.lent.range(target..).count();
+        let allowed = lent + usize::try_from(limits.unavailable).unwrap();
         assert!(
             change == Change::Stop || self.owed.len() <= allowed.max(1),
             "took down {:?}, lent {:?}",
@@ -257,7 +256,8 @@ impl Rules {
         for (number, unit) in &world.units {
             let alive = unit.state != State::Dead;
             assert!(*number < target || !alive, "{number} is left over");
-            assert!(unit.job.is_none(), "finished, but {number} has a job");
+            let ours = unit.job.is_some_and(|job| whole || job.driver == world.driver);
+            assert!(!ours, "finished, but {number} has a job");
             // Of what the rollout left alone, it knows no more than it was told.
             let told = self.told.get(number).is_some_and(|told| told.0 == Serial(unit.serial));
             let known = told || self.touched.contains(number);
