@@ -98,6 +98,9 @@ impl Rules {
         } else {
             assert_eq!(rollout.deadline(), None, "finished with a deadline");
         }
+        if commands.is_empty() {
+            return;
+        }
         // The stage that the commands were decided in; a failure ends in a later one.
         let stage = rollout.progress().stage;
         let mut down = BTreeSet::new();
@@ -236,7 +239,7 @@ impl Rules {
 
     /// Nothing dies, and nothing fails: as many serve as ever did, or as must.
     pub fn check_world(&self, world: &World, stage: Stage) {
-        if !self.calm || stage == Stage::Forced || stage == Stage::RollingBack {
+        if stage == Stage::Forced || stage == Stage::RollingBack {
             return;
         }
         let wanted = self.spec.wanted;

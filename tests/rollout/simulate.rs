@@ -203,7 +203,9 @@ fn drive(
         }
         rules.check(&rollout, &commands, world);
         obey(&commands, scenario, world, chance);
-        rules.check_world(world, rollout.progress().stage);
+        if rules.calm {
+            rules.check_world(world, rollout.progress().stage);
+        }
         if let Some(outcome) = rollout.outcome() {
             note!(log, "{} {outcome:?}", world.now);
             rules.finished(outcome, world);
