@@ -42,7 +42,10 @@ pub fn logs<E: From<Error>>(
             return Ok(());
         }
     }
-    while spec.follow {
+    if !spec.follow {
+        return Ok(());
+    }
+    loop {
         let deadline = Instant::now() + GLANCE;
         while let Some(found) = journal.follow(deadline).map_err(failed)? {
             if !entry(&found)? {
@@ -56,7 +59,6 @@ pub fn logs<E: From<Error>>(
             journal.rewind(Some(0)).map_err(failed)?;
         }
     }
-    Ok(())
 }
 
 /// What restricts the reader, for a warning: then only its own messages are seen.

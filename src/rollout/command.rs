@@ -23,7 +23,8 @@ pub enum Command {
         /// Why.
         reason: Reason,
     },
-    /// Read the state of an instance and answer with [`Seen`](super::Event::Seen).
+    /// Read the state of an instance and answer with [`Seen`](super::Event::Seen), after any signal that was sent
+    /// before the state was read: in the order of the bus.
     Look {
         /// The instance.
         instance: u32,

@@ -7,12 +7,11 @@ use std::time::Duration;
 use crate::ecosystem::OnFailure;
 
 use super::command::{Change, Command, Doubt, Reason, Ticket};
-use super::event::{Event, JobResult, Serial, State};
-use super::outcome::{Failure, Left, Outcome, Trouble, Why};
+use super::event::{Event, JobResult, Serial};
+use super::outcome::{Failure, Outcome, Trouble, Why};
 use super::policy::{Limits, Policy};
-use super::progress::{InstanceProgress, Phase, Progress, Stage};
 use super::slot::{Definition, Job, Life, Slot, Wait};
-use super::spec::{Observed, Spec};
+use super::spec::Spec;
 use super::time::Time;
 
 /// What a job may take beyond its own limits: forks, conditions, a busy manager.
@@ -71,7 +70,7 @@ impl Rollout {
         for (&number, seen) in &spec.current {
             let settle =
                 (mixed && !spec.policy.min_ready.is_zero()).then(|| now + spec.policy.min_ready);
-            slots.insert(number, found(seen, number < spec.wanted, settle, now));
+            slots.insert(number, seen.slot(settle, now));
         }
         let mut rollout = Self {
             wanted: spec.wanted,
@@ -129,45 +128,6 @@ impl Rollout {
             Course::Finished(outcome) => Some(outcome),
             Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => None,
             Course::Restoring { .. } | Course::RollingBack(_) | Course::Leaving(_) => None,
-        }
-    }
-
-    /// The rollout at this moment, for a live view.
-    #[must_use]
-    pub fn progress(&self) -> Progress {
-        let instances = self.slots.iter().map(|(&instance, slot)| InstanceProgress {
-            instance,
-            extra: instance >= self.target(),
-            phase: self.phase(slot),
-            since: slot.since,
-        });
-        Progress {
-            stage: match self.course {
-                Course::Rolling => Stage::Rolling,
-                Course::Forced(_) => Stage::Forced,
-                Course::Aborting { .. } => Stage::Aborting,
-                Course::Restoring { .. } => Stage::Restoring,
-                Course::RollingBack(_) => Stage::RollingBack,
-                Course::Leaving(_) => Stage::Leaving,
-                Course::Finished(_) => Stage::Finished,
-            },
-            interrupted: self.interrupted,
-            instances: instances.collect(),
-        }
-    }
-
-    fn phase(&self, slot: &Slot) -> Phase {
-        match slot.life {
-            Life::Gone => Phase::Gone,
-            Life::Serving if slot.made == self.goal() => Phase::Done,
-            Life::Serving => Phase::Old,
-            Life::Down => Phase::Down,
-            Life::Busy(Job { change: Change::Stop, .. }) => Phase::Draining,
-            Life::Busy(job) if job.starting => Phase::Starting,
-            Life::Busy(_) => Phase::Draining,
-            Life::Settling(_) => Phase::Settling,
-            Life::Recovering(_) => Phase::Recovering,
-            Life::Failed | Life::Stuck => Phase::Failed,
         }
     }
 
@@ -365,22 +325,6 @@ impl Rollout {
         self.course = Course::Restoring { because, until: now + RESTORE };
     }
 
-    pub(super) fn left(&self) -> Left {
-        let mut left = Left::default();
-        for (&number, slot) in self.slots.iter().filter(|(_, slot)| slot.alive()) {
-            let group = match slot.made {
-                _ if number >= self.lasting() => &mut left.surge,
-                Definition::New => &mut left.new,
-                Definition::Old => &mut left.old,
-            };
-            group.push(number);
-            if !slot.serving() {
-                left.unready.push(number);
-            }
-        }
-        left
-    }
-
     pub(super) fn limits(&self) -> Limits {
         self.policy.limits(self.target())
     }
@@ -425,19 +369,4 @@ impl Rollout {
         let hits = self.slots.iter().filter(move |(_, slot)| which(slot));
         hits.map(|(&number, _)| number)
     }
-}
-
-/// How an instance found at the start enters the machine.
-fn found(seen: &Observed, wanted: bool, settle: Option<Time>, now: Time) -> Slot {
-    let made = if seen.outdated { Definition::Old } else { Definition::New };
-    let (made, life) = match (seen.sight.state, settle) {
-        (State::Dead, _) => (Definition::New, Life::Gone),
-        // Ready, but perhaps not for long: the rollout that started it was interrupted.
-        (State::Ready, Some(until)) if !seen.outdated => (made, Life::Settling(Wait::until(until))),
-        (State::Ready, _) => (made, Life::Serving),
-        (State::Starting | State::Stopping | State::Restarting, _) if wanted => (made, Life::Down),
-        // Nobody waits for what is going to be removed; as a surge instance it is started anew.
-        (State::Starting | State::Stopping | State::Restarting, _) => (Definition::Old, Life::Down),
-    };
-    Slot::found(&seen.sight, made, life, now)
 }

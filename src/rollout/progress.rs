@@ -1,5 +1,9 @@
 //! What a live view needs to know of a running rollout. Never text or colour.
 
+use super::command::Change;
+use super::machine::{Course, Rollout};
+use super::outcome::Left;
+use super::slot::{Definition, Job, Life, Slot};
 use super::time::Time;
 
 /// The rollout at this moment.
@@ -66,4 +70,62 @@ pub enum Phase {
     Failed,
     /// Is not there (any more).
     Gone,
+}
+
+impl Rollout {
+    /// The rollout at this moment, for a live view.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let instances = self.slots.iter().map(|(&instance, slot)| InstanceProgress {
+            instance,
+            extra: instance >= self.target(),
+            phase: self.phase(slot),
+            since: slot.since,
+        });
+        Progress {
+            stage: match self.course {
+                Course::Rolling => Stage::Rolling,
+                Course::Forced(_) => Stage::Forced,
+                Course::Aborting { .. } => Stage::Aborting,
+                Course::Restoring { .. } => Stage::Restoring,
+                Course::RollingBack(_) => Stage::RollingBack,
+                Course::Leaving(_) => Stage::Leaving,
+                Course::Finished(_) => Stage::Finished,
+            },
+            interrupted: self.interrupted,
+            instances: instances.collect(),
+        }
+    }
+
+    fn phase(&self, slot: &Slot) -> Phase {
+        match slot.life {
+            Life::Gone => Phase::Gone,
+            Life::Serving if slot.made == self.goal() => Phase::Done,
+            Life::Serving => Phase::Old,
+            Life::Down => Phase::Down,
+            Life::Busy(Job { change: Change::Stop, .. }) => Phase::Draining,
+            Life::Busy(job) if job.starting => Phase::Starting,
+            Life::Busy(_) => Phase::Draining,
+            Life::Settling(_) => Phase::Settling,
+            Life::Recovering(_) => Phase::Recovering,
+            Life::Failed | Life::Stuck => Phase::Failed,
+        }
+    }
+
+    /// What runs now, when it ends early.
+    pub(super) fn left(&self) -> Left {
+        let mut left = Left::default();
+        for (&number, slot) in self.slots.iter().filter(|(_, slot)| slot.alive()) {
+            let group = match slot.made {
+                _ if number >= self.lasting() => &mut left.surge,
+                Definition::New => &mut left.new,
+                Definition::Old => &mut left.old,
+            };
+            group.push(number);
+            if !slot.serving() {
+                left.unready.push(number);
+            }
+        }
+        left
+    }
 }

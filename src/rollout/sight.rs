@@ -110,7 +110,7 @@ impl Rollout {
     }
 
     fn seen_idle(&mut self, instance: u32, sight: &Sight, now: Time) {
-        let restored = self.restored;
+        let (restored, back) = (self.restored, self.going_back());
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         let changed = match slot.whose(sight) {
             // The process before it.
@@ -118,8 +118,10 @@ impl Rollout {
             Whose::Own => false,
             Whose::Successor => reborn(slot, restored, sight),
         };
+        // Found half started with the new definition: this is the first time that it is ready.
+        let settles = slot.made == Definition::New && !back;
         match (slot.life, sight.state) {
-            (_, State::Ready) if changed => self.became_ready(instance, now),
+            (_, State::Ready) if changed || settles => self.became_ready(instance, now),
             (_, State::Ready) => slot.enter(Life::Serving, now),
             (Life::Down, State::Starting) if changed => self.lose(instance, now),
             // Still not ready.

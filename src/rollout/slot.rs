@@ -68,9 +68,11 @@ pub(super) struct Slot {
     base: Serial,
     /// The process that is counted on, once it was seen.
     born: Option<Serial>,
-    /// The last start was a new one, from which systemd counts restarts.
-    fresh: bool,
-    /// systemd has restarted it since.
+    /// How often systemd had restarted it when it was last seen.
+    restarts: u32,
+    /// The process that the last start leads to has at most so many restarts behind it.
+    expected: u32,
+    /// systemd has restarted that process since.
     restarted: bool,
 }
 
@@ -96,7 +98,8 @@ impl Slot {
             last: None,
             base: Serial(0),
             born: None,
-            fresh: false,
+            restarts: 0,
+            expected: 0,
             restarted: false,
         }
     }
@@ -109,6 +112,7 @@ impl Slot {
             last: Some(sight.rank()),
             base: Serial(0),
             born: Some(sight.serial),
+            restarts: sight.restarts,
             ..Self::gone(now)
         }
     }
@@ -120,12 +124,18 @@ impl Slot {
 
     /// A job is submitted; what is seen of earlier processes does not count from here on.
     pub fn submit(&mut self, job: Job, now: Time) {
-        let last = self.last.map_or(self.base, |(serial, _)| serial);
-        let joins = job.change == Change::Start && self.alive();
         if job.change != Change::Stop {
-            // A start that joins one under way is answered by the process that starts already.
-            self.base = if joins { Serial(last.0.saturating_sub(1)) } else { last };
-            self.fresh = !joins;
+            let joins = job.change == Change::Start && self.alive();
+            let last = self.last.map_or(self.base, |(serial, _)| serial);
+            // systemd counts restarts from zero for a start of its own, and goes on counting where one is joined.
+            (self.base, self.expected) = match self.last {
+                // The process that starts already is the one.
+                Some((_, State::Starting | State::Ready)) if joins => {
+                    (Serial(last.0.saturating_sub(1)), self.restarts)
+                }
+                Some((_, State::Restarting)) if joins => (last, self.restarts.saturating_add(1)),
+                Some(_) | None => (last, 0),
+            };
             self.born = None;
             self.restarted = false;
         }
@@ -139,6 +149,7 @@ impl Slot {
             return false;
         }
         self.last = Some(sight.rank());
+        self.restarts = sight.restarts;
         true
     }
 
@@ -150,7 +161,7 @@ impl Slot {
             Some(born) if sight.serial < born => Whose::Former,
             Some(_) => Whose::Successor,
             None if sight.serial <= self.base => Whose::Former,
-            None if self.fresh && sight.restarts > 0 => {
+            None if sight.restarts > self.expected => {
                 self.restarted = true;
                 Whose::Successor
             }

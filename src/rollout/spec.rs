@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::event::{Sight, State};
 use super::policy::Policy;
+use super::slot::{Definition, Life, Slot, Wait};
+use super::time::Time;
 
 /// What a rollout starts from and what it shall reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,21 @@ pub struct Observed {
 impl Observed {
     pub(super) fn ready(&self) -> bool {
         self.sight.state == State::Ready
+    }
+
+    /// How it enters the machine; until `settle` if it may have got ready a moment ago.
+    pub(super) fn slot(&self, settle: Option<Time>, now: Time) -> Slot {
+        let made = if self.outdated { Definition::Old } else { Definition::New };
+        let (made, life) = match (self.sight.state, settle) {
+            (State::Dead, _) => (Definition::New, Life::Gone),
+            // Ready, but perhaps not for long: the rollout that started it was interrupted.
+            (State::Ready, Some(until)) if !self.outdated => {
+                (made, Life::Settling(Wait::until(until)))
+            }
+            (State::Ready, _) => (made, Life::Serving),
+            (State::Starting | State::Stopping | State::Restarting, _) => (made, Life::Down),
+        };
+        Slot::found(&self.sight, made, life, now)
     }
 }
 

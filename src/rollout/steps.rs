@@ -84,9 +84,8 @@ impl Rollout {
             if self.extra(usable) >= useful {
                 return;
             }
-            let spare = |slot: &Slot| slot.made != goal && slot.idle();
             let outdated = |slot: &Slot| slot.made != goal && slot.serving();
-            let (number, change) = if let Some(number) = self.extras(spare).next() {
+            let (number, change) = if let Some(number) = self.extras(Slot::idle).next() {
                 (number, Change::Restart)
             } else if self.extra(Slot::alive) < limit {
                 (self.free_number(), Change::Start)

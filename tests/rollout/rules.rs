@@ -20,7 +20,7 @@ pub struct Rules {
     unsettled: BTreeSet<u32>,
     /// Taken down by us while ready, and not ready again.
     owed: BTreeSet<u32>,
-    /// Instances beyond the wanted ones: each makes up for one that is owed.
+    /// Found or started, and not stopped: each one beyond the target makes up for one that is owed.
     lent: BTreeSet<u32>,
     /// Jobs whose result the machine was not told.
     pub open: BTreeMap<Ticket, Change>,
@@ -39,7 +39,7 @@ impl Rules {
             .iter()
             .map(|(&number, seen)| (number, (seen.sight.serial, seen.sight.state)))
             .collect();
-        let lent = spec.current.keys().copied().filter(|number| *number >= spec.wanted).collect();
+        let lent = spec.current.keys().copied().collect();
         Self {
             ready: world.ready(),
             told,
@@ -97,6 +97,9 @@ impl Rules {
             assert!(rollout.deadline().is_some(), "unfinished without a deadline");
         } else {
             assert_eq!(rollout.deadline(), None, "finished with a deadline");
+        }
+        if commands.is_empty() {
+            return;
         }
         // The stage that the commands were decided in; a failure ends in a later one.
         let stage = rollout.progress().stage;
@@ -164,9 +167,7 @@ impl Rules {
         }
         if change != Change::Stop {
             self.touched.insert(number);
-            if number >= target {
-                self.lent.insert(number);
-            }
+            self.lent.insert(number);
             if let Some(unit) = world.units.get_mut(&number) {
                 unit.settled = false;
             }
@@ -205,7 +206,8 @@ impl Rules {
         if number < target {
             self.owed.insert(number);
         }
-        let allowed = self.lent.len() + usize::try_from(limits.unavailable).unwrap();
+        let lent = self.lent.range(target..).count();
+        let allowed = lent + usize::try_from(limits.unavailable).unwrap();
         assert!(
             change == Change::Stop || self.owed.len() <= allowed.max(1),
             "took down {:?}, lent {:?}",
@@ -237,7 +239,7 @@ impl Rules {
 
     /// Nothing dies, and nothing fails: as many serve as ever did, or as must.
     pub fn check_world(&self, world: &World, stage: Stage) {
-        if !self.calm || stage == Stage::Forced || stage == Stage::RollingBack {
+        if stage == Stage::Forced || stage == Stage::RollingBack {
             return;
         }
         let wanted = self.spec.wanted;
@@ -257,7 +259,8 @@ impl Rules {
         for (number, unit) in &world.units {
             let alive = unit.state != State::Dead;
             assert!(*number < target || !alive, "{number} is left over");
-            assert!(unit.job.is_none(), "finished, but {number} has a job");
+            let ours = unit.job.is_some_and(|job| whole || job.driver == world.driver);
+            assert!(!ours, "finished, but {number} has a job");
             // Of what the rollout left alone, it knows no more than it was told.
             let told = self.told.get(number).is_some_and(|told| told.0 == Serial(unit.serial));
             let known = told || self.touched.contains(number);

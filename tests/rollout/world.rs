@@ -315,10 +315,18 @@ impl World {
         }
     }
 
-    /// The answer to a question; it always comes, though not at once.
+    /// The answer to a question; it always comes, though not at once. The bus keeps the order of signals and
+    /// answers, so that no older sighting comes between.
     pub fn look(&mut self, number: u32, chance: &mut Chance) {
         let sight = self.units.get(&number).map_or_else(|| Unit::none().sight(), Unit::sight);
         let event = Event::Seen { instance: number, sight };
+        let older = |happening: &Happening| {
+            let Happening::Deliver { event: Event::Seen { instance, .. }, .. } = happening else {
+                return false;
+            };
+            *instance == number
+        };
+        self.queue.retain(|_, happening| !older(happening));
         let after = if self.weather.late > 0 { chance.between(0, 1000) } else { 0 };
         self.deliver(after, self.driver, event);
     }
