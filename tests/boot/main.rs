@@ -5,5 +5,12 @@
 mod support;
 
 mod apply;
+mod bytes;
 mod harness;
+mod interop;
+mod listeners;
 mod load;
+mod programs;
+mod refusals;
+mod shop;
+mod traps;

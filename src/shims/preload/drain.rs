@@ -42,12 +42,7 @@ pub fn arm() {
 /// all of them blocked.
 fn ours() -> Action {
     let handler = on_sigterm as extern "C" fn(c_int) as usize;
-    Action {
-        handler,
-        mask: [u64::MAX; 16],
-        flags: sys::SA_RESTART,
-        restorer: 0,
-    }
+    Action { handler, mask: [u64::MAX; 16], flags: sys::SA_RESTART, restorer: 0 }
 }
 
 extern "C" fn on_sigterm(_: c_int) {
@@ -91,14 +86,9 @@ fn stop_accepting() {
         if !accepts(slot) || !table::is_current(fd, slot) {
             return;
         }
-        slot.watchers()
-            .for_each(|epoll| sys::epoll_delete(epoll, fd));
+        slot.watchers().for_each(|epoll| sys::epoll_delete(epoll, fd));
         let flags = sys::fcntl(fd, sys::F_GETFD, 0).unwrap_or(0);
-        let close_on_exec = if flags & sys::FD_CLOEXEC != 0 {
-            sys::O_CLOEXEC
-        } else {
-            0
-        };
+        let close_on_exec = if flags & sys::FD_CLOEXEC != 0 { sys::O_CLOEXEC } else { 0 };
         slot.set(table::QUIET, true);
         let _ = sys::dup3(quiet, fd, close_on_exec);
     });
@@ -134,10 +124,7 @@ unsafe extern "C" fn sigaction(signal: c_int, new: *const c_void, old: *mut c_vo
             _ => new,
         };
         let result = next::sigaction(signal, new, old);
-        if let Some(old) = old
-            .cast::<Action>()
-            .as_mut()
-            .filter(|old| old.handler == action.handler)
+        if let Some(old) = old.cast::<Action>().as_mut().filter(|old| old.handler == action.handler)
         {
             *old = Action::NONE;
         }
@@ -151,20 +138,11 @@ unsafe extern "C" fn signal(signal: c_int, handler: usize) -> usize {
         // SAFETY: the program's own arguments.
         return unsafe { next::signal(signal, handler) };
     }
-    let new = Action {
-        handler,
-        mask: [0; 16],
-        flags: sys::SA_RESTART,
-        restorer: 0,
-    };
+    let new = Action { handler, mask: [0; 16], flags: sys::SA_RESTART, restorer: 0 };
     let mut old = Action::NONE;
     // SAFETY: two complete actions on this stack.
     let result = unsafe {
-        sigaction(
-            signal,
-            (&raw const new).cast::<c_void>(),
-            (&raw mut old).cast::<c_void>(),
-        )
+        sigaction(signal, (&raw const new).cast::<c_void>(), (&raw mut old).cast::<c_void>())
     };
     if result == 0 { old.handler } else { usize::MAX }
 }

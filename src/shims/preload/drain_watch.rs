@@ -58,11 +58,7 @@ extern "C" fn watch() -> ! {
         }
         let quarter = (passed * 4 / timeout) as usize;
         let idle = IDLE_MS.get(quarter).copied().unwrap_or(0);
-        empty = if open_connections(setup, idle) == 0 {
-            empty + 1
-        } else {
-            0
-        };
+        empty = if open_connections(setup, idle) == 0 { empty + 1 } else { 0 };
     }
     end()
 }
@@ -113,9 +109,8 @@ fn number(name: &[u8]) -> Option<c_int> {
 
 /// Whether a descriptor is a connection that came over one of our listeners.
 fn is_open(setup: &Setup, fd: c_int, idle: u32) -> bool {
-    let Some(address) = sys::socket_name(fd)
-        .ok()
-        .and_then(|name| Address::from_sockaddr(name.as_bytes()))
+    let Some(address) =
+        sys::socket_name(fd).ok().and_then(|name| Address::from_sockaddr(name.as_bytes()))
     else {
         return false;
     };

@@ -20,11 +20,7 @@ fn handover_is_over() -> bool {
     let Some(setup) = setup::active() else {
         return false;
     };
-    let mut held = setup
-        .held
-        .iter()
-        .enumerate()
-        .filter(|(_, held)| held.is_some());
+    let mut held = setup.held.iter().enumerate().filter(|(_, held)| held.is_some());
     held.all(|(index, _)| table::is_taken(index))
 }
 
@@ -91,21 +87,13 @@ unsafe extern "C" fn execve(path: *const u8, arguments: Strings, environment: St
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execv(path: *const u8, arguments: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe {
-        with_environment(sys::environment(), |clean| {
-            next::execve(path, arguments, clean)
-        })
-    }
+    unsafe { with_environment(sys::environment(), |clean| next::execve(path, arguments, clean)) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execvp(file: *const u8, arguments: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe {
-        with_environment(sys::environment(), |clean| {
-            next::execvpe(file, arguments, clean)
-        })
-    }
+    unsafe { with_environment(sys::environment(), |clean| next::execvpe(file, arguments, clean)) }
 }
 
 #[unsafe(no_mangle)]

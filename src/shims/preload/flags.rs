@@ -38,18 +38,12 @@ fn answer_fcntl(fd: c_int, command: c_int, argument: usize) -> Option<c_int> {
             let slot = table::current(fd)?;
             let wish = argument as c_int;
             slot.set(table::NONBLOCK, wish & O_NONBLOCK != 0);
-            sys::fcntl(fd, sys::F_SETFL, wish | O_NONBLOCK)
-                .ok()
-                .map(|_| 0)
+            sys::fcntl(fd, sys::F_SETFL, wish | O_NONBLOCK).ok().map(|_| 0)
         }
         sys::F_GETFL => {
             let slot = table::current(fd)?;
             let flags = sys::fcntl(fd, sys::F_GETFL, 0).ok()? & !O_NONBLOCK;
-            Some(if slot.has(table::NONBLOCK) {
-                flags | O_NONBLOCK
-            } else {
-                flags
-            })
+            Some(if slot.has(table::NONBLOCK) { flags | O_NONBLOCK } else { flags })
         }
         _ => None,
     }
@@ -185,9 +179,7 @@ unsafe extern "C" fn close_range(first: u32, last: u32, flags: c_int) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn closefrom(first: c_int) {
     let start = u32::try_from(first).unwrap_or(0);
-    let inside = setup::active()
-        .and_then(homes)
-        .is_some_and(|(_, end)| start <= end);
+    let inside = setup::active().and_then(homes).is_some_and(|(_, end)| start <= end);
     if !inside {
         gone_between(start, u32::MAX);
         // SAFETY: the program's own arguments.

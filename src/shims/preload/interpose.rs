@@ -50,11 +50,7 @@ unsafe extern "C" fn accept(fd: c_int, address: *mut u8, length: *mut u32) -> c_
 #[unsafe(no_mangle)]
 unsafe extern "C" fn accept4(fd: c_int, address: *mut u8, length: *mut u32, flags: c_int) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe {
-        accepted(fd, address, length, |to, size| {
-            next::accept4(fd, to, size, flags)
-        })
-    }
+    unsafe { accepted(fd, address, length, |to, size| next::accept4(fd, to, size, flags)) }
 }
 
 /// # Safety
@@ -84,9 +80,7 @@ unsafe extern "C" fn getsockname(fd: c_int, address: *mut u8, length: *mut u32) 
     let (view, fd) = (view_of(fd), take::real(fd));
     // SAFETY: the program's own arguments.
     unsafe {
-        viewed(view, address, length, |to, size| {
-            next::getsockname(fd, to, size) as isize
-        }) as c_int
+        viewed(view, address, length, |to, size| next::getsockname(fd, to, size) as isize) as c_int
     }
 }
 
@@ -94,9 +88,8 @@ unsafe extern "C" fn getsockname(fd: c_int, address: *mut u8, length: *mut u32) 
 unsafe extern "C" fn getpeername(fd: c_int, address: *mut u8, length: *mut u32) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        viewed(view_of(fd), address, length, |to, size| {
-            next::getpeername(fd, to, size) as isize
-        }) as c_int
+        viewed(view_of(fd), address, length, |to, size| next::getpeername(fd, to, size) as isize)
+            as c_int
     }
 }
 
@@ -117,9 +110,7 @@ unsafe extern "C" fn read(fd: c_int, to: *mut u8, size: usize) -> isize {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recv(fd: c_int, to: *mut u8, size: usize, flags: c_int) -> isize {
     // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLIN, || unsafe {
-        next::recv(fd, to, size, flags)
-    })
+    datagram(fd, flags, POLLIN, || unsafe { next::recv(fd, to, size, flags) })
 }
 
 #[unsafe(no_mangle)]
@@ -134,9 +125,7 @@ unsafe extern "C" fn recvfrom(
     let view = table::slot(fd).map_or(View::Same, table::Slot::view);
     // SAFETY: the program's own arguments.
     datagram(fd, flags, POLLIN, || unsafe {
-        viewed(view, address, length, |from, room| {
-            next::recvfrom(fd, to, size, flags, from, room)
-        })
+        viewed(view, address, length, |from, room| next::recvfrom(fd, to, size, flags, from, room))
     })
 }
 
@@ -159,21 +148,11 @@ unsafe extern "C" fn recvmmsg(
 ) -> c_int {
     let view = table::slot(fd).map_or(View::Same, table::Slot::view);
     // One message at a time where a name has to be translated.
-    let count = if view == View::Same {
-        count
-    } else {
-        count.min(1)
-    };
+    let count = if view == View::Same { count } else { count.min(1) };
     // SAFETY: the program's own arguments; `count` says that there is a first message.
     datagram(fd, flags, POLLIN, || unsafe {
-        let first = if count == 0 {
-            core::ptr::null_mut()
-        } else {
-            &raw mut (*messages).message
-        };
-        viewed_message(view, first, || {
-            next::recvmmsg(fd, messages, count, flags, timeout) as isize
-        })
+        let first = if count == 0 { core::ptr::null_mut() } else { &raw mut (*messages).message };
+        viewed_message(view, first, || next::recvmmsg(fd, messages, count, flags, timeout) as isize)
     }) as c_int
 }
 
@@ -211,17 +190,13 @@ unsafe extern "C" fn sendto(
     length: u32,
 ) -> isize {
     // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLOUT, || unsafe {
-        next::sendto(fd, from, size, flags, address, length)
-    })
+    datagram(fd, flags, POLLOUT, || unsafe { next::sendto(fd, from, size, flags, address, length) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sendmsg(fd: c_int, message: *const Message, flags: c_int) -> isize {
     // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLOUT, || unsafe {
-        next::sendmsg(fd, message, flags)
-    })
+    datagram(fd, flags, POLLOUT, || unsafe { next::sendmsg(fd, message, flags) })
 }
 
 #[unsafe(no_mangle)]

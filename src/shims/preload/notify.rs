@@ -22,14 +22,8 @@ pub fn listening() {
 }
 
 fn everything(setup: &setup::Setup) -> u64 {
-    let held = setup
-        .held
-        .iter()
-        .enumerate()
-        .filter(|(_, held)| held.is_some());
-    held.fold(0, |bits, (index, _)| {
-        bits | 1_u64.checked_shl(index as u32).unwrap_or(0)
-    })
+    let held = setup.held.iter().enumerate().filter(|(_, held)| held.is_some());
+    held.fold(0, |bits, (index, _)| bits | 1_u64.checked_shl(index as u32).unwrap_or(0))
 }
 
 /// Sends a payload to `NOTIFY_SOCKET`. `false` when there is none, or it fails.

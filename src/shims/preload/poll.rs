@@ -40,11 +40,7 @@ unsafe fn watch_set(count: c_int, reads: *const u64) {
 /// Waits again when it was our own signal handler that interrupted.
 fn undisturbed(wait: impl Fn() -> c_int) -> c_int {
     let result = wait();
-    if result < 0 && table::any() && drain::was_interrupted() {
-        wait()
-    } else {
-        result
-    }
+    if result < 0 && table::any() && drain::was_interrupted() { wait() } else { result }
 }
 
 #[unsafe(no_mangle)]

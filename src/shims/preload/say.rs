@@ -32,10 +32,7 @@ pub fn say(message: fmt::Arguments<'_>) {
     if LINES.fetch_add(1, Ordering::Relaxed) >= MOST_LINES {
         return;
     }
-    let mut line = Line {
-        bytes: [0; 512],
-        length: 0,
-    };
+    let mut line = Line { bytes: [0; 512], length: 0 };
     let _ = line.write_str("clusterctl: ");
     let _ = line.write_fmt(message);
     if let Some(end) = line.bytes.get_mut(line.length) {
@@ -50,11 +47,7 @@ pub struct Text<'a>(pub &'a [u8]);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| {
-            out.write_char(if (b' '..=b'~').contains(byte) {
-                char::from(*byte)
-            } else {
-                '?'
-            })
+            out.write_char(if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '?' })
         })
     }
 }

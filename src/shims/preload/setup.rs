@@ -39,10 +39,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     count: 0,
     home: FIRST_DESCRIPTOR,
     held: [None; MAX_LISTENERS],
-    files: [FileId {
-        device: 0,
-        inode: 0,
-    }; MAX_LISTENERS],
+    files: [FileId { device: 0, inode: 0 }; MAX_LISTENERS],
     names: [0; 1024],
     notify: None,
     ready: Ready::First,
@@ -61,8 +58,7 @@ pub fn active() -> Option<&'static Setup> {
 /// The facts, listeners or not.
 pub fn facts() -> Option<&'static Setup> {
     // SAFETY: never written again once DONE is set.
-    DONE.load(Ordering::Acquire)
-        .then(|| unsafe { &*SETUP.0.get() })
+    DONE.load(Ordering::Acquire).then(|| unsafe { &*SETUP.0.get() })
 }
 
 /// Whether this is a process of its own, not a `vfork()` child that borrows
@@ -78,11 +74,7 @@ pub fn adopt_memory() {
 
 /// Reads the environment and the inherited descriptors.
 pub fn run(environment: *const *const u8) {
-    let environment = if sys::environment().is_null() {
-        environment
-    } else {
-        sys::environment()
-    };
+    let environment = if sys::environment().is_null() { environment } else { sys::environment() };
     if environment.is_null() || DONE.load(Ordering::Relaxed) {
         return;
     }
@@ -166,11 +158,7 @@ fn examine(fd: c_int) -> Option<Held> {
     if address.port() == Some(0) {
         return None;
     }
-    Some(Held {
-        kind,
-        address,
-        only_v6: only_v6(fd),
-    })
+    Some(Held { kind, address, only_v6: only_v6(fd) })
 }
 
 /// The kind of a TCP, UDP or Unix socket; `None` for anything else.
@@ -210,11 +198,7 @@ impl Setup {
 
     /// The listener's name in the unit.
     pub fn name_of(&self, index: usize) -> &[u8] {
-        let end = self
-            .names
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(self.names.len());
+        let end = self.names.iter().position(|byte| *byte == 0).unwrap_or(self.names.len());
         let names = self.names.get(..end).unwrap_or(&[]);
         variables::listener_name(names, index).unwrap_or(b"listener")
     }

@@ -15,12 +15,7 @@ pub struct Action {
 }
 
 impl Action {
-    pub const NONE: Action = Action {
-        handler: sys::SIG_DFL,
-        mask: [0; 16],
-        flags: 0,
-        restorer: 0,
-    };
+    pub const NONE: Action = Action { handler: sys::SIG_DFL, mask: [0; 16], flags: 0, restorer: 0 };
 }
 
 /// What happens on a signal now.

@@ -160,10 +160,7 @@ pub fn exit_group(status: c_int) -> ! {
 }
 
 pub fn write(fd: c_int, bytes: &[u8]) {
-    let _ = call(
-        number::WRITE,
-        [word(fd), bytes.as_ptr() as usize, bytes.len(), 0, 0, 0],
-    );
+    let _ = call(number::WRITE, [word(fd), bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]);
 }
 
 pub fn close(fd: c_int) {
@@ -194,14 +191,7 @@ pub fn listen(fd: c_int, backlog: c_int) -> Result<(), Errno> {
 
 pub fn send_to(fd: c_int, bytes: &[u8], address: &[u8]) -> Result<(), Errno> {
     let (data, to) = (bytes.as_ptr() as usize, address.as_ptr() as usize);
-    let arguments = [
-        word(fd),
-        data,
-        bytes.len(),
-        word(MSG_NOSIGNAL),
-        to,
-        address.len(),
-    ];
+    let arguments = [word(fd), data, bytes.len(), word(MSG_NOSIGNAL), to, address.len()];
     call(number::SENDTO, arguments).map(drop)
 }
 
@@ -226,10 +216,7 @@ pub fn sleep_ms(milliseconds: u64) {
 /// A clock that only goes forward.
 pub fn milliseconds() -> u64 {
     let mut time = [0_u64; 2];
-    let _ = call(
-        number::CLOCK_GETTIME,
-        [CLOCK_MONOTONIC, &raw mut time as usize, 0, 0, 0, 0],
-    );
+    let _ = call(number::CLOCK_GETTIME, [CLOCK_MONOTONIC, &raw mut time as usize, 0, 0, 0, 0]);
     time[0] * 1000 + time[1] / 1_000_000
 }
 
@@ -241,24 +228,12 @@ pub fn open_directory(path: &core::ffi::CStr) -> Option<c_int> {
 
 /// Fills the buffer with `struct linux_dirent64`; `None` at the end.
 pub fn directory_entries(fd: c_int, buffer: &mut [u8]) -> Option<usize> {
-    let arguments = [
-        word(fd),
-        buffer.as_mut_ptr() as usize,
-        buffer.len(),
-        0,
-        0,
-        0,
-    ];
-    call(number::GETDENTS64, arguments)
-        .ok()
-        .filter(|filled| *filled > 0)
+    let arguments = [word(fd), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0];
+    call(number::GETDENTS64, arguments).ok().filter(|filled| *filled > 0)
 }
 
 pub fn has_peer(fd: c_int) -> bool {
-    let mut name = Name {
-        bytes: [0; 128],
-        length: 128,
-    };
+    let mut name = Name { bytes: [0; 128], length: 128 };
     let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
     call(number::GETPEERNAME, [word(fd), to, size, 0, 0, 0]).is_ok()
 }
@@ -271,10 +246,7 @@ pub fn stop_reading(fd: c_int) {
 /// Bytes that the program has not read yet.
 pub fn unread(fd: c_int) -> c_int {
     let mut count: c_int = 0;
-    let _ = call(
-        number::IOCTL,
-        [word(fd), FIONREAD, &raw mut count as usize, 0, 0, 0],
-    );
+    let _ = call(number::IOCTL, [word(fd), FIONREAD, &raw mut count as usize, 0, 0, 0]);
     count
 }
 
@@ -291,11 +263,7 @@ pub fn traffic(fd: c_int) -> Option<Traffic> {
     let mut info = [0_u32; 64];
     let mut length = size_of_val(&info) as u32;
     let (to, size) = (&raw mut info as usize, &raw mut length as usize);
-    call(
-        number::GETSOCKOPT,
-        [word(fd), word(IPPROTO_TCP), TCP_INFO, to, size, 0],
-    )
-    .ok()?;
+    call(number::GETSOCKOPT, [word(fd), word(IPPROTO_TCP), TCP_INFO, to, size, 0]).ok()?;
     // Words of `struct tcp_info`: unacked, last_data_sent, last_data_recv,
     // notsent_bytes, data_segs_in.
     Some(Traffic {
@@ -307,10 +275,7 @@ pub fn traffic(fd: c_int) -> Option<Traffic> {
 }
 
 pub fn epoll_delete(epoll: c_int, fd: c_int) {
-    let _ = call(
-        number::EPOLL_CTL,
-        [word(epoll), word(EPOLL_CTL_DEL), word(fd), 0, 0, 0],
-    );
+    let _ = call(number::EPOLL_CTL, [word(epoll), word(EPOLL_CTL_DEL), word(fd), 0, 0, 0]);
 }
 
 /// A socket option that is an `int`.
@@ -318,11 +283,7 @@ pub fn option(fd: c_int, level: c_int, name: c_int) -> Result<c_int, Errno> {
     let mut value: c_int = 0;
     let mut length = size_of::<c_int>() as u32;
     let (to, size) = (&raw mut value as usize, &raw mut length as usize);
-    call(
-        number::GETSOCKOPT,
-        [word(fd), word(level), word(name), to, size, 0],
-    )
-    .map(|_| value)
+    call(number::GETSOCKOPT, [word(fd), word(level), word(name), to, size, 0]).map(|_| value)
 }
 
 /// `SO_RCVTIMEO` or `SO_SNDTIMEO`; zero is for ever.
@@ -330,27 +291,19 @@ pub fn time_option(fd: c_int, name: c_int) -> Time {
     let mut value = Time::default();
     let mut length = size_of::<Time>() as u32;
     let (to, size) = (&raw mut value as usize, &raw mut length as usize);
-    let _ = call(
-        number::GETSOCKOPT,
-        [word(fd), word(SOL_SOCKET), word(name), to, size, 0],
-    );
+    let _ = call(number::GETSOCKOPT, [word(fd), word(SOL_SOCKET), word(name), to, size, 0]);
     value
 }
 
 pub fn socket_name(fd: c_int) -> Result<Name, Errno> {
-    let mut name = Name {
-        bytes: [0; 128],
-        length: 128,
-    };
+    let mut name = Name { bytes: [0; 128], length: 128 };
     let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
     call(number::GETSOCKNAME, [word(fd), to, size, 0, 0, 0]).map(|_| name)
 }
 
 impl Name {
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes
-            .get(..self.length as usize)
-            .unwrap_or(&self.bytes)
+        self.bytes.get(..self.length as usize).unwrap_or(&self.bytes)
     }
 }
 
@@ -370,30 +323,16 @@ pub fn file_in(directory: c_int, path: *const u8) -> Option<FileId> {
 }
 
 fn stat_at(directory: c_int, path: *const u8, flags: usize) -> Option<FileId> {
-    let mut stat = Stat {
-        device: 0,
-        inode: 0,
-        _rest: [0; 16],
-    };
+    let mut stat = Stat { device: 0, inode: 0, _rest: [0; 16] };
     let to = &raw mut stat as usize;
-    call(
-        number::NEWFSTATAT,
-        [word(directory), path as usize, to, flags, 0, 0],
-    )
-    .ok()?;
-    Some(FileId {
-        device: stat.device,
-        inode: stat.inode,
-    })
+    call(number::NEWFSTATAT, [word(directory), path as usize, to, flags, 0, 0]).ok()?;
+    Some(FileId { device: stat.device, inode: stat.inode })
 }
 
 /// How many descriptors this process may have.
 pub fn descriptor_limit() -> u64 {
     let mut limit = [0_u64; 2];
-    let _ = call(
-        number::PRLIMIT64,
-        [0, RLIMIT_NOFILE, 0, &raw mut limit as usize, 0, 0],
-    );
+    let _ = call(number::PRLIMIT64, [0, RLIMIT_NOFILE, 0, &raw mut limit as usize, 0, 0]);
     limit[0]
 }
 

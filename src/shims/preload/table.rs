@@ -90,9 +90,7 @@ pub fn track(fd: c_int, listener: usize, flags: u32) -> bool {
         }
         slot.listener.store(listener, Ordering::Relaxed);
         slot.flags.store(flags, Ordering::Relaxed);
-        slot.epolls
-            .iter()
-            .for_each(|epoll| epoll.store(-1, Ordering::Relaxed));
+        slot.epolls.iter().for_each(|epoll| epoll.store(-1, Ordering::Relaxed));
         place.store(number, Ordering::Release);
         ANY.store(true, Ordering::Release);
         return true;
@@ -121,10 +119,7 @@ pub fn forget(fd: c_int) -> Option<usize> {
     }
     let number = place(fd)?.swap(0, Ordering::AcqRel);
     let slot = SLOT.get(usize::from(number).checked_sub(1)?)?;
-    if TABLE
-        .iter()
-        .any(|other| other.load(Ordering::Relaxed) == number)
-    {
+    if TABLE.iter().any(|other| other.load(Ordering::Relaxed) == number) {
         return None;
     }
     let listener = slot.listener();
@@ -134,8 +129,7 @@ pub fn forget(fd: c_int) -> Option<usize> {
 
 /// Whether this process uses a listener at the moment.
 pub fn is_taken(listener: usize) -> bool {
-    SLOT.iter()
-        .any(|slot| slot.used.load(Ordering::Acquire) && slot.listener() == listener)
+    SLOT.iter().any(|slot| slot.used.load(Ordering::Acquire) && slot.listener() == listener)
 }
 
 /// Which listeners are taken and listening, as a bit each.
@@ -143,9 +137,7 @@ pub fn listening() -> u64 {
     const { assert!(MAX_LISTENERS <= 64, "one bit per listener") };
     SLOT.iter()
         .filter(|slot| slot.used.load(Ordering::Acquire) && slot.has(LISTENING))
-        .fold(0, |bits, slot| {
-            bits | 1_u64.checked_shl(slot.listener() as u32).unwrap_or(0)
-        })
+        .fold(0, |bits, slot| bits | 1_u64.checked_shl(slot.listener() as u32).unwrap_or(0))
 }
 
 /// Every descriptor that is tracked.
@@ -192,10 +184,7 @@ impl Slot {
             return;
         }
         for place in &self.epolls {
-            if place
-                .compare_exchange(-1, epoll, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-            {
+            if place.compare_exchange(-1, epoll, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 return;
             }
         }
@@ -208,9 +197,6 @@ impl Slot {
     }
 
     pub fn watchers(&self) -> impl Iterator<Item = c_int> + '_ {
-        self.epolls
-            .iter()
-            .map(|place| place.load(Ordering::Relaxed))
-            .filter(|epoll| *epoll >= 0)
+        self.epolls.iter().map(|place| place.load(Ordering::Relaxed)).filter(|epoll| *epoll >= 0)
     }
 }

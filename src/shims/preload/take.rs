@@ -47,11 +47,7 @@ fn asked(setup: &Setup, fd: c_int, raw: &[u8]) -> Option<Asked> {
         other => other,
     };
     let only_v6 = family == sys::AF_INET6 && setup::only_v6(fd);
-    Some(Asked {
-        kind: setup::kind_of(fd)?,
-        address,
-        only_v6,
-    })
+    Some(Asked { kind: setup::kind_of(fd)?, address, only_v6 })
 }
 
 /// Puts the listener in the place of the program's socket, which keeps its
@@ -68,9 +64,7 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
     };
     table::forget(fd);
     if !table::track(fd, index, flags) {
-        say(format_args!(
-            "too many sockets: descriptor {fd} is left to the kernel"
-        ));
+        say(format_args!("too many sockets: descriptor {fd} is left to the kernel"));
         return None;
     }
     if sys::dup3(source, fd, if close_on_exec { sys::O_CLOEXEC } else { 0 }).is_err() {
@@ -180,11 +174,7 @@ fn explain(setup: &Setup, asked: &Asked, index: usize) {
 
 impl From<Held> for Asked {
     fn from(held: Held) -> Asked {
-        Asked {
-            kind: held.kind,
-            address: held.address,
-            only_v6: held.only_v6,
-        }
+        Asked { kind: held.kind, address: held.address, only_v6: held.only_v6 }
     }
 }
 

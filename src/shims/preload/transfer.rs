@@ -44,26 +44,15 @@ fn blocks(slot: &Slot) -> bool {
 /// Waits as the blocking call would: `SO_RCVTIMEO` counts, and a signal
 /// interrupts unless its handler asks for a restart.
 fn wait(fd: c_int, events: i16) -> Result<(), c_int> {
-    let option = if events == sys::POLLIN {
-        sys::SO_RCVTIMEO
-    } else {
-        sys::SO_SNDTIMEO
-    };
+    let option = if events == sys::POLLIN { sys::SO_RCVTIMEO } else { sys::SO_SNDTIMEO };
     let limit = sys::time_option(fd, option);
-    let milliseconds = limit
-        .seconds
-        .saturating_mul(1000)
-        .saturating_add(limit.fraction / 1000);
+    let milliseconds = limit.seconds.saturating_mul(1000).saturating_add(limit.fraction / 1000);
     let timeout = match c_int::try_from(milliseconds) {
         Ok(0) if limit.fraction > 0 => 1,
         Ok(0) | Err(_) => -1,
         Ok(some) => some,
     };
-    let mut entry = PollFd {
-        fd,
-        events,
-        revents: 0,
-    };
+    let mut entry = PollFd { fd, events, revents: 0 };
     loop {
         // SAFETY: one entry, on this stack.
         match unsafe { next::poll(&raw mut entry, 1, timeout) } {
@@ -90,10 +79,7 @@ pub unsafe fn viewed(
     if view == View::Same || address.is_null() || length.is_null() {
         return call(address, length);
     }
-    let mut name = Name {
-        bytes: [0; 128],
-        length: 128,
-    };
+    let mut name = Name { bytes: [0; 128], length: 128 };
     let result = call(name.bytes.as_mut_ptr(), &raw mut name.length);
     if result < 0 {
         return result;
@@ -140,10 +126,7 @@ pub fn view_of(fd: c_int) -> View {
     if let Some(slot) = table::current(fd) {
         return slot.view();
     }
-    [View::Inet4, View::Inet6]
-        .into_iter()
-        .find(|view| is_marked(fd, *view))
-        .unwrap_or(View::Same)
+    [View::Inet4, View::Inet6].into_iter().find(|view| is_marked(fd, *view)).unwrap_or(View::Same)
 }
 
 /// Remembers how the program sees a connection; `Same` forgets it.

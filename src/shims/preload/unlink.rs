@@ -42,14 +42,10 @@ fn is_held(setup: &Setup, directory: c_int, path: *const u8, text: &[u8]) -> boo
 }
 
 fn paths(setup: &Setup) -> impl Iterator<Item = UnixName> + '_ {
-    setup
-        .held
-        .iter()
-        .flatten()
-        .filter_map(|held| match held.address {
-            Address::Unix(name) if name.path().is_some() => Some(name),
-            _ => None,
-        })
+    setup.held.iter().flatten().filter_map(|held| match held.address {
+        Address::Unix(name) if name.path().is_some() => Some(name),
+        _ => None,
+    })
 }
 
 fn file_of(name: &UnixName) -> Option<sys::FileId> {

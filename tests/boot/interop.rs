@@ -1,0 +1,170 @@
+//! Admins use systemctl, and clusterctl shows what they did.
+
+use crate::booted;
+use crate::shop::{applied, apply, ecosystem, load, pids, write};
+
+booted!(systemctl_does_what_an_admin_expects, |m| {
+    applied(m, &ecosystem(3, ""));
+    assert_eq!(m.systemctl_show("shop", "ActiveState"), "active");
+    m.ok(["systemctl", "stop", "shop@2"]);
+    assert!(m.ok(["clusterctl", "list", "shop@2"]).contains("stopped"));
+    let before = pids(m, 2);
+    m.ok(["systemctl", "restart", "shop@1"]);
+    let after = pids(m, 2);
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
+    m.ok(["systemctl", "start", "shop"]);
+    m.ok(["systemctl", "start", "shop@2"]);
+    assert!(m.ok(["systemctl", "cat", "shop@1"]).contains("ExecStart=\"/usr/bin/node\""));
+    assert!(m.ok(["journalctl", "--no-pager", "-u", "shop@*"]).contains("Started shop@1"));
+    assert!(m.ok(["systemctl", "status", "--no-pager", "shop"]).contains("active"));
+    assert_eq!(m.ok(["systemctl", "is-enabled", "shop"]), "enabled");
+    m.ok(["systemctl", "disable", "shop"]);
+    assert_eq!(m.run(["systemctl", "is-enabled", "shop"]).stdout.trim(), "disabled");
+    let plan = applied(m, &ecosystem(3, ""));
+    assert!(plan.contains("enable shop.service at boot"), "{plan}");
+    m.ok(["systemctl", "stop", "shop"]);
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" stopped ").count(), 3);
+    m.ok(["systemctl", "start", "shop"]);
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
+    m.ok(["systemctl", "enable", "--now", "shop@3"]);
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 4);
+    let plan = applied(m, &ecosystem(3, ""));
+    assert!(plan.contains("4 instances were enabled, the file says 3"), "{plan}");
+    assert!(m.ok(["clusterctl", "describe", "shop"]).contains("/srv/shop/ecosystem.toml"));
+    assert!(m.ok(["clusterctl", "logs", "shop", "-n", "all"]).contains("shop@1 | Started"));
+});
+
+booted!(a_drop_in_of_an_admin_reaches_the_processes_with_the_next_apply, |m| {
+    applied(m, &ecosystem(2, ""));
+    // What `systemctl edit shop@` writes.
+    let drop_in = "[Service]\nEnvironment=\"GREETING=edited by hand\"\n";
+    m.write("/etc/systemd/system/shop@.service.d/override.conf", drop_in);
+    m.ok(["systemctl", "daemon-reload"]);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    let plan = applied(m, &ecosystem(2, ""));
+    assert!(plan.contains("replace 2 instances"), "{plan}");
+    run.stop().assert_none_failed();
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("edited by hand"));
+    assert!(applied(m, &ecosystem(2, "")).contains("nothing to do"));
+});
+
+booted!(a_changed_number_touches_only_the_difference, |m| {
+    applied(m, &ecosystem(4, ""));
+    let before = pids(m, 2);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    applied(m, &ecosystem(2, ""));
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
+    applied(m, &ecosystem(4, ""));
+    m.ok(["clusterctl", "scale", "shop", "-1"]);
+    m.ok(["clusterctl", "scale", "shop", "+2"]);
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 5);
+    run.stop().assert_none_failed();
+    assert_eq!(pids(m, 2), before);
+});
+
+booted!(a_changed_variable_reaches_every_process_without_a_lost_request, |m| {
+    applied(m, &ecosystem(4, ""));
+    let mut run = m.load(load());
+    run.wait_flowing();
+    let plan = applied(m, &ecosystem(4, "env = { GREETING = 'new' }"));
+    assert!(plan.contains("replace 4 instances"), "{plan}");
+    run.stop().assert_none_failed();
+    for pid in pids(m, 4) {
+        assert!(m.ok_sh(&format!("tr '\\0' '\\n' < /proc/{pid}/environ")).contains("GREETING=new"));
+    }
+    assert!(!m.ok(["systemctl", "show", "shop@0"]).contains("GREETING"), "hidden from the bus");
+    assert_eq!(m.ok(["stat", "-c", "%a", "/etc/clusterctl/environment/shop"]), "600");
+});
+
+booted!(a_broken_version_leaves_the_former_one_serving, |m| {
+    applied(m, &ecosystem(3, ""));
+    let unit = m.read("/etc/systemd/system/shop@.service");
+    let before = pids(m, 3);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    write(m, &ecosystem(3, "env = { BROKEN = '1' }"));
+    let output = apply(m);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("shop@3 failed to start"), "{output:#?}");
+    assert!(output.stderr.contains("broken on purpose"), "{output:#?}");
+    run.stop().assert_none_failed();
+    assert_eq!(pids(m, 3), before, "no serving process was touched");
+    assert_eq!(m.read("/etc/systemd/system/shop@.service"), unit);
+    applied(m, &ecosystem(3, "env = { GREETING = 'good' }"));
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("good"));
+});
+
+booted!(a_reload_replaces_every_process_without_a_lost_request, |m| {
+    applied(m, &ecosystem(4, ""));
+    let before = pids(m, 4);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    m.ok(["systemctl", "reload", "shop"]);
+    m.ok(["clusterctl", "reload", "shop"]);
+    run.stop().assert_none_failed();
+    assert!(pids(m, 4).iter().all(|pid| !before.contains(pid)));
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 4);
+    // A version that throws: the canary fails, and nothing that serves is touched.
+    let serving = pids(m, 4);
+    m.write("/srv/shop/server.js", "throw new Error('broken on purpose')");
+    let output = m.clusterctl(["reload", "shop"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert_eq!(pids(m, 4), serving);
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
+});
+
+booted!(apps_gone_from_the_file_are_reported_and_pruned, |m| {
+    let other = "[[apps]]\nname = 'other'\ncommand = ['sleep', 'infinity']\n";
+    applied(m, &format!("{}{other}", ecosystem(1, "")));
+    let plan = applied(m, &ecosystem(1, ""));
+    assert!(plan.contains("other: gone from the file"), "{plan}");
+    assert_eq!(m.systemctl_show("other@0", "ActiveState"), "active");
+    let dry = m.ok(["clusterctl", "apply", "-n", "--prune", "/srv/shop/ecosystem.toml"]);
+    assert!(dry.contains("--- other.service"), "{dry}");
+    assert_eq!(m.systemctl_show("other@0", "ActiveState"), "active");
+    m.ok(["clusterctl", "apply", "--prune", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(m.systemctl_show("other@0", "ActiveState"), "inactive");
+    assert_eq!(m.ok_sh("ls /etc/systemd/system | grep -c other || true"), "0");
+    let data = m.ok(["clusterctl", "apply", "-n", "-o", "json", "/srv/shop/ecosystem.toml"]);
+    let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+    assert_eq!(data["changes"], false);
+    m.ok(["clusterctl", "delete", "all"]);
+    assert_eq!(m.ok_sh("ls /etc/systemd/system | grep -c shop || true"), "0");
+    assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0);
+});
+
+booted!(only_what_is_enabled_serves_after_a_reboot, |m| {
+    let off = "[[apps]]\nname = 'off'\ncommand = ['sleep', 'infinity']\nautostart = false\n";
+    applied(m, &format!("{}{off}", ecosystem(3, "")));
+    m.ok(["clusterctl", "scale", "shop", "2"]);
+    m.reboot();
+    assert_eq!(m.ok(["clusterctl", "list", "shop"]).matches(" online ").count(), 2);
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
+    assert_eq!(m.systemctl_show("off@0", "ActiveState"), "inactive");
+});
+
+booted!(a_user_has_apps_of_her_own, |m| {
+    let ada = m.user("ada");
+    m.write("/home/ada/shop/server.js", crate::shop::SERVER);
+    m.write("/home/ada/shop/ecosystem.toml", ecosystem(2, ""));
+    m.ok(["chown", "-R", "ada:", "/home/ada/shop"]);
+    ada.ok(["clusterctl", "--user", "apply", "/home/ada/shop/ecosystem.toml"]);
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
+    let list = ada.ok(["clusterctl", "--user", "list"]);
+    assert_eq!(list.matches(" online ").count(), 2, "{list}");
+    ada.ok(["systemctl", "--user", "reload", "shop"]);
+    m.write(
+        "/home/ada/low.toml",
+        ecosystem(1, "").replace("3000", "80").replace("server.js", "shop/server.js"),
+    );
+    let low = ada.run(["clusterctl", "--user", "apply", "/home/ada/low.toml"]);
+    assert_eq!(low.code, 3, "{low:#?}");
+    assert!(low.stderr.contains("ip_unprivileged_port_start"), "{low:#?}");
+    let refused = ada.run(["clusterctl", "apply", "/home/ada/low.toml"]);
+    assert_eq!(refused.code, 4, "{refused:#?}");
+    assert!(refused.stderr.contains("next: "), "{refused:#?}");
+    ada.ok(["clusterctl", "--user", "delete", "all"]);
+});

@@ -1,0 +1,88 @@
+//! Listeners come, go and move while others serve.
+
+use crate::booted;
+use crate::shop::{SERVER, applied, listener_inode, load, pids};
+use crate::support::load::Load;
+
+fn with_listeners(listen: &str) -> String {
+    format!(
+        "[[apps]]\nname = 'shop'\nscript = 'many.js'\ninstances = 2\nlisten = {listen}\n\
+         env = {{ PORT = '3000' }}\n"
+    )
+}
+
+/// Listens on every listener that systemd named, by its name as a port or a path.
+const MANY: &str = "\
+const http = require('http');
+const answer = (req, res) => res.end(`instance ${process.env.NODE_APP_INSTANCE} ${process.env.LISTEN_FDNAMES} .`);
+for (const name of (process.env.LISTEN_FDNAMES || '').split(':')) {
+  http.createServer(answer).listen(/^[0-9]+$/.test(name) ? Number(name) : `/run/shop/${name}.sock`);
+}
+";
+
+booted!(listeners_are_added_changed_and_removed_while_one_serves, |m| {
+    m.write("/srv/shop/many.js", MANY);
+    applied(m, &with_listeners("[3000]"));
+    let inode = listener_inode(m);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    applied(m, &with_listeners("[3000, 3001]"));
+    assert!(m.ok(["curl", "-s", "localhost:3001"]).starts_with("instance "));
+    applied(m, &with_listeners("[3000, 3002, '/run/shop/admin.sock']"));
+    assert!(m.ok(["curl", "-s", "localhost:3002"]).starts_with("instance "));
+    let unix = ["curl", "-s", "--unix-socket", "/run/shop/admin.sock", "http://x/"];
+    assert!(m.ok(unix).starts_with("instance "));
+    assert_ne!(m.run(["curl", "-s", "localhost:3001"]).code, 0, "3001 is closed");
+    assert!(!m.exists("/etc/systemd/system/shop-3001.socket"));
+    applied(m, &with_listeners("[3000]"));
+    run.stop().assert_none_failed();
+    assert_eq!(listener_inode(m), inode);
+    assert!(!m.exists("/run/shop/admin.sock"));
+    assert!(applied(m, &with_listeners("[3000]")).contains("nothing to do"));
+});
+
+booted!(a_renamed_listener_keeps_its_port_open, |m| {
+    let text = |listen: &str| {
+        format!("[[apps]]\nname = 'shop'\nscript = 'server.js'\ninstances = 2\nlisten = {listen}\n")
+    };
+    applied(m, &text("{ web = 3000 }"));
+    let inode = listener_inode(m);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    applied(m, &text("{ http = 3000 }"));
+    run.stop().assert_none_failed();
+    assert_eq!(listener_inode(m), inode);
+    let pid = &pids(m, 1)[0];
+    assert!(
+        m.ok_sh(&format!("tr '\\0' '\\n' < /proc/{pid}/environ")).contains("LISTEN_FDNAMES=http")
+    );
+});
+
+booted!(an_address_that_widens_is_moved_with_a_gap_and_says_so, |m| {
+    let text = |listen: &str| {
+        format!(
+            "[[apps]]\nname = 'shop'\nscript = 'host.js'\ninstances = 2\nlisten = '{listen}:3000'\n"
+        )
+    };
+    m.write("/srv/shop/host.js", SERVER.replace("|| 3000)", "|| 3000, '127.0.0.1')"));
+    applied(m, &text("127.0.0.1"));
+    m.write("/srv/shop/host.js", SERVER.replace("|| 3000)", "|| 3000, '0.0.0.0')"));
+    let plan = applied(m, &text("0.0.0.0"));
+    assert!(plan.contains("connections are refused"), "{plan}");
+    assert!(m.ok(["curl", "-s", "127.0.0.1:3000"]).starts_with("instance "));
+    assert!(applied(m, &text("0.0.0.0")).contains("nothing to do"));
+});
+
+booted!(unmodified_python_shares_a_port, |m| {
+    m.write("/srv/shop/index.html", "instance of python\n");
+    applied(
+        m,
+        "[[apps]]\nname = 'files'\ncommand = ['python3', '-m', 'http.server', '8000', '--bind', '0.0.0.0']\n\
+         instances = 4\nlisten = '0.0.0.0:8000'\n",
+    );
+    let mut run = m.load(Load::http("127.0.0.1:8000").new_connections(40.0).expect("instance of"));
+    run.wait_flowing();
+    m.ok(["systemctl", "reload", "files"]);
+    run.stop().assert_none_failed();
+    assert_eq!(m.ok(["clusterctl", "list", "files"]).matches(" online ").count(), 4);
+});
