@@ -113,6 +113,10 @@ impl Rules {
                 Command::RestoreDefinition { .. } => {
                     assert!(self.spec.can_restore, "nothing to restore");
                     assert!(!self.restoring, "restored twice");
+                    // A job that ends later could have started either definition.
+                    let open = self.open.values().any(|change| *change != Change::Stop);
+                    let reliable = world.weather.lost == 0 && world.weather.stuck == 0;
+                    assert!(!open || !reliable, "restored while a start was under way");
                     self.restoring = true;
                     // Nobody waits for instances to settle that will be replaced again.
                     self.unsettled.clear();
