@@ -48,7 +48,8 @@ pub fn roll<'a>(
     interrupted: &dyn Fn() -> bool,
     sink: &mut dyn FnMut(Event),
 ) -> Result<Outcome, Error> {
-    let surge = spec.policy.limits(spec.wanted).surge;
+    let surge_of = |instances| spec.policy.limits(instances).surge;
+    let surge = surge_of(spec.wanted).max(surge_of(spec.before));
     let highest = spec.known.last().map_or(0, |last| last + 1).max(spec.wanted).max(spec.before);
     // The machine numbers surge instances from the first free one on.
     let numbers: Vec<u32> = (0..highest + surge).collect();

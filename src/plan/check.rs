@@ -87,9 +87,11 @@ fn removes_open_listener(app: &AppPlan) -> bool {
         _ => None,
     });
     removed.into_iter().any(|unit| {
-        !app.steps
-            .iter()
-            .any(|step| matches!(&step.action, Action::Close(closed) if closed == unit))
+        !app.steps.iter().any(|step| match &step.action {
+            Action::Close(closed) => closed == unit,
+            Action::Rebind { close, .. } => close.contains(unit),
+            _ => false,
+        })
     })
 }
 

@@ -107,7 +107,7 @@ impl AppDecision<'_> {
         let mut changes = Vec::new();
         for unit in self.files.units.iter() {
             let before = self.found.units.get(&unit.name).map(|file| file.text.as_str());
-            let keep_time = self.same_revision(&unit.name);
+            let keep_time = self.keeps_time(unit);
             let change = replaced(before, &unit.to_string(), keep_time);
             let file = FileId::Unit(unit.name.clone());
             changes.extend(change.map(|change| FileChange { file, change }));
@@ -128,11 +128,15 @@ impl AppDecision<'_> {
         changes
     }
 
-    /// Whether the unit on disk is the template of the very same revision.
-    fn same_revision(&self, unit: &UnitName) -> bool {
-        let Some(found) = self.found.units.get(unit) else { return false };
-        let parsed = UnitFile::parse(unit.clone(), &found.text);
-        parsed.get(MARK, "Revision") == Some(self.files.revision.as_str())
+    /// Whether nothing that a running process depends on differs between the unit on disk and
+    /// the new one: the revision of the template, and the name of a listener.
+    fn keeps_time(&self, unit: &UnitFile) -> bool {
+        let Some(found) = self.found.units.get(&unit.name) else { return false };
+        let parsed = UnitFile::parse(unit.name.clone(), &found.text);
+        match unit.name.kind() {
+            UnitKind::Socket => parsed.get("Socket", FD_NAME) == unit.get("Socket", FD_NAME),
+            _ => parsed.get(MARK, "Revision") == Some(self.files.revision.as_str()),
+        }
     }
 
     fn wanted_set(&self) -> BTreeSet<u32> {
@@ -243,6 +247,11 @@ impl AppDecision<'_> {
                 {
                     keys.extend(different_keys(unit, before, after));
                 }
+                (FileId::Unit(unit), Change::Replace { keep_time: false, .. })
+                    if unit.kind() == UnitKind::Socket =>
+                {
+                    keys.insert(FD_NAME.to_owned());
+                }
                 (FileId::Environment, _) => {
                     keys.insert("Environment".to_owned());
                 }
@@ -292,9 +301,13 @@ impl AppDecision<'_> {
     }
 }
 
+/// The listener's name in `LISTEN_FDNAMES`.
+const FD_NAME: &str = "FileDescriptorName";
+
 /// Keys of a socket unit that do not touch the open socket.
 fn is_socket_key(key: &str) -> bool {
-    !matches!(key, "Description" | "Documentation" | "SourcePath" | "Service" | "App" | "Role")
+    let free = ["Description", "Documentation", "SourcePath", "Service", "App", "Role", FD_NAME];
+    !free.contains(&key)
 }
 
 fn replaced(before: Option<&str>, after: &str, keep_time: bool) -> Option<Change> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::ecosystem::AppName;
-use crate::unit::UnitName;
+use crate::unit::{UnitKind, UnitName};
 
 /// Everything of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,9 +42,10 @@ impl ObservedApp {
     /// Whether an instance started before the last change of what it reads at its start.
     pub fn is_outdated(&self, app: &AppName, number: u32) -> bool {
         let Some(instance) = self.instances.get(&number) else { return false };
-        let template = self.units.get(&app.template_unit());
-        let files = template.into_iter().chain(&self.environment);
-        let newest = files.map(|file| file.modified).max().unwrap_or(0);
+        let read =
+            |unit: &UnitName| unit.kind() == UnitKind::Socket || *unit == app.template_unit();
+        let units = self.units.iter().filter(|(unit, _)| read(unit)).map(|(_, file)| file);
+        let newest = units.chain(&self.environment).map(|file| file.modified).max().unwrap_or(0);
         let newest = newest.max(self.newest_input).max(instance.newest_input);
         instance.started != 0 && instance.started < newest
     }

@@ -6,8 +6,8 @@ use crate::support::{Machine, wait_until};
 use std::time::Duration;
 
 fn app(m: &Machine, file: &str, program: &str, toml: &str) {
-    m.write(&format!("/srv/shop/{file}"), program);
     write(m, &format!("[[apps]]\nname = 'shop'\nscript = '{file}'\n{toml}\n"));
+    m.write(&format!("/srv/shop/{file}"), program);
     let output = apply(m);
     assert_eq!(output.code, 0, "{output:#?}");
 }
