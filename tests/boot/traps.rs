@@ -108,7 +108,8 @@ booted!(a_restart_of_everything_keeps_the_listener_and_loses_nothing, |m| {
 });
 
 booted!(a_stopped_app_is_woken_by_nobody, |m| {
-    for stop in [["clusterctl", "stop", "shop"], ["systemctl", "stop", "shop"]] {
+    let ways = [["clusterctl", "stop", "shop"], ["systemctl", "stop", "shop"]];
+    for stop in ways.into_iter().cycle().take(8) {
         applied(m, &ecosystem(2, ""));
         let mut run = m.load(load());
         run.wait_flowing();
@@ -121,6 +122,16 @@ booted!(a_stopped_app_is_woken_by_nobody, |m| {
         m.ok(["clusterctl", "start", "shop"]);
         assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
     }
+});
+
+booted!(a_connection_starts_an_app_of_which_only_the_listener_is_open, |m| {
+    applied(m, &ecosystem(2, ""));
+    m.ok(["clusterctl", "stop", "shop"]);
+    m.ok(["systemctl", "start", "shop-3000.socket"]);
+    assert!(m.ok(["curl", "-s", "-m", "10", "localhost:3000"]).starts_with("instance "));
+    wait_until("the whole app runs", PATIENCE, || {
+        m.ok(["clusterctl", "list"]).matches(" online ").count() == 2
+    });
 });
 
 booted!(a_connection_wakes_an_app_whose_instances_are_all_stopped, |m| {
