@@ -76,6 +76,10 @@ fn units(verb: Verb, one: &Selected, app: Option<&FoundApp>) -> Vec<(JobKind, Un
     if verb == Verb::Stop {
         // Listeners first: from then on no connection can wake the app while it drains.
         units.extend(sockets.map(|unit| (kind, unit.clone())));
+        if !units.is_empty() {
+            // One that a last connection has started would keep a listener from opening again.
+            units.push((kind, name.wake_unit()));
+        }
     }
     units.push((kind, name.group_unit()));
     if verb == Verb::Reload {

@@ -16,6 +16,11 @@ pub fn template(context: &Context<'_>) -> UnitFile {
         .section("Unit", |s| {
             s.set("Description", format!("{} (instance %i)", app.name));
             common(s, context);
+            if !sockets.is_empty() {
+                // `Sockets=` alone only wants them: a program without its listener would bind the
+                // address itself, and keep systemd from ever opening it again.
+                s.set("Requires", &sockets);
+            }
             // Stop and restart of the group reach the instances.
             s.set("PartOf", group.as_str());
             if !context.user() {

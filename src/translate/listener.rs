@@ -15,6 +15,8 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
         .section("Unit", |s| {
             s.set("Description", quote::text(&format!("{} listener {address}", app.name)));
             common(s, context);
+            // Each start of an instance asks for its listeners.
+            s.set("StartLimitIntervalSec", "0");
         })
         .section("Socket", |s| {
             s.set(listen_key(address.protocol()), quote::path(&address.listen_value()));
