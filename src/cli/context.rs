@@ -121,7 +121,11 @@ pub fn connect(global: &Global) -> Result<ops::Context, Error> {
 
 /// The program that units call for a rolling reload.
 pub fn own_program() -> PathBuf {
-    std::env::current_exe().unwrap_or_else(|_| "/usr/bin/clusterctl".into())
+    // A file that was replaced or lies outside of a chroot has a path that leads nowhere.
+    let own = std::env::current_exe().ok().filter(|path| path.exists());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = || std::env::split_paths(&path).map(|d| d.join("clusterctl")).find(|p| p.is_file());
+    own.or_else(found).unwrap_or_else(|| "/usr/bin/clusterctl".into())
 }
 
 /// The machine's facts for a scope.

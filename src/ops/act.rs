@@ -1,8 +1,8 @@
 //! Plan → Outcome. As dumb as possible: files, one daemon-reload, then the steps in their order,
 //! different apps at the same time. It can be killed anywhere; the next apply goes on.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use super::{Context, Error, Event, Restore, RollSpec, Sink, roll};
@@ -95,34 +95,46 @@ fn run_apps(
     policies: &BTreeMap<AppName, Policy>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
+    let queue: Mutex<VecDeque<&AppPlan>> =
+        Mutex::new(plan.apps.iter().filter(|app| !app.steps.is_empty()).collect());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let (sender, events) = mpsc::channel();
     std::thread::scope(|scope| {
-        let mut threads = Vec::new();
-        for app in plan.apps.iter().filter(|app| !app.steps.is_empty()) {
-            let sender = sender.clone();
-            let found = observed.apps.get(&app.app);
-            let policy = policies.get(&app.app).cloned().unwrap_or_default();
-            threads.push(scope.spawn(move || {
-                let mut report = |event| drop(sender.send(event));
+        let worker = |sender: mpsc::Sender<Event>| {
+            let mut done = Vec::new();
+            while let Some(app) = next() {
+                let found = observed.apps.get(&app.app);
+                let policy = policies.get(&app.app).cloned().unwrap_or_default();
                 let run = AppRun { context, app, found, policy };
-                (app.app.clone(), run.steps(&mut report))
-            }));
-        }
+                // Nobody listens any more only when the whole program ends.
+                let mut report = |event| drop(sender.send(event));
+                done.push((app.app.clone(), run.steps(&mut report)));
+            }
+            done
+        };
+        let threads: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                let sender = sender.clone();
+                scope.spawn(move || worker(sender))
+            })
+            .collect();
         drop(sender);
         for event in events {
             sink(event);
         }
         let mut done = BTreeMap::new();
         for thread in threads {
-            let (app, result) = match thread.join() {
-                Ok(finished) => finished,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            done.insert(app, result?);
+            let finished = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            for (app, result) in finished {
+                done.insert(app, result?);
+            }
         }
         Ok(done)
     })
 }
+
+/// So many apps are worked on at the same time.
+const AT_ONCE: usize = 16;
 
 /// Files that nothing runs from any more. One that something still needs stays for the next apply.
 fn remove(context: &Context, plan: &Plan, done: &BTreeMap<AppName, Done>) -> Result<(), Error> {

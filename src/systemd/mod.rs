@@ -15,6 +15,7 @@ mod watch;
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use zbus::connection::Builder;
@@ -43,6 +44,9 @@ const RELOAD: Duration = Duration::from_secs(150);
 #[derive(Debug, Clone)]
 pub struct Systemd {
     connection: Connection,
+    /// One batch of calls at a time: the bus limits the calls that a connection may have open,
+    /// whichever thread they come from.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Systemd {
@@ -82,7 +86,7 @@ impl Systemd {
 
     fn build(builder: Builder<'_>) -> zbus::Result<Systemd> {
         let connection = zbus::block_on(builder.method_timeout(ANSWER).build())?;
-        Ok(Systemd { connection })
+        Ok(Systemd { connection, turn: Arc::default() })
     }
 
     /// The major version of the running manager: 252 of `252.39-1~deb12u2`.
@@ -136,6 +140,7 @@ impl Systemd {
     ) -> Result<Vec<zbus::Result<Message>>, Error> {
         let failed = |e: zbus::Error| Error::from_bus(doing, &e);
         let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>().map_err(failed)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         proxy::exchange(&self.connection, &calls, deadline)
             .ok_or_else(|| Error::timeout(doing))?
             .map_err(failed)

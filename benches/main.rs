@@ -1,0 +1,241 @@
+//! Speed and size, each as a ratio against something in the same run, on a booted machine.
+//!
+//! `make bench` installs what it needs. It ends with 1 when a target is missed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    dead_code,
+    unused_imports,
+    missing_docs
+)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use support::{Machine, Root};
+
+/// One line of the report.
+struct Line {
+    what: String,
+    measured: String,
+    target: String,
+    good: bool,
+}
+
+fn main() -> ExitCode {
+    let release = Path::new(env!("CARGO_BIN_EXE_clusterctl"));
+    let m = Machine::boot(Root::Host);
+    let mut lines = sizes(release);
+    let pm2 = pm2(&m);
+    lines.extend(many_apps(&m, &pm2));
+    lines.extend(throughput(&m, &pm2));
+    lines.extend(reloads(&m, &pm2));
+    println!("cores: {}", m.ok(["nproc"]));
+    println!("systemd: {}", m.ok_sh("systemctl --version | head -n 1"));
+    println!(
+        "node: {}  pm2: {}",
+        m.ok(["node", "--version"]),
+        m.ok_sh(&format!("{pm2} --version | tail -n 1"))
+    );
+    for line in &lines {
+        let mark = if line.good { "ok    " } else { "MISSED" };
+        println!("{mark} {:<58} {:<34} target {}", line.what, line.measured, line.target);
+    }
+    ExitCode::from(u8::from(lines.iter().any(|line| !line.good)))
+}
+
+fn line(what: &str, measured: String, target: &str, good: bool) -> Line {
+    Line { what: what.into(), measured, target: target.into(), good }
+}
+
+fn sizes(program: &Path) -> Vec<Line> {
+    let mb = |bytes: u64| format!("{:.2} MB", bytes as f64 / 1e6);
+    let program = std::fs::metadata(program).unwrap().len();
+    let preload = clusterctl::embedded_files().into_iter().find(|(name, _)| name.ends_with(".so"));
+    let preload = preload.map_or(0, |(_, bytes)| bytes.len() as u64);
+    vec![
+        line("size of the program", mb(program), "< 6 MB", program < 6_000_000),
+        line("size of the preload library", mb(preload), "< 0.4 MB", preload < 400_000),
+    ]
+}
+
+/// PM2 from npm, kept below `target`.
+fn pm2(m: &Machine) -> String {
+    let dir = support::skip::target_dir().join("bench");
+    let program = dir.join("node_modules/.bin/pm2");
+    if !program.exists() {
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]);
+        let status = npm.arg(&dir).arg("pm2").status().unwrap();
+        assert!(status.success(), "npm install pm2");
+    }
+    m.copy(&dir.join("node_modules"), "/opt/pm2/node_modules");
+    "/opt/pm2/node_modules/.bin/pm2".to_owned()
+}
+
+/// Milliseconds of one run of a command: the median of `runs`, measured inside the machine.
+fn millis(m: &Machine, command: &str, runs: u32) -> f64 {
+    let script = format!(
+        "for i in $(seq {runs}); do a=$(date +%s%N); {command} >/dev/null 2>&1; b=$(date +%s%N); \
+         echo $((b - a)); done | sort -n | sed -n '{}p'",
+        runs / 2 + 1
+    );
+    m.ok_sh(&script).parse::<f64>().unwrap() / 1e6
+}
+
+fn sleepers(apps: u32, instances: u32) -> String {
+    (0..apps).fold(String::new(), |mut text, number| {
+        write!(text, "[[apps]]\nname = 'app{number}'\ncommand = ['sleep', 'infinity']\ninstances = {instances}\n").unwrap();
+        text
+    })
+}
+
+fn many_apps(m: &Machine, pm2: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    m.write("/srv/many.toml", sleepers(20, 5));
+    m.ok(["clusterctl", "apply", "/srv/many.toml"]);
+    let units: Vec<String> =
+        (0..20).flat_map(|a| (0..5).map(move |i| format!("app{a}@{i}"))).collect();
+    let show = format!(
+        "systemctl show -p Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,ExecMainStartTimestamp,\
+         ExecMainStartTimestampMonotonic,MemoryCurrent,CPUUsageNSec,User {}",
+        units.join(" ")
+    );
+    let list = millis(m, "clusterctl list", 11);
+    let show = millis(m, &show, 11);
+    let ratio = list / show;
+    lines.push(line(
+        "list, 100 instances / systemctl show",
+        format!("{list:.1} ms / {show:.1} ms = {ratio:.2}"),
+        "<= 1.5",
+        ratio <= 1.5,
+    ));
+    m.write("/srv/idle.js", "setInterval(() => {}, 1e6)");
+    m.ok_sh(&format!("{pm2} start /srv/idle.js -i 16"));
+    let theirs = millis(m, &format!("{pm2} list"), 5);
+    m.ok_sh(&format!("{pm2} kill"));
+    let ratio = list / theirs;
+    lines.push(line(
+        "list, 100 instances / pm2 list, 16",
+        format!("{list:.1} ms / {theirs:.0} ms = {ratio:.3}"),
+        "< 0.1",
+        ratio < 0.1,
+    ));
+    m.write("/srv/many.toml", sleepers(100, 4));
+    m.ok(["clusterctl", "apply", "--prune", "/srv/many.toml"]);
+    let apply = millis(m, "clusterctl apply /srv/many.toml", 7);
+    lines.push(line(
+        "apply that changes nothing, 400 instances",
+        format!("{apply:.0} ms"),
+        "< 300 ms",
+        apply < 300.0,
+    ));
+    let validate = millis(m, "clusterctl validate /srv/many.toml", 11);
+    lines.push(line("validate, 100 apps", format!("{validate:.1} ms"), "< 20 ms", validate < 20.0));
+    m.ok(["clusterctl", "delete", "all"]);
+    lines
+}
+
+const FAST: &str = "require('http').createServer((q, s) => s.end('hello')).listen(process.env.FAST_PORT || 3000);\n";
+const INHERIT: &str = "require('http').createServer((q, s) => s.end('hello')).listen({ fd: 3 });\n";
+/// Binds once and starts plain node processes that inherit the descriptor as number 3.
+const PARENT: &str = "import os, socket, subprocess, sys\n\
+    s = socket.socket(socket.AF_INET6)\ns.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+    s.bind(('::', 3200))\ns.listen(511)\ns.setblocking(False)\nos.dup2(s.fileno(), 3, inheritable=True)\n\
+    c = [subprocess.Popen(['node', '/srv/inherit.js'], pass_fds=[3]) for _ in range(int(sys.argv[1]))]\n\
+    [p.wait() for p in c]\n";
+
+/// Requests per second of wrk.
+fn wrk(m: &Machine, port: u16, close: bool) -> f64 {
+    let header = if close { "-H 'Connection: close'" } else { "" };
+    let out = m.ok_sh(&format!(
+        "wrk -t1 -c64 -d3 {header} http://127.0.0.1:{port}/ | awk '/Requests.sec/ {{ print $2 }}'"
+    ));
+    out.parse().unwrap()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn throughput(m: &Machine, pm2: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    m.write("/srv/fast.js", FAST);
+    m.write("/srv/inherit.js", INHERIT);
+    m.write("/srv/parent.py", PARENT);
+    for instances in [2, 4] {
+        m.write("/srv/fast.toml", format!("[[apps]]\nname = 'fast'\nscript = 'fast.js'\ninstances = {instances}\nlisten = 3000\n"));
+        m.ok(["clusterctl", "apply", "/srv/fast.toml"]);
+        let parent = m.spawn(["python3", "/srv/parent.py", &instances.to_string()]);
+        m.ok_sh(&format!("FAST_PORT=3300 {pm2} start /srv/fast.js -i {instances}"));
+        support::wait_until("all answer", std::time::Duration::from_secs(20), || {
+            [3000, 3200, 3300]
+                .iter()
+                .all(|port| m.run(["curl", "-s", &format!("localhost:{port}")]).code == 0)
+        });
+        for close in [false, true] {
+            let mut ours = Vec::new();
+            let mut plain = Vec::new();
+            let mut theirs = Vec::new();
+            for _ in 0..5 {
+                ours.push(wrk(m, 3000, close));
+                plain.push(wrk(m, 3200, close));
+                theirs.push(wrk(m, 3300, close));
+            }
+            let (ours, plain, theirs) = (median(ours), median(plain), median(theirs));
+            let kind = if close { "new connections" } else { "keep-alive" };
+            let ratio = ours / plain;
+            lines.push(line(
+                &format!("{kind}, {instances} instances / plain node, inherited"),
+                format!("{ours:.0} / {plain:.0} = {ratio:.2}"),
+                ">= 0.95",
+                ratio >= 0.95,
+            ));
+            if close {
+                let ratio = ours / theirs;
+                lines.push(line(
+                    &format!("{kind}, {instances} instances / PM2"),
+                    format!("{ours:.0} / {theirs:.0} = {ratio:.2}"),
+                    ">= 2.5",
+                    ratio >= 2.5,
+                ));
+            }
+        }
+        m.ok_sh(&format!("{pm2} kill"));
+        m.ok_sh("pkill -f parent.py; pkill -f inherit.js; true");
+        drop(parent);
+        m.ok(["clusterctl", "delete", "all"]);
+    }
+    lines
+}
+
+fn reloads(m: &Machine, pm2: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for instances in [4, 16] {
+        m.write("/srv/fast.toml", format!("[[apps]]\nname = 'fast'\nscript = 'fast.js'\ninstances = {instances}\nlisten = 3000\n"));
+        m.ok(["clusterctl", "apply", "/srv/fast.toml"]);
+        let ours = millis(m, "systemctl reload fast", 3);
+        m.ok(["clusterctl", "delete", "all"]);
+        m.ok_sh(&format!("FAST_PORT=3300 {pm2} start /srv/fast.js -i {instances}"));
+        let theirs = millis(m, &format!("{pm2} reload fast"), 3);
+        m.ok_sh(&format!("{pm2} kill"));
+        // No target yet: the default replaces one instance at a time, PM2 two.
+        lines.push(line(
+            &format!("reload of {instances} / pm2 reload"),
+            format!("{ours:.0} ms / {theirs:.0} ms"),
+            "-",
+            true,
+        ));
+    }
+    lines
+}
+
+/// The harness of the tests wants to know where its files are.
+const _: fn() -> PathBuf = support::skip::target_dir;
