@@ -42,7 +42,7 @@ demo-live: deps build
 
 bench:
 	@tests/support/install.sh bench
-	$(CARGO) bench
+	$(CARGO) bench --bench bench
 
 install: build
 	$(INSTALL) -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/clusterctl
