@@ -27,11 +27,14 @@ useradd passwd
 curl curl
 openssl openssl
 strace strace
+npm npm
+php php-cli
+java default-jre-headless
+musl-gcc musl-tools
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '
 bench='
 wrk wrk
-npm npm
 '
 
 there() {
