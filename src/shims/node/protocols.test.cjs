@@ -57,8 +57,12 @@ for (const [protocol, library] of [['http', http], ['https', https], ['http2s', 
   });
 }
 
+// The client of Node 18 never hears of a refused stream.
+const deaf = Number(process.versions.node.split('.')[0]) < 20 && 'needs the http2 client of Node 20';
+
 for (const [protocol, scheme] of [['http2', 'http'], ['http2s', 'https']]) {
-  test(`${protocol}: open streams are answered, one that crosses the GOAWAY is refused as not begun`, async () => {
+  const options = { skip: deaf, timeout: 30000 };
+  test(`${protocol}: open streams are answered, one that crosses the GOAWAY is refused as not begun`, options, async () => {
     const app = serve(protocol, { DELAY: '200' });
     const line = await delayLine(await app.port());
     const session = http2.connect(`${scheme}://127.0.0.1:${line.port}`, { rejectUnauthorized: false });
