@@ -1,8 +1,9 @@
 //! `clusterctl apply`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::policy::PolicyArgs;
 use super::{Global, Ui, context};
 use crate::disk::Lock;
 use crate::ecosystem::{App, AppName, Ecosystem};
@@ -33,6 +34,8 @@ pub struct ApplyArgs {
     /// Use the variables of `env_NAME` too
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// Runs the verb.
@@ -40,22 +43,81 @@ pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
     let layout = context::layout(global.scope())?;
     let loaded = context::load(&args.file, args.env.as_deref(), &layout, ui)?;
     let ecosystem = only(loaded.ecosystem, &args.only)?;
+    let manners = args.policy.manners(policies(&ecosystem))?;
     let ctl = context::connect(global)?;
-    let _lock = if args.dry_run {
-        None
-    } else {
-        Some(Lock::take(&layout.state, || ui.note("waiting for another clusterctl to finish"))?)
-    };
-    let observed = ops::observe(&ctl)?;
-    let wanted = crate::translate::translate(&ecosystem, &ctl.target()?);
-    let source = ecosystem.source.as_deref();
-    let plan = plan::plan(&wanted, &observed, source, args.prune, args.only.is_empty());
-    show(&plan, args.dry_run, ui)?;
-    if args.dry_run || plan.is_empty() {
+    if args.dry_run {
+        let (plan, _) = planned(&ctl, &ecosystem, args.prune, args.only.is_empty())?;
+        return show(&plan, true, ui);
+    }
+    let ctl = context::interruptible(ctl)?;
+    let _lock = lock(&ctl, ui)?;
+    settled(&ctl, &ecosystem, ui)?;
+    let (plan, observed) = planned(&ctl, &ecosystem, args.prune, args.only.is_empty())?;
+    show(&plan, false, ui)?;
+    if plan.is_empty() {
         return Ok(());
     }
-    let policies = ecosystem.apps.iter().map(|(name, app)| (name.clone(), policy(app))).collect();
-    execute(&ctl, &plan, &observed, &policies, ui)
+    execute(&ctl, &plan, &observed, &manners, ui)
+}
+
+/// Applies a file, then reloads those of its apps that this did not replace.
+pub fn reload_file(
+    file: &Path,
+    env: Option<&str>,
+    names: &[String],
+    policy: &PolicyArgs,
+    global: &Global,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    let layout = context::layout(global.scope())?;
+    let ecosystem = only(context::load(file, env, &layout, ui)?.ecosystem, names)?;
+    let manners = policy.manners(policies(&ecosystem))?;
+    let ctl = context::interruptible(context::connect(global)?)?;
+    let lock = lock(&ctl, ui)?;
+    settled(&ctl, &ecosystem, ui)?;
+    let (plan, observed) = planned(&ctl, &ecosystem, false, names.is_empty())?;
+    if !plan.is_empty() {
+        show(&plan, false, ui)?;
+        execute(&ctl, &plan, &observed, &manners, ui)?;
+    }
+    drop(lock);
+    let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
+    let reload = |app: &AppName| {
+        let manner = manners.get(app);
+        ops::Reload {
+            app: app.clone(),
+            instances: None,
+            policy: manner.map(|manner| manner.policy.clone()),
+            kill_after: manner.and_then(|manner| manner.kill_after),
+        }
+    };
+    let reloads: Vec<ops::Reload> = left.map(reload).collect();
+    let mut sink = |event: ops::Event| tell(&event, ui);
+    let done = ops::reload(&ctl, &reloads, &mut sink)?;
+    finish(&ctl, &done, ui)
+}
+
+fn lock(ctl: &ops::Context, ui: &mut Ui) -> Result<Lock, Error> {
+    let waiting = || ui.note("waiting for another clusterctl to finish");
+    Ok(Lock::take(&ctl.layout.state, waiting)?)
+}
+
+/// Nothing is planned around instances that are being replaced.
+fn settled(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<(), Error> {
+    let apps: Vec<AppName> = ecosystem.apps.keys().cloned().collect();
+    Ok(ops::settle(ctl, &apps, &mut |event| tell(&event, ui))?)
+}
+
+fn planned(
+    ctl: &ops::Context,
+    ecosystem: &Ecosystem,
+    prune: bool,
+    whole: bool,
+) -> Result<(Plan, plan::Observed), Error> {
+    let observed = ops::observe(ctl)?;
+    let wanted = crate::translate::translate(ecosystem, &ctl.target()?);
+    let source = ecosystem.source.as_deref();
+    Ok((plan::plan(&wanted, &observed, source, prune, whole), observed))
 }
 
 /// Applies without showing the plan first; only trouble is told.
@@ -63,8 +125,9 @@ pub fn quietly(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result
     let observed = ops::observe(ctl)?;
     let wanted = crate::translate::translate(ecosystem, &ctl.target()?);
     let plan = plan::plan(&wanted, &observed, None, false, true);
-    let policies = policies(ecosystem);
-    let done = ops::act(ctl, &plan, &observed, &policies, &mut |_| {})?;
+    let manner = |(app, policy)| (app, ops::Manner { policy, kill_after: None });
+    let manners = policies(ecosystem).into_iter().map(manner).collect();
+    let done = ops::act(ctl, &plan, &observed, &manners, &mut |_| {})?;
     if done.values().all(Done::is_success) { Ok(()) } else { finish(ctl, &done, ui) }
 }
 
@@ -116,16 +179,19 @@ pub fn execute(
     ctl: &ops::Context,
     plan: &Plan,
     observed: &plan::Observed,
-    policies: &BTreeMap<AppName, Policy>,
+    manners: &BTreeMap<AppName, ops::Manner>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let mut sink = |event: ops::Event| tell(&event, ui);
-    let done = ops::act(ctl, plan, observed, policies, &mut sink)?;
+    let done = ops::act(ctl, plan, observed, manners, &mut sink)?;
     finish(ctl, &done, ui)
 }
 
 /// Prints an event.
 pub fn tell(event: &ops::Event, ui: &mut Ui) {
+    if let ops::Event::Progress { app, at, progress } = event {
+        ui.progress(app, *at, progress);
+    }
     if ui.json {
         if let Some(value) = report::progress::json(event) {
             // A reader that is gone must not stop what is under way.
@@ -142,6 +208,7 @@ pub fn finish(
     done: &BTreeMap<AppName, Done>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
+    ui.end_progress();
     let mut good = true;
     for (app, done) in done {
         let verdict = report::progress::verdict(app, done);
@@ -162,5 +229,9 @@ pub fn finish(
             ui.note(&format!("next: clusterctl logs {app}@{instance}"));
         }
     }
-    if good { Ok(()) } else { Err(Error::Failed) }
+    match good {
+        true => Ok(()),
+        false if done.values().any(Done::is_interrupted) => Err(Error::Interrupted),
+        false => Err(Error::Failed),
+    }
 }

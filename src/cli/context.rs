@@ -1,15 +1,20 @@
 //! What the process gives: terminal, environment, directories. Nobody else asks for these.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGHUP, SIGINT};
 
 use super::Global;
 use crate::disk::Layout;
-use crate::ecosystem::{Color, Loaded, Scope};
+use crate::ecosystem::{AppName, Color, Loaded, Scope};
 use crate::error::Error;
 use crate::host::Machine;
 use crate::ops;
-use crate::report::{Paint, Style};
+use crate::report::{self, Paint, Style};
+use crate::rollout::{Progress, Time};
 use crate::systemd::Systemd;
 
 /// The only way to the terminal: data to standard output, everything else to standard error.
@@ -21,6 +26,8 @@ pub struct Ui {
     pub err: Style,
     /// Data instead of text was asked for.
     pub json: bool,
+    /// Rollouts under way, below all that is printed.
+    live: Live,
 }
 
 impl Ui {
@@ -37,6 +44,7 @@ impl Ui {
             out: style(std::io::stdout().is_terminal()),
             err: style(std::io::stderr().is_terminal()),
             json,
+            live: Live::default(),
         }
     }
 
@@ -45,6 +53,7 @@ impl Ui {
     /// # Errors
     /// The reader is gone.
     pub fn data(&mut self, text: &str) -> Result<(), Error> {
+        self.live.erase();
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes())?;
         Ok(out.flush()?)
@@ -60,7 +69,25 @@ impl Ui {
 
     /// A message for people. A lost standard error is no reason to stop the work.
     pub fn note(&mut self, text: &str) {
+        self.live.erase();
         let _ = writeln!(std::io::stderr(), "{text}");
+        self.live.draw(&self.err);
+    }
+
+    /// Shows how a rollout stands, on a terminal, until the next look.
+    pub fn progress(&mut self, app: &AppName, at: Time, progress: &Progress) {
+        if !self.err.boxes || self.json {
+            return;
+        }
+        self.live.erase();
+        self.live.rollouts.insert(app.clone(), (at, progress.clone()));
+        self.live.draw(&self.err);
+    }
+
+    /// Removes the view of rollouts.
+    pub fn end_progress(&mut self) {
+        self.live.erase();
+        self.live.rollouts.clear();
     }
 
     /// An error with its hint.
@@ -77,6 +104,33 @@ impl Ui {
             let heading = self.err.paint(Paint::Bold, "next:");
             self.note(&format!("{heading} {hint}"));
         }
+    }
+}
+
+/// The lines at the end of a terminal that are drawn again and again.
+#[derive(Debug, Default)]
+struct Live {
+    rollouts: BTreeMap<AppName, (Time, Progress)>,
+    /// Lines on the screen.
+    drawn: usize,
+}
+
+impl Live {
+    fn erase(&mut self) {
+        if self.drawn > 0 {
+            // Up, and everything below is cleared: ECMA-48 CPL and ED.
+            let _ = write!(std::io::stderr(), "\x1b[{}F\x1b[J", self.drawn);
+            self.drawn = 0;
+        }
+    }
+
+    fn draw(&mut self, style: &Style) {
+        let mut text = String::new();
+        for (app, (at, progress)) in &self.rollouts {
+            text.push_str(&report::progress::live(app, *at, progress, style));
+        }
+        self.drawn = text.lines().count();
+        let _ = write!(std::io::stderr(), "{text}");
     }
 }
 
@@ -116,7 +170,22 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
 pub fn connect(global: &Global) -> Result<ops::Context, Error> {
     let layout = layout(global.scope())?;
     let systemd = Systemd::connect(global.scope())?;
-    Ok(ops::Context { layout, systemd, program: own_program() })
+    Ok(ops::Context { layout, systemd, program: own_program(), interrupt: Arc::default() })
+}
+
+/// The first Ctrl-C asks rollouts to stop between two instances, the second ends this process and
+/// leaves them to systemd. A lost terminal changes nothing.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn interruptible(ctl: ops::Context) -> Result<ops::Context, Error> {
+    let flag = &ctl.interrupt;
+    let ended = i32::from(crate::error::exit::INTERRUPTED);
+    signal_hook::flag::register_conditional_shutdown(SIGINT, ended, Arc::clone(flag))?;
+    signal_hook::flag::register(SIGINT, Arc::clone(flag))?;
+    // There is no safe way to ignore a signal; a flag that nobody reads does the same.
+    signal_hook::flag::register(SIGHUP, Arc::default())?;
+    Ok(ctl)
 }
 
 /// The program that units call for a rolling reload.

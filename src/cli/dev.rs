@@ -103,6 +103,7 @@ fn serve(
         layout: private_layout(),
         systemd: Systemd::connect_to(&manager.address())?,
         program: context::own_program(),
+        interrupt: Default::default(),
     };
     let ecosystem = context::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
     apply::quietly(&ctl, &ecosystem, ui)?;

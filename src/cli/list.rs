@@ -1,14 +1,17 @@
 //! `clusterctl list`.
 
+use std::collections::BTreeMap;
+
 use super::{Global, Ui, context};
 use crate::error::Error;
 use crate::{ops, report};
 
 /// Show all instances with their state
 ///
-/// cpu is the mean share of one CPU since the start of the process.
+/// cpu is the mean share of one CPU since the start of the process. A rollout under way is shown
+/// below the table.
 #[derive(Debug, clap::Args)]
-#[command(visible_aliases = ["ls", "ps"])]
+#[command(visible_aliases = ["ls", "ps", "status"])]
 pub struct ListArgs {
     /// Only these apps, instances (`api@2`) or namespaces
     #[arg(value_name = "APP")]
@@ -36,5 +39,11 @@ pub fn run(args: &ListArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
         ui.note("no app is applied yet: clusterctl apply ecosystem.toml");
         return Ok(());
     }
-    ui.data(&report::list::text(&rows, &ui.out))
+    ui.data(&report::list::text(&rows, &ui.out))?;
+    let under_way: BTreeMap<&str, &str> =
+        rows.iter().filter_map(|row| Some((row.app.as_str(), row.rollout.as_deref()?))).collect();
+    for (app, text) in under_way {
+        ui.note(&format!("{app}: {}", report::logs::printable(text)));
+    }
+    Ok(())
 }

@@ -9,6 +9,8 @@ mod dev;
 mod init;
 mod list;
 mod logs;
+mod pm2;
+mod policy;
 mod reload;
 mod rollout;
 mod scale;
@@ -87,6 +89,9 @@ enum Verb {
     Schema(completions::SchemaArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
+    /// Not needed: what runs is what starts at boot
+    #[command(hide = true, aliases = ["startup", "unstartup", "resurrect", "dump"])]
+    Save(pm2::Pm2Args),
 }
 
 /// Runs the program.
@@ -125,6 +130,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::List(args) => list::run(args, global, ui),
         Verb::Validate(args) => validate::run(args, global, ui),
         Verb::Rollout(args) => rollout::run(args, global, ui),
+        Verb::Save(_) => pm2::explain(ui),
     };
     done.map(|()| error::exit::OK)
 }

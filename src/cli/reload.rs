@@ -1,34 +1,112 @@
 //! `clusterctl reload`.
 
-use super::{Global, Ui, context, control};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::policy::PolicyArgs;
+use super::{Global, Ui, apply, context, control};
+use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::ops::Verb;
+use crate::ops::{self, Reload};
 
 /// Replace every instance of apps, a few at a time, without losing a request
 ///
 /// The same as `systemctl reload APP`: it runs as the reload job of the group unit, so that it
 /// goes on when the terminal is lost, and two of them never run at once. An instance that does not
-/// become ready stops it; those that serve are not touched then.
+/// become ready stops it; those that serve are not touched then. Ctrl-C stops it between two
+/// instances. With an ecosystem file it applies that first.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "gracefulReload")]
 pub struct ReloadArgs {
-    /// Apps, namespaces, or `all`
-    #[arg(required = true, value_name = "APP")]
+    /// Apps, instances (`api@2`), namespaces, `all`, or an ecosystem file
+    #[arg(required = true, value_name = "APP|FILE")]
     apps: Vec<String>,
+    /// Only these apps of the file
+    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Use the variables of `env_NAME` of the file too
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 /// Runs the verb.
 pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
-    let selected = control::selected(&ctl, &args.apps)?;
-    if let Some(one) = selected.iter().find(|selected| selected.instance.is_some()) {
-        let text = format!(
-            "a reload replaces all of `{}`; one instance: clusterctl restart {}@{}",
-            one.app,
-            one.app,
-            one.instance.unwrap_or_default()
+    if let [file] = args.apps.as_slice()
+        && is_file(file)
+    {
+        return apply::reload_file(
+            Path::new(file),
+            args.env.as_deref(),
+            &args.only,
+            &args.policy,
+            global,
+            ui,
         );
-        return Err(Error::Usage(text));
     }
-    control::run(&ctl, Verb::Reload, &selected, ui)
+    if !args.only.is_empty() || args.env.is_some() {
+        return Err(Error::Usage("--only and --env go with one ecosystem file".to_owned()));
+    }
+    let ctl = context::interruptible(context::connect(global)?)?;
+    let selected = control::selected(&ctl, &args.apps)?;
+    run_reloads(&ctl, ops::reloads(&selected), &args.policy, ui)
+}
+
+/// An app's name has neither a slash nor such an end.
+fn is_file(selector: &str) -> bool {
+    selector == "-" || selector.contains('/') || selector.ends_with(".toml")
+}
+
+/// Reloads, and tells how it went.
+pub fn run_reloads(
+    ctl: &ops::Context,
+    mut reloads: Vec<Reload>,
+    policy: &PolicyArgs,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    let apps = ops::apps(ctl)?;
+    check_instances(ctl, &reloads)?;
+    let overrides = policy.overrides();
+    if !overrides.is_empty() {
+        let recorded = reloads.iter().filter_map(|reload| {
+            let found = apps.get(&reload.app)?;
+            Some((reload.app.clone(), ops::recorded_policy(&reload.app, &found.units)))
+        });
+        let mut manners = policy.manners(recorded)?;
+        for reload in &mut reloads {
+            let Some(manner) = manners.remove(&reload.app) else { continue };
+            reload.policy = Some(manner.policy);
+            reload.kill_after = manner.kill_after;
+        }
+    }
+    let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
+    let mut sink = |event: ops::Event| apply::tell(&event, ui);
+    // The manager queues a second rollout of an app; this only tells why it takes longer.
+    for (app, text) in ops::under_way(ctl, &names)? {
+        sink(ops::Event::UnderWay { app, text });
+    }
+    let done = ops::reload(ctl, &reloads, &mut sink)?;
+    apply::finish(ctl, &done, ui)
+}
+
+/// An instance that does not run cannot be replaced.
+fn check_instances(ctl: &ops::Context, reloads: &[Reload]) -> Result<(), Error> {
+    if reloads.iter().all(|reload| reload.instances.is_none()) {
+        return Ok(());
+    }
+    let observed = ops::observe(ctl)?;
+    for reload in reloads {
+        let Some(found) = observed.apps.get(&reload.app) else { continue };
+        let known: BTreeSet<u32> =
+            found.instances.iter().filter(|(_, i)| i.active.is_up()).map(|(n, _)| *n).collect();
+        let unknown = reload.instances.iter().flatten().find(|number| !known.contains(number));
+        if let Some(number) = unknown {
+            return Err(Error::Unknown {
+                selector: format!("{}@{number}", reload.app),
+                known: known.iter().map(|number| format!("{}@{number}", reload.app)).collect(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -1,8 +1,12 @@
 //! `clusterctl rollout`: what `systemctl reload` of a group runs.
 
+use libsystemd::daemon::{NotifyState, notify};
+
 use super::{Global, Ui, apply, context};
+use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::ops;
+use crate::ops::{self, Done, Event};
+use crate::report;
 
 /// Replace every instance of an app, a few at a time
 ///
@@ -16,12 +20,29 @@ pub struct RolloutArgs {
 
 /// Runs the verb.
 pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
-    let selected = super::control::selected(&ctl, std::slice::from_ref(&args.app))?;
-    let mut done = std::collections::BTreeMap::new();
-    for one in selected {
-        let mut sink = |event: ops::Event| apply::tell(&event, ui);
-        done.insert(one.app.clone(), ops::reload(&ctl, &one.app, &mut sink)?);
-    }
-    apply::finish(&ctl, &done, ui)
+    let ctl = context::interruptible(context::connect(global)?)?;
+    let Ok(app) = AppName::parse(&args.app) else {
+        return Err(Error::Unknown { selector: args.app.clone(), known: Vec::new() });
+    };
+    let mut last = String::new();
+    let mut sink = |event: Event| {
+        if let Event::Progress { progress, .. } = &event {
+            let text = report::progress::status(progress);
+            if text != last {
+                say(&text);
+                last = text;
+            }
+        }
+        apply::tell(&event, ui);
+    };
+    let outcome = ops::perform(&ctl, &app, &mut sink)?;
+    let done = Done { rollout: Some(outcome), ..Done::default() };
+    say(&report::progress::verdict(&app, &done).text);
+    apply::finish(&ctl, &[(app, done)].into(), ui)
+}
+
+/// For `systemctl status`.
+fn say(text: &str) {
+    // Run by hand there is nobody to tell.
+    let _ = notify(false, &[NotifyState::Status(text.to_owned())]);
 }

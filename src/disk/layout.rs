@@ -17,6 +17,8 @@ pub struct Layout {
     pub environment: PathBuf,
     /// Handover files, history, lock.
     pub state: PathBuf,
+    /// What lives until the next boot: rollouts that are asked for, and their reports.
+    pub runtime: PathBuf,
     /// Other directories that the manager loads units from: a name found there is taken.
     pub foreign: Vec<PathBuf>,
     /// Further directories with drop-ins that an administrator may have made.
@@ -31,6 +33,7 @@ impl Layout {
             units: "/etc/systemd/system".into(),
             environment: "/etc/clusterctl/environment".into(),
             state: "/var/lib/clusterctl".into(),
+            runtime: "/run/clusterctl".into(),
             foreign: paths(&[
                 "/run/systemd/system",
                 "/usr/local/lib/systemd/system",
@@ -56,6 +59,7 @@ impl Layout {
             units: config.join("systemd/user"),
             environment: config.join("clusterctl/environment"),
             state: data.join("clusterctl"),
+            runtime: runtime.unwrap_or(data).join("clusterctl"),
             foreign,
             drop_ins: transient,
         }
@@ -68,6 +72,7 @@ impl Layout {
             units: runtime.join("systemd/user"),
             environment: runtime.join("clusterctl/environment"),
             state: runtime.join("clusterctl"),
+            runtime: runtime.join("clusterctl"),
             foreign: Vec::new(),
             drop_ins: Vec::new(),
         }

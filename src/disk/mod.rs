@@ -2,6 +2,7 @@
 //!
 //! Never talks to the manager, never decides, never touches a file without our mark.
 
+mod exchange;
 mod handover;
 mod layout;
 mod lock;
@@ -11,6 +12,7 @@ mod write;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use exchange::Exchange;
 pub use handover::{handover_dir, install_handover};
 pub use layout::Layout;
 pub use lock::Lock;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Address, AppName, ListenerName};
 
 /// All apps of one `ecosystem.toml`.
@@ -167,7 +169,7 @@ pub struct Backoff {
 }
 
 /// A number of instances, absolute or in percent of all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Share {
     /// So many.
     Count(u32),
@@ -208,7 +210,7 @@ impl FromStr for Share {
 }
 
 /// What happens when a new instance does not become ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnFailure {
     /// The former definition is put back.
     Rollback,

@@ -37,3 +37,5 @@ pub use render::Color;
 pub use schema::json_schema;
 pub use starter::{Project, Start, port_in, starter};
 pub use unit_names::fnv1a;
+
+pub use value::duration;

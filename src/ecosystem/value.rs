@@ -12,7 +12,7 @@ const MAX_MILLIS: u64 = 366 * 24 * 3_600_000;
 const MAX_SOCKET_PATH: usize = 107;
 
 /// `1m30s`, `500ms`, `2h`; a bare number is milliseconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     if let Ok(millis) = text.parse::<u64>() {
         return millis_checked(millis);
     }

@@ -1,11 +1,12 @@
 //! Plan → Outcome. As dumb as possible: files, one daemon-reload, then the steps in their order,
 //! different apps at the same time. It can be killed anywhere; the next apply goes on.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Context, Error, Event, Restore, RollSpec, Sink, roll};
+use super::parallel::parallel;
+use super::request::{Former, Request, Task};
+use super::{Context, Error, Event, Sink, delegate};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{self, Action, AppPlan, Change, FileChange, FileId, Observed, Plan, check};
@@ -20,12 +21,35 @@ pub struct Done {
     pub rollout: Option<Outcome>,
     /// Units that are not where they should be, and why.
     pub failures: Vec<(UnitName, String)>,
+    /// Steps that were left out because somebody asked to stop.
+    pub left_out: usize,
 }
 
 impl Done {
     /// Whether the app is where it should be.
     pub fn is_success(&self) -> bool {
-        self.failures.is_empty() && matches!(self.rollout, None | Some(Outcome::Complete))
+        self.failures.is_empty()
+            && self.left_out == 0
+            && matches!(self.rollout, None | Some(Outcome::Complete))
+    }
+
+    /// Whether somebody asked to stop before the end.
+    pub fn is_interrupted(&self) -> bool {
+        self.left_out > 0 || matches!(self.rollout, Some(Outcome::Interrupted { .. }))
+    }
+
+    /// The end of a rollout. That one could not go on says nothing about other apps.
+    pub(super) fn of(result: Result<Outcome, Error>) -> Result<Done, Error> {
+        match result {
+            Ok(outcome) => Ok(Done { rollout: Some(outcome), ..Done::default() }),
+            Err(error) => match error.rolled_out() {
+                Some(app) => {
+                    let failures = vec![(app.group_unit(), error.to_string())];
+                    Ok(Done { failures, ..Done::default() })
+                }
+                None => Err(error),
+            },
+        }
     }
 }
 
@@ -41,7 +65,7 @@ pub fn act(
     context: &Context,
     plan: &Plan,
     observed: &Observed,
-    policies: &BTreeMap<AppName, Policy>,
+    policies: &BTreeMap<AppName, Manner>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     if let Some(violation) = check(plan).into_iter().next() {
@@ -92,49 +116,28 @@ fn run_apps(
     context: &Context,
     plan: &Plan,
     observed: &Observed,
-    policies: &BTreeMap<AppName, Policy>,
+    policies: &BTreeMap<AppName, Manner>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
-    let queue: Mutex<VecDeque<&AppPlan>> =
-        Mutex::new(plan.apps.iter().filter(|app| !app.steps.is_empty()).collect());
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let (sender, events) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let worker = |sender: mpsc::Sender<Event>| {
-            let mut done = Vec::new();
-            while let Some(app) = next() {
-                let found = observed.apps.get(&app.app);
-                let policy = policies.get(&app.app).cloned().unwrap_or_default();
-                let run = AppRun { context, app, found, policy };
-                // Nobody listens any more only when the whole program ends.
-                let mut report = |event| drop(sender.send(event));
-                done.push((app.app.clone(), run.steps(&mut report)));
-            }
-            done
-        };
-        let threads: Vec<_> = (0..AT_ONCE)
-            .map(|_| {
-                let sender = sender.clone();
-                scope.spawn(move || worker(sender))
-            })
-            .collect();
-        drop(sender);
-        for event in events {
-            sink(event);
-        }
-        let mut done = BTreeMap::new();
-        for thread in threads {
-            let finished = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            for (app, result) in finished {
-                done.insert(app, result?);
-            }
-        }
-        Ok(done)
-    })
+    let busy: Vec<&AppPlan> = plan.apps.iter().filter(|app| !app.steps.is_empty()).collect();
+    let work = |app: &&AppPlan, sink: Sink<'_>| {
+        let found = observed.apps.get(&app.app);
+        let policy = policies.get(&app.app).cloned().unwrap_or_default();
+        let run =
+            AppRun { context, app, found, policy: policy.policy, kill_after: policy.kill_after };
+        Ok((app.app.clone(), run.steps(sink)?))
+    };
+    parallel(&busy, &work, sink)
 }
 
-/// So many apps are worked on at the same time.
-const AT_ONCE: usize = 16;
+/// How one app's rollout goes.
+#[derive(Clone, Debug, Default)]
+pub struct Manner {
+    /// Amounts, waits, and what follows a failure.
+    pub policy: Policy,
+    /// Kills a draining instance earlier than its unit would.
+    pub kill_after: Option<Duration>,
+}
 
 /// Files that nothing runs from any more. One that something still needs stays for the next apply.
 fn remove(context: &Context, plan: &Plan, done: &BTreeMap<AppName, Done>) -> Result<(), Error> {
@@ -164,12 +167,17 @@ struct AppRun<'a> {
     app: &'a AppPlan,
     found: Option<&'a plan::ObservedApp>,
     policy: Policy,
+    kill_after: Option<Duration>,
 }
 
 impl AppRun<'_> {
     fn steps(&self, sink: Sink<'_>) -> Result<Done, Error> {
         let mut done = Done::default();
-        for step in &self.app.steps {
+        for (place, step) in self.app.steps.iter().enumerate() {
+            if self.context.is_interrupted() {
+                done.left_out = self.app.steps.len() - place;
+                break;
+            }
             self.step(&step.action, &mut done, sink)?;
             if !done.is_success() {
                 // What follows, such as closing a listener, relies on this step.
@@ -185,8 +193,9 @@ impl AppRun<'_> {
             Action::Close(unit) => self.jobs(&[(JobKind::Stop, unit.clone())], done, sink),
             Action::Start(instances) => self.start(instances.iter().copied(), done, sink),
             Action::Roll { replace, stop, .. } => {
-                let outcome = self.roll(replace, stop, sink)?;
-                done.rollout = Some(outcome);
+                let rolled = Done::of(self.roll(replace, stop, sink))?;
+                done.rollout = rolled.rollout;
+                done.failures.extend(rolled.failures);
                 Ok(())
             }
             Action::Rebind { close, start, .. } => {
@@ -256,36 +265,34 @@ impl AppRun<'_> {
     ) -> Result<Outcome, Error> {
         let known = self.found.map(|found| found.instances.keys().copied().collect());
         let before = self.found.map_or(0, |found| found.links.len() as u32);
-        let spec = RollSpec {
-            app: self.app.app.clone(),
-            outdated: replace.union(stop).copied().collect(),
-            known: known.unwrap_or_default(),
-            before: before.max(1),
-            wanted: self.app.wanted,
-            policy: self.policy.clone(),
+        let request = Request {
+            task: Task::Change {
+                outdated: replace.union(stop).copied().collect(),
+                known: known.unwrap_or_default(),
+                before: before.max(1),
+                wanted: self.app.wanted,
+            },
+            policy: Some(self.policy.clone()),
+            kill_after: self.kill_after,
+            former: self.former(),
         };
-        let mut restore = || self.restore();
-        let changed = self.app.files.iter().any(|f| matches!(f.change, Change::Replace { .. }));
-        let restore: Option<Restore<'_>> = if changed { Some(&mut restore) } else { None };
-        roll(&self.context.systemd, spec, restore, &|| false, sink)
+        delegate(self.context, &self.app.app, &request, sink)
     }
 
-    /// Puts the former unit files back, with their times: instances that still run the former
-    /// definition must not look outdated afterwards.
-    fn restore(&self) -> Result<(), Error> {
-        let Some(found) = self.found else { return Ok(()) };
-        for change in &self.app.files {
-            // New files do no harm, and a listener may be open already.
-            let Change::Replace { .. } = &change.change else { continue };
-            let former = match &change.file {
-                FileId::Unit(name) => found.units.get(name),
-                FileId::Environment => found.environment.as_ref(),
-            };
-            if let Some(former) = former {
-                disk::restore_file(&self.context.layout, &self.app.app, &change.file, former)?;
-            }
-        }
-        Ok(self.context.systemd.daemon_reload()?)
+    /// The former files of what changes.
+    fn former(&self) -> Vec<Former> {
+        let Some(found) = self.found else { return Vec::new() };
+        // New files do no harm, and a listener may be open already.
+        let replaced = self.app.files.iter().filter(|f| matches!(f.change, Change::Replace { .. }));
+        replaced
+            .filter_map(|change| {
+                let former = match &change.file {
+                    FileId::Unit(name) => found.units.get(name),
+                    FileId::Environment => found.environment.as_ref(),
+                };
+                Some(Former { file: change.file.clone(), content: former?.clone() })
+            })
+            .collect()
     }
 }
 

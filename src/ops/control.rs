@@ -19,8 +19,6 @@ pub enum Verb {
     Stop,
     /// Restart, all at once.
     Restart,
-    /// The group's own reload: a rollout.
-    Reload,
 }
 
 /// Longest start and stop that a definition can ask for, and then some: each unit has its own
@@ -64,7 +62,6 @@ fn units(verb: Verb, one: &Selected, app: Option<&FoundApp>) -> Vec<(JobKind, Un
         Verb::Start => JobKind::Start,
         Verb::Stop => JobKind::Stop,
         Verb::Restart => JobKind::Restart,
-        Verb::Reload => JobKind::Reload,
     };
     let name = &one.app;
     if let Some(number) = one.instance {
@@ -82,9 +79,6 @@ fn units(verb: Verb, one: &Selected, app: Option<&FoundApp>) -> Vec<(JobKind, Un
         }
     }
     units.push((kind, name.group_unit()));
-    if verb == Verb::Reload {
-        return units;
-    }
     let instances = app.into_iter().flat_map(|app| &app.links);
     units.extend(instances.map(|number| (kind, name.instance_unit(*number))));
     units

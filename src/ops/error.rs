@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ecosystem::AppName;
 use crate::{disk, systemd};
 
 /// Why a verb could not go on.
@@ -13,9 +14,27 @@ pub enum Error {
     Systemd(systemd::Error),
     /// The plan broke a rule; nothing was touched.
     Plan(crate::plan::Violation),
+    /// A request for a rollout cannot be read.
+    Request(AppName),
+    /// The process that performed a rollout is gone.
+    Lost(AppName),
+    /// The process that performed a rollout could not go on.
+    Broke(AppName, String),
+    /// A reload failed, and who asked may not read why.
+    Reload(AppName),
 }
 
 impl Error {
+    /// The app whose rollout this is about, and nothing else.
+    pub(super) fn rolled_out(&self) -> Option<&AppName> {
+        match self {
+            Error::Request(app) | Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
+                Some(app)
+            }
+            Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) => None,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -29,6 +48,10 @@ impl Error {
             Error::Disk(_) => Some("mend that, then run the same command again".to_owned()),
             Error::Systemd(error) => error.hint(),
             Error::Plan(_) => Some("nothing was changed; please report this".to_owned()),
+            Error::Request(_) => Some("run `clusterctl apply` again with this version".to_owned()),
+            Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
+                Some(format!("journalctl -u {}; the same command goes on", app.group_unit()))
+            }
         }
     }
 }
@@ -51,6 +74,10 @@ impl fmt::Display for Error {
             Error::Disk(error) => write!(f, "{error}"),
             Error::Systemd(error) => write!(f, "{error}"),
             Error::Plan(violation) => write!(f, "refused to act on a bad plan: {violation}"),
+            Error::Request(app) => write!(f, "{app}: a request of another version of clusterctl"),
+            Error::Lost(app) => write!(f, "{app}: the rollout ended without a result"),
+            Error::Broke(app, why) => write!(f, "{app}: the rollout could not go on: {why}"),
+            Error::Reload(app) => write!(f, "{app}: the rollout did not reach its end"),
         }
     }
 }
@@ -60,7 +87,8 @@ impl std::error::Error for Error {
         match self {
             Error::Disk(error) => Some(error),
             Error::Systemd(error) => Some(error),
-            Error::Plan(_) => None,
+            Error::Plan(_) | Error::Request(_) | Error::Lost(_) => None,
+            Error::Broke(..) | Error::Reload(_) => None,
         }
     }
 }

@@ -35,8 +35,22 @@ pub enum Event {
     Progress {
         /// The app.
         app: AppName,
+        /// Since it began.
+        at: rollout::Time,
         /// Every instance.
         progress: rollout::Progress,
+    },
+    /// A rollout of somebody else is under way; we wait for it.
+    UnderWay {
+        /// The app.
+        app: AppName,
+        /// What it says of itself.
+        text: String,
+    },
+    /// A rollout was asked to stop between two instances.
+    Interrupted {
+        /// The app.
+        app: AppName,
     },
 }
 

@@ -7,7 +7,7 @@ use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName};
 use crate::host;
-use crate::systemd::{ActiveState, Field, InstanceState};
+use crate::systemd::{ActiveState, Field, InstanceState, Listed};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Status of an instance in PM2's words.
@@ -57,6 +57,8 @@ pub struct Row {
     pub listeners: Vec<String>,
     /// Whether it starts with its app at boot.
     pub enabled: bool,
+    /// What the app's rollout says of itself while one is under way.
+    pub rollout: Option<String>,
 }
 
 /// What the manager is asked for each instance; every property costs time.
@@ -76,8 +78,11 @@ pub fn list(
         .iter()
         .filter(|(app, _)| selected.iter().any(|selected| selected.app == **app))
         .collect();
-    let patterns: Vec<String> = wanted.iter().map(|(app, _)| format!("{app}@*.service")).collect();
+    let both = |app: &AppName| [format!("{app}@*.service"), app.group_unit().to_string()];
+    let patterns: Vec<String> = wanted.iter().flat_map(|(app, _)| both(app)).collect();
     let loaded = if patterns.is_empty() { Vec::new() } else { context.systemd.list(&patterns)? };
+    let names: Vec<&AppName> = wanted.iter().map(|(app, _)| *app).collect();
+    let rollouts = rollouts(context, &names, &loaded)?;
     let loaded: Vec<UnitName> =
         loaded.iter().filter_map(|unit| UnitName::parse(&unit.name).ok()).collect();
     let mut units: Vec<(&AppName, &FoundApp, u32)> = Vec::new();
@@ -97,8 +102,28 @@ pub fn list(
     Ok(units
         .into_iter()
         .zip(states)
-        .map(|((app, found, number), state)| row(app, found, number, &state, now))
+        .map(|((app, found, number), state)| Row {
+            rollout: rollouts.get(app).cloned(),
+            ..row(app, found, number, &state, now)
+        })
         .collect())
+}
+
+/// What is under way, by app.
+fn rollouts(
+    context: &Context,
+    apps: &[&AppName],
+    loaded: &[Listed],
+) -> Result<BTreeMap<AppName, String>, Error> {
+    let mut found = BTreeMap::new();
+    for unit in loaded.iter().filter(|unit| unit.active == ActiveState::Reloading) {
+        let group = apps.iter().find(|app| app.group_unit().as_str() == unit.name);
+        if let Some(app) = group {
+            let text = context.systemd.status_text(&app.group_unit())?;
+            found.insert((*app).clone(), text);
+        }
+    }
+    Ok(found)
 }
 
 fn row(app: &AppName, found: &FoundApp, number: u32, state: &InstanceState, now: u128) -> Row {
@@ -122,6 +147,7 @@ fn row(app: &AppName, found: &FoundApp, number: u32, state: &InstanceState, now:
         user: user(app, found),
         listeners: listeners(found),
         enabled: found.links.contains(&number),
+        rollout: None,
     }
 }
 

@@ -3,32 +3,41 @@
 
 mod act;
 mod control;
+mod delegate;
 mod describe;
 mod error;
 mod event;
 mod list;
 mod logs;
 mod observe;
+mod parallel;
+mod perform;
 mod reload;
+mod request;
 mod roll;
 mod scale;
 mod select;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::disk::Layout;
 use crate::systemd::Systemd;
 use crate::translate::Target;
 
-pub use act::{Done, act};
+pub use act::{Done, Manner, act};
 pub use control::{Verb, control};
+pub use delegate::{delegate, settle, under_way};
 pub use describe::{Description, ListenerState, describe};
 pub use error::Error;
 pub use event::{Event, Sink};
 pub use list::{Row, Status, list, listeners, status};
 pub use logs::{LogSpec, last_words, logs, restricted};
 pub use observe::observe;
-pub use reload::reload;
+pub use perform::perform;
+pub use reload::{Overrides, Reload, recorded_policy, reload, reloads};
+pub use request::Request;
 pub use roll::{Restore, RollSpec, roll};
 pub use scale::{Change, scale};
 pub use select::{Selected, apps, select};
@@ -42,9 +51,16 @@ pub struct Context {
     pub systemd: Systemd,
     /// The program that `systemctl reload` runs.
     pub program: PathBuf,
+    /// Somebody wants rollouts to stop between two instances.
+    pub interrupt: Arc<AtomicBool>,
 }
 
 impl Context {
+    /// Whether somebody wants rollouts to stop between two instances.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+
     /// What units are written for. The handover directory need not exist yet.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Holds no policy. It waits for signals with the machine's own deadline, never by sleeping.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Error, Event};
 use crate::ecosystem::AppName;
@@ -12,7 +12,8 @@ use crate::rollout::{
     Spec, State, Ticket, Time,
 };
 use crate::systemd::{
-    self, ActiveState, Field, InstanceState, JobId, JobKind, JobMode, Signal, Systemd, Watch,
+    self, ActiveState, Field, InstanceState, JobId, JobKind, JobMode, KillWhom, Signal, Systemd,
+    Watch,
 };
 use crate::unit::UnitName;
 
@@ -31,6 +32,8 @@ pub struct RollSpec {
     pub wanted: u32,
     /// How to get there.
     pub policy: Policy,
+    /// Kills a draining instance after this time, when that is earlier than its unit would.
+    pub kill_after: Option<Duration>,
 }
 
 /// Puts the former definition back and has it loaded.
@@ -66,6 +69,8 @@ pub fn roll<'a>(
         early: HashMap::new(),
         begun: Instant::now(),
         restore,
+        kill_after: spec.kill_after,
+        draining: BTreeMap::new(),
     };
     let current = driver.current(&spec)?;
     let spec = Spec {
@@ -86,7 +91,7 @@ pub fn roll<'a>(
         }
         driver.wait(&watch, &mut machine, sink)?;
     }
-    sink(Event::Progress { app: driver.app.clone(), progress: machine.progress() });
+    driver.tell(&machine, sink);
     Ok(machine.outcome().cloned().unwrap_or(Outcome::Complete))
 }
 
@@ -101,17 +106,25 @@ struct Driver<'a> {
     early: HashMap<JobId, systemd::JobResult>,
     begun: Instant,
     restore: Option<Restore<'a>>,
+    kill_after: Option<Duration>,
+    /// Instances that drain, until when, and which process it is.
+    draining: BTreeMap<u32, (Instant, Serial)>,
 }
 
 /// What is asked of an instance in a look.
 const LOOK: [Field; 3] = [Field::Started, Field::Restarts, Field::Result];
 
 /// How often a waiting driver looks whether it is interrupted.
-const GLANCE: std::time::Duration = std::time::Duration::from_millis(200);
+const GLANCE: Duration = Duration::from_millis(200);
 
 impl Driver<'_> {
     fn now(&self) -> Time {
         Time(self.begun.elapsed())
+    }
+
+    fn tell(&self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
+        let (app, at) = (self.app.clone(), self.now());
+        sink(Event::Progress { app, at, progress: machine.progress() });
     }
 
     fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, Observed>, Error> {
@@ -133,7 +146,7 @@ impl Driver<'_> {
         machine: &mut Rollout,
         sink: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {
-        let glance = Instant::now() + GLANCE;
+        let glance = self.kill_overdue()?;
         let deadline = machine.deadline().map(|time| self.begun + time.0);
         let until = deadline.map_or(glance, |deadline| deadline.min(glance));
         match watch.next(until) {
@@ -162,6 +175,26 @@ impl Driver<'_> {
                 Err(Error::Systemd(systemd::Error::disconnected("follow the rollout")))
             }
         }
+    }
+
+    /// Kills what drains longer than asked for; returns when to look again.
+    fn kill_overdue(&mut self) -> Result<Instant, Error> {
+        let now = Instant::now();
+        let overdue: Vec<u32> =
+            self.draining.iter().filter(|(_, (until, _))| *until <= now).map(|(n, _)| *n).collect();
+        for number in overdue {
+            let Some((_, serial)) = self.draining.remove(&number) else { continue };
+            let Some(state) = self.state(number)? else { continue };
+            let seen = sight(&state);
+            if seen.serial == serial && seen.state == State::Stopping {
+                let unit = self.app.instance_unit(number);
+                let sigkill = rustix::process::Signal::KILL.as_raw();
+                // It may have exited this moment.
+                let _ = self.systemd.kill(&unit, KillWhom::All, sigkill);
+            }
+        }
+        let next = self.draining.values().map(|(until, _)| *until).min();
+        Ok(next.map_or(now + GLANCE, |next| next.min(now + GLANCE)))
     }
 
     fn feed(
@@ -196,7 +229,7 @@ impl Driver<'_> {
                 }
             }
         }
-        sink(Event::Progress { app: self.app.clone(), progress: machine.progress() });
+        self.tell(machine, sink);
         Ok(())
     }
 
@@ -214,6 +247,11 @@ impl Driver<'_> {
             Change::Stop => JobKind::Stop,
         };
         let unit = self.app.instance_unit(instance);
+        if let Some(span) = self.kill_after.filter(|_| change != Change::Start)
+            && let Some(state) = self.state(instance)?
+        {
+            self.draining.insert(instance, (Instant::now() + span, sight(&state).serial));
+        }
         match self.systemd.submit(kind, &unit, JobMode::Replace) {
             Ok(id) => match self.early.remove(&id) {
                 Some(result) => {

@@ -1,7 +1,9 @@
 //! Changes the number of instances of an app that is applied.
 
-use super::reload::policy;
-use super::{Context, Done, Error, Event, RollSpec, Sink, observe, roll};
+use std::collections::BTreeSet;
+
+use super::request::{Request, Task};
+use super::{Context, Done, Error, Event, Sink, delegate, observe, recorded_policy};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{LinkChange, LinkId};
@@ -56,20 +58,22 @@ pub fn scale(
         // A stopped app stays stopped; it starts with the new number.
         return Ok(Done::default());
     }
-    let spec = RollSpec {
-        app: app.clone(),
-        outdated: std::collections::BTreeSet::new(),
-        known: found.instances.keys().copied().collect(),
-        before: before.max(1),
-        wanted,
-        policy: policy(app, found),
+    let request = Request {
+        task: Task::Change {
+            outdated: BTreeSet::new(),
+            known: found.instances.keys().copied().collect(),
+            before: before.max(1),
+            wanted,
+        },
+        policy: Some(recorded_policy(app, &found.units)),
+        kill_after: None,
+        former: Vec::new(),
     };
-    let outcome = roll(&context.systemd, spec, None, &|| false, sink)?;
-    Ok(Done { rollout: Some(outcome), failures: Vec::new() })
+    Done::of(delegate(context, app, &request, sink))
 }
 
-fn link_changes(links: &std::collections::BTreeSet<u32>, wanted: u32) -> Vec<LinkChange> {
-    let wanted: std::collections::BTreeSet<u32> = (0..wanted).collect();
+fn link_changes(links: &BTreeSet<u32>, wanted: u32) -> Vec<LinkChange> {
+    let wanted: BTreeSet<u32> = (0..wanted).collect();
     let change = |make: bool| move |n: &u32| LinkChange { link: LinkId::Instance(*n), make };
     let mut changes: Vec<LinkChange> = wanted.difference(links).map(change(true)).collect();
     changes.extend(links.difference(&wanted).map(change(false)));

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+use super::observed::ObservedApp;
 use crate::ecosystem::AppName;
 use crate::unit::UnitName;
 
@@ -13,6 +16,23 @@ pub struct Plan {
     pub apps: Vec<AppPlan>,
     /// Apps that are gone from the file but still there, when they are not to be removed.
     pub gone: Vec<AppName>,
+}
+
+impl Plan {
+    /// Whether it leaves no process of an app that ran before.
+    pub fn replaces(&self, app: &AppName, found: Option<&ObservedApp>) -> bool {
+        let Some(found) = found.filter(|found| found.group.is_up()) else { return true };
+        let running = found.instances.iter().filter(|(_, one)| one.active.is_up());
+        let running: BTreeSet<u32> = running.map(|(number, _)| *number).collect();
+        let steps = self.apps.iter().filter(|plan| plan.app == *app).flat_map(|plan| &plan.steps);
+        steps.into_iter().any(|step| match &step.action {
+            Action::Roll { replace, stop, .. } => {
+                running.iter().all(|number| replace.contains(number) || stop.contains(number))
+            }
+            Action::Rebind { .. } | Action::Stop => true,
+            Action::Open(_) | Action::Close(_) | Action::Start(_) => false,
+        })
+    }
 }
 
 /// What apply will do to one app.
@@ -33,7 +53,7 @@ pub struct AppPlan {
 }
 
 /// A file of an app.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FileId {
     /// A unit file.
     Unit(UnitName),

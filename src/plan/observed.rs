@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ecosystem::AppName;
 use crate::unit::{UnitKind, UnitName};
 
@@ -52,7 +54,7 @@ impl ObservedApp {
 }
 
 /// A file as found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedFile {
     /// Its content.
     pub text: String,

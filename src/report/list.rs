@@ -101,6 +101,7 @@ mod tests {
             user: "www".into(),
             listeners: vec!["[::]:80".into()],
             enabled: true,
+            rollout: None,
         }
     }
 

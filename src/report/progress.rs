@@ -1,17 +1,27 @@
 //! Events as lines: plain sentences, or JSON lines.
 
+use std::fmt::Write as _;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Paint, Style};
 use crate::ecosystem::AppName;
 use crate::ops::{Done, Event};
-use crate::rollout::{Command, Failure, Left, Outcome};
+use crate::rollout::{Command, Failure, Left, Outcome, Phase, Progress, Stage, Time};
 
 /// One line for an event, if it is worth one.
 pub fn line(event: &Event, style: &Style) -> Option<String> {
     match event {
         Event::Waiting => Some("waiting for another clusterctl to finish".to_owned()),
         Event::Written(_) | Event::Reloaded | Event::Progress { .. } => None,
+        Event::UnderWay { app, text } => {
+            let text = if text.is_empty() { "a rollout is under way" } else { text.as_str() };
+            Some(format!("{app}: waiting: {}", super::logs::printable(text)))
+        }
+        Event::Interrupted { app } => Some(format!(
+            "{app}: stopping between two instances; Ctrl-C again leaves it to systemd"
+        )),
         Event::Unit { unit, verb, failure: None, .. } => {
             let done = match *verb {
                 "start" => "started",
@@ -58,10 +68,102 @@ pub fn json(event: &Event) -> Option<Value> {
         Event::Rollout { app, command: Command::RestoreDefinition { because } } => json!({
             "event": "restore", "app": app.as_str(), "because": because.to_string(),
         }),
-        Event::Rollout { command: Command::Look { .. }, .. } | Event::Progress { .. } => {
-            return None;
+        Event::Progress { app, at, progress } => json!({
+            "event": "progress", "app": app.as_str(), "seconds": at.0.as_secs_f64(),
+            "progress": progress,
+        }),
+        Event::UnderWay { app, text } => {
+            json!({"event": "waiting", "app": app.as_str(), "status": text})
         }
+        Event::Interrupted { app } => json!({"event": "interrupted", "app": app.as_str()}),
+        Event::Rollout { command: Command::Look { .. }, .. } => return None,
     })
+}
+
+/// Instances of more than this many are counted, not listed.
+const LISTED: usize = 8;
+
+/// How a rollout stands, a few lines for a terminal.
+pub fn live(app: &AppName, at: Time, progress: &Progress, style: &Style) -> String {
+    let seconds = |time: Duration| format!("{:.1}s", time.as_secs_f64());
+    let stage = style.paint(Paint::Bold, &format!("{app}: {}", stage(progress)));
+    let mut text = format!("{stage} {}\n", style.paint(Paint::Dim, &seconds(at.0)));
+    let there: Vec<_> = progress.instances.iter().filter(|i| i.phase != Phase::Gone).collect();
+    if there.len() > LISTED {
+        let _ = writeln!(text, "  {}", counted(progress));
+        return text;
+    }
+    for one in there {
+        let since = style.paint(Paint::Dim, &seconds(at.since(one.since)));
+        let paint = match one.phase {
+            Phase::Done => Paint::Good,
+            Phase::Failed => Paint::Bad,
+            Phase::Old | Phase::Down | Phase::Gone => Paint::Dim,
+            Phase::Draining | Phase::Starting | Phase::Settling | Phase::Recovering => Paint::Warn,
+        };
+        let phase = style.paint(paint, &format!("{:<10}", phase(one.phase)));
+        let extra = if one.extra { " (extra)" } else { "" };
+        let _ = writeln!(text, "  {app}@{} {phase} {since}{extra}", one.instance);
+    }
+    text
+}
+
+/// How a rollout stands, in one line: what `systemctl status` shows.
+pub fn status(progress: &Progress) -> String {
+    format!("{}: {}", stage(progress), counted(progress))
+}
+
+fn stage(progress: &Progress) -> &'static str {
+    match progress.stage {
+        _ if progress.interrupted && progress.stage != Stage::Finished => "stopping the rollout",
+        Stage::Rolling => "rollout",
+        Stage::Forced => "forced rollout",
+        Stage::Aborting => "rollout failed, stopping",
+        Stage::Restoring | Stage::RollingBack => "rolling back",
+        Stage::Leaving => "cleaning up",
+        Stage::Finished => "rollout over",
+    }
+}
+
+/// `2 done, 1 draining @2, 1 old`.
+fn counted(progress: &Progress) -> String {
+    let mut parts = Vec::new();
+    for wanted in [
+        Phase::Done,
+        Phase::Settling,
+        Phase::Starting,
+        Phase::Draining,
+        Phase::Recovering,
+        Phase::Failed,
+        Phase::Down,
+        Phase::Old,
+    ] {
+        let found: Vec<u32> =
+            progress.instances.iter().filter(|i| i.phase == wanted).map(|i| i.instance).collect();
+        if found.is_empty() {
+            continue;
+        }
+        let mut part = format!("{} {}", found.len(), phase(wanted));
+        if !matches!(wanted, Phase::Done | Phase::Old) {
+            part.extend(found.iter().take(LISTED).map(|number| format!(" @{number}")));
+        }
+        parts.push(part);
+    }
+    if parts.is_empty() { "nothing runs".to_owned() } else { parts.join(", ") }
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Old => "old",
+        Phase::Down => "down",
+        Phase::Draining => "draining",
+        Phase::Starting => "starting",
+        Phase::Settling => "ready",
+        Phase::Recovering => "recovering",
+        Phase::Done => "done",
+        Phase::Failed => "failed",
+        Phase::Gone => "gone",
+    }
 }
 
 /// How an app ended up, with the instance to look at when it did not go well.
@@ -86,6 +188,10 @@ pub fn verdict(app: &AppName, done: &Done) -> Verdict {
         let instance = done.failures.iter().find_map(|(unit, _)| app.instance_of(unit));
         let text = format!("{app}: {unit} {why}{more}");
         return Verdict { text, good: false, look_at: instance };
+    }
+    if done.left_out > 0 {
+        let text = format!("{app}: interrupted; the same command goes on from here");
+        return Verdict { text, good: false, look_at: None };
     }
     match &done.rollout {
         None | Some(Outcome::Complete) => {

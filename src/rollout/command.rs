@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::outcome::Failure;
 
 /// Number of a submitted job; the driver hands it back with the job's result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
 
 /// Something to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Submit a job, without waiting for its end. A job that cannot be submitted is answered with
     /// [`JobDone`](super::Event::JobDone) as well.
@@ -40,7 +42,7 @@ pub enum Command {
 }
 
 /// The job to submit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Change {
     /// Start, or join a start under way.
     Start,
@@ -51,7 +53,7 @@ pub enum Change {
 }
 
 /// Why a job is submitted; reads as a fragment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// The first of the new definition: only if it gets ready are others touched.
     Canary,
@@ -76,7 +78,7 @@ pub enum Reason {
 }
 
 /// Why the machine wants to look; reads as a fragment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Doubt {
     /// The end of a start or restart should have been reported by now.
     StartOverdue,

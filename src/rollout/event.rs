@@ -1,5 +1,7 @@
 //! What the driver tells the machine. Never what to do about it.
 
+use serde::{Deserialize, Serialize};
+
 use super::command::Ticket;
 
 /// Something that happened.
@@ -31,7 +33,7 @@ pub enum Event {
 }
 
 /// How a job ended, in systemd's words where it has one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobResult {
     /// The instance is ready (start, restart), or gone (stop).
     Done,

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::JobResult;
 
 /// How a rollout ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Exactly the wanted instances run, all with the wanted definition.
     Complete,
@@ -40,7 +42,7 @@ pub enum Outcome {
 }
 
 /// An instance that did not do what it should.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The instance.
     pub instance: u32,
@@ -49,7 +51,7 @@ pub struct Failure {
 }
 
 /// What an instance did wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
     /// The job that starts it did not end well.
     Job(JobResult),
@@ -77,7 +79,7 @@ impl Why {
 }
 
 /// What went wrong after the first failure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trouble {
     /// The old unit files could not be put back.
     Restore(String),
@@ -88,7 +90,7 @@ pub enum Trouble {
 }
 
 /// What runs when a rollout ends early; every running instance is in exactly one of `new`, `old` and `surge`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Left {
     /// Run the new definition.
     pub new: Vec<u32>,

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ecosystem::{OnFailure, RolloutSettings, Share};
 
 /// How one app is rolled out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// Extra instances while the rollout lasts. A percentage is rounded up.
     pub max_surge: Share,

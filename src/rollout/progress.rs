@@ -1,5 +1,7 @@
 //! What a live view needs to know of a running rollout. Never text or colour.
 
+use serde::{Deserialize, Serialize};
+
 use super::command::Change;
 use super::machine::{Course, Rollout};
 use super::outcome::Left;
@@ -7,7 +9,7 @@ use super::slot::{Definition, Job, Life, Slot};
 use super::time::Time;
 
 /// The rollout at this moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// What it is doing as a whole.
     pub stage: Stage,
@@ -18,7 +20,7 @@ pub struct Progress {
 }
 
 /// What a rollout is doing as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Stage {
     /// On the way to what is wanted.
     Rolling,
@@ -37,7 +39,7 @@ pub enum Stage {
 }
 
 /// One instance at this moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceProgress {
     /// Its number.
     pub instance: u32,
@@ -50,7 +52,7 @@ pub struct InstanceProgress {
 }
 
 /// What one instance does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Phase {
     /// Serves, and will be replaced.
     Old,

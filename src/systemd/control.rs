@@ -12,6 +12,8 @@ use crate::unit::UnitName;
 pub enum KillWhom {
     /// The main process.
     Main,
+    /// The process of `ExecStartPre=`, `ExecReload=` and the like.
+    Control,
     /// All processes in the unit's cgroup.
     All,
 }
@@ -59,6 +61,7 @@ impl Systemd {
     pub fn kill(&self, unit: &UnitName, whom: KillWhom, signal: i32) -> Result<(), Error> {
         let whom = match whom {
             KillWhom::Main => "main",
+            KillWhom::Control => "control",
             KillWhom::All => "all",
         };
         let call = proxy::manager("KillUnit", &(unit.as_str(), whom, signal));

@@ -96,6 +96,11 @@ impl Error {
         Error::new(kind_of(name, detail), doing, detail)
     }
 
+    /// Whether the caller may not do that.
+    pub fn is_permission(&self) -> bool {
+        self.kind() == ErrorKind::Denied
+    }
+
     /// The kind, for exit codes and decisions.
     pub fn kind(&self) -> ErrorKind {
         self.kind

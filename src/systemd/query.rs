@@ -58,6 +58,17 @@ impl Systemd {
             .collect())
     }
 
+    /// `StatusText` of a service: what it last said of itself with sd_notify(3).
+    ///
+    /// # Errors
+    /// The manager does not answer.
+    pub fn status_text(&self, unit: &UnitName) -> Result<String, Error> {
+        let doing = "ask for a status";
+        let call = proxy::get(unit.as_str(), proxy::SERVICE_UNIT, "StatusText");
+        let reply = self.ask(doing, call).map_err(|e| e.about(unit.as_str()))?;
+        text(&reply).map_err(|e| Error::from_bus(doing, &e))
+    }
+
     /// The states of socket units, in the order of the names.
     ///
     /// # Errors

@@ -12,5 +12,6 @@ mod listeners;
 mod load;
 mod programs;
 mod refusals;
+mod rollouts;
 mod shop;
 mod traps;

@@ -1,0 +1,184 @@
+//! Where the command that asks for a rollout and the process that performs it meet: a file for
+//! each request and each report, below the runtime directory. Never reads what is in them.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::OFlags;
+
+use super::{Error, Layout, write_atomic};
+use crate::ecosystem::AppName;
+
+/// The requests and reports of one app.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    dir: PathBuf,
+}
+
+/// Reports that are kept for whoever is about to read them.
+const KEPT: usize = 4;
+
+/// A request whose sender is gone is forgotten after this time: whoever reloads the app by hand
+/// later wants something else.
+const STALE: Duration = Duration::from_secs(600);
+
+impl Exchange {
+    /// The one of an app.
+    pub fn of(layout: &Layout, app: &AppName) -> Exchange {
+        Exchange { dir: layout.runtime.join("rollouts").join(app.as_str()) }
+    }
+
+    /// A name for a request that no other has: process and time.
+    pub fn new_id() -> String {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        format!("{}-{}", std::process::id(), now.as_nanos())
+    }
+
+    /// Leaves a request. It may hold an environment, hence mode 0600.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn ask(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.make()?;
+        write_atomic(&self.request(id), bytes, 0o600, None)
+    }
+
+    /// Takes a request back; `false` when it was taken up meanwhile.
+    pub fn withdraw(&self, id: &str) -> bool {
+        fs::remove_file(self.request(id)).is_ok()
+    }
+
+    /// Whether a request still waits.
+    pub fn is_pending(&self, id: &str) -> bool {
+        self.request(id).exists()
+    }
+
+    /// The oldest request that waits.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn pending(&self) -> Result<Option<(String, Vec<u8>)>, Error> {
+        let mut waiting = self.files("request");
+        waiting.retain(|(_, path, time)| {
+            let stale = is_stale(path, *time);
+            if stale {
+                // Gone already is as good.
+                let _ = fs::remove_file(path);
+            }
+            !stale
+        });
+        waiting.sort_by_key(|(_, _, time)| *time);
+        let Some((id, path, _)) = waiting.into_iter().next() else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = open(&path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(Error::new("read", &path))?;
+        Ok(Some((id, bytes)))
+    }
+
+    /// Opens the report of a rollout, and removes old ones. Everybody may read it.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn begin(&self, id: &str) -> Result<File, Error> {
+        self.make()?;
+        let mut old = self.files("report");
+        old.sort_by_key(|(_, _, time)| std::cmp::Reverse(*time));
+        for (_, path, _) in old.iter().skip(KEPT) {
+            // One that stays does no harm.
+            let _ = fs::remove_file(path);
+        }
+        let path = self.report_path(id);
+        let mut options = OpenOptions::new();
+        options.create_new(true).append(true).mode(0o644);
+        options.open(&path).map_err(Error::new("write", &path))
+    }
+
+    /// The report of a rollout that has begun.
+    pub fn report(&self, id: &str) -> Option<File> {
+        open(&self.report_path(id)).ok()
+    }
+
+    fn make(&self) -> Result<(), Error> {
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(&self.dir);
+        made.map_err(Error::new("make directory", &self.dir))
+    }
+
+    fn request(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.request"))
+    }
+
+    fn report_path(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.report"))
+    }
+
+    /// Name, path and time of the files with a suffix; none when the directory cannot be read.
+    fn files(&self, suffix: &str) -> Vec<(String, PathBuf, SystemTime)> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().filter_map(Result::ok);
+        entries
+            .filter_map(|entry| {
+                let path = entry.path();
+                let name = path.file_name()?.to_str()?;
+                let id = name.strip_suffix(suffix)?.strip_suffix('.')?.to_owned();
+                Some((id, path, entry.metadata().ok()?.modified().ok()?))
+            })
+            .collect()
+    }
+}
+
+fn is_stale(path: &Path, time: SystemTime) -> bool {
+    let old = time.elapsed().is_ok_and(|age| age > STALE);
+    let pid = path.file_name().and_then(|name| name.to_str()?.split('-').next());
+    old && !pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits() as i32).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_oldest_request_comes_first_and_only_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let exchange = Exchange { dir: dir.path().join("api") };
+        assert!(exchange.pending().unwrap().is_none());
+        exchange.ask("1-1", b"first").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        exchange.ask("1-2", b"second").unwrap();
+        assert_eq!(exchange.pending().unwrap().unwrap(), ("1-1".to_owned(), b"first".to_vec()));
+        assert!(exchange.withdraw("1-1"));
+        assert!(!exchange.withdraw("1-1"));
+        assert_eq!(exchange.pending().unwrap().unwrap().0, "1-2");
+    }
+
+    #[test]
+    fn a_request_of_somebody_who_is_gone_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let exchange = Exchange { dir: dir.path().to_owned() };
+        let own = format!("{}-1", std::process::id());
+        for id in ["4194305-1", own.as_str()] {
+            exchange.ask(id, b"").unwrap();
+            let file = File::options().write(true).open(exchange.request(id)).unwrap();
+            file.set_modified(SystemTime::now() - 2 * STALE).unwrap();
+        }
+        assert_eq!(exchange.pending().unwrap().unwrap().0, own);
+        assert!(!exchange.is_pending("4194305-1"));
+    }
+
+    #[test]
+    fn few_reports_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let exchange = Exchange { dir: dir.path().to_owned() };
+        for number in 0..9 {
+            exchange.begin(&format!("1-{number}")).unwrap();
+        }
+        assert_eq!(exchange.files("report").len(), KEPT + 1);
+        assert!(exchange.report("1-8").is_some());
+    }
+}

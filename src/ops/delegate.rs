@@ -1,0 +1,239 @@
+//! Asks for a rollout and follows it: the group's reload job performs it, and goes on when the
+//! command that asked is gone. Decides nothing about instances.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
+
+use super::perform::carry_out;
+use super::request::{Record, Request, Task};
+use super::{Context, Error, Event, Sink};
+use crate::disk::Exchange;
+use crate::ecosystem::AppName;
+use crate::rollout::Outcome;
+use crate::systemd::{JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
+use crate::unit::UnitName;
+
+/// How often a report is read, and an interrupt noticed.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// How long a job may take to end after its process has said that it is over.
+const JOB_END: Duration = Duration::from_millis(500);
+
+/// How often a request that another job left over is handed in again.
+const TRIES: u32 = 3;
+
+/// Has a rollout performed and waits for its end.
+///
+/// # Errors
+/// The manager cannot be asked, or the process that performs it died.
+pub fn delegate(
+    context: &Context,
+    app: &AppName,
+    request: &Request,
+    sink: Sink<'_>,
+) -> Result<Outcome, Error> {
+    let exchange = Exchange::of(&context.layout, app);
+    let id = Exchange::new_id();
+    let text = serde_json::to_vec(request).unwrap_or_default();
+    match exchange.ask(&id, &text) {
+        // Who may reload but not write gets what `systemctl reload` does.
+        Err(error) if error.is_permission() && request.is_plain() => {
+            return follow_blindly(context, app);
+        }
+        result => result?,
+    }
+    let watch = context.systemd.watch([])?;
+    let mut follower = Follower {
+        context,
+        app,
+        group: app.group_unit(),
+        report: Report { exchange: &exchange, id: &id, file: None, line: String::new() },
+        outcome: None,
+        told: false,
+    };
+    for _ in 0..TRIES {
+        let ended = follower.run(&watch, sink);
+        match (ended, exchange.is_pending(&id)) {
+            // Another reload job ended as ours, without having seen the request.
+            (Ok(Some(JobResult::Done)), true) => continue,
+            // The job never reached the process, or it belongs to another version.
+            (Ok(_), true) if exchange.withdraw(&id) => {
+                return carry_out(context, app, request, sink);
+            }
+            (Err(error), _) => {
+                exchange.withdraw(&id);
+                return Err(error);
+            }
+            (Ok(_), _) => break,
+        }
+    }
+    follower.outcome.unwrap_or_else(|| Err(Error::Lost(app.clone())))
+}
+
+/// Reloads the group and knows only how its job ended.
+fn follow_blindly(context: &Context, app: &AppName) -> Result<Outcome, Error> {
+    let watch = context.systemd.watch([])?;
+    let job = context.systemd.submit(JobKind::Reload, &app.group_unit(), JobMode::Replace)?;
+    loop {
+        match watch.next(Instant::now() + Duration::from_secs(1)) {
+            Some(Signal::JobRemoved { id, result, .. }) if id == job => {
+                let done = result == JobResult::Done;
+                return if done { Ok(Outcome::Complete) } else { Err(Error::Reload(app.clone())) };
+            }
+            Some(Signal::Disconnected) => return Err(Error::Lost(app.clone())),
+            _ => {}
+        }
+    }
+}
+
+struct Follower<'a> {
+    context: &'a Context,
+    app: &'a AppName,
+    group: UnitName,
+    report: Report<'a>,
+    outcome: Option<Result<Outcome, Error>>,
+    /// Whether it was told that somebody wants it to stop.
+    told: bool,
+}
+
+impl Follower<'_> {
+    /// Submits the job and follows it to its end; `None` when the manager refuses it.
+    fn run(&mut self, watch: &Watch, sink: Sink<'_>) -> Result<Option<JobResult>, Error> {
+        let systemd = &self.context.systemd;
+        let job = match systemd.submit(JobKind::Reload, &self.group, JobMode::Replace) {
+            Ok(job) => job,
+            Err(error) if error.is_permission() => return Err(error.into()),
+            // Not running, or masked: there is no job that could do it.
+            Err(_) => return Ok(None),
+        };
+        let mut over = None;
+        loop {
+            let ended = self.wait(watch, job)?;
+            self.relay(sink);
+            if ended.is_some() {
+                return Ok(ended);
+            }
+            // A second request joins the job and keeps it from ending with ours (`job_install()`
+            // in systemd's job.c runs it again).
+            if self.outcome.is_some() && over.get_or_insert_with(Instant::now).elapsed() > JOB_END {
+                return Ok(Some(JobResult::Done));
+            }
+            self.pass_interrupt(sink);
+        }
+    }
+
+    fn wait(&self, watch: &Watch, job: JobId) -> Result<Option<JobResult>, Error> {
+        let until = Instant::now() + GLANCE;
+        while let Some(signal) = watch.next(until) {
+            match signal {
+                Signal::JobRemoved { id, result, .. } if id == job => return Ok(Some(result)),
+                Signal::Disconnected => return Err(Error::Lost(self.app.clone())),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn relay(&mut self, sink: Sink<'_>) {
+        while let Some(record) = self.report.next() {
+            let app = self.app.clone();
+            match record {
+                Record::Does(command) => sink(Event::Rollout { app, command }),
+                Record::Stands { at, progress } => sink(Event::Progress { app, at, progress }),
+                Record::Ended(outcome) => self.outcome = Some(Ok(outcome)),
+                Record::Broke(why) => self.outcome = Some(Err(Error::Broke(app, why))),
+            }
+        }
+    }
+
+    /// Asks the process to stop between two instances; again until there is one to ask.
+    fn pass_interrupt(&mut self, sink: Sink<'_>) {
+        if self.told || !self.context.is_interrupted() {
+            return;
+        }
+        let sigint = rustix::process::Signal::INT.as_raw();
+        if self.context.systemd.kill(&self.group, KillWhom::Control, sigint).is_ok() {
+            self.told = true;
+            sink(Event::Interrupted { app: self.app.clone() });
+        }
+    }
+}
+
+/// Reads a report while it is being written.
+struct Report<'a> {
+    exchange: &'a Exchange,
+    id: &'a str,
+    file: Option<BufReader<File>>,
+    /// The part of a line that is there.
+    line: String,
+}
+
+impl Report<'_> {
+    fn next(&mut self) -> Option<Record> {
+        if self.file.is_none() {
+            self.file = self.exchange.report(self.id).map(BufReader::new);
+        }
+        let file = self.file.as_mut()?;
+        file.read_line(&mut self.line).ok()?;
+        if !self.line.ends_with('\n') {
+            return None;
+        }
+        let record = serde_json::from_str(&self.line).ok();
+        self.line.clear();
+        record
+    }
+}
+
+impl Request {
+    /// Whether it asks for what the job does by itself.
+    fn is_plain(&self) -> bool {
+        matches!(self.task, Task::Reload { instances: None })
+            && self.policy.is_none()
+            && self.kill_after.is_none()
+    }
+}
+
+/// Waits until no rollout of these apps is under way any more.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
+    let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
+    let watch = context.systemd.watch(&groups)?;
+    let mut told = std::collections::BTreeSet::new();
+    loop {
+        let under_way = under_way(context, apps)?;
+        if under_way.is_empty() {
+            return Ok(());
+        }
+        for (app, text) in under_way {
+            if told.insert(app.clone()) {
+                sink(Event::UnderWay { app, text });
+            }
+        }
+        let _ = watch.next(Instant::now() + Duration::from_secs(1));
+    }
+}
+
+/// The apps that are being rolled out, with what the process says of it.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub fn under_way(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
+    use crate::systemd::ActiveState;
+    if apps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let patterns: Vec<String> = apps.iter().map(|app| app.group_unit().to_string()).collect();
+    let listed = context.systemd.list(&patterns)?;
+    let mut found = Vec::new();
+    for unit in listed.iter().filter(|unit| unit.active == ActiveState::Reloading) {
+        let Some(app) = apps.iter().find(|app| app.group_unit().as_str() == unit.name) else {
+            continue;
+        };
+        let text = context.systemd.status_text(&app.group_unit())?;
+        found.push((app.clone(), text));
+    }
+    Ok(found)
+}

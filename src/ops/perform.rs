@@ -1,0 +1,114 @@
+//! The process of a group's reload job: takes up a request, drives the rollout, writes its report.
+//!
+//! It runs below systemd, so that it goes on when the terminal of whoever asked is lost, and
+//! systemd runs only one of them per app.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use super::request::{Former, Record, Request, Task};
+use super::{Context, Error, Event, RollSpec, Sink, observe, recorded_policy, roll};
+use crate::disk::{self, Exchange};
+use crate::ecosystem::AppName;
+use crate::rollout::Outcome;
+
+/// Performs the oldest request for an app, or a plain reload if there is none.
+///
+/// # Errors
+/// The manager cannot be asked. What becomes of instances is the outcome.
+pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outcome, Error> {
+    let exchange = Exchange::of(&context.layout, app);
+    let (id, request) = match exchange.pending()? {
+        Some((id, bytes)) => match serde_json::from_slice(&bytes) {
+            // Whoever asked sees from this that it was taken up.
+            Ok(request) if exchange.withdraw(&id) => (id, request),
+            // Another version wrote it, and will see that it was not taken up.
+            _ => return Err(Error::Request(app.clone())),
+        },
+        None => (Exchange::new_id(), Request::reload()),
+    };
+    let mut report = exchange.begin(&id)?;
+    let mut record = |record: &Record| {
+        // A full /run must not end a rollout.
+        if let Ok(line) = serde_json::to_string(record) {
+            let _ = writeln!(report, "{line}");
+        }
+    };
+    let mut both = |event: Event| {
+        match &event {
+            Event::Rollout { command, .. } => record(&Record::Does(command.clone())),
+            Event::Progress { at, progress, .. } => {
+                record(&Record::Stands { at: *at, progress: progress.clone() });
+            }
+            _ => {}
+        }
+        sink(event);
+    };
+    let result = carry_out(context, app, &request, &mut both);
+    record(&match &result {
+        Ok(outcome) => Record::Ended(outcome.clone()),
+        Err(error) => Record::Broke(error.to_string()),
+    });
+    result
+}
+
+/// Drives a request in this process.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub(super) fn carry_out(
+    context: &Context,
+    app: &AppName,
+    request: &Request,
+    sink: Sink<'_>,
+) -> Result<Outcome, Error> {
+    let spec = match &request.task {
+        Task::Reload { instances } => match reload_spec(context, app, request, instances)? {
+            Some(spec) => spec,
+            None => return Ok(Outcome::Complete),
+        },
+        Task::Change { outdated, known, before, wanted } => RollSpec {
+            app: app.clone(),
+            outdated: outdated.clone(),
+            known: known.clone(),
+            before: *before,
+            wanted: *wanted,
+            policy: request.policy.clone().unwrap_or_default(),
+            kill_after: request.kill_after,
+        },
+    };
+    let mut restore = || restore(context, app, &request.former);
+    let restore: Option<super::Restore<'_>> =
+        if request.former.is_empty() { None } else { Some(&mut restore) };
+    roll(&context.systemd, spec, restore, &|| context.is_interrupted(), sink)
+}
+
+fn reload_spec(
+    context: &Context,
+    app: &AppName,
+    request: &Request,
+    instances: &Option<BTreeSet<u32>>,
+) -> Result<Option<RollSpec>, Error> {
+    let observed = observe(context)?;
+    let Some(found) = observed.apps.get(app) else { return Ok(None) };
+    let enabled = u32::try_from(found.links.len()).unwrap_or(u32::MAX).max(1);
+    let known: BTreeSet<u32> = found.instances.keys().copied().collect();
+    Ok(Some(RollSpec {
+        app: app.clone(),
+        outdated: instances.clone().unwrap_or_else(|| known.clone()),
+        known,
+        before: enabled,
+        wanted: enabled,
+        policy: request.policy.clone().unwrap_or_else(|| recorded_policy(app, &found.units)),
+        kill_after: request.kill_after,
+    }))
+}
+
+/// Puts the former files back, with their times: instances that still run the former definition
+/// must not look outdated afterwards.
+fn restore(context: &Context, app: &AppName, former: &[Former]) -> Result<(), Error> {
+    for Former { file, content } in former {
+        disk::restore_file(&context.layout, app, file, content)?;
+    }
+    Ok(context.systemd.daemon_reload()?)
+}

@@ -1,0 +1,82 @@
+//! What a command asks the process of a group's reload job to do, and what that one reports.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{FileId, ObservedFile};
+use crate::rollout::{Command, Outcome, Policy, Progress, Time};
+
+/// A rollout as asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// What to do.
+    pub task: Task,
+    /// How; without it as the last apply recorded it.
+    pub policy: Option<Policy>,
+    /// Kills a draining instance earlier than its unit would.
+    pub kill_after: Option<Duration>,
+    /// The former definition, to be put back when the new one fails.
+    pub former: Vec<Former>,
+}
+
+/// What a rollout changes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Task {
+    /// Replaces these instances, or all: the code was deployed, the units are the same.
+    Reload {
+        /// Their numbers.
+        instances: Option<BTreeSet<u32>>,
+    },
+    /// Brings the instances to a new definition or number.
+    Change {
+        /// Instances whose process must be replaced.
+        outdated: BTreeSet<u32>,
+        /// Instances that exist, running or not.
+        known: BTreeSet<u32>,
+        /// How many there were meant to be before.
+        before: u32,
+        /// How many there shall be.
+        wanted: u32,
+    },
+}
+
+/// A file of the former definition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Former {
+    /// Which.
+    pub file: FileId,
+    /// As it was.
+    pub content: ObservedFile,
+}
+
+impl Request {
+    /// What a plain `systemctl reload` asks for.
+    pub fn reload() -> Request {
+        Request {
+            task: Task::Reload { instances: None },
+            policy: None,
+            kill_after: None,
+            former: Vec::new(),
+        }
+    }
+}
+
+/// One line of a report.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// The rollout does something.
+    Does(Command),
+    /// How it stands.
+    Stands {
+        /// Since the rollout began.
+        at: Time,
+        /// Every instance.
+        progress: Progress,
+    },
+    /// It is over.
+    Ended(Outcome),
+    /// It could not go on.
+    Broke(String),
+}

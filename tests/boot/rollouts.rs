@@ -1,0 +1,275 @@
+//! Rollouts on a real systemd: whoever watches may die, versions may be broken, nobody notices.
+
+use std::time::Duration;
+
+use crate::booted;
+use crate::shop::{ecosystem, load, pids};
+use crate::support::{Child, Machine, Output, wait_until};
+
+/// Starts as the file `behave` says: `good`, `slow` (ready after 700 ms), `throw`, `mute` (never
+/// listens) or `late` (crashes half a second after it is ready). Answers after 500 ms for `/slow`.
+const SERVER: &str = "\
+const fs = require('fs'), http = require('http');
+const [how, version] = fs.readFileSync('/srv/shop/behave', 'utf8').trim().split(' ');
+if (how === 'throw') throw new Error(`broken on purpose: ${version}`);
+if (how === 'mute') setInterval(() => console.log('still thinking'), 100);
+else setTimeout(() => {
+  http.createServer((req, res) => {
+    const text = `instance ${process.env.NODE_APP_INSTANCE} ${version} ${process.env.GREETING || 'plain'} .`;
+    setTimeout(() => res.end(text), req.url === '/slow' ? 500 : 0);
+  }).listen(process.env.PORT || 3000);
+  if (how === 'late') setTimeout(() => { console.log('late trouble'); process.exit(7); }, 500);
+}, how === 'slow' ? 700 : 0);
+";
+
+fn deploy(m: &Machine, behaviour: &str) {
+    m.write("/srv/shop/server.js", SERVER);
+    m.write("/srv/shop/behave", behaviour);
+}
+
+/// `shop` with `instances` of this server, running.
+fn shop(m: &Machine, behaviour: &str, instances: u32, more: &str) {
+    deploy(m, behaviour);
+    m.write("/srv/shop/ecosystem.toml", ecosystem(instances, more));
+    let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+}
+
+/// Runs a command and returns while its rollout is under way.
+fn midway(m: &Machine, command: &str) -> Child {
+    let child = m.spawn(["sh", "-c", &format!("exec {command} >/tmp/out 2>&1")]);
+    wait_until("the rollout has replaced something", Duration::from_secs(20), || {
+        m.ok(["clusterctl", "status"]).contains("shop@0")
+            || m.ok_sh("cat /tmp/out").contains("restart shop@0")
+    });
+    child
+}
+
+fn wait_settled(m: &Machine) {
+    wait_until("the rollout is over", Duration::from_secs(60), || {
+        m.systemctl_show("shop", "ActiveState") == "active"
+    });
+}
+
+fn answers(m: &Machine) -> String {
+    m.ok_sh("for i in $(seq 24); do curl -s localhost:3000; echo; done | sort -u")
+}
+
+booted!(a_rollout_goes_on_when_whoever_asked_for_it_is_gone, |m| {
+    shop(m, "slow v1", 3, "");
+    let mut run = m.load(load());
+    run.wait_flowing();
+    for (round, signal) in ["KILL", "HUP"].iter().enumerate() {
+        m.write(
+            "/srv/shop/ecosystem.toml",
+            ecosystem(3, &format!("env = {{ GREETING = 'round{round}' }}")),
+        );
+        let before = pids(m, 3);
+        let command = "clusterctl apply /srv/shop/ecosystem.toml";
+        let child = midway(m, command);
+        m.ok_sh(&format!("pkill -{signal} -f '^{command}'"));
+        wait_settled(m);
+        drop(child);
+        let after = pids(m, 3);
+        assert!(before.iter().zip(&after).all(|(old, new)| old != new), "{before:?} {after:?}");
+        let seen = answers(m);
+        assert!(seen.lines().all(|line| line.contains(&format!("round{round}"))), "{seen}");
+        assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 3);
+        // A lost terminal did not even keep the command from its end.
+        let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+        assert_eq!(output.code, 0, "{output:#?}");
+        assert!(output.stdout.contains("nothing to do"), "{output:#?}");
+    }
+    run.stop().assert_none_failed();
+});
+
+booted!(ctrl_c_stops_between_two_instances_and_the_same_command_goes_on, |m| {
+    shop(m, "slow v1", 4, "");
+    let mut run = m.load(load());
+    run.wait_flowing();
+    m.write("/srv/shop/ecosystem.toml", ecosystem(4, "env = { GREETING = 'new' }"));
+    let command = "clusterctl apply /srv/shop/ecosystem.toml";
+    let mut child = midway(m, command);
+    m.ok_sh(&format!("pkill -INT -f '^{command}'"));
+    assert_eq!(child.wait().0, 130);
+    let said = m.ok_sh("cat /tmp/out");
+    assert!(said.contains("stopping between two instances"), "{said}");
+    assert!(said.contains("interrupted; now old: "), "{said}");
+    assert!(said.contains("the same command goes on"), "{said}");
+    wait_settled(m);
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 4);
+    let mixed = answers(m);
+    assert!(mixed.contains("plain") && mixed.contains("new"), "{mixed}");
+    let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(!answers(m).contains("plain"));
+    run.stop().assert_none_failed();
+});
+
+booted!(rollouts_of_one_app_take_turns_and_status_shows_them, |m| {
+    shop(m, "slow v1", 2, "");
+    let first = midway(m, "clusterctl reload shop");
+    let list = m.clusterctl(["status"]);
+    assert!(list.stderr.contains("shop: rollout: "), "{list:#?}");
+    let json: serde_json::Value =
+        serde_json::from_str(&m.ok(["clusterctl", "list", "-o", "json"])).unwrap();
+    assert!(json["instances"][0]["rollout"].as_str().unwrap().starts_with("rollout: "), "{json}");
+    assert!(m.run(["systemctl", "status", "shop"]).stdout.contains("Status: \"rollout: "));
+    let before = m.systemctl_show("shop@0", "MainPID");
+    let second = m.clusterctl(["reload", "shop"]);
+    assert_eq!(second.code, 0, "{second:#?}");
+    assert!(second.stderr.contains("shop: waiting: rollout: "), "{second:#?}");
+    drop(first);
+    assert_ne!(before, m.systemctl_show("shop@0", "MainPID"));
+    assert!(m.ok_sh("cat /tmp/out").contains("shop: done"));
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
+});
+
+booted!(different_apps_are_rolled_out_at_the_same_time, |m| {
+    deploy(m, "slow v1");
+    let other = ecosystem(2, "").replace("shop", "other").replace("3000", "3001");
+    m.write("/srv/shop/ecosystem.toml", format!("{}{other}", ecosystem(2, "namespace = 'web'")));
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    let child = midway(m, "clusterctl reload all");
+    let list = m.clusterctl(["list"]);
+    assert!(
+        list.stderr.contains("shop: rollout") && list.stderr.contains("other: rollout"),
+        "{list:#?}"
+    );
+    drop(child);
+    wait_settled(m);
+    let before = m.systemctl_show("other@0", "MainPID");
+    m.ok(["clusterctl", "reload", "web"]);
+    assert_eq!(before, m.systemctl_show("other@0", "MainPID"));
+});
+
+fn failed(m: &Machine, arguments: &[&str], says: &[&str]) -> Output {
+    let output = m.clusterctl(arguments);
+    assert_eq!(output.code, 1, "{output:#?}");
+    for text in says {
+        assert!(output.stderr.contains(text), "{text}: {output:#?}");
+    }
+    assert!(output.stderr.contains("next: clusterctl logs shop@4"), "{output:#?}");
+    output
+}
+
+booted!(a_broken_deploy_never_costs_a_serving_instance, |m| {
+    let more = "listen_timeout = '2s'\nrollout = { min_ready = '1s' }";
+    shop(m, "good v1", 4, more);
+    let before = pids(m, 4);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    deploy(m, "throw v2");
+    failed(
+        m,
+        &["reload", "shop"],
+        &["shop@4 failed to start", "shop@4 | ", "broken on purpose: v2"],
+    );
+    deploy(m, "mute v3");
+    failed(m, &["reload", "shop"], &["shop@4 was not ready in time", "still thinking"]);
+    deploy(m, "late v4");
+    failed(m, &["reload", "shop"], &["shop@4 died soon after it was ready", "late trouble"]);
+    // The same by systemctl.
+    let output = m.run(["systemctl", "reload", "shop"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert_eq!(before, pids(m, 4));
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 4);
+    deploy(m, "good v5");
+    m.ok(["clusterctl", "reload", "shop"]);
+    let seen = answers(m);
+    assert!(seen.lines().all(|line| line.contains("v5")), "{seen}");
+    run.stop().assert_none_failed();
+    // A wrong flag touches nothing.
+    let before = pids(m, 4);
+    let output = m.clusterctl(["reload", "shop", "--listen-timeout", "1h"]);
+    assert_eq!(output.code, 2, "{output:#?}");
+    assert!(output.stderr.contains("write `listen_timeout`"), "{output:#?}");
+    assert_eq!(before, pids(m, 4));
+});
+
+booted!(force_restarts_everything_after_a_timeout, |m| {
+    shop(m, "good v1", 2, "listen_timeout = '5s'");
+    deploy(m, "mute v2");
+    let output = m.clusterctl(["reload", "shop", "--force", "--listen-timeout", "1s"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("restarted by force"), "{output:#?}");
+    deploy(m, "good v3");
+    m.ok(["clusterctl", "restart", "shop"]);
+    let seen = answers(m);
+    assert!(seen.lines().all(|line| line.contains("v3")), "{seen}");
+});
+
+booted!(one_instance_and_no_surge, |m| {
+    shop(m, "good v1", 3, "rollout = { max_surge = 0, max_unavailable = 1 }");
+    let mut run = m.load(load());
+    run.wait_flowing();
+    let before = pids(m, 3);
+    let output = m.clusterctl(["reload", "shop@1"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(!output.stderr.contains("shop@3"), "no extra instance: {output:#?}");
+    let after = pids(m, 3);
+    assert_eq!((&before[0], &before[2]), (&after[0], &after[2]));
+    assert_ne!(before[1], after[1]);
+    let output = m.clusterctl(["reload", "shop", "--max-surge", "100%"]);
+    assert!(output.stderr.contains("start shop@5"), "{output:#?}");
+    assert_eq!(m.clusterctl(["reload", "shop@7"]).code, 5);
+    m.ok(["clusterctl", "scale", "shop", "1"]);
+    m.ok(["clusterctl", "reload", "shop"]);
+    run.stop().assert_none_failed();
+});
+
+booted!(reload_of_a_file_applies_it_and_replaces_every_process_once, |m| {
+    shop(m, "good v1", 2, "");
+    let before = pids(m, 2);
+    let output = m.clusterctl(["reload", "/srv/shop/ecosystem.toml", "--only", "shop"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let between = pids(m, 2);
+    assert!(before.iter().zip(&between).all(|(old, new)| old != new));
+    m.write("/srv/shop/ecosystem.toml", ecosystem(2, "env = { GREETING = 'changed' }"));
+    let output = m.clusterctl(["gracefulReload", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_eq!(output.stderr.matches("restart shop@0").count(), 1, "{output:#?}");
+    assert!(answers(m).contains("changed"));
+    let output = m.clusterctl(["reload", "shop", "--only", "shop"]);
+    assert_eq!(output.code, 2, "{output:#?}");
+});
+
+booted!(what_drains_too_long_for_the_flag_is_killed, |m| {
+    let app = "[[apps]]\nname = 'shop'\nkill_timeout = '60s'\n\
+        command = ['sh', '-c', \"trap '' TERM; while :; do sleep 0.2; done\"]\n";
+    m.write("/srv/shop/ecosystem.toml", app);
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    let output = m.clusterctl(["reload", "shop", "--kill-timeout", "500ms"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(m.journal("shop@0").contains("status=9/KILL"), "{}", m.journal("shop@0"));
+    m.ok_sh("systemctl kill -s KILL shop@0 shop@1; true");
+});
+
+/// 0 failed requests, whatever is done to however many instances.
+fn under_load(m: &Machine, instances: u32) {
+    shop(m, "good v1", instances, "");
+    let fast = load();
+    let slow = load().path("/slow");
+    let mut runs = [m.load(fast), m.load(slow)];
+    runs.iter_mut().for_each(crate::support::load::Run::wait_flowing);
+    std::thread::sleep(Duration::from_secs(2));
+    m.ok(["clusterctl", "reload", "shop"]);
+    m.ok(["systemctl", "reload", "shop"]);
+    m.ok(["clusterctl", "restart", "shop"]);
+    for number in ["4", "2", "8", "4"] {
+        m.ok(["clusterctl", "scale", "shop", number]);
+    }
+    m.write("/srv/shop/ecosystem.toml", ecosystem(instances, "env = { GREETING = 'next' }"));
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    std::thread::sleep(Duration::from_secs(2));
+    for run in runs {
+        run.stop().assert_none_failed();
+    }
+    let seen = answers(m);
+    assert!(seen.lines().all(|line| line.contains("next")), "{seen}");
+}
+
+booted!(nothing_is_lost_with_1_instance, |m| under_load(m, 1));
+booted!(nothing_is_lost_with_2_instances, |m| under_load(m, 2));
+booted!(nothing_is_lost_with_4_instances, |m| under_load(m, 4));
+booted!(nothing_is_lost_with_8_instances, |m| under_load(m, 8));
