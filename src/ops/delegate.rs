@@ -10,12 +10,15 @@ use super::request::{Record, Request, Task};
 use super::{Context, Error, Event, Sink};
 use crate::disk::Exchange;
 use crate::ecosystem::AppName;
-use crate::rollout::Outcome;
+use crate::rollout::{Outcome, Progress, Time};
 use crate::systemd::{JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
 use crate::unit::UnitName;
 
 /// How often a report is read, and an interrupt noticed.
 const GLANCE: Duration = Duration::from_millis(50);
+
+/// How often a view is told the time.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How long a job may take to end after its process has said that it is over.
 const JOB_END: Duration = Duration::from_millis(500);
@@ -51,6 +54,7 @@ pub fn delegate(
         report: Report { exchange: &exchange, id: &id, file: None, line: String::new() },
         outcome: None,
         told: false,
+        last: None,
     };
     for _ in 0..TRIES {
         let ended = follower.run(&watch, sink);
@@ -95,6 +99,8 @@ struct Follower<'a> {
     outcome: Option<Result<Outcome, Error>>,
     /// Whether it was told that somebody wants it to stop.
     told: bool,
+    /// When the last progress was heard of, and what it was.
+    last: Option<(Instant, Time, Progress)>,
 }
 
 impl Follower<'_> {
@@ -120,6 +126,17 @@ impl Follower<'_> {
                 return Ok(Some(JobResult::Done));
             }
             self.pass_interrupt(sink);
+            self.tick(sink);
+        }
+    }
+
+    /// A view that shows times wants to hear of them though nothing happens.
+    fn tick(&mut self, sink: Sink<'_>) {
+        let Some((heard, at, progress)) = &mut self.last else { return };
+        let passed = heard.elapsed();
+        if passed >= TICK {
+            (*heard, *at) = (Instant::now(), *at + passed);
+            sink(Event::Progress { app: self.app.clone(), at: *at, progress: progress.clone() });
         }
     }
 
@@ -140,7 +157,10 @@ impl Follower<'_> {
             let app = self.app.clone();
             match record {
                 Record::Does(command) => sink(Event::Rollout { app, command }),
-                Record::Stands { at, progress } => sink(Event::Progress { app, at, progress }),
+                Record::Stands { at, progress } => {
+                    self.last = Some((Instant::now(), at, progress.clone()));
+                    sink(Event::Progress { app, at, progress });
+                }
                 Record::Ended(outcome) => self.outcome = Some(Ok(outcome)),
                 Record::Broke(why) => self.outcome = Some(Err(Error::Broke(app, why))),
             }

@@ -70,7 +70,10 @@ pub fn json(event: &Event) -> Option<Value> {
         }),
         Event::Progress { app, at, progress } => json!({
             "event": "progress", "app": app.as_str(), "seconds": at.0.as_secs_f64(),
-            "progress": progress,
+            "stage": stage(progress), "instances": progress.instances.iter().map(|one| json!({
+                "instance": one.instance, "state": phase(one.phase), "extra": one.extra,
+                "seconds": at.since(one.since).as_secs_f64(),
+            })).collect::<Vec<_>>(),
         }),
         Event::UnderWay { app, text } => {
             json!({"event": "waiting", "app": app.as_str(), "status": text})

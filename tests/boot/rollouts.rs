@@ -245,6 +245,39 @@ booted!(what_drains_too_long_for_the_flag_is_killed, |m| {
     m.ok_sh("systemctl kill -s KILL shop@0 shop@1; true");
 });
 
+booted!(a_power_cut_in_a_rollout_leaves_a_machine_that_serves, |m| {
+    shop(m, "slow v1", 3, "");
+    m.write("/srv/shop/ecosystem.toml", ecosystem(3, "env = { GREETING = 'new' }"));
+    let child = midway(m, "clusterctl apply /srv/shop/ecosystem.toml");
+    m.power_cut();
+    drop(child);
+    wait_until("it serves", Duration::from_secs(20), || {
+        m.run(["curl", "-s", "localhost:3000"]).code == 0
+    });
+    let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let seen = answers(m);
+    assert!(seen.lines().all(|line| line.contains("new")), "{seen}");
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 3);
+    assert!(m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]).stdout.contains("nothing to do"));
+});
+
+booted!(progress_is_data_for_programs_and_lines_in_a_pipe, |m| {
+    shop(m, "good v1", 2, "");
+    let output = m.clusterctl(["reload", "shop", "-o", "json"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let events: Vec<serde_json::Value> =
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| events.iter().filter(|e| e["event"] == kind).count();
+    assert!(of("progress") > 5 && of("rollout") == 4 && of("done") == 1, "{output:#?}");
+    let last = events.iter().rfind(|e| e["event"] == "progress").unwrap();
+    assert_eq!(last["instances"][1]["state"], "done", "{last}");
+    let output = m.clusterctl(["reload", "shop"]);
+    assert!(!output.stderr.contains('\x1b'), "{output:#?}");
+    let terminal = m.ok_sh("script -qc 'clusterctl reload shop' /dev/null");
+    assert!(terminal.contains("rollout over") && terminal.contains('\x1b'), "{terminal}");
+});
+
 /// 0 failed requests, whatever is done to however many instances.
 fn under_load(m: &Machine, instances: u32) {
     shop(m, "good v1", instances, "");

@@ -67,9 +67,21 @@ impl Machine {
     /// # Panics
     /// With the console of the machine, when it is not up again after a minute.
     pub fn reboot(&self) {
+        self.restart(&["systemctl", "reboot"]);
+    }
+
+    /// Boots the machine again without having shut anything down.
+    ///
+    /// # Panics
+    /// As [`Machine::reboot`].
+    pub fn power_cut(&self) {
+        self.restart(&["systemctl", "reboot", "--force", "--force"]);
+    }
+
+    fn restart(&self, command: &[&str]) {
         let before = pidfd(self.leader());
         // Whether it still comes to answer does not matter: the machine's end is what counts.
-        let _ = self.command(["systemctl", "reboot"]).output().unwrap();
+        let _ = self.command(command).output().unwrap();
         let mut fds = [PollFd::new(&before, PollFlags::IN)];
         let timeout = Timespec { tv_sec: BOOT_DEADLINE.as_secs().try_into().unwrap(), tv_nsec: 0 };
         if rustix::event::poll(&mut fds, Some(&timeout)).unwrap() == 0 {
