@@ -21,7 +21,8 @@ pub enum Root {
 }
 
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,libnss-systemd,\
-    polkitd,passwd,procps,iproute2,curl,strace,python3,nodejs";
+    polkitd,passwd,procps,iproute2,curl,strace,python3,nodejs,\
+    gunicorn,uvicorn,puma,nginx,php-cli,libhttp-daemon-perl,default-jdk-headless";
 
 impl Root {
     fn suite(self) -> &'static str {

@@ -57,12 +57,8 @@ for (const [protocol, library] of [['http', http], ['https', https], ['http2s', 
   });
 }
 
-// The client of Node 18 never hears of a refused stream.
-const deaf = Number(process.versions.node.split('.')[0]) < 20 && 'needs the http2 client of Node 20';
-
 for (const [protocol, scheme] of [['http2', 'http'], ['http2s', 'https']]) {
-  const options = { skip: deaf, timeout: 30000 };
-  test(`${protocol}: open streams are answered, one that crosses the GOAWAY is refused as not begun`, options, async () => {
+  test(`${protocol}: open streams are answered, one that crosses the GOAWAY is refused as not begun`, async () => {
     const app = serve(protocol, { DELAY: '200' });
     const line = await delayLine(await app.port());
     const session = http2.connect(`${scheme}://127.0.0.1:${line.port}`, { rejectUnauthorized: false });
@@ -219,7 +215,8 @@ function exchange(socket, line) {
   });
 }
 
-/// The drain has begun: nobody listens any more.
+/// The drain has begun: nobody listens any more. It pauses between two attempts: Node 18 accepts until nobody waits, and
+/// a client that comes again at once would keep the listener open until the app has ended.
 async function closed(port) {
   for (;;) {
     const refused = await new Promise((resolve) => {
@@ -227,5 +224,6 @@ async function closed(port) {
       socket.on('connect', () => { socket.destroy(); resolve(false); }).on('error', (error) => resolve(error.code === 'ECONNREFUSED'));
     });
     if (refused) return;
+    await new Promise((resolve) => { setTimeout(resolve, 5); });
   }
 }
