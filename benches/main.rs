@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use support::load::Load;
 use support::{Machine, Root};
 
 /// One line of the report.
@@ -166,6 +167,36 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+const ROUNDS: u32 = 7;
+
+/// Ours, plain node and PM2 in turn: the median of the ratios within a round, which a machine that
+/// is busy for a while changes least.
+fn compared(rounds: &[[f64; 3]], instances: u32, close: bool) -> Vec<Line> {
+    let all = |place: usize| median(rounds.iter().map(|round| round[place]).collect());
+    let ratio = |a: usize, b: usize| median(rounds.iter().map(|r| r[a] / r[b]).collect());
+    let (ours, plain, theirs) = (all(0), all(1), all(2));
+    let kind = if close { "new connections" } else { "keep-alive" };
+    let to_plain = ratio(0, 1);
+    let mut lines = vec![line(
+        &format!("{kind}, {instances} instances / plain node, inherited"),
+        format!("{ours:.0} / {plain:.0} = {to_plain:.2}"),
+        ">= 0.95",
+        to_plain >= 0.95,
+    )];
+    if close {
+        let (to_theirs, bound) = (ratio(0, 2), ratio(1, 2));
+        // Nothing that shares a listener can do better than the program without anything around it.
+        let target = if bound < 2.5 { "as plain node" } else { ">= 2.5" };
+        lines.push(line(
+            &format!("{kind}, {instances} instances / PM2"),
+            format!("{ours:.0} / {theirs:.0} = {to_theirs:.2} (plain node {bound:.2})"),
+            target,
+            to_theirs >= 2.5_f64.min(0.95 * bound),
+        ));
+    }
+    lines
+}
+
 fn throughput(m: &Machine, pm2: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     m.write("/srv/fast.js", FAST);
@@ -182,32 +213,9 @@ fn throughput(m: &Machine, pm2: &str) -> Vec<Line> {
                 .all(|port| m.run(["curl", "-s", &format!("localhost:{port}")]).code == 0)
         });
         for close in [false, true] {
-            let mut ours = Vec::new();
-            let mut plain = Vec::new();
-            let mut theirs = Vec::new();
-            for _ in 0..5 {
-                ours.push(wrk(m, 3000, close));
-                plain.push(wrk(m, 3200, close));
-                theirs.push(wrk(m, 3300, close));
-            }
-            let (ours, plain, theirs) = (median(ours), median(plain), median(theirs));
-            let kind = if close { "new connections" } else { "keep-alive" };
-            let ratio = ours / plain;
-            lines.push(line(
-                &format!("{kind}, {instances} instances / plain node, inherited"),
-                format!("{ours:.0} / {plain:.0} = {ratio:.2}"),
-                ">= 0.95",
-                ratio >= 0.95,
-            ));
-            if close {
-                let ratio = ours / theirs;
-                lines.push(line(
-                    &format!("{kind}, {instances} instances / PM2"),
-                    format!("{ours:.0} / {theirs:.0} = {ratio:.2}"),
-                    ">= 2.5",
-                    ratio >= 2.5,
-                ));
-            }
+            let rounds: Vec<[f64; 3]> =
+                (0..ROUNDS).map(|_| [3000, 3200, 3300].map(|port| wrk(m, port, close))).collect();
+            lines.extend(compared(&rounds, instances, close));
         }
         m.ok_sh(&format!("{pm2} kill"));
         m.ok_sh("pkill -f '[p]arent.py'; pkill -f '[i]nherit.js'; true");
@@ -217,23 +225,97 @@ fn throughput(m: &Machine, pm2: &str) -> Vec<Line> {
     lines
 }
 
+/// What a reload costs.
+struct Cost {
+    failed: u64,
+    sent: u64,
+    millis: f64,
+    peak_mb: f64,
+}
+
+/// Memory of all processes of the machine, each shared page counted once; printed until it is killed.
+const SAMPLER: &str = "while :; do cat /proc/[0-9]*/smaps_rollup 2>/dev/null | \
+    awk '/^Pss:/ { s += $2 } END { print s }'; sleep 0.1; done";
+
+fn reload_cost(m: &Machine, port: u16, reload: &str) -> Cost {
+    let load = Load::http(&format!("127.0.0.1:{port}")).new_connections(100.0).keep_alive(100.0);
+    let mut run = m.load(load);
+    run.wait_flowing();
+    m.ok_sh("sleep 2");
+    let sampler = m.spawn(["sh", "-c", &format!("({SAMPLER}) > /tmp/memory")]);
+    let millis = millis(m, reload, 1);
+    m.ok_sh("sleep 2");
+    drop(sampler);
+    let report = run.stop();
+    let peak: f64 = m.ok_sh("sort -n /tmp/memory | tail -n 1").parse().unwrap();
+    let failed = report.failed();
+    Cost { failed, sent: failed + report.ok(), millis, peak_mb: peak / 1024.0 }
+}
+
+/// The median by time of three, with the failures of all.
+fn reload_costs(m: &Machine, port: u16, reload: &str) -> Cost {
+    let mut costs: Vec<Cost> = (0..3).map(|_| reload_cost(m, port, reload)).collect();
+    let (failed, sent) = costs.iter().fold((0, 0), |sum, c| (sum.0 + c.failed, sum.1 + c.sent));
+    costs.sort_by(|a, b| a.millis.total_cmp(&b.millis));
+    Cost { failed, sent, ..costs.swap_remove(1) }
+}
+
+/// Milliseconds that the instances took from their start to being ready, all added up.
+fn readiness(m: &Machine, instances: u32) -> f64 {
+    let usec =
+        |unit: &str, property: &str| m.systemctl_show(unit, property).parse::<f64>().unwrap();
+    let one = |unit: String| {
+        usec(&unit, "ActiveEnterTimestampMonotonic") - usec(&unit, "InactiveExitTimestampMonotonic")
+    };
+    (0..instances).map(|number| one(format!("fast@{number}"))).sum::<f64>() / 1000.0
+}
+
 fn reloads(m: &Machine, pm2: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     for instances in [4, 16] {
         m.write("/srv/fast.toml", format!("[[apps]]\nname = 'fast'\nscript = 'fast.js'\ninstances = {instances}\nlisten = 3000\n"));
         m.ok(["clusterctl", "apply", "/srv/fast.toml"]);
-        let ours = millis(m, "systemctl reload fast", 3);
+        let ours = reload_costs(m, 3000, "clusterctl reload fast");
+        let alone = millis(m, "clusterctl reload fast", 3);
+        // One more than there are instances gets ready: the canary.
+        let ready = readiness(m, instances) * f64::from(instances + 1) / f64::from(instances);
         m.ok(["clusterctl", "delete", "all"]);
         m.ok_sh(&format!("FAST_PORT=3300 {pm2} start /srv/fast.js -i {instances}"));
-        let theirs = millis(m, &format!("{pm2} reload fast"), 3);
+        let theirs = reload_costs(m, 3300, &format!("{pm2} reload fast"));
+        let alone_theirs = millis(m, &format!("{pm2} reload fast"), 3);
         m.ok_sh(&format!("{pm2} kill"));
-        // No target yet: the default replaces one instance at a time, PM2 two.
-        lines.push(line(
-            &format!("reload of {instances} / pm2 reload"),
-            format!("{ours:.0} ms / {theirs:.0} ms"),
-            "-",
-            true,
-        ));
+        lines.extend([
+            line(
+                &format!("reload of {instances}, failed requests / PM2"),
+                format!("{} of {} / {} of {}", ours.failed, ours.sent, theirs.failed, theirs.sent),
+                "0",
+                ours.failed == 0,
+            ),
+            line(
+                &format!("reload of {instances} under load / PM2"),
+                format!("{:.0} ms / {:.0} ms", ours.millis, theirs.millis),
+                "<= PM2",
+                ours.millis <= theirs.millis,
+            ),
+            line(
+                &format!("reload of {instances}, nobody there / PM2"),
+                format!("{alone:.0} ms / {alone_theirs:.0} ms"),
+                "<= PM2",
+                alone <= alone_theirs,
+            ),
+            line(
+                &format!("reload of {instances} / getting ready one by one"),
+                format!("{alone:.0} ms / {ready:.0} ms = {:.2}", alone / ready),
+                "<= 1.3",
+                alone / ready <= 1.3,
+            ),
+            line(
+                &format!("reload of {instances}, peak memory / PM2"),
+                format!("{:.0} MB / {:.0} MB", ours.peak_mb, theirs.peak_mb),
+                "< PM2",
+                ours.peak_mb < theirs.peak_mb,
+            ),
+        ]);
     }
     lines
 }
