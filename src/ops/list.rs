@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
-use crate::ecosystem::{Address, AppName};
+use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::systemd::{ActiveState, Field, InstanceState, Listed};
 use crate::unit::{UnitFile, UnitKind, UnitName};
@@ -98,13 +98,18 @@ pub fn list(
     let names: Vec<UnitName> =
         units.iter().map(|(app, _, number)| app.instance_unit(*number)).collect();
     let states = context.systemd.instances(&names, &COLUMNS)?;
+    // What the manager runs as, whoever asks.
+    let manager = match context.layout.scope {
+        Scope::System => "root".to_owned(),
+        Scope::User => host::own_user(),
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros());
     Ok(units
         .into_iter()
         .zip(states)
         .map(|((app, found, number), state)| Row {
             rollout: rollouts.get(app).cloned(),
-            ..row(app, found, number, &state, now)
+            ..row(app, found, number, &state, (now, &manager))
         })
         .collect())
 }
@@ -126,7 +131,13 @@ fn rollouts(
     Ok(found)
 }
 
-fn row(app: &AppName, found: &FoundApp, number: u32, state: &InstanceState, now: u128) -> Row {
+fn row(
+    app: &AppName,
+    found: &FoundApp,
+    number: u32,
+    state: &InstanceState,
+    (now, manager): (u128, &str),
+) -> Row {
     let started = state.started.map(|time| u128::from(time.realtime_usec));
     let uptime = started.filter(|_| state.main_pid.is_some());
     let uptime = uptime.map(|started| now.saturating_sub(started) as f64 / 1e6);
@@ -144,7 +155,7 @@ fn row(app: &AppName, found: &FoundApp, number: u32, state: &InstanceState, now:
         restarts: state.restarts,
         cpu_percent: cpu.map(|(seconds, uptime)| 100.0 * seconds / uptime),
         memory_bytes: state.memory.or(usage.map(|usage| usage.memory_bytes)),
-        user: user(app, found),
+        user: user(app, found).unwrap_or_else(|| manager.to_owned()),
         listeners: listeners(found),
         enabled: found.links.contains(&number),
         rollout: None,
@@ -164,11 +175,10 @@ pub fn status(state: &InstanceState) -> Status {
     }
 }
 
-fn user(app: &AppName, found: &FoundApp) -> String {
+fn user(app: &AppName, found: &FoundApp) -> Option<String> {
     let template = app.template_unit();
     let unit = found.units.get(&template).map(|file| UnitFile::parse(template, &file.text));
-    let user = unit.as_ref().and_then(|unit| unit.get("Service", "User")).map(str::to_owned);
-    user.unwrap_or_else(host::own_user)
+    unit.as_ref().and_then(|unit| unit.get("Service", "User")).map(str::to_owned)
 }
 
 /// Addresses of an app's listeners, in the order of their units.
