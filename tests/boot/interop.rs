@@ -156,6 +156,9 @@ booted!(a_user_has_apps_of_her_own, |m| {
     let list = ada.ok(["clusterctl", "--user", "list"]);
     assert_eq!(list.matches(" online ").count(), 2, "{list}");
     ada.ok(["systemctl", "--user", "reload", "shop"]);
+    let output = ada.run(["clusterctl", "--user", "reload", "shop", "--max-surge", "2"]);
+    assert!(output.code == 0 && output.stderr.contains("start shop@3"), "{output:#?}");
+    assert!(!output.stderr.contains("waiting"), "{output:#?}");
     m.write(
         "/home/ada/low.toml",
         ecosystem(1, "").replace("3000", "80").replace("server.js", "shop/server.js"),
