@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ecosystem::AppName;
 use crate::ops;
 
 /// Exit codes; the man page lists the same.
@@ -41,6 +42,8 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// An app must run for that.
+    Stopped(AppName),
     /// The command line asks for something impossible.
     Usage(String),
     /// The machine refused.
@@ -64,7 +67,7 @@ impl Error {
             Error::Usage(_) => exit::USAGE,
             Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
-            Error::Ops(_) | Error::Failed => exit::FAILED,
+            Error::Ops(_) | Error::Failed | Error::Stopped(_) => exit::FAILED,
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.
             Error::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
@@ -82,6 +85,7 @@ impl Error {
                 Some("no app is applied yet: clusterctl apply ecosystem.toml".to_owned())
             }
             Error::Unknown { known, .. } => Some(format!("there is: {}", known.join(", "))),
+            Error::Stopped(app) => Some(format!("clusterctl start {app}")),
             Error::Ops(error) => error.hint(),
             Error::Usage(_) => Some("see: clusterctl --help".to_owned()),
             Error::File { .. } => Some("check the path and its rights: ls -l".to_owned()),
@@ -130,6 +134,7 @@ impl fmt::Display for Error {
             Error::Unknown { selector, .. } => {
                 write!(f, "no app, instance or namespace `{}`", selector.escape_debug())
             }
+            Error::Stopped(app) => write!(f, "{app} is stopped"),
             Error::Usage(text) => f.write_str(text),
             Error::Ops(error) => write!(f, "{error}"),
             Error::Embedded(error) => write!(f, "failed to start the private manager: {error}"),

@@ -50,7 +50,33 @@ pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error>
     }
     let ctl = context::interruptible(context::connect(global)?)?;
     let selected = control::selected(&ctl, &args.apps)?;
-    run_reloads(&ctl, ops::reloads(&selected), &args.policy, ui)
+    let reloads = running(&ctl, ops::reloads(&selected), &args.apps, ui)?;
+    run_reloads(&ctl, reloads, &args.policy, ui)
+}
+
+/// Without apps that are stopped: one that is named is an error, one that `all` or a namespace
+/// means is left alone.
+fn running(
+    ctl: &ops::Context,
+    reloads: Vec<Reload>,
+    selectors: &[String],
+    ui: &mut Ui,
+) -> Result<Vec<Reload>, Error> {
+    let observed = ops::observe(ctl)?;
+    let mut running = Vec::new();
+    for reload in reloads {
+        let found = observed.apps.get(&reload.app);
+        let up = found.is_some_and(|found| {
+            found.group.is_up() || found.instances.values().any(|one| one.active.is_up())
+        });
+        let named = selectors.iter().any(|one| one.split('@').next() == Some(reload.app.as_str()));
+        match (up, named) {
+            (true, _) => running.push(reload),
+            (false, true) => return Err(Error::Stopped(reload.app)),
+            (false, false) => ui.note(&format!("{}: stopped, left alone", reload.app)),
+        }
+    }
+    Ok(running)
 }
 
 /// An app's name has neither a slash nor such an end.

@@ -232,6 +232,13 @@ booted!(reload_of_a_file_applies_it_and_replaces_every_process_once, |m| {
     assert!(answers(m).contains("changed"));
     let output = m.clusterctl(["reload", "shop", "--only", "shop"]);
     assert_eq!(output.code, 2, "{output:#?}");
+    m.ok(["clusterctl", "stop", "shop"]);
+    let output = m.clusterctl(["reload", "shop"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("next: clusterctl start shop"), "{output:#?}");
+    let output = m.clusterctl(["reload", "all"]);
+    assert!(output.code == 0 && output.stderr.contains("shop: stopped, left alone"), "{output:#?}");
+    assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0, "it must stay stopped");
 });
 
 booted!(what_drains_too_long_for_the_flag_is_killed, |m| {
