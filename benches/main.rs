@@ -29,6 +29,10 @@ struct Line {
 }
 
 fn main() -> ExitCode {
+    if support::load::is_client() {
+        support::load::run_client();
+        return ExitCode::SUCCESS;
+    }
     let release = Path::new(env!("CARGO_BIN_EXE_clusterctl"));
     let m = Machine::boot(Root::Host);
     let mut lines = sizes(release);

@@ -14,7 +14,7 @@ mod cpus;
 mod process;
 mod sockets;
 
-pub use process::{Usage, own_user, usage};
+pub use process::{CgroupUsage, Usage, cgroup_usage, own_user, usage};
 
 /// The machine that this process runs on.
 #[derive(Debug)]

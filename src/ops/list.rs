@@ -1,7 +1,6 @@
 //! What runs: one row per instance.
 
-use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
@@ -61,8 +60,11 @@ pub struct Row {
     pub rollout: Option<String>,
 }
 
-/// What the manager is asked for each instance; every property costs time.
-const COLUMNS: [Field; 6] =
+/// What only the manager knows of an instance that runs; every property costs time.
+const RUNNING: [Field; 2] = [Field::MainPid, Field::Restarts];
+
+/// What it is asked of others, and of all where cgroups do not tell what they use.
+const OTHERS: [Field; 6] =
     [Field::MainPid, Field::Restarts, Field::Result, Field::Started, Field::Memory, Field::Cpu];
 
 /// The instances of these apps: the enabled ones and those that are loaded besides.
@@ -83,12 +85,11 @@ pub fn list(
     let loaded = if patterns.is_empty() { Vec::new() } else { context.systemd.list(&patterns)? };
     let names: Vec<&AppName> = wanted.iter().map(|(app, _)| *app).collect();
     let rollouts = rollouts(context, &names, &loaded)?;
-    let loaded: Vec<UnitName> =
-        loaded.iter().filter_map(|unit| UnitName::parse(&unit.name).ok()).collect();
     let mut units: Vec<(&AppName, &FoundApp, u32)> = Vec::new();
     for (app, found) in wanted {
         let mut numbers = found.links.clone();
-        numbers.extend(loaded.iter().filter_map(|unit| app.instance_of(unit)));
+        let names = loaded.iter().filter_map(|unit| UnitName::parse(&unit.name).ok());
+        numbers.extend(names.filter_map(|unit| app.instance_of(&unit)));
         let asked = |number: &u32| {
             let here = selected.iter().filter(|s| s.app == *app);
             here.into_iter().any(|s| s.instance.is_none_or(|instance| instance == *number))
@@ -97,21 +98,56 @@ pub fn list(
     }
     let names: Vec<UnitName> =
         units.iter().map(|(app, _, number)| app.instance_unit(*number)).collect();
-    let states = context.systemd.instances(&names, &COLUMNS)?;
+    let states = states(context, &names, loaded)?;
     // What the manager runs as, whoever asks.
     let manager = match context.layout.scope {
         Scope::System => "root".to_owned(),
         Scope::User => host::own_user(),
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros());
+    let mut blanks: BTreeMap<&AppName, Row> = BTreeMap::new();
     Ok(units
         .into_iter()
         .zip(states)
-        .map(|((app, found, number), state)| Row {
-            rollout: rollouts.get(app).cloned(),
-            ..row(app, found, number, &state, (now, &manager))
+        .map(|((app, found, number), state)| {
+            let blank = blanks.entry(app).or_insert_with(|| Row {
+                rollout: rollouts.get(app).cloned(),
+                ..blank(app, found, &manager)
+            });
+            row(blank, app.instance_unit(number), number, found.links.contains(&number), &state)
         })
         .collect())
+}
+
+/// The states of instances, of which some have been listed already.
+fn states(
+    context: &Context,
+    names: &[UnitName],
+    listed: Vec<Listed>,
+) -> Result<Vec<InstanceState>, Error> {
+    let mut by_name: HashMap<String, Listed> =
+        listed.into_iter().map(|row| (row.name.clone(), row)).collect();
+    let rows = names.iter().map(|name| by_name.remove(name.as_str()));
+    let rows: Vec<Listed> =
+        rows.zip(names).map(|(row, name)| row.unwrap_or_else(|| Listed::absent(name))).collect();
+    let (running, others): (Vec<Listed>, Vec<Listed>) =
+        rows.iter().cloned().partition(|row| row.active == ActiveState::Active);
+    let mut running = context.systemd.details(running, &RUNNING)?.into_iter();
+    let mut others = context.systemd.details(others, &OTHERS)?.into_iter();
+    let mut states: Vec<InstanceState> = rows
+        .iter()
+        .filter_map(|row| match row.active {
+            ActiveState::Active => running.next(),
+            _ => others.next(),
+        })
+        .collect();
+    let uncounted = |state: &InstanceState| {
+        state.memory.is_none()
+            && state.main_pid.is_some_and(|pid| host::cgroup_usage(pid).is_none())
+    };
+    if states.iter().any(uncounted) {
+        states = context.systemd.details(rows, &OTHERS)?;
+    }
+    Ok(states)
 }
 
 /// What is under way, by app.
@@ -131,34 +167,46 @@ fn rollouts(
     Ok(found)
 }
 
-fn row(
-    app: &AppName,
-    found: &FoundApp,
-    number: u32,
-    state: &InstanceState,
-    (now, manager): (u128, &str),
-) -> Row {
-    let started = state.started.map(|time| u128::from(time.realtime_usec));
-    let uptime = started.filter(|_| state.main_pid.is_some());
-    let uptime = uptime.map(|started| now.saturating_sub(started) as f64 / 1e6);
-    let usage = state.main_pid.and_then(host::usage);
-    let cpu = state.cpu_nsec.map(|nsec| nsec as f64 / 1e9).or(usage.map(|u| u.cpu_seconds));
-    let cpu = cpu.zip(uptime).filter(|(_, uptime)| *uptime > 0.0);
+/// What all instances of an app have in common.
+fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
     Row {
         app: app.to_string(),
         namespace: found.namespace.clone(),
+        instance: 0,
+        unit: String::new(),
+        status: Status::Stopped,
+        pid: None,
+        uptime_seconds: None,
+        restarts: 0,
+        cpu_percent: None,
+        memory_bytes: None,
+        user: user(app, found).unwrap_or_else(|| manager.to_owned()),
+        listeners: listeners(found),
+        enabled: false,
+        rollout: None,
+    }
+}
+
+fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, state: &InstanceState) -> Row {
+    let process = state.main_pid.and_then(host::usage);
+    let cgroup = state.main_pid.and_then(host::cgroup_usage);
+    let cpu = cgroup.map(|all| all.cpu_seconds);
+    let cpu = cpu.or(state.cpu_nsec.map(|nsec| nsec as f64 / 1e9));
+    let cpu = cpu.or(process.map(|one| one.cpu_seconds));
+    let uptime = process.map(|one| one.uptime_seconds);
+    let cpu = cpu.zip(uptime).filter(|(_, uptime)| *uptime > 0.0);
+    let memory = cgroup.map(|all| all.memory_bytes).or(state.memory);
+    Row {
         instance: number,
-        unit: app.instance_unit(number).to_string(),
+        unit: unit.to_string(),
         status: status(state),
         pid: state.main_pid,
         uptime_seconds: uptime,
         restarts: state.restarts,
         cpu_percent: cpu.map(|(seconds, uptime)| 100.0 * seconds / uptime),
-        memory_bytes: state.memory.or(usage.map(|usage| usage.memory_bytes)),
-        user: user(app, found).unwrap_or_else(|| manager.to_owned()),
-        listeners: listeners(found),
-        enabled: found.links.contains(&number),
-        rollout: None,
+        memory_bytes: memory.or(process.map(|one| one.memory_bytes)),
+        enabled,
+        ..blank.clone()
     }
 }
 

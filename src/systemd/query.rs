@@ -58,6 +58,30 @@ impl Systemd {
             .collect())
     }
 
+    /// More about units that [`list`](Systemd::list) has just told of: one question less.
+    ///
+    /// # Errors
+    /// The manager does not answer.
+    pub fn details(
+        &self,
+        listed: Vec<Listed>,
+        fields: &[Field],
+    ) -> Result<Vec<InstanceState>, Error> {
+        let wanted: Vec<_> = fields.iter().flat_map(|field| field.properties()).copied().collect();
+        let questions = questions(&wanted);
+        let calls = listed
+            .iter()
+            .flat_map(|row| questions.iter().map(|question| question.ask(&row.name)))
+            .collect();
+        let doing = "read the state of the instances";
+        let mut replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?.into_iter();
+        let rows = fetch(listed, &questions, &mut replies);
+        Ok(rows
+            .into_iter()
+            .map(|(listed, values)| instance_state(listed, &Values(values)))
+            .collect())
+    }
+
     /// `StatusText` of a service: what it last said of itself with sd_notify(3).
     ///
     /// # Errors
@@ -99,19 +123,28 @@ impl Systemd {
         let mut replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?.into_iter();
         let first = replies.next().ok_or_else(|| Error::timeout(doing))?;
         let listed = read_list(&first.map_err(|e| Error::from_bus(doing, &e))?)?;
-        let mut rows = Vec::with_capacity(names.len());
-        for row in match_names(&texts, listed) {
-            let mut values = HashMap::with_capacity(wanted.len());
-            for (question, reply) in questions.iter().zip(replies.by_ref()) {
-                // A unit that was never loaded has no properties of its kind.
-                if let Ok(reply) = reply {
-                    question.read(&reply, &mut values);
-                }
-            }
-            rows.push((row, values));
-        }
-        Ok(rows)
+        Ok(fetch(match_names(names, listed), &questions, &mut replies))
     }
+}
+
+/// Each unit with its share of the replies.
+fn fetch(
+    listed: Vec<Listed>,
+    questions: &[Question],
+    replies: &mut dyn Iterator<Item = zbus::Result<Message>>,
+) -> Vec<(Listed, Fetched)> {
+    let mut rows = Vec::with_capacity(listed.len());
+    for row in listed {
+        let mut values = HashMap::new();
+        for (question, reply) in questions.iter().zip(&mut *replies) {
+            // A unit that was never loaded has no properties of its kind.
+            if let Ok(reply) = reply {
+                question.read(&reply, &mut values);
+            }
+        }
+        rows.push((row, values));
+    }
+    rows
 }
 
 /// How a set of properties is fetched.
@@ -162,23 +195,16 @@ impl Question {
 
 /// The rows in the order of the names. The manager answers in that order, but under the names that
 /// aliases stand for.
-fn match_names(names: &[&str], listed: Vec<Listed>) -> Vec<Listed> {
+fn match_names(names: &[UnitName], listed: Vec<Listed>) -> Vec<Listed> {
     if listed.len() == names.len() {
         return listed;
     }
     let mut by_name: HashMap<String, Listed> =
         listed.into_iter().map(|row| (row.name.clone(), row)).collect();
-    names.iter().map(|name| by_name.remove(*name).unwrap_or_else(|| absent(name))).collect()
-}
-
-fn absent(name: &str) -> Listed {
-    Listed {
-        name: name.to_owned(),
-        load: LoadState::NotFound,
-        active: ActiveState::Inactive,
-        sub: "dead".to_owned(),
-        job: None,
-    }
+    names
+        .iter()
+        .map(|name| by_name.remove(name.as_str()).unwrap_or_else(|| Listed::absent(name)))
+        .collect()
 }
 
 fn read_list(reply: &Message) -> Result<Vec<Listed>, Error> {

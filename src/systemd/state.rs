@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::JobId;
+use crate::unit::UnitName;
 
 /// Whether a unit's file could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +99,19 @@ pub struct Listed {
     pub sub: String,
     /// The job that is queued for it.
     pub job: Option<QueuedJob>,
+}
+
+impl Listed {
+    /// What is said of a unit that is not loaded.
+    pub fn absent(name: &UnitName) -> Listed {
+        Listed {
+            name: name.to_string(),
+            load: LoadState::NotFound,
+            active: ActiveState::Inactive,
+            sub: "dead".to_owned(),
+            job: None,
+        }
+    }
 }
 
 /// A job in the manager's queue.

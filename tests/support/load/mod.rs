@@ -237,6 +237,16 @@ const PLAN_VARIABLE: &str = "CLUSTERCTL_TEST_LOAD";
 #[test]
 #[ignore = "the load client, which other tests start"]
 fn client() {
+    run_client();
+}
+
+/// Whether this process was started as a client: for programs that are no libtest harness.
+pub fn is_client() -> bool {
+    std::env::var_os(PLAN_VARIABLE).is_some()
+}
+
+/// The client itself; nothing without a plan in the environment.
+pub fn run_client() {
     let Ok(plan) = std::env::var(PLAN_VARIABLE) else {
         return;
     };
