@@ -254,7 +254,8 @@ pub fn run_client() {
     let say = |message: &Message| {
         let json = serde_json::to_string(message).unwrap();
         // libtest has begun a line.
-        write!(io::stdout(), "\n{MESSAGE_PREFIX}{json}\n").unwrap();
+        let mut out = io::stdout().lock();
+        write!(out, "\n{MESSAGE_PREFIX}{json}\n").unwrap();
     };
     let stdin = io::stdin();
     let report = engine::Engine::new(&load, stdin.as_fd()).run(|kind| say(&Message::Flowing(kind)));
