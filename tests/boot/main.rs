@@ -12,5 +12,7 @@ mod listeners;
 mod load;
 mod programs;
 mod refusals;
+mod servers;
 mod shop;
+mod table;
 mod traps;
