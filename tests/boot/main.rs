@@ -13,5 +13,7 @@ mod load;
 mod programs;
 mod refusals;
 mod rollouts;
+mod servers;
 mod shop;
+mod table;
 mod traps;

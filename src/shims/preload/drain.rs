@@ -3,16 +3,18 @@
 //!
 //! The handler only swaps descriptors and starts a thread; the program goes
 //! on undisturbed and finishes what it has. A program with a handler of its
-//! own keeps it, and never sees ours when it asks.
+//! own keeps it, and never sees ours when it asks. Java's own handler ends the
+//! process at once: it gets the signal when the connections are done, with
+//! half of the time left for its shutdown hooks.
 
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
-use crate::handover::Kind;
+use crate::handover::{Address, Kind};
 use crate::signals::{Action, disposition};
 use crate::sys::{self, SIGTERM};
 use crate::table::{self, Slot};
-use crate::{drain_watch, next, setup};
+use crate::{drain_watch, next, runtime, setup};
 
 /// SIGTERM's default action stands for draining from now on.
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -22,13 +24,17 @@ static LEADER: AtomicI32 = AtomicI32::new(0);
 /// The thread whose system call our handler interrupted.
 static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 
-/// To be called at `listen()`: installs the handler if the program has none.
+/// What SIGTERM did before, for a runtime that gets it later; all zero for none.
+static LATER: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+
+/// To be called when a listener is taken: installs the handler if the program has none.
 pub fn arm() {
     if !setup::active().is_some_and(|setup| setup.drain) || ARMED.load(Ordering::Relaxed) {
         return;
     }
     let before = sys::errno();
-    if disposition(SIGTERM).handler == sys::SIG_DFL {
+    let none = disposition(SIGTERM).handler == sys::SIG_DFL;
+    if none || is_put_off() {
         LEADER.store(sys::getpid(), Ordering::Relaxed);
         ARMED.store(true, Ordering::Release);
         let action = ours();
@@ -36,6 +42,24 @@ pub fn arm() {
         unsafe { next::sigaction(SIGTERM, (&raw const action).cast::<c_void>(), sys::NULL) };
     }
     sys::set_errno(before);
+}
+
+/// Whether the handler that is there shall have the signal later.
+fn is_put_off() -> bool {
+    let action = sys::kernel_action(SIGTERM);
+    let handled = !matches!(action[0], sys::SIG_DFL | sys::SIG_IGN);
+    if handled && runtime::is_java() {
+        for (place, value) in LATER.iter().zip(action) {
+            place.store(value, Ordering::Relaxed);
+        }
+    }
+    later().is_some()
+}
+
+/// The action that the signal shall have when the connections are done.
+pub fn later() -> Option<sys::KernelAction> {
+    let action = LATER.each_ref().map(|place| place.load(Ordering::Relaxed));
+    (action[0] != sys::SIG_DFL).then_some(action)
 }
 
 /// All signals wait while the handler runs, so that its thread starts with
@@ -79,25 +103,33 @@ pub fn is_leader() -> bool {
 /// wait in `poll()` looks the number up again; an epoll set refers to the
 /// listener itself and has to be told.
 fn stop_accepting() {
-    let Some(quiet) = quiet_listener() else {
-        return;
-    };
     table::each(|fd, slot| {
-        if !accepts(slot) || !table::is_current(fd, slot) {
+        if !table::is_current(fd, slot) {
             return;
         }
+        let Some(quiet) = quiet(slot) else { return };
         slot.watchers().for_each(|epoll| sys::epoll_delete(epoll, fd));
         let flags = sys::fcntl(fd, sys::F_GETFD, 0).unwrap_or(0);
         let close_on_exec = if flags & sys::FD_CLOEXEC != 0 { sys::O_CLOEXEC } else { 0 };
         slot.set(table::QUIET, true);
         let _ = sys::dup3(quiet, fd, close_on_exec);
+        sys::close(quiet);
     });
-    sys::close(quiet);
 }
 
-fn accepts(slot: &Slot) -> bool {
-    let held = setup::active().and_then(|setup| setup.held.get(slot.listener())?.as_ref());
-    held.is_some_and(|held| held.kind != Kind::Datagram)
+/// A socket to which nobody connects or sends, of the listener's kind.
+fn quiet(slot: &Slot) -> Option<c_int> {
+    let held = setup::active()?.held.get(slot.listener())?.as_ref()?;
+    if held.kind != Kind::Datagram {
+        return quiet_listener();
+    }
+    drain_watch::datagram_passed();
+    let family = match held.address {
+        Address::Inet4 { .. } => sys::AF_INET,
+        Address::Inet6 { .. } => sys::AF_INET6,
+        Address::Unix(_) => sys::AF_UNIX,
+    };
+    sys::socket(family, sys::SOCK_DGRAM | sys::SOCK_NONBLOCK | sys::SOCK_CLOEXEC).ok()
 }
 
 /// An abstract Unix socket whose name the kernel chooses.

@@ -1,5 +1,5 @@
 //! The thread that ends a draining process: it looks every few milliseconds
-//! whether a connection is still open.
+//! whether a connection is still open, or a datagram may still be answered.
 //!
 //! The C library does not know it, and it shares the thread-local storage of
 //! whoever got the signal. So it calls nothing but the kernel: no `errno`, no
@@ -7,6 +7,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::drain;
 use crate::handover::{Address, Kind};
@@ -21,6 +22,8 @@ const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 const IDLE_MS: [u32; 4] = [500, 500, 20, 0];
 /// A client that connects and says nothing gets at least this long.
 const SILENT_MS: u32 = 1000;
+/// How long a datagram that was received may wait for its answer.
+const ANSWER_MS: u64 = 500;
 const STACK: usize = 32 * 1024;
 
 #[repr(align(16))]
@@ -31,6 +34,19 @@ unsafe impl<const SIZE: usize> Sync for Memory<SIZE> {}
 
 static STACK_MEMORY: Memory<STACK> = Memory(UnsafeCell::new([0; STACK]));
 static ENTRIES: Memory<4096> = Memory(UnsafeCell::new([0; 4096]));
+
+/// When draining began or an answer was sent since, on a datagram listener; 0 without any.
+static DATAGRAM_PASSED: AtomicU64 = AtomicU64::new(0);
+
+/// A datagram may have been received that is not answered yet, or was just answered.
+pub fn datagram_passed() {
+    DATAGRAM_PASSED.store(sys::milliseconds().max(1), Ordering::Relaxed);
+}
+
+fn may_be_answered() -> bool {
+    let last = DATAGRAM_PASSED.load(Ordering::Relaxed);
+    last != 0 && sys::milliseconds().saturating_sub(last) < ANSWER_MS
+}
 
 /// Starts the thread. Called once per process, from a signal handler.
 pub fn start() -> bool {
@@ -46,7 +62,10 @@ extern "C" fn watch() -> ! {
         some => u64::from(some),
     };
     // Before systemd loses patience.
-    let timeout = timeout - (timeout / 10).min(500);
+    let timeout = match drain::later() {
+        Some(_) => timeout / 2,
+        None => timeout - (timeout / 10).min(500),
+    };
     let started = sys::milliseconds();
     let mut empty = 0;
     // A connection may be between accept() and our look: only the second look counts.
@@ -58,7 +77,8 @@ extern "C" fn watch() -> ! {
         }
         let quarter = (passed * 4 / timeout) as usize;
         let idle = IDLE_MS.get(quarter).copied().unwrap_or(0);
-        empty = if open_connections(setup, idle) == 0 { empty + 1 } else { 0 };
+        let done = open_connections(setup, idle) == 0 && !may_be_answered();
+        empty = if done { empty + 1 } else { 0 };
     }
     end()
 }
@@ -66,6 +86,10 @@ extern "C" fn watch() -> ! {
 /// The leader was asked to stop and did. Forks report the signal, as a
 /// parent expects that terminates its worker.
 fn end() -> ! {
+    if let Some(action) = drain::later() {
+        sys::deliver(SIGTERM, &action);
+        sys::exit_thread();
+    }
     if drain::is_leader() {
         sys::exit_group(0);
     }

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use crate::handover::View;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
-use crate::{next, table, take, transfer};
+use crate::{adopt, next, table, take, transfer};
 
 /// The listener whose home is at this descriptor, if it still lives there.
 fn is_home(fd: c_int) -> bool {
@@ -35,6 +35,7 @@ fn answer_fcntl(fd: c_int, command: c_int, argument: usize) -> Option<c_int> {
     match command {
         sys::F_SETFD if is_home(fd) => Some(0),
         sys::F_SETFL => {
+            adopt::handled(fd);
             let slot = table::current(fd)?;
             let wish = argument as c_int;
             slot.set(table::NONBLOCK, wish & O_NONBLOCK != 0);
@@ -78,6 +79,9 @@ unsafe extern "C" fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_in
 unsafe extern "C" fn ioctl(fd: c_int, request: usize, argument: usize) -> c_int {
     if request == sys::FIOCLEX && is_home(fd) {
         return 0;
+    }
+    if request == sys::FIONBIO {
+        adopt::handled(fd);
     }
     if request == sys::FIONBIO
         && argument != 0

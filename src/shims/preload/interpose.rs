@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_void};
 use crate::handover::View;
 use crate::sys::{self, Errno, MSG_DONTWAIT, Message, Messages, POLLIN, POLLOUT};
 use crate::transfer::{mark, patiently, view_of, viewed};
-use crate::{next, table, take, unlink};
+use crate::{adopt, drain_watch, next, table, take, unlink};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bind(fd: c_int, address: *const u8, length: u32) -> c_int {
@@ -24,6 +24,7 @@ unsafe extern "C" fn bind(fd: c_int, address: *const u8, length: u32) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
+    adopt::serving(fd);
     match take::listen(fd) {
         Some(()) => 0,
         // SAFETY: the program's own arguments.
@@ -61,6 +62,7 @@ unsafe fn accepted(
     length: *mut u32,
     call: impl Fn(*mut u8, *mut u32) -> c_int,
 ) -> c_int {
+    adopt::serving(fd);
     let Some(slot) = table::slot(fd) else {
         return call(address, length);
     };
@@ -99,6 +101,15 @@ fn datagram(fd: c_int, flags: c_int, events: i16, call: impl Fn() -> isize) -> i
         Some(slot) if flags & MSG_DONTWAIT == 0 => patiently(fd, slot, events, call),
         _ => call(),
     }
+}
+
+/// The descriptor to send from: answers leave from the listener also when draining has put
+/// another socket in its place.
+fn answering(fd: c_int) -> c_int {
+    if table::slot(fd).is_some_and(|slot| slot.has(table::QUIET)) {
+        drain_watch::datagram_passed();
+    }
+    take::real(fd)
 }
 
 #[unsafe(no_mangle)]
@@ -189,12 +200,14 @@ unsafe extern "C" fn sendto(
     address: *const u8,
     length: u32,
 ) -> isize {
+    let fd = answering(fd);
     // SAFETY: the program's own arguments.
     datagram(fd, flags, POLLOUT, || unsafe { next::sendto(fd, from, size, flags, address, length) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sendmsg(fd: c_int, message: *const Message, flags: c_int) -> isize {
+    let fd = answering(fd);
     // SAFETY: the program's own arguments.
     datagram(fd, flags, POLLOUT, || unsafe { next::sendmsg(fd, message, flags) })
 }

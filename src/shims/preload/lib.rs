@@ -10,6 +10,7 @@
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod adopt;
 mod drain;
 mod drain_watch;
 mod exec;
@@ -21,6 +22,7 @@ mod interpose;
 mod next;
 mod notify;
 mod poll;
+mod runtime;
 mod say;
 mod setup;
 mod signals;

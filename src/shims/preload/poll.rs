@@ -3,17 +3,21 @@
 use core::ffi::{c_int, c_void};
 
 use crate::sys::{EPOLL_CTL_DEL, PollFd};
-use crate::{drain, next, table};
+use crate::{adopt, drain, next, table};
 
 /// # Safety
 /// `fds` is valid for `count` entries.
 unsafe fn watch(fds: *const PollFd, count: usize) {
-    if !table::any() || fds.is_null() {
+    let adopting = adopt::looks_at(count);
+    if !(table::any() || adopting) || fds.is_null() {
         return;
     }
     for at in 0..count {
         // SAFETY: the caller vouches for the array.
         let fd = unsafe { (*fds.wrapping_add(at)).fd };
+        if adopting {
+            adopt::serving(fd);
+        }
         if let Some(slot) = table::slot(fd) {
             slot.set(table::POLLED, true);
         }
@@ -23,15 +27,20 @@ unsafe fn watch(fds: *const PollFd, count: usize) {
 /// # Safety
 /// `reads` is null or an `fd_set` with `count` bits.
 unsafe fn watch_set(count: c_int, reads: *const u64) {
-    if !table::any() || reads.is_null() {
+    let adopting = adopt::looks_at(usize::try_from(count).unwrap_or(0));
+    if !(table::any() || adopting) || reads.is_null() {
         return;
     }
     for fd in 0..count {
         // SAFETY: the caller vouches for the set.
         let word = unsafe { *reads.wrapping_add(fd as usize / 64) };
-        if word & (1 << (fd as usize % 64)) != 0
-            && let Some(slot) = table::slot(fd)
-        {
+        if word & (1 << (fd as usize % 64)) == 0 {
+            continue;
+        }
+        if adopting {
+            adopt::serving(fd);
+        }
+        if let Some(slot) = table::slot(fd) {
             slot.set(table::POLLED, true);
         }
     }
@@ -133,6 +142,9 @@ unsafe extern "C" fn epoll_ctl(
     fd: c_int,
     event: *mut c_void,
 ) -> c_int {
+    if operation != EPOLL_CTL_DEL {
+        adopt::serving(fd);
+    }
     if let Some(slot) = table::slot(fd) {
         if operation == EPOLL_CTL_DEL {
             slot.not_watched_by(epoll);

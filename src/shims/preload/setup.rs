@@ -196,6 +196,13 @@ impl Setup {
         sys::file_of(fd).is_some_and(|file| self.files.get(index) == Some(&file))
     }
 
+    /// Which listener a descriptor is, whoever made it.
+    pub fn listener_at(&self, fd: c_int) -> Option<usize> {
+        let file = sys::file_of(fd)?;
+        let held = self.held.iter().zip(&self.files);
+        held.enumerate().find(|(_, (held, id))| held.is_some() && **id == file).map(|(at, _)| at)
+    }
+
     /// The listener's name in the unit.
     pub fn name_of(&self, index: usize) -> &[u8] {
         let end = self.names.iter().position(|byte| *byte == 0).unwrap_or(self.names.len());

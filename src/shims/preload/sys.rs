@@ -195,13 +195,34 @@ pub fn send_to(fd: c_int, bytes: &[u8], address: &[u8]) -> Result<(), Errno> {
     call(number::SENDTO, arguments).map(drop)
 }
 
+/// The kernel's own layout of an action: handler, flags, restorer, mask.
+pub type KernelAction = [usize; 4];
+
+/// What happens on a signal now, for [`deliver`].
+pub fn kernel_action(signal: c_int) -> KernelAction {
+    let mut action = [0; 4];
+    let to = &raw mut action as usize;
+    let _ = call(number::RT_SIGACTION, [word(signal), 0, to, 8, 0, 0]);
+    action
+}
+
+/// Sends this process a signal on which this shall happen.
+pub fn deliver(signal: c_int, action: &KernelAction) {
+    let from = core::ptr::from_ref(action) as usize;
+    let _ = call(number::RT_SIGACTION, [word(signal), from, 0, 8, 0, 0]);
+    let _ = call(number::KILL, [word(getpid()), word(signal), 0, 0, 0, 0]);
+}
+
 /// Ends this process as a signal's default action does, once that is unblocked.
 pub fn die_of(signal: c_int) {
-    // The kernel's own layout: handler, flags, restorer, mask.
-    let default = [SIG_DFL, 0, 0, 0];
-    let action = &raw const default as usize;
-    let _ = call(number::RT_SIGACTION, [word(signal), action, 0, 8, 0, 0]);
-    let _ = call(number::KILL, [word(getpid()), word(signal), 0, 0, 0, 0]);
+    deliver(signal, &[SIG_DFL, 0, 0, 0]);
+}
+
+/// Ends the calling thread alone; only for one that [`start_thread`] began.
+pub fn exit_thread() -> ! {
+    loop {
+        let _ = call(number::EXIT, [0; 6]);
+    }
 }
 
 pub fn gettid() -> c_int {

@@ -12,6 +12,7 @@ pub mod number {
     pub const GETDENTS64: usize = 61;
     pub const WRITE: usize = 64;
     pub const NEWFSTATAT: usize = 79;
+    pub const EXIT: usize = 93;
     pub const EXIT_GROUP: usize = 94;
     pub const NANOSLEEP: usize = 101;
     pub const CLOCK_GETTIME: usize = 113;

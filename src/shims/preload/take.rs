@@ -7,7 +7,7 @@ use crate::handover::{Address, Asked, Decision, Held, Kind, View, decide};
 use crate::say::{Text, say};
 use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
-use crate::{drain, notify, table, unlink};
+use crate::{drain, notify, runtime, table, unlink};
 
 /// Answers a `bind()`. `None`: the kernel shall.
 ///
@@ -23,7 +23,7 @@ pub unsafe fn bind(fd: c_int, address: *const u8, length: u32) -> Option<Result<
     let asked = asked(setup, fd, raw)?;
     match decide(&asked, &setup.held) {
         Decision::Leave => None,
-        Decision::NoFamily => Some(Err(Errno(sys::EAFNOSUPPORT))),
+        Decision::NoFamily => without_family(setup, &asked, fd),
         Decision::Take { index, view } => take(setup, fd, index, view).map(Ok),
         Decision::Conflict { index } => {
             explain(setup, &asked, index);
@@ -50,6 +50,20 @@ fn asked(setup: &Setup, fd: c_int, raw: &[u8]) -> Option<Asked> {
     Some(Asked { kind: setup::kind_of(fd)?, address, only_v6 })
 }
 
+/// Java asks once, for IPv6, and gives up; it shows IPv4 addresses as such.
+fn without_family(setup: &Setup, asked: &Asked, fd: c_int) -> Option<Result<(), Errno>> {
+    let held = setup.held.iter().position(|held| {
+        held.is_some_and(|held| {
+            let ip4 = matches!(held.address, Address::Inet4 { .. }) && held.address.is_wildcard();
+            ip4 && held.kind == asked.kind && held.address.port() == asked.address.port()
+        })
+    });
+    match held.filter(|_| runtime::is_java()) {
+        Some(index) => take(setup, fd, index, View::Inet6).map(Ok),
+        None => Some(Err(Errno(sys::EAFNOSUPPORT))),
+    }
+}
+
 /// Puts the listener in the place of the program's socket, which keeps its
 /// own close-on-exec flag and its wish to block or not.
 fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
@@ -74,9 +88,20 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
     never_block(fd);
     hide(setup, index);
     if setup.held.get(index)?.as_ref()?.kind == Kind::Datagram {
+        drain::arm();
         started(fd);
     }
     Some(())
+}
+
+/// A descriptor that the program got past us: it saw the flag that systemd set.
+pub fn adopt(setup: &Setup, fd: c_int, index: usize) -> bool {
+    let adopted = table::track(fd, index, table::NONBLOCK);
+    if adopted {
+        hide(setup, index);
+        drain::arm();
+    }
+    adopted
 }
 
 /// The listener at its home, or where systemd put it.
@@ -151,7 +176,8 @@ pub fn shutdown(fd: c_int) -> Option<()> {
     Some(())
 }
 
-fn started(fd: c_int) {
+/// The program serves this listener from now on.
+pub fn started(fd: c_int) {
     if let Some(slot) = table::slot(fd) {
         slot.set(table::LISTENING, true);
         notify::listening();

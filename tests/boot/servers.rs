@@ -1,0 +1,185 @@
+//! Servers of many languages, as their users start them: four instances answer on one address,
+//! and a reload and a change of their number lose no request. Each directory of
+//! `fixtures/servers` is one server with the ecosystem file that a user would write.
+//!
+//! What the tests see is the table in `docs/programs.md`: see `table.rs`.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::booted;
+use crate::support::{
+    Machine,
+    load::{Load, Report},
+    skip, wait_until,
+};
+use crate::table::{Row, record};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How clients reach a server.
+#[derive(Clone, Copy)]
+enum Reached {
+    Http,
+    UnixHttp,
+    Datagrams,
+}
+
+/// One server: the name of its fixture and of its row.
+struct Server {
+    name: &'static str,
+    /// A shell command that prints its version.
+    version: &'static str,
+    reached: Reached,
+    /// Who finishes what is in progress when an instance stops.
+    drained_by: &'static str,
+}
+
+const ITSELF: &str = "the program";
+const LIBRARY: &str = "preload library";
+
+fn load(reached: Reached) -> Load {
+    let load = match reached {
+        Reached::Http => Load::http("127.0.0.1:8000").new_connections(40.0).keep_alive(40.0),
+        Reached::UnixHttp => Load::unix("/run/shop.sock").new_connections(40.0).keep_alive(40.0),
+        Reached::Datagrams => Load::udp("127.0.0.1:8000", 80.0),
+    };
+    load.expect("instance ").instance_after("instance ")
+}
+
+/// Applies the server's own ecosystem file.
+fn install(m: &Machine, name: &str) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers");
+    m.copy(&fixture.join(name), &format!("/srv/{name}"));
+    m.ok(["clusterctl", "apply", &format!("/srv/{name}/ecosystem.toml")]);
+}
+
+/// Who answered, until there are as many as should.
+fn answering(m: &Machine, reached: Reached, wanted: usize) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    wait_until("all instances answer", PATIENCE, || {
+        let report = m.load(load(reached).for_seconds(0.5)).finish();
+        report.assert_none_failed();
+        seen.extend(report.instances().into_keys());
+        seen.len() >= wanted
+    });
+    seen
+}
+
+/// What became of the requests while the commands ran, one after the other.
+fn under_load(m: &Machine, reached: Reached, commands: &[&[&str]]) -> Report {
+    let mut run = m.load(load(reached));
+    run.wait_flowing();
+    for command in commands {
+        m.ok(*command);
+    }
+    let report = run.stop();
+    if report.failed() > 0 {
+        println!("{}", m.journal("shop*"));
+    }
+    report.assert_none_failed();
+    report
+}
+
+/// The whole story of one server.
+fn serves(m: &Machine, server: &Server) {
+    install(m, server.name);
+    story(m, server);
+}
+
+fn story(m: &Machine, server: &Server) {
+    let before = answering(m, server.reached, 4);
+    let rollouts: [&[&str]; 5] = [
+        &["clusterctl", "reload", "shop"],
+        &["clusterctl", "scale", "shop", "2"],
+        &["clusterctl", "scale", "shop", "+2"],
+        &["clusterctl", "reload", "shop"],
+        &["systemctl", "reload", "shop"],
+    ];
+    let report = under_load(m, server.reached, &rollouts);
+    let after = answering(m, server.reached, 4);
+    assert!(before.is_disjoint(&after), "every process was replaced: {before:?} {after:?}");
+    record(&Row {
+        program: server.name.to_owned(),
+        handover: handover(m),
+        drained_by: format!("{}, {}", server.drained_by, kill_signal(m)),
+        version: m.ok_sh(server.version),
+        systemd: m.ok_sh("systemctl --version | awk 'NR == 1 { print $2 }'"),
+        failed: report.failed(),
+        requests: report.ok(),
+    });
+}
+
+/// The first word of what `describe` says.
+fn handover(m: &Machine) -> String {
+    let text = m.ok(["clusterctl", "describe", "shop"]);
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("handover"));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    line.trim_start_matches([':', ' ']).split([' ', ':', ',']).next().unwrap().to_owned()
+}
+
+fn kill_signal(m: &Machine) -> String {
+    let number = m.systemctl_show("shop@0", "KillSignal");
+    format!("SIG{}", m.ok(["bash", "-c", &format!("kill -l {number}")]))
+}
+
+macro_rules! servers {
+    ($($test:ident: $name:literal, $version:literal, $reached:expr, $drained_by:expr;)*) => {
+        $(booted!($test, |m| {
+            let server =
+                Server { name: $name, version: $version, reached: $reached, drained_by: $drained_by };
+            serves(m, &server);
+        });)*
+    };
+}
+
+servers! {
+    node_http: "node", "node --version", Reached::Http, "Node file";
+    python_http_server: "python", "python3 --version", Reached::Http, LIBRARY;
+    gunicorn: "gunicorn", "gunicorn --version", Reached::Http, ITSELF;
+    uvicorn: "uvicorn", "uvicorn --version | cut -d ' ' -f 2-3", Reached::Http, ITSELF;
+    puma: "puma", "puma --version", Reached::Http, ITSELF;
+    nginx: "nginx", "nginx -v 2>&1 | sed 's/.*: //'", Reached::Http, ITSELF;
+    php: "php", "php --version | head -n 1 | cut -d ' ' -f -2", Reached::Http, LIBRARY;
+    perl: "perl", "perl -MHTTP::Daemon -e 'print qq(HTTP::Daemon $HTTP::Daemon::VERSION)'",
+        Reached::Http, LIBRARY;
+    java: "java", "java --version | head -n 1 | cut -d ' ' -f -2", Reached::Http, LIBRARY;
+    udp_echo: "udp", "python3 --version", Reached::Datagrams, LIBRARY;
+    unix_stream: "unix", "python3 --version", Reached::UnixHttp, LIBRARY;
+}
+
+booted!(go_with_listen_fds, |m| {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers/go");
+    m.copy(&fixture, "/srv/go");
+    m.copy(&go_program(&fixture), "/srv/go/shop");
+    m.ok(["clusterctl", "apply", "/srv/go/ecosystem.toml"]);
+    let version = Command::new("go").arg("version").output().unwrap().stdout;
+    let version = String::from_utf8_lossy(&version).into_owned();
+    let version = version.split(' ').nth(2).unwrap();
+    m.write("/srv/go/version", version);
+    let server = Server {
+        name: "go",
+        version: "cat /srv/go/version",
+        reached: Reached::Http,
+        drained_by: ITSELF,
+    };
+    story(m, &server);
+});
+
+/// Compiles the server on this host: a static program runs on every root.
+fn go_program(fixture: &Path) -> PathBuf {
+    let program = skip::target_dir().join("tmp/shop-go");
+    let output = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(fixture.join("shop.go"))
+        .env("CGO_ENABLED", "0")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    program
+}

@@ -1,0 +1,93 @@
+//! The table of programs in the documentation, written by the tests that try them.
+//!
+//! With `UPDATE_EXPECT=1` each test writes the row of its program and systemd. Otherwise a row
+//! must be there that agrees on what does not vary: how listeners are handed over, and who drains.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+/// What one test saw of one program.
+#[derive(Debug)]
+pub struct Row {
+    pub program: String,
+    pub handover: String,
+    pub drained_by: String,
+    pub version: String,
+    pub systemd: String,
+    pub failed: u64,
+    pub requests: u64,
+}
+
+const HEAD: &str = "\
+# Programs that were tried
+
+Each runs in four instances on one address, on a booted systemd, started as its users start it. During three reloads and a
+scale down and up, 80 requests per second come in, half of them on new connections and half on kept-alive ones; one that
+is refused, reset, cut short, answered wrongly or left hanging counts as failed. The ecosystem file of each is in
+[tests/boot/fixtures/servers](../tests/boot/fixtures/servers), under its name. `python` is http.server, `perl` is
+HTTP::Daemon, `java` is com.sun.net.httpserver, `go` takes its listener from systemd itself; `udp` and `unix` are a UDP
+echo and HTTP on a Unix socket, in Python.
+
+The test run writes this page (`UPDATE_EXPECT=1 cargo test --test boot servers`). What it counts differs from run to run;
+how listeners are handed over and who drains is compared at each.
+
+| program | handover | drained by | version | systemd | failed of requests |
+| --- | --- | --- | --- | --- | --- |
+";
+
+/// Tests run in parallel, in threads of one process.
+static PAGE: Mutex<()> = Mutex::new(());
+
+/// Compares the row with the documentation, or writes it there.
+///
+/// # Panics
+/// When the documentation says something else.
+pub fn record(row: &Row) {
+    let _one_at_a_time = PAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut rows = read();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        rows.insert((row.program.clone(), row.systemd.clone()), row.cells());
+        let lines: String = rows.values().map(|cells| line(cells)).collect();
+        fs::create_dir_all(path().parent().unwrap()).unwrap();
+        fs::write(path(), format!("{HEAD}{lines}")).unwrap();
+        return;
+    }
+    let known: Vec<_> = rows.values().filter(|cells| cells[0] == row.program).collect();
+    let agrees = known.iter().any(|cells| cells[..3] == row.cells()[..3]);
+    assert!(
+        agrees,
+        "docs/programs.md does not say {:?}, but {known:?}; UPDATE_EXPECT=1 writes it",
+        &row.cells()[..3]
+    );
+}
+
+impl Row {
+    fn cells(&self) -> Vec<String> {
+        let Self { program, handover, drained_by, version, systemd, failed, requests } = self;
+        [program, handover, drained_by, version, systemd, &format!("{failed} of {requests}")]
+            .map(Clone::clone)
+            .to_vec()
+    }
+}
+
+fn line(cells: &[String]) -> String {
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// By program and systemd.
+fn read() -> BTreeMap<(String, String), Vec<String>> {
+    let text = fs::read_to_string(path()).unwrap_or_default();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    rows.skip(2)
+        .map(|line| line.split(" | ").map(str::to_owned).collect::<Vec<_>>())
+        .map(|cells| ((cells[0].clone(), cells[4].clone()), cells))
+        .collect()
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/programs.md")
+}
