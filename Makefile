@@ -44,11 +44,9 @@ bench:
 	@tests/support/install.sh bench
 	$(CARGO) bench --bench bench
 
+# The program brings its handover files along and copies them where units can rely on them.
 install: build
 	$(INSTALL) -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/clusterctl
-	$(INSTALL) -D -m 0644 src/shims/node/clusterctl.cjs $(DESTDIR)$(PREFIX)/lib/clusterctl/clusterctl.cjs
-	$(INSTALL) -D -m 0644 "$$(ls -t $(TARGET)/release/build/clusterctl-*/out/libclusterctl_preload.so | head -n 1)" \
-		$(DESTDIR)$(PREFIX)/lib/clusterctl/libclusterctl_preload.so
 	for page in man/*.[1-8]; do \
 		[ ! -e "$$page" ] || $(INSTALL) -D -m 0644 "$$page" \
 			"$(share)/man/man$${page##*.}/$${page##*/}" || exit 1; \
@@ -56,11 +54,10 @@ install: build
 	for text in README.md CHANGELOG.md ARCHITECTURE.md LICENSE-MIT LICENSE-APACHE; do \
 		[ ! -e "$$text" ] || $(INSTALL) -D -m 0644 "$$text" "$(share)/doc/clusterctl/$$text" || exit 1; \
 	done
-	if [ -e completions/clusterctl.bash ]; then \
-		$(INSTALL) -D -m 0644 completions/clusterctl.bash $(share)/bash-completion/completions/clusterctl && \
-		$(INSTALL) -D -m 0644 completions/_clusterctl $(share)/zsh/vendor-completions/_clusterctl && \
-		$(INSTALL) -D -m 0644 completions/clusterctl.fish $(share)/fish/vendor_completions.d/clusterctl.fish; \
-	fi
+	$(INSTALL) -D -m 0644 packaging/ecosystem.schema.json $(share)/clusterctl/ecosystem.schema.json
+	$(INSTALL) -D -m 0644 packaging/completions/clusterctl.bash $(share)/bash-completion/completions/clusterctl
+	$(INSTALL) -D -m 0644 packaging/completions/_clusterctl $(share)/zsh/vendor-completions/_clusterctl
+	$(INSTALL) -D -m 0644 packaging/completions/clusterctl.fish $(share)/fish/vendor_completions.d/clusterctl.fish
 
 clean:
 	$(CARGO) clean
