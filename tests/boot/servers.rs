@@ -79,7 +79,7 @@ fn under_load(m: &Machine, reached: Reached, commands: &[&[&str]]) -> Report {
     }
     let report = run.stop();
     if report.failed() > 0 {
-        println!("{}", m.journal("shop*"));
+        eprintln!("{}", m.journal("shop*"));
     }
     report.assert_none_failed();
     report
