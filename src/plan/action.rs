@@ -95,6 +95,33 @@ pub enum Change {
     },
 }
 
+/// What a changed file costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// Nothing that runs depends on it.
+    Nothing,
+    /// The manager acts on these settings at once; no process is replaced.
+    Live(BTreeSet<String>),
+    /// Instances are replaced, a few at a time.
+    Rollout,
+    /// It waits until the listener is opened anew.
+    Reopen,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cost::Nothing => f.write_str("costs nothing"),
+            Cost::Live(keys) => {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                write!(f, "live, no process is replaced: {}", keys.join(", "))
+            }
+            Cost::Rollout => f.write_str("costs a rollout"),
+            Cost::Reopen => f.write_str("waits for a restart of the listener"),
+        }
+    }
+}
+
 /// A link that systemd reads as an enablement.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LinkId {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::action::{
-    Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
+    Action, AppPlan, Change, Cost, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
 };
 use super::observed::{Observed, ObservedApp, ObservedFile};
 use crate::ecosystem::{Address, AppName};
-use crate::translate::{AppFiles, MARK};
+use crate::translate::{AppFiles, MARK, Weight, substance, weight};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Decides what brings `observed` to `wanted`.
@@ -129,13 +129,13 @@ impl AppDecision<'_> {
     }
 
     /// Whether nothing that a running process depends on differs between the unit on disk and
-    /// the new one: the revision of the template, and the name of a listener.
+    /// the new one: in the template, and in the name of a listener.
     fn keeps_time(&self, unit: &UnitFile) -> bool {
         let Some(found) = self.found.units.get(&unit.name) else { return false };
         let parsed = UnitFile::parse(unit.name.clone(), &found.text);
         match unit.name.kind() {
             UnitKind::Socket => parsed.get("Socket", FD_NAME) == unit.get("Socket", FD_NAME),
-            _ => parsed.get(MARK, "Revision") == Some(self.files.revision.as_str()),
+            _ => substance(&parsed) == substance(unit),
         }
     }
 
@@ -317,6 +317,26 @@ fn replaced(before: Option<&str>, after: &str, keep_time: bool) -> Option<Change
             Some(Change::Replace { before: before.to_owned(), after: after.to_owned(), keep_time })
         }
         Some(_) => None,
+    }
+}
+
+impl FileChange {
+    /// What a changed file costs; `None` for one that is new or goes.
+    pub fn cost(&self) -> Option<Cost> {
+        let Change::Replace { before, after, keep_time } = &self.change else { return None };
+        let FileId::Unit(unit) = &self.file else { return Some(Cost::Rollout) };
+        let read_at_start = unit.is_template() || unit.kind() == UnitKind::Socket;
+        if read_at_start && !keep_time {
+            return Some(Cost::Rollout);
+        }
+        let mut keys = different_keys(unit, before, after);
+        if unit.kind() == UnitKind::Socket && keys.iter().any(|key| is_socket_key(key)) {
+            return Some(Cost::Reopen);
+        }
+        // What the group and the wake unit do matters only when they do it.
+        let has_limits = unit.is_template() || unit.kind() == UnitKind::Slice;
+        keys.retain(|key| has_limits && weight(key) == Weight::Live);
+        Some(if keys.is_empty() { Cost::Nothing } else { Cost::Live(keys) })
     }
 }
 

@@ -8,7 +8,7 @@ mod decide;
 mod observed;
 
 pub use action::{
-    Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
+    Action, AppPlan, Change, Cost, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
 };
 pub use check::{Violation, check};
 pub use decide::{plan, removal};

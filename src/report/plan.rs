@@ -42,7 +42,8 @@ fn steps(app: &AppPlan) -> Vec<(String, String)> {
                 Change::Replace { .. } => "change",
                 Change::Remove { .. } => continue,
             };
-            lines.push((format!("{verb} {}", file_name(&change.file)), String::new()));
+            let cost = change.cost().map_or_else(String::new, |cost| format!("({cost})"));
+            lines.push((format!("{verb} {}", file_name(&change.file)), cost));
         }
         lines.extend(app.links.iter().map(|change| {
             let verb = if change.make { "enable" } else { "disable" };
@@ -135,6 +136,7 @@ fn app_json(app: &AppPlan) -> Value {
                 Change::Replace { .. } => "replace",
                 Change::Remove { .. } => "remove",
             },
+            "cost": change.cost().map(|cost| cost.to_string()),
         })).collect::<Vec<_>>(),
         "links": app.links.iter().map(|change| json!({
             "unit": match &change.link {

@@ -6,12 +6,15 @@ mod environment;
 mod group;
 mod instance;
 mod listener;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
+
+pub use weight::{Weight, substance, weight};
 
 /// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
 pub const MARK: &str = "X-Clusterctl";
@@ -140,18 +143,8 @@ fn flag(context: &Context<'_>) -> &'static str {
     if context.user() { "--user " } else { "" }
 }
 
-/// Lines of the template that a running process does not depend on.
-const FREE_KEYS: [&str; 4] = ["Description", "Documentation", "SourcePath", "WantedBy"];
-
 fn revision(template: &UnitFile, environment: Option<&EnvFile>) -> String {
-    let mut text = String::new();
-    for section in &template.sections {
-        for (key, value) in &section.lines {
-            if !FREE_KEYS.contains(&key.as_str()) {
-                text.push_str(&format!("{}.{key}={value}\n", section.name));
-            }
-        }
-    }
+    let mut text = substance(template);
     if let Some(file) = environment {
         text.push_str(&file.text);
     }

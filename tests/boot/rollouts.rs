@@ -313,3 +313,34 @@ booted!(nothing_is_lost_with_1_instance, |m| under_load(m, 1));
 booted!(nothing_is_lost_with_2_instances, |m| under_load(m, 2));
 booted!(nothing_is_lost_with_4_instances, |m| under_load(m, 4));
 booted!(nothing_is_lost_with_8_instances, |m| under_load(m, 8));
+
+booted!(limits_and_timeouts_change_without_a_rollout, |m| {
+    let limits = |memory: &str, stop: &str| {
+        let service = format!(
+            "listen_timeout = '{stop}'\nmax_memory_restart = '{memory}'\n[apps.service]\nCPUWeight = 50\n"
+        );
+        ecosystem(2, &service)
+    };
+    shop(m, "good v1", 2, "");
+    m.write("/srv/shop/ecosystem.toml", limits("300M", "7s"));
+    let before = pids(m, 2);
+    let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let says = "change shop@.service (live, no process is replaced: CPUWeight, MemoryMax";
+    assert!(output.stdout.contains(says), "{output:#?}");
+    assert_eq!(m.systemctl_show("shop@1", "MemoryMax"), "314572800");
+    assert_eq!(m.systemctl_show("shop@1", "TimeoutStartUSec"), "7s");
+    m.write("/srv/shop/ecosystem.toml", limits("400M", "8s"));
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(m.systemctl_show("shop@1", "MemoryMax"), "419430400");
+    // Nothing that would shadow the unit later.
+    assert_eq!(m.systemctl_show("shop@1", "DropInPaths"), "");
+    assert_eq!(before, pids(m, 2));
+    assert!(m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]).stdout.contains("nothing to do"));
+    // What the process got at its start needs a new one.
+    let nice = limits("400M", "8s") + "Nice = 5\n";
+    m.write("/srv/shop/ecosystem.toml", nice);
+    let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+    assert!(output.stdout.contains("change shop@.service (costs a rollout)"), "{output:#?}");
+    assert!(pids(m, 2).iter().zip(&before).all(|(new, old)| new != old));
+});
