@@ -44,6 +44,8 @@ pub enum Error {
     },
     /// An app must run for that.
     Stopped(AppName),
+    /// No former definition is known.
+    NothingBefore,
     /// The command line asks for something impossible.
     Usage(String),
     /// The machine refused.
@@ -68,6 +70,7 @@ impl Error {
             Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
             Error::Ops(_) | Error::Failed | Error::Stopped(_) => exit::FAILED,
+            Error::NothingBefore => exit::UNKNOWN,
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.
             Error::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
@@ -85,6 +88,7 @@ impl Error {
                 Some("no app is applied yet: clusterctl apply ecosystem.toml".to_owned())
             }
             Error::Unknown { known, .. } => Some(format!("there is: {}", known.join(", "))),
+            Error::NothingBefore => Some("see: clusterctl history".to_owned()),
             Error::Stopped(app) => Some(format!("clusterctl start {app}")),
             Error::Ops(error) => error.hint(),
             Error::Usage(_) => Some("see: clusterctl --help".to_owned()),
@@ -132,8 +136,9 @@ impl fmt::Display for Error {
             Error::Config(text) => f.write_str(text),
             Error::File { path, source } => write!(f, "cannot read {path}: {source}"),
             Error::Unknown { selector, .. } => {
-                write!(f, "no app, instance or namespace `{}`", selector.escape_debug())
+                write!(f, "there is no `{}`", selector.escape_debug())
             }
+            Error::NothingBefore => f.write_str("nothing else was applied before"),
             Error::Stopped(app) => write!(f, "{app} is stopped"),
             Error::Usage(text) => f.write_str(text),
             Error::Ops(error) => write!(f, "{error}"),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::policy::PolicyArgs;
 use super::{Global, Ui, context};
-use crate::disk::Lock;
+use crate::disk::{self, Definition, Entry, Lock};
 use crate::ecosystem::{App, AppName, Ecosystem};
 use crate::error::Error;
 use crate::ops::{self, Done};
@@ -38,60 +39,113 @@ pub struct ApplyArgs {
     policy: PolicyArgs,
 }
 
+/// How a definition is put in force.
+#[derive(Debug)]
+pub struct How<'a> {
+    /// What the history says of it.
+    pub verb: String,
+    /// The name of the file in messages.
+    pub shown: String,
+    /// Only show what would happen.
+    pub dry_run: bool,
+    /// Stop and remove apps that are gone.
+    pub prune: bool,
+    /// How changed apps are replaced.
+    pub policy: &'a PolicyArgs,
+}
+
 /// Runs the verb.
 pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let definition = read(&args.file, args.env.clone(), &args.only)?;
+    let (dry_run, prune) = (args.dry_run, args.prune);
+    let shown = args.file.display().to_string();
+    let how = How { verb: "apply".to_owned(), shown, dry_run, prune, policy: &args.policy };
+    converge(definition, &how, global, ui).map(drop)
+}
+
+fn read(file: &Path, env: Option<String>, only: &[String]) -> Result<Definition, Error> {
+    let (text, source, base) = context::read_ecosystem(file)?;
+    Ok(Definition { text, source, base, env, only: only.to_vec() })
+}
+
+/// Apps that a definition put in force did not start anew.
+#[derive(Debug)]
+pub struct Untouched {
+    ctl: ops::Context,
+    apps: Vec<(AppName, Option<ops::Manner>)>,
+}
+
+/// Makes the running apps what a definition says, and remembers it.
+pub fn converge(
+    definition: Definition,
+    how: &How<'_>,
+    global: &Global,
+    ui: &mut Ui,
+) -> Result<Untouched, Error> {
     let layout = context::layout(global.scope())?;
-    let loaded = context::load(&args.file, args.env.as_deref(), &layout, ui)?;
-    let ecosystem = only(loaded.ecosystem, &args.only)?;
-    let manners = args.policy.manners(policies(&ecosystem))?;
-    let ctl = context::connect(global)?;
-    if args.dry_run {
-        let (plan, _) = planned(&ctl, &ecosystem, args.prune, args.only.is_empty())?;
-        return show(&plan, true, ui);
+    let loaded = context::load_text(&definition, &how.shown, &layout, ui)?;
+    let ecosystem = only(loaded.ecosystem, &definition.only)?;
+    let manners = how.policy.manners(policies(&ecosystem))?;
+    let ctl = context::interruptible(context::connect(global)?)?;
+    let whole = definition.only.is_empty();
+    let apps = Vec::new();
+    if how.dry_run {
+        let (plan, _) = planned(&ctl, &ecosystem, how.prune, whole)?;
+        show(&plan, true, ui)?;
+        return Ok(Untouched { ctl, apps });
     }
-    let ctl = context::interruptible(ctl)?;
     let _lock = lock(&ctl, ui)?;
     settled(&ctl, &ecosystem, ui)?;
-    let (plan, observed) = planned(&ctl, &ecosystem, args.prune, args.only.is_empty())?;
+    let (plan, observed) = planned(&ctl, &ecosystem, how.prune, whole)?;
     show(&plan, false, ui)?;
-    if plan.is_empty() {
-        return Ok(());
+    if !plan.is_empty() {
+        execute(&ctl, &plan, &observed, &manners, ui)?;
     }
-    execute(&ctl, &plan, &observed, &manners, ui)
+    // After success only: what did not come to serve is nothing to go back to.
+    remember(&ctl, definition, how, &plan)?;
+    let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
+    let apps = left.map(|app| (app.clone(), manners.get(app).cloned())).collect();
+    Ok(Untouched { ctl, apps })
+}
+
+fn remember(
+    ctl: &ops::Context,
+    definition: Definition,
+    how: &How<'_>,
+    plan: &Plan,
+) -> Result<(), Error> {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let entry = Entry {
+        number: 0,
+        time,
+        user: std::env::var("SUDO_USER").unwrap_or_else(|_| crate::host::own_user()),
+        verb: how.verb.clone(),
+        changes: report::plan::summary(plan),
+        definition,
+    };
+    Ok(disk::record(&ctl.layout, entry).map(drop)?)
 }
 
 /// Applies a file, then reloads those of its apps that this did not replace.
 pub fn reload_file(
     file: &Path,
-    env: Option<&str>,
+    env: Option<String>,
     names: &[String],
     policy: &PolicyArgs,
     global: &Global,
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    let layout = context::layout(global.scope())?;
-    let ecosystem = only(context::load(file, env, &layout, ui)?.ecosystem, names)?;
-    let manners = policy.manners(policies(&ecosystem))?;
-    let ctl = context::interruptible(context::connect(global)?)?;
-    let lock = lock(&ctl, ui)?;
-    settled(&ctl, &ecosystem, ui)?;
-    let (plan, observed) = planned(&ctl, &ecosystem, false, names.is_empty())?;
-    if !plan.is_empty() {
-        show(&plan, false, ui)?;
-        execute(&ctl, &plan, &observed, &manners, ui)?;
-    }
-    drop(lock);
-    let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
-    let reload = |app: &AppName| {
-        let manner = manners.get(app);
-        ops::Reload {
-            app: app.clone(),
-            instances: None,
-            policy: manner.map(|manner| manner.policy.clone()),
-            kill_after: manner.and_then(|manner| manner.kill_after),
-        }
+    let definition = read(file, env, names)?;
+    let shown = file.display().to_string();
+    let how = How { verb: "reload".to_owned(), shown, dry_run: false, prune: false, policy };
+    let Untouched { ctl, apps } = converge(definition, &how, global, ui)?;
+    let reload = |(app, manner): (AppName, Option<ops::Manner>)| ops::Reload {
+        app,
+        instances: None,
+        policy: manner.as_ref().map(|manner| manner.policy.clone()),
+        kill_after: manner.and_then(|manner| manner.kill_after),
     };
-    let reloads: Vec<ops::Reload> = left.map(reload).collect();
+    let reloads: Vec<ops::Reload> = apps.into_iter().map(reload).collect();
     let mut sink = |event: ops::Event| tell(&event, ui);
     let done = ops::reload(&ctl, &reloads, &mut sink)?;
     finish(&ctl, &done, ui)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT};
 
 use super::Global;
-use crate::disk::Layout;
+use crate::disk::{Definition, Layout};
 use crate::ecosystem::{AppName, Color, Loaded, Scope};
 use crate::error::Error;
 use crate::host::Machine;
@@ -226,19 +226,34 @@ pub fn read_ecosystem(file: &Path) -> Result<(String, Option<PathBuf>, PathBuf),
 /// The file cannot be read, or has problems.
 pub fn load(file: &Path, env: Option<&str>, layout: &Layout, ui: &mut Ui) -> Result<Loaded, Error> {
     let (text, source, base) = read_ecosystem(file)?;
+    let definition =
+        Definition { text, source, base, env: env.map(str::to_owned), only: Vec::new() };
+    load_text(&definition, &file.display().to_string(), layout, ui)
+}
+
+/// Resolves the text of an ecosystem file; warnings are printed.
+///
+/// # Errors
+/// It has problems.
+pub fn load_text(
+    definition: &Definition,
+    shown: &str,
+    layout: &Layout,
+    ui: &mut Ui,
+) -> Result<Loaded, Error> {
     let host = machine(layout);
-    let shown = file.display().to_string();
     let color = if ui.err.color { Color::On } else { Color::Off };
-    match crate::ecosystem::load(&text, source.as_deref(), &base, env, &host) {
+    let Definition { text, source, base, env, .. } = definition;
+    match crate::ecosystem::load(text, source.as_deref(), base, env.as_deref(), &host) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
-                let text = loaded.warnings.clone().shown_as(&shown).render(color);
+                let text = loaded.warnings.clone().shown_as(shown).render(color);
                 ui.note(text.trim_end());
             }
             Ok(loaded)
         }
         Err(problems) => {
-            let problems = problems.shown_as(&shown);
+            let problems = problems.shown_as(shown);
             if ui.json {
                 ui.json_line(&problems.to_json())?;
             }

@@ -6,6 +6,7 @@ mod context;
 mod control;
 mod describe;
 mod dev;
+mod history;
 mod init;
 mod list;
 mod logs;
@@ -80,6 +81,8 @@ enum Verb {
     Reload(reload::ReloadArgs),
     Scale(scale::ScaleArgs),
     Delete(control::DeleteArgs),
+    History(history::HistoryArgs),
+    Rollback(history::RollbackArgs),
     Dev(dev::DevArgs),
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
@@ -122,6 +125,8 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Reload(args) => reload::run(args, global, ui),
         Verb::Scale(args) => scale::run(args, global, ui),
         Verb::Delete(args) => control::delete(args, global, ui),
+        Verb::History(args) => history::history(args, global, ui),
+        Verb::Rollback(args) => history::rollback(args, global, ui),
         Verb::Describe(args) => describe::run(args, global, ui),
         Verb::Logs(args) => logs::run(args, global, ui),
         Verb::Init(args) => init::run(args, ui),

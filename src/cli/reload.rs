@@ -38,7 +38,7 @@ pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error>
     {
         return apply::reload_file(
             Path::new(file),
-            args.env.as_deref(),
+            args.env.clone(),
             &args.only,
             &args.policy,
             global,

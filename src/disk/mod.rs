@@ -4,6 +4,7 @@
 
 mod exchange;
 mod handover;
+mod history;
 mod layout;
 mod lock;
 mod scan;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use exchange::Exchange;
 pub use handover::{handover_dir, install_handover};
+pub use history::{Definition, Entry, history, record};
 pub use layout::Layout;
 pub use lock::Lock;
 pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};

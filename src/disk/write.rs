@@ -129,7 +129,8 @@ fn sync_dir(dir: &Path) -> std::io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn private_dir(dir: &Path) -> Result<(), Error> {
+/// Makes a directory that only its owner may enter.
+pub(super) fn private_dir(dir: &Path) -> Result<(), Error> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -91,6 +91,17 @@ fn file_name(file: &FileId) -> String {
     }
 }
 
+/// What happens to each app that something happens to, a line each.
+pub fn summary(plan: &Plan) -> Vec<String> {
+    let busy = plan.apps.iter().filter(|app| !app.is_empty());
+    busy.map(|app| {
+        let steps: Vec<String> = app.steps.iter().map(|step| action(app, step)).collect();
+        let what = if steps.is_empty() { "units changed".to_owned() } else { steps.join(", ") };
+        format!("{}: {what}", app.app)
+    })
+    .collect()
+}
+
 /// A unified diff of every file. Values of the environment file are shown: who may write the
 /// units may read them.
 pub fn diff(plan: &Plan) -> String {

@@ -7,6 +7,7 @@ mod support;
 mod apply;
 mod bytes;
 mod harness;
+mod history;
 mod interop;
 mod listeners;
 mod load;

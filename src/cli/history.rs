@@ -1,0 +1,116 @@
+//! `clusterctl history` and `clusterctl rollback`.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::policy::PolicyArgs;
+use super::{Global, Ui, apply, context};
+use crate::disk::{self, Entry};
+use crate::error::Error;
+use crate::report;
+
+/// Show what was applied
+///
+/// The last 20 definitions that were put in force, oldest first. `clusterctl rollback N` goes back
+/// to one of them.
+#[derive(Debug, clap::Args)]
+pub struct HistoryArgs {
+    /// Only what came from this ecosystem file
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// Go back to what was applied before
+///
+/// Without a number to the definition before the last one, else to the one with that number in
+/// `clusterctl history`. Changed apps are replaced as by `apply`. Users, programs and files named
+/// by `env_file` are taken as they are now. The ecosystem file itself stays as it is.
+#[derive(Debug, clap::Args)]
+pub struct RollbackArgs {
+    /// The number of the definition
+    #[arg(value_name = "N")]
+    number: Option<u64>,
+    /// The ecosystem file, when several were applied and no number is given
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Show the plan and what would change in the units, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Stop and remove apps that the definition does not have
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+/// Runs `history`.
+pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let entries = entries(args.file.as_ref(), global)?;
+    if ui.json {
+        return ui.json_line(&report::history::json(&entries));
+    }
+    if entries.is_empty() {
+        ui.note("nothing was applied yet: clusterctl apply ecosystem.toml");
+        return Ok(());
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    ui.data(&report::history::text(&entries, now, &ui.out))
+}
+
+fn entries(file: Option<&PathBuf>, global: &Global) -> Result<Vec<Entry>, Error> {
+    let mut entries = disk::history(&context::layout(global.scope())?)?;
+    if let Some(file) = file {
+        let path = std::path::absolute(file)
+            .map_err(|source| Error::File { path: file.display().to_string(), source })?;
+        entries.retain(|entry| entry.definition.source.as_ref() == Some(&path));
+    }
+    Ok(entries)
+}
+
+/// Runs `rollback`.
+pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let entries = entries(args.file.as_ref(), global)?;
+    let target = target(&entries, args.number)?;
+    ui.note(&format!(
+        "back to {}: {} by {}",
+        target.number,
+        report::logs::printable(&target.verb),
+        report::logs::printable(&target.user)
+    ));
+    let definition = target.definition.clone();
+    let now = definition.source.as_ref().map(std::fs::read_to_string);
+    let differs = now.is_some_and(|text| text.ok().as_ref() != Some(&definition.text));
+    let source = definition.source.clone();
+    let how = apply::How {
+        verb: format!("rollback to {}", target.number),
+        shown: format!("definition {}", target.number),
+        dry_run: args.dry_run,
+        prune: args.prune,
+        policy: &args.policy,
+    };
+    apply::converge(definition, &how, global, ui)?;
+    if let Some(source) = source.filter(|_| differs && !args.dry_run) {
+        ui.note(&format!(
+            "{} still says otherwise: the next apply of it follows it again",
+            source.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The entry to go back to.
+fn target(entries: &[Entry], number: Option<u64>) -> Result<&Entry, Error> {
+    if let Some(number) = number {
+        return entries.iter().find(|entry| entry.number == number).ok_or_else(|| Error::Unknown {
+            selector: number.to_string(),
+            known: entries.iter().map(|entry| entry.number.to_string()).collect(),
+        });
+    }
+    let newest = entries.last().map(|entry| &entry.definition);
+    let former = entries.iter().rev().find(|entry| {
+        newest.is_some_and(|newest| {
+            entry.definition.source == newest.source && entry.definition != *newest
+        })
+    });
+    former.ok_or(Error::NothingBefore)
+}

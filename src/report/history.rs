@@ -1,0 +1,75 @@
+//! The table of what was applied.
+
+use super::list::duration;
+use super::{Paint, Style, table};
+use crate::disk::Entry;
+
+const HEADER: [&str; 6] = ["number", "age", "by", "file", "what", "changes"];
+
+/// One row per entry, oldest first; `now` in seconds since 1970.
+pub fn text(entries: &[Entry], now: u64, style: &Style) -> String {
+    let rows: Vec<Vec<String>> = entries.iter().map(|entry| row(entry, now)).collect();
+    table(style, &HEADER, &rows, &|_, column| (column == 0).then_some(Paint::Bold))
+}
+
+fn row(entry: &Entry, now: u64) -> Vec<String> {
+    let definition = &entry.definition;
+    let mut file =
+        definition.source.as_ref().map_or("-".to_owned(), |path| path.display().to_string());
+    for (flag, value) in [("--env", definition.env.clone()), ("--only", only(entry))] {
+        file.extend(value.map(|value| format!(" {flag} {value}")));
+    }
+    let printable = |text: &str| super::logs::printable(text);
+    vec![
+        entry.number.to_string(),
+        duration(now.saturating_sub(entry.time) as f64),
+        printable(&entry.user),
+        printable(&file),
+        printable(&entry.verb),
+        printable(&entry.changes.join("; ")),
+    ]
+}
+
+fn only(entry: &Entry) -> Option<String> {
+    let only = &entry.definition.only;
+    (!only.is_empty()).then(|| only.join(","))
+}
+
+/// The entries as data, without the texts: those may hold secrets.
+pub fn json(entries: &[Entry]) -> serde_json::Value {
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            serde_json::json!({
+                "number": entry.number, "time": entry.time, "user": entry.user,
+                "what": entry.verb, "changes": entry.changes,
+                "file": entry.definition.source, "env": entry.definition.env,
+                "only": entry.definition.only,
+            })
+        })
+        .collect();
+    serde_json::json!({"version": 1, "entries": entries})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Definition;
+
+    #[test]
+    fn a_row_says_what_was_in_force() {
+        let definition = Definition {
+            source: Some("/srv/e.toml".into()),
+            env: Some("staging".into()),
+            ..Definition::default()
+        };
+        let changes = vec!["shop: replace 2 instances".to_owned()];
+        let (user, verb) = ("root".to_owned(), "apply".to_owned());
+        let entry = Entry { number: 3, time: 1000, user, verb, changes, definition };
+        assert_eq!(
+            text(&[entry], 1120, &Style::PLAIN),
+            "number  age  by    file                       what   changes\n\
+             3       2m   root  /srv/e.toml --env staging  apply  shop: replace 2 instances\n"
+        );
+    }
+}

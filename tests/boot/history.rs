@@ -1,0 +1,72 @@
+//! What was applied can be had back, also when its file is gone.
+
+use crate::booted;
+use crate::shop::{applied, ecosystem, load, pids};
+use crate::support::Machine;
+
+fn version(number: u32) -> String {
+    ecosystem(2, &format!("env = {{ GREETING = 'version{number}' }}"))
+}
+
+fn answers(m: &Machine) -> String {
+    m.ok_sh("for i in $(seq 12); do curl -s localhost:3000; echo; done | sort -u")
+}
+
+booted!(a_rollback_brings_a_former_definition_back_without_losing_a_request, |m| {
+    let nothing = m.clusterctl(["rollback"]);
+    assert_eq!(nothing.code, 5, "{nothing:#?}");
+    assert!(nothing.stderr.contains("next: see: clusterctl history"), "{nothing:#?}");
+    for number in 1..=3 {
+        applied(m, &version(number));
+    }
+    // The same again is no new entry.
+    applied(m, &version(3));
+    let mut run = m.load(load());
+    run.wait_flowing();
+    let history = m.ok(["clusterctl", "history"]);
+    assert_eq!(history.lines().count(), 4, "{history}");
+    assert!(history.contains("shop: replace 2 instances, without a gap"), "{history}");
+    let before = pids(m, 2);
+    let plan = m.ok(["clusterctl", "rollback", "--dry-run"]);
+    assert!(plan.contains("+GREETING=\"version2\"") || plan.contains("version2"), "{plan}");
+    assert_eq!(before, pids(m, 2));
+    m.ok_sh("mv /srv/shop/ecosystem.toml /srv/shop/elsewhere");
+    let output = m.clusterctl(["rollback"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stderr.contains("back to 2: apply by root"), "{output:#?}");
+    assert!(output.stderr.contains("still says otherwise"), "{output:#?}");
+    assert!(answers(m).lines().all(|line| line.contains("version2")));
+    let output = m.clusterctl(["rollback", "1"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(answers(m).lines().all(|line| line.contains("version1")));
+    // As the one before the last: kubectl's `rollout undo` does the same.
+    m.ok(["clusterctl", "rollback"]);
+    assert!(answers(m).lines().all(|line| line.contains("version2")));
+    run.stop().assert_none_failed();
+    let unknown = m.clusterctl(["rollback", "99"]);
+    assert_eq!(unknown.code, 5, "{unknown:#?}");
+    assert!(unknown.stderr.contains("there is: 1, 2, 3, 4, 5, 6"), "{unknown:#?}");
+    let json: serde_json::Value =
+        serde_json::from_str(&m.ok(["clusterctl", "history", "-o", "json"])).unwrap();
+    assert_eq!(json["entries"][3]["what"], "rollback to 2");
+    assert!(!json.to_string().contains("GREETING"), "no secrets: {json}");
+    assert_eq!(m.ok_sh("stat -c %a /var/lib/clusterctl/history"), "700");
+    assert_eq!(m.ok_sh("stat -c %a /var/lib/clusterctl/history/* | sort -u"), "600");
+});
+
+booted!(a_definition_that_failed_is_nothing_to_go_back_to, |m| {
+    applied(m, &version(1));
+    m.write(
+        "/srv/shop/ecosystem.toml",
+        ecosystem(2, "env = { BROKEN = '1' }\nlisten_timeout = '5s'"),
+    );
+    assert_eq!(m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]).code, 1);
+    assert_eq!(m.ok(["clusterctl", "history"]).lines().count(), 2);
+    // Killed before it could remember; what came to be in force is remembered by the next one.
+    applied(m, &version(2));
+    m.ok_sh("rm /var/lib/clusterctl/history/2.json");
+    assert!(applied(m, &version(2)).contains("nothing to do"));
+    assert_eq!(m.ok(["clusterctl", "history"]).lines().count(), 3);
+    m.ok(["clusterctl", "rollback"]);
+    assert!(answers(m).lines().all(|line| line.contains("version1")));
+});
