@@ -1,11 +1,11 @@
 //! What an instance has begun is finished before it ends: streams, upgraded connections, the
 //! app's own handlers, and every protocol that Node's servers speak.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::booted;
 use crate::shop::load;
-use crate::support::Machine;
+use crate::support::{Machine, wait_until};
 
 /// Copies the fixtures and applies an app of two instances.
 fn install(m: &Machine, script: &str, toml: &str) {
@@ -39,14 +39,10 @@ booted!(a_five_second_stream_outlives_a_reload, |m| {
 booted!(an_upgraded_connection_gets_the_kill_timeout, |m| {
     install(m, "shop.js", "listen = 3000\nkill_timeout = '4s'");
     let mut client = m.spawn(["node", "/srv/drain/upgraded.js"]);
-    client.line_with("open");
+    let instance = client.line_with("open ").replace("open ", "");
     let mut reload = m.spawn(["clusterctl", "reload", "shop"]);
-    // The instance that has the connection is the only one that cannot end at once.
-    crate::support::wait_until("it drains", std::time::Duration::from_secs(20), || {
-        m.ok_sh("systemctl list-units --plain --no-legend 'shop@*'").contains("deactivating")
-            && m.ok_sh("pid=$(ss -tnpH state established '( sport = :3000 )' | sed -n 's/.*pid=\\([0-9]*\\).*/\\1/p' | head -n 1); \
-                [ -n \"$pid\" ] && systemctl status \"$pid\" | sed -n 's/ *Active: //p' || echo none")
-                .contains("deactivating")
+    wait_until("its instance drains", Duration::from_secs(20), || {
+        m.systemctl_show(&format!("shop@{instance}"), "ActiveState") == "deactivating"
     });
     client.type_in("still there\n");
     client.line_with("echo still there");

@@ -78,9 +78,6 @@ fn under_load(m: &Machine, reached: Reached, commands: &[&[&str]]) -> Report {
         m.ok(*command);
     }
     let report = run.stop();
-    if report.failed() > 0 {
-        println!("{}", m.journal("shop*"));
-    }
     report.assert_none_failed();
     report
 }
