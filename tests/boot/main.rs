@@ -6,6 +6,7 @@ mod support;
 
 mod apply;
 mod bytes;
+mod drain;
 mod harness;
 mod history;
 mod interop;

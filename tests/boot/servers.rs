@@ -78,20 +78,22 @@ fn under_load(m: &Machine, reached: Reached, commands: &[&[&str]]) -> Report {
         m.ok(*command);
     }
     let report = run.stop();
-    if report.failed() > 0 {
-        eprintln!("{}", m.journal("shop*"));
-    }
     report.assert_none_failed();
     report
 }
 
 /// The whole story of one server.
 fn serves(m: &Machine, server: &Server) {
+    let version = m.run(["bash", "-c", &format!("set -o pipefail; {}", server.version)]);
+    if version.code != 0 {
+        skip::record(&format!("{} is missing (make deps installs it)", server.name));
+        return;
+    }
     install(m, server.name);
-    story(m, server);
+    story(m, server, version.stdout.trim());
 }
 
-fn story(m: &Machine, server: &Server) {
+fn story(m: &Machine, server: &Server, version: &str) {
     let before = answering(m, server.reached, 4);
     let rollouts: [&[&str]; 5] = [
         &["clusterctl", "reload", "shop"],
@@ -107,7 +109,7 @@ fn story(m: &Machine, server: &Server) {
         program: server.name.to_owned(),
         handover: handover(m),
         drained_by: format!("{}, {}", server.drained_by, kill_signal(m)),
-        version: m.ok_sh(server.version),
+        version: version.to_owned(),
         systemd: m.ok_sh("systemctl --version | awk 'NR == 1 { print $2 }'"),
         failed: report.failed(),
         requests: report.ok(),
@@ -144,30 +146,26 @@ servers! {
     uvicorn: "uvicorn", "uvicorn --version | cut -d ' ' -f 2-3", Reached::Http, ITSELF;
     puma: "puma", "puma --version", Reached::Http, ITSELF;
     nginx: "nginx", "nginx -v 2>&1 | sed 's/.*: //'", Reached::Http, ITSELF;
-    php: "php", "php --version | head -n 1 | cut -d ' ' -f -2", Reached::Http, LIBRARY;
+    php: "php", "php --version | awk 'NR == 1 { print $1, $2 }'", Reached::Http, LIBRARY;
     perl: "perl", "perl -MHTTP::Daemon -e 'print qq(HTTP::Daemon $HTTP::Daemon::VERSION)'",
         Reached::Http, LIBRARY;
-    java: "java", "java --version | head -n 1 | cut -d ' ' -f -2", Reached::Http, LIBRARY;
+    java: "java", "java --version | awk 'NR == 1 { print $1, $2 }'", Reached::Http, LIBRARY;
     udp_echo: "udp", "python3 --version", Reached::Datagrams, LIBRARY;
     unix_stream: "unix", "python3 --version", Reached::UnixHttp, LIBRARY;
 }
 
 booted!(go_with_listen_fds, |m| {
+    let Ok(version) = Command::new("go").arg("version").output() else {
+        return skip::record("go is missing (make deps installs it)");
+    };
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let version = version.split(' ').nth(2).unwrap();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers/go");
     m.copy(&fixture, "/srv/go");
     m.copy(&go_program(&fixture), "/srv/go/shop");
     m.ok(["clusterctl", "apply", "/srv/go/ecosystem.toml"]);
-    let version = Command::new("go").arg("version").output().unwrap().stdout;
-    let version = String::from_utf8_lossy(&version).into_owned();
-    let version = version.split(' ').nth(2).unwrap();
-    m.write("/srv/go/version", version);
-    let server = Server {
-        name: "go",
-        version: "cat /srv/go/version",
-        reached: Reached::Http,
-        drained_by: ITSELF,
-    };
-    story(m, &server);
+    let server = Server { name: "go", version: "", reached: Reached::Http, drained_by: ITSELF };
+    story(m, &server, version);
 });
 
 /// Compiles the server on this host: a static program runs on every root.

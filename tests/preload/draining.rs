@@ -63,6 +63,88 @@ fn a_silent_connection_is_told_to_go() {
 }
 
 #[test]
+fn the_last_answer_on_a_connection_says_so() {
+    let (_systemd, port, mut program) = draining(&[server(), "keep-alive", "PORT"]);
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let mut clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
+    // One after the other, so that each connection gets its own function.
+    for (at, client) in clients.iter_mut().enumerate() {
+        client.write_all(b"?").unwrap();
+        assert_eq!(program.line(), format!("request={at}"));
+        let mut before = vec![0; answer.len()];
+        client.read_exact(&mut before).unwrap();
+        assert_eq!(String::from_utf8(before).unwrap(), answer, "untouched before");
+    }
+    for client in &mut clients {
+        client.write_all(b"?").unwrap();
+        assert!(program.line().starts_with("request="));
+    }
+    program.terminate();
+    for client in &mut clients {
+        assert_eq!(
+            read_all(client),
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
+        );
+    }
+    assert_eq!(program.end(), 0, "{}", program.errors());
+}
+
+#[test]
+fn a_datagram_that_was_received_is_answered_from_the_listener() {
+    let mut systemd = Systemd::new();
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let port = systemd.add_udp("127.0.0.1");
+    let mut program = systemd.start(&[server(), "udp-slow", &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.connect(("127.0.0.1", port)).unwrap();
+    client.send(b"question").unwrap();
+    assert_eq!(program.line(), "received=8");
+    program.terminate();
+    let mut reply = [0; 16];
+    assert_eq!(client.recv(&mut reply).unwrap(), 8, "a connected socket: only from there");
+    assert_eq!(program.end(), 0);
+    // What comes now waits for the next instance.
+    client.send(b"later").unwrap();
+    let next = systemd.start(&[server(), "udp-slow", &port.to_string()]);
+    assert_eq!(client.recv(&mut reply).unwrap(), 5);
+    assert_eq!(next.line(), "received=5");
+}
+
+const JAVA: &str = "import com.sun.net.httpserver.HttpServer;\n\
+    import java.net.InetSocketAddress;\n\
+    public class Slow { public static void main(String[] args) throws Exception {\n\
+    HttpServer server = HttpServer.create(new InetSocketAddress(Integer.parseInt(args[0])), 0);\n\
+    server.createContext(\"/\", exchange -> {\n\
+    System.out.println(\"request\");\n\
+    try { Thread.sleep(700); } catch (InterruptedException e) { }\n\
+    exchange.sendResponseHeaders(200, -1); exchange.close(); });\n\
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println(\"hook\")));\n\
+    server.start(); } }";
+
+#[test]
+fn java_finishes_what_it_began_and_runs_its_hooks_then() {
+    if !has("java") || !has("javac") {
+        return;
+    }
+    // Java asks for IPv6 and IPv4 at once, and does not try again with less.
+    for address in ["::", "0.0.0.0"] {
+        let (mut systemd, port) = Systemd::tcp(address);
+        systemd.set("CLUSTERCTL_DRAIN", "1");
+        std::fs::write(systemd.directory.path().join("Slow.java"), JAVA).unwrap();
+        let mut program = systemd.start(&["java", "Slow.java", &port.to_string()]);
+        assert_eq!(systemd.notified(), "READY=1");
+        let client = std::thread::spawn(move || http(port));
+        assert_eq!(program.line(), "request");
+        program.terminate();
+        assert!(client.join().unwrap().contains("200"));
+        assert_eq!(program.line(), "hook");
+        assert_eq!(program.end(), 128 + 15);
+    }
+}
+
+#[test]
 fn the_end_comes_before_the_kill_timeout() {
     let (_systemd, port, mut program) = draining_with(&[server(), "slow", "PORT"], "300");
     let mut client = connect(port);

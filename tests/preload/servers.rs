@@ -108,6 +108,18 @@ fn a_tiny_backlog_does_not_shrink_the_configured_one() {
 }
 
 #[test]
+fn a_program_that_takes_its_listener_from_systemd_itself_is_noticed() {
+    for mode in ["native-epoll", "native-poll"] {
+        check(mode);
+        check_shared(mode);
+    }
+    let (systemd, port, program) = ready("native");
+    program.reports(&["backlog=777"]);
+    assert_eq!(ask(port), program.pid().to_string(), "it blocks, as it wants");
+    assert!(systemd.is_nonblocking(), "the others do not");
+}
+
+#[test]
 fn duplicates_are_the_listener_too() {
     check("duplicates");
 }

@@ -29,7 +29,13 @@ openssl openssl
 strace strace
 npm npm
 php php-cli
-java default-jre-headless
+javac default-jdk-headless
+gunicorn gunicorn
+uvicorn uvicorn
+puma puma
+nginx nginx
+go golang-go
+/usr/share/perl5/HTTP/Daemon.pm libhttp-daemon-perl
 musl-gcc musl-tools
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '
@@ -69,6 +75,16 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
 fi
 echo "installing: $missing"
 export DEBIAN_FRONTEND=noninteractive
+# What serves here is for machines that the tests boot: nothing of it shall run on this one.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+fi
 apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
 apt-get install -qq -y --no-install-recommends $missing
+case " $missing " in
+*" nginx "*) systemctl disable --quiet nginx.service ;;
+esac

@@ -6,8 +6,9 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::setup::{self, Setup};
-use crate::{sys, table, take};
+use crate::setup;
+use crate::table::{self, ADOPTED, LISTENING};
+use crate::{notify, sys, take};
 
 /// Nothing is left to adopt: the cheap way out from then on.
 static OVER: AtomicBool = AtomicBool::new(false);
@@ -16,7 +17,8 @@ const MOST_WAITED_FOR: usize = 16;
 
 /// A descriptor is about to be served: accepted from, waited for, or listened on.
 pub fn serving(fd: c_int) {
-    if adopt(fd) {
+    adopt(fd);
+    if table::slot(fd).is_some_and(|slot| slot.has(ADOPTED) && !slot.has(LISTENING)) {
         take::started(fd);
     }
 }
@@ -31,23 +33,19 @@ pub fn looks_at(count: usize) -> bool {
     count <= MOST_WAITED_FOR && !OVER.load(Ordering::Relaxed) && setup::active().is_some()
 }
 
-/// Whether the descriptor is a listener that nobody had told us about.
-fn adopt(fd: c_int) -> bool {
+/// Takes a descriptor that is a listener without our doing.
+fn adopt(fd: c_int) {
     if OVER.load(Ordering::Relaxed) || table::slot(fd).is_some() || !setup::owns_memory() {
-        return false;
+        return;
     }
-    let Some(setup) = setup::active() else { return false };
-    if is_complete(setup) {
+    let Some(setup) = setup::active() else { return };
+    if notify::is_everything_up(setup) {
         OVER.store(true, Ordering::Relaxed);
-        return false;
+        return;
     }
     let before = sys::errno();
-    let adopted = setup.listener_at(fd).is_some_and(|index| take::adopt(setup, fd, index));
+    if let Some(index) = setup.listener_at(fd) {
+        take::adopt(setup, fd, index);
+    }
     sys::set_errno(before);
-    adopted
-}
-
-fn is_complete(setup: &Setup) -> bool {
-    let mut held = setup.held.iter().enumerate().filter(|(_, held)| held.is_some());
-    held.all(|(index, _)| table::is_taken(index))
 }

@@ -84,6 +84,11 @@ extern "C" fn on_sigterm(_: c_int) {
     }
 }
 
+/// Whether the program is on its way out.
+pub fn is_on() -> bool {
+    DRAINING.load(Ordering::Relaxed)
+}
+
 /// Whether the program's own wait was interrupted by our handler alone: it
 /// has none, so it need not expect `EINTR`.
 pub fn was_interrupted() -> bool {

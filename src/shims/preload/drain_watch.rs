@@ -132,22 +132,28 @@ fn number(name: &[u8]) -> Option<c_int> {
 }
 
 /// Whether a descriptor is a connection that came over one of our listeners.
-fn is_open(setup: &Setup, fd: c_int, idle: u32) -> bool {
-    let Some(address) =
-        sys::socket_name(fd).ok().and_then(|name| Address::from_sockaddr(name.as_bytes()))
-    else {
-        return false;
-    };
-    let ours = setup.held.iter().flatten().any(|held| {
+pub fn is_connection(fd: c_int) -> bool {
+    setup::active().is_some_and(|setup| ours(setup, fd).is_some())
+}
+
+/// The connection's own address, if it came over one of our listeners.
+fn ours(setup: &Setup, fd: c_int) -> Option<Address> {
+    let name = sys::socket_name(fd).ok()?;
+    let address = Address::from_sockaddr(name.as_bytes())?;
+    let known = setup.held.iter().flatten().any(|held| {
         held.kind != Kind::Datagram
             && match address.port() {
                 Some(port) => held.address.port() == Some(port),
                 None => held.address == address,
             }
     });
-    if !ours || setup::kind_of(fd).is_none_or(|kind| kind == Kind::Datagram) || !sys::has_peer(fd) {
-        return false;
-    }
+    let stream = setup::kind_of(fd).is_some_and(|kind| kind != Kind::Datagram);
+    (known && stream && sys::has_peer(fd)).then_some(address)
+}
+
+/// Whether a connection is open; one that may end is told to go.
+fn is_open(setup: &Setup, fd: c_int, idle: u32) -> bool {
+    let Some(address) = ours(setup, fd) else { return false };
     if is_idle(fd, &address, idle) {
         // The program reads the end of the stream, and closes politely; a request that
         // arrives before it reads is still answered.

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use crate::handover::View;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
-use crate::{adopt, next, table, take, transfer};
+use crate::{adopt, next, polite, table, take, transfer};
 
 /// The listener whose home is at this descriptor, if it still lives there.
 fn is_home(fd: c_int) -> bool {
@@ -25,6 +25,7 @@ fn gone(fd: c_int) {
         return;
     }
     transfer::mark(fd, View::Same);
+    polite::forget(fd);
     if let Some(listener) = table::forget(fd) {
         take::show(listener);
     }

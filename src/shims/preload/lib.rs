@@ -21,6 +21,7 @@ mod handover;
 mod interpose;
 mod next;
 mod notify;
+mod polite;
 mod poll;
 mod runtime;
 mod say;

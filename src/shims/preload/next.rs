@@ -4,7 +4,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::sys::{self, ENOSYS, Message, Messages, PollFd};
+use crate::sys::{self, ENOSYS, Message, Messages, Part, PollFd};
 
 const RTLD_NEXT: *mut c_void = -1_isize as *mut c_void;
 const ABSENT: usize = 1;
@@ -76,6 +76,9 @@ next_functions! {
     getsockname(fd: c_int, address: *mut u8, length: *mut u32) -> c_int;
     getpeername(fd: c_int, address: *mut u8, length: *mut u32) -> c_int;
     read(fd: c_int, to: *mut u8, size: usize) -> isize;
+    write(fd: c_int, from: *const u8, size: usize) -> isize;
+    writev(fd: c_int, parts: *const Part, count: c_int) -> isize;
+    send(fd: c_int, from: *const u8, size: usize, flags: c_int) -> isize;
     recv(fd: c_int, to: *mut u8, size: usize, flags: c_int) -> isize;
     recvfrom(fd: c_int, to: *mut u8, size: usize, flags: c_int, address: *mut u8, length: *mut u32) -> isize;
     recvmsg(fd: c_int, message: *mut Message, flags: c_int) -> isize;

@@ -13,12 +13,17 @@ pub fn listening() {
     let Some(setup) = setup::active() else { return };
     let due = match setup.ready {
         Ready::First => true,
-        Ready::All => everything(setup) & !table::listening() == 0,
+        Ready::All => is_everything_up(setup),
         Ready::App => false,
     };
     if due && !READY_SENT.swap(true, Ordering::AcqRel) {
         send(b"READY=1");
     }
+}
+
+/// Whether all listeners are taken and listening.
+pub fn is_everything_up(setup: &setup::Setup) -> bool {
+    everything(setup) & !table::listening() == 0
 }
 
 fn everything(setup: &setup::Setup) -> u64 {

@@ -37,6 +37,7 @@ pub const IPPROTO_MPTCP: c_int = 262;
 pub const IPV6_V6ONLY: c_int = 26;
 pub const MSG_DONTWAIT: c_int = 0x40;
 pub const MSG_NOSIGNAL: c_int = 0x4000;
+pub const MSG_MORE: c_int = 0x8000;
 pub const O_NONBLOCK: c_int = 0o4000;
 pub const O_CLOEXEC: c_int = 0o2_000_000;
 pub const F_DUPFD: c_int = 0;
@@ -99,7 +100,17 @@ pub struct Time {
 pub struct Message {
     pub name: *mut u8,
     pub name_length: u32,
-    _rest: [usize; 5],
+    pub parts: *mut Part,
+    pub count: usize,
+    _rest: [usize; 3],
+}
+
+/// `struct iovec`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Part {
+    pub base: *const u8,
+    pub length: usize,
 }
 
 /// `struct mmsghdr`.
@@ -193,6 +204,12 @@ pub fn send_to(fd: c_int, bytes: &[u8], address: &[u8]) -> Result<(), Errno> {
     let (data, to) = (bytes.as_ptr() as usize, address.as_ptr() as usize);
     let arguments = [word(fd), data, bytes.len(), word(MSG_NOSIGNAL), to, address.len()];
     call(number::SENDTO, arguments).map(drop)
+}
+
+/// Sends on a connection; how many bytes went.
+pub fn send(fd: c_int, bytes: &[u8], flags: c_int) -> Result<usize, Errno> {
+    let data = bytes.as_ptr() as usize;
+    call(number::SENDTO, [word(fd), data, bytes.len(), word(flags), 0, 0])
 }
 
 /// The kernel's own layout of an action: handler, flags, restorer, mask.

@@ -29,6 +29,8 @@ pub const VIEW_INET4: u32 = 8;
 pub const VIEW_INET6: u32 = 16;
 /// Replaced by a socket to which nobody connects.
 pub const QUIET: u32 = 32;
+/// Taken by the program itself, without `bind()`.
+pub const ADOPTED: u32 = 64;
 
 /// One `bind()` that was answered; its duplicates share it, as they share
 /// file status flags.

@@ -95,13 +95,11 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
 }
 
 /// A descriptor that the program got past us: it saw the flag that systemd set.
-pub fn adopt(setup: &Setup, fd: c_int, index: usize) -> bool {
-    let adopted = table::track(fd, index, table::NONBLOCK);
-    if adopted {
+pub fn adopt(setup: &Setup, fd: c_int, index: usize) {
+    if table::track(fd, index, table::NONBLOCK | table::ADOPTED) {
         hide(setup, index);
         drain::arm();
     }
-    adopted
 }
 
 /// The listener at its home, or where systemd put it.

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -455,6 +456,79 @@ static void slow(void)
 	}
 }
 
+/* Takes its listener from systemd by itself, blocks on it, and wants a short queue. */
+static void native(void)
+{
+	int fd = fcntl(3, F_DUPFD_CLOEXEC, 10);
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	if (listen(fd, 1))
+		die("listen");
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+	say("backlog", info.tcpi_sacked);
+	serve(fd);
+}
+
+/* The same for one that only ever waits for the inherited descriptor. */
+static void native_epoll(void) { serve_epoll(3); }
+
+static void native_poll(void) { serve_poll(3); }
+
+static void udp_slow(void)
+{
+	int fd = local(SOCK_DGRAM);
+	char text[64];
+	struct sockaddr_in from;
+	for (;;) {
+		socklen_t length = sizeof from;
+		ssize_t size = recvfrom(fd, text, sizeof text, 0, (struct sockaddr *)&from, &length);
+		if (size < 0)
+			die("recvfrom");
+		say("received", size);
+		usleep(200000);
+		if (sendto(fd, text, size, 0, (struct sockaddr *)&from, length) < 0)
+			die("sendto");
+	}
+}
+
+/* Answers over and over on one connection, each connection with another function. */
+static void *keeps_alive(void *argument)
+{
+	static int connections;
+	int fd = (long)argument, function = __sync_fetch_and_add(&connections, 1) % 4;
+	char request, text[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+	struct iovec parts[] = {{text, strlen(text) - 5}, {text + strlen(text) - 5, 5}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	ssize_t size = strlen(text), sent = 0;
+	while (read(fd, &request, 1) == 1) {
+		say("request", function);
+		usleep(300000);
+		switch (function) {
+		case 0: sent = write(fd, text, size); break;
+		case 1: sent = send(fd, text, size, MSG_NOSIGNAL); break;
+		case 2: sent = writev(fd, parts, 2); break;
+		case 3: sent = sendmsg(fd, &message, MSG_NOSIGNAL); break;
+		}
+		if (sent != size)
+			die("sent");
+	}
+	close(fd);
+	return NULL;
+}
+
+static void keep_alive(void)
+{
+	int fd = listening();
+	for (;;) {
+		int connection = accept(fd, NULL, NULL);
+		pthread_t thread;
+		if (connection < 0)
+			die("accept");
+		pthread_create(&thread, NULL, keeps_alive, (void *)(long)connection);
+	}
+}
+
 /* Two listeners: ready is when both are taken. */
 static void two_ports(void)
 {
@@ -478,6 +552,8 @@ static const struct {
 	{"refused", refused}, {"receive-timeout", receive_timeout}, {"interrupted", interrupted},
 	{"shutdown", shut_down}, {"execute", execute}, {"close-all", close_all}, {"stale", stale},
 	{"vforked", vforked}, {"own-handler", own_handler}, {"slow", slow}, {"two-ports", two_ports},
+	{"native", native}, {"native-epoll", native_epoll}, {"native-poll", native_poll},
+	{"udp-slow", udp_slow}, {"keep-alive", keep_alive},
 };
 
 int main(int argc, char **argv)

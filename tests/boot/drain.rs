@@ -1,0 +1,93 @@
+//! What an instance has begun is finished before it ends: streams, upgraded connections, the
+//! app's own handlers, and every protocol that Node's servers speak.
+
+use std::{path::Path, time::Duration};
+
+use crate::booted;
+use crate::shop::load;
+use crate::support::{Machine, wait_until};
+
+/// Copies the fixtures and applies an app of two instances.
+fn install(m: &Machine, script: &str, toml: &str) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/drain");
+    m.copy(&fixtures, "/srv/drain");
+    let text = format!("[[apps]]\nname = 'shop'\nscript = '{script}'\ninstances = 2\n{toml}\n");
+    m.write("/srv/drain/ecosystem.toml", text);
+    m.ok(["clusterctl", "apply", "/srv/drain/ecosystem.toml"]);
+}
+
+/// How the instances of the app ended, by the journal: none was killed for its slowness.
+fn assert_all_ended_well(m: &Machine) {
+    let journal = m.journal("shop@*");
+    for bad in ["timed out", "SIGKILL", "Failed with result"] {
+        assert!(!journal.contains(bad), "{journal}");
+    }
+}
+
+booted!(a_five_second_stream_outlives_a_reload, |m| {
+    install(m, "shop.js", "listen = 3000\nkill_timeout = '10s'");
+    let mut stream = m.spawn(["curl", "-sN", "localhost:3000/stream"]);
+    stream.line_with("part 0");
+    m.ok(["clusterctl", "reload", "shop"]);
+    let (code, lines) = stream.wait();
+    let expected: Vec<String> =
+        (0..10).map(|part| format!("part {part}")).chain(["end".to_owned()]).collect();
+    assert_eq!((code, lines), (0, expected));
+    assert_all_ended_well(m);
+});
+
+booted!(an_upgraded_connection_gets_the_kill_timeout, |m| {
+    install(m, "shop.js", "listen = 3000\nkill_timeout = '4s'");
+    let mut client = m.spawn(["node", "/srv/drain/upgraded.js"]);
+    let instance = client.line_with("open ").replace("open ", "");
+    let mut reload = m.spawn(["clusterctl", "reload", "shop"]);
+    wait_until("its instance drains", Duration::from_secs(20), || {
+        m.systemctl_show(&format!("shop@{instance}"), "ActiveState") == "deactivating"
+    });
+    client.type_in("still there\n");
+    client.line_with("echo still there");
+    client.line_with("closed");
+    assert_eq!(reload.wait().0, 0);
+    assert_all_ended_well(m);
+});
+
+/// A reload under load of an app that shuts down by itself.
+fn handlers(m: &Machine, on: &str, toml: &str) {
+    install(m, "handlers.js", &format!("listen = 3000\nenv = {{ ON = '{on}' }}\n{toml}"));
+    let mut run = m.load(load());
+    run.wait_flowing();
+    m.ok(["clusterctl", "reload", "shop"]);
+    run.stop().assert_none_failed();
+    let journal = m.journal("shop@*");
+    let left = |line: &str| journal.matches(line).count();
+    let why = if on == "message" { "shutdown" } else { on };
+    // Two instances and the extra one of the rollout.
+    assert_eq!((left(&format!("leaving on {why}")), left("closed well")), (3, 3), "{journal}");
+    assert_all_ended_well(m);
+}
+
+booted!(a_sigint_handler_runs_as_under_pm2, |m| handlers(m, "SIGINT", ""));
+
+booted!(a_sigterm_handler_runs_as_under_pm2, |m| handlers(m, "SIGTERM", ""));
+
+booted!(a_message_handler_runs_as_under_pm2, |m| {
+    handlers(m, "message", "shutdown_with_message = true");
+});
+
+booted!(https_http2_and_net_servers_lose_nothing, |m| {
+    let fixtures = "/srv/drain";
+    m.ok_sh(&format!(
+        "mkdir -p {fixtures}; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
+         -nodes -keyout {fixtures}/key.pem -out {fixtures}/cert.pem -subj /CN=localhost 2>&1"
+    ));
+    install(m, "protocols.js", "listen = [3001, 3002, 3003]\nreadiness = 'all'");
+    let mut client = m.spawn(["node", "/srv/drain/client.js"]);
+    client.line_with("flowing");
+    m.ok(["clusterctl", "reload", "shop"]);
+    m.ok(["clusterctl", "reload", "shop"]);
+    let (code, lines) = client.wait();
+    let failed: Vec<_> = lines.iter().filter(|line| line.starts_with("failed")).collect();
+    assert!(code == 0 && failed.is_empty(), "{lines:#?}\n{}", m.journal("shop@*"));
+    assert!(lines.iter().any(|line| line.starts_with("answered")), "{lines:#?}");
+    assert_all_ended_well(m);
+});
