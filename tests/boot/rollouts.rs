@@ -344,3 +344,23 @@ booted!(limits_and_timeouts_change_without_a_rollout, |m| {
     assert!(output.stdout.contains("change shop@.service (costs a rollout)"), "{output:#?}");
     assert!(pids(m, 2).iter().zip(&before).all(|(new, old)| new != old));
 });
+
+booted!(a_number_set_by_scale_survives_a_reboot_until_the_file_is_applied, |m| {
+    shop(m, "good v1", 4, "");
+    let mut run = m.load(load());
+    run.wait_flowing();
+    let output = m.clusterctl(["scale", "shop", "-2"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let stopped = |number: u32| output.stderr.find(&format!("stop shop@{number}")).unwrap();
+    assert!(stopped(3) < stopped(2), "the highest goes first: {output:#?}");
+    run.stop().assert_none_failed();
+    m.reboot();
+    wait_until("it serves", Duration::from_secs(20), || {
+        m.run(["curl", "-s", "localhost:3000"]).code == 0
+    });
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
+    let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stdout.contains("2 instances were enabled, the file says 4"), "{output:#?}");
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 4);
+});
