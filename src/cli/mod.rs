@@ -97,6 +97,11 @@ enum Verb {
     Save(pm2::Pm2Args),
 }
 
+/// The whole command line, for documentation and completion.
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {

@@ -27,6 +27,7 @@ useradd passwd
 curl curl
 openssl openssl
 strace strace
+mandoc mandoc
 npm npm
 php php-cli
 javac default-jdk-headless

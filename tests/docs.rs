@@ -1,0 +1,114 @@
+//! The manual and the program say the same: every verb, flag, key and exit code is in the pages,
+//! and every flag and key in the pages exists.
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clusterctl::ecosystem::{keys, rollout_keys};
+
+fn page(name: &str) -> String {
+    fs::read_to_string(folder().join(name)).unwrap()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("man")
+}
+
+/// Words of a page, without the commas between them.
+fn words(page: &str) -> BTreeSet<String> {
+    page.split_whitespace().map(str::to_owned).collect()
+}
+
+fn verbs() -> Vec<clap::Command> {
+    let mut command = clusterctl::cli::command();
+    command.build();
+    let shown = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+    shown.cloned().collect()
+}
+
+fn flags(command: &clap::Command) -> BTreeSet<String> {
+    let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    shown.filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_verb_and_flag_is_in_the_manual() {
+    let words = words(&page("clusterctl.1"));
+    for verb in verbs() {
+        let aliases = verb.get_visible_aliases();
+        for name in aliases.chain([verb.get_name()]) {
+            assert!(words.contains(name), "clusterctl(1) lacks the verb {name}");
+        }
+        for flag in flags(&verb) {
+            assert!(
+                words.contains(&format!("-{flag}")),
+                "clusterctl(1) lacks --{flag} of {}",
+                verb.get_name()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_flag_in_the_manual_exists() {
+    let known: BTreeSet<String> = verbs().iter().flat_map(flags).collect();
+    for line in page("clusterctl.1").lines().filter(|line| line.contains("Fl ")) {
+        let named = line.split_whitespace().filter_map(|word| word.strip_prefix('-'));
+        for flag in named.filter(|flag| flag.len() > 1) {
+            assert!(
+                known.contains(flag) || ["version", "help"].contains(&flag),
+                "clusterctl(1) invents --{flag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn keys_of_the_file_and_of_the_manual_are_the_same() {
+    let text = page("ecosystem.toml.5");
+    let described: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It Ic ")?.split_whitespace().next())
+        .collect();
+    let known: BTreeSet<&str> = keys().iter().chain(rollout_keys()).map(|key| key.name).collect();
+    assert_eq!(described, known);
+    let words = words(&text);
+    for key in keys() {
+        for alias in key.aliases {
+            assert!(words.contains(*alias), "ecosystem.toml(5) lacks the spelling {alias}");
+        }
+    }
+}
+
+#[test]
+fn every_exit_code_is_in_the_manual() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/error.rs");
+    let source = fs::read_to_string(source).unwrap();
+    let codes: Vec<&str> = source
+        .lines()
+        .filter(|line| line.trim_start().starts_with("pub const "))
+        .filter_map(|line| line.split("= ").nth(1)?.strip_suffix(';'))
+        .collect();
+    assert_eq!(codes.len(), 7);
+    let text = page("clusterctl.1");
+    let listed = text.split(".Sh EXIT STATUS").nth(1).unwrap();
+    for code in codes {
+        assert!(
+            listed.contains(&format!("\n.It {code}\n")),
+            "clusterctl(1) lacks exit code {code}"
+        );
+    }
+}
+
+#[test]
+fn the_pages_are_well_formed() {
+    let pages: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(pages.len(), 4);
+    let lint = Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).args(pages).output();
+    let lint = lint.expect("mandoc; make deps installs it");
+    let text = String::from_utf8_lossy(&lint.stdout).into_owned();
+    assert!(lint.status.success() && text.is_empty(), "{text}");
+}
