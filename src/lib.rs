@@ -26,7 +26,12 @@ pub mod error;
 pub mod ops;
 pub mod report;
 
-/// The files that apply puts beside the units: helper scripts, preload library, Node file.
+/// File name of the program that hands listeners over by ptrace.
+pub const TRACER: &str = "clusterctl-exec";
+/// Its bytes: a static program.
+pub const TRACER_FILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clusterctl-exec"));
+
+/// The files that apply puts beside the units: helper scripts, preload library, tracer, Node file.
 pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
     vec![
         ("group", include_bytes!("../units/group")),
@@ -37,6 +42,7 @@ pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
             "libclusterctl_preload.so",
             include_bytes!(concat!(env!("OUT_DIR"), "/libclusterctl_preload.so")),
         ),
+        (TRACER, TRACER_FILE),
         ("clusterctl.cjs", include_bytes!("shims/node/clusterctl.cjs")),
     ]
 }

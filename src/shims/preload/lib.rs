@@ -14,6 +14,7 @@ mod adopt;
 mod drain;
 mod drain_watch;
 mod exec;
+mod explain;
 mod flags;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the tracer uses the rest")]
@@ -37,7 +38,8 @@ mod unlink;
 /// musl has `environ` ready by then.
 extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *const *const u8) {
     next::resolve_all();
-    setup::run(environment);
+    let current = sys::environment();
+    setup::run(if current.is_null() { environment } else { current });
 }
 
 #[used]
