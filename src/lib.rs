@@ -26,9 +26,7 @@ pub mod error;
 pub mod ops;
 pub mod report;
 
-/// File name of the program that hands listeners over by ptrace.
-pub const TRACER: &str = "clusterctl-exec";
-/// Its bytes: a static program.
+/// The program that hands listeners over by ptrace: static, and whole in itself.
 pub const TRACER_FILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clusterctl-exec"));
 
 /// The files that apply puts beside the units: helper scripts, preload library, tracer, Node file.
@@ -42,7 +40,7 @@ pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
             "libclusterctl_preload.so",
             include_bytes!(concat!(env!("OUT_DIR"), "/libclusterctl_preload.so")),
         ),
-        (TRACER, TRACER_FILE),
+        ("clusterctl-exec", TRACER_FILE),
         ("clusterctl.cjs", include_bytes!("shims/node/clusterctl.cjs")),
     ]
 }

@@ -12,8 +12,8 @@ const LIBRARY: &str = "libclusterctl_preload.so";
 const TRACER: &str = "clusterctl-exec";
 
 fn main() -> ExitCode {
-    for watched in ["build.rs", "preload", "trace", "../handover"] {
-        println!("cargo::rerun-if-changed=src/shims/{watched}");
+    for watched in ["shims/build.rs", "shims/preload", "shims/trace", "handover"] {
+        println!("cargo::rerun-if-changed=src/{watched}");
     }
     match library().and_then(|()| tracer()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,8 +37,11 @@ fn tracer() -> Result<(), String> {
     let mut rustc = compiler("clusterctl_exec", "bin")?;
     rustc
         .args(["-C", "target-feature=+crt-static", "-C", "relocation-model=static"])
-        .args(["-C", "link-self-contained=no"])
         .args(["-C", "link-args=-nostdlib -nostartfiles -static"]);
+    if variable("CARGO_CFG_TARGET_ENV")? == "musl" {
+        // Or the start files of musl come along.
+        rustc.args(["-C", "link-self-contained=no"]);
+    }
     compile(rustc, TRACER, "src/shims/trace/main.rs")
 }
 

@@ -110,3 +110,10 @@ unsafe fn fill(to: *mut u8, value: u8, length: usize) {
              options(nostack));
     }
 }
+
+/// The compiler's own start code, which does not run here, would ask for features of the machine.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(no_mangle)]
+extern "C" fn getauxval(_: u64) -> u64 {
+    0
+}
