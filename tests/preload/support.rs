@@ -224,6 +224,14 @@ impl Program {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Waits until it is stopped by a signal.
+    pub fn has_stopped(&self) {
+        use rustix::process::{WaitOptions, waitpid};
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
+    }
+
     /// Waits for the end: the exit status, or minus the signal.
     pub fn end(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;

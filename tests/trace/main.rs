@@ -147,7 +147,7 @@ fn a_grandchild_of_a_shell_gets_the_listener() {
 fn stopped_and_continued_as_without_a_tracer() {
     let (systemd, port, program) = started("stopped");
     program.reports(&["stopping=1"]);
-    wait_for_status(program.pid(), "State:\tt");
+    program.has_stopped();
     assert!(!systemd.has_notification());
     program.signal(Signal::CONT);
     program.reports(&["continued=1"]);
