@@ -315,6 +315,25 @@ fn go_server(cgo: &str) -> Option<String> {
 }
 
 #[test]
+fn static_rust() {
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static-rust-server");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trace/server.rs");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2024", "-C", "target-feature=+crt-static", "-o"]);
+    assert!(rustc.arg(&output).arg(&source).status().unwrap().success());
+    let mut systemd = Systemd::new();
+    let port = systemd.add_tcp("::");
+    systemd.blocking();
+    let words = [TRACER, output.to_str().unwrap(), &port.to_string()];
+    let mut programs: Vec<Program> = (0..4).map(|_| systemd.start(&words)).collect();
+    programs.iter().for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
+    for _ in 0..50 {
+        assert!(!ask(port).is_empty());
+    }
+    assert!(programs.iter_mut().all(Program::is_running));
+}
+
+#[test]
 fn go_static_and_dynamic() {
     for cgo in ["0", "1"] {
         let Some(server) = go_server(cgo) else { return };
