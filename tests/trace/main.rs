@@ -255,6 +255,28 @@ fn another_address_of_a_held_port_is_explained_and_left_to_the_kernel() {
 }
 
 #[test]
+fn datagrams_across_families_are_left_to_the_kernel() {
+    let mut systemd = Systemd::new();
+    let port = systemd.add_udp("::");
+    let mut program = systemd.start(&[TRACER, server(), "udp-message", &port.to_string()]);
+    // Nobody would translate the sender's address for it.
+    assert!(program.error_line().contains("the program binds udp:0.0.0.0:"));
+    assert_eq!(program.end(), 1);
+    assert!(!systemd.has_notification());
+}
+
+#[test]
+fn an_ignored_sigchld_is_no_obstacle() {
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let script = r#"trap "" CHLD; exec "$@""#;
+    let port_text = port.to_string();
+    let words = ["bash", "-c", script, "bash", TRACER, program(), "plain", &port_text];
+    let started = systemd.start(&words);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), started.pid().to_string());
+}
+
+#[test]
 fn nothing_of_the_handover_reaches_what_the_program_executes() {
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
     systemd.set("KEPT", "yes").set("CLUSTERCTL_READY", "first");

@@ -7,6 +7,7 @@ use crate::sys::{self, Errno, PollFd, call, word};
 #[cfg(target_arch = "x86_64")]
 mod number {
     pub const READ: usize = 0;
+    pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const EXECVE: usize = 59;
     pub const CLONE: usize = 56;
@@ -28,6 +29,7 @@ mod number {
     pub const PIPE2: usize = 59;
     pub const READ: usize = 63;
     pub const PPOLL: usize = 73;
+    pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const PRCTL: usize = 167;
@@ -92,6 +94,10 @@ pub fn wait_for(thread: c_int) -> Result<c_int, Errno> {
 
 /// Blocks every signal: the program's group is signalled, and this process ends when it does.
 pub fn block_signals() {
+    // Were it ignored, as some parents leave it, no change would be heard of.
+    let default = [sys::SIG_DFL, 0, 0, 0];
+    let action = &raw const default as usize;
+    let _ = call(number::RT_SIGACTION, [SIGCHLD as usize, action, 0, 8, 0, 0]);
     let all = u64::MAX;
     let set = &raw const all as usize;
     let _ = call(number::RT_SIGPROCMASK, [SIG_SETMASK, set, 0, 8, 0, 0]);
