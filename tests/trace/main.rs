@@ -8,13 +8,15 @@ mod registers;
 mod support;
 
 use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::net::SocketType;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use support::{PATIENCE, Program, Systemd, ask, compile, has, http, read_all};
 
 /// The file that units start.
@@ -99,9 +101,22 @@ fn both_wildcards_are_answered() {
 
 #[test]
 fn signals_wait_while_the_tracer_acts() {
-    for _ in 0..5 {
+    for _ in 0..10 {
         let (systemd, port, program) = started("storm");
-        assert_eq!(systemd.notified(), "READY=1");
+        program.reports(&["waiting=1"]);
+        let pid = Pid::from_raw(program.pid().cast_signed()).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    kill_process(pid, Signal::USR1).unwrap();
+                }
+            });
+            let heard = std::panic::catch_unwind(AssertUnwindSafe(|| systemd.notified()));
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(heard.unwrap(), "READY=1");
+        });
+        program.reports(&["handlers_cut_short=0"]);
         assert_eq!(ask(port), program.pid().to_string());
     }
 }
