@@ -19,6 +19,12 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
     let mut raw = [0; 128];
     let raw = raw.get_mut(..(length as usize).min(128))?;
     let filled = kernel::peek(thread, address, raw);
+    if filled == 0 && address != 0 && !raw.is_empty() {
+        say(format_args!(
+            "the program hides its memory, so it is not given its listeners: let the user that \
+             it runs as read its file (`chmod +r`)"
+        ));
+    }
     let given = Address::from_sockaddr(raw.get(..filled)?)?;
     if given.port() == Some(0) {
         return None;
