@@ -1,11 +1,40 @@
 //! What the tracer writes into a stopped program, for both machines, wherever the tests run.
 
+use std::path::Path;
+use std::process::Command;
+
 #[path = "../../src/shims/trace/registers_aarch64.rs"]
 #[allow(dead_code, reason = "the numbers are the tracer's")]
 mod aarch64;
 #[path = "../../src/shims/trace/registers_x86_64.rs"]
 #[allow(dead_code, reason = "the numbers are the tracer's")]
 mod x86_64;
+
+/// Compiles the tracer for a machine that need not be this one.
+fn compiles(machine: &str) {
+    let target = format!("{machine}-unknown-linux-gnu");
+    let rustc = |args: &[&str]| {
+        let root = env!("CARGO_MANIFEST_DIR");
+        Command::new("rustc").args(["--target", &target]).args(args).current_dir(root).output()
+    };
+    let place = rustc(&["--print", "target-libdir"]).unwrap().stdout;
+    if !Path::new(String::from_utf8(place).unwrap().trim()).exists() {
+        eprintln!("skipped: the toolchain has no core for {machine}");
+        return;
+    }
+    let object = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tracer-{machine}.o"));
+    let edition = ["--edition", "2024", "--crate-type", "bin", "--emit", "obj"];
+    let options = ["-C", "panic=abort", "-C", "opt-level=1", "-D", "warnings", "-o"];
+    let files = [object.to_str().unwrap(), "src/shims/trace/main.rs"];
+    let output = rustc(&[&edition[..], &options, &files].concat()).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_tracer_compiles_for_both_machines() {
+    compiles("x86_64");
+    compiles("aarch64");
+}
 
 /// Each register holds its own place, so that a swap shows.
 fn places<const N: usize>() -> [u64; N] {
