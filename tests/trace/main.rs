@@ -7,17 +7,18 @@ mod registers;
 #[allow(dead_code, reason = "the preload library's tests use the rest")]
 mod support;
 
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::net::SocketType;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{PATIENCE, Program, Systemd, ask, compile, has, http, read_all};
+use support::{PATIENCE, Program, Systemd, ask, compile, connect, has, http, read_all};
 
 /// The file that units start.
 const TRACER: &str = concat!(env!("OUT_DIR"), "/clusterctl-exec");
@@ -343,12 +344,96 @@ fn go_server(cgo: &str) -> Option<String> {
     }
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("go-server-{cgo}"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trace/server.go");
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    if output.exists()
+        && output.metadata().unwrap().modified().unwrap()
+            > source.metadata().unwrap().modified().unwrap()
+    {
+        // A program that runs cannot be written again.
+        return Some(output.to_str().unwrap().to_owned());
+    }
     let mut go = Command::new("go");
     go.args(["build", "-o"]).arg(&output).arg(source);
     go.env("CGO_ENABLED", cgo).env("GO111MODULE", "off");
     go.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache"));
     assert!(go.status().unwrap().success(), "go build");
     Some(output.to_str().unwrap().to_owned())
+}
+
+/// Asks for something that takes a while, on a connection that stays.
+fn slow_request(port: u16) -> std::net::TcpStream {
+    let mut stream = connect(port);
+    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stream
+}
+
+fn drain(program: &Program) -> std::process::Output {
+    let pid = program.pid().to_string();
+    Command::new(TRACER).args(["--drain", &pid, "8000"]).output().unwrap()
+}
+
+#[test]
+fn a_go_program_that_knows_no_end_is_drained() {
+    let Some(server) = go_server("0") else { return };
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("PORT", &port.to_string()).set("NAIVE", "1");
+    let mut server = systemd.start(&[TRACER, &server]);
+    // Go binds the wildcard, which is another address.
+    assert!(server.error_line().contains("the program binds"));
+    assert_eq!(server.end(), 1);
+
+    let Some(server) = go_server("0") else { return };
+    let mut systemd = Systemd::new();
+    let port = systemd.add_tcp("::");
+    systemd.set("PORT", &port.to_string()).set("NAIVE", "1");
+    let mut old = systemd.start(&[TRACER, &server]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut idle = connect(port);
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut slow: Vec<_> = (0..4).map(|_| slow_request(port)).collect();
+    let output = drain(&old);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // It ran on meanwhile, answered, and has no connection any more.
+    assert!(old.is_running());
+    for stream in slow.iter_mut().chain([&mut idle]) {
+        assert!(read_all(stream).starts_with("HTTP/1.1 200 OK"));
+    }
+    let new = systemd.start(&[TRACER, &server]);
+    assert_eq!(systemd.notified(), "READY=1");
+    for _ in 0..20 {
+        assert!(http(port).contains("200"));
+    }
+    old.terminate();
+    assert_eq!(old.end(), 2, "as Go ends of SIGTERM");
+    drop(new);
+}
+
+#[test]
+fn programs_that_block_in_accept_are_drained() {
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.blocking();
+    let words = [TRACER, server(), "blocking", &port.to_string()];
+    let mut old = systemd.start(&words);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), old.pid().to_string());
+    assert!(drain(&old).status.success());
+    let new = systemd.start(&words);
+    assert_eq!(systemd.notified(), "READY=1");
+    for _ in 0..20 {
+        assert_eq!(ask(port), new.pid().to_string());
+    }
+    assert!(old.is_running());
+}
+
+#[test]
+fn what_has_ended_or_never_listened_needs_no_draining() {
+    let gone = Command::new(TRACER).args(["--drain", "8000"]).output().unwrap();
+    assert!(gone.status.success());
+    let (_systemd, _, mut late) = started("late");
+    late.reports(&["waiting=1"]);
+    assert!(drain(&late).status.success());
+    assert!(late.is_running());
 }
 
 #[test]

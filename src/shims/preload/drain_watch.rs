@@ -9,10 +9,10 @@ use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::drain;
-use crate::handover::{Address, Kind};
+use crate::handover::Kind;
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGTERM};
+use crate::{connections, drain};
 
 const LOOK_EVERY_MS: u64 = 20;
 /// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
@@ -79,6 +79,8 @@ extern "C" fn watch() -> ! {
         let idle = IDLE_MS.get(quarter).copied().unwrap_or(0);
         let done = open_connections(setup, idle) == 0 && !may_be_answered();
         empty = if done { empty + 1 } else { 0 };
+        let idle = connections::idle_ms(passed, timeout);
+        empty = if open_connections(setup, idle) == 0 { empty + 1 } else { 0 };
     }
     end()
 }
@@ -108,27 +110,13 @@ fn open_connections(setup: &Setup, idle: u32) -> usize {
     let buffer = unsafe { &mut *ENTRIES.0.get() };
     while let Some(filled) = sys::directory_entries(directory, buffer) {
         let mut rest = buffer.get(..filled).unwrap_or(&[]);
-        while let Some((name, after)) = first_entry(rest) {
-            count += usize::from(number(name).is_some_and(|fd| is_open(setup, fd, idle)));
+        while let Some((name, after)) = connections::first_entry(rest) {
+            count += usize::from(connections::number(name).is_some_and(|fd| is_open(setup, fd, idle)));
             rest = after;
         }
     }
     sys::close(directory);
     count
-}
-
-/// Splits off one `struct linux_dirent64`: its name, and what follows it.
-fn first_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = u16::from_ne_bytes(entries.get(16..18)?.try_into().ok()?);
-    let (entry, after) = entries.split_at_checked(usize::from(length))?;
-    Some((entry.get(19..)?.split(|byte| *byte == 0).next()?, after))
-}
-
-fn number(name: &[u8]) -> Option<c_int> {
-    name.iter().try_fold(0, |sum: c_int, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        sum.checked_mul(10)?.checked_add(c_int::from(digit))
-    })
 }
 
 /// Whether a descriptor is a connection that came over one of our listeners.
@@ -180,4 +168,7 @@ fn is_idle(fd: c_int, address: &Address, idle: u32) -> bool {
     }
     let answered = traffic.since_sent <= traffic.since_received;
     answered && !traffic.unsent && traffic.since_sent >= idle
+fn is_open(setup: &Setup, fd: c_int, idle: u32) -> bool {
+    let streams = setup.held.iter().flatten().filter(|held| held.kind != Kind::Datagram);
+    connections::is_open(fd, streams.map(|held| held.address), idle)
 }

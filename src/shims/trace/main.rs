@@ -11,6 +11,9 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod answer;
+#[path = "../preload/connections.rs"]
+mod connections;
+mod drain;
 #[path = "../preload/explain.rs"]
 mod explain;
 #[path = "../../handover/mod.rs"]
@@ -34,6 +37,7 @@ mod say;
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod setup;
 mod start;
+mod steer;
 #[path = "../preload/sys.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod sys;

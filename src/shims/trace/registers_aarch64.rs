@@ -51,11 +51,14 @@ pub mod number {
     /// Absent on newer machines.
     pub const UNLINK: Option<u64> = None;
     pub const UNLINKAT: u64 = 35;
+    pub const CLOSE: u64 = 57;
     pub const EXIT_GROUP: u64 = 94;
     pub const BIND: u64 = 200;
     pub const LISTEN: u64 = 201;
     pub const ACCEPT: u64 = 202;
     pub const ACCEPT4: u64 = 242;
+    pub const PIDFD_OPEN: u64 = 434;
+    pub const PIDFD_GETFD: u64 = 438;
     /// epoll_ctl, epoll_pwait, pselect6, ppoll, io_uring_enter, epoll_pwait2.
     pub const POLLING: [u64; 6] = [21, 22, 72, 73, 426, 441];
 }

@@ -52,6 +52,7 @@ impl Registers {
 
 /// System calls that the tracer makes in the program's place, or looks at.
 pub mod number {
+    pub const CLOSE: u64 = 3;
     pub const IOCTL: u64 = 16;
     pub const ACCEPT: u64 = 43;
     pub const BIND: u64 = 49;
@@ -63,6 +64,8 @@ pub mod number {
     pub const UNLINKAT: u64 = 263;
     pub const ACCEPT4: u64 = 288;
     pub const DUP3: u64 = 292;
+    pub const PIDFD_OPEN: u64 = 434;
+    pub const PIDFD_GETFD: u64 = 438;
     /// poll, select, epoll_wait, epoll_ctl, pselect6, ppoll, epoll_pwait, io_uring_enter,
     /// epoll_pwait2.
     pub const POLLING: [u64; 9] = [7, 23, 232, 233, 270, 271, 281, 426, 441];

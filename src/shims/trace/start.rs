@@ -3,6 +3,7 @@
 use core::ffi::c_int;
 
 use crate::handover::environment::{Fate, fate};
+use crate::drain;
 use crate::kernel::{self, EACCES, ENOENT, EPERM};
 use crate::ptrace::{self, Status};
 use crate::say::{Text, say};
@@ -18,6 +19,20 @@ const TIMEOUT_MS: u64 = 60_000;
 
 /// Leaves a tracer behind and becomes the program.
 pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
+    if let [_, verb, rest @ ..] = arguments
+        // SAFETY: the kernel's own strings.
+        && unsafe { sys::c_bytes(*verb) } == b"--drain"
+    {
+        let mut numbers = rest.iter().map(|word| {
+            // SAFETY: as above.
+            number(unsafe { sys::c_bytes(*word) })
+        });
+        // A program that has ended by itself has no number any more.
+        if let (Some(Some(program)), Some(Some(timeout))) = (numbers.next(), numbers.next()) {
+            drain::run(program as c_int, timeout);
+        }
+        sys::exit_group(0);
+    }
     let skip = match arguments.get(1) {
         // SAFETY: the kernel's own strings.
         Some(word) if unsafe { sys::c_bytes(*word) } == b"--" => 2,

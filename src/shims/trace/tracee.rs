@@ -4,9 +4,10 @@ use core::ffi::c_int;
 
 use crate::handover::environment::FIRST_DESCRIPTOR;
 use crate::handover::{Address, UnixName};
-use crate::kernel;
+use crate::registers::number;
 use crate::setup::Setup;
 use crate::sys::{self, FileId};
+use crate::{connections, kernel};
 
 /// A copy of one of the program's descriptors, closed when it is dropped.
 pub struct Copy(pub c_int);
@@ -57,6 +58,41 @@ impl Path {
         }
         self.push(digits.get(at..).unwrap_or(&[]));
     }
+}
+
+/// The directory of a process's descriptors; ends with NUL.
+pub fn descriptors(pid: c_int) -> [u8; 4200] {
+    let mut path = Path::proc(pid);
+    path.push(b"/fd");
+    path.bytes
+}
+
+/// The directory of a process's threads; ends with NUL.
+pub fn threads(pid: c_int) -> [u8; 4200] {
+    let mut path = Path::proc(pid);
+    path.push(b"/task");
+    path.bytes
+}
+
+/// The children of a process, as numbers with blanks between them.
+pub fn children(pid: c_int, buffer: &mut [u8; 512]) -> &[u8] {
+    let mut path = Path::proc(pid);
+    path.push(b"/task/");
+    path.push_number(pid);
+    path.push(b"/children");
+    kernel::read_file(&path.bytes, buffer).unwrap_or(&[])
+}
+
+/// Whether a thread waits in `accept()`.
+pub fn accepts(thread: c_int) -> bool {
+    let mut path = Path::proc(thread);
+    path.push(b"/syscall");
+    let mut buffer = [0; 256];
+    let text = kernel::read_file(&path.bytes, &mut buffer).unwrap_or(&[]);
+    let word = text.split(|byte| *byte == b' ').next().and_then(connections::number);
+    word.is_some_and(|number| {
+        [number::ACCEPT, number::ACCEPT4].contains(&u64::from(number.unsigned_abs()))
+    })
 }
 
 /// The process that a thread belongs to.
