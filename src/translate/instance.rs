@@ -42,7 +42,7 @@ pub fn template(context: &Context<'_>) -> UnitFile {
                 keep_paths(s, app);
             }
             restarts(s, context);
-            stopping(s, app);
+            stopping(s, context);
             output(s, app);
             s.set("Slice", app.name.slice_unit().as_str());
             s.set_some("MemoryMax", app.max_memory.map(|bytes| bytes.to_string()));
@@ -149,7 +149,14 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
     s.set("ExecCondition", line);
 }
 
-fn stopping(s: &mut Section, app: &App) {
+fn stopping(s: &mut Section, context: &Context<'_>) {
+    let app = context.app;
+    if app.handover == Handover::Trace {
+        // No library is there that would drain at the signal.
+        let tracer = context.helper(environment::TRACER);
+        let millis = app.kill_timeout.as_millis() * 9 / 10;
+        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis}"));
+    }
     s.set("KillSignal", &app.kill_signal);
     if !app.treekill {
         s.set("KillMode", "mixed");

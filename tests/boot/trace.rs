@@ -83,13 +83,28 @@ booted!(four_instances_of_a_static_go_server_are_reloaded_under_load, |m| {
     let described = m.ok(["clusterctl", "describe", "shop"]);
     assert!(described.contains("trace: it is a Go program"), "{described}");
 
-    // Kept-alive connections: Go closes them without a word when it shuts down.
     let load = Load::http("127.0.0.1:3000").new_connections(100.0).path("/slow");
     let run = m.load(load.expect("instance ").instance_after("instance "));
     m.ok(["clusterctl", "reload", "shop"]);
     let report = run.stop();
     report.assert_none_failed();
     assert!(report.ok() > 50, "{report:#?}");
+    assert!(pids(m, 4).iter().all(|pid| !before.contains(pid)));
+});
+
+booted!(a_go_server_that_knows_no_end_loses_no_request_in_a_reload, |m| {
+    if go_app(m, "listen = 3000\ninstances = 4\nenv = { NAIVE = '1' }").is_none() {
+        return;
+    }
+    let before = pids(m, 4);
+    // A kept-alive connection can only go where there is a moment without a request.
+    let slow = Load::http("127.0.0.1:3000").new_connections(50.0).path("/slow");
+    let (mut slow, mut quick) = (m.load(slow.expect("instance ")), m.load(load()));
+    slow.wait_flowing();
+    quick.wait_flowing();
+    m.ok(["clusterctl", "reload", "shop"]);
+    slow.stop().assert_none_failed();
+    quick.stop().assert_none_failed();
     assert!(pids(m, 4).iter().all(|pid| !before.contains(pid)));
 });
 
