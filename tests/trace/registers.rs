@@ -31,9 +31,8 @@ fn compiles(machine: &str) {
 }
 
 #[test]
-fn the_tracer_compiles_for_both_machines() {
-    compiles("x86_64");
-    compiles("aarch64");
+fn the_tracer_compiles_for_the_other_machine() {
+    compiles(if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" });
 }
 
 /// Each register holds its own place, so that a swap shows.
