@@ -17,21 +17,21 @@ pub fn idle_ms(passed: u64, timeout: u64) -> u32 {
     IDLE_MS.get((passed * 4 / timeout.max(1)) as usize).copied().unwrap_or(0)
 }
 
-/// Whether a descriptor is a connection that came over one of these listeners; an idle one is
-/// told to go.
-pub fn is_open(fd: c_int, mut listeners: impl Iterator<Item = Address>, idle: u32) -> bool {
-    let Some(address) =
-        sys::socket_name(fd).ok().and_then(|name| Address::from_sockaddr(name.as_bytes()))
-    else {
-        return false;
-    };
-    let ours = listeners.any(|listener| match address.port() {
+/// The own address of a connection that came over one of these listeners.
+pub fn came_over(fd: c_int, mut listeners: impl Iterator<Item = Address>) -> Option<Address> {
+    let name = sys::socket_name(fd).ok()?;
+    let address = Address::from_sockaddr(name.as_bytes())?;
+    let known = listeners.any(|listener| match address.port() {
         Some(port) => listener.port() == Some(port),
         None => listener == address,
     });
-    if !ours || setup::kind_of(fd).is_none_or(|kind| kind == Kind::Datagram) || !sys::has_peer(fd) {
-        return false;
-    }
+    let stream = setup::kind_of(fd).is_some_and(|kind| kind != Kind::Datagram);
+    (known && stream && sys::has_peer(fd)).then_some(address)
+}
+
+/// Whether such a connection is open; one that may end is told to go.
+pub fn is_open(fd: c_int, listeners: impl Iterator<Item = Address>, idle: u32) -> bool {
+    let Some(address) = came_over(fd, listeners) else { return false };
     if is_idle(fd, &address, idle) {
         // The program reads the end of the stream, and closes politely; a request that
         // arrives before it reads is still answered.

@@ -2,8 +2,8 @@
 
 use core::ffi::c_int;
 
-use crate::handover::environment::FIRST_DESCRIPTOR;
 use crate::explain::explain;
+use crate::handover::environment::FIRST_DESCRIPTOR;
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::say::say;
 use crate::setup::{self, Setup};

@@ -162,7 +162,11 @@ pub fn leave_directory() {
 }
 
 /// Becomes a program; returns only what went wrong. The pointers are those that the kernel gave.
-pub fn execute(path: *const u8, arguments: *const *const u8, environment: *const *const u8) -> Errno {
+pub fn execute(
+    path: *const u8,
+    arguments: *const *const u8,
+    environment: *const *const u8,
+) -> Errno {
     let to = [path as usize, arguments as usize, environment as usize, 0, 0, 0];
     call(number::EXECVE, to).err().unwrap_or(Errno(0))
 }

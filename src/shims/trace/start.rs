@@ -2,8 +2,8 @@
 
 use core::ffi::c_int;
 
-use crate::handover::environment::{Fate, fate};
 use crate::drain;
+use crate::handover::environment::{Fate, fate};
 use crate::kernel::{self, EACCES, ENOENT, EPERM};
 use crate::ptrace::{self, Status};
 use crate::say::{Text, say};

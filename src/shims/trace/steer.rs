@@ -37,7 +37,14 @@ impl Steered {
                 let mask = ptrace::signal_mask(process)?;
                 ptrace::set_signal_mask(process, u64::MAX);
                 let arguments = [a, b, c, d];
-                return Some(Steered { thread: process, before, mask, number, arguments, fresh: true });
+                return Some(Steered {
+                    thread: process,
+                    before,
+                    mask,
+                    number,
+                    arguments,
+                    fresh: true,
+                });
             }
             go_on(process, status)?;
         }

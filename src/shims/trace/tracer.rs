@@ -100,8 +100,7 @@ impl<'a> Tracer<'a> {
     fn stopped(&mut self, thread: c_int) {
         match (self.injections.has(thread), ptrace::call_of(thread)) {
             (true, Call::Ended(result)) => {
-                if let End::Done { plan, failed: false } = self.injections.advance(thread, result)
-                {
+                if let End::Done { plan, failed: false } = self.injections.advance(thread, result) {
                     self.done(&plan);
                 }
             }
