@@ -37,7 +37,6 @@ nginx nginx
 go golang-go
 /usr/share/perl5/HTTP/Daemon.pm libhttp-daemon-perl
 musl-gcc musl-tools
-go golang-go
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '
 bench='
