@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     let m = Machine::boot(Root::Host);
     let mut lines = sizes(release);
     let pm2 = pm2(&m);
+    lines.push(traced_start(&m));
     lines.extend(many_apps(&m, &pm2));
     lines.extend(throughput(&m, &pm2));
     lines.extend(reloads(&m, &pm2));
@@ -93,6 +94,50 @@ fn millis(m: &Machine, command: &str, runs: u32) -> f64 {
         runs / 2 + 1
     );
     m.ok_sh(&script).parse::<f64>().unwrap() / 1e6
+}
+
+/// Prints the median milliseconds from the start of a program to its first line, alone and with
+/// its listener handed over by the tracer; the runs alternate.
+const STARTS: &str = "import os, socket, statistics, subprocess, time\n\
+    s = socket.socket(socket.AF_INET6)\ns.bind(('::', 3400))\ns.listen(511)\ns.setblocking(False)\n\
+    os.dup2(s.fileno(), 3, inheritable=True)\n\
+    def start(command, env, fds):\n\
+    \x20   begun = time.monotonic()\n\
+    \x20   p = subprocess.Popen(command, env=env, pass_fds=fds, stdout=subprocess.PIPE)\n\
+    \x20   line = p.stdout.readline()\n\
+    \x20   took = time.monotonic() - begun\n\
+    \x20   p.kill()\n\
+    \x20   p.wait()\n\
+    \x20   assert line == b'listening\\n', line\n\
+    \x20   return took * 1000\n\
+    plain, traced = [], []\n\
+    for _ in range(41):\n\
+    \x20   plain.append(start(['/srv/go-server'], {'PORT': '3401'}, []))\n\
+    \x20   env = {'PORT': '3400', 'LISTEN_FDS': '1'}\n\
+    \x20   traced.append(start(['/srv/clusterctl-exec', '/srv/go-server'], env, [3]))\n\
+    print(statistics.median(plain), statistics.median(traced))\n";
+
+fn traced_start(m: &Machine) -> Line {
+    let dir = support::skip::target_dir().join("bench");
+    std::fs::create_dir_all(&dir).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trace/server.go");
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).arg(dir.join("go-server")).arg(source);
+    go.env("CGO_ENABLED", "0").env("GO111MODULE", "off").env("GOCACHE", dir.join("go-cache"));
+    assert!(go.status().unwrap().success(), "go build");
+    m.copy(&dir.join("go-server"), "/srv/go-server");
+    m.write("/srv/clusterctl-exec", clusterctl::TRACER_FILE);
+    m.ok(["chmod", "+x", "/srv/clusterctl-exec"]);
+    m.write("/srv/starts.py", STARTS);
+    let out = m.ok(["python3", "/srv/starts.py"]);
+    let (plain, traced) = out.split_once(' ').unwrap();
+    let (plain, traced): (f64, f64) = (plain.parse().unwrap(), traced.parse().unwrap());
+    line(
+        "start of a static Go server, traced - alone",
+        format!("{traced:.1} ms - {plain:.1} ms = {:.1} ms", traced - plain),
+        "< 50 ms",
+        traced - plain < 50.0,
+    )
 }
 
 fn sleepers(apps: u32, instances: u32) -> String {

@@ -26,7 +26,10 @@ pub mod error;
 pub mod ops;
 pub mod report;
 
-/// The files that apply puts beside the units: helper scripts, preload library, Node file.
+/// The program that hands listeners over by ptrace: static, and whole in itself.
+pub const TRACER_FILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clusterctl-exec"));
+
+/// The files that apply puts beside the units: helper scripts, preload library, tracer, Node file.
 pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
     vec![
         ("group", include_bytes!("../units/group")),
@@ -37,6 +40,7 @@ pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
             "libclusterctl_preload.so",
             include_bytes!(concat!(env!("OUT_DIR"), "/libclusterctl_preload.so")),
         ),
+        ("clusterctl-exec", TRACER_FILE),
         ("clusterctl.cjs", include_bytes!("shims/node/clusterctl.cjs")),
     ]
 }

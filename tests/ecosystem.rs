@@ -195,12 +195,40 @@ fn handover_follows_what_is_executed() {
     assert_eq!(way("script = './start'"), (Handover::Preload, true));
     assert_eq!(way("script = './plain'"), (Handover::Preload, false));
     assert_eq!(way("script = 'cd /x && npm start'"), (Handover::Preload, true));
-    for out_of_reach in ["./server", "./go"] {
-        let text = format!("[[apps]]\nname = 'x'\nlisten = 80\nscript = '{out_of_reach}'");
-        let problems = read(&text, None, &host).unwrap_err().render(Color::Off);
-        assert!(problems.contains("cannot be given its listener"), "{problems}");
-    }
+    assert_eq!(way("script = './server'"), (Handover::Trace, false));
+    assert_eq!(way("script = './go'"), (Handover::Trace, false));
+    assert_eq!(way("script = 'worker.py'\nhandover = 'trace'"), (Handover::Trace, false));
     assert_eq!(way("script = './go'\nhandover = 'native'"), (Handover::Native, false));
+}
+
+#[test]
+fn wrappers_are_looked_through() {
+    let mut host = FakeHost::new();
+    host.program_with("/srv/app/go", &go_elf());
+    host.program_with("/srv/app/bin/go", &go_elf());
+    host.program_with("/srv/app/start", b"#!/bin/sh\n# up\nulimit -n 9999\nexec ./go \"$@\"\n");
+    host.program_with("/srv/app/piped", b"#!/bin/sh\n./go | tee log\n");
+    let dynamic = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    for name in ["/bin/sh", "/usr/bin/sh", "/usr/bin/env", "/usr/bin/nice", "/usr/bin/timeout"] {
+        host.program_with(name, &dynamic[..4096]);
+    }
+    let way = |run: &str| {
+        let app = app_on(&format!("name = 'x'\nlisten = 80\n{run}"), &host);
+        (app.handover, app.traced_because)
+    };
+    let go = (Handover::Trace, Some("it is a Go program, which makes its system calls itself"));
+    assert_eq!(way("script = './go'"), go);
+    assert_eq!(way("command = ['env', 'A=b', './go', '-x']"), go);
+    assert_eq!(way("command = ['nice', '-n', '5', './go']"), go);
+    assert_eq!(way("command = ['timeout', '30s', 'env', 'A=b', './go']"), go);
+    assert_eq!(way("command = ['sh', '-c', 'cd bin && exec ./go']"), go);
+    assert_eq!(way("script = 'cd bin && A=b exec ./go --port 80'"), go);
+    assert_eq!(way("script = './start'"), go);
+    assert_eq!(way("command = ['sh', './start']"), go);
+    assert_eq!(way("script = './piped'"), (Handover::Preload, None));
+    assert_eq!(way("command = ['env', 'A=b', './start']"), go);
+    let asked = way("script = 'server.js'\nhandover = 'trace'");
+    assert_eq!(asked, (Handover::Trace, Some("`handover = \"trace\"` asks for it")));
 }
 
 #[test]

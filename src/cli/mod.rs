@@ -6,6 +6,7 @@ mod context;
 mod control;
 mod describe;
 mod dev;
+mod exec;
 mod history;
 mod init;
 mod list;
@@ -84,6 +85,7 @@ enum Verb {
     History(history::HistoryArgs),
     Rollback(history::RollbackArgs),
     Dev(dev::DevArgs),
+    Exec(exec::ExecArgs),
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
     Logs(logs::LogsArgs),
@@ -123,6 +125,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
     let global = &args.global;
     let done = match &args.verb {
         Verb::Dev(args) => return dev::check(global).and_then(|()| dev::run(args, ui)),
+        Verb::Exec(args) => return exec::run(args),
         Verb::Apply(args) => apply::run(args, global, ui),
         Verb::Start(args) => control::start(args, global, ui),
         Verb::Stop(args) => control::stop(args, global, ui),

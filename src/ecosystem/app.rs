@@ -50,6 +50,8 @@ pub struct App {
     pub increment_var: Option<(String, i64)>,
     /// How the program gets the inherited listeners.
     pub handover: Handover,
+    /// Why it is traced, if it is: a sentence about the program.
+    pub traced_because: Option<&'static str>,
     /// Whether the program is run by Node, so that the Node file is loaded into it.
     pub node: bool,
     /// What makes an instance ready.

@@ -117,6 +117,9 @@ fn handover(template: &UnitFile) -> String {
     let variables: Vec<&str> = template.all("Service", "Environment").collect();
     let has = |name: &str| variables.iter().any(|line| line.starts_with(&format!("\"{name}=")));
     let native = template.get("Service", "Sockets").is_some();
+    if let Some(why) = template.get(crate::translate::MARK, "TracedBecause") {
+        return format!("trace: {why}");
+    }
     let text = match (has("LD_PRELOAD"), has("NODE_OPTIONS"), native) {
         (true, true, true) => "preload, with the Node file: a Node app that binds its own address",
         (true, true, false) => "none; the Node file carries ready and shutdown messages",
@@ -131,7 +134,7 @@ fn readiness(template: &UnitFile) -> String {
     let kind = template.get("Service", "Type").unwrap_or("simple");
     let probe = template.get("Service", "ExecStartPost").is_some();
     match (kind, probe) {
-        ("notify", _) => "notify: READY=1 of the program, or of the preload library at listen()",
+        ("notify", _) => "notify: READY=1 of the program, or on its behalf at listen()",
         (_, true) => "listening: the listener shows up in an epoll set, or accept() blocks",
         _ => "exec: it runs",
     }

@@ -9,6 +9,8 @@ use crate::unit::quote;
 pub const PRELOAD: &str = "libclusterctl_preload.so";
 /// Name of the Node file in the handover directory.
 pub const NODE_FILE: &str = "clusterctl.cjs";
+/// Name of the tracer in the handover directory.
+pub const TRACER: &str = "clusterctl-exec";
 
 /// Variables that are merged with the app's own instead of being overridden by them.
 const MERGED: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
@@ -51,7 +53,14 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
             all.push(("CLUSTERCTL_DRAIN", "1".to_owned()));
         }
     }
-    if app.node {
+    if app.handover == Handover::Trace {
+        all.push(("CLUSTERCTL_READY", ready(app.readiness).to_owned()));
+        let millis = app.listen_timeout.as_millis().to_string();
+        all.push(("CLUSTERCTL_LISTEN_TIMEOUT_MS", millis));
+    }
+    // The tracer takes out of the environment what is the handover's, the Node file included.
+    let node = app.node && app.handover != Handover::Trace;
+    if node {
         if app.handover != Handover::Preload {
             // Without a listener the library still carries `process.send('ready')` to systemd.
             all.push(("LD_PRELOAD", merged(context, "LD_PRELOAD", &preload(context), ":")));
@@ -69,7 +78,7 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
             all.push(("CLUSTERCTL_SHUTDOWN_WITH_MESSAGE", "1".to_owned()));
         }
     }
-    if app.node || app.handover == Handover::Preload {
+    if node || app.handover == Handover::Preload {
         all.push(("CLUSTERCTL_KILL_TIMEOUT_MS", millis));
     } else {
         for name in MERGED {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::group::common;
 use super::{Context, environment, joined, socket_names};
-use crate::ecosystem::{App, Backoff, Readiness};
+use crate::ecosystem::{App, Backoff, Handover, Readiness};
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
@@ -38,8 +38,11 @@ pub fn template(context: &Context<'_>) -> UnitFile {
                 // O_NONBLOCK is shared: without this, each start clears it for all who run.
                 s.set("NonBlocking", "yes");
             }
+            if app.handover == Handover::Trace && !context.user() {
+                keep_paths(s, app);
+            }
             restarts(s, context);
-            stopping(s, app);
+            stopping(s, context);
             output(s, app);
             s.set("Slice", app.name.slice_unit().as_str());
             s.set_some("MemoryMax", app.max_memory.map(|bytes| bytes.to_string()));
@@ -70,7 +73,7 @@ fn process(s: &mut Section, context: &Context<'_>) {
             });
         }
     }
-    s.set("ExecStart", exec_start(app));
+    s.set("ExecStart", exec_start(context));
     s.set("WorkingDirectory", quote::path(&app.cwd.to_string_lossy()));
     s.set_some("User", app.user.as_deref().map(quote::text));
     s.set_some("Group", app.group.as_deref().map(quote::text));
@@ -86,20 +89,37 @@ fn process(s: &mut Section, context: &Context<'_>) {
     s.set("TimeoutStartSec", span(app.listen_timeout));
 }
 
-fn exec_start(app: &App) -> String {
-    let program = app.command.program.to_string_lossy();
-    let args = app.command.args.iter().map(|arg| quote::argument(arg));
+fn exec_start(context: &Context<'_>) -> String {
+    let app = context.app;
+    let program = app.command.program.to_string_lossy().into_owned();
+    // It leaves a tracer behind and becomes the program.
+    let tracer = context.target.handover.join(environment::TRACER).display().to_string();
+    let tracer = (app.handover == Handover::Trace).then_some(tracer);
+    let words = app.command.args.iter().map(String::as_str);
+    let mut words = tracer.iter().map(String::as_str).chain([program.as_str()]).chain(words);
     let Some((name, base)) = &app.increment_var else {
-        let words: Vec<String> = [quote::executable(&program)].into_iter().chain(args).collect();
-        return words.join(" ");
+        let first = quote::executable(words.next().unwrap_or_default());
+        let rest = words.map(quote::argument);
+        return [first].into_iter().chain(rest).collect::<Vec<_>>().join(" ");
     };
     // Arithmetic needs a shell; `exec` leaves the program as the main process.
     let var = &app.instance_var;
     let script = format!("{name}=$(({base} + ${var})); export {name}; exec \"$@\"");
     let shell = ["\"/bin/sh\"".to_owned(), "\"-c\"".to_owned(), quote::argument(&script)];
-    let program = quote::argument(&program);
-    let words = shell.into_iter().chain(["\"sh\"".to_owned(), program]).chain(args);
+    let words = words.map(quote::argument);
+    let words = shell.into_iter().chain(["\"sh\"".to_owned()]).chain(words);
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Programs remove the path of a Unix socket that they close, and by then nobody answers in the
+/// kernel's place: a mount point cannot be removed.
+fn keep_paths(s: &mut Section, app: &App) {
+    // Others would need a quoting that BindPaths= has not on all versions.
+    let plain = |c: char| c.is_alphanumeric() || "/._-@+".contains(c);
+    let paths = app.listeners.iter().filter_map(|listener| listener.address.path());
+    for path in paths.map(|path| path.to_string_lossy()).filter(|path| path.chars().all(plain)) {
+        s.set("BindPaths", format!("-{path}"));
+    }
 }
 
 fn restarts(s: &mut Section, context: &Context<'_>) {
@@ -129,7 +149,14 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
     s.set("ExecCondition", line);
 }
 
-fn stopping(s: &mut Section, app: &App) {
+fn stopping(s: &mut Section, context: &Context<'_>) {
+    let app = context.app;
+    if app.handover == Handover::Trace {
+        // No library is there that would drain at the signal.
+        let tracer = context.helper(environment::TRACER);
+        let millis = app.kill_timeout.as_millis() * 9 / 10;
+        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis}"));
+    }
     s.set("KillSignal", &app.kill_signal);
     if !app.treekill {
         s.set("KillMode", "mixed");

@@ -107,6 +107,9 @@ impl Context<'_> {
 fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str>) -> UnitFile {
     let mut unit = unit.section(MARK, |s| {
         s.set("App", context.app.name.as_str()).set("Role", role).set_some("Revision", revision);
+        if role == "instance" {
+            s.set_some("TracedBecause", context.app.traced_because);
+        }
         if role == "group" {
             recorded(s, context.app);
         }

@@ -18,4 +18,5 @@ mod rollouts;
 mod servers;
 mod shop;
 mod table;
+mod trace;
 mod traps;

@@ -7,4 +7,5 @@ mod decision;
 mod draining;
 mod languages;
 mod servers;
+#[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;

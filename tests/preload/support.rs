@@ -144,6 +144,13 @@ impl Systemd {
         there
     }
 
+    /// As for an app with `non_blocking = false`.
+    pub fn blocking(&self) {
+        for fd in &self.listeners {
+            rustix::io::ioctl_fionbio(fd, false).unwrap();
+        }
+    }
+
     /// Whether the shared flag is as the unit demands.
     pub fn is_nonblocking(&self) -> bool {
         self.listeners
@@ -209,8 +216,20 @@ impl Program {
     }
 
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until it is stopped by a signal.
+    pub fn has_stopped(&self) {
+        use rustix::process::{WaitOptions, waitpid};
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
     }
 
     /// Waits for the end: the exit status, or minus the signal.
@@ -284,9 +303,10 @@ pub fn server() -> &'static str {
     SERVER.get_or_init(|| compile("cc", "server.c", "server", &["-pthread"]))
 }
 
-/// Compiles a C program beside this file.
+/// Compiles a C program of `programs`.
 pub fn compile(compiler: &str, source: &str, name: &str, options: &[&str]) -> String {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preload/programs").join(source);
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preload/programs");
+    let source = programs.join(source);
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let status = Command::new(compiler)
         .args(["-O1", "-Wall", "-Wextra", "-o"])

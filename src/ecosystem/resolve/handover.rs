@@ -1,164 +1,22 @@
 //! `handover`, `readiness`, `wait_ready`, `shutdown_with_message`: how the program gets its
-//! listeners and says that it serves. Decided by what is really executed, through `#!` lines.
-
-use std::path::{Path, PathBuf};
+//! listeners and says that it serves. Decided by what is really executed, as `nature` tells.
 
 use super::command::Ran;
+use super::nature::{Nature, Way};
 use crate::ecosystem::app::{Handover, Listener, Readiness};
-use crate::ecosystem::elf::{self, Elf, Image};
-use crate::ecosystem::host::{Host, Scope};
+use crate::ecosystem::host::Scope;
 use crate::ecosystem::keys;
 use crate::ecosystem::node::{Context, Fields};
 use crate::ecosystem::problem::{Place, Problem};
-use crate::ecosystem::value;
-
-/// The kernel follows four scripts; one more shows that there is a loop.
-const MAX_DEPTH: u32 = 5;
-/// Programs that run another one, whose own kind says nothing about it.
-const WRAPPERS: &[&str] = &[
-    "sh", "bash", "dash", "ash", "zsh", "ksh", "env", "nice", "ionice", "timeout", "stdbuf", "time",
-];
-/// Words that mean that Node runs somewhere below.
-const NODE_WORDS: &[&str] =
-    &["node", "nodejs", "npm", "npx", "yarn", "pnpm", "corepack", "nodemon", "tsx", "ts-node"];
-
-/// What a program is, as far as its handover depends on it.
-#[derive(Debug)]
-pub(super) struct Nature {
-    /// Whether Node runs it, or may run below it.
-    pub node: bool,
-    /// How it can be reached.
-    way: Way,
-}
-
-/// How a program's system calls can be reached.
-#[derive(Debug)]
-enum Way {
-    /// A library can be loaded into it.
-    Preload,
-    /// It makes its calls itself; why.
-    Trace(&'static str),
-    /// It cannot run here at all.
-    Broken { message: String, help: String },
-}
 
 /// What the keys about handover came to.
 #[derive(Debug)]
 pub(super) struct Hands {
     pub handover: Handover,
+    /// Why it is traced, if it is.
+    pub traced_because: Option<&'static str>,
     pub readiness: Readiness,
     pub shutdown_with_message: bool,
-}
-
-/// Reads the heads of the program and of its interpreters.
-pub(super) fn nature(host: &dyn Host, ran: &Ran) -> Nature {
-    let command = &ran.command;
-    let mut nature = Nature { node: false, way: Way::Preload };
-    follow(host, &command.program, &command.args, MAX_DEPTH, &mut nature);
-    nature
-}
-
-fn base_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn follow(host: &dyn Host, program: &Path, args: &[String], depth: u32, nature: &mut Nature) {
-    let name = base_name(program);
-    nature.node |= NODE_WORDS.contains(&name.as_str());
-    if WRAPPERS.contains(&name.as_str()) {
-        nature.node |= args.iter().any(|arg| mentions_node(arg));
-    }
-    // Not readable for us says nothing about the manager: the usual case is assumed.
-    let Some(head) = host.head(program, elf::HEAD) else { return };
-    match elf::image(&head) {
-        Image::Elf(elf) => nature.way = reach(&elf, program),
-        Image::Unknown => {
-            nature.way = Way::Broken {
-                message: format!("`{}` is neither a program nor a script", program.display()),
-                help: "begin it with a `#!` line, or write `interpreter = \"…\"`".to_owned(),
-            };
-        }
-        Image::Script { interpreter, argument } => {
-            let shell = WRAPPERS.contains(&base_name(Path::new(&interpreter)).as_str());
-            nature.node |= shell && mentions_node(&String::from_utf8_lossy(&head));
-            match interpreted_by(host, &interpreter, argument.as_deref()) {
-                Some(next) if depth > 0 => follow(host, &next, &[], depth - 1, nature),
-                Some(_) => {
-                    nature.way = broken_line(program, "leads through too many `#!` lines");
-                }
-                None => {
-                    let what = format!(
-                        "is run by `{}`, which does not exist",
-                        interpreter_text(&interpreter, argument.as_deref())
-                    );
-                    nature.way = broken_line(program, &what);
-                }
-            }
-        }
-    }
-}
-
-fn broken_line(program: &Path, what: &str) -> Way {
-    Way::Broken {
-        message: format!("`{}` {what}", program.display()),
-        help: "correct its first line, or install what it names".to_owned(),
-    }
-}
-
-fn interpreter_text(interpreter: &str, argument: Option<&str>) -> String {
-    argument.map_or_else(|| interpreter.to_owned(), |argument| format!("{interpreter} {argument}"))
-}
-
-/// The program that a `#!` line really starts, through `env` and `env -S`.
-fn interpreted_by(host: &dyn Host, interpreter: &str, argument: Option<&str>) -> Option<PathBuf> {
-    use crate::ecosystem::host::Kind;
-    let path = Path::new(interpreter);
-    if base_name(path) != "env" {
-        return (host.kind(path) == Kind::Executable).then(|| path.to_path_buf());
-    }
-    let argument = argument?;
-    let split = ["-S", "--split-string="].iter().find_map(|flag| argument.strip_prefix(flag));
-    let words = match split {
-        Some(line) => value::shell_words(line)?,
-        None => vec![argument.to_owned()],
-    };
-    let named = words.into_iter().find(|word| !word.starts_with('-') && !word.contains('='))?;
-    if named.contains('/') {
-        let path = PathBuf::from(named);
-        return (host.kind(&path) == Kind::Executable).then_some(path);
-    }
-    host.program(&named)
-}
-
-fn mentions_node(text: &str) -> bool {
-    let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-    words.any(|word| NODE_WORDS.contains(&word))
-}
-
-fn reach(elf: &Elf, program: &Path) -> Way {
-    let native = elf::native_machine();
-    if native.is_some_and(|native| native != elf.machine) {
-        return Way::Broken {
-            message: format!(
-                "`{}` is built for {}, and this machine is {}",
-                program.display(),
-                elf::machine_name(elf.machine),
-                std::env::consts::ARCH
-            ),
-            help: "install or build it for this machine".to_owned(),
-        };
-    }
-    if elf.go {
-        return Way::Trace("it is a Go program, which makes its system calls itself");
-    }
-    if !elf.dynamic {
-        return Way::Trace("it is statically linked");
-    }
-    let musl = elf.loader.as_deref().is_some_and(|loader| loader.contains("ld-musl"));
-    if musl && cfg!(target_env = "gnu") {
-        return Way::Trace("it is linked against musl");
-    }
-    Way::Preload
 }
 
 /// Reads the keys; `program` is `None` after a problem with the command.
@@ -171,7 +29,7 @@ pub(super) fn handover(
     let wanted = fields.read_with("handover", |node| node.choice(cx, keys::HANDOVERS));
     let explicit = wanted.filter(|way| *way != "auto");
     if let Some((ran, Nature { way: Way::Broken { message, help }, .. })) = program
-        && explicit.is_none()
+        && matches!(explicit, None | Some("trace"))
     {
         cx.problems.push(Problem::error(&ran.at, message.as_str()).help(help.as_str()));
     }
@@ -181,8 +39,13 @@ pub(super) fn handover(
     } else {
         chosen(cx, fields, program, explicit)
     };
+    let why = match program.map(|(_, nature)| &nature.way) {
+        Some(Way::Trace(why)) => why,
+        _ => "`handover = \"trace\"` asks for it",
+    };
     Hands {
         handover,
+        traced_because: (handover == Handover::Trace).then_some(why),
         readiness: readiness(cx, fields, handover),
         shutdown_with_message: message(cx, fields, program),
     }
@@ -214,7 +77,7 @@ fn chosen(
     }
     match (explicit, program.map(|(_, nature)| &nature.way)) {
         (Some("native"), _) => Handover::Native,
-        (Some("trace"), _) => refuse_trace(cx, at, "nothing traces it yet"),
+        (Some("trace"), _) | (None, Some(Way::Trace(_))) => Handover::Trace,
         (Some("none"), _) => {
             let problem = Problem::error(&at, "nobody would take the listeners")
                 .help("write \"native\" if the program speaks LISTEN_FDS, or remove `listen`");
@@ -223,27 +86,12 @@ fn chosen(
         }
         (Some("preload"), Some(Way::Trace(why))) => {
             let problem = Problem::error(&at, format!("no library can be loaded here: {why}"))
-                .help(NATIVE_ONLY);
+                .help("remove it, or write \"trace\", which reaches every program");
             cx.problems.push(problem);
             Handover::Trace
         }
-        (None, Some(Way::Trace(why))) => {
-            let at = program.map(|(ran, _)| ran.at.clone()).unwrap_or_default();
-            refuse_trace(cx, at, why)
-        }
         _ => Handover::Preload,
     }
-}
-
-/// What such a program can do today.
-const NATIVE_ONLY: &str = "let the program take its listener from systemd (LISTEN_FDS, sd_listen_fds(3)) and \
-     write `handover = \"native\"`";
-
-/// The tracer that answers `bind()` of programs which no library can be loaded into is missing.
-fn refuse_trace(cx: &mut Context<'_>, at: Place, why: &str) -> Handover {
-    let message = format!("this program cannot be given its listener: {why}");
-    cx.problems.push(Problem::error(&at, message).help(NATIVE_ONLY));
-    Handover::Trace
 }
 
 /// The kernel takes neither a preloaded library nor a tracer into a program that gains privileges.

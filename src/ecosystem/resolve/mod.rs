@@ -6,6 +6,7 @@ mod directives;
 mod environment;
 mod handover;
 mod listeners;
+mod nature;
 mod process;
 mod rollout;
 
@@ -39,7 +40,9 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let (name, at) = name(cx, fields);
     let cwd = cwd(cx, fields);
     let ran = command::command(cx, fields, cwd.as_deref());
-    let nature = ran.as_ref().map(|ran| handover::nature(cx.host, ran));
+    let nature = ran
+        .as_ref()
+        .map(|ran| nature::nature(cx.host, ran, cwd.as_deref().unwrap_or(Path::new("/"))));
     let listeners = listeners::listeners(cx, fields);
     let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
     let namespace = namespace(cx, fields);
@@ -64,6 +67,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         instance_var: env.instance_var,
         increment_var: env.increment_var,
         handover: hands.handover,
+        traced_because: hands.traced_because,
         node: nature.is_some_and(|nature| nature.node),
         readiness: hands.readiness,
         listen_timeout: process.listen_timeout,

@@ -9,19 +9,14 @@ use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::drain;
 use crate::handover::{Address, Kind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGTERM};
+use crate::{connections, drain};
 
 const LOOK_EVERY_MS: u64 = 20;
 /// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
-/// How long nothing must have passed over an answered connection, at first,
-/// in the second half of the time, and in its last quarter.
-const IDLE_MS: [u32; 4] = [500, 500, 20, 0];
-/// A client that connects and says nothing gets at least this long.
-const SILENT_MS: u32 = 1000;
 /// How long a datagram that was received may wait for its answer.
 const ANSWER_MS: u64 = 500;
 const STACK: usize = 32 * 1024;
@@ -75,8 +70,7 @@ extern "C" fn watch() -> ! {
         if passed >= timeout {
             break;
         }
-        let quarter = (passed * 4 / timeout) as usize;
-        let idle = IDLE_MS.get(quarter).copied().unwrap_or(0);
+        let idle = connections::idle_ms(passed, timeout);
         let done = open_connections(setup, idle) == 0 && !may_be_answered();
         empty = if done { empty + 1 } else { 0 };
     }
@@ -108,8 +102,9 @@ fn open_connections(setup: &Setup, idle: u32) -> usize {
     let buffer = unsafe { &mut *ENTRIES.0.get() };
     while let Some(filled) = sys::directory_entries(directory, buffer) {
         let mut rest = buffer.get(..filled).unwrap_or(&[]);
-        while let Some((name, after)) = first_entry(rest) {
-            count += usize::from(number(name).is_some_and(|fd| is_open(setup, fd, idle)));
+        while let Some((name, after)) = connections::first_entry(rest) {
+            count +=
+                usize::from(connections::number(name).is_some_and(|fd| is_open(setup, fd, idle)));
             rest = after;
         }
     }
@@ -117,67 +112,17 @@ fn open_connections(setup: &Setup, idle: u32) -> usize {
     count
 }
 
-/// Splits off one `struct linux_dirent64`: its name, and what follows it.
-fn first_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = u16::from_ne_bytes(entries.get(16..18)?.try_into().ok()?);
-    let (entry, after) = entries.split_at_checked(usize::from(length))?;
-    Some((entry.get(19..)?.split(|byte| *byte == 0).next()?, after))
-}
-
-fn number(name: &[u8]) -> Option<c_int> {
-    name.iter().try_fold(0, |sum: c_int, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        sum.checked_mul(10)?.checked_add(c_int::from(digit))
-    })
-}
-
 /// Whether a descriptor is a connection that came over one of our listeners.
 pub fn is_connection(fd: c_int) -> bool {
-    setup::active().is_some_and(|setup| ours(setup, fd).is_some())
-}
-
-/// The connection's own address, if it came over one of our listeners.
-fn ours(setup: &Setup, fd: c_int) -> Option<Address> {
-    let name = sys::socket_name(fd).ok()?;
-    let address = Address::from_sockaddr(name.as_bytes())?;
-    let known = setup.held.iter().flatten().any(|held| {
-        held.kind != Kind::Datagram
-            && match address.port() {
-                Some(port) => held.address.port() == Some(port),
-                None => held.address == address,
-            }
-    });
-    let stream = setup::kind_of(fd).is_some_and(|kind| kind != Kind::Datagram);
-    (known && stream && sys::has_peer(fd)).then_some(address)
+    setup::active().is_some_and(|setup| connections::came_over(fd, streams(setup)).is_some())
 }
 
 /// Whether a connection is open; one that may end is told to go.
 fn is_open(setup: &Setup, fd: c_int, idle: u32) -> bool {
-    let Some(address) = ours(setup, fd) else { return false };
-    if is_idle(fd, &address, idle) {
-        // The program reads the end of the stream, and closes politely; a request that
-        // arrives before it reads is still answered.
-        sys::stop_reading(fd);
-    }
-    true
+    connections::is_open(fd, streams(setup), idle)
 }
 
-/// Whether the last word was ours and nothing has passed for a while. What
-/// was received after the last answer is a request in progress.
-fn is_idle(fd: c_int, address: &Address, idle: u32) -> bool {
-    if sys::unread(fd) != 0 {
-        return false;
-    }
-    if address.port().is_none() {
-        // A Unix socket does not tell who spoke last.
-        return idle == 0;
-    }
-    let Some(traffic) = sys::traffic(fd) else {
-        return false;
-    };
-    if traffic.never_received {
-        return traffic.since_received >= SILENT_MS;
-    }
-    let answered = traffic.since_sent <= traffic.since_received;
-    answered && !traffic.unsent && traffic.since_sent >= idle
+fn streams(setup: &Setup) -> impl Iterator<Item = Address> + '_ {
+    let streams = setup.held.iter().flatten().filter(|held| held.kind != Kind::Datagram);
+    streams.map(|held| held.address)
 }

@@ -11,9 +11,11 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod adopt;
+mod connections;
 mod drain;
 mod drain_watch;
 mod exec;
+mod explain;
 mod flags;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the tracer uses the rest")]
@@ -37,7 +39,8 @@ mod unlink;
 /// musl has `environ` ready by then.
 extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *const *const u8) {
     next::resolve_all();
-    setup::run(environment);
+    let current = sys::environment();
+    setup::run(if current.is_null() { environment } else { current });
 }
 
 #[used]

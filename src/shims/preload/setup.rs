@@ -74,7 +74,6 @@ pub fn adopt_memory() {
 
 /// Reads the environment and the inherited descriptors.
 pub fn run(environment: *const *const u8) {
-    let environment = if sys::environment().is_null() { environment } else { sys::environment() };
     if environment.is_null() || DONE.load(Ordering::Relaxed) {
         return;
     }

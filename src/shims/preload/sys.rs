@@ -12,6 +12,7 @@ mod arch;
 
 use core::ffi::{c_int, c_void};
 
+#[allow(unused_imports, reason = "the tracer has no threads")]
 pub use arch::start_thread;
 use arch::{number, raw};
 
@@ -146,12 +147,14 @@ fn check(result: isize) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno(-(result as c_int)))
 }
 
-fn call(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> {
-    // SAFETY: every caller below passes pointers that are valid for the call.
+/// Any system call.
+pub fn call(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> {
+    // SAFETY: every caller passes pointers that are valid for the call.
     check(unsafe { raw(number, arguments) })
 }
 
-fn word(value: c_int) -> usize {
+/// A number as a register holds it.
+pub fn word(value: c_int) -> usize {
     value as isize as usize
 }
 

@@ -2,9 +2,10 @@
 
 use core::ffi::c_int;
 
+use crate::explain::explain;
 use crate::handover::environment::FIRST_DESCRIPTOR;
-use crate::handover::{Address, Asked, Decision, Held, Kind, View, decide};
-use crate::say::{Text, say};
+use crate::handover::{Address, Asked, Decision, Kind, View, decide};
+use crate::say::say;
 use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::{drain, notify, runtime, table, unlink};
@@ -179,34 +180,5 @@ pub fn started(fd: c_int) {
     if let Some(slot) = table::slot(fd) {
         slot.set(table::LISTENING, true);
         notify::listening();
-    }
-}
-
-fn explain(setup: &Setup, asked: &Asked, index: usize) {
-    let Some(Some(held)) = setup.held.get(index) else {
-        return;
-    };
-    let name = Text(setup.name_of(index));
-    let (asked_prefix, held_prefix) = (prefix(asked), prefix(&Asked::from(*held)));
-    let (asked, held) = (asked.address, held.address);
-    say(format_args!(
-        "the program binds {asked_prefix}{asked}, but its listener {name} is {held_prefix}{held}: \
-         not handed over; write {name} = \"{asked_prefix}{asked}\" under `listen`, \
-         or let the program bind {held}"
-    ));
-}
-
-impl From<Held> for Asked {
-    fn from(held: Held) -> Asked {
-        Asked { kind: held.kind, address: held.address, only_v6: held.only_v6 }
-    }
-}
-
-fn prefix(asked: &Asked) -> &'static str {
-    match (asked.kind, &asked.address) {
-        (Kind::Datagram, Address::Unix(_)) => "dgram:",
-        (Kind::Datagram, _) => "udp:",
-        (Kind::SeqPacket, _) => "seqpacket:",
-        (Kind::Stream, _) => "",
     }
 }

@@ -1,0 +1,259 @@
+//! What is really executed, through `#!` lines and wrappers, and how its system calls can be
+//! reached. Opens nothing itself: `Host` reads the heads of files.
+
+use std::path::{Path, PathBuf};
+
+use super::command::Ran;
+use crate::ecosystem::elf::{self, Elf, Image};
+use crate::ecosystem::host::{Host, Kind};
+use crate::ecosystem::value;
+
+/// The kernel follows four scripts; one more shows that there is a loop.
+const MAX_DEPTH: u32 = 5;
+/// Programs that run another one, whose own kind says nothing about it.
+const WRAPPERS: &[&str] = &[
+    "sh", "bash", "dash", "ash", "zsh", "ksh", "env", "nice", "ionice", "timeout", "stdbuf",
+    "time", "setsid", "chrt", "taskset",
+];
+/// Those of them that run a text.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh"];
+/// Words that mean that Node runs somewhere below.
+const NODE_WORDS: &[&str] =
+    &["node", "nodejs", "npm", "npx", "yarn", "pnpm", "corepack", "nodemon", "tsx", "ts-node"];
+
+/// What a program is, as far as its handover depends on it.
+#[derive(Debug)]
+pub(super) struct Nature {
+    /// Whether Node runs it, or may run below it.
+    pub node: bool,
+    /// How it can be reached.
+    pub way: Way,
+}
+
+/// How a program's system calls can be reached.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// A library can be loaded into it.
+    Preload,
+    /// It makes its calls itself; why.
+    Trace(&'static str),
+    /// It cannot run here at all.
+    Broken { message: String, help: String },
+}
+
+/// Reads the heads of the program and of its interpreters.
+pub(super) fn nature(host: &dyn Host, ran: &Ran, cwd: &Path) -> Nature {
+    let command = &ran.command;
+    let mut nature = Nature { node: false, way: Way::Preload };
+    follow(
+        host,
+        Start { program: &command.program, args: &command.args, cwd },
+        MAX_DEPTH,
+        &mut nature,
+    );
+    nature
+}
+
+fn base_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A program about to be started.
+struct Start<'a> {
+    program: &'a Path,
+    args: &'a [String],
+    cwd: &'a Path,
+}
+
+fn follow(host: &dyn Host, start: Start<'_>, depth: u32, nature: &mut Nature) {
+    let Start { program, args, cwd } = start;
+    let name = base_name(program);
+    nature.node |= NODE_WORDS.contains(&name.as_str());
+    let wraps = WRAPPERS.contains(&name.as_str());
+    if wraps {
+        nature.node |= args.iter().any(|arg| mentions_node(arg));
+    }
+    // Not readable for us says nothing about the manager: the usual case is assumed.
+    let Some(head) = host.head(program, elf::HEAD) else { return };
+    match elf::image(&head) {
+        Image::Elf(elf) => nature.way = reach(&elf, program),
+        Image::Unknown => {
+            nature.way = Way::Broken {
+                message: format!("`{}` is neither a program nor a script", program.display()),
+                help: "begin it with a `#!` line, or write `interpreter = \"…\"`".to_owned(),
+            };
+        }
+        Image::Script { interpreter, argument } => {
+            script(host, &start, &head, (&interpreter, argument.as_deref()), depth, nature);
+        }
+    }
+    if wraps
+        && depth > 0
+        && let Some(next) = wrapped(host, &name, args, cwd)
+    {
+        follow(host, next.start(), depth - 1, nature);
+    }
+}
+
+/// A script is what its interpreter is; one for a shell is what it runs in the end.
+fn script(
+    host: &dyn Host,
+    start: &Start<'_>,
+    head: &[u8],
+    (interpreter, argument): (&str, Option<&str>),
+    depth: u32,
+    nature: &mut Nature,
+) {
+    let text = String::from_utf8_lossy(head);
+    let shell = WRAPPERS.contains(&base_name(Path::new(interpreter)).as_str());
+    nature.node |= shell && mentions_node(&text);
+    match interpreted_by(host, interpreter, argument) {
+        Some(next) if depth > 0 => {
+            follow(host, Start { program: &next, args: &[], ..*start }, depth - 1, nature);
+            let shell = SHELLS.contains(&base_name(&next).as_str());
+            if shell
+                && head.len() < elf::HEAD
+                && let Some(next) = last_command(host, &text, start.cwd)
+            {
+                follow(host, next.start(), depth - 1, nature);
+            }
+        }
+        Some(_) => nature.way = broken_line(start.program, "leads through too many `#!` lines"),
+        None => {
+            let what = interpreter_text(interpreter, argument);
+            let what = format!("is run by `{what}`, which does not exist");
+            nature.way = broken_line(start.program, &what);
+        }
+    }
+}
+
+fn broken_line(program: &Path, what: &str) -> Way {
+    Way::Broken {
+        message: format!("`{}` {what}", program.display()),
+        help: "correct its first line, or install what it names".to_owned(),
+    }
+}
+
+fn interpreter_text(interpreter: &str, argument: Option<&str>) -> String {
+    argument.map_or_else(|| interpreter.to_owned(), |argument| format!("{interpreter} {argument}"))
+}
+
+/// The program that a `#!` line really starts, through `env` and `env -S`.
+fn interpreted_by(host: &dyn Host, interpreter: &str, argument: Option<&str>) -> Option<PathBuf> {
+    let path = Path::new(interpreter);
+    if base_name(path) != "env" {
+        return (host.kind(path) == Kind::Executable).then(|| path.to_path_buf());
+    }
+    let argument = argument?;
+    let split = ["-S", "--split-string="].iter().find_map(|flag| argument.strip_prefix(flag));
+    let words = match split {
+        Some(line) => value::shell_words(line)?,
+        None => vec![argument.to_owned()],
+    };
+    let named = words.into_iter().find(|word| !word.starts_with('-') && !word.contains('='))?;
+    if named.contains('/') {
+        let path = PathBuf::from(named);
+        return (host.kind(&path) == Kind::Executable).then_some(path);
+    }
+    host.program(&named)
+}
+
+fn mentions_node(text: &str) -> bool {
+    let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    words.any(|word| NODE_WORDS.contains(&word))
+}
+
+/// `e_machine` of x86-64, which the x32 ABI shares.
+const X86_64: u16 = 62;
+
+fn reach(elf: &Elf, program: &Path) -> Way {
+    let native = elf::native_machine();
+    if native.is_some_and(|native| native != elf.machine) {
+        return Way::Broken {
+            message: format!(
+                "`{}` is built for {}, and this machine is {}",
+                program.display(),
+                elf::machine_name(elf.machine),
+                std::env::consts::ARCH
+            ),
+            help: "install or build it for this machine".to_owned(),
+        };
+    }
+    if elf.machine == X86_64 && !elf.wide {
+        return Way::Broken {
+            message: format!("`{}` is built for the x32 ABI", program.display()),
+            help: "build it for x86_64".to_owned(),
+        };
+    }
+    if elf.go {
+        return Way::Trace("it is a Go program, which makes its system calls itself");
+    }
+    if !elf.dynamic {
+        return Way::Trace("it is statically linked");
+    }
+    let musl = elf.loader.as_deref().is_some_and(|loader| loader.contains("ld-musl"));
+    if musl && cfg!(target_env = "gnu") {
+        return Way::Trace("it is linked against musl");
+    }
+    Way::Preload
+}
+
+/// What a wrapper goes on to run.
+struct Next {
+    program: PathBuf,
+    args: Vec<String>,
+    cwd: PathBuf,
+}
+
+impl Next {
+    fn start(&self) -> Start<'_> {
+        Start { program: &self.program, args: &self.args, cwd: &self.cwd }
+    }
+}
+
+/// Through `env A=b program`, `nice -n 5 program`, `sh -c "exec program"` and `sh script`.
+fn wrapped(host: &dyn Host, name: &str, args: &[String], cwd: &Path) -> Option<Next> {
+    if !SHELLS.contains(&name) {
+        // Options and their values name no program.
+        let found = |arg: &String| locate(host, arg, cwd).filter(|_| !arg.starts_with('-'));
+        let (at, program) =
+            args.iter().enumerate().find_map(|(at, arg)| Some((at, found(arg)?)))?;
+        let args = args.get(at + 1..).unwrap_or_default().to_vec();
+        return Some(Next { program, args, cwd: cwd.to_owned() });
+    }
+    let is_option = |arg: &&String| arg.starts_with('-');
+    if args.iter().take_while(is_option).any(|arg| !arg.starts_with("--") && arg.contains('c')) {
+        return last_command(host, args.iter().find(|arg| !is_option(arg))?, cwd);
+    }
+    let file = value::absolute(cwd, args.iter().find(|arg| !is_option(arg))?);
+    let head = host.head(&file, elf::HEAD).filter(|head| head.len() < elf::HEAD)?;
+    last_command(host, &String::from_utf8_lossy(&head), cwd)
+}
+
+/// The last simple command of a shell text, if it is plain enough to be sure of.
+fn last_command(host: &dyn Host, text: &str, cwd: &Path) -> Option<Next> {
+    let mut cwd = cwd.to_owned();
+    let lines = text.split(['\n', ';']).flat_map(|line| line.split("&&")).map(str::trim);
+    let lines: Vec<&str> =
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let (last, before) = lines.split_last()?;
+    for folder in before.iter().filter_map(|line| line.strip_prefix("cd ")) {
+        cwd = value::absolute(&cwd, folder.trim());
+    }
+    if last.contains(['|', '&', '`', '(']) {
+        return None;
+    }
+    let words = value::shell_words(last)?;
+    let mut words = words.into_iter().skip_while(|word| word == "exec" || word.contains('='));
+    let program = locate(host, &words.next()?, &cwd)?;
+    Some(Next { program, args: words.collect(), cwd })
+}
+
+/// A program by its path or name, as the wrapper finds it.
+fn locate(host: &dyn Host, word: &str, cwd: &Path) -> Option<PathBuf> {
+    if !word.contains('/') {
+        return host.program(word);
+    }
+    let path = value::absolute(cwd, word);
+    (host.kind(&path) == Kind::Executable).then_some(path)
+}

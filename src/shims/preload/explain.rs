@@ -1,0 +1,35 @@
+//! The line for a program that binds next to a listener that it could have had.
+
+use crate::handover::{Address, Asked, Held, Kind};
+use crate::say::{Text, say};
+use crate::setup::Setup;
+
+/// Says what was asked, what is held, and what to write.
+pub fn explain(setup: &Setup, asked: &Asked, index: usize) {
+    let Some(Some(held)) = setup.held.get(index) else {
+        return;
+    };
+    let name = Text(setup.name_of(index));
+    let (asked_prefix, held_prefix) = (prefix(asked), prefix(&Asked::from(*held)));
+    let (asked, held) = (asked.address, held.address);
+    say(format_args!(
+        "the program binds {asked_prefix}{asked}, but its listener {name} is {held_prefix}{held}: \
+         not handed over; write {name} = \"{asked_prefix}{asked}\" under `listen`, \
+         or let the program bind {held}"
+    ));
+}
+
+impl From<Held> for Asked {
+    fn from(held: Held) -> Asked {
+        Asked { kind: held.kind, address: held.address, only_v6: held.only_v6 }
+    }
+}
+
+fn prefix(asked: &Asked) -> &'static str {
+    match (asked.kind, &asked.address) {
+        (Kind::Datagram, Address::Unix(_)) => "dgram:",
+        (Kind::Datagram, _) => "udp:",
+        (Kind::SeqPacket, _) => "seqpacket:",
+        (Kind::Stream, _) => "",
+    }
+}

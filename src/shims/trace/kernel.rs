@@ -1,0 +1,198 @@
+//! System calls that only the tracer needs; the rest is the preload library's `sys`.
+
+use core::ffi::c_int;
+
+use crate::sys::{self, Errno, PollFd, call, word};
+
+#[cfg(target_arch = "x86_64")]
+mod number {
+    pub const READ: usize = 0;
+    pub const RT_SIGACTION: usize = 13;
+    pub const RT_SIGPROCMASK: usize = 14;
+    pub const EXECVE: usize = 59;
+    pub const CLONE: usize = 56;
+    pub const WAIT4: usize = 61;
+    pub const CHDIR: usize = 80;
+    pub const RT_SIGTIMEDWAIT: usize = 128;
+    pub const PRCTL: usize = 157;
+    pub const OPENAT: usize = 257;
+    pub const PPOLL: usize = 271;
+    pub const PIPE2: usize = 293;
+    pub const PROCESS_VM_READV: usize = 310;
+    pub const PIDFD_OPEN: usize = 434;
+    pub const PIDFD_GETFD: usize = 438;
+}
+#[cfg(target_arch = "aarch64")]
+mod number {
+    pub const CHDIR: usize = 49;
+    pub const OPENAT: usize = 56;
+    pub const PIPE2: usize = 59;
+    pub const READ: usize = 63;
+    pub const PPOLL: usize = 73;
+    pub const RT_SIGACTION: usize = 134;
+    pub const RT_SIGPROCMASK: usize = 135;
+    pub const RT_SIGTIMEDWAIT: usize = 137;
+    pub const PRCTL: usize = 167;
+    pub const CLONE: usize = 220;
+    pub const EXECVE: usize = 221;
+    pub const WAIT4: usize = 260;
+    pub const PROCESS_VM_READV: usize = 270;
+    pub const PIDFD_OPEN: usize = 434;
+    pub const PIDFD_GETFD: usize = 438;
+}
+
+pub const EPERM: c_int = 1;
+pub const ENOENT: c_int = 2;
+pub const EACCES: c_int = 13;
+const SIG_SETMASK: usize = 2;
+const SIGCHLD: u32 = 17;
+const WNOHANG: usize = 1;
+const WALL: usize = 0x4000_0000;
+const PR_SET_PTRACER: usize = 0x5961_6d61;
+
+/// What `wait4()` had to tell.
+pub enum Child {
+    /// This one stopped or ended, with this status.
+    Changed(c_int, c_int),
+    /// They all run.
+    Running,
+    /// There are none.
+    Nobody,
+}
+
+/// A copy of this process. Its end raises no signal here: it is waited for by number alone.
+pub fn fork() -> Result<c_int, Errno> {
+    call(number::CLONE, [0; 6]).map(|pid| pid as c_int)
+}
+
+/// Waits for the end of a child that [`fork`] made.
+pub fn reap(pid: c_int) {
+    while call(number::WAIT4, [word(pid), 0, WALL, 0, 0, 0]) == Err(Errno(sys::EINTR)) {}
+}
+
+/// Any traced thread that changed its state.
+pub fn changed() -> Child {
+    let mut status: c_int = 0;
+    match call(number::WAIT4, [usize::MAX, &raw mut status as usize, WNOHANG | WALL, 0, 0, 0]) {
+        Ok(0) | Err(Errno(sys::EINTR)) => Child::Running,
+        Ok(thread) => Child::Changed(thread as c_int, status),
+        Err(_) => Child::Nobody,
+    }
+}
+
+/// Waits for this one alone to stop, and returns its status.
+pub fn wait_for(thread: c_int) -> Result<c_int, Errno> {
+    let mut status: c_int = 0;
+    loop {
+        match call(number::WAIT4, [word(thread), &raw mut status as usize, WALL, 0, 0, 0]) {
+            Err(Errno(sys::EINTR)) => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(status),
+        }
+    }
+}
+
+/// Blocks every signal: the program's group is signalled, and this process ends when it does.
+pub fn block_signals() {
+    // Were it ignored, as some parents leave it, no change would be heard of.
+    let default = [sys::SIG_DFL, 0, 0, 0];
+    let action = &raw const default as usize;
+    let _ = call(number::RT_SIGACTION, [SIGCHLD as usize, action, 0, 8, 0, 0]);
+    let all = u64::MAX;
+    let set = &raw const all as usize;
+    let _ = call(number::RT_SIGPROCMASK, [SIG_SETMASK, set, 0, 8, 0, 0]);
+}
+
+/// Waits until some traced thread changed, at most so many milliseconds.
+pub fn wait_for_change(milliseconds: u64) {
+    let set = 1_u64 << (SIGCHLD - 1);
+    let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
+    let (set, time) = (&raw const set as usize, &raw const time as usize);
+    let _ = call(number::RT_SIGTIMEDWAIT, [set, 0, time, 8, 0, 0]);
+}
+
+/// Yama's first level lets a process name who may trace it.
+pub fn allow_tracer(pid: c_int) {
+    let _ = call(number::PRCTL, [PR_SET_PTRACER, word(pid), 0, 0, 0, 0]);
+}
+
+/// Both ends close when the program is executed: reading one, writing one.
+pub fn pipe() -> Result<[c_int; 2], Errno> {
+    let mut ends: [c_int; 2] = [-1; 2];
+    let flags = word(sys::O_CLOEXEC);
+    call(number::PIPE2, [&raw mut ends as usize, flags, 0, 0, 0, 0]).map(|_| ends)
+}
+
+/// A number from a pipe; `None` when the other end is gone.
+pub fn receive(fd: c_int) -> Option<c_int> {
+    let mut bytes = [0; 4];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += match read(fd, bytes.get_mut(filled..)?) {
+            Ok(0) => return None,
+            Err(Errno(sys::EINTR)) => 0,
+            result => result.ok()?,
+        };
+    }
+    Some(c_int::from_ne_bytes(bytes))
+}
+
+/// A number into a pipe.
+pub fn tell(fd: c_int, value: c_int) {
+    sys::write(fd, &value.to_ne_bytes());
+}
+
+pub fn read(fd: c_int, to: &mut [u8]) -> Result<usize, Errno> {
+    call(number::READ, [word(fd), to.as_mut_ptr() as usize, to.len(), 0, 0, 0])
+}
+
+/// The beginning of a file; the path ends with NUL.
+pub fn read_file<'a>(path: &[u8], to: &'a mut [u8]) -> Option<&'a [u8]> {
+    let flags = word(sys::O_CLOEXEC);
+    let arguments = [word(sys::AT_FDCWD), path.as_ptr() as usize, flags, 0, 0, 0];
+    let fd = call(number::OPENAT, arguments).ok()? as c_int;
+    let length = read(fd, to);
+    sys::close(fd);
+    to.get(..length.ok()?)
+}
+
+/// Holds no directory of anybody.
+pub fn leave_directory() {
+    let _ = call(number::CHDIR, [c"/".as_ptr() as usize, 0, 0, 0, 0, 0]);
+}
+
+/// Becomes a program; returns only what went wrong. The pointers are those that the kernel gave.
+pub fn execute(
+    path: *const u8,
+    arguments: *const *const u8,
+    environment: *const *const u8,
+) -> Errno {
+    let to = [path as usize, arguments as usize, environment as usize, 0, 0, 0];
+    call(number::EXECVE, to).err().unwrap_or(Errno(0))
+}
+
+/// Whether a listener has a connection to accept.
+pub fn readable(fd: c_int) -> bool {
+    let mut poll = PollFd { fd, events: sys::POLLIN, revents: 0 };
+    let time = [0_u64; 2];
+    let arguments = [&raw mut poll as usize, 1, &raw const time as usize, 0, 8, 0];
+    call(number::PPOLL, arguments).is_ok_and(|count| count > 0)
+}
+
+/// Copies memory of another process; returns how much of it is there.
+pub fn peek(pid: c_int, address: u64, to: &mut [u8]) -> usize {
+    let here = [to.as_mut_ptr() as usize, to.len()];
+    let there = [address as usize, to.len()];
+    let (here, there) = (&raw const here as usize, &raw const there as usize);
+    call(number::PROCESS_VM_READV, [word(pid), here, 1, there, 1, 0]).unwrap_or_default()
+}
+
+/// A handle on a process.
+pub fn process(pid: c_int) -> Option<c_int> {
+    call(number::PIDFD_OPEN, [word(pid), 0, 0, 0, 0, 0]).ok().map(|fd| fd as c_int)
+}
+
+/// A copy of a descriptor of another process.
+pub fn copy_descriptor(process: c_int, fd: c_int) -> Option<c_int> {
+    call(number::PIDFD_GETFD, [word(process), word(fd), 0, 0, 0, 0]).ok().map(|fd| fd as c_int)
+}

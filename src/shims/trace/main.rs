@@ -1,0 +1,86 @@
+//! `clusterctl-exec PROGRAM ARGS…`: starts a program whose system calls no library can answer,
+//! and hands it its listeners with ptrace(2).
+//!
+//! It becomes the program: same process, so systemd's main PID. Before that it leaves a tracer
+//! behind, which is nobody's child, answers `bind()` and `listen()` on what the listeners hold,
+//! and ends at the last `listen()` that was needed. Needs nothing but core: one static file,
+//! copied beside the units, so that apps go on when clusterctl is removed.
+
+#![no_std]
+#![no_main]
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+mod answer;
+#[path = "../preload/connections.rs"]
+mod connections;
+mod drain;
+#[path = "../preload/explain.rs"]
+mod explain;
+#[path = "../../handover/mod.rs"]
+#[allow(dead_code, reason = "the preload library uses the rest")]
+mod handover;
+mod injection;
+mod kernel;
+mod memory;
+#[path = "../preload/notify.rs"]
+mod notify;
+mod ptrace;
+#[cfg(target_arch = "aarch64")]
+#[path = "registers_aarch64.rs"]
+mod registers;
+#[cfg(target_arch = "x86_64")]
+#[path = "registers_x86_64.rs"]
+mod registers;
+#[path = "../preload/say.rs"]
+mod say;
+#[path = "../preload/setup.rs"]
+#[allow(dead_code, reason = "the preload library uses the rest")]
+mod setup;
+mod start;
+mod steer;
+#[path = "../preload/sys.rs"]
+#[allow(dead_code, reason = "the preload library uses the rest")]
+mod sys;
+mod table;
+mod tracee;
+mod tracer;
+
+// The kernel puts the number of arguments on top of the stack, then the arguments, null, the
+// environment, null.
+#[cfg(target_arch = "x86_64")]
+core::arch::global_asm!(
+    ".globl _start",
+    "_start:",
+    "xor ebp, ebp",
+    "mov rdi, rsp",
+    "and rsp, -16",
+    "call {entry}",
+    "ud2",
+    entry = sym entry,
+);
+#[cfg(target_arch = "aarch64")]
+core::arch::global_asm!(
+    ".globl _start",
+    "_start:",
+    "mov x29, xzr",
+    "mov x0, sp",
+    "bl {entry}",
+    "brk 1",
+    entry = sym entry,
+);
+
+extern "C" fn entry(stack: *const usize) -> ! {
+    // SAFETY: the kernel's own layout of a new process's stack, described above.
+    let (arguments, environment) = unsafe {
+        let count = *stack;
+        let arguments = stack.add(1).cast::<*const u8>();
+        (core::slice::from_raw_parts(arguments, count), arguments.add(count + 1).cast_mut())
+    };
+    start::run(arguments, environment)
+}
+
+/// Nothing here panics; should core do so, the kernel lets go of the program.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    sys::abort()
+}

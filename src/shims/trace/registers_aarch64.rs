@@ -1,0 +1,64 @@
+//! Registers and system call numbers of a traced aarch64 program. Pure: whoever reads and writes
+//! them is `ptrace`.
+
+/// `AUDIT_ARCH_AARCH64`.
+pub const ARCHITECTURE: u32 = 0xc000_00b7;
+/// Length of the `svc` instruction.
+const INSTRUCTION: u64 = 4;
+
+// Places in `struct user_pt_regs`: x0 to x30, sp, pc, pstate.
+const X8: usize = 8;
+const PC: usize = 32;
+
+/// `struct user_pt_regs`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers(pub [u64; 34]);
+
+impl Registers {
+    /// Nothing read yet.
+    pub const EMPTY: Registers = Registers([0; 34]);
+
+    /// At the entry of a call: another one takes its place. `-1` is none at all. The kernel has
+    /// read `x8` already: `ptrace` tells it the number by `NT_ARM_SYSTEM_CALL` as well.
+    pub fn replace(&mut self, number: u64, arguments: [u64; 4]) {
+        self.0[X8] = number;
+        self.set_arguments(arguments);
+    }
+
+    /// After a call: the program goes back to its instruction and makes this one.
+    pub fn repeat(&mut self, number: u64, arguments: [u64; 4]) {
+        self.0[PC] = self.0[PC].wrapping_sub(INSTRUCTION);
+        self.0[X8] = number;
+        self.set_arguments(arguments);
+    }
+
+    /// After a call: what the program sees as its result, `-errno` for a failure.
+    pub fn set_result(&mut self, result: i64) {
+        self.0[0] = result.cast_unsigned();
+    }
+
+    fn set_arguments(&mut self, [a, b, c, d]: [u64; 4]) {
+        (self.0[0], self.0[1], self.0[2], self.0[3]) = (a, b, c, d);
+    }
+}
+
+/// System calls that the tracer makes in the program's place, or looks at.
+pub mod number {
+    pub const DUP3: u64 = 24;
+    pub const FCNTL: u64 = 25;
+    pub const IOCTL: u64 = 29;
+    /// Absent on newer machines.
+    pub const UNLINK: Option<u64> = None;
+    pub const UNLINKAT: u64 = 35;
+    pub const CLOSE: u64 = 57;
+    pub const EXIT_GROUP: u64 = 94;
+    pub const BIND: u64 = 200;
+    pub const LISTEN: u64 = 201;
+    pub const ACCEPT: u64 = 202;
+    pub const ACCEPT4: u64 = 242;
+    pub const PIDFD_OPEN: u64 = 434;
+    pub const PIDFD_GETFD: u64 = 438;
+    /// epoll_ctl, epoll_pwait, pselect6, ppoll, io_uring_enter, epoll_pwait2.
+    pub const POLLING: [u64; 6] = [21, 22, 72, 73, 426, 441];
+}

@@ -1,0 +1,72 @@
+//! Registers and system call numbers of a traced x86-64 program. Pure: whoever reads and writes
+//! them is `ptrace`.
+
+/// `AUDIT_ARCH_X86_64`; 32-bit calls of the same program carry another one.
+pub const ARCHITECTURE: u32 = 0xc000_003e;
+/// Length of the `syscall` instruction.
+const INSTRUCTION: u64 = 2;
+
+// Places in `struct user_regs_struct`.
+const R10: usize = 7;
+const RAX: usize = 10;
+const RDX: usize = 12;
+const RSI: usize = 13;
+const RDI: usize = 14;
+const ORIG_RAX: usize = 15;
+const RIP: usize = 16;
+
+/// `struct user_regs_struct`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers(pub [u64; 27]);
+
+impl Registers {
+    /// Nothing read yet.
+    pub const EMPTY: Registers = Registers([0; 27]);
+
+    /// At the entry of a call: another one takes its place. `-1` is none at all.
+    pub fn replace(&mut self, number: u64, arguments: [u64; 4]) {
+        self.0[ORIG_RAX] = number;
+        self.set_arguments(arguments);
+    }
+
+    /// After a call: the program goes back to its instruction and makes this one.
+    pub fn repeat(&mut self, number: u64, arguments: [u64; 4]) {
+        self.0[RIP] = self.0[RIP].wrapping_sub(INSTRUCTION);
+        self.0[RAX] = number;
+        // Not a call that a signal could restart.
+        self.0[ORIG_RAX] = u64::MAX;
+        self.set_arguments(arguments);
+    }
+
+    /// After a call: what the program sees as its result, `-errno` for a failure.
+    pub fn set_result(&mut self, result: i64) {
+        self.0[RAX] = result.cast_unsigned();
+        self.0[ORIG_RAX] = u64::MAX;
+    }
+
+    fn set_arguments(&mut self, [a, b, c, d]: [u64; 4]) {
+        (self.0[RDI], self.0[RSI], self.0[RDX], self.0[R10]) = (a, b, c, d);
+    }
+}
+
+/// System calls that the tracer makes in the program's place, or looks at.
+pub mod number {
+    pub const CLOSE: u64 = 3;
+    pub const IOCTL: u64 = 16;
+    pub const ACCEPT: u64 = 43;
+    pub const BIND: u64 = 49;
+    pub const LISTEN: u64 = 50;
+    pub const FCNTL: u64 = 72;
+    /// Absent on newer machines.
+    pub const UNLINK: Option<u64> = Some(87);
+    pub const EXIT_GROUP: u64 = 231;
+    pub const UNLINKAT: u64 = 263;
+    pub const ACCEPT4: u64 = 288;
+    pub const DUP3: u64 = 292;
+    pub const PIDFD_OPEN: u64 = 434;
+    pub const PIDFD_GETFD: u64 = 438;
+    /// poll, select, epoll_wait, epoll_ctl, pselect6, ppoll, epoll_pwait, io_uring_enter,
+    /// epoll_pwait2.
+    pub const POLLING: [u64; 9] = [7, 23, 232, 233, 270, 271, 281, 426, 441];
+}

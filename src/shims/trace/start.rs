@@ -1,0 +1,194 @@
+//! From the start of the process to the program in its place.
+
+use core::ffi::c_int;
+
+use crate::drain;
+use crate::handover::environment::{Fate, fate};
+use crate::kernel::{self, EACCES, ENOENT, EPERM};
+use crate::ptrace::{self, Status};
+use crate::say::{Text, say};
+use crate::setup::{self, Setup};
+use crate::sys::{self, Errno};
+use crate::tracer::Tracer;
+
+/// What systemd calls EXIT_EXEC.
+const CANNOT_EXECUTE: c_int = 203;
+const USAGE: c_int = 2;
+/// The usual `listen_timeout`.
+const TIMEOUT_MS: u64 = 60_000;
+
+/// Leaves a tracer behind and becomes the program.
+pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
+    if let [_, verb, rest @ ..] = arguments
+        // SAFETY: the kernel's own strings.
+        && unsafe { sys::c_bytes(*verb) } == b"--drain"
+    {
+        let mut numbers = rest.iter().map(|word| {
+            // SAFETY: as above.
+            number(unsafe { sys::c_bytes(*word) })
+        });
+        // A program that has ended by itself has no number any more.
+        if let (Some(Some(program)), Some(Some(timeout))) = (numbers.next(), numbers.next()) {
+            drain::run(program as c_int, timeout);
+        }
+        sys::exit_group(0);
+    }
+    let skip = match arguments.get(1) {
+        // SAFETY: the kernel's own strings.
+        Some(word) if unsafe { sys::c_bytes(*word) } == b"--" => 2,
+        _ => 1,
+    };
+    let Some([program, ..]) = arguments.get(skip..) else {
+        say(format_args!("usage: clusterctl-exec [--] PROGRAM [ARGUMENT…]"));
+        sys::exit_group(USAGE);
+    };
+    setup::run(environment);
+    let timeout = timeout(environment);
+    clean(environment);
+    if let Some(setup) = setup::active()
+        && let Err(problem) = trace(setup, timeout)
+    {
+        forbidden(problem);
+        sys::exit_group(1);
+    }
+    let error = kernel::execute(*program, &raw const *program, environment);
+    // SAFETY: the kernel's own string.
+    let program = Text(unsafe { sys::c_bytes(*program) });
+    match error.0 {
+        ENOENT => say(format_args!("failed to run {program}: no such file, or no interpreter")),
+        EACCES => say(format_args!("failed to run {program}: it may not be executed")),
+        other => say(format_args!("failed to run {program}: error {other}")),
+    }
+    sys::exit_group(CANNOT_EXECUTE)
+}
+
+fn timeout(environment: *mut *const u8) -> u64 {
+    let value = entries(environment).find_map(|place| {
+        // SAFETY: a place of the environment holds a C string.
+        let entry = unsafe { sys::c_bytes(*place) };
+        entry.strip_prefix(b"CLUSTERCTL_LISTEN_TIMEOUT_MS=")
+    });
+    value.and_then(number).unwrap_or(TIMEOUT_MS)
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |sum, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// The places of the environment that are in use.
+fn entries(environment: *mut *const u8) -> impl Iterator<Item = *mut *const u8> {
+    (0..).map(move |at| environment.wrapping_add(at)).take_while(|place| {
+        // SAFETY: the array ends with null, and nobody looks behind that.
+        !unsafe { **place }.is_null()
+    })
+}
+
+/// The program must not take for its own what is meant for the handover.
+fn clean(environment: *mut *const u8) {
+    let mut kept = environment;
+    for place in entries(environment) {
+        // SAFETY: a place in use, read before anything at or behind it changes.
+        let entry = unsafe { *place };
+        let mut buffer = [0; 8192];
+        // SAFETY: a C string on this process's own stack.
+        let fate = fate(unsafe { sys::c_bytes(entry) }, &mut buffer);
+        if fate == Fate::Drop {
+            continue;
+        }
+        if let Fate::Rewritten(length) = fate {
+            // SAFETY: what is left is shorter than what was there, and the stack is writable.
+            unsafe {
+                core::ptr::copy_nonoverlapping(buffer.as_ptr(), entry.cast_mut(), length);
+                entry.cast_mut().add(length).write(0);
+            }
+        }
+        // SAFETY: `kept` is never behind `place`.
+        unsafe { kept.write(entry) };
+        kept = kept.wrapping_add(1);
+    }
+    // SAFETY: at most the place of the closing null.
+    unsafe { kept.write(core::ptr::null()) };
+}
+
+/// Starts the tracer, and returns when it has attached to this process.
+fn trace(setup: &Setup, timeout_ms: u64) -> Result<(), Errno> {
+    let program = sys::getpid();
+    let (to_tracer, to_program) = (kernel::pipe()?, kernel::pipe()?);
+    // The tracer is nobody's child here: the program must not hear of its end.
+    let between = kernel::fork()?;
+    if between == 0 {
+        if kernel::fork() == Ok(0) {
+            sys::close(to_tracer[1]);
+            sys::close(to_program[0]);
+            attach_and_trace(setup, program, to_tracer[0], to_program[1], timeout_ms);
+        }
+        sys::exit_group(0);
+    }
+    kernel::reap(between);
+    sys::close(to_tracer[0]);
+    sys::close(to_program[1]);
+    let tracer = kernel::receive(to_program[0]).ok_or(Errno(EPERM))?;
+    kernel::allow_tracer(tracer);
+    kernel::tell(to_tracer[1], 0);
+    let attached = kernel::receive(to_program[0]).ok_or(Errno(EPERM))?;
+    sys::close(to_tracer[1]);
+    sys::close(to_program[0]);
+    if attached == 0 { Ok(()) } else { Err(Errno(attached)) }
+}
+
+fn attach_and_trace(setup: &Setup, program: c_int, from: c_int, to: c_int, timeout_ms: u64) -> ! {
+    kernel::block_signals();
+    kernel::leave_directory();
+    kernel::tell(to, sys::getpid());
+    if kernel::receive(from).is_none() {
+        sys::exit_group(1);
+    }
+    if let Err(error) = attach(program) {
+        kernel::tell(to, error.0);
+        sys::exit_group(1);
+    }
+    kernel::tell(to, 0);
+    for fd in [from, to, 0, 1] {
+        sys::close(fd);
+    }
+    let tracer = Tracer::new(setup, timeout_ms);
+    ptrace::resume(program, 0);
+    tracer.run();
+    sys::exit_group(0)
+}
+
+/// Ends with the program stopped.
+fn attach(program: c_int) -> Result<(), Errno> {
+    ptrace::seize(program)?;
+    ptrace::interrupt(program)?;
+    loop {
+        match ptrace::status(kernel::wait_for(program)?) {
+            // A signal that came first goes on its way, and the stop follows.
+            Status::Signal(signal) => ptrace::resume(program, signal),
+            Status::Ended => return Err(Errno(EPERM)),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn forbidden(problem: Errno) {
+    let mut buffer = [0; 8];
+    let level = kernel::read_file(b"/proc/sys/kernel/yama/ptrace_scope\0", &mut buffer);
+    let level = level.and_then(|text| text.first().copied()).unwrap_or(b'0');
+    let remedy = if level >= b'2' {
+        "set `sysctl kernel.yama.ptrace_scope=1` and restart the app"
+    } else {
+        "remove what forbids ptrace from `[apps.service]` (SystemCallFilter=), or from the container"
+    };
+    say(format_args!(
+        "this program gets its listeners by ptrace, which is forbidden here (error {}): {remedy}; \
+         or let the program take them from systemd (LISTEN_FDS) and write `handover = \"native\"`",
+        problem.0
+    ));
+}

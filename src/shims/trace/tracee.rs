@@ -1,0 +1,203 @@
+//! Looking into the traced program: its memory, its descriptors, its paths. Changes nothing.
+
+use core::ffi::c_int;
+
+use crate::handover::environment::FIRST_DESCRIPTOR;
+use crate::handover::{Address, UnixName};
+use crate::registers::number;
+use crate::setup::Setup;
+use crate::sys::{self, FileId};
+use crate::{connections, kernel};
+
+/// A copy of one of the program's descriptors, closed when it is dropped.
+pub struct Copy(pub c_int);
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        sys::close(self.0);
+    }
+}
+
+/// A path, built without allocation, with room for `/proc` in front of the longest one.
+struct Path {
+    bytes: [u8; 4200],
+    length: usize,
+}
+
+impl Path {
+    fn proc(pid: c_int) -> Path {
+        let mut path = Path { bytes: [0; 4200], length: 0 };
+        path.push(b"/proc/");
+        path.push_number(pid);
+        path
+    }
+
+    /// The last byte stays NUL.
+    fn push(&mut self, part: &[u8]) {
+        let end = self.length + part.len();
+        if end < self.bytes.len()
+            && let Some(place) = self.bytes.get_mut(self.length..end)
+        {
+            place.copy_from_slice(part);
+            self.length = end;
+        }
+    }
+
+    fn push_number(&mut self, number: c_int) {
+        let mut digits = [0_u8; 10];
+        let (mut rest, mut at) = (number.unsigned_abs(), digits.len());
+        loop {
+            at -= 1;
+            if let Some(digit) = digits.get_mut(at) {
+                *digit = b'0' + (rest % 10) as u8;
+            }
+            rest /= 10;
+            if rest == 0 || at == 0 {
+                break;
+            }
+        }
+        self.push(digits.get(at..).unwrap_or(&[]));
+    }
+}
+
+/// The directory of a process's descriptors; ends with NUL.
+pub fn descriptors(pid: c_int) -> [u8; 4200] {
+    let mut path = Path::proc(pid);
+    path.push(b"/fd");
+    path.bytes
+}
+
+/// The directory of a process's threads; ends with NUL.
+pub fn threads(pid: c_int) -> [u8; 4200] {
+    let mut path = Path::proc(pid);
+    path.push(b"/task");
+    path.bytes
+}
+
+/// The children of a process, as numbers with blanks between them.
+pub fn children(pid: c_int, buffer: &mut [u8; 512]) -> &[u8] {
+    let mut path = Path::proc(pid);
+    path.push(b"/task/");
+    path.push_number(pid);
+    path.push(b"/children");
+    kernel::read_file(&path.bytes, buffer).unwrap_or(&[])
+}
+
+/// Whether a thread waits in `accept()`.
+pub fn accepts(thread: c_int) -> bool {
+    let mut path = Path::proc(thread);
+    path.push(b"/syscall");
+    let mut buffer = [0; 256];
+    let text = kernel::read_file(&path.bytes, &mut buffer).unwrap_or(&[]);
+    let word = text.split(|byte| *byte == b' ').next().and_then(connections::number);
+    word.is_some_and(|number| {
+        [number::ACCEPT, number::ACCEPT4].contains(&u64::from(number.unsigned_abs()))
+    })
+}
+
+/// The process that a thread belongs to.
+pub fn process_of(thread: c_int) -> Option<c_int> {
+    let mut path = Path::proc(thread);
+    path.push(b"/status");
+    let mut buffer = [0; 1024];
+    let text = kernel::read_file(&path.bytes, &mut buffer)?;
+    field(text, b"Tgid:\t", 10)
+}
+
+/// A number after a label, at the beginning of a line.
+fn field(text: &[u8], label: &[u8], base: c_int) -> Option<c_int> {
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(label))?;
+    line.iter().try_fold(0_i32, |sum, byte| {
+        let digit = c_int::from(byte.wrapping_sub(b'0'));
+        let digit = (0..base).contains(&digit).then_some(digit)?;
+        sum.checked_mul(base)?.checked_add(digit)
+    })
+}
+
+/// A copy of a descriptor of a process.
+pub fn copy(pid: c_int, fd: c_int) -> Option<Copy> {
+    let process = Copy(kernel::process(pid)?);
+    kernel::copy_descriptor(process.0, fd).map(Copy)
+}
+
+/// Whether a descriptor of a process closes when it executes another program.
+pub fn closes_on_exec(pid: c_int, fd: c_int) -> bool {
+    let mut path = Path::proc(pid);
+    path.push(b"/fdinfo/");
+    path.push_number(fd);
+    let mut buffer = [0; 512];
+    let text = kernel::read_file(&path.bytes, &mut buffer).unwrap_or(&[]);
+    field(text, b"flags:\t", 8).is_some_and(|flags| flags & sys::O_CLOEXEC != 0)
+}
+
+/// Where the program still has this listener: at its home, or where systemd put it.
+pub fn source(setup: &Setup, pid: c_int, index: usize) -> Option<c_int> {
+    let wanted = setup.files.get(index)?;
+    places(setup, index).into_iter().find(|fd| {
+        copy(pid, *fd).and_then(|copy| sys::file_of(copy.0)).is_some_and(|file| file == *wanted)
+    })
+}
+
+/// The descriptors at which the program inherits a listener.
+pub fn places(setup: &Setup, index: usize) -> [c_int; 2] {
+    [setup.home_of(index), FIRST_DESCRIPTOR + index as c_int]
+}
+
+/// Which listener this copy is.
+pub fn listener(setup: &Setup, copy: &Copy) -> Option<usize> {
+    let file = sys::file_of(copy.0)?;
+    let held = setup.held.iter().zip(&setup.files);
+    held.into_iter().position(|(held, id)| held.is_some() && *id == file)
+}
+
+/// The listener's own spelling of a path that leads the program to the same socket.
+pub fn held_path(setup: &Setup, pid: c_int, directory: c_int, path: &[u8]) -> Option<UnixName> {
+    let held = setup.held.iter().flatten().filter_map(|held| match held.address {
+        Address::Unix(name) if name.path().is_some() => Some(name),
+        _ => None,
+    });
+    let mut held = held.peekable();
+    held.peek()?;
+    let file = file_at(pid, directory, path);
+    held.find(|name| {
+        name.path() == Some(path)
+            || (file.is_some() && file == name.path().and_then(|held| file_at(pid, -1, held)))
+    })
+}
+
+/// The file at a path as the program sees it.
+fn file_at(pid: c_int, directory: c_int, path: &[u8]) -> Option<FileId> {
+    let mut full = Path::proc(pid);
+    if path.first() == Some(&b'/') {
+        full.push(b"/root");
+    } else if directory == sys::AT_FDCWD {
+        full.push(b"/cwd/");
+    } else {
+        full.push(b"/fd/");
+        full.push_number(directory);
+        full.push(b"/");
+    }
+    full.push(path);
+    sys::file_at(full.bytes.as_ptr())
+}
+
+/// A C string of the program, without its NUL; `None` when it is longer than any path.
+pub fn text(pid: c_int, address: u64, buffer: &mut [u8; 4096]) -> Option<&[u8]> {
+    // Reads to the end of a page at a time: the next one need not be there.
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let at = address.checked_add(filled as u64)?;
+        let page = 4096 - (at % 4096) as usize;
+        let end = buffer.len().min(filled + page);
+        let length = kernel::peek(pid, at, buffer.get_mut(filled..end)?);
+        let new = buffer.get(filled..filled + length)?;
+        if let Some(nul) = new.iter().position(|byte| *byte == 0) {
+            return buffer.get(..filled + nul);
+        }
+        filled += length;
+        if length == 0 {
+            return None;
+        }
+    }
+    None
+}
