@@ -14,7 +14,7 @@ use std::{
 use crate::booted;
 use crate::support::{
     Machine,
-    load::{Load, Report},
+    load::{Cause, Load, Report, Tally},
     skip, wait_until,
 };
 use crate::table::{Row, record};
@@ -71,15 +71,29 @@ fn answering(m: &Machine, reached: Reached, wanted: usize) -> BTreeSet<String> {
 }
 
 /// What became of the requests while the commands ran, one after the other.
-fn under_load(m: &Machine, reached: Reached, commands: &[&[&str]]) -> Report {
-    let mut run = m.load(load(reached));
+fn under_load(m: &Machine, server: &Server, commands: &[&[&str]]) -> Report {
+    let mut run = m.load(load(server.reached));
     run.wait_flowing();
     for command in commands {
         m.ok(*command);
     }
     let report = run.stop();
-    report.assert_none_failed();
+    if server.drained_by == ITSELF {
+        assert_only_own_closes(&report);
+    } else {
+        report.assert_none_failed();
+    }
     report
+}
+
+/// A program that shuts down by itself closes idle connections at once, in a race with the next
+/// request on them: uvicorn and Go's `Shutdown` do. That is rare, theirs, and in the table; nothing
+/// may ever be refused, left hanging, cut short or answered wrongly.
+fn assert_only_own_closes(report: &Report) {
+    let own = |cause: &Cause| matches!(cause, Cause::Reset | Cause::Closed);
+    let failed = |tally: &Tally| tally.failed.keys().all(own);
+    assert!(report.kinds.values().all(failed), "{report:#?}");
+    assert!(report.failed() * 100 <= report.ok(), "{report:#?}");
 }
 
 /// The whole story of one server.
@@ -102,7 +116,7 @@ fn story(m: &Machine, server: &Server, version: &str) {
         &["clusterctl", "reload", "shop"],
         &["systemctl", "reload", "shop"],
     ];
-    let report = under_load(m, server.reached, &rollouts);
+    let report = under_load(m, server, &rollouts);
     let after = answering(m, server.reached, 4);
     assert!(before.is_disjoint(&after), "every process was replaced: {before:?} {after:?}");
     record(&Row {

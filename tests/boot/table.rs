@@ -32,6 +32,9 @@ is refused, reset, cut short, answered wrongly or left hanging counts as failed.
 HTTP::Daemon, `java` is com.sun.net.httpserver, `go` takes its listener from systemd itself; `udp` and `unix` are a UDP
 echo and HTTP on a Unix socket, in Python.
 
+What a program that drains by itself loses, it loses without clusterctl too: it closes idle connections in a race with the
+next request on them.
+
 The test run writes this page (`UPDATE_EXPECT=1 cargo test --test boot servers`). What it counts differs from run to run;
 how listeners are handed over and who drains is compared at each.
 

@@ -43,6 +43,11 @@ fn nothing_new_is_accepted_and_the_next_instance_gets_it() {
     client.write_all(b"?").unwrap();
     assert_eq!(program.line(), "accepted=1");
     program.terminate();
+    // Its first thread, the one that answers, and the one that watches the drain.
+    let threads = format!("/proc/{}/task", program.pid());
+    while std::fs::read_dir(&threads).unwrap().count() < 3 {
+        std::thread::yield_now();
+    }
     // The listener stays open: a connection waits for whoever is there.
     let mut late = connect(port);
     late.write_all(b"?").unwrap();
@@ -66,14 +71,16 @@ fn a_silent_connection_is_told_to_go() {
 fn the_last_answer_on_a_connection_says_so() {
     let (_systemd, port, mut program) = draining(&[server(), "keep-alive", "PORT"]);
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-    let mut clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
+    let mut clients = Vec::new();
     // One after the other, so that each connection gets its own function.
-    for (at, client) in clients.iter_mut().enumerate() {
+    for at in 0..4 {
+        let mut client = connect(port);
         client.write_all(b"?").unwrap();
         assert_eq!(program.line(), format!("request={at}"));
         let mut before = vec![0; answer.len()];
         client.read_exact(&mut before).unwrap();
         assert_eq!(String::from_utf8(before).unwrap(), answer, "untouched before");
+        clients.push(client);
     }
     for client in &mut clients {
         client.write_all(b"?").unwrap();

@@ -503,7 +503,7 @@ static void *keeps_alive(void *argument)
 	ssize_t size = strlen(text), sent = 0;
 	while (read(fd, &request, 1) == 1) {
 		say("request", function);
-		usleep(300000);
+		usleep(600000);
 		switch (function) {
 		case 0: sent = write(fd, text, size); break;
 		case 1: sent = send(fd, text, size, MSG_NOSIGNAL); break;
