@@ -309,14 +309,15 @@ fn reload_costs(m: &Machine, port: u16, reload: &str) -> Cost {
     Cost { failed, sent, ..costs.swap_remove(1) }
 }
 
-/// Milliseconds that the instances took from their start to being ready, all added up.
-fn readiness(m: &Machine, instances: u32) -> f64 {
-    let usec =
-        |unit: &str, property: &str| m.systemctl_show(unit, property).parse::<f64>().unwrap();
-    let one = |unit: String| {
-        usec(&unit, "ActiveEnterTimestampMonotonic") - usec(&unit, "InactiveExitTimestampMonotonic")
-    };
-    (0..instances).map(|number| one(format!("fast@{number}"))).sum::<f64>() / 1000.0
+/// Milliseconds that systemd itself takes to replace the instances one after the other, each until
+/// it is ready, and to start and stop one more: what no rollout of this kind can do without.
+fn by_hand(m: &Machine, instances: u32) -> f64 {
+    let last = instances - 1;
+    let command = format!(
+        "(systemctl start fast@{instances}; for i in $(seq 0 {last}); do systemctl restart fast@$i; done; \
+         systemctl stop fast@{instances})"
+    );
+    millis(m, &command, 3)
 }
 
 fn reloads(m: &Machine, pm2: &str) -> Vec<Line> {
@@ -326,8 +327,7 @@ fn reloads(m: &Machine, pm2: &str) -> Vec<Line> {
         m.ok(["clusterctl", "apply", "/srv/fast.toml"]);
         let ours = reload_costs(m, 3000, "clusterctl reload fast");
         let alone = millis(m, "clusterctl reload fast", 3);
-        // One more than there are instances gets ready: the canary.
-        let ready = readiness(m, instances) * f64::from(instances + 1) / f64::from(instances);
+        let ready = by_hand(m, instances);
         m.ok(["clusterctl", "delete", "all"]);
         m.ok_sh(&format!("FAST_PORT=3300 {pm2} start /srv/fast.js -i {instances}"));
         let theirs = reload_costs(m, 3300, &format!("{pm2} reload fast"));
@@ -353,7 +353,7 @@ fn reloads(m: &Machine, pm2: &str) -> Vec<Line> {
                 alone <= alone_theirs,
             ),
             line(
-                &format!("reload of {instances} / getting ready one by one"),
+                &format!("reload of {instances} / systemctl restart one by one"),
                 format!("{alone:.0} ms / {ready:.0} ms = {:.2}", alone / ready),
                 "<= 1.3",
                 alone / ready <= 1.3,

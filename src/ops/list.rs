@@ -63,6 +63,9 @@ pub struct Row {
 /// What only the manager knows of an instance that runs; every property costs time.
 const RUNNING: [Field; 2] = [Field::MainPid, Field::Restarts];
 
+/// What a cgroup counts.
+const COUNTED: [Field; 2] = [Field::Memory, Field::Cpu];
+
 /// What it is asked of others, and of all where cgroups do not tell what they use.
 const OTHERS: [Field; 6] =
     [Field::MainPid, Field::Restarts, Field::Result, Field::Started, Field::Memory, Field::Cpu];
@@ -144,8 +147,12 @@ fn states(
         state.memory.is_none()
             && state.main_pid.is_some_and(|pid| host::cgroup_usage(pid).is_none())
     };
-    if states.iter().any(uncounted) {
-        states = context.systemd.details(rows, &OTHERS)?;
+    if let Some(place) = states.iter().position(uncounted) {
+        // With cgroups of version 1 the manager knows; without controllers nobody does.
+        let probe = context.systemd.details(vec![rows[place].clone()], &COUNTED)?;
+        if probe.iter().any(|state| state.memory.is_some() || state.cpu_nsec.is_some()) {
+            states = context.systemd.details(rows, &OTHERS)?;
+        }
     }
     Ok(states)
 }
