@@ -36,8 +36,16 @@ fn flags(command: &clap::Command) -> BTreeSet<String> {
 
 #[test]
 fn every_verb_and_flag_is_in_the_manual() {
-    let words = words(&page("clusterctl.1"));
+    let text = page("clusterctl.1");
+    let words = words(&text);
     for verb in verbs() {
+        let entry = format!("\n.It Ic {}", verb.get_name());
+        assert!(
+            text.match_indices(&entry)
+                .any(|(at, _)| text[at + entry.len()..].starts_with([' ', '\n'])),
+            "clusterctl(1) has no entry for {}",
+            verb.get_name()
+        );
         let aliases = verb.get_visible_aliases();
         for name in aliases.chain([verb.get_name()]) {
             assert!(words.contains(name), "clusterctl(1) lacks the verb {name}");
