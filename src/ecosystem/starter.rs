@@ -47,7 +47,8 @@ pub struct Seen {
 
 /// The `[[apps]]` entry for an app that was seen running.
 pub fn entry(seen: &Seen) -> String {
-    let list = |words: &[String]| words.iter().map(quoted).collect::<Vec<_>>().join(", ");
+    let list =
+        |words: &[String]| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
     let mut text = format!("[[apps]]\nname = {}\n", quoted(&seen.name));
     match &seen.start {
         Start::Script(script) => text += &format!("script = {}\n", quoted(script)),
@@ -67,7 +68,7 @@ pub fn entry(seen: &Seen) -> String {
 
 /// The line `listen = …`; `None` for a worker.
 pub fn listen_line(values: &[String]) -> Option<String> {
-    let all: Vec<String> = values.iter().map(number_or_text).collect();
+    let all: Vec<String> = values.iter().map(|value| number_or_text(value)).collect();
     match all.as_slice() {
         [] => None,
         [one] => Some(format!("listen = {one}\n")),
@@ -75,11 +76,11 @@ pub fn listen_line(values: &[String]) -> Option<String> {
     }
 }
 
-fn quoted(text: &String) -> String {
-    toml::Value::from(text.as_str()).to_string()
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
 }
 
-fn number_or_text(text: &String) -> String {
+fn number_or_text(text: &str) -> String {
     text.parse::<i64>().map_or_else(|_| quoted(text), |number| number.to_string())
 }
 
