@@ -54,6 +54,8 @@ pub enum Error {
     Failed,
     /// The private manager cannot be had.
     Embedded(crate::embedded::Error),
+    /// A program could not be tried, or did not show what it listens on.
+    Trial(String),
     /// Ctrl-C.
     Interrupted,
     /// Standard output or error cannot be written.
@@ -69,7 +71,7 @@ impl Error {
             Error::Usage(_) => exit::USAGE,
             Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
-            Error::Ops(_) | Error::Failed | Error::Stopped(_) => exit::FAILED,
+            Error::Ops(_) | Error::Failed | Error::Stopped(_) | Error::Trial(_) => exit::FAILED,
             Error::NothingBefore => exit::UNKNOWN,
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.
@@ -93,6 +95,11 @@ impl Error {
             Error::Ops(error) => error.hint(),
             Error::Usage(_) => Some("see: clusterctl --help".to_owned()),
             Error::File { .. } => Some("check the path and its rights: ls -l".to_owned()),
+            Error::Trial(_) => Some(
+                "say what it listens on: clusterctl start … --listen 3000, or write an ecosystem \
+                 file: clusterctl init"
+                    .to_owned(),
+            ),
             // Its text names the next command itself.
             Error::Embedded(_) => None,
             Error::Config(_) | Error::Failed | Error::Interrupted | Error::Output(_) => None,
@@ -140,7 +147,7 @@ impl fmt::Display for Error {
             }
             Error::NothingBefore => f.write_str("nothing else was applied before"),
             Error::Stopped(app) => write!(f, "{app} is stopped"),
-            Error::Usage(text) => f.write_str(text),
+            Error::Usage(text) | Error::Trial(text) => f.write_str(text),
             Error::Ops(error) => write!(f, "{error}"),
             Error::Embedded(error) => write!(f, "failed to start the private manager: {error}"),
             Error::Failed => f.write_str("not everything is as asked for"),

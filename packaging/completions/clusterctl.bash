@@ -34,6 +34,9 @@ _clusterctl() {
             clusterctl,describe)
                 cmd="clusterctl__subcmd__describe"
                 ;;
+            clusterctl,detect)
+                cmd="clusterctl__subcmd__detect"
+                ;;
             clusterctl,dev)
                 cmd="clusterctl__subcmd__dev"
                 ;;
@@ -121,6 +124,9 @@ _clusterctl() {
             clusterctl__subcmd__help,describe)
                 cmd="clusterctl__subcmd__help__subcmd__describe"
                 ;;
+            clusterctl__subcmd__help,detect)
+                cmd="clusterctl__subcmd__help__subcmd__detect"
+                ;;
             clusterctl__subcmd__help,dev)
                 cmd="clusterctl__subcmd__help__subcmd__dev"
                 ;;
@@ -179,7 +185,7 @@ _clusterctl() {
 
     case "${cmd}" in
         clusterctl)
-            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback dev exec list ls ps status describe show info desc logs log init ecosystem completions schema validate rollout save help"
+            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback dev exec detect list ls ps status describe show info desc logs log init ecosystem completions schema validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -320,6 +326,36 @@ _clusterctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        clusterctl__subcmd__detect)
+            opts="-o -h --timeout --stage --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stage)
+                    COMPREPLY=($(compgen -W "watch init" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         clusterctl__subcmd__dev)
             opts="-q -o -h --env --quiet --inner --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -373,7 +409,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help)
-            opts="apply start stop restart reload scale delete history rollback dev exec list describe logs init completions schema validate rollout save help"
+            opts="apply start stop restart reload scale delete history rollback dev exec detect list describe logs init completions schema validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -429,6 +465,20 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__describe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__help__subcmd__detect)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -995,12 +1045,44 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__start)
-            opts="-o -h --user --system --output --help"
+            opts="-i -n -l -o -h --instances --name --cwd --listen --timeout --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --instances)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cwd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -l)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0

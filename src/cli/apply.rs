@@ -126,6 +126,19 @@ fn remember(
     Ok(disk::record(&ctl.layout, entry).map(drop)?)
 }
 
+/// Applies a file as it stands.
+pub fn file(file: &Path, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let args = ApplyArgs {
+        file: file.to_owned(),
+        dry_run: false,
+        prune: false,
+        only: Vec::new(),
+        env: None,
+        policy: PolicyArgs::default(),
+    };
+    run(&args, global, ui)
+}
+
 /// Applies a file, then reloads those of its apps that this did not replace.
 pub fn reload_file(
     file: &Path,

@@ -1,4 +1,4 @@
-//! `clusterctl start`, `stop`, `restart` and `delete`.
+//! `clusterctl stop`, `restart` and `delete`.
 
 use super::{Global, Ui, apply, context};
 use crate::disk::Lock;
@@ -6,14 +6,6 @@ use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
 use crate::plan::{self, Plan};
 use crate::report;
-
-/// Start apps or instances
-#[derive(Debug, clap::Args)]
-pub struct StartArgs {
-    /// Apps, instances (`api@2`), namespaces, or `all`
-    #[arg(required = true, value_name = "APP")]
-    apps: Vec<String>,
-}
 
 /// Stop apps or instances
 ///
@@ -43,11 +35,6 @@ pub struct DeleteArgs {
     /// Apps, namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
-}
-
-/// Runs `start`.
-pub fn start(args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    control(Verb::Start, &args.apps, global, ui)
 }
 
 /// Runs `stop`.

@@ -77,6 +77,7 @@ fn project(dir: &Path) -> Project {
     let source = match &start {
         Start::Script(script) => read(script),
         Start::Command(words) => Some(words.join(" ")),
+        Start::Line(line) => Some(line.clone()),
         Start::Unknown => None,
     };
     let folder = std::path::absolute(dir).ok();
@@ -87,7 +88,7 @@ fn project(dir: &Path) -> Project {
 }
 
 /// A name that an app may have: what it may not hold becomes a dash.
-fn plain(name: &str) -> String {
+pub fn plain(name: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let name: String = name.chars().map(keep).take(60).collect();
     let name = name.trim_matches(['-', '_', '.']).to_owned();

@@ -5,6 +5,7 @@ mod completions;
 mod context;
 mod control;
 mod describe;
+mod detect;
 mod dev;
 mod exec;
 mod history;
@@ -16,6 +17,7 @@ mod policy;
 mod reload;
 mod rollout;
 mod scale;
+mod start;
 mod validate;
 
 use std::process::ExitCode;
@@ -76,7 +78,7 @@ impl Global {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Apply(apply::ApplyArgs),
-    Start(control::StartArgs),
+    Start(start::StartArgs),
     Stop(control::StopArgs),
     Restart(control::RestartArgs),
     Reload(reload::ReloadArgs),
@@ -86,6 +88,7 @@ enum Verb {
     Rollback(history::RollbackArgs),
     Dev(dev::DevArgs),
     Exec(exec::ExecArgs),
+    Detect(detect::DetectArgs),
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
     Logs(logs::LogsArgs),
@@ -127,7 +130,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Dev(args) => return dev::check(global).and_then(|()| dev::run(args, ui)),
         Verb::Exec(args) => return exec::run(args),
         Verb::Apply(args) => apply::run(args, global, ui),
-        Verb::Start(args) => control::start(args, global, ui),
+        Verb::Start(args) => start::run(args, global, ui),
         Verb::Stop(args) => control::stop(args, global, ui),
         Verb::Restart(args) => control::restart(args, global, ui),
         Verb::Reload(args) => reload::run(args, global, ui),
@@ -135,6 +138,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Delete(args) => control::delete(args, global, ui),
         Verb::History(args) => history::history(args, global, ui),
         Verb::Rollback(args) => history::rollback(args, global, ui),
+        Verb::Detect(args) => return detect::run(args, global, ui),
         Verb::Describe(args) => describe::run(args, global, ui),
         Verb::Logs(args) => logs::run(args, global, ui),
         Verb::Init(args) => init::run(args, ui),

@@ -11,7 +11,7 @@ use crate::ops::{Manner, Overrides};
 use crate::rollout::Policy;
 
 /// How a rollout goes; what is not given is as in the ecosystem file.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Rollout")]
 pub struct PolicyArgs {
     /// Extra instances while it lasts, a number or a share of all
@@ -50,7 +50,8 @@ fn share(text: &str) -> Result<Share, String> {
     text.parse().map_err(|_| "write 2 or 50%".to_owned())
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+/// A duration on the command line.
+pub fn time(text: &str) -> Result<Duration, String> {
     ecosystem::duration(text).ok_or_else(|| "write 500ms, 5s, 2m or milliseconds".to_owned())
 }
 

@@ -35,7 +35,7 @@ pub use name::{AppName, ListenerName, NameError};
 pub use problem::{Problem, Problems, Severity};
 pub use render::Color;
 pub use schema::json_schema;
-pub use starter::{Project, Start, port_in, starter};
+pub use starter::{Project, Seen, Start, entry, listen_line, port_in, starter, without_covered};
 pub use unit_names::fnv1a;
 
 pub use value::duration;

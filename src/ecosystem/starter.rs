@@ -1,5 +1,9 @@
 //! The first ecosystem file of a project: commented, and right as far as can be seen. Pure.
 
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{Address, Protocol};
+
 /// What was seen of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Project {
@@ -16,10 +20,91 @@ pub struct Project {
 pub enum Start {
     /// A script that an interpreter runs by its extension.
     Script(String),
-    /// A command line.
+    /// A command as one line.
+    Line(String),
+    /// A command, word by word.
     Command(Vec<String>),
     /// Nothing was recognised.
     Unknown,
+}
+
+/// One app as it was seen running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Name of the app.
+    pub name: String,
+    /// How it starts.
+    pub start: Start,
+    /// Arguments after that.
+    pub args: Vec<String>,
+    /// Working folder, when it is not the file's.
+    pub cwd: Option<String>,
+    /// `instances` as asked for.
+    pub instances: String,
+    /// Values of `listen`.
+    pub listen: Vec<String>,
+}
+
+/// The `[[apps]]` entry for an app that was seen running.
+pub fn entry(seen: &Seen) -> String {
+    let list =
+        |words: &[String]| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
+    let mut text = format!("[[apps]]\nname = {}\n", quoted(&seen.name));
+    match &seen.start {
+        Start::Script(script) => text += &format!("script = {}\n", quoted(script)),
+        Start::Line(line) => text += &format!("command = {}\n", quoted(line)),
+        Start::Command(words) => text += &format!("command = [{}]\n", list(words)),
+        Start::Unknown => {}
+    }
+    if !seen.args.is_empty() {
+        text += &format!("args = [{}]\n", list(&seen.args));
+    }
+    if let Some(cwd) = &seen.cwd {
+        text += &format!("cwd = {}\n", quoted(cwd));
+    }
+    text += &format!("instances = {}\n", number_or_text(&seen.instances));
+    text + &listen_line(&seen.listen).unwrap_or_default()
+}
+
+/// The line `listen = …`; `None` for a worker.
+pub fn listen_line(values: &[String]) -> Option<String> {
+    let all: Vec<String> = values.iter().map(|value| number_or_text(value)).collect();
+    match all.as_slice() {
+        [] => None,
+        [one] => Some(format!("listen = {one}\n")),
+        more => Some(format!("listen = [{}]\n", more.join(", "))),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn number_or_text(text: &str) -> String {
+    text.parse::<i64>().map_or_else(|_| quoted(text), |number| number.to_string())
+}
+
+/// Addresses as values of `listen`, without those that another one covers: a dual-stack wildcard
+/// answers for IPv4 too.
+pub fn without_covered(addresses: &[Address]) -> Vec<String> {
+    let dual = |address: &Address| match address {
+        Address::Inet { socket, .. } if socket.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            Some((address.protocol(), socket.port()))
+        }
+        _ => None,
+    };
+    let covered = |address: &Address| {
+        dual(address).is_none()
+            && address.port().is_some_and(|port| {
+                addresses.iter().any(|other| dual(other) == Some((address.protocol(), port)))
+            })
+    };
+    let value = |address: &Address| match dual(address) {
+        Some((Protocol::Stream, port)) => port.to_string(),
+        Some((Protocol::Datagram, port)) => format!("udp:{port}"),
+        None => address.to_string(),
+    };
+    addresses.iter().filter(|address| !covered(address)).map(value).collect()
 }
 
 /// The port of every tutorial.
@@ -31,6 +116,7 @@ pub fn starter(project: &Project) -> String {
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let start = match &project.start {
         Start::Script(script) => format!("script = {}", quoted(script)),
+        Start::Line(line) => format!("command = {}", quoted(line)),
         Start::Command(words) => {
             let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
             format!("command = [{}]", words.join(", "))
@@ -92,7 +178,46 @@ pub fn port_in(source: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    fn inet(protocol: Protocol, socket: &str) -> Address {
+        Address::Inet { protocol, socket: socket.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_dual_stack_wildcard_is_a_bare_port_and_covers_the_rest() {
+        use Protocol::{Datagram, Stream};
+        let seen = [
+            inet(Stream, "0.0.0.0:3000"),
+            inet(Stream, "127.0.0.1:9229"),
+            inet(Stream, "[::]:3000"),
+            inet(Datagram, "0.0.0.0:3000"),
+            inet(Datagram, "[::]:53"),
+            Address::Unix { protocol: Stream, path: "/run/a.sock".into() },
+        ];
+        let expected = ["127.0.0.1:9229", "3000", "udp:0.0.0.0:3000", "udp:53", "/run/a.sock"];
+        assert_eq!(without_covered(&seen), expected);
+    }
+
+    #[test]
+    fn an_entry_holds_what_was_seen() {
+        let mut seen = Seen {
+            name: "api".into(),
+            start: Start::Script("app.js".into()),
+            args: vec!["--x".into(), "a \"b\"".into()],
+            cwd: None,
+            instances: "4".into(),
+            listen: vec!["3000".into()],
+        };
+        let text = "[[apps]]\nname = \"api\"\nscript = \"app.js\"\n\
+            args = [\"--x\", 'a \"b\"']\ninstances = 4\nlisten = 3000\n";
+        assert_eq!(entry(&seen), text);
+        seen.instances = "max".into();
+        seen.listen.push("/run/a.sock".into());
+        let text = entry(&seen);
+        assert!(text.contains("instances = \"max\"\nlisten = [3000, \"/run/a.sock\"]\n"), "{text}");
+    }
 
     #[test]
     fn finds_the_port_of_usual_sources() {

@@ -9,6 +9,9 @@
 //! Everything lives in the namespaces of the inner process: when it ends, for whatever reason, the
 //! kernel ends the rest, and mounts and files go with them. The network stays the machine's.
 //! It never reads or writes the user's own units, and never touches a running manager.
+//!
+//! `trial` uses the same namespaces, with a network on top, to run one program once without a
+//! manager and see what it listens on.
 
 mod bus;
 mod cgroup;
@@ -20,6 +23,7 @@ mod mounts;
 mod namespace;
 mod outer;
 mod process;
+mod trial;
 mod units;
 
 pub use error::Error;
@@ -28,3 +32,4 @@ pub use lifeline::{Lifeline, Request};
 pub use manager::{Manager, Options};
 pub use mounts::RUNTIME;
 pub use outer::enter;
+pub use trial::{End, Sight, init, watch};

@@ -16,11 +16,24 @@ use std::{fs, io};
 /// # Errors
 /// The kernel's or the container's refusal, as [`Error::Forbidden`].
 pub fn isolate() -> Result<(), Error> {
+    isolate_with(UnshareFlags::empty())
+}
+
+/// As [`isolate`], with a network of its own for this process and its children. Nothing is
+/// reachable there, and nothing is up.
+///
+/// # Errors
+/// As [`isolate`].
+pub fn isolate_network() -> Result<(), Error> {
+    isolate_with(UnshareFlags::NEWNET)
+}
+
+fn isolate_with(more: UnshareFlags) -> Result<(), Error> {
     let (uid, gid) = (getuid(), getgid());
     if uid.is_root() {
-        return unshare(UnshareFlags::NEWPID).map_err(Error::Forbidden);
+        return unshare(UnshareFlags::NEWPID | more).map_err(Error::Forbidden);
     }
-    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWPID).map_err(Error::Forbidden)?;
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWPID | more).map_err(Error::Forbidden)?;
     let (uid, gid) = (uid.as_raw(), gid.as_raw());
     write("setgroups", "deny")?;
     write("uid_map", &format!("{uid} {uid} 1"))?;

@@ -16,6 +16,11 @@ mod sockets;
 
 pub use process::{CgroupUsage, Usage, cgroup_usage, own_user, usage};
 
+/// Every address that is listened on in the network namespace of this process, sorted.
+pub fn listening() -> Vec<Address> {
+    sockets::Table::read().addresses()
+}
+
 /// The machine that this process runs on.
 #[derive(Debug)]
 pub struct Machine {

@@ -31,6 +31,14 @@ impl Table {
         Table { entries }
     }
 
+    /// All addresses, sorted, each once.
+    pub fn addresses(self) -> Vec<Address> {
+        let mut all: Vec<Address> = self.entries.into_iter().map(|(address, _)| address).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// Who holds an address, as a sentence fragment.
     pub fn holder(&self, address: &Address) -> Option<String> {
         let (_, inode) = self.entries.iter().find(|(held, _)| held.conflicts_with(address))?;

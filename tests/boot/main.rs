@@ -6,6 +6,7 @@ mod support;
 
 mod apply;
 mod bytes;
+mod discover;
 mod drain;
 mod harness;
 mod history;

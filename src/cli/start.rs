@@ -1,0 +1,194 @@
+//! `clusterctl start`: apps that are there, or a program that has no ecosystem file yet.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Global, Ui, apply, context, control, detect, init, policy};
+use crate::disk::Layout;
+use crate::ecosystem::{self, App, Color, Scope, Seen, Start, entry};
+use crate::error::Error;
+use crate::ops::{self, Verb};
+
+/// Start apps or instances, or a program that has no ecosystem file yet
+///
+/// `clusterctl start app.js -i 4` runs the program once in a network of its own, sees what it
+/// listens on, writes that into ecosystem.toml in the current folder, and applies it. An existing
+/// file is never overwritten. A program that listens on nothing is started as a worker.
+#[derive(Debug, clap::Args)]
+pub struct StartArgs {
+    /// Apps, instances (`api@2`), namespaces, `all`; or one script, program or quoted command line
+    #[arg(required = true, value_name = "APP|PROGRAM")]
+    what: Vec<String>,
+    /// Processes that share the listener: a number, `max` (all CPUs), -1 (all but one)
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
+    instances: Option<String>,
+    /// Name of the app; else the script's without its extension
+    #[arg(short, long)]
+    name: Option<String>,
+    /// Working folder of the program
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<PathBuf>,
+    /// What it listens on; it is not run to find out
+    #[arg(short, long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+    /// How long to wait for the program to listen (`15s`)
+    #[arg(long, value_name = "TIME", value_parser = policy::time, default_value = "15s")]
+    timeout: Duration,
+    /// Arguments of the program
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<String>,
+}
+
+/// Where the found app is written to.
+const FILE: &str = "ecosystem.toml";
+
+/// Runs the verb.
+pub fn run(args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let program = args.what.first().filter(|_| args.what.len() == 1);
+    let program = program.filter(|text| looks_like_program(text, args.cwd.as_deref()));
+    let ctl = context::connect(global)?;
+    let known = ops::select(&ops::apps(&ctl)?, &args.what);
+    match (program, known) {
+        (Some(program), Err(_)) => discover(program, args, global, ui),
+        (_, _) if args.is_about_a_program() => Err(Error::Usage(
+            "options and arguments of a program go with one script, program or command line: \
+             clusterctl start ./server -i 4 -- ARGS"
+                .to_owned(),
+        )),
+        (_, Ok(selected)) => control::run(&ctl, Verb::Start, &selected, ui),
+        (None, Err(_)) => {
+            let selected = control::selected(&ctl, &args.what)?;
+            control::run(&ctl, Verb::Start, &selected, ui)
+        }
+    }
+}
+
+impl StartArgs {
+    fn is_about_a_program(&self) -> bool {
+        let options = [&self.instances, &self.name].iter().any(|option| option.is_some());
+        options || self.cwd.is_some() || !self.listen.is_empty() || !self.args.is_empty()
+    }
+}
+
+/// A path, an existing file, or a command line; anything else is the name of an app.
+fn looks_like_program(text: &str, cwd: Option<&Path>) -> bool {
+    let folder = cwd.unwrap_or(Path::new("."));
+    text.contains(['/', ' ']) || folder.join(text).is_file()
+}
+
+fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let layout = context::layout(global.scope())?;
+    refuse_what_cannot_be(program, &layout)?;
+    let folder = args.cwd.as_deref().unwrap_or(Path::new("."));
+    let mut seen = seen_as(program, args, folder);
+    let app = resolve(&entry(&seen), &layout, ui)?;
+    if seen.listen.is_empty() {
+        ui.note(&format!(
+            "running {program} once in a network of its own to see what it listens on \
+             (for {:?} at most)",
+            args.timeout
+        ));
+        let trial = detect::tried(&app.command, &app.cwd, args.timeout)?;
+        seen.listen = judged(program, trial, ui)?;
+    }
+    let text = entry(&seen);
+    if Path::new(FILE).exists() {
+        ui.data(&text)?;
+        let text = format!(
+            "{FILE} exists here and is not overwritten; add the lines above to it, then: \
+             clusterctl apply"
+        );
+        return Err(Error::Usage(text));
+    }
+    // What is wrong with it, such as a port that is taken, is said before a file is left behind.
+    resolve(&text, &layout, ui)?;
+    let comment = "# Written by `clusterctl start`, and yours from now on: change it, then run \
+        `clusterctl apply`.\n# All keys: ecosystem.toml(5)\n\n";
+    let file = OpenOptions::new().write(true).create_new(true).open(FILE);
+    file.and_then(|mut file| file.write_all(format!("{comment}{text}").as_bytes()))
+        .map_err(|source| Error::Trial(format!("cannot write {FILE}: {source}")))?;
+    ui.note(&format!("wrote {FILE}"));
+    apply::file(Path::new(FILE), global, ui)
+}
+
+fn refuse_what_cannot_be(program: &str, layout: &Layout) -> Result<(), Error> {
+    let config = [".toml", ".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml"];
+    if config.iter().any(|end| program.ends_with(end)) {
+        let text = format!(
+            "{program} is no program; an ecosystem file starts with: clusterctl apply FILE"
+        );
+        return Err(Error::Usage(text));
+    }
+    if layout.scope == Scope::System && !rustix::process::geteuid().is_root() {
+        let text = "apps of the system are started by root: sudo clusterctl start …; your own: \
+            clusterctl --user start …";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    Ok(())
+}
+
+/// The app as the command line describes it.
+fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
+    let is_line = program.contains(' ') && !folder.join(program).is_file();
+    let words = program.split_whitespace().next().unwrap_or(program);
+    let stem = Path::new(if is_line { words } else { program }).file_stem();
+    let stem = stem.map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Seen {
+        name: args.name.clone().unwrap_or_else(|| init::plain(&stem)),
+        start: match is_line {
+            true => Start::Line(program.to_owned()),
+            false => Start::Script(program.to_owned()),
+        },
+        args: args.args.clone(),
+        cwd: args.cwd.as_ref().map(|dir| dir.display().to_string()),
+        instances: args.instances.clone().unwrap_or_else(|| "1".to_owned()),
+        listen: args.listen.clone(),
+    }
+}
+
+/// What to listen on after a trial, empty for a worker.
+fn judged(program: &str, trial: detect::Trial, ui: &mut Ui) -> Result<Vec<String>, Error> {
+    if !trial.listen.is_empty() {
+        ui.note(&format!("it listens on {}", trial.listen.join(", ")));
+        return Ok(trial.listen);
+    }
+    if let Some(code) = trial.exit {
+        detect::show_words(&trial, ui);
+        return Err(Error::Trial(format!(
+            "{program} ended by itself with code {code} before it listened on anything; there \
+             was no network in that run, not even to a database on this machine"
+        )));
+    }
+    ui.note("it listens on nothing: started as a worker, without `listen`");
+    Ok(Vec::new())
+}
+
+/// What the words of a command line would run as an app.
+pub fn resolve_words(
+    words: Vec<String>,
+    global: &Global,
+    ui: &mut Ui,
+) -> Result<ecosystem::Command, Error> {
+    let script = words.first().filter(|word| Path::new(word).is_file()).cloned();
+    let (start, args) = match script {
+        Some(script) => (Start::Script(script), words[1..].to_vec()),
+        None => (Start::Command(words), Vec::new()),
+    };
+    let (name, instances) = ("detect".to_owned(), "1".to_owned());
+    let seen = Seen { name, start, args, cwd: None, instances, listen: Vec::new() };
+    Ok(resolve(&entry(&seen), &context::layout(global.scope())?, ui)?.command)
+}
+
+/// The one app of an ecosystem that is not written yet.
+fn resolve(text: &str, layout: &Layout, ui: &mut Ui) -> Result<App, Error> {
+    let base = std::env::current_dir()?;
+    let color = if ui.err.color { Color::On } else { Color::Off };
+    let source = base.join(FILE);
+    let host = context::machine(layout);
+    let loaded = ecosystem::load(text, Some(&source), &base, None, &host).map_err(|problems| {
+        Error::Config(problems.shown_as("as an app").render(color).trim_end().to_owned())
+    })?;
+    loaded.ecosystem.apps.into_values().next().ok_or(Error::Failed)
+}

@@ -1,0 +1,150 @@
+//! Programs without an ecosystem file: tried once in a network of their own, then applied.
+
+use crate::booted;
+use crate::support::{Machine, Output, load::Load, wait_until};
+use std::time::Duration;
+
+const SERVER: &str = "\
+require('http').createServer((q, s) => {
+  s.end(`instance ${process.env.NODE_APP_INSTANCE} ${process.argv.slice(2)} .`);
+}).listen(process.env.PORT || 3000);
+";
+
+/// Listens on a Unix socket by a relative path, on a port that the kernel chooses, and by UDP;
+/// leaves a child behind that ignores SIGTERM.
+const MIXED: &str = "\
+import os, signal, socket, time
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(1000)
+u = socket.socket(socket.AF_UNIX)
+u.bind('mixed.sock')
+u.listen()
+d = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+d.bind(('0.0.0.0', 5353))
+e = socket.socket()
+e.bind(('127.0.0.1', 0))
+e.listen()
+time.sleep(1000)
+";
+
+fn in_folder(m: &Machine, command: &str) -> Output {
+    m.sh(&format!("cd /srv/found && exec clusterctl {command}"))
+}
+
+/// What a trial could leave behind: namespaces, mounts, files and processes.
+fn surroundings(m: &Machine) -> String {
+    m.ok_sh(
+        "ls -I ecosystem.toml /srv/found; cat /proc/1/mountinfo; \
+         for kind in net pid user; do readlink /proc/[0-9]*/ns/$kind | sort -u; done; \
+         cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o '[s]tage init' || true",
+    )
+}
+
+booted!(a_script_is_found_written_and_applied, |m| {
+    m.write("/srv/found/app.js", SERVER);
+    let before = surroundings(m);
+    let output = in_folder(m, "start app.js -i 4 --name api -- one two");
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_eq!(surroundings(m), before);
+    let file = m.read("/srv/found/ecosystem.toml");
+    assert!(file.contains("name = \"api\"\nscript = \"app.js\""), "{file}");
+    assert!(file.contains("instances = 4\nlisten = 3000\n"), "{file}");
+    let load = Load::http("127.0.0.1:3000").new_connections(50.0).keep_alive(50.0);
+    let mut load = m.load(load.expect(" one,two .").instance_after("instance "));
+    load.wait_flowing();
+    assert_eq!(m.clusterctl(["reload", "api"]).code, 0);
+    load.stop().assert_none_failed();
+    let mut seen = std::collections::BTreeSet::new();
+    wait_until("all four answer", Duration::from_secs(20), || {
+        seen.insert(m.ok(["curl", "-s", "localhost:3000"]));
+        seen.len() == 4
+    });
+
+    // The name of an app is still what it was, also when a file has the same name.
+    m.write("/srv/found/api", "");
+    m.ok(["clusterctl", "stop", "api"]);
+    assert_eq!(in_folder(m, "start api").code, 0);
+    assert_eq!(m.systemctl_show("api@3", "ActiveState"), "active");
+    assert_eq!(in_folder(m, "start nothing").code, 5);
+
+    // An ecosystem file that is there is left alone, and what to add to it is printed.
+    m.write(
+        "/srv/found/second.js",
+        SERVER.replace("process.env.PORT || 3000", "4000, '127.0.0.1'"),
+    );
+    let output = in_folder(m, "start second.js");
+    assert_eq!(output.code, 2, "{output:#?}");
+    assert!(output.stdout.contains("name = \"second\""), "{output:#?}");
+    assert!(output.stdout.contains("listen = \"127.0.0.1:4000\""), "{output:#?}");
+    assert_eq!(m.read("/srv/found/ecosystem.toml"), file);
+    assert!(!m.exists("/etc/systemd/system/second.service"));
+});
+
+booted!(a_command_line_and_a_worker_just_start, |m| {
+    m.write("/srv/found/index.html", "found");
+    let output = in_folder(m, "start 'python3 -m http.server 8000' --name files -i 2");
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_eq!(m.ok(["curl", "-s", "localhost:8000/index.html"]), "found");
+    assert_eq!(m.systemctl_show("files@1", "ActiveState"), "active");
+
+    m.ok(["rm", "/srv/found/ecosystem.toml"]);
+    m.write("/srv/found/worker.js", "setInterval(() => {}, 1000)");
+    let output = in_folder(m, "start worker.js --timeout 1s");
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stderr.contains("as a worker"), "{output:#?}");
+    assert!(!m.read("/srv/found/ecosystem.toml").contains("listen"));
+    assert_eq!(m.systemctl_show("worker@0", "ActiveState"), "active");
+});
+
+booted!(a_program_that_ends_at_once_is_refused_with_its_words, |m| {
+    m.write("/srv/found/crash.js", "console.error('no such database'); process.exit(3)");
+    let output = in_folder(m, "start crash.js");
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("| no such database"), "{output:#?}");
+    assert!(output.stderr.contains("ended by itself with code 3"), "{output:#?}");
+    assert!(output.stderr.contains("--listen"), "{output:#?}");
+    assert!(!m.exists("/srv/found/ecosystem.toml"));
+    assert!(!m.exists("/etc/systemd/system/crash.service"));
+
+    // It has its database outside of the trial: said by hand, the trial is left out.
+    m.write("/srv/found/late.js", SERVER);
+    let output = in_folder(m, "start late.js --listen 3000");
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("instance 0"));
+});
+
+booted!(detect_prints_and_leaves_nothing, |m| {
+    m.write("/srv/found/mixed.py", MIXED);
+    m.write("/srv/found/app.js", SERVER);
+    let before = surroundings(m);
+    let output = in_folder(m, "detect -- mixed.py");
+    assert_eq!(output.code, 0, "{output:#?}");
+    let listen = "listen = [\"udp:0.0.0.0:5353\", \"/srv/found/mixed.sock\"]\n";
+    assert_eq!(output.stdout, listen);
+    let output = in_folder(m, "detect -o json -- app.js");
+    assert_eq!(output.stdout, "{\"exit\":null,\"listen\":[\"3000\"]}\n", "{output:#?}");
+    assert_eq!(surroundings(m), before);
+
+    // Without any rights, on a port that only root may open outside.
+    let ada = m.user("ada");
+    ada.write("/home/ada/app.js", &SERVER.replace("3000", "80"));
+    let before = surroundings(m);
+    assert_eq!(ada.ok(["clusterctl", "detect", "--", "/home/ada/app.js"]), "listen = 80");
+    let output = m.sh("systemd-run --quiet --uid=ada --pipe --wait -p RestrictNamespaces=yes \
+         clusterctl detect -- /home/ada/app.js");
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("user.max_user_namespaces"), "{output:#?}");
+    assert_eq!(surroundings(m), before);
+});
+
+booted!(a_user_starts_a_program_of_her_own, |m| {
+    let ada = m.user("ada");
+    ada.write("/home/ada/app.js", SERVER);
+    let start = "cd && clusterctl --user start ./app.js -i 2";
+    ada.ok(["sh", "-c", start]);
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("instance "));
+    assert!(ada.ok(["clusterctl", "--user", "list"]).contains("app"));
+    let output = ada.run(["sh", "-c", "cd && clusterctl start ./app.js"]);
+    assert!(output.stderr.contains("--user"), "{output:#?}");
+});
