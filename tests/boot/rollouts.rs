@@ -167,6 +167,8 @@ booted!(a_broken_deploy_never_costs_a_serving_instance, |m| {
     );
     deploy(m, "mute v3");
     failed(m, &["reload", "shop"], &["shop@4 was not ready in time", "still thinking"]);
+    run.stop().assert_none_failed();
+    // This one takes connections before it crashes: no rollout can save those.
     deploy(m, "late v4");
     failed(m, &["reload", "shop"], &["shop@4 died soon after it was ready", "late trouble"]);
     // The same by systemctl.
@@ -174,6 +176,8 @@ booted!(a_broken_deploy_never_costs_a_serving_instance, |m| {
     assert_eq!(output.code, 1, "{output:#?}");
     assert_eq!(before, pids(m, 4));
     assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 4);
+    let mut run = m.load(load());
+    run.wait_flowing();
     deploy(m, "good v5");
     m.ok(["clusterctl", "reload", "shop"]);
     let seen = answers(m);
