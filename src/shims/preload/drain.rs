@@ -3,9 +3,12 @@
 //!
 //! The handler only swaps descriptors and starts a thread; the program goes
 //! on undisturbed and finishes what it has. A program with a handler of its
-//! own keeps it, and never sees ours when it asks. Java's own handler ends the
-//! process at once: it gets the signal when the connections are done, with
-//! half of the time left for its shutdown hooks.
+//! own keeps it, and never sees ours when it asks.
+//!
+//! Two runtimes get the signal when the connections are done: Java, whose own
+//! handler ends the process at once, with half of the time left for its
+//! shutdown hooks; and Python, whose servers close idle connections at once,
+//! also one over which a request is on its way, after a second at most.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
@@ -48,7 +51,7 @@ pub fn arm() {
 fn is_put_off() -> bool {
     let action = sys::kernel_action(SIGTERM);
     let handled = !matches!(action[0], sys::SIG_DFL | sys::SIG_IGN);
-    if handled && runtime::is_java() {
+    if handled && (runtime::is_java() || runtime::is_python()) {
         for (place, value) in LATER.iter().zip(action) {
             place.store(value, Ordering::Relaxed);
         }

@@ -10,6 +10,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::handover::{Address, Kind};
+use crate::runtime;
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGTERM};
 use crate::{connections, drain};
@@ -17,6 +18,8 @@ use crate::{connections, drain};
 const LOOK_EVERY_MS: u64 = 20;
 /// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
+/// How long a program with a handler of its own waits for its signal at most.
+const PUT_OFF_MS: u64 = 1000;
 /// How long a datagram that was received may wait for its answer.
 const ANSWER_MS: u64 = 500;
 const STACK: usize = 32 * 1024;
@@ -58,7 +61,8 @@ extern "C" fn watch() -> ! {
     };
     // Before systemd loses patience.
     let timeout = match drain::later() {
-        Some(_) => timeout / 2,
+        Some(_) if runtime::is_java() => timeout / 2,
+        Some(_) => (timeout / 4).min(PUT_OFF_MS),
         None => timeout - (timeout / 10).min(500),
     };
     let started = sys::milliseconds();

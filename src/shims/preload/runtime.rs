@@ -1,6 +1,6 @@
 //! What is known of the language that the program is written in.
 
-use core::ffi::{c_char, c_void};
+use core::ffi::{CStr, c_char, c_void};
 
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
@@ -10,6 +10,15 @@ const RTLD_DEFAULT: *mut c_void = core::ptr::null_mut();
 
 /// Whether a Java virtual machine runs in this process.
 pub fn is_java() -> bool {
+    has(c"JNI_CreateJavaVM")
+}
+
+/// Whether this process is, or has loaded, CPython.
+pub fn is_python() -> bool {
+    has(c"Py_Initialize")
+}
+
+fn has(symbol: &CStr) -> bool {
     // SAFETY: a documented handle and a C string.
-    unsafe { !dlsym(RTLD_DEFAULT, c"JNI_CreateJavaVM".as_ptr()).is_null() }
+    unsafe { !dlsym(RTLD_DEFAULT, symbol.as_ptr()).is_null() }
 }
