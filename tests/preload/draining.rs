@@ -206,6 +206,54 @@ fn python_finishes_parallel_requests() {
     in_flight(&["python3", "-c", script], "request", 4);
 }
 
+/// uvicorn and others close idle connections at once: their clients are told before.
+#[test]
+fn a_python_server_gets_its_signal_when_its_clients_are_told() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import http.server, os, signal\n\
+        class Server(http.server.BaseHTTPRequestHandler):\n\
+        \x20   protocol_version = 'HTTP/1.1'\n\
+        \x20   def do_GET(self):\n\
+        \x20       self.send_response(200)\n\
+        \x20       self.send_header('Content-Length', '4')\n\
+        \x20       self.end_headers()\n\
+        \x20       self.wfile.write(b'done')\n\
+        def end(*_):\n\
+        \x20   os.write(1, b'handler\\n')\n\
+        \x20   os._exit(7)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        http.server.ThreadingHTTPServer(('127.0.0.1', PORT), Server).serve_forever()\n";
+    let (_systemd, port, mut program) = draining(&["python3", "-c", script]);
+    let mut client = connect(port);
+    let ask = |client: &mut std::net::TcpStream| {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"done") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            answer.extend(byte);
+        }
+        String::from_utf8(answer).unwrap()
+    };
+    assert!(!ask(&mut client).contains("Connection: close"));
+    program.terminate();
+    // Its first threads, and the one that watches the drain.
+    let threads = format!("/proc/{}/task", program.pid());
+    while std::fs::read_dir(&threads).unwrap().count() < 3 {
+        std::thread::yield_now();
+    }
+    assert!(ask(&mut client).contains("Connection: close"));
+    assert_eq!(program.line(), "handler");
+    assert_eq!(program.end(), 7);
+    // Nobody there: at once, whatever the timeout.
+    let (_systemd, _port, mut program) = draining(&["python3", "-c", script]);
+    program.terminate();
+    assert_eq!(program.line(), "handler");
+    assert_eq!(program.end(), 7);
+}
+
 #[test]
 fn php_finishes_what_it_accepted() {
     if !has("php") {

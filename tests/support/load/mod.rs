@@ -19,7 +19,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use report::{Cause, Kind, Report, Tally};
+pub use report::{Cause, Kind, Report};
 
 use super::machine::Machine;
 
