@@ -132,7 +132,13 @@ impl Systemd {
     /// Waits for the next notification.
     pub fn notified(&self) -> String {
         let mut buffer = [0; 4096];
-        let size = self.notify.recv(&mut buffer).expect("the program notifies");
+        let size = loop {
+            match self.notify.recv(&mut buffer) {
+                // A receive with a timeout is never restarted, signal(7).
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                result => break result.expect("the program notifies"),
+            }
+        };
         String::from_utf8_lossy(&buffer[..size]).into_owned()
     }
 
