@@ -20,10 +20,10 @@ booted!(nobody_else_may_write_our_files_or_read_a_variable, |m| {
     assert!(find(m, "-type f").lines().count() > 10, "the walk sees files");
     assert_eq!(find(m, "! -type l -perm /022"), "", "somebody else may write this");
     assert_eq!(find(m, "! -user root"), "");
-    let readable = find(m, "-type f -perm /077 -exec grep -l very-secret {} +");
+    let readable = find(m, "-type f -perm /077 -exec grep -l very-secret {} \\;");
     assert_eq!(readable, "", "a variable in a file that others may read");
     assert!(
-        find(m, "-type f -exec grep -l very-secret {} +")
+        find(m, "-type f -exec grep -l very-secret {} \\;")
             .contains("/etc/clusterctl/environment/shop")
     );
 });
@@ -67,7 +67,7 @@ booted!(a_user_without_rights_looks_and_is_told_what_to_do, |m| {
 const RULE: &str = r#"polkit.addRule(function (action, subject) {
     var verbs = ["start", "stop", "restart", "reload", "reset-failed"];
     if (action.id == "org.freedesktop.systemd1.manage-units" && subject.isInGroup("operators") &&
-        /^shop(@\d+)?\.service$|^shop-.*\.socket$/.test(action.lookup("unit")) &&
+        /^shop(@\d+|-wake)?\.service$|^shop-.*\.socket$/.test(action.lookup("unit")) &&
         verbs.indexOf(action.lookup("verb")) >= 0) {
         return polkit.Result.YES;
     }
@@ -94,4 +94,12 @@ booted!(members_of_a_group_operate_apps_and_do_not_define_them, |m| {
     let output = ada.run(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
     assert_eq!(output.code, 4, "{output:#?}");
     assert!(output.stderr.contains("next: "), "{output:#?}");
+});
+
+booted!(a_narrow_umask_hides_nothing_from_apps_of_other_users, |m| {
+    m.user("ada");
+    m.write("/srv/shop/server.js", crate::shop::SERVER);
+    m.write("/srv/shop/ecosystem.toml", ecosystem(2, "user = 'ada'"));
+    m.ok_sh("umask 077; clusterctl apply /srv/shop/ecosystem.toml");
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
 });
