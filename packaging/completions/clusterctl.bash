@@ -40,6 +40,9 @@ _clusterctl() {
             clusterctl,dev)
                 cmd="clusterctl__subcmd__dev"
                 ;;
+            clusterctl,doctor)
+                cmd="clusterctl__subcmd__doctor"
+                ;;
             clusterctl,ecosystem)
                 cmd="clusterctl__subcmd__init"
                 ;;
@@ -130,6 +133,9 @@ _clusterctl() {
             clusterctl__subcmd__help,dev)
                 cmd="clusterctl__subcmd__help__subcmd__dev"
                 ;;
+            clusterctl__subcmd__help,doctor)
+                cmd="clusterctl__subcmd__help__subcmd__doctor"
+                ;;
             clusterctl__subcmd__help,exec)
                 cmd="clusterctl__subcmd__help__subcmd__exec"
                 ;;
@@ -185,7 +191,7 @@ _clusterctl() {
 
     case "${cmd}" in
         clusterctl)
-            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback dev exec detect list ls ps status describe show info desc logs log init ecosystem completions schema validate rollout save help"
+            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback doctor dev exec detect list ls ps status describe show info desc logs log init ecosystem completions schema validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -382,6 +388,28 @@ _clusterctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        clusterctl__subcmd__doctor)
+            opts="-o -h --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         clusterctl__subcmd__exec)
             opts="-o -h --listen-timeout --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -409,7 +437,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help)
-            opts="apply start stop restart reload scale delete history rollback dev exec detect list describe logs init completions schema validate rollout save help"
+            opts="apply start stop restart reload scale delete history rollback doctor dev exec detect list describe logs init completions schema validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -493,6 +521,20 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__dev)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

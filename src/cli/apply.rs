@@ -100,6 +100,9 @@ pub fn converge(
     show(&plan, false, ui)?;
     if !plan.is_empty() {
         execute(&ctl, &plan, &observed, &manners, ui)?;
+    } else if !ecosystem.apps.is_empty() {
+        // What units run and load is mended also when the units are as they should be.
+        disk::install_handover(&ctl.layout.state, &crate::embedded_files())?;
     }
     // After success only: what did not come to serve is nothing to go back to.
     remember(&ctl, definition, how, &plan)?;

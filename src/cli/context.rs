@@ -168,6 +168,9 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
 /// # Errors
 /// No manager to talk to.
 pub fn connect(global: &Global) -> Result<ops::Context, Error> {
+    // A directory that others may write would let them replace what units run; one that nobody
+    // may enter would hide it from apps of other users.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let layout = layout(global.scope())?;
     let systemd = Systemd::connect(global.scope())?;
     Ok(ops::Context { layout, systemd, program: own_program(), interrupt: Arc::default() })

@@ -7,6 +7,7 @@ mod control;
 mod describe;
 mod detect;
 mod dev;
+mod doctor;
 mod exec;
 mod history;
 mod init;
@@ -86,6 +87,7 @@ enum Verb {
     Delete(control::DeleteArgs),
     History(history::HistoryArgs),
     Rollback(history::RollbackArgs),
+    Doctor(doctor::DoctorArgs),
     Dev(dev::DevArgs),
     Exec(exec::ExecArgs),
     Detect(detect::DetectArgs),
@@ -129,6 +131,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
     let done = match &args.verb {
         Verb::Dev(args) => return dev::check(global).and_then(|()| dev::run(args, ui)),
         Verb::Exec(args) => return exec::run(args),
+        Verb::Doctor(args) => return doctor::run(args, global, ui),
         Verb::Apply(args) => apply::run(args, global, ui),
         Verb::Start(args) => start::run(args, global, ui),
         Verb::Stop(args) => control::stop(args, global, ui),

@@ -11,14 +11,22 @@ use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Host, Kind, Ownership, Scope, User};
 
 mod cpus;
+mod kernel;
 mod process;
 mod sockets;
 
+pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{CgroupUsage, Usage, cgroup_usage, own_user, usage};
+pub use sockets::sockets_of;
 
 /// Every address that is listened on in the network namespace of this process, sorted.
 pub fn listening() -> Vec<Address> {
     sockets::Table::read().addresses()
+}
+
+/// Inodes of the sockets that listen on an address in the network namespace of this process.
+pub fn listening_inodes(address: &Address) -> Vec<u64> {
+    sockets::Table::read().inodes(address)
 }
 
 /// The machine that this process runs on.

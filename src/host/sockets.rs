@@ -1,5 +1,6 @@
 //! Who listens on what, from `/proc/net` and the descriptors of processes (proc(5)).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -37,6 +38,12 @@ impl Table {
         all.sort();
         all.dedup();
         all
+    }
+
+    /// Inodes of the sockets that listen on exactly this address.
+    pub fn inodes(&self, address: &Address) -> Vec<u64> {
+        let same = self.entries.iter().filter(|(held, _)| held == address);
+        same.map(|(_, inode)| *inode).collect()
     }
 
     /// Who holds an address, as a sentence fragment.
@@ -93,6 +100,16 @@ fn unix_line(line: &str) -> Option<(Address, u64)> {
         None => return None,
     };
     Some((address, inode.parse().ok()?))
+}
+
+/// Inodes of the sockets that a process holds; `None` when its descriptors cannot be seen.
+pub fn sockets_of(pid: u32) -> Option<BTreeSet<u64>> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let links = descriptors.flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
+    let inode = |link: std::path::PathBuf| {
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    Some(links.filter_map(inode).collect())
 }
 
 fn process_of(inode: u64) -> Option<String> {

@@ -7,7 +7,7 @@ use super::act::{failure, report_unit};
 use super::{Context, Done, Error, Selected, Sink};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{JobKind, JobMode, JobOutcome};
+use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome};
 use crate::unit::{UnitKind, UnitName};
 
 /// What is asked for.
@@ -48,6 +48,9 @@ pub fn control(
     };
     let deadline = Instant::now() + PATIENCE;
     let outcomes = context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen)?;
+    if let Some(error) = denied(&outcomes) {
+        return Err(error.into());
+    }
     let mut done: BTreeMap<AppName, Done> =
         selected.iter().map(|one| (one.app.clone(), Done::default())).collect();
     for ((owner, (_, unit)), outcome) in owners.iter().zip(&jobs).zip(&outcomes) {
@@ -55,6 +58,16 @@ pub fn control(
         failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
     }
     Ok(done)
+}
+
+/// Nothing at all was permitted: then that is the one thing to say.
+fn denied(outcomes: &[JobOutcome]) -> Option<crate::systemd::Error> {
+    let mut errors = outcomes.iter().map(|outcome| match outcome {
+        JobOutcome::Refused(error) if error.kind() == ErrorKind::Denied => Some(error.clone()),
+        _ => None,
+    });
+    let first = errors.next()??;
+    errors.all(|error| error.is_some()).then_some(first)
 }
 
 fn units(verb: Verb, one: &Selected, app: Option<&FoundApp>) -> Vec<(JobKind, UnitName)> {

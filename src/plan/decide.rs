@@ -345,7 +345,9 @@ fn different_keys(unit: &UnitName, before: &str, after: &str) -> BTreeSet<String
     let pairs = |text: &str| {
         let file = UnitFile::parse(unit.clone(), text);
         let lines = file.sections.into_iter().flat_map(|section| section.lines);
-        lines.filter(|(key, _)| key != "Revision").collect::<BTreeSet<_>>()
+        lines
+            .filter(|(key, _)| !["Revision", "Checksum"].contains(&key.as_str()))
+            .collect::<BTreeSet<_>>()
     };
     pairs(before).symmetric_difference(&pairs(after)).map(|(key, _)| key.clone()).collect()
 }

@@ -5,6 +5,7 @@
 mod action;
 mod check;
 mod decide;
+pub mod doctor;
 mod observed;
 
 pub use action::{

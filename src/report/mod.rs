@@ -1,6 +1,7 @@
 //! Views of what happened, and their text and JSON. Pure: colour, width and time are arguments.
 
 pub mod describe;
+pub mod doctor;
 pub mod history;
 pub mod list;
 pub mod logs;

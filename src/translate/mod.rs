@@ -2,6 +2,7 @@
 //!
 //! Each line that is not obvious carries its reason; the evidence is in clusterctl-units(7).
 
+mod checksum;
 mod environment;
 mod group;
 mod instance;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
+pub use checksum::is_edited;
 pub use weight::{Weight, substance, weight};
 
 /// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
@@ -119,6 +121,7 @@ fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str
         "Written by clusterctl; the next `clusterctl apply` replaces this file.".to_owned(),
         format!("Change the ecosystem file, or add a drop-in: {change}"),
     ];
+    checksum::seal(&mut unit);
     unit
 }
 

@@ -1,0 +1,170 @@
+//! Collects the facts that `plan::doctor` judges. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Context, Error, apps, observe, under_way};
+use crate::disk::{self, Layout};
+use crate::ecosystem::{Address, AppName, Scope};
+use crate::host;
+use crate::plan::doctor::{AppFacts, MachineFacts};
+use crate::plan::{Active, ObservedApp};
+use crate::systemd::{Field, LoadState};
+use crate::unit::{UnitFile, UnitKind, UnitName};
+
+/// What can be seen of the machine without the manager.
+pub fn machine_facts(scope: Scope) -> MachineFacts {
+    let user = scope == Scope::User;
+    let mut unseen = Vec::new();
+    if !user && !rustix::process::geteuid().is_root() {
+        unseen.push("which sockets the instances hold, and variables; needs root".to_owned());
+    }
+    MachineFacts {
+        manager: None,
+        cgroups: host::cgroup_mode(),
+        controllers: host::cgroup_controllers(),
+        somaxconn: host::kernel_setting("net/core/somaxconn"),
+        nr_open: host::kernel_setting("fs/nr_open"),
+        ptrace_scope: host::kernel_setting("kernel/yama/ptrace_scope"),
+        lingers: user.then(|| host::lingers(&host::own_user())),
+        unseen,
+    }
+}
+
+/// What is known of these apps, of all without names.
+///
+/// # Errors
+/// The unit directory cannot be read, or the manager does not answer.
+pub fn app_facts(
+    context: &Context,
+    names: &BTreeSet<AppName>,
+) -> Result<BTreeMap<AppName, AppFacts>, Error> {
+    let all: Vec<AppName> = apps(context)?.into_keys().collect();
+    let rolling = under_way(context, &all)?;
+    let mut facts = BTreeMap::new();
+    for (name, app) in observe(context)?.apps {
+        if names.is_empty() || names.contains(&name) {
+            let rolling = rolling.iter().any(|(app, _)| *app == name);
+            let one = one(context, &name, app, rolling)?;
+            facts.insert(name, one);
+        }
+    }
+    Ok(facts)
+}
+
+fn one(
+    context: &Context,
+    name: &AppName,
+    observed: ObservedApp,
+    rolling: bool,
+) -> Result<AppFacts, Error> {
+    let numbers: BTreeSet<u32> =
+        observed.instances.keys().chain(&observed.links).copied().collect();
+    let units: Vec<UnitName> = numbers.iter().map(|number| name.instance_unit(*number)).collect();
+    let states = context.systemd.instances(&units, &[])?;
+    let mut masked = BTreeSet::new();
+    let mut looping = BTreeSet::new();
+    for ((unit, number), state) in units.iter().zip(&numbers).zip(&states) {
+        if state.load == LoadState::Masked {
+            masked.insert(unit.clone());
+        }
+        if state.sub.starts_with("auto-restart") {
+            looping.insert(*number);
+        }
+    }
+    let group = name.group_unit();
+    // One instance stands for all: they are made of one template.
+    let asked: Vec<UnitName> = [group].into_iter().chain(units.into_iter().next()).collect();
+    let stale = context.systemd.instances(&asked, &[Field::NeedReload])?;
+    Ok(AppFacts {
+        rolling,
+        missing_program: missing_program(name, &observed),
+        damaged: damaged(&context.layout, &observed),
+        drop_ins: drop_ins(&context.layout, name, &observed),
+        masked,
+        looping,
+        stale: stale.iter().any(|state| state.need_reload),
+        strangers: strangers(context, name, &observed),
+        observed,
+    })
+}
+
+/// The program of the group's `ExecReload=`, when it is not there.
+fn missing_program(name: &AppName, observed: &ObservedApp) -> Option<PathBuf> {
+    let group = name.group_unit();
+    let unit = UnitFile::parse(group.clone(), &observed.units.get(&group)?.text);
+    let line = unit.get("Service", "ExecReload")?;
+    let path = line.strip_prefix('"').and_then(|rest| rest.split('"').next());
+    let path = path.or_else(|| line.split_whitespace().next())?.replace("%%", "%");
+    Some(PathBuf::from(path)).filter(|path| !path.is_file())
+}
+
+/// Handover files that units name and that are not what they were.
+fn damaged(layout: &Layout, observed: &ObservedApp) -> Vec<PathBuf> {
+    let root = format!("{}/", layout.state.join("handover").display());
+    let files = crate::embedded_files();
+    let own = disk::handover_dir(&layout.state, &files);
+    let mut named = BTreeSet::new();
+    for file in observed.units.values() {
+        for rest in file.text.split(&root).skip(1) {
+            let end = rest.find(|c: char| c.is_whitespace() || "\":'".contains(c));
+            named.insert(PathBuf::from(format!("{root}{}", &rest[..end.unwrap_or(rest.len())])));
+        }
+    }
+    named.retain(|path| {
+        let content = fs::read(path).ok();
+        let name = path.file_name().unwrap_or_default();
+        // What another version installed can only be there or not.
+        let known = files.iter().find(|(file, _)| path.starts_with(&own) && *file == name);
+        known.map_or(content.is_none(), |(_, bytes)| content.as_deref() != Some(*bytes))
+    });
+    named.into_iter().collect()
+}
+
+fn drop_ins(layout: &Layout, name: &AppName, observed: &ObservedApp) -> Vec<String> {
+    let instances = observed.links.iter().map(|number| name.instance_unit(*number));
+    let units: BTreeSet<UnitName> = observed.units.keys().cloned().chain(instances).collect();
+    units.iter().flat_map(|unit| disk::drop_ins(layout, unit)).collect()
+}
+
+/// Instances that hold none of the sockets that the manager holds for a listener. Nothing is said
+/// where descriptors cannot be seen: that is for root.
+fn strangers(
+    context: &Context,
+    name: &AppName,
+    observed: &ObservedApp,
+) -> BTreeSet<(u32, UnitName)> {
+    let mut found = BTreeSet::new();
+    if context.layout.scope != Scope::System {
+        return found;
+    }
+    let Some(manager) = host::sockets_of(1) else { return found };
+    let active = observed.instances.iter().filter(|(_, one)| one.active == Active::Active);
+    let held: Vec<(u32, BTreeSet<u64>)> =
+        active.filter_map(|(n, _)| Some((*n, sockets(context, name, *n)?))).collect();
+    let listeners = observed.units.iter().filter(|(unit, _)| unit.kind() == UnitKind::Socket);
+    for (unit, file) in listeners {
+        let file = UnitFile::parse(unit.clone(), &file.text);
+        let Some(address) = Address::of_socket_unit(&file) else { continue };
+        let inodes = host::listening_inodes(&address);
+        let ours: Vec<u64> = inodes.into_iter().filter(|inode| manager.contains(inode)).collect();
+        if ours.is_empty() {
+            continue;
+        }
+        for (number, sockets) in &held {
+            if !ours.iter().any(|inode| sockets.contains(inode)) {
+                found.insert((*number, unit.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// Sockets of all processes of an instance; `None` when not one of them can be seen.
+fn sockets(context: &Context, name: &AppName, number: u32) -> Option<BTreeSet<u64>> {
+    let processes = context.systemd.processes(&name.instance_unit(number)).ok()?;
+    let seen: Vec<BTreeSet<u64>> =
+        processes.iter().filter_map(|process| host::sockets_of(process.pid)).collect();
+    (!seen.is_empty()).then(|| seen.into_iter().flatten().collect())
+}

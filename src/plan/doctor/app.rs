@@ -1,0 +1,173 @@
+//! One app: its files, its links, its instances.
+
+use std::collections::BTreeSet;
+
+use super::{AppFacts, Finding, Severity, Words, finding, listeners};
+use crate::plan::Active;
+use crate::translate::{MARK, is_edited};
+use crate::unit::UnitFile;
+
+/// Everything about one app.
+pub fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+    let mut found = files(words, facts);
+    found.extend(boot(words, facts));
+    found.extend(instances(words, facts));
+    found.extend(numbers(words, facts));
+    found.extend(listeners::check(words, facts));
+    if found.iter().all(|finding| finding.severity <= Severity::Note) {
+        let up = facts.observed.instances.values().filter(|one| one.active.is_up()).count();
+        let text = match facts.observed.group {
+            Active::Inactive => "stopped, and nothing is wrong with it".to_owned(),
+            _ => format!("{up} instances, nothing is wrong"),
+        };
+        found.push(finding(Severity::Ok, "app", text, None));
+    }
+    found
+}
+
+fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let apply = Some(words.apply(facts));
+    let edited = facts.observed.units.iter().filter(|(_, file)| is_edited(&file.text));
+    for (unit, _) in edited {
+        let text = format!(
+            "{unit} was edited by hand: the next apply replaces it; keep changes in a drop-in \
+             ({})",
+            words.systemctl(&format!("edit {unit}"))
+        );
+        found.push(finding(Severity::Warning, "edited", text, apply.clone()));
+    }
+    for unit in [words.app.group_unit(), words.app.template_unit()] {
+        if !facts.observed.units.contains_key(&unit) {
+            let text = format!("{unit} is gone");
+            found.push(finding(Severity::Problem, "unit-gone", text, apply.clone()));
+        }
+    }
+    for path in &facts.damaged {
+        let text = format!(
+            "{} is gone or changed: instances do not start, or not as they should",
+            path.display()
+        );
+        found.push(finding(Severity::Problem, "handover", text, apply.clone()));
+    }
+    if let Some(program) = &facts.missing_program {
+        let text = format!(
+            "{} is gone: {} cannot work until clusterctl is installed again",
+            program.display(),
+            words.systemctl(&format!("reload {}", words.app))
+        );
+        found.push(finding(Severity::Problem, "program", text, apply));
+    }
+    if facts.stale {
+        let text = "files changed since systemd read them".to_owned();
+        let mend = words.systemctl("daemon-reload");
+        found.push(finding(Severity::Warning, "daemon-reload", text, Some(mend)));
+    }
+    if !facts.drop_ins.is_empty() {
+        let text = format!("an administrator's drop-ins count: {}", facts.drop_ins.join(", "));
+        found.push(finding(Severity::Note, "drop-ins", text, None));
+    }
+    found
+}
+
+fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {
+    if facts.observed.enabled {
+        return None;
+    }
+    let app = words.app;
+    if facts.observed.group == Active::Inactive {
+        let text = "stopped, and does not start at boot".to_owned();
+        return Some(finding(Severity::Note, "disabled", text, None));
+    }
+    let mend = words.systemctl(&format!("enable {app}"));
+    let text = format!("{app} runs, but does not start at boot");
+    Some(finding(Severity::Warning, "disabled", text, Some(mend)))
+}
+
+fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let app = words.app;
+    for unit in &facts.masked {
+        let text = format!("{unit} is masked: it cannot start");
+        let commands = [format!("unmask {unit}"), format!("start {unit}")];
+        let mend = commands.map(|command| words.systemctl(&command)).join(" && ");
+        found.push(finding(Severity::Problem, "masked", text, Some(mend)));
+    }
+    for (number, instance) in &facts.observed.instances {
+        if facts.masked.contains(&app.instance_unit(*number)) {
+            continue;
+        }
+        let logs = words.clusterctl(&format!("logs {app}@{number}"));
+        let mend = Some(words.clusterctl(&format!("restart {app}@{number}")));
+        if instance.errored || instance.active == Active::Failed {
+            let text = format!("{app}@{number} gave up; why: {logs}");
+            found.push(finding(Severity::Problem, "failed", text, mend));
+        } else if facts.looping.contains(number) {
+            let text = format!("{app}@{number} ends again and again; why: {logs}");
+            found.push(finding(Severity::Problem, "looping", text, mend));
+        }
+    }
+    let outdated: Vec<String> = facts
+        .observed
+        .instances
+        .iter()
+        .filter(|(number, one)| one.active.is_up() && facts.observed.is_outdated(app, **number))
+        .map(|(number, _)| format!("@{number}"))
+        .collect();
+    if !outdated.is_empty() && !facts.rolling {
+        let text = format!("{} started before the last change", outdated.join(" "));
+        let mend = words.clusterctl(&format!("reload {app}"));
+        found.push(finding(Severity::Warning, "outdated", text, Some(mend)));
+    }
+    found
+}
+
+/// Links, processes and the number in the file.
+fn numbers(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    // Instances come and go while a rollout lasts.
+    if facts.rolling {
+        let text = "a rollout is under way; numbers were not looked at".to_owned();
+        return vec![finding(Severity::Note, "rollout", text, None)];
+    }
+    let app = words.app;
+    let observed = &facts.observed;
+    let up = observed.instances.iter().filter(|(_, one)| one.active.is_up());
+    let up: BTreeSet<u32> = up.map(|(number, _)| *number).collect();
+    for number in up.difference(&observed.links) {
+        let text = format!("{app}@{number} runs, but does not start at boot");
+        let mend = words.systemctl(&format!("enable {app}@{number}"));
+        found.push(finding(Severity::Warning, "not-enabled", text, Some(mend)));
+    }
+    let explained = |number: &u32| {
+        let gave_up = observed
+            .instances
+            .get(number)
+            .is_some_and(|one| one.errored || one.active == Active::Failed);
+        gave_up || facts.masked.contains(&app.instance_unit(*number))
+    };
+    if observed.group == Active::Active {
+        for number in observed.links.difference(&up).filter(|number| !explained(number)) {
+            let text = format!("{app}@{number} is enabled, but does not run");
+            let mend = words.clusterctl(&format!("start {app}@{number}"));
+            found.push(finding(Severity::Warning, "not-running", text, Some(mend)));
+        }
+    } else if observed.group == Active::Inactive && !up.is_empty() {
+        let text = format!("{} instances run while {app} is stopped", up.len());
+        let mend = words.clusterctl(&format!("start {app}"));
+        found.push(finding(Severity::Warning, "group-stopped", text, Some(mend)));
+    }
+    let enabled = observed.links.len();
+    if let Some(wanted) = wanted(words, facts).filter(|wanted| *wanted != enabled) {
+        let text = format!("{enabled} instances are enabled, the file said {wanted}");
+        let mend = words.clusterctl(&format!("scale {app} {wanted}"));
+        found.push(finding(Severity::Note, "scaled", text, Some(mend)));
+    }
+    found
+}
+
+fn wanted(words: &Words<'_>, facts: &AppFacts) -> Option<usize> {
+    let group = words.app.group_unit();
+    let text = &facts.observed.units.get(&group)?.text;
+    UnitFile::parse(group, text).get(MARK, "Instances")?.parse().ok()
+}

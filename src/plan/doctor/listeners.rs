@@ -1,0 +1,31 @@
+//! One app's listeners: held by systemd while the app runs, and by every instance.
+
+use super::{AppFacts, Finding, Severity, Words, finding};
+use crate::plan::Active;
+
+/// Everything about its listeners.
+pub fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let app = words.app;
+    let running = facts.observed.group == Active::Active;
+    for (unit, state) in &facts.observed.listeners {
+        let up = state.is_up();
+        if running && !up {
+            let text = format!("{unit} does not listen while {app} runs");
+            let mend = words.clusterctl(&format!("restart {app}"));
+            found.push(finding(Severity::Problem, "listener-closed", text, Some(mend)));
+        } else if facts.observed.group == Active::Inactive && up {
+            let text = format!("{unit} listens while {app} is stopped; a connection starts it");
+            let mend = words.clusterctl(&format!("stop {app}"));
+            found.push(finding(Severity::Warning, "listener-open", text, Some(mend)));
+        }
+    }
+    for (number, unit) in &facts.strangers {
+        let text = format!(
+            "{app}@{number} holds another socket than {unit}, which clients connect to now"
+        );
+        let mend = words.clusterctl(&format!("reload {app}"));
+        found.push(finding(Severity::Problem, "other-socket", text, Some(mend)));
+    }
+    found
+}

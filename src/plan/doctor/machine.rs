@@ -1,0 +1,164 @@
+//! The machine: manager, cgroups, and limits of the kernel that apps can run into.
+
+use std::collections::BTreeMap;
+
+use super::{AppFacts, Cgroups, Finding, MachineFacts, Severity, finding};
+use crate::ecosystem::{AppName, Scope};
+use crate::translate::MARK;
+use crate::unit::{UnitFile, UnitKind};
+
+/// The oldest version that is supported.
+const FLOOR: u32 = 252;
+
+/// Controllers that limits and the table of `list` need.
+const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// Everything about the machine.
+pub fn check(
+    scope: Scope,
+    machine: &MachineFacts,
+    apps: &BTreeMap<AppName, AppFacts>,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    found.extend(machine.manager.as_ref().map(|manager| answers(scope, manager)));
+    found.push(cgroups(machine));
+    found.extend(backlog(machine, apps));
+    found.extend(open_files(machine, apps));
+    found.extend(ptrace(machine, apps));
+    found.extend(machine.lingers.map(lingers));
+    found.extend(
+        machine
+            .unseen
+            .iter()
+            .map(|what| finding(Severity::Note, "unseen", format!("not looked at: {what}"), None)),
+    );
+    found
+}
+
+fn answers(scope: Scope, manager: &Result<u32, (String, Option<String>)>) -> Finding {
+    let whose = if scope == Scope::User { "of this user" } else { "of the system" };
+    match manager {
+        Err((why, hint)) => finding(Severity::Problem, "bus", why.clone(), hint.clone()),
+        Ok(version) if *version < FLOOR => {
+            let text = format!("systemd {version} is older than {FLOOR}, the oldest supported");
+            finding(Severity::Problem, "systemd", text, None)
+        }
+        Ok(version) => {
+            let text = format!("systemd {version}, the manager {whose}, answers on its bus");
+            finding(Severity::Ok, "systemd", text, None)
+        }
+    }
+}
+
+fn cgroups(machine: &MachineFacts) -> Finding {
+    let missing: Vec<&str> =
+        CONTROLLERS.into_iter().filter(|name| !machine.controllers.contains(*name)).collect();
+    let (severity, text) = match machine.cgroups {
+        Cgroups::Unified if missing.is_empty() => {
+            (Severity::Ok, format!("cgroups v2 with {}", CONTROLLERS.join(", ")))
+        }
+        Cgroups::Unified => {
+            let text = format!(
+                "cgroups v2 without {}: limits of these have no effect",
+                missing.join(", ")
+            );
+            (Severity::Warning, text)
+        }
+        Cgroups::Hybrid | Cgroups::Legacy => {
+            let text = "cgroups v1: memory limits work in part only; boot the kernel with \
+                        systemd.unified_cgroup_hierarchy=1";
+            (Severity::Warning, text.to_owned())
+        }
+        Cgroups::Unknown => (Severity::Note, "not looked at: cgroups".to_owned()),
+    };
+    finding(severity, "cgroups", text, None)
+}
+
+fn backlog(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<Finding> {
+    let allowed = machine.somaxconn?;
+    let wanted = largest(apps, UnitKind::Socket, |unit| unit.get("Socket", "Backlog"))?;
+    Some(match wanted > allowed {
+        true => {
+            let text = format!(
+                "net.core.somaxconn is {allowed}: a listener asks for {wanted} waiting connections, \
+                 and gets no more than that; counts when it is opened next"
+            );
+            let mend = format!("sysctl -w net.core.somaxconn={wanted}");
+            finding(Severity::Warning, "somaxconn", text, Some(mend))
+        }
+        false => {
+            let text = format!("net.core.somaxconn is {allowed}, enough for every listener");
+            finding(Severity::Ok, "somaxconn", text, None)
+        }
+    })
+}
+
+fn open_files(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<Finding> {
+    let allowed = machine.nr_open?;
+    let limit = |unit: &UnitFile| {
+        // Soft and hard limit may be given apart; the hard one is what the kernel checks.
+        let value = unit.get("Service", "LimitNOFILE")?;
+        Some(value.rsplit_once(':').map_or(value, |(_, hard)| hard).to_owned())
+    };
+    let wanted = apps.values().flat_map(|facts| units(facts, UnitKind::Service));
+    let wanted = wanted.filter_map(|unit| limit(&unit)?.parse::<u64>().ok()).max()?;
+    (wanted > allowed).then(|| {
+        let text = format!("fs.nr_open is {allowed}: an app's LimitNOFILE={wanted} is above it");
+        let mend = format!("sysctl -w fs.nr_open={wanted}");
+        finding(Severity::Problem, "open-files", text, Some(mend))
+    })
+}
+
+/// Only programs that are started under the tracer need ptrace.
+fn ptrace(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<Finding> {
+    let level = machine.ptrace_scope?;
+    let traced = |unit: &UnitFile| unit.get(MARK, "TracedBecause").is_some();
+    let mut services = apps.values().flat_map(|facts| units(facts, UnitKind::Service));
+    if !services.any(|unit| traced(&unit)) {
+        return None;
+    }
+    let of = "an app that gets its listener through ptrace";
+    Some(match level {
+        0 | 1 => {
+            let text = format!("kernel.yama.ptrace_scope is {level}, which lets {of} start");
+            finding(Severity::Ok, "ptrace", text, None)
+        }
+        2 => {
+            let text = format!("kernel.yama.ptrace_scope is 2: {of} starts as root only");
+            let mend = "sysctl -w kernel.yama.ptrace_scope=1".to_owned();
+            finding(Severity::Problem, "ptrace", text, Some(mend))
+        }
+        _ => {
+            let text = format!(
+                "kernel.yama.ptrace_scope is {level}: {of} cannot start, and the kernel lets \
+                 nobody change that before the next boot"
+            );
+            finding(Severity::Problem, "ptrace", text, None)
+        }
+    })
+}
+
+fn lingers(lingers: bool) -> Finding {
+    if lingers {
+        let text = "lingering is on: apps of this user start at boot".to_owned();
+        return finding(Severity::Ok, "linger", text, None);
+    }
+    let text = "lingering is off: apps of this user end with the last session, and do not start at \
+                boot";
+    let mend = "loginctl enable-linger".to_owned();
+    finding(Severity::Warning, "linger", text.to_owned(), Some(mend))
+}
+
+fn units(facts: &AppFacts, kind: UnitKind) -> impl Iterator<Item = UnitFile> {
+    let files = facts.observed.units.iter().filter(move |(name, _)| name.kind() == kind);
+    files.map(|(name, file)| UnitFile::parse(name.clone(), &file.text))
+}
+
+fn largest(
+    apps: &BTreeMap<AppName, AppFacts>,
+    kind: UnitKind,
+    value: impl Fn(&UnitFile) -> Option<&str>,
+) -> Option<u64> {
+    let files = apps.values().flat_map(|facts| units(facts, kind));
+    files.filter_map(|unit| value(&unit)?.parse().ok()).max()
+}

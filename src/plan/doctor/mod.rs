@@ -1,0 +1,374 @@
+//! Facts about the machine and its apps → findings, each with the command that mends it.
+//!
+//! Pure: who collects the facts is `ops`. A fact that could not be had is no finding about an app,
+//! it is named among what was not looked at.
+
+mod app;
+mod listeners;
+mod machine;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::ObservedApp;
+use crate::ecosystem::{AppName, Scope};
+use crate::unit::UnitName;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Good to know; nothing to do.
+    Note,
+    /// It serves, and will not in some situation.
+    Warning,
+    /// Something does not work.
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The app; `None` is the machine.
+    pub app: Option<AppName>,
+    /// Which check found it; stable, for programs.
+    pub check: &'static str,
+    /// What was found.
+    pub text: String,
+    /// The command that mends it.
+    pub mend: Option<String>,
+}
+
+/// How the cgroups are mounted (systemd's own words, see cgroups(7)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cgroups {
+    /// Version 2 alone.
+    Unified,
+    /// Version 1, with version 2 beside it for systemd's own bookkeeping.
+    Hybrid,
+    /// Version 1.
+    Legacy,
+    /// It could not be seen.
+    #[default]
+    Unknown,
+}
+
+/// What is known about the machine; `None` of what could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineFacts {
+    /// Major version of the manager, or why it does not answer and what to do about it.
+    pub manager: Option<Result<u32, (String, Option<String>)>>,
+    /// How the cgroups are mounted.
+    pub cgroups: Cgroups,
+    /// Controllers that the manager can use.
+    pub controllers: BTreeSet<String>,
+    /// `net.core.somaxconn`: connections that may wait at a listener.
+    pub somaxconn: Option<u64>,
+    /// `fs.nr_open`: the highest limit of open files.
+    pub nr_open: Option<u64>,
+    /// `kernel.yama.ptrace_scope`; `None` without Yama.
+    pub ptrace_scope: Option<u64>,
+    /// Whether the user's manager runs without a login; `None` for the system's manager.
+    pub lingers: Option<bool>,
+    /// What could not be looked at, and why.
+    pub unseen: Vec<String>,
+}
+
+/// What is known about one app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppFacts {
+    /// Its files and states.
+    pub observed: ObservedApp,
+    /// A rollout is under way: instances come and go.
+    pub rolling: bool,
+    /// The program of `ExecReload=`, when it is not there.
+    pub missing_program: Option<PathBuf>,
+    /// Files that its units run or load, and that are gone or changed.
+    pub damaged: Vec<PathBuf>,
+    /// Drop-ins of an administrator.
+    pub drop_ins: Vec<String>,
+    /// Units that are masked.
+    pub masked: BTreeSet<UnitName>,
+    /// Instances that wait for their automatic restart.
+    pub looping: BTreeSet<u32>,
+    /// The manager has not read the files as they are now.
+    pub stale: bool,
+    /// Instances that run with another socket than the one that systemd holds now.
+    pub strangers: BTreeSet<(u32, UnitName)>,
+}
+
+/// Looks at everything. What is about the machine comes first, then the apps by name, in each the
+/// worst first.
+pub fn findings(
+    scope: Scope,
+    machine: &MachineFacts,
+    apps: &BTreeMap<AppName, AppFacts>,
+) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let mut add = |app: Option<&AppName>, mut found: Vec<Finding>| {
+        for finding in &mut found {
+            finding.app = app.cloned();
+        }
+        found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        all.extend(found);
+    };
+    add(None, machine::check(scope, machine, apps));
+    for (name, facts) in apps {
+        add(Some(name), app::check(&Words { app: name, scope }, facts));
+    }
+    all
+}
+
+/// Whether something does not work.
+pub fn has_problem(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Problem)
+}
+
+fn finding(severity: Severity, check: &'static str, text: String, mend: Option<String>) -> Finding {
+    Finding { severity, app: None, check, text, mend }
+}
+
+/// Commands about one app, as they are typed.
+struct Words<'a> {
+    app: &'a AppName,
+    scope: Scope,
+}
+
+impl Words<'_> {
+    fn systemctl(&self, rest: &str) -> String {
+        let flag = if self.scope == Scope::User { " --user" } else { "" };
+        format!("systemctl{flag} {rest}")
+    }
+
+    fn clusterctl(&self, rest: &str) -> String {
+        let flag = if self.scope == Scope::User { " --user" } else { "" };
+        format!("clusterctl{flag} {rest}")
+    }
+
+    /// Applies the file that the app came from.
+    fn apply(&self, facts: &AppFacts) -> String {
+        let source = facts.observed.source.as_deref();
+        let path = source.map_or("ecosystem.toml".into(), |path| path.to_string_lossy());
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@%:".contains(c);
+        let path = match path.chars().all(plain) {
+            true => path.into_owned(),
+            false => format!("'{}'", path.replace('\'', "'\\''")),
+        };
+        self.clusterctl(&format!("apply {path}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::plan::{Active, ObservedFile, ObservedInstance};
+
+    fn api() -> AppName {
+        AppName::parse("api").unwrap()
+    }
+
+    fn file(text: &str) -> ObservedFile {
+        ObservedFile { text: text.to_owned(), modified: 5 }
+    }
+
+    /// An app of two instances in which nothing is wrong.
+    fn healthy() -> AppFacts {
+        let socket = UnitName::parse("api-3000.socket").unwrap();
+        let mut facts = AppFacts::default();
+        let observed = &mut facts.observed;
+        let group = file("[X-Clusterctl]\nApp=api\nInstances=2\n");
+        observed.units.insert(api().group_unit(), group);
+        observed.units.insert(api().template_unit(), file("[Service]\nLimitNOFILE=1024:4096\n"));
+        observed.units.insert(socket.clone(), file("[Socket]\nBacklog=4096\n"));
+        observed.listeners.insert(socket, Active::Active);
+        observed.source = Some("/srv/api/ecosystem.toml".into());
+        observed.links = [0, 1].into();
+        observed.enabled = true;
+        observed.group = Active::Active;
+        let one = ObservedInstance { active: Active::Active, started: 9, ..Default::default() };
+        observed.instances = [(0, one), (1, one)].into();
+        facts
+    }
+
+    fn sound() -> MachineFacts {
+        MachineFacts {
+            manager: Some(Ok(257)),
+            cgroups: Cgroups::Unified,
+            controllers: ["cpu", "memory", "pids"].map(str::to_owned).into(),
+            somaxconn: Some(4096),
+            nr_open: Some(1_048_576),
+            ptrace_scope: Some(1),
+            ..MachineFacts::default()
+        }
+    }
+
+    /// What is worse than a note, as `check: mend`.
+    fn bad(machine: &MachineFacts, facts: AppFacts, scope: Scope) -> Vec<String> {
+        let found = findings(scope, machine, &[(api(), facts)].into());
+        let worse = found.iter().filter(|finding| finding.severity > Severity::Note);
+        let line = |f: &Finding| format!("{}: {}", f.check, f.mend.as_deref().unwrap_or("-"));
+        worse.map(line).collect()
+    }
+
+    fn app(spoil: impl FnOnce(&mut AppFacts), expected: &[&str]) {
+        let mut facts = healthy();
+        spoil(&mut facts);
+        assert_eq!(bad(&sound(), facts, Scope::System), expected);
+    }
+
+    fn machine(spoil: impl FnOnce(&mut MachineFacts), expected: &[&str]) {
+        let mut facts = sound();
+        spoil(&mut facts);
+        assert_eq!(bad(&facts, healthy(), Scope::System), expected);
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_what_is_well() {
+        app(|_| {}, &[]);
+        let found = findings(Scope::System, &sound(), &[(api(), healthy())].into());
+        assert!(found.iter().all(|finding| finding.severity == Severity::Ok), "{found:#?}");
+        assert!(!has_problem(&found));
+    }
+
+    #[test]
+    fn instances_that_do_not_run() {
+        let failed = |f: &mut AppFacts| {
+            let one = f.observed.instances.get_mut(&1).unwrap();
+            (one.active, one.errored) = (Active::Inactive, true);
+        };
+        app(failed, &["failed: clusterctl restart api@1"]);
+        app(
+            |f| {
+                f.looping.insert(1);
+            },
+            &["looping: clusterctl restart api@1"],
+        );
+        let masked = |f: &mut AppFacts| {
+            f.observed.instances.remove(&1);
+            f.masked.insert(api().instance_unit(1));
+        };
+        app(masked, &["masked: systemctl unmask api@1.service && systemctl start api@1.service"]);
+        let stopped = |f: &mut AppFacts| {
+            f.observed.instances.remove(&1);
+        };
+        app(stopped, &["not-running: clusterctl start api@1"]);
+    }
+
+    #[test]
+    fn links_and_boot() {
+        app(|f| f.observed.enabled = false, &["disabled: systemctl enable api"]);
+        let extra = |f: &mut AppFacts| {
+            let one = f.observed.instances[&0];
+            f.observed.instances.insert(2, one);
+        };
+        app(extra, &["not-enabled: systemctl enable api@2"]);
+        app(
+            |f| {
+                extra(f);
+                f.rolling = true;
+            },
+            &[],
+        );
+        // A number that somebody set by hand is no fault.
+        app(
+            |f| {
+                extra(f);
+                f.observed.links.insert(2);
+            },
+            &[],
+        );
+    }
+
+    #[test]
+    fn files_that_changed() {
+        app(
+            |f| f.observed.instances.get_mut(&0).unwrap().started = 4,
+            &["outdated: clusterctl reload api"],
+        );
+        app(|f| f.stale = true, &["daemon-reload: systemctl daemon-reload"]);
+        app(|f| f.drop_ins.push("/etc/x.conf".into()), &[]);
+        app(
+            |f| f.damaged.push("/x/preload.so".into()),
+            &["handover: clusterctl apply /srv/api/ecosystem.toml"],
+        );
+        app(
+            |f| f.missing_program = Some("/usr/bin/clusterctl".into()),
+            &["program: clusterctl apply /srv/api/ecosystem.toml"],
+        );
+        app(
+            |f| {
+                let group = file("[X-Clusterctl]\nInstances=2\nChecksum=0\n");
+                f.observed.units.insert(api().group_unit(), group);
+                f.observed.source = Some("/srv/it's/a file".into());
+            },
+            &["edited: clusterctl apply '/srv/it'\\''s/a file'"],
+        );
+    }
+
+    #[test]
+    fn listeners() {
+        let socket = || UnitName::parse("api-3000.socket").unwrap();
+        app(
+            |f| {
+                f.observed.listeners.insert(socket(), Active::Inactive);
+            },
+            &["listener-closed: clusterctl restart api"],
+        );
+        app(
+            |f| {
+                f.observed.group = Active::Inactive;
+                f.observed.instances.clear();
+            },
+            &["listener-open: clusterctl stop api"],
+        );
+        app(
+            |f| {
+                f.strangers.insert((1, socket()));
+            },
+            &["other-socket: clusterctl reload api"],
+        );
+    }
+
+    #[test]
+    fn the_machine() {
+        machine(|m| m.manager = Some(Ok(251)), &["systemd: -"]);
+        machine(|m| m.manager = Some(Err(("no bus".into(), Some("sudo".into())))), &["bus: sudo"]);
+        machine(|m| m.somaxconn = Some(4095), &["somaxconn: sysctl -w net.core.somaxconn=4096"]);
+        machine(|m| m.nr_open = Some(4095), &["open-files: sysctl -w fs.nr_open=4096"]);
+        machine(|m| m.cgroups = Cgroups::Hybrid, &["cgroups: -"]);
+        machine(
+            |m| {
+                m.controllers.remove("memory");
+            },
+            &["cgroups: -"],
+        );
+        machine(|m| m.lingers = Some(false), &["linger: loginctl enable-linger"]);
+        // Nobody here is started under the tracer.
+        machine(|m| m.ptrace_scope = Some(3), &[]);
+    }
+
+    #[test]
+    fn ptrace_matters_to_traced_programs() {
+        let mend = "ptrace: sysctl -w kernel.yama.ptrace_scope=1";
+        for (level, expected) in [(0, vec![]), (1, vec![]), (2, vec![mend]), (3, vec!["ptrace: -"])]
+        {
+            let mut facts = healthy();
+            let traced = file("[X-Clusterctl]\nTracedBecause=it is static\n");
+            facts.observed.units.insert(api().template_unit(), traced);
+            let machine = MachineFacts { ptrace_scope: Some(level), ..sound() };
+            assert_eq!(bad(&machine, facts, Scope::System), expected, "level {level}");
+        }
+    }
+
+    #[test]
+    fn users_get_commands_for_their_own_manager() {
+        let mut facts = healthy();
+        facts.observed.enabled = false;
+        assert_eq!(bad(&sound(), facts, Scope::User), ["disabled: systemctl --user enable api"]);
+    }
+}

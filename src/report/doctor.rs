@@ -1,0 +1,76 @@
+//! Findings as text and as JSON.
+
+use serde_json::{Value, json};
+
+use super::{Paint, Style, logs};
+use crate::plan::doctor::{Finding, Severity};
+
+/// A paragraph for the machine and one per app; a finding on a line, and below it its command.
+pub fn text(findings: &[Finding], style: &Style) -> String {
+    let mut out = String::new();
+    let mut heading = None;
+    for finding in findings {
+        let about = finding.app.as_ref().map_or("machine", |app| app.as_str());
+        if heading != Some(about) {
+            out.push_str(&format!("{}\n", style.paint(Paint::Bold, about)));
+            heading = Some(about);
+        }
+        let word = style.paint(paint(finding.severity), &format!("{:>9}", word(finding.severity)));
+        out.push_str(&format!("{word}  {}\n", logs::printable(&finding.text)));
+        if let Some(mend) = &finding.mend {
+            let label = style.paint(Paint::Dim, &format!("{:>9}", "mend:"));
+            out.push_str(&format!("{label}  {}\n", logs::printable(mend)));
+        }
+    }
+    out.push_str(&format!("{}\n", sum(findings)));
+    out
+}
+
+/// All findings as data.
+pub fn json(findings: &[Finding]) -> Value {
+    let one = |finding: &Finding| {
+        json!({
+            "severity": word(finding.severity),
+            "app": finding.app.as_ref().map(|app| app.as_str()),
+            "check": finding.check,
+            "text": finding.text,
+            "mend": finding.mend,
+        })
+    };
+    json!({
+        "version": 1,
+        "problems": count(findings, Severity::Problem),
+        "warnings": count(findings, Severity::Warning),
+        "findings": findings.iter().map(one).collect::<Vec<_>>(),
+    })
+}
+
+fn sum(findings: &[Finding]) -> String {
+    let number = |severity, word: &str| {
+        let count = count(findings, severity);
+        format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+    };
+    format!("{}, {}", number(Severity::Problem, "problem"), number(Severity::Warning, "warning"))
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|finding| finding.severity == severity).count()
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ok => "ok",
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Problem => "problem",
+    }
+}
+
+fn paint(severity: Severity) -> Paint {
+    match severity {
+        Severity::Ok => Paint::Good,
+        Severity::Note => Paint::Dim,
+        Severity::Warning => Paint::Warn,
+        Severity::Problem => Paint::Bad,
+    }
+}

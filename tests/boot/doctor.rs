@@ -1,0 +1,125 @@
+//! Each thing that goes wrong is found, and the command that is named mends it.
+
+use serde_json::Value;
+
+use crate::booted;
+use crate::shop::{applied, ecosystem};
+use crate::support::{Machine, wait_until};
+use std::time::Duration;
+
+/// Every finding about the machine and its apps.
+fn findings(m: &Machine) -> Vec<Value> {
+    let output = m.clusterctl(["doctor", "-o", "json"]);
+    let value: Value =
+        serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let problems = value["problems"].as_u64().unwrap();
+    assert_eq!(output.code, i32::from(problems > 0), "{output:#?}");
+    value["findings"].as_array().unwrap().clone()
+}
+
+fn found(m: &Machine, check: &str) -> Option<Value> {
+    findings(m).into_iter().find(|finding| {
+        finding["check"] == check
+            && ["warning", "problem"].contains(&finding["severity"].as_str().unwrap())
+    })
+}
+
+/// Spoils something by a script; it must be found, and be gone after the command that is named.
+fn mended(m: &Machine, check: &str, severity: &str, spoil: &str) {
+    assert!(found(m, check).is_none(), "{check} before it was spoiled: {:#?}", findings(m));
+    m.ok_sh(spoil);
+    let finding = found(m, check).unwrap_or_else(|| panic!("no {check}: {:#?}", findings(m)));
+    assert_eq!(finding["severity"], severity, "{finding:#?}");
+    m.ok_sh(finding["mend"].as_str().unwrap());
+    assert!(found(m, check).is_none(), "{check} is not mended: {:#?}", findings(m));
+}
+
+booted!(the_doctor_finds_what_was_spoiled_and_names_the_command_that_mends_it, |m| {
+    applied(m, &ecosystem(2, ""));
+    let well = m.clusterctl(["doctor"]);
+    assert_eq!(well.code, 0, "{well:#?}");
+    assert!(well.stdout.contains("2 instances, nothing is wrong"), "{well:#?}");
+    let units = "/etc/systemd/system";
+    mended(
+        m,
+        "edited",
+        "warning",
+        &format!("echo '# by hand' >> {units}/shop-3000.socket; systemctl daemon-reload"),
+    );
+    mended(m, "daemon-reload", "warning", &format!("touch -d tomorrow {units}/shop.service"));
+    m.ok_sh(&format!("touch {units}/shop.service; systemctl daemon-reload"));
+    mended(
+        m,
+        "handover",
+        "problem",
+        "for f in /var/lib/clusterctl/handover/*/*.so; do echo x > $f; done",
+    );
+    mended(m, "handover", "problem", "rm /var/lib/clusterctl/handover/*/group");
+    mended(m, "disabled", "warning", "systemctl disable shop");
+    mended(m, "masked", "problem", "systemctl stop shop@1; systemctl mask shop@1");
+    mended(m, "not-running", "warning", "systemctl stop shop@1");
+    mended(m, "not-enabled", "warning", "systemctl start shop@5");
+    mended(
+        m,
+        "outdated",
+        "warning",
+        &format!("touch {units}/shop@.service; systemctl daemon-reload"),
+    );
+    mended(m, "listener-open", "warning", "systemctl stop shop; systemctl start shop-3000.socket");
+    m.ok(["clusterctl", "start", "shop"]);
+    mended(m, "somaxconn", "warning", "sysctl -qw net.core.somaxconn=100");
+    m.write("/etc/systemd/system/shop@.service.d/x.conf", "[Service]\n");
+    let notes = findings(m);
+    assert!(
+        notes.iter().any(|one| one["check"] == "drop-ins" && one["severity"] == "note"),
+        "{notes:#?}"
+    );
+});
+
+booted!(the_doctor_sees_sockets_that_clients_no_longer_reach, |m| {
+    let unix = ecosystem(2, "").replace("listen = 3000", "listen = '/run/shop.sock'");
+    m.write(
+        "/srv/shop/server.js",
+        "require('http').createServer((q, r) => r.end('x')).listen('/run/shop.sock')",
+    );
+    m.write("/srv/shop/ecosystem.toml", &unix);
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    // Beside its back: systemd makes a new socket at the same path.
+    mended(
+        m,
+        "other-socket",
+        "problem",
+        "unit=$(systemctl list-units --plain --no-legend 'shop-*.socket' | cut -d' ' -f1)
+         systemctl stop --job-mode=ignore-dependencies \"$unit\"
+         systemctl start --job-mode=ignore-dependencies \"$unit\"",
+    );
+    assert_eq!(m.ok(["curl", "-s", "--unix-socket", "/run/shop.sock", "http://x/"]), "x");
+});
+
+booted!(the_doctor_finds_an_instance_that_gave_up, |m| {
+    applied(m, &ecosystem(2, "max_restarts = 2"));
+    m.ok_sh("mv /srv/shop/server.js /srv/shop/kept; echo 'throw 1' > /srv/shop/server.js");
+    m.ok_sh("kill -9 $(systemctl show --value -p MainPID shop@1)");
+    wait_until("the instance gives up", Duration::from_secs(60), || {
+        m.systemctl_show("shop@1", "Result") == "exec-condition"
+    });
+    let finding = found(m, "failed").unwrap();
+    assert!(finding["text"].as_str().unwrap().contains("clusterctl logs shop@1"), "{finding:#?}");
+    m.ok_sh("mv /srv/shop/kept /srv/shop/server.js");
+    m.ok_sh(finding["mend"].as_str().unwrap());
+    assert!(found(m, "failed").is_none(), "{:#?}", findings(m));
+});
+
+booted!(the_doctor_says_what_it_may_not_see_and_when_nobody_answers, |m| {
+    applied(m, &ecosystem(1, ""));
+    let ada = m.user("ada");
+    let output = ada.run(["clusterctl", "doctor"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stdout.contains("not looked at: which sockets"), "{output:#?}");
+    let own = ada.run(["clusterctl", "--user", "doctor"]);
+    assert!(own.stdout.contains("lingering is on"), "{own:#?}");
+    m.ok_sh("systemctl stop dbus.socket dbus.service");
+    let output = m.clusterctl(["doctor"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stdout.contains("the system bus does not answer"), "{output:#?}");
+});

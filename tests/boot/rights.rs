@@ -1,0 +1,105 @@
+//! Who may do what, and what files of ours look like to others.
+
+use crate::booted;
+use crate::shop::{applied, ecosystem, pids};
+use crate::support::Machine;
+
+/// Everything that an apply leaves on the disk.
+const OURS: &str = "/etc/clusterctl /var/lib/clusterctl /run/clusterctl \
+                    $(ls -d /etc/systemd/system/shop* /etc/systemd/system/clusterctl-shop.slice)";
+
+fn find(m: &Machine, test: &str) -> String {
+    m.ok_sh(&format!("for at in {OURS}; do [ ! -e $at ] || find $at {test}; done"))
+}
+
+booted!(nobody_else_may_write_our_files_or_read_a_variable, |m| {
+    // The widest umask that somebody may have.
+    m.write("/srv/shop/server.js", crate::shop::SERVER);
+    m.write("/srv/shop/ecosystem.toml", ecosystem(2, "env = { GREETING = 'very-secret' }"));
+    m.ok_sh("umask 000; clusterctl apply /srv/shop/ecosystem.toml; clusterctl reload shop");
+    assert!(find(m, "-type f").lines().count() > 10, "the walk sees files");
+    assert_eq!(find(m, "! -type l -perm /022"), "", "somebody else may write this");
+    assert_eq!(find(m, "! -user root"), "");
+    let readable = find(m, "-type f -perm /077 -exec grep -l very-secret {} \\;");
+    assert_eq!(readable, "", "a variable in a file that others may read");
+    assert!(
+        find(m, "-type f -exec grep -l very-secret {} \\;")
+            .contains("/etc/clusterctl/environment/shop")
+    );
+});
+
+booted!(links_that_somebody_planted_are_not_followed, |m| {
+    m.ok_sh("echo untouched > /root/victim; mkdir -p /etc/clusterctl/environment /var/lib/clusterctl /run/clusterctl");
+    m.ok_sh("ln -s /root/victim /etc/clusterctl/environment/shop");
+    m.ok_sh(
+        "ln -s /root/victim /run/clusterctl/shop.json; ln -s /root/victim /run/clusterctl/shop",
+    );
+    applied(m, &ecosystem(2, "env = { GREETING = 'secret' }"));
+    m.ok(["clusterctl", "reload", "shop"]);
+    assert_eq!(m.ok(["cat", "/root/victim"]), "untouched");
+    assert_eq!(
+        m.ok(["stat", "-c", "%a %F", "/etc/clusterctl/environment/shop"]),
+        "600 regular file"
+    );
+    // The lock is opened where it lies, so a link there is refused.
+    m.ok_sh("rm /var/lib/clusterctl/lock; ln -s /root/victim /var/lib/clusterctl/lock");
+    let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+    assert_ne!(output.code, 0, "{output:#?}");
+    assert_eq!(m.ok(["cat", "/root/victim"]), "untouched");
+});
+
+booted!(a_user_without_rights_looks_and_is_told_what_to_do, |m| {
+    applied(m, &ecosystem(2, "env = { GREETING = 'secret' }"));
+    let before = pids(m, 2);
+    let ada = m.user("ada");
+    assert_eq!(ada.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
+    assert!(!ada.ok(["clusterctl", "describe", "shop"]).contains("GREETING"));
+    for verb in [["apply", "/srv/shop/ecosystem.toml"], ["restart", "shop"], ["stop", "shop"]] {
+        let output = ada.run(["clusterctl"].into_iter().chain(verb));
+        assert_eq!(output.code, 4, "{verb:?}: {output:#?}");
+        assert!(output.stderr.contains("next: "), "{output:#?}");
+        assert!(output.stderr.contains("root"), "{output:#?}");
+    }
+    assert_eq!(pids(m, 2), before);
+});
+
+/// What an administrator installs to let a group operate apps.
+const RULE: &str = r#"polkit.addRule(function (action, subject) {
+    var verbs = ["start", "stop", "restart", "reload", "reset-failed"];
+    if (action.id == "org.freedesktop.systemd1.manage-units" && subject.isInGroup("operators") &&
+        /^shop(@\d+|-wake)?\.service$|^shop-.*\.socket$/.test(action.lookup("unit")) &&
+        verbs.indexOf(action.lookup("verb")) >= 0) {
+        return polkit.Result.YES;
+    }
+});
+"#;
+
+booted!(members_of_a_group_operate_apps_and_do_not_define_them, |m| {
+    applied(m, &ecosystem(2, ""));
+    m.ok(["groupadd", "operators"]);
+    m.write("/etc/polkit-1/rules.d/50-operators.rules", RULE);
+    m.ok(["systemctl", "restart", "polkit"]);
+    let ada = m.user("ada");
+    m.ok(["usermod", "-aG", "operators", "ada"]);
+    let before = pids(m, 2);
+    ada.ok(["clusterctl", "restart", "shop"]);
+    assert!(pids(m, 2).iter().all(|pid| !before.contains(pid)));
+    let before = pids(m, 2);
+    ada.ok(["clusterctl", "reload", "shop"]);
+    assert!(pids(m, 2).iter().all(|pid| !before.contains(pid)));
+    ada.ok(["clusterctl", "stop", "shop"]);
+    assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0);
+    ada.ok(["clusterctl", "start", "shop"]);
+    assert_eq!(ada.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
+    let output = ada.run(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 4, "{output:#?}");
+    assert!(output.stderr.contains("next: "), "{output:#?}");
+});
+
+booted!(a_narrow_umask_hides_nothing_from_apps_of_other_users, |m| {
+    m.user("ada");
+    m.write("/srv/shop/server.js", crate::shop::SERVER);
+    m.write("/srv/shop/ecosystem.toml", ecosystem(2, "user = 'ada'"));
+    m.ok_sh("umask 077; clusterctl apply /srv/shop/ecosystem.toml");
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
+});
