@@ -8,6 +8,7 @@ mod history;
 mod layout;
 mod lock;
 mod scan;
+mod tally;
 mod write;
 
 use std::fmt;
@@ -19,6 +20,7 @@ pub use history::{Definition, Entry, history, record};
 pub use layout::Layout;
 pub use lock::Lock;
 pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};
+pub use tally::{announce_start, restarts};
 pub use write::{apply_file, apply_link, remove_env, restore_file, write_atomic};
 
 /// A file operation that failed.

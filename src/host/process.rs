@@ -2,7 +2,8 @@
 //! faster than asking the manager.
 
 use std::fs;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// What one process uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Time since its start.
     pub uptime_seconds: f64,
+    /// The process that started it, or that took it over.
+    pub parent: u32,
 }
 
 /// What all processes of a cgroup use.
@@ -20,27 +23,38 @@ pub struct Usage {
 pub struct CgroupUsage {
     /// CPU time since it was made.
     pub cpu_seconds: f64,
-    /// Memory, page cache included.
-    pub memory_bytes: u64,
+    /// Memory, page cache included; `None` without the memory controller.
+    pub memory_bytes: Option<u64>,
 }
 
-/// What the cgroup of a process uses; `None` without unified cgroups or their controllers.
-pub fn cgroup_usage(pid: u32) -> Option<CgroupUsage> {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+/// The cgroup of a process; `None` without unified cgroups.
+pub fn cgroup_of(pid: u32) -> Option<PathBuf> {
+    let groups = read(format!("/proc/{pid}/cgroup"))?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let dir = Path::new("/sys/fs/cgroup").join(path);
-    let memory = fs::read_to_string(dir.join("memory.current")).ok()?;
-    let cpu = fs::read_to_string(dir.join("cpu.stat")).ok()?;
+    Some(Path::new("/sys/fs/cgroup").join(path))
+}
+
+/// What a cgroup uses; `None` if it is none, as with cgroups of version 1.
+pub fn cgroup_usage(dir: &Path) -> Option<CgroupUsage> {
+    let cpu = read(dir.join("cpu.stat"))?;
     let usec: u64 = cpu.lines().find_map(|line| line.strip_prefix("usage_usec "))?.parse().ok()?;
+    let memory = read(dir.join("memory.current"));
     Some(CgroupUsage {
         cpu_seconds: usec as f64 / 1e6,
-        memory_bytes: memory.trim_end().parse().ok()?,
+        memory_bytes: memory.and_then(|text| text.trim_end().parse().ok()),
     })
+}
+
+/// Processes of a cgroup, or nothing if there are more than `most`.
+pub fn processes(dir: &Path, most: usize) -> Option<Vec<u32>> {
+    let text = read(dir.join("cgroup.procs"))?;
+    let pids: Vec<u32> = text.lines().take(most + 1).filter_map(|line| line.parse().ok()).collect();
+    (pids.len() <= most).then_some(pids)
 }
 
 /// What a process uses; `None` when it is gone.
 pub fn usage(pid: u32) -> Option<Usage> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = read(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold anything, parentheses included.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
@@ -54,7 +68,16 @@ pub fn usage(pid: u32) -> Option<Usage> {
         cpu_seconds: ticks as f64 / per_second as f64,
         memory_bytes: pages * rustix::param::page_size() as u64,
         uptime_seconds: (now - started).max(0.0),
+        parent: u32::try_from(number(1)?).ok()?,
     })
+}
+
+/// The beginning of a file of the kernel's, which fits into one page. Half the system calls of
+/// [`fs::read_to_string`], which counts when hundreds are read.
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    let mut page = [0; 4096];
+    let length = fs::File::open(path).ok()?.read(&mut page).ok()?;
+    Some(String::from_utf8_lossy(&page[..length]).into_owned())
 }
 
 /// Login name of the calling user, or its number.

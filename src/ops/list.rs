@@ -1,12 +1,13 @@
 //! What runs: one row per instance.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use super::glance::{Seen, states};
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
-use crate::systemd::{ActiveState, Field, InstanceState, Listed};
+use crate::systemd::{ActiveState, InstanceState, Listed};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Status of an instance in PM2's words.
@@ -60,16 +61,6 @@ pub struct Row {
     pub rollout: Option<String>,
 }
 
-/// What only the manager knows of an instance that runs; every property costs time.
-const RUNNING: [Field; 2] = [Field::MainPid, Field::Restarts];
-
-/// What a cgroup counts.
-const COUNTED: [Field; 2] = [Field::Memory, Field::Cpu];
-
-/// What it is asked of others, and of all where cgroups do not tell what they use.
-const OTHERS: [Field; 6] =
-    [Field::MainPid, Field::Restarts, Field::Result, Field::Started, Field::Memory, Field::Cpu];
-
 /// The instances of these apps: the enabled ones and those that are loaded besides.
 ///
 /// # Errors
@@ -99,9 +90,7 @@ pub fn list(
         };
         units.extend(numbers.into_iter().filter(asked).map(|number| (app, found, number)));
     }
-    let names: Vec<UnitName> =
-        units.iter().map(|(app, _, number)| app.instance_unit(*number)).collect();
-    let states = states(context, &names, loaded)?;
+    let states = states(context, &units, loaded)?;
     // What the manager runs as, whoever asks.
     let manager = match context.layout.scope {
         Scope::System => "root".to_owned(),
@@ -111,50 +100,14 @@ pub fn list(
     Ok(units
         .into_iter()
         .zip(states)
-        .map(|((app, found, number), state)| {
+        .map(|((app, found, number), seen)| {
             let blank = blanks.entry(app).or_insert_with(|| Row {
                 rollout: rollouts.get(app).cloned(),
                 ..blank(app, found, &manager)
             });
-            row(blank, app.instance_unit(number), number, found.links.contains(&number), &state)
+            row(blank, app.instance_unit(number), number, found.links.contains(&number), &seen)
         })
         .collect())
-}
-
-/// The states of instances, of which some have been listed already.
-fn states(
-    context: &Context,
-    names: &[UnitName],
-    listed: Vec<Listed>,
-) -> Result<Vec<InstanceState>, Error> {
-    let mut by_name: HashMap<String, Listed> =
-        listed.into_iter().map(|row| (row.name.clone(), row)).collect();
-    let rows = names.iter().map(|name| by_name.remove(name.as_str()));
-    let rows: Vec<Listed> =
-        rows.zip(names).map(|(row, name)| row.unwrap_or_else(|| Listed::absent(name))).collect();
-    let (running, others): (Vec<Listed>, Vec<Listed>) =
-        rows.iter().cloned().partition(|row| row.active == ActiveState::Active);
-    let mut running = context.systemd.details(running, &RUNNING)?.into_iter();
-    let mut others = context.systemd.details(others, &OTHERS)?.into_iter();
-    let mut states: Vec<InstanceState> = rows
-        .iter()
-        .filter_map(|row| match row.active {
-            ActiveState::Active => running.next(),
-            _ => others.next(),
-        })
-        .collect();
-    let uncounted = |state: &InstanceState| {
-        state.memory.is_none()
-            && state.main_pid.is_some_and(|pid| host::cgroup_usage(pid).is_none())
-    };
-    if let Some(place) = states.iter().position(uncounted) {
-        // With cgroups of version 1 the manager knows; without controllers nobody does.
-        let probe = context.systemd.details(vec![rows[place].clone()], &COUNTED)?;
-        if probe.iter().any(|state| state.memory.is_some() || state.cpu_nsec.is_some()) {
-            states = context.systemd.details(rows, &OTHERS)?;
-        }
-    }
-    Ok(states)
 }
 
 /// What is under way, by app.
@@ -194,15 +147,14 @@ fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
     }
 }
 
-fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, state: &InstanceState) -> Row {
-    let process = state.main_pid.and_then(host::usage);
-    let cgroup = state.main_pid.and_then(host::cgroup_usage);
+fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, seen: &Seen) -> Row {
+    let Seen { state, process, cgroup } = seen;
     let cpu = cgroup.map(|all| all.cpu_seconds);
     let cpu = cpu.or(state.cpu_nsec.map(|nsec| nsec as f64 / 1e9));
     let cpu = cpu.or(process.map(|one| one.cpu_seconds));
     let uptime = process.map(|one| one.uptime_seconds);
     let cpu = cpu.zip(uptime).filter(|(_, uptime)| *uptime > 0.0);
-    let memory = cgroup.map(|all| all.memory_bytes).or(state.memory);
+    let memory = cgroup.and_then(|all| all.memory_bytes).or(state.memory);
     Row {
         instance: number,
         unit: unit.to_string(),

@@ -8,6 +8,7 @@ mod describe;
 mod doctor;
 mod error;
 mod event;
+mod glance;
 mod list;
 mod logs;
 mod observe;
@@ -40,7 +41,7 @@ pub use observe::observe;
 pub use perform::perform;
 pub use reload::{Overrides, Reload, recorded_policy, reload, reloads};
 pub use request::Request;
-pub use roll::{Restore, RollSpec, roll};
+use roll::{RollSpec, roll};
 pub use scale::{Change, scale};
 pub use select::{Selected, apps, select};
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::request::{Former, Record, Request, Task};
+use super::roll::{Aside, monotonic};
 use super::{Context, Error, Event, RollSpec, Sink, observe, recorded_policy, roll};
 use crate::disk::{self, Exchange};
 use crate::ecosystem::AppName;
@@ -78,9 +79,14 @@ pub(super) fn carry_out(
         },
     };
     let mut restore = || restore(context, app, &request.former);
-    let restore: Option<super::Restore<'_>> =
+    let restore: Option<super::roll::Restore<'_>> =
         if request.former.is_empty() { None } else { Some(&mut restore) };
-    roll(&context.systemd, spec, restore, &|| context.is_interrupted(), sink)
+    let aside = Aside {
+        restore,
+        interrupted: &|| context.is_interrupted(),
+        starts: &|unit| disk::announce_start(&context.layout, unit, monotonic()),
+    };
+    roll(&context.systemd, spec, aside, sink)
 }
 
 fn reload_spec(

@@ -19,7 +19,7 @@ use crate::unit::UnitName;
 
 /// A rollout of one app.
 #[derive(Clone, Debug)]
-pub struct RollSpec {
+pub(super) struct RollSpec {
     /// The app.
     pub app: AppName,
     /// Instances whose process must be replaced.
@@ -36,19 +36,27 @@ pub struct RollSpec {
     pub kill_after: Option<Duration>,
 }
 
-/// Puts the former definition back and has it loaded.
-pub type Restore<'a> = &'a mut (dyn FnMut() -> Result<(), Error> + 'a);
+/// What a rollout does besides asking the manager.
+pub(super) struct Aside<'a> {
+    /// Puts the former definition back and has it loaded, if there is one.
+    pub restore: Option<Restore<'a>>,
+    /// Asked between two signals: whether to stop.
+    pub interrupted: &'a dyn Fn() -> bool,
+    /// Told of every start before it is asked for.
+    pub starts: &'a dyn Fn(&UnitName),
+}
 
-/// Runs a rollout to its end. `restore` puts the former definition back, if there is one;
-/// `interrupted` is asked between two signals whether to stop.
+/// Puts the former definition back and has it loaded.
+pub(super) type Restore<'a> = &'a mut (dyn FnMut() -> Result<(), Error> + 'a);
+
+/// Runs a rollout to its end.
 ///
 /// # Errors
 /// The manager cannot be asked. What becomes of instances is the outcome.
-pub fn roll<'a>(
+pub(super) fn roll<'a>(
     systemd: &'a Systemd,
     spec: RollSpec,
-    restore: Option<Restore<'a>>,
-    interrupted: &dyn Fn() -> bool,
+    aside: Aside<'a>,
     sink: &mut dyn FnMut(Event),
 ) -> Result<Outcome, Error> {
     let surge_of = |instances| spec.policy.limits(instances).surge;
@@ -68,7 +76,8 @@ pub fn roll<'a>(
         jobs: HashMap::new(),
         early: HashMap::new(),
         begun: Instant::now(),
-        restore,
+        restore: aside.restore,
+        starts: aside.starts,
         kill_after: spec.kill_after,
         draining: BTreeMap::new(),
     };
@@ -84,7 +93,7 @@ pub fn roll<'a>(
     driver.carry_out(&mut machine, commands, sink)?;
     let mut asked = false;
     while machine.outcome().is_none() {
-        if !asked && interrupted() {
+        if !asked && (aside.interrupted)() {
             asked = true;
             driver.feed(&mut machine, Input::Interrupt, sink)?;
             continue;
@@ -106,6 +115,7 @@ struct Driver<'a> {
     early: HashMap<JobId, systemd::JobResult>,
     begun: Instant,
     restore: Option<Restore<'a>>,
+    starts: &'a dyn Fn(&UnitName),
     kill_after: Option<Duration>,
     /// Instances that drain, until when, and which process it is.
     draining: BTreeMap<u32, (Instant, Serial)>,
@@ -222,7 +232,9 @@ impl Driver<'_> {
                 Command::Look { instance, .. } => self.look(instance, machine, sink)?,
                 Command::RestoreDefinition { .. } => {
                     let result = match self.restore.as_mut() {
-                        Some(restore) => restore().map(|()| monotonic()).map_err(|e| e.to_string()),
+                        Some(restore) => {
+                            restore().map(|()| Serial(monotonic())).map_err(|e| e.to_string())
+                        }
                         None => Err("there is no former definition".to_owned()),
                     };
                     self.feed(machine, Input::DefinitionRestored(result), sink)?;
@@ -251,6 +263,9 @@ impl Driver<'_> {
             && let Some(state) = self.state(instance)?
         {
             self.draining.insert(instance, (Instant::now() + span, sight(&state).serial));
+        }
+        if change != Change::Stop {
+            (self.starts)(&unit);
         }
         match self.systemd.submit(kind, &unit, JobMode::Replace) {
             Ok(id) => match self.early.remove(&id) {
@@ -302,11 +317,11 @@ impl Driver<'_> {
     }
 }
 
-/// Now, on the clock of `ExecMainStartTimestampMonotonic`.
-fn monotonic() -> Serial {
+/// Now, in microseconds, on the clock of `ExecMainStartTimestampMonotonic`.
+pub(super) fn monotonic() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
-    Serial(u64::try_from(micros).unwrap_or(0))
+    u64::try_from(micros).unwrap_or(0)
 }
 
 /// What the machine sees of an instance.

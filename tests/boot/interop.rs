@@ -1,7 +1,10 @@
 //! Admins use systemctl, and clusterctl shows what they did.
 
+use std::time::Duration;
+
 use crate::booted;
 use crate::shop::{applied, apply, ecosystem, load, pids, write};
+use crate::support::{Machine, wait_until};
 
 booted!(systemctl_does_what_an_admin_expects, |m| {
     applied(m, &ecosystem(3, ""));
@@ -170,4 +173,39 @@ booted!(a_user_has_apps_of_her_own, |m| {
     assert_eq!(refused.code, 4, "{refused:#?}");
     assert!(refused.stderr.contains("next: "), "{refused:#?}");
     ada.ok(["clusterctl", "--user", "delete", "all"]);
+});
+
+/// What the list says of each instance, and what systemctl says.
+fn said(m: &Machine) -> [Vec<(String, String)>; 2] {
+    let json: serde_json::Value =
+        serde_json::from_str(&m.ok(["clusterctl", "list", "-o", "json"])).unwrap();
+    let rows = json["instances"].as_array().unwrap();
+    let listed = rows.iter().map(|row| (row["pid"].to_string(), row["restarts"].to_string()));
+    let show = |number: usize, property| m.systemctl_show(&format!("shop@{number}"), property);
+    let shown = (0..rows.len()).map(|n| (show(n, "MainPID"), show(n, "NRestarts")));
+    [listed.collect(), shown.collect()]
+}
+
+booted!(the_list_tells_the_processes_and_restarts_that_systemctl_tells, |m| {
+    applied(m, &ecosystem(3, "restart_delay = 10"));
+    let same = |when: &str| {
+        let [listed, shown] = said(m);
+        assert_eq!(listed, shown, "{when}");
+        shown
+    };
+    same("new");
+    m.ok_sh("kill -9 $(systemctl show -P MainPID shop@1)");
+    wait_until("shop@1 is up again", Duration::from_secs(30), || {
+        m.systemctl_show("shop@1", "NRestarts") == "1"
+            && m.systemctl_show("shop@1", "ActiveState") == "active"
+    });
+    assert_eq!(same("after a crash")[1].1, "1");
+    m.ok(["systemctl", "reset-failed", "shop@1"]);
+    assert_eq!(same("after reset-failed")[1].1, "0");
+    m.ok(["clusterctl", "reload", "shop"]);
+    same("after a reload");
+    // One that only looks like a main process: the manager took it over.
+    let slice = "/sys/fs/cgroup/clusterctl.slice/clusterctl-shop.slice";
+    m.ok_sh(&format!("sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >{slice}/shop@0.service/cgroup.procs'"));
+    same("with an orphan");
 });

@@ -1,0 +1,168 @@
+//! The states of many instances at the least cost: a question to the manager takes several times
+//! as long as reading a file, so it is asked only what files do not tell for certain.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::{Context, Error};
+use crate::disk::{self, FoundApp};
+use crate::ecosystem::{AppName, Scope};
+use crate::host::{self, CgroupUsage, Usage};
+use crate::systemd::{ActiveState, Field, InstanceState, Listed};
+use crate::unit::{UnitFile, UnitName};
+
+/// An instance, what its main process uses, and what its cgroup does.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub state: InstanceState,
+    pub process: Option<Usage>,
+    pub cgroup: Option<CgroupUsage>,
+}
+
+/// What the manager is asked of an instance that runs and whose files leave something open.
+const RUNNING: [Field; 2] = [Field::MainPid, Field::Restarts];
+
+/// What a cgroup counts.
+const COUNTED: [Field; 2] = [Field::Memory, Field::Cpu];
+
+/// What it is asked of others, and of all where cgroups do not tell what they use.
+const OTHERS: [Field; 6] =
+    [Field::MainPid, Field::Restarts, Field::Result, Field::Started, Field::Memory, Field::Cpu];
+
+/// More processes than this in a cgroup, and asking who is the main one costs less.
+const FEW: usize = 8;
+
+/// The states of instances, of which some have been listed already.
+pub(super) fn states(
+    context: &Context,
+    units: &[(&AppName, &FoundApp, u32)],
+    listed: Vec<Listed>,
+) -> Result<Vec<Seen>, Error> {
+    let mut by_name: HashMap<String, Listed> =
+        listed.into_iter().map(|row| (row.name.clone(), row)).collect();
+    let mut files = Files::new(context);
+    let mut rows: Vec<Listed> = Vec::with_capacity(units.len());
+    let mut seen: Vec<Option<Seen>> = Vec::with_capacity(units.len());
+    for (app, found, number) in units {
+        let unit = app.instance_unit(*number);
+        let row = by_name.remove(unit.as_str()).unwrap_or_else(|| Listed::absent(&unit));
+        seen.push(files.tell(app, found, &unit, &row));
+        rows.push(row);
+    }
+    let open = |active: bool| {
+        let open = rows.iter().zip(&seen).filter(move |(row, seen)| {
+            seen.is_none() && (row.active == ActiveState::Active) == active
+        });
+        open.map(|(row, _)| row.clone()).collect::<Vec<_>>()
+    };
+    let (running, others) = (open(true), open(false));
+    let mut running = context.systemd.details(running, &RUNNING)?.into_iter().map(measured);
+    let mut others = context.systemd.details(others, &OTHERS)?.into_iter().map(measured);
+    let mut seen: Vec<Seen> = seen
+        .into_iter()
+        .zip(&rows)
+        .filter_map(|(seen, row)| match row.active {
+            _ if seen.is_some() => seen,
+            ActiveState::Active => running.next(),
+            _ => others.next(),
+        })
+        .collect();
+    let uncounted =
+        |one: &Seen| one.state.memory.is_none() && one.process.is_some() && one.cgroup.is_none();
+    if let Some(place) = seen.iter().position(uncounted) {
+        // With cgroups of version 1 the manager knows.
+        let probe = context.systemd.details(vec![rows[place].clone()], &COUNTED)?;
+        if probe.iter().any(|state| state.memory.is_some() || state.cpu_nsec.is_some()) {
+            let all = context.systemd.details(rows, &OTHERS)?;
+            seen = all.into_iter().map(measured).collect();
+        }
+    }
+    Ok(seen)
+}
+
+/// Adds what the main process and its cgroup use.
+fn measured(state: InstanceState) -> Seen {
+    let process = state.main_pid.and_then(host::usage);
+    let dir = state.main_pid.and_then(host::cgroup_of);
+    Seen { process, cgroup: dir.and_then(|dir| host::cgroup_usage(&dir)), state }
+}
+
+/// What files tell.
+struct Files<'a> {
+    context: &'a Context,
+    /// Cgroup of the manager; `None` where it is not the first process.
+    root: Option<PathBuf>,
+    /// Cgroups of the apps whose restarts the guard counts.
+    slices: HashMap<AppName, Option<PathBuf>>,
+}
+
+/// The manager of the system.
+const INIT: u32 = 1;
+
+impl<'a> Files<'a> {
+    fn new(context: &'a Context) -> Files<'a> {
+        let system = context.layout.scope == Scope::System;
+        let own = system.then(|| host::cgroup_of(INIT)).flatten();
+        let own = own.filter(|dir| dir.ends_with("init.scope"));
+        let root = own.and_then(|dir| dir.parent().map(Path::to_owned));
+        Files { context, root, slices: HashMap::new() }
+    }
+
+    /// An instance that runs, never restarted, and has exactly one process that the manager
+    /// started. Whatever differs from that is left to the manager.
+    fn tell(
+        &mut self,
+        app: &AppName,
+        found: &FoundApp,
+        unit: &UnitName,
+        row: &Listed,
+    ) -> Option<Seen> {
+        if row.active != ActiveState::Active {
+            return None;
+        }
+        let slice = match self.slices.get(app) {
+            Some(slice) => slice.clone(),
+            None => {
+                let slice = self.slice(app, found);
+                self.slices.insert(app.clone(), slice.clone());
+                slice
+            }
+        };
+        // `systemctl reset-failed` may have set a larger number back.
+        if disk::restarts(&self.context.layout, unit) != Some(0) {
+            return None;
+        }
+        let dir = slice?.join(unit.as_str());
+        let all = host::processes(&dir, FEW)?;
+        let used = all.into_iter().map(|pid| Some((pid, host::usage(pid)?)));
+        let used: Vec<(u32, Usage)> = used.collect::<Option<_>>()?;
+        let mut started = used.into_iter().filter(|(_, usage)| usage.parent == INIT);
+        let (pid, usage) = started.next().filter(|_| started.next().is_none())?;
+        let state = InstanceState {
+            load: row.load.clone(),
+            active: row.active.clone(),
+            sub: row.sub.clone(),
+            job: row.job.clone(),
+            main_pid: Some(pid),
+            ..InstanceState::default()
+        };
+        Some(Seen { state, process: Some(usage), cgroup: host::cgroup_usage(&dir) })
+    }
+
+    fn slice(&self, app: &AppName, found: &FoundApp) -> Option<PathBuf> {
+        let template = app.template_unit();
+        let unit = UnitFile::parse(template.clone(), &found.units.get(&template)?.text);
+        let guarded = unit.get("Service", "ExecCondition")?.contains("/restart-guard");
+        // A drop-in may end the counting.
+        let plain = guarded && disk::drop_ins(&self.context.layout, &template).is_empty();
+        let mut dir = self.root.clone().filter(|_| plain)?;
+        let slice = app.slice_unit();
+        let name = slice.as_str().strip_suffix(".slice")?;
+        // `a-b.slice` is inside `a.slice`: systemd.slice(5).
+        for (end, _) in name.match_indices('-') {
+            dir.push(format!("{}.slice", &name[..end]));
+        }
+        dir.push(slice.as_str());
+        Some(dir)
+    }
+}
