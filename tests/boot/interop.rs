@@ -206,6 +206,8 @@ booted!(the_list_tells_the_processes_and_restarts_that_systemctl_tells, |m| {
     same("after a reload");
     // One that only looks like a main process: the manager took it over.
     let slice = "/sys/fs/cgroup/clusterctl.slice/clusterctl-shop.slice";
-    m.ok_sh(&format!("sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >{slice}/shop@0.service/cgroup.procs'"));
+    m.ok_sh(&format!(
+        "sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >{slice}/shop@0.service/cgroup.procs'"
+    ));
     same("with an orphan");
 });
