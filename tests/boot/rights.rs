@@ -63,22 +63,15 @@ booted!(a_user_without_rights_looks_and_is_told_what_to_do, |m| {
     assert_eq!(pids(m, 2), before);
 });
 
-/// What an administrator installs to let a group operate apps.
-const RULE: &str = r#"polkit.addRule(function (action, subject) {
-    var verbs = ["start", "stop", "restart", "reload", "reset-failed"];
-    if (action.id == "org.freedesktop.systemd1.manage-units" && subject.isInGroup("operators") &&
-        /^shop(@\d+|-wake)?\.service$|^shop-.*\.socket$/.test(action.lookup("unit")) &&
-        verbs.indexOf(action.lookup("verb")) >= 0) {
-        return polkit.Result.YES;
-    }
-});
-"#;
+/// The example that packages ship, which names the group `operators` and the app `shop`.
+const RULE: &str = include_str!("../../packaging/polkit/50-clusterctl.rules");
 
 booted!(members_of_a_group_operate_apps_and_do_not_define_them, |m| {
     applied(m, &ecosystem(2, ""));
     m.ok(["groupadd", "operators"]);
-    m.write("/etc/polkit-1/rules.d/50-operators.rules", RULE);
-    m.ok(["systemctl", "restart", "polkit"]);
+    m.write("/etc/polkit-1/rules.d/50-clusterctl.rules", RULE);
+    m.write("/etc/systemd/system/shop-admin.service", "[Service]\nExecStart=sleep infinity\n");
+    m.ok_sh("systemctl daemon-reload; systemctl start shop-admin; systemctl restart polkit");
     let ada = m.user("ada");
     m.ok(["usermod", "-aG", "operators", "ada"]);
     let before = pids(m, 2);
@@ -91,9 +84,25 @@ booted!(members_of_a_group_operate_apps_and_do_not_define_them, |m| {
     assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0);
     ada.ok(["clusterctl", "start", "shop"]);
     assert_eq!(ada.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
-    let output = ada.run(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
-    assert_eq!(output.code, 4, "{output:#?}");
-    assert!(output.stderr.contains("next: "), "{output:#?}");
+    assert_eq!(m.run(["curl", "-s", "localhost:3000"]).code, 0);
+    let before = pids(m, 2);
+    ada.ok(["clusterctl", "restart", "shop@1"]);
+    assert_eq!(pids(m, 2)[0], before[0]);
+    assert_ne!(pids(m, 2)[1], before[1]);
+    let apply = ["apply", "/srv/shop/ecosystem.toml"];
+    for verb in [apply, ["scale", "shop"], ["delete", "shop"]] {
+        let count = (verb[0] == "scale").then_some("3");
+        let output = ada.run(["clusterctl"].into_iter().chain(verb).chain(count));
+        assert_eq!(output.code, 4, "{output:#?}");
+        assert!(output.stderr.contains("next: "), "{output:#?}");
+    }
+    for verb in ["restart shop-admin", "kill shop@0", "enable shop@5", "daemon-reload"] {
+        let command = format!("systemctl --no-ask-password {verb}");
+        assert_ne!(ada.run(["sh", "-c", &command]).code, 0, "{verb} is permitted");
+    }
+    // Leaving the group ends it.
+    m.ok(["gpasswd", "-d", "ada", "operators"]);
+    assert_eq!(ada.run(["clusterctl", "restart", "shop"]).code, 4);
 });
 
 booted!(a_narrow_umask_hides_nothing_from_apps_of_other_users, |m| {
