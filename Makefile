@@ -5,10 +5,14 @@ DESTDIR =
 CARGO = cargo
 TARGET = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGET)/release/clusterctl
+BINARY = $(RELEASE)
+built = $(if $(filter $(RELEASE),$(BINARY)),build)
 INSTALL = install
 share = $(DESTDIR)$(PREFIX)/share
+zsh = $(PREFIX)/share/zsh/site-functions
 
-.PHONY: all build deps check check-long bless demo demo-live bench install clean
+.PHONY: all build deps check check-long bless demo demo-live bench clean
+.PHONY: install install-program install-docs deb rpm arch
 
 all: build
 
@@ -44,20 +48,36 @@ bench:
 	@tests/support/install.sh bench
 	$(CARGO) bench --bench bench
 
-# The program brings its handover files along and copies them where units can rely on them.
-install: build
-	$(INSTALL) -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/clusterctl
+# A program that is built already can be named: `make install BINARY=…`, `make deb BINARY=…`.
+install: install-program install-docs
+
+# The program brings its handover files along and copies them where units can rely on them; in
+# lib/clusterctl they lie for units that are written by hand, and to be read.
+install-program: $(built)
+	$(INSTALL) -D -m 0755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/clusterctl"
+	"$(BINARY)" unpack "$(DESTDIR)$(PREFIX)/lib/clusterctl"
 	for page in man/*.[1-8]; do \
-		[ ! -e "$$page" ] || $(INSTALL) -D -m 0644 "$$page" \
-			"$(share)/man/man$${page##*.}/$${page##*/}" || exit 1; \
+		$(INSTALL) -D -m 0644 "$$page" "$(share)/man/man$${page##*.}/$${page##*/}" || exit 1; \
 	done
-	for text in README.md CHANGELOG.md ARCHITECTURE.md LICENSE-MIT LICENSE-APACHE; do \
-		[ ! -e "$$text" ] || $(INSTALL) -D -m 0644 "$$text" "$(share)/doc/clusterctl/$$text" || exit 1; \
+	$(INSTALL) -D -m 0644 packaging/ecosystem.schema.json "$(share)/clusterctl/ecosystem.schema.json"
+	$(INSTALL) -D -m 0644 packaging/completions/clusterctl.bash \
+		"$(share)/bash-completion/completions/clusterctl"
+	$(INSTALL) -D -m 0644 packaging/completions/_clusterctl "$(DESTDIR)$(zsh)/_clusterctl"
+	$(INSTALL) -D -m 0644 packaging/completions/clusterctl.fish \
+		"$(share)/fish/vendor_completions.d/clusterctl.fish"
+
+install-docs:
+	for text in *.md LICENSE-* docs/* $$(find examples packaging/polkit -type f); do \
+		case $$text in packaging/polkit/*) to=examples/$${text#packaging/} ;; *) to=$$text ;; esac; \
+		[ -x "$$text" ] && mode=0755 || mode=0644; \
+		$(INSTALL) -D -m $$mode "$$text" "$(share)/doc/clusterctl/$$to" || exit 1; \
 	done
-	$(INSTALL) -D -m 0644 packaging/ecosystem.schema.json $(share)/clusterctl/ecosystem.schema.json
-	$(INSTALL) -D -m 0644 packaging/completions/clusterctl.bash $(share)/bash-completion/completions/clusterctl
-	$(INSTALL) -D -m 0644 packaging/completions/_clusterctl $(share)/zsh/vendor-completions/_clusterctl
-	$(INSTALL) -D -m 0644 packaging/completions/clusterctl.fish $(share)/fish/vendor_completions.d/clusterctl.fish
+
+# Packages end up in target/package.
+deb rpm arch:
+	@tests/support/install.sh $@
+	$(if $(built),$(MAKE) build)
+	packaging/build.sh $@ "$(BINARY)"
 
 clean:
 	$(CARGO) clean

@@ -112,6 +112,9 @@ _clusterctl() {
             clusterctl,stop)
                 cmd="clusterctl__subcmd__stop"
                 ;;
+            clusterctl,unpack)
+                cmd="clusterctl__subcmd__unpack"
+                ;;
             clusterctl,validate)
                 cmd="clusterctl__subcmd__validate"
                 ;;
@@ -181,6 +184,9 @@ _clusterctl() {
             clusterctl__subcmd__help,stop)
                 cmd="clusterctl__subcmd__help__subcmd__stop"
                 ;;
+            clusterctl__subcmd__help,unpack)
+                cmd="clusterctl__subcmd__help__subcmd__unpack"
+                ;;
             clusterctl__subcmd__help,validate)
                 cmd="clusterctl__subcmd__help__subcmd__validate"
                 ;;
@@ -191,7 +197,7 @@ _clusterctl() {
 
     case "${cmd}" in
         clusterctl)
-            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback doctor dev exec detect list ls ps status describe show info desc logs log init ecosystem completions schema validate rollout save help"
+            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback doctor dev exec detect list ls ps status describe show info desc logs log init ecosystem completions schema unpack validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -437,7 +443,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help)
-            opts="apply start stop restart reload scale delete history rollback doctor dev exec detect list describe logs init completions schema validate rollout save help"
+            opts="apply start stop restart reload scale delete history rollback doctor dev exec detect list describe logs init completions schema unpack validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -745,6 +751,20 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__help__subcmd__unpack)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1141,6 +1161,28 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__stop)
+            opts="-o -h --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__unpack)
             opts="-o -h --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

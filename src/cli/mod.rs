@@ -19,6 +19,7 @@ mod reload;
 mod rollout;
 mod scale;
 mod start;
+mod unpack;
 mod validate;
 
 use std::process::ExitCode;
@@ -97,6 +98,7 @@ enum Verb {
     Init(init::InitArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
+    Unpack(unpack::UnpackArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
     /// Not needed: what runs is what starts at boot
@@ -147,6 +149,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Init(args) => init::run(args, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
+        Verb::Unpack(args) => unpack::run(args),
         Verb::List(args) => list::run(args, global, ui),
         Verb::Validate(args) => validate::run(args, global, ui),
         Verb::Rollout(args) => rollout::run(args, global, ui),

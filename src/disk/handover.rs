@@ -13,6 +13,15 @@ use crate::ecosystem::fnv1a;
 /// The file system refuses.
 pub fn install_handover(state: &Path, files: &[(&str, &[u8])]) -> Result<PathBuf, Error> {
     let dir = handover_dir(state, files);
+    unpack_handover(&dir, files)?;
+    Ok(dir)
+}
+
+/// Writes the handover files to a directory unless they are there.
+///
+/// # Errors
+/// The file system refuses.
+pub fn unpack_handover(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), Error> {
     for (name, bytes) in files {
         let path = dir.join(name);
         let mode = if name.contains('.') { 0o644 } else { 0o755 };
@@ -20,7 +29,7 @@ pub fn install_handover(state: &Path, files: &[(&str, &[u8])]) -> Result<PathBuf
             write_atomic(&path, bytes, mode, None)?;
         }
     }
-    Ok(dir)
+    Ok(())
 }
 
 /// The directory of these files, whether it is there or not.

@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use exchange::Exchange;
-pub use handover::{handover_dir, install_handover};
+pub use handover::{handover_dir, install_handover, unpack_handover};
 pub use history::{Definition, Entry, history, record};
 pub use layout::Layout;
 pub use lock::Lock;

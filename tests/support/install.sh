@@ -1,16 +1,18 @@
 #!/bin/sh
 # Installs what clusterctl needs to be built and tested, if it is missing.
-# Usage: install.sh check|bench [--list]
+# Usage: install.sh check|bench|deb|rpm|arch [--list]
 #
 # Works on Debian and its relatives, as root; elsewhere it names what to install and fails.
 set -eu
 
 # command or file that shows that the package is there, and the package
-check='
+build='
 cc gcc
 pkg-config pkg-config
 /usr/include/systemd/sd-journal.h libsystemd-dev
 /usr/include/stdio.h libc6-dev
+'
+check='
 /usr/lib/systemd/systemd systemd
 /usr/lib/*/security/pam_systemd.so libpam-systemd
 /usr/lib/*/libnss_systemd.so.2 libnss-systemd
@@ -43,6 +45,24 @@ musl-gcc musl-tools
 bench='
 wrk wrk
 '
+deb='
+dh debhelper
+dpkg-buildpackage dpkg-dev
+'
+rpm='
+rpmbuild rpm
+'
+arch='
+makepkg makepkg
+pacman pacman-package-manager
+bsdtar libarchive-tools
+fakeroot fakeroot
+setpriv util-linux
+'
+lint='
+lintian lintian
+rpmlint rpmlint
+'
 
 there() {
     case $1 in
@@ -57,8 +77,13 @@ there() {
     esac
 }
 
-wanted=$check
-[ "${1:-check}" = bench ] && wanted="$check$bench"
+case ${1:-check} in
+deb) wanted=$build$deb ;;
+rpm) wanted=$build$rpm ;;
+arch) wanted=$build$arch ;;
+bench) wanted=$build$check$bench ;;
+*) wanted=$build$check$deb$rpm$arch$lint ;;
+esac
 
 missing=$(printf '%s' "$wanted" | while read -r sign package; do
     [ -z "$sign" ] || there "$sign" || printf '%s ' "$package"

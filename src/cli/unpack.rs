@@ -1,0 +1,27 @@
+//! The hidden `clusterctl unpack`: how a package gets the files that the program carries.
+
+use std::path::PathBuf;
+
+use crate::disk;
+use crate::error::Error;
+
+/// Write the preload library, the tracer, the Node file and the scripts of units to a directory
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub struct UnpackArgs {
+    /// The directory, made if it is missing
+    dir: PathBuf,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// The file system refuses.
+pub fn run(args: &UnpackArgs) -> Result<(), Error> {
+    // A package's files are for everybody, whoever builds it.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    disk::unpack_handover(&args.dir, &crate::embedded_files()).map_err(|error| Error::File {
+        path: error.path.display().to_string(),
+        source: error.source,
+    })
+}

@@ -1,0 +1,154 @@
+//! The packages that the recipes below `packaging/` make of this build: complete, alike, and to
+//! the liking of the distributions' checkers. What happens when one is installed, upgraded and
+//! removed is in `boot/package.rs`.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterctl");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a command that must succeed, and gives what it printed.
+fn ok(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?}: {error}; make deps installs what the tests need")
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?} failed:\n{text}{said}");
+    text
+}
+
+/// Builds a package of one kind in `dir`, compressed quickly.
+fn build(kind: &str, dir: &Path) -> PathBuf {
+    ok(Command::new(root().join("packaging/build.sh"))
+        .args([kind, PROGRAM])
+        .arg(dir)
+        .envs([("DPKG_DEB_COMPRESSOR_TYPE", "gzip"), ("DPKG_DEB_COMPRESSOR_LEVEL", "1")]));
+    let mut made: Vec<PathBuf> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    made.pop().unwrap()
+}
+
+/// Every line of a listing that is the path of something below `/usr`, as `make install` has it.
+fn paths(listing: &str) -> BTreeSet<String> {
+    let line = |line: &str| {
+        let path = line.trim_start_matches("./").trim_start_matches('/').trim_end_matches(".gz");
+        (path.starts_with("usr/") && !path.ends_with('/')).then(|| path.to_owned())
+    };
+    listing.lines().filter_map(line).collect()
+}
+
+/// What every package has to have, licences and documentation aside.
+fn program_files() -> BTreeSet<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |name: &str| format!("{name}={}", dir.path().display());
+    let mut make = Command::new("make");
+    make.current_dir(root()).args(["install-program", "PREFIX=/usr"]);
+    ok(make.arg(text("DESTDIR")).arg(format!("BINARY={PROGRAM}")));
+    paths(&ok(Command::new("find").current_dir(dir.path()).args([".", "!", "-type", "d"])))
+}
+
+fn assert_whole(listing: &str) {
+    let found = paths(listing);
+    for file in program_files() {
+        // Debian keeps completions of zsh elsewhere.
+        let debian = file.replace("site-functions", "vendor-completions");
+        assert!(found.contains(&file) || found.contains(&debian), "{file} is missing: {found:#?}");
+    }
+    for part in ["/README.md", "/programs.md", "polkit/50-clusterctl.rules", "node-http/server.js"]
+    {
+        assert!(found.iter().any(|path| path.ends_with(part)), "{part} is missing: {found:#?}");
+    }
+}
+
+#[test]
+fn installing_puts_everything_below_its_prefix_for_everybody_to_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = format!("DESTDIR={}", dir.path().display());
+    let binary = format!("BINARY={PROGRAM}");
+    let script = "umask 077; exec make install PREFIX=/opt/x \"$@\"";
+    ok(Command::new("sh").current_dir(root()).args(["-c", script, "sh", &to, &binary]));
+    let find = |test: &[&str]| {
+        ok(Command::new("find").current_dir(dir.path()).arg("opt/x").args(test).arg("-print"))
+    };
+    assert_eq!(find(&["-type", "f", "!", "-perm", "-444"]), "");
+    assert_eq!(find(&["-type", "d", "!", "-perm", "-755"]), "");
+    assert_eq!(find(&["!", "-type", "l", "-perm", "/022"]), "");
+    let files = find(&["-type", "f"]);
+    for file in [
+        "bin/clusterctl",
+        "lib/clusterctl/libclusterctl_preload.so",
+        "lib/clusterctl/clusterctl-exec",
+        "lib/clusterctl/clusterctl.cjs",
+        "lib/clusterctl/restart-guard",
+        "share/man/man1/clusterctl.1",
+        "share/man/man5/ecosystem.toml.5",
+        "share/clusterctl/ecosystem.schema.json",
+        "share/bash-completion/completions/clusterctl",
+        "share/zsh/site-functions/_clusterctl",
+        "share/fish/vendor_completions.d/clusterctl.fish",
+        "share/doc/clusterctl/examples/polkit/50-clusterctl.rules",
+        "share/doc/clusterctl/LICENSE-MIT",
+    ] {
+        assert!(files.lines().any(|line| line == format!("opt/x/{file}")), "{file}: {files}");
+    }
+    for script in ["group", "wake", "wait-listening", "restart-guard"] {
+        let installed = dir.path().join("opt/x/lib/clusterctl").join(script);
+        assert_eq!(
+            fs::read(installed).unwrap(),
+            fs::read(root().join("units").join(script)).unwrap()
+        );
+    }
+}
+
+#[test]
+fn the_debian_package_is_whole_and_lintian_has_nothing_to_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = build("deb", dir.path());
+    let listing = ok(Command::new("sh")
+        .args(["-c", "dpkg-deb --fsys-tarfile \"$0\" | tar -tf -"])
+        .arg(&package));
+    assert_whole(&listing);
+    let lintian = ["--fail-on", "error,warning", "--tag-display-limit", "0", "--allow-root"];
+    assert_eq!(ok(Command::new("lintian").args(lintian).arg(&package)), "");
+}
+
+#[test]
+fn the_rpm_package_is_whole_and_rpmlint_has_nothing_to_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = build("rpm", dir.path());
+    assert_whole(&ok(Command::new("rpm").args(["-qlp"]).arg(&package)));
+    let recipe = root().join("packaging/rpm");
+    let mut rpmlint = Command::new("rpmlint");
+    rpmlint.arg("-c").arg(recipe.join("rpmlint.toml")).arg(&package);
+    let said = ok(rpmlint.arg(recipe.join("clusterctl.spec")));
+    assert!(said.contains(" 0 errors, 0 warnings"), "{said}");
+}
+
+#[test]
+fn the_arch_package_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = build("arch", dir.path());
+    assert_whole(&ok(Command::new("bsdtar").arg("-tf").arg(&package)));
+}
+
+#[test]
+fn every_recipe_has_the_version_of_the_program() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, line) in [
+        ("debian/changelog", format!("clusterctl ({version}-1) ")),
+        ("rpm/clusterctl.spec", format!("Version:        {version}\n")),
+        ("arch/PKGBUILD", format!("\npkgver={version}\n")),
+    ] {
+        let text = fs::read_to_string(root().join("packaging").join(file)).unwrap();
+        assert!(text.contains(&line), "packaging/{file} is not of version {version}");
+    }
+}
