@@ -24,3 +24,4 @@ mod shop;
 mod table;
 mod trace;
 mod traps;
+mod verify;
