@@ -71,6 +71,9 @@ pub trait Host: fmt::Debug {
         let _ = path;
         false
     }
+    /// The first folder on the way to `path` in which somebody other than root may put a link, and
+    /// a word for who: "`ada`", "everybody".
+    fn changeable_by(&self, path: &Path) -> Option<(PathBuf, String)>;
     /// Absolute path of a program by its name, found as a shell would find it.
     fn program(&self, name: &str) -> Option<PathBuf>;
     /// A user by name or number.

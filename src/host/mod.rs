@@ -14,6 +14,7 @@ mod cpus;
 mod kernel;
 mod process;
 mod sockets;
+mod trust;
 
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{CgroupUsage, Usage, cgroup_of, cgroup_usage, own_user, processes, usage};
@@ -99,6 +100,10 @@ impl Host for Machine {
         // The size alone is asked for: file capabilities exist or not.
         let capabilities = rustix::fs::getxattr(path, c"security.capability", &mut none[..]);
         fs::metadata(path).is_ok_and(set_id) || capabilities.is_ok_and(|size| size > 0)
+    }
+
+    fn changeable_by(&self, path: &Path) -> Option<(PathBuf, String)> {
+        trust::changeable_by(path, |uid| self.user(&uid.to_string()).map(|user| user.name))
     }
 
     fn program(&self, name: &str) -> Option<PathBuf> {

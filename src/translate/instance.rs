@@ -1,10 +1,12 @@
 //! The template of an app's instances.
 
+use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::group::common;
 use super::{Context, environment, joined, socket_names};
-use crate::ecosystem::{App, Backoff, Handover, Readiness};
+use crate::ecosystem::{App, Backoff, Handover, Logs, Readiness};
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
@@ -97,18 +99,38 @@ fn exec_start(context: &Context<'_>) -> String {
     let tracer = (app.handover == Handover::Trace).then_some(tracer);
     let words = app.command.args.iter().map(String::as_str);
     let mut words = tracer.iter().map(String::as_str).chain([program.as_str()]).chain(words);
-    let Some((name, base)) = &app.increment_var else {
+    let Some(script) = shell(app) else {
         let first = quote::executable(words.next().unwrap_or_default());
         let rest = words.map(quote::argument);
         return [first].into_iter().chain(rest).collect::<Vec<_>>().join(" ");
     };
-    // Arithmetic needs a shell; `exec` leaves the program as the main process.
-    let var = &app.instance_var;
-    let script = format!("{name}=$(({base} + ${var})); export {name}; exec \"$@\"");
+    // `exec` leaves the program as the main process.
+    let script = format!("{script}exec \"$@\"");
     let shell = ["\"/bin/sh\"".to_owned(), "\"-c\"".to_owned(), quote::argument(&script)];
+    let files = own_files(&app.logs).map(|(_, path)| quote::argument(&path.to_string_lossy()));
     let words = words.map(quote::argument);
-    let words = shell.into_iter().chain(["\"sh\"".to_owned()]).chain(words);
+    let words = shell.into_iter().chain(["\"sh\"".to_owned()]).chain(files).chain(words);
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// What only a shell can do before the program starts: arithmetic, and opening files with the
+/// rights of the program's user.
+fn shell(app: &App) -> Option<String> {
+    let mut script = String::new();
+    if let Some((name, base)) = &app.increment_var {
+        script = format!("{name}=$(({base} + ${})); export {name}; ", app.instance_var);
+    }
+    for (redirect, _) in own_files(&app.logs) {
+        let _ = write!(script, "exec {redirect}\"$1\"; shift; ");
+    }
+    (!script.is_empty()).then_some(script)
+}
+
+/// The files that the program opens itself, each with what a shell calls the stream.
+fn own_files(logs: &Logs) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+    let out = logs.out_file.iter().map(|path| (">>", path));
+    let all = out.chain(logs.error_file.iter().map(|path| ("2>>", path)));
+    all.filter(|(_, path)| logs.by_program.contains(path))
 }
 
 /// Programs remove the path of a Unix socket that they close, and by then nobody answers in the
@@ -171,10 +193,14 @@ fn output(s: &mut Section, app: &App) {
         s.set("StandardOutput", "null").set("StandardError", "null");
         return;
     }
-    let append =
-        |path: &std::path::PathBuf| format!("append:{}", quote::path(&path.to_string_lossy()));
-    s.set_some("StandardOutput", app.logs.out_file.as_ref().map(append));
-    s.set_some("StandardError", app.logs.error_file.as_ref().map(append));
+    let append = |path: &PathBuf| format!("append:{}", quote::path(&path.to_string_lossy()));
+    let by_manager = |path: &&PathBuf| !app.logs.by_program.contains(path);
+    s.set_some("StandardOutput", app.logs.out_file.as_ref().filter(by_manager).map(append));
+    s.set_some("StandardError", app.logs.error_file.as_ref().filter(by_manager).map(append));
+    if app.logs.out_file.is_some() && app.logs.error_file.is_none() {
+        // Or it would follow standard output into its file.
+        s.set("StandardError", "journal");
+    }
     s.set("SyslogIdentifier", app.name.as_str());
 }
 

@@ -2,7 +2,8 @@
 
 use crate::booted;
 use crate::shop::{applied, ecosystem, pids};
-use crate::support::Machine;
+use crate::support::{Machine, wait_until};
+use std::time::Duration;
 
 /// Everything that an apply leaves on the disk.
 const OURS: &str = "/etc/clusterctl /var/lib/clusterctl /run/clusterctl \
@@ -46,6 +47,52 @@ booted!(links_that_somebody_planted_are_not_followed, |m| {
     let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
     assert_ne!(output.code, 0, "{output:#?}");
     assert_eq!(m.ok(["cat", "/root/victim"]), "untouched");
+});
+
+booted!(no_file_is_opened_as_root_where_somebody_else_may_put_a_link, |m| {
+    let ada = m.user("ada");
+    let link = "ln -s /root/victim /home/ada/out.log; ln -s /root/new /home/ada/ecosystem.toml";
+    ada.ok(["sh", "-c", link]);
+    m.write("/root/victim", "untouched");
+    let log = "out_file = '/home/ada/out.log'\nerror_file = '/home/ada/out.log'";
+    // What runs as root would write through the link.
+    crate::shop::write(m, &ecosystem(2, log));
+    let output = crate::shop::apply(m);
+    assert_eq!(output.code, 3, "{output:#?}");
+    assert!(output.stderr.contains("`ada` may change `/home/ada`"), "{output:#?}");
+    // What runs as ada opens it as ada, who may not.
+    crate::shop::write(m, &ecosystem(2, &format!("user = 'ada'\nlisten_timeout = '5s'\n{log}")));
+    let output = crate::shop::apply(m);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("Permission denied"), "{output:#?}");
+    assert_eq!(m.read("/root/victim"), "untouched");
+    ada.ok(["rm", "/home/ada/out.log"]);
+    applied(m, &ecosystem(2, &format!("user = 'ada'\nenv = {{ NODE_DEBUG = 'net' }}\n{log}")));
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
+    assert!(m.read("/home/ada/out.log").contains("NET "), "{}", m.read("/home/ada/out.log"));
+    assert_eq!(m.ok(["stat", "-c", "%U", "/home/ada/out.log"]), "ada");
+    // What these write goes into the folder that the caller is in.
+    m.write("/home/ada/server.js", crate::shop::SERVER);
+    for verb in ["init", "start server.js --name other --listen 3001"] {
+        assert_ne!(m.sh(&format!("cd /home/ada && clusterctl {verb}")).code, 0, "{verb}");
+        assert!(!m.exists("/root/new"), "{verb}");
+    }
+});
+
+booted!(apps_of_a_user_who_lingers_start_at_boot, |m| {
+    let ada = m.user("ada");
+    m.write("/home/ada/server.js", crate::shop::SERVER);
+    m.write("/home/ada/ecosystem.toml", ecosystem(2, "env = { GREETING = 'very-secret' }"));
+    ada.ok(["sh", "-c", "umask 000; clusterctl --user apply /home/ada/ecosystem.toml"]);
+    let ours = ".config .local/share/clusterctl";
+    let find = |test: &str| ada.ok(["sh", "-c", &format!("cd; find {ours} {test}")]);
+    assert_eq!(find("! -type l -perm /022"), "", "somebody else may write this");
+    assert_eq!(find("-type f -perm /077 -exec grep -l very-secret {} \\;"), "");
+    m.reboot();
+    wait_until("ada's instances", Duration::from_secs(30), || {
+        m.run(["curl", "-s", "localhost:3000"]).stdout.starts_with("instance ")
+    });
+    assert_eq!(ada.ok(["clusterctl", "--user", "list"]).matches(" online ").count(), 2);
 });
 
 booted!(a_user_without_rights_looks_and_is_told_what_to_do, |m| {

@@ -27,6 +27,8 @@ pub struct FakeHost {
     pub holders: BTreeMap<String, String>,
     /// Programs that gain privileges.
     pub elevated: BTreeSet<PathBuf>,
+    /// Folders that somebody other than root may change, with who.
+    pub changeable: BTreeMap<PathBuf, String>,
 }
 
 impl FakeHost {
@@ -44,6 +46,7 @@ impl FakeHost {
             units: BTreeMap::new(),
             holders: BTreeMap::new(),
             elevated: BTreeSet::new(),
+            changeable: [("/home/api".into(), "`api`".to_owned())].into(),
         };
         for name in ["node", "python3", "ruby", "sh", "bash", "env"] {
             host.program_with(&format!("/usr/bin/{name}"), &dynamic_elf());
@@ -56,6 +59,7 @@ impl FakeHost {
             host.file(&format!("/srv/app/{name}"));
         }
         host.folder("/var/log").folder("/tmp").folder("/run");
+        host.file("/home/api/.env");
         host
     }
 
@@ -148,6 +152,11 @@ impl Host for FakeHost {
 
     fn gains_privileges(&self, path: &Path) -> bool {
         self.elevated.contains(path)
+    }
+
+    fn changeable_by(&self, path: &Path) -> Option<(PathBuf, String)> {
+        let found = self.changeable.iter().find(|(folder, _)| path.starts_with(folder));
+        found.map(|(folder, who)| (folder.clone(), who.clone()))
     }
 
     fn program(&self, name: &str) -> Option<PathBuf> {

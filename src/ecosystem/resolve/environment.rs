@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::command::MAX_ARGUMENT;
 use super::{folder, path};
-use crate::ecosystem::host::Kind;
+use crate::ecosystem::host::{Kind, Scope};
 use crate::ecosystem::node::{Context, Entry, Fields, Node};
 use crate::ecosystem::problem::{Place, Problem, visible};
 
@@ -200,6 +200,15 @@ fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option
             "rename it: systemd reads `*`, `?`, `[` and `\\` as patterns, and loses final blanks";
         let message = format!("systemd would not read `{shown}` as one file");
         return cx.note(Problem::error(&node.place, message).help(help));
+    }
+    let changeable = cx.host.changeable_by(&path).filter(|_| cx.host.scope() == Scope::System);
+    if let Some((folder, who)) = changeable {
+        let message = format!(
+            "{who} may change `{}`, and a link that is put there would be read as root",
+            folder.display()
+        );
+        let help = "keep variables in a folder of root's, such as /etc";
+        cx.problems.push(Problem::warning(&node.place, message).help(help));
     }
     match cx.host.kind(&path) {
         Kind::File | Kind::Executable => Some(path),

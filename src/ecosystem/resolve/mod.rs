@@ -6,6 +6,7 @@ mod directives;
 mod environment;
 mod handover;
 mod listeners;
+mod logs;
 mod nature;
 mod process;
 mod rollout;

@@ -1,11 +1,11 @@
-//! Whom the program runs as, how it is stopped and restarted, and where its output goes.
+//! Whom the program runs as, and how it is stopped and restarted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use super::{folder, path};
+use super::logs;
 use crate::ecosystem::app::{Backoff, Logs, Restart};
-use crate::ecosystem::host::{Kind, Scope};
+use crate::ecosystem::host::Scope;
 use crate::ecosystem::node::{Context, Fields, Node};
 use crate::ecosystem::problem::{Problem, visible};
 use crate::ecosystem::{suggest, value};
@@ -60,8 +60,10 @@ pub(super) struct Process {
 
 /// Reads all keys about the process.
 pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Process {
+    let user = user(cx, fields);
+    let logs = logs::logs(cx, fields, cwd, user.as_deref());
     Process {
-        user: user(cx, fields),
+        user,
         group: group(cx, fields),
         listen_timeout: positive(cx, fields, "listen_timeout", LISTEN_TIMEOUT),
         kill_timeout: positive(cx, fields, "kill_timeout", KILL_TIMEOUT),
@@ -69,7 +71,7 @@ pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Pa
         treekill: fields.flag(cx, "treekill", true),
         restart: restart(cx, fields),
         autostart: fields.flag(cx, "autostart", true),
-        logs: logs(cx, fields, cwd),
+        logs,
         max_memory: memory(cx, fields),
         non_blocking: fields.flag(cx, "non_blocking", true),
     }
@@ -209,47 +211,4 @@ fn memory(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u64> {
         Some(_) => node.bad(cx, format!("`{}` is less than any program needs", node.name)),
         None => node.bad(cx, format!("`{}` is not a size: use K, M, G, or bytes", node.name)),
     }
-}
-
-fn logs(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Logs {
-    let disabled = fields.flag(cx, "disable_logs", false);
-    let mut file = |name: &str| {
-        let node = fields.get(name)?;
-        let text = node.text(cx)?;
-        if disabled {
-            let problem = Problem::warning(&node.place, format!("`{name}` stays empty"))
-                .help("remove it, or `disable_logs`");
-            cx.problems.push(problem);
-        }
-        log_file(cx, &node, &text, folder(cwd, &text)?)
-    };
-    let out_file = file("out_file");
-    let error_file = file("error_file");
-    Logs { disabled, out_file, error_file }
-}
-
-fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
-    if text == "NULL" {
-        // PM2's other word for it.
-        return Some(PathBuf::from("/dev/null"));
-    }
-    let path = path(cx, node, cwd, text)?;
-    if text.ends_with(char::is_whitespace) {
-        let help = "rename it: a final blank is lost in unit files";
-        return cx
-            .note(Problem::error(&node.place, "the file's name ends with a blank").help(help));
-    }
-    let shown = path.display();
-    if cx.host.kind(&path) == Kind::Directory {
-        let help = format!("name a file in it: `{shown}/{}.log`", node.name);
-        return cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
-    }
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    if cx.host.kind(folder) == Kind::Missing {
-        let folder = folder.display();
-        let help = format!("create it: `mkdir -p {folder}`");
-        let message = format!("the folder `{folder}` does not exist");
-        return cx.note(Problem::error(&node.place, message).help(help));
-    }
-    Some(path)
 }

@@ -1,0 +1,90 @@
+//! Where output goes.
+
+use std::path::{Path, PathBuf};
+
+use super::{folder, path};
+use crate::ecosystem::app::Logs;
+use crate::ecosystem::host::{Kind, Scope};
+use crate::ecosystem::node::{Context, Fields, Node};
+use crate::ecosystem::problem::Problem;
+
+/// Reads the keys about output; `user` is whom the program runs as.
+pub(super) fn logs(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    cwd: Option<&Path>,
+    user: Option<&str>,
+) -> Logs {
+    let disabled = fields.flag(cx, "disable_logs", false);
+    let mut file = |name: &str| {
+        let node = fields.get(name)?;
+        let text = node.text(cx)?;
+        if disabled {
+            let problem = Problem::warning(&node.place, format!("`{name}` stays empty"))
+                .help("remove it, or `disable_logs`");
+            cx.problems.push(problem);
+        }
+        log_file(cx, &node, &text, folder(cwd, &text)?)
+    };
+    let out_file = file("out_file");
+    let error_file = file("error_file");
+    let mut by_program = Vec::new();
+    for (name, path) in [("out_file", &out_file), ("error_file", &error_file)] {
+        let Some((node, path)) = fields.get(name).zip(path.as_deref()) else { continue };
+        if !disabled && opened_by_program(cx, &node, path, user) {
+            by_program.push(path.to_owned());
+        }
+    }
+    Logs { disabled, out_file, error_file, by_program }
+}
+
+fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
+    if text == "NULL" {
+        // PM2's other word for it.
+        return Some(PathBuf::from("/dev/null"));
+    }
+    let path = path(cx, node, cwd, text)?;
+    if text.ends_with(char::is_whitespace) {
+        let help = "rename it: a final blank is lost in unit files";
+        return cx
+            .note(Problem::error(&node.place, "the file's name ends with a blank").help(help));
+    }
+    let shown = path.display();
+    if cx.host.kind(&path) == Kind::Directory {
+        let help = format!("name a file in it: `{shown}/{}.log`", node.name);
+        return cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if cx.host.kind(folder) == Kind::Missing {
+        let folder = folder.display();
+        let help = format!("create it: `mkdir -p {folder}`");
+        let message = format!("the folder `{folder}` does not exist");
+        return cx.note(Problem::error(&node.place, message).help(help));
+    }
+    Some(path)
+}
+
+/// The manager of the system opens files as root, through any link. Where somebody else may put one,
+/// the program's own user has to open the file.
+fn opened_by_program(
+    cx: &mut Context<'_>,
+    node: &Node<'_>,
+    path: &Path,
+    user: Option<&str>,
+) -> bool {
+    if cx.host.scope() == Scope::User {
+        return false;
+    }
+    let Some((folder, who)) = cx.host.changeable_by(path) else { return false };
+    let root = user.is_none_or(|user| cx.host.user(user).is_some_and(|user| user.uid == 0));
+    if root {
+        let message = format!(
+            "{who} may change `{}`, and a link that is put there would be written to as root",
+            folder.display()
+        );
+        let help = "name the app's `user`, which then opens the file itself, or a file in a folder \
+                    of root, such as /var/log";
+        cx.problems.push(Problem::error(&node.place, message).help(help));
+    }
+    !root
+}
