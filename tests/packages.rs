@@ -63,8 +63,12 @@ fn assert_whole(listing: &str) {
         let debian = file.replace("site-functions", "vendor-completions");
         assert!(found.contains(&file) || found.contains(&debian), "{file} is missing: {found:#?}");
     }
-    for part in ["/README.md", "/programs.md", "polkit/50-clusterctl.rules", "node-http/server.js"]
-    {
+    for part in [
+        "/README.md",
+        "/programs.md",
+        "/examples/polkit/50-clusterctl.rules",
+        "node-http/server.js",
+    ] {
         assert!(found.iter().any(|path| path.ends_with(part)), "{part} is missing: {found:#?}");
     }
 }
