@@ -1,7 +1,8 @@
-//! What is derived from the program and committed beside it: completion scripts and the schema of
-//! the ecosystem file. `UPDATE_EXPECT=1` writes them anew; read the diff.
+//! What is derived from the program and committed beside it: completion scripts, the schema of
+//! the ecosystem file, the list of crates. `UPDATE_EXPECT=1` writes them anew; read the diff.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +34,36 @@ fn completion_scripts() {
         expect(&format!("completions/{file}"), &clusterctl(&["completions", shell]));
     }
 }
+
+/// Whose code a package carries, without versions: those are in Cargo.lock.
+#[test]
+fn crates_of_others() {
+    let tree = ["tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none"];
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(tree);
+    cargo.args(["--target", "x86_64-unknown-linux-gnu", "--format", "{p}|{l}|{r}"]);
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.trim_end_matches(" (*)").split('|').collect();
+        let name = fields[0].split(' ').next()?;
+        (name != "clusterctl").then(|| format!("| {name} | {} | {} |\n", fields[1], fields[2]))
+    };
+    let rows: BTreeSet<String> = text.lines().filter_map(row).collect();
+    expect("../docs/third-party.md", &format!("{THIRD_PARTY}{}", String::from_iter(rows)));
+}
+
+const THIRD_PARTY: &str = "\
+# Code of others
+
+The program contains these Rust crates, besides Rust's standard library (MIT OR Apache-2.0). Their texts and notices are
+in their sources; LGPL-2.1-or-later WITH GCC-exception-2.0 permits linking with programs of any licence. libsystemd
+itself (LGPL-2.1-or-later) is linked dynamically.
+
+| crate | licence | source |
+| --- | --- | --- |
+";
 
 #[test]
 fn schema() {
