@@ -10,7 +10,8 @@ use crate::support::{Machine, skip};
 
 const HANDOVER: &str = "/var/lib/clusterctl/handover";
 
-/// The package of this build, and the same under a higher version; made once for all machines.
+/// The package of this build, and one of a higher version with another Node file; made once for
+/// all machines.
 fn packages() -> &'static [PathBuf; 2] {
     static MADE: OnceLock<[PathBuf; 2]> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -21,6 +22,8 @@ fn packages() -> &'static [PathBuf; 2] {
             mv "$1"/*.deb "$1/old.deb"
             dpkg-deb --raw-extract "$1/old.deb" "$1/tree"
             sed -i 's/^Version: .*/Version: 9.9.9-1/' "$1/tree/DEBIAN/control"
+            sed -i 's/The Node half of the handover/A new half of the handover   /' \
+                "$1/tree/usr/bin/clusterctl" "$1/tree/usr/lib/clusterctl/clusterctl.cjs"
             dpkg-deb --root-owner-group --build "$1/tree" "$1/new.deb""#;
         let mut build = Command::new("sh");
         build.args(["-ec", script, env!("CARGO_MANIFEST_DIR")]).arg(&dir);
@@ -53,21 +56,20 @@ booted!(the_package_is_upgraded_removed_and_purged_and_apps_go_on, |m| {
     let [old, new] = packages();
     install(m, old);
     applied(m, &ecosystem(2, "env = { GREETING = 'packaged' }"));
+    let former = handover_dirs(m);
+    m.ok_sh(&format!("diff -r /usr/lib/clusterctl {HANDOVER}/*"));
     let before = pids(m, 2);
     let mut run = m.load(load());
     run.wait_flowing();
     install(m, new);
     assert_eq!(m.ok(["dpkg-query", "-W", "-f=${Version}", "clusterctl"]), "9.9.9-1");
-    assert_eq!(
-        m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]).stdout.trim(),
-        "shop: nothing to do"
-    );
     assert_eq!(pids(m, 2), before);
-    m.ok_sh(&format!(
-        "for file in /usr/lib/clusterctl/*; do cmp $file {HANDOVER}/*/${{file##*/}}; done"
-    ));
     m.ok(["systemctl", "reload", "shop"]);
     assert!(pids(m, 2).iter().all(|pid| !before.contains(pid)), "units reload by the new program");
+    assert_eq!(handover_dirs(m), former, "an upgrade gives apps nothing new");
+    // The next apply does, in a rollout.
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(handover_dirs(m).len(), 2);
 
     let before = pids(m, 2);
     let said = dpkg(m, "--remove", "clusterctl");
@@ -88,12 +90,12 @@ booted!(the_package_is_upgraded_removed_and_purged_and_apps_go_on, |m| {
         ""
     );
 
-    // What a former version left, and what is still used.
-    let used = handover_dirs(m);
-    m.ok_sh(&format!("cp -r {HANDOVER}/* {HANDOVER}/0000; touch /etc/clusterctl/environment/gone"));
+    // The former version's files, which nothing uses any more, go.
+    m.ok(["touch", "/etc/clusterctl/environment/gone"]);
     let said = dpkg(m, "--purge", "clusterctl");
     assert!(said.contains(HANDOVER) && said.contains("still used by: shop\n"), "{said}");
-    assert_eq!(handover_dirs(m), used);
+    let left = handover_dirs(m);
+    assert!(left.len() == 1 && left != former, "{left:?}, before the upgrade {former:?}");
     assert_eq!(m.ok(["ls", "/etc/clusterctl/environment"]), "shop");
     assert_eq!(m.ok(["ls", "/var/lib/clusterctl"]), "handover");
     m.ok_sh("systemctl stop shop; systemctl start shop");
