@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::booted;
+use crate::npm;
 use crate::support::{
     Machine,
     load::{Load, Report},
@@ -40,6 +41,7 @@ struct Server {
 }
 
 const ITSELF: &str = "the program";
+const NODE_FILE: &str = "Node file";
 const LIBRARY: &str = "preload library";
 
 fn load(reached: Reached) -> Load {
@@ -94,7 +96,6 @@ fn serves(m: &Machine, server: &Server) {
 }
 
 fn story(m: &Machine, server: &Server, version: &str) {
-    let before = answering(m, server.reached, 4);
     let rollouts: [&[&str]; 5] = [
         &["clusterctl", "reload", "shop"],
         &["clusterctl", "scale", "shop", "2"],
@@ -102,7 +103,13 @@ fn story(m: &Machine, server: &Server, version: &str) {
         &["clusterctl", "reload", "shop"],
         &["systemctl", "reload", "shop"],
     ];
-    let report = under_load(m, server, &rollouts);
+    roll(m, server, version, &rollouts);
+}
+
+/// Four instances answer, the commands replace them all under load, and four others answer.
+fn roll(m: &Machine, server: &Server, version: &str, rollouts: &[&[&str]]) {
+    let before = answering(m, server.reached, 4);
+    let report = under_load(m, server, rollouts);
     let after = answering(m, server.reached, 4);
     assert!(before.is_disjoint(&after), "every process was replaced: {before:?} {after:?}");
     record(&Row {
@@ -140,7 +147,7 @@ macro_rules! servers {
 }
 
 servers! {
-    node_http: "node", "node --version", Reached::Http, "Node file";
+    node_http: "node", "node --version", Reached::Http, NODE_FILE;
     python_http_server: "python", "python3 --version", Reached::Http, LIBRARY;
     gunicorn: "gunicorn", "gunicorn --version", Reached::Http, ITSELF;
     uvicorn: "uvicorn", "uvicorn --version | cut -d ' ' -f 2-3", Reached::Http, ITSELF;
@@ -153,6 +160,66 @@ servers! {
     udp_echo: "udp", "python3 --version", Reached::Datagrams, LIBRARY;
     unix_stream: "unix", "python3 --version", Reached::UnixHttp, LIBRARY;
 }
+
+/// What people build on Node, as it comes from npm.
+fn framework(m: &Machine, name: &'static str) {
+    if npm::install(m) {
+        install(m, name);
+        roll_framework(m, name, &[&["clusterctl", "reload", "shop"]]);
+    }
+}
+
+fn roll_framework(m: &Machine, name: &'static str, rollouts: &[&[&str]]) {
+    let package = if name == "nest" { "@nestjs/core" } else { name };
+    let package = format!("/srv/node_modules/{package}/package.json");
+    let version = m.ok(["node", "--print", &format!("require('{package}').version")]);
+    let version = format!("{version}, node {}", m.ok(["node", "--version"]));
+    let server = Server { name, version: "", reached: Reached::Http, drained_by: NODE_FILE };
+    roll(m, &server, &version, rollouts);
+}
+
+/// During a reload, a websocket that was open exchanges frames until `kill_timeout`, and new ones are served all the time.
+fn websockets(m: &Machine, name: &'static str) {
+    if !npm::install(m) {
+        return;
+    }
+    install(m, name);
+    let mut client = m.spawn(["node", &format!("/srv/{name}/client.js")]);
+    let hello = client.line_with("hello from ");
+    let instance = hello.split(' ').nth(2).unwrap();
+    client.line_with("flowing");
+    std::thread::scope(|scope| {
+        let reload = &["clusterctl", "reload", "shop"];
+        let reload = scope.spawn(|| roll_framework(m, name, &[reload]));
+        wait_until("its instance drains", PATIENCE, || {
+            m.systemctl_show(&format!("shop@{instance}"), "ActiveState") == "deactivating"
+        });
+        client.type_in("still there\n");
+        client.line_with("echo still there");
+        client.line_with("closed");
+        assert!(reload.join().is_ok(), "{}", m.journal("shop@*"));
+    });
+    let (code, lines) = client.wait();
+    let answered = lines.iter().any(|line| line.starts_with("answered "));
+    let failed = lines.iter().any(|line| line.starts_with("failed "));
+    let journal = m.journal("shop@*");
+    assert!(code == 0 && answered && !failed, "{lines:#?}\n{journal}");
+    for bad in ["timed out", "SIGKILL", "Failed with result"] {
+        assert!(!journal.contains(bad), "{journal}");
+    }
+}
+
+booted!(express, |m| framework(m, "express"));
+
+booted!(fastify, |m| framework(m, "fastify"));
+
+booted!(koa, |m| framework(m, "koa"));
+
+booted!(nest, |m| framework(m, "nest"));
+
+booted!(ws, |m| websockets(m, "ws"));
+
+booted!(socket_io, |m| websockets(m, "socket.io"));
 
 booted!(go_with_listen_fds, |m| {
     let Ok(version) = Command::new("go").arg("version").output() else {
