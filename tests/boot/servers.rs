@@ -199,6 +199,10 @@ fn websockets(m: &Machine, name: &'static str) {
         client.line_with("closed");
         assert!(reload.join().is_ok(), "{}", m.journal("shop@*"));
     });
+    // It had the 4 s of `kill_timeout`, but for the tenth that the Node file keeps to end by itself.
+    let at = |what| -> u64 { m.systemctl_show(&format!("shop@{instance}"), what).parse().unwrap() };
+    let stopping = at("ActiveExitTimestampMonotonic");
+    assert!(at("InactiveExitTimestampMonotonic") - stopping >= 3_600_000, "closed too early");
     let (code, lines) = client.wait();
     let answered = lines.iter().any(|line| line.starts_with("answered "));
     let failed = lines.iter().any(|line| line.starts_with("failed "));
