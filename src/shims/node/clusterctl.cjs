@@ -17,7 +17,12 @@ const NOTIFY = '/proc/self/clusterctl/notify/';
 const MARKER = 'CLUSTERCTL_NODE_APP';
 const WORKER_MARKER = 'CLUSTERCTL_NODE_WORKER';
 const FIRST_INHERITED_FD = 3;
+// What the threads of a process share, as environment data of its workers; the channel on which they are told to drain.
+const SHARED = 'clusterctl';
+const MOST_THREADS = 512;
 const SWEEP_MS = 50;
+// The longest that a timer can be set to.
+const FOREVER_MS = 2 ** 31 - 1;
 // An app's own cluster primary hands connections over by message: its workers take what is on its way.
 const CLUSTER_HANDOFF_MS = 250;
 // Work that an app does right after its last answer (a log line, a query) gets this long.
@@ -30,15 +35,19 @@ const WRAPPERS = new Set(['npm', 'npm-cli', 'npx', 'npx-cli', 'yarn', 'yarnpkg',
 const OWN_VARIABLES = ['CLUSTERCTL_WAIT_READY', 'CLUSTERCTL_SHUTDOWN_WITH_MESSAGE', 'CLUSTERCTL_KILL_TIMEOUT_MS',
   'CLUSTERCTL_KILL_SIGNAL'];
 
-const settings = readSettings(process.env);
-const inherited = inheritedSockets(process.env);
+const threads = require('worker_threads');
+const { settings, inherited, servingThreads } = threads.isMainThread ? shareWithThreads() : ofMainThread();
 const realChannel = typeof process.send === 'function';
 let role = null;
 
 // ---------------------------------------------------------------------------------------------- start
 
 function start() {
-  if (!require('worker_threads').isMainThread) return;
+  if (!threads.isMainThread) {
+    role = 'thread';
+    if (servingThreads) watchServers();
+    return;
+  }
   role = chooseRole();
   watchServers();
   watchListeners();
@@ -47,7 +56,8 @@ function start() {
 }
 
 /// `app`: the program the unit is for. `worker`: of the app's own cluster. `maybe`: a wrapper, or some child of a
-/// program that has not taken a listener yet; it becomes the app when it takes one.
+/// program that has not taken a listener yet; it becomes the app when it takes one. `thread`: a worker thread, which
+/// finishes what it has begun when the main thread says so.
 function chooseRole() {
   const { env } = process;
   if (realChannel) return env[WORKER_MARKER] ? 'worker' : 'maybe';
@@ -111,6 +121,61 @@ function now() {
   return process.uptime() * 1000;
 }
 
+// ---------------------------------------------------------------------------------------------- threads
+
+/// Gives every worker thread to come what it needs to drain, and a place to say that it serves.
+function shareWithThreads() {
+  const shared = {
+    settings: readSettings(process.env),
+    inherited: inheritedSockets(process.env),
+    servingThreads: new Int32Array(new SharedArrayBuffer(MOST_THREADS * Int32Array.BYTES_PER_ELEMENT)),
+  };
+  threads.setEnvironmentData(SHARED, shared);
+  return shared;
+}
+
+/// Nothing in a worker of a process that was not prepared for it.
+function ofMainThread() {
+  return threads.getEnvironmentData(SHARED) || {};
+}
+
+let place = null;
+
+/// A worker thread has its first server: signals do not reach it, so it waits for the main thread's word.
+function joinDrain() {
+  if (place !== null) return;
+  const id = Number(path.basename(fs.readlinkSync('/proc/thread-self')));
+  place = servingThreads.findIndex((_, index) => {
+    const holder = Atomics.load(servingThreads, index);
+    return !threadLives(holder) && Atomics.compareExchange(servingThreads, index, holder, id) === holder;
+  });
+  const channel = new threads.BroadcastChannel(SHARED);
+  channel.onmessage = () => drain.begin(false);
+  channel.unref();
+}
+
+function leaveDrain() {
+  drain.finished = true;
+  clearInterval(drain.timer);
+  if (place !== -1) Atomics.store(servingThreads, place, 0);
+}
+
+/// Whether a worker still serves. One that was terminated could not say that it ended.
+function threadsServe() {
+  return servingThreads.some(threadLives);
+}
+
+function threadLives(id) {
+  return id !== 0 && fs.existsSync(`/proc/self/task/${id}`);
+}
+
+function tellThreads() {
+  if (role === 'thread' || !threadsServe()) return;
+  const channel = new threads.BroadcastChannel(SHARED);
+  channel.postMessage('drain');
+  channel.close();
+}
+
 // ---------------------------------------------------------------------------------------------- environment
 
 /// Children of the app are not ours: they start as without the handover.
@@ -147,14 +212,20 @@ function isThisFile(file) {
 // ---------------------------------------------------------------------------------------------- readiness
 
 /// Gives the app the channel that it would have under PM2. Only `'ready'` means anything; nobody sends messages back.
+/// As a real one it keeps the process alive while somebody listens to it.
 function emulateChannel() {
-  let connected = true;
   const give = (name, value) => Object.defineProperty(process, name, {
     value, configurable: true, enumerable: true, writable: true,
   });
+  channel.connected = true;
   give('connected', true);
-  give('channel', { ref() {}, unref() {}, fd: undefined });
+  give('channel', {
+    ref() { channel.wanted = true; holdChannel(); },
+    unref() { channel.wanted = false; holdChannel(); },
+    fd: undefined,
+  });
   give('send', function send(message, ...rest) {
+    const { connected } = channel;
     const callback = rest.find((argument) => typeof argument === 'function');
     const error = connected ? null : Object.assign(new Error('Channel closed'), { code: 'ERR_IPC_CHANNEL_CLOSED' });
     if (connected && message === 'ready' && settings.waitReady) notify('READY=1');
@@ -162,12 +233,26 @@ function emulateChannel() {
     return connected;
   });
   give('disconnect', function disconnect() {
-    if (!connected) return;
-    connected = false;
+    if (!channel.connected) return;
+    channel.connected = false;
     process.connected = false;
     process.channel = null;
+    holdChannel();
     process.nextTick(() => process.emit('disconnect'));
   });
+  holdChannel();
+}
+
+/// `wanted`: what the app said with `ref()` and `unref()`; `null` leaves it to the number of listeners.
+const channel = { connected: false, wanted: null, timer: null };
+
+function holdChannel() {
+  const listeners = process.listenerCount('message') + process.listenerCount('disconnect');
+  const held = channel.connected && !drain.running && (channel.wanted === null ? listeners > 0 : channel.wanted);
+  if (held && !channel.timer) channel.timer = setInterval(() => {}, FOREVER_MS);
+  if (held || !channel.timer) return;
+  clearInterval(channel.timer);
+  channel.timer = null;
 }
 
 function notify(state) {
@@ -192,8 +277,24 @@ function watchListeners() {
   process.on('newListener', function startListeningIfSignal(type, ...rest) {
     if (role !== 'maybe' && needsSignal(type)) ownSignal();
     if (type === 'internalMessage' && !realChannel) becomeClusterPrimary();
+    if (isOfChannel(type)) process.nextTick(holdChannel);
     if (type !== settings.signal || !ownsSignal) node.call(this, type, ...rest);
   });
+  watchRemovals();
+}
+
+function watchRemovals() {
+  const node = process.listeners('removeListener').find((listener) => listener.name === 'stopListeningIfSignal');
+  if (!node) return;
+  process.removeListener('removeListener', node);
+  process.on('removeListener', function stopListeningIfSignal(type, ...rest) {
+    if (isOfChannel(type)) process.nextTick(holdChannel);
+    node.call(this, type, ...rest);
+  });
+}
+
+function isOfChannel(type) {
+  return channel.connected && (type === 'message' || type === 'disconnect');
 }
 
 function needsSignal(type) {
@@ -288,34 +389,57 @@ let servers = [];
 const sessions = new Set();
 const secured = new WeakMap();
 
-/// Learns of every server that listens, in whatever form, through the method that Node keeps for wrapping.
+/// Learns of every server that listens, in whatever form, from the method that Node keeps for wrapping. No code of ours
+/// is on the stack while that runs, so that the stack of a failure has the frames that it always has: a proxy whose trap
+/// is `undefined` calls its target, and looking for the trap is what tells us. Then Node stores the key of the connection.
 function watchServers() {
   const { prototype } = require('net').Server;
   const listen2 = prototype._listen2;
   if (typeof listen2 !== 'function') return;
-  prototype._listen2 = function setupListenHandle(...args) {
-    const result = listen2.apply(this, args);
-    try {
-      if (this._handle) onListen(this);
-    } catch {
-      // An app must not fail because of us.
-    }
-    return result;
-  };
+  prototype._listen2 = new Proxy(listen2, {
+    get apply() {
+      awaitKey(prototype);
+      return undefined;
+    },
+  });
+}
+
+function awaitKey(prototype) {
+  const key = '_connectionKey';
+  const done = () => { delete prototype[key]; };
+  Object.defineProperty(prototype, key, {
+    configurable: true,
+    set(value) {
+      done();
+      Object.defineProperty(this, key, { value, configurable: true, enumerable: true, writable: true });
+      try {
+        if (this._handle) onListen(this);
+      } catch {
+        // An app must not fail because of us.
+      }
+    },
+  });
+  // Where listening failed, or a server does so once more, nothing was stored.
+  process.nextTick(done);
 }
 
 function onListen(server) {
-  const held = typeof server._handle.fd === 'number' && inherited.has(socketOf(server._handle.fd));
+  const held = isHeld(server);
   if (role === 'maybe') {
     if (!held) return;
     becomeApp();
   }
   if (held) cleanEnvironment();
-  ownSignal();
+  if (role === 'thread') joinDrain();
+  else ownSignal();
   if (cluster) primaryHandles.push(server._handle);
   const known = servers.find((entry) => entry.server.deref() === server);
-  if (known) Object.assign(known, { held, stopped: false });
-  else remember(server, held);
+  if (!known) remember(server, held);
+}
+
+function isHeld(server) {
+  const { _handle: handle } = server;
+  return Boolean(handle) && typeof handle.fd === 'number' && inherited.has(socketOf(handle.fd));
 }
 
 function remember(server, held) {
@@ -343,7 +467,7 @@ const drain = {
   timer: null,
 
   hasWork() {
-    return this.exits || cluster !== null || live(() => true).length > 0 || heldDatagrams().length > 0;
+    return this.exits || cluster !== null || live(() => true).length > 0 || heldDatagrams().length > 0 || threadsServe();
   },
 
   /// `exits`: the app has no say, the process ends when all is done. False if it was on already.
@@ -352,7 +476,10 @@ const drain = {
     if (exits && cluster) leaveCluster(cluster);
     if (this.running) return false;
     this.running = true;
+    holdChannel();
+    tellThreads();
     politeHttp();
+    for (const entry of live(() => true)) entry.held = isHeld(entry.server.deref());
     for (const entry of publicServers()) stopAccepting(entry);
     for (const handle of primaryHandles) handle.close();
     for (const session of sessions) leaveSession(session);
@@ -423,6 +550,7 @@ function sweep() {
   const publics = publicServers();
   for (const socket of serverSockets(publics)) look(socket, settings.idleWindow);
   if (!quiet(publics)) return;
+  if (role === 'thread') leaveDrain();
   // Otherwise the app ends by itself.
   if (!drain.exits) return;
   const rest = live((entry) => !publics.includes(entry));
@@ -433,6 +561,7 @@ function sweep() {
 
 function quiet(entries) {
   if (now() < drain.quietFrom || (cluster && clusterBusy(cluster))) return false;
+  if (role !== 'thread' && threadsServe()) return false;
   return entries.every(({ server }) => !server.deref() || server.deref()._connections === 0);
 }
 

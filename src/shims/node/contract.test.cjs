@@ -23,6 +23,18 @@ test('a server sees no listeners of ours either', async () => {
   assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
 });
 
+test('nothing else in the process differs, down to the stack of a failure', async () => {
+  const seen = await report(start('surface.js', { env: OURS }));
+  const plain = await report(start('surface.js', { shim: false, env: OURS }));
+  for (const name of Object.keys(OURS)) remove(plain, name);
+  assert.deepStrictEqual(seen, plain);
+});
+
+/// Leaves a variable out wherever the environment was listed.
+function remove(seen, name) {
+  for (const part of Object.values(seen)) if (part.env) part.env = part.env.filter((other) => other !== name);
+}
+
 test("the user's own NODE_OPTIONS stay as they were written", async () => {
   for (const [options, left] of [
     [`--require ${SHIM} --no-warnings`, '--no-warnings'],
@@ -51,6 +63,22 @@ test('the channel behaves as a channel', async () => {
   ]);
   assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
   assert.deepStrictEqual(app.lines.filter((line) => line.startsWith('notify')), []);
+});
+
+test('the channel keeps a process that listens to it', async () => {
+  const code = 'process.on("message", (text) => console.log(`got ${text}`)); console.log("up")';
+  const app = start(null, { node: ['-e', code], env: { CLUSTERCTL_SHUTDOWN_WITH_MESSAGE: '1' } });
+  await app.line(/^up/);
+  app.signal();
+  await app.line(/^got shutdown/);
+  assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+});
+
+test('the channel lets a process go that no longer listens, or says so', async () => {
+  for (const end of ['process.removeListener("message", listener)', 'process.disconnect()', 'process.channel.unref()']) {
+    const code = `const listener = () => {}; process.on("message", listener); setImmediate(() => { ${end}; });`;
+    assert.deepStrictEqual(await start(null, { node: ['-e', code] }).ended, { code: 0, signal: null });
+  }
 });
 
 test('a real channel is left alone', async () => {

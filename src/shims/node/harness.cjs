@@ -19,15 +19,14 @@ function killTree(pid, signal) {
   }
 }
 
-
 /// A process under the shim. `lines` has its output so far; `line(pattern)` waits for one; `ended` tells how it ended.
-function start(file, { env = {}, node = [], requires = [], shim = true, args = [], stdio = [] } = {}) {
+function start(file, { env = {}, node = [], requires = [], shim = true, args = [], input = 'ignore', stdio = [] } = {}) {
   const options = [...requires.map((name) => path.join(FIXTURES, name)), ...(shim ? [SHIM] : [])]
     .map((name) => `--require ${name}`).join(' ');
   const script = file === null ? [] : [path.isAbsolute(file) ? file : path.join(FIXTURES, file)];
   const child = spawn(process.execPath, [...node, ...script, ...args], {
     env: { ...process.env, NODE_TEST_CONTEXT: '', NODE_OPTIONS: options, ...env },
-    stdio: ['ignore', 'pipe', 'pipe', ...stdio],
+    stdio: [input, 'pipe', 'pipe', ...stdio],
     detached: true,
   });
   running.add(child);
