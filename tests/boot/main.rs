@@ -14,6 +14,7 @@ mod history;
 mod interop;
 mod listeners;
 mod load;
+mod node;
 mod npm;
 mod package;
 mod programs;
