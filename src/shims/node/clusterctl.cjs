@@ -444,7 +444,7 @@ function isHeld(server) {
 
 function remember(server, held) {
   servers = servers.filter((entry) => entry.server.deref());
-  servers.push({ server: new WeakRef(server), held, stopped: false });
+  servers.push({ server: new WeakRef(server), held, stopped: false, closed: false });
   if (typeof server.setSecureContext === 'function') {
     server.on('secureConnection', (socket) => { if (socket._parent) secured.set(socket._parent, socket); });
   }
@@ -510,9 +510,9 @@ function stopAccepting(entry) {
   const close = () => closeListener(entry);
   if (entry.stopped) return;
   entry.stopped = true;
-  if (role === 'worker') setTimeout(close, CLUSTER_HANDOFF_MS);
   // Connections that wait at a held listener are taken by others; what waits at our own is taken first.
-  else if (entry.held) close();
+  if (entry.held) close();
+  else if (role === 'worker') setTimeout(close, CLUSTER_HANDOFF_MS);
   else setImmediate(() => setImmediate(close));
 }
 
@@ -520,6 +520,7 @@ function stopAccepting(entry) {
 /// does and reports what it always does.
 function closeListener(entry) {
   const server = entry.server.deref();
+  entry.closed = true;
   if (!server) return;
   const handle = server._handle;
   if (handle) {
@@ -556,13 +557,14 @@ function sweep() {
   const rest = live((entry) => !publics.includes(entry));
   for (const entry of rest) stopAccepting(entry);
   for (const socket of serverSockets(rest)) look(socket, 0);
-  if (quiet(rest) && rest.every((entry) => entry.stopped)) finish();
+  if (quiet(rest)) finish();
 }
 
 function quiet(entries) {
   if (now() < drain.quietFrom || (cluster && clusterBusy(cluster))) return false;
   if (role !== 'thread' && threadsServe()) return false;
-  return entries.every(({ server }) => !server.deref() || server.deref()._connections === 0);
+  // As long as a listener is open, the next connection may be under way already.
+  return entries.every(({ server, closed }) => !server.deref() || (closed && server.deref()._connections === 0));
 }
 
 function serverSockets(entries) {
