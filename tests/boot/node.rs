@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use crate::booted;
+use crate::npm;
 use crate::support::{Machine, load::Load, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -115,5 +116,42 @@ booted!(an_app_with_workers_of_its_own_loses_nothing, |m| {
         let datagrams = Load::udp(&format!("127.0.0.1:{}", port + 1), 80.0);
         reloads(m, app, datagrams.expect("instance ").instance_after("instance "));
         assert_all_ended_well(m, app);
+    }
+});
+
+/// How programs that are more than a `.js` file are started.
+const RUNNERS: [(&str, &str); 6] = [
+    ("module", "script = 'esm.mjs'"),
+    ("imported", "command = ['node', '--import', './hook.mjs', 'esm.mjs']"),
+    ("tsx", "command = ['../node_modules/.bin/tsx', 'typed.ts']"),
+    ("tsx-import", "command = ['node', 'typed.ts']\nenv = { NODE_OPTIONS = '--import tsx' }"),
+    ("ts-node", "command = ['node', '-r', 'ts-node/register/transpile-only', 'typed.ts']"),
+    ("stripped", "command = ['node', '--experimental-strip-types', 'typed.ts']"),
+];
+
+booted!(modules_and_typescript_lose_nothing, |m| {
+    if !npm::install(m) {
+        return;
+    }
+    // Debian 12 and 13 have an older Node, which knows no types.
+    let strips = m.run(["node", "--experimental-strip-types", "-e", ""]).code == 0;
+    let runners = RUNNERS.iter().filter(|(name, _)| strips || *name != "stripped");
+    let apps: Vec<_> = runners.zip(3001_u16..).collect();
+    let text = apps.iter().map(|((name, lines), port)| {
+        format!("[[apps]]\nname = '{name}'\n{lines}\nlisten = {port}\n")
+    });
+    install(m, &text.collect::<String>());
+    let loads = apps.iter().map(|(_, port)| {
+        let load = Load::http(&format!("127.0.0.1:{port}")).new_connections(15.0).keep_alive(15.0);
+        m.load(load.expect("instance ").instance_after("instance "))
+    });
+    let mut loads: Vec<_> = loads.collect();
+    loads.iter_mut().for_each(crate::support::load::Run::wait_flowing);
+    m.ok(["clusterctl", "reload", "all"]);
+    for (((name, _), _), load) in apps.iter().zip(loads) {
+        let report = load.stop();
+        assert!(report.failed() == 0, "{name}: {report:#?}\n{}", m.journal(&format!("{name}@*")));
+        assert!(report.instances().len() > 1, "{name} was not replaced: {report:#?}");
+        assert_all_ended_well(m, name);
     }
 });

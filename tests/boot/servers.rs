@@ -225,6 +225,17 @@ booted!(ws, |m| websockets(m, "ws"));
 
 booted!(socket_io, |m| websockets(m, "socket.io"));
 
+booted!(datagrams_behind_a_wrapper, |m| {
+    if !npm::install(m) {
+        return;
+    }
+    install(m, "dgram");
+    let version = m.ok(["node", "--version"]);
+    let (reached, drained_by) = (Reached::Datagrams, NODE_FILE);
+    let server = Server { name: "dgram", version: "", reached, drained_by };
+    roll(m, &server, &version, &[&["clusterctl", "reload", "shop"]]);
+});
+
 booted!(go_with_listen_fds, |m| {
     let Ok(version) = Command::new("go").arg("version").output() else {
         return skip::record("go is missing (make deps installs it)");

@@ -17,6 +17,8 @@ const NOTIFY = '/proc/self/clusterctl/notify/';
 const MARKER = 'CLUSTERCTL_NODE_APP';
 const WORKER_MARKER = 'CLUSTERCTL_NODE_WORKER';
 const FIRST_INHERITED_FD = 3;
+// Where the preload library keeps them as well. Node hides the first ones from its children, those of `npm start` too.
+const HOME_FD = 900;
 // What the threads of a process share, as environment data of its workers; the channel on which they are told to drain.
 const SHARED = 'clusterctl';
 const MOST_THREADS = 512;
@@ -102,7 +104,7 @@ function readSettings(env) {
 function inheritedSockets(env) {
   const found = new Set();
   const count = Number(env.LISTEN_FDS) || 0;
-  for (let fd = FIRST_INHERITED_FD; fd < FIRST_INHERITED_FD + count; fd++) found.add(socketOf(fd));
+  for (let i = 0; i < count; i++) found.add(socketOf(HOME_FD + i) || socketOf(FIRST_INHERITED_FD + i));
   found.delete(null);
   return found;
 }
