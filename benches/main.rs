@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     let mut lines = sizes(release);
     let pm2 = pm2(&m);
     lines.push(traced_start(&m));
+    lines.push(node_start(&m));
     lines.extend(many_apps(&m, &pm2));
     lines.extend(throughput(&m, &pm2));
     lines.extend(reloads(&m, &pm2));
@@ -97,12 +98,14 @@ fn millis(m: &Machine, command: &str, runs: u32) -> f64 {
 }
 
 /// Prints the median milliseconds from the start of a program to its first line, alone and with
-/// its listener handed over by the tracer; the runs alternate.
-const STARTS: &str = "import os, socket, statistics, subprocess, time\n\
+/// its listener handed over; the runs alternate. Arguments: each of the two as command and
+/// environment, in JSON.
+const STARTS: &str = "import json, os, socket, statistics, subprocess, sys, time\n\
     s = socket.socket(socket.AF_INET6)\ns.bind(('::', 3400))\ns.listen(511)\ns.setblocking(False)\n\
     os.dup2(s.fileno(), 3, inheritable=True)\n\
-    def start(command, env, fds):\n\
+    def start(command, env):\n\
     \x20   begun = time.monotonic()\n\
+    \x20   fds = [3] if 'LISTEN_FDS' in env else []\n\
     \x20   p = subprocess.Popen(command, env=env, pass_fds=fds, stdout=subprocess.PIPE)\n\
     \x20   line = p.stdout.readline()\n\
     \x20   took = time.monotonic() - begun\n\
@@ -110,12 +113,20 @@ const STARTS: &str = "import os, socket, statistics, subprocess, time\n\
     \x20   p.wait()\n\
     \x20   assert line == b'listening\\n', line\n\
     \x20   return took * 1000\n\
-    plain, traced = [], []\n\
-    for _ in range(41):\n\
-    \x20   plain.append(start(['/srv/go-server'], {'PORT': '3401'}, []))\n\
-    \x20   env = {'PORT': '3400', 'LISTEN_FDS': '1'}\n\
-    \x20   traced.append(start(['/srv/clusterctl-exec', '/srv/go-server'], env, [3]))\n\
-    print(statistics.median(plain), statistics.median(traced))\n";
+    ways = [json.loads(way) for way in sys.argv[1:]]\n\
+    times = [[start(*way) for way in ways] for _ in range(41)]\n\
+    print(*[statistics.median(column) for column in zip(*times)])\n";
+
+/// Median milliseconds of both ways; see [`STARTS`].
+fn starts(m: &Machine, command: &str, handed: (&str, &str)) -> (f64, f64) {
+    m.write("/srv/starts.py", STARTS);
+    let plain = format!(r#"[{command}, {{"PORT": "3401"}}]"#);
+    let (command, env) = handed;
+    let handed = format!(r#"[{command}, {{"PORT": "3400", "LISTEN_FDS": "1"{env}}}]"#);
+    let out = m.ok(["python3", "/srv/starts.py", &plain, &handed]);
+    let (plain, handed) = out.split_once(' ').unwrap();
+    (plain.parse().unwrap(), handed.parse().unwrap())
+}
 
 fn traced_start(m: &Machine) -> Line {
     let dir = support::skip::target_dir().join("bench");
@@ -128,15 +139,34 @@ fn traced_start(m: &Machine) -> Line {
     m.copy(&dir.join("go-server"), "/srv/go-server");
     m.write("/srv/clusterctl-exec", clusterctl::TRACER_FILE);
     m.ok(["chmod", "+x", "/srv/clusterctl-exec"]);
-    m.write("/srv/starts.py", STARTS);
-    let out = m.ok(["python3", "/srv/starts.py"]);
-    let (plain, traced) = out.split_once(' ').unwrap();
-    let (plain, traced): (f64, f64) = (plain.parse().unwrap(), traced.parse().unwrap());
+    let traced = r#"["/srv/clusterctl-exec", "/srv/go-server"]"#;
+    let (plain, traced) = starts(m, r#"["/srv/go-server"]"#, (traced, ""));
     line(
         "start of a static Go server, traced - alone",
         format!("{traced:.1} ms - {plain:.1} ms = {:.1} ms", traced - plain),
         "< 50 ms",
         traced - plain < 50.0,
+    )
+}
+
+const NODE_START: &str =
+    "require('http').createServer().listen(process.env.PORT, () => console.log('listening'));\n";
+
+fn node_start(m: &Machine) -> Line {
+    m.write("/srv/start.js", NODE_START);
+    for (name, bytes) in clusterctl::embedded_files() {
+        m.write(&format!("/srv/handover/{name}"), bytes);
+    }
+    let env = r#", "LD_PRELOAD": "/srv/handover/libclusterctl_preload.so",
+        "NODE_OPTIONS": "--require /srv/handover/clusterctl.cjs""#;
+    let node = format!(r#"["{}", "/srv/start.js"]"#, m.ok_sh("command -v node"));
+    let (plain, handed) = starts(m, &node, (&node, env));
+    let ratio = handed / plain;
+    line(
+        "start of a Node server, with its handover - alone",
+        format!("{handed:.1} ms - {plain:.1} ms = {:.1} ms ({ratio:.2})", handed - plain),
+        "< 5 ms",
+        handed - plain < 5.0,
     )
 }
 

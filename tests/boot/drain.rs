@@ -74,13 +74,13 @@ booted!(a_message_handler_runs_as_under_pm2, |m| {
     handlers(m, "message", "shutdown_with_message = true");
 });
 
-booted!(https_http2_and_net_servers_lose_nothing, |m| {
+booted!(https_http2_net_and_tls_servers_lose_nothing, |m| {
     let fixtures = "/srv/drain";
     m.ok_sh(&format!(
         "mkdir -p {fixtures}; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
          -nodes -keyout {fixtures}/key.pem -out {fixtures}/cert.pem -subj /CN=localhost 2>&1"
     ));
-    install(m, "protocols.js", "listen = [3001, 3002, 3003]\nreadiness = 'all'");
+    install(m, "protocols.js", "listen = [3001, 3002, 3003, 3004]\nreadiness = 'all'");
     let mut client = m.spawn(["node", "/srv/drain/client.js"]);
     client.line_with("flowing");
     m.ok(["clusterctl", "reload", "shop"]);
