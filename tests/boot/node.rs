@@ -138,7 +138,7 @@ booted!(modules_and_typescript_lose_nothing, |m| {
     let runners = RUNNERS.iter().filter(|(name, _)| strips || *name != "stripped");
     let apps: Vec<_> = runners.zip(3001_u16..).collect();
     let text = apps.iter().map(|((name, lines), port)| {
-        format!("[[apps]]\nname = '{name}'\n{lines}\nlisten = {port}\n")
+        format!("[[apps]]\nname = '{name}'\n{lines}\nlisten = {port}\nwait_ready = true\n")
     });
     install(m, &text.collect::<String>());
     let loads = apps.iter().map(|(_, port)| {

@@ -16,6 +16,7 @@ const { unlinkSync } = fs;
 const NOTIFY = '/proc/self/clusterctl/notify/';
 const MARKER = 'CLUSTERCTL_NODE_APP';
 const WORKER_MARKER = 'CLUSTERCTL_NODE_WORKER';
+const WRAPPER_MARKER = 'CLUSTERCTL_NODE_WRAPPER';
 const FIRST_INHERITED_FD = 3;
 // Where the preload library keeps them as well. Node hides the first ones from its children, those of `npm start` too.
 const HOME_FD = 900;
@@ -62,8 +63,12 @@ function start() {
 /// finishes what it has begun when the main thread says so.
 function chooseRole() {
   const { env } = process;
-  if (realChannel) return env[WORKER_MARKER] ? 'worker' : 'maybe';
-  if (isWrapper(process.argv[1])) return 'maybe';
+  if (isWrapper(process.argv[1])) {
+    env[WRAPPER_MARKER] = String(process.pid);
+    return 'maybe';
+  }
+  if (realChannel && env[WORKER_MARKER]) return 'worker';
+  if (realChannel) return isWrapped() ? 'app' : 'maybe';
   return env[MARKER] && env[MARKER] !== String(process.pid) ? 'maybe' : 'app';
 }
 
@@ -75,9 +80,15 @@ function isWrapper(script) {
   return pkg !== null && WRAPPERS.has(pkg[2]);
 }
 
+/// Some wrappers (tsx, nodemon) talk to the program that they start. Then its channel is theirs.
+function isWrapped() {
+  return process.env[WRAPPER_MARKER] === String(process.ppid);
+}
+
 function becomeApp() {
   role = 'app';
   if (!realChannel) emulateChannel();
+  else if (isWrapped()) listenToReady();
   if (inherited.size > 0) {
     process.env[MARKER] = String(process.pid);
     ownSignal();
@@ -188,7 +199,7 @@ function cleanEnvironment() {
     if (rest === '') delete env.NODE_OPTIONS;
     else if (rest !== env.NODE_OPTIONS) env.NODE_OPTIONS = rest;
   }
-  for (const name of [...OWN_VARIABLES, MARKER, WORKER_MARKER]) delete env[name];
+  for (const name of [...OWN_VARIABLES, MARKER, WORKER_MARKER, WRAPPER_MARKER]) delete env[name];
 }
 
 function withoutOurs(options) {
@@ -243,6 +254,17 @@ function emulateChannel() {
     process.nextTick(() => process.emit('disconnect'));
   });
   holdChannel();
+}
+
+/// A wrapper does not pass on what it is told.
+function listenToReady() {
+  if (!settings.waitReady) return;
+  process.send = new Proxy(process.send, {
+    apply(send, self, args) {
+      if (args[0] === 'ready') notify('READY=1');
+      return Reflect.apply(send, self, args);
+    },
+  });
 }
 
 /// `wanted`: what the app said with `ref()` and `unref()`; `null` leaves it to the number of listeners.

@@ -55,6 +55,17 @@ test('wrappers pass everything on', async () => {
   assert.deepStrictEqual([seen.send, seen.options, seen.ours], ['function', undefined, []]);
 });
 
+test('what is said to a wrapper that has a channel of its own is heard by the manager as well', async () => {
+  const wrapper = path.join(FIXTURES, 'node_modules', 'npm', 'bin', 'npm-cli.js');
+  const env = { ...OURS, CHANNEL: '1', LISTEN_FDS: '1' };
+  const app = start(wrapper, { env, args: [path.join(FIXTURES, 'classic.js')], requires: ['record-notify.cjs'] });
+  await app.port();
+  await app.line(/^told ready/);
+  await app.line(/^notify READY=1/);
+  app.signalTree();
+  await app.ended;
+});
+
 test('the channel behaves as a channel', async () => {
   const app = start('channel.js', { env: OURS, requires: ['record-notify.cjs'] });
   assert.deepStrictEqual(JSON.parse((await app.line(/^\[.*/))[0]), [

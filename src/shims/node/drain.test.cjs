@@ -2,7 +2,7 @@
 const assert = require('assert');
 const http = require('http');
 const test = require('node:test');
-const { start, get } = require('./harness.cjs');
+const { start, get, closed } = require('./harness.cjs');
 const { hold, instance } = require('./rolling.cjs');
 
 test('a request in flight is answered, told to close, and the process ends with 0', async () => {
@@ -22,7 +22,7 @@ test('an idle keep-alive connection gets one more answer during the drain', asyn
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   assert.strictEqual((await get(port, { agent })).connection, 'keep-alive');
   app.signal();
-  await refused(port);
+  await closed(port);
   const last = await get(port, { agent });
   assert.strictEqual(last.reused, true);
   assert.strictEqual(last.connection, 'close');
@@ -74,15 +74,3 @@ test('ready goes to the manager only when it waits for it', async () => {
     assert.deepStrictEqual(app.lines.slice(1), expected);
   }
 });
-
-/// The listener is closed: what comes now comes during the drain.
-async function refused(port) {
-  for (;;) {
-    try {
-      await get(port, { agent: false });
-    } catch (error) {
-      if (error.code === 'ECONNREFUSED') return;
-      throw error;
-    }
-  }
-}

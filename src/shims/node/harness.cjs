@@ -2,11 +2,14 @@
 // Starts fixtures under clusterctl.cjs and talks to them. No test waits for a fixed time to pass.
 const { spawn } = require('child_process');
 const http = require('http');
+const net = require('net');
 const path = require('path');
 
 const SHIM = path.join(__dirname, 'clusterctl.cjs');
 const FIXTURES = path.join(__dirname, 'fixtures');
 const running = new Set();
+// Long enough for a loaded machine; a test that waits this long has failed.
+const PATIENCE_MS = 60000;
 
 process.on('exit', () => { for (const child of running) killTree(child.pid, 'SIGKILL'); });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
@@ -70,7 +73,10 @@ function waitForLine(app, pattern) {
     const match = pattern.exec(line);
     if (match) return Promise.resolve(match);
   }
-  return new Promise((resolve, reject) => app.waiting.push({ pattern, resolve, reject }));
+  return new Promise((resolve, reject) => {
+    app.waiting.push({ pattern, resolve, reject });
+    setTimeout(() => reject(new Error(`no ${pattern}, but:\n${app.lines.join('\n')}`)), PATIENCE_MS).unref();
+  });
 }
 
 /// One request; `connection` is what the answer says about it. Rejects on any reset.
@@ -88,4 +94,17 @@ function get(port, { agent, library = http, ...options } = {}) {
   });
 }
 
-module.exports = { SHIM, FIXTURES, start, get };
+/// The drain has begun: nobody listens any more. It pauses between two attempts: Node 18 accepts until nobody waits, and
+/// a client that comes again at once would keep the listener open until the app has ended.
+async function closed(port) {
+  for (;;) {
+    const refused = await new Promise((resolve) => {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.on('connect', () => { socket.destroy(); resolve(false); }).on('error', (error) => resolve(error.code === 'ECONNREFUSED'));
+    });
+    if (refused) return;
+    await new Promise((resolve) => { setTimeout(resolve, 5); });
+  }
+}
+
+module.exports = { SHIM, FIXTURES, start, get, closed };

@@ -10,7 +10,7 @@ const os = require('os');
 const path = require('path');
 const test = require('node:test');
 const tls = require('tls');
-const { start, get } = require('./harness.cjs');
+const { start, get, closed } = require('./harness.cjs');
 
 const TLS_DIR = fs.mkdtempSync(path.join(os.tmpdir(), 'clusterctl-node-'));
 test.after(() => fs.rmSync(TLS_DIR, { recursive: true }));
@@ -213,17 +213,4 @@ function exchange(socket, line) {
     socket.once('data', resolve).once('error', reject);
     socket.write(line);
   });
-}
-
-/// The drain has begun: nobody listens any more. It pauses between two attempts: Node 18 accepts until nobody waits, and
-/// a client that comes again at once would keep the listener open until the app has ended.
-async function closed(port) {
-  for (;;) {
-    const refused = await new Promise((resolve) => {
-      const socket = net.connect(port, '127.0.0.1');
-      socket.on('connect', () => { socket.destroy(); resolve(false); }).on('error', (error) => resolve(error.code === 'ECONNREFUSED'));
-    });
-    if (refused) return;
-    await new Promise((resolve) => { setTimeout(resolve, 5); });
-  }
 }
