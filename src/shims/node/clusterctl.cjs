@@ -4,7 +4,8 @@
 // It answers `process.send('ready')`, and on SIGTERM it lets the app finish what it has begun: no new connections,
 // one last answer with `Connection: close` on every open one, then exit. Listening sockets are the preload
 // library's business: `listen()` is never rewritten here. Until the signal comes, nothing in the process behaves
-// differently; no dependency, no timer, no thread, and nothing that keeps the process alive.
+// differently; no dependency, no thread, and nothing that keeps the process alive, save that the channel of PM2 does
+// while the app listens to it.
 //
 // Node internals are used defensively: where one is missing, the feature is missing, and the app runs as without us.
 
@@ -80,7 +81,7 @@ function isWrapper(script) {
   return pkg !== null && WRAPPERS.has(pkg[2]);
 }
 
-/// Some wrappers (tsx, nodemon) talk to the program that they start. Then its channel is theirs.
+/// Some wrappers (tsx) talk to the program that they start. Then its channel is theirs.
 function isWrapped() {
   return process.env[WRAPPER_MARKER] === String(process.ppid);
 }
