@@ -509,7 +509,8 @@ const drain = {
     for (const handle of primaryHandles) handle.close();
     for (const session of sessions) leaveSession(session);
     if (stopDatagrams()) this.quietFrom = now() + settings.idleWindow / 4;
-    this.timer = setInterval(sweep, SWEEP_MS);
+    // Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle.
+    this.timer = setInterval(() => setImmediate(sweep), SWEEP_MS);
     this.timer.unref();
     setTimeout(atDeadline, settings.deadline).unref();
     setImmediate(sweep);

@@ -29,6 +29,23 @@ test('an idle keep-alive connection gets one more answer during the drain', asyn
   assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
 });
 
+test('a request that came while the process was held up is answered, however long its connection was idle', async () => {
+  const env = { ANNOUNCE: '1', DELAY: '0', STALL: '1000', CLUSTERCTL_KILL_TIMEOUT_MS: '2000' };
+  const app = start('classic.js', { env });
+  const port = await app.port();
+  const [idle, other] = [1, 2].map(() => new http.Agent({ keepAlive: true, maxSockets: 1 }));
+  await get(port, { agent: idle });
+  await get(port, { agent: other });
+  app.signal();
+  await closed(port);
+  const stalled = get(port, { agent: other, path: '/stall' });
+  await app.line(/^request .stall/);
+  const last = await get(port, { agent: idle, path: '/last' });
+  assert.deepStrictEqual([last.reused, last.connection], [true, 'close']);
+  await stalled;
+  assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+});
+
 test('a connection that stays idle is closed, and the process ends', async () => {
   const app = start('classic.js', { env: { DELAY: '0', CLUSTERCTL_KILL_TIMEOUT_MS: '2000' } });
   const port = await app.port();
