@@ -120,3 +120,16 @@ fn the_pages_are_well_formed() {
     let text = String::from_utf8_lossy(&lint.stdout).into_owned();
     assert!(lint.status.success() && text.is_empty(), "{text}");
 }
+
+#[test]
+fn newer_directives_are_in_the_table_of_versions() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/versions.md");
+    let text = fs::read_to_string(path).unwrap();
+    let (_, table) = text.split_once("| from | directives |\n| --- | --- |\n").unwrap();
+    let rows: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let expected: Vec<String> = clusterctl::translate::NEWER
+        .iter()
+        .map(|(since, names)| format!("| {since} | `{}` |", names.join("`, `")))
+        .collect();
+    assert_eq!(rows, expected);
+}

@@ -13,6 +13,7 @@ use crate::ops::{self, Done};
 use crate::plan::{self, Plan};
 use crate::report;
 use crate::rollout::Policy;
+use crate::translate::{FLOOR, LeftOut, left_out};
 
 /// Make the running apps what an ecosystem file says
 ///
@@ -87,6 +88,7 @@ pub fn converge(
     let ecosystem = only(loaded.ecosystem, &definition.only)?;
     let manners = how.policy.manners(policies(&ecosystem))?;
     let ctl = context::interruptible(context::connect(global)?)?;
+    tell_left_out(&ctl, &ecosystem, ui)?;
     let whole = definition.only.is_empty();
     let apps = Vec::new();
     if how.dry_run {
@@ -109,6 +111,22 @@ pub fn converge(
     let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
     let apps = left.map(|app| (app.clone(), manners.get(app).cloned())).collect();
     Ok(Untouched { ctl, apps })
+}
+
+/// Says what the file asks for and this manager is too old for.
+fn tell_left_out(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<(), Error> {
+    if left_out(ecosystem, FLOOR).is_empty() {
+        return Ok(());
+    }
+    let here = ctl.systemd.version()?;
+    for (app, newer) in left_out(ecosystem, here) {
+        for LeftOut { directive, since } in newer {
+            ui.note(&format!(
+                "{app}: {directive}= is left out: it needs systemd {since}, this is {here}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn remember(

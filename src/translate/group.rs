@@ -81,9 +81,7 @@ pub fn slice(context: &Context<'_>) -> UnitFile {
     });
     if !app.slice.is_empty() {
         unit = unit.section("Slice", |s| {
-            for (key, value) in &app.slice {
-                s.set(key, value);
-            }
+            context.pass_through(s, &app.slice);
         });
     }
     mark(unit, context, "slice", None)

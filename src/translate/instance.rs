@@ -48,9 +48,7 @@ pub fn template(context: &Context<'_>) -> UnitFile {
             output(s, app);
             s.set("Slice", app.name.slice_unit().as_str());
             s.set_some("MemoryMax", app.max_memory.map(|bytes| bytes.to_string()));
-            for (key, value) in &app.service {
-                s.set(key, value);
-            }
+            context.pass_through(s, &app.service);
         })
         .section("Install", |s| {
             s.set("WantedBy", group.as_str()).set("DefaultInstance", "0");

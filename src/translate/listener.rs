@@ -36,9 +36,7 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
                 // The address may appear after this unit at boot.
                 s.set("FreeBind", "yes");
             }
-            for (key, value) in &app.socket {
-                s.set(key, value);
-            }
+            context.pass_through(s, &app.socket);
         });
     mark(unit, context, "listener", None)
 }

@@ -7,6 +7,7 @@ mod environment;
 mod group;
 mod instance;
 mod listener;
+mod since;
 mod weight;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
 pub use checksum::is_edited;
+pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
 pub use weight::{Weight, substance, weight};
 
 /// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
@@ -98,6 +100,13 @@ struct Context<'a> {
 impl Context<'_> {
     fn helper(&self, script: &str) -> String {
         quote::executable(&self.target.handover.join(script).to_string_lossy())
+    }
+
+    /// Directives of the file, without those that the manager does not know.
+    fn pass_through(&self, s: &mut Section, lines: &[(String, String)]) {
+        for (key, value) in lines.iter().filter(|(key, _)| self.target.knows(key)) {
+            s.set(key, value);
+        }
     }
 
     fn user(&self) -> bool {

@@ -27,3 +27,4 @@ mod table;
 mod trace;
 mod traps;
 mod verify;
+mod versions;

@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{AppFacts, Cgroups, Finding, MachineFacts, Severity, finding};
 use crate::ecosystem::{AppName, Scope};
-use crate::translate::MARK;
+use crate::translate::{FLOOR, MARK};
 use crate::unit::{UnitFile, UnitKind};
-
-/// The oldest version that is supported.
-const FLOOR: u32 = 252;
 
 /// Controllers that limits and the table of `list` need.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
