@@ -29,9 +29,10 @@ build:
 check: deps
 	tests/check.sh
 
-# The scenarios of `check` on Debian testing as well.
+# The scenarios of `check` on Debian testing as well, and the long ones in a virtual machine.
 check-long: check
 	$(CARGO) test --test boot -- --ignored testing
+	$(CARGO) test --test vm -- --ignored --skip support:: --test-threads=1
 
 # Rewrites the expected output of tests; read the diff.
 bless:

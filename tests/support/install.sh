@@ -21,6 +21,9 @@ dbus-daemon dbus
 /usr/lib/systemd/user/dbus.socket dbus-user-session
 polkitd polkitd
 mmdebstrap mmdebstrap
+qemu-system-x86_64 qemu-system-x86
+mke2fs e2fsprogs
+strip binutils
 node nodejs
 /usr/bin/python3 python3
 ip iproute2

@@ -10,7 +10,7 @@ mod enter;
 pub mod load;
 mod logs;
 mod machine;
-mod roots;
+pub mod roots;
 pub mod skip;
 mod user;
 

@@ -18,18 +18,31 @@ pub enum Root {
     Trixie,
     /// Debian testing (systemd 262 or newer).
     Testing,
+    /// Debian testing with a kernel, as small as a virtual machine needs it.
+    Virtual,
 }
 
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,libnss-systemd,\
     polkitd,passwd,procps,iproute2,curl,strace,python3,nodejs,\
     gunicorn,uvicorn,puma,nginx,php-cli,libhttp-daemon-perl,default-jdk-headless";
 
+const VIRTUAL_PACKAGES: &str =
+    "systemd,systemd-sysv,dbus,curl,procps,iproute2,linux-image-cloud-amd64";
+
 impl Root {
+    fn packages(self) -> &'static str {
+        if self == Self::Virtual { VIRTUAL_PACKAGES } else { PACKAGES }
+    }
+
+    fn name(self) -> &'static str {
+        if self == Self::Virtual { "virtual" } else { self.suite() }
+    }
+
     fn suite(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::Trixie => "trixie",
-            Self::Testing => "testing",
+            Self::Testing | Self::Virtual => "testing",
         }
     }
 }
@@ -47,7 +60,8 @@ pub fn prepare(root: Root) -> PathBuf {
         return dir;
     }
     // The newer keyring is in trixie; fetched before the lock is taken, because it has its own.
-    let keyring = (root == Root::Testing).then(|| prepare(Root::Trixie).join("usr/share/keyrings"));
+    let newer = root.suite() == "testing";
+    let keyring = newer.then(|| prepare(Root::Trixie).join("usr/share/keyrings"));
     fs::create_dir_all(dir.parent().unwrap()).unwrap();
     let lock = fs::File::create(dir.with_extension("lock")).unwrap();
     lock.lock().unwrap();
@@ -70,11 +84,17 @@ fn make(root: Root, dir: &Path, keyring: Option<&Path>) {
     }
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=minbase", "--mode=root", "--format=directory"]);
-    command.arg(format!("--include={PACKAGES}"));
+    command.arg(format!("--include={}", root.packages()));
     if let Some(keyring) = keyring {
         command.arg(format!("--keyring={}", keyring.display()));
         // A mirror that lags behind serves an index that apt would call too old.
         command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
+    }
+    if root == Root::Virtual {
+        // Whoever boots this gives the kernel everything that it needs.
+        command.env("INITRD", "No");
+        let unread = ["doc", "man", "locale"];
+        command.args(unread.map(|dir| format!("--dpkgopt=path-exclude=/usr/share/{dir}/*")));
     }
     let mirror = std::env::var("CLUSTERCTL_DEBIAN_MIRROR")
         .unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned());
@@ -94,7 +114,7 @@ fn make(root: Root, dir: &Path, keyring: Option<&Path>) {
 fn cache_dir(root: Root) -> PathBuf {
     let base = std::env::var_os("CLUSTERCTL_BOOT_ROOTS")
         .map_or_else(|| target_dir().join("roots"), PathBuf::from);
-    base.join(format!("{}-{:08x}", root.suite(), fnv(PACKAGES)))
+    base.join(format!("{}-{:08x}", root.name(), fnv(root.packages())))
 }
 
 /// A changed package list makes a new cache; any stable hash will do.

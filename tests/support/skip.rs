@@ -27,6 +27,22 @@ pub fn bootable(root: Root) -> Result<(), String> {
     Ok(())
 }
 
+/// Why a virtual machine cannot run here, in words for the list of skipped tests.
+pub fn emulated() -> Result<(), String> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err("the virtual machine is an x86-64".to_owned());
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err("making the disk of a virtual machine needs root".to_owned());
+    }
+    for program in ["qemu-system-x86_64", "mke2fs", "mmdebstrap", "setpriv", "strip"] {
+        if !installed(program) {
+            return Err(format!("{program} is missing (make deps installs it)"));
+        }
+    }
+    Ok(())
+}
+
 /// Notes that the calling test did not run; `make check` ends with the list of these.
 ///
 /// # Panics

@@ -19,6 +19,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+#[allow(unused_imports, reason = "not every target uses all of it")]
 pub use report::{Cause, Kind, Report};
 
 use super::machine::Machine;
