@@ -1,6 +1,6 @@
 //! `clusterctl list`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Global, Ui, context};
 use crate::error::Error;
@@ -44,6 +44,15 @@ pub fn run(args: &ListArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
         rows.iter().filter_map(|row| Some((row.app.as_str(), row.rollout.as_deref()?))).collect();
     for (app, text) in under_way {
         ui.note(&format!("{app}: {}", report::logs::printable(text)));
+    }
+    let shown: BTreeSet<&str> = rows.iter().map(|row| row.app.as_str()).collect();
+    for (app, then, now) in ops::other_cpus(&apps) {
+        if shown.contains(app.as_str()) {
+            ui.note(&format!(
+                "{app}: {then} instances as at the last apply, {now} by the CPUs of now; next: \
+                 clusterctl doctor {app}"
+            ));
+        }
     }
     Ok(())
 }

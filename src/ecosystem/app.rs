@@ -106,6 +106,19 @@ pub enum Instances {
     AllCpusBut(u32),
 }
 
+/// Most instances that one app may have.
+pub const MAX_INSTANCES: u32 = 1024;
+
+impl Instances {
+    /// The number on a machine with this many CPUs; at least 1.
+    pub fn on(self, cpus: u32) -> u32 {
+        match self {
+            Instances::Count(number) => number,
+            Instances::AllCpusBut(less) => cpus.min(MAX_INSTANCES).saturating_sub(less).max(1),
+        }
+    }
+}
+
 /// One address, held by one socket unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {

@@ -16,6 +16,7 @@ mod process;
 mod sockets;
 mod trust;
 
+pub use cpus::usable as usable_cpus;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{CgroupUsage, Usage, cgroup_of, cgroup_usage, own_user, processes, usage};
 pub use sockets::sockets_of;
@@ -64,7 +65,7 @@ impl Host for Machine {
     }
 
     fn cpus(&self) -> u32 {
-        cpus::usable()
+        usable_cpus()
     }
 
     fn unprivileged_port_start(&self) -> u16 {

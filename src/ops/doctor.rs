@@ -79,6 +79,7 @@ fn one(
     let stale = context.systemd.instances(&asked, &[Field::NeedReload])?;
     Ok(AppFacts {
         rolling,
+        cpus: host::usable_cpus(),
         missing_program: missing_program(name, &observed),
         damaged: damaged(&context.layout, &observed),
         drop_ins: drop_ins(&context.layout, name, &observed),

@@ -8,6 +8,7 @@ use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::systemd::{ActiveState, InstanceState, Listed};
+use crate::translate;
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Status of an instance in PM2's words.
@@ -108,6 +109,19 @@ pub fn list(
             row(blank, app.instance_unit(number), number, found.links.contains(&number), &seen)
         })
         .collect())
+}
+
+/// Apps whose number of instances is one of CPUs, and would be another one now: the number then
+/// and now.
+pub fn other_cpus(apps: &BTreeMap<AppName, FoundApp>) -> Vec<(AppName, u32, u32)> {
+    let cpus = host::usable_cpus();
+    let changed = apps.iter().filter_map(|(app, found)| {
+        let group = app.group_unit();
+        let unit = UnitFile::parse(group.clone(), &found.units.get(&group)?.text);
+        let (then, now) = translate::other_cpus(&unit, cpus)?;
+        Some((app.clone(), then, now))
+    });
+    changed.collect()
 }
 
 /// What is under way, by app.

@@ -35,7 +35,7 @@ pub use describe::{Description, ListenerState, describe};
 pub use doctor::{app_facts, machine_facts};
 pub use error::Error;
 pub use event::{Event, Sink};
-pub use list::{Row, Status, list, listeners, status};
+pub use list::{Row, Status, list, listeners, other_cpus, status};
 pub use logs::{LogSpec, last_words, logs, restricted};
 pub use observe::observe;
 pub use perform::perform;

@@ -3,6 +3,7 @@
 //! Each line that is not obvious carries its reason; the evidence is in clusterctl-units(7).
 
 mod checksum;
+mod cpus;
 mod environment;
 mod group;
 mod instance;
@@ -17,6 +18,7 @@ use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
 pub use checksum::is_edited;
+pub use cpus::other_cpus;
 pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
 pub use weight::{Weight, substance, weight};
 
@@ -138,6 +140,7 @@ fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str
 fn recorded(s: &mut Section, app: &App) {
     // What the file asked for: tells a number changed by hand from one changed in the file.
     s.set("Instances", app.count.to_string());
+    cpus::record(s, app);
     s.set("Namespace", quote::text(&app.namespace));
     let rollout = &app.rollout;
     s.set("MaxSurge", rollout.max_surge.to_string());

@@ -5,7 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod boots;
 mod cuts;
 mod guest;
 mod image;
+mod limits;
 mod shop;

@@ -18,7 +18,7 @@ while (1) {
         my @eaten;
         push @eaten, 'x' x 1_000_000 while 1;
     }
-    my $text = "version $version instance $ENV{INSTANCE} process $$\n";
+    my $text = "version $version instance $ENV{NODE_APP_INSTANCE} process $$\n";
     print $client "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ", length $text, "\r\n\r\n$text";
     close $client;
 }

@@ -13,15 +13,12 @@ mod rollout;
 
 use std::path::{Path, PathBuf};
 
-use super::app::{App, Instances, Listener};
+use super::app::{App, Instances, Listener, MAX_INSTANCES};
 use super::host::Kind;
 use super::name::{AppName, NameError};
 use super::node::{Context, Fields, Node};
 use super::problem::{Place, Problem, visible};
 use super::value;
-
-/// Most instances that one app may have.
-const MAX_INSTANCES: u32 = 1024;
 
 /// What one table of the file came to, with the places that checks across apps point at.
 #[derive(Debug)]
@@ -220,6 +217,6 @@ fn instances(cx: &mut Context<'_>, fields: &Fields<'_>) -> (Instances, u32) {
     if number > 0 {
         return (Instances::Count(magnitude), magnitude);
     }
-    let cpus = cx.host.cpus().min(MAX_INSTANCES);
-    (Instances::AllCpusBut(magnitude), cpus.saturating_sub(magnitude).max(1))
+    let asked = Instances::AllCpusBut(magnitude);
+    (asked, asked.on(cx.host.cpus()))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{AppFacts, Finding, Severity, Words, finding, listeners};
 use crate::plan::Active;
-use crate::translate::{MARK, is_edited};
+use crate::translate::{MARK, is_edited, other_cpus};
 use crate::unit::UnitFile;
 
 /// Everything about one app.
@@ -158,16 +158,24 @@ fn numbers(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         found.push(finding(Severity::Warning, "group-stopped", text, Some(mend)));
     }
     let enabled = observed.links.len();
-    if let Some(wanted) = wanted(words, facts).filter(|wanted| *wanted != enabled) {
+    let group = group(words, facts);
+    let wanted = group.as_ref().and_then(|unit| unit.get(MARK, "Instances")?.parse().ok());
+    if let Some(wanted) = wanted.filter(|wanted: &usize| *wanted != enabled) {
         let text = format!("{enabled} instances are enabled, the file said {wanted}");
         let mend = words.clusterctl(&format!("scale {app} {wanted}"));
         found.push(finding(Severity::Note, "scaled", text, Some(mend)));
+    } else if let Some((then, now)) = group.and_then(|unit| other_cpus(&unit, facts.cpus)) {
+        let text = format!(
+            "{then} instances as at the last apply, and by its CPUs this machine would have {now}: \
+             nothing changes units at boot"
+        );
+        found.push(finding(Severity::Warning, "cpus", text, Some(words.apply(facts))));
     }
     found
 }
 
-fn wanted(words: &Words<'_>, facts: &AppFacts) -> Option<usize> {
-    let group = words.app.group_unit();
-    let text = &facts.observed.units.get(&group)?.text;
-    UnitFile::parse(group, text).get(MARK, "Instances")?.parse().ok()
+fn group(words: &Words<'_>, facts: &AppFacts) -> Option<UnitFile> {
+    let name = words.app.group_unit();
+    let text = &facts.observed.units.get(&name)?.text;
+    Some(UnitFile::parse(name, text))
 }

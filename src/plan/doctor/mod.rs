@@ -84,6 +84,8 @@ pub struct AppFacts {
     pub observed: ObservedApp,
     /// A rollout is under way: instances come and go.
     pub rolling: bool,
+    /// CPUs that instances may use.
+    pub cpus: u32,
     /// The program of `ExecReload=`, when it is not there.
     pub missing_program: Option<PathBuf>,
     /// Files that its units run or load, and that are gone or changed.
@@ -307,6 +309,14 @@ mod tests {
                 f.observed.source = Some("/srv/it's/a file".into());
             },
             &["edited: clusterctl apply '/srv/it'\\''s/a file'"],
+        );
+        app(
+            |f| {
+                let group = file("[X-Clusterctl]\nInstances=2\nAllCpusBut=0\n");
+                f.observed.units.insert(api().group_unit(), group);
+                f.cpus = 4;
+            },
+            &["cpus: clusterctl apply /srv/api/ecosystem.toml"],
         );
     }
 
