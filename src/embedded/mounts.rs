@@ -34,8 +34,17 @@ pub fn close() -> Result<(), Error> {
 /// # Errors
 /// The mount that failed.
 pub fn cgroups() -> Result<(), Error> {
-    mount("cgroup2", "/sys/fs/cgroup", "cgroup2", STRICT, None)
-        .map_err(Error::step("mounting /sys/fs/cgroup"))
+    let dir = "/sys/fs/cgroup";
+    let cgroups = || mount("cgroup2", dir, "cgroup2", STRICT, None);
+    let mounted = match cgroups() {
+        // Where it is there already, as on every machine without version 1: no file system can be
+        // mounted directly onto itself.
+        Err(rustix::io::Errno::BUSY) => {
+            mount("tmpfs", dir, "tmpfs", STRICT, Some(c"mode=755")).and_then(|()| cgroups())
+        }
+        result => result,
+    };
+    mounted.map_err(Error::step(format!("mounting {dir}")))
 }
 
 /// Makes what the manager looks for below `/run`.

@@ -7,6 +7,7 @@ mod support;
 
 mod boots;
 mod cuts;
+mod dev;
 mod guest;
 mod image;
 mod limits;
