@@ -43,10 +43,13 @@ pub fn remove(dir: &Path) {
 
 /// Cgroups whose whole family was killed outright, so that nobody could remove them.
 fn sweep(parent: &Path) {
+    let own_pid = std::process::id().to_string();
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        // Process 1 of a container that starts again has the number of its predecessor.
+        let gone = |pid: &str| pid == own_pid || !Path::new("/proc").join(pid).exists();
+        if owner.is_some_and(gone) {
             remove(&entry.path());
         }
     }

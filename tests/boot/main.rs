@@ -6,6 +6,7 @@ mod support;
 
 mod apply;
 mod bytes;
+mod containers;
 mod discover;
 mod doctor;
 mod drain;

@@ -3,7 +3,7 @@
 # when it exits, the kernel kills every process of the machine and drops every mount, so that
 # nothing stays behind, whatever happened to the test. It exits when its standard input closes.
 #
-# $1 name, $2 directory of the root
+# $1 name, $2 directory of the root, $3 anything: it is booted as it is
 set -eu
 
 layers=/mnt # our own mount namespace: nobody else sees what is mounted here
@@ -13,19 +13,22 @@ mount -t overlay overlay \
     -o "lowerdir=$2,upperdir=$layers/upper,workdir=$layers/work" "$layers/root"
 cd "$layers/root"
 
-# Only what the distribution starts by itself; nothing that this host's admin enabled.
-rm -rf etc/systemd/system etc/systemd/user etc/rc?.d var/log/journal var/lib/systemd/linger
-rm -f etc/fstab etc/hostname
-mkdir etc/systemd/system
-for unit in getty.target console-getty.service apt-daily.timer apt-daily-upgrade.timer \
-    systemd-networkd.service systemd-networkd-wait-online.service systemd-timesyncd.service \
-    systemd-firstboot.service dev-hugepages.mount; do
-    ln -s /dev/null "etc/systemd/system/$unit"
-done
-ln -s /lib/systemd/system/multi-user.target etc/systemd/system/default.target
-echo "$1" >etc/hostname
-# A missing machine-id would make this a first boot, which enables units by preset.
-tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
+furnish() {
+    # Only what the distribution starts by itself; nothing that this host's admin enabled.
+    rm -rf etc/systemd/system etc/systemd/user etc/rc?.d var/log/journal var/lib/systemd/linger
+    rm -f etc/fstab etc/hostname
+    mkdir etc/systemd/system
+    for unit in getty.target console-getty.service apt-daily.timer apt-daily-upgrade.timer \
+        systemd-networkd.service systemd-networkd-wait-online.service systemd-timesyncd.service \
+        systemd-firstboot.service dev-hugepages.mount; do
+        ln -s /dev/null "etc/systemd/system/$unit"
+    done
+    ln -s /lib/systemd/system/multi-user.target etc/systemd/system/default.target
+    echo "$1" >etc/hostname
+    # A missing machine-id would make this a first boot, which enables units by preset.
+    tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
+}
+[ -n "$3" ] || furnish "$1"
 cd /
 
 # nspawn ends with 133 when the machine asks for a reboot.

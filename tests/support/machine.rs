@@ -49,15 +49,27 @@ impl Machine {
     /// # Panics
     /// With the console of the machine, when it is not up after a minute.
     pub fn boot(root: Root) -> Self {
+        let machine = Self::of(&roots::prepare(root), "");
+        machine.copy(Path::new(env!("CARGO_BIN_EXE_clusterctl")), "/usr/bin/clusterctl");
+        machine
+    }
+
+    /// Boots a directory exactly as it is, and waits until systemd has started everything.
+    ///
+    /// # Panics
+    /// As [`Machine::boot`].
+    pub fn boot_as_it_is(dir: &Path) -> Self {
+        Self::of(dir, "as it is")
+    }
+
+    fn of(lower: &Path, as_it_is: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let lower = roots::prepare(root);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}", std::process::id());
         let console = skip::target_dir().join("boot-logs").join(format!("{name}.console"));
         let ready = notify_socket(&name);
-        let machine = Self::start(name, &lower, console);
+        let machine = Self::start(name, lower, as_it_is, console);
         machine.await_up(&ready);
-        machine.copy(Path::new(env!("CARGO_BIN_EXE_clusterctl")), "/usr/bin/clusterctl");
         machine
     }
 
@@ -82,12 +94,28 @@ impl Machine {
         let before = pidfd(self.leader());
         // Whether it still comes to answer does not matter: the machine's end is what counts.
         let _ = self.command(command).output().unwrap();
-        let mut fds = [PollFd::new(&before, PollFlags::IN)];
+        self.await_end(&before);
+        self.await_up(&notify_socket(&self.name));
+    }
+
+    fn await_end(&self, leader: &OwnedFd) {
+        let mut fds = [PollFd::new(leader, PollFlags::IN)];
         let timeout = Timespec { tv_sec: BOOT_DEADLINE.as_secs().try_into().unwrap(), tv_nsec: 0 };
         if rustix::event::poll(&mut fds, Some(&timeout)).unwrap() == 0 {
             self.fail("does not shut down");
         }
-        self.await_up(&notify_socket(&self.name));
+    }
+
+    /// Sends the machine's PID 1 a signal by its number, and waits until the machine has ended.
+    ///
+    /// # Panics
+    /// With the console of the machine, when it has not ended in time.
+    pub fn end_by(&self, signal: i32) {
+        let before = pidfd(self.leader());
+        let sent =
+            Command::new("kill").args([&format!("-{signal}"), &self.leader().to_string()]).status();
+        assert!(sent.unwrap().success());
+        self.await_end(&before);
     }
 
     /// The process id that the machine's PID 1 has on this host.
@@ -100,7 +128,7 @@ impl Machine {
         PathBuf::from(format!("/proc/{}/root", self.leader())).join(inside.trim_start_matches('/'))
     }
 
-    fn start(name: String, lower: &Path, console: PathBuf) -> Self {
+    fn start(name: String, lower: &Path, as_it_is: &str, console: PathBuf) -> Self {
         let place = Place::create(&name);
         fs::create_dir_all(console.parent().unwrap()).unwrap();
         sweep_consoles(console.parent().unwrap());
@@ -114,6 +142,7 @@ impl Machine {
             .args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
             .args(["sh", "-c", include_str!("boot.sh"), "boot.sh", &name])
             .arg(lower)
+            .arg(as_it_is)
             .env("NOTIFY_SOCKET", format!("@{name}"))
             // Debian 12's nspawn mirrors the host's hierarchies, unless told what systemd wants.
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")

@@ -4,12 +4,13 @@
 //! Nothing here knows clusterctl beyond the place of its binary.
 #![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
 
-mod cgroup;
+pub mod cgroup;
 mod child;
 mod enter;
 pub mod load;
 mod logs;
 mod machine;
+pub mod recipe;
 pub mod roots;
 pub mod skip;
 mod user;

@@ -55,20 +55,25 @@ pub fn prepare(root: Root) -> PathBuf {
     if root == Root::Host {
         return PathBuf::from("/");
     }
-    let dir = cache_dir(root);
-    if dir.is_dir() {
-        return dir;
+    let mut options = vec![format!("--include={}", root.packages())];
+    if root == Root::Virtual {
+        let unread = ["doc", "man", "locale"];
+        options.extend(unread.map(|dir| format!("--dpkgopt=path-exclude=/usr/share/{dir}/*")));
     }
-    // The newer keyring is in trixie; fetched before the lock is taken, because it has its own.
-    let newer = root.suite() == "testing";
-    let keyring = newer.then(|| prepare(Root::Trixie).join("usr/share/keyrings"));
-    fs::create_dir_all(dir.parent().unwrap()).unwrap();
-    let lock = fs::File::create(dir.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    if !dir.is_dir() {
-        make(root, &dir, keyring.as_deref());
-    }
-    dir
+    cached_or_made(&cache_dir(root), root.suite(), options)
+}
+
+/// A minimal root in which these shell commands were run in their order.
+///
+/// # Panics
+/// As [`prepare`].
+pub fn prepare_with(suite: &str, commands: &[&str]) -> PathBuf {
+    let hook = |command: &&str| {
+        let quoted = command.replace('\'', "'\\''");
+        format!("--customize-hook=chroot \"$1\" sh -ec '{quoted}'")
+    };
+    let name = format!("container-{:08x}", fnv(&format!("{suite} {}", commands.join("\n"))));
+    cached_or_made(&cache().join(name), suite, commands.iter().map(hook).collect())
 }
 
 /// Whether the root needs no download any more.
@@ -76,45 +81,57 @@ pub fn cached(root: Root) -> bool {
     root == Root::Host || cache_dir(root).is_dir()
 }
 
-fn make(root: Root, dir: &Path, keyring: Option<&Path>) {
+fn cached_or_made(dir: &Path, suite: &str, mut options: Vec<String>) -> PathBuf {
+    if dir.is_dir() {
+        return dir.to_owned();
+    }
+    if suite == "testing" {
+        // The newer keyring is in trixie; fetched before the lock is taken, because it has its own.
+        let keyring = prepare(Root::Trixie).join("usr/share/keyrings");
+        options.push(format!("--keyring={}", keyring.display()));
+        // A mirror that lags behind serves an index that apt would call too old.
+        options.push("--aptopt=Acquire::Check-Valid-Until \"false\"".to_owned());
+    }
+    fs::create_dir_all(dir.parent().unwrap()).unwrap();
+    let lock = fs::File::create(dir.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    if !dir.is_dir() {
+        make(dir, suite, &options);
+    }
+    dir.to_owned()
+}
+
+fn make(dir: &Path, suite: &str, options: &[String]) {
     let part = dir.with_extension("part");
     let log = dir.with_extension("log");
     if part.exists() {
         fs::remove_dir_all(&part).unwrap();
     }
     let mut command = Command::new("mmdebstrap");
-    command.args(["--variant=minbase", "--mode=root", "--format=directory"]);
-    command.arg(format!("--include={}", root.packages()));
-    if let Some(keyring) = keyring {
-        command.arg(format!("--keyring={}", keyring.display()));
-        // A mirror that lags behind serves an index that apt would call too old.
-        command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
-    }
-    if root == Root::Virtual {
-        // Whoever boots this gives the kernel everything that it needs.
-        command.env("INITRD", "No");
-        let unread = ["doc", "man", "locale"];
-        command.args(unread.map(|dir| format!("--dpkgopt=path-exclude=/usr/share/{dir}/*")));
-    }
+    command.args(["--variant=minbase", "--mode=root", "--format=directory"]).args(options);
+    // Whoever boots a kernel from here gives it everything that it needs.
+    command.env("INITRD", "No");
     let mirror = std::env::var("CLUSTERCTL_DEBIAN_MIRROR")
         .unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned());
-    command.arg(root.suite()).arg(&part).arg(mirror);
+    command.arg(suite).arg(&part).arg(mirror);
     let output = command.output().unwrap();
     fs::write(&log, &output.stderr).unwrap();
     assert!(
         output.status.success(),
-        "mmdebstrap {} failed:\n{}",
-        root.suite(),
+        "mmdebstrap {suite} failed:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     fs::rename(&part, dir).unwrap();
 }
 
-/// `CLUSTERCTL_BOOT_ROOTS` lets several checkouts share one cache.
 fn cache_dir(root: Root) -> PathBuf {
-    let base = std::env::var_os("CLUSTERCTL_BOOT_ROOTS")
-        .map_or_else(|| target_dir().join("roots"), PathBuf::from);
-    base.join(format!("{}-{:08x}", root.name(), fnv(root.packages())))
+    cache().join(format!("{}-{:08x}", root.name(), fnv(root.packages())))
+}
+
+/// `CLUSTERCTL_BOOT_ROOTS` lets several checkouts share one cache.
+fn cache() -> PathBuf {
+    std::env::var_os("CLUSTERCTL_BOOT_ROOTS")
+        .map_or_else(|| target_dir().join("roots"), PathBuf::from)
 }
 
 /// A changed package list makes a new cache; any stable hash will do.

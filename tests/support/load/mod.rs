@@ -132,6 +132,15 @@ impl Load {
         self.start_with(Command::new(exe))
     }
 
+    /// Starts the client in the network of a process.
+    pub fn start_in_network_of(self, pid: u32) -> Run {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--target={pid}"));
+        command.args(["--net", "--", "setpriv", "--pdeathsig=KILL", "--"]);
+        command.arg(std::env::current_exe().unwrap());
+        self.start_with(command)
+    }
+
     fn start_with(self, mut command: Command) -> Run {
         let module = module_path!().split_once("::").unwrap().1;
         let mut child = command
@@ -154,11 +163,7 @@ impl Machine {
         if let Target::Unix(path) = &mut load.target {
             *path = self.path(path.to_str().unwrap());
         }
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--target={}", self.leader()));
-        command.args(["--net", "--", "setpriv", "--pdeathsig=KILL", "--"]);
-        command.arg(std::env::current_exe().unwrap());
-        load.start_with(command)
+        load.start_in_network_of(self.leader())
     }
 }
 
@@ -185,8 +190,13 @@ impl Run {
 
     /// Sends nothing new, waits for what is in flight, and gives the result.
     pub fn stop(mut self) -> Report {
-        drop(self.child.stdin.take());
+        self.send_no_more();
         self.result()
+    }
+
+    /// Sends nothing new; what is in flight goes on.
+    pub fn send_no_more(&mut self) {
+        drop(self.child.stdin.take());
     }
 
     /// Waits until the time of the load is over, and gives the result.
