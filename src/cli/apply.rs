@@ -106,6 +106,7 @@ pub fn converge(
         // What units run and load is mended also when the units are as they should be.
         disk::install_handover(&ctl.layout.state, &crate::embedded_files())?;
     }
+    disk::sweep_environment(&ctl.layout)?;
     // After success only: what did not come to serve is nothing to go back to.
     remember(&ctl, definition, how, &plan)?;
     let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ecosystem::{AppName, Scope};
 use crate::plan::LinkId;
+use crate::translate::environment_name;
 use crate::unit::UnitName;
 
 /// The directories of one manager.
@@ -83,9 +84,9 @@ impl Layout {
         self.units.join(name.as_str())
     }
 
-    /// Path of an app's environment file.
-    pub fn env_file(&self, app: &AppName) -> PathBuf {
-        self.environment.join(app.as_str())
+    /// Path of an app's environment file with this text.
+    pub fn env_file(&self, app: &AppName, text: &str) -> PathBuf {
+        self.environment.join(environment_name(app, text))
     }
 
     /// Path of a link, and the unit file that it points to.

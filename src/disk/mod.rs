@@ -21,7 +21,7 @@ pub use layout::Layout;
 pub use lock::Lock;
 pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};
 pub use tally::{announce_start, restarts};
-pub use write::{apply_file, apply_link, remove_env, restore_file, write_atomic};
+pub use write::{apply_file, apply_link, restore_file, sweep_environment, write_atomic};
 
 /// A file operation that failed.
 #[derive(Debug)]

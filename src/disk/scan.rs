@@ -29,6 +29,17 @@ pub struct FoundApp {
     pub enabled: bool,
 }
 
+impl FoundApp {
+    /// The environment file that the instances read.
+    pub fn environment_path(&self, layout: &Layout, app: &AppName) -> Option<PathBuf> {
+        let template = app.template_unit();
+        let unit = UnitFile::parse(template.clone(), &self.units.get(&template)?.text);
+        let files = unit.all("Service", "EnvironmentFile").map(|path| path.replace("%%", "%"));
+        let mut files = files.map(PathBuf::from);
+        files.find(|path| path.parent() == Some(&layout.environment))
+    }
+}
+
 /// Finds every app of ours.
 ///
 /// # Errors
@@ -50,7 +61,7 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
         found.units.insert(name, file);
     }
     for (app, found) in &mut apps {
-        found.environment = read(&layout.env_file(app));
+        found.environment = found.environment_path(layout, app).and_then(|path| read(&path));
         found.links = links(layout, app);
         found.enabled = layout.link(app, &LinkId::Boot).0.symlink_metadata().is_ok();
     }

@@ -6,10 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{Error, Layout};
+use super::{Error, Layout, scan};
 use crate::ecosystem::AppName;
 use crate::plan::{Change, FileChange, FileId, LinkChange, LinkId, ObservedFile};
-use crate::translate::MARK;
+use crate::translate::{MARK, environment_owner};
 use crate::unit::{UnitFile, UnitName};
 
 /// Writes or removes one file of an app.
@@ -22,19 +22,31 @@ pub fn apply_file(layout: &Layout, app: &AppName, change: &FileChange) -> Result
         FileId::Environment => match &change.change {
             Change::Create { text } | Change::Replace { after: text, .. } => {
                 private_dir(&layout.environment)?;
-                write_atomic(&layout.env_file(app), text.as_bytes(), 0o600, None)
+                write_atomic(&layout.env_file(app, text), text.as_bytes(), 0o600, None)
             }
-            Change::Remove { .. } => remove_env(layout, app),
+            Change::Remove { before } => remove(&layout.env_file(app, before)),
         },
     }
 }
 
-/// Removes an app's environment file.
+/// Removes environment files that no unit of their app names any more: former texts, and what an
+/// interrupted apply has left.
 ///
 /// # Errors
 /// The file system refuses.
-pub fn remove_env(layout: &Layout, app: &AppName) -> Result<(), Error> {
-    remove(&layout.env_file(app))
+pub fn sweep_environment(layout: &Layout) -> Result<(), Error> {
+    let apps = scan(layout)?;
+    // Nobody but the manager may look inside; then there is nothing to sweep for this caller.
+    let Ok(entries) = fs::read_dir(&layout.environment) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(app) = name.to_str().and_then(environment_owner) else { continue };
+        let named = apps.get(&app).and_then(|found| found.environment_path(layout, &app));
+        if named.as_deref() != Some(&entry.path()) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a file back as it was, its modification time included.
@@ -50,7 +62,7 @@ pub fn restore_file(
     let time = SystemTime::UNIX_EPOCH + Duration::from_micros(former.modified);
     let (path, mode) = match file {
         FileId::Unit(name) => (layout.unit(name), 0o644),
-        FileId::Environment => (layout.env_file(app), 0o600),
+        FileId::Environment => (layout.env_file(app, &former.text), 0o600),
     };
     write_atomic(&path, former.text.as_bytes(), mode, Some(time))
 }

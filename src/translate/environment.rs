@@ -2,7 +2,7 @@
 //! in a file that only the manager reads.
 
 use super::{Context, EnvFile};
-use crate::ecosystem::{App, Handover, Listener, Protocol, Readiness};
+use crate::ecosystem::{App, AppName, Handover, Listener, Protocol, Readiness, fnv1a};
 use crate::unit::quote;
 
 /// Name of the preload library in the handover directory.
@@ -29,8 +29,21 @@ pub fn file(context: &Context<'_>) -> Option<EnvFile> {
     let app = context.app;
     let own = app.env.iter().filter(|(name, _)| !MERGED.contains(&name.as_str()));
     let text: String = own.map(|(name, value)| quote::env_file_line(name, value) + "\n").collect();
-    let path = context.target.environment.join(app.name.as_str());
+    let path = context.target.environment.join(file_name(&app.name, &text));
     (!text.is_empty()).then_some(EnvFile { path, text })
+}
+
+/// Named by its content: the template names one text or the other, so that units and variables
+/// change in one step, whatever interrupts an apply.
+pub fn file_name(app: &AppName, text: &str) -> String {
+    format!("{app}@{:016x}", fnv1a(text.as_bytes()))
+}
+
+/// Whose file this is, by its name.
+pub fn owner_of_file(name: &str) -> Option<AppName> {
+    let (app, hash) = name.rsplit_once('@')?;
+    let hex = hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit());
+    AppName::parse(app).ok().filter(|_| hex)
 }
 
 fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {

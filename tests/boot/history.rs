@@ -70,3 +70,31 @@ booted!(a_definition_that_failed_is_nothing_to_go_back_to, |m| {
     m.ok(["clusterctl", "rollback"]);
     assert!(answers(m).lines().all(|line| line.contains("version1")));
 });
+
+booted!(an_apply_that_is_cut_short_leaves_command_and_variables_of_one_version, |m| {
+    let both = |number: u32| {
+        let more = format!("args = ['{number}']\nenv = {{ GREETING = 'version{number}' }}");
+        ecosystem(1, &more)
+    };
+    let runs = || {
+        let pid = m.systemctl_show("shop@0", "MainPID");
+        let words = "tr '\\0' '\\n' </proc/PID/environ | grep GREETING; tr '\\0' '\\n' </proc/PID/cmdline | tail -1";
+        m.ok_sh(&words.replace("PID", &pid))
+    };
+    applied(m, &both(1));
+    assert_eq!(runs(), "GREETING=version1\n1");
+    // Nothing can be renamed onto a mount point: the template cannot be replaced.
+    let template = "/etc/systemd/system/shop@.service";
+    m.ok(["mount", "--bind", template, template]);
+    crate::shop::write(m, &both(2));
+    assert_eq!(crate::shop::apply(m).code, 1);
+    // As after a crash, and as after a boot.
+    for command in ["restart shop@0", "daemon-reload", "restart shop@0"] {
+        m.ok_sh(&format!("systemctl {command}"));
+        assert_eq!(runs(), "GREETING=version1\n1");
+    }
+    m.ok(["umount", template]);
+    applied(m, &both(2));
+    assert_eq!(runs(), "GREETING=version2\n2");
+    assert_eq!(m.ok_sh("ls /etc/clusterctl/environment | wc -l"), "1", "the former file is gone");
+});

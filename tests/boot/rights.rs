@@ -1,5 +1,7 @@
 //! Who may do what, and what files of ours look like to others.
 
+use clusterctl::{ecosystem::AppName, translate::environment_name};
+
 use crate::booted;
 use crate::shop::{applied, ecosystem, pids};
 use crate::support::{Machine, wait_until};
@@ -31,17 +33,17 @@ booted!(nobody_else_may_write_our_files_or_read_a_variable, |m| {
 
 booted!(links_that_somebody_planted_are_not_followed, |m| {
     m.ok_sh("echo untouched > /root/victim; mkdir -p /etc/clusterctl/environment /var/lib/clusterctl /run/clusterctl");
-    m.ok_sh("ln -s /root/victim /etc/clusterctl/environment/shop");
+    let name = AppName::parse("shop").unwrap();
+    let name = environment_name(&name, "GREETING=\"secret\"\n");
+    let variables = format!("/etc/clusterctl/environment/{name}");
+    m.ok(["ln", "-s", "/root/victim", &variables]);
     m.ok_sh(
         "ln -s /root/victim /run/clusterctl/shop.json; ln -s /root/victim /run/clusterctl/shop",
     );
     applied(m, &ecosystem(2, "env = { GREETING = 'secret' }"));
     m.ok(["clusterctl", "reload", "shop"]);
     assert_eq!(m.ok(["cat", "/root/victim"]), "untouched");
-    assert_eq!(
-        m.ok(["stat", "-c", "%a %F", "/etc/clusterctl/environment/shop"]),
-        "600 regular file"
-    );
+    assert_eq!(m.ok(["stat", "-c", "%a %F", &variables]), "600 regular file");
     // The lock is opened where it lies, so a link there is refused.
     m.ok_sh("rm /var/lib/clusterctl/lock; ln -s /root/victim /var/lib/clusterctl/lock");
     let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
