@@ -93,8 +93,8 @@ fn instances_for_all_cpus_stay_until_the_next_apply_and_that_is_said() {
 #[test]
 #[ignore = "several boots: for long runs"]
 fn an_address_that_comes_late_holds_up_neither_the_boot_nor_the_app() {
-    let more = "instances = 2\nenv = { ADDRESS = '10.77.0.1' }";
-    let late = ecosystem(1, more).replace("'3000'", "'10.77.0.1:3000'");
+    let late = ecosystem(1, "instances = 2").replace("'3000'", "'10.77.0.1:3000'");
+    let late = late.replace("env = {", "env = { ADDRESS = '10.77.0.1',");
     let Some(mut guest) = Guest::new(&files(&late)) else { return };
     guest.boot(2);
     guest.ok(APPLY);

@@ -4,7 +4,8 @@ use strict;
 use warnings;
 use IO::Socket::INET;
 
-my ($version) = @ARGV;
+# From the unit and from the variables: both are of one version, or the client sees it.
+my $version = $ARGV[0] eq $ENV{RELEASE} ? $ARGV[0] : "$ARGV[0] and $ENV{RELEASE}";
 my $server = IO::Socket::INET->new(
     LocalAddr => $ENV{ADDRESS} // '0.0.0.0', LocalPort => $ENV{PORT}, Listen => 64, ReuseAddr => 1,
 ) or die "listen: $@";

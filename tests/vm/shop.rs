@@ -6,7 +6,7 @@ use crate::guest::Guest;
 pub fn ecosystem(version: u32, more: &str) -> String {
     format!(
         "[[apps]]\nname = 'shop'\ncommand = ['perl', 'shop.pl', '{version}']\n\
-         listen = '3000'\n{more}\n"
+         env = {{ RELEASE = '{version}' }}\nlisten = '3000'\n{more}\n"
     )
 }
 
