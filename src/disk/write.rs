@@ -150,10 +150,12 @@ pub(super) fn private_dir(dir: &Path) -> Result<(), Error> {
         .map_err(Error::new("make directory", dir))
 }
 
+/// Synced as well: what was removed must not serve again after a power cut.
 fn remove(path: &Path) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::new("remove", path)(error)),
-        _ => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| sync_dir(dir)).map_err(Error::new("remove", path)),
     }
 }
 

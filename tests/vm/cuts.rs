@@ -111,6 +111,18 @@ fn ten_power_cuts_of_the_first_apply() {
     }
 }
 
+#[test]
+#[ignore = "two boots: for long runs"]
+fn a_deleted_app_stays_deleted_after_a_power_cut() {
+    let Some(mut guest) = serving_guest() else { return };
+    // On the disk for good, so that only what the deletion itself writes counts.
+    guest.ok("sync; clusterctl delete shop");
+    guest.power_cut();
+    guest.boot(2);
+    assert_eq!(guest.ok("systemctl list-units --all --no-legend 'shop*'"), "");
+    assert_eq!(guest.ok("ls /etc/systemd/system | grep shop || true"), "");
+}
+
 /// Moments of something that takes a known time, and a little beyond its end. They differ from run
 /// to run; what was wrong once is said with its moment.
 struct Moments {
