@@ -84,7 +84,8 @@ impl Address {
     pub fn from_sockaddr(raw: &[u8]) -> Option<Address> {
         let family = u16::from_ne_bytes(array(raw, 0)?);
         match family {
-            AF_INET => Some(Address::Inet4 {
+            // bind(2) takes no shorter one.
+            AF_INET if raw.len() >= 16 => Some(Address::Inet4 {
                 port: u16::from_be_bytes(array(raw, 2)?),
                 ip: array(raw, 4)?,
             }),

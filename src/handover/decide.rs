@@ -57,17 +57,21 @@ pub enum Decision {
 }
 
 /// Chooses the listener for a `bind()`; the closest match wins, the first of equals.
+/// What is handed over is what the kernel would refuse, because the listener has it.
 #[must_use]
 pub fn decide(asked: &Asked, held: &[Option<Held>]) -> Decision {
-    if asked.address.port() == Some(0) {
+    // To an IPv4 address on a socket of IPv6 alone the kernel's answer is EINVAL.
+    let contradicts_itself = asked.only_v6 && asked.address.unmapped().is_some();
+    if contradicts_itself || asked.address.port() == Some(0) {
         return Decision::Leave;
     }
-    let mut best = Decision::Leave;
+    let (mut best, mut best_rank) = (Decision::Leave, 0);
     for (index, held) in held.iter().enumerate() {
         let Some(held) = held else { continue };
         let found = compare(asked, held, index);
-        if rank(&found) > rank(&best) {
-            best = found;
+        let exact = asked.address == held.address;
+        if rank(&found, exact) > best_rank {
+            (best, best_rank) = (found, rank(&found, exact));
         }
     }
     best
@@ -123,12 +127,13 @@ fn take(index: usize, view: View) -> Decision {
     Decision::Take { index, view }
 }
 
-fn rank(decision: &Decision) -> u8 {
+fn rank(decision: &Decision, exact: bool) -> u8 {
     match decision {
         Decision::Leave => 0,
         Decision::Conflict { .. } => 1,
         Decision::NoFamily => 2,
         Decision::Take { view: View::Inet4 | View::Inet6, .. } => 3,
-        Decision::Take { view: View::Same, .. } => 4,
+        // The other scope of the same address is not quite it.
+        Decision::Take { view: View::Same, .. } => 4 + u8::from(exact),
     }
 }

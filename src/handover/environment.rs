@@ -98,16 +98,10 @@ pub fn fate(entry: &[u8], buffer: &mut [u8]) -> Fate {
         return Fate::Drop;
     }
     if let Some(list) = entry.strip_prefix(b"LD_PRELOAD=") {
-        return match library_in(list) {
-            Some(cut) => rewrite(b"LD_PRELOAD=", list, cut, buffer),
-            None => Fate::Keep,
-        };
+        return rewrite(b"LD_PRELOAD=", list, library_in, buffer);
     }
     if let Some(options) = entry.strip_prefix(b"NODE_OPTIONS=") {
-        return match node_file_in(options) {
-            Some(cut) => rewrite(b"NODE_OPTIONS=", options, cut, buffer),
-            None => Fate::Keep,
-        };
+        return rewrite(b"NODE_OPTIONS=", options, node_file_in, buffer);
     }
     Fate::Keep
 }
@@ -117,7 +111,7 @@ fn library_in(list: &[u8]) -> Option<(usize, usize)> {
     let mut start = 0;
     for word in list.split(|byte| matches!(byte, b':' | b' ')) {
         let end = start + word.len();
-        if word.ends_with(LIBRARY) {
+        if word.rsplit(|byte| *byte == b'/').next() == Some(LIBRARY) {
             return Some(with_separator(list, start, end));
         }
         start = end + 1;
@@ -164,22 +158,36 @@ fn with_separator(text: &[u8], start: usize, end: usize) -> (usize, usize) {
     if end < text.len() { (start, end + 1) } else { (start.saturating_sub(1), end) }
 }
 
-fn rewrite(name: &[u8], value: &[u8], cut: (usize, usize), buffer: &mut [u8]) -> Fate {
-    let (Some(before), Some(after)) = (value.get(..cut.0), value.get(cut.1..)) else {
+/// Where a value names something of ours, as a range.
+type Find = fn(&[u8]) -> Option<(usize, usize)>;
+
+/// Writes the entry without what is ours; more than one program may have put it there.
+fn rewrite(name: &[u8], value: &[u8], find: Find, buffer: &mut [u8]) -> Fate {
+    let parts = find(value).and_then(|cut| Some((value.get(..cut.0)?, value.get(cut.1..)?)));
+    let Some((before, after)) = parts else {
         return Fate::Keep;
     };
-    if before.is_empty() && after.is_empty() {
-        return Fate::Drop;
-    }
     let mut length = 0;
     for part in [name, before, after] {
         let Some(place) = buffer.get_mut(length..length + part.len()) else {
-            return Fate::Keep;
+            // Where nothing is left, nothing is to be written.
+            return if before.len() + after.len() == 0 { Fate::Drop } else { Fate::Keep };
         };
         place.copy_from_slice(part);
         length += part.len();
     }
-    Fate::Rewritten(length)
+    let mut rest = buffer.get_mut(name.len()..length).unwrap_or_default();
+    while let Some((from, to)) = find(rest) {
+        for at in to..rest.len() {
+            if let (Some(byte), Some(place)) = (rest.get(at).copied(), rest.get_mut(from + at - to))
+            {
+                *place = byte;
+            }
+        }
+        let left = rest.len() - (to - from);
+        rest = rest.get_mut(..left).unwrap_or_default();
+    }
+    if rest.is_empty() { Fate::Drop } else { Fate::Rewritten(name.len() + rest.len()) }
 }
 
 fn number(value: &[u8]) -> Option<u32> {

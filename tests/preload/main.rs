@@ -5,6 +5,7 @@
 
 mod decision;
 mod draining;
+mod fuzz;
 mod languages;
 mod servers;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]

@@ -1,0 +1,387 @@
+//! A quarter of a million cases for the pure part of the handover, always the same ones: the
+//! decision against a second opinion and against the kernel itself, the environment against a
+//! simple model, and socket addresses as bytes.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+use clusterctl::handover::environment::{self, Fate};
+use clusterctl::handover::{Address, Asked, Decision, Held, Kind, UnixName, View, decide};
+use rustix::net::{AddressFamily, SocketAddrAny, SocketType, sockopt};
+
+/// Cases of each test that needs no kernel.
+const CASES: u64 = 60_000;
+
+/// SplitMix64: a case is its number, so that one that fails can be run alone.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ bits >> 31
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap()
+    }
+
+    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())].clone()
+    }
+
+    fn bytes(&mut self, most: usize) -> Vec<u8> {
+        (0..self.below(most + 1)).map(|_| self.next() as u8).collect()
+    }
+}
+
+/// Runs the cases; the number of one that panics is printed.
+fn cases(count: u64, run: impl Fn(&mut Random) + std::panic::RefUnwindSafe) {
+    for case in 0..count {
+        let result = std::panic::catch_unwind(|| run(&mut Random(case << 32)));
+        if let Err(panic) = result {
+            let _ = writeln!(std::io::stderr(), "case {case} of {count}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+const KINDS: [Kind; 3] = [Kind::Stream, Kind::Datagram, Kind::SeqPacket];
+
+/// Few values, so that hits and near misses are frequent.
+fn address(random: &mut Random) -> Address {
+    let port = random.one(&[0, 80, 80, 80, 81]);
+    match random.below(8) {
+        0..3 => Address::Inet4 { ip: random.one(&[[0; 4], [127, 0, 0, 1], [10, 0, 0, 2]]), port },
+        3..6 => {
+            let mut ip = [0; 16];
+            ip[15] = random.one(&[0, 0, 1, 2]);
+            Address::Inet6 { ip, port, scope: random.one(&[0, 0, 1, 2]) }
+        }
+        6 => {
+            let ip = random.one(&[[0; 4], [127, 0, 0, 1]]);
+            Address::Inet4 { ip, port }.mapped().unwrap()
+        }
+        _ => {
+            let names: [&[u8]; 5] = [b"/a", b"/a/b", b"\0a", b"\0a\0", b"a"];
+            Address::Unix(UnixName::new(random.one(&names)).unwrap())
+        }
+    }
+}
+
+fn held(random: &mut Random) -> Option<Held> {
+    let held =
+        Held { kind: random.one(&KINDS), address: address(random), only_v6: random.below(4) == 0 };
+    (random.below(6) > 0).then_some(held)
+}
+
+/// What one listener means for one `bind()`, written down as a table of cases.
+fn second_opinion(asked: &Asked, held: &Held) -> Decision {
+    use Address::{Inet4, Inet6, Unix};
+    let index = 0;
+    let take = |view| Decision::Take { index, view };
+    let same_kind = asked.kind == held.kind;
+    match (asked.address, held.address) {
+        (Unix(a), Unix(h)) if a.as_bytes() != h.as_bytes() => Decision::Leave,
+        (Unix(_), Unix(_)) if same_kind => take(View::Same),
+        (Unix(_), Unix(_)) => Decision::Conflict { index },
+        (Unix(_), _) | (_, Unix(_)) => Decision::Leave,
+        // EINVAL, whoever holds the port.
+        (a, _) if asked.only_v6 && a.unmapped().is_some() => Decision::Leave,
+        (a, h) if !same_kind || a.port() != h.port() || a.port() == Some(0) => Decision::Leave,
+        (Inet4 { ip: a, .. }, Inet4 { ip: h, .. }) if a == h => take(View::Same),
+        (Inet6 { ip: a, scope: s, .. }, Inet6 { ip: h, scope: t, .. })
+            if a == h && (s == t || s == 0 || t == 0) =>
+        {
+            take(View::Same)
+        }
+        (Inet4 { ip: [0, 0, 0, 0], .. }, Inet6 { ip, .. }) if ip == [0; 16] && !held.only_v6 => {
+            take(View::Inet4)
+        }
+        (Inet6 { ip: a, .. }, Inet4 { ip: h, .. })
+            if a[..12] == *b"\0\0\0\0\0\0\0\0\0\0\xff\xff" && a[12..] == h =>
+        {
+            take(View::Inet6)
+        }
+        (Inet6 { ip: a, .. }, Inet4 { ip: h, .. })
+            if !asked.only_v6 && a == [0; 16] && h == [0; 4] =>
+        {
+            Decision::NoFamily
+        }
+        _ => Decision::Conflict { index },
+    }
+}
+
+/// The better of two answers wins: a listener, the hint to ask again, an explanation, nothing.
+fn worth(asked: &Asked, held: &[Option<Held>], decision: &Decision) -> u8 {
+    match *decision {
+        Decision::Take { index, view: View::Same } => {
+            4 + u8::from(held[index].is_some_and(|held| held.address == asked.address))
+        }
+        Decision::Take { .. } => 3,
+        Decision::NoFamily => 2,
+        Decision::Conflict { .. } => 1,
+        Decision::Leave => 0,
+    }
+}
+
+#[test]
+fn every_decision_is_the_best_that_one_listener_gives() {
+    cases(CASES * 2, |random| {
+        let asked = Asked {
+            kind: random.one(&KINDS),
+            address: address(random),
+            only_v6: random.below(3) == 0,
+        };
+        let listeners: Vec<_> = (0..random.below(8)).map(|_| held(random)).collect();
+        let decision = decide(&asked, &listeners);
+        let opinions: Vec<_> =
+            listeners.iter().flatten().map(|held| second_opinion(&asked, held)).collect();
+        let alone = |held: &Held, opinion: &Decision| worth(&asked, &[Some(*held)], opinion);
+        let best = listeners.iter().flatten().zip(&opinions).map(|(h, o)| alone(h, o)).max();
+        let got = worth(&asked, &listeners, &decision);
+        assert_eq!(got, best.unwrap_or(0), "{asked:?} of {listeners:?}: {decision:?}");
+        if let Decision::Take { index, .. } | Decision::Conflict { index } = decision {
+            let held = listeners[index].expect("only a listener that is held");
+            let opinion = second_opinion(&asked, &held);
+            let same = std::mem::discriminant(&opinion) == std::mem::discriminant(&decision);
+            assert!(same, "{asked:?} of {held:?}: {decision:?}");
+            if let (Decision::Take { view: a, .. }, Decision::Take { view: b, .. }) =
+                (decision, opinion)
+            {
+                assert_eq!(a, b, "{asked:?} of {held:?}");
+            }
+            let earlier = listeners[..index].iter().flatten();
+            let as_good = earlier.map(|held| alone(held, &second_opinion(&asked, held)));
+            assert!(as_good.max() < Some(got), "the first of equals: {asked:?} of {listeners:?}");
+        }
+    });
+}
+
+/// A socket of this kind, bound; or the kernel's refusal.
+fn bound(
+    kind: Kind,
+    address: Address,
+    only_v6: bool,
+) -> Result<OwnedFd, (OwnedFd, rustix::io::Errno)> {
+    let family = match address {
+        Address::Inet4 { .. } => AddressFamily::INET,
+        _ => AddressFamily::INET6,
+    };
+    let kind = if kind == Kind::Stream { SocketType::STREAM } else { SocketType::DGRAM };
+    let socket = rustix::net::socket(family, kind, None).unwrap();
+    if family == AddressFamily::INET6 {
+        sockopt::set_ipv6_v6only(&socket, only_v6).unwrap();
+    }
+    let name: SocketAddrAny = match address {
+        Address::Inet4 { ip, port } => std::net::SocketAddr::from((ip, port)).into(),
+        Address::Inet6 { ip, port, .. } => std::net::SocketAddr::from((ip, port)).into(),
+        Address::Unix(_) => unreachable!("internet addresses only"),
+    };
+    match rustix::net::bind(&socket, &name) {
+        Ok(()) => Ok(socket),
+        Err(error) => Err((socket, error)),
+    }
+}
+
+/// What is handed over is what the kernel refuses because the listener has it: nobody is given a
+/// listener in the place of a socket that would have worked.
+#[test]
+fn the_kernel_agrees() {
+    let places = |port| {
+        let v4 = |ip| Address::Inet4 { ip, port };
+        let v6 = |last| {
+            let mut ip = [0; 16];
+            ip[15] = last;
+            Address::Inet6 { ip, port, scope: 0 }
+        };
+        let mapped = [[0; 4], [127, 0, 0, 1]].map(|ip| v4(ip).mapped().unwrap());
+        [v4([0; 4]), v4([127, 0, 0, 1]), v4([127, 0, 0, 2]), v6(0), v6(1), mapped[0], mapped[1]]
+    };
+    let mut taken = 0;
+    for kind in [Kind::Stream, Kind::Datagram] {
+        for (at, only_v6) in (0..7).flat_map(|at| [(at, false), (at, true)]) {
+            // The kernel chooses a port, which it would not for a mapped address that is refused.
+            let Ok(listener) = bound(kind, places(0)[at], only_v6) else { continue };
+            if kind == Kind::Stream {
+                rustix::net::listen(&listener, 1).unwrap();
+            }
+            let name = rustix::net::getsockname(&listener).unwrap();
+            let name = std::net::SocketAddr::try_from(name).unwrap();
+            let held = Held { kind, address: places(name.port())[at], only_v6 };
+            for (address, only_v6) in
+                places(name.port()).into_iter().flat_map(|a| [(a, false), (a, true)])
+            {
+                let asked = Asked { kind, address, only_v6 };
+                let refused = bound(kind, address, only_v6).err().map(|(_, error)| error);
+                match decide(&asked, &[Some(held)]) {
+                    Decision::Take { .. } | Decision::NoFamily => {
+                        let in_use = Some(rustix::io::Errno::ADDRINUSE);
+                        assert_eq!(refused, in_use, "{asked:?} of {held:?}");
+                        taken += 1;
+                    }
+                    Decision::Conflict { index: 0 } => {}
+                    Decision::Leave => {
+                        assert_eq!(refused, Some(rustix::io::Errno::INVAL), "{asked:?}");
+                    }
+                    other => panic!("{asked:?} of {held:?}: {other:?}"),
+                }
+            }
+        }
+    }
+    assert!(taken > 30, "{taken}");
+}
+
+#[test]
+fn any_bytes_are_an_address_or_none() {
+    cases(CASES, |random| {
+        let mut raw = random.bytes(200);
+        if raw.len() >= 2 && random.below(4) > 0 {
+            let family = random.one(&[1_u16, 2, 10]);
+            raw[..2].copy_from_slice(&family.to_ne_bytes());
+        }
+        let Some(address) = Address::from_sockaddr(&raw) else {
+            return;
+        };
+        let family = u16::from_ne_bytes([raw[0], raw[1]]);
+        // What bind(2) refuses as too short is no address.
+        let least = match address {
+            Address::Inet4 { .. } => 16,
+            Address::Inet6 { .. } => 24,
+            Address::Unix(_) => 3,
+        };
+        assert!(raw.len() >= least, "{address} of {} bytes", raw.len());
+        let _ = address.is_wildcard();
+        assert!(address.to_string().chars().all(|c| (' '..='~').contains(&c)), "{address}");
+        let mut written = [0; 28];
+        if let Some(length) = address.to_sockaddr(&mut written) {
+            assert!(family == 2 && length == 16 || family == 10 && length == 28);
+            assert_eq!(Address::from_sockaddr(&written[..length]), Some(address));
+        }
+        if let Some(mapped) = address.mapped() {
+            assert_eq!(mapped.unmapped(), Some(address));
+        }
+        if let Address::Unix(name) = address {
+            assert!((1..=108).contains(&name.as_bytes().len()));
+            assert_eq!(UnixName::new(name.as_bytes()), Some(name));
+        }
+    });
+}
+
+/// A list of words as environment variables have them, ours among them.
+fn words(random: &mut Random, all: &[&str], separators: &[char]) -> String {
+    let mut text = String::new();
+    for at in 0..random.below(7) {
+        if at > 0 {
+            text.push(random.one(separators));
+        }
+        text += random.one(all);
+    }
+    text
+}
+
+/// What becomes of an entry, as a value; `None` when it goes.
+fn kept(entry: &[u8]) -> Option<Vec<u8>> {
+    let mut buffer = [0xaa; 512];
+    match environment::fate(entry, &mut buffer) {
+        Fate::Keep => Some(entry.to_vec()),
+        Fate::Drop => None,
+        Fate::Rewritten(length) => Some(buffer[..length].to_vec()),
+    }
+}
+
+const OURS: &str = "/d/libclusterctl_preload.so";
+
+#[test]
+fn of_a_list_of_libraries_only_ours_goes() {
+    let all = [OURS, "libclusterctl_preload.so", "a.so", "/b/c.so", "notlibclusterctl_preload.so"];
+    cases(CASES, |random| {
+        let value = words(random, &all, &[':', ' ']);
+        let ours = |word: &str| word.rsplit('/').next() == Some("libclusterctl_preload.so");
+        let others: Vec<&str> = value.split([':', ' ']).filter(|word| !ours(word)).collect();
+        let result = kept(format!("LD_PRELOAD={value}").as_bytes());
+        let Some(result) = result else {
+            assert!(others.iter().all(|word| word.is_empty()), "{value:?}");
+            return;
+        };
+        let result = String::from_utf8(result).unwrap();
+        let left = result.strip_prefix("LD_PRELOAD=").unwrap();
+        assert_eq!(left.split([':', ' ']).collect::<Vec<_>>(), others, "{value:?}");
+        assert_eq!(kept(result.as_bytes()), Some(result.into_bytes()), "once is enough");
+    });
+}
+
+#[test]
+fn of_the_options_of_node_only_our_file_goes() {
+    let ours = ["--require /d/clusterctl.cjs", "--require \"/a b/clusterctl.cjs\""];
+    let others = ["--x", "--require ./a.cjs", "--require \"/c d/a.cjs\"", "--import=y.mjs"];
+    let all = [&ours[..], &others[..]].concat();
+    cases(CASES, |random| {
+        let chosen: Vec<&str> = (0..random.below(6)).map(|_| random.one(&all)).collect();
+        let rest: Vec<&str> = chosen.iter().copied().filter(|word| !ours.contains(word)).collect();
+        let result = kept(format!("NODE_OPTIONS={}", chosen.join(" ")).as_bytes());
+        let result = result.map(|result| String::from_utf8(result).unwrap());
+        let expected = format!("NODE_OPTIONS={}", rest.join(" "));
+        let gone = rest.is_empty() && !chosen.is_empty();
+        assert_eq!(result, (!gone).then_some(expected), "{chosen:?}");
+    });
+}
+
+#[test]
+fn any_environment_is_read_without_harm() {
+    let names: [&[u8]; 8] = [
+        b"LD_PRELOAD=",
+        b"NODE_OPTIONS=",
+        b"LISTEN_FDS=",
+        b"LISTEN_FDNAMES=",
+        b"CLUSTERCTL_READY=",
+        b"NOTIFY_SOCKET=",
+        b"PATH=",
+        b"",
+    ];
+    let pieces: [&[u8]; 9] = [
+        b"--require ",
+        b"\"",
+        b"\\",
+        b"/clusterctl.cjs",
+        b"libclusterctl_preload.so",
+        b":",
+        b" ",
+        b"@",
+        b"/",
+    ];
+    cases(CASES, |random| {
+        let mut value = Vec::new();
+        for _ in 0..random.below(12) {
+            match random.below(4) {
+                0 => value.extend(random.bytes(12)),
+                _ => value.extend(random.one(&pieces)),
+            }
+        }
+        let entry = [random.one(&names), &value].concat();
+        // Whatever the size of the buffer: all of the result is in it, or the entry stays.
+        let mut buffer = vec![0; random.below(entry.len() + 2)];
+        let fate = environment::fate(&entry, &mut buffer);
+        if let Fate::Rewritten(length) = fate {
+            assert!(length < entry.len() && length <= buffer.len());
+        }
+        let ours = entry.starts_with(b"LISTEN_") || entry.starts_with(b"CLUSTERCTL_");
+        assert!(!ours || fate == Fate::Drop);
+        assert!(!entry.starts_with(b"PATH=") || fate == Fate::Keep);
+        assert!(environment::listen_fds(&value) <= environment::MAX_LISTENERS);
+        let _ = (environment::ready(&value), environment::kill_timeout_ms(&value));
+        if let Some(name) = environment::listener_name(&value, random.below(4)) {
+            assert!(!name.is_empty() && !name.contains(&b':'));
+        }
+        if let Some(name) = environment::notify_socket(&value) {
+            assert_eq!(name.as_bytes().len(), value.len());
+            assert_eq!(name.as_bytes()[1..], value[1..]);
+            assert!(matches!(name.as_bytes()[0], 0 | b'/'));
+        }
+        let path = [environment::NOTIFY_PREFIX, &value].concat();
+        let payload = environment::notify_payload(&path);
+        assert_eq!(payload, Some(&value[..]).filter(|value| !value.is_empty()));
+    });
+}
