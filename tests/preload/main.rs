@@ -8,5 +8,6 @@ mod draining;
 mod fuzz;
 mod languages;
 mod servers;
+mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;

@@ -42,6 +42,7 @@ puma puma
 nginx nginx
 go golang-go
 /usr/share/perl5/HTTP/Daemon.pm libhttp-daemon-perl
+/usr/lib/python3*/test/test_socket.py libpython3.11-testsuite
 musl-gcc musl-tools
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '

@@ -1,0 +1,184 @@
+//! The test suites that come with other people's servers and clients, with and without the
+//! preload library: every test has the same result. The listeners are declared and not theirs,
+//! so that each call is looked at and none is answered.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{LIBRARY, Systemd, has};
+
+/// The result of each test, by its name.
+type Results = BTreeMap<String, String>;
+
+/// How a suite names its tests and their results.
+type Read = fn(&str) -> Results;
+
+/// `test_x (module.Class) ... ok`; a test with a description has it on the next line.
+fn unittest(output: &str) -> Results {
+    let mut before = "";
+    let mut results = Results::new();
+    for line in output.lines() {
+        if let Some((name, result)) = line.split_once(" ... ") {
+            let name = if name.contains(" (test.") { name } else { before };
+            results.insert(name.to_owned(), result.split(' ').next().unwrap().to_owned());
+        }
+        before = line;
+    }
+    results
+}
+
+/// `not ok 7 name`, of the Test Anything Protocol.
+fn tap(output: &str) -> Results {
+    let words = |line: &str| {
+        let (result, rest) = match line.strip_prefix("not ok ") {
+            Some(rest) => ("failed", rest),
+            None => ("ok", line.strip_prefix("ok ")?),
+        };
+        Some((rest.to_owned(), result.to_owned()))
+    };
+    output.lines().filter_map(words).collect()
+}
+
+/// Runs a suite, with the handover or without, and returns what it printed.
+fn output(words: &[&str], folder: &Path, handover: bool) -> String {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let place = log.path().to_str().unwrap();
+    let script = r#"cd "$1" && shift && log=$1 && shift && exec "$@" >"$log" 2>&1 </dev/null"#;
+    let shell = ["sh", "-c", script, "sh", folder.to_str().unwrap(), place];
+    let all = [&shell[..], words].concat();
+    if handover {
+        let (mut systemd, _) = Systemd::tcp("127.0.0.1");
+        systemd.add_udp("127.0.0.1");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/shims/node/clusterctl.cjs");
+        systemd.set("NODE_OPTIONS", &format!("--require {}", path.display()));
+        systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_READY", "all");
+        systemd.start(&all).end();
+        assert!(!systemd.has_notification(), "no listener was taken");
+    } else {
+        Command::new(all[0]).args(&all[1..]).status().unwrap();
+    }
+    fs::read_to_string(place).unwrap()
+}
+
+/// The tests that end one way with the handover and another way without it.
+fn differences(words: &[&str], folder: &Path, read: Read, least: usize) -> Vec<String> {
+    let texts = [false, true].map(|handover| output(words, folder, handover));
+    let [without, with] = texts.each_ref().map(|text| read(text));
+    let passed = without.values().filter(|result| *result == "ok").count();
+    assert!(passed >= least, "{passed} tests of {words:?} passed:\n{}", texts[0]);
+    let names = without.keys().chain(with.keys());
+    let differ = names.filter(|name| without.get(*name) != with.get(*name));
+    differ.map(|name| format!("{name}: {:?}, {:?}", without.get(name), with.get(name))).collect()
+}
+
+/// A suite of which at least so many tests pass. Some tests of others do not pass always: what
+/// differs counts when it differs again.
+#[track_caller]
+fn same(words: &[&str], folder: &Path, read: Read, least: usize) {
+    let first = differences(words, folder, read, least);
+    if first.is_empty() {
+        return;
+    }
+    let second = differences(words, folder, read, least);
+    let both: Vec<_> = first.iter().filter(|line| second.contains(line)).collect();
+    assert!(both.is_empty(), "without and with the library: {both:#?}");
+}
+
+/// Debian's Python, whose tests are a package of their own.
+const PYTHON: &str = "/usr/bin/python3";
+
+fn python(arguments: &[&str], least: usize) {
+    let modules = "import test.test_socket, test.test_asyncio";
+    let there = Command::new(PYTHON).args(["-c", modules]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        assert!(!in_ci(), "libpython3.11-testsuite is missing");
+        return;
+    }
+    same(&[&[PYTHON, "-m"], arguments].concat(), Path::new("/"), unittest, least);
+}
+
+/// Where nothing may be skipped.
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+#[test]
+fn python_socketserver_and_http_server() {
+    python(&["unittest", "-v", "test.test_socketserver", "test.test_httpservers"], 55);
+}
+
+#[test]
+fn python_asyncio() {
+    let modules = ["server", "streams", "sock_lowlevel", "unix_events", "selector_events"];
+    let modules = modules.map(|name| format!("test.test_asyncio.test_{name}"));
+    let words: Vec<&str> =
+        ["unittest", "-v"].into_iter().chain(modules.each_ref().map(String::as_str)).collect();
+    python(&words, 300);
+}
+
+#[test]
+fn python_asyncore_wsgiref_and_xmlrpc() {
+    python(&["unittest", "-v", "test.test_asyncore", "test.test_wsgiref", "test.test_xmlrpc"], 200);
+}
+
+#[test]
+fn python_socket() {
+    // Sockets of virtual machines have nobody at their other end here, and no patience.
+    python(&["test", "-v", "test_socket", "-i", "*VSOCK*", "-i", "*Sendfile*"], 500);
+}
+
+/// Its package brings its tests along, and they need no network.
+const NEEDLE: &str = "needle@3.5.0";
+const SPECS: [&str; 10] = [
+    "auth_digest",
+    "basic_auth",
+    "compression",
+    "cookies",
+    "output",
+    "parsing",
+    "post_data",
+    "proxy",
+    "request_stream",
+    "stream_events",
+];
+
+#[test]
+fn an_http_client_of_node_and_its_servers() {
+    if !has("npm") {
+        assert!(!in_ci(), "npm is missing");
+        return;
+    }
+    let folder = needle();
+    let specs = SPECS.map(|name| format!("test/{name}_spec.js"));
+    let mocha = ["node", "node_modules/mocha/bin/_mocha", "--exit", "--reporter", "tap"];
+    let words: Vec<&str> = mocha.into_iter().chain(specs.each_ref().map(String::as_str)).collect();
+    same(&words, &folder, tap, 150);
+}
+
+/// The package as npm has it, with what its tests need.
+fn needle() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(NEEDLE);
+    let script = format!(
+        "set -e; rm -rf '{0}.new'; mkdir -p '{0}.new/test/keys'; cd '{0}.new'; \
+         npm pack --silent {NEEDLE}; tar xzf *.tgz --strip-components 1; \
+         npm install --silent --no-audit --no-fund --ignore-scripts; \
+         openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout test/keys/ssl.key \
+         -out test/keys/ssl.cert; mv '{0}.new' '{0}'",
+        folder.display()
+    );
+    if !folder.exists() {
+        let done = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    folder
+}
+
+#[test]
+fn the_library_is_really_in_there() {
+    let script = ["sh", "-c", "grep -c libclusterctl_preload /proc/self/maps"];
+    let with = output(&script, Path::new("/"), true);
+    assert_ne!(with.trim(), "0", "{LIBRARY}");
+    assert_eq!(output(&script, Path::new("/"), false).trim(), "0");
+}
