@@ -60,7 +60,7 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
     }
     let millis = app.kill_timeout.as_millis().to_string();
     if app.handover == Handover::Preload {
-        all.push(("LD_PRELOAD", merged(context, "LD_PRELOAD", &preload(context), ":")));
+        all.push(("LD_PRELOAD", libraries(context)));
         all.push(("CLUSTERCTL_READY", ready(app.readiness).to_owned()));
         if !app.node {
             all.push(("CLUSTERCTL_DRAIN", "1".to_owned()));
@@ -76,11 +76,10 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
     if node {
         if app.handover != Handover::Preload {
             // Without a listener the library still carries `process.send('ready')` to systemd.
-            all.push(("LD_PRELOAD", merged(context, "LD_PRELOAD", &preload(context), ":")));
+            all.push(("LD_PRELOAD", libraries(context)));
             all.push(("CLUSTERCTL_READY", "app".to_owned()));
         }
-        let require = format!("--require {}", node_file(context));
-        all.push(("NODE_OPTIONS", merged(context, "NODE_OPTIONS", &require, " ")));
+        all.push(("NODE_OPTIONS", node_options(context)));
         if app.readiness == Readiness::Notify {
             all.push(("CLUSTERCTL_WAIT_READY", "1".to_owned()));
         }
@@ -120,10 +119,20 @@ fn ready(readiness: Readiness) -> &'static str {
     }
 }
 
-fn merged(context: &Context<'_>, name: &str, ours: &str, separator: &str) -> String {
-    match context.app.env.get(name) {
-        Some(own) if !own.is_empty() => format!("{ours}{separator}{own}"),
-        _ => ours.to_owned(),
+/// The user's own libraries come first: sanitizers insist on it.
+fn libraries(context: &Context<'_>) -> String {
+    let ours = preload(context);
+    match context.app.env.get("LD_PRELOAD") {
+        Some(own) if !own.is_empty() => format!("{own}:{ours}"),
+        _ => ours,
+    }
+}
+
+fn node_options(context: &Context<'_>) -> String {
+    let ours = format!("--require {}", node_file(context));
+    match context.app.env.get("NODE_OPTIONS") {
+        Some(own) if !own.is_empty() => format!("{ours} {own}"),
+        _ => ours,
     }
 }
 

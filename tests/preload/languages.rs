@@ -131,6 +131,51 @@ fn npm_start() {
 }
 
 #[test]
+fn yarn() {
+    if has("npm") {
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("yarn-1.22.22");
+        let install = "set -e; rm -rf \"$0.new\"; npm install --silent --no-audit --no-fund \
+            --prefix \"$0.new\" yarn@1.22.22; mv \"$0.new\" \"$0\"";
+        let folder = folder.to_str().unwrap();
+        if !std::path::Path::new(folder).exists() {
+            let done = std::process::Command::new("sh").args(["-c", install, folder]).status();
+            assert!(done.unwrap().success(), "npm installs yarn");
+        }
+        let package =
+            r#"{"name": "a", "version": "1.0.0", "scripts": {"start": "node server.js"}}"#;
+        let yarn = format!("{folder}/node_modules/yarn/bin/yarn.js");
+        serves(&["node", &yarn, "start"], &[("package.json", package), ("server.js", NODE_SERVER)]);
+    }
+}
+
+#[test]
+fn bundle_exec() {
+    let server = "require 'socket'\n\
+        server = TCPServer.new('0.0.0.0', PORT_)\n\
+        loop do\n\
+        \x20 client = server.accept\n\
+        \x20 nil until client.gets == \"\\r\\n\"\n\
+        \x20 client.write \"HTTP/1.0 200 OK\\r\\n\\r\\nhello\"\n\
+        \x20 client.close\n\
+        end\n";
+    if has("bundle") {
+        let files = [("Gemfile", "source 'https://rubygems.org'\n"), ("server.rb", server)];
+        serves(&["bundle", "exec", "ruby", "server.rb"], &files);
+    }
+}
+
+#[test]
+fn poetry_run() {
+    let project = "[tool.poetry]\nname = 'a'\nversion = '1.0.0'\ndescription = ''\nauthors = []\n";
+    if has("poetry") {
+        // No environment of its own: there is nothing to install.
+        let words = ["env", "POETRY_VIRTUALENVS_CREATE=false", "poetry", "run", "python3", "-m"];
+        let words = [&words[..], &["http.server", "PORT_"]].concat();
+        serves(&words, &[("pyproject.toml", project)]);
+    }
+}
+
+#[test]
 fn a_node_child_with_a_channel_on_descriptor_three() {
     let parent = "require('child_process').fork('server.js');";
     if has("node") {

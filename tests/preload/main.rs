@@ -7,6 +7,7 @@ mod decision;
 mod draining;
 mod fuzz;
 mod languages;
+mod safety;
 mod servers;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]

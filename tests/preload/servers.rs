@@ -86,6 +86,21 @@ fn one_program_binds_the_same_port_twice() {
 }
 
 #[test]
+fn a_socket_for_each_thread_with_so_reuseport() {
+    check("reuseport");
+    check_shared("reuseport");
+}
+
+#[test]
+fn a_program_that_polled_and_then_wants_to_block_does() {
+    let (systemd, port, program) = ready("poll-then-block");
+    program.reports(&["poll=0"]);
+    assert_eq!(ask(port), program.pid().to_string());
+    assert!(systemd.is_nonblocking());
+    check_shared("poll-then-block");
+}
+
+#[test]
 fn privileges_are_dropped_before_bind() {
     if rustix::process::getuid().is_root() {
         check("unprivileged");
@@ -329,6 +344,27 @@ fn ready_means_all_listeners_where_the_unit_says_so() {
 }
 
 #[test]
+fn all_listeners_are_those_of_all_processes() {
+    use std::io::Write;
+    let (mut systemd, first) = Systemd::tcp("127.0.0.1");
+    let second = systemd.add_tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_READY", "all");
+    let mut program = systemd.start(&[server(), "one-each", &format!("{first},{second}")]);
+    program.reports(&["first=1"]);
+    assert!(!ask(first).is_empty());
+    assert!(!systemd.has_notification(), "one of two is not all");
+    program.input.write_all(b"\n").unwrap();
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_ne!(ask(first), ask(second));
+    // Programs that a shell starts, one of which closes all that it does not know.
+    let script = "\"$0\" blocking $1 & \"$0\" close-all $2 & wait";
+    let (a, b) = (first.to_string(), second.to_string());
+    drop(program);
+    let _other = systemd.start(&["sh", "-c", script, server(), &a, &b]);
+    assert_eq!(systemd.notified(), "READY=1");
+}
+
+#[test]
 fn ready_is_left_to_the_program_where_the_unit_says_so() {
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
     systemd.set("CLUSTERCTL_READY", "app");
@@ -354,10 +390,14 @@ fn the_same_library_serves_musl() {
         return;
     }
     let program = compile("musl-gcc", "server.c", "server-musl", &["-pthread"]);
-    for mode in ["blocking", "poll", "epoll", "prefork", "relisten", "vforked", "execute"] {
+    let habits = ["blocking", "poll", "epoll", "prefork", "relisten", "vforked", "execute"];
+    for mode in habits.into_iter().chain(["reuseport", "poll-then-block", "cancelled"]) {
         let (systemd, port) = Systemd::tcp("127.0.0.1");
         let mut started = systemd.start(&[&program, mode, &port.to_string()]);
         assert_eq!(systemd.notified(), "READY=1", "{mode}");
+        if mode == "cancelled" {
+            started.reports(&["cancelled=1"]);
+        }
         if mode != "execute" {
             assert!(!ask(port).is_empty(), "{mode}");
             assert!(started.is_running(), "{mode}: {}", started.errors());

@@ -101,7 +101,7 @@ impl Systemd {
         command.args(["-c", &(script + r#"exec env "$@""#), "bash"]);
         let own = self.settings.iter().filter(|(name, _)| name == "LD_PRELOAD");
         let libraries: Vec<&str> =
-            std::iter::once(LIBRARY).chain(own.map(|(_, value)| value.as_str())).collect();
+            own.map(|(_, value)| value.as_str()).chain(std::iter::once(LIBRARY)).collect();
         command.arg(format!("LD_PRELOAD={}", libraries.join(":")));
         command
             .env("LISTEN_FDS", self.listeners.len().to_string())

@@ -43,6 +43,9 @@ nginx nginx
 go golang-go
 /usr/share/perl5/HTTP/Daemon.pm libhttp-daemon-perl
 /usr/lib/python3*/test/test_socket.py libpython3.11-testsuite
+bundle ruby-bundler
+poetry python3-poetry
+/usr/lib/*/libjemalloc.so.2 libjemalloc2
 musl-gcc musl-tools
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '

@@ -39,7 +39,7 @@ fn adopt(fd: c_int) {
         return;
     }
     let Some(setup) = setup::active() else { return };
-    if notify::is_everything_up(setup) {
+    if notify::is_everything_up(setup, table::listening()) {
         OVER.store(true, Ordering::Relaxed);
         return;
     }

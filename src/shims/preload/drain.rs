@@ -29,6 +29,8 @@ static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 
 /// What SIGTERM did before, for a runtime that gets it later; all zero for none.
 static LATER: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+/// Whether that runtime is Java's: found out before any signal, since looking takes locks.
+static FOR_JAVA: AtomicBool = AtomicBool::new(false);
 
 /// To be called when a listener is taken: installs the handler if the program has none.
 pub fn arm() {
@@ -51,7 +53,9 @@ pub fn arm() {
 fn is_put_off() -> bool {
     let action = sys::kernel_action(SIGTERM);
     let handled = !matches!(action[0], sys::SIG_DFL | sys::SIG_IGN);
-    if handled && (runtime::is_java() || runtime::is_python()) {
+    let java = handled && runtime::is_java();
+    FOR_JAVA.store(java, Ordering::Relaxed);
+    if java || handled && runtime::is_python() {
         for (place, value) in LATER.iter().zip(action) {
             place.store(value, Ordering::Relaxed);
         }
@@ -63,6 +67,11 @@ fn is_put_off() -> bool {
 pub fn later() -> Option<sys::KernelAction> {
     let action = LATER.each_ref().map(|place| place.load(Ordering::Relaxed));
     (action[0] != sys::SIG_DFL).then_some(action)
+}
+
+/// Whether the signal is put off for Java.
+pub fn is_java() -> bool {
+    FOR_JAVA.load(Ordering::Relaxed)
 }
 
 /// All signals wait while the handler runs, so that its thread starts with

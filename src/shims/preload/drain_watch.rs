@@ -10,7 +10,6 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::handover::{Address, Kind};
-use crate::runtime;
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGTERM};
 use crate::{connections, drain};
@@ -61,7 +60,7 @@ extern "C" fn watch() -> ! {
     };
     // Before systemd loses patience.
     let timeout = match drain::later() {
-        Some(_) if runtime::is_java() => timeout / 2,
+        Some(_) if drain::is_java() => timeout / 2,
         Some(_) => (timeout / 4).min(PUT_OFF_MS),
         None => timeout - (timeout / 10).min(500),
     };

@@ -4,9 +4,10 @@
 use core::ffi::c_int;
 
 use crate::handover::View;
+use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
-use crate::{adopt, next, polite, table, take, transfer};
+use crate::{adopt, next, polite, shared, table, take, transfer};
 
 /// The listener whose home is at this descriptor, if it still lives there.
 fn is_home(fd: c_int) -> bool {
@@ -15,13 +16,13 @@ fn is_home(fd: c_int) -> bool {
     };
     match setup.resident(fd) {
         Some(index) => table::slot(fd).is_none() && setup.is_listener(fd, index),
-        None => false,
+        None => shared::is_here(setup, fd),
     }
 }
 
 /// `fd` will be closed, or become something else.
 fn gone(fd: c_int) {
-    if !table::any() {
+    if !table::any() || !setup::owns_memory() {
         return;
     }
     transfer::mark(fd, View::Same);
@@ -39,7 +40,7 @@ fn answer_fcntl(fd: c_int, command: c_int, argument: usize) -> Option<c_int> {
             adopt::handled(fd);
             let slot = table::current(fd)?;
             let wish = argument as c_int;
-            slot.set(table::NONBLOCK, wish & O_NONBLOCK != 0);
+            slot.wishes(wish & O_NONBLOCK != 0);
             sys::fcntl(fd, sys::F_SETFL, wish | O_NONBLOCK).ok().map(|_| 0)
         }
         sys::F_GETFL => {
@@ -89,7 +90,7 @@ unsafe extern "C" fn ioctl(fd: c_int, request: usize, argument: usize) -> c_int 
         && let Some(slot) = table::current(fd)
     {
         // SAFETY: FIONBIO takes a pointer to an int; null was ruled out.
-        slot.set(table::NONBLOCK, unsafe { *(argument as *const c_int) } != 0);
+        slot.wishes(unsafe { *(argument as *const c_int) } != 0);
         return 0;
     }
     // SAFETY: the program's own arguments.
@@ -136,27 +137,27 @@ unsafe extern "C" fn close(fd: c_int) -> c_int {
 
 /// Calls `each` for the parts of a range that are no homes.
 fn around_homes(first: u32, last: u32, mut each: impl FnMut(u32, u32) -> c_int) -> c_int {
-    let Some((start, end)) = setup::active().and_then(homes) else {
-        return each(first, last);
-    };
-    if last < start || first > end {
-        return each(first, last);
+    let mut next = first;
+    for (start, end) in setup::active().map(homes).into_iter().flatten().flatten() {
+        if last < start || next > end {
+            continue;
+        }
+        let result = if next < start { each(next, start - 1) } else { 0 };
+        next = end + 1;
+        if result != 0 || next > last {
+            return result;
+        }
     }
-    let mut result = 0;
-    if first < start {
-        result = each(first, start - 1);
-    }
-    if last > end && result == 0 {
-        result = each(end + 1, last);
-    }
-    result
+    each(next, last)
 }
 
-/// First and last home.
-fn homes(setup: &'static Setup) -> Option<(u32, u32)> {
-    let start = u32::try_from(setup.home).ok()?;
-    let count = u32::try_from(setup.count).ok()?;
-    Some((start, (start + count).checked_sub(1)?))
+/// First and last home, and the file that is next to them.
+fn homes(setup: &'static Setup) -> [Option<(u32, u32)>; 2] {
+    let start = u32::try_from(setup.home).unwrap_or(0);
+    let count = u32::try_from(setup.count).unwrap_or(0);
+    let file = setup.home_of(MAX_LISTENERS);
+    let next = u32::try_from(file).ok().filter(|_| shared::is_here(setup, file));
+    [(start + count).checked_sub(1).map(|end| (start, end)), next.map(|fd| (fd, fd))]
 }
 
 fn gone_between(first: u32, last: u32) {
@@ -184,7 +185,8 @@ unsafe extern "C" fn close_range(first: u32, last: u32, flags: c_int) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn closefrom(first: c_int) {
     let start = u32::try_from(first).unwrap_or(0);
-    let inside = setup::active().and_then(homes).is_some_and(|(_, end)| start <= end);
+    let mut kept = setup::active().map(homes).into_iter().flatten().flatten();
+    let inside = kept.any(|(_, end)| start <= end);
     if !inside {
         gone_between(start, u32::MAX);
         // SAFETY: the program's own arguments.

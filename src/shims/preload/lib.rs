@@ -25,9 +25,12 @@ mod next;
 mod notify;
 mod polite;
 mod poll;
+mod receiving;
 mod runtime;
 mod say;
+mod sending;
 mod setup;
+mod shared;
 mod signals;
 mod sys;
 mod table;
@@ -39,8 +42,12 @@ mod unlink;
 /// musl has `environ` ready by then.
 extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *const *const u8) {
     next::resolve_all();
+    setup::watch_forks();
     let current = sys::environment();
     setup::run(if current.is_null() { environment } else { current });
+    if let Some(setup) = setup::active() {
+        shared::begin(setup);
+    }
 }
 
 #[used]

@@ -75,7 +75,12 @@ next_functions! {
     accept4(fd: c_int, address: *mut u8, length: *mut u32, flags: c_int) -> c_int;
     getsockname(fd: c_int, address: *mut u8, length: *mut u32) -> c_int;
     getpeername(fd: c_int, address: *mut u8, length: *mut u32) -> c_int;
+    connect(fd: c_int, address: *const u8, length: u32) -> c_int;
     read(fd: c_int, to: *mut u8, size: usize) -> isize;
+    readv(fd: c_int, parts: *const Part, count: c_int) -> isize;
+    __read_chk(fd: c_int, to: *mut u8, size: usize, room: usize) -> isize;
+    __recv_chk(fd: c_int, to: *mut u8, size: usize, room: usize, flags: c_int) -> isize;
+    __recvfrom_chk(fd: c_int, to: *mut u8, size: usize, room: usize, flags: c_int, address: *mut u8, length: *mut u32) -> isize;
     write(fd: c_int, from: *const u8, size: usize) -> isize;
     writev(fd: c_int, parts: *const Part, count: c_int) -> isize;
     send(fd: c_int, from: *const u8, size: usize, flags: c_int) -> isize;
@@ -85,6 +90,7 @@ next_functions! {
     recvmmsg(fd: c_int, messages: *mut Messages, count: u32, flags: c_int, timeout: *mut c_void) -> c_int;
     sendto(fd: c_int, from: *const u8, size: usize, flags: c_int, address: *const u8, length: u32) -> isize;
     sendmsg(fd: c_int, message: *const Message, flags: c_int) -> isize;
+    sendmmsg(fd: c_int, messages: *mut Messages, count: u32, flags: c_int) -> c_int;
     poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_int;
     ppoll(fds: *mut PollFd, count: usize, timeout: *const c_void, mask: *const c_void) -> c_int;
     __poll_chk(fds: *mut PollFd, count: usize, timeout: c_int, size: usize) -> c_int;

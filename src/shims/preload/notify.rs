@@ -13,7 +13,7 @@ pub fn listening() {
     let Some(setup) = setup::active() else { return };
     let due = match setup.ready {
         Ready::First => true,
-        Ready::All => is_everything_up(setup),
+        Ready::All => is_everything_up(setup, table::listening_together(setup)),
         Ready::App => false,
     };
     if due && !READY_SENT.swap(true, Ordering::AcqRel) {
@@ -21,9 +21,9 @@ pub fn listening() {
     }
 }
 
-/// Whether all listeners are taken and listening.
-pub fn is_everything_up(setup: &setup::Setup) -> bool {
-    everything(setup) & !table::listening() == 0
+/// Whether these are all listeners, a bit each.
+pub fn is_everything_up(setup: &setup::Setup, listening: u64) -> bool {
+    everything(setup) & !listening == 0
 }
 
 fn everything(setup: &setup::Setup) -> u64 {

@@ -7,7 +7,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use crate::handover::environment::{self as variables, FIRST_DESCRIPTOR, MAX_LISTENERS, Ready};
 use crate::handover::{Address, Held, Kind, UnixName};
@@ -61,15 +61,38 @@ pub fn facts() -> Option<&'static Setup> {
     DONE.load(Ordering::Acquire).then(|| unsafe { &*SETUP.0.get() })
 }
 
+/// Where a page is that the kernel empties in the child of a `fork()`, whoever makes it:
+/// `daemon()` and the like fork inside of the C library. 0: there is none.
+static EMPTIED: AtomicUsize = AtomicUsize::new(0);
+
 /// Whether this is a process of its own, not a `vfork()` child that borrows
 /// its parent's memory and must not change a table in it.
 pub fn owns_memory() -> bool {
+    if emptied().is_some_and(|page| page.load(Ordering::Relaxed) == 0) {
+        adopt_memory();
+    }
     OWNER.load(Ordering::Relaxed) == sys::getpid()
 }
 
 /// To be called in the child of `fork()`.
 pub fn adopt_memory() {
     OWNER.store(sys::getpid(), Ordering::Relaxed);
+    if let Some(page) = emptied() {
+        page.store(1, Ordering::Relaxed);
+    }
+}
+
+/// Lets the kernel tell the children of `fork()` from those of `vfork()`, from Linux 4.14 on.
+pub fn watch_forks() {
+    let page = sys::page_emptied_by_fork().unwrap_or(0);
+    EMPTIED.store(page, Ordering::Relaxed);
+    adopt_memory();
+}
+
+fn emptied() -> Option<&'static AtomicU32> {
+    let page = EMPTIED.load(Ordering::Relaxed) as *const AtomicU32;
+    // SAFETY: null, or a page of ours that is never unmapped.
+    unsafe { page.as_ref() }
 }
 
 /// Reads the environment and the inherited descriptors.
@@ -87,7 +110,8 @@ pub fn run(environment: *const *const u8) {
         read_entry(setup, unsafe { sys::c_bytes(*entry) });
         at = at.wrapping_add(1);
     }
-    setup.home = if sys::descriptor_limit() > (HOME as u64) + MAX_LISTENERS as u64 {
+    // One more for what is next to them: see `shared`.
+    setup.home = if sys::descriptor_limit() > (HOME as u64) + MAX_LISTENERS as u64 + 1 {
         HOME
     } else {
         FIRST_DESCRIPTOR
@@ -181,6 +205,11 @@ impl Setup {
     /// The descriptor at which a listener stays open for good.
     pub fn home_of(&self, index: usize) -> c_int {
         self.home + index as c_int
+    }
+
+    /// Whether the homes are elsewhere than where systemd put the listeners.
+    pub fn has_homes(&self) -> bool {
+        self.home != FIRST_DESCRIPTOR
     }
 
     /// Which listener has its home at this descriptor.

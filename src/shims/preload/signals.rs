@@ -26,12 +26,17 @@ pub fn disposition(signal: c_int) -> Action {
     action
 }
 
+/// ILL, TRAP, ABRT, BUS, FPE, SEGV and SYS come from what a thread does, not while it waits:
+/// sanitizers and crash reporters handle them without `SA_RESTART`.
+const OF_THE_THREAD_ITSELF: [c_int; 7] = [4, 5, 6, 7, 8, 11, 31];
+
 /// Whether a blocking call that a signal interrupted shall go on: `poll()`
 /// never does by itself. Which signal it was is unknown, so one handler
 /// without `SA_RESTART` is enough for `EINTR`: its program expects that.
 pub fn restart() -> bool {
     let before = sys::errno();
-    let all = (1..=sys::SIGNALS).all(|signal| {
+    let mut others = (1..=sys::SIGNALS).filter(|signal| !OF_THE_THREAD_ITSELF.contains(signal));
+    let all = others.all(|signal| {
         let action = disposition(signal);
         matches!(action.handler, sys::SIG_DFL | sys::SIG_IGN) || action.flags & sys::SA_RESTART != 0
     });

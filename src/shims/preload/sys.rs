@@ -59,6 +59,7 @@ pub const CLOSE_RANGE_CLOEXEC: c_int = 4;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
 pub const ENOSYS: c_int = 38;
+pub const EOPNOTSUPP: c_int = 95;
 pub const EAFNOSUPPORT: c_int = 97;
 pub const SIG_DFL: usize = 0;
 pub const SIG_IGN: usize = 1;
@@ -247,6 +248,30 @@ pub fn exit_thread() -> ! {
 
 pub fn gettid() -> c_int {
     call(number::GETTID, [0; 6]).unwrap_or_default() as c_int
+}
+
+/// A page of zeros that is zeros again in the child of a `fork()`.
+pub fn page_emptied_by_fork() -> Option<usize> {
+    const PAGE: usize = 4096;
+    const READ_WRITE: usize = 3;
+    const PRIVATE_ANONYMOUS: usize = 0x22;
+    const MADV_WIPEONFORK: usize = 18;
+    let arguments = [0, PAGE, READ_WRITE, PRIVATE_ANONYMOUS, usize::MAX, 0];
+    let page = call(number::MMAP, arguments).ok()?;
+    call(number::MADVISE, [page, PAGE, MADV_WIPEONFORK, 0, 0, 0]).ok().map(|_| page)
+}
+
+/// A file in memory, which goes with its last descriptor.
+pub fn memory_file(name: &core::ffi::CStr) -> Option<c_int> {
+    call(number::MEMFD_CREATE, [name.as_ptr() as usize, 0, 0, 0, 0, 0]).ok().map(|fd| fd as c_int)
+}
+
+pub fn read_at(fd: c_int, to: &mut [u8], place: usize) -> Option<usize> {
+    call(number::PREAD64, [word(fd), to.as_mut_ptr() as usize, to.len(), place, 0, 0]).ok()
+}
+
+pub fn write_at(fd: c_int, bytes: &[u8], place: usize) {
+    let _ = call(number::PWRITE64, [word(fd), bytes.as_ptr() as usize, bytes.len(), place, 0, 0]);
 }
 
 pub fn sleep_ms(milliseconds: u64) {

@@ -11,6 +11,8 @@ pub mod number {
     pub const CLOSE: usize = 57;
     pub const GETDENTS64: usize = 61;
     pub const WRITE: usize = 64;
+    pub const PREAD64: usize = 67;
+    pub const PWRITE64: usize = 68;
     pub const NEWFSTATAT: usize = 79;
     pub const EXIT: usize = 93;
     pub const EXIT_GROUP: usize = 94;
@@ -29,7 +31,10 @@ pub mod number {
     pub const GETSOCKOPT: usize = 209;
     pub const SHUTDOWN: usize = 210;
     pub const CLONE: usize = 220;
+    pub const MMAP: usize = 222;
+    pub const MADVISE: usize = 233;
     pub const PRLIMIT64: usize = 261;
+    pub const MEMFD_CREATE: usize = 279;
 }
 
 /// This flag differs between machines.

@@ -5,8 +5,12 @@ use core::arch::asm;
 pub mod number {
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
+    pub const MMAP: usize = 9;
     pub const RT_SIGACTION: usize = 13;
     pub const IOCTL: usize = 16;
+    pub const PREAD64: usize = 17;
+    pub const PWRITE64: usize = 18;
+    pub const MADVISE: usize = 28;
     pub const NANOSLEEP: usize = 35;
     pub const GETPID: usize = 39;
     pub const SOCKET: usize = 41;
@@ -30,6 +34,7 @@ pub mod number {
     pub const NEWFSTATAT: usize = 262;
     pub const DUP3: usize = 292;
     pub const PRLIMIT64: usize = 302;
+    pub const MEMFD_CREATE: usize = 319;
 }
 
 /// This flag differs between machines.

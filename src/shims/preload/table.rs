@@ -10,7 +10,8 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 
 use crate::handover::View;
 use crate::handover::environment::MAX_LISTENERS;
-use crate::setup;
+use crate::setup::{self, Setup};
+use crate::shared;
 
 /// Descriptors from here on cannot be tracked; such a `bind()` is the kernel's.
 const DESCRIPTORS: usize = 65_536;
@@ -142,6 +143,11 @@ pub fn listening() -> u64 {
         .fold(0, |bits, slot| bits | 1_u64.checked_shl(slot.listener() as u32).unwrap_or(0))
 }
 
+/// The same for all processes of the instance.
+pub fn listening_together(setup: &Setup) -> u64 {
+    shared::add(setup, listening())
+}
+
 /// Every descriptor that is tracked.
 pub fn each(mut found: impl FnMut(c_int, &'static Slot)) {
     for (fd, place) in (0..).zip(&TABLE) {
@@ -170,6 +176,14 @@ impl Slot {
             self.flags.fetch_and(!flag, Ordering::Relaxed)
         };
         before & flag != 0
+    }
+
+    /// The program says whether it wants to block. One that polled, and now says that it wants
+    /// to block, does not wait by itself any more.
+    pub fn wishes(&self, nonblock: bool) {
+        if self.set(NONBLOCK, nonblock) && !nonblock {
+            self.set(POLLED, false);
+        }
     }
 
     pub fn view(&self) -> View {

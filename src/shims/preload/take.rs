@@ -10,6 +10,9 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::{drain, notify, runtime, table, unlink};
 
+/// Size of `struct sockaddr_un`.
+const LONGEST_UNIX: u32 = 110;
+
 /// Answers a `bind()`. `None`: the kernel shall.
 ///
 /// # Safety
@@ -21,7 +24,10 @@ pub unsafe fn bind(fd: c_int, address: *const u8, length: u32) -> Option<Result<
     }
     // SAFETY: the caller vouches for the pointer; no address is longer than 128 bytes.
     let raw = unsafe { core::slice::from_raw_parts(address, (length as usize).min(128)) };
-    let asked = asked(setup, fd, raw)?;
+    let asked = asked(setup, fd, raw).filter(|asked| {
+        // EINVAL is the kernel's to say.
+        length <= LONGEST_UNIX || asked.address.port().is_some()
+    })?;
     match decide(&asked, &setup.held) {
         Decision::Leave => None,
         Decision::NoFamily => without_family(setup, &asked, fd),
@@ -173,6 +179,13 @@ pub fn shutdown(fd: c_int) -> Option<()> {
     let _ = sys::dup3(ended, fd, if close_on_exec { sys::O_CLOEXEC } else { 0 });
     sys::close(ended);
     Some(())
+}
+
+/// Whether a descriptor is a taken listener of this kind.
+pub fn is_shared(fd: c_int, kind: Kind) -> bool {
+    let listener = table::current(fd).map(table::Slot::listener);
+    let held = listener.and_then(|index| setup::active()?.held.get(index)?.as_ref());
+    held.is_some_and(|held| held.kind == kind)
 }
 
 /// The program serves this listener from now on.

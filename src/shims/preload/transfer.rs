@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::handover::{Address, View};
 use crate::sys::{self, Name, PollFd};
 use crate::table::{self, Slot};
-use crate::{next, signals};
+use crate::{drain, next, signals};
 
 /// Accepted connections whose addresses are translated, a bit each: those
 /// that the program sees as IPv4, and those it sees as IPv6.
@@ -37,6 +37,14 @@ pub fn patiently(fd: c_int, slot: &Slot, events: i16, call: impl Fn() -> isize) 
     }
 }
 
+/// Receives or sends on a taken datagram listener.
+pub fn datagram(fd: c_int, flags: c_int, events: i16, call: impl Fn() -> isize) -> isize {
+    match table::slot(fd) {
+        Some(slot) if flags & sys::MSG_DONTWAIT == 0 => patiently(fd, slot, events, call),
+        _ => call(),
+    }
+}
+
 fn blocks(slot: &Slot) -> bool {
     !slot.has(table::NONBLOCK) && !slot.has(table::POLLED)
 }
@@ -59,7 +67,7 @@ fn wait(fd: c_int, events: i16) -> Result<(), c_int> {
             0 => return Err(sys::EAGAIN),
             1.. => return Ok(()),
             _ if sys::errno() != sys::EINTR => return Err(sys::errno()),
-            _ if signals::restart() => {}
+            _ if drain::was_interrupted() || signals::restart() => {}
             _ => return Err(sys::EINTR),
         }
     }

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -529,6 +530,160 @@ static void keep_alive(void)
 	}
 }
 
+/* Every thread has a socket of its own, as SO_REUSEPORT is meant. */
+static void *reuse(void *unused)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on))
+		die("setsockopt");
+	if (bind(fd, (struct sockaddr *)&in, sizeof in) || listen(fd, 1))
+		die("bind");
+	serve(fd);
+	return unused;
+}
+
+static void reuseport(void)
+{
+	pthread_t threads[4];
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, reuse, NULL);
+	pthread_join(threads[0], NULL);
+}
+
+/* Forked without fork(), as the C library does it in daemon(); its end is reported. */
+static void silent_fork(void)
+{
+	int status, pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	if (pid == 0) {
+		int fd = listening(), again = dup(fd);
+		close(fd);
+		serve(again);
+	}
+	say("child", pid);
+	waitpid(pid, &status, 0);
+	say("exited", WIFEXITED(status));
+	say("status", WEXITSTATUS(status));
+}
+
+/* Waits with a timeout for a while, and then in accept(). */
+static void poll_then_block(void)
+{
+	int fd = listening(), on = 1, off = 0;
+	struct pollfd entry = {fd, POLLIN, 0};
+	ioctl(fd, FIONBIO, &on);
+	say("poll", poll(&entry, 1, 10));
+	ioctl(fd, FIONBIO, &off);
+	serve(fd);
+}
+
+static void *accepting(void *fd)
+{
+	accept(*(int *)fd, NULL, NULL);
+	return NULL;
+}
+
+/* A thread that waits in accept() is cancelled, and leaves nothing behind. */
+static void cancelled(void)
+{
+	pthread_t thread;
+	void *result;
+	int fd = listening();
+	pthread_create(&thread, NULL, accepting, &fd);
+	usleep(100000);
+	pthread_cancel(thread);
+	pthread_join(thread, &result);
+	say("cancelled", result == PTHREAD_CANCELED);
+	serve(fd);
+}
+
+/* Calls that succeed leave errno alone. */
+static void errno_kept(void)
+{
+	struct sockaddr_in in;
+	socklen_t length = sizeof in;
+	struct pollfd entry = {.events = POLLIN};
+	errno = 4711;
+	int fd = bind_inet(SOCK_STREAM, INADDR_LOOPBACK), on = 1;
+	listen(fd, 5);
+	entry.fd = dup(fd);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	ioctl(fd, FIONBIO, &on);
+	getsockname(fd, (struct sockaddr *)&in, &length);
+	poll(&entry, 1, 10);
+	close(entry.fd);
+	unlink("/proc/self/clusterctl/notify/STATUS=fine");
+	fcntl(fd, F_SETFL, 0);
+	say("errno", errno);
+	int connection = accept(fd, NULL, NULL);
+	say("errno", errno);
+	answer(connection);
+}
+
+#ifdef __GLIBC__
+ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
+ssize_t __recv_chk(int, void *, size_t, size_t, int);
+ssize_t __read_chk(int, void *, size_t, size_t);
+
+/* Each function that receives waits, in the form that fortified programs call as well. */
+static void receives(void)
+{
+	int fd = local(SOCK_DGRAM);
+	char text[64];
+	struct sockaddr_in from;
+	socklen_t length = sizeof from;
+	struct iovec part = {text, sizeof text};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	say("recvfrom_chk", __recvfrom_chk(fd, text, 64, 64, 0, (struct sockaddr *)&from, &length));
+	say("recv_chk", __recv_chk(fd, text, 64, 64, 0));
+	say("read_chk", __read_chk(fd, text, 64, 64));
+	say("readv", readv(fd, &part, 1));
+	say("recvmsg", recvmsg(fd, &message, 0));
+	say("recv", recv(fd, text, 64, 0));
+	say("connect", connect(fd, (struct sockaddr *)&from, length));
+	say("errno_is_eopnotsupp", errno == EOPNOTSUPP);
+	struct mmsghdr reply = {.msg_hdr = {&from, length, &part, 1, NULL, 0, 0}};
+	part.iov_len = 3;
+	say("sendmmsg", sendmmsg(fd, &reply, 1, 0));
+}
+#else
+static void receives(void) {}
+#endif
+
+/* A vfork() child closes a connection: the parent's is what it was. */
+static void vfork_closes(void)
+{
+	struct sockaddr_in in = {0};
+	socklen_t length = sizeof in;
+	int fd = bind_inet(SOCK_STREAM, INADDR_ANY);
+	listen(fd, 1);
+	int connection = accept(fd, NULL, NULL);
+	if (vfork() == 0) {
+		close(connection);
+		_exit(0);
+	}
+	wait(NULL);
+	getpeername(connection, (struct sockaddr *)&in, &length);
+	say("peer_family_is_inet", in.sin_family == AF_INET);
+	answer(connection);
+}
+
+/* Two processes, a listener each. */
+static void one_each(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (fork() == 0)
+			serve(listening());
+		if (i == 0) {
+			say("first", 1);
+			getchar();
+		}
+		port = atoi(strchr(where, ',') + 1);
+	}
+	wait(NULL);
+}
+
 /* Two listeners: ready is when both are taken. */
 static void two_ports(void)
 {
@@ -553,7 +708,10 @@ static const struct {
 	{"shutdown", shut_down}, {"execute", execute}, {"close-all", close_all}, {"stale", stale},
 	{"vforked", vforked}, {"own-handler", own_handler}, {"slow", slow}, {"two-ports", two_ports},
 	{"native", native}, {"native-epoll", native_epoll}, {"native-poll", native_poll},
-	{"udp-slow", udp_slow}, {"keep-alive", keep_alive},
+	{"udp-slow", udp_slow}, {"keep-alive", keep_alive}, {"reuseport", reuseport},
+	{"silent-fork", silent_fork}, {"poll-then-block", poll_then_block}, {"cancelled", cancelled},
+	{"errno", errno_kept}, {"receives", receives}, {"vfork-closes", vfork_closes},
+	{"one-each", one_each},
 };
 
 int main(int argc, char **argv)

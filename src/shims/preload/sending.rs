@@ -1,0 +1,144 @@
+//! The functions that send, under their C names: the last answer on a connection of a program
+//! that drains says so, and answers to datagrams leave from the listener.
+
+use core::ffi::c_int;
+
+use crate::handover::Kind;
+use crate::say::say;
+use crate::sys::{self, Message, Messages, POLLOUT, Part};
+use crate::transfer::datagram;
+use crate::{drain, drain_watch, next, polite, table, take};
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn write(fd: c_int, from: *const u8, size: usize) -> isize {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        if !drain::is_on() {
+            return next::write(fd, from, size);
+        }
+        let part = Part { base: from, length: size };
+        answered(fd, &raw const part, 1, |rest, _| next::write(fd, (*rest).base, (*rest).length))
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn send(fd: c_int, from: *const u8, size: usize, flags: c_int) -> isize {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        if !drain::is_on() {
+            return next::send(fd, from, size, flags);
+        }
+        let part = Part { base: from, length: size };
+        answered(fd, &raw const part, 1, |rest, _| {
+            next::send(fd, (*rest).base, (*rest).length, flags)
+        })
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn writev(fd: c_int, parts: *const Part, count: c_int) -> isize {
+    // SAFETY: the program's own arguments.
+    unsafe {
+        if !drain::is_on() {
+            return next::writev(fd, parts, count);
+        }
+        answered(fd, parts, usize::try_from(count).unwrap_or(0), |rest, _| {
+            next::writev(fd, rest, count)
+        })
+    }
+}
+
+/// Sends on a connection of a program that drains: a beginning answer says that it is the last.
+///
+/// # Safety
+/// `parts` is valid for `count` entries, each valid as `writev()` demands.
+unsafe fn answered(
+    fd: c_int,
+    parts: *const Part,
+    count: usize,
+    call: impl Fn(*const Part, usize) -> isize,
+) -> isize {
+    let mut rest = [Part { base: core::ptr::null(), length: 0 }; polite::MOST_PARTS];
+    // SAFETY: the caller vouches for the parts.
+    let sent = unsafe { polite::begin_parts(fd, parts, count, &mut rest) };
+    if sent == 0 {
+        return call(parts, count);
+    }
+    // What has left cannot be taken back: the program is told so, and tries the rest again.
+    let more = call(rest.as_ptr(), count).max(0);
+    sent as isize + more
+}
+
+/// The descriptor to send from: answers leave from the listener also when draining has put
+/// another socket in its place.
+fn answering(fd: c_int) -> c_int {
+    if table::slot(fd).is_some_and(|slot| slot.has(table::QUIET)) {
+        drain_watch::datagram_passed();
+    }
+    take::real(fd)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendto(
+    fd: c_int,
+    from: *const u8,
+    size: usize,
+    flags: c_int,
+    address: *const u8,
+    length: u32,
+) -> isize {
+    if drain::is_on() && address.is_null() {
+        // SAFETY: the program's own arguments.
+        return unsafe { send(fd, from, size, flags) };
+    }
+    let fd = answering(fd);
+    // SAFETY: the program's own arguments.
+    datagram(fd, flags, POLLOUT, || unsafe { next::sendto(fd, from, size, flags, address, length) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendmsg(fd: c_int, message: *const Message, flags: c_int) -> isize {
+    // SAFETY: the program's own arguments; a message of which a part was sent is sent without it.
+    unsafe {
+        if drain::is_on()
+            && let Some(given) = message.as_ref().filter(|given| given.name.is_null())
+        {
+            return answered(fd, given.parts, given.count, |parts, count| {
+                let mut rest = core::ptr::read(given);
+                (rest.parts, rest.count) = (parts.cast_mut(), count);
+                next::sendmsg(fd, &raw const rest, flags)
+            });
+        }
+    }
+    let fd = answering(fd);
+    // SAFETY: the program's own arguments.
+    datagram(fd, flags, POLLOUT, || unsafe { next::sendmsg(fd, message, flags) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendmmsg(
+    fd: c_int,
+    messages: *mut Messages,
+    count: u32,
+    flags: c_int,
+) -> c_int {
+    let fd = answering(fd);
+    // SAFETY: the program's own arguments.
+    datagram(fd, flags, POLLOUT, || unsafe { next::sendmmsg(fd, messages, count, flags) as isize })
+        as c_int
+}
+
+/// A peer of a shared datagram listener would be that of every instance.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn connect(fd: c_int, address: *const u8, length: u32) -> c_int {
+    if take::is_shared(fd, Kind::Datagram) {
+        say(format_args!(
+            "the program connects its datagram listener to one peer, which would close it to \
+             all others: refused; let it answer with sendto(), or from a socket of its own"
+        ));
+        sys::set_errno(sys::EOPNOTSUPP);
+        return -1;
+    }
+    // SAFETY: the program's own arguments.
+    unsafe { next::connect(fd, address, length) }
+}

@@ -1,0 +1,147 @@
+//! What the library must not do to the process that it lives in.
+
+use std::net::UdpSocket;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{
+    LIBRARY, PATIENCE, Program, Systemd, ask, compile, connect, read_all, server,
+};
+
+fn started(mode: &str) -> (Systemd, u16, Program) {
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let program = systemd.start(&[server(), mode, &port.to_string()]);
+    (systemd, port, program)
+}
+
+/// `name=value`, as a number.
+fn number(line: &str) -> i32 {
+    line.split_once('=').unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn a_thread_that_waits_in_accept_can_be_cancelled() {
+    let (_systemd, port, program) = started("cancelled");
+    program.reports(&["cancelled=1"]);
+    assert_eq!(ask(port), program.pid().to_string());
+}
+
+#[test]
+fn calls_that_succeed_leave_errno_alone() {
+    let (systemd, port, program) = started("errno");
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(systemd.notified(), "STATUS=fine");
+    program.reports(&["errno=4711"]);
+    assert_eq!(ask(port), program.pid().to_string());
+    program.reports(&["errno=4711"]);
+}
+
+#[test]
+fn a_process_forked_behind_our_back_is_one_of_its_own() {
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let program = systemd.start(&[server(), "silent-fork", &port.to_string()]);
+    let child = number(&program.line());
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), child.to_string());
+    kill_process(Pid::from_raw(child).unwrap(), Signal::TERM).unwrap();
+    program.reports(&["exited=1", "status=0"]);
+}
+
+#[test]
+fn a_child_of_vfork_changes_nothing_in_its_parent() {
+    let (systemd, port) = Systemd::tcp("::");
+    let program = systemd.start(&[server(), "vfork-closes", &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), program.pid().to_string());
+    program.reports(&["peer_family_is_inet=1"]);
+}
+
+#[test]
+fn every_function_that_receives_waits_and_nobody_takes_the_listener_for_himself() {
+    let mut systemd = Systemd::new();
+    let port = systemd.add_udp("127.0.0.1");
+    let program = systemd.start(&[server(), "receives", &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    for function in ["recvfrom_chk", "recv_chk", "read_chk", "readv", "recvmsg", "recv"] {
+        socket.send_to(b"four", ("127.0.0.1", port)).unwrap();
+        program.reports(&[&format!("{function}=4")]);
+    }
+    program.reports(&["connect=-1", "errno_is_eopnotsupp=1"]);
+    assert!(program.error_line().contains("connects its datagram listener to one peer"));
+    program.reports(&["sendmmsg=1"]);
+    assert_eq!(socket.recv(&mut [0; 64]).unwrap(), 3);
+}
+
+/// The instrumented server, and a build of it for a preloaded allocator.
+fn checked(name: &str, options: &[&str]) -> String {
+    compile("gcc", "server.c", name, &[&["-pthread", "-g"], options].concat())
+}
+
+/// Serves under other tools that want to be in every process.
+fn serves_with(program: &str, modes: &[&str], settings: &[(&str, &str)]) {
+    for mode in modes {
+        let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+        systemd.set("CLUSTERCTL_DRAIN", "1");
+        for (name, value) in settings {
+            systemd.set(name, value);
+        }
+        let mut started = systemd.start(&[program, mode, &port.to_string()]);
+        assert_eq!(systemd.notified(), "READY=1", "{mode}");
+        for _ in 0..5 {
+            let mut client = connect(port);
+            assert_eq!(read_all(&mut client), started.pid().to_string(), "{mode}");
+        }
+        started.terminate();
+        let (end, errors) = (started.end(), started.errors());
+        assert_eq!(end, 0, "{mode}: {errors}");
+        assert!(!errors.contains("ERROR") && !errors.contains("jemalloc"), "{mode}: {errors}");
+    }
+}
+
+const MODES: [&str; 5] = ["blocking", "poll", "epoll", "reuseport", "duplicates"];
+
+#[test]
+fn address_sanitizer_finds_nothing() {
+    let program = checked("server-asan", &["-fsanitize=address,undefined"]);
+    // It wants to be the first library of all; its own option allows for another one.
+    let options = "verify_asan_link_order=0:detect_leaks=0:abort_on_error=1";
+    serves_with(&program, &MODES, &[("ASAN_OPTIONS", options)]);
+}
+
+#[test]
+fn thread_sanitizer_finds_nothing() {
+    let program = checked("server-tsan", &["-fsanitize=thread"]);
+    serves_with(&program, &["blocking", "poll", "epoll"], &[]);
+}
+
+#[test]
+fn address_sanitizer_is_preloaded_as_its_users_do() {
+    let output = Command::new("gcc").arg("-print-file-name=libasan.so").output().unwrap();
+    let library = String::from_utf8(output.stdout).unwrap();
+    let settings = [("LD_PRELOAD", library.trim()), ("ASAN_OPTIONS", "detect_leaks=0")];
+    serves_with(server(), &MODES, &settings);
+}
+
+#[test]
+fn jemalloc_is_preloaded_too() {
+    let found = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let found = found.map(|entry| entry.path().join("libjemalloc.so.2"));
+    let Some(library) = found.into_iter().find(|path| path.exists()) else {
+        assert!(std::env::var_os("CI").is_none(), "libjemalloc2 is missing");
+        return;
+    };
+    let settings = [("LD_PRELOAD", library.to_str().unwrap()), ("MALLOC_CONF", "abort:true")];
+    serves_with(server(), &MODES, &settings);
+}
+
+#[test]
+fn nothing_is_allocated_before_main() {
+    let program = compile("cc", "allocating.c", "allocating", &[]);
+    let (systemd, _) = Systemd::tcp("127.0.0.1");
+    let with = systemd.start(&[&program, LIBRARY]);
+    with.reports(&["loaded=1", "allocations=0"]);
+}
