@@ -8,6 +8,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -236,30 +237,112 @@ booted!(datagrams_behind_a_wrapper, |m| {
     roll(m, &server, &version, &[&["clusterctl", "reload", "shop"]]);
 });
 
-booted!(go_with_listen_fds, |m| {
-    let Ok(version) = Command::new("go").arg("version").output() else {
-        return skip::record("go is missing (make deps installs it)");
+/// A server that is compiled on this host, for roots that have no compiler.
+struct Compiled {
+    /// Its fixture, and the source in there or in another one.
+    name: &'static str,
+    source: &'static str,
+    /// The compiler, its arguments, and a variable.
+    compiler: &'static [&'static str],
+    variable: (&'static str, &'static str),
+    drained_by: &'static str,
+}
+
+/// What drains a traced program, before it gets its signal.
+const TRACER: &str = "tracer";
+
+/// The whole story of one server, with the program in the machine as `shop`.
+fn serves_compiled(m: &Machine, given: &Compiled) {
+    let compiler = given.compiler[0];
+    let version = if compiler == "go" { "version" } else { "--version" };
+    let Ok(version) = Command::new(compiler).arg(version).output() else {
+        return skip::record(&format!("{compiler} is missing (make deps installs it)"));
     };
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
-    let version = version.split(' ').nth(2).unwrap();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers/go");
-    m.copy(&fixture, "/srv/go");
-    m.copy(&go_program(&fixture), "/srv/go/shop");
-    m.ok(["clusterctl", "apply", "/srv/go/ecosystem.toml"]);
-    let server = Server { name: "go", version: "", reached: Reached::Http, drained_by: ITSELF };
-    story(m, &server, version);
-});
+    let version = version.split(' ').find(|word| word.contains('.')).unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers");
+    let place = format!("/srv/{}", given.name);
+    m.copy(&fixtures.join(given.name), &place);
+    m.copy(&program(given, &fixtures.join(given.source)), &format!("{place}/shop"));
+    m.ok(["clusterctl", "apply", &format!("{place}/ecosystem.toml")]);
+    let (name, drained_by) = (given.name, given.drained_by);
+    let version = with_name(compiler, version);
+    story(m, &Server { name, version: "", reached: Reached::Http, drained_by }, &version);
+}
 
-/// Compiles the server on this host: a static program runs on every root.
-fn go_program(fixture: &Path) -> PathBuf {
-    let program = skip::target_dir().join("tmp/shop-go");
-    let output = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&program)
-        .arg(fixture.join("shop.go"))
-        .env("CGO_ENABLED", "0")
+/// A bare number says little in a table.
+fn with_name(name: &str, version: &str) -> String {
+    let bare = version.starts_with(|first: char| first.is_ascii_digit());
+    if bare { format!("{name} {version}") } else { version.to_owned() }
+}
+
+fn program(given: &Compiled, source: &Path) -> PathBuf {
+    let program = skip::target_dir().join(format!("tmp/shop-{}", given.name));
+    // The two roots of a test are under way at the same time.
+    let own = program.with_extension(skip::test_name().replace("::", "-"));
+    let output = Command::new(given.compiler[0])
+        .args(&given.compiler[1..])
+        .arg("-o")
+        .arg(&own)
+        .arg(source)
+        .env(given.variable.0, given.variable.1)
+        .env("GO111MODULE", "off")
+        .env("GOCACHE", skip::target_dir().join("tmp/go-cache"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    program
+    own
 }
+
+macro_rules! compiled {
+    ($($test:ident: $name:literal, $source:literal, $compiler:expr, $variable:expr, $by:expr;)*) => {
+        $(booted!($test, |m| {
+            serves_compiled(m, &Compiled {
+                name: $name, source: $source, compiler: &$compiler, variable: $variable,
+                drained_by: $by,
+            });
+        });)*
+    };
+}
+
+const GO: [&str; 2] = ["go", "build"];
+const RUSTC: [&str; 5] = ["rustc", "--edition", "2024", "-C", "target-feature=+crt-static"];
+
+compiled! {
+    go_with_listen_fds: "go", "go/shop.go", GO, ("CGO_ENABLED", "0"), ITSELF;
+    go_static: "go-static", "go-static/shop.go", GO, ("CGO_ENABLED", "0"), TRACER;
+    go_dynamic: "go-dynamic", "go-static/shop.go", GO, ("CGO_ENABLED", "1"), TRACER;
+    rust_static: "rust", "rust/shop.rs", RUSTC, ("RUSTFLAGS", ""), TRACER;
+}
+
+/// Runtimes that npm has as packages, with a program for this machine in them.
+fn serves_from_npm(m: &Machine, name: &'static str, package: &str) {
+    if Command::new("npm").arg("--version").output().is_err() {
+        return skip::record("npm is missing (make deps installs it)");
+    }
+    let program = runtime(name, package);
+    m.copy(&program, &format!("/usr/local/bin/{name}"));
+    let version = m.ok([name, "--version"]);
+    let version = version.lines().next().unwrap().split(" (").next().unwrap();
+    install(m, name);
+    let version = with_name(name, version);
+    story(m, &Server { name, version: "", reached: Reached::Http, drained_by: LIBRARY }, &version);
+}
+
+/// Installed once; the tests of other roots wait for it.
+fn runtime(name: &str, package: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = skip::target_dir().join("tmp").join(package);
+    let program = folder.join("node_modules/.bin").join(name);
+    if !program.exists() {
+        let arguments = ["install", "--silent", "--no-audit", "--no-fund", package, "--prefix"];
+        let output = Command::new("npm").args(arguments).arg(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    program.canonicalize().unwrap()
+}
+
+booted!(deno, |m| serves_from_npm(m, "deno", "deno@2.9.6"));
+
+booted!(bun, |m| serves_from_npm(m, "bun", "bun@1.4.5"));

@@ -29,10 +29,10 @@ Each runs in four instances on one address, on a booted systemd, started as its 
 scale down and up, 80 requests per second come in, half of them on new connections and half on kept-alive ones; one that
 is refused, reset, cut short, answered wrongly or left hanging counts as failed. The ecosystem file of each is in
 [tests/boot/fixtures/servers](../tests/boot/fixtures/servers), under its name. `python` is http.server, `perl` is
-HTTP::Daemon, `java` is com.sun.net.httpserver, `go` takes its listener from systemd itself; `udp` and `unix` are a UDP
-echo and HTTP on a Unix socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. What comes from npm
-(`express`, `fastify`, `koa`, `nest` with ts-node, `socket.io`, `ws`) and `dgram` see one reload; `socket.io` and `ws` keep
-websockets open meanwhile.
+HTTP::Daemon, `java` is com.sun.net.httpserver, `go` takes its listener from systemd itself, `go-static` and `go-dynamic`
+know nothing of systemd, `rust` is static and waits in accept(); `udp` and `unix` are a UDP echo and HTTP on a Unix
+socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. What comes from npm (`express`, `fastify`, `koa`,
+`nest` with ts-node, `socket.io`, `ws`) and `dgram` see one reload; `socket.io` and `ws` keep websockets open meanwhile.
 
 What a program that drains by itself loses, it loses without clusterctl too: it closes idle connections in a race with the
 next request on them.

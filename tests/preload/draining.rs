@@ -181,6 +181,24 @@ fn a_handler_of_the_program_wins() {
 }
 
 #[test]
+fn a_program_that_ends_by_raising_the_signal_again_finishes_first() {
+    let (_systemd, port, mut program) = draining(&[server(), "raises", "PORT"]);
+    let mut client = connect(port);
+    client.write_all(b"?").unwrap();
+    assert_eq!(program.line(), "accepted=1");
+    program.terminate();
+    assert_eq!(read_all(&mut client), program.pid().to_string());
+    assert_eq!(program.end(), 0, "{}", program.errors());
+    assert_eq!(program.rest(), "cleaned_up=1\n");
+    // With one thread there is nobody to finish anything, and nothing to wait for.
+    let (_systemd, port, mut program) = draining(&[server(), "raises-alone", "PORT"]);
+    let _client = connect(port);
+    assert_eq!(program.line(), "accepted=1");
+    program.terminate();
+    assert_eq!(program.end(), -15);
+}
+
+#[test]
 fn without_the_setting_sigterm_is_what_it_was() {
     let (systemd, port) = Systemd::tcp("127.0.0.1");
     let mut program = systemd.start(&[server(), "blocking", &port.to_string()]);

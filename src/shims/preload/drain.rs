@@ -5,6 +5,9 @@
 //! on undisturbed and finishes what it has. A program with a handler of its
 //! own keeps it, and never sees ours when it asks.
 //!
+//! Programs clean up in a handler of their own and then raise the signal again, with its default
+//! action, to end: Deno does. `raise()` does not come back to them here either.
+//!
 //! Two runtimes get the signal when the connections are done: Java, whose own
 //! handler ends the process at once, with half of the time left for its
 //! shutdown hooks; and Python, whose servers close idle connections at once,
@@ -15,9 +18,9 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use crate::handover::{Address, Kind};
 use crate::signals::{Action, disposition};
-use crate::sys::{self, SIGTERM};
+use crate::sys::{self, SIGTERM, SignalInfo};
 use crate::table::{self, Slot};
-use crate::{drain_watch, next, runtime, setup};
+use crate::{connections, drain_watch, next, runtime, setup};
 
 /// SIGTERM's default action stands for draining from now on.
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -77,23 +80,54 @@ pub fn is_java() -> bool {
 /// All signals wait while the handler runs, so that its thread starts with
 /// all of them blocked.
 fn ours() -> Action {
-    let handler = on_sigterm as extern "C" fn(c_int) as usize;
-    Action { handler, mask: [u64::MAX; 16], flags: sys::SA_RESTART, restorer: 0 }
+    let handler = on_sigterm as extern "C" fn(c_int, *const SignalInfo) as usize;
+    let flags = sys::SA_RESTART | sys::SA_SIGINFO;
+    Action { handler, mask: [u64::MAX; 16], flags, restorer: 0 }
 }
 
-extern "C" fn on_sigterm(_: c_int) {
+extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo) {
     if !setup::owns_memory() {
         // Between vfork() and exec(): end as the default action would.
         sys::exit_group(128 + SIGTERM);
     }
-    INTERRUPTED.store(sys::gettid(), Ordering::Relaxed);
-    if DRAINING.swap(true, Ordering::AcqRel) {
+    // SAFETY: the kernel passes it, since the action asks for it.
+    let raised = unsafe { info.as_ref() }.is_some_and(SignalInfo::is_raised);
+    if raised && is_single_threaded() {
+        // Nobody is left to finish anything. Pending until this handler returns.
+        sys::die_of(SIGTERM);
         return;
     }
-    stop_accepting();
-    if !drain_watch::start() {
-        sys::die_of(SIGTERM);
+    INTERRUPTED.store(sys::gettid(), Ordering::Relaxed);
+    if !DRAINING.swap(true, Ordering::AcqRel) {
+        stop_accepting();
+        if !drain_watch::start() {
+            sys::die_of(SIGTERM);
+            return;
+        }
     }
+    if raised {
+        // The other threads go on until the process ends.
+        loop {
+            sys::sleep_ms(1000);
+        }
+    }
+}
+
+/// Whether this process has one thread only.
+fn is_single_threaded() -> bool {
+    let Some(directory) = sys::open_directory(c"/proc/self/task") else {
+        return false;
+    };
+    // Two threads fit in any case.
+    let mut buffer = [0; 256];
+    let filled = sys::directory_entries(directory, &mut buffer).unwrap_or(0);
+    sys::close(directory);
+    let (mut rest, mut threads) = (buffer.get(..filled).unwrap_or(&[]), 0);
+    while let Some((name, after)) = connections::first_entry(rest) {
+        threads += u32::from(connections::number(name).is_some());
+        rest = after;
+    }
+    threads == 1
 }
 
 /// Whether the program is on its way out.

@@ -66,6 +66,7 @@ pub const SIG_IGN: usize = 1;
 pub const SIGABRT: c_int = 6;
 pub const SIGTERM: c_int = 15;
 pub const SA_RESTART: c_int = 0x1000_0000;
+pub const SA_SIGINFO: c_int = 4;
 pub const SIGNALS: c_int = 64;
 /// CLONE_VM, FS, FILES, SIGHAND, THREAD and SYSVSEM: all that a thread shares.
 pub const CLONE_AS_THREAD: usize = 0x0005_0f00;
@@ -95,6 +96,24 @@ pub struct PollFd {
 pub struct Time {
     pub seconds: i64,
     pub fraction: i64,
+}
+
+/// The beginning of `siginfo_t`.
+#[repr(C)]
+pub struct SignalInfo {
+    _signal: c_int,
+    _error: c_int,
+    code: c_int,
+    _padding: c_int,
+    sender: c_int,
+}
+
+impl SignalInfo {
+    /// Whether the process sent it to one of its own threads: `raise()`.
+    pub fn is_raised(&self) -> bool {
+        const SI_TKILL: c_int = -6;
+        self.code == SI_TKILL && self.sender == getpid()
+    }
 }
 
 /// `struct msghdr`, as far as names go.

@@ -684,6 +684,59 @@ static void one_each(void)
 	wait(NULL);
 }
 
+static int told[2];
+
+static void tell(int signal) { (void)!write(told[1], &signal, 1); }
+
+/* Ends by the signal itself, when it has cleaned up: what libraries call emulating the default. */
+static void *ends_by_the_signal(void *unused)
+{
+	char byte;
+	while (read(told[0], &byte, 1) != 1)
+		;
+	say("cleaned_up", 1);
+	signal(SIGTERM, SIG_DFL);
+	raise(SIGTERM);
+	say("came_back", 1);
+	abort();
+	return unused;
+}
+
+static void raises(void)
+{
+	int fd = listening();
+	pthread_t thread;
+	if (pipe(told))
+		die("pipe");
+	signal(SIGTERM, tell);
+	pthread_create(&thread, NULL, ends_by_the_signal, NULL);
+	for (;;) {
+		int connection = accept(fd, NULL, NULL);
+		if (connection < 0)
+			die("accept");
+		say("accepted", 1);
+		pthread_create(&thread, NULL, slowly, (void *)(long)connection);
+	}
+}
+
+static void raise_again(int number)
+{
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* The same with one thread. Its connection stays open. */
+static void raises_alone(void)
+{
+	struct sigaction action = {.sa_handler = raise_again, .sa_flags = SA_NODEFER};
+	int fd = listening();
+	sigaction(SIGTERM, &action, NULL);
+	accept(fd, NULL, NULL);
+	say("accepted", 1);
+	for (;;)
+		pause();
+}
+
 /* Two listeners: ready is when both are taken. */
 static void two_ports(void)
 {
@@ -711,7 +764,7 @@ static const struct {
 	{"udp-slow", udp_slow}, {"keep-alive", keep_alive}, {"reuseport", reuseport},
 	{"silent-fork", silent_fork}, {"poll-then-block", poll_then_block}, {"cancelled", cancelled},
 	{"errno", errno_kept}, {"receives", receives}, {"vfork-closes", vfork_closes},
-	{"one-each", one_each},
+	{"one-each", one_each}, {"raises", raises}, {"raises-alone", raises_alone},
 };
 
 int main(int argc, char **argv)
