@@ -1107,7 +1107,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__start)
-            opts="-i -n -l -o -h --instances --name --cwd --listen --timeout --user --system --output --help"
+            opts="-i -n -l -w -o -h --instances --name --cwd --listen --worker --timeout --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

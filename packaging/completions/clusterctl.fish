@@ -88,6 +88,7 @@ complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s l -l lis
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l timeout -d 'How long to wait for the program to listen (`15s`)' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s w -l worker -d 'It listens on nothing; it is not run to find out'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l user -d 'Talk to the service manager of the calling user'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l system -d 'Talk to the system\'s service manager (default)'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::{Global, Ui, context, policy, start};
@@ -45,6 +46,9 @@ pub struct Trial {
     pub listen: Vec<String>,
     /// The exit code of a program that ended by itself.
     pub exit: Option<i32>,
+    /// Whether it waits in `accept()`.
+    #[serde(default)]
+    pub accepts: bool,
     /// Why there was no trial.
     error: Option<String>,
     /// The last lines that the program printed.
@@ -67,7 +71,8 @@ pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error>
     }
     let words = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let command = start::resolve_words(words, global, ui)?;
-    let trial = tried(&command, &std::env::current_dir()?, args.timeout)?;
+    let waiting = || ui.note(&still_nothing(args.timeout));
+    let trial = tried(&command, &std::env::current_dir()?, args.timeout, waiting)?;
     if ui.json {
         ui.json_line(&serde_json::json!({ "listen": trial.listen, "exit": trial.exit }))?;
     } else if let Some(line) = ecosystem::listen_line(&trial.listen) {
@@ -89,11 +94,25 @@ pub fn show_words(trial: &Trial, ui: &mut Ui) {
     }
 }
 
-/// Runs a program once, and says what it listened on.
+/// Long enough for most servers to listen.
+const SOON: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// What is said to those who wait.
+pub fn still_nothing(limit: Duration) -> String {
+    format!("it listens on nothing yet; waiting for it, {limit:?} in all (Ctrl-C gives up)")
+}
+
+/// Runs a program once, and says what it listened on. `waiting` is called when that takes more
+/// than a second.
 ///
 /// # Errors
 /// Private networks are not allowed here.
-pub fn tried(command: &ecosystem::Command, folder: &Path, limit: Duration) -> Result<Trial, Error> {
+pub fn tried(
+    command: &ecosystem::Command,
+    folder: &Path,
+    limit: Duration,
+    waiting: impl FnOnce(),
+) -> Result<Trial, Error> {
     let failed = |why: String| Error::Trial(format!("cannot try the program: {why}"));
     let broken = |source: std::io::Error| failed(source.to_string());
     let mut log = tempfile::tempfile().map_err(broken)?;
@@ -111,6 +130,11 @@ pub fn tried(command: &ecosystem::Command, folder: &Path, limit: Duration) -> Re
         .map_err(broken)?;
     // Open until the end: it tells the trial that somebody waits for it.
     let stdin = child.stdin.take();
+    if let Some(stdout) = &child.stdout
+        && poll(&mut [PollFd::new(stdout, PollFlags::IN)], Some(&SOON)) == Ok(0)
+    {
+        waiting();
+    }
     let output = child.wait_with_output().map_err(broken)?;
     drop(stdin);
     log.rewind().map_err(broken)?;
@@ -130,11 +154,13 @@ pub fn tried(command: &ecosystem::Command, folder: &Path, limit: Duration) -> Re
 fn watch(args: &DetectArgs, ui: &mut Ui) -> Result<u8, Error> {
     let mut init: Vec<OsString> = ["detect", "--stage", "init", "--"].map(Into::into).into();
     init.extend(args.command.iter().cloned());
-    let none = Trial { listen: Vec::new(), exit: None, error: None, words: Vec::new() };
+    let none =
+        Trial { listen: Vec::new(), exit: None, accepts: false, error: None, words: Vec::new() };
     let trial = match embedded::watch(&init, args.timeout) {
         Err(error) => Trial { error: Some(error.to_string()), ..none },
         Ok(sight) => Trial {
             listen: without_covered(&sight.addresses),
+            accepts: sight.accepts,
             exit: match sight.end {
                 embedded::End::Exit(code) => Some(code),
                 embedded::End::Settled | embedded::End::Limit => None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Global, Ui, apply, context, control, detect, init, policy};
 use crate::disk::Layout;
-use crate::ecosystem::{self, App, Color, Scope, Seen, Start, entry};
+use crate::ecosystem::{self, App, Color, Handover, Scope, Seen, Start, entry};
 use crate::error::Error;
 use crate::ops::{self, Verb};
 
@@ -33,6 +33,9 @@ pub struct StartArgs {
     /// What it listens on; it is not run to find out
     #[arg(short, long, value_name = "ADDRESS")]
     listen: Vec<String>,
+    /// It listens on nothing; it is not run to find out
+    #[arg(short, long, conflicts_with = "listen")]
+    worker: bool,
     /// How long to wait for the program to listen (`15s`)
     #[arg(long, value_name = "TIME", value_parser = policy::time, default_value = "15s")]
     timeout: Duration,
@@ -68,7 +71,8 @@ pub fn run(args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
 impl StartArgs {
     fn is_about_a_program(&self) -> bool {
         let options = [&self.instances, &self.name].iter().any(|option| option.is_some());
-        options || self.cwd.is_some() || !self.listen.is_empty() || !self.args.is_empty()
+        let how = self.worker || !self.listen.is_empty();
+        options || how || self.cwd.is_some() || !self.args.is_empty()
     }
 }
 
@@ -84,14 +88,20 @@ fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Re
     let folder = args.cwd.as_deref().unwrap_or(Path::new("."));
     let mut seen = seen_as(program, args, folder);
     let app = resolve(&entry(&seen), &layout, ui)?;
-    if seen.listen.is_empty() {
+    if seen.listen.is_empty() && !args.worker {
         ui.note(&format!(
             "running {program} once in a network of its own to see what it listens on \
              (for {:?} at most)",
             args.timeout
         ));
-        let trial = detect::tried(&app.command, &app.cwd, args.timeout)?;
+        let waiting = || ui.note(&still_nothing(program, args.timeout));
+        let trial = detect::tried(&app.command, &app.cwd, args.timeout, waiting)?;
+        let accepts = trial.accepts;
         seen.listen = judged(program, trial, ui)?;
+        if accepts && resolve(&entry(&seen), &layout, ui)?.handover == Handover::Trace {
+            ui.note("it waits in accept(), and so do all that share its listeners");
+            seen.blocks = true;
+        }
     }
     let text = entry(&seen);
     if Path::new(FILE).exists() {
@@ -145,7 +155,17 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
         cwd: args.cwd.as_ref().map(|dir| dir.display().to_string()),
         instances: args.instances.clone().unwrap_or_else(|| "1".to_owned()),
         listen: args.listen.clone(),
+        blocks: false,
     }
+}
+
+/// After a second of a trial: what happens, and how to leave it out.
+fn still_nothing(program: &str, limit: Duration) -> String {
+    let program = if program.contains(' ') { format!("'{program}'") } else { program.to_owned() };
+    format!(
+        "{}\nfor a worker, which never listens, write: clusterctl start {program} --worker",
+        detect::still_nothing(limit)
+    )
 }
 
 /// What to listen on after a trial, empty for a worker.
@@ -177,7 +197,8 @@ pub fn resolve_words(
         None => (Start::Command(words), Vec::new()),
     };
     let (name, instances) = ("detect".to_owned(), "1".to_owned());
-    let seen = Seen { name, start, args, cwd: None, instances, listen: Vec::new() };
+    let listen = Vec::new();
+    let seen = Seen { name, start, args, cwd: None, instances, listen, blocks: false };
     Ok(resolve(&entry(&seen), &context::layout(global.scope())?, ui)?.command)
 }
 

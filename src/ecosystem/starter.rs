@@ -43,6 +43,8 @@ pub struct Seen {
     pub instances: String,
     /// Values of `listen`.
     pub listen: Vec<String>,
+    /// Its listeners have to block: `non_blocking = false`.
+    pub blocks: bool,
 }
 
 /// The `[[apps]]` entry for an app that was seen running.
@@ -63,7 +65,8 @@ pub fn entry(seen: &Seen) -> String {
         text += &format!("cwd = {}\n", quoted(cwd));
     }
     text += &format!("instances = {}\n", number_or_text(&seen.instances));
-    text + &listen_line(&seen.listen).unwrap_or_default()
+    text += &listen_line(&seen.listen).unwrap_or_default();
+    text + if seen.blocks { "non_blocking = false\n" } else { "" }
 }
 
 /// The line `listen = …`; `None` for a worker.
@@ -209,6 +212,7 @@ mod tests {
             cwd: None,
             instances: "4".into(),
             listen: vec!["3000".into()],
+            blocks: false,
         };
         let text = "[[apps]]\nname = \"api\"\nscript = \"app.js\"\n\
             args = [\"--x\", 'a \"b\"']\ninstances = 4\nlisten = 3000\n";
@@ -217,6 +221,7 @@ mod tests {
         seen.listen.push("/run/a.sock".into());
         let text = entry(&seen);
         assert!(text.contains("instances = \"max\"\nlisten = [3000, \"/run/a.sock\"]\n"), "{text}");
+        assert_eq!(entry(&Seen { blocks: true, ..seen }), text + "non_blocking = false\n");
     }
 
     #[test]

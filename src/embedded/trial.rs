@@ -43,6 +43,8 @@ const EPHEMERAL: &str = "65024 65151";
 pub struct Sight {
     /// Addresses that it listened on, sorted; ports that the kernel chose are left out.
     pub addresses: Vec<Address>,
+    /// Whether it waits in `accept()`, instead of for several sockets at once.
+    pub accepts: bool,
     /// Why the look ended.
     pub end: End,
 }
@@ -100,15 +102,16 @@ fn look(child: &mut Child, limit: Duration, folder: &Path) -> io::Result<Sight> 
         let now = host::listening().into_iter().filter(|address| is_chosen(address, range));
         let now: Vec<Address> = now.map(|address| absolute(address, folder)).collect();
         if let Some(status) = ended {
-            return Ok(Sight { addresses, end: End::Exit(code(status)) });
+            return Ok(Sight { addresses, accepts: false, end: End::Exit(code(status)) });
         }
         if now != addresses {
             (addresses, since) = (now, Instant::now());
         } else if !addresses.is_empty() && since.elapsed() >= SETTLED {
-            return Ok(Sight { addresses, end: End::Settled });
+            let accepts = host::accepts(child.id());
+            return Ok(Sight { addresses, accepts, end: End::Settled });
         }
         if begun.elapsed() >= limit || is_abandoned()? {
-            return Ok(Sight { addresses, end: End::Limit });
+            return Ok(Sight { addresses, accepts: false, end: End::Limit });
         }
     }
 }

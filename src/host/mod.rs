@@ -18,7 +18,9 @@ mod trust;
 
 pub use cpus::usable as usable_cpus;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
-pub use process::{CgroupUsage, Usage, cgroup_of, cgroup_usage, own_user, processes, usage};
+pub use process::{
+    CgroupUsage, Usage, accepts, cgroup_of, cgroup_usage, own_user, processes, usage,
+};
 pub use sockets::sockets_of;
 
 /// Every address that is listened on in the network namespace of this process, sorted.

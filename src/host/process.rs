@@ -52,6 +52,26 @@ pub fn processes(dir: &Path, most: usize) -> Option<Vec<u32>> {
     (pids.len() <= most).then_some(pids)
 }
 
+/// `accept` and `accept4`, as `/proc/PID/syscall` numbers them.
+#[cfg(target_arch = "x86_64")]
+const ACCEPT: [&str; 2] = ["43", "288"];
+#[cfg(target_arch = "aarch64")]
+const ACCEPT: [&str; 2] = ["202", "242"];
+
+/// Whether a thread of this process, or of one that it started, waits in `accept()`. False where
+/// the kernel does not tell.
+pub fn accepts(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut tasks = tasks.map(|task| task.path());
+    tasks.any(|task| {
+        let read = |name| fs::read_to_string(task.join(name)).unwrap_or_default();
+        let waits = read("syscall").split(' ').next().is_some_and(|call| ACCEPT.contains(&call));
+        let children = read("children");
+        let mut children = children.split_whitespace().filter_map(|child| child.parse().ok());
+        waits || children.any(accepts)
+    })
+}
+
 /// What a process uses; `None` when it is gone.
 pub fn usage(pid: u32) -> Option<Usage> {
     let stat = read(format!("/proc/{pid}/stat"))?;

@@ -118,7 +118,11 @@ fn handover(template: &UnitFile) -> String {
     let has = |name: &str| variables.iter().any(|line| line.starts_with(&format!("\"{name}=")));
     let native = template.get("Service", "Sockets").is_some();
     if let Some(why) = template.get(crate::translate::MARK, "TracedBecause") {
-        return format!("trace: {why}");
+        // Go waits for its sockets itself, whatever they are.
+        let hint = template.get("Service", "NonBlocking") == Some("yes") && !why.contains("Go ");
+        let hint =
+            if hint { "; if it waits in accept(), write `non_blocking = false`" } else { "" };
+        return format!("trace: {why}{hint}");
     }
     let text = match (has("LD_PRELOAD"), has("NODE_OPTIONS"), native) {
         (true, true, true) => "preload, with the Node file: a Node app that binds its own address",

@@ -90,11 +90,59 @@ booted!(a_command_line_and_a_worker_just_start, |m| {
 
     m.ok(["rm", "/srv/found/ecosystem.toml"]);
     m.write("/srv/found/worker.js", "setInterval(() => {}, 1000)");
-    let output = in_folder(m, "start worker.js --timeout 1s");
+    let output = in_folder(m, "start worker.js --timeout 3s");
     assert_eq!(output.code, 0, "{output:#?}");
     assert!(output.stderr.contains("as a worker"), "{output:#?}");
+    // Long before that it is said what happens, and how to leave it out.
+    let told = "write: clusterctl start worker.js --worker";
+    let (early, late) = (output.stderr.find(told), output.stderr.find("as a worker"));
+    assert!(early.is_some() && early < late, "{output:#?}");
     assert!(!m.read("/srv/found/ecosystem.toml").contains("listen"));
     assert_eq!(m.systemctl_show("worker@0", "ActiveState"), "active");
+
+    m.ok(["rm", "/srv/found/ecosystem.toml"]);
+    let output = in_folder(m, "start worker.js --name second --worker");
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(!output.stderr.contains("running worker.js once"), "{output:#?}");
+    assert_eq!(m.systemctl_show("second@0", "ActiveState"), "active");
+    let output = in_folder(m, "start worker.js --worker --listen 3000");
+    assert_eq!(output.code, 2, "{output:#?}");
+});
+
+booted!(a_trial_that_is_given_up_leaves_nothing, |m| {
+    m.write("/srv/found/worker.js", "setInterval(() => {}, 1000)");
+    let before = surroundings(m);
+    for (to, program) in [("the command", "$$"), ("its group, as a terminal does", "-$$")] {
+        // A shell that becomes the command tells who that is; in a group of its own.
+        let script = "cd /srv/found && echo $$ >/run/trial && exec clusterctl start worker.js";
+        let mut start = m.spawn(["setsid", "--wait", "sh", "-c", script]);
+        start.line_with("listens on nothing yet");
+        let target = program.replace("$$", &m.read("/run/trial"));
+        m.ok(["kill", "-INT", "--", target.trim()]);
+        assert_eq!(start.wait().0, 130, "{to}");
+        wait_until("nothing is left", Duration::from_secs(20), || surroundings(m) == before);
+        assert!(!m.exists("/srv/found/ecosystem.toml"), "{to}");
+    }
+});
+
+booted!(statically_linked_programs_are_found_too, |m| {
+    let Some(go) = crate::trace::go_server() else { return };
+    m.copy(go, "/srv/found/go-server");
+    let output = in_folder(m, "start 'env PORT=4000 ./go-server' -i 2 --name go");
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(m.ok(["curl", "-s", "localhost:4000"]).contains("instance "));
+    let file = m.read("/srv/found/ecosystem.toml");
+    assert!(file.contains("listen = 4000\n") && !file.contains("non_blocking"), "{file}");
+
+    m.ok(["rm", "/srv/found/ecosystem.toml"]);
+    m.copy(&crate::trace::rust_server(), "/srv/found/rust-server");
+    let output = in_folder(m, "start ./rust-server -i 2 --name rust -- 5000");
+    assert_eq!(output.code, 0, "{output:#?}");
+    let file = m.read("/srv/found/ecosystem.toml");
+    assert!(file.contains("listen = \"0.0.0.0:5000\"\nnon_blocking = false\n"), "{file}");
+    for _ in 0..20 {
+        assert!(!m.ok(["bash", "-c", "cat </dev/tcp/127.0.0.1/5000"]).is_empty());
+    }
 });
 
 booted!(a_program_that_ends_at_once_is_refused_with_its_words, |m| {

@@ -29,7 +29,7 @@ fn built(name: &str, command: &str, source: &Path) -> PathBuf {
 }
 
 /// `tests/trace/server.go`, statically linked; `None` without a Go compiler.
-fn go_server() -> Option<&'static Path> {
+pub fn go_server() -> Option<&'static Path> {
     static SERVER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let server = SERVER.get_or_init(|| {
         Command::new("go").arg("version").output().ok()?;
@@ -39,6 +39,13 @@ fn go_server() -> Option<&'static Path> {
         skip::record("go is not installed (make deps installs it)");
     }
     server.as_deref()
+}
+
+/// `tests/trace/server.rs`, which waits in `accept()`, statically linked.
+pub fn rust_server() -> PathBuf {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    let rustc = "rustc --edition 2024 -C target-feature=+crt-static";
+    SERVER.get_or_init(|| built("boot-static-server", rustc, &source("trace/server.rs"))).clone()
 }
 
 /// Puts a program into the machine and applies an app around it.
@@ -174,16 +181,18 @@ booted!(the_path_of_a_unix_listener_outlives_programs_that_remove_it, |m| {
 });
 
 booted!(a_static_rust_server_that_blocks_is_told_what_to_write, |m| {
-    let rustc = "rustc --edition 2024 -C target-feature=+crt-static";
-    let program = built("boot-static-server", rustc, &source("trace/server.rs"));
+    let program = rust_server();
     let toml = "command = ['./server', '3000']\nlisten = 3000";
     let refused = app(m, &program, toml);
     assert_eq!(refused.code, 1, "{refused:#?}");
     let told = "write `non_blocking = false` for this app";
     assert!(refused.stderr.contains(told), "{refused:#?}");
+    let described = m.ok(["clusterctl", "describe", "shop"]);
+    assert!(described.contains("if it waits in accept(), write `non_blocking"), "{described}");
 
     let output = app(m, &program, &format!("{toml}\ninstances = 4\nnon_blocking = false"));
     assert_eq!(output.code, 0, "{output:#?}");
+    assert!(!m.ok(["clusterctl", "describe", "shop"]).contains("if it waits in accept()"));
     let mut seen = BTreeSet::new();
     wait_until("all four answer", Duration::from_secs(20), || {
         seen.insert(m.ok(["bash", "-c", "cat </dev/tcp/127.0.0.1/3000"]));
