@@ -21,6 +21,9 @@ deps:
 	@tests/support/install.sh check
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || \
 		rustup component add rustfmt clippy
+	@! command -v rustup >/dev/null || \
+		rustup target list --installed | grep -q aarch64-unknown-linux-gnu || \
+		rustup target add aarch64-unknown-linux-gnu
 
 build:
 	$(CARGO) build --release

@@ -7,6 +7,7 @@ mod decision;
 mod draining;
 mod fuzz;
 mod languages;
+mod other_machine;
 mod safety;
 mod servers;
 mod suites;

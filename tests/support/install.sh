@@ -46,6 +46,9 @@ go golang-go
 bundle ruby-bundler
 poetry python3-poetry
 /usr/lib/*/libjemalloc.so.2 libjemalloc2
+aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+qemu-aarch64 qemu-user
 musl-gcc musl-tools
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '
