@@ -38,6 +38,14 @@ fn calls_that_succeed_leave_errno_alone() {
 }
 
 #[test]
+fn what_leads_nowhere_is_the_kernels_to_refuse() {
+    let (systemd, port, program) = started("bad-pointers");
+    program.reports(&["bind=-1", "errno_is_efault=1", "unlink=-1", "errno_is_efault=1"]);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), program.pid().to_string());
+}
+
+#[test]
 fn a_process_forked_behind_our_back_is_one_of_its_own() {
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
     systemd.set("CLUSTERCTL_DRAIN", "1");

@@ -58,6 +58,7 @@ pub const AT_REMOVEDIR: c_int = 0x200;
 pub const CLOSE_RANGE_CLOEXEC: c_int = 4;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
+pub const EFAULT: c_int = 14;
 pub const ENOSYS: c_int = 38;
 pub const EOPNOTSUPP: c_int = 95;
 pub const EAFNOSUPPORT: c_int = 97;
@@ -440,6 +441,16 @@ pub fn errno() -> c_int {
 pub fn set_errno(value: c_int) {
     // SAFETY: as above.
     unsafe { *__errno_location() = value }
+}
+
+/// Whether memory can be read: to a bad pointer EFAULT is the kernel's answer, and a crash ours.
+/// Looks at both ends of at most a page; less than 8 bytes count as readable.
+pub fn is_readable(start: *const u8, length: usize) -> bool {
+    // The kernel reads a set of signals before it refuses what shall be done with it.
+    const NOTHING: usize = 99;
+    let probe =
+        |at: usize| call(number::RT_SIGPROCMASK, [NOTHING, at, 0, 8, 0, 0]) != Err(Errno(EFAULT));
+    length < 8 || probe(start.addr()) && probe(start.addr().wrapping_add(length - 8))
 }
 
 /// Bytes up to the closing NUL.

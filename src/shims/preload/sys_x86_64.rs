@@ -7,6 +7,7 @@ pub mod number {
     pub const CLOSE: usize = 3;
     pub const MMAP: usize = 9;
     pub const RT_SIGACTION: usize = 13;
+    pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
     pub const PREAD64: usize = 17;
     pub const PWRITE64: usize = 18;

@@ -19,11 +19,12 @@ const LONGEST_UNIX: u32 = 110;
 /// `address` is valid for `length` bytes, as `bind()` demands.
 pub unsafe fn bind(fd: c_int, address: *const u8, length: u32) -> Option<Result<(), Errno>> {
     let setup = setup::active()?;
-    if address.is_null() || table::current(fd).is_some() {
+    let size = (length as usize).min(128);
+    if address.is_null() || !sys::is_readable(address, size) || table::current(fd).is_some() {
         return None;
     }
     // SAFETY: the caller vouches for the pointer; no address is longer than 128 bytes.
-    let raw = unsafe { core::slice::from_raw_parts(address, (length as usize).min(128)) };
+    let raw = unsafe { core::slice::from_raw_parts(address, size) };
     let asked = asked(setup, fd, raw).filter(|asked| {
         // EINVAL is the kernel's to say.
         length <= LONGEST_UNIX || asked.address.port().is_some()

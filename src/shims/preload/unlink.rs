@@ -13,7 +13,7 @@ use crate::{notify, sys};
 /// # Safety
 /// `path` is a C string or null.
 pub unsafe fn remove(directory: c_int, path: *const u8) -> Option<()> {
-    let setup = setup::facts()?;
+    let setup = setup::facts().filter(|_| sys::is_readable(path, 8))?;
     // SAFETY: the caller vouches for the string.
     let text = unsafe { sys::c_bytes(path) };
     if let Some(payload) = notify_payload(text) {

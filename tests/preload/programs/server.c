@@ -651,6 +651,19 @@ static void receives(void)
 static void receives(void) {}
 #endif
 
+/* Addresses that lead nowhere are the kernel's to refuse. */
+static void bad_pointers(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	const char *nowhere = (const char *)16;
+	say("bind", bind(fd, (const struct sockaddr *)nowhere, 16));
+	say("errno_is_efault", errno == EFAULT);
+	errno = 0;
+	say("unlink", unlink(nowhere));
+	say("errno_is_efault", errno == EFAULT);
+	serve(listening());
+}
+
 /* A vfork() child closes a connection: the parent's is what it was. */
 static void vfork_closes(void)
 {
@@ -764,6 +777,7 @@ static const struct {
 	{"udp-slow", udp_slow}, {"keep-alive", keep_alive}, {"reuseport", reuseport},
 	{"silent-fork", silent_fork}, {"poll-then-block", poll_then_block}, {"cancelled", cancelled},
 	{"errno", errno_kept}, {"receives", receives}, {"vfork-closes", vfork_closes},
+	{"bad-pointers", bad_pointers},
 	{"one-each", one_each}, {"raises", raises}, {"raises-alone", raises_alone},
 };
 
