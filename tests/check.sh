@@ -43,6 +43,11 @@ if [ -d src/shims/preload ]; then
         --crate-name clusterctl_preload --emit metadata -o "$target/preload-lint" \
         -C panic=abort -D warnings -W clippy::all -W missing_docs \
         -D clippy::undocumented_unsafe_blocks src/shims/preload/lib.rs
+    step "format of the tracer" rustfmt --check --edition 2024 src/shims/trace/main.rs
+    step "lints of the tracer" clippy-driver --edition 2024 --crate-type bin \
+        --crate-name clusterctl_exec --emit metadata -o "$target/tracer-lint" \
+        -C panic=abort -D warnings -W clippy::all -W missing_docs \
+        -D clippy::undocumented_unsafe_blocks src/shims/trace/main.rs
 fi
 step "tests" cargo test --workspace --no-fail-fast
 node_tests=$(find src/shims/node -name '*.test.cjs' 2>/dev/null | sort)

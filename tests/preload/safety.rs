@@ -110,6 +110,21 @@ fn serves_with(program: &str, modes: &[&str], settings: &[(&str, &str)]) {
     }
 }
 
+/// The handler takes no lock, nor does the thread that it starts.
+#[test]
+fn a_program_that_holds_locks_all_the_time_drains_too() {
+    let program = compile("cc", "busy.c", "busy", &["-pthread"]);
+    for round in 0..20 {
+        let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+        systemd.set("CLUSTERCTL_DRAIN", "1");
+        let mut started = systemd.start(&[&program, &port.to_string()]);
+        assert_eq!(systemd.notified(), "READY=1", "{round}");
+        assert_eq!(ask(port), started.pid().to_string(), "{round}");
+        started.terminate();
+        assert_eq!(started.end(), 0, "{round}: {}", started.errors());
+    }
+}
+
 const MODES: [&str; 5] = ["blocking", "poll", "epoll", "reuseport", "duplicates"];
 
 #[test]
