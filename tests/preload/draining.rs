@@ -36,6 +36,29 @@ fn requests_in_progress_are_finished_before_the_end() {
     assert_eq!(program.end(), 0, "{}", program.errors());
 }
 
+/// As systemd does it: the signal goes to every process of the unit.
+#[test]
+fn workers_that_were_forked_finish_what_they_began() {
+    let (_systemd, port, mut program) = draining(&[server(), "slow-workers", "PORT"]);
+    let mut clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
+    for client in &mut clients {
+        client.write_all(b"?").unwrap();
+        assert_eq!(program.line(), "accepted=1");
+    }
+    let pid = program.pid();
+    let workers = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    for worker in workers.split_whitespace() {
+        let worker = rustix::process::Pid::from_raw(worker.parse().unwrap()).unwrap();
+        rustix::process::kill_process(worker, rustix::process::Signal::TERM).unwrap();
+    }
+    program.terminate();
+    for client in &mut clients {
+        let answer = read_all(client);
+        assert!(workers.split_whitespace().any(|worker| worker == answer), "{answer:?}");
+    }
+    assert_eq!(program.end(), 0, "{}", program.errors());
+}
+
 #[test]
 fn nothing_new_is_accepted_and_the_next_instance_gets_it() {
     let (systemd, port, mut program) = draining(&[server(), "slow", "PORT"]);

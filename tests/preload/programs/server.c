@@ -441,9 +441,8 @@ static void *slowly(void *connection)
 	return NULL;
 }
 
-static void slow(void)
+static void serve_slowly(int fd)
 {
-	int fd = listening();
 	for (;;) {
 		struct pollfd entry = {fd, POLLIN, 0};
 		if (poll(&entry, 1, -1) < 0)
@@ -455,6 +454,18 @@ static void slow(void)
 		say("accepted", 1);
 		pthread_create(&thread, NULL, slowly, (void *)(long)connection);
 	}
+}
+
+static void slow(void) { serve_slowly(listening()); }
+
+static void slow_workers(void)
+{
+	int fd = listening();
+	for (int i = 0; i < 2; i++)
+		if (fork() == 0)
+			serve_slowly(fd);
+	while (wait(NULL) > 0)
+		;
 }
 
 /* Takes its listener from systemd by itself, blocks on it, and wants a short queue. */
@@ -772,7 +783,7 @@ static const struct {
 	{"unix-datagram", unix_datagram}, {"any", any_address}, {"dual-stack-first", dual_stack_first},
 	{"refused", refused}, {"receive-timeout", receive_timeout}, {"interrupted", interrupted},
 	{"shutdown", shut_down}, {"execute", execute}, {"close-all", close_all}, {"stale", stale},
-	{"vforked", vforked}, {"own-handler", own_handler}, {"slow", slow}, {"two-ports", two_ports},
+	{"vforked", vforked}, {"own-handler", own_handler}, {"slow", slow}, {"slow-workers", slow_workers}, {"two-ports", two_ports},
 	{"native", native}, {"native-epoll", native_epoll}, {"native-poll", native_poll},
 	{"udp-slow", udp_slow}, {"keep-alive", keep_alive}, {"reuseport", reuseport},
 	{"silent-fork", silent_fork}, {"poll-then-block", poll_then_block}, {"cancelled", cancelled},
