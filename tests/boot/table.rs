@@ -35,7 +35,7 @@ socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. What come
 `nest` with ts-node, `socket.io`, `ws`) and `dgram` see one reload; `socket.io` and `ws` keep websockets open meanwhile.
 
 What a program that drains by itself loses, it loses without clusterctl too: it closes idle connections in a race with the
-next request on them.
+next request on them. The same can happen to a program that is drained by the tracer, since nobody tells its clients.
 
 The test run writes this page (`UPDATE_EXPECT=1 cargo test --test boot servers`). What it counts differs from run to run;
 how listeners are handed over and who drains is compared at each.
