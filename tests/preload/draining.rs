@@ -40,6 +40,7 @@ fn requests_in_progress_are_finished_before_the_end() {
 #[test]
 fn workers_that_were_forked_finish_what_they_began() {
     let (_systemd, port, mut program) = draining(&[server(), "slow-workers", "PORT"]);
+    assert_eq!(program.line(), "workers=2");
     let mut clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
     for client in &mut clients {
         client.write_all(b"?").unwrap();
@@ -57,6 +58,25 @@ fn workers_that_were_forked_finish_what_they_began() {
         assert!(workers.split_whitespace().any(|worker| worker == answer), "{answer:?}");
     }
     assert_eq!(program.end(), 0, "{}", program.errors());
+}
+
+#[test]
+fn a_process_that_is_forked_while_draining_can_be_asked_to_stop() {
+    let (_systemd, port, mut program) = draining(&[server(), "forks-late", "PORT"]);
+    let mut client = connect(port);
+    client.write_all(b"?").unwrap();
+    assert_eq!(program.line(), "accepted=1");
+    program.terminate();
+    let threads = format!("/proc/{}/task", program.pid());
+    while std::fs::read_dir(&threads).unwrap().count() < 2 {
+        std::thread::yield_now();
+    }
+    program.input.write_all(b"\n").unwrap();
+    let child: i32 = program.line().strip_prefix("child=").unwrap().parse().unwrap();
+    let child = rustix::process::Pid::from_raw(child).unwrap();
+    rustix::process::kill_process(child, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(program.line(), "signal=15");
+    assert_eq!(program.end(), 0);
 }
 
 #[test]

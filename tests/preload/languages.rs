@@ -27,20 +27,6 @@ fn serves_at(address: &str, program: &[&str], files: &[(&str, &str)]) {
         assert!(status.contains("200"), "{words:?}: {status:?}");
     }
     assert!(systemd.is_nonblocking(), "{words:?}");
-    for instance in &instances {
-        end_group(instance.pid());
-    }
-}
-
-/// Ends what a wrapper started, too.
-fn end_group(pid: u32) {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    for child in children.unwrap_or_default().split_whitespace() {
-        let child: u32 = child.parse().unwrap();
-        end_group(child);
-        let child = rustix::process::Pid::from_raw(i32::try_from(child).unwrap()).unwrap();
-        let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
-    }
 }
 
 fn serves(program: &[&str], files: &[(&str, &str)]) {

@@ -116,7 +116,8 @@ fn a_program_that_holds_locks_all_the_time_drains_too() {
     let program = compile("cc", "busy.c", "busy", &["-pthread"]);
     for round in 0..20 {
         let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-        systemd.set("CLUSTERCTL_DRAIN", "1");
+        // One heap for all threads, so that its lock is always held.
+        systemd.set("CLUSTERCTL_DRAIN", "1").set("MALLOC_ARENA_MAX", "1");
         let mut started = systemd.start(&[&program, &port.to_string()]);
         assert_eq!(systemd.notified(), "READY=1", "{round}");
         assert_eq!(ask(port), started.pid().to_string(), "{round}");
@@ -159,6 +160,17 @@ fn jemalloc_is_preloaded_too() {
     };
     let settings = [("LD_PRELOAD", library.to_str().unwrap()), ("MALLOC_CONF", "abort:true")];
     serves_with(server(), &MODES, &settings);
+}
+
+/// What it does not import, it cannot call: no allocator, no locks, no stdio.
+#[test]
+fn the_library_imports_next_to_nothing() {
+    let output = Command::new("nm").args(["-D", "--undefined-only", LIBRARY]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next_back()).collect();
+    let known = ["dlsym", "environ", "__errno_location", "strlen", "memcpy", "memmove", "memset"];
+    let known = known.into_iter().chain(["memcmp", "bcmp"]).collect::<Vec<_>>();
+    assert!(!names.is_empty() && names.iter().all(|name| known.contains(name)), "{names:?}");
 }
 
 #[test]

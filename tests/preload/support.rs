@@ -165,7 +165,7 @@ impl Systemd {
     }
 }
 
-/// A started program; killed when dropped.
+/// A started program; killed when dropped, with its children.
 pub struct Program {
     child: Child,
     pub input: ChildStdin,
@@ -250,8 +250,20 @@ impl Program {
     }
 }
 
+/// Ends what a process has started, and what that has started.
+pub fn end_children(pid: u32) {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    for child in children.unwrap_or_default().split_whitespace() {
+        let child: u32 = child.parse().unwrap();
+        end_children(child);
+        let child = rustix::process::Pid::from_raw(i32::try_from(child).unwrap()).unwrap();
+        let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
+        end_children(self.pid());
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

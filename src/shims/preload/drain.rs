@@ -24,7 +24,9 @@ use crate::{connections, drain_watch, next, runtime, setup};
 
 /// SIGTERM's default action stands for draining from now on.
 static ARMED: AtomicBool = AtomicBool::new(false);
-static DRAINING: AtomicBool = AtomicBool::new(false);
+/// The process that drains, 0 for none. What it forks has nobody who watches it until it is
+/// asked to stop itself.
+static DRAINING: AtomicI32 = AtomicI32::new(0);
 /// The process that listened first; its forks die of SIGTERM as ever.
 static LEADER: AtomicI32 = AtomicI32::new(0);
 /// The thread whose system call our handler interrupted.
@@ -98,7 +100,8 @@ extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo) {
         return;
     }
     INTERRUPTED.store(sys::gettid(), Ordering::Relaxed);
-    if !DRAINING.swap(true, Ordering::AcqRel) {
+    let own = sys::getpid();
+    if DRAINING.swap(own, Ordering::AcqRel) != own {
         stop_accepting();
         if !drain_watch::start() {
             sys::die_of(SIGTERM);
@@ -132,14 +135,14 @@ fn is_single_threaded() -> bool {
 
 /// Whether the program is on its way out.
 pub fn is_on() -> bool {
-    DRAINING.load(Ordering::Relaxed)
+    DRAINING.load(Ordering::Relaxed) != 0
 }
 
 /// Whether the program's own wait was interrupted by our handler alone: it
 /// has none, so it need not expect `EINTR`.
 pub fn was_interrupted() -> bool {
     sys::errno() == sys::EINTR
-        && DRAINING.load(Ordering::Relaxed)
+        && is_on()
         && INTERRUPTED
             .compare_exchange(sys::gettid(), 0, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static void *allocates(void *unused)
 	void *kept[64] = {0};
 	for (unsigned at = 0;; at++) {
 		free(kept[at % 64]);
-		kept[at % 64] = malloc(at * 7919 % 100000);
+		kept[at % 64] = malloc(2000 + at * 7919 % 100000);
 	}
 	return unused;
 }
@@ -52,7 +53,7 @@ static void *duplicates(void *unused)
 
 int main(int count, char **arguments)
 {
-	void *(*busy[])(void *) = {loads, allocates, prints, duplicates};
+	void *(*busy[])(void *) = {allocates, loads, prints, duplicates};
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	pthread_t thread;
 	in.sin_port = htons(count > 1 ? atoi(arguments[1]) : 0);
@@ -62,6 +63,11 @@ int main(int count, char **arguments)
 		return 1;
 	for (int i = 0; i < 4; i++)
 		pthread_create(&thread, NULL, busy[i], NULL);
+	/* One of those is to be interrupted. */
+	sigset_t term;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &term, NULL);
 	listen(listener, 1);
 	for (;;) {
 		int connection = accept(listener, NULL, NULL);

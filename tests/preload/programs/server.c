@@ -464,8 +464,27 @@ static void slow_workers(void)
 	for (int i = 0; i < 2; i++)
 		if (fork() == 0)
 			serve_slowly(fd);
+	say("workers", 2);
 	while (wait(NULL) > 0)
 		;
+}
+
+/* Forks while it drains. */
+static void forks_late(void)
+{
+	int status, pid, connection = accept(listening(), NULL, NULL);
+	say("accepted", 1);
+	getchar();
+	pid = fork();
+	if (pid == 0) {
+		close(connection);
+		for (;;)
+			pause();
+	}
+	say("child", pid);
+	waitpid(pid, &status, 0);
+	say("signal", WTERMSIG(status));
+	answer(connection);
 }
 
 /* Takes its listener from systemd by itself, blocks on it, and wants a short queue. */
@@ -783,7 +802,8 @@ static const struct {
 	{"unix-datagram", unix_datagram}, {"any", any_address}, {"dual-stack-first", dual_stack_first},
 	{"refused", refused}, {"receive-timeout", receive_timeout}, {"interrupted", interrupted},
 	{"shutdown", shut_down}, {"execute", execute}, {"close-all", close_all}, {"stale", stale},
-	{"vforked", vforked}, {"own-handler", own_handler}, {"slow", slow}, {"slow-workers", slow_workers}, {"two-ports", two_ports},
+	{"vforked", vforked}, {"own-handler", own_handler}, {"slow", slow}, {"slow-workers", slow_workers},
+	{"forks-late", forks_late}, {"two-ports", two_ports},
 	{"native", native}, {"native-epoll", native_epoll}, {"native-poll", native_poll},
 	{"udp-slow", udp_slow}, {"keep-alive", keep_alive}, {"reuseport", reuseport},
 	{"silent-fork", silent_fork}, {"poll-then-block", poll_then_block}, {"cancelled", cancelled},
