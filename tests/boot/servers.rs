@@ -90,13 +90,13 @@ fn under_load(m: &Machine, server: &Server, commands: &[&[&str]]) -> Report {
 }
 
 /// Nobody tells the clients of a traced program to go: a request that leaves its client in the
-/// moment in which its connection is closed, after having rested, is lost. On a machine that is
-/// busy with other tests that happens to one of thousands.
+/// moment in which its connection is closed is lost. On a machine that is busy with other tests
+/// that happens to a few of thousands; one of a hundred is too many.
 fn drained_from_outside(report: &Report) {
     assert_eq!(report.of(Kind::New).failures(), 0, "{report:#?}");
     let kept = report.of(Kind::KeepAlive);
     let raced = kept.failed_by(Cause::Closed) + kept.failed_by(Cause::Reset);
-    assert!(kept.ok > 0 && kept.failures() == raced && raced <= 3, "{report:#?}");
+    assert!(kept.ok > 0 && kept.failures() == raced && raced * 100 <= kept.sent, "{report:#?}");
 }
 
 /// The whole story of one server.
