@@ -40,13 +40,15 @@ pub(super) fn states(
 ) -> Result<Vec<Seen>, Error> {
     let mut by_name: HashMap<String, Listed> =
         listed.into_iter().map(|row| (row.name.clone(), row)).collect();
-    let mut files = Files::new(context);
+    let files = Files::new(context);
+    let mut slices: HashMap<&AppName, Option<PathBuf>> = HashMap::new();
     let mut rows: Vec<Listed> = Vec::with_capacity(units.len());
     let mut seen: Vec<Option<Seen>> = Vec::with_capacity(units.len());
     for (app, found, number) in units {
         let unit = app.instance_unit(*number);
         let row = by_name.remove(unit.as_str()).unwrap_or_else(|| Listed::absent(&unit));
-        seen.push(files.tell(app, found, &unit, &row));
+        let slice = slices.entry(app).or_insert_with(|| files.slice(app, found));
+        seen.push(slice.as_deref().and_then(|slice| files.tell(slice, &unit, &row)));
         rows.push(row);
     }
     let open = |active: bool| {
@@ -92,8 +94,6 @@ struct Files<'a> {
     context: &'a Context,
     /// Cgroup of the manager; `None` where it is not the first process.
     root: Option<PathBuf>,
-    /// Cgroups of the apps whose restarts the guard counts.
-    slices: HashMap<AppName, Option<PathBuf>>,
 }
 
 /// The manager of the system.
@@ -105,34 +105,20 @@ impl<'a> Files<'a> {
         let own = system.then(|| host::cgroup_of(INIT)).flatten();
         let own = own.filter(|dir| dir.ends_with("init.scope"));
         let root = own.and_then(|dir| dir.parent().map(Path::to_owned));
-        Files { context, root, slices: HashMap::new() }
+        Files { context, root }
     }
 
     /// An instance that runs, never restarted, and has exactly one process that the manager
     /// started. Whatever differs from that is left to the manager.
-    fn tell(
-        &mut self,
-        app: &AppName,
-        found: &FoundApp,
-        unit: &UnitName,
-        row: &Listed,
-    ) -> Option<Seen> {
+    fn tell(&self, slice: &Path, unit: &UnitName, row: &Listed) -> Option<Seen> {
         if row.active != ActiveState::Active {
             return None;
         }
-        let slice = match self.slices.get(app) {
-            Some(slice) => slice.clone(),
-            None => {
-                let slice = self.slice(app, found);
-                self.slices.insert(app.clone(), slice.clone());
-                slice
-            }
-        };
         // `systemctl reset-failed` may have set a larger number back.
         if disk::restarts(&self.context.layout, unit) != Some(0) {
             return None;
         }
-        let dir = slice?.join(unit.as_str());
+        let dir = slice.join(unit.as_str());
         let all = host::processes(&dir, FEW)?;
         let used = all.into_iter().map(|pid| Some((pid, host::usage(pid)?)));
         let used: Vec<(u32, Usage)> = used.collect::<Option<_>>()?;
@@ -149,6 +135,7 @@ impl<'a> Files<'a> {
         Some(Seen { state, process: Some(usage), cgroup: host::cgroup_usage(&dir) })
     }
 
+    /// The cgroup of an app whose restarts the guard counts.
     fn slice(&self, app: &AppName, found: &FoundApp) -> Option<PathBuf> {
         let template = app.template_unit();
         let unit = UnitFile::parse(template.clone(), &found.units.get(&template)?.text);

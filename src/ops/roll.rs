@@ -12,8 +12,8 @@ use crate::rollout::{
     Spec, State, Ticket, Time,
 };
 use crate::systemd::{
-    self, ActiveState, Changes, Field, InstanceState, JobId, JobKind, JobMode, KillWhom, Signal,
-    Systemd, Watch,
+    self, ActiveState, Field, InstanceState, JobId, JobKind, JobMode, KillWhom, Signal, Systemd,
+    Watch,
 };
 use crate::unit::UnitName;
 
@@ -75,7 +75,6 @@ pub(super) fn roll<'a>(
         units,
         jobs: HashMap::new(),
         early: HashMap::new(),
-        heard: HashMap::new(),
         begun: Instant::now(),
         restore: aside.restore,
         starts: aside.starts,
@@ -114,8 +113,6 @@ struct Driver<'a> {
     jobs: HashMap<JobId, (u32, Ticket)>,
     /// Results that came before the reply to their submission.
     early: HashMap<JobId, systemd::JobResult>,
-    /// What signals have told of the instances.
-    heard: HashMap<u32, Changes>,
     begun: Instant,
     restore: Option<Restore<'a>>,
     starts: &'a dyn Fn(&UnitName),
@@ -179,29 +176,15 @@ impl Driver<'_> {
                 }
             },
             // A change says that something is new, not all that a sight needs.
-            Some(Signal::Changed { unit, changes }) => match self.numbers.get(&unit).copied() {
-                Some(number) if self.is_news(number, changes) => self.look(number, machine, sink),
-                _ => Ok(()),
+            Some(Signal::Changed { unit, .. }) => match self.numbers.get(&unit) {
+                Some(number) => self.look(*number, machine, sink),
+                None => Ok(()),
             },
             Some(Signal::Reloading(_)) => Ok(()),
             Some(Signal::Disconnected) => {
                 Err(Error::Systemd(systemd::Error::disconnected("follow the rollout")))
             }
         }
-    }
-
-    /// Whether a signal tells more than the last ones: systemd repeats all values whenever one
-    /// changes, and each look keeps it from its work.
-    fn is_news(&mut self, number: u32, changes: Changes) -> bool {
-        let heard = self.heard.entry(number).or_default();
-        let before = heard.clone();
-        let Changes { active, sub, main_pid, restarts, invocation, .. } = changes;
-        heard.active = active.or(heard.active.take());
-        heard.sub = sub.or(heard.sub.take());
-        heard.main_pid = main_pid.or(heard.main_pid);
-        heard.restarts = restarts.or(heard.restarts);
-        heard.invocation = invocation.or(heard.invocation.take());
-        *heard != before
     }
 
     /// Kills what drains longer than asked for; returns when to look again.

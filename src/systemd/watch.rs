@@ -45,7 +45,8 @@ pub enum Signal {
     Disconnected,
 }
 
-/// New values of the properties of a unit that a driver acts on.
+/// New values of the properties of a unit that a driver acts on. systemd repeats all values
+/// whenever one changes; only those that are new are passed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// `ActiveState`.
@@ -62,6 +63,27 @@ pub struct Changes {
     pub invocation: Option<String>,
     /// `Result` of the service.
     pub result: Option<String>,
+}
+
+impl Changes {
+    /// Leaves out what was heard before, and remembers the rest.
+    fn unheard(self, heard: &mut Changes) -> Changes {
+        Changes {
+            active: unheard(self.active, &mut heard.active),
+            sub: unheard(self.sub, &mut heard.sub),
+            main_pid: unheard(self.main_pid, &mut heard.main_pid),
+            restarts: unheard(self.restarts, &mut heard.restarts),
+            status_text: unheard(self.status_text, &mut heard.status_text),
+            invocation: unheard(self.invocation, &mut heard.invocation),
+            result: unheard(self.result, &mut heard.result),
+        }
+    }
+}
+
+fn unheard<T: Clone + PartialEq>(value: Option<T>, heard: &mut Option<T>) -> Option<T> {
+    let new = value.filter(|value| heard.as_ref() != Some(value))?;
+    *heard = Some(new.clone());
+    Some(new)
 }
 
 /// A running subscription; ends when dropped.
@@ -193,6 +215,7 @@ async fn pump(
     queue: Sender<Signal>,
     stop: &Stop,
 ) {
+    let mut heard = HashMap::new();
     loop {
         let message = {
             let mut next = pin!(proxy::next(&mut incoming));
@@ -206,7 +229,7 @@ async fn pump(
         };
         let sent = match message {
             None => return,
-            Some(Ok(message)) => match read_signal(&message, &units) {
+            Some(Ok(message)) => match read_signal(&message, &units, &mut heard) {
                 Some(signal) => queue.send(signal),
                 None => continue,
             },
@@ -222,7 +245,11 @@ async fn pump(
 }
 
 /// The signal in a message; `None` for everything that is not for us.
-fn read_signal(message: &Message, units: &HashMap<String, UnitName>) -> Option<Signal> {
+fn read_signal(
+    message: &Message,
+    units: &HashMap<String, UnitName>,
+    heard: &mut HashMap<UnitName, Changes>,
+) -> Option<Signal> {
     let header = message.header();
     // The manager broadcasts. What is addressed to us alone comes from somebody who forges.
     let genuine = message.message_type() == Type::Signal && header.destination().is_none();
@@ -238,7 +265,7 @@ fn read_signal(message: &Message, units: &HashMap<String, UnitName>) -> Option<S
         }
         (proxy::PROPERTIES, "PropertiesChanged") => {
             let unit = units.get(path)?.clone();
-            let changes = read_changes(message)?;
+            let changes = read_changes(message)?.unheard(heard.entry(unit.clone()).or_default());
             (changes != Changes::default()).then_some(Signal::Changed { unit, changes })
         }
         _ => None,
@@ -268,4 +295,23 @@ fn read_changes(message: &Message) -> Option<Changes> {
         invocation: values.get("InvocationID").and_then(invocation),
         result: text("Result").map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systemd_repeats_is_no_news() {
+        let active = |state: &str| Some(ActiveState::from_text(state));
+        let mut heard = Changes::default();
+        let first =
+            Changes { active: active("active"), main_pid: Some(None), ..Changes::default() };
+        assert_eq!(first.clone().unheard(&mut heard), first);
+        assert_eq!(first.clone().unheard(&mut heard), Changes::default());
+        let next = Changes { main_pid: Some(Some(7)), ..first.clone() };
+        let news = Changes { main_pid: Some(Some(7)), ..Changes::default() };
+        assert_eq!(next.unheard(&mut heard), news);
+        assert_eq!(first.unheard(&mut heard).main_pid, Some(None), "back again is news too");
+    }
 }

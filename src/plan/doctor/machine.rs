@@ -92,13 +92,11 @@ fn backlog(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option
 
 fn open_files(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<Finding> {
     let allowed = machine.nr_open?;
-    let limit = |unit: &UnitFile| {
+    let wanted = largest(apps, UnitKind::Service, |unit| {
         // Soft and hard limit may be given apart; the hard one is what the kernel checks.
         let value = unit.get("Service", "LimitNOFILE")?;
-        Some(value.rsplit_once(':').map_or(value, |(_, hard)| hard).to_owned())
-    };
-    let wanted = apps.values().flat_map(|facts| units(facts, UnitKind::Service));
-    let wanted = wanted.filter_map(|unit| limit(&unit)?.parse::<u64>().ok()).max()?;
+        Some(value.rsplit_once(':').map_or(value, |(_, hard)| hard))
+    })?;
     (wanted > allowed).then(|| {
         let text = format!("fs.nr_open is {allowed}: an app's LimitNOFILE={wanted} is above it");
         let mend = format!("sysctl -w fs.nr_open={wanted}");

@@ -55,7 +55,7 @@ unsafe extern "C" fn __recvfrom_chk(
     address: *mut u8,
     length: *mut u32,
 ) -> isize {
-    let view = table::slot(fd).map_or(View::Same, table::Slot::view);
+    let view = sender_view(fd);
     // SAFETY: the program's own arguments.
     datagram(fd, flags, POLLIN, || unsafe {
         viewed(view, address, length, |from, space| {
@@ -73,7 +73,7 @@ unsafe extern "C" fn recvfrom(
     address: *mut u8,
     length: *mut u32,
 ) -> isize {
-    let view = table::slot(fd).map_or(View::Same, table::Slot::view);
+    let view = sender_view(fd);
     // SAFETY: the program's own arguments.
     datagram(fd, flags, POLLIN, || unsafe {
         viewed(view, address, length, |from, room| next::recvfrom(fd, to, size, flags, from, room))
@@ -82,7 +82,7 @@ unsafe extern "C" fn recvfrom(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recvmsg(fd: c_int, message: *mut Message, flags: c_int) -> isize {
-    let view = table::slot(fd).map_or(View::Same, table::Slot::view);
+    let view = sender_view(fd);
     // SAFETY: the program's own arguments.
     datagram(fd, flags, POLLIN, || unsafe {
         viewed_message(view, message, || next::recvmsg(fd, message, flags))
@@ -97,7 +97,7 @@ unsafe extern "C" fn recvmmsg(
     flags: c_int,
     timeout: *mut c_void,
 ) -> c_int {
-    let view = table::slot(fd).map_or(View::Same, table::Slot::view);
+    let view = sender_view(fd);
     // One message at a time where a name has to be translated.
     let count = if view == View::Same { count } else { count.min(1) };
     // SAFETY: the program's own arguments; `count` says that there is a first message.
@@ -105,6 +105,11 @@ unsafe extern "C" fn recvmmsg(
         let first = if count == 0 { core::ptr::null_mut() } else { &raw mut (*messages).message };
         viewed_message(view, first, || next::recvmmsg(fd, messages, count, flags, timeout) as isize)
     }) as c_int
+}
+
+/// How senders look to the program: a taken listener's own family.
+fn sender_view(fd: c_int) -> View {
+    table::slot(fd).map_or(View::Same, table::Slot::view)
 }
 
 /// Receives a message, and shows its sender as the program's own family.
