@@ -12,13 +12,13 @@ use crate::support::{
     cgroup::{PREFIX, Place},
     load::{Load, Run},
     recipe::{Image, Recipe},
-    skip, wait_until,
+    requirements, skip, wait_until,
 };
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn built(name: &str) -> Option<Image> {
-    if let Err(reason) = skip::bootable(Root::Trixie) {
+    if let Err(reason) = requirements::bootable(Root::Trixie) {
         skip::record(&reason);
         return None;
     }

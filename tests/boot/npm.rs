@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::{Machine, skip};
+use crate::support::{Machine, made, skip};
 
 /// Puts the packages where every directory below `/srv` finds them. False, with the reason in the list of skipped tests,
 /// when they cannot be had.
@@ -27,39 +27,22 @@ pub fn install(m: &Machine) -> bool {
 pub fn packages() -> Result<PathBuf, String> {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/npm");
     let pinned = fs::read_to_string(fixture.join("package-lock.json")).unwrap();
-    let dir = skip::target_dir().join(format!("npm-{:08x}", fnv(&pinned)));
-    if dir.is_dir() {
-        return Ok(dir);
-    }
-    let lock = fs::File::create(dir.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    if !dir.is_dir() {
-        fetch(&fixture, &dir)?;
-    }
+    let dir = skip::target_dir().join(made::name("npm", &pinned));
+    made::once(&dir, |part| fetch(&fixture, part))?;
     Ok(dir)
 }
 
-fn fetch(fixture: &Path, dir: &Path) -> Result<(), String> {
-    let part = dir.with_extension("part");
-    if part.exists() {
-        fs::remove_dir_all(&part).unwrap();
-    }
-    fs::create_dir_all(&part).unwrap();
+fn fetch(fixture: &Path, part: &Path) -> Result<(), String> {
+    fs::create_dir_all(part).unwrap();
     for file in ["package.json", "package-lock.json"] {
         fs::copy(fixture.join(file), part.join(file)).unwrap();
     }
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&part);
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(part);
     let output = npm.output().map_err(|error| format!("npm: {error} (make deps installs it)"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(format!("npm ci fails: {}", said.lines().next().unwrap_or_default()));
     }
-    fs::rename(&part, dir).unwrap();
     Ok(())
-}
-
-/// Changed pins make a new directory; any stable hash will do.
-fn fnv(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -8,7 +8,6 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use crate::npm;
 use crate::support::{
     Machine,
     load::{Cause, Kind, Load, Report},
-    skip, wait_until,
+    made, skip, wait_until,
 };
 use crate::table::{Row, record};
 
@@ -54,10 +53,13 @@ fn load(reached: Reached) -> Load {
     load.expect("instance ").instance_after("instance ")
 }
 
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers").join(name)
+}
+
 /// Applies the server's own ecosystem file.
 fn install(m: &Machine, name: &str) {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers");
-    m.copy(&fixture.join(name), &format!("/srv/{name}"));
+    m.copy(&fixture(name), &format!("/srv/{name}"));
     m.ok(["clusterctl", "apply", &format!("/srv/{name}/ecosystem.toml")]);
 }
 
@@ -199,6 +201,7 @@ fn websockets(m: &Machine, name: &'static str) {
         return;
     }
     install(m, name);
+    m.copy(&fixture("websockets.js"), "/srv/websockets.js");
     let mut client = m.spawn(["node", &format!("/srv/{name}/client.js")]);
     let hello = client.line_with("hello from ");
     let instance = hello.split(' ').nth(2).unwrap();
@@ -274,10 +277,9 @@ fn serves_compiled(m: &Machine, given: &Compiled) {
     };
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     let version = version.split(' ').find(|word| word.contains('.')).unwrap();
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers");
     let place = format!("/srv/{}", given.name);
-    m.copy(&fixtures.join(given.name), &place);
-    m.copy(&program(given, &fixtures.join(given.source)), &format!("{place}/shop"));
+    m.copy(&fixture(given.name), &place);
+    m.copy(&program(given, &fixture(given.source)), &format!("{place}/shop"));
     m.ok(["clusterctl", "apply", &format!("{place}/ecosystem.toml")]);
     let (name, drained_by) = (given.name, given.drained_by);
     let version = with_name(compiler, version);
@@ -331,30 +333,16 @@ compiled! {
 
 /// Runtimes that npm has as packages, with a program for this machine in them.
 fn serves_from_npm(m: &Machine, name: &'static str, package: &str) {
-    if Command::new("npm").arg("--version").output().is_err() {
-        return skip::record("npm is missing (make deps installs it)");
+    if !skip::has("npm") {
+        return;
     }
-    let program = runtime(name, package);
-    m.copy(&program, &format!("/usr/local/bin/{name}"));
+    let program = made::from_npm(package).join("node_modules/.bin").join(name);
+    m.copy(&program.canonicalize().unwrap(), &format!("/usr/local/bin/{name}"));
     let version = m.ok([name, "--version"]);
     let version = version.lines().next().unwrap().split(" (").next().unwrap();
     install(m, name);
     let version = with_name(name, version);
     story(m, &Server { name, version: "", reached: Reached::Http, drained_by: LIBRARY }, &version);
-}
-
-/// Installed once; the tests of other roots wait for it.
-fn runtime(name: &str, package: &str) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = skip::target_dir().join("tmp").join(package);
-    let program = folder.join("node_modules/.bin").join(name);
-    if !program.exists() {
-        let arguments = ["install", "--silent", "--no-audit", "--no-fund", package, "--prefix"];
-        let output = Command::new("npm").args(arguments).arg(&folder).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    program.canonicalize().unwrap()
 }
 
 booted!(deno, |m| serves_from_npm(m, "deno", "deno@2.9.6"));

@@ -97,26 +97,35 @@ booted!(systemd_has_nothing_to_say_about_units_that_were_applied, |m| {
     assert_silent(&ada.run(["sh", "-c", script]), "ada's units");
 });
 
+#[track_caller]
+fn has_all(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 booted!(what_systemctl_shows_of_an_app_reads_well, |m| {
     applied(m, &ecosystem(2, ""));
     let status = m.ok(["systemctl", "status", "--no-pager", "--full", "shop"]);
-    for part in [
-        "● shop.service - shop (all instances)",
-        "Loaded: loaded (/srv/shop/ecosystem.toml; enabled;",
-        "Active: active (exited) since",
-        "Docs: man:clusterctl(1)",
-    ] {
-        assert!(status.contains(part), "{part}: {status}");
-    }
+    has_all(
+        &status,
+        &[
+            "● shop.service - shop (all instances)",
+            "Loaded: loaded (/srv/shop/ecosystem.toml; enabled;",
+            "Active: active (exited) since",
+            "Docs: man:clusterctl(1)",
+        ],
+    );
     let status = m.ok(["systemctl", "status", "--no-pager", "--full", "shop@1"]);
-    for part in [
-        "● shop@1.service - shop (instance 1)",
-        "TriggeredBy: ● shop-3000.socket",
-        "/usr/bin/node /srv/shop/server.js",
-        "Active: active (running)",
-    ] {
-        assert!(status.contains(part), "{part}: {status}");
-    }
+    has_all(
+        &status,
+        &[
+            "● shop@1.service - shop (instance 1)",
+            "TriggeredBy: ● shop-3000.socket",
+            "/usr/bin/node /srv/shop/server.js",
+            "Active: active (running)",
+        ],
+    );
     let listener = m.ok(["systemctl", "status", "--no-pager", "shop-3000.socket"]);
     assert!(listener.contains("- shop listener [::]:3000"), "{listener}");
     assert!(listener.contains("Listen: [::]:3000 (Stream)"), "{listener}");

@@ -2,7 +2,10 @@
 
 use std::io::{Read, Write};
 
-use crate::support::{PATIENCE, Program, Systemd, connect, has, http, read_all, server};
+use crate::support::{
+    PATIENCE, Program, Systemd, being_served, connect, ends_after_answer, has, http, read_all,
+    server,
+};
 
 fn draining(program: &[&str]) -> (Systemd, u16, Program) {
     draining_with(program, "8000")
@@ -24,11 +27,7 @@ fn draining_with(program: &[&str], timeout: &str) -> (Systemd, u16, Program) {
 #[test]
 fn requests_in_progress_are_finished_before_the_end() {
     let (_systemd, port, mut program) = draining(&[server(), "slow", "PORT"]);
-    let mut clients: Vec<_> = (0..3).map(|_| connect(port)).collect();
-    for client in &mut clients {
-        client.write_all(b"?").unwrap();
-        assert_eq!(program.line(), "accepted=1");
-    }
+    let mut clients: Vec<_> = (0..3).map(|_| being_served(&mut program, port)).collect();
     program.terminate();
     for client in &mut clients {
         assert_eq!(read_all(client), program.pid().to_string());
@@ -41,11 +40,7 @@ fn requests_in_progress_are_finished_before_the_end() {
 fn workers_that_were_forked_finish_what_they_began() {
     let (_systemd, port, mut program) = draining(&[server(), "slow-workers", "PORT"]);
     assert_eq!(program.line(), "workers=2");
-    let mut clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
-    for client in &mut clients {
-        client.write_all(b"?").unwrap();
-        assert_eq!(program.line(), "accepted=1");
-    }
+    let mut clients: Vec<_> = (0..4).map(|_| being_served(&mut program, port)).collect();
     let pid = program.pid();
     let workers = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     for worker in workers.split_whitespace() {
@@ -63,9 +58,7 @@ fn workers_that_were_forked_finish_what_they_began() {
 #[test]
 fn a_process_that_is_forked_while_draining_can_be_asked_to_stop() {
     let (_systemd, port, mut program) = draining(&[server(), "forks-late", "PORT"]);
-    let mut client = connect(port);
-    client.write_all(b"?").unwrap();
-    assert_eq!(program.line(), "accepted=1");
+    let _client = being_served(&mut program, port);
     program.terminate();
     let threads = format!("/proc/{}/task", program.pid());
     while std::fs::read_dir(&threads).unwrap().count() < 2 {
@@ -82,9 +75,7 @@ fn a_process_that_is_forked_while_draining_can_be_asked_to_stop() {
 #[test]
 fn nothing_new_is_accepted_and_the_next_instance_gets_it() {
     let (systemd, port, mut program) = draining(&[server(), "slow", "PORT"]);
-    let mut client = connect(port);
-    client.write_all(b"?").unwrap();
-    assert_eq!(program.line(), "accepted=1");
+    let mut client = being_served(&mut program, port);
     program.terminate();
     // Its first thread, the one that answers, and the one that watches the drain.
     let threads = format!("/proc/{}/task", program.pid());
@@ -197,9 +188,7 @@ fn java_finishes_what_it_began_and_runs_its_hooks_then() {
 #[test]
 fn the_end_comes_before_the_kill_timeout() {
     let (_systemd, port, mut program) = draining_with(&[server(), "slow", "PORT"], "300");
-    let mut client = connect(port);
-    client.write_all(b"?").unwrap();
-    assert_eq!(program.line(), "accepted=1");
+    let mut client = being_served(&mut program, port);
     program.terminate();
     assert_eq!(program.end(), 0);
     // 700 ms were needed for the answer.
@@ -226,12 +215,8 @@ fn a_handler_of_the_program_wins() {
 #[test]
 fn a_program_that_ends_by_raising_the_signal_again_finishes_first() {
     let (_systemd, port, mut program) = draining(&[server(), "raises", "PORT"]);
-    let mut client = connect(port);
-    client.write_all(b"?").unwrap();
-    assert_eq!(program.line(), "accepted=1");
-    program.terminate();
-    assert_eq!(read_all(&mut client), program.pid().to_string());
-    assert_eq!(program.end(), 0, "{}", program.errors());
+    let mut client = being_served(&mut program, port);
+    ends_after_answer(&mut program, &mut client);
     assert_eq!(program.rest(), "cleaned_up=1\n");
     // With one thread there is nobody to finish anything, and nothing to wait for.
     let (_systemd, port, mut program) = draining(&[server(), "raises-alone", "PORT"]);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{PATIENCE, Systemd, has, http};
+use crate::support::{PATIENCE, Systemd, has, http, made};
 
 const NODE_SERVER: &str = "require('http').createServer((q, r) => r.end('hello'))\
     .listen(process.env.PORT);";
@@ -119,17 +119,10 @@ fn npm_start() {
 #[test]
 fn yarn() {
     if has("npm") {
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("yarn-1.22.22");
-        let install = "set -e; rm -rf \"$0.new\"; npm install --silent --no-audit --no-fund \
-            --prefix \"$0.new\" yarn@1.22.22; mv \"$0.new\" \"$0\"";
-        let folder = folder.to_str().unwrap();
-        if !std::path::Path::new(folder).exists() {
-            let done = std::process::Command::new("sh").args(["-c", install, folder]).status();
-            assert!(done.unwrap().success(), "npm installs yarn");
-        }
+        let folder = made::from_npm("yarn@1.22.22");
         let package =
             r#"{"name": "a", "version": "1.0.0", "scripts": {"start": "node server.js"}}"#;
-        let yarn = format!("{folder}/node_modules/yarn/bin/yarn.js");
+        let yarn = format!("{}/node_modules/yarn/bin/yarn.js", folder.display());
         serves(&["node", &yarn, "start"], &[("package.json", package), ("server.js", NODE_SERVER)]);
     }
 }

@@ -1,7 +1,7 @@
 //! The preload library in real programs, without a systemd: a stand-in holds
 //! the listeners (`support.rs`).
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 mod decision;
 mod draining;

@@ -15,6 +15,13 @@ use std::time::Duration;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
+#[path = "../support/made.rs"]
+pub mod made;
+#[path = "../support/skip.rs"]
+pub mod skip;
+
+pub use skip::has;
+
 /// The library under test.
 pub const LIBRARY: &str = concat!(env!("OUT_DIR"), "/libclusterctl_preload.so");
 /// Long enough for a loaded machine; a test that waits this long has failed.
@@ -299,6 +306,22 @@ pub fn connect(port: u16) -> TcpStream {
     stream
 }
 
+/// A client whose request this program has begun to answer.
+pub fn being_served(program: &mut Program, port: u16) -> TcpStream {
+    let mut client = connect(port);
+    client.write_all(b"?").unwrap();
+    assert_eq!(program.line(), "accepted=1");
+    client
+}
+
+/// Stops the program; it answers first.
+#[track_caller]
+pub fn ends_after_answer(program: &mut Program, client: &mut TcpStream) {
+    program.terminate();
+    assert_eq!(read_all(client), program.pid().to_string());
+    assert_eq!(program.end(), 0, "{}", program.errors());
+}
+
 pub fn read_all(stream: &mut impl Read) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -335,18 +358,4 @@ pub fn compile(compiler: &str, source: &str, name: &str, options: &[&str]) -> St
         .unwrap();
     assert!(status.success(), "{compiler} compiles {name}");
     output.to_str().unwrap().to_owned()
-}
-
-/// Whether a program is there; says what is skipped where it is not.
-pub fn has(program: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", &format!("command -v {program}")])
-        .stdout(Stdio::null())
-        .status()
-        .unwrap()
-        .success();
-    if !found {
-        let _ = writeln!(std::io::stderr(), "skipped: {program} is not installed");
-    }
-    found
 }

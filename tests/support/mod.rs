@@ -10,7 +10,9 @@ mod enter;
 pub mod load;
 mod logs;
 mod machine;
+pub mod made;
 pub mod recipe;
+pub mod requirements;
 pub mod roots;
 pub mod skip;
 mod user;
@@ -28,7 +30,7 @@ pub use {
 ///
 /// In continuous integration (`CI=true`) a machine that cannot boot fails the test instead.
 pub fn machine(root: Root) -> Option<Machine> {
-    if let Err(reason) = skip::bootable(root) {
+    if let Err(reason) = requirements::bootable(root) {
         skip::record(&reason);
         return None;
     }

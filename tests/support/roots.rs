@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::skip::target_dir;
+use super::{made, skip::target_dir};
 
 /// Which Debian a machine boots, and so which systemd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub fn prepare_with(suite: &str, commands: &[&str]) -> PathBuf {
         let quoted = command.replace('\'', "'\\''");
         format!("--customize-hook=chroot \"$1\" sh -ec '{quoted}'")
     };
-    let name = format!("container-{:08x}", fnv(&format!("{suite} {}", commands.join("\n"))));
+    let name = made::name("container", &format!("{suite} {}", commands.join("\n")));
     cached_or_made(&cache().join(name), suite, commands.iter().map(hook).collect())
 }
 
@@ -82,59 +82,38 @@ pub fn cached(root: Root) -> bool {
 }
 
 fn cached_or_made(dir: &Path, suite: &str, mut options: Vec<String>) -> PathBuf {
-    if dir.is_dir() {
-        return dir.to_owned();
-    }
-    if suite == "testing" {
+    if suite == "testing" && !dir.is_dir() {
         // The newer keyring is in trixie; fetched before the lock is taken, because it has its own.
         let keyring = prepare(Root::Trixie).join("usr/share/keyrings");
         options.push(format!("--keyring={}", keyring.display()));
         // A mirror that lags behind serves an index that apt would call too old.
         options.push("--aptopt=Acquire::Check-Valid-Until \"false\"".to_owned());
     }
-    fs::create_dir_all(dir.parent().unwrap()).unwrap();
-    let lock = fs::File::create(dir.with_extension("lock")).unwrap();
-    lock.lock().unwrap();
-    if !dir.is_dir() {
-        make(dir, suite, &options);
-    }
+    let log = made::beside(dir, "log");
+    made::once(dir, |part| make(part, &log, suite, &options)).unwrap();
     dir.to_owned()
 }
 
-fn make(dir: &Path, suite: &str, options: &[String]) {
-    let part = dir.with_extension("part");
-    let log = dir.with_extension("log");
-    if part.exists() {
-        fs::remove_dir_all(&part).unwrap();
-    }
+fn make(part: &Path, log: &Path, suite: &str, options: &[String]) -> Result<(), String> {
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=minbase", "--mode=root", "--format=directory"]).args(options);
     // Whoever boots a kernel from here gives it everything that it needs.
     command.env("INITRD", "No");
     let mirror = std::env::var("CLUSTERCTL_DEBIAN_MIRROR")
         .unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned());
-    command.arg(suite).arg(&part).arg(mirror);
+    command.arg(suite).arg(part).arg(mirror);
     let output = command.output().unwrap();
-    fs::write(&log, &output.stderr).unwrap();
-    assert!(
-        output.status.success(),
-        "mmdebstrap {suite} failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    fs::rename(&part, dir).unwrap();
+    fs::write(log, &output.stderr).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    output.status.success().then_some(()).ok_or(format!("mmdebstrap {suite} failed:\n{said}"))
 }
 
 fn cache_dir(root: Root) -> PathBuf {
-    cache().join(format!("{}-{:08x}", root.name(), fnv(root.packages())))
+    cache().join(made::name(root.name(), root.packages()))
 }
 
 /// `CLUSTERCTL_BOOT_ROOTS` lets several checkouts share one cache.
 fn cache() -> PathBuf {
     std::env::var_os("CLUSTERCTL_BOOT_ROOTS")
         .map_or_else(|| target_dir().join("roots"), PathBuf::from)
-}
-
-/// A changed package list makes a new cache; any stable hash will do.
-fn fnv(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -1,47 +1,7 @@
 //! Says what cannot run here and why. Never skips in continuous integration.
+#![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
 
-use std::{fs, path::PathBuf, process::Command};
-
-use super::{
-    cgroup,
-    roots::{self, Root},
-};
-
-/// Why a machine of this root cannot boot here, in words for the list of skipped tests.
-pub fn bootable(root: Root) -> Result<(), String> {
-    if !rustix::process::geteuid().is_root() {
-        return Err("booting a machine needs root".to_owned());
-    }
-    for program in ["systemd-nspawn", "nsenter", "unshare", "mount", "setpriv"] {
-        if !installed(program) {
-            return Err(format!("{program} is missing (make deps installs it)"));
-        }
-    }
-    if !Command::new("unshare").args(["--mount", "true"]).status().is_ok_and(|s| s.success()) {
-        return Err("this container may not mount; it needs to be a privileged one".to_owned());
-    }
-    cgroup::writable()?;
-    if root != Root::Host && !roots::cached(root) && !installed("mmdebstrap") {
-        return Err("mmdebstrap is missing (make deps installs it)".to_owned());
-    }
-    Ok(())
-}
-
-/// Why a virtual machine cannot run here, in words for the list of skipped tests.
-pub fn emulated() -> Result<(), String> {
-    if !cfg!(target_arch = "x86_64") {
-        return Err("the virtual machine is an x86-64".to_owned());
-    }
-    if !rustix::process::geteuid().is_root() {
-        return Err("making the disk of a virtual machine needs root".to_owned());
-    }
-    for program in ["qemu-system-x86_64", "mke2fs", "mmdebstrap", "setpriv", "strip"] {
-        if !installed(program) {
-            return Err(format!("{program} is missing (make deps installs it)"));
-        }
-    }
-    Ok(())
-}
+use std::{fs, path::PathBuf};
 
 /// Notes that the calling test did not run; `make check` ends with the list of these.
 ///
@@ -68,7 +28,20 @@ pub fn target_dir() -> PathBuf {
     tmp.parent().unwrap().to_owned()
 }
 
-fn installed(program: &str) -> bool {
+/// Whether this program can be started; notes that the calling test did not run, when it cannot.
+///
+/// # Panics
+/// As [`record`].
+pub fn has(program: &str) -> bool {
+    let found = installed(program);
+    if !found {
+        record(&format!("{program} is missing (make deps installs it)"));
+    }
+    found
+}
+
+/// Whether the search path leads to this program.
+pub fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }

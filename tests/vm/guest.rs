@@ -49,7 +49,7 @@ impl Guest {
     /// recorded.
     pub fn new(files: &[(&str, &str)]) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        if let Err(reason) = support::skip::emulated() {
+        if let Err(reason) = support::requirements::emulated() {
             support::skip::record(&reason);
             return None;
         }

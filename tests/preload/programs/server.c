@@ -621,6 +621,7 @@ static void cancelled(void)
 	void *result;
 	int fd = listening();
 	pthread_create(&thread, NULL, accepting, &fd);
+	/* By then it waits in accept(); if it does not yet, the call itself is cancelled. */
 	usleep(100000);
 	pthread_cancel(thread);
 	pthread_join(thread, &result);

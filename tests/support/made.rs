@@ -1,0 +1,65 @@
+//! What tests need and take long to make: made once, and kept below `target`. Never half made: it
+//! gets its name when it is whole.
+#![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::skip::target_dir;
+
+/// A name that changes with what it is made from.
+pub fn name(what: &str, recipe: &str) -> String {
+    let hash = recipe
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{what}-{hash:08x}")
+}
+
+/// Makes a directory where there is none. `make` fills another one, which does not exist yet; other
+/// tests and other runs wait meanwhile.
+pub fn once(dir: &Path, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir.parent().unwrap()).unwrap();
+    let lock = fs::File::create(beside(dir, "lock")).unwrap();
+    lock.lock().unwrap();
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let part = beside(dir, "part");
+    if part.exists() {
+        fs::remove_dir_all(&part).unwrap();
+    }
+    make(&part)?;
+    fs::rename(&part, dir).unwrap();
+    Ok(())
+}
+
+/// The directory whose `node_modules` have this package of npm, as `name@version`.
+///
+/// # Panics
+/// With what npm says, when it fails.
+pub fn from_npm(package: &str) -> PathBuf {
+    let dir = target_dir().join("tmp").join(package);
+    let install = |part: &Path| {
+        let arguments = ["install", "--silent", "--no-audit", "--no-fund", package, "--prefix"];
+        let output = Command::new("npm").args(arguments).arg(part).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(()).ok_or(said)
+    };
+    once(&dir, install).unwrap();
+    dir
+}
+
+/// The file or directory of the same name with one more ending.
+pub fn beside(dir: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(dir);
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
