@@ -51,6 +51,8 @@ pub struct How<'a> {
     pub dry_run: bool,
     /// Stop and remove apps that are gone.
     pub prune: bool,
+    /// Whether apps that did not change are replaced afterwards.
+    pub reloads: bool,
     /// How changed apps are replaced.
     pub policy: &'a PolicyArgs,
 }
@@ -60,7 +62,14 @@ pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
     let definition = read(&args.file, args.env.clone(), &args.only)?;
     let (dry_run, prune) = (args.dry_run, args.prune);
     let shown = args.file.display().to_string();
-    let how = How { verb: "apply".to_owned(), shown, dry_run, prune, policy: &args.policy };
+    let how = How {
+        verb: "apply".to_owned(),
+        shown,
+        dry_run,
+        prune,
+        reloads: false,
+        policy: &args.policy,
+    };
     converge(definition, &how, global, ui).map(drop)
 }
 
@@ -99,7 +108,12 @@ pub fn converge(
     let _lock = lock(&ctl, ui)?;
     settled(&ctl, &ecosystem, ui)?;
     let (plan, observed) = planned(&ctl, &ecosystem, how.prune, whole)?;
-    show(&plan, false, ui)?;
+    let mut shown = plan.clone();
+    if how.reloads {
+        // There is something to do: their instances are replaced.
+        shown.apps.retain(|app| !app.is_empty() || !app.notes.is_empty());
+    }
+    show(&shown, false, ui)?;
     if !plan.is_empty() {
         execute(&ctl, &plan, &observed, &manners, ui)?;
     } else if !ecosystem.apps.is_empty() {
@@ -172,7 +186,14 @@ pub fn reload_file(
 ) -> Result<(), Error> {
     let definition = read(file, env, names)?;
     let shown = file.display().to_string();
-    let how = How { verb: "reload".to_owned(), shown, dry_run: false, prune: false, policy };
+    let how = How {
+        verb: "reload".to_owned(),
+        shown,
+        dry_run: false,
+        prune: false,
+        reloads: true,
+        policy,
+    };
     let Untouched { ctl, apps } = converge(definition, &how, global, ui)?;
     let reload = |(app, manner): (AppName, Option<ops::Manner>)| ops::Reload {
         app,

@@ -141,6 +141,12 @@ fn colours_wanted() -> bool {
     set("NO_COLOR").is_none() && !set("SYSTEMD_COLORS").is_some_and(off)
 }
 
+/// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
+/// nor such an end.
+pub fn is_file(word: &str) -> bool {
+    word == "-" || word.contains('/') || word.ends_with(".toml")
+}
+
 /// The directories of a scope.
 ///
 /// # Errors

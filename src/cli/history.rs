@@ -1,6 +1,7 @@
 //! `clusterctl history` and `clusterctl rollback`.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::policy::PolicyArgs;
@@ -15,9 +16,9 @@ use crate::report;
 /// to one of them.
 #[derive(Debug, clap::Args)]
 pub struct HistoryArgs {
-    /// Only what came from this ecosystem file
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
+    /// Only what changed this app, or came from this ecosystem file
+    #[arg(value_name = "APP|FILE")]
+    of: Option<String>,
 }
 
 /// Go back to what was applied before
@@ -45,7 +46,10 @@ pub struct RollbackArgs {
 
 /// Runs `history`.
 pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let entries = entries(args.file.as_ref(), global)?;
+    let entries = match args.of.as_deref() {
+        Some(app) if !context::is_file(app) => of_app(app, global)?,
+        file => entries(file.map(Path::new), global)?,
+    };
     if ui.json {
         return ui.json_line(&report::history::json(&entries));
     }
@@ -57,19 +61,40 @@ pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), E
     ui.data(&report::history::text(&entries, now, &ui.out))
 }
 
-fn entries(file: Option<&PathBuf>, global: &Global) -> Result<Vec<Entry>, Error> {
+fn entries(file: Option<&Path>, global: &Global) -> Result<Vec<Entry>, Error> {
     let mut entries = disk::history(&context::layout(global.scope())?)?;
-    if let Some(file) = file {
-        let path = std::path::absolute(file)
-            .map_err(|source| Error::File { path: file.display().to_string(), source })?;
-        entries.retain(|entry| entry.definition.source.as_ref() == Some(&path));
+    let Some(file) = file else { return Ok(entries) };
+    let path = std::path::absolute(file)
+        .map_err(|source| Error::File { path: file.display().to_string(), source })?;
+    let source = |entry: &Entry| entry.definition.source.clone();
+    let known = entries.iter().filter_map(source).map(|path| path.display().to_string());
+    let known: BTreeSet<String> = known.collect();
+    entries.retain(|entry| entry.definition.source.as_ref() == Some(&path));
+    found(entries, path.display().to_string(), known)
+}
+
+/// What changed an app.
+fn of_app(app: &str, global: &Global) -> Result<Vec<Entry>, Error> {
+    let mut entries = disk::history(&context::layout(global.scope())?)?;
+    let known = entries.iter().flat_map(Entry::apps).map(str::to_owned).collect();
+    entries.retain(|entry| entry.apps().any(|changed| changed == app));
+    found(entries, app.to_owned(), known)
+}
+
+fn found(
+    entries: Vec<Entry>,
+    selector: String,
+    known: BTreeSet<String>,
+) -> Result<Vec<Entry>, Error> {
+    if entries.is_empty() {
+        return Err(Error::Unknown { selector, known: known.into_iter().collect() });
     }
     Ok(entries)
 }
 
 /// Runs `rollback`.
 pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let entries = entries(args.file.as_ref(), global)?;
+    let entries = entries(args.file.as_deref(), global)?;
     let target = target(&entries, args.number)?;
     ui.note(&format!(
         "back to {}: {} by {}",
@@ -86,6 +111,7 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
         shown: format!("definition {}", target.number),
         dry_run: args.dry_run,
         prune: args.prune,
+        reloads: false,
         policy: &args.policy,
     };
     apply::converge(definition, &how, global, ui)?;
@@ -109,7 +135,7 @@ fn target(entries: &[Entry], number: Option<u64>) -> Result<&Entry, Error> {
     let newest = entries.last().map(|entry| &entry.definition);
     let former = entries.iter().rev().find(|entry| {
         newest.is_some_and(|newest| {
-            entry.definition.source == newest.source && entry.definition != *newest
+            entry.definition.source == newest.source && !entry.definition.reads_as(newest)
         })
     });
     former.ok_or(Error::NothingBefore)

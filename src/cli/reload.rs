@@ -34,7 +34,7 @@ pub struct ReloadArgs {
 /// Runs the verb.
 pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     if let [file] = args.apps.as_slice()
-        && is_file(file)
+        && context::is_file(file)
     {
         return apply::reload_file(
             Path::new(file),
@@ -77,11 +77,6 @@ fn running(
         }
     }
     Ok(running)
-}
-
-/// An app's name has neither a slash nor such an end.
-fn is_file(selector: &str) -> bool {
-    selector == "-" || selector.contains('/') || selector.ends_with(".toml")
 }
 
 /// Reloads, and tells how it went.

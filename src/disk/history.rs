@@ -29,6 +29,13 @@ pub struct Entry {
     pub definition: Definition,
 }
 
+impl Entry {
+    /// The names of the apps that changed.
+    pub fn apps(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().filter_map(|change| Some(change.split_once(": ")?.0))
+    }
+}
+
 /// The text of an ecosystem file and how it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
@@ -42,6 +49,15 @@ pub struct Definition {
     pub env: Option<String>,
     /// The `--only` that was given.
     pub only: Vec<String>,
+}
+
+impl Definition {
+    /// Whether it has the same content, for whatever apps.
+    #[must_use]
+    pub fn reads_as(&self, other: &Definition) -> bool {
+        let Definition { text, source, base, env, only: _ } = self;
+        (text, source, base, env) == (&other.text, &other.source, &other.base, &other.env)
+    }
 }
 
 /// The entries of a manager, oldest first. A file that is no entry is left out.
@@ -63,8 +79,8 @@ pub fn history(layout: &Layout) -> Result<Vec<Entry>, Error> {
     Ok(entries)
 }
 
-/// Adds an entry, unless the newest one of its file says the same; returns its number. The number
-/// in `entry` does not matter.
+/// Adds an entry, unless the newest one of its file says the same, or says it for other apps while
+/// nothing changed; returns its number. The number in `entry` does not matter.
 ///
 /// # Errors
 /// The file system refuses.
@@ -72,7 +88,11 @@ pub fn record(layout: &Layout, mut entry: Entry) -> Result<Option<u64>, Error> {
     let entries = history(layout)?;
     let source = &entry.definition.source;
     let newest = entries.iter().rfind(|other| other.definition.source == *source);
-    if newest.is_some_and(|newest| newest.definition == entry.definition) {
+    let known = newest.is_some_and(|newest| {
+        newest.definition == entry.definition
+            || (entry.changes.is_empty() && newest.definition.reads_as(&entry.definition))
+    });
+    if known {
         return Ok(None);
     }
     entry.number = entries.last().map_or(0, |last| last.number) + 1;
@@ -129,6 +149,21 @@ mod tests {
         // Half a file, as a crash of something else might leave it.
         fs::write(dir(&layout).join("4.json"), "{").unwrap();
         assert_eq!(history(&layout).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn the_same_for_other_apps_is_new_only_when_something_changed() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout { state: root.path().to_owned(), ..Layout::system() };
+        let mut part = entry("a");
+        part.definition.only = vec!["api".to_owned()];
+        assert_eq!(record(&layout, part.clone()).unwrap(), Some(1));
+        assert_eq!(record(&layout, entry("a")).unwrap(), None);
+        let changes = vec!["web: start 2 instances".to_owned()];
+        assert_eq!(record(&layout, Entry { changes, ..entry("a") }).unwrap(), Some(2));
+        assert_eq!(history(&layout).unwrap()[1].apps().collect::<Vec<_>>(), ["web"]);
+        part.definition.env = Some("staging".to_owned());
+        assert_eq!(record(&layout, part).unwrap(), Some(3));
     }
 
     #[test]

@@ -26,6 +26,15 @@ booted!(a_rollback_brings_a_former_definition_back_without_losing_a_request, |m|
     let history = m.ok(["clusterctl", "history"]);
     assert_eq!(history.lines().count(), 4, "{history}");
     assert!(history.contains("shop: replace 2 instances, without a gap"), "{history}");
+    assert_eq!(m.ok(["clusterctl", "history", "shop"]), history);
+    assert_eq!(m.ok(["clusterctl", "history", "/srv/shop/ecosystem.toml"]), history);
+    let unknown = m.clusterctl(["history", "nope"]);
+    assert_eq!(unknown.code, 5, "{unknown:#?}");
+    assert!(unknown.stderr.contains("next: there is: shop"), "{unknown:#?}");
+    // No new definition either, though it says less.
+    let reload = m.clusterctl(["reload", "/srv/shop/ecosystem.toml", "--only", "shop"]);
+    assert!(reload.code == 0 && !reload.stdout.contains("nothing to do"), "{reload:#?}");
+    assert_eq!(m.ok(["clusterctl", "history"]).lines().count(), 4);
     let before = pids(m, 2);
     let plan = m.ok(["clusterctl", "rollback", "--dry-run"]);
     assert!(plan.contains("+GREETING=\"version2\"") || plan.contains("version2"), "{plan}");
