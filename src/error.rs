@@ -68,7 +68,7 @@ impl Error {
         match self {
             Error::Config(_) | Error::File { .. } => exit::CONFIG,
             Error::Unknown { .. } => exit::UNKNOWN,
-            Error::Usage(_) => exit::USAGE,
+            Error::Usage(_) | Error::Ops(ops::Error::Number { .. }) => exit::USAGE,
             Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
             Error::Ops(_) | Error::Failed | Error::Stopped(_) | Error::Trial(_) => exit::FAILED,

@@ -25,8 +25,8 @@ mod value;
 
 pub use address::{Address, Protocol};
 pub use app::{
-    App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs, OnFailure,
-    Readiness, Restart, RolloutSettings, Share,
+    App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
+    MAX_INSTANCES, OnFailure, Readiness, Restart, RolloutSettings, Share,
 };
 pub use host::{Host, Kind, Ownership, Scope, User};
 pub use keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, MAX_INSTANCES};
 use crate::{disk, systemd};
 
 /// Why a verb could not go on.
@@ -14,6 +14,13 @@ pub enum Error {
     Systemd(systemd::Error),
     /// The plan broke a rule; nothing was touched.
     Plan(crate::plan::Violation),
+    /// An app cannot have as many instances as asked for.
+    Number {
+        /// The app.
+        app: AppName,
+        /// How many it has now.
+        now: u32,
+    },
     /// A request for a rollout cannot be read.
     Request(AppName),
     /// The process that performed a rollout is gone.
@@ -31,7 +38,7 @@ impl Error {
             Error::Request(app) | Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
                 Some(app)
             }
-            Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) => None,
+            Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) | Error::Number { .. } => None,
         }
     }
 
@@ -48,6 +55,9 @@ impl Error {
             Error::Disk(_) => Some("mend that, then run the same command again".to_owned()),
             Error::Systemd(error) => error.hint(),
             Error::Plan(_) => Some("nothing was changed; please report this".to_owned()),
+            Error::Number { app, .. } => {
+                Some(format!("to have none: clusterctl stop {app}, or clusterctl delete {app}"))
+            }
             Error::Request(_) => Some("run `clusterctl apply` again with this version".to_owned()),
             Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
                 Some(format!("journalctl -u {}; the same command goes on", app.group_unit()))
@@ -74,6 +84,9 @@ impl fmt::Display for Error {
             Error::Disk(error) => write!(f, "{error}"),
             Error::Systemd(error) => write!(f, "{error}"),
             Error::Plan(violation) => write!(f, "refused to act on a bad plan: {violation}"),
+            Error::Number { app, now } => {
+                write!(f, "{app} has {now}, and an app has 1 to {MAX_INSTANCES} instances")
+            }
             Error::Request(app) => write!(f, "{app}: a request of another version of clusterctl"),
             Error::Lost(app) => write!(f, "{app}: the rollout ended without a result"),
             Error::Broke(app, why) => write!(f, "{app}: the rollout could not go on: {why}"),
@@ -87,7 +100,7 @@ impl std::error::Error for Error {
         match self {
             Error::Disk(error) => Some(error),
             Error::Systemd(error) => Some(error),
-            Error::Plan(_) | Error::Request(_) | Error::Lost(_) => None,
+            Error::Plan(_) | Error::Number { .. } | Error::Request(_) | Error::Lost(_) => None,
             Error::Broke(..) | Error::Reload(_) => None,
         }
     }

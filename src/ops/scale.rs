@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::request::{Request, Task};
 use super::{Context, Done, Error, Event, Sink, delegate, observe, recorded_policy};
 use crate::disk;
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, MAX_INSTANCES};
 use crate::plan::{LinkChange, LinkId};
 
 /// How the number changes.
@@ -20,20 +20,21 @@ pub enum Change {
 }
 
 impl Change {
-    /// The new number; below 1 it is 1, as in the ecosystem file.
-    pub fn apply(self, now: u32) -> u32 {
-        match self {
-            Change::To(number) => number.max(1),
+    /// The new number; `None` when an app cannot have so many.
+    pub fn apply(self, now: u32) -> Option<u32> {
+        let number = match self {
+            Change::To(number) => number,
             Change::More(more) => now.saturating_add(more),
-            Change::Fewer(fewer) => now.saturating_sub(fewer).max(1),
-        }
+            Change::Fewer(fewer) => now.saturating_sub(fewer),
+        };
+        (1..=MAX_INSTANCES).contains(&number).then_some(number)
     }
 }
 
 /// Enables and starts, or drains and disables, what the new number asks for.
 ///
 /// # Errors
-/// Links cannot be written, or the manager not be asked. What becomes of instances is in the
+/// An app cannot have so many instances, links cannot be written, or the manager not be asked. What becomes of instances is in the
 /// result.
 pub fn scale(
     context: &Context,
@@ -44,7 +45,9 @@ pub fn scale(
     let observed = observe(context)?;
     let Some(found) = observed.apps.get(app) else { return Ok(Done::default()) };
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
-    let wanted = change.apply(before);
+    let Some(wanted) = change.apply(before) else {
+        return Err(Error::Number { app: app.clone(), now: before });
+    };
     let links = link_changes(&found.links, wanted);
     for link in &links {
         disk::apply_link(&context.layout, app, link)?;

@@ -354,6 +354,11 @@ booted!(a_number_set_by_scale_survives_a_reboot_until_the_file_is_applied, |m| {
     shop(m, "good v1", 4, "");
     let mut run = m.load(load());
     run.wait_flowing();
+    for number in ["0", "-4", "9999999"] {
+        let output = m.clusterctl(["scale", "shop", number]);
+        assert_eq!(output.code, 2, "{output:#?}");
+        assert!(output.stderr.contains("next: to have none: clusterctl stop shop"), "{output:#?}");
+    }
     let output = m.clusterctl(["scale", "shop", "-2"]);
     assert_eq!(output.code, 0, "{output:#?}");
     let stopped = |number: u32| output.stderr.find(&format!("stop shop@{number}")).unwrap();
