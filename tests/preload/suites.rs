@@ -73,17 +73,22 @@ fn differences(words: &[&str], folder: &Path, read: Read, least: usize) -> Vec<S
     differ.map(|name| format!("{name}: {:?}, {:?}", without.get(name), with.get(name))).collect()
 }
 
-/// A suite of which at least so many tests pass. Some tests of others do not pass always: what
-/// differs counts when it differs again.
+/// How often a test has to end differently. Some tests of others do not pass always, least of all
+/// on a machine that is busy.
+const ROUNDS: usize = 4;
+
+/// A suite of which at least so many tests pass.
 #[track_caller]
 fn same(words: &[&str], folder: &Path, read: Read, least: usize) {
-    let first = differences(words, folder, read, least);
-    if first.is_empty() {
-        return;
+    let mut always = differences(words, folder, read, least);
+    for _ in 1..ROUNDS {
+        if always.is_empty() {
+            return;
+        }
+        let again = differences(words, folder, read, least);
+        always.retain(|line| again.contains(line));
     }
-    let second = differences(words, folder, read, least);
-    let both: Vec<_> = first.iter().filter(|line| second.contains(line)).collect();
-    assert!(both.is_empty(), "without and with the library: {both:#?}");
+    assert!(always.is_empty(), "without and with the library: {always:#?}");
 }
 
 /// Debian's Python, whose tests are a package of their own.
