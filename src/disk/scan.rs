@@ -121,6 +121,7 @@ pub fn inputs_changed(layout: &Layout, unit: &UnitName, definition: Option<&Unit
     let own = layout.environment.to_string_lossy().into_owned();
     let named = definition.into_iter().flat_map(|unit| {
         let files = unit.all("Service", "EnvironmentFile");
+        let files = files.chain(unit.all(MARK, "EnvironmentFile"));
         let files = files.filter(|path| !path.starts_with(&own)).collect::<Vec<_>>();
         files
             .into_iter()

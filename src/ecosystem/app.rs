@@ -44,6 +44,8 @@ pub struct App {
     pub env: BTreeMap<String, String>,
     /// Further environment files, absolute, read by systemd at every start; later ones win.
     pub env_files: Vec<PathBuf>,
+    /// Such files that are read with the rights of `user`, after all others.
+    pub own_env_files: Vec<PathBuf>,
     /// Variable that holds the instance number.
     pub instance_var: String,
     /// Variable that is `base + instance number`.

@@ -74,6 +74,11 @@ pub trait Host: fmt::Debug {
     /// The first folder on the way to `path` in which somebody other than root may put a link, and
     /// a word for who: "`ada`", "everybody".
     fn changeable_by(&self, path: &Path) -> Option<(PathBuf, String)>;
+    /// Who other than root may change the content of a file, in the same words.
+    fn writable_by(&self, path: &Path) -> Option<String>;
+    /// Whether a user, in a group of theirs or another one, may read a file, as far as modes tell;
+    /// without a user, whether everybody may.
+    fn may_read(&self, path: &Path, user: Option<&str>, group: Option<&str>) -> bool;
     /// Absolute path of a program by its name, found as a shell would find it.
     fn program(&self, name: &str) -> Option<PathBuf>;
     /// A user by name or number.

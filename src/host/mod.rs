@@ -109,6 +109,16 @@ impl Host for Machine {
         trust::changeable_by(path, |uid| self.user(&uid.to_string()).map(|user| user.name))
     }
 
+    fn writable_by(&self, path: &Path) -> Option<String> {
+        trust::writable_by(path, |uid| self.user(&uid.to_string()).map(|user| user.name))
+    }
+
+    fn may_read(&self, path: &Path, user: Option<&str>, group: Option<&str>) -> bool {
+        let user = user.and_then(|user| self.user(user));
+        let groups = user.as_ref().map(|user| groups_of(user, group)).unwrap_or_default();
+        trust::may_read(path, user.map(|user| user.uid), &groups)
+    }
+
     fn program(&self, name: &str) -> Option<PathBuf> {
         if let Some(program) = self.seen.borrow().programs.get(name) {
             return program.clone();
@@ -179,6 +189,18 @@ fn passwd_line(line: &str, name: &str) -> Option<User> {
         gid: gid.parse().ok()?,
         home: home.into(),
     })
+}
+
+/// Numbers of the groups that a process of this user and this main group is in.
+fn groups_of(user: &User, main: Option<&str>) -> Vec<u32> {
+    let output = std::process::Command::new("id").args(["-G", "--", &user.name]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let theirs = text.unwrap_or_default();
+    let main = main.and_then(|main| {
+        let line = getent("group", main)?;
+        line.split(':').nth(2)?.parse().ok()
+    });
+    theirs.split_whitespace().filter_map(|number| number.parse().ok()).chain(main).collect()
 }
 
 fn getent(database: &str, key: &str) -> Option<String> {

@@ -15,6 +15,37 @@ pub(super) fn changeable_by(
     path: &Path,
     name: impl Fn(u32) -> Option<String>,
 ) -> Option<(PathBuf, String)> {
+    way_to(path)?.into_iter().find_map(|folder| {
+        let who = other_than_root(&fs::metadata(&folder).ok()?, &name)?;
+        Some((folder, who))
+    })
+}
+
+/// Who other than root may change the content of a file.
+pub(super) fn writable_by(path: &Path, name: impl Fn(u32) -> Option<String>) -> Option<String> {
+    other_than_root(&fs::metadata(path).ok()?, &name)
+}
+
+/// Whether somebody of these numbers may read a file, as far as modes tell; without a user, whether
+/// everybody may. What cannot be looked at counts as the user's, and nobody else's.
+pub(super) fn may_read(path: &Path, user: Option<u32>, groups: &[u32]) -> bool {
+    let allowed = |place: &Path, bit: u32| {
+        let meta = fs::metadata(place).ok()?;
+        let shift = match user {
+            Some(0) => return Some(true),
+            Some(user) if user == meta.uid() => 6,
+            Some(_) if groups.contains(&meta.gid()) => 3,
+            _ => 0,
+        };
+        Some(meta.mode() >> shift & bit != 0)
+    };
+    let way = way_to(path).unwrap_or_default();
+    let steps = way.iter().map(|folder| (folder.as_path(), 0o1)).chain([(path, 0o4)]);
+    steps.map(|(place, bit)| allowed(place, bit)).all(|may| may.unwrap_or(user.is_some()))
+}
+
+/// The folders through which a path leads, from the root on, as it is written and as it really is.
+fn way_to(path: &Path) -> Option<Vec<PathBuf>> {
     let written = path.parent()?;
     // A link of root's on the way is as good as what it leads to.
     let real = fs::canonicalize(written).ok()?;
@@ -23,10 +54,7 @@ pub(super) fn changeable_by(
         way.reverse();
         way
     };
-    from_root(written).into_iter().chain(from_root(&real)).find_map(|folder| {
-        let who = other_than_root(&fs::metadata(&folder).ok()?, &name)?;
-        Some((folder, who))
-    })
+    Some(from_root(written).into_iter().chain(from_root(&real)).collect())
 }
 
 fn other_than_root(folder: &Metadata, name: impl Fn(u32) -> Option<String>) -> Option<String> {
@@ -58,6 +86,33 @@ mod tests {
         assert_eq!(who("/usr/bin/whatever"), None);
         assert_eq!(who("/var/log/api.log"), None);
         assert_eq!(who("/dev/null"), None);
+    }
+
+    #[test]
+    fn modes_tell_who_may_read() {
+        assert!(may_read(Path::new("/etc/passwd"), None, &[]));
+        assert!(!may_read(Path::new("/no/such/file"), None, &[]));
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "A=1").unwrap();
+        let owner = fs::metadata(&file).unwrap().uid();
+        let set = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (folder, mode, by_owner, by_all) in
+            [(0o755, 0o644, true, true), (0o700, 0o644, true, false), (0o755, 0o600, true, false)]
+        {
+            set(dir.path(), folder);
+            set(&file, mode);
+            assert_eq!(may_read(&file, Some(owner), &[]), by_owner, "{folder:o} {mode:o}");
+            assert_eq!(may_read(&file, None, &[]), by_all, "{folder:o} {mode:o}");
+            assert_eq!(may_read(&file, Some(4711), &[]), by_all, "{folder:o} {mode:o}");
+        }
+        set(&file, 0o640);
+        set(dir.path(), 0o755);
+        let group = fs::metadata(&file).unwrap().gid();
+        assert!(may_read(&file, Some(4711), &[7, group]));
+        assert!(!may_read(&file, Some(4711), &[7]));
     }
 
     #[test]

@@ -69,9 +69,13 @@ fn process(s: &mut Section, context: &Context<'_>) {
             s.set("Type", "exec");
             s.set("ExecStartPost", {
                 let count = app.listeners.len();
-                format!("+{} $MAINPID {count}", context.helper("wait-listening"))
+                format!("{} $MAINPID {count}", root_helper(context, "wait-listening"))
             });
         }
+    }
+    if app.readiness == Readiness::Exec && !app.own_env_files.is_empty() {
+        // Started counts as ready there, and this must fail as it does when the manager reads.
+        s.set("ExecStartPre", command_line(&env_reader(context).collect::<Vec<_>>()));
     }
     s.set("ExecStart", exec_start(context));
     s.set("WorkingDirectory", quote::path(&app.cwd.to_string_lossy()));
@@ -89,26 +93,42 @@ fn process(s: &mut Section, context: &Context<'_>) {
     s.set("TimeoutStartSec", span(app.listen_timeout));
 }
 
+/// The program, behind what becomes it one after the other.
 fn exec_start(context: &Context<'_>) -> String {
     let app = context.app;
-    let program = app.command.program.to_string_lossy().into_owned();
-    // It leaves a tracer behind and becomes the program.
-    let tracer = context.target.handover.join(environment::TRACER).display().to_string();
-    let tracer = (app.handover == Handover::Trace).then_some(tracer);
-    let words = app.command.args.iter().map(String::as_str);
-    let mut words = tracer.iter().map(String::as_str).chain([program.as_str()]).chain(words);
-    let Some(script) = shell(app) else {
-        let first = quote::executable(words.next().unwrap_or_default());
-        let rest = words.map(quote::argument);
-        return [first].into_iter().chain(rest).collect::<Vec<_>>().join(" ");
-    };
-    // `exec` leaves the program as the main process.
-    let script = format!("{script}exec \"$@\"");
-    let shell = ["\"/bin/sh\"".to_owned(), "\"-c\"".to_owned(), quote::argument(&script)];
-    let files = own_files(&app.logs).map(|(_, path)| quote::argument(&path.to_string_lossy()));
-    let words = words.map(quote::argument);
-    let words = shell.into_iter().chain(["\"sh\"".to_owned()]).chain(files).chain(words);
-    words.collect::<Vec<_>>().join(" ")
+    let mut words: Vec<String> = env_reader(context).collect();
+    if let Some(script) = shell(app) {
+        // `exec` leaves the program as the main process.
+        let script = format!("{script}exec \"$@\"");
+        words.extend(["/bin/sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]);
+        words.extend(own_files(&app.logs).map(|(_, path)| path.to_string_lossy().into_owned()));
+    }
+    if app.handover == Handover::Trace {
+        // It leaves a tracer behind and becomes the program.
+        words.push(tracer(context));
+    }
+    words.push(app.command.program.to_string_lossy().into_owned());
+    words.extend(app.command.args.iter().cloned());
+    command_line(&words)
+}
+
+fn command_line(words: &[String]) -> String {
+    let mut words = words.iter();
+    let first = words.next().map(|word| quote::executable(word));
+    let rest = words.map(|word| quote::argument(word));
+    first.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
+}
+
+/// Reads files of variables with the rights of the program's user.
+fn env_reader(context: &Context<'_>) -> impl Iterator<Item = String> {
+    let files = &context.app.own_env_files;
+    let files = files.iter().flat_map(|file| ["--env".into(), file.to_string_lossy().into_owned()]);
+    let reader = [tracer(context)].into_iter().chain(files).chain(["--".to_owned()]);
+    reader.filter(|_| !context.app.own_env_files.is_empty())
+}
+
+fn tracer(context: &Context<'_>) -> String {
+    context.target.handover.join(environment::TRACER).display().to_string()
 }
 
 /// What only a shell can do before the program starts: arithmetic, and opening files with the
@@ -160,9 +180,9 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
     }
     // Ends a restart loop without a start limit, which would close the listener for all. Also
     // pauses between restarts: RestartSteps= is missing before systemd 254.
-    let guard = context.helper("restart-guard");
+    let guard = root_helper(context, "restart-guard");
     let (max, uptime) = (restart.max_restarts.unwrap_or(0), restart.min_uptime.as_millis());
-    let mut line = format!("+{guard} %t/clusterctl/%n %n {max} {uptime}");
+    let mut line = format!("{guard} %t/clusterctl/%n %n {max} {uptime}");
     if let Some(Backoff { first, max }) = restart.backoff {
         line.push_str(&format!(" {} {}", first.as_millis(), max.as_millis()));
     }
@@ -200,6 +220,17 @@ fn output(s: &mut Section, app: &App) {
         s.set("StandardError", "journal");
     }
     s.set("SyslogIdentifier", app.name.as_str());
+}
+
+/// A script that runs beside the program, with all rights. The variables are the program's, whose
+/// user may have a say in them: a loader or a shell would act on some before the script's first line.
+fn root_helper(context: &Context<'_>, script: &str) -> String {
+    let script = context.helper(script);
+    if context.user() {
+        // Nobody gains anything, and the manager is found by its variables.
+        return format!("+{script}");
+    }
+    format!("+{} --bare -- {script}", context.helper(environment::TRACER))
 }
 
 /// A time span as systemd.time(7) reads it.

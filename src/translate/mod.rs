@@ -123,6 +123,9 @@ fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str
         s.set("App", context.app.name.as_str()).set("Role", role).set_some("Revision", revision);
         if role == "instance" {
             s.set_some("TracedBecause", context.app.traced_because);
+            for path in &context.app.own_env_files {
+                s.set("EnvironmentFile", quote::path(&path.to_string_lossy()));
+            }
         }
         if role == "group" {
             recorded(s, context.app);

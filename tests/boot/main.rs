@@ -27,5 +27,6 @@ mod shop;
 mod table;
 mod trace;
 mod traps;
+mod variables;
 mod verify;
 mod versions;

@@ -29,6 +29,10 @@ pub struct FakeHost {
     pub elevated: BTreeSet<PathBuf>,
     /// Folders that somebody other than root may change, with who.
     pub changeable: BTreeMap<PathBuf, String>,
+    /// Files that everybody may read.
+    pub open: BTreeSet<PathBuf>,
+    /// Files that no user but root may read.
+    pub closed: BTreeSet<PathBuf>,
 }
 
 impl FakeHost {
@@ -46,7 +50,14 @@ impl FakeHost {
             units: BTreeMap::new(),
             holders: BTreeMap::new(),
             elevated: BTreeSet::new(),
-            changeable: [("/home/api".into(), "`api`".to_owned())].into(),
+            changeable: [
+                ("/home/api".into(), "`api`".to_owned()),
+                ("/etc/of-api.env".into(), "`api`".to_owned()),
+                ("/tmp".into(), "everybody".to_owned()),
+            ]
+            .into(),
+            open: ["/etc/open.env".into()].into(),
+            closed: ["/etc/closed.env".into()].into(),
         };
         for name in ["node", "python3", "ruby", "sh", "bash", "env"] {
             host.program_with(&format!("/usr/bin/{name}"), &dynamic_elf());
@@ -59,7 +70,10 @@ impl FakeHost {
             host.file(&format!("/srv/app/{name}"));
         }
         host.folder("/var/log").folder("/tmp").folder("/run");
-        host.file("/home/api/.env");
+        for name in ["/home/api/.env", "/etc/of-api.env", "/etc/open.env", "/etc/closed.env"] {
+            host.file(name);
+        }
+        host.file("/etc/api.env").file("/tmp/.env");
         host
     }
 
@@ -155,8 +169,17 @@ impl Host for FakeHost {
     }
 
     fn changeable_by(&self, path: &Path) -> Option<(PathBuf, String)> {
-        let found = self.changeable.iter().find(|(folder, _)| path.starts_with(folder));
+        let folder = path.parent()?;
+        let found = self.changeable.iter().find(|(other, _)| folder.starts_with(other));
         found.map(|(folder, who)| (folder.clone(), who.clone()))
+    }
+
+    fn writable_by(&self, path: &Path) -> Option<String> {
+        self.changeable.get(path).cloned()
+    }
+
+    fn may_read(&self, path: &Path, user: Option<&str>, _group: Option<&str>) -> bool {
+        self.open.contains(path) || user.is_some() && !self.closed.contains(path)
     }
 
     fn program(&self, name: &str) -> Option<PathBuf> {

@@ -1,13 +1,9 @@
-//! `env`, `env_NAME`, `env_file`, `port`, `instance_var`, `increment_var`: the program's variables.
+//! `env`, `env_NAME`, `port`, `instance_var`, `increment_var`: the program's variables.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
 use toml::de::DeValue;
 
 use super::command::MAX_ARGUMENT;
-use super::{folder, path};
-use crate::ecosystem::host::{Kind, Scope};
 use crate::ecosystem::node::{Context, Entry, Fields, Node};
 use crate::ecosystem::problem::{Place, Problem, visible};
 
@@ -31,7 +27,6 @@ const INSTANCE_VAR: &str = "NODE_APP_INSTANCE";
 #[derive(Debug)]
 pub(super) struct Environment {
     pub variables: BTreeMap<String, String>,
-    pub files: Vec<PathBuf>,
     pub instance_var: String,
     pub increment_var: Option<(String, i64)>,
 }
@@ -39,11 +34,7 @@ pub(super) struct Environment {
 type Variables = BTreeMap<String, (String, Place)>;
 
 /// Reads all keys about variables.
-pub(super) fn environment(
-    cx: &mut Context<'_>,
-    fields: &Fields<'_>,
-    cwd: Option<&Path>,
-) -> Environment {
+pub(super) fn environment(cx: &mut Context<'_>, fields: &Fields<'_>) -> Environment {
     let mut variables = Variables::new();
     if let Some(node) = fields.get("env") {
         variables = table(cx, &node);
@@ -58,7 +49,7 @@ pub(super) fn environment(
     let instance_var = instance_var(cx, fields, &variables);
     let increment_var = increment_var(cx, fields, &variables, &instance_var);
     let variables = variables.into_iter().map(|(name, (value, _))| (name, value)).collect();
-    Environment { variables, files: files(cx, fields, cwd), instance_var, increment_var }
+    Environment { variables, instance_var, increment_var }
 }
 
 fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Variables {
@@ -182,45 +173,6 @@ fn increment_var(
                 .help(format!("write a number, such as `{name} = 9100`"))
                 .related(node.place.span.clone(), "grows because of this");
             cx.note(problem)
-        }
-    }
-}
-
-fn files(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Vec<PathBuf> {
-    let Some(node) = fields.get("env_file") else { return Vec::new() };
-    let texts = node.texts(cx).unwrap_or_default();
-    texts.iter().filter_map(|text| file(cx, &node, text, folder(cwd, text)?)).collect()
-}
-
-fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
-    let path = path(cx, node, cwd, text)?;
-    let shown = path.display().to_string();
-    if shown.contains(['*', '?', '[', '\\']) || shown.ends_with(char::is_whitespace) {
-        let help =
-            "rename it: systemd reads `*`, `?`, `[` and `\\` as patterns, and loses final blanks";
-        let message = format!("systemd would not read `{shown}` as one file");
-        return cx.note(Problem::error(&node.place, message).help(help));
-    }
-    let changeable = cx.host.changeable_by(&path).filter(|_| cx.host.scope() == Scope::System);
-    if let Some((folder, who)) = changeable {
-        let message = format!(
-            "{who} may change `{}`, and a link that is put there would be read as root",
-            folder.display()
-        );
-        let help = "keep variables in a folder of root's, such as /etc";
-        cx.problems.push(Problem::warning(&node.place, message).help(help));
-    }
-    match cx.host.kind(&path) {
-        Kind::File | Kind::Executable => Some(path),
-        Kind::Missing => {
-            let help = "create it, or remove `env_file`: without it no instance would start";
-            cx.note(Problem::error(&node.place, format!("`{shown}` does not exist")).help(help))
-        }
-        // The manager may well read what we may not.
-        Kind::Other => Some(path),
-        Kind::Directory => {
-            let help = "name the file in it";
-            cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help))
         }
     }
 }

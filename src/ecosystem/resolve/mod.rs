@@ -3,6 +3,7 @@
 
 mod command;
 mod directives;
+mod env_files;
 mod environment;
 mod handover;
 mod listeners;
@@ -45,10 +46,11 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
     let namespace = namespace(cx, fields);
     let (instances, count) = instances(cx, fields);
-    let env = environment::environment(cx, fields, cwd.as_deref());
+    let env = environment::environment(cx, fields);
     let process = process::process(cx, fields, cwd.as_deref());
     let rollout = rollout::rollout(cx, fields);
     let systemd = directives::directives(cx, fields);
+    let env_files = env_files::env_files(cx, fields, cwd.as_deref(), &process, &systemd.service);
     let backlog = listeners::backlog(cx, fields);
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
@@ -61,7 +63,8 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         count,
         listeners: listeners.iter().map(|(listener, _)| listener.clone()).collect(),
         env: env.variables,
-        env_files: env.files,
+        env_files: env_files.by_manager,
+        own_env_files: env_files.by_program,
         instance_var: env.instance_var,
         increment_var: env.increment_var,
         handover: hands.handover,

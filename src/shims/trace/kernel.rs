@@ -7,8 +7,10 @@ use crate::sys::{self, Errno, PollFd, call, word};
 #[cfg(target_arch = "x86_64")]
 mod number {
     pub const READ: usize = 0;
+    pub const MMAP: usize = 9;
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
+    pub const MREMAP: usize = 25;
     pub const EXECVE: usize = 59;
     pub const CLONE: usize = 56;
     pub const WAIT4: usize = 61;
@@ -33,8 +35,10 @@ mod number {
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const PRCTL: usize = 167;
+    pub const MREMAP: usize = 216;
     pub const CLONE: usize = 220;
     pub const EXECVE: usize = 221;
+    pub const MMAP: usize = 222;
     pub const WAIT4: usize = 260;
     pub const PROCESS_VM_READV: usize = 270;
     pub const PIDFD_OPEN: usize = 434;
@@ -44,6 +48,9 @@ mod number {
 pub const EPERM: c_int = 1;
 pub const ENOENT: c_int = 2;
 pub const EACCES: c_int = 13;
+pub const EINVAL: c_int = 22;
+pub const EFBIG: c_int = 27;
+const O_NOCTTY: c_int = 0o400;
 const SIG_SETMASK: usize = 2;
 const SIGCHLD: u32 = 17;
 const WNOHANG: usize = 1;
@@ -146,11 +153,29 @@ pub fn read(fd: c_int, to: &mut [u8]) -> Result<usize, Errno> {
     call(number::READ, [word(fd), to.as_mut_ptr() as usize, to.len(), 0, 0, 0])
 }
 
+/// Opens a file for reading; the path ends with NUL.
+pub fn open(path: *const u8) -> Result<c_int, Errno> {
+    let flags = word(sys::O_CLOEXEC | O_NOCTTY);
+    let arguments = [word(sys::AT_FDCWD), path as usize, flags, 0, 0, 0];
+    call(number::OPENAT, arguments).map(|fd| fd as c_int)
+}
+
+/// Memory of this process, zeroed, which stays until the program takes its place.
+pub fn map(bytes: usize) -> Result<usize, Errno> {
+    const READ_WRITE: usize = 3;
+    const PRIVATE_ANONYMOUS: usize = 0x22;
+    call(number::MMAP, [0, bytes, READ_WRITE, PRIVATE_ANONYMOUS, usize::MAX, 0])
+}
+
+/// More of what [`map`] gave; it may move.
+pub fn remap(start: usize, bytes: usize, wanted: usize) -> Result<usize, Errno> {
+    const MAY_MOVE: usize = 1;
+    call(number::MREMAP, [start, bytes, wanted, MAY_MOVE, 0, 0])
+}
+
 /// The beginning of a file; the path ends with NUL.
 pub fn read_file<'a>(path: &[u8], to: &'a mut [u8]) -> Option<&'a [u8]> {
-    let flags = word(sys::O_CLOEXEC);
-    let arguments = [word(sys::AT_FDCWD), path.as_ptr() as usize, flags, 0, 0, 0];
-    let fd = call(number::OPENAT, arguments).ok()? as c_int;
+    let fd = open(path.as_ptr()).ok()?;
     let length = read(fd, to);
     sys::close(fd);
     to.get(..length.ok()?)

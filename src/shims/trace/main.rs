@@ -5,6 +5,9 @@
 //! behind, which is nobody's child, answers `bind()` and `listen()` on what the listeners hold,
 //! and ends at the last `listen()` that was needed. Needs nothing but core: one static file,
 //! copied beside the units, so that apps go on when clusterctl is removed.
+//!
+//! `--drain` lets go of a program's connections, see `drain`; `--env` and `--bare` start programs
+//! with other variables, see `variables`.
 
 #![no_std]
 #![no_main]
@@ -14,6 +17,7 @@ mod answer;
 #[path = "../preload/connections.rs"]
 mod connections;
 mod drain;
+mod env_file;
 #[path = "../preload/explain.rs"]
 mod explain;
 #[path = "../../handover/mod.rs"]
@@ -44,6 +48,7 @@ mod sys;
 mod table;
 mod tracee;
 mod tracer;
+mod variables;
 
 // The kernel puts the number of arguments on top of the stack, then the arguments, null, the
 // environment, null.

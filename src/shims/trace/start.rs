@@ -10,10 +10,11 @@ use crate::say::{Text, say};
 use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
+use crate::variables;
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
-const USAGE: c_int = 2;
+pub const USAGE: c_int = 2;
 /// The usual `listen_timeout`.
 const TIMEOUT_MS: u64 = 60_000;
 
@@ -33,6 +34,12 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         }
         sys::exit_group(0);
     }
+    if let [_, verb, rest @ ..] = arguments
+        // SAFETY: as above.
+        && let Some(verb) = variables::verb(unsafe { sys::c_bytes(*verb) })
+    {
+        variables::run(verb, rest, environment);
+    }
     let skip = match arguments.get(1) {
         // SAFETY: the kernel's own strings.
         Some(word) if unsafe { sys::c_bytes(*word) } == b"--" => 2,
@@ -51,7 +58,12 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         forbidden(problem);
         sys::exit_group(1);
     }
-    let error = kernel::execute(*program, &raw const *program, environment);
+    execute(program, environment)
+}
+
+/// Becomes a program; the array of its arguments begins there.
+pub fn execute(program: &*const u8, environment: *const *const u8) -> ! {
+    let error = kernel::execute(*program, program, environment);
     // SAFETY: the kernel's own string.
     let program = Text(unsafe { sys::c_bytes(*program) });
     match error.0 {
@@ -82,7 +94,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// The places of the environment that are in use.
-fn entries(environment: *mut *const u8) -> impl Iterator<Item = *mut *const u8> {
+pub fn entries(environment: *mut *const u8) -> impl Iterator<Item = *mut *const u8> {
     (0..).map(move |at| environment.wrapping_add(at)).take_while(|place| {
         // SAFETY: the array ends with null, and nobody looks behind that.
         !unsafe { **place }.is_null()

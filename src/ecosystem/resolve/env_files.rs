@@ -1,0 +1,126 @@
+//! `env_file`: which files of variables there are, and with whose rights they are read.
+
+use std::path::{Path, PathBuf};
+
+use super::process::Process;
+use super::{folder, path};
+use crate::ecosystem::host::{Kind, Scope};
+use crate::ecosystem::node::{Context, Fields, Node};
+use crate::ecosystem::problem::Problem;
+
+/// What systemd would do with the variables before or after the program itself runs.
+const NOT_REACHED: [&str; 4] =
+    ["ExecStartPre", "ExecStartPost", "ExecStopPost", "UnsetEnvironment"];
+
+/// Files in the order in which they are read; later ones win.
+#[derive(Debug, Default)]
+pub(super) struct EnvFiles {
+    /// By the service manager.
+    pub by_manager: Vec<PathBuf>,
+    /// With the rights of the program's user, after those of the manager.
+    pub by_program: Vec<PathBuf>,
+}
+
+/// Reads the key; `service` are the directives that are passed through.
+pub(super) fn env_files(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    cwd: Option<&Path>,
+    process: &Process,
+    service: &[(String, String)],
+) -> EnvFiles {
+    let mut files = EnvFiles::default();
+    let Some(node) = fields.get("env_file") else { return files };
+    for text in node.texts(cx).unwrap_or_default() {
+        let path = folder(cwd, &text).and_then(|cwd| file(cx, &node, &text, cwd));
+        let Some(path) = path else { continue };
+        let own = read_by_program(cx, &node, &path, process);
+        // What follows a file of the program's must win over it, so it cannot be read before.
+        if own || !files.by_program.is_empty() {
+            readable(cx, &node, &path, process, own);
+            files.by_program.push(path);
+        } else {
+            files.by_manager.push(path);
+        }
+    }
+    let missed = NOT_REACHED.into_iter().filter(|key| service.iter().any(|(k, _)| k == key));
+    for key in missed.filter(|_| !files.by_program.is_empty()) {
+        let message = format!("`{key}` in `service` does not get at these variables");
+        let help = "the program's own user reads them, when it starts: keep what others need in a \
+                    file and a folder of root's, such as /etc";
+        cx.problems.push(Problem::warning(&node.place, message).help(help));
+    }
+    files
+}
+
+fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
+    let path = path(cx, node, cwd, text)?;
+    let shown = path.display().to_string();
+    if shown.contains(['*', '?', '[', '\\']) || shown.ends_with(char::is_whitespace) {
+        let help =
+            "rename it: systemd reads `*`, `?`, `[` and `\\` as patterns, and loses final blanks";
+        let message = format!("systemd would not read `{shown}` as one file");
+        return cx.note(Problem::error(&node.place, message).help(help));
+    }
+    let kind = cx.host.kind(&path);
+    match kind {
+        Kind::Missing => {
+            let help = "create it, or remove `env_file`: without it no instance would start";
+            return cx
+                .note(Problem::error(&node.place, format!("`{shown}` does not exist")).help(help));
+        }
+        Kind::Directory => {
+            let help = "name the file in it";
+            return cx
+                .note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
+        }
+        // The manager may well read what we may not.
+        Kind::File | Kind::Executable | Kind::Other => {}
+    }
+    if cx.host.may_read(&path, None, None) {
+        let message = format!("everybody on this machine may read `{shown}`");
+        let help = format!("`chmod o= {shown}`");
+        cx.problems.push(Problem::warning(&node.place, message).help(help));
+    }
+    Some(path)
+}
+
+/// The manager of the system reads files as root, through any link, and what is in them reaches
+/// commands of root's as well. Where somebody else has a say, the program's own user has to read.
+fn read_by_program(cx: &mut Context<'_>, node: &Node<'_>, path: &Path, process: &Process) -> bool {
+    if cx.host.scope() == Scope::User {
+        return false;
+    }
+    let folder = cx.host.changeable_by(path);
+    let changeable = folder.or_else(|| Some((path.to_owned(), cx.host.writable_by(path)?)));
+    let Some((place, who)) = changeable else { return false };
+    let place = place.display();
+    let user = process.user.as_deref().and_then(|user| cx.host.user(user));
+    let Some(user) = user.filter(|user| user.uid != 0) else {
+        let message =
+            format!("{who} may change `{place}`, and so the variables of what runs as root");
+        let help = "name the app's `user`, which then reads the file itself, or a file and a folder \
+                    of root's, such as /etc";
+        cx.problems.push(Problem::error(&node.place, message).help(help));
+        return false;
+    };
+    if !who.starts_with('`') {
+        let message = format!("{who} may change `{place}`, and so the variables of this app");
+        let help = format!("keep the file where only root and `{}` may change it", user.name);
+        cx.problems.push(Problem::warning(&node.place, message).help(help));
+    }
+    true
+}
+
+fn readable(cx: &mut Context<'_>, node: &Node<'_>, path: &Path, process: &Process, own: bool) {
+    let (user, group) = (process.user.as_deref(), process.group.as_deref());
+    let Some(name) = user.filter(|_| !cx.host.may_read(path, user, group)) else { return };
+    let shown = path.display();
+    let message = format!("`{name}` may not read `{shown}`, and reads it at every start");
+    let help = if own {
+        format!("`chown {name} {shown}`, and let `{name}` into the folders on the way")
+    } else {
+        "name it before the files of others, and the service manager reads it".to_owned()
+    };
+    cx.problems.push(Problem::warning(&node.place, message).help(help));
+}
