@@ -14,12 +14,14 @@ Type=oneshot
 EnvironmentFile=/srv/files/%i
 ExecStart=/usr/bin/env -0
 StandardOutput=file:/srv/by-systemd/%i
+StandardError=journal
 ";
 const BY_US: &str = "\
 [Service]
 Type=oneshot
 ExecStart=/srv/ours/clusterctl-exec --env /srv/files/%i -- /usr/bin/env -0
 StandardOutput=file:/srv/by-us/%i
+StandardError=journal
 ";
 
 /// Everything that the language knows, and much that it does not.
@@ -94,7 +96,7 @@ fn printed(m: &Machine, place: &str, number: usize) -> Option<BTreeSet<String>> 
     let path = m.path(&format!("/srv/{place}/{number}"));
     let text = std::fs::read(path).ok().filter(|text| !text.is_empty())?;
     let entries = text.split(|byte| *byte == 0).map(|entry| String::from_utf8_lossy(entry));
-    let own = ["INVOCATION_ID=", "SYSTEMD_EXEC_PID=", "JOURNAL_STREAM="];
+    let own = ["INVOCATION_ID=", "SYSTEMD_EXEC_PID=", "JOURNAL_STREAM=", "MEMORY_PRESSURE_WATCH="];
     let entries = entries.filter(|entry| own.iter().all(|name| !entry.starts_with(name)));
     Some(entries.map(std::borrow::Cow::into_owned).collect())
 }
@@ -205,8 +207,8 @@ booted!(what_runs_as_root_beside_a_program_takes_none_of_its_variables, |m| {
     let post = m.systemctl_show("silent@0", "ExecStartPost");
     assert!(post.contains("wait-listening"), "{post}");
     m.ok(["clusterctl", "restart", "all"]);
-    assert_eq!(m.ok_sh("find /srv/loaded -user root"), "");
-    assert_ne!(m.ok_sh("find /srv/loaded -user ada"), "");
+    assert_eq!(m.ok_sh("find /srv/loaded -type f -user root"), "");
+    assert_ne!(m.ok_sh("find /srv/loaded -type f -user ada"), "");
     // The guard does its work all the same.
     let state = m.ok(["cat", "/run/clusterctl/shop@0.service"]);
     assert!(!state.is_empty());
