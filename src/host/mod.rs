@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Layout};
@@ -173,7 +173,11 @@ fn kind(path: &Path) -> Kind {
 }
 
 fn head(path: &Path, max: usize) -> Option<Vec<u8>> {
-    let file = fs::File::open(path).ok()?;
+    // Whoever puts a FIFO or a device there must not hold up or trigger anything.
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).ok()?;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    file.metadata().ok().filter(fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
     file.take(max as u64).read_to_end(&mut bytes).ok()?;
     Some(bytes)
@@ -206,4 +210,22 @@ fn groups_of(user: &User, main: Option<&str>) -> Vec<u32> {
 fn getent(database: &str, key: &str) -> Option<String> {
     let output = std::process::Command::new("getent").args(["--", database, key]).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_fifo_in_the_place_of_a_program_holds_up_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("server.js");
+        let mode = rustix::fs::Mode::RUSR;
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).unwrap();
+        assert_eq!(head(&fifo, 4), None);
+        fs::write(dir.path().join("a"), "#!/bin/sh").unwrap();
+        assert_eq!(head(&dir.path().join("a"), 4).as_deref(), Some(&b"#!/b"[..]));
+    }
 }

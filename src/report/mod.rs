@@ -2,6 +2,7 @@
 
 pub mod describe;
 pub mod doctor;
+mod hidden;
 pub mod history;
 pub mod list;
 pub mod logs;

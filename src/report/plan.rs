@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use super::{Paint, Style};
+use super::{Paint, Style, hidden};
 use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Plan, Step};
 
 /// The plan with its reasons.
@@ -102,8 +102,7 @@ pub fn summary(plan: &Plan) -> Vec<String> {
     .collect()
 }
 
-/// A unified diff of every file. Values of the environment file are shown: who may write the
-/// units may read them.
+/// A unified diff of every file, without the values of the environment file.
 pub fn diff(plan: &Plan) -> String {
     let mut out = String::new();
     for app in &plan.apps {
@@ -113,14 +112,16 @@ pub fn diff(plan: &Plan) -> String {
                 Change::Replace { before, after, .. } => (before.as_str(), after.as_str()),
                 Change::Remove { before } => (before.as_str(), ""),
             };
-            let name = match &change.file {
-                FileId::Unit(name) => name.to_string(),
-                FileId::Environment => format!("{}.environment", app.app),
+            let (name, (before, after)) = match &change.file {
+                FileId::Unit(name) => (name.to_string(), (before.to_owned(), after.to_owned())),
+                FileId::Environment => {
+                    (format!("{}.environment", app.app), hidden::values(before, after))
+                }
             };
             let empty = |text: &str| if text.is_empty() { "/dev/null" } else { name.as_str() };
-            let diff = TextDiff::from_lines(before, after);
+            let diff = TextDiff::from_lines(&before, &after);
             let mut unified = diff.unified_diff();
-            out.push_str(&unified.header(empty(before), empty(after)).to_string());
+            out.push_str(&unified.header(empty(&before), empty(&after)).to_string());
         }
     }
     out

@@ -161,3 +161,38 @@ booted!(a_narrow_umask_hides_nothing_from_apps_of_other_users, |m| {
     m.ok_sh("umask 077; clusterctl apply /srv/shop/ecosystem.toml");
     assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
 });
+
+booted!(no_secret_shows_in_output_command_lines_or_the_journal, |m| {
+    m.ok_sh("mkdir -p /srv/shop; umask 077; echo TOKEN=hidden-in-file > /srv/shop/.env");
+    let secrets = |value: &str| {
+        let env = format!("env = {{ PASSWORD = 'hidden-{value}' }}\nenv_file = '.env'");
+        crate::shop::write(m, &ecosystem(2, &env));
+    };
+    let mut shown = String::new();
+    let mut say = |command: &str| {
+        let output = m.sh(&format!("cd /srv/shop; clusterctl {command}"));
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(!text.is_empty(), "{command} says nothing");
+        for (nr, line) in text.lines().enumerate().filter(|(_, line)| line.contains("hidden-")) {
+            shown += &format!("{command}, line {nr}: {line}\n");
+        }
+    };
+    secrets("one");
+    say("apply --dry-run");
+    say("apply");
+    secrets("two");
+    say("apply --dry-run");
+    say("apply --dry-run -o json");
+    say("apply -o json");
+    for command in ["list", "describe shop", "history", "rollback --dry-run", "doctor"] {
+        say(command);
+        say(&format!("{command} -o json"));
+    }
+    say("rollback -o json");
+    // What does not start is shown with its last lines.
+    m.write("/srv/shop/.env", "TOKEN=hidden-in-file\nBROKEN=hidden-reason\n\0");
+    say("reload shop");
+    assert_eq!(shown, "");
+    assert_eq!(m.ok_sh("journalctl --output=cat | grep hidden- || :"), "");
+    assert_eq!(m.ok_sh("cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep ^hidden- || :"), "");
+});
