@@ -37,6 +37,34 @@ pub(super) fn listeners(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<(Liste
     }
 }
 
+/// Folders in which nobody can replace what belongs to somebody else.
+const STICKY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+
+/// The manager of the system makes and removes Unix sockets as root, wherever a link leads.
+pub(super) fn folders(cx: &mut Context<'_>, listeners: &[(Listener, Place)], traced: bool) {
+    if cx.host.scope() == Scope::User {
+        return;
+    }
+    for (listener, at) in listeners {
+        let Some(path) = listener.address.path() else { continue };
+        let sticky = path.parent().is_some_and(|folder| STICKY.iter().any(|s| folder == *s));
+        let Some((folder, who)) = cx.host.changeable_by(path).filter(|_| !sticky) else {
+            continue;
+        };
+        let folder = folder.display();
+        let help = "use a folder of root's, such as /run";
+        // What a traced program gets is mounted over itself: see `translate::instance`.
+        let problem = if traced {
+            let what = "and a link that is put there would be mounted as root";
+            Problem::error(at, format!("{who} may change `{folder}`, {what}"))
+        } else {
+            let what = "and root makes and removes this socket where a link leads";
+            Problem::warning(at, format!("{who} may change `{folder}`, {what}"))
+        };
+        cx.problems.push(problem.help(help));
+    }
+}
+
 /// The port as text, so that one parser judges it; wrong types are noted by `environment`.
 fn port_text(node: &Node<'_>) -> Option<String> {
     let text = node.value.as_str().map(str::to_owned);

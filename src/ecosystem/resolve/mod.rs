@@ -14,7 +14,7 @@ mod rollout;
 
 use std::path::{Path, PathBuf};
 
-use super::app::{App, Instances, Listener, MAX_INSTANCES};
+use super::app::{App, Handover, Instances, Listener, MAX_INSTANCES};
 use super::host::Kind;
 use super::name::{AppName, NameError};
 use super::node::{Context, Fields, Node};
@@ -44,6 +44,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         .map(|ran| nature::nature(cx.host, ran, cwd.as_deref().unwrap_or(Path::new("/"))));
     let listeners = listeners::listeners(cx, fields);
     let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
+    listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
     let (instances, count) = instances(cx, fields);
     let env = environment::environment(cx, fields);
