@@ -333,7 +333,7 @@ pub fn finish(
         ui.note(&verdict.text);
         if let Some(instance) = verdict.look_at {
             let unit = app.instance_unit(instance);
-            for line in ops::last_words(ctl, &unit) {
+            for line in ops::last_words(ctl, &unit, ctl.begun) {
                 ui.note(&format!("  {app}@{instance} | {}", report::logs::printable(&line)));
             }
             ui.note(&format!("next: clusterctl logs {app}@{instance}"));

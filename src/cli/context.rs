@@ -179,7 +179,7 @@ pub fn connect(global: &Global) -> Result<ops::Context, Error> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let layout = layout(global.scope())?;
     let systemd = Systemd::connect(global.scope())?;
-    Ok(ops::Context { layout, systemd, program: own_program(), interrupt: Arc::default() })
+    Ok(ops::Context::new(layout, systemd, own_program()))
 }
 
 /// The first Ctrl-C asks rollouts to stop between two instances, the second ends this process and

@@ -1,5 +1,7 @@
 //! `clusterctl describe`.
 
+use std::time::UNIX_EPOCH;
+
 use super::{Global, Ui, context, control};
 use crate::error::Error;
 use crate::{ops, report};
@@ -28,7 +30,7 @@ pub fn run(args: &DescribeArgs, global: &Global, ui: &mut Ui) -> Result<(), Erro
         ui.data(&report::describe::text(&description, &ui.out))?;
         for row in &description.instances {
             let unit = one.app.instance_unit(row.instance);
-            for line in ops::last_words(&ctl, &unit).iter().rev().take(3).rev() {
+            for line in ops::last_words(&ctl, &unit, UNIX_EPOCH).iter().rev().take(3).rev() {
                 let line = report::logs::printable(line);
                 ui.data(&format!("{}@{} | {line}\n", row.app, row.instance))?;
             }

@@ -99,12 +99,8 @@ fn serve(
     woken: &Receiver<Wake>,
     ui: &mut Ui,
 ) -> Result<u8, Error> {
-    let ctl = ops::Context {
-        layout: private_layout(),
-        systemd: Systemd::connect_to(&manager.address())?,
-        program: context::own_program(),
-        interrupt: Default::default(),
-    };
+    let systemd = Systemd::connect_to(&manager.address())?;
+    let ctl = ops::Context::new(private_layout(), systemd, context::own_program());
     let ecosystem = context::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
     apply::quietly(&ctl, &ecosystem, ui)?;
     if args.command.is_empty() {

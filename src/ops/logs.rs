@@ -1,7 +1,7 @@
 //! The journal of apps and instances, as a stream of entries.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
@@ -89,22 +89,17 @@ fn units(context: &Context, spec: &LogSpec) -> Result<Vec<UnitName>, Error> {
 /// How many lines say enough about a failure.
 const LAST_WORDS: u64 = 10;
 
-/// The newest lines that a unit wrote itself since it was last started, oldest first; none when the
-/// journal cannot be read, since the failure itself is what matters then.
-pub fn last_words(context: &Context, unit: &UnitName) -> Vec<String> {
+/// The newest lines that a unit wrote itself after this moment, oldest first; none when the journal
+/// cannot be read, since the failure itself is what matters then.
+pub fn last_words(context: &Context, unit: &UnitName, since: SystemTime) -> Vec<String> {
+    let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     let read = || -> Result<Vec<String>, crate::systemd::Error> {
         let mut journal = Journal::open(context.layout.scope)?;
         journal.select(std::slice::from_ref(unit))?;
         journal.rewind(Some(4 * LAST_WORDS))?;
         let mut lines = Vec::new();
-        let mut start = None;
         while let Some(entry) = journal.read()? {
-            // The manager's word comes first: a start that said nothing has no lines.
-            if entry.invocation.is_some() && entry.invocation != start {
-                lines.clear();
-                start = entry.invocation;
-            }
-            if entry.author == Author::Unit {
+            if entry.author == Author::Unit && u128::from(entry.realtime_usec) >= since {
                 lines.push(String::from_utf8_lossy(&entry.message).into_owned());
             }
         }

@@ -23,6 +23,7 @@ mod select;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use crate::disk::Layout;
 use crate::systemd::Systemd;
@@ -54,11 +55,19 @@ pub struct Context {
     pub systemd: Systemd,
     /// The program that `systemctl reload` runs.
     pub program: PathBuf,
+    /// When this was asked for.
+    pub begun: SystemTime,
     /// Somebody wants rollouts to stop between two instances.
     pub interrupt: Arc<AtomicBool>,
 }
 
 impl Context {
+    /// For what is asked for now.
+    pub fn new(layout: Layout, systemd: Systemd, program: PathBuf) -> Context {
+        let begun = SystemTime::now();
+        Context { layout, systemd, program, begun, interrupt: Arc::default() }
+    }
+
     /// Whether somebody wants rollouts to stop between two instances.
     pub fn is_interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)

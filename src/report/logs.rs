@@ -71,7 +71,6 @@ mod tests {
             unit: "api@2.service".into(),
             author: Author::Unit,
             pid: Some(4711),
-            invocation: None,
             priority: 6,
             message: message.to_vec(),
             fields: vec![("MESSAGE".into(), message.to_vec())],

@@ -42,8 +42,6 @@ pub struct Entry {
     pub pid: Option<u32>,
     /// 0 (emergency) to 7 (debug); 6 where the program said nothing else.
     pub priority: u8,
-    /// The start of the unit that it belongs to: its invocation ID.
-    pub invocation: Option<String>,
     /// The text, without its newline; in no particular encoding.
     pub message: Vec<u8>,
     /// All fields as stored, `MESSAGE` among them; names may occur twice.
@@ -253,17 +251,11 @@ fn entry_of(scope: Scope, realtime_usec: u64, fields: Vec<(String, Vec<u8>)>) ->
     let manager = about.into_iter().find_map(text);
     let author = if manager.is_some() { Author::Manager } else { Author::Unit };
     let unit = manager.or_else(|| text(own)).unwrap_or_default().to_owned();
-    let invocation = match (author, scope) {
-        (Author::Unit, _) => "_SYSTEMD_INVOCATION_ID",
-        (Author::Manager, Scope::System) => "INVOCATION_ID",
-        (Author::Manager, Scope::User) => "USER_INVOCATION_ID",
-    };
-    let invocation = text(invocation).map(str::to_owned);
     let pid = text("_PID").and_then(|pid| pid.parse().ok());
     let priority = text("PRIORITY").and_then(|level| level.parse().ok()).unwrap_or(6);
     let message = fields.iter().find(|(name, _)| name == "MESSAGE");
     let message = message.map(|(_, value)| value.clone()).unwrap_or_default();
-    Entry { realtime_usec, unit, author, pid, priority, invocation, message, fields }
+    Entry { realtime_usec, unit, author, pid, priority, message, fields }
 }
 
 /// The files that hold what system services write.
@@ -303,16 +295,14 @@ mod tests {
 
     #[test]
     fn what_the_manager_says_belongs_to_the_unit_it_speaks_of() {
-        let fields: [(&str, &[u8]); 4] = [
+        let fields: [(&str, &[u8]); 3] = [
             ("_SYSTEMD_UNIT", b"init.scope"),
             ("UNIT", b"api@1.service"),
-            ("INVOCATION_ID", b"4d1"),
             ("MESSAGE", b"Started api@1.service."),
         ];
         let entry = entry(Scope::System, &fields);
         assert_eq!((entry.unit.as_str(), entry.author), ("api@1.service", Author::Manager));
         assert_eq!(entry.priority, 6);
-        assert_eq!(entry.invocation.as_deref(), Some("4d1"));
     }
 
     #[test]
