@@ -128,6 +128,10 @@ fn roll(m: &Machine, server: &Server, version: &str, rollouts: &[&[&str]]) {
     let before = answering(m, server.reached, 4);
     let report = under_load(m, server, rollouts);
     let after = answering(m, server.reached, 4);
+    // Now and then puma 6 never ends after its signal, without the library as well.
+    if server.name != "puma" {
+        none_killed(m);
+    }
     assert!(before.is_disjoint(&after), "every process was replaced: {before:?} {after:?}");
     record(&Row {
         program: server.name.to_owned(),
@@ -138,6 +142,14 @@ fn roll(m: &Machine, server: &Server, version: &str, rollouts: &[&[&str]]) {
         failed: report.failed(),
         requests: report.ok(),
     });
+}
+
+/// Every instance that was replaced ended by itself, before `kill_timeout`.
+fn none_killed(m: &Machine) {
+    let journal = m.journal("shop@*");
+    for bad in ["timed out", "SIGKILL", "Failed with result"] {
+        assert!(!journal.contains(bad), "{journal}");
+    }
 }
 
 /// The first word of what `describe` says.
@@ -224,11 +236,8 @@ fn websockets(m: &Machine, name: &'static str) {
     let (code, lines) = client.wait();
     let answered = lines.iter().any(|line| line.starts_with("answered "));
     let failed = lines.iter().any(|line| line.starts_with("failed "));
-    let journal = m.journal("shop@*");
-    assert!(code == 0 && answered && !failed, "{lines:#?}\n{journal}");
-    for bad in ["timed out", "SIGKILL", "Failed with result"] {
-        assert!(!journal.contains(bad), "{journal}");
-    }
+    assert!(code == 0 && answered && !failed, "{lines:#?}\n{}", m.journal("shop@*"));
+    none_killed(m);
 }
 
 booted!(express, |m| framework(m, "express"));

@@ -271,33 +271,85 @@ fn a_python_server_gets_its_signal_when_its_clients_are_told() {
         \x20   os._exit(7)\n\
         signal.signal(signal.SIGTERM, end)\n\
         http.server.ThreadingHTTPServer(('127.0.0.1', PORT), Server).serve_forever()\n";
-    let (_systemd, port, mut program) = draining(&["python3", "-c", script]);
+    gets_its_signal_when_clients_are_told(&["python3", "-c", script]);
+}
+
+/// puma closes connections at once on which no request has arrived yet.
+#[test]
+fn a_ruby_server_gets_its_signal_when_its_clients_are_told() {
+    if !has("ruby") {
+        return;
+    }
+    let script = "require 'socket'\n\
+        trap('TERM') { $stdout.syswrite(\"handler\\n\"); exit!(7) }\n\
+        server = TCPServer.new('127.0.0.1', PORT)\n\
+        loop do\n\
+        \x20 Thread.new(server.accept) do |client|\n\
+        \x20   while client.gets(\"\\r\\n\\r\\n\")\n\
+        \x20     client.write(\"HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone\")\n\
+        \x20   end\n\
+        \x20   client.close\n\
+        \x20 end\n\
+        end\n";
+    gets_its_signal_when_clients_are_told(&["ruby", "-e", script]);
+}
+
+/// A server whose handler of SIGTERM says `handler` and ends with 7.
+fn gets_its_signal_when_clients_are_told(server: &[&str]) {
+    let (_systemd, port, mut program) = draining(server);
     let mut client = connect(port);
-    let ask = |client: &mut std::net::TcpStream| {
-        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"done") {
-            let mut byte = [0];
-            client.read_exact(&mut byte).unwrap();
-            answer.extend(byte);
-        }
-        String::from_utf8(answer).unwrap()
-    };
     assert!(!ask(&mut client).contains("Connection: close"));
-    program.terminate();
-    // Its first threads, and the one that watches the drain.
+    // The one that watches the drain comes on top.
     let threads = format!("/proc/{}/task", program.pid());
-    while std::fs::read_dir(&threads).unwrap().count() < 3 {
+    let count = || std::fs::read_dir(&threads).unwrap().count();
+    let before = count();
+    program.terminate();
+    while count() <= before {
         std::thread::yield_now();
     }
     assert!(ask(&mut client).contains("Connection: close"));
+    drop(client);
     assert_eq!(program.line(), "handler");
     assert_eq!(program.end(), 7);
     // Nobody there: at once, whatever the timeout.
-    let (_systemd, _port, mut program) = draining(&["python3", "-c", script]);
+    let (_systemd, _port, mut program) = draining(server);
     program.terminate();
     assert_eq!(program.line(), "handler");
     assert_eq!(program.end(), 7);
+}
+
+/// uvicorn and puma end so, while threads of theirs still wait for work.
+#[test]
+fn a_signal_that_was_put_off_may_be_raised_again() {
+    let python = "import http.server, signal, threading\n\
+        def end(*_):\n\
+        \x20   signal.signal(signal.SIGTERM, signal.SIG_DFL)\n\
+        \x20   signal.raise_signal(signal.SIGTERM)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        threading.Thread(target=threading.Event().wait).start()\n\
+        http.server.HTTPServer(('127.0.0.1', PORT), None).serve_forever()\n";
+    // Ruby's own handler does the same.
+    let ruby = "require 'socket'\n\
+        Thread.new { sleep }\n\
+        TCPServer.new('127.0.0.1', PORT).accept\n";
+    for (program, option, script) in [("python3", "-c", python), ("ruby", "-e", ruby)] {
+        if has(program) {
+            let (_systemd, _port, mut program) = draining(&[program, option, script]);
+            program.terminate();
+            assert_eq!(program.end(), -15, "{}", program.errors());
+        }
+    }
+}
+
+fn ask(client: &mut std::net::TcpStream) -> String {
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"done") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        answer.extend(byte);
+    }
+    String::from_utf8(answer).unwrap()
 }
 
 #[test]

@@ -81,6 +81,13 @@ fn close_and_listen_again_and_again() {
 }
 
 #[test]
+fn a_connection_is_closed_without_a_system_call_more() {
+    let (_systemd, port, program) = ready("never-asks");
+    assert_eq!(ask(port), program.pid().to_string());
+    (0..3).for_each(|_| assert_eq!(ask(port), "fine"));
+}
+
+#[test]
 fn one_program_binds_the_same_port_twice() {
     check("twice");
 }

@@ -49,7 +49,10 @@ let role = null;
 function start() {
   if (!threads.isMainThread) {
     role = 'thread';
-    if (servingThreads) watchServers();
+    if (servingThreads) {
+      watchServers();
+      watchDatagrams();
+    }
     return;
   }
   role = chooseRole();
@@ -155,7 +158,7 @@ function ofMainThread() {
 
 let place = null;
 
-/// A worker thread has its first server: signals do not reach it, so it waits for the main thread's word.
+/// A worker thread has its first server or datagram listener: signals do not reach it, so it waits for the main thread's word.
 function joinDrain() {
   if (place !== null) return;
   const id = Number(path.basename(fs.readlinkSync('/proc/thread-self')));
@@ -731,6 +734,18 @@ function leaveSession(session) {
 }
 
 // ---------------------------------------------------------------------------------------------- UDP
+
+let udpSockets = null;
+
+/// A worker thread has to say that it serves; in the main thread it is enough to look when the signal comes.
+function watchDatagrams() {
+  if (inherited.size === 0) return;
+  // Node keeps a channel that nobody refers to only as long as it likes.
+  udpSockets = require('diagnostics_channel').channel('udp.socket');
+  udpSockets.subscribe(({ socket }) => {
+    socket.once('listening', () => { if (isHeldDatagram(socket)) joinDrain(); });
+  });
+}
 
 function heldDatagrams() {
   if (inherited.size === 0) return [];

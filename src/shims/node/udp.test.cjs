@@ -4,14 +4,18 @@ const dgram = require('dgram');
 const test = require('node:test');
 const { start } = require('./harness.cjs');
 
-test('a datagram that was read is answered, a later one waits for the next instance', async () => {
+test('a datagram that was read is answered, a later one waits for the next instance', () => twoInstances({}));
+
+test('the same in a worker thread', () => twoInstances({ THREAD: '1' }));
+
+async function twoInstances(env) {
   const held = dgram.createSocket('udp4');
   await new Promise((resolve) => { held.bind(0, '127.0.0.1', resolve); });
   const { handle } = held[Object.getOwnPropertySymbols(held).find((symbol) => held[symbol] && held[symbol].handle)];
   handle.recvStop();
   const client = dgram.createSocket('udp4');
   const answer = new Promise((resolve) => { client.on('message', (message) => resolve(String(message))); });
-  const instance = () => start('udp.js', { env: { LISTEN_FDS: '1' }, stdio: [handle.fd] });
+  const instance = () => start('udp.js', { env: { LISTEN_FDS: '1', ...env }, stdio: [handle.fd] });
   const send = (text) => client.send(text, held.address().port, '127.0.0.1');
 
   const old = instance();
@@ -30,4 +34,4 @@ test('a datagram that was read is answered, a later one waits for the next insta
   await next.ended;
   client.close();
   held.close();
-});
+}

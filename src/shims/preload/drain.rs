@@ -8,9 +8,9 @@
 //! Programs clean up in a handler of their own and then raise the signal again, with its default
 //! action, to end: Deno does. `raise()` does not come back to them here either.
 //!
-//! Two runtimes get the signal when the connections are done: Java, whose own
+//! Three runtimes get the signal when the connections are done: Java, whose own
 //! handler ends the process at once, with half of the time left for its
-//! shutdown hooks; and Python, whose servers close idle connections at once,
+//! shutdown hooks; and Python and Ruby, whose servers close idle connections at once,
 //! also one over which a request is on its way, after a second at most.
 
 use core::ffi::{c_int, c_void};
@@ -39,7 +39,8 @@ static FOR_JAVA: AtomicBool = AtomicBool::new(false);
 
 /// To be called when a listener is taken: installs the handler if the program has none.
 pub fn arm() {
-    if !setup::active().is_some_and(|setup| setup.drain) || ARMED.load(Ordering::Relaxed) {
+    let wanted = setup::active().is_some_and(|setup| setup.drain);
+    if !wanted || ARMED.load(Ordering::Relaxed) || DRAINING.load(Ordering::Relaxed) != 0 {
         return;
     }
     let before = sys::errno();
@@ -60,7 +61,7 @@ fn is_put_off() -> bool {
     let handled = !matches!(action[0], sys::SIG_DFL | sys::SIG_IGN);
     let java = handled && runtime::is_java();
     FOR_JAVA.store(java, Ordering::Relaxed);
-    if java || handled && runtime::is_python() {
+    if java || handled && (runtime::is_python() || runtime::is_ruby()) {
         for (place, value) in LATER.iter().zip(action) {
             place.store(value, Ordering::Relaxed);
         }
@@ -72,6 +73,13 @@ fn is_put_off() -> bool {
 pub fn later() -> Option<sys::KernelAction> {
     let action = LATER.each_ref().map(|place| place.load(Ordering::Relaxed));
     (action[0] != sys::SIG_DFL).then_some(action)
+}
+
+/// Gives the signal that was put off to the program. From now on its default action is the
+/// kernel's again, since programs raise it once more to end, and nobody else would end them.
+pub fn hand_back(action: &sys::KernelAction) {
+    ARMED.store(false, Ordering::Release);
+    sys::deliver(SIGTERM, action);
 }
 
 /// Whether the signal is put off for Java.

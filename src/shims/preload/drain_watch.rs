@@ -84,7 +84,7 @@ extern "C" fn watch() -> ! {
 /// parent expects that terminates its worker.
 fn end() -> ! {
     if let Some(action) = drain::later() {
-        sys::deliver(SIGTERM, &action);
+        drain::hand_back(&action);
         sys::exit_thread();
     }
     if drain::is_leader() {

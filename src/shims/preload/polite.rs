@@ -75,7 +75,8 @@ pub unsafe fn begin_parts(
     sent
 }
 
-fn is_told(fd: c_int) -> bool {
+/// Whether the client of this descriptor has been told.
+pub fn is_told(fd: c_int) -> bool {
     bit(fd).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
 }
 

@@ -18,6 +18,11 @@ pub fn is_python() -> bool {
     has(c"Py_Initialize")
 }
 
+/// Whether this process is, or has loaded, Ruby's own interpreter.
+pub fn is_ruby() -> bool {
+    has(c"ruby_init")
+}
+
 fn has(symbol: &CStr) -> bool {
     // SAFETY: a documented handle and a C string.
     unsafe { !dlsym(RTLD_DEFAULT, symbol.as_ptr()).is_null() }

@@ -151,6 +151,11 @@ pub fn mark(fd: c_int, view: View) {
     }
 }
 
+/// Whether the program sees a connection as another family.
+pub fn has_mark(fd: c_int) -> bool {
+    [View::Inet4, View::Inet6].into_iter().any(|view| is_marked(fd, view))
+}
+
 fn is_marked(fd: c_int, view: View) -> bool {
     mark_of(fd, view).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
 }

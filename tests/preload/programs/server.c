@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -22,7 +23,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef __GLIBC__
+#ifdef __GLIBC__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#else
 #define closefrom(first) ((void)(first))
 #define close_range(first, last, flags) ((void)(first))
 #endif
@@ -682,6 +686,32 @@ static void receives(void)
 static void receives(void) {}
 #endif
 
+#ifdef __GLIBC__
+/* From its first client on, a single question for its process number ends it. */
+static void never_asks(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+	int fd = listening();
+	answer(accept(fd, NULL, NULL));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		die("seccomp");
+	for (;;) {
+		int connection = accept(fd, NULL, NULL);
+		if (write(connection, "fine\n", 5) != 5)
+			die("write");
+		close(connection);
+	}
+}
+#else
+static void never_asks(void) {}
+#endif
+
 /* Addresses that lead nowhere are the kernel's to refuse. */
 static void bad_pointers(void)
 {
@@ -808,6 +838,7 @@ static const struct {
 	{"native", native}, {"native-epoll", native_epoll}, {"native-poll", native_poll},
 	{"udp-slow", udp_slow}, {"keep-alive", keep_alive}, {"reuseport", reuseport},
 	{"silent-fork", silent_fork}, {"poll-then-block", poll_then_block}, {"cancelled", cancelled},
+	{"never-asks", never_asks},
 	{"errno", errno_kept}, {"receives", receives}, {"vfork-closes", vfork_closes},
 	{"bad-pointers", bad_pointers},
 	{"one-each", one_each}, {"raises", raises}, {"raises-alone", raises_alone},
