@@ -36,6 +36,7 @@ check: deps
 # The scenarios of `check` on Debian testing as well, and the long ones in a virtual machine.
 check-long: check
 	$(CARGO) test --test boot -- --ignored testing
+	$(CARGO) test --test boot -- --ignored podman
 	$(CARGO) test --test vm -- --ignored --skip support:: --test-threads=1
 
 # Rewrites the expected output of tests; read the diff.
