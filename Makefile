@@ -33,7 +33,8 @@ build:
 check: deps
 	tests/check.sh
 
-# The scenarios of `check` on Debian testing as well, and the long ones in a virtual machine.
+# The scenarios of `check` on Debian testing as well, the containers in podman, and the long ones
+# in a virtual machine.
 check-long: check
 	$(CARGO) test --test boot -- --ignored testing
 	$(CARGO) test --test boot -- --ignored podman
