@@ -33,9 +33,11 @@ build:
 check: deps
 	tests/check.sh
 
-# The scenarios of `check` on Debian testing as well, and the long ones in a virtual machine.
+# The scenarios of `check` on Debian testing as well, the containers in podman, and the long ones
+# in a virtual machine.
 check-long: check
 	$(CARGO) test --test boot -- --ignored testing
+	$(CARGO) test --test boot -- --ignored podman
 	$(CARGO) test --test vm -- --ignored --skip support:: --test-threads=1
 
 # Rewrites the expected output of tests; read the diff.

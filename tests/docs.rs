@@ -115,10 +115,13 @@ fn every_exit_code_is_in_the_manual() {
 fn the_pages_are_well_formed() {
     let pages: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(pages.len(), 4);
-    let lint = Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).args(pages).output();
+    let lint = Command::new("mandoc").args(["-T", "lint"]).args(pages).output();
     let lint = lint.expect("mandoc; make deps installs it");
     let text = String::from_utf8_lossy(&lint.stdout).into_owned();
-    assert!(lint.status.success() && text.is_empty(), "{text}");
+    // Which pages of others are installed, and in its index, is the machine's affair.
+    let of_machine = ["referenced manual not found", "outdated mandoc.db"];
+    let ours = text.lines().filter(|line| !of_machine.iter().any(|words| line.contains(words)));
+    assert_eq!(ours.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

@@ -27,10 +27,15 @@ fn ok(command: &mut Command) -> String {
 
 /// Builds a package of one kind in `dir`, compressed quickly.
 fn build(kind: &str, dir: &Path) -> PathBuf {
+    build_with(kind, dir, &[])
+}
+
+fn build_with(kind: &str, dir: &Path, variables: &[(&str, &Path)]) -> PathBuf {
     ok(Command::new(root().join("packaging/build.sh"))
         .args([kind, PROGRAM])
         .arg(dir)
-        .envs([("DPKG_DEB_COMPRESSOR_TYPE", "gzip"), ("DPKG_DEB_COMPRESSOR_LEVEL", "1")]));
+        .envs([("DPKG_DEB_COMPRESSOR_TYPE", "gzip"), ("DPKG_DEB_COMPRESSOR_LEVEL", "1")])
+        .envs(variables.iter().copied()));
     let mut made: Vec<PathBuf> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(made.len(), 1, "{made:?}");
@@ -142,6 +147,107 @@ fn the_arch_package_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let package = build("arch", dir.path());
     assert_whole(&ok(Command::new("bsdtar").arg("-tf").arg(&package)));
+}
+
+/// A program that works on the database of packages of another root.
+fn of_root(program: &str, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--root").arg(dir);
+    match program {
+        "rpm" => command.args(["--dbpath", "/var/lib/rpm", "--force-debian"]),
+        _ => command.arg("--noconfirm").arg("--dbpath").arg(dir.join("var/lib/pacman")),
+    };
+    command
+}
+
+/// A package that stands for a distribution: it has what `package` asks for, of systemd this version.
+fn distribution(package: &Path, systemd: u32, dir: &Path) -> PathBuf {
+    let needs = ok(Command::new("rpm").args(["-qp", "--requires"]).arg(package));
+    let kept = |need: &&str| !need.starts_with("rpmlib(") && !need.starts_with("systemd ");
+    let provides: String =
+        needs.lines().filter(kept).map(|need| format!("Provides: {need}\n")).collect();
+    let text = format!(
+        "Name: distribution\nVersion: {systemd}\nRelease: 1\nSummary: Everything else\nLicense: MIT\n\
+         BuildArch: noarch\nProvides: systemd = {systemd}\n{provides}%description\nIt.\n%files\n"
+    );
+    let spec = dir.join("distribution.spec");
+    fs::write(&spec, text).unwrap();
+    let top = format!("_topdir {}", dir.display());
+    ok(Command::new("rpmbuild").args(["-bb", "--define", &top]).arg(spec));
+    dir.join(format!("RPMS/noarch/distribution-{systemd}-1.noarch.rpm"))
+}
+
+/// Every path that is no directory, but not those of the package manager itself.
+fn files_of(dir: &Path) -> BTreeSet<String> {
+    let found = ok(Command::new("find").current_dir(dir).args([".", "!", "-type", "d"]));
+    let managers = ["./var/lib/rpm/", "./var/lib/pacman/", "./var/log/", "./etc/ld.so.cache"];
+    let own = |line: &&str| !managers.iter().any(|place| line.starts_with(place));
+    found.lines().filter(own).map(str::to_owned).collect()
+}
+
+/// What an app has on the disk, which no package may touch.
+fn app(dir: &Path) -> BTreeSet<String> {
+    for file in [
+        "etc/systemd/system/shop@.service",
+        "etc/clusterctl/environment/shop@1",
+        "var/lib/clusterctl/handover/1/clusterctl.cjs",
+    ] {
+        fs::create_dir_all(dir.join(file).parent().unwrap()).unwrap();
+        fs::write(dir.join(file), "of an app").unwrap();
+    }
+    files_of(dir)
+}
+
+#[test]
+fn the_rpm_package_is_installed_upgraded_and_removed_beside_apps() {
+    let dir = tempfile::tempdir().unwrap();
+    let [made, newer, home, to] =
+        ["made", "newer", "home", "root"].map(|name| dir.path().join(name));
+    fs::create_dir_all(&home).unwrap();
+    fs::create_dir_all(&to).unwrap();
+    let package = build("rpm", &made);
+    fs::write(home.join(".rpmmacros"), "%dist .2\n").unwrap();
+    let upgrade = build_with("rpm", &newer, &[("HOME", &home)]);
+    ok(of_root("rpm", &to).arg("-U").arg(distribution(&package, 251, dir.path())));
+    let refused = of_root("rpm", &to).arg("-U").arg(&package).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("systemd >= 252 is needed"), "{said}");
+    assert_eq!(said.matches("is needed").count(), 1, "{said}");
+    ok(of_root("rpm", &to).arg("-U").arg(distribution(&package, 252, dir.path())));
+    ok(of_root("rpm", &to).arg("-U").arg(&package));
+    let before = app(&to);
+    assert_eq!(ok(of_root("rpm", &to).args(["-V", "clusterctl"])), "");
+    ok(of_root("rpm", &to).arg("-U").arg(&upgrade));
+    let version = ok(of_root("rpm", &to).args(["-q", "clusterctl"]));
+    assert!(version.contains("-1.2."), "{version}");
+    assert_eq!(files_of(&to), before);
+    ok(of_root("rpm", &to).args(["-e", "clusterctl"]));
+    let left = files_of(&to);
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(!to.join("usr/lib/clusterctl").exists() && !to.join("usr/share/clusterctl").exists());
+}
+
+#[test]
+fn the_arch_package_is_installed_and_removed_beside_apps() {
+    let dir = tempfile::tempdir().unwrap();
+    let [made, to] = ["made", "root"].map(|name| dir.path().join(name));
+    fs::create_dir_all(to.join("var/lib/pacman")).unwrap();
+    let package = build("arch", &made);
+    let refused = of_root("pacman", &to).arg("-U").arg(&package).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(!refused.status.success() && said.contains("'systemd' required"), "{said}");
+    let mut install = of_root("pacman", &to);
+    for need in ["systemd", "systemd-libs", "gcc-libs", "glibc"] {
+        install.args(["--assume-installed", &format!("{need}=999")]);
+    }
+    ok(install.arg("-U").arg(&package));
+    let before = app(&to);
+    assert!(before.contains("./usr/bin/clusterctl"), "{before:?}");
+    ok(of_root("pacman", &to).args(["-Qkk", "clusterctl"]));
+    ok(of_root("pacman", &to).args(["-R", "clusterctl"]));
+    let left = files_of(&to);
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(!to.join("usr/lib/clusterctl").exists() && !to.join("usr/share/clusterctl").exists());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::support::{
     Machine, Root,
     cgroup::{PREFIX, Place},
     load::{Load, Run},
+    podman::Engine,
     recipe::{Image, Recipe},
     requirements, skip, wait_until,
 };
@@ -131,4 +132,56 @@ fn a_container_around_dev_drains_at_sigterm() {
     assert!(status.success(), "{status}: {}", output());
     report.assert_none_failed();
     fs::remove_file(log).unwrap();
+}
+
+/// An engine that runs the recipe's container, by the commands that the recipe itself names.
+fn engine_running(name: &str) -> Option<Engine> {
+    if let Err(reason) = requirements::bootable(Root::Trixie) {
+        skip::record(&reason);
+        return None;
+    }
+    let recipe = Recipe::read(name);
+    let build = recipe.command("podman build").replace(" build ", " build --network host ");
+    let run = recipe.command("podman run").replace(" run ", " run --detach --name it ");
+    let mut engine = Engine::start(&recipe.suite);
+    engine.ok(&build);
+    engine.ok(&run);
+    Some(engine)
+}
+
+/// Stops the container while requests are under way.
+fn assert_drains(engine: &mut Engine) {
+    let pid = engine.inside("it");
+    let mut run = load().start_in_network_of(pid);
+    run.wait_flowing();
+    settle(&mut run, pid);
+    engine.ok("podman stop --time 60 it");
+    run.finish().assert_none_failed();
+    assert_eq!(engine.ok("podman inspect --format '{{.State.ExitCode}}' it"), "0");
+}
+
+#[test]
+#[ignore = "a download and two images: for long runs"]
+fn podman_runs_a_container_with_systemd() {
+    let Some(mut engine) = engine_running("Containerfile.systemd") else { return };
+    let up = "until [ \"$(podman exec it systemctl is-system-running --wait 2>/dev/null)\" = running ]; do
+            podman exec it true; sleep 0.2
+        done";
+    engine.ok(up);
+    assert_drains(&mut engine);
+    engine.ok("podman start it");
+    engine.ok(up);
+    let journal = engine.ok("podman exec it journalctl --no-pager -u clusterctl-apply");
+    assert!(journal.contains("nothing to do"), "{journal}");
+    assert_drains(&mut engine);
+}
+
+#[test]
+#[ignore = "a download and two images: for long runs"]
+fn podman_runs_a_container_around_dev() {
+    let Some(mut engine) = engine_running("Containerfile.dev") else { return };
+    engine.ok("until podman logs it 2>&1 | grep 'all apps run'; do
+            podman exec it true; sleep 0.2
+        done");
+    assert_drains(&mut engine);
 }

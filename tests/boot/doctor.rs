@@ -110,12 +110,45 @@ booted!(the_doctor_finds_an_instance_that_gave_up, |m| {
     assert!(found(m, "failed").is_none(), "{:#?}", findings(m));
 });
 
+booted!(what_the_doctor_sees_less_often_is_mended_as_well, |m| {
+    applied(m, &ecosystem(2, "max_restarts = 10000"));
+    let serves = || m.ok(["curl", "-sS", "--max-time", "20", "localhost:3000"]);
+    let units = "/etc/systemd/system";
+    let gone = format!("rm {units}/shop@.service; systemctl daemon-reload");
+    mended(m, "unit-gone", "problem", &gone);
+    let close = "systemctl stop --job-mode=ignore-dependencies shop-3000.socket";
+    mended(m, "listener-closed", "problem", close);
+    serves();
+    mended(m, "group-stopped", "warning", "systemctl stop shop; systemctl start shop@0");
+    serves();
+    mended(m, "program", "problem", "mv /usr/bin/clusterctl /usr/local/bin/clusterctl");
+    m.ok(["systemctl", "reload", "shop"]);
+    m.ok_sh("mv /srv/shop/server.js /srv/shop/kept; echo 'throw 1' > /srv/shop/server.js");
+    m.ok_sh("kill -9 $(systemctl show --value -p MainPID shop@1)");
+    let mut finding = None;
+    wait_until("the loop is seen", Duration::from_secs(60), || {
+        finding = found(m, "looping");
+        finding.is_some()
+    });
+    m.ok_sh("mv /srv/shop/kept /srv/shop/server.js");
+    m.ok_sh(finding.unwrap()["mend"].as_str().unwrap());
+    wait_until("it is no more", Duration::from_secs(60), || found(m, "looping").is_none());
+    assert_eq!(m.clusterctl(["doctor"]).code, 0);
+});
+
 booted!(the_doctor_says_what_it_may_not_see_and_when_nobody_answers, |m| {
     applied(m, &ecosystem(1, ""));
     let ada = m.user("ada");
     let output = ada.run(["clusterctl", "doctor"]);
     assert_eq!(output.code, 0, "{output:#?}");
     assert!(output.stdout.contains("not looked at: which sockets"), "{output:#?}");
+    let own = ada.run(["clusterctl", "--user", "doctor"]);
+    assert!(own.stdout.contains("lingering is on"), "{own:#?}");
+    m.ok(["loginctl", "disable-linger", "ada"]);
+    let own = ada.run(["clusterctl", "--user", "doctor"]);
+    assert!(own.stdout.contains("mend:  loginctl enable-linger\n"), "{own:#?}");
+    // A user who has logged in may.
+    m.ok(["su", "--login", "ada", "--command", "loginctl enable-linger"]);
     let own = ada.run(["clusterctl", "--user", "doctor"]);
     assert!(own.stdout.contains("lingering is on"), "{own:#?}");
     m.ok_sh("systemctl stop dbus.socket dbus.service");

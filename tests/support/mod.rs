@@ -11,6 +11,7 @@ pub mod load;
 mod logs;
 mod machine;
 pub mod made;
+pub mod podman;
 pub mod recipe;
 pub mod requirements;
 pub mod roots;

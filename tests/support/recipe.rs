@@ -22,6 +22,7 @@ pub struct Recipe {
     pub stop_signal: String,
     /// The entry point and its arguments.
     pub entry: Vec<String>,
+    comments: String,
 }
 
 #[derive(Debug)]
@@ -44,8 +45,11 @@ impl Recipe {
     /// At an instruction that is not known here.
     pub fn read(name: &str) -> Self {
         let text = fs::read_to_string(repository().join("packaging/container").join(name)).unwrap();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        let mut recipe = Self { workdir: "/".to_owned(), ..Self::default() };
+        let (comments, lines): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| line.starts_with('#'));
+        let comments = comments.iter().map(|line| line.trim_start_matches(['#', ' ']));
+        let comments = comments.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+        let mut recipe = Self { workdir: "/".to_owned(), comments, ..Self::default() };
         let mut command = Vec::new();
         for line in lines.join("\n").replace("\\\n", " ").lines().filter(|line| !line.is_empty()) {
             let (instruction, rest) = line.split_once(' ').unwrap();
@@ -69,6 +73,18 @@ impl Recipe {
         }
         recipe.entry.extend(command);
         recipe
+    }
+
+    /// The command that its comments name and that begins so.
+    ///
+    /// # Panics
+    /// When they name none.
+    pub fn command(&self, start: &str) -> String {
+        let mut lines = self.comments.lines();
+        lines
+            .find(|line| line.starts_with(start))
+            .unwrap_or_else(|| panic!("no {start}"))
+            .to_owned()
     }
 
     /// The commands before anything of ours is copied: what they make can be kept.

@@ -108,3 +108,45 @@ fn an_address_that_comes_late_holds_up_neither_the_boot_nor_the_app() {
     let said = guest.ok("curl -sS http://10.77.0.1:3000/");
     assert!(said.starts_with("version 1"), "{said}");
 }
+
+#[test]
+#[ignore = "two boots: for long runs"]
+fn a_traced_program_says_what_forbids_ptrace_and_the_doctor_mends_it() {
+    let more = "instances = 2\nhandover = 'trace'\nnon_blocking = false\n\
+        [apps.service]\nLimitNOFILE = 5000";
+    let text = ecosystem(1, more);
+    let mut disk = files(&text);
+    // Debian's kernel has Yama; at this level not even root may trace.
+    disk.push(("/etc/sysctl.d/50-strict.conf", "kernel.yama.ptrace_scope = 3\n"));
+    let Some(mut guest) = Guest::new(&disk) else { return };
+    guest.boot(2);
+    assert_eq!(guest.ok("cat /proc/sys/kernel/yama/ptrace_scope"), "3");
+    let failed = guest.run(APPLY);
+    assert_ne!(failed.code, 0, "{failed:?}");
+    for part in ["listeners by ptrace, which is forbidden here", "set it to 1 in /etc/sysctl.d"] {
+        assert!(failed.text.contains(part), "{failed:?}");
+    }
+    mend(&mut guest, "kernel.yama.ptrace_scope is 3", "ptrace_scope");
+    guest.power_off();
+    guest.boot(2);
+    guest.ok(APPLY);
+    assert_eq!(serving(&mut guest, 2), 1);
+    let well = "kernel.yama.ptrace_scope is 1, which lets";
+    let said = guest.ok("clusterctl doctor");
+    assert!(said.contains(well), "{said}");
+    // Other settings of the kernel, which are the whole machine's.
+    guest.ok("sysctl -qw kernel.yama.ptrace_scope=2 fs.nr_open=4096");
+    mend(&mut guest, "kernel.yama.ptrace_scope is 2", "ptrace_scope");
+    mend(&mut guest, "fs.nr_open is 4096", "fs.nr_open");
+    assert!(guest.ok("clusterctl doctor").contains(well));
+}
+
+/// Runs the one command that the doctor names for something.
+fn mend(guest: &mut Guest, what: &str, setting: &str) {
+    let said = guest.run("clusterctl doctor").text;
+    assert!(said.contains(what), "{said}");
+    let commands = said.lines().filter_map(|line| line.trim().strip_prefix("mend:"));
+    let commands: Vec<&str> = commands.filter(|command| command.contains(setting)).collect();
+    let [command] = commands[..] else { panic!("{said}") };
+    guest.ok(command);
+}

@@ -126,9 +126,12 @@ fn ptrace(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<
         _ => {
             let text = format!(
                 "kernel.yama.ptrace_scope is {level}: {of} cannot start, and the kernel lets \
-                 nobody change that before the next boot"
+                 nobody change that before the next boot, for which this sets it"
             );
-            finding(Severity::Problem, "ptrace", text, None)
+            // The last of these files counts.
+            let file = "/etc/sysctl.d/zz-clusterctl.conf";
+            let mend = format!("echo kernel.yama.ptrace_scope=1 >{file}");
+            finding(Severity::Problem, "ptrace", text, Some(mend))
         }
     })
 }

@@ -364,9 +364,9 @@ mod tests {
 
     #[test]
     fn ptrace_matters_to_traced_programs() {
-        let mend = "ptrace: sysctl -w kernel.yama.ptrace_scope=1";
-        for (level, expected) in [(0, vec![]), (1, vec![]), (2, vec![mend]), (3, vec!["ptrace: -"])]
-        {
+        let now = "ptrace: sysctl -w kernel.yama.ptrace_scope=1";
+        let at_boot = "ptrace: echo kernel.yama.ptrace_scope=1 >/etc/sysctl.d/zz-clusterctl.conf";
+        for (level, expected) in [(0, vec![]), (1, vec![]), (2, vec![now]), (3, vec![at_boot])] {
             let mut facts = healthy();
             let traced = file("[X-Clusterctl]\nTracedBecause=it is static\n");
             facts.observed.units.insert(api().template_unit(), traced);

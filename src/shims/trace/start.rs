@@ -193,10 +193,16 @@ fn forbidden(problem: Errno) {
     let mut buffer = [0; 8];
     let level = kernel::read_file(b"/proc/sys/kernel/yama/ptrace_scope\0", &mut buffer);
     let level = level.and_then(|text| text.first().copied()).unwrap_or(b'0');
-    let remedy = if level >= b'2' {
-        "set `sysctl kernel.yama.ptrace_scope=1` and restart the app"
-    } else {
-        "remove what forbids ptrace from `[apps.service]` (SystemCallFilter=), or from the container"
+    let remedy = match level {
+        b'2' => "set `sysctl kernel.yama.ptrace_scope=1` and restart the app",
+        b'3'.. => {
+            "kernel.yama.ptrace_scope is 3, which stays until the next boot: set it to 1 in \
+             /etc/sysctl.d and boot again"
+        }
+        _ => {
+            "remove what forbids ptrace from `[apps.service]` (SystemCallFilter=), or from the \
+             container"
+        }
     };
     say(format_args!(
         "this program gets its listeners by ptrace, which is forbidden here (error {}): {remedy}; \
