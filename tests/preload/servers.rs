@@ -244,6 +244,28 @@ fn a_program_that_tries_ipv6_first_falls_back_to_the_ipv4_listener() {
     program.reports(&["no_family=1"]);
     assert_eq!(systemd.notified(), "READY=1");
     assert_eq!(ask(port), program.pid().to_string());
+    // Whoever does not fall back has to be told.
+    assert_eq!(
+        program.error_line(),
+        format!(
+            "clusterctl: the program binds [::]:{port}, but its listener http is 0.0.0.0:{port}: \
+             answered as without IPv6; if it does not bind 0.0.0.0:{port} next, write \
+             http = \"[::]:{port}\" under `listen`"
+        )
+    );
+}
+
+#[test]
+fn node_falls_back_without_a_word() {
+    if has("node") {
+        let (systemd, port) = Systemd::tcp("0.0.0.0");
+        let script = format!("require('net').createServer().listen({port})");
+        let mut program = systemd.start(&["node", "--eval", &script]);
+        assert_eq!(systemd.notified(), "READY=1");
+        program.terminate();
+        program.end();
+        assert_eq!(program.errors(), "");
+    }
 }
 
 #[test]

@@ -19,6 +19,20 @@ pub fn explain(setup: &Setup, asked: &Asked, index: usize) {
     ));
 }
 
+/// Says why a program is answered as on a machine without IPv6.
+pub fn explain_family(setup: &Setup, asked: &Asked, index: usize) {
+    let Some(Some(held)) = setup.held.get(index) else {
+        return;
+    };
+    let name = Text(setup.name_of(index));
+    let (prefix, asked, held) = (prefix(asked), asked.address, held.address);
+    say(format_args!(
+        "the program binds {prefix}{asked}, but its listener {name} is {prefix}{held}: answered \
+         as without IPv6; if it does not bind {held} next, write \
+         {name} = \"{prefix}{asked}\" under `listen`"
+    ));
+}
+
 impl From<Held> for Asked {
     fn from(held: Held) -> Asked {
         Asked { kind: held.kind, address: held.address, only_v6: held.only_v6 }

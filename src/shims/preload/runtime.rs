@@ -23,6 +23,11 @@ pub fn is_ruby() -> bool {
     has(c"ruby_init")
 }
 
+/// Whether this process is Node.
+pub fn is_node() -> bool {
+    has(c"_ZN4node5StartEiPPc")
+}
+
 fn has(symbol: &CStr) -> bool {
     // SAFETY: a documented handle and a C string.
     unsafe { !dlsym(RTLD_DEFAULT, symbol.as_ptr()).is_null() }

@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use crate::explain::explain;
+use crate::explain::{explain, explain_family};
 use crate::handover::environment::FIRST_DESCRIPTOR;
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::say::say;
@@ -66,10 +66,15 @@ fn without_family(setup: &Setup, asked: &Asked, fd: c_int) -> Option<Result<(), 
             ip4 && held.kind == asked.kind && held.address.port() == asked.address.port()
         })
     });
-    match held.filter(|_| runtime::is_java()) {
-        Some(index) => take(setup, fd, index, View::Inet6).map(Ok),
-        None => Some(Err(Errno(sys::EAFNOSUPPORT))),
+    let index = held?;
+    if runtime::is_java() {
+        return take(setup, fd, index, View::Inet6).map(Ok);
     }
+    // Node asks for IPv4 next, at every start.
+    if !runtime::is_node() {
+        explain_family(setup, asked, index);
+    }
+    Some(Err(Errno(sys::EAFNOSUPPORT)))
 }
 
 /// Puts the listener in the place of the program's socket, which keeps its
