@@ -161,7 +161,7 @@ fn assert_drains(engine: &mut Engine) {
 }
 
 #[test]
-#[ignore = "a download and two images: for long runs"]
+#[ignore = "a download and two images: make check-long"]
 fn podman_runs_a_container_with_systemd() {
     let Some(mut engine) = engine_running("Containerfile.systemd") else { return };
     let up = "until [ \"$(podman exec it systemctl is-system-running --wait 2>/dev/null)\" = running ]; do
@@ -177,7 +177,7 @@ fn podman_runs_a_container_with_systemd() {
 }
 
 #[test]
-#[ignore = "a download and two images: for long runs"]
+#[ignore = "a download and two images: make check-long"]
 fn podman_runs_a_container_around_dev() {
     let Some(mut engine) = engine_running("Containerfile.dev") else { return };
     engine.ok("until podman logs it 2>&1 | grep 'all apps run'; do

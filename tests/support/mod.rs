@@ -66,7 +66,7 @@ macro_rules! booted {
             }
 
             #[test]
-            #[ignore = "Debian testing: for long runs"]
+            #[ignore = "Debian testing: make check-long"]
             fn testing() {
                 on($crate::support::Root::Testing);
             }

@@ -2,10 +2,8 @@
 
 use crate::{
     guest::Guest,
-    shop::{ecosystem, files, serving},
+    shop::{APPLY, ecosystem, files, serving},
 };
-
-const APPLY: &str = "clusterctl apply /srv/shop/ecosystem.toml";
 
 /// Beside the app: a second one on a Unix socket, a worker, one that is not started by itself.
 const OTHERS: &str = "
@@ -35,7 +33,7 @@ while (1) {
 "#;
 
 #[test]
-#[ignore = "several boots: for long runs"]
+#[ignore = "several boots: make check-long"]
 fn everything_is_as_before_after_a_power_off() {
     let all = format!("{}{OTHERS}", ecosystem(1, "instances = 3"));
     let mut disk = files(&all);
@@ -63,7 +61,7 @@ fn everything_is_as_before_after_a_power_off() {
 }
 
 #[test]
-#[ignore = "several boots: for long runs"]
+#[ignore = "several boots: make check-long"]
 fn instances_for_all_cpus_stay_until_the_next_apply_and_that_is_said() {
     let Some(mut guest) = Guest::new(&files(&ecosystem(1, "instances = 'max'"))) else { return };
     guest.boot(2);
@@ -91,7 +89,7 @@ fn instances_for_all_cpus_stay_until_the_next_apply_and_that_is_said() {
 }
 
 #[test]
-#[ignore = "several boots: for long runs"]
+#[ignore = "several boots: make check-long"]
 fn an_address_that_comes_late_holds_up_neither_the_boot_nor_the_app() {
     let late = ecosystem(1, "instances = 2").replace("'3000'", "'10.77.0.1:3000'");
     let late = late.replace("env = {", "env = { ADDRESS = '10.77.0.1',");
@@ -110,7 +108,7 @@ fn an_address_that_comes_late_holds_up_neither_the_boot_nor_the_app() {
 }
 
 #[test]
-#[ignore = "two boots: for long runs"]
+#[ignore = "two boots: make check-long"]
 fn a_traced_program_says_what_forbids_ptrace_and_the_doctor_mends_it() {
     let more = "instances = 2\nhandover = 'trace'\nnon_blocking = false\n\
         [apps.service]\nLimitNOFILE = 5000";

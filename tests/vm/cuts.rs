@@ -7,15 +7,13 @@ use std::{
 
 use crate::{
     guest::Guest,
-    shop::{apply, ecosystem, files, serving},
+    shop::{APPLY, apply, ecosystem, files, serving},
 };
 
 /// Two instances, on a computer with as many CPUs.
 fn version(number: u32) -> String {
     ecosystem(number, "instances = 'max'")
 }
-
-const APPLY: &str = "clusterctl apply /srv/shop/ecosystem.toml";
 
 /// A computer that serves the first version.
 fn serving_guest() -> Option<Guest> {
@@ -33,12 +31,18 @@ fn an_apply_outlives_a_power_cut() {
     cut_an_apply(&mut guest, 2, Duration::from_secs(2));
 }
 
-/// Cuts the power some time after an apply of the next version began.
-fn cut_an_apply(guest: &mut Guest, next: u32, after: Duration) {
-    guest.begin(&apply(&version(next)));
+/// Begins something, cuts the power after this time, and boots.
+fn cut(guest: &mut Guest, script: &str, after: Duration) {
+    guest.begin(script);
+    // For nothing: wherever it is by then, that is the moment in question.
     std::thread::sleep(after);
     guest.power_cut();
     guest.boot(2);
+}
+
+/// Cuts the power some time after an apply of the next version began.
+fn cut_an_apply(guest: &mut Guest, next: u32, after: Duration) {
+    cut(guest, &apply(&version(next)), after);
     let version_now = serving(guest, 2);
     eprintln!("cut after {after:?}: version {version_now} of {next}");
     assert!([next - 1, next].contains(&version_now), "{version_now}, not {next}");
@@ -48,7 +52,7 @@ fn cut_an_apply(guest: &mut Guest, next: u32, after: Duration) {
 }
 
 #[test]
-#[ignore = "ten boots: for long runs"]
+#[ignore = "ten boots: make check-long"]
 fn ten_power_cuts_of_an_apply() {
     let Some(mut guest) = serving_guest() else { return };
     let begun = Instant::now();
@@ -64,7 +68,7 @@ fn ten_power_cuts_of_an_apply() {
 }
 
 #[test]
-#[ignore = "ten boots: for long runs"]
+#[ignore = "ten boots: make check-long"]
 fn ten_power_cuts_of_a_rollout() {
     let Some(mut guest) = serving_guest() else { return };
     let begun = Instant::now();
@@ -72,10 +76,7 @@ fn ten_power_cuts_of_a_rollout() {
     let mut moments = Moments::new(begun.elapsed());
     for _ in 0..10 {
         let after = moments.next();
-        guest.begin("clusterctl reload shop");
-        std::thread::sleep(after);
-        guest.power_cut();
-        guest.boot(2);
+        cut(&mut guest, "clusterctl reload shop", after);
         eprintln!("cut after {after:?}");
         assert_eq!(serving(&mut guest, 2), 1);
         assert!(guest.ok(APPLY).contains("nothing to do"));
@@ -85,7 +86,7 @@ fn ten_power_cuts_of_a_rollout() {
 }
 
 #[test]
-#[ignore = "ten boots: for long runs"]
+#[ignore = "ten boots: make check-long"]
 fn ten_power_cuts_of_the_first_apply() {
     let Some(mut guest) = Guest::new(&files(&version(1))) else { return };
     guest.boot(2);
@@ -93,12 +94,9 @@ fn ten_power_cuts_of_the_first_apply() {
     guest.ok(APPLY);
     let mut moments = Moments::new(begun.elapsed());
     for round in 0..10 {
-        guest.ok("printf '' >/srv/shop/none.toml; clusterctl delete shop");
+        guest.ok("clusterctl delete shop");
         let after = moments.next();
-        guest.begin(APPLY);
-        std::thread::sleep(after);
-        guest.power_cut();
-        guest.boot(2);
+        cut(&mut guest, APPLY, after);
         let up = guest.run("curl -sS http://127.0.0.1:3000/");
         eprintln!("round {round}, cut after {after:?}: {}", up.text.trim_end());
         assert!(
@@ -112,7 +110,7 @@ fn ten_power_cuts_of_the_first_apply() {
 }
 
 #[test]
-#[ignore = "two boots: for long runs"]
+#[ignore = "two boots: make check-long"]
 fn a_deleted_app_stays_deleted_after_a_power_cut() {
     let Some(mut guest) = serving_guest() else { return };
     // On the disk for good, so that only what the deletion itself writes counts.

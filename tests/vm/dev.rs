@@ -6,7 +6,7 @@ use crate::{
 };
 
 #[test]
-#[ignore = "a boot: for long runs"]
+#[ignore = "a boot: make check-long"]
 fn a_private_manager_runs_beside_the_machines_own() {
     let Some(mut guest) = Guest::new(&files(&ecosystem(1, "instances = 2"))) else { return };
     guest.boot(2);

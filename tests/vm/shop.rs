@@ -2,6 +2,13 @@
 
 use crate::guest::Guest;
 
+/// Applies the file on the disk.
+pub const APPLY: &str = "clusterctl apply /srv/shop/ecosystem.toml";
+/// The cgroup of all its instances.
+pub const GROUP: &str = "/sys/fs/cgroup/clusterctl.slice/clusterctl-shop.slice";
+/// Prints the main processes of its instances.
+pub const PIDS: &str = "systemctl show --value -p MainPID 'shop@*' | grep . | sort";
+
 /// The app in this version, with more lines of its table.
 pub fn ecosystem(version: u32, more: &str) -> String {
     format!(
