@@ -73,7 +73,9 @@ impl FakeHost {
         for name in ["/home/api/.env", "/etc/of-api.env", "/etc/open.env", "/etc/closed.env"] {
             host.file(name);
         }
-        host.file("/etc/api.env").file("/tmp/.env");
+        host.file("/etc/api.env").file("/tmp/.env").file("/etc/ours.env");
+        let ours = b"A=1\n NODE_OPTIONS = --max-old-space-size=100\n#LD_PRELOAD=x\nLISTEN_PID=1\n";
+        host.heads.insert("/etc/ours.env".into(), ours.to_vec());
         host
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::environment::is_reserved;
 use super::process::Process;
 use super::{folder, path};
 use crate::ecosystem::host::{Kind, Scope};
@@ -11,6 +12,11 @@ use crate::ecosystem::problem::Problem;
 /// What systemd would do with the variables before or after the program itself runs.
 const NOT_REACHED: [&str; 4] =
     ["ExecStartPre", "ExecStartPost", "ExecStopPost", "UnsetEnvironment"];
+
+/// Under `env` these are added to what the handover needs.
+const ADDED_TO: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
+/// Bytes of a file that are looked at before it is used.
+const LOOKED_AT: usize = 64 << 10;
 
 /// Files in the order in which they are read; later ones win.
 #[derive(Debug, Default)]
@@ -77,12 +83,34 @@ fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option
         // The manager may well read what we may not.
         Kind::File | Kind::Executable | Kind::Other => {}
     }
+    harmless(cx, node, &path);
     if cx.host.may_read(&path, None, None) {
         let message = format!("everybody on this machine may read `{shown}`");
         let help = format!("`chmod o= {shown}`");
         cx.problems.push(Problem::warning(&node.place, message).help(help));
     }
     Some(path)
+}
+
+/// What a file says wins over what the handover sets.
+fn harmless(cx: &mut Context<'_>, node: &Node<'_>, path: &Path) {
+    let Some(text) = cx.host.head(path, LOOKED_AT) else { return };
+    let text = String::from_utf8_lossy(&text);
+    let names = text.lines().filter_map(|line| Some(line.split_once('=')?.0.trim()));
+    for name in names {
+        let place = format!("`{name}` in `{}`", path.display());
+        let problem = if is_reserved(name) {
+            let message = format!("{place} would replace what every instance gets by itself");
+            Problem::error(&node.place, message).help("remove it from the file")
+        } else if ADDED_TO.contains(&name) {
+            let message = format!("{place} replaces what hands listeners over");
+            let help = "write it under `env`, where it is added to that";
+            Problem::warning(&node.place, message).help(help)
+        } else {
+            continue;
+        };
+        cx.problems.push(problem);
+    }
 }
 
 /// The manager of the system reads files as root, through any link, and what is in them reaches

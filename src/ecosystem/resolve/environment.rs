@@ -103,12 +103,17 @@ fn valid_name(cx: &mut Context<'_>, name: &str, at: &Place) -> Option<()> {
         let help = "use letters, digits and `_`, and no digit first";
         return cx.note(Problem::error(at, message).help(help));
     }
-    if RESERVED.contains(&name) || name.starts_with("CLUSTERCTL_") {
+    if is_reserved(name) {
         let message = format!("`{name}` is set for every instance by itself");
         let help = "remove it; no program needs another value";
         return cx.note(Problem::error(at, message).help(help));
     }
     Some(())
+}
+
+/// Whether an instance gets the variable from the manager or the handover.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with("CLUSTERCTL_")
 }
 
 /// `port` is PM2's way to set `PORT`.
