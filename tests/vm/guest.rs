@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -69,6 +69,16 @@ impl Guest {
     /// With its console, when it does not come up.
     pub fn boot(&mut self, cpus: u32) {
         assert!(self.on.is_none(), "it is on already");
+        while !self.comes_up(cpus) {
+            // Now and then qemu misses, with a thread for each CPU, that the kernel has replaced an
+            // instruction. That kernel ends at once, before it has started anything.
+            assert!(self.console().contains("Oops: int3"), "is off:\n{}", self.console());
+        }
+        let state = self.run("systemctl is-system-running --wait").text;
+        assert_eq!(state.trim(), "running", "{}", self.run("systemctl --failed").text);
+    }
+
+    fn comes_up(&mut self, cpus: u32) -> bool {
         let mut qemu = self.command(cpus).spawn().unwrap();
         let stdin = qemu.stdin.take().unwrap();
         let stdout = BufReader::new(qemu.stdout.take().unwrap());
@@ -77,10 +87,19 @@ impl Guest {
             let mut lines = stdout.split(b'\n').map_while(Result::ok);
             lines.try_for_each(|line| sender.send(String::from_utf8_lossy(&line).into_owned()))
         });
-        self.on = Some(On { qemu, stdin, lines, number: 0 });
-        while !self.line().ends_with("up") {}
-        let state = self.run("systemctl is-system-running --wait").text;
-        assert_eq!(state.trim(), "running", "{}", self.run("systemctl --failed").text);
+        let on = self.on.insert(On { qemu, stdin, lines, number: 0 });
+        let up = loop {
+            match on.lines.recv_timeout(DEADLINE) {
+                Ok(line) if line.ends_with("up") => break true,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break false,
+                Err(RecvTimeoutError::Timeout) => panic!("is not up:\n{}", self.console()),
+            }
+        };
+        if !up {
+            self.power_cut();
+        }
+        up
     }
 
     fn command(&self, cpus: u32) -> Command {
