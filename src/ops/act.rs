@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::parallel::parallel;
 use super::request::{Former, Request, Task};
-use super::{Context, Error, Event, Sink, delegate};
+use super::{Context, Error, Event, Sink, delegate, ended};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{self, Action, AppPlan, Change, FileChange, FileId, Observed, Plan, check};
@@ -235,7 +235,8 @@ impl AppRun<'_> {
         units.extend(found.instances.keys().map(|number| name.instance_unit(*number)));
         units.push(name.slice_unit());
         let jobs: Vec<_> = units.into_iter().map(|unit| (JobKind::Stop, unit)).collect();
-        self.jobs(&jobs, done, sink)
+        self.jobs(&jobs, done, sink)?;
+        Ok(ended::forget(&self.context.systemd, name, |_| true)?)
     }
 
     fn jobs(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::act::{failure, report_unit};
-use super::{Context, Done, Error, Selected, Sink};
+use super::{Context, Done, Error, Selected, Sink, ended};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome};
@@ -56,6 +56,10 @@ pub fn control(
     for ((owner, (_, unit)), outcome) in owners.iter().zip(&jobs).zip(&outcomes) {
         let failures = &mut done.entry(owner.clone()).or_default().failures;
         failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
+    }
+    for one in selected.iter().filter(|_| verb == Verb::Stop) {
+        let stopped = |number| one.instance.is_none_or(|only| only == number);
+        ended::forget(&context.systemd, &one.app, stopped)?;
     }
     Ok(done)
 }

@@ -6,6 +6,7 @@ mod control;
 mod delegate;
 mod describe;
 mod doctor;
+mod ended;
 mod error;
 mod event;
 mod glance;

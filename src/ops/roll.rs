@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use super::{Error, Event};
+use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
 use crate::rollout::{
     Change, Command, Event as Input, JobResult, Observed, Outcome, Policy, Rollout, Serial, Sight,
@@ -59,6 +59,7 @@ pub(super) fn roll<'a>(
     aside: Aside<'a>,
     sink: &mut dyn FnMut(Event),
 ) -> Result<Outcome, Error> {
+    let (before, wanted) = (spec.before, spec.wanted);
     let surge_of = |instances| spec.policy.limits(instances).surge;
     let surge = surge_of(spec.wanted).max(surge_of(spec.before));
     let highest = spec.known.last().map_or(0, |last| last + 1).max(spec.wanted).max(spec.before);
@@ -101,7 +102,10 @@ pub(super) fn roll<'a>(
         driver.wait(&watch, &mut machine, sink)?;
     }
     driver.tell(&machine, sink);
-    Ok(machine.outcome().cloned().unwrap_or(Outcome::Complete))
+    let outcome = machine.outcome().cloned().unwrap_or(Outcome::Complete);
+    let kept = if outcome == Outcome::Complete { wanted } else { wanted.max(before) };
+    ended::forget(systemd, &driver.app, |number| number >= kept)?;
+    Ok(outcome)
 }
 
 struct Driver<'a> {

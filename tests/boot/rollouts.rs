@@ -204,6 +204,35 @@ booted!(force_restarts_everything_after_a_timeout, |m| {
     assert!(seen.lines().all(|line| line.contains("v3")), "{seen}");
 });
 
+/// Ends as yarn does.
+const WRAPPER: &str = "#!/bin/sh
+trap 'kill $child; wait $child; exit 1' TERM
+node /srv/shop/server.js & child=$!
+wait $child
+";
+
+booted!(a_program_may_end_as_it_likes_when_it_is_told_to, |m| {
+    deploy(m, "good v1");
+    m.write("/srv/shop/wrapper", WRAPPER);
+    m.ok(["chmod", "+x", "/srv/shop/wrapper"]);
+    let app = "[[apps]]\nname = 'shop'\ncommand = './wrapper'\ninstances = 2\nlisten = 3000\n";
+    m.write("/srv/shop/ecosystem.toml", app);
+    for command in [
+        &["clusterctl", "apply", "/srv/shop/ecosystem.toml"][..],
+        &["clusterctl", "reload", "shop"],
+        &["clusterctl", "scale", "shop", "3"],
+        &["clusterctl", "scale", "shop", "1"],
+        &["clusterctl", "stop", "shop"],
+        &["clusterctl", "start", "shop"],
+        &["clusterctl", "delete", "shop"],
+    ] {
+        m.ok(command.iter().copied());
+        assert_eq!(m.ok(["systemctl", "--failed", "--no-legend"]), "", "{command:?}");
+    }
+    assert!(m.journal("shop@*").contains("status=1/FAILURE"));
+    assert_eq!(m.ok(["systemctl", "list-units", "--all", "--no-legend", "shop*"]), "");
+});
+
 booted!(one_instance_and_no_surge, |m| {
     shop(m, "good v1", 3, "rollout = { max_surge = 0, max_unavailable = 1 }");
     let mut run = m.load(load());

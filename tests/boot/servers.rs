@@ -144,12 +144,11 @@ fn roll(m: &Machine, server: &Server, version: &str, rollouts: &[&[&str]]) {
     });
 }
 
-/// Every instance that was replaced ended by itself, before `kill_timeout`.
+/// Every instance that was replaced ended by itself, before `kill_timeout`. How it did is its own
+/// affair: yarn ends with 1, before its child.
 fn none_killed(m: &Machine) {
     let journal = m.journal("shop@*");
-    for bad in ["timed out", "SIGKILL", "Failed with result"] {
-        assert!(!journal.contains(bad), "{journal}");
-    }
+    assert!(!journal.contains("timed out"), "{journal}");
 }
 
 /// The first word of what `describe` says.
@@ -236,7 +235,11 @@ fn websockets(m: &Machine, name: &'static str) {
     let (code, lines) = client.wait();
     let answered = lines.iter().any(|line| line.starts_with("answered "));
     let failed = lines.iter().any(|line| line.starts_with("failed "));
-    assert!(code == 0 && answered && !failed, "{lines:#?}\n{}", m.journal("shop@*"));
+    let journal = m.journal("shop@*");
+    assert!(code == 0 && answered && !failed, "{lines:#?}\n{journal}");
+    for bad in ["SIGKILL", "Failed with result"] {
+        assert!(!journal.contains(bad), "{journal}");
+    }
     none_killed(m);
 }
 

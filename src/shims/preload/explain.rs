@@ -19,6 +19,16 @@ pub fn explain(setup: &Setup, asked: &Asked, index: usize) {
     ));
 }
 
+/// The listener of IPv4 that a program asks for as one of IPv6.
+pub fn held_as_inet4(setup: &Setup, asked: &Asked) -> Option<usize> {
+    setup.held.iter().position(|held| {
+        held.is_some_and(|held| {
+            let inet4 = matches!(held.address, Address::Inet4 { .. }) && held.address.is_wildcard();
+            inet4 && held.kind == asked.kind && held.address.port() == asked.address.port()
+        })
+    })
+}
+
 /// Says why a program is answered as on a machine without IPv6.
 pub fn explain_family(setup: &Setup, asked: &Asked, index: usize) {
     let Some(Some(held)) = setup.held.get(index) else {

@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use crate::explain::{explain, explain_family};
+use crate::explain::{explain, explain_family, held_as_inet4};
 use crate::handover::environment::FIRST_DESCRIPTOR;
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::say::say;
@@ -60,13 +60,7 @@ fn asked(setup: &Setup, fd: c_int, raw: &[u8]) -> Option<Asked> {
 
 /// Java asks once, for IPv6, and gives up; it shows IPv4 addresses as such.
 fn without_family(setup: &Setup, asked: &Asked, fd: c_int) -> Option<Result<(), Errno>> {
-    let held = setup.held.iter().position(|held| {
-        held.is_some_and(|held| {
-            let ip4 = matches!(held.address, Address::Inet4 { .. }) && held.address.is_wildcard();
-            ip4 && held.kind == asked.kind && held.address.port() == asked.address.port()
-        })
-    });
-    let index = held?;
+    let index = held_as_inet4(setup, asked)?;
     if runtime::is_java() {
         return take(setup, fd, index, View::Inet6).map(Ok);
     }

@@ -3,7 +3,7 @@
 
 use core::ffi::c_int;
 
-use crate::explain::explain;
+use crate::explain::{explain, explain_family, held_as_inet4};
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::injection::{Made, NONE, Plan};
 use crate::registers::number;
@@ -37,7 +37,12 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
     let asked = asked(setup, pid, &own, given)?;
     match reachable(&asked, decide(&asked, &setup.held), setup) {
         Decision::Leave => None,
-        Decision::NoFamily => Some(refused(sys::EAFNOSUPPORT)),
+        Decision::NoFamily => {
+            if let Some(index) = held_as_inet4(setup, &asked) {
+                explain_family(setup, &asked, index);
+            }
+            Some(refused(sys::EAFNOSUPPORT))
+        }
         Decision::Take { index, .. } => take(setup, pid, fd, &own, index),
         Decision::Conflict { index } => {
             explain(setup, &asked, index);
