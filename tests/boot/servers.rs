@@ -128,10 +128,7 @@ fn roll(m: &Machine, server: &Server, version: &str, rollouts: &[&[&str]]) {
     let before = answering(m, server.reached, 4);
     let report = under_load(m, server, rollouts);
     let after = answering(m, server.reached, 4);
-    // Now and then puma 6 never ends after its signal, without the library as well.
-    if server.name != "puma" {
-        none_killed(m);
-    }
+    none_killed(m);
     assert!(before.is_disjoint(&after), "every process was replaced: {before:?} {after:?}");
     record(&Row {
         program: server.name.to_owned(),

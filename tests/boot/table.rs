@@ -37,6 +37,9 @@ socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. What come
 What a program that drains by itself loses, it loses without clusterctl too: it closes idle connections in a race with the
 next request on them. The same can happen to a program that is drained by the tracer, since nobody tells its clients.
 
+With Ruby 3.3, puma up to 8.0.2 may hang when it stops (its issue 3677): all requests are answered, and systemd kills it
+after `kill_timeout`. The preload library keeps it from that; a native handover cannot.
+
 The test run writes this page (`UPDATE_EXPECT=1 cargo test --test boot servers`). What it counts differs from run to run;
 how listeners are handed over and who drains is compared at each.
 

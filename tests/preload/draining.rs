@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 
 use crate::support::{
-    PATIENCE, Program, Systemd, being_served, connect, ends_after_answer, has, http, read_all,
-    server,
+    PATIENCE, Program, Systemd, being_served, compile, connect, ends_after_answer, has, http,
+    read_all, server,
 };
 
 fn draining(program: &[&str]) -> (Systemd, u16, Program) {
@@ -316,6 +316,19 @@ fn gets_its_signal_when_clients_are_told(server: &[&str]) {
     program.terminate();
     assert_eq!(program.line(), "handler");
     assert_eq!(program.end(), 7);
+}
+
+/// In Ruby 3.3, a thread never ends its closing of a pipe to which the main thread still writes:
+/// puma's hung so.
+#[test]
+fn a_ruby_server_goes_on_when_its_signal_handler_is_done() {
+    let bell = compile("cc", "bell.c", "bell", &["-pthread", "-rdynamic"]);
+    for how in ["select", "poll", "ppoll"] {
+        let (_systemd, _port, mut program) = draining(&[&bell, how, "PORT"]);
+        program.terminate();
+        assert_eq!(program.line(), "woken=1 back=1", "{how}");
+        assert_eq!(program.end(), 0);
+    }
 }
 
 /// uvicorn and puma end so, while threads of theirs still wait for work.

@@ -36,6 +36,8 @@ static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 static LATER: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 /// Whether that runtime is Java's: found out before any signal, since looking takes locks.
 static FOR_JAVA: AtomicBool = AtomicBool::new(false);
+/// Whether it is Ruby's.
+static FOR_RUBY: AtomicBool = AtomicBool::new(false);
 
 /// To be called when a listener is taken: installs the handler if the program has none.
 pub fn arm() {
@@ -60,8 +62,10 @@ fn is_put_off() -> bool {
     let action = sys::kernel_action(SIGTERM);
     let handled = !matches!(action[0], sys::SIG_DFL | sys::SIG_IGN);
     let java = handled && runtime::is_java();
+    let ruby = handled && runtime::is_ruby();
     FOR_JAVA.store(java, Ordering::Relaxed);
-    if java || handled && (runtime::is_python() || runtime::is_ruby()) {
+    FOR_RUBY.store(ruby, Ordering::Relaxed);
+    if java || ruby || handled && runtime::is_python() {
         for (place, value) in LATER.iter().zip(action) {
             place.store(value, Ordering::Relaxed);
         }
@@ -85,6 +89,11 @@ pub fn hand_back(action: &sys::KernelAction) {
 /// Whether the signal is put off for Java.
 pub fn is_java() -> bool {
     FOR_JAVA.load(Ordering::Relaxed)
+}
+
+/// Whether a handler of Ruby's has got the signal that was put off.
+pub fn is_given_to_ruby() -> bool {
+    FOR_RUBY.load(Ordering::Relaxed) && is_on() && !ARMED.load(Ordering::Acquire)
 }
 
 /// All signals wait while the handler runs, so that its thread starts with

@@ -21,6 +21,7 @@ mod flags;
 #[allow(dead_code, reason = "the tracer uses the rest")]
 mod handover;
 mod interpose;
+mod main_thread;
 mod next;
 mod notify;
 mod polite;

@@ -3,15 +3,18 @@
 use core::ffi::{c_int, c_void};
 
 use crate::sys::{EPOLL_CTL_DEL, PollFd};
-use crate::{adopt, drain, next, table};
+use crate::{adopt, drain, main_thread, next, table};
 
+/// Whether a listener is among them.
+///
 /// # Safety
 /// `fds` is valid for `count` entries.
-unsafe fn watch(fds: *const PollFd, count: usize) {
+unsafe fn watch(fds: *const PollFd, count: usize) -> bool {
     let adopting = adopt::looks_at(count);
     if !(table::any() || adopting) || fds.is_null() {
-        return;
+        return false;
     }
+    let mut listens = false;
     for at in 0..count {
         // SAFETY: the caller vouches for the array.
         let fd = unsafe { (*fds.wrapping_add(at)).fd };
@@ -20,17 +23,22 @@ unsafe fn watch(fds: *const PollFd, count: usize) {
         }
         if let Some(slot) = table::slot(fd) {
             slot.set(table::POLLED, true);
+            listens = true;
         }
     }
+    listens
 }
 
+/// Whether a listener is among them.
+///
 /// # Safety
 /// `reads` is null or an `fd_set` with `count` bits.
-unsafe fn watch_set(count: c_int, reads: *const u64) {
+unsafe fn watch_set(count: c_int, reads: *const u64) -> bool {
     let adopting = adopt::looks_at(usize::try_from(count).unwrap_or(0));
     if !(table::any() || adopting) || reads.is_null() {
-        return;
+        return false;
     }
+    let mut listens = false;
     for fd in 0..count {
         // SAFETY: the caller vouches for the set.
         let word = unsafe { *reads.wrapping_add(fd as usize / 64) };
@@ -42,8 +50,10 @@ unsafe fn watch_set(count: c_int, reads: *const u64) {
         }
         if let Some(slot) = table::slot(fd) {
             slot.set(table::POLLED, true);
+            listens = true;
         }
     }
+    listens
 }
 
 /// Waits again when it was our own signal handler that interrupted.
@@ -52,12 +62,21 @@ fn undisturbed(wait: impl Fn() -> c_int) -> c_int {
     if result < 0 && table::any() && drain::was_interrupted() { wait() } else { result }
 }
 
+/// The same, where a thread may wait that is told to stop by another one.
+fn as_told(listens: bool, wait: impl Fn() -> c_int) -> c_int {
+    let result = undisturbed(wait);
+    if listens && result > 0 && drain::is_given_to_ruby() {
+        main_thread::let_it_finish();
+    }
+    result
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        watch(fds, count);
-        undisturbed(|| next::poll(fds, count, timeout))
+        let listens = watch(fds, count);
+        as_told(listens, || next::poll(fds, count, timeout))
     }
 }
 
@@ -70,8 +89,8 @@ unsafe extern "C" fn ppoll(
 ) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        watch(fds, count);
-        undisturbed(|| next::ppoll(fds, count, timeout, mask))
+        let listens = watch(fds, count);
+        as_told(listens, || next::ppoll(fds, count, timeout, mask))
     }
 }
 
@@ -84,8 +103,8 @@ unsafe extern "C" fn __poll_chk(
 ) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        watch(fds, count);
-        undisturbed(|| next::__poll_chk(fds, count, timeout, size))
+        let listens = watch(fds, count);
+        as_told(listens, || next::__poll_chk(fds, count, timeout, size))
     }
 }
 
@@ -99,8 +118,8 @@ unsafe extern "C" fn __ppoll_chk(
 ) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        watch(fds, count);
-        undisturbed(|| next::__ppoll_chk(fds, count, timeout, mask, size))
+        let listens = watch(fds, count);
+        as_told(listens, || next::__ppoll_chk(fds, count, timeout, mask, size))
     }
 }
 
@@ -114,8 +133,8 @@ unsafe extern "C" fn select(
 ) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        watch_set(count, reads);
-        undisturbed(|| next::select(count, reads, writes, errors, timeout))
+        let listens = watch_set(count, reads);
+        as_told(listens, || next::select(count, reads, writes, errors, timeout))
     }
 }
 
@@ -130,8 +149,8 @@ unsafe extern "C" fn pselect(
 ) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        watch_set(count, reads);
-        undisturbed(|| next::pselect(count, reads, writes, errors, timeout, mask))
+        let listens = watch_set(count, reads);
+        as_told(listens, || next::pselect(count, reads, writes, errors, timeout, mask))
     }
 }
 

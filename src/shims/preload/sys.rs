@@ -307,8 +307,16 @@ pub fn milliseconds() -> u64 {
 }
 
 pub fn open_directory(path: &core::ffi::CStr) -> Option<c_int> {
-    let flags = O_DIRECTORY | O_CLOEXEC;
-    let arguments = [word(AT_FDCWD), path.as_ptr() as usize, word(flags), 0, 0, 0];
+    open(path, O_DIRECTORY)
+}
+
+/// For reading.
+pub fn open_file(path: &core::ffi::CStr) -> Option<c_int> {
+    open(path, 0)
+}
+
+fn open(path: &core::ffi::CStr, flags: c_int) -> Option<c_int> {
+    let arguments = [word(AT_FDCWD), path.as_ptr() as usize, word(flags | O_CLOEXEC), 0, 0, 0];
     call(number::OPENAT, arguments).ok().map(|fd| fd as c_int)
 }
 
