@@ -108,12 +108,14 @@ pub fn converge(
     let _lock = lock(&ctl, ui)?;
     settled(&ctl, &ecosystem, ui)?;
     let (plan, observed) = planned(&ctl, &ecosystem, how.prune, whole)?;
-    let mut shown = plan.clone();
     if how.reloads {
+        let mut shown = plan.clone();
         // There is something to do: their instances are replaced.
         shown.apps.retain(|app| !app.is_empty() || !app.notes.is_empty());
+        show(&shown, false, ui)?;
+    } else {
+        show(&plan, false, ui)?;
     }
-    show(&shown, false, ui)?;
     if !plan.is_empty() {
         execute(&ctl, &plan, &observed, &manners, ui)?;
     } else if !ecosystem.apps.is_empty() {

@@ -4,63 +4,52 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::booted;
-use crate::support::wait_until;
+use crate::support::{chance::Chance, wait_until};
 
-/// A small generator: the same strings for the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
-    }
-
-    fn hostile(&mut self) -> String {
-        const PIECES: [&str; 40] = [
-            "a",
-            "Z",
-            "0",
-            " ",
-            "  ",
-            "\t",
-            "\n",
-            "\r",
-            "%",
-            "%%",
-            "%i",
-            "%n",
-            "$",
-            "$$",
-            "$HOME",
-            "${HOME}",
-            "\"",
-            "'",
-            "\\",
-            "\\\\",
-            "\\n",
-            "\\x25",
-            "#",
-            ";",
-            "=",
-            "-",
-            "--",
-            "@",
-            "|",
-            "!",
-            "+",
-            "`id`",
-            "$(id)",
-            "ü",
-            "漢",
-            "\u{1f600}",
-            "\u{1}",
-            "\u{1b}[2J",
-            "\u{7f}",
-            "\u{85}",
-        ];
-        (0..self.below(9)).map(|_| PIECES[self.below(PIECES.len())]).collect()
-    }
+fn hostile(chance: &mut Chance) -> String {
+    const PIECES: [&str; 40] = [
+        "a",
+        "Z",
+        "0",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\r",
+        "%",
+        "%%",
+        "%i",
+        "%n",
+        "$",
+        "$$",
+        "$HOME",
+        "${HOME}",
+        "\"",
+        "'",
+        "\\",
+        "\\\\",
+        "\\n",
+        "\\x25",
+        "#",
+        ";",
+        "=",
+        "-",
+        "--",
+        "@",
+        "|",
+        "!",
+        "+",
+        "`id`",
+        "$(id)",
+        "ü",
+        "漢",
+        "\u{1f600}",
+        "\u{1}",
+        "\u{1b}[2J",
+        "\u{7f}",
+        "\u{85}",
+    ];
+    (0..chance.below(9)).map(|_| PIECES[chance.below(PIECES.len())]).collect()
 }
 
 const DUMP: &str = "import os, sys\n\
@@ -82,10 +71,9 @@ booted!(arguments_variables_and_folders_arrive_byte_for_byte, |m| {
     let mut file = String::new();
     let mut expected = Vec::new();
     for number in 0..APPS {
-        let args: Vec<String> = (0..chance.below(6)).map(|_| chance.hostile()).collect();
-        let values: Vec<String> = (0..chance.below(6)).map(|_| chance.hostile()).collect();
-        let cwd: String = chance
-            .hostile()
+        let args: Vec<String> = (0..chance.below(6)).map(|_| hostile(&mut chance)).collect();
+        let values: Vec<String> = (0..chance.below(6)).map(|_| hostile(&mut chance)).collect();
+        let cwd: String = hostile(&mut chance)
             .chars()
             .filter(|c| !"\n\r\t".contains(*c) && !c.is_control())
             .collect();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::booted;
 use crate::shop::{SERVER, applied, apply, ecosystem, write};
-use crate::support::Machine;
+use crate::support::{Machine, chance::Chance};
 
 /// What each file of the comparison is read by: systemd, and `clusterctl-exec`.
 const BY_SYSTEMD: &str = "\
@@ -30,65 +30,54 @@ K=\"a b\" c 'd \\ e' \\\n  f\nL='\n'\nM=\"x\\\ny \\$z \\q \\` \\\" \\\\\"\nN=a\\
 P=\"a\"  \"b\" c\"d\"\nQ=$HOME ${HOME} `id` %h %%\r\nR=\\\r\nS\n; T=1\n# U=1\n  #V=1\nW=a#b ;c\n\
 A=later wins\n\u{feff}X=bom\nY=\u{1}\u{7f}\t\u{e9}\nZ=never closed \\";
 
-/// A small generator: the same texts for the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
-    }
-
-    fn file(&mut self, comments: bool) -> Vec<u8> {
-        const PIECES: [&[u8]; 34] = [
-            b"A=",
-            b"B=",
-            b"A",
-            b"_C1=",
-            b"\nA=",
-            b"\nB =",
-            b"\n D=",
-            b"\nE",
-            b"=",
-            b" ",
-            b"  ",
-            b"\t",
-            b"\n",
-            b"\n",
-            b"\r\n",
-            b"\r",
-            b"\"",
-            b"\"",
-            b"'",
-            b"'",
-            b"\\",
-            b"\\",
-            b"\\\n",
-            b"\\\"",
-            b"\\n",
-            b"$X",
-            b"`",
-            b"x",
-            b"yz",
-            b"\xc3\xa9",
-            b"1",
-            b"-",
-            b"\xff",
-            b"\0",
-        ];
-        const COMMENTS: [&[u8]; 4] = [b"#", b";", b"\n#", b"\n;"];
-        let mut text = Vec::new();
-        for _ in 0..self.below(30) {
-            let at = self.below(PIECES.len() + if comments { 4 } else { 0 });
-            // What spoils a whole file comes seldom.
-            let spoils = (PIECES.len() - 2..PIECES.len()).contains(&at);
-            if !spoils || self.below(20) == 0 {
-                text.extend(PIECES.get(at).unwrap_or_else(|| &COMMENTS[at - PIECES.len()]).iter());
-            }
+fn file(chance: &mut Chance, comments: bool) -> Vec<u8> {
+    const PIECES: [&[u8]; 34] = [
+        b"A=",
+        b"B=",
+        b"A",
+        b"_C1=",
+        b"\nA=",
+        b"\nB =",
+        b"\n D=",
+        b"\nE",
+        b"=",
+        b" ",
+        b"  ",
+        b"\t",
+        b"\n",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b"\"",
+        b"\"",
+        b"'",
+        b"'",
+        b"\\",
+        b"\\",
+        b"\\\n",
+        b"\\\"",
+        b"\\n",
+        b"$X",
+        b"`",
+        b"x",
+        b"yz",
+        b"\xc3\xa9",
+        b"1",
+        b"-",
+        b"\xff",
+        b"\0",
+    ];
+    const COMMENTS: [&[u8]; 4] = [b"#", b";", b"\n#", b"\n;"];
+    let mut text = Vec::new();
+    for _ in 0..chance.below(30) {
+        let at = chance.below(PIECES.len() + if comments { 4 } else { 0 });
+        // What spoils a whole file comes seldom.
+        let spoils = (PIECES.len() - 2..PIECES.len()).contains(&at);
+        if !spoils || chance.below(20) == 0 {
+            text.extend(PIECES.get(at).unwrap_or_else(|| &COMMENTS[at - PIECES.len()]).iter());
         }
-        text
     }
+    text
 }
 
 /// The environment that a unit printed, without what is another at each start.
@@ -110,7 +99,7 @@ booted!(files_of_variables_mean_what_they_mean_to_systemd, |m| {
     m.ok_sh("mkdir -p /srv/files /srv/by-systemd /srv/by-us; clusterctl unpack /srv/ours");
     let mut chance = Chance(5);
     let mut files = vec![NASTY.as_bytes().to_vec(), b"# comment \\\nA=1".to_vec()];
-    files.resize_with(FILES, || chance.file(comments));
+    files.resize_with(FILES, || file(&mut chance, comments));
     files[1].truncate(if comments { 100 } else { 0 });
     for (number, text) in files.iter().enumerate() {
         m.write(&format!("/srv/files/{number}"), text);

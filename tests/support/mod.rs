@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
 
 pub mod cgroup;
+pub mod chance;
 mod child;
 mod enter;
 pub mod load;

@@ -2,8 +2,9 @@
 //! thread that accepts to stop. Should that one close the pipe before the main thread is back
 //! from its write, the closing never ends in Ruby 3.3.
 //!
-//! So a thread that waits for a listener goes on when the main thread sleeps. Never waits for
-//! longer than a fraction of a second, and never in the main thread itself.
+//! So a thread that waits for a listener goes on when the main thread sleeps, for which it has to
+//! look: the kernel tells nobody when a thread goes to sleep. Never waits for longer than a
+//! fraction of a second, and never in the main thread itself.
 
 use crate::sys;
 
