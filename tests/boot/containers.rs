@@ -164,6 +164,8 @@ fn assert_drains(engine: &mut Engine) {
 #[ignore = "a download and two images: make check-long"]
 fn podman_runs_a_container_with_systemd() {
     let Some(mut engine) = engine_running("Containerfile.systemd") else { return };
+    // Before its bus is there, nobody can wait for it, hence the looks; `podman exec` alone ends them
+    // when the container has ended.
     let up = "until [ \"$(podman exec it systemctl is-system-running --wait 2>/dev/null)\" = running ]; do
             podman exec it true; sleep 0.2
         done";
@@ -180,6 +182,7 @@ fn podman_runs_a_container_with_systemd() {
 #[ignore = "a download and two images: make check-long"]
 fn podman_runs_a_container_around_dev() {
     let Some(mut engine) = engine_running("Containerfile.dev") else { return };
+    // `podman logs --follow` would end with the container only.
     engine.ok("until podman logs it 2>&1 | grep 'all apps run'; do
             podman exec it true; sleep 0.2
         done");
