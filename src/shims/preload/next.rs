@@ -91,6 +91,8 @@ next_functions! {
     sendto(fd: c_int, from: *const u8, size: usize, flags: c_int, address: *const u8, length: u32) -> isize;
     sendmsg(fd: c_int, message: *const Message, flags: c_int) -> isize;
     sendmmsg(fd: c_int, messages: *mut Messages, count: u32, flags: c_int) -> c_int;
+    sendfile(to: c_int, from: c_int, at: *mut i64, size: usize) -> isize;
+    sendfile64(to: c_int, from: c_int, at: *mut i64, size: usize) -> isize;
     poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_int;
     ppoll(fds: *mut PollFd, count: usize, timeout: *const c_void, mask: *const c_void) -> c_int;
     __poll_chk(fds: *mut PollFd, count: usize, timeout: c_int, size: usize) -> c_int;
