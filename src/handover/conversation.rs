@@ -164,12 +164,10 @@ impl Conversation {
     /// `unread`: whether some of them wait for the program.
     #[must_use]
     pub fn standing(&self, received: Option<u64>, unread: bool) -> Standing {
-        if received == Some(0) {
-            return Standing::Silent;
-        }
         match self.mode {
             Mode::Upgraded => Standing::Endless,
             Mode::Unknown => Standing::Unknown,
+            Mode::Http if received == Some(0) => Standing::Silent,
             Mode::Http if self.event_stream && self.outstanding == 1 => Standing::Endless,
             Mode::Http if unread => Standing::UnderWay,
             Mode::Http if received.is_some_and(|received| received != self.read) => {
