@@ -13,6 +13,7 @@
 mod adopt;
 #[allow(dead_code, reason = "the tracer uses the rest")]
 mod connections;
+mod direct;
 mod drain;
 mod drain_watch;
 mod exec;

@@ -12,6 +12,8 @@ mod arch;
 
 use core::ffi::{c_int, c_void};
 
+#[allow(unused_imports, reason = "for the preload library")]
+pub use arch::number::{CLOSE as SYS_CLOSE, IO_URING_SETUP as SYS_IO_URING_SETUP};
 #[allow(unused_imports, reason = "the tracer has no threads")]
 pub use arch::start_thread;
 use arch::{number, raw};
