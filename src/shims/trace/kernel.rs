@@ -2,6 +2,7 @@
 
 use core::ffi::c_int;
 
+use crate::open::Tcp;
 use crate::sys::{self, Errno, PollFd, call, word};
 
 #[cfg(target_arch = "x86_64")]
@@ -11,12 +12,14 @@ mod number {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const MREMAP: usize = 25;
+    pub const GETSOCKOPT: usize = 55;
     pub const EXECVE: usize = 59;
     pub const CLONE: usize = 56;
     pub const WAIT4: usize = 61;
     pub const CHDIR: usize = 80;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const PRCTL: usize = 157;
+    pub const TGKILL: usize = 234;
     pub const OPENAT: usize = 257;
     pub const PPOLL: usize = 271;
     pub const PIPE2: usize = 293;
@@ -31,10 +34,12 @@ mod number {
     pub const PIPE2: usize = 59;
     pub const READ: usize = 63;
     pub const PPOLL: usize = 73;
+    pub const TGKILL: usize = 131;
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const PRCTL: usize = 167;
+    pub const GETSOCKOPT: usize = 209;
     pub const MREMAP: usize = 216;
     pub const CLONE: usize = 220;
     pub const EXECVE: usize = 221;
@@ -220,4 +225,29 @@ pub fn process(pid: c_int) -> Option<c_int> {
 /// A copy of a descriptor of another process.
 pub fn copy_descriptor(process: c_int, fd: c_int) -> Option<c_int> {
     call(number::PIDFD_GETFD, [word(process), word(fd), 0, 0, 0, 0]).ok().map(|fd| fd as c_int)
+}
+
+/// Sends a signal to one thread.
+pub fn signal_thread(process: c_int, thread: c_int, signal: c_int) {
+    let _ = call(number::TGKILL, [word(process), word(thread), word(signal), 0, 0, 0]);
+}
+
+/// What `TCP_INFO` tells; `None` for what is no TCP connection.
+pub fn tcp(fd: c_int) -> Option<Tcp> {
+    const IPPROTO_TCP: usize = 6;
+    const TCP_INFO: usize = 11;
+    let mut info = [0_u32; 64];
+    let mut length = size_of_val(&info) as u32;
+    let (to, size) = (&raw mut info as usize, &raw mut length as usize);
+    call(number::GETSOCKOPT, [word(fd), IPPROTO_TCP, TCP_INFO, to, size, 0]).ok()?;
+    // Words of `struct tcp_info`: unacked, last_data_sent, last_data_recv, notsent_bytes,
+    // data_segs_in, data_segs_out.
+    Some(Tcp {
+        received: info[38] != 0,
+        sent: info[39] != 0,
+        since_received: info[13],
+        since_sent: info[11],
+        unsent: info[6] != 0 || info[36] != 0,
+        unread: sys::unread(fd) != 0,
+    })
 }

@@ -15,11 +15,13 @@
 
 mod answer;
 #[path = "../preload/connections.rs"]
+#[allow(dead_code, reason = "the preload library uses the rest")]
 mod connections;
 mod drain;
 mod env_file;
 #[path = "../preload/explain.rs"]
 mod explain;
+mod fate;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod handover;
@@ -28,6 +30,9 @@ mod kernel;
 mod memory;
 #[path = "../preload/notify.rs"]
 mod notify;
+mod open;
+mod probe;
+mod processes;
 mod ptrace;
 #[cfg(target_arch = "aarch64")]
 #[path = "registers_aarch64.rs"]

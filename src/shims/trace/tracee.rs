@@ -97,11 +97,7 @@ pub fn accepts(thread: c_int) -> bool {
 
 /// The process that a thread belongs to.
 pub fn process_of(thread: c_int) -> Option<c_int> {
-    let mut path = Path::proc(thread);
-    path.push(b"/status");
-    let mut buffer = [0; 1024];
-    let text = kernel::read_file(&path.bytes, &mut buffer)?;
-    field(text, b"Tgid:\t", 10)
+    field(status(thread, &mut [0; 4096])?, b"Tgid:\t", 10)
 }
 
 /// A number after a label, at the beginning of a line.
@@ -122,12 +118,43 @@ pub fn copy(pid: c_int, fd: c_int) -> Option<Copy> {
 
 /// Whether a descriptor of a process closes when it executes another program.
 pub fn closes_on_exec(pid: c_int, fd: c_int) -> bool {
+    flags(pid, fd).is_some_and(|flags| flags & sys::O_CLOEXEC != 0)
+}
+
+/// What a process has set for a descriptor: `O_NONBLOCK`, `O_CLOEXEC` and the like.
+pub fn flags(pid: c_int, fd: c_int) -> Option<c_int> {
     let mut path = Path::proc(pid);
     path.push(b"/fdinfo/");
     path.push_number(fd);
     let mut buffer = [0; 512];
-    let text = kernel::read_file(&path.bytes, &mut buffer).unwrap_or(&[]);
-    field(text, b"flags:\t", 8).is_some_and(|flags| flags & sys::O_CLOEXEC != 0)
+    field(kernel::read_file(&path.bytes, &mut buffer)?, b"flags:\t", 8)
+}
+
+/// The status of a process or thread.
+pub fn status(thread: c_int, buffer: &mut [u8; 4096]) -> Option<&[u8]> {
+    let mut path = Path::proc(thread);
+    path.push(b"/status");
+    kernel::read_file(&path.bytes, buffer)
+}
+
+/// An address in the program's memory where two bytes hold `AF_UNIX`, as the name of a Unix
+/// socket begins: every program has the header of its own file in front, whose format is
+/// version 1, and 1 is the number of that family. So nothing has to be written there.
+pub fn number_of_unix_family(pid: c_int) -> Option<u64> {
+    const VERSION: usize = 20;
+    let mut path = Path::proc(pid);
+    path.push(b"/maps");
+    let mut buffer = [0; 64];
+    let line = kernel::read_file(&path.bytes, &mut buffer)?;
+    let digits = line.split(|byte| *byte == b'-').next()?;
+    let start = digits.iter().try_fold(0_u64, |sum, byte| {
+        Some(sum << 4 | u64::from(char::from(*byte).to_digit(16)?))
+    })?;
+    let mut header = [0; VERSION + 2];
+    let whole = kernel::peek(pid, start, &mut header) == header.len();
+    let family = (sys::AF_UNIX as u16).to_ne_bytes();
+    let is_header = header.starts_with(b"\x7fELF") && header.ends_with(&family);
+    (whole && is_header).then_some(start + VERSION as u64)
 }
 
 /// Where the program still has this listener: at its home, or where systemd put it.
