@@ -2,6 +2,7 @@
 //! library's tests holds the listeners.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod fate;
 mod registers;
 #[path = "../preload/support.rs"]
 #[allow(dead_code, reason = "the preload library's tests use the rest")]
@@ -370,7 +371,7 @@ fn slow_request(port: u16) -> std::net::TcpStream {
 
 fn drain(program: &Program) -> std::process::Output {
     let pid = program.pid().to_string();
-    Command::new(TRACER).args(["--drain", &pid, "8000"]).output().unwrap()
+    Command::new(TRACER).args(["--drain", &pid, "8000", "SIGTERM"]).output().unwrap()
 }
 
 #[test]

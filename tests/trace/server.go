@@ -1,10 +1,13 @@
 // An HTTP server as everybody writes it, with the usual way to end: finish what is in flight.
-// NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end.
+// NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end,
+// HASTY=1 hears of it and ends at once.
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +27,48 @@ func listener() (net.Listener, error) {
 	return net.Listen("tcp", ":"+os.Getenv("PORT"))
 }
 
+// Two seconds of work, unless the client has gone.
+func patient(w http.ResponseWriter, r *http.Request) bool {
+	select {
+	case <-time.After(2 * time.Second):
+		return true
+	case <-r.Context().Done():
+		http.Error(w, "the client has gone", 500)
+		return false
+	}
+}
+
+// A stream with a tick a second.
+func ticks(w http.ResponseWriter, r *http.Request) {
+	for tick := 0; tick < 6; tick++ {
+		fmt.Fprintf(w, "tick %d\n", tick)
+		w.(http.Flusher).Flush()
+		select {
+		case <-time.After(time.Second):
+		case <-r.Context().Done():
+			return
+		}
+	}
+	fmt.Fprintln(w, "end")
+}
+
+// Echoes lines until one says "bye".
+func tunnel(w http.ResponseWriter) {
+	connection, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer connection.Close()
+	fmt.Fprint(connection, "HTTP/1.1 200 Connection established\r\n\r\n")
+	lines := bufio.NewScanner(buffered)
+	for lines.Scan() {
+		fmt.Fprintln(connection, "echo", lines.Text())
+		if lines.Text() == "bye" {
+			return
+		}
+	}
+}
+
 func main() {
 	listener, err := listener()
 	if err != nil {
@@ -32,7 +77,22 @@ func main() {
 	}
 	fmt.Println("listening")
 	answer := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "CONNECT" {
+			tunnel(w)
+			return
+		}
 		switch r.URL.Path {
+		case "/patient":
+			if !patient(w, r) {
+				return
+			}
+		case "/ticks":
+			ticks(w, r)
+			return
+		case "/upload":
+			length, err := io.Copy(io.Discard, r.Body)
+			fmt.Fprintln(w, "received", length, err)
+			return
 		case "/slow":
 			time.Sleep(200 * time.Millisecond)
 		case "/exit":
@@ -50,6 +110,11 @@ func main() {
 	}
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGTERM)
+	if os.Getenv("HASTY") != "" {
+		go server.Serve(listener)
+		<-ended
+		os.Exit(0)
+	}
 	done := make(chan bool)
 	go func() {
 		<-ended

@@ -11,6 +11,7 @@ use crate::open::{Patience, Standing, standing};
 use crate::processes::{each_descriptor, each_thread};
 use crate::steer::Steered;
 use crate::tracee::{self, Copy};
+use crate::view::View;
 use crate::{connections, kernel, probe, sys};
 
 const LOOK_EVERY_MS: u64 = 20;
@@ -40,12 +41,8 @@ struct Found {
 pub fn run(program: c_int, timeout_ms: u64, signal: c_int) -> ! {
     kernel::block_signals();
     let started = sys::milliseconds();
-    let mut draining = Draining {
-        processes: [0; MOST],
-        listeners: [None; MOST],
-        signal,
-        finishes: true,
-    };
+    let mut draining =
+        Draining { processes: [0; MOST], listeners: [None; MOST], signal, finishes: true };
     draining.add(program);
     for at in 0..MOST {
         let pid = draining.processes.get(at).copied().unwrap_or(0);
@@ -107,18 +104,24 @@ impl Draining {
     }
 
     fn wait(&self, started: u64, patience: Patience) {
-        let mut empty = 0;
+        let mut view = View::begin(&self.processes, &self.listeners);
+        let (mut empty, mut looked) = (0, 0);
         // A connection may be between accept() and our look: only the second look counts.
         while empty < 2 {
-            sys::sleep_ms(LOOK_EVERY_MS);
-            let passed = sys::milliseconds().saturating_sub(started);
+            // The program stands still meanwhile: with many connections there are fewer looks.
+            let before = sys::milliseconds();
+            view.watch(before + LOOK_EVERY_MS.max(looked * 10));
+            let now = sys::milliseconds();
+            let passed = now.saturating_sub(started);
             if passed >= patience.whole {
-                return;
+                break;
             }
             let found = self.look(passed, patience);
+            looked = sys::milliseconds().saturating_sub(now);
             let done = self.finishes && patience.may_signal(passed, found.asked);
             empty = if found.open == 0 || done { empty + 1 } else { 0 };
         }
+        view.end();
     }
 
     /// Counts what is open; where nobody else does, ends what is left near the end.

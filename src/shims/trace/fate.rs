@@ -35,7 +35,8 @@ impl Signals {
     /// Reads `/proc/PID/status`, or that of a thread. `None`: it is no such text.
     pub fn read(status: &[u8]) -> Option<Signals> {
         let field = |label: &[u8]| {
-            let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(label))?;
+            let line =
+                status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(label))?;
             line.trim_ascii().iter().try_fold(0_u64, |sum, byte| {
                 let digit = char::from(*byte).to_digit(16)?;
                 (sum >> 60 == 0).then_some(sum << 4 | u64::from(digit))

@@ -27,6 +27,7 @@ mod fate;
 mod handover;
 mod injection;
 mod kernel;
+mod last_answer;
 mod memory;
 #[path = "../preload/notify.rs"]
 mod notify;
@@ -54,6 +55,7 @@ mod table;
 mod tracee;
 mod tracer;
 mod variables;
+mod view;
 
 // The kernel puts the number of arguments on top of the stack, then the arguments, null, the
 // environment, null.

@@ -76,9 +76,10 @@ impl Patience {
     /// Whether a program that finishes by itself what is under way may get its signal, with so
     /// many requests surely unanswered. Some programs end at once all the same.
     pub fn may_signal(self, passed: u64, asked: usize) -> bool {
-        passed >= MOMENT_MS && (asked == 0 || passed >= self.whole / 2)
+        let told = passed >= MOMENT_MS.min(self.whole / 4);
+        told && (asked == 0 || passed >= self.whole / 2)
     }
 }
 
-/// What the program has just accepted becomes known to it meanwhile.
-const MOMENT_MS: u64 = 100;
+/// So long clients are told to go, and what the program has just accepted becomes known to it.
+const MOMENT_MS: u64 = 1000;

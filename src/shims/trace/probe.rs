@@ -7,9 +7,9 @@
 use core::ffi::c_int;
 
 use crate::fate::{Reaction, bit, reaction};
+use crate::kernel;
 use crate::ptrace::{self, Call, Status};
 use crate::steer::{Steered, go_on, next_event};
-use crate::kernel;
 
 /// A handler decides within a few calls.
 const MOST_CALLS: u32 = 64;

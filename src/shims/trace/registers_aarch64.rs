@@ -52,6 +52,8 @@ pub mod number {
     pub const UNLINK: Option<u64> = None;
     pub const UNLINKAT: u64 = 35;
     pub const CLOSE: u64 = 57;
+    pub const WRITE: u64 = 64;
+    pub const WRITEV: u64 = 66;
     pub const EXIT: u64 = 93;
     pub const EXIT_GROUP: u64 = 94;
     pub const SCHED_YIELD: u64 = 124;
@@ -67,6 +69,7 @@ pub mod number {
     pub const BIND: u64 = 200;
     pub const LISTEN: u64 = 201;
     pub const ACCEPT: u64 = 202;
+    pub const SENDTO: u64 = 206;
     pub const CLONE: u64 = 220;
     pub const ACCEPT4: u64 = 242;
     pub const WAIT4: u64 = 260;

@@ -52,14 +52,17 @@ impl Registers {
 
 /// System calls that the tracer makes in the program's place, or looks at.
 pub mod number {
+    pub const WRITE: u64 = 1;
     pub const CLOSE: u64 = 3;
     pub const RT_SIGACTION: u64 = 13;
     pub const RT_SIGPROCMASK: u64 = 14;
     pub const IOCTL: u64 = 16;
+    pub const WRITEV: u64 = 20;
     pub const SCHED_YIELD: u64 = 24;
     pub const GETPID: u64 = 39;
     pub const SOCKET: u64 = 41;
     pub const ACCEPT: u64 = 43;
+    pub const SENDTO: u64 = 44;
     pub const BIND: u64 = 49;
     pub const LISTEN: u64 = 50;
     pub const CLONE: u64 = 56;

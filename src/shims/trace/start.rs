@@ -2,7 +2,6 @@
 
 use core::ffi::c_int;
 
-use crate::{drain, fate};
 use crate::handover::environment::{Fate, fate};
 use crate::kernel::{self, EACCES, ENOENT, EPERM};
 use crate::ptrace::{self, Status};
@@ -11,6 +10,7 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
+use crate::{drain, fate};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;

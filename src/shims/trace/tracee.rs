@@ -147,9 +147,9 @@ pub fn number_of_unix_family(pid: c_int) -> Option<u64> {
     let mut buffer = [0; 64];
     let line = kernel::read_file(&path.bytes, &mut buffer)?;
     let digits = line.split(|byte| *byte == b'-').next()?;
-    let start = digits.iter().try_fold(0_u64, |sum, byte| {
-        Some(sum << 4 | u64::from(char::from(*byte).to_digit(16)?))
-    })?;
+    let start = digits
+        .iter()
+        .try_fold(0_u64, |sum, byte| Some(sum << 4 | u64::from(char::from(*byte).to_digit(16)?)))?;
     let mut header = [0; VERSION + 2];
     let whole = kernel::peek(pid, start, &mut header) == header.len();
     let family = (sys::AF_UNIX as u16).to_ne_bytes();
