@@ -4,16 +4,15 @@
 #[allow(clippy::module_inception, reason = "it is tested here")]
 mod fate;
 #[path = "../../src/shims/trace/last_answer.rs"]
+#[allow(dead_code, reason = "who sends answers uses the rest")]
 mod last_answer;
 #[path = "../../src/shims/trace/open.rs"]
 mod open;
-#[path = "../../src/shims/trace/registers_x86_64.rs"]
-#[allow(dead_code, reason = "the numbers are what counts here")]
-mod registers;
 
 use fate::{Fate, Reaction, Signals, number_of, reaction};
 use open::{Patience, Standing, Tcp, standing};
-use registers::number;
+
+use crate::registers::number;
 
 const TERM: i32 = 15;
 const NONE: &str = "0000000000000000";
