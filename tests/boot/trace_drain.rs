@@ -54,6 +54,38 @@ booted!(go_that_ends_at_once_when_told_loses_no_slow_answer, |m| {
     replaced_under_load(m, "HASTY = '1'");
 });
 
+booted!(where_copies_of_descriptors_are_forbidden_go_is_served_and_loses_nothing, |m| {
+    // As in containers of Docker and systemd-nspawn.
+    let filter = "service = { SystemCallFilter = '~pidfd_getfd', SystemCallErrorNumber = 'EPERM' }";
+    for (env, listen) in [("", "listen = 3000"), ("NAIVE = '1'", "listen = '127.0.0.1:3000'")] {
+        let toml = format!("{listen}\ninstances = 2\nenv = {{ {env} }}\n{filter}");
+        if go_app(m, &toml).is_none() {
+            return;
+        }
+        all_answer(m, "localhost:3000", 2);
+        let slow = Load::http("127.0.0.1:3000").path("/patient").new_connections(40.0);
+        let mut slow = m.load(slow.expect("instance "));
+        slow.wait_flowing();
+        m.ok(["clusterctl", "reload", "shop"]);
+        slow.stop().assert_none_failed();
+        assert_none_killed(m);
+    }
+});
+
+booted!(where_copies_of_descriptors_are_forbidden_unix_listeners_are_served, |m| {
+    let toml = "listen = '/run/shop.sock'\ninstances = 2\nenv = { UNIX = '/run/shop.sock' }\n\
+        service = { SystemCallFilter = '~pidfd_getfd', SystemCallErrorNumber = 'EPERM' }";
+    if go_app(m, toml).is_none() {
+        return;
+    }
+    all_answer(m, "--unix-socket /run/shop.sock http://localhost/", 2);
+    let slow = Load::unix("/run/shop.sock").path("/patient").new_connections(20.0);
+    let mut slow = m.load(slow.expect("instance "));
+    slow.wait_flowing();
+    m.ok(["clusterctl", "reload", "shop"]);
+    slow.stop().assert_none_failed();
+});
+
 /// Clients of these kinds, during a reload.
 fn clients(m: &Machine, toml: &str, kinds: &[&str]) -> Option<()> {
     if !skip::has("python3") {

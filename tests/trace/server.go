@@ -1,6 +1,6 @@
 // An HTTP server as everybody writes it, with the usual way to end: finish what is in flight.
 // NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end,
-// HASTY=1 hears of it and ends at once.
+// HASTY=1 hears of it and ends at once, HEARS=… asks for signals in some way and does nothing.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -69,6 +70,47 @@ func tunnel(w http.ResponseWriter) {
 	}
 }
 
+// As many bytes as do not fit into the kernel's buffers, in writes of several sizes.
+func long(w http.ResponseWriter) {
+	const length = 1 << 20
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	for sent, size := 0, 1; sent < length; sent, size = sent+size, size*3 {
+		if size > length-sent {
+			size = length - sent
+		}
+		part := make([]byte, size)
+		for at := range part {
+			part[at] = byte((sent + at) % 251)
+		}
+		w.Write(part)
+	}
+}
+
+// Asks for signals, as programs do.
+func hear(how string) {
+	signals := make(chan os.Signal, 1)
+	switch how {
+	case "interrupt":
+		signal.Notify(signals, os.Interrupt)
+	case "terminate":
+		signal.Notify(signals, syscall.SIGTERM)
+	case "both":
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	case "all":
+		signal.Notify(signals)
+	case "context":
+		signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	case "reset":
+		signal.Notify(signals, syscall.SIGTERM)
+		signal.Reset(syscall.SIGTERM)
+	case "stop":
+		signal.Notify(signals, syscall.SIGTERM)
+		signal.Stop(signals)
+	case "ignore":
+		signal.Ignore(syscall.SIGTERM)
+	}
+}
+
 func main() {
 	listener, err := listener()
 	if err != nil {
@@ -89,6 +131,9 @@ func main() {
 		case "/ticks":
 			ticks(w, r)
 			return
+		case "/long":
+			long(w)
+			return
 		case "/upload":
 			length, err := io.Copy(io.Discard, r.Body)
 			fmt.Fprintln(w, "received", length, err)
@@ -104,6 +149,7 @@ func main() {
 		fmt.Fprintf(w, "instance %s pid %d .", os.Getenv("NODE_APP_INSTANCE"), os.Getpid())
 	}
 	server := &http.Server{Handler: http.HandlerFunc(answer)}
+	hear(os.Getenv("HEARS"))
 	if os.Getenv("NAIVE") != "" {
 		server.Serve(listener)
 		os.Exit(1)

@@ -10,6 +10,7 @@ use crate::handover::Address;
 use crate::open::{Patience, Standing, standing};
 use crate::processes::{each_descriptor, each_thread};
 use crate::steer::Steered;
+use crate::tables::Tables;
 use crate::tracee::{self, Copy};
 use crate::view::View;
 use crate::{connections, kernel, probe, sys};
@@ -27,6 +28,8 @@ struct Draining {
     signal: c_int,
     /// Whether every process that listened acts on the signal.
     finishes: bool,
+    /// Where descriptors cannot be copied.
+    tables: Option<Tables>,
 }
 
 /// What a look at all connections has found.
@@ -41,8 +44,13 @@ struct Found {
 pub fn run(program: c_int, timeout_ms: u64, signal: c_int) -> ! {
     kernel::block_signals();
     let started = sys::milliseconds();
-    let mut draining =
-        Draining { processes: [0; MOST], listeners: [None; MOST], signal, finishes: true };
+    let mut draining = Draining {
+        processes: [0; MOST],
+        listeners: [None; MOST],
+        signal,
+        finishes: true,
+        tables: Tables::needed(),
+    };
     draining.add(program);
     for at in 0..MOST {
         let pid = draining.processes.get(at).copied().unwrap_or(0);
@@ -72,15 +80,7 @@ impl Draining {
 
     /// Puts a socket to which nobody connects in the place of every listener of a process.
     fn silence(&mut self, pid: c_int) {
-        let mut found: [Option<Listening>; MOST] = [None; MOST];
-        let mut free = found.iter_mut();
-        each_descriptor(pid, |fd, copy| {
-            if let Some(address) = listens(copy)
-                && let Some(place) = free.next()
-            {
-                *place = Some((fd, address));
-            }
-        });
+        let found = self.listening(pid);
         if found.iter().flatten().next().is_none() {
             return;
         }
@@ -103,8 +103,33 @@ impl Draining {
         wake_accepting(pid);
     }
 
-    fn wait(&self, started: u64, patience: Patience) {
-        let mut view = View::begin(&self.processes, &self.listeners);
+    fn listening(&mut self, pid: c_int) -> [Option<Listening>; MOST] {
+        let mut found: [Option<Listening>; MOST] = [None; MOST];
+        let mut free = found.iter_mut();
+        let mut add = |fd, address| {
+            if let Some(place) = free.next() {
+                *place = Some((fd, address));
+            }
+        };
+        if let Some(tables) = &mut self.tables {
+            tables.each(pid, |fd, socket| {
+                if socket.listens {
+                    add(fd, socket.address);
+                }
+            });
+            return found;
+        }
+        each_descriptor(pid, |fd, copy| {
+            if let Some(address) = listens(copy) {
+                add(fd, address);
+            }
+        });
+        found
+    }
+
+    fn wait(&mut self, started: u64, patience: Patience) {
+        let listeners = self.listeners;
+        let mut view = View::begin(&self.processes, &listeners);
         let (mut empty, mut looked) = (0, 0);
         // A connection may be between accept() and our look: only the second look counts.
         while empty < 2 {
@@ -125,8 +150,19 @@ impl Draining {
     }
 
     /// Counts what is open; where nobody else does, ends what is left near the end.
-    fn look(&self, passed: u64, patience: Patience) -> Found {
+    fn look(&mut self, passed: u64, patience: Patience) -> Found {
         let mut found = Found::default();
+        if let Some(tables) = &mut self.tables {
+            for pid in self.processes.iter().filter(|pid| **pid != 0) {
+                tables.each(*pid, |_, socket| {
+                    let mut listeners = self.listeners.iter().flatten();
+                    let known = listeners.any(|listener| socket.came_over(listener));
+                    found.open += usize::from(known);
+                    found.asked += usize::from(known && socket.busy);
+                });
+            }
+            return found;
+        }
         for pid in self.processes.iter().filter(|pid| **pid != 0) {
             each_descriptor(*pid, |_, copy| {
                 let listeners = self.listeners.iter().flatten().copied();

@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 
 use crate::open::Tcp;
-use crate::sys::{self, Errno, PollFd, call, word};
+use crate::sys::{self, Errno, FileId, PollFd, call, word};
 
 #[cfg(target_arch = "x86_64")]
 mod number {
@@ -13,6 +13,8 @@ mod number {
     pub const RT_SIGPROCMASK: usize = 14;
     pub const MREMAP: usize = 25;
     pub const GETSOCKOPT: usize = 55;
+    pub const GETXATTR: usize = 191;
+    pub const NEWFSTATAT: usize = 262;
     pub const EXECVE: usize = 59;
     pub const CLONE: usize = 56;
     pub const WAIT4: usize = 61;
@@ -29,11 +31,13 @@ mod number {
 }
 #[cfg(target_arch = "aarch64")]
 mod number {
+    pub const GETXATTR: usize = 8;
     pub const CHDIR: usize = 49;
     pub const OPENAT: usize = 56;
     pub const PIPE2: usize = 59;
-    pub const READ: usize = 63;
     pub const PPOLL: usize = 73;
+    pub const NEWFSTATAT: usize = 79;
+    pub const NEWFSTATAT: usize = 79;
     pub const TGKILL: usize = 131;
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
@@ -250,4 +254,22 @@ pub fn tcp(fd: c_int) -> Option<Tcp> {
         unsent: info[6] != 0 || info[36] != 0,
         unread: sys::unread(fd) != 0,
     })
+}
+
+/// The name of the protocol of a socket that a path leads to (`TCPv6`); the path ends with NUL.
+pub fn protocol<'a>(path: &[u8], to: &'a mut [u8; 32]) -> Option<&'a [u8]> {
+    let name = c"system.sockprotoname".as_ptr() as usize;
+    let arguments = [path.as_ptr() as usize, name, to.as_mut_ptr() as usize, to.len(), 0, 0];
+    let length = call(number::GETXATTR, arguments).ok()?;
+    to.get(..length)?.split(|byte| *byte == 0).next()
+}
+
+/// The file that a path leads to in the end; the path ends with NUL.
+pub fn file_behind(path: &[u8]) -> Option<FileId> {
+    // `struct stat` begins with device and inode on both machines.
+    let mut stat = [0_u64; 18];
+    let to = &raw mut stat as usize;
+    call(number::NEWFSTATAT, [word(sys::AT_FDCWD), path.as_ptr() as usize, to, 0, 0, 0]).ok()?;
+    let [device, inode, ..] = stat;
+    Some(FileId { device, inode })
 }

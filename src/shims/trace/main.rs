@@ -46,12 +46,14 @@ mod say;
 #[path = "../preload/setup.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod setup;
+mod socket_line;
 mod start;
 mod steer;
 #[path = "../preload/sys.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod sys;
 mod table;
+mod tables;
 mod tracee;
 mod tracer;
 mod variables;

@@ -15,6 +15,11 @@ pub fn each_descriptor(pid: c_int, mut look: impl FnMut(c_int, &Copy)) {
     });
 }
 
+/// Calls `look` with the number of every descriptor of a process.
+pub fn each_descriptor_number(pid: c_int, look: impl FnMut(c_int)) {
+    each_number(&tracee::descriptors(pid), look);
+}
+
 /// Calls `look` with every thread of a process.
 pub fn each_thread(pid: c_int, look: impl FnMut(c_int)) {
     each_number(&tracee::threads(pid), look);

@@ -26,6 +26,8 @@ const NT_PRSTATUS: usize = 1;
 const NT_ARM_SYSTEM_CALL: usize = 0x404;
 /// SYSGOOD, FORK, VFORK, CLONE, EXEC; without EXITKILL: the program outlives its tracer.
 const OPTIONS: usize = 0x1f;
+/// FORK, VFORK.
+const FORKS: usize = 6;
 const EXITKILL: usize = 0x10_0000;
 const SIGTRAP: c_int = 5;
 const EVENT_EXEC: c_int = 4;
@@ -93,6 +95,11 @@ fn request(what: usize, thread: c_int, address: usize, data: usize) -> Result<us
 /// Attaches to a running process without stopping it.
 pub fn seize(pid: c_int) -> Result<(), Errno> {
     request(SEIZE, pid, 0, OPTIONS).map(drop)
+}
+
+/// The same for one thread of many: those that it begins are traced too, processes are not.
+pub fn seize_thread(thread: c_int) -> Result<(), Errno> {
+    request(SEIZE, thread, 0, OPTIONS & !FORKS).map(drop)
 }
 
 /// This stopped one does not outlive the tracer.

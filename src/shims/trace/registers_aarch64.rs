@@ -70,6 +70,7 @@ pub mod number {
     pub const LISTEN: u64 = 201;
     pub const ACCEPT: u64 = 202;
     pub const SENDTO: u64 = 206;
+    pub const SETSOCKOPT: u64 = 208;
     pub const CLONE: u64 = 220;
     pub const ACCEPT4: u64 = 242;
     pub const WAIT4: u64 = 260;

@@ -65,6 +65,7 @@ pub mod number {
     pub const SENDTO: u64 = 44;
     pub const BIND: u64 = 49;
     pub const LISTEN: u64 = 50;
+    pub const SETSOCKOPT: u64 = 54;
     pub const CLONE: u64 = 56;
     pub const EXIT: u64 = 60;
     pub const WAIT4: u64 = 61;

@@ -53,7 +53,7 @@ impl<'a> View<'a> {
             // only from threads that are.
             for _ in 0..2 {
                 each_thread(*pid, |thread| {
-                    if ptrace::seize(thread).is_ok() {
+                    if ptrace::seize_thread(thread).is_ok() {
                         let _ = ptrace::interrupt(thread);
                     }
                 });
