@@ -54,22 +54,27 @@ booted!(go_that_ends_at_once_when_told_loses_no_slow_answer, |m| {
     replaced_under_load(m, "HASTY = '1'");
 });
 
-booted!(where_copies_of_descriptors_are_forbidden_go_is_served_and_loses_nothing, |m| {
-    // As in containers of Docker and systemd-nspawn.
+/// A program that may not copy descriptors, as in containers of Docker and systemd-nspawn.
+fn without_copies(m: &Machine, toml: &str) {
     let filter = "service = { SystemCallFilter = '~pidfd_getfd', SystemCallErrorNumber = 'EPERM' }";
-    for (env, listen) in [("", "listen = 3000"), ("NAIVE = '1'", "listen = '127.0.0.1:3000'")] {
-        let toml = format!("{listen}\ninstances = 2\nenv = {{ {env} }}\n{filter}");
-        if go_app(m, &toml).is_none() {
-            return;
-        }
-        all_answer(m, "localhost:3000", 2);
-        let slow = Load::http("127.0.0.1:3000").path("/patient").new_connections(40.0);
-        let mut slow = m.load(slow.expect("instance "));
-        slow.wait_flowing();
-        m.ok(["clusterctl", "reload", "shop"]);
-        slow.stop().assert_none_failed();
-        assert_none_killed(m);
+    if go_app(m, &format!("instances = 2\n{toml}\n{filter}")).is_none() {
+        return;
     }
+    all_answer(m, "localhost:3000", 2);
+    let slow = Load::http("127.0.0.1:3000").path("/patient").new_connections(40.0);
+    let mut slow = m.load(slow.expect("instance "));
+    slow.wait_flowing();
+    m.ok(["clusterctl", "reload", "shop"]);
+    slow.stop().assert_none_failed();
+    assert_none_killed(m);
+}
+
+booted!(where_copies_of_descriptors_are_forbidden_go_shuts_down_by_itself, |m| {
+    without_copies(m, "listen = 3000");
+});
+
+booted!(where_copies_of_descriptors_are_forbidden_go_that_knows_no_end_is_drained, |m| {
+    without_copies(m, "listen = '0.0.0.0:3000'\nenv = { NAIVE = '1' }");
 });
 
 booted!(where_copies_of_descriptors_are_forbidden_unix_listeners_are_served, |m| {
@@ -138,19 +143,19 @@ booted!(what_go_loses_alone_is_no_less_than_what_it_loses_as_an_app, |m| {
         m.run(["curl", "-s", "localhost:4000"]).code == 0
     });
     let ask = |port: u16| {
-        let one = format!("curl -s --max-time 20 localhost:{port}/patient | grep -c instance &");
-        m.spawn(["bash", "-c", &format!("for n in {{1..40}}; do {one} done; echo asked; wait")])
+        let one = format!("curl -s --max-time 20 localhost:{port}/ticks | grep -x end &");
+        m.spawn(["bash", "-c", &format!("for n in {{1..20}}; do {one} done; echo asked; wait")])
     };
     let mut both = [ask(4000), ask(3000)];
     both.iter_mut().for_each(|asked| drop(asked.line_with("asked")));
     for port in [4000, 3000] {
-        let all = format!("test $(ss -Htn state established sport = :{port} | wc -l) -ge 40");
+        let all = format!("test $(ss -Htn state established sport = :{port} | wc -l) -ge 20");
         wait_until("all have asked", Duration::from_secs(20), || {
             m.run(["sh", "-c", &all]).code == 0
         });
     }
     m.ok(["systemctl", "stop", "alone", "shop"]);
     let answered =
-        both.map(|mut asked| asked.wait().1.iter().filter(|line| line.trim() == "1").count());
-    assert!(answered[1] == 40 && answered[0] <= answered[1], "{answered:?}");
+        both.map(|mut asked| asked.wait().1.iter().filter(|line| *line == "end").count());
+    assert!(answered[1] == 20 && answered[0] <= answered[1], "{answered:?}");
 });
