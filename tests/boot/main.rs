@@ -26,6 +26,7 @@ mod servers;
 mod shop;
 mod table;
 mod trace;
+mod trace_drain;
 mod traps;
 mod variables;
 mod verify;
