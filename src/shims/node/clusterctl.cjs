@@ -675,7 +675,7 @@ function isBusy(stream) {
   const { parser } = stream;
   const incoming = parser && parser.incoming;
   return Boolean(stream._httpMessage || (incoming && !incoming.complete) || stream.writableLength > 0)
-    || (parser && stream.bytesRead > 0 && nextHasBegun(parser));
+    || nextHasBegun(stream);
 }
 
 function isHttp(socket, stream) {
@@ -908,13 +908,15 @@ function isLast({ req }) {
   const parser = req && req.socket && req.socket.parser;
   if (!parser) return true;
   const newest = parser.incoming;
-  return (!newest || newest === req) && !nextHasBegun(parser);
+  return (!newest || newest === req) && !nextHasBegun(req.socket);
 }
 
-/// A part of the next request has arrived.
-function nextHasBegun(parser) {
-  if (typeof parser.duration !== 'function' || typeof parser.headersCompleted !== 'function') return false;
-  return parser.duration() > 0 && !parser.headersCompleted();
+/// A part of the next request has arrived: a message has begun, and the newest one that we know is complete.
+function nextHasBegun(socket) {
+  const { parser, server } = socket;
+  if (!parser || !server || (parser.incoming && !parser.incoming.complete)) return false;
+  const connections = server[namedSymbol(server, 'http.server.connections')];
+  return socket.bytesRead > 0 && Boolean(connections) && connections.active().includes(parser);
 }
 
 /// The app's own `Connection: keep-alive` (proxies copy it) would keep the client here.
@@ -978,40 +980,28 @@ function streamsOf(session) {
 }
 
 /// Open streams end in peace. The client is told to open no more, and what has crossed that word is served too: only when
-/// it has answered a ping, the last stream is named.
+/// it has answered a ping, the last stream is named. Node has no call for a GOAWAY that leaves later streams open, and
+/// after any of its own nghttp2 ignores new ones. So this one is written beside it: what Node writes to a connection at
+/// once is made of whole frames. Below TLS that is not possible, since one write at a time is all that Node's TLS takes:
+/// a stream that crosses the GOAWAY is refused there, which tells the client that it was not begun and may be sent again.
 function leaveSession(session) {
   if (session.closed || session.destroyed || leaving.has(session)) return;
   leaving.add(session);
-  if (session.pendingSettingsAck) {
-    session.once('localSettings', () => announce(session));
-    setTimeout(() => closeSession(session), settings.idleWindow).unref();
-  } else {
-    announce(session);
-  }
-}
-
-/// Node has no call for a GOAWAY that leaves streams open, and after any of its own nghttp2 ignores new streams. So this
-/// one is written beside it: whatever Node writes to a connection at once is made of whole frames. Not below TLS, which
-/// takes one write at a time.
-function announce(session) {
-  if (session.closed || session.destroyed) return;
   const stream = session[namedSymbol(session, 'socket')];
   if (!stream || stream.encrypted || typeof stream.write !== 'function') {
-    closeSession(session);
+    session.close();
     return;
   }
-  stream.write(GOAWAY_LATER);
-  const timer = setTimeout(() => closeSession(session), settings.idleWindow);
-  timer.unref();
-  const asked = session.ping(() => {
-    clearTimeout(timer);
-    closeSession(session);
-  });
-  if (!asked) closeSession(session);
-}
-
-function closeSession(session) {
-  if (!session.closed && !session.destroyed) session.close();
+  const close = () => { if (!session.closed && !session.destroyed) session.close(); };
+  const announce = () => {
+    if (session.closed || session.destroyed) return;
+    stream.write(GOAWAY_LATER);
+    if (!session.ping(close)) close();
+  };
+  setTimeout(close, settings.idleWindow).unref();
+  // Nothing may come before the first settings.
+  if (session.pendingSettingsAck) session.once('localSettings', announce);
+  else announce();
 }
 
 // ---------------------------------------------------------------------------------------------- UDP
