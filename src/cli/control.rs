@@ -1,7 +1,6 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
 use super::{Global, Ui, apply, context};
-use crate::disk::Lock;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
 use crate::plan::{self, Plan};
@@ -74,7 +73,7 @@ pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Err
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);
         return Err(Error::Usage(text));
     }
-    let _lock = Lock::take(&ctl.layout.state, || ui.note("waiting for another clusterctl"))?;
+    let _lock = context::lock(&ctl, selected.iter().map(|one| &one.app), ui)?;
     let observed = ops::observe(&ctl)?;
     let apps = selected.iter().filter_map(|selected| {
         Some(plan::removal(&selected.app, observed.apps.get(&selected.app)?, plan::Reason::Deleted))

@@ -24,6 +24,7 @@ mod rights;
 mod rollouts;
 mod servers;
 mod shop;
+mod stop;
 mod table;
 mod trace;
 mod traps;

@@ -1,5 +1,6 @@
 // An HTTP server as everybody writes it, with the usual way to end: finish what is in flight.
-// NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end.
+// NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end;
+// SLOW=3s says how long /slow takes.
 package main
 
 import (
@@ -34,7 +35,12 @@ func main() {
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/slow":
-			time.Sleep(200 * time.Millisecond)
+			slow, err := time.ParseDuration(os.Getenv("SLOW"))
+			if err != nil {
+				slow = 200 * time.Millisecond
+			}
+			time.Sleep(slow)
+			fmt.Fprint(w, "slow answer of ")
 		case "/exit":
 			os.Exit(9)
 		case "/environment":

@@ -101,7 +101,7 @@ impl Draining {
 }
 
 /// Calls `look` with a copy of every descriptor of a process.
-fn each_descriptor(pid: c_int, mut look: impl FnMut(c_int, &Copy)) {
+pub fn each_descriptor(pid: c_int, mut look: impl FnMut(c_int, &Copy)) {
     let path = tracee::descriptors(pid);
     let path = CStr::from_bytes_until_nul(&path).unwrap_or(c"/");
     let Some(process) = kernel::process(pid).map(Copy) else { return };
@@ -121,7 +121,7 @@ fn each_descriptor(pid: c_int, mut look: impl FnMut(c_int, &Copy)) {
 }
 
 /// The name of a socket that waits for connections.
-fn listens(copy: &Copy) -> Option<Address> {
+pub fn listens(copy: &Copy) -> Option<Address> {
     let waits = sys::option(copy.0, sys::SOL_SOCKET, sys::SO_ACCEPTCONN) == Ok(1);
     Address::from_sockaddr(sys::socket_name(copy.0).ok().filter(|_| waits)?.as_bytes())
 }

@@ -11,6 +11,7 @@ mod number {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const MREMAP: usize = 25;
+    pub const SETSOCKOPT: usize = 54;
     pub const EXECVE: usize = 59;
     pub const CLONE: usize = 56;
     pub const WAIT4: usize = 61;
@@ -35,6 +36,7 @@ mod number {
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const PRCTL: usize = 167;
+    pub const SETSOCKOPT: usize = 208;
     pub const MREMAP: usize = 216;
     pub const CLONE: usize = 220;
     pub const EXECVE: usize = 221;
@@ -202,6 +204,13 @@ pub fn readable(fd: c_int) -> bool {
     let time = [0_u64; 2];
     let arguments = [&raw mut poll as usize, 1, &raw const time as usize, 0, 8, 0];
     call(number::PPOLL, arguments).is_ok_and(|count| count > 0)
+}
+
+/// Sets an option of a socket; the words are the kernel's layout of its value.
+pub fn set_option(fd: c_int, name: c_int, value: &[usize; 2]) -> Result<(), Errno> {
+    let (from, size) = (value.as_ptr() as usize, size_of_val(value));
+    let arguments = [word(fd), word(sys::SOL_SOCKET), word(name), from, size, 0];
+    call(number::SETSOCKOPT, arguments).map(drop)
 }
 
 /// Copies memory of another process; returns how much of it is there.
