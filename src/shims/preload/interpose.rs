@@ -3,10 +3,9 @@
 
 use core::ffi::c_int;
 
-use crate::handover::View;
 use crate::sys::{self, Errno, POLLIN};
 use crate::transfer::{mark, patiently, view_of, viewed};
-use crate::{adopt, next, table, take, unlink};
+use crate::{adopt, follow, next, polite, table, take, unlink};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bind(fd: c_int, address: *const u8, length: u32) -> c_int {
@@ -71,8 +70,10 @@ unsafe fn accepted(
         // SAFETY: the caller vouches for the pointers.
         unsafe { viewed(view, address, length, |to, size| call(to, size) as isize) }
     }) as c_int;
-    if result >= 0 && view != View::Same {
+    if result >= 0 {
+        follow::begin(result);
         mark(result, view);
+        polite::forget(result);
     }
     result
 }

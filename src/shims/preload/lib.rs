@@ -11,12 +11,15 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod adopt;
+#[allow(dead_code, reason = "the tracer uses the rest")]
 mod connections;
+mod direct;
 mod drain;
 mod drain_watch;
 mod exec;
 mod explain;
 mod flags;
+mod follow;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the tracer uses the rest")]
 mod handover;

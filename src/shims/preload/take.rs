@@ -93,7 +93,6 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
         return None;
     }
     never_block(fd);
-    hide(setup, index);
     if setup.held.get(index)?.as_ref()?.kind == Kind::Datagram {
         drain::arm();
         started(fd);
@@ -102,9 +101,8 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
 }
 
 /// A descriptor that the program got past us: it saw the flag that systemd set.
-pub fn adopt(setup: &Setup, fd: c_int, index: usize) {
+pub fn adopt(fd: c_int, index: usize) {
     if table::track(fd, index, table::NONBLOCK | table::ADOPTED) {
-        hide(setup, index);
         drain::arm();
     }
 }
@@ -188,10 +186,14 @@ pub fn is_shared(fd: c_int, kind: Kind) -> bool {
     held.is_some_and(|held| held.kind == kind)
 }
 
-/// The program serves this listener from now on.
+/// The program serves this listener from now on. What it has only bound so far, a process that it
+/// executes may serve in its stead: uvicorn and hypercorn bind in a parent of their workers.
 pub fn started(fd: c_int) {
     if let Some(slot) = table::slot(fd) {
         slot.set(table::LISTENING, true);
+        if let Some(setup) = setup::active() {
+            hide(setup, slot.listener());
+        }
         notify::listening();
     }
 }
