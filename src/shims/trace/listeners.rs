@@ -48,7 +48,7 @@ pub fn run(verb: Verb, words: &[*const u8], environment: *const *const u8) -> ! 
     match (verb, words) {
         (Verb::Listeners, [manager, rest @ ..]) => take(*manager, rest, environment),
         (Verb::Hold, [limit, fds @ ..]) => hold(number(*limit), fds),
-        (Verb::Release, fds) => each(fds, |fd| drop(detach(fd))),
+        (Verb::Release, fds) => each(fds, detach),
         (Verb::Refuse, fds) => each(fds, sys::stop_reading),
         _ => sys::exit_group(start::USAGE),
     }
@@ -152,8 +152,8 @@ fn attach(fd: c_int) {
     }
 }
 
-fn detach(fd: c_int) -> Result<(), sys::Errno> {
-    kernel::set_option(fd, SO_DETACH_FILTER, &[0, 0])
+fn detach(fd: c_int) {
+    let _ = kernel::set_option(fd, SO_DETACH_FILTER, &[0, 0]);
 }
 
 fn each(fds: &[*const u8], mut act: impl FnMut(c_int)) {
