@@ -101,8 +101,9 @@ fn stream_timeout(
         return Some(asked);
     }
     let limit = shown(kill_timeout);
-    let message =
-        format!("`stream_timeout` is longer than `kill_timeout` ({limit}), which ends the instance");
+    let message = format!(
+        "`stream_timeout` is longer than `kill_timeout` ({limit}), which ends the instance"
+    );
     let help = format!(
         "write at most `stream_timeout = \"{limit}\"`, or a `kill_timeout` of \"{}\"",
         shown(asked)
