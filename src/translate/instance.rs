@@ -22,6 +22,8 @@ pub fn template(context: &Context<'_>) -> UnitFile {
                 // `Sockets=` alone only wants them: a program without its listener would bind the
                 // address itself, and keep systemd from ever opening it again.
                 s.set("Requires", &sockets);
+                // At a stop of the app, its clients come first: see close().
+                s.set("Before", app.name.close_unit().as_str());
             }
             // Stop and restart of the group reach the instances.
             s.set("PartOf", group.as_str());

@@ -1,6 +1,7 @@
 // An HTTP server as everybody writes it, with the usual way to end: finish what is in flight.
 // NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end,
 // HASTY=1 hears of it and ends at once, HEARS=… asks for signals in some way and does nothing.
+// SLOW=3s says how long /slow takes.
 package main
 
 import (
@@ -139,7 +140,12 @@ func main() {
 			fmt.Fprintln(w, "received", length, err)
 			return
 		case "/slow":
-			time.Sleep(200 * time.Millisecond)
+			slow, err := time.ParseDuration(os.Getenv("SLOW"))
+			if err != nil {
+				slow = 200 * time.Millisecond
+			}
+			time.Sleep(slow)
+			fmt.Fprint(w, "slow answer of ")
 		case "/exit":
 			os.Exit(9)
 		case "/environment":

@@ -182,7 +182,7 @@ impl Draining {
 }
 
 /// The name of a socket that waits for connections.
-fn listens(copy: &Copy) -> Option<Address> {
+pub fn listens(copy: &Copy) -> Option<Address> {
     let waits = sys::option(copy.0, sys::SOL_SOCKET, sys::SO_ACCEPTCONN) == Ok(1);
     Address::from_sockaddr(sys::socket_name(copy.0).ok().filter(|_| waits)?.as_bytes())
 }

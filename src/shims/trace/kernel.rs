@@ -15,6 +15,7 @@ mod number {
     pub const GETSOCKOPT: usize = 55;
     pub const GETXATTR: usize = 191;
     pub const NEWFSTATAT: usize = 262;
+    pub const SETSOCKOPT: usize = 54;
     pub const EXECVE: usize = 59;
     pub const CLONE: usize = 56;
     pub const WAIT4: usize = 61;
@@ -44,6 +45,7 @@ mod number {
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const PRCTL: usize = 167;
     pub const GETSOCKOPT: usize = 209;
+    pub const SETSOCKOPT: usize = 208;
     pub const MREMAP: usize = 216;
     pub const CLONE: usize = 220;
     pub const EXECVE: usize = 221;
@@ -211,6 +213,13 @@ pub fn readable(fd: c_int) -> bool {
     let time = [0_u64; 2];
     let arguments = [&raw mut poll as usize, 1, &raw const time as usize, 0, 8, 0];
     call(number::PPOLL, arguments).is_ok_and(|count| count > 0)
+}
+
+/// Sets an option of a socket; the words are the kernel's layout of its value.
+pub fn set_option(fd: c_int, name: c_int, value: &[usize; 2]) -> Result<(), Errno> {
+    let (from, size) = (value.as_ptr() as usize, size_of_val(value));
+    let arguments = [word(fd), word(sys::SOL_SOCKET), word(name), from, size, 0];
+    call(number::SETSOCKOPT, arguments).map(drop)
 }
 
 /// Copies memory of another process; returns how much of it is there.

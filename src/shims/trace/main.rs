@@ -6,7 +6,8 @@
 //! and ends at the last `listen()` that was needed. Needs nothing but core: one static file,
 //! copied beside the units, so that apps go on when clusterctl is removed.
 //!
-//! `--drain` lets go of a program's connections, see `drain`; `--env` and `--bare` start programs
+//! `--drain` lets go of a program's connections, see `drain`; `--listeners` helps to close an app's
+//! listeners, see `listeners`; `--env` and `--bare` start programs
 //! with other variables, see `variables`.
 
 #![no_std]
@@ -28,6 +29,7 @@ mod handover;
 mod injection;
 mod kernel;
 mod last_answer;
+mod listeners;
 mod memory;
 #[path = "../preload/notify.rs"]
 mod notify;

@@ -4,6 +4,7 @@ use core::ffi::c_int;
 
 use crate::handover::environment::{Fate, fate};
 use crate::kernel::{self, EACCES, ENOENT, EPERM};
+use crate::listeners;
 use crate::ptrace::{self, Status};
 use crate::say::{Text, say};
 use crate::setup::{self, Setup};
@@ -41,6 +42,12 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         && let Some(verb) = variables::verb(unsafe { sys::c_bytes(*verb) })
     {
         variables::run(verb, rest, environment);
+    }
+    if let [_, verb, rest @ ..] = arguments
+        // SAFETY: as above.
+        && let Some(verb) = listeners::verb(unsafe { sys::c_bytes(*verb) })
+    {
+        listeners::run(verb, rest, environment);
     }
     let skip = match arguments.get(1) {
         // SAFETY: the kernel's own strings.
