@@ -15,6 +15,7 @@ mod history;
 mod interop;
 mod listeners;
 mod load;
+mod matrix;
 mod node;
 mod npm;
 mod package;
