@@ -30,9 +30,10 @@ impl Runtime {
     }
 
     fn mix(&self, quick: bool) -> Mix {
-        let groups = self.kinds.iter().filter(|group| !quick || !NOT_QUICK.contains(group));
-        let kinds = groups.flat_map(|group| group.iter()).map(|kind| (*kind).to_owned());
-        Mix { kinds: kinds.collect(), rate: self.rate, h2: self.h2, lead: 3.0, tail: 1.0 }
+        let kinds = self.kinds.iter().copied().flatten();
+        let kinds = kinds.filter(|kind| !quick || !NOT_QUICK.contains(kind));
+        let kinds = kinds.map(|kind| (*kind).to_owned()).collect();
+        Mix { kinds, rate: self.rate, h2: self.h2, lead: 3.0, tail: 1.0 }
     }
 
     /// Applies the app in four instances; `more` are further lines of its file.
@@ -67,12 +68,12 @@ impl Runtime {
     }
 }
 
-/// A reload, one instance after the other, under what is answered soon.
+/// A reload, two instances at a time, under what is answered soon.
 fn quick(name: &str) {
     let runtime = Runtime::find(name);
     let Some(m) = machine(Root::Host) else { return };
     if provide::install(&m, runtime) {
-        runtime.apply(&m, "");
+        runtime.apply(&m, "rollout = { max_surge = 2 }\n");
         let cells = Operation::Reload.run(&m, &runtime.mix(true), &[]);
         promises::check(&m, runtime, Operation::Reload, &cells);
     }
@@ -123,6 +124,18 @@ runtimes! {
     go: "go";
     go_context: "go-context";
     go_shutdown: "go-shutdown";
+    hypercorn: "hypercorn";
+    gunicorn: "gunicorn";
+    gunicorn_gthread: "gunicorn-gthread";
+    gunicorn_uvicorn: "gunicorn-uvicorn";
+    puma: "puma";
+    java: "java";
+    php: "php";
+    deno: "deno";
+    bun: "bun";
+    rust: "rust";
+    rust_graceful: "rust-graceful";
+    nginx: "nginx";
 }
 
 #[test]

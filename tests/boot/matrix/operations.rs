@@ -16,6 +16,8 @@ pub enum Operation {
     Kill,
     Wake,
     Stop,
+    /// Nothing at all, to see what a server answers.
+    Nothing,
     /// The same program in a unit of its own, without clusterctl, ends by its SIGTERM.
     Alone,
 }
@@ -39,12 +41,14 @@ impl Operation {
             Self::Kill => "kill",
             Self::Wake => "wake",
             Self::Stop => "stop",
+            Self::Nothing => "nothing",
             Self::Alone => "alone",
         }
     }
 
     pub fn of(name: &str) -> Option<Self> {
-        OPERATIONS.into_iter().find(|operation| operation.name() == name)
+        let known = OPERATIONS.into_iter().chain([Self::Nothing]);
+        known.into_iter().find(|operation| operation.name() == name)
     }
 
     /// Whether nobody answers afterwards, so that to be refused is what clients should see.
@@ -82,6 +86,7 @@ impl Operation {
             Self::Kill => kill(m),
             Self::Wake => all_run(m),
             Self::Stop => drop(m.ok(["clusterctl", "stop", "shop"])),
+            Self::Nothing => {}
             Self::Alone => drop(m.ok(["systemctl", "stop", "alone"])),
         }
     }

@@ -13,7 +13,7 @@ use crate::support::{Machine, made, skip};
 /// runtime cannot be had.
 pub fn install(m: &Machine, runtime: &Runtime) -> bool {
     if let Err(reason) = bring(m, runtime.needs) {
-        skip::record(&reason);
+        skip::record(&format!("{}: {reason}", runtime.name));
         return false;
     }
     for name in [runtime.fixture, runtime.app] {
@@ -27,15 +27,39 @@ pub fn install(m: &Machine, runtime: &Runtime) -> bool {
 fn bring(m: &Machine, needs: Needs) -> Result<(), String> {
     match needs {
         Needs::Node(version) => {
-            has("npm")?;
-            let package = made::from_npm(&format!("node@{version}"));
-            let program = package.join("node_modules/.bin/node").canonicalize().unwrap();
-            m.copy(&program, "/srv/bin/node");
+            from_npm(m, &format!("node@{version}"))?;
             m.copy(&npm::packages()?.join("node_modules/ws"), "/srv/node_modules/ws");
         }
         Needs::Pip => m.copy(&python()?, "/srv/python"),
         Needs::Go => m.copy(&go()?, "/srv/bin/shop"),
+        Needs::Rust => m.copy(&rust()?, "/srv/bin/shop"),
+        Needs::Npm(package) => from_npm(m, package)?,
+        Needs::Debian(program) => has(program)?,
+        Needs::Nginx => {
+            has("nginx")?;
+            backend(m)?;
+        }
     }
+    Ok(())
+}
+
+/// The program that a package from npm brings along.
+fn from_npm(m: &Machine, package: &str) -> Result<(), String> {
+    has("npm")?;
+    let (name, _) = package.split_once('@').unwrap();
+    let program = made::from_npm(package).join("node_modules/.bin").join(name);
+    m.copy(&program.canonicalize().unwrap(), &format!("/srv/bin/{name}"));
+    Ok(())
+}
+
+/// What a proxy stands before: one server that no operation touches.
+fn backend(m: &Machine) -> Result<(), String> {
+    m.copy(&python()?, "/srv/python");
+    m.copy(&fixtures().join("asgi"), "/srv/asgi");
+    m.ok_sh(
+        "systemd-run --unit=backend --working-directory=/srv/asgi --setenv=PYTHONPATH=/srv/python \
+         /srv/python/bin/uvicorn --port 9000 --log-level warning app:app 2>&1",
+    );
     Ok(())
 }
 
@@ -78,6 +102,16 @@ fn go() -> Result<PathBuf, String> {
         said(&mut go)
     })?;
     Ok(dir.join("shop"))
+}
+
+fn rust() -> Result<PathBuf, String> {
+    let manifest = fixtures().join("rust/Cargo.toml");
+    let target = skip::target_dir().join("tmp/matrix-rust");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
+    // What cargo itself sets for this test is not meant for that program.
+    said(cargo.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS"))?;
+    Ok(target.join("debug/shop"))
 }
 
 fn said(command: &mut Command) -> Result<(), String> {
