@@ -88,10 +88,12 @@ fn whole(name: &str) {
         return;
     }
     runtime.apply(&m, "rollout = { max_surge = \"100%\" }\n");
-    let results: BTreeMap<Operation, Cells> = OPERATIONS
-        .into_iter()
-        .map(|operation| (operation, operation.run(&m, &runtime.mix(false), &runtime.alone())))
-        .collect();
+    let mut results = BTreeMap::new();
+    for operation in OPERATIONS {
+        let cells = operation.run(&m, &runtime.mix(false), &runtime.alone());
+        eprintln!("{name} {}\n{}\n{}", operation.name(), page::plain(&cells), promises::killed(&m));
+        results.insert(operation, cells);
+    }
     page::record(runtime, &results);
     for (operation, cells) in &results {
         promises::check(&m, runtime, *operation, cells);

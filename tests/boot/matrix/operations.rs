@@ -106,9 +106,13 @@ fn kill(m: &Machine) {
     all_run(m);
 }
 
-/// Only the listeners are left.
+/// Only the listeners are open.
 fn asleep(m: &Machine) {
-    m.ok_sh("systemctl stop shop@0 shop@1 shop@2 shop@3");
+    m.ok(["clusterctl", "stop", "shop"]);
+    m.ok_sh(
+        "systemctl start $(systemctl list-unit-files --plain --no-legend 'shop-*.socket' \
+         | cut -d ' ' -f 1)",
+    );
 }
 
 /// Starts the program as a plain unit, which binds its own addresses.
@@ -117,4 +121,7 @@ fn start_alone(m: &Machine, program: &[String]) {
     let base = ["systemd-run", "--unit=alone", "--property=TimeoutStopSec=15"];
     let base = base.into_iter().map(str::to_owned);
     m.ok(base.chain(program.iter().cloned()));
+    wait_until("the program listens", PATIENCE, || {
+        m.run(["curl", "--silent", "--output", "/dev/null", "127.0.0.1:8000/fast"]).code == 0
+    });
 }

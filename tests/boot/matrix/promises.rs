@@ -55,7 +55,6 @@ pub fn lost(operation: Operation, cell: &Cell) -> u64 {
 /// With the whole table, when it is not so.
 pub fn check(m: &Machine, runtime: &Runtime, operation: Operation, cells: &Cells) {
     let table = super::page::plain(cells);
-    eprintln!("{} {}\n{table}", runtime.name, operation.name());
     assert!(cells.values().all(|cell| cell.sent > 0), "{table}");
     if operation == Operation::Alone {
         return;
