@@ -68,30 +68,32 @@ impl Runtime {
     }
 }
 
-/// A reload, two instances at a time, under what is answered soon.
+/// All instances are replaced together, since some kinds last as long as `kill_timeout`.
+const AT_ONCE: &str = "rollout = { max_surge = \"100%\" }\n";
+
+/// A reload of all instances at once, under what is answered soon.
 fn quick(name: &str) {
     let runtime = Runtime::find(name);
     let Some(m) = machine(Root::Host) else { return };
     if provide::install(&m, runtime) {
-        runtime.apply(&m, "rollout = { max_surge = 2 }\n");
+        runtime.apply(&m, AT_ONCE);
         let cells = Operation::Reload.run(&m, &runtime.mix(true), &[]);
         promises::check(&m, runtime, Operation::Reload, &cells);
     }
 }
 
-/// All operations under all kinds. All instances are replaced at once, since some kinds last as
-/// long as `kill_timeout`.
+/// All operations under all kinds.
 fn whole(name: &str) {
     let runtime = Runtime::find(name);
     let Some(m) = machine(Root::Host) else { return };
     if !provide::install(&m, runtime) {
         return;
     }
-    runtime.apply(&m, "rollout = { max_surge = \"100%\" }\n");
+    runtime.apply(&m, AT_ONCE);
     let mut results = BTreeMap::new();
     for operation in OPERATIONS {
         let cells = operation.run(&m, &runtime.mix(false), &runtime.alone());
-        eprintln!("{name} {}\n{}\n{}", operation.name(), page::plain(&cells), promises::killed(&m));
+        shown(&m, runtime, operation, &cells);
         results.insert(operation, cells);
     }
     page::record(runtime, &results);
@@ -137,6 +139,7 @@ runtimes! {
     bun: "bun";
     rust: "rust";
     rust_graceful: "rust-graceful";
+    rust_static: "rust-static";
     nginx: "nginx";
 }
 
@@ -145,9 +148,10 @@ fn every_runtime_has_its_tests() {
     assert!(RUNTIMES.iter().map(|runtime| runtime.name).eq(TESTED.iter().copied()));
 }
 
-/// Tries one part of the matrix and prints what clients saw. `MATRIX_RUNTIME` and
-/// `MATRIX_OPERATION` name it; `MATRIX_KINDS` (with `;` between them), `MATRIX_ROUNDS`, `MATRIX_RATE`
-/// and `MATRIX_TOML` (lines for the ecosystem file) say more.
+/// Tries one part of the matrix and prints what clients saw. `MATRIX_RUNTIME` and `MATRIX_OPERATION`
+/// name it; `MATRIX_KINDS` (with `;` between them, or `all`), `MATRIX_ROUNDS`, `MATRIX_RATE` and
+/// `MATRIX_TOML` (lines for the ecosystem file) say more. With `MATRIX_ASSERT` cells that are promised
+/// to be 0 have to be.
 #[test]
 #[ignore = "prints one part of the matrix, which MATRIX_RUNTIME and MATRIX_OPERATION name"]
 fn cell() {
@@ -156,23 +160,28 @@ fn cell() {
     let runtime = Runtime::find(&name);
     let operation = given("MATRIX_OPERATION").unwrap_or("reload".to_owned());
     let operation = Operation::of(&operation).unwrap_or_else(|| panic!("no {operation}"));
-    let mut mix = runtime.mix(true);
-    match given("MATRIX_KINDS").as_deref() {
-        Some("all") => mix = runtime.mix(false),
-        Some(kinds) => mix.kinds = kinds.split(';').map(str::to_owned).collect(),
-        None => {}
+    let kinds = given("MATRIX_KINDS");
+    let mut mix = runtime.mix(kinds.as_deref() != Some("all"));
+    if let Some(kinds) = kinds.filter(|kinds| kinds != "all") {
+        mix.kinds = kinds.split(';').map(str::to_owned).collect();
     }
     mix.rate *= given("MATRIX_RATE").map_or(1.0, |rate| rate.parse().unwrap());
-    let rounds = given("MATRIX_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
     let m = machine(Root::Host).unwrap();
     assert!(provide::install(&m, runtime));
-    runtime.apply(&m, &given("MATRIX_TOML").unwrap_or_default());
-    for round in 1..=rounds {
-        let cells = operation.run(&m, &mix, &runtime.alone());
-        eprintln!("{name} {} {round}\n{}", operation.name(), page::plain(&cells));
-        eprintln!("{}", promises::killed(&m));
-        if operation == Operation::Alone && round < rounds {
+    for round in 1..=given("MATRIX_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap()) {
+        if round == 1 || operation == Operation::Alone {
             runtime.apply(&m, &given("MATRIX_TOML").unwrap_or_default());
         }
+        let cells = operation.run(&m, &mix, &runtime.alone());
+        shown(&m, runtime, operation, &cells);
+        if given("MATRIX_ASSERT").is_some() {
+            promises::check(&m, runtime, operation, &cells);
+        }
     }
+}
+
+/// For people who look at the output of a test.
+fn shown(m: &Machine, runtime: &Runtime, operation: Operation, cells: &Cells) {
+    let (name, operation) = (runtime.name, operation.name());
+    eprintln!("{name} {operation}\n{}\n{}", page::plain(cells), promises::killed(m));
 }

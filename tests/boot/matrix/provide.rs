@@ -32,7 +32,7 @@ fn bring(m: &Machine, needs: Needs) -> Result<(), String> {
         }
         Needs::Pip => m.copy(&python()?, "/srv/python"),
         Needs::Go => m.copy(&go()?, "/srv/bin/shop"),
-        Needs::Rust => m.copy(&rust()?, "/srv/bin/shop"),
+        Needs::Rust(program) => m.copy(&rust(program)?, "/srv/bin/shop"),
         Needs::Npm(package) => from_npm(m, package)?,
         Needs::Debian(program) => has(program)?,
         Needs::Nginx => {
@@ -104,14 +104,16 @@ fn go() -> Result<PathBuf, String> {
     Ok(dir.join("shop"))
 }
 
-fn rust() -> Result<PathBuf, String> {
+fn rust(program: &str) -> Result<PathBuf, String> {
     let manifest = fixtures().join("rust/Cargo.toml");
     let target = skip::target_dir().join("tmp/matrix-rust");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
-    // What cargo itself sets for this test is not meant for that program.
-    said(cargo.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS"))?;
-    Ok(target.join("debug/shop"))
+    cargo.args(["rustc", "--quiet", "--locked", "--bin", program, "--manifest-path"]).arg(manifest);
+    if program == "shop-static" {
+        cargo.args(["--", "-C", "target-feature=+crt-static"]);
+    }
+    said(cargo.env("CARGO_TARGET_DIR", &target))?;
+    Ok(target.join("debug").join(program))
 }
 
 fn said(command: &mut Command) -> Result<(), String> {

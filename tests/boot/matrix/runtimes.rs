@@ -27,8 +27,8 @@ pub enum Needs {
     Pip,
     /// The Go program, as `/srv/bin/shop`.
     Go,
-    /// The Rust program, as `/srv/bin/shop`.
-    Rust,
+    /// The Rust program of this name, as `/srv/bin/shop`.
+    Rust(&'static str),
     /// A program of Debian.
     Debian(&'static str),
     /// A program of a package from npm, as `name@version`, in `/srv/bin`.
@@ -85,7 +85,7 @@ const fn rust(name: &'static str) -> Runtime {
         name,
         fixture: name,
         app: "rust",
-        needs: Needs::Rust,
+        needs: Needs::Rust("shop"),
         kinds: &[HTTP, LONG, PIPELINED, EVENTS, WEBSOCKET, HTTP2, HTTP2_STREAM, UNIX, SOCKETS],
         h2: "clear",
         rate: 1.0,
@@ -135,6 +135,7 @@ pub const RUNTIMES: &[Runtime] = &[
     },
     rust("rust"),
     rust("rust-graceful"),
+    Runtime { needs: Needs::Rust("shop-static"), ..rust("rust-static") },
     Runtime {
         needs: Needs::Nginx,
         ..debian("nginx", &[HTTP, LONG, PIPELINED, EVENTS, WEBSOCKET, HTTP2, HTTP2_STREAM, TLS])
