@@ -27,7 +27,7 @@ pub fn record(runtime: &Runtime, results: &BTreeMap<Operation, Cells>) {
     }
     let _one_at_a_time = PAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut sections = read();
-    sections.insert(runtime.name.to_owned(), section(results));
+    sections.insert(runtime.name.to_owned(), section(runtime, results));
     let known = RUNTIMES.iter().filter_map(|runtime| {
         sections.get(runtime.name).map(|text| format!("\n## {}\n\n{text}\n", runtime.name))
     });
@@ -46,18 +46,24 @@ fn path() -> PathBuf {
 }
 
 fn reasons() -> String {
-    let lines = promises::REASONS.iter().map(|(operation, kind, why)| {
-        let kind = if *kind == "*" { "all" } else { kind };
-        format!("| {} | {kind} | {why} |\n", operation.name())
+    let name = |pattern: &str| pattern.replace('*', "all").replace(';', ",");
+    let lines = promises::EXCEPT.iter().map(|except| {
+        let patterns = [except.runtimes, except.operations, except.kinds].map(name);
+        format!("| {} | {} |\n", patterns.join(" | "), except.why)
     });
     lines.collect()
 }
 
-fn section(results: &BTreeMap<Operation, Cells>) -> String {
+fn section(runtime: &Runtime, results: &BTreeMap<Operation, Cells>) -> String {
     let names = OPERATIONS.map(Operation::name).join(" | ");
     let mut text = format!("| kind | {names} |\n| --- {}|", "| --- ".repeat(OPERATIONS.len()));
     for kind in order(results.values().next().unwrap()) {
-        let cells = OPERATIONS.map(|operation| shown(operation, &results[&operation][kind]));
+        let cells = OPERATIONS.map(|operation| {
+            let cell = &results[&operation][kind];
+            let bad =
+                promises::promised(runtime, operation, kind) && promises::lost(operation, cell) > 0;
+            shown(operation, cell, if bad { "**" } else { "" })
+        });
         text += &format!("\n| {kind} | {} |", cells.join(" | "));
     }
     text
@@ -75,7 +81,7 @@ fn order(cells: &Cells) -> Vec<&'static str> {
 }
 
 /// Lost of sent, and the words for what clients saw.
-fn shown(operation: Operation, cell: &Cell) -> String {
+fn shown(operation: Operation, cell: &Cell, bold: &str) -> String {
     let lost = promises::lost(operation, cell);
     let words: Vec<String> = cell
         .saw
@@ -84,7 +90,7 @@ fn shown(operation: Operation, cell: &Cell) -> String {
         .map(|(word, count)| format!("{word} {count}"))
         .collect();
     let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
-    format!("{lost} of {}{words}", cell.sent)
+    format!("{bold}{lost} of {}{bold}{words}", cell.sent)
 }
 
 /// The same for people at a terminal.
