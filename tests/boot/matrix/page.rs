@@ -31,7 +31,34 @@ pub fn record(runtime: &Runtime, results: &BTreeMap<Operation, Cells>) {
     let known = RUNTIMES.iter().filter_map(|runtime| {
         sections.get(runtime.name).map(|text| format!("\n## {}\n\n{text}\n", runtime.name))
     });
-    fs::write(path(), format!("{HEAD}{}{}", reasons(), known.collect::<String>())).unwrap();
+    let head = HEAD.replace("REASONS\n", &reasons()).replace("SUMMARY\n", &summary(&sections));
+    fs::write(path(), format!("{head}{}", known.collect::<String>())).unwrap();
+}
+
+/// All kinds of each runtime in one row.
+fn summary(sections: &BTreeMap<String, String>) -> String {
+    let names = OPERATIONS.map(Operation::name).join(" | ");
+    let mut text = format!("| program | {names} |\n| --- {}|\n", "| --- ".repeat(OPERATIONS.len()));
+    let known =
+        RUNTIMES.iter().filter_map(|runtime| Some((runtime.name, sections.get(runtime.name)?)));
+    for (name, section) in known {
+        let sums = (0..OPERATIONS.len()).map(|column| sum(section, column));
+        text += &format!("| {name} | {} |\n", sums.collect::<Vec<_>>().join(" | "));
+    }
+    text
+}
+
+/// Lost of sent in one column of a runtime's table.
+fn sum(section: &str, column: usize) -> String {
+    let cells = section.lines().skip(2).filter_map(|line| line.split(" | ").nth(column + 1));
+    let counts = cells.map(|cell| {
+        let mut words = cell.trim_start_matches('*').split([' ', ':', '*']);
+        let lost: u64 = words.next().unwrap().parse().unwrap();
+        let sent: u64 = words.nth(1).unwrap().parse().unwrap();
+        (lost, sent)
+    });
+    let (lost, sent) = counts.fold((0, 0), |(lost, sent), (l, s)| (lost + l, sent + s));
+    format!("{lost} of {sent}")
 }
 
 /// By runtime.
