@@ -16,6 +16,7 @@ mod interop;
 mod listeners;
 mod load;
 mod locks;
+mod matrix;
 mod node;
 mod npm;
 mod package;
