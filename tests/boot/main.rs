@@ -16,6 +16,7 @@ mod interop;
 mod listeners;
 mod load;
 mod node;
+mod nodes;
 mod npm;
 mod package;
 mod programs;
