@@ -719,7 +719,10 @@ function end(stream) {
 
 // ---------------------------------------------------------------------------------------------- streams without an end
 
-const STREAMS_PER_MS = 1 / 50;
+// Between two of them, where time allows.
+const PACE_MS = 50;
+// What a WebSocket is closed with: RFC 6455, registered by IANA.
+const SERVICE_RESTART = 1012;
 const EVENT_STREAM = /^text\/event-stream/i;
 // When each of them is told to go.
 const due = new WeakMap();
@@ -756,10 +759,11 @@ function isEventStream(response) {
 function tellStreams(sockets) {
   const found = sockets.flatMap((socket) => endingsOf(secured.get(socket) || socket));
   const fresh = found.filter(({ of }) => !due.has(of));
-  const window = drain.exits || role === 'thread' ? settings.streamDeadline / 2 : settings.idleWindow * 0.75;
-  const step = firstTold ? 0 : Math.min(1 / STREAMS_PER_MS, window / fresh.length);
+  const window = drain.exits || role === 'thread' ? settings.streamDeadline / 2 : settings.idleWindow / 2;
+  const step = firstTold ? 0 : Math.min(PACE_MS, window / fresh.length);
   firstTold = firstTold || fresh.length > 0;
-  fresh.forEach(({ of }, index) => due.set(of, now() + index * step));
+  // What is about to end by itself does.
+  fresh.forEach(({ of }, index) => due.set(of, now() + settings.idleWindow / 4 + index * step));
   for (const { of, tell } of found) if (now() >= due.get(of)) tell();
 }
 
@@ -775,8 +779,6 @@ function endingsOf(stream) {
   const socket = stream.parser ? undefined : websocketOf(stream);
   return socket ? [{ of: socket, tell: () => { if (socket.readyState === 1) socket.close(SERVICE_RESTART); } }] : [];
 }
-
-const SERVICE_RESTART = 1012;
 
 /// The object that the package ws, and with it socket.io and most others, keeps at the connection. Its own `close()`
 /// knows where a frame ends.
