@@ -27,8 +27,9 @@ const MOST_THREADS = 512;
 const SWEEP_MS = 50;
 // The longest that a timer can be set to.
 const FOREVER_MS = 2 ** 31 - 1;
-// An app's own cluster primary hands connections over by message: its workers take what is on its way.
-const CLUSTER_HANDOFF_MS = 250;
+// What an app's own cluster primary says to its workers when it has handed over all connections that it accepted: Node
+// keeps messages with this beginning from the app.
+const RELEASE = 'NODE_CLUSTERCTL_RELEASE';
 // Work that an app does right after its last answer (a log line, a query) gets this long.
 const AFTERGLOW_MS = 20;
 
@@ -59,7 +60,10 @@ function start() {
   watchServers();
   watchListeners();
   if (role === 'app') becomeApp();
-  if (role === 'worker') cleanEnvironment();
+  if (role === 'worker') {
+    listenToPrimary();
+    cleanEnvironment();
+  }
 }
 
 /// `app`: the program the unit is for. `worker`: of the app's own cluster. `maybe`: a wrapper, or some child of a
@@ -483,9 +487,15 @@ function onListen(server) {
   if (held) cleanEnvironment();
   if (role === 'thread') joinDrain();
   else ownSignal();
-  if (cluster) primaryHandles.push(server._handle);
+  if (cluster) ofPrimary(server._handle);
   const known = servers.find((entry) => entry.server.deref() === server);
   if (!known) remember(server, held);
+}
+
+/// A worker that starts during the drain asks the primary to listen once more.
+function ofPrimary(handle) {
+  if (drain.running) setImmediate(() => handle.close());
+  else primaryHandles.push(handle);
 }
 
 function isHeld(server) {
@@ -532,6 +542,7 @@ const drain = {
     for (const entry of live(() => true)) entry.held = isHeld(entry.server.deref());
     for (const entry of publicServers()) stopAccepting(entry);
     for (const handle of primaryHandles) handle.close();
+    if (cluster) setImmediate(releaseWorkers, cluster);
     for (const session of sessions) leaveSession(session);
     if (stopDatagrams()) this.quietFrom = now() + settings.idleWindow / 4;
     // Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle.
@@ -572,7 +583,7 @@ function stopAccepting(entry) {
   entry.stopped = true;
   // Connections that wait at a held listener are taken by others; what waits at our own is taken first.
   if (entry.held) close();
-  else if (role === 'worker') setTimeout(close, CLUSTER_HANDOFF_MS);
+  else if (role === 'worker') whenReleased(close);
   else setImmediate(() => setImmediate(close));
 }
 
@@ -580,6 +591,7 @@ function stopAccepting(entry) {
 /// does and reports what it always does.
 function closeListener(entry) {
   const server = entry.server.deref();
+  if (entry.closed) return;
   entry.closed = true;
   if (!server) return;
   const handle = server._handle;
@@ -1082,13 +1094,48 @@ function forWorker(pairs) {
 function leaveCluster(primary) {
   primary.removeAllListeners('exit');
   primary.removeAllListeners('disconnect');
-  const workers = Object.values(primary.workers || {}).filter(Boolean);
-  for (const worker of workers) {
+  for (const worker of workersOf(primary)) {
     worker.removeAllListeners('exit');
     worker.removeAllListeners('disconnect');
   }
-  // Not before the primary has stopped accepting and handed over what it had.
-  setTimeout(() => workers.forEach((worker) => worker.process.kill(settings.signal)), CLUSTER_HANDOFF_MS / 4);
+}
+
+function workersOf(primary) {
+  return Object.values(primary.workers || {}).filter(Boolean);
+}
+
+/// Not before the primary has stopped accepting and handed over what it had. The message comes behind the connections.
+function releaseWorkers(primary) {
+  if (drain.lasts() < settings.idleWindow && handsOver()) {
+    setTimeout(releaseWorkers, SWEEP_MS, primary);
+    return;
+  }
+  for (const worker of workersOf(primary)) {
+    if (worker.isConnected()) worker.process.send({ cmd: RELEASE }, () => {});
+    if (drain.exits) worker.process.kill(settings.signal);
+  }
+}
+
+const released = { is: false, then: [] };
+
+/// A worker takes connections until its primary has none for it any more, or says nothing.
+function whenReleased(then) {
+  if (released.is) then();
+  else released.then.push(then);
+  setTimeout(then, settings.idleWindow);
+}
+
+function listenToPrimary() {
+  process.on('internalMessage', (message) => {
+    if (!message || message.cmd !== RELEASE) return;
+    released.is = true;
+    for (const then of released.then.splice(0)) then();
+  });
+}
+
+/// Connections that the primary has accepted and no worker has taken yet belong to no socket.
+function handsOver() {
+  return process._getActiveHandles().some((handle) => handle.constructor.name === 'TCP' && !primaryHandles.includes(handle));
 }
 
 function clusterBusy(primary) {
