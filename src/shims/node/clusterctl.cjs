@@ -3,7 +3,8 @@
 //
 // It answers `process.send('ready')`, and on SIGTERM it lets the app finish what it has begun: no new connections,
 // one last answer with `Connection: close` on every open one, an end in their own protocol for streams that have none.
-// Then the app's own handlers of the signal run, or the process exits. Listening sockets are the preload library's business: `listen()` is never rewritten here. Until the signal comes, nothing in the process behaves
+// Then the app's own handlers of the signal run, or the process exits. Listening sockets are the preload library's
+// business: `listen()` is never rewritten here. Until the signal comes, nothing in the process behaves
 // differently; no dependency, no thread, and nothing that keeps the process alive, save that the channel of PM2 does
 // while the app listens to it.
 //
@@ -25,6 +26,8 @@ const HOME_FD = 900;
 const SHARED = 'clusterctl';
 const MOST_THREADS = 512;
 const SWEEP_MS = 50;
+// Work of the app that holds up everything else.
+const PAUSE_MS = 20;
 // The longest that a timer can be set to.
 const FOREVER_MS = 2 ** 31 - 1;
 // What an app's own cluster primary says to its workers when it has handed over all connections that it accepted: Node
@@ -545,11 +548,10 @@ const drain = {
     if (cluster) setImmediate(releaseWorkers, cluster);
     for (const session of sessions) leaveSession(session);
     if (stopDatagrams()) this.quietFrom = now() + settings.idleWindow / 4;
-    // Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle.
-    this.timer = setInterval(() => setImmediate(sweep), SWEEP_MS);
+    this.timer = setInterval(() => sweepSoon(), SWEEP_MS);
     this.timer.unref();
     for (const at of [settings.deadline, settings.streamDeadline]) setTimeout(atDeadline, at).unref();
-    setImmediate(sweep);
+    sweepSoon();
   },
 
   exit() {
@@ -613,7 +615,17 @@ function closeListener(entry) {
     // Node closes idle connections at once, in a race with the next request on them; the sweep does it with patience.
     Object.defineProperty(server, 'closeIdleConnections', { value() {}, configurable: true, writable: true });
   }
-  setImmediate(sweep);
+  sweepSoon();
+}
+
+/// Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle. Where a pause comes
+/// in between, behind one more look.
+function sweepSoon(tries = 5) {
+  const from = now();
+  setImmediate(() => {
+    if (now() - from > PAUSE_MS && tries > 0) sweepSoon(tries - 1);
+    else sweep();
+  });
 }
 
 function sweep() {
@@ -671,7 +683,7 @@ function look(socket, idleWindow, freshWindow) {
   if (!state) {
     state = { bytes: socket.bytesRead, since: now() };
     seen.set(socket, state);
-    socket.once('close', () => setImmediate(sweep));
+    socket.once('close', () => sweepSoon());
     if (stream._httpMessage) lastAnswer(stream._httpMessage);
   }
   const window = stream.bytesRead === 0 ? freshWindow : idleWindow;
@@ -834,7 +846,7 @@ function watchEvents(response) {
   const watched = passOn(write, true);
   response.write = function (chunk, ...rest) {
     const written = watched.call(this, chunk, ...rest);
-    if (!over && chunk !== undefined && chunk !== null) tail = (tail + Buffer.from(chunk).subarray(-4).toString('latin1')).slice(-4);
+    if (!over && chunk) tail = (tail + Buffer.from(chunk).subarray(-4).toString('latin1')).slice(-4);
     if (asked) tell();
     return written;
   };
