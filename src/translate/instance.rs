@@ -196,8 +196,11 @@ fn stopping(s: &mut Section, context: &Context<'_>) {
     if app.handover == Handover::Trace {
         // No library is there that would drain at the signal.
         let tracer = context.helper(environment::TRACER);
-        let millis = app.kill_timeout.as_millis() * 9 / 10;
-        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis}"));
+        let limit = app.kill_timeout.as_millis();
+        // Before the manager loses patience.
+        let millis = limit - (limit / 10).min(500);
+        let signal = &app.kill_signal;
+        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis} {signal}"));
     }
     s.set("KillSignal", &app.kill_signal);
     if !app.treekill {

@@ -14,3 +14,4 @@ mod servers;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;
+mod under_way;

@@ -34,6 +34,7 @@ openssl openssl
 strace strace
 mandoc mandoc
 npm npm
+/usr/lib/python3*/dist-packages/pip python3-pip
 php php-cli
 javac default-jdk-headless
 gunicorn gunicorn

@@ -104,6 +104,8 @@ pub fn later() -> Option<sys::KernelAction> {
 /// kernel's again, since programs raise it once more to end, and nobody else would end them.
 pub fn hand_back(action: &sys::KernelAction) {
     ARMED.store(false, Ordering::Release);
+    // A thread that waits shall wake up this time, although it may have slept through our handler.
+    INTERRUPTED.store(0, Ordering::Relaxed);
     sys::deliver(SIGTERM, action);
 }
 

@@ -11,7 +11,6 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod adopt;
-#[allow(dead_code, reason = "the tracer uses the rest")]
 mod connections;
 mod direct;
 mod drain;

@@ -358,32 +358,6 @@ pub fn unread(fd: c_int) -> c_int {
     count
 }
 
-#[allow(dead_code, reason = "for the tracer")]
-/// What passed over a TCP connection, and how many milliseconds ago.
-pub struct Traffic {
-    pub since_sent: u32,
-    pub since_received: u32,
-    pub never_received: bool,
-    pub unsent: bool,
-}
-
-/// From `TCP_INFO`; `None` for what is no TCP connection.
-#[allow(dead_code, reason = "for the tracer")]
-pub fn traffic(fd: c_int) -> Option<Traffic> {
-    let mut info = [0_u32; 64];
-    let mut length = size_of_val(&info) as u32;
-    let (to, size) = (&raw mut info as usize, &raw mut length as usize);
-    call(number::GETSOCKOPT, [word(fd), word(IPPROTO_TCP), TCP_INFO, to, size, 0]).ok()?;
-    // Words of `struct tcp_info`: unacked, last_data_sent, last_data_recv,
-    // notsent_bytes, data_segs_in.
-    Some(Traffic {
-        unsent: info[6] != 0 || info[36] != 0,
-        since_sent: info[11],
-        since_received: info[13],
-        never_received: info[38] == 0,
-    })
-}
-
 /// Bytes that a TCP connection has received, without the end of the stream; `None` for what is no
 /// TCP connection.
 pub fn received(fd: c_int) -> Option<u64> {

@@ -11,8 +11,9 @@
 use core::ffi::c_int;
 use core::fmt::{self, Write};
 
-use crate::drain::{each_descriptor, listens};
+use crate::drain::listens;
 use crate::handover::Address;
+use crate::processes::each_descriptor;
 use crate::sys::{self, SOL_SOCKET};
 use crate::{connections, kernel, start};
 
