@@ -33,12 +33,12 @@ pub fn group(context: &Context<'_>) -> UnitFile {
             s.set("Type", "oneshot").set("RemainAfterExit", "yes");
             // Joins the instances' jobs, so that a start returns when all are ready. Ordering the
             // instances before the group instead would let a stop return while they drain.
-            let start = format!("-{waits} start %n {sockets}");
+            let start = format!("{waits} start %n {sockets}");
             s.set("ExecStart", start.trim_end());
             s.set("ExecReload", format!("{program}{flag} rollout {}", app.name));
             // A stop closes the listeners, a restart must not: PropagatesStopTo= cannot tell the
             // two apart from systemd 253 on. It also runs when a start is interrupted.
-            let stop = format!("-{waits} stop %n {sockets}");
+            let stop = format!("{waits} stop %n %t/clusterctl {sockets}");
             s.set("ExecStopPost", stop.trim_end());
             // A rollout lasts as long as its instances need; each of them has a deadline.
             s.set("TimeoutStartSec", "infinity");

@@ -118,3 +118,86 @@ booted!(an_app_that_is_being_stopped_starts_again, |m| {
     m.ok(["systemctl", "restart", "shop"]);
     assert_eq!(m.ok(["curl", "-s", "localhost:3000"]), "slow answer");
 });
+
+booted!(a_machine_that_is_shut_down_answers_or_refuses_every_client, |m| {
+    install(m, "script = 'slow.js'\nlisten = 3000");
+    let mut clients = knocking(m, "3000");
+    let _ending = m.spawn(["systemctl", "poweroff"]);
+    clients.line_with("refused");
+    let (_, lines) = clients.wait();
+    let lost: Vec<_> = lines.iter().filter(|line| line.contains("lost")).collect();
+    // systemd itself may accept one to drop it, before any of its units is stopped.
+    assert!(lost.len() <= 1, "{lost:#?}");
+    assert!(lines.iter().filter(|line| *line == "answered").count() > 20, "{lines:#?}");
+});
+
+/// Dies soon after it listens when there is a file `/srv/stop/broken`.
+const FRAIL: &str = "\
+const fs = require('fs');
+const broken = () => fs.existsSync('/srv/stop/broken');
+if (broken()) process.exit(1);
+require('http').createServer((request, response) => response.end('fine')).listen(3000);
+setInterval(() => broken() && process.exit(1), 20);
+";
+
+fn frail(m: &Machine) {
+    m.write("/srv/stop/frail.js", FRAIL);
+    install(m, "script = 'frail.js'\nlisten = 3000\nmax_restarts = 3");
+}
+
+fn serves(m: &Machine) -> bool {
+    m.run(["curl", "-s", "localhost:3000"]).stdout == "fine"
+}
+
+booted!(an_app_of_which_every_instance_gave_up_fails_and_refuses_clients, |m| {
+    frail(m);
+    for again in ["start", "reload", "restart"] {
+        m.write("/srv/stop/broken", "");
+        wait_until("the app fails", PATIENCE, || state(m, "shop") == "failed");
+        assert_eq!(state(m, "shop-3000.socket"), "inactive");
+        // curl's code for a refused connection.
+        assert_eq!(m.run(["curl", "-s", "localhost:3000"]).code, 7);
+        let listed = m.ok(["clusterctl", "list"]);
+        assert_eq!(listed.matches("errored").count(), 2, "{listed}");
+        m.ok(["rm", "/srv/stop/broken"]);
+        m.ok(["clusterctl", again, "shop"]);
+        assert!(serves(m), "{again}: {}", m.journal("shop*"));
+    }
+    m.write("/srv/stop/broken", "");
+    wait_until("the app fails", PATIENCE, || state(m, "shop") == "failed");
+    m.ok(["rm", "/srv/stop/broken"]);
+    m.ok(["clusterctl", "apply", "/srv/stop/ecosystem.toml"]);
+    assert!(serves(m), "apply: {}", m.journal("shop*"));
+    m.ok(["clusterctl", "stop", "shop"]);
+    assert_eq!(state(m, "shop"), "inactive", "an app that somebody stops has not failed");
+});
+
+booted!(one_instance_that_gave_up_touches_no_other, |m| {
+    m.write(
+        "/srv/stop/frail.js",
+        format!(
+            "if (process.env.NODE_APP_INSTANCE === '1') {{ {FRAIL} }} else {{ {} }}",
+            FRAIL.replace("broken'", "never'")
+        ),
+    );
+    install(m, "script = 'frail.js'\nlisten = 3000\nmax_restarts = 3");
+    m.write("/srv/stop/broken", "");
+    wait_until("it gives up", PATIENCE, || m.ok(["clusterctl", "list"]).contains("errored"));
+    assert_eq!(state(m, "shop"), "active");
+    assert!(serves(m));
+    m.ok(["systemctl", "restart", "shop"]);
+    assert_eq!(state(m, "shop"), "active");
+    assert!(serves(m));
+});
+
+booted!(the_start_of_a_broken_release_fails, |m| {
+    frail(m);
+    m.ok(["systemctl", "stop", "shop"]);
+    m.write("/srv/stop/broken", "");
+    assert_ne!(m.run(["systemctl", "start", "shop"]).code, 0, "{}", m.journal("shop*"));
+    assert_eq!(state(m, "shop"), "failed");
+    assert_eq!(m.run(["curl", "-s", "localhost:3000"]).code, 7, "refused");
+    m.ok(["rm", "/srv/stop/broken"]);
+    m.ok(["systemctl", "start", "shop"]);
+    assert!(serves(m));
+});
