@@ -9,6 +9,7 @@ mod draining;
 mod fuzz;
 mod languages;
 mod other_machine;
+mod probing;
 mod safety;
 mod servers;
 mod suites;

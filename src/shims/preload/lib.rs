@@ -22,12 +22,14 @@ mod follow;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the tracer uses the rest")]
 mod handover;
+mod hide;
 mod interpose;
 mod main_thread;
 mod next;
 mod notify;
 mod polite;
 mod poll;
+mod probe;
 mod receiving;
 mod runtime;
 mod say;
@@ -50,6 +52,7 @@ extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *cons
     setup::run(if current.is_null() { environment } else { current });
     if let Some(setup) = setup::active() {
         shared::begin(setup);
+        hide::from_misreaders();
     }
 }
 

@@ -73,6 +73,7 @@ next_functions! {
     shutdown(fd: c_int, how: c_int) -> c_int;
     accept(fd: c_int, address: *mut u8, length: *mut u32) -> c_int;
     accept4(fd: c_int, address: *mut u8, length: *mut u32, flags: c_int) -> c_int;
+    getsockopt(fd: c_int, level: c_int, name: c_int, value: *mut c_void, length: *mut u32) -> c_int;
     getsockname(fd: c_int, address: *mut u8, length: *mut u32) -> c_int;
     getpeername(fd: c_int, address: *mut u8, length: *mut u32) -> c_int;
     connect(fd: c_int, address: *const u8, length: u32) -> c_int;

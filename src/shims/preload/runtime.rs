@@ -34,6 +34,11 @@ pub fn is_node() -> bool {
     has(c"_ZN4node5StartEiPPc")
 }
 
+/// Whether this process is uWSGI.
+pub fn is_uwsgi() -> bool {
+    has(c"uwsgi_setup")
+}
+
 fn has(symbol: &CStr) -> bool {
     // SAFETY: a documented handle and a C string.
     unsafe { !dlsym(RTLD_DEFAULT, symbol.as_ptr()).is_null() }

@@ -8,7 +8,7 @@ use crate::handover::Kind;
 use crate::say::say;
 use crate::sys::{self, Message, Messages, POLLOUT, Part};
 use crate::transfer::datagram;
-use crate::{drain, drain_watch, follow, next, polite, table, take};
+use crate::{drain, drain_watch, follow, next, polite, probe, table, take};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(fd: c_int, from: *const u8, size: usize) -> isize {
@@ -168,5 +168,11 @@ unsafe extern "C" fn connect(fd: c_int, address: *const u8, length: u32) -> c_in
         return -1;
     }
     // SAFETY: the program's own arguments.
-    unsafe { next::connect(fd, address, length) }
+    unsafe {
+        if probe::is_of_own_port(fd, address, length) {
+            sys::set_errno(sys::ECONNREFUSED);
+            return -1;
+        }
+        next::connect(fd, address, length)
+    }
 }

@@ -66,6 +66,7 @@ pub const EFAULT: c_int = 14;
 pub const ENOSYS: c_int = 38;
 pub const EOPNOTSUPP: c_int = 95;
 pub const EAFNOSUPPORT: c_int = 97;
+pub const ECONNREFUSED: c_int = 111;
 pub const SIG_DFL: usize = 0;
 pub const SIG_IGN: usize = 1;
 pub const SIGABRT: c_int = 6;

@@ -1,0 +1,75 @@
+//! What a program finds out before it has a listener, as it would if nobody held the address: that
+//! nobody answers there, and that its own socket does not listen yet.
+//!
+//! Never touches a connection to an address that is none of the app's listeners.
+
+use core::ffi::{c_int, c_void};
+
+use crate::handover::{Address, Kind};
+use crate::setup::{self, Setup};
+use crate::sys::{self, SO_ACCEPTCONN, SOL_SOCKET};
+use crate::{next, table};
+
+/// Whether a `connect()` of the program's goes to a listener of its own app that it has not taken
+/// yet: it tries whether the port is free. Who has taken any listener talks to itself, or to its
+/// siblings.
+///
+/// # Safety
+/// `address` is valid for `length` bytes, as `connect()` demands.
+pub unsafe fn is_of_own_port(fd: c_int, address: *const u8, length: u32) -> bool {
+    let Some(setup) = setup::active().filter(|_| !table::any()) else { return false };
+    let size = (length as usize).min(128);
+    if address.is_null() || !sys::is_readable(address, size) {
+        return false;
+    }
+    // SAFETY: the caller vouches for the pointer; no address is longer than 128 bytes.
+    let raw = unsafe { core::slice::from_raw_parts(address, size) };
+    let Some(asked) = Address::from_sockaddr(raw) else { return false };
+    setup::kind_of(fd)
+        .is_some_and(|kind| kind != Kind::Datagram && leads_to_us(setup, kind, &asked))
+}
+
+/// Whether a connection to this address would come to one of our listeners.
+fn leads_to_us(setup: &Setup, kind: Kind, asked: &Address) -> bool {
+    setup.held.iter().flatten().filter(|held| held.kind == kind).any(|held| {
+        match (asked, &held.address) {
+            (Address::Unix(asked), Address::Unix(held)) => asked == held,
+            _ => {
+                let own = *asked == held.address || is_of_this_host(asked);
+                asked.port().is_some() && asked.port() == held.address.port() && own
+            }
+        }
+    })
+}
+
+/// The loopback addresses and the wildcards, which all lead here.
+fn is_of_this_host(address: &Address) -> bool {
+    match address.unmapped().unwrap_or(*address) {
+        Address::Inet4 { ip: [first, ..], .. } => first == 127 || address.is_wildcard(),
+        Address::Inet6 { ip: [start @ .., last], .. } => start == [0; 15] && last <= 1,
+        Address::Unix(_) => false,
+    }
+}
+
+/// A socket that was bound and does not listen yet says so: haproxy and others do not call
+/// `listen()` on one that does.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getsockopt(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *mut c_void,
+    length: *mut u32,
+) -> c_int {
+    // SAFETY: the program's own arguments.
+    let result = unsafe { next::getsockopt(fd, level, name, value, length) };
+    let waits = |slot: &table::Slot| !slot.has(table::LISTENING) && !slot.has(table::ADOPTED);
+    if result == 0
+        && (level, name) == (SOL_SOCKET, SO_ACCEPTCONN)
+        && table::current(fd).is_some_and(waits)
+    {
+        // SAFETY: the kernel has just written so many bytes there.
+        unsafe { value.cast::<u8>().write_bytes(0, *length as usize) };
+    }
+    result
+}
