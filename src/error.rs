@@ -42,6 +42,22 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// A selector matches nothing of the system's manager, and an app of the calling user's own.
+    Own {
+        /// As written.
+        selector: String,
+        /// The command that means it.
+        command: String,
+    },
+    /// An instance that an app does not have.
+    Instance {
+        /// As written.
+        selector: String,
+        /// What there is.
+        known: String,
+    },
+    /// Several files were applied, and nothing says which one is meant.
+    Which(Vec<String>),
     /// An app must run for that.
     Stopped(AppName),
     /// No former definition is known.
@@ -67,8 +83,10 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Config(_) | Error::File { .. } => exit::CONFIG,
-            Error::Unknown { .. } => exit::UNKNOWN,
-            Error::Usage(_) | Error::Ops(ops::Error::Number { .. }) => exit::USAGE,
+            Error::Unknown { .. } | Error::Own { .. } | Error::Instance { .. } => exit::UNKNOWN,
+            Error::Usage(_) | Error::Which(_) | Error::Ops(ops::Error::Number { .. }) => {
+                exit::USAGE
+            }
             Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
             Error::Ops(_) | Error::Failed | Error::Stopped(_) | Error::Trial(_) => exit::FAILED,
@@ -83,17 +101,26 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::File { source, path }
+                if source.kind() == std::io::ErrorKind::NotFound
+                    && path != "the current folder" =>
+            {
                 Some("write one with: clusterctl init".to_owned())
             }
             Error::Unknown { known, .. } if known.is_empty() => {
                 Some("no app is applied yet: clusterctl apply ecosystem.toml".to_owned())
             }
             Error::Unknown { known, .. } => Some(format!("there is: {}", known.join(", "))),
+            Error::Own { command, .. } => Some(command.clone()),
+            Error::Instance { known, .. } => Some(format!("there is: {known}")),
+            Error::Which(commands) => Some(commands.join("\n  or: ")),
             Error::NothingBefore => Some("see: clusterctl history".to_owned()),
             Error::Stopped(app) => Some(format!("clusterctl start {app}")),
             Error::Ops(error) => error.hint(),
             Error::Usage(_) => Some("see: clusterctl --help".to_owned()),
+            Error::File { path, .. } if path == "the current folder" => {
+                Some("cd into one that exists".to_owned())
+            }
             Error::File { .. } => Some("check the path and its rights: ls -l".to_owned()),
             Error::Trial(_) => Some(
                 "say what it listens on: clusterctl start … --listen 3000, or write an ecosystem \
@@ -145,6 +172,15 @@ impl fmt::Display for Error {
             Error::Unknown { selector, .. } => {
                 write!(f, "there is no `{}`", selector.escape_debug())
             }
+            Error::Own { selector, .. } => write!(
+                f,
+                "there is no `{}` of the system's; your own apps are with --user",
+                selector.escape_debug()
+            ),
+            Error::Instance { selector, .. } => {
+                write!(f, "there is no {}", selector.escape_debug())
+            }
+            Error::Which(_) => f.write_str("several files were applied: say which one"),
             Error::NothingBefore => f.write_str("nothing else was applied before"),
             Error::Stopped(app) => write!(f, "{app} is stopped"),
             Error::Usage(text) | Error::Trial(text) => f.write_str(text),

@@ -141,10 +141,58 @@ fn commands_are_found_as_a_shell_finds_them() {
     assert_eq!(run("command = ['./server', '-x']"), ["/srv/app/server", "-x"]);
     assert_eq!(
         run("script = 'node server.js | tee log'"),
-        ["/bin/sh", "-c", "node server.js | tee log"]
+        ["/usr/bin/bash", "-c", "node server.js | tee log"]
     );
     assert_eq!(run("script = 'server.js'\ninterpreter = 'ruby'")[0], "/usr/bin/ruby");
     assert_eq!(run("script = 'server.js'\ncwd = '../app'")[1], "/srv/app/server.js");
+}
+
+#[test]
+fn the_apps_own_path_is_searched_first() {
+    let path = "env = { PATH = '/opt/bun/bin:/usr/bin' }";
+    let run = |text: &str| command(&app(&format!("name = 'x'\n{text}\n{path}")));
+    assert_eq!(run("script = 'server.js'\ninterpreter = 'bun'")[0], "/opt/bun/bin/bun");
+    assert_eq!(run("command = ['bun', 'run', 'dev']")[0], "/opt/bun/bin/bun");
+    assert_eq!(run("script = 'bun run dev'")[0], "/opt/bun/bin/bun");
+    // Through a `#!` line as well, which nothing else would find.
+    assert_eq!(run("script = './cli'")[0], "/srv/app/cli");
+    // And the extension's usual interpreter.
+    let mut host = FakeHost::new();
+    host.program_with("/opt/node/bin/node", &dynamic_elf());
+    let own = app_on("script = 'server.js'\nenv = { PATH = '/opt/node/bin' }", &host);
+    assert_eq!(command(&own)[0], "/opt/node/bin/node");
+}
+
+#[test]
+fn a_cluster_of_pm2_listens_on_its_port() {
+    let run = |text: &str| {
+        let mut host = FakeHost::new();
+        host.heads.insert("/srv/app/.env".into(), b"A=1\nPORT=4000\n".to_vec());
+        listeners(&app_on(&format!("name = 'x'\n{text}"), &host))
+    };
+    let node = "script = 'server.js'";
+    let port = "env = { PORT = 3700 }";
+    let shared = ["3700=[::]:3700"];
+    assert_eq!(run(&format!("{node}\nexec_mode = 'cluster'\ninstances = 4\n{port}")), shared);
+    assert_eq!(run(&format!("{node}\nexecMode = 'cluster_mode'\n{port}")), shared);
+    assert_eq!(run(&format!("{node}\ninstances = 'max'\n{port}")), shared);
+    assert_eq!(run(&format!("{node}\ninstances = -1\nenv = {{ PORT = '3700' }}")), shared);
+    assert_eq!(run(&format!("script = 'npm start'\ninstances = 2\n{port}")), shared);
+    assert_eq!(run(&format!("{node}\ninstances = 2\nenv_file = '.env'")), ["4000=[::]:4000"]);
+    // Where that is not what the file says.
+    let none: [&str; 0] = [];
+    for text in [
+        format!("{node}\nexec_mode = 'fork'\ninstances = 4\n{port}"),
+        format!("{node}\n{port}"),
+        format!("{node}\ninstances = 4\nlisten = []\n{port}"),
+        format!("{node}\ninstances = 4\n{port}\nincrement_var = 'PORT'"),
+        format!("{node}\ninstances = 4\nenv = {{ PORT = 'none' }}"),
+        format!("script = 'worker.py'\ninstances = 4\n{port}"),
+    ] {
+        assert_eq!(run(&text), none, "{text}");
+    }
+    let own = format!("{node}\ninstances = 4\n{port}\nlisten = '127.0.0.1:80'");
+    assert_eq!(run(&own), ["80=127.0.0.1:80"]);
 }
 
 #[test]

@@ -155,6 +155,7 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
             group: Active::Active,
             listeners: sockets.map(|unit| (unit.name.clone(), Active::Active)).collect(),
             instances: (0..files.instances).map(|n| (n, up)).collect(),
+            held: Default::default(),
         }
     };
     Observed { apps: files.iter().map(|(name, files)| (name.clone(), app(files))).collect() }
@@ -240,6 +241,41 @@ fn what_happened_meanwhile_is_mended() {
     missing.apps.get_mut(&name("shop")).unwrap().instances.get_mut(&0).unwrap().active =
         Active::Failed;
     story("failed-instance", &wanted, &missing, false);
+}
+
+#[test]
+fn what_somebody_did_by_hand_is_named() {
+    let wanted = shop("instances = 2\nlisten = 3000\n");
+    // Instances that were started while the group was down.
+    let mut by_hand = applied(&wanted);
+    let shop_app = by_hand.apps.get_mut(&name("shop")).unwrap();
+    shop_app.group = Active::Inactive;
+    shop_app.instances.remove(&0);
+    shop_app.instances.insert(9, shop_app.instances[&1]);
+    story("started-by-hand", &wanted, &by_hand, false);
+    // A port that an instance listens on by itself, since the file did not name it.
+    let mut before = applied(&shop("instances = 2\n"));
+    let socket =
+        wanted[&name("shop")].units.iter().find(|unit| unit.name.kind() == UnitKind::Socket);
+    before.apps.get_mut(&name("shop")).unwrap().held.insert(socket.unwrap().name.clone());
+    story("listener-held", &wanted, &before, false);
+    let off = shop("instances = 2\nlisten = 3000\nautostart = false\n");
+    story("autostart-switched-off", &off, &applied(&wanted), false);
+    let mut enabled = applied(&off);
+    enabled.apps.get_mut(&name("shop")).unwrap().enabled = true;
+    assert!(story("autostart-off-enabled-by-hand", &off, &enabled, false).is_empty());
+}
+
+#[test]
+fn what_follows_from_a_file_is_said_once() {
+    let cluster = shop("instances = 2\nenv = { PORT = 3700 }\n");
+    story("port-shared", &cluster, &Observed::default(), false);
+    let second = plan(&cluster, &applied(&cluster), Some(Path::new(SOURCE)), false, true);
+    assert!(second.is_empty() && second.apps[0].notes.is_empty());
+    let mut staging = cluster.clone();
+    let files = staging.get_mut(&name("shop")).unwrap();
+    files.profile = Some("staging".to_owned());
+    story("profile-changed", &staging, &applied(&cluster), false);
 }
 
 #[test]

@@ -219,7 +219,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__apply)
-            opts="-n -o -h --dry-run --prune --only --env --max-surge --max-unavailable --min-ready --listen-timeout --kill-timeout --on-failure --force --user --system --output --help"
+            opts="-n -o -h --dry-run --prune --only --env --as --max-surge --max-unavailable --min-ready --listen-timeout --kill-timeout --on-failure --force --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -230,6 +230,10 @@ _clusterctl() {
                     return 0
                     ;;
                 --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -893,7 +897,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__reload)
-            opts="-o -h --only --env --max-surge --max-unavailable --min-ready --listen-timeout --kill-timeout --on-failure --force --user --system --output --help"
+            opts="-o -h --only --env --as --max-surge --max-unavailable --min-ready --listen-timeout --kill-timeout --on-failure --force --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -904,6 +908,10 @@ _clusterctl() {
                     return 0
                     ;;
                 --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1107,7 +1115,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__start)
-            opts="-i -n -l -w -o -h --instances --name --cwd --listen --worker --timeout --user --system --output --help"
+            opts="-i -n -l -w -o -h --instances --name --cwd --listen --log --worker --timeout --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1137,6 +1145,10 @@ _clusterctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -l)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1161,7 +1173,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__stop)
-            opts="-o -h --user --system --output --help"
+            opts="-o -h --disable --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -65,7 +65,8 @@ complete -c clusterctl -n "__fish_clusterctl_needs_command" -f -a "rollout" -d '
 complete -c clusterctl -n "__fish_clusterctl_needs_command" -f -a "save" -d 'Not needed: what runs is what starts at boot'
 complete -c clusterctl -n "__fish_clusterctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -l only -d 'Only these apps of the file' -r
-complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -l env -d 'Use the variables of `env_NAME` too' -r
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -l env -d 'Use the variables of `env_NAME` too; else those of the last apply, with `none` no others' -r
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -l as -d 'The name of the file that standard input stands for: what --prune and history know it by' -r -F
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -l max-surge -d 'Extra instances while it lasts, a number or a share of all' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -l max-unavailable -d 'Instances that may be missing at a time' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -l min-ready -d 'How long an instance must stay ready before it counts (`2s`; a bare number is milliseconds)' -r
@@ -84,7 +85,8 @@ complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -s h -l hel
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s i -l instances -d 'Processes that share the listener: a number, `max` (all CPUs), -1 (all but one)' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s n -l name -d 'Name of the app; else the script\'s without its extension' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l cwd -d 'Working folder of the program' -r -F
-complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s l -l listen -d 'What it listens on; it is not run to find out' -r
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l listen -d 'What it listens on; it is not run to find out' -r
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s l -l log -d 'The file that its output goes into, instead of the journal' -r -F
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l timeout -d 'How long to wait for the program to listen (`15s`)' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
 json\t'For programs'"
@@ -94,6 +96,7 @@ complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l system -
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand stop" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand stop" -l disable -d 'Not at the next boot either, until the next start or apply'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand stop" -l user -d 'Talk to the service manager of the calling user'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand stop" -l system -d 'Talk to the system\'s service manager (default)'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -104,6 +107,7 @@ complete -c clusterctl -n "__fish_clusterctl_using_subcommand restart" -l system
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand reload" -l only -d 'Only these apps of the file' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand reload" -l env -d 'Use the variables of `env_NAME` of the file too' -r
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand reload" -l as -d 'The name of the file that standard input stands for' -r -F
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand reload" -l max-surge -d 'Extra instances while it lasts, a number or a share of all' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand reload" -l max-unavailable -d 'Instances that may be missing at a time' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand reload" -l min-ready -d 'How long an instance must stay ready before it counts (`2s`; a bare number is milliseconds)' -r
@@ -119,6 +123,7 @@ complete -c clusterctl -n "__fish_clusterctl_using_subcommand reload" -l system 
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand gracefulReload" -l only -d 'Only these apps of the file' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand gracefulReload" -l env -d 'Use the variables of `env_NAME` of the file too' -r
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand gracefulReload" -l as -d 'The name of the file that standard input stands for' -r -F
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand gracefulReload" -l max-surge -d 'Extra instances while it lasts, a number or a share of all' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand gracefulReload" -l max-unavailable -d 'Instances that may be missing at a time' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand gracefulReload" -l min-ready -d 'How long an instance must stay ready before it counts (`2s`; a bare number is milliseconds)' -r
@@ -152,7 +157,7 @@ json\t'For programs'"
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand history" -l user -d 'Talk to the service manager of the calling user'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand history" -l system -d 'Talk to the system\'s service manager (default)'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c clusterctl -n "__fish_clusterctl_using_subcommand rollback" -l file -d 'The ecosystem file, when several were applied and no number is given' -r -F
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand rollback" -l file -d 'The ecosystem file; without it the one in this folder' -r -F
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand rollback" -l max-surge -d 'Extra instances while it lasts, a number or a share of all' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand rollback" -l max-unavailable -d 'Instances that may be missing at a time' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand rollback" -l min-ready -d 'How long an instance must stay ready before it counts (`2s`; a bare number is milliseconds)' -r

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::policy::PolicyArgs;
+pub use super::told::{finish, tell, verdict};
 use super::{Global, Ui, context};
 use crate::disk::{self, Definition, Entry, Lock};
-use crate::ecosystem::{App, AppName, Ecosystem};
+use crate::ecosystem::{App, AppName, Ecosystem, Scope};
 use crate::error::Error;
 use crate::ops::{self, Done};
 use crate::plan::{self, Plan};
@@ -33,9 +34,12 @@ pub struct ApplyArgs {
     /// Only these apps of the file
     #[arg(long, value_name = "APP,...", value_delimiter = ',')]
     only: Vec<String>,
-    /// Use the variables of `env_NAME` too
+    /// Use the variables of `env_NAME` too; else those of the last apply, with `none` no others
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
+    /// The name of the file that standard input stands for: what --prune and history know it by
+    #[arg(long = "as", value_name = "PATH")]
+    name: Option<PathBuf>,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -59,7 +63,8 @@ pub struct How<'a> {
 
 /// Runs the verb.
 pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let definition = read(&args.file, args.env.clone(), &args.only)?;
+    let name = args.name.as_deref();
+    let definition = read(&args.file, name, args.env.clone(), &args.only, global, ui)?;
     let (dry_run, prune) = (args.dry_run, args.prune);
     let shown = args.file.display().to_string();
     let how = How {
@@ -73,9 +78,54 @@ pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
     converge(definition, &how, global, ui).map(drop)
 }
 
-fn read(file: &Path, env: Option<String>, only: &[String]) -> Result<Definition, Error> {
-    let (text, source, base) = context::read_ecosystem(file)?;
+fn read(
+    file: &Path,
+    name: Option<&Path>,
+    env: Option<String>,
+    only: &[String],
+    global: &Global,
+    ui: &mut Ui,
+) -> Result<Definition, Error> {
+    let (text, source, base) = context::read_ecosystem(file, name)?;
+    let env = profile(env, source.as_deref(), global, ui)?;
     Ok(Definition { text, source, base, env, only: only.to_vec() })
+}
+
+/// The word for no profile, where one is in force.
+const NONE: &str = "none";
+
+/// The `--env` that counts: the one that is given, else the one with which the apps of this file
+/// were applied last.
+fn profile(
+    given: Option<String>,
+    source: Option<&Path>,
+    global: &Global,
+    ui: &mut Ui,
+) -> Result<Option<String>, Error> {
+    if given.is_some() {
+        return Ok(given.filter(|name| name != NONE));
+    }
+    let apps = disk::scan(&context::layout(global.scope())?)?;
+    let of_file =
+        apps.iter().filter(|(_, found)| source.is_some() && found.source.as_deref() == source);
+    let profiles: BTreeMap<Option<String>, &AppName> =
+        of_file.map(|(app, found)| (found.profile(app), app)).collect();
+    if profiles.len() > 1 {
+        let name = |profile: &Option<String>| profile.clone().unwrap_or(NONE.to_owned());
+        let each = profiles.iter().map(|(profile, app)| format!("{app}: {}", name(profile)));
+        let text = format!(
+            "apps of this file were applied with different profiles ({}): say which with --env",
+            each.collect::<Vec<_>>().join(", ")
+        );
+        return Err(Error::Usage(text));
+    }
+    let kept = profiles.into_keys().next().flatten();
+    if let Some(name) = &kept {
+        ui.note(&format!(
+            "profile {name}, as at the last apply; another one: --env NAME, none: --env none"
+        ));
+    }
+    Ok(kept)
 }
 
 /// Apps that a definition put in force did not start anew.
@@ -128,9 +178,22 @@ pub fn converge(
     // After success only: what did not come to serve is nothing to go back to.
     remember(&ctl, definition, how, &plan)?;
     drop(shared);
+    tell_lingering(&ctl, &ecosystem, ui);
     let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
     let apps = left.map(|app| (app.clone(), manners.get(app).cloned())).collect();
     Ok(Untouched { ctl, apps })
+}
+
+/// Says that apps of a user end with the last session.
+fn tell_lingering(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
+    let user = crate::host::own_user();
+    let starts = ecosystem.apps.values().any(|app| app.autostart);
+    if ctl.layout.scope == Scope::User && starts && !crate::host::lingers(&user) {
+        ui.note(&format!(
+            "warning: apps of {user} end at logout, and start at login instead of at boot"
+        ));
+        ui.next(&format!("loginctl enable-linger {user}"));
+    }
 }
 
 /// Says what the file asks for and this manager is too old for.
@@ -175,6 +238,7 @@ pub fn file(file: &Path, global: &Global, ui: &mut Ui) -> Result<(), Error> {
         prune: false,
         only: Vec::new(),
         env: None,
+        name: None,
         policy: PolicyArgs::default(),
     };
     run(&args, global, ui)
@@ -184,12 +248,13 @@ pub fn file(file: &Path, global: &Global, ui: &mut Ui) -> Result<(), Error> {
 pub fn reload_file(
     file: &Path,
     env: Option<String>,
+    name: Option<&Path>,
     names: &[String],
     policy: &PolicyArgs,
     global: &Global,
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    let definition = read(file, env, names)?;
+    let definition = read(file, name, env, names, global, ui)?;
     let shown = file.display().to_string();
     let how = How {
         verb: "reload".to_owned(),
@@ -240,21 +305,30 @@ fn planned(
     prune: bool,
     whole: bool,
 ) -> Result<(Plan, plan::Observed), Error> {
-    let observed = ops::observe(ctl)?;
+    let mut observed = ops::observe(ctl)?;
     let wanted = crate::translate::translate(ecosystem, &ctl.target()?);
+    ops::note_held(ctl, &wanted, &mut observed);
     let source = ecosystem.source.as_deref();
     Ok((plan::plan(&wanted, &observed, source, prune, whole), observed))
 }
 
-/// Applies without showing the plan first; only trouble is told.
-pub fn quietly(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<(), Error> {
+/// Applies without showing the plan first; only trouble is told. Says whether there was none.
+pub fn quietly(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<bool, Error> {
     let observed = ops::observe(ctl)?;
     let wanted = crate::translate::translate(ecosystem, &ctl.target()?);
     let plan = plan::plan(&wanted, &observed, None, false, true);
     let manner = |(app, policy)| (app, ops::Manner { policy, kill_after: None });
     let manners = policies(ecosystem).into_iter().map(manner).collect();
     let done = ops::act(ctl, &plan, &observed, &manners, &mut |_| {})?;
-    if done.values().all(Done::is_success) { Ok(()) } else { finish(ctl, &done, ui) }
+    if done.values().all(Done::is_success) {
+        return Ok(true);
+    }
+    let bad = done.into_iter().filter(|(_, done)| !done.is_success()).collect();
+    match finish(ctl, &bad, ui) {
+        // What happened to one app is no reason to end the others.
+        Err(Error::Failed) => Ok(false),
+        result => result.map(|()| false),
+    }
 }
 
 fn policies(ecosystem: &Ecosystem) -> BTreeMap<AppName, Policy> {
@@ -311,53 +385,4 @@ pub fn execute(
     let mut sink = |event: ops::Event| tell(&event, ui);
     let done = ops::act(ctl, plan, observed, manners, &mut sink)?;
     finish(ctl, &done, ui)
-}
-
-/// Prints an event.
-pub fn tell(event: &ops::Event, ui: &mut Ui) {
-    if let ops::Event::Progress { app, at, progress } = event {
-        ui.progress(app, *at, progress);
-    }
-    if ui.json {
-        if let Some(value) = report::progress::json(event) {
-            // A reader that is gone must not stop what is under way.
-            let _ = ui.json_line(&value);
-        }
-    } else if let Some(line) = report::progress::line(event, &ui.err) {
-        ui.note(&line);
-    }
-}
-
-/// One sentence per app, and for each that failed its last lines of log and the next command.
-pub fn finish(
-    ctl: &ops::Context,
-    done: &BTreeMap<AppName, Done>,
-    ui: &mut Ui,
-) -> Result<(), Error> {
-    ui.end_progress();
-    let mut good = true;
-    for (app, done) in done {
-        let verdict = report::progress::verdict(app, done);
-        good &= verdict.good;
-        if ui.json {
-            let value = serde_json::json!({
-                "event": "done", "app": app.as_str(), "success": verdict.good, "text": verdict.text,
-            });
-            ui.json_line(&value)?;
-            continue;
-        }
-        ui.note(&verdict.text);
-        if let Some(instance) = verdict.look_at {
-            let unit = app.instance_unit(instance);
-            for line in ops::last_words(ctl, &unit, ctl.begun) {
-                ui.note(&format!("  {app}@{instance} | {}", report::logs::printable(&line)));
-            }
-            ui.note(&format!("next: clusterctl logs {app}@{instance}"));
-        }
-    }
-    match good {
-        true => Ok(()),
-        false if done.values().any(Done::is_interrupted) => Err(Error::Interrupted),
-        false => Err(Error::Failed),
-    }
 }

@@ -1,8 +1,9 @@
 //! What the process gives: terminal, environment, directories. Nobody else asks for these.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, IsTerminal, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use signal_hook::consts::{SIGHUP, SIGINT};
@@ -26,13 +27,20 @@ pub struct Ui {
     pub err: Style,
     /// Data instead of text was asked for.
     pub json: bool,
+    /// The output is a stream of events, which begins with a line that says so.
+    stream: bool,
+    begun: bool,
+    /// Commands in messages need `--user`.
+    user: bool,
+    /// The manager ends with this process.
+    pub private: bool,
     /// Rollouts under way, below all that is printed.
     live: Live,
 }
 
 impl Ui {
     /// Asks the terminal and the environment.
-    pub fn of_process(json: bool) -> Ui {
+    pub fn of_process(json: bool, stream: bool, user: bool) -> Ui {
         let width = rustix::termios::tcgetwinsize(std::io::stdout())
             .map_or(80, |size| usize::from(size.ws_col).max(40));
         let style = |terminal: bool| Style {
@@ -44,6 +52,10 @@ impl Ui {
             out: style(std::io::stdout().is_terminal()),
             err: style(std::io::stderr().is_terminal()),
             json,
+            stream,
+            begun: false,
+            user,
+            private: false,
             live: Live::default(),
         }
     }
@@ -64,7 +76,48 @@ impl Ui {
     /// # Errors
     /// The reader is gone.
     pub fn json_line(&mut self, value: &serde_json::Value) -> Result<(), Error> {
+        if self.stream && !std::mem::replace(&mut self.begun, true) {
+            let version = env!("CARGO_PKG_VERSION");
+            let head = serde_json::json!({
+                "event": "begin", "program": "clusterctl", "version": version, "format": FORMAT,
+            });
+            self.data(&format!("{head}\n"))?;
+        }
         self.data(&format!("{value}\n"))
+    }
+
+    /// What is wrong with an ecosystem file, as data.
+    ///
+    /// # Errors
+    /// The reader is gone.
+    pub fn json_problems(&mut self, problems: serde_json::Value) -> Result<(), Error> {
+        let value = match self.stream {
+            true => serde_json::json!({"event": "problems", "problems": problems}),
+            false => serde_json::json!({"version": 1, "valid": false, "problems": problems}),
+        };
+        self.json_line(&value)
+    }
+
+    /// The next command to type.
+    pub fn next(&mut self, command: &str) {
+        let heading = self.err.paint(Paint::Bold, "next:");
+        let command = self.typed(command);
+        self.note(&format!("{heading} {command}"));
+    }
+
+    /// The same, unless the manager is gone by the time that it could be typed.
+    pub fn later(&mut self, command: &str) {
+        if !self.private {
+            self.next(command);
+        }
+    }
+
+    /// Commands in a message, for the manager that this one spoke to.
+    fn typed(&self, text: &str) -> String {
+        if !self.user {
+            return text.to_owned();
+        }
+        text.replace("clusterctl ", "clusterctl --user ").replace(" --user --user ", " --user ")
     }
 
     /// A message for people. A lost standard error is no reason to stop the work.
@@ -72,6 +125,12 @@ impl Ui {
         self.live.erase();
         let _ = writeln!(std::io::stderr(), "{text}");
         self.live.draw(&self.err);
+    }
+
+    /// The same with commands in it.
+    pub fn say(&mut self, text: &str) {
+        let text = self.typed(text);
+        self.note(&text);
     }
 
     /// Shows how a rollout stands, on a terminal, until the next look.
@@ -93,19 +152,32 @@ impl Ui {
     /// An error with its hint.
     pub fn error(&mut self, error: &Error) {
         match error {
-            Error::Output(_) => return,
+            Error::Output(source) if source.kind() == ErrorKind::BrokenPipe => return,
             Error::Config(text) => self.note(text),
             other => {
                 let heading = self.err.paint(Paint::Bad, "error:");
                 self.note(&format!("{heading} {other}"));
             }
         }
-        if let Some(hint) = error.hint() {
-            let heading = self.err.paint(Paint::Bold, "next:");
-            self.note(&format!("{heading} {hint}"));
+        let hint = error.hint();
+        if let Some(hint) = &hint {
+            self.next(hint);
+        }
+        // Problems of a file and what became of apps have been told as data already.
+        let told = matches!(error, Error::Config(_) | Error::Failed | Error::Output(_));
+        if self.json && self.stream && !told {
+            let (text, code) = (error.to_string(), error.exit_code());
+            let value = serde_json::json!({
+                "event": "error", "text": text, "next": hint, "code": code,
+            });
+            // A reader that is gone needs no more.
+            let _ = self.json_line(&value);
         }
     }
 }
+
+/// The form of a stream of events; it changes when a word in it changes its meaning.
+const FORMAT: u32 = 1;
 
 /// The lines at the end of a terminal that are drawn again and again.
 #[derive(Debug, Default)]
@@ -230,22 +302,80 @@ pub fn machine(layout: &Layout) -> Machine {
     Machine::new(layout.clone(), std::env::var("PATH").ok().as_deref())
 }
 
-/// An ecosystem file's text, its absolute path unless it is standard input (`-`), and the folder
-/// that relative paths in it start from.
+/// The current folder as whoever calls knows it: through the links by which it was entered, since
+/// a release folder behind a link is another one after the next deployment.
 ///
 /// # Errors
-/// The file cannot be read.
-pub fn read_ecosystem(file: &Path) -> Result<(String, Option<PathBuf>, PathBuf), Error> {
+/// It does not exist any more.
+pub fn current_folder() -> Result<PathBuf, Error> {
+    let real = std::env::current_dir()
+        .map_err(|source| Error::File { path: "the current folder".to_owned(), source })?;
+    let named = std::env::var_os("PWD").map(PathBuf::from).filter(|path| path.is_absolute());
+    let same = |path: &PathBuf| {
+        let plain = path.components().all(|part| part != Component::ParentDir);
+        let id = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+        plain && id(path).is_some() && id(path) == id(&real)
+    };
+    Ok(named.filter(same).unwrap_or(real))
+}
+
+/// A path that starts from the current folder, without asking where links lead.
+///
+/// # Errors
+/// The current folder does not exist any more.
+pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    let failed = |source| Error::File { path: path.display().to_string(), source };
+    if path.is_absolute() {
+        return std::path::absolute(path).map_err(failed);
+    }
+    std::path::absolute(current_folder()?.join(path)).map_err(failed)
+}
+
+/// An ecosystem file's text, its absolute path, and the folder that relative paths in it start
+/// from. Standard input (`-`) has no path unless it is given a name.
+///
+/// # Errors
+/// The file cannot be read, or is no standard input though a name is given.
+pub fn read_ecosystem(
+    file: &Path,
+    name: Option<&Path>,
+) -> Result<(String, Option<PathBuf>, PathBuf), Error> {
     let failed = |source| Error::File { path: file.display().to_string(), source };
+    let parent = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
     if file == Path::new("-") {
+        let name = name.map(absolute).transpose()?;
+        let base = name.as_deref().map_or_else(current_folder, |name| Ok(parent(name)))?;
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-        return Ok((text, None, std::env::current_dir().map_err(failed)?));
+        return Ok((text, name, base));
     }
+    if name.is_some() {
+        let text = "--as names standard input: clusterctl apply - --as PATH".to_owned();
+        return Err(Error::Usage(text));
+    }
+    let path = absolute(file)?;
     let text = std::fs::read_to_string(file).map_err(failed)?;
-    let path = std::path::absolute(file).map_err(failed)?;
-    let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let base = parent(&path);
     Ok((text, Some(path), base))
+}
+
+/// The command line of this process for the manager of the calling user.
+pub fn with_user() -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@%:=".contains(c);
+    let words = std::env::args().skip(1).map(|word| match word.chars().all(plain) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    });
+    format!("clusterctl --user {}", words.collect::<Vec<_>>().join(" "))
+}
+
+/// Apps of the calling user's own manager, when the system's was asked.
+pub fn own_apps(ctl: &ops::Context) -> Vec<String> {
+    if ctl.layout.scope == Scope::User {
+        return Vec::new();
+    }
+    let found = layout(Scope::User).ok().and_then(|layout| crate::disk::scan(&layout).ok());
+    found.unwrap_or_default().keys().map(ToString::to_string).collect()
 }
 
 /// Reads and resolves an ecosystem file; warnings are printed.
@@ -253,10 +383,27 @@ pub fn read_ecosystem(file: &Path) -> Result<(String, Option<PathBuf>, PathBuf),
 /// # Errors
 /// The file cannot be read, or has problems.
 pub fn load(file: &Path, env: Option<&str>, layout: &Layout, ui: &mut Ui) -> Result<Loaded, Error> {
-    let (text, source, base) = read_ecosystem(file)?;
+    load_on(&machine(layout), file, env, ui)
+}
+
+/// The same for a file that is not put in force: what runs at this moment is no fault of it.
+///
+/// # Errors
+/// The file cannot be read, or has problems.
+pub fn check(
+    file: &Path,
+    env: Option<&str>,
+    layout: &Layout,
+    ui: &mut Ui,
+) -> Result<Loaded, Error> {
+    load_on(&machine(layout).only_checks(), file, env, ui)
+}
+
+fn load_on(host: &Machine, file: &Path, env: Option<&str>, ui: &mut Ui) -> Result<Loaded, Error> {
+    let (text, source, base) = read_ecosystem(file, None)?;
     let definition =
         Definition { text, source, base, env: env.map(str::to_owned), only: Vec::new() };
-    load_text(&definition, &file.display().to_string(), layout, ui)
+    resolve(&definition, &file.display().to_string(), host, ui)
 }
 
 /// Resolves the text of an ecosystem file; warnings are printed.
@@ -269,10 +416,18 @@ pub fn load_text(
     layout: &Layout,
     ui: &mut Ui,
 ) -> Result<Loaded, Error> {
-    let host = machine(layout);
+    resolve(definition, shown, &machine(layout), ui)
+}
+
+fn resolve(
+    definition: &Definition,
+    shown: &str,
+    host: &Machine,
+    ui: &mut Ui,
+) -> Result<Loaded, Error> {
     let color = if ui.err.color { Color::On } else { Color::Off };
     let Definition { text, source, base, env, .. } = definition;
-    match crate::ecosystem::load(text, source.as_deref(), base, env.as_deref(), &host) {
+    match crate::ecosystem::load(text, source.as_deref(), base, env.as_deref(), host) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 let text = loaded.warnings.clone().shown_as(shown).render(color);
@@ -283,7 +438,7 @@ pub fn load_text(
         Err(problems) => {
             let problems = problems.shown_as(shown);
             if ui.json {
-                ui.json_line(&problems.to_json())?;
+                ui.json_problems(problems.to_json())?;
             }
             Err(Error::Config(problems.render(color).trim_end().to_owned()))
         }

@@ -1,6 +1,9 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
+use std::collections::BTreeSet;
+
 use super::{Global, Ui, apply, context};
+use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
 use crate::plan::{self, Plan};
@@ -16,6 +19,9 @@ pub struct StopArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
+    /// Not at the next boot either, until the next start or apply
+    #[arg(long)]
+    disable: bool,
 }
 
 /// Restart apps or instances, all at once
@@ -42,7 +48,29 @@ pub struct DeleteArgs {
 
 /// Runs `stop`.
 pub fn stop(args: &StopArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    control(Verb::Stop, &args.apps, global, ui)
+    let ctl = context::connect(global)?;
+    let selected = selected(&ctl, &args.apps)?;
+    let whole = selected.iter().filter(|one| one.instance.is_none());
+    let apps: Vec<AppName> = whole.map(|one| one.app.clone()).collect();
+    if args.disable && apps.is_empty() {
+        let text = "an instance stays away with: clusterctl scale APP N".to_owned();
+        return Err(Error::Usage(text));
+    }
+    run(&ctl, Verb::Stop, &selected, ui)?;
+    if args.disable {
+        return Ok(ops::disable(&ctl, &apps)?);
+    }
+    let found = ops::apps(&ctl)?;
+    let enabled = apps.iter().filter(|app| found.get(*app).is_some_and(|found| found.enabled));
+    let enabled: Vec<&str> = enabled.map(AppName::as_str).collect();
+    if let [_, ..] = enabled.as_slice() {
+        let names = enabled.join(" ");
+        let verb = if enabled.len() == 1 { "starts" } else { "start" };
+        ui.say(&format!(
+            "{names} {verb} again at boot; to keep it stopped: clusterctl stop --disable {names}"
+        ));
+    }
+    Ok(())
 }
 
 /// Runs `restart`.
@@ -117,9 +145,41 @@ pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Err
 
 /// What the selectors mean.
 pub fn selected(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
+    let selected = known(ctl, selectors)?;
+    for one in &selected {
+        let Some(number) = one.instance else { continue };
+        let there = ops::numbers(ctl, &one.app)?;
+        if !there.contains(&number) {
+            let selector = format!("{}@{number}", one.app);
+            return Err(Error::Instance { selector, known: instances(&one.app, &there) });
+        }
+    }
+    Ok(selected)
+}
+
+/// The same, also for instances that are not there any more.
+pub fn known(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
     let apps = ops::apps(ctl)?;
-    ops::select(&apps, selectors).map_err(|selector| Error::Unknown {
-        selector,
-        known: apps.keys().map(ToString::to_string).collect(),
+    ops::select(&apps, selectors).map_err(|selector| {
+        let own = context::own_apps(ctl);
+        let app = selector.split('@').next().unwrap_or_default();
+        if own.iter().any(|name| name == app) || (apps.is_empty() && !own.is_empty()) {
+            return Error::Own { selector, command: context::with_user() };
+        }
+        Error::Unknown { selector, known: apps.keys().map(ToString::to_string).collect() }
     })
+}
+
+/// `api@0 to api@3`, or one by one where numbers are missing.
+fn instances(app: &AppName, numbers: &BTreeSet<u32>) -> String {
+    let whole = numbers.iter().copied().eq(0..numbers.len() as u32);
+    match (numbers.first(), numbers.last()) {
+        (Some(first), Some(last)) if whole && first != last => {
+            format!("{app}@{first} to {app}@{last}")
+        }
+        _ => {
+            let all: Vec<String> = numbers.iter().map(|n| format!("{app}@{n}")).collect();
+            all.join(", ")
+        }
+    }
 }

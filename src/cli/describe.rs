@@ -15,6 +15,9 @@ pub struct DescribeArgs {
     apps: Vec<String>,
 }
 
+/// Lines that are shown of each instance.
+const LINES: usize = 3;
+
 /// Runs the verb.
 pub fn run(args: &DescribeArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
@@ -29,8 +32,11 @@ pub fn run(args: &DescribeArgs, global: &Global, ui: &mut Ui) -> Result<(), Erro
         }
         ui.data(&report::describe::text(&description, &ui.out))?;
         for row in &description.instances {
-            let unit = one.app.instance_unit(row.instance);
-            for line in ops::last_words(&ctl, &unit, UNIX_EPOCH).iter().rev().take(3).rev() {
+            let lines = ops::story(&ctl, &one.app, row.instance, UNIX_EPOCH).lines;
+            // Of one that failed the first ones matter, of others the last.
+            let failed = description.reasons.contains_key(&row.instance);
+            let skip = if failed { 0 } else { lines.len().saturating_sub(LINES) };
+            for line in lines.iter().skip(skip).take(LINES) {
                 let line = report::logs::printable(line);
                 ui.data(&format!("{}@{} | {line}\n", row.app, row.instance))?;
             }

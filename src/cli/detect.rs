@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::{Global, Ui, context, policy, start};
-use crate::ecosystem::{self, without_covered};
+use crate::ecosystem::{self, Address, is_private, without_covered};
 use crate::embedded;
 use crate::error::{Error, exit};
 use crate::report;
@@ -44,6 +44,9 @@ enum Stage {
 pub struct Trial {
     /// Values of `listen`.
     pub listen: Vec<String>,
+    /// Sockets that are for its own processes.
+    #[serde(default)]
+    pub private: Vec<String>,
     /// The exit code of a program that ended by itself.
     pub exit: Option<i32>,
     /// Whether it waits in `accept()`.
@@ -72,7 +75,7 @@ pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error>
     let words = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let command = start::resolve_words(words, global, ui)?;
     let waiting = || ui.note(&still_nothing(args.timeout));
-    let trial = tried(&command, &std::env::current_dir()?, args.timeout, waiting)?;
+    let trial = tried(&command, &context::current_folder()?, args.timeout, waiting)?;
     if ui.json {
         ui.json_line(&serde_json::json!({ "listen": trial.listen, "exit": trial.exit }))?;
     } else if let Some(line) = ecosystem::listen_line(&trial.listen) {
@@ -150,16 +153,31 @@ pub fn tried(
     }
 }
 
+fn of_clients(addresses: &[Address]) -> Vec<Address> {
+    addresses.iter().filter(|address| !is_private(address)).cloned().collect()
+}
+
+fn private(addresses: &[Address]) -> Vec<String> {
+    addresses.iter().filter(|address| is_private(address)).map(ToString::to_string).collect()
+}
+
 /// The process that sees what listens; what it saw goes to standard output.
 fn watch(args: &DetectArgs, ui: &mut Ui) -> Result<u8, Error> {
     let mut init: Vec<OsString> = ["detect", "--stage", "init", "--"].map(Into::into).into();
     init.extend(args.command.iter().cloned());
-    let none =
-        Trial { listen: Vec::new(), exit: None, accepts: false, error: None, words: Vec::new() };
+    let none = Trial {
+        listen: Vec::new(),
+        private: Vec::new(),
+        exit: None,
+        accepts: false,
+        error: None,
+        words: Vec::new(),
+    };
     let trial = match embedded::watch(&init, args.timeout) {
         Err(error) => Trial { error: Some(error.to_string()), ..none },
         Ok(sight) => Trial {
-            listen: without_covered(&sight.addresses),
+            listen: without_covered(&of_clients(&sight.addresses)),
+            private: private(&sight.addresses),
             accepts: sight.accepts,
             exit: match sight.end {
                 embedded::End::Exit(code) => Some(code),

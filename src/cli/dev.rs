@@ -1,16 +1,18 @@
 //! `clusterctl dev`: the same units under a private manager, where systemd is not running.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::{Global, Ui, apply, context};
 use crate::disk::Layout;
+use crate::ecosystem::AppName;
 use crate::embedded::{self, Lifeline, Line, Manager, Options};
 use crate::error::Error;
-use crate::ops;
+use crate::ops::{self, Row, Selected, Status};
 use crate::report::{Paint, Style};
 use crate::systemd::Systemd;
 
@@ -51,12 +53,50 @@ pub fn run(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
     if args.inner {
         return inner(args, ui);
     }
+    check_command(&args.command)?;
     // What the file gets wrong is said before anything is started.
     context::load(&args.file, args.env.as_deref(), &private_layout(), ui)?;
     let mut again: Vec<OsString> = std::env::args_os().skip(1).collect();
     let verb = again.iter().position(|arg| arg == "dev").unwrap_or(0);
     again.insert(verb + 1, "--inner".into());
-    Ok(embedded::enter(again)?)
+    match embedded::enter(again) {
+        Err(embedded::Error::NoCgroup) => Err(in_a_scope()),
+        result => Ok(result?),
+    }
+}
+
+/// Tells the process that a scope has been asked for already.
+const SCOPE: &str = "CLUSTERCTL_DEV_SCOPE";
+
+/// Becomes the same command in a scope of the user's own manager, which gives it a cgroup. Returns
+/// only when that is not possible.
+fn in_a_scope() -> Error {
+    if std::env::var_os(SCOPE).is_some() {
+        return embedded::Error::NoCgroup.into();
+    }
+    let mut command = Command::new("systemd-run");
+    command.args(["--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--"]);
+    command.arg(context::own_program()).args(std::env::args_os().skip(1)).env(SCOPE, "1");
+    // Without systemd-run there is no manager to ask either.
+    let _ = command.exec();
+    embedded::Error::NoCgroup.into()
+}
+
+/// A command that cannot run is named before anything is started.
+fn check_command(command: &[OsString]) -> Result<(), Error> {
+    let Some(program) = command.first() else { return Ok(()) };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let direct = Path::new(program).components().count() > 1;
+    let found = match direct {
+        true => Path::new(program).is_file(),
+        false => std::env::split_paths(&path).any(|folder| folder.join(program).is_file()),
+    };
+    if found {
+        return Ok(());
+    }
+    let program = program.to_string_lossy();
+    let text = format!("there is no program `{}`, which `dev` should run", program.escape_debug());
+    Err(Error::Usage(text))
 }
 
 /// Where the private manager's files live, in its own mount namespace.
@@ -65,6 +105,7 @@ pub fn private_layout() -> Layout {
     Layout::private(runtime)
 }
 
+#[derive(Debug)]
 enum Wake {
     Asked,
     Ended(std::io::Result<ExitStatus>),
@@ -77,8 +118,15 @@ fn inner(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
     let style = ui.out;
     let quiet = args.quiet || !args.command.is_empty();
     let hidden = quiet.then(|| manager.pid());
-    let printer = std::thread::spawn(move || print(&lines, &style, hidden));
     let (wake, woken) = channel();
+    let closed = wake.clone();
+    let printer = std::thread::spawn(move || {
+        let mut closed = Some(closed);
+        // A reader that has seen enough ends everything; what drains is taken in all the same.
+        print(&lines, &style, hidden, &mut || {
+            closed.take().map(|closed| closed.send(Wake::Asked));
+        });
+    });
     let asked: Sender<Wake> = wake.clone();
     std::thread::spawn(move || {
         lifeline.wait();
@@ -99,16 +147,18 @@ fn serve(
     woken: &Receiver<Wake>,
     ui: &mut Ui,
 ) -> Result<u8, Error> {
+    ui.private = true;
     let systemd = Systemd::connect_to(&manager.address())?;
     let ctl = ops::Context::new(private_layout(), systemd, context::own_program());
     let ecosystem = context::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
-    apply::quietly(&ctl, &ecosystem, ui)?;
+    let good = apply::quietly(&ctl, &ecosystem, ui)?;
     if args.command.is_empty() {
         if !args.quiet {
-            ui.note("all apps run; Ctrl-C stops them");
+            let how = if good { "all apps run" } else { "the others run on" };
+            ui.note(&format!("{how}; Ctrl-C stops them"));
         }
-        let _ = woken.recv();
-        return Ok(0);
+        let apps: Vec<AppName> = ecosystem.apps.keys().cloned().collect();
+        return until_the_end(&ctl, &apps, woken, ui);
     }
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]).envs(manager.environment());
@@ -125,9 +175,37 @@ fn serve(
     }
 }
 
-/// Prints until the manager has ended, but nothing of the process `hidden`. The terminal may be gone, which is no reason to stop
-/// before the apps have drained.
-fn print(lines: &Receiver<Line>, style: &Style, hidden: Option<u32>) {
+/// How often it is looked whether anything runs.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Waits for somebody who asks to stop, or until no instance runs any more: the exit code is 1 when
+/// one of them has failed.
+fn until_the_end(
+    ctl: &ops::Context,
+    apps: &[AppName],
+    woken: &Receiver<Wake>,
+    ui: &mut Ui,
+) -> Result<u8, Error> {
+    while matches!(woken.recv_timeout(GLANCE), Err(RecvTimeoutError::Timeout)) {
+        let found = ops::apps(ctl)?;
+        let selected: Vec<Selected> =
+            apps.iter().map(|app| Selected { app: app.clone(), instance: None }).collect();
+        let rows = ops::list(ctl, &found, &selected)?;
+        let over =
+            |row: &Row| matches!(row.status, Status::Stopped | Status::Errored | Status::Completed);
+        if !rows.iter().all(over) {
+            continue;
+        }
+        let failed = rows.iter().any(|row| row.status == Status::Errored);
+        ui.note("all apps have ended");
+        return Ok(u8::from(failed));
+    }
+    Ok(0)
+}
+
+/// Prints until the manager has ended, but nothing of the process `hidden`. The terminal may be gone,
+/// of which `closed` is told.
+fn print(lines: &Receiver<Line>, style: &Style, hidden: Option<u32>, closed: &mut dyn FnMut()) {
     use std::io::Write;
     for line in lines {
         let unit = line.unit.strip_suffix(".service").unwrap_or(&line.unit);
@@ -139,7 +217,9 @@ fn print(lines: &Receiver<Line>, style: &Style, hidden: Option<u32>) {
         }
         let tag = style.paint(Paint::Tag(number.unwrap_or(7)), &format!("{unit} |"));
         let text: String = line.text.chars().map(|c| if c == '\x1b' { '␛' } else { c }).collect();
-        let _ = writeln!(std::io::stdout(), "{tag} {text}");
+        if writeln!(std::io::stdout(), "{tag} {text}").is_err() {
+            closed();
+        }
     }
 }
 

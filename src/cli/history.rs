@@ -28,10 +28,10 @@ pub struct HistoryArgs {
 /// by `env_file` are taken as they are now. The ecosystem file itself stays as it is.
 #[derive(Debug, clap::Args)]
 pub struct RollbackArgs {
-    /// The number of the definition
-    #[arg(value_name = "N")]
-    number: Option<u64>,
-    /// The ecosystem file, when several were applied and no number is given
+    /// The number of the definition, or an app of the ecosystem file
+    #[arg(value_name = "N|APP")]
+    to: Option<String>,
+    /// The ecosystem file; without it the one in this folder
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Show the plan and what would change in the units, and do nothing
@@ -64,8 +64,7 @@ pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), E
 fn entries(file: Option<&Path>, global: &Global) -> Result<Vec<Entry>, Error> {
     let mut entries = disk::history(&context::layout(global.scope())?)?;
     let Some(file) = file else { return Ok(entries) };
-    let path = std::path::absolute(file)
-        .map_err(|source| Error::File { path: file.display().to_string(), source })?;
+    let path = context::absolute(file)?;
     let source = |entry: &Entry| entry.definition.source.clone();
     let known = entries.iter().filter_map(source).map(|path| path.display().to_string());
     let known: BTreeSet<String> = known.collect();
@@ -94,8 +93,14 @@ fn found(
 
 /// Runs `rollback`.
 pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let entries = entries(args.file.as_deref(), global)?;
-    let target = target(&entries, args.number)?;
+    let number = args.to.as_deref().and_then(|text| text.parse().ok());
+    let app = args.to.as_deref().filter(|_| number.is_none());
+    let file = match (number, app, &args.file) {
+        (None, app, None) => Some(file_meant(app, global)?),
+        (_, _, file) => file.clone(),
+    };
+    let entries = entries(file.as_deref(), global)?;
+    let target = target(&entries, number)?;
     ui.note(&format!(
         "back to {}: {} by {}",
         target.number,
@@ -122,6 +127,32 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
         ));
     }
     Ok(())
+}
+
+/// The file that is meant without a number and without --file: the one that an app came from, the
+/// one in this folder, or the only one.
+fn file_meant(app: Option<&str>, global: &Global) -> Result<PathBuf, Error> {
+    let layout = context::layout(global.scope())?;
+    if let Some(app) = app {
+        let apps = disk::scan(&layout)?;
+        let found = apps.iter().find(|(name, _)| name.as_str() == app);
+        let known = || apps.keys().map(ToString::to_string).collect();
+        let source = found.and_then(|(_, found)| found.source.clone());
+        return source.ok_or_else(|| Error::Unknown { selector: app.to_owned(), known: known() });
+    }
+    let entries = disk::history(&layout)?;
+    let sources = entries.iter().filter_map(|entry| entry.definition.source.clone());
+    let sources: BTreeSet<PathBuf> = sources.collect();
+    let here = context::absolute(Path::new("ecosystem.toml"))?;
+    match sources.len() {
+        _ if sources.contains(&here) => Ok(here),
+        0 => Err(Error::NothingBefore),
+        1 => Ok(sources.into_iter().next().unwrap_or(here)),
+        _ => {
+            let command = |path: &PathBuf| format!("clusterctl rollback --file {}", path.display());
+            Err(Error::Which(sources.iter().map(command).collect()))
+        }
+    }
 }
 
 /// The entry to go back to.

@@ -87,6 +87,14 @@ fn project(dir: &Path) -> Project {
     Project { name, start, port: source.as_deref().and_then(port_in) }
 }
 
+/// The name in a folder's package.json.
+pub fn package(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join("package.json")).ok()?;
+    let package: serde_json::Value = serde_json::from_str(&text).ok()?;
+    // `@scope/name` is called by its name.
+    Some(package.get("name")?.as_str()?.rsplit('/').next()?.to_owned())
+}
+
 /// A name that an app may have: what it may not hold becomes a dash.
 pub fn plain(name: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Global, Ui, context};
+use super::{Global, Ui, context, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -23,20 +23,22 @@ pub fn run(args: &ListArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
     let apps = ops::apps(&ctl)?;
     let selectors = if args.apps.is_empty() { &["all".to_owned()][..] } else { &args.apps };
-    let selected = match ops::select(&apps, selectors) {
-        Err(_) if args.apps.is_empty() => Vec::new(),
-        Err(selector) => {
-            let known = apps.keys().map(ToString::to_string).collect();
-            return Err(Error::Unknown { selector, known });
-        }
-        Ok(selected) => selected,
+    let selected = match args.apps.is_empty() && apps.is_empty() {
+        true => Vec::new(),
+        false => control::selected(&ctl, selectors)?,
     };
     let rows = ops::list(&ctl, &apps, &selected)?;
     if ui.json {
         return ui.json_line(&report::list::json(&rows));
     }
     if apps.is_empty() {
-        ui.note("no app is applied yet: clusterctl apply ecosystem.toml");
+        match context::own_apps(&ctl).len() {
+            0 => ui.say("no app is applied yet: clusterctl apply ecosystem.toml"),
+            _ => {
+                ui.note("no app of the system is applied; your own apps are with --user");
+                ui.next(&context::with_user());
+            }
+        }
         return Ok(());
     }
     ui.data(&report::list::text(&rows, &ui.out))?;

@@ -39,7 +39,7 @@ pub fn run(args: &LogsArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
     let everything = ["all".to_owned()];
     let selectors = if args.apps.is_empty() { &everything[..] } else { &args.apps };
-    let mut selected = super::control::selected(&ctl, selectors)?;
+    let mut selected = super::control::known(&ctl, selectors)?;
     if args.instance.is_some() {
         for one in &mut selected {
             one.instance = args.instance;
@@ -50,6 +50,13 @@ pub fn run(args: &LogsArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
         ui.note(&format!("next: {}", error.hint().unwrap_or_default()));
     }
     let spec = LogSpec { selected, lines: args.lines.0, follow: args.follow };
+    let lost = ops::suppressed_of(&ctl, &spec)?;
+    if lost > 0 {
+        ui.note(&format!(
+            "{lost} lines were suppressed by journald's rate limit in the last day; to keep them \
+             write `log_rate_limit` into the ecosystem file"
+        ));
+    }
     ops::logs(&ctl, &spec, &mut |entry| {
         if ui.json {
             ui.json_line(&report::logs::json(entry))?;

@@ -19,6 +19,7 @@ mod reload;
 mod rollout;
 mod scale;
 mod start;
+mod told;
 mod unpack;
 mod validate;
 
@@ -106,6 +107,23 @@ enum Verb {
     Save(pm2::Pm2Args),
 }
 
+impl Verb {
+    /// Whether it tells what happens, as it happens.
+    fn is_stream(&self) -> bool {
+        matches!(
+            self,
+            Verb::Apply(_)
+                | Verb::Start(_)
+                | Verb::Stop(_)
+                | Verb::Restart(_)
+                | Verb::Reload(_)
+                | Verb::Scale(_)
+                | Verb::Delete(_)
+                | Verb::Rollback(_)
+        )
+    }
+}
+
 /// The whole command line, for documentation and completion.
 pub fn command() -> clap::Command {
     <Args as clap::CommandFactory>::command()
@@ -115,9 +133,10 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => error.exit(),
+        Err(error) => pm2::exit(error),
     };
-    let mut ui = Ui::of_process(args.global.output == Output::Json);
+    let json = args.global.output == Output::Json;
+    let mut ui = Ui::of_process(json, args.verb.is_stream(), args.global.user);
     match run(&args, &mut ui) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -1,5 +1,7 @@
 //! Verbs of PM2 that have nothing to do here: `save`, `startup`, `unstartup`, `resurrect`, `dump`.
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
 use super::Ui;
 use crate::error::Error;
 
@@ -20,4 +22,44 @@ pub fn explain(ui: &mut Ui) -> Result<(), Error> {
          not at boot any more: systemctl disable APP",
     );
     Ok(())
+}
+
+/// Options of PM2 that are keys of the file here, or need not be said.
+const OPTIONS: [(&str, &str); 13] = [
+    (
+        "--update-env",
+        "variables come from the ecosystem file alone: change `env`, then: clusterctl apply",
+    ),
+    ("--watch", "files are not watched: run `clusterctl reload APP` after a change"),
+    ("--no-daemon", "there is no daemon; in a container: clusterctl dev"),
+    ("--attach", "to see what an app writes: clusterctl logs APP -f"),
+    ("--cron", "let a .timer unit start `clusterctl reload APP` (systemd.timer(5))"),
+    ("--cron-restart", "let a .timer unit start `clusterctl reload APP` (systemd.timer(5))"),
+    ("--max-memory-restart", "write `max_memory_restart` into the ecosystem file"),
+    ("--interpreter", "write `interpreter` into the ecosystem file"),
+    ("--node-args", "write `interpreter_args` into the ecosystem file"),
+    ("--no-autorestart", "write `autorestart = false` into the ecosystem file"),
+    ("--restart-delay", "write `restart_delay` into the ecosystem file"),
+    ("--time", "journalctl -u 'APP@*' shows the time of every line"),
+    ("--no-color", "set NO_COLOR=1"),
+];
+
+/// Ends with what clap finds wrong with the command line; for an option of PM2 with what to do
+/// instead, since clap's own advice is to hand it to something else.
+pub fn exit(mut error: clap::Error) -> ! {
+    if error.kind() != ErrorKind::UnknownArgument {
+        error.exit();
+    }
+    let unknown = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let option = unknown.split('=').next().unwrap_or_default();
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(Vec::new()));
+    let _ = error.print();
+    if let Some((_, help)) = OPTIONS.iter().find(|(name, _)| *name == option) {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "\n{option}: {help}");
+    }
+    std::process::exit(i32::from(crate::error::exit::USAGE))
 }

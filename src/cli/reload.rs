@@ -1,7 +1,7 @@
 //! `clusterctl reload`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
 use super::{Global, Ui, apply, context, control};
@@ -28,6 +28,9 @@ pub struct ReloadArgs {
     /// Use the variables of `env_NAME` of the file too
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
+    /// The name of the file that standard input stands for
+    #[arg(long = "as", value_name = "PATH")]
+    name: Option<PathBuf>,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -40,14 +43,15 @@ pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error>
         return apply::reload_file(
             Path::new(file),
             args.env.clone(),
+            args.name.as_deref(),
             &args.only,
             &args.policy,
             global,
             ui,
         );
     }
-    if !args.only.is_empty() || args.env.is_some() {
-        return Err(Error::Usage("--only and --env go with one ecosystem file".to_owned()));
+    if !args.only.is_empty() || args.env.is_some() || args.name.is_some() {
+        return Err(Error::Usage("--only, --env and --as go with one ecosystem file".to_owned()));
     }
     let ctl = context::interruptible(context::connect(global)?)?;
     let selected = control::selected(&ctl, &args.apps)?;

@@ -37,7 +37,7 @@ pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error
     };
     let outcome = ops::perform(&ctl, &app, &mut sink)?;
     let done = Done { rollout: Some(outcome), ..Done::default() };
-    say(&report::progress::verdict(&app, &done).text);
+    say(&apply::verdict(&ctl, &app, &done).0.text);
     apply::finish(&ctl, &[(app, done)].into(), ui)
 }
 

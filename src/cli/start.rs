@@ -31,8 +31,11 @@ pub struct StartArgs {
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
     /// What it listens on; it is not run to find out
-    #[arg(short, long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
+    /// The file that its output goes into, instead of the journal
+    #[arg(short, long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// It listens on nothing; it is not run to find out
     #[arg(short, long, conflicts_with = "listen")]
     worker: bool,
@@ -50,7 +53,9 @@ const FILE: &str = "ecosystem.toml";
 /// Runs the verb.
 pub fn run(args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let program = args.what.first().filter(|_| args.what.len() == 1);
-    let program = program.filter(|text| looks_like_program(text, args.cwd.as_deref()));
+    // With arguments or options of a program nothing else can be meant.
+    let program = program
+        .filter(|text| args.is_about_a_program() || looks_like_program(text, args.cwd.as_deref()));
     let ctl = context::connect(global)?;
     let known = ops::select(&ops::apps(&ctl)?, &args.what);
     match (program, known) {
@@ -60,8 +65,7 @@ pub fn run(args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
              clusterctl start ./server -i 4 -- ARGS"
                 .to_owned(),
         )),
-        (_, Ok(selected)) => control::run(&ctl, Verb::Start, &selected, ui),
-        (None, Err(_)) => {
+        (_, Ok(_)) | (None, Err(_)) => {
             let selected = control::selected(&ctl, &args.what)?;
             control::run(&ctl, Verb::Start, &selected, ui)
         }
@@ -71,22 +75,29 @@ pub fn run(args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
 impl StartArgs {
     fn is_about_a_program(&self) -> bool {
         let options = [&self.instances, &self.name].iter().any(|option| option.is_some());
-        let how = self.worker || !self.listen.is_empty();
+        let how = self.worker || !self.listen.is_empty() || self.log.is_some();
         options || how || self.cwd.is_some() || !self.args.is_empty()
     }
 }
 
-/// A path, an existing file, or a command line; anything else is the name of an app.
+/// A path, an existing file, a script's name, or a command line; anything else is the name of an app.
 fn looks_like_program(text: &str, cwd: Option<&Path>) -> bool {
     let folder = cwd.unwrap_or(Path::new("."));
-    text.contains(['/', ' ']) || folder.join(text).is_file()
+    let script = SCRIPTS.iter().any(|end| text.ends_with(end));
+    script || text.contains(['/', ' ']) || folder.join(text).is_file()
 }
+
+/// Ends of the names of scripts.
+const SCRIPTS: [&str; 10] =
+    [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php", ".sh"];
 
 fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let layout = context::layout(global.scope())?;
     refuse_what_cannot_be(program, &layout)?;
-    let folder = args.cwd.as_deref().unwrap_or(Path::new("."));
-    let mut seen = seen_as(program, args, folder);
+    let log = log_file(args.log.as_deref())?;
+    let here = context::current_folder()?;
+    let folder = args.cwd.as_ref().map_or(here.clone(), |cwd| here.join(cwd));
+    let mut seen = Seen { log, ..seen_as(program, args, &folder) };
     let app = resolve(&entry(&seen), &layout, ui)?;
     if seen.listen.is_empty() && !args.worker {
         ui.note(&format!(
@@ -125,7 +136,9 @@ fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Re
 
 fn refuse_what_cannot_be(program: &str, layout: &Layout) -> Result<(), Error> {
     let config = [".toml", ".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml"];
-    if config.iter().any(|end| program.ends_with(end)) {
+    // A line is what its first word is.
+    let line = program.contains(' ') && !Path::new(program).is_file();
+    if !line && config.iter().any(|end| program.ends_with(end)) {
         let text = format!(
             "{program} is no program; an ecosystem file starts with: clusterctl apply FILE"
         );
@@ -142,11 +155,13 @@ fn refuse_what_cannot_be(program: &str, layout: &Layout) -> Result<(), Error> {
 /// The app as the command line describes it.
 fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
     let is_line = program.contains(' ') && !folder.join(program).is_file();
-    let words = program.split_whitespace().next().unwrap_or(program);
-    let stem = Path::new(if is_line { words } else { program }).file_stem();
-    let stem = stem.map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let words: Vec<String> = match is_line {
+        true => program.split_whitespace().map(str::to_owned).collect(),
+        false => [program.to_owned()].into_iter().chain(args.args.iter().cloned()).collect(),
+    };
+    let called = ecosystem::name_of_command(&words, folder, init::package(folder).as_deref());
     Seen {
-        name: args.name.clone().unwrap_or_else(|| init::plain(&stem)),
+        name: args.name.clone().unwrap_or_else(|| init::plain(&called.unwrap_or_default())),
         start: match is_line {
             true => Start::Line(program.to_owned()),
             false => Start::Script(program.to_owned()),
@@ -156,7 +171,22 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
         instances: args.instances.clone().unwrap_or_else(|| "1".to_owned()),
         listen: args.listen.clone(),
         blocks: false,
+        log: None,
     }
+}
+
+/// PM2's `-l`: a file for both streams. An address is what --listen means.
+fn log_file(log: Option<&Path>) -> Result<Option<String>, Error> {
+    let Some(log) = log else { return Ok(None) };
+    let text = log.to_string_lossy().into_owned();
+    let address = text.parse::<u16>().is_ok()
+        || text.parse::<std::net::SocketAddr>().is_ok()
+        || text.ends_with(".sock");
+    if address {
+        let text = format!("-l names a log file, as in PM2; an address is: --listen {text}");
+        return Err(Error::Usage(text));
+    }
+    Ok(Some(context::absolute(log)?.to_string_lossy().into_owned()))
 }
 
 /// After a second of a trial: what happens, and how to leave it out.
@@ -170,6 +200,9 @@ fn still_nothing(program: &str, limit: Duration) -> String {
 
 /// What to listen on after a trial, empty for a worker.
 fn judged(program: &str, trial: detect::Trial, ui: &mut Ui) -> Result<Vec<String>, Error> {
+    for path in &trial.private {
+        ui.note(&format!("{path} is left out: a socket of the program's own processes"));
+    }
     if !trial.listen.is_empty() {
         ui.note(&format!("it listens on {}", trial.listen.join(", ")));
         return Ok(trial.listen);
@@ -198,13 +231,13 @@ pub fn resolve_words(
     };
     let (name, instances) = ("detect".to_owned(), "1".to_owned());
     let listen = Vec::new();
-    let seen = Seen { name, start, args, cwd: None, instances, listen, blocks: false };
+    let seen = Seen { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
     Ok(resolve(&entry(&seen), &context::layout(global.scope())?, ui)?.command)
 }
 
 /// The one app of an ecosystem that is not written yet.
 fn resolve(text: &str, layout: &Layout, ui: &mut Ui) -> Result<App, Error> {
-    let base = std::env::current_dir()?;
+    let base = context::current_folder()?;
     let color = if ui.err.color { Color::On } else { Color::Off };
     let source = base.join(FILE);
     let host = context::machine(layout);

@@ -22,7 +22,7 @@ pub struct ValidateArgs {
 /// Runs the verb.
 pub fn run(args: &ValidateArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let layout = context::layout(global.scope())?;
-    let loaded = context::load(&args.file, args.env.as_deref(), &layout, ui)?;
+    let loaded = context::check(&args.file, args.env.as_deref(), &layout, ui)?;
     let apps = &loaded.ecosystem.apps;
     let instances: u32 = apps.values().map(|app| app.count).sum();
     if ui.json {
@@ -30,6 +30,11 @@ pub fn run(args: &ValidateArgs, global: &Global, ui: &mut Ui) -> Result<(), Erro
             "version": 1, "valid": true, "apps": apps.len(), "instances": instances,
         });
         return ui.json_line(&value);
+    }
+    for (name, app) in apps {
+        for remark in &app.remarks {
+            ui.note(&format!("{name}: {remark}"));
+        }
     }
     let file = args.file.display();
     let (apps, instances) = (plural(apps.len(), "app"), plural(instances as usize, "instance"));

@@ -30,6 +30,21 @@ pub struct FoundApp {
 }
 
 impl FoundApp {
+    /// The `--env` with which it was applied last.
+    pub fn profile(&self, app: &AppName) -> Option<String> {
+        let group = app.group_unit();
+        let unit = UnitFile::parse(group.clone(), &self.units.get(&group)?.text);
+        unit.get(MARK, "Profile").map(|name| name.replace("%%", "%"))
+    }
+
+    /// Whether it runs to its end once instead of serving, and counts as running afterwards.
+    pub fn is_job(&self, app: &AppName) -> bool {
+        let template = app.template_unit();
+        let Some(file) = self.units.get(&template) else { return false };
+        let unit = UnitFile::parse(template, &file.text);
+        unit.get("Service", "RemainAfterExit") == Some("yes")
+    }
+
     /// The environment file that the instances read.
     pub fn environment_path(&self, layout: &Layout, app: &AppName) -> Option<PathBuf> {
         let template = app.template_unit();

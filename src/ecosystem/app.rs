@@ -56,6 +56,8 @@ pub struct App {
     pub traced_because: Option<&'static str>,
     /// Whether the program is run by Node, so that the Node file is loaded into it.
     pub node: bool,
+    /// Whether Python runs it, or may run below it.
+    pub python: bool,
     /// What makes an instance ready.
     pub readiness: Readiness,
     /// Time until an instance must be ready.
@@ -91,6 +93,41 @@ pub struct App {
     pub slice: Vec<(String, String)>,
     /// systemd directives for `[Socket]` of every listener.
     pub socket: Vec<(String, String)>,
+    /// The `NAME` of `--env NAME` that it was read with.
+    pub profile: Option<String>,
+    /// What its author may want to know when it is put in force.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something that follows from the file without being written in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// The processes share the port that `PORT` says.
+    PortShared(u16),
+    /// The working directory is behind a symbolic link, which is followed at every start.
+    Followed {
+        /// As written.
+        link: PathBuf,
+        /// Where it leads now.
+        to: PathBuf,
+    },
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Remark::PortShared(port) => {
+                write!(f, "listens on {port}, as `PORT` says; the file may say so: listen = {port}")
+            }
+            Remark::Followed { link, to } => {
+                let (link, to) = (link.display(), to.display());
+                write!(
+                    f,
+                    "{link} leads to {to} now, and is followed anew at every start and reload"
+                )
+            }
+        }
+    }
 }
 
 /// What is executed: an absolute path and its arguments.
@@ -263,4 +300,15 @@ pub struct Logs {
     /// Those of the two that the program opens itself, since the manager would as root follow a
     /// link that somebody else may put there.
     pub by_program: Vec<PathBuf>,
+    /// How many lines the journal takes; `None` as journald is set up.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// How many lines of an instance the journal takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimit {
+    /// So many in 30 s.
+    Lines(u32),
+    /// All of them.
+    Unlimited,
 }

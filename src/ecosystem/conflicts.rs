@@ -111,10 +111,13 @@ fn held_addresses(cx: &mut Context<'_>, apps: &[Resolved]) {
         let Some(name) = &app.name else { continue };
         for (listener, at) in &app.listeners {
             if let Some(holder) = cx.host.holder(name, &listener.address) {
-                let message = format!("`{}` is held by {holder}", listener.address);
-                let problem = Problem::error(at, message)
-                    .help("stop that program, or choose another address");
-                cx.problems.push(problem);
+                let message = format!("`{}` is held by {}", listener.address, holder.who);
+                // A file that is only checked is right whatever runs at this moment.
+                let problem = match cx.host.applies() {
+                    true => Problem::error(at, message),
+                    false => Problem::warning(at, message),
+                };
+                cx.problems.push(problem.help(holder.help));
             }
         }
     }

@@ -53,6 +53,43 @@ pub struct User {
     pub home: PathBuf,
 }
 
+/// Who holds an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// A sentence fragment such as "`nginx` (pid 812)".
+    pub who: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// Programs by their names, first in the folders that an app's own `PATH` names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search<'a> {
+    /// The machine.
+    pub host: &'a dyn Host,
+    /// The app's `PATH`, if it has one.
+    pub path: Option<&'a str>,
+}
+
+impl Search<'_> {
+    /// Absolute path of a program.
+    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
+        let folders = self.path.into_iter().flat_map(|path| path.split(':'));
+        let absolute = folders.map(Path::new).filter(|folder| folder.is_absolute());
+        let mut own = absolute.map(|folder| folder.join(name));
+        own.find(|path| self.host.kind(path) == Kind::Executable)
+            .or_else(|| self.host.program(name))
+    }
+}
+
+impl<'a> std::ops::Deref for Search<'a> {
+    type Target = dyn Host + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        self.host
+    }
+}
+
 /// Facts about the machine. Implemented once for the real one and once for tests.
 pub trait Host: fmt::Debug {
     /// Which manager the units are for.
@@ -92,7 +129,21 @@ pub trait Host: fmt::Debug {
     fn group_exists(&self, name: &str) -> bool;
     /// Whose the unit `name` (with suffix) is.
     fn unit(&self, name: &str) -> Ownership;
-    /// Who holds an address, if anybody but the app's own socket unit does: a sentence fragment
-    /// such as "`nginx` (pid 812)".
-    fn holder(&self, app: &AppName, address: &Address) -> Option<String>;
+    /// Who holds an address, if anybody but the app's own socket unit or instances does.
+    fn holder(&self, app: &AppName, address: &Address) -> Option<Holder>;
+    /// Whether the file is about to be put in force. Otherwise it is only checked, and what runs on
+    /// the machine at this moment makes nothing wrong with it.
+    fn applies(&self) -> bool {
+        true
+    }
+    /// Names of what is in a folder; none when it cannot be read.
+    fn names(&self, folder: &Path) -> Vec<String> {
+        let _ = folder;
+        Vec::new()
+    }
+    /// Where a path leads through symbolic links, if there is any on the way.
+    fn leads_to(&self, path: &Path) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
 }

@@ -110,6 +110,11 @@ pub(super) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key
     named(spelling).or_else(|| named(&snake_case(spelling)))
 }
 
+/// Whether a key sends output into a file.
+pub(super) fn is_log_file(spelling: &str) -> bool {
+    find(KEYS, spelling).is_some_and(|key| ["out_file", "error_file"].contains(&key.name))
+}
+
 /// `maxMemoryRestart` → `max_memory_restart`.
 pub(super) fn snake_case(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 4);
@@ -235,6 +240,9 @@ const KEYS: &[Key] = &[
         .alias(&["error", "err", "err_file", "err_log"]).eg("error_file = \"/var/log/api.err\"")
         .differs("one file for all instances"),
     key("disable_logs", Kind::Boolean, "false", "Output is thrown away.").eg("disable_logs = true"),
+    key("log_rate_limit", Kind::TextOrNumber, "journald's own",
+        "Lines that the journal takes of an instance in 30 s, or \"unlimited\"; further ones are lost.")
+        .eg("log_rate_limit = \"unlimited\"").ours(),
     // systemd
     key("service", Kind::Directives, "empty", "systemd directives for each instance's `[Service]`.")
         .eg("service = { CPUWeight = 200 }").ours(),

@@ -38,7 +38,7 @@ pub fn load(
     let shown_as = source.and_then(Path::file_name).map(|name| name.to_string_lossy());
     let shown_as = shown_as.as_deref().unwrap_or("<stdin>");
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut cx = Context { host, base, env_name, problems: Vec::new() };
+    let mut cx = Context { host, base, env_name, path: None, problems: Vec::new() };
     let apps = apps(&mut cx, document.get_ref());
     conflicts::check(&mut cx, &apps);
     let mut problems = cx.problems;

@@ -6,11 +6,13 @@
 mod address;
 mod app;
 mod conflicts;
+mod dotenv;
 pub mod elf;
 mod host;
 mod keys;
 mod load;
 mod name;
+mod naming;
 mod node;
 mod pm2;
 mod problem;
@@ -26,16 +28,19 @@ mod value;
 pub use address::{Address, Protocol};
 pub use app::{
     App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
-    MAX_INSTANCES, OnFailure, Readiness, Restart, RolloutSettings, Share,
+    MAX_INSTANCES, OnFailure, RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
 };
-pub use host::{Host, Kind, Ownership, Scope, User};
+pub use host::{Holder, Host, Kind, Ownership, Scope, User};
 pub use keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};
 pub use load::{Loaded, load};
 pub use name::{AppName, ListenerName, NameError};
+pub use naming::name as name_of_command;
 pub use problem::{Problem, Problems, Severity};
 pub use render::Color;
 pub use schema::json_schema;
-pub use starter::{Project, Seen, Start, entry, listen_line, port_in, starter, without_covered};
+pub use starter::{
+    Project, Seen, Start, entry, is_private, listen_line, port_in, starter, without_covered,
+};
 pub use unit_names::fnv1a;
 
 pub use value::duration;

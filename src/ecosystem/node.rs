@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::host::Host;
+use super::host::{Host, Search};
 use super::keys::{self, Key};
 use super::problem::{Place, Problem, visible};
 use super::{pm2, suggest, value};
@@ -24,11 +24,18 @@ pub(super) struct Context<'h> {
     pub base: &'h Path,
     /// The `NAME` of `--env NAME`.
     pub env_name: Option<&'h str>,
+    /// `PATH` of the app that is being read, if it has one of its own.
+    pub path: Option<String>,
     /// All problems so far.
     pub problems: Vec<Problem>,
 }
 
 impl Context<'_> {
+    /// Where programs of the app that is being read are found.
+    pub(super) fn search(&self) -> Search<'_> {
+        Search { host: self.host, path: self.path.as_deref() }
+    }
+
     /// Notes a problem and yields nothing, so that readers can end with it.
     pub(super) fn note<T>(&mut self, problem: Problem) -> Option<T> {
         self.problems.push(problem);
@@ -258,6 +265,8 @@ pub(super) struct Fields<'a> {
     meant: Vec<&'static str>,
     /// Keys that begin with `env_` and are none of the known ones.
     pub environments: Vec<Entry<'a>>,
+    /// PM2's word for sharing a port, which decides whether `PORT` is a listener.
+    pub exec_mode: Option<Entry<'a>>,
 }
 
 impl<'a> Fields<'a> {
@@ -270,11 +279,14 @@ impl<'a> Fields<'a> {
         app: bool,
     ) -> Fields<'a> {
         let mut fields = Fields { place, ..Fields::default() };
+        let to_file = entries.iter().any(|entry| keys::is_log_file(entry.key));
         for mut entry in entries {
             if let Some(key) = keys::find(table, entry.key) {
                 entry.node.example = key.example;
                 fields.take(cx, key, entry);
-            } else if app && pm2::note(cx, &entry) {
+            } else if app && keys::snake_case(entry.key) == "exec_mode" {
+                fields.exec_mode = Some(entry);
+            } else if app && pm2::note(cx, &entry, to_file) {
             } else if app && entry.key.starts_with("env_") {
                 fields.environments.push(entry);
             } else {

@@ -19,14 +19,29 @@ pub(super) struct Retired {
     help: &'static str,
 }
 
-/// Notes a retired PM2 key; false when the key is none.
-pub(super) fn note(cx: &mut Context<'_>, entry: &Entry<'_>) -> bool {
+/// Keys that put a time before each line.
+const TIMES: [&str; 2] = ["time", "log_date_format"];
+
+/// Notes a retired PM2 key; false when the key is none. `to_file` says that output goes into a file.
+pub(super) fn note(cx: &mut Context<'_>, entry: &Entry<'_>, to_file: bool) -> bool {
     let name = snake_case(entry.key);
     let Some(retired) = RETIRED.iter().find(|r| r.names.contains(&name.as_str())) else {
         return false;
     };
+    if to_file && TIMES.contains(&name.as_str()) && !switched_off(entry.node.value) {
+        let message =
+            format!("`{}` does nothing here: a file gets each line as it was written", entry.key);
+        let help = "let the program write the time, or remove `out_file` and `error_file`: the journal \
+                    has the time of every line";
+        cx.problems.push(Problem::warning(&entry.at, message).help(help));
+        return true;
+    }
     let message = format!("`{}` {}", entry.key, retired.why);
-    if !retired.missed {
+    if !retired.missed && switched_off(entry.node.value) {
+        // What is switched off needs no advice how to have it.
+        let message = format!("`{}` does nothing here", entry.key);
+        cx.problems.push(Problem::warning(&entry.at, message).help(REMOVE));
+    } else if !retired.missed {
         cx.problems.push(Problem::warning(&entry.at, message).help(retired.help));
     } else if !switched_off(entry.node.value) {
         cx.problems.push(Problem::error(&entry.at, message).help(retired.help));
@@ -52,8 +67,7 @@ const fn idle(names: &'static [&'static str], why: &'static str, help: &'static 
     Retired { names, missed: false, why, help }
 }
 
-const JOURNAL: &str =
-    "remove it; `clusterctl logs` and `journalctl -u 'NAME@*'` show time and instance";
+const JOURNAL: &str = "remove it; `journalctl -u 'NAME@*'` shows time and instance";
 const REMOVE: &str = "remove it";
 
 const RETIRED: &[Retired] = &[
@@ -91,11 +105,6 @@ const RETIRED: &[Retired] = &[
         &["wait_for", "depends_on"],
         "is not supported by this version",
         "order units with `systemctl edit NAME@`: `[Unit]`, `After=other.service`",
-    ),
-    idle(
-        &["exec_mode"],
-        "is not needed: every app with a listener is a cluster",
-        "remove it; `instances` alone says how many there are",
     ),
     idle(
         &["filter_env"],

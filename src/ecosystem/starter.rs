@@ -1,6 +1,7 @@
 //! The first ecosystem file of a project: commented, and right as far as can be seen. Pure.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
 
 use super::{Address, Protocol};
 
@@ -45,6 +46,8 @@ pub struct Seen {
     pub listen: Vec<String>,
     /// Its listeners have to block: `non_blocking = false`.
     pub blocks: bool,
+    /// The file that both its streams go into.
+    pub log: Option<String>,
 }
 
 /// The `[[apps]]` entry for an app that was seen running.
@@ -66,6 +69,10 @@ pub fn entry(seen: &Seen) -> String {
     }
     text += &format!("instances = {}\n", number_or_text(&seen.instances));
     text += &listen_line(&seen.listen).unwrap_or_default();
+    if let Some(log) = &seen.log {
+        let log = quoted(log);
+        text += &format!("out_file = {log}\nerror_file = {log}\n");
+    }
     text + if seen.blocks { "non_blocking = false\n" } else { "" }
 }
 
@@ -105,9 +112,32 @@ pub fn without_covered(addresses: &[Address]) -> Vec<String> {
     let value = |address: &Address| match dual(address) {
         Some((Protocol::Stream, port)) => port.to_string(),
         Some((Protocol::Datagram, port)) => format!("udp:{port}"),
-        None => address.to_string(),
+        // A path that does not end like one of a socket has to say that it is one.
+        None => match address {
+            Address::Unix { protocol: Protocol::Stream, path } if !is_socket_name(path) => {
+                format!("unix:{}", path.display())
+            }
+            _ => address.to_string(),
+        },
     };
     addresses.iter().filter(|address| !covered(address)).map(value).collect()
+}
+
+/// Whether a path ends like one of a socket.
+fn is_socket_name(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "sock" || end == "socket")
+}
+
+/// Folders in which programs make sockets that are for their own processes.
+const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run/user"];
+
+/// Whether a socket is of the kind that libraries make for themselves: multiprocessing of Python,
+/// the diagnostics of .NET and Java, and others leave theirs in a folder for temporary files, under
+/// a name that does not say that it is one for clients.
+pub fn is_private(address: &Address) -> bool {
+    address.path().is_some_and(|path| {
+        !is_socket_name(path) && TEMPORARY.iter().any(|folder| path.starts_with(folder))
+    })
 }
 
 /// The port of every tutorial.
@@ -204,6 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn sockets_of_libraries_are_private() {
+        for (path, private) in [
+            ("/tmp/pymp-ab12cd/listener-x_y", true),
+            ("/tmp/dotnet-diagnostic-12-345-socket", true),
+            ("/tmp/.java_pid77", true),
+            ("/run/user/0/tmux-0/default", true),
+            ("/dev/shm/x/y", true),
+            ("/tmp/app.sock", false),
+            ("/run/app/http", false),
+            ("/srv/app/app.sock", false),
+        ] {
+            let address = Address::Unix { protocol: Protocol::Stream, path: path.into() };
+            assert_eq!(is_private(&address), private, "{path}");
+        }
+        assert!(!is_private(&inet(Protocol::Stream, "0.0.0.0:80")));
+    }
+
+    #[test]
     fn an_entry_holds_what_was_seen() {
         let mut seen = Seen {
             name: "api".into(),
@@ -213,6 +261,7 @@ mod tests {
             instances: "4".into(),
             listen: vec!["3000".into()],
             blocks: false,
+            log: None,
         };
         let text = "[[apps]]\nname = \"api\"\nscript = \"app.js\"\n\
             args = [\"--x\", 'a \"b\"']\ninstances = 4\nlisten = 3000\n";

@@ -136,6 +136,8 @@ pub(super) enum AddressError {
     Zone,
     /// IPv6 without brackets.
     Brackets,
+    /// A path that does not say that a socket is meant.
+    BarePath,
     /// A Unix socket's path that is not absolute.
     RelativePath,
     /// A Unix socket's name or path that is empty.
@@ -161,7 +163,16 @@ pub(super) fn address(text: &str) -> Result<Address, AddressError> {
             };
         }
     }
-    if text.starts_with(['/', '@', '.']) { unix(text, Stream) } else { inet(text, Stream) }
+    if !text.starts_with(['/', '@', '.']) {
+        return inet(text, Stream);
+    }
+    // A path alone may as well be meant for a log file.
+    let says_so =
+        text.starts_with('@') || [".sock", ".socket"].iter().any(|end| text.ends_with(end));
+    match unix(text, Stream) {
+        Ok(_) if !says_so => Err(AddressError::BarePath),
+        address => address,
+    }
 }
 
 fn unix(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
@@ -276,6 +287,8 @@ mod tests {
         assert_eq!(shown("/run//a/../x.sock"), "/run/x.sock");
         assert_eq!(shown("unix:///run/x.sock"), "/run/x.sock");
         assert_eq!(shown("dgram:/run/x.sock"), "dgram:/run/x.sock");
+        assert_eq!(shown("unix:/run/http"), "/run/http");
+        assert_eq!(shown("/run/x.socket"), "/run/x.socket");
         assert_eq!(shown("@hidden"), "@hidden");
     }
 
@@ -289,6 +302,8 @@ mod tests {
         assert_eq!(address("example.com:80"), Err(AddressError::HostName("example.com".into())));
         assert_eq!(address("[fe80::1%eth0]:80"), Err(AddressError::Zone));
         assert_eq!(address("unix:x.sock"), Err(AddressError::RelativePath));
+        assert_eq!(address("/var/log/x.log"), Err(AddressError::BarePath));
+        assert_eq!(address("/run/http"), Err(AddressError::BarePath));
         assert_eq!(address("@"), Err(AddressError::EmptyPath));
         assert_eq!(address(&format!("/{}", "x".repeat(120))), Err(AddressError::LongPath));
         assert_eq!(address("http"), Err(AddressError::Unknown));

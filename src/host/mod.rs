@@ -8,11 +8,13 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Layout};
-use crate::ecosystem::{Address, AppName, Host, Kind, Ownership, Scope, User};
+use crate::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
 
 mod cpus;
+mod holder;
 mod kernel;
 mod process;
+mod sight;
 mod sockets;
 mod trust;
 
@@ -21,6 +23,7 @@ pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
     CgroupUsage, Usage, accepts, cgroup_of, cgroup_usage, own_user, processes, usage,
 };
+pub use sight::look;
 pub use sockets::sockets_of;
 
 /// Every address that is listened on in the network namespace of this process, sorted.
@@ -33,10 +36,24 @@ pub fn listening_inodes(address: &Address) -> Vec<u64> {
     sockets::Table::read().inodes(address)
 }
 
+/// The instance of an app of ours that listens by itself on what conflicts with an address.
+pub fn listening_instance(layout: &Layout, address: &Address) -> Option<(AppName, u32)> {
+    holder::owner(layout, &sockets::Table::read(), address)?.instance
+}
+
+/// Who listens on a TCP port, and which instance of an app of ours that is, if it is one.
+pub fn holder_of_port(layout: &Layout, port: u16) -> Option<(Holder, Option<(AppName, u32)>)> {
+    let table = sockets::Table::read();
+    let owner = holder::owner(layout, &table, &table.on_port(port)?)?;
+    Some((owner.holder, owner.instance))
+}
+
 /// The machine that this process runs on.
 #[derive(Debug)]
 pub struct Machine {
     layout: Layout,
+    /// Whether a file is put in force, or only checked.
+    applies: bool,
     search_path: Vec<PathBuf>,
     seen: RefCell<Seen>,
 }
@@ -57,7 +74,13 @@ impl Machine {
         let absolute = |dir: &PathBuf| dir.is_absolute();
         let search_path =
             path.unwrap_or(default).split(':').map(PathBuf::from).filter(absolute).collect();
-        Machine { layout, search_path, seen: RefCell::default() }
+        Machine { layout, applies: true, search_path, seen: RefCell::default() }
+    }
+
+    /// For a look at a file that does not put it in force.
+    #[must_use]
+    pub fn only_checks(self) -> Machine {
+        Machine { applies: false, ..self }
     }
 }
 
@@ -155,11 +178,30 @@ impl Host for Machine {
         disk::ownership(&self.layout, name)
     }
 
-    fn holder(&self, app: &AppName, address: &Address) -> Option<String> {
+    fn holder(&self, app: &AppName, address: &Address) -> Option<Holder> {
         let mut seen = self.seen.borrow_mut();
         let table = seen.holders.get_or_insert_with(sockets::Table::read);
-        let ours = || disk::owns_address(&self.layout, app, address);
-        table.holder(address).filter(|_| !ours())
+        table.conflicting(address)?;
+        if disk::owns_address(&self.layout, app, address) {
+            return None;
+        }
+        let owner = holder::owner(&self.layout, table, address)?;
+        // An instance of the app itself lets go when it is replaced.
+        let own = owner.instance.is_some_and(|(other, _)| other == *app);
+        (!own).then_some(owner.holder)
+    }
+
+    fn names(&self, folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    fn applies(&self) -> bool {
+        self.applies
+    }
+
+    fn leads_to(&self, path: &Path) -> Option<PathBuf> {
+        fs::canonicalize(path).ok().filter(|real| real != path)
     }
 }
 

@@ -46,10 +46,22 @@ impl Table {
         same.map(|(_, inode)| *inode).collect()
     }
 
-    /// Who holds an address, as a sentence fragment.
-    pub fn holder(&self, address: &Address) -> Option<String> {
-        let (_, inode) = self.entries.iter().find(|(held, _)| held.conflicts_with(address))?;
-        Some(process_of(*inode).unwrap_or_else(|| "another program".to_owned()))
+    /// What is held that conflicts with an address, and its inode.
+    pub fn conflicting(&self, address: &Address) -> Option<(Address, u64)> {
+        self.entries.iter().find(|(held, _)| held.conflicts_with(address)).cloned()
+    }
+
+    /// What listens on a TCP port.
+    pub fn on_port(&self, port: u16) -> Option<Address> {
+        let tcp = |address: &Address| address.protocol() == Protocol::Stream;
+        let mut all = self.entries.iter().map(|(address, _)| address);
+        all.find(|held| held.port() == Some(port) && tcp(held)).cloned()
+    }
+
+    /// Addresses of these sockets, sorted, each once.
+    pub fn of(&self, inodes: &BTreeSet<u64>) -> Vec<Address> {
+        let held = self.entries.iter().filter(|(_, inode)| inodes.contains(inode)).cloned();
+        Table { entries: held.collect() }.addresses()
     }
 }
 
@@ -57,6 +69,7 @@ impl Table {
 fn inet_line(line: &str, protocol: Protocol) -> Option<(Address, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, state, ..] = fields.as_slice() else { return None };
+    // An unbound UDP socket is none that anybody reaches.
     let listening = match protocol {
         Protocol::Stream => "0A",   // TCP_LISTEN
         Protocol::Datagram => "07", // unconnected
@@ -64,10 +77,37 @@ fn inet_line(line: &str, protocol: Protocol) -> Option<(Address, u64)> {
     if *state != listening {
         return None;
     }
-    let (ip, port) = local.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let socket = SocketAddr::new(hex_ip(ip)?, port);
+    let socket = hex_socket(local)?;
     Some((Address::Inet { protocol, socket }, fields.get(9)?.parse().ok()?))
+}
+
+fn hex_socket(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    Some(SocketAddr::new(hex_ip(ip)?, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// Peers of TCP connections with their states and inodes.
+fn connections() -> Vec<(SocketAddr, String, u64)> {
+    let texts = ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/net/{name}")));
+    let line = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, _, remote, state, ..] = fields.as_slice() else { return None };
+        Some((hex_socket(remote)?, (*state).to_owned(), fields.get(9)?.parse().ok()?))
+    };
+    let texts: Vec<String> = texts.into_iter().flatten().collect();
+    texts.iter().flat_map(|text| text.lines().skip(1).filter_map(line)).collect()
+}
+
+/// Connections that nobody has answered yet: whom they are for, and their inodes.
+pub fn connecting() -> Vec<(SocketAddr, u64)> {
+    // TCP_SYN_SENT
+    let waiting = connections().into_iter().filter(|(_, state, _)| state == "02");
+    waiting.map(|(peer, _, inode)| (peer, inode)).collect()
+}
+
+/// Whom a connection leads to.
+pub fn peer(inode: u64) -> Option<SocketAddr> {
+    connections().into_iter().find(|(_, _, other)| *other == inode).map(|(peer, _, _)| peer)
 }
 
 fn hex_ip(hex: &str) -> Option<IpAddr> {
@@ -112,23 +152,17 @@ pub fn sockets_of(pid: u32) -> Option<BTreeSet<u64>> {
     Some(links.filter_map(inode).collect())
 }
 
-fn process_of(inode: u64) -> Option<String> {
-    let wanted = format!("socket:[{inode}]");
-    for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())) else {
-            continue;
-        };
-        let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { continue };
-        let holds = descriptors.flatten().any(|fd| {
-            fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str())
-        });
-        if holds {
-            let comm = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            return Some(format!("`{}` (pid {pid})", comm.trim().escape_debug()));
-        }
-    }
-    None
+/// Processes that hold a socket, as far as their descriptors can be seen.
+pub fn processes_with(inode: u64) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| sockets_of(*pid).is_some_and(|held| held.contains(&inode))).collect()
+}
+
+/// The name of a process, for a message.
+pub fn process_name(pid: u32) -> String {
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    comm.trim().escape_debug().to_string()
 }
 
 #[cfg(test)]
@@ -150,7 +184,12 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = listener.local_addr().unwrap();
         let address = Address::Inet { protocol: Protocol::Stream, socket };
-        let holder = Table::read().holder(&address).unwrap();
-        assert!(holder.contains(&format!("(pid {})", std::process::id())), "{holder}");
+        let (held, inode) = Table::read().conflicting(&address).unwrap();
+        assert_eq!(held, address);
+        assert!(processes_with(inode).contains(&std::process::id()));
+        let client = std::net::TcpStream::connect(socket).unwrap();
+        let own = sockets_of(std::process::id()).unwrap();
+        let to = own.iter().filter_map(|inode| peer(*inode)).any(|peer| peer == socket);
+        assert!(to, "{client:?}");
     }
 }

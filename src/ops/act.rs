@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::parallel::parallel;
 use super::request::{Former, Request, Task};
+use super::witness::witnessed;
 use super::{Context, Error, Event, Sink, delegate, ended};
 use crate::disk::{self, Lock};
 use crate::ecosystem::AppName;
 use crate::plan::{self, Action, AppPlan, Change, FileChange, FileId, Observed, Plan, check};
 use crate::rollout::{Outcome, Policy};
-use crate::systemd::{JobKind, JobMode, JobOutcome, Systemd};
+use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, Systemd};
 use crate::unit::{UnitKind, UnitName};
 
 /// What became of one app.
@@ -131,7 +132,8 @@ fn run_apps(
             AppRun { context, app, found, policy: policy.policy, kill_after: policy.kill_after };
         Ok((app.app.clone(), run.steps(sink)?))
     };
-    parallel(&busy, &work, sink)
+    let names: Vec<AppName> = busy.iter().map(|app| app.app.clone()).collect();
+    witnessed(context, &names, || parallel(&busy, &work, sink))
 }
 
 /// How one app's rollout goes.
@@ -223,8 +225,28 @@ impl AppRun<'_> {
     ) -> Result<(), Error> {
         let name = &self.app.app;
         let mut jobs = vec![(JobKind::Start, name.group_unit())];
+        if disk::scan(&self.context.layout)?.get(name).is_some_and(|found| found.is_job(name)) {
+            // The group starts them; a second start would run again what has ended by then.
+            self.jobs(&jobs, done, sink)?;
+            return self.failed_jobs(instances, done);
+        }
         jobs.extend(instances.map(|number| (JobKind::Start, name.instance_unit(number))));
         self.jobs(&jobs, done, sink)
+    }
+
+    /// Instances that the group has started and that failed.
+    fn failed_jobs(
+        &self,
+        instances: impl Iterator<Item = u32>,
+        done: &mut Done,
+    ) -> Result<(), Error> {
+        let units: Vec<UnitName> =
+            instances.map(|number| self.app.app.instance_unit(number)).collect();
+        let states = self.context.systemd.instances(&units, &[])?;
+        let failed = units.into_iter().zip(states);
+        let failed = failed.filter(|(_, state)| state.active == ActiveState::Failed);
+        done.failures.extend(failed.map(|(unit, _)| (unit, "failed".to_owned())));
+        Ok(())
     }
 
     /// The listeners last: while the stop of one waits for instances, the manager accepts its
@@ -240,8 +262,12 @@ impl AppRun<'_> {
         }
         last.push(name.slice_unit());
         for units in [first, last] {
-            let jobs: Vec<_> = units.into_iter().map(|unit| (JobKind::Stop, unit)).collect();
+            let jobs: Vec<_> = units.iter().map(|unit| (JobKind::Stop, unit.clone())).collect();
             self.jobs(&jobs, done, sink)?;
+            // One that failed would be listed for ever, under a name without a file.
+            for unit in &units {
+                let _ = self.context.systemd.reset_failed(unit);
+            }
         }
         Ok(ended::forget(&self.context.systemd, name, |_| true)?)
     }

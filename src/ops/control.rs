@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::act::{failure, report_unit};
+use super::witness::witnessed;
 use super::{Context, Done, Error, Selected, Sink, ended};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome};
+use crate::systemd::{ActiveState, ErrorKind, JobKind, JobMode, JobOutcome};
 use crate::unit::{UnitKind, UnitName};
 
 /// What is asked for.
@@ -38,11 +39,17 @@ pub fn control(
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     let mut done: BTreeMap<AppName, Done> =
         selected.iter().map(|one| (one.app.clone(), Done::default())).collect();
+    let names: Vec<AppName> = selected.iter().map(|one| one.app.clone()).collect();
     for batch in [Batch::App, Batch::Listeners] {
         let mut jobs: Vec<(JobKind, UnitName)> = Vec::new();
         let mut owners = Vec::new();
         for one in selected {
-            let units = units(verb, batch, one, apps.get(&one.app));
+            let found = apps.get(&one.app);
+            let job = found.is_some_and(|found| found.is_job(&one.app)) && verb != Verb::Stop;
+            let units = match batch {
+                Batch::App if job => job_units(context, verb, one, found)?,
+                _ => units(verb, batch, one, found),
+            };
             owners.extend(units.iter().map(|_| one.app.clone()));
             jobs.extend(units);
         }
@@ -50,7 +57,8 @@ pub fn control(
             report_unit(&owners[place], &jobs[place], outcome, sink);
         };
         let deadline = Instant::now() + PATIENCE;
-        let outcomes = context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen)?;
+        let run = || context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen);
+        let outcomes = witnessed(context, &names, run)?;
         if let Some(error) = denied(&outcomes) {
             return Err(error.into());
         }
@@ -74,6 +82,28 @@ fn denied(outcomes: &[JobOutcome]) -> Option<crate::systemd::Error> {
     });
     let first = errors.next()??;
     errors.all(|error| error.is_some()).then_some(first)
+}
+
+/// Who asks for a job wants it to run once, also when it has run before.
+fn job_units(
+    context: &Context,
+    verb: Verb,
+    one: &Selected,
+    found: Option<&FoundApp>,
+) -> Result<Vec<(JobKind, UnitName)>, Error> {
+    let name = &one.app;
+    if let Some(number) = one.instance {
+        return Ok(vec![(JobKind::Restart, name.instance_unit(number))]);
+    }
+    let group = name.group_unit();
+    let state = context.systemd.instances(std::slice::from_ref(&group), &[])?;
+    let up = state.first().is_some_and(|state| state.active != ActiveState::Inactive);
+    if verb == Verb::Start && !up {
+        // Its instances with it.
+        return Ok(vec![(JobKind::Start, group)]);
+    }
+    let instances = found.into_iter().flat_map(|found| &found.links);
+    Ok(instances.map(|number| (JobKind::Restart, name.instance_unit(*number))).collect())
 }
 
 /// Jobs that are submitted together; the next batch waits for them.

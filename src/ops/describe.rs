@@ -1,8 +1,13 @@
 //! Everything about one app that can be told without its ecosystem file.
 
-use super::{Context, Error, Row, Selected, list, observe};
+use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
+
+use super::reason::log_files;
+use super::{Context, Error, Row, Selected, Status, list, observe, story};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName};
+use crate::plan::reason::standing;
 use crate::systemd::SocketState;
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
@@ -39,6 +44,10 @@ pub struct Description {
     pub listeners: Vec<ListenerState>,
     /// The instances.
     pub instances: Vec<Row>,
+    /// Why instances do not run, or are not ready.
+    pub reasons: BTreeMap<u32, String>,
+    /// Files that instances write to besides the journal.
+    pub log_files: Vec<String>,
     /// Instances that started before the last change of their definition.
     pub outdated: Vec<u32>,
     /// Unit files, drop-ins included.
@@ -104,9 +113,22 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
         settings: settings.collect(),
         listeners: listeners(context, found)?,
         outdated: outdated(context, app)?,
+        reasons: reasons(context, app, &instances),
+        log_files: log_files(&template).iter().map(|path| path.display().to_string()).collect(),
         instances,
         files: files(context, app, found),
     })
+}
+
+/// Why instances are where nobody wants them.
+fn reasons(context: &Context, app: &AppName, rows: &[Row]) -> BTreeMap<u32, String> {
+    let told = rows.iter().filter_map(|row| {
+        let gave_up = row.status == Status::Errored;
+        let bad = gave_up || matches!(row.status, Status::WaitingRestart | Status::Launching);
+        let story = bad.then(|| story(context, app, row.instance, UNIX_EPOCH))?;
+        Some((row.instance, standing(&story.reason?, gave_up)))
+    });
+    told.collect()
 }
 
 fn outdated(context: &Context, app: &AppName) -> Result<Vec<u32>, Error> {

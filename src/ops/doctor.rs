@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
-use super::{Context, Error, apps, observe, under_way};
+use super::{Context, Error, apps, observe, story, suppressed, under_way};
 use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::plan::doctor::{AppFacts, MachineFacts};
+use crate::plan::reason::standing;
 use crate::plan::{Active, ObservedApp};
 use crate::systemd::{Field, LoadState};
 use crate::unit::{UnitFile, UnitKind, UnitName};
@@ -73,6 +75,15 @@ fn one(
             looping.insert(*number);
         }
     }
+    let mut reasons = BTreeMap::new();
+    for (number, one) in &observed.instances {
+        let gave_up = one.errored || one.active == Active::Failed;
+        if gave_up || looping.contains(number) {
+            let told = story(context, name, *number, UNIX_EPOCH).reason;
+            reasons.extend(told.map(|told| (*number, standing(&told, gave_up))));
+        }
+    }
+    let suppressed = suppressed(context, &units);
     let group = name.group_unit();
     // One instance stands for all: they are made of one template.
     let asked: Vec<UnitName> = [group].into_iter().chain(units.into_iter().next()).collect();
@@ -85,6 +96,8 @@ fn one(
         drop_ins: drop_ins(&context.layout, name, &observed),
         masked,
         looping,
+        reasons,
+        suppressed,
         stale: stale.iter().any(|state| state.need_reload),
         strangers: strangers(context, name, &observed),
         observed,

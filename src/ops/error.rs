@@ -20,6 +20,8 @@ pub enum Error {
         app: AppName,
         /// How many it has now.
         now: u32,
+        /// How many were asked for.
+        asked: i64,
     },
     /// A request for a rollout cannot be read.
     Request(AppName),
@@ -45,6 +47,12 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Error::Disk(error) if error.source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+                let folder = error.path.parent().unwrap_or(&error.path).display().to_string();
+                Some(format!(
+                    "make it writable: mount -o remount,rw $(findmnt -no TARGET -T {folder})"
+                ))
+            }
             Error::Disk(error) if error.is_permission() => Some(
                 "run it as root (`sudo clusterctl …`), or for your own apps with `--user`"
                     .to_owned(),
@@ -55,8 +63,11 @@ impl Error {
             Error::Disk(_) => Some("mend that, then run the same command again".to_owned()),
             Error::Systemd(error) => error.hint(),
             Error::Plan(_) => Some("nothing was changed; please report this".to_owned()),
-            Error::Number { app, .. } => {
+            Error::Number { app, asked, .. } if *asked < 1 => {
                 Some(format!("to have none: clusterctl stop {app}, or clusterctl delete {app}"))
+            }
+            Error::Number { app, .. } => {
+                Some(format!("as many as fit: clusterctl scale {app} {MAX_INSTANCES}"))
             }
             Error::Request(_) => Some("run `clusterctl apply` again with this version".to_owned()),
             Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
@@ -84,7 +95,7 @@ impl fmt::Display for Error {
             Error::Disk(error) => write!(f, "{error}"),
             Error::Systemd(error) => write!(f, "{error}"),
             Error::Plan(violation) => write!(f, "refused to act on a bad plan: {violation}"),
-            Error::Number { app, now } => {
+            Error::Number { app, now, .. } => {
                 write!(f, "{app} has {now}, and an app has 1 to {MAX_INSTANCES} instances")
             }
             Error::Request(app) => write!(f, "{app}: a request of another version of clusterctl"),

@@ -17,6 +17,8 @@ use crate::unit::{UnitFile, UnitKind, UnitName};
 pub enum Status {
     /// Runs and is ready.
     Online,
+    /// Has ended well, as a job does that is not started again by itself.
+    Completed,
     /// Runs and is not ready yet.
     Launching,
     /// Drains.
@@ -186,6 +188,7 @@ fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, seen: &Seen) -> 
 /// The word for a state. systemd says `exec-condition` of an instance that gave up.
 pub fn status(state: &InstanceState) -> Status {
     match &state.active {
+        ActiveState::Active if state.sub == "exited" => Status::Completed,
         ActiveState::Active | ActiveState::Reloading | ActiveState::Other(_) => Status::Online,
         ActiveState::Activating if state.sub.starts_with("auto-restart") => Status::WaitingRestart,
         ActiveState::Activating => Status::Launching,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::log_files::LogFiles;
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{Author, Entry, Journal};
+use crate::systemd::{Entry, Journal};
 use crate::unit::UnitName;
 
 /// What to read.
@@ -23,7 +24,10 @@ pub struct LogSpec {
 /// How often a follower looks for instances that are new, such as after a scale.
 const GLANCE: Duration = Duration::from_secs(2);
 
-/// Reads entries in the order of the journal. `entry` answers whether it wants more.
+/// How often a follower looks for what was written into log files.
+const FILES: Duration = Duration::from_millis(300);
+
+/// Reads entries in the order of the journal, then those of log files. `entry` answers whether it wants more.
 ///
 /// # Errors
 /// The journal cannot be read.
@@ -42,12 +46,23 @@ pub fn logs<E: From<Error>>(
             return Ok(());
         }
     }
+    let mut files = LogFiles::of(context, spec).map_err(E::from)?;
+    for found in files.last(spec.lines) {
+        if !entry(&found)? {
+            return Ok(());
+        }
+    }
     if !spec.follow {
         return Ok(());
     }
     loop {
-        let deadline = Instant::now() + GLANCE;
+        let deadline = Instant::now() + if files.is_empty() { GLANCE } else { FILES };
         while let Some(found) = journal.follow(deadline).map_err(failed)? {
+            if !entry(&found)? {
+                return Ok(());
+            }
+        }
+        for found in files.news() {
             if !entry(&found)? {
                 return Ok(());
             }
@@ -86,26 +101,22 @@ fn units(context: &Context, spec: &LogSpec) -> Result<Vec<UnitName>, Error> {
     Ok(units)
 }
 
-/// How many lines say enough about a failure.
-const LAST_WORDS: u64 = 10;
+/// How far back lost lines are counted.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The newest lines that a unit wrote itself after this moment, oldest first; none when the journal
-/// cannot be read, since the failure itself is what matters then.
-pub fn last_words(context: &Context, unit: &UnitName, since: SystemTime) -> Vec<String> {
+/// Lines of these units that the journal did not take in the last day; 0 where it cannot be read.
+pub fn suppressed(context: &Context, units: &[UnitName]) -> u64 {
+    let since = SystemTime::now().checked_sub(DAY).unwrap_or(UNIX_EPOCH);
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    let read = || -> Result<Vec<String>, crate::systemd::Error> {
-        let mut journal = Journal::open(context.layout.scope)?;
-        journal.select(std::slice::from_ref(unit))?;
-        journal.rewind(Some(4 * LAST_WORDS))?;
-        let mut lines = Vec::new();
-        while let Some(entry) = journal.read()? {
-            if entry.author == Author::Unit && u128::from(entry.realtime_usec) >= since {
-                lines.push(String::from_utf8_lossy(&entry.message).into_owned());
-            }
-        }
-        Ok(lines)
-    };
-    let lines = read().unwrap_or_default();
-    let skip = lines.len().saturating_sub(LAST_WORDS as usize);
-    lines.into_iter().skip(skip).collect()
+    let since = u64::try_from(since).unwrap_or(0);
+    let journal = Journal::open(context.layout.scope);
+    journal.and_then(|mut journal| journal.suppressed(units, since)).unwrap_or(0)
+}
+
+/// The same for what `logs` shows, by app.
+///
+/// # Errors
+/// The manager does not answer.
+pub fn suppressed_of(context: &Context, spec: &LogSpec) -> Result<u64, Error> {
+    Ok(suppressed(context, &units(context, spec)?))
 }

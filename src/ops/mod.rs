@@ -11,24 +11,30 @@ mod error;
 mod event;
 mod glance;
 mod list;
+mod log_files;
 mod logs;
 mod observe;
 mod parallel;
 mod perform;
+mod reason;
 mod reload;
 mod request;
 mod roll;
 mod scale;
 mod select;
+mod witness;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::disk::Layout;
+use crate::plan::reason::Sight;
 use crate::systemd::Systemd;
 use crate::translate::Target;
+use crate::unit::UnitName;
 
 pub use act::{Done, Manner, act};
 pub use control::{Verb, control};
@@ -38,14 +44,15 @@ pub use doctor::{app_facts, machine_facts};
 pub use error::Error;
 pub use event::{Event, Sink};
 pub use list::{Row, Status, list, listeners, other_cpus, status};
-pub use logs::{LogSpec, last_words, logs, restricted};
-pub use observe::observe;
+pub use logs::{LogSpec, logs, restricted, suppressed, suppressed_of};
+pub use observe::{note_held, observe};
 pub use perform::perform;
+pub use reason::{Story, story};
 pub use reload::{Overrides, Reload, recorded_policy, reload, reloads};
 pub use request::Request;
 use roll::{RollSpec, roll};
 pub use scale::{Change, scale};
-pub use select::{Selected, apps, select};
+pub use select::{Selected, apps, disable, numbers, select};
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -60,13 +67,20 @@ pub struct Context {
     pub begun: SystemTime,
     /// Somebody wants rollouts to stop between two instances.
     pub interrupt: Arc<AtomicBool>,
+    /// What instances did whose start was waited for.
+    sights: Mutex<BTreeMap<UnitName, Sight>>,
 }
 
 impl Context {
     /// For what is asked for now.
     pub fn new(layout: Layout, systemd: Systemd, program: PathBuf) -> Context {
         let begun = SystemTime::now();
-        Context { layout, systemd, program, begun, interrupt: Arc::default() }
+        let sights = Mutex::default();
+        Context { layout, systemd, program, begun, interrupt: Arc::default(), sights }
+    }
+
+    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {
+        self.sights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether somebody wants rollouts to stop between two instances.

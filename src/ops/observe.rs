@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Context, Error};
 use crate::disk::{self, FoundApp, Layout};
-use crate::ecosystem::AppName;
+use crate::ecosystem::{Address, AppName};
+use crate::host;
 use crate::plan::{Active, Observed, ObservedApp, ObservedInstance};
 use crate::systemd::{ActiveState, Field, InstanceState, Systemd};
+use crate::translate::AppFiles;
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Everything of ours as it is now.
@@ -30,6 +32,22 @@ pub fn observe(context: &Context) -> Result<Observed, Error> {
         })
         .collect();
     Ok(Observed { apps })
+}
+
+/// Notes new listeners whose address an instance of their app listens on by itself: it has to let go
+/// before the manager can hold the address.
+pub fn note_held(context: &Context, wanted: &BTreeMap<AppName, AppFiles>, observed: &mut Observed) {
+    for (name, files) in wanted {
+        let Some(found) = observed.apps.get_mut(name) else { continue };
+        let sockets = files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+        let new = sockets.filter(|unit| !found.units.contains_key(&unit.name));
+        let own = |unit: &&UnitFile| {
+            let address = Address::of_socket_unit(unit)?;
+            host::listening_instance(&context.layout, &address).filter(|(app, _)| app == name)
+        };
+        let held = new.filter(|unit| own(unit).is_some()).map(|unit| unit.name.clone());
+        found.held = held.collect();
+    }
 }
 
 /// `ActiveState` of every loaded unit of these apps.
@@ -100,6 +118,7 @@ fn observed_app(
         newest_input,
         listeners,
         instances,
+        held: Default::default(),
     }
 }
 
@@ -107,6 +126,7 @@ fn instance(active: Active, process: &InstanceState, newest_input: u64) -> Obser
     ObservedInstance {
         active,
         started: process.started.map_or(0, |time| time.realtime_usec),
+        completed: active == Active::Active && process.sub == "exited",
         errored: process.result == "exec-condition",
         newest_input,
     }

@@ -8,6 +8,7 @@ use std::io::Write;
 
 use super::request::{Former, Record, Request, Task};
 use super::roll::{Aside, monotonic};
+use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, observe, recorded_policy, roll};
 use crate::disk::{self, Exchange, Lock};
 use crate::ecosystem::AppName;
@@ -86,7 +87,7 @@ pub(super) fn carry_out(
         interrupted: &|| context.is_interrupted(),
         starts: &|unit| disk::announce_start(&context.layout, unit, monotonic()),
     };
-    roll(&context.systemd, spec, aside, sink)
+    witnessed(context, std::slice::from_ref(app), || roll(&context.systemd, spec, aside, sink))
 }
 
 fn reload_spec(
@@ -99,10 +100,16 @@ fn reload_spec(
     let Some(found) = observed.apps.get(app) else { return Ok(None) };
     let enabled = u32::try_from(found.links.len()).unwrap_or(u32::MAX).max(1);
     let known: BTreeSet<u32> = found.instances.keys().copied().collect();
+    // A job that has ended well is not run again unless its definition changed.
+    let over = |number: &u32| {
+        let completed = found.instances.get(number).is_some_and(|one| one.completed);
+        completed && !found.is_outdated(app, *number)
+    };
+    let outdated = || known.iter().copied().filter(|number| !over(number)).collect();
     Ok(Some(RollSpec {
         app: app.clone(),
-        outdated: instances.clone().unwrap_or_else(|| known.clone()),
-        known,
+        outdated: instances.clone().unwrap_or_else(outdated),
+        known: known.clone(),
         before: enabled,
         wanted: enabled,
         policy: request.policy.clone().unwrap_or_else(|| recorded_policy(app, &found.units)),

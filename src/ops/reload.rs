@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::parallel::parallel;
 use super::request::{Request, Task};
+use super::witness::witnessed;
 use super::{Context, Done, Error, Selected, Sink, delegate};
 use crate::ecosystem::{AppName, OnFailure, Share};
 use crate::plan::ObservedFile;
@@ -144,7 +145,8 @@ pub fn reload(
         };
         Ok((reload.app.clone(), Done::of(delegate(context, &reload.app, &request, sink))?))
     };
-    parallel(reloads, &work, sink)
+    let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
+    witnessed(context, &names, || parallel(reloads, &work, sink))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::request::{Request, Task};
+use super::witness::witnessed;
 use super::{Context, Done, Error, Event, Sink, delegate, observe, recorded_policy};
 use crate::disk;
 use crate::ecosystem::{AppName, MAX_INSTANCES};
@@ -22,12 +23,17 @@ pub enum Change {
 impl Change {
     /// The new number; `None` when an app cannot have so many.
     pub fn apply(self, now: u32) -> Option<u32> {
-        let number = match self {
-            Change::To(number) => number,
-            Change::More(more) => now.saturating_add(more),
-            Change::Fewer(fewer) => now.saturating_sub(fewer),
-        };
+        let number = u32::try_from(self.asked(now)).ok()?;
         (1..=MAX_INSTANCES).contains(&number).then_some(number)
+    }
+
+    /// The number that is asked for, whether an app can have so many or not.
+    fn asked(self, now: u32) -> i64 {
+        match self {
+            Change::To(number) => i64::from(number),
+            Change::More(more) => i64::from(now) + i64::from(more),
+            Change::Fewer(fewer) => i64::from(now) - i64::from(fewer),
+        }
     }
 }
 
@@ -46,7 +52,8 @@ pub fn scale(
     let Some(found) = observed.apps.get(app) else { return Ok(Done::default()) };
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
     let Some(wanted) = change.apply(before) else {
-        return Err(Error::Number { app: app.clone(), now: before });
+        let asked = change.asked(before);
+        return Err(Error::Number { app: app.clone(), now: before, asked });
     };
     let links = link_changes(&found.links, wanted);
     for link in &links {
@@ -72,7 +79,8 @@ pub fn scale(
         kill_after: None,
         former: Vec::new(),
     };
-    Done::of(delegate(context, app, &request, sink))
+    let run = || delegate(context, app, &request, sink);
+    Done::of(witnessed(context, std::slice::from_ref(app), run))
 }
 
 fn link_changes(links: &BTreeSet<u32>, wanted: u32) -> Vec<LinkChange> {

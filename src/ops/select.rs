@@ -1,10 +1,13 @@
 //! Which apps and instances a selector means: `api`, `api@2`, `all`, or a namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Error};
 use crate::disk::{self, FoundApp};
 use crate::ecosystem::AppName;
+use crate::plan::{LinkChange, LinkId};
+use crate::systemd::ActiveState;
+use crate::unit::UnitName;
 
 /// One app, or some of its instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +57,31 @@ fn matches(apps: &BTreeMap<AppName, FoundApp>, selector: &str) -> Vec<Selected> 
     }
     let members = apps.iter().filter(|(_, f)| selector == "all" || f.namespace == selector);
     members.map(|(app, _)| whole(app)).collect()
+}
+
+/// Numbers of the instances of an app that are enabled or loaded: those that can be meant.
+///
+/// # Errors
+/// The unit directory cannot be read, or the manager does not answer.
+pub fn numbers(context: &Context, app: &AppName) -> Result<BTreeSet<u32>, Error> {
+    let mut numbers = apps(context)?.remove(app).unwrap_or_default().links;
+    let listed = context.systemd.list(&[format!("{app}@*.service")])?;
+    let loaded = listed.iter().filter(|row| row.active != ActiveState::Inactive);
+    let units = loaded.filter_map(|row| UnitName::parse(&row.name).ok());
+    numbers.extend(units.filter_map(|unit| app.instance_of(&unit)));
+    Ok(numbers)
+}
+
+/// Starts apps no more at boot.
+///
+/// # Errors
+/// A link cannot be removed, or the manager does not answer.
+pub fn disable(context: &Context, apps: &[AppName]) -> Result<(), Error> {
+    let link = LinkChange { link: LinkId::Boot, make: false };
+    for app in apps {
+        disk::apply_link(&context.layout, app, &link)?;
+    }
+    Ok(context.systemd.daemon_reload()?)
 }
 
 /// Every app of ours on disk.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::observed::ObservedApp;
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, Remark};
 use crate::unit::UnitName;
 
 /// What apply will do.
@@ -196,6 +196,8 @@ pub enum Reason {
     ListenerGone,
     /// The addresses of an old and a new listener overlap.
     AddressMoves,
+    /// An instance listens on the address of a new listener by itself.
+    AddressHeld,
     /// The definition changed in these directives.
     Changed(BTreeSet<String>),
     /// An earlier apply or an edit left instances on an old definition.
@@ -227,8 +229,20 @@ pub enum Note {
     },
     /// A changed socket option waits until its listener is restarted.
     ListenerOption(UnitName),
-    /// The app is not to be started by apply.
-    NoAutostart,
+    /// The app is not to be started by apply; whether it runs.
+    NoAutostart {
+        /// It does, since somebody started it.
+        runs: bool,
+    },
+    /// The `--env` is another one than at the last apply.
+    Profile {
+        /// The one then.
+        from: Option<String>,
+        /// The one now.
+        to: Option<String>,
+    },
+    /// What follows from the file without being written in it.
+    Remark(Remark),
 }
 
 impl AppPlan {
@@ -260,6 +274,10 @@ impl fmt::Display for Reason {
             Reason::AddressMoves => f.write_str(
                 "old and new address overlap; connections are refused until the app is up again",
             ),
+            Reason::AddressHeld => f.write_str(
+                "an instance holds the address itself; connections are refused until the app is up \
+                 again",
+            ),
             Reason::ListenerGone => f.write_str("gone from the file"),
             Reason::Changed(keys) => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
@@ -288,7 +306,17 @@ impl fmt::Display for Note {
                 "the changed option of {unit} waits until the listener is opened anew, which \
                  refuses connections for a moment: clusterctl stop and start the app"
             ),
-            Note::NoAutostart => f.write_str("autostart = false: neither started nor enabled"),
+            Note::NoAutostart { runs: false } => {
+                f.write_str("autostart = false: neither started nor enabled")
+            }
+            Note::NoAutostart { runs: true } => {
+                f.write_str("autostart = false: it runs on, and is not started at boot by the file")
+            }
+            Note::Profile { from, to } => {
+                let name = |profile: &Option<String>| profile.clone().unwrap_or("none".to_owned());
+                write!(f, "profile: {} → {}", name(from), name(to))
+            }
+            Note::Remark(remark) => write!(f, "{remark}"),
         }
     }
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::action::{
-    Action, AppPlan, Change, Cost, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
+    Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
 };
+use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
 use super::observed::{Observed, ObservedApp, ObservedFile};
 use crate::ecosystem::{Address, AppName};
-use crate::translate::{AppFiles, MARK, Weight, substance, weight};
+use crate::translate::{AppFiles, MARK, substance};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Decides what brings `observed` to `wanted`.
@@ -82,21 +83,38 @@ impl AppDecision<'_> {
             steps.push(rebind);
         } else if self.files.autostart || self.is_up() {
             steps.extend(self.opened_listeners());
+            steps.extend(self.started_group());
             steps.extend(self.instance_step(&files));
             steps.extend(self.closed_listeners());
         }
         if !self.files.autostart {
-            notes.push(Note::NoAutostart);
+            notes.push(Note::NoAutostart { runs: self.is_up() });
         }
         notes.extend(self.drift());
-        AppPlan {
-            app: self.name.clone(),
-            files,
-            links: self.link_changes(),
-            steps,
-            notes,
-            wanted: self.files.instances,
+        notes.extend(self.profile());
+        let links = self.link_changes();
+        if !(files.is_empty() && links.is_empty() && steps.is_empty()) {
+            notes.extend(self.files.remarks.iter().cloned().map(Note::Remark));
         }
+        AppPlan { app: self.name.clone(), files, links, steps, notes, wanted: self.files.instances }
+    }
+
+    /// A change of `--env`, which nothing else in the plan names.
+    fn profile(&self) -> Option<Note> {
+        let from = self.recorded("Profile");
+        let to = self.files.profile.clone();
+        let known = self.found.units.contains_key(&self.name.group_unit());
+        (known && from != to).then_some(Note::Profile { from, to })
+    }
+
+    /// Instances that somebody started run while the group is down: it starts too, and does not
+    /// touch them.
+    fn started_group(&self) -> Option<Step> {
+        let runs = |n: &u32| self.found.instances.get(n).is_some_and(|one| one.active.is_up());
+        let up: BTreeSet<u32> = self.wanted_set().into_iter().filter(runs).collect();
+        let others = self.found.instances.values().any(|one| one.active.is_up());
+        let step = Step { action: Action::Start(up), because: Reason::NotRunning };
+        (others && !self.found.group.is_up()).then_some(step)
     }
 
     fn is_up(&self) -> bool {
@@ -153,8 +171,10 @@ impl AppDecision<'_> {
                 matches!((&address, &old), (Some(new), Some(old)) if new.conflicts_with(old))
             })
         });
+        let held = self.new_sockets().any(|unit| self.found.held.contains(&unit.name));
+        let because = if overlap { Reason::AddressMoves } else { Reason::AddressHeld };
         let action = Action::Rebind { close, open, start: self.wanted_set() };
-        (overlap && self.is_up()).then_some(Step { action, because: Reason::AddressMoves })
+        ((overlap || held) && self.is_up()).then_some(Step { action, because })
     }
 
     fn new_sockets(&self) -> impl Iterator<Item = &UnitFile> {
@@ -206,10 +226,7 @@ impl AppDecision<'_> {
             .filter(|n| up(n) && (!changed.is_empty() || self.found.is_outdated(self.name, *n)))
             .collect();
         if start.is_empty() && stop.is_empty() && replace.is_empty() {
-            // The instances run but somebody stopped the group's own unit.
-            let action = Action::Start(wanted);
-            let because = Reason::NotRunning;
-            return (!self.found.group.is_up()).then_some(Step { action, because });
+            return None;
         }
         let because = self.roll_reason(changed, &replace, &start, &stop);
         Some(Step { action: Action::Roll { replace, start, stop }, because })
@@ -228,8 +245,8 @@ impl AppDecision<'_> {
         } else if !replace.is_empty() {
             Reason::Outdated
         } else if enabled != self.files.instances || !stop.is_empty() {
-            let from = enabled.max(stop.last().map_or(0, |n| n + 1));
-            Reason::Instances { from, to: self.files.instances }
+            let there: BTreeSet<u32> = self.found.links.union(stop).copied().collect();
+            Reason::Instances { from: there.len() as u32, to: self.files.instances }
         } else {
             debug_assert!(!start.is_empty());
             Reason::Missing
@@ -270,7 +287,19 @@ impl AppDecision<'_> {
         if self.files.autostart && !self.found.enabled {
             links.push(make(LinkId::Boot));
         }
+        // Switched off in the file; what somebody enables by hand afterwards is theirs.
+        let was_on = self.recorded("Autostart").is_none();
+        if !self.files.autostart && self.found.enabled && was_on {
+            links.push(unlink(LinkId::Boot));
+        }
         links
+    }
+
+    /// What the last apply noted in the group unit.
+    fn recorded(&self, key: &str) -> Option<String> {
+        let group = self.name.group_unit();
+        let text = &self.found.units.get(&group)?.text;
+        UnitFile::parse(group, text).get(MARK, key).map(str::to_owned)
     }
 
     fn drift(&self) -> Option<Note> {
@@ -282,9 +311,7 @@ impl AppDecision<'_> {
 
     /// The number that the last apply wrote into the group unit.
     fn recorded_instances(&self) -> Option<u32> {
-        let group = self.name.group_unit();
-        let text = &self.found.units.get(&group)?.text;
-        UnitFile::parse(group, text).get(MARK, "Instances")?.parse().ok()
+        self.recorded("Instances")?.parse().ok()
     }
 
     fn option_notes(&self, changes: &[FileChange]) -> Vec<Note> {
@@ -299,55 +326,4 @@ impl AppDecision<'_> {
         });
         sockets.collect()
     }
-}
-
-/// The listener's name in `LISTEN_FDNAMES`.
-const FD_NAME: &str = "FileDescriptorName";
-
-/// Keys of a socket unit that do not touch the open socket.
-fn is_socket_key(key: &str) -> bool {
-    let free = ["Description", "Documentation", "SourcePath", "Service", "App", "Role", FD_NAME];
-    !free.contains(&key)
-}
-
-fn replaced(before: Option<&str>, after: &str, keep_time: bool) -> Option<Change> {
-    match before {
-        None => Some(Change::Create { text: after.to_owned() }),
-        Some(before) if before != after => {
-            Some(Change::Replace { before: before.to_owned(), after: after.to_owned(), keep_time })
-        }
-        Some(_) => None,
-    }
-}
-
-impl FileChange {
-    /// What a changed file costs; `None` for one that is new or goes.
-    pub fn cost(&self) -> Option<Cost> {
-        let Change::Replace { before, after, keep_time } = &self.change else { return None };
-        let FileId::Unit(unit) = &self.file else { return Some(Cost::Rollout) };
-        let read_at_start = unit.is_template() || unit.kind() == UnitKind::Socket;
-        if read_at_start && !keep_time {
-            return Some(Cost::Rollout);
-        }
-        let mut keys = different_keys(unit, before, after);
-        if unit.kind() == UnitKind::Socket && keys.iter().any(|key| is_socket_key(key)) {
-            return Some(Cost::Reopen);
-        }
-        // What the group and the wake unit do matters only when they do it.
-        let has_limits = unit.is_template() || unit.kind() == UnitKind::Slice;
-        keys.retain(|key| has_limits && weight(key) == Weight::Live);
-        Some(if keys.is_empty() { Cost::Nothing } else { Cost::Live(keys) })
-    }
-}
-
-/// Keys whose values differ between two texts of one unit.
-fn different_keys(unit: &UnitName, before: &str, after: &str) -> BTreeSet<String> {
-    let pairs = |text: &str| {
-        let file = UnitFile::parse(unit.clone(), text);
-        let lines = file.sections.into_iter().flat_map(|section| section.lines);
-        lines
-            .filter(|(key, _)| !["Revision", "Checksum"].contains(&key.as_str()))
-            .collect::<BTreeSet<_>>()
-    };
-    pairs(before).symmetric_difference(&pairs(after)).map(|(key, _)| key.clone()).collect()
 }

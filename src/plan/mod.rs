@@ -4,9 +4,11 @@
 
 mod action;
 mod check;
+mod cost;
 mod decide;
 pub mod doctor;
 mod observed;
+pub mod reason;
 
 pub use action::{
     Action, AppPlan, Change, Cost, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,

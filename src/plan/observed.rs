@@ -36,6 +36,8 @@ pub struct ObservedApp {
     pub group: Active,
     /// States of the listeners by unit. May be stale.
     pub listeners: BTreeMap<UnitName, Active>,
+    /// New listeners whose address an instance of the app listens on by itself. May be stale.
+    pub held: BTreeSet<UnitName>,
     /// Instances that are loaded, running or not. May be stale.
     pub instances: BTreeMap<u32, ObservedInstance>,
 }
@@ -71,6 +73,8 @@ pub struct ObservedInstance {
     pub started: u64,
     /// Whether it ended because of too many unstable restarts.
     pub errored: bool,
+    /// Whether it has ended well and counts as running.
+    pub completed: bool,
     /// Newest change of drop-ins of this instance alone, microseconds since 1970. Exact.
     pub newest_input: u64,
 }

@@ -38,6 +38,13 @@ pub fn text(app: &Description, style: &Style) -> String {
         );
         fact("listener", &text);
     }
+    for (number, why) in &app.reasons {
+        let text = format!("@{number} {}", super::logs::printable(why));
+        fact("why", &style.paint(Paint::Bad, &text));
+    }
+    for file in &app.log_files {
+        fact("log file", file);
+    }
     for file in &app.files {
         fact("file", file);
     }

@@ -46,6 +46,7 @@ fn cells(row: &Row) -> Vec<String> {
 pub fn status_text(status: Status) -> &'static str {
     match status {
         Status::Online => "online",
+        Status::Completed => "completed",
         Status::Launching => "launching",
         Status::Stopping => "stopping",
         Status::WaitingRestart => "waiting restart",
@@ -58,7 +59,7 @@ fn status_paint(status: Status) -> Paint {
     match status {
         Status::Online => Paint::Good,
         Status::Launching | Status::Stopping | Status::WaitingRestart => Paint::Warn,
-        Status::Stopped => Paint::Dim,
+        Status::Stopped | Status::Completed => Paint::Dim,
         Status::Errored => Paint::Bad,
     }
 }

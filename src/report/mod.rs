@@ -10,4 +10,5 @@ pub mod plan;
 pub mod progress;
 mod style;
 
+pub use progress::Verdict;
 pub use style::{Paint, Style, table};

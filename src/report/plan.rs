@@ -130,6 +130,7 @@ pub fn diff(plan: &Plan) -> String {
 /// The plan as data; `version` changes when a key changes its meaning.
 pub fn json(plan: &Plan) -> Value {
     json!({
+        "event": "plan",
         "version": 1,
         "changes": !plan.is_empty(),
         "apps": plan.apps.iter().map(app_json).collect::<Vec<_>>(),

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use super::{Paint, Style};
 use crate::ecosystem::AppName;
-use crate::ops::{Done, Event};
-use crate::rollout::{Command, Failure, Left, Outcome, Phase, Progress, Stage, Time};
+use crate::ops::{Done, Event, Story};
+use crate::plan::reason::Reason;
+use crate::rollout::{
+    Command, Failure, JobResult, Left, Outcome, Phase, Progress, Stage, Time, Why,
+};
 
 /// One line for an event, if it is worth one.
 pub fn line(event: &Event, style: &Style) -> Option<String> {
@@ -180,16 +183,50 @@ pub struct Verdict {
     pub look_at: Option<u32>,
 }
 
-/// Puts the end of an app's steps into a sentence.
-pub fn verdict(app: &AppName, done: &Done) -> Verdict {
+/// The same as data: the lines that matter, then the sentence.
+pub fn ended(app: &AppName, verdict: &Verdict, story: &Story) -> Vec<Value> {
+    let instance = verdict.look_at;
+    let lines = story.lines.iter().filter(|_| instance.is_some()).map(
+        |line| json!({"event": "log", "app": app.as_str(), "instance": instance, "line": line}),
+    );
+    let next = story.reason.as_ref().and_then(|reason| reason.next.clone());
+    let done = json!({
+        "event": "done", "app": app.as_str(), "success": verdict.good, "text": verdict.text,
+        "instance": instance, "files": story.files, "next": next,
+    });
+    lines.chain([done]).collect()
+}
+
+/// The instance whose failure decided how an app ended up.
+pub fn failed_instance(app: &AppName, done: &Done) -> Option<u32> {
+    if !done.failures.is_empty() {
+        // The group and the instances fail together; the instance says why.
+        return done.failures.iter().find_map(|(unit, _)| app.instance_of(unit));
+    }
+    match done.rollout.as_ref()? {
+        Outcome::Complete => None,
+        Outcome::Forced { because, .. }
+        | Outcome::Failed { because, .. }
+        | Outcome::RolledBack { because } => Some(because.instance),
+        Outcome::Interrupted { because, .. } => because.as_ref().map(|why| why.instance),
+    }
+}
+
+/// Puts the end of an app's steps into a sentence. `reason` is why that instance failed.
+pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
     if let Some((unit, why)) = done.failures.first() {
         let more = match done.failures.len() - 1 {
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
-        // The group and the instances fail together; the instance says why.
-        let instance = done.failures.iter().find_map(|(unit, _)| app.instance_of(unit));
-        let text = format!("{app}: {unit} {why}{more}");
+        let instance = failed_instance(app, done);
+        let text = match (reason, instance) {
+            (Some(reason), Some(number)) => {
+                let failed = if reason.is_whole() { "" } else { "failed to start: it " };
+                format!("{app}@{number} {failed}{}", reason.text)
+            }
+            _ => format!("{app}: {unit} {why}{more}"),
+        };
         return Verdict { text, good: false, look_at: instance };
     }
     if done.left_out > 0 {
@@ -201,14 +238,28 @@ pub fn verdict(app: &AppName, done: &Done) -> Verdict {
             Verdict { text: format!("{app}: done"), good: true, look_at: None }
         }
         Some(outcome) => {
-            let (text, look_at) = bad_outcome(app, outcome);
+            let (text, look_at) = bad_outcome(app, outcome, reason);
             Verdict { text, good: false, look_at }
         }
     }
 }
 
-fn bad_outcome(app: &AppName, outcome: &Outcome) -> (String, Option<u32>) {
-    let of = |failure: &Failure| format!("{app}@{} {}", failure.instance, failure.why);
+/// What an instance did wrong, and why.
+fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String {
+    let Failure { instance, why } = failure;
+    let start = matches!(
+        why,
+        Why::Job(JobResult::Failed | JobResult::Timeout | JobResult::Other(_)) | Why::StartTimeout
+    );
+    match reason {
+        Some(reason) if start && reason.is_whole() => format!("{app}@{instance} {}", reason.text),
+        Some(reason) => format!("{app}@{instance} {why}: it {}", reason.text),
+        None => format!("{app}@{instance} {why}"),
+    }
+}
+
+fn bad_outcome(app: &AppName, outcome: &Outcome, reason: Option<&Reason>) -> (String, Option<u32>) {
+    let of = |why: &Failure| failure(app, why, reason);
     match outcome {
         Outcome::Complete => (format!("{app}: done"), None),
         Outcome::Forced { because, unready } => {

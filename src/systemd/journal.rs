@@ -21,6 +21,9 @@ const MAX_FIELD: usize = 1 << 20;
 /// `SD_MESSAGE_COREDUMP` of sd-messages.h.
 const COREDUMP: &str = "fc2e22bc6ee647b6b90729ab34a250b1";
 
+/// `SD_MESSAGE_JOURNAL_DROPPED` of sd-messages.h.
+const SUPPRESSED: &str = "a596d6fe7bfa4994828e72309e95d61e";
+
 /// A reader of the journal, positioned by [`Journal::rewind`].
 pub struct Journal {
     reader: systemd::Journal,
@@ -126,6 +129,32 @@ impl Journal {
         }
         self.on_entry = false;
         Ok(())
+    }
+
+    /// Lines of these units that the journal's own rate limit has suppressed since a moment, in
+    /// microseconds since 1970. Forgets the selection.
+    ///
+    /// # Errors
+    /// The journal files cannot be read.
+    pub fn suppressed(&mut self, units: &[UnitName], since: u64) -> Result<u64, Error> {
+        self.reader.match_flush().map_err(failed)?;
+        self.reader.match_add("MESSAGE_ID", SUPPRESSED).map_err(failed)?;
+        self.reader.seek_realtime_usec(since).map_err(failed)?;
+        self.on_entry = false;
+        let mut lines = 0;
+        while let Some(entry) = self.read()? {
+            let text = |name: &str| {
+                let found = entry.fields.iter().find(|(field, _)| field == name);
+                found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+            };
+            let about = text("MESSAGE").and_then(|message| message.rsplit(' ').next());
+            // Of a user's unit journald names the slice or the whole path.
+            let about = about.and_then(|unit| unit.rsplit('/').next()).unwrap_or_default();
+            if units.iter().any(|unit| unit.as_str() == about) {
+                lines += text("N_DROPPED").and_then(|number| number.parse().ok()).unwrap_or(0);
+            }
+        }
+        Ok(lines)
     }
 
     /// Goes back by so many entries from the end; `None`: to the first one.

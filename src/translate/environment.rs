@@ -58,6 +58,10 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
     if let Some(port) = port(app) {
         all.push(("PORT", port.to_string()));
     }
+    if app.python && !app.env.contains_key("PYTHONUNBUFFERED") {
+        // As under PM2: print() reaches the log at once, and not when 8 KB have come together.
+        all.push(("PYTHONUNBUFFERED", "1".to_owned()));
+    }
     let millis = app.kill_timeout.as_millis().to_string();
     if app.handover == Handover::Preload {
         all.push(("LD_PRELOAD", libraries(context)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::group::common;
 use super::{Context, environment, joined, socket_names};
-use crate::ecosystem::{App, Backoff, Handover, Logs, Readiness};
+use crate::ecosystem::{App, Backoff, Handover, Logs, RateLimit, Readiness};
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
@@ -165,15 +165,22 @@ fn keep_paths(s: &mut Section, app: &App) {
 }
 
 fn restarts(s: &mut Section, context: &Context<'_>) {
-    let restart = &context.app.restart;
+    let app = context.app;
+    let restart = &app.restart;
     // An instance that waits for its restart counts as active, so that the listener does not
     // start the wake unit meanwhile.
     s.set("Restart", if restart.auto { "always" } else { "no" });
     if !restart.auto {
+        if is_job(app) {
+            // What has ended well is not started again by whoever wants the instance to run: the
+            // group at its start, an apply, a boot that comes later.
+            s.set("RemainAfterExit", "yes");
+        }
         return;
     }
     s.set("RestartSec", span(restart.delay));
     if !restart.stop_exit_codes.is_empty() {
+        // Asked for, hence no failure: `SuccessExitStatus=` below names them too.
         let codes: Vec<String> = restart.stop_exit_codes.iter().map(u8::to_string).collect();
         s.set("RestartPreventExitStatus", codes.join(" "));
     }
@@ -183,12 +190,18 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
     // Ends a restart loop without a start limit, which would close the listener for all. Also
     // pauses between restarts: RestartSteps= is missing before systemd 254.
     let guard = root_helper(context, "restart-guard");
-    let (max, uptime) = (restart.max_restarts.unwrap_or(0), restart.min_uptime.as_millis());
+    let max = restart.max_restarts.map_or("unlimited".to_owned(), |max| max.to_string());
+    let uptime = restart.min_uptime.as_millis();
     let mut line = format!("{guard} %t/clusterctl/%n %n {max} {uptime}");
     if let Some(Backoff { first, max }) = restart.backoff {
         line.push_str(&format!(" {} {}", first.as_millis(), max.as_millis()));
     }
     s.set("ExecCondition", line);
+}
+
+/// Whether the app runs to its end once, as a migration does, instead of serving.
+fn is_job(app: &App) -> bool {
+    !app.restart.auto && app.readiness == Readiness::Exec
 }
 
 fn stopping(s: &mut Section, context: &Context<'_>) {
@@ -208,7 +221,8 @@ fn stopping(s: &mut Section, context: &Context<'_>) {
     }
     s.set("TimeoutStopSec", span(app.kill_timeout));
     // A program that dies of the signal that asked it to stop has stopped well.
-    s.set("SuccessExitStatus", format!("143 {}", app.kill_signal));
+    let asked: String = app.restart.stop_exit_codes.iter().map(|code| format!(" {code}")).collect();
+    s.set("SuccessExitStatus", format!("143 {}{asked}", app.kill_signal));
 }
 
 fn output(s: &mut Section, app: &App) {
@@ -225,6 +239,14 @@ fn output(s: &mut Section, app: &App) {
         s.set("StandardError", "journal");
     }
     s.set("SyslogIdentifier", app.name.as_str());
+    // An interval of 0 means no limit on newer versions only.
+    let limit = app.logs.rate_limit.map(|limit| match limit {
+        RateLimit::Lines(lines) => ("30s", lines.to_string()),
+        RateLimit::Unlimited => ("1s", "100000000".to_owned()),
+    });
+    if let Some((interval, burst)) = limit {
+        s.set("LogRateLimitIntervalSec", interval).set("LogRateLimitBurst", burst);
+    }
 }
 
 /// A script that runs beside the program, with all rights. The variables are the program's, whose

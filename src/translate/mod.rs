@@ -14,7 +14,7 @@ mod weight;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Scope, fnv1a};
+use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Remark, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
 pub use checksum::is_edited;
@@ -54,6 +54,10 @@ pub struct AppFiles {
     pub autostart: bool,
     /// Hash of everything that a running process depends on.
     pub revision: String,
+    /// The `--env` that the file was read with.
+    pub profile: Option<String>,
+    /// What follows from the file without being written in it.
+    pub remarks: Vec<Remark>,
 }
 
 /// An environment file, mode 0600: `systemctl show` shows `Environment=` to everybody.
@@ -91,7 +95,15 @@ fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles 
     for listener in &app.listeners {
         units.insert(listener::socket(&context, listener));
     }
-    AppFiles { units, environment, instances: app.count, autostart: app.autostart, revision }
+    AppFiles {
+        units,
+        environment,
+        instances: app.count,
+        autostart: app.autostart,
+        revision,
+        profile: app.profile.clone(),
+        remarks: app.remarks.clone(),
+    }
 }
 
 /// What the functions of this module share.
@@ -127,6 +139,11 @@ fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str
             for path in &context.app.own_env_files {
                 s.set("EnvironmentFile", quote::path(&path.to_string_lossy()));
             }
+            // Where `logs` and excerpts find what is not in the journal.
+            let logs = &context.app.logs;
+            for file in logs.out_file.iter().chain(&logs.error_file).filter(|_| !logs.disabled) {
+                s.set("LogFile", quote::path(&file.to_string_lossy()));
+            }
         }
         if role == "group" {
             recorded(s, context.app);
@@ -147,6 +164,10 @@ fn recorded(s: &mut Section, app: &App) {
     s.set("Instances", app.count.to_string());
     cpus::record(s, app);
     s.set("Namespace", quote::text(&app.namespace));
+    s.set_some("Profile", app.profile.as_deref().map(quote::text));
+    if !app.autostart {
+        s.set("Autostart", "no");
+    }
     let rollout = &app.rollout;
     s.set("MaxSurge", rollout.max_surge.to_string());
     s.set("MaxUnavailable", rollout.max_unavailable.to_string());

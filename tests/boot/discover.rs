@@ -196,3 +196,86 @@ booted!(a_user_starts_a_program_of_her_own, |m| {
     let output = ada.run(["sh", "-c", "cd && clusterctl start ./app.js"]);
     assert!(output.stderr.contains("--user"), "{output:#?}");
 });
+
+booted!(lines_and_programs_of_pm2_users_start, |m| {
+    m.write("/srv/found/app.py", "import http.server as h\nh.HTTPServer(('', 3000), h.SimpleHTTPRequestHandler).serve_forever()\n");
+    m.write(
+        "/srv/found/package.json",
+        "{\"name\": \"@me/the-shop\", \"scripts\": {\"start\": \"node server.js\"}}",
+    );
+    m.write("/srv/found/server.js", SERVER);
+    m.write("/srv/found/conf.toml", "");
+    m.write("/srv/found/db.json", "{}");
+    m.write(
+        "/usr/local/bin/json-server",
+        "#!/bin/sh\ncd /srv/found && exec node server.js \"$@\"\n",
+    );
+    m.ok(["chmod", "+x", "/usr/local/bin/json-server"]);
+    for (command, name) in [
+        ("'json-server db.json'", "json-server"),
+        ("'node server.js conf.toml'", "server"),
+        ("npm --name web -- start", "web"),
+        ("'npm start'", "the-shop"),
+        ("python3 -- app.py", "app"),
+        ("'node server.js'", "server"),
+        ("node -- server.js", "server"),
+    ] {
+        if command.contains("npm") && m.run(["which", "npm"]).code != 0 {
+            continue;
+        }
+        let output = in_folder(m, &format!("start {command}"));
+        assert_eq!(output.code, 0, "{command}: {output:#?}");
+        assert_eq!(m.systemctl_show(&format!("{name}@0"), "ActiveState"), "active", "{command}");
+        assert!(m.ok(["curl", "-s", "localhost:3000"]).len() > 10, "{command}");
+        m.ok(["clusterctl", "delete", name]);
+        m.ok(["rm", "/srv/found/ecosystem.toml"]);
+    }
+    // `-l` is PM2's: a file for both streams, and never a socket.
+    m.write("/srv/found/server.js", format!("console.log('out'); console.error('err');\n{SERVER}"));
+    assert_eq!(in_folder(m, "start server.js -l all.log").code, 0);
+    let log = m.read("/srv/found/all.log");
+    assert!(log.contains("out\n") && log.contains("err\n"), "{log}");
+    assert!(m.ok(["clusterctl", "logs", "server"]).contains("all.log | out"));
+    m.ok(["rm", "/srv/found/ecosystem.toml"]);
+    for address in ["3000", "127.0.0.1:3000", "/run/x.sock"] {
+        let output = in_folder(m, &format!("start server.js --name x -l {address}"));
+        assert_eq!(output.code, 2, "{output:#?}");
+        assert!(output.stderr.contains(&format!("--listen {address}")), "{output:#?}");
+    }
+    assert!(!m.exists("/srv/found/ecosystem.toml"));
+});
+
+/// A manager of Python's listens on a socket of its own, as sanic's does.
+const MANAGED: &str = "\
+import multiprocessing, http.server as h
+if __name__ == '__main__':
+    manager = multiprocessing.Manager()
+    h.HTTPServer(('', 3000), h.SimpleHTTPRequestHandler).serve_forever()
+";
+
+booted!(sockets_for_a_programs_own_processes_are_left_out, |m| {
+    m.write("/srv/found/app.py", MANAGED);
+    let output = in_folder(m, "start app.py --timeout 30s");
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stderr.contains("is left out: a socket of the program's own"), "{output:#?}");
+    let file = m.read("/srv/found/ecosystem.toml");
+    assert!(file.contains("listen = \"0.0.0.0:3000\"\n"), "{file}");
+});
+
+booted!(python_prints_at_once, |m| {
+    m.write("/srv/found/app.py", "import time\nprint('printed')\ntime.sleep(1000)\n");
+    m.write(
+        "/srv/found/ecosystem.toml",
+        "[[apps]]\nname = 'py'\nscript = 'app.py'\n\
+        [[apps]]\nname = 'sh'\nscript = 'source ./vars && python3 app.py'\n\
+        [[apps]]\nname = 'own'\nscript = 'app.py'\nenv = { PYTHONUNBUFFERED = '' }\n",
+    );
+    m.write("/srv/found/vars", "A=1\n");
+    assert_eq!(in_folder(m, "apply").code, 0);
+    for app in ["py@0", "sh@0"] {
+        wait_until("the line is there", Duration::from_secs(10), || {
+            m.journal(app).contains("printed")
+        });
+    }
+    assert!(!m.journal("own@0").contains("printed"));
+});

@@ -132,7 +132,8 @@ booted!(apps_gone_from_the_file_are_reported_and_pruned, |m| {
     assert_eq!(m.systemctl_show("other@0", "ActiveState"), "inactive");
     assert_eq!(m.ok_sh("ls /etc/systemd/system | grep -c other || true"), "0");
     let data = m.ok(["clusterctl", "apply", "-n", "-o", "json", "/srv/shop/ecosystem.toml"]);
-    let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+    let plan = data.lines().find(|line| line.contains("\"event\":\"plan\"")).unwrap();
+    let data: serde_json::Value = serde_json::from_str(plan).unwrap();
     assert_eq!(data["changes"], false);
     m.ok(["clusterctl", "delete", "all"]);
     assert_eq!(m.ok_sh("ls /etc/systemd/system | grep -c shop || true"), "0");

@@ -383,10 +383,12 @@ booted!(a_number_set_by_scale_survives_a_reboot_until_the_file_is_applied, |m| {
     shop(m, "good v1", 4, "");
     let mut run = m.load(load());
     run.wait_flowing();
-    for number in ["0", "-4", "9999999"] {
+    let none = "next: to have none: clusterctl stop shop";
+    let most = "next: as many as fit: clusterctl scale shop 1024";
+    for (number, next) in [("0", none), ("-4", none), ("9999999", most), ("+5000", most)] {
         let output = m.clusterctl(["scale", "shop", number]);
         assert_eq!(output.code, 2, "{output:#?}");
-        assert!(output.stderr.contains("next: to have none: clusterctl stop shop"), "{output:#?}");
+        assert!(output.stderr.contains(next), "{output:#?}");
     }
     let output = m.clusterctl(["scale", "shop", "-2"]);
     assert_eq!(output.code, 0, "{output:#?}");

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use clusterctl::ecosystem::{Address, AppName, Host, Kind, Ownership, Scope, User};
+use clusterctl::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
 
 /// A machine that is what its fields say.
 #[derive(Clone, Debug)]
@@ -69,6 +69,11 @@ impl FakeHost {
         for name in ["server.js", "worker.js", "app.mjs", "worker.py", "src/main.js", ".env"] {
             host.file(&format!("/srv/app/{name}"));
         }
+        let text = "\u{feff}A=1\nexport DB=x\nPORT=3000 # web\nLINES=\"a\\nb\"\nGOOD='x # y'\n";
+        host.file("/etc/dotenv.env").heads.insert("/etc/dotenv.env".into(), text.into());
+        host.program_with("/opt/bun/bin/bun", &dynamic_elf());
+        host.program_with("/srv/app/cli", b"#!/usr/bin/env bun\n");
+        host.heads.insert("/srv/app/app.mjs".into(), b"http.createServer(f).listen(4100)".into());
         host.folder("/var/log").folder("/tmp").folder("/run");
         for name in ["/home/api/.env", "/etc/of-api.env", "/etc/open.env", "/etc/closed.env"] {
             host.file(name);
@@ -202,7 +207,8 @@ impl Host for FakeHost {
         self.units.get(name).cloned().unwrap_or(Ownership::Free)
     }
 
-    fn holder(&self, _app: &AppName, address: &Address) -> Option<String> {
-        self.holders.get(&address.to_string()).cloned()
+    fn holder(&self, _app: &AppName, address: &Address) -> Option<Holder> {
+        let help = "stop that program, or choose another address".to_owned();
+        self.holders.get(&address.to_string()).map(|who| Holder { who: who.clone(), help })
     }
 }

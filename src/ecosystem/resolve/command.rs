@@ -7,7 +7,7 @@ use crate::ecosystem::app::Command;
 use crate::ecosystem::host::Kind;
 use crate::ecosystem::node::{Context, Fields, Node};
 use crate::ecosystem::problem::{Place, Problem, visible};
-use crate::ecosystem::value;
+use crate::ecosystem::{naming, suggest, value};
 
 /// Longest argument that the kernel takes (`MAX_ARG_STRLEN`), less its NUL.
 pub(super) const MAX_ARGUMENT: usize = 131_071;
@@ -38,17 +38,21 @@ pub(super) struct Ran {
     pub at: Place,
 }
 
-/// The name of an app without `name`: the script's without its extension.
-pub(super) fn stem(fields: &Fields<'_>) -> Option<String> {
+/// The name of an app without `name`: that of what it runs, or of its folder.
+pub(super) fn stem(fields: &Fields<'_>, folder: &Path) -> Option<String> {
     let node = fields.get("script").or_else(|| fields.get("command"))?;
     let text = match node.value.as_array() {
-        Some(items) => items.first()?.get_ref().as_str()?,
+        Some(items) => {
+            let words = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
+            return naming::name(&words.collect::<Option<Vec<_>>>()?, folder, None);
+        }
         None => node.value.as_str()?,
     };
-    let file = if text.ends_with('/') { text } else { text.rsplit('/').next()? };
-    let word = file.split_whitespace().next().unwrap_or(file);
-    let stem = Path::new(word).file_stem()?;
-    Some(stem.to_string_lossy().into_owned())
+    if text.ends_with('/') {
+        return None;
+    }
+    let words = value::shell_words(text).unwrap_or_else(|| vec![text.to_owned()]);
+    naming::name(&words, folder, None)
 }
 
 /// Reads what is executed; `None` after a problem, or when there is no folder to look in.
@@ -154,7 +158,9 @@ fn line(
                 .help(format!("write them into `{}`", node.name));
             return cx.note(problem);
         }
-        let shell = locate(cx, node, "/bin/sh", cwd)?;
+        // PM2's own choice: lines such as `source x && y` are written for it.
+        let bash = cx.host.program("bash");
+        let shell = bash.or_else(|| locate(cx, node, "/bin/sh", cwd))?;
         return Some(ran(node, shell, vec!["-c".to_owned(), text.to_owned()]));
     }
     let words = node.words(cx)?;
@@ -168,13 +174,14 @@ fn line(
 /// Finds a program by path, or by name as a shell finds it.
 fn locate(cx: &mut Context<'_>, node: &Node<'_>, name: &str, cwd: &Path) -> Option<PathBuf> {
     if !name.contains('/') {
-        if let Some(path) = cx.host.program(name) {
+        if let Some(path) = cx.search().program(name) {
             return Some(path);
         }
         let message = format!("no program `{}` in any folder of `PATH`", visible(name));
         let help = match cx.host.kind(&value::absolute(cwd, name)) {
             Kind::Executable => format!("for the one in `{}` write `./{name}`", cwd.display()),
-            _ => "install it, or write its absolute path".to_owned(),
+            _ => unexpanded(cx)
+                .unwrap_or_else(|| "install it, or write its absolute path".to_owned()),
         };
         return cx.note(Problem::error(&node.place, message).help(help));
     }
@@ -192,6 +199,13 @@ fn locate(cx: &mut Context<'_>, node: &Node<'_>, name: &str, cwd: &Path) -> Opti
         }
     };
     cx.note(Problem::error(&node.place, message).help(help))
+}
+
+/// What is wrong with a `PATH` that is written as for a shell.
+fn unexpanded(cx: &Context<'_>) -> Option<String> {
+    let mut folders = cx.path.as_deref()?.split(':');
+    let folder = folders.find(|folder| folder.starts_with('~') || folder.contains('$'))?;
+    Some(format!("`{}` in `PATH` is not expanded: write the whole path", visible(folder)))
 }
 
 /// `script` with what is needed to find and run it.
@@ -232,7 +246,7 @@ impl Script<'_, '_> {
         }
         if plain
             && !self.text.contains('/')
-            && let Some(program) = cx.host.program(&self.text)
+            && let Some(program) = cx.search().program(&self.text)
         {
             return Some(ran(&self.node, program, Vec::new()));
         }
@@ -246,14 +260,20 @@ impl Script<'_, '_> {
         cx.note(Problem::error(&self.node.place, message).help(help))
     }
 
-    /// The same name with another usual extension or folder, if such a file exists.
+    /// The same name with another usual extension or folder, or one that is nearly the same, if
+    /// such a file exists.
     fn similar(&self, cx: &Context<'_>) -> Option<String> {
         let bare = self.text.rsplit_once('.').map_or(self.text.as_str(), |(bare, _)| bare);
         let names = INTERPRETERS.iter().flat_map(|(extension, _)| {
             [self.text.as_str(), bare].map(|stem| format!("{stem}.{extension}"))
         });
         let folders = ["src", "dist", "build"].map(|folder| format!("{folder}/{}", self.text));
-        names.chain(folders).find(|name| {
+        let (parent, name) = self.text.rsplit_once('/').unwrap_or(("", &self.text));
+        let there = cx.host.names(&value::absolute(self.cwd, parent));
+        let near = suggest::nearest(name, there.iter().map(String::as_str));
+        let slash = if parent.is_empty() { "" } else { "/" };
+        let near = near.map(|near| format!("{parent}{slash}{near}"));
+        names.chain(folders).chain(near).find(|name| {
             matches!(cx.host.kind(&value::absolute(self.cwd, name)), Kind::File | Kind::Executable)
         })
     }
@@ -287,12 +307,14 @@ impl Script<'_, '_> {
         let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         let usual = INTERPRETERS.iter().find(|(known, _)| extension.as_deref() == Some(*known));
         if let Some((extension, name)) = usual {
-            if let Some(program) = cx.host.program(name) {
+            if let Some(program) = cx.search().program(name) {
                 return Some(Some(program));
             }
             let message =
                 format!("`.{extension}` is run by `{name}`, which is in no folder of `PATH`");
-            let help = format!("install `{name}`, or write `interpreter = \"/path/to/{name}\"`");
+            let help = unexpanded(cx).unwrap_or_else(|| {
+                format!("install `{name}`, or write `interpreter = \"/path/to/{name}\"`")
+            });
             return cx.note(Problem::error(&self.node.place, message).help(help));
         }
         if cx.host.kind(path) == Kind::Executable {

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::environment::is_reserved;
 use super::process::Process;
 use super::{folder, path};
+use crate::ecosystem::dotenv::{self, Difference};
 use crate::ecosystem::host::{Kind, Scope};
 use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::Problem;
+use crate::ecosystem::problem::{Problem, visible};
 
 /// What systemd would do with the variables before or after the program itself runs.
 const NOT_REACHED: [&str; 4] =
@@ -25,6 +26,13 @@ pub(super) struct EnvFiles {
     pub by_manager: Vec<PathBuf>,
     /// With the rights of the program's user, after those of the manager.
     pub by_program: Vec<PathBuf>,
+}
+
+impl EnvFiles {
+    /// All of them, in the order in which they are read.
+    pub(super) fn all(&self) -> Vec<PathBuf> {
+        self.by_manager.iter().chain(&self.by_program).cloned().collect()
+    }
 }
 
 /// Reads the key; `service` are the directives that are passed through.
@@ -96,6 +104,10 @@ fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option
 fn harmless(cx: &mut Context<'_>, node: &Node<'_>, path: &Path) {
     let Some(text) = cx.host.head(path, LOOKED_AT) else { return };
     let text = String::from_utf8_lossy(&text);
+    for Difference { line, name, what, help } in dotenv::differences(&text) {
+        let message = format!("`{}` in `{}`, line {line}, {what}", visible(&name), path.display());
+        cx.problems.push(Problem::warning(&node.place, message).help(help));
+    }
     let names = text.lines().filter_map(|line| Some(line.split_once('=')?.0.trim()));
     for name in names {
         let place = format!("`{name}` in `{}`", path.display());

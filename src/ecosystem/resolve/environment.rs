@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::command::MAX_ARGUMENT;
+use crate::ecosystem::app::Listener;
 use crate::ecosystem::node::{Context, Entry, Fields, Node};
 use crate::ecosystem::problem::{Place, Problem, visible};
 
@@ -135,6 +136,35 @@ fn port(cx: &mut Context<'_>, fields: &Fields<'_>, variables: &mut Variables) {
             variables.insert("PORT".to_owned(), (text, node.place));
         }
     }
+}
+
+/// A port that differs from instance to instance, and a listener that they share, contradict each
+/// other.
+pub(super) fn counted_port(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    env: &Environment,
+    listeners: &[(Listener, Place)],
+) {
+    let Some((node, (name, first))) = fields.get("increment_var").zip(env.increment_var.as_ref())
+    else {
+        return;
+    };
+    let Some((listener, at)) = listeners.first() else { return };
+    let same = listeners.iter().any(|(l, _)| l.address.port().map(i64::from) == Some(*first));
+    if name != "PORT" && !same {
+        return;
+    }
+    let message = format!(
+        "each instance would listen on a `{name}` of its own, not on `{}`",
+        listener.address
+    );
+    let help = format!(
+        "remove `increment_var`: all instances share the listener; or remove `listen` and `port` \
+         and write `env = {{ {name} = {first} }}`, and each has its own"
+    );
+    let problem = Problem::error(&node.place, message).help(help);
+    cx.problems.push(problem.related(at.span.clone(), "the shared listener"));
 }
 
 fn instance_var(cx: &mut Context<'_>, fields: &Fields<'_>, variables: &Variables) -> String {

@@ -144,6 +144,13 @@ fn explain(error: &AddressError, text: &str) -> (String, String) {
             format!("`{}` is ambiguous", visible(text)),
             "write IPv6 in brackets: `[::1]:80`".to_owned(),
         ),
+        AddressError::BarePath => (
+            format!("`{}` does not say that it is a socket", visible(text)),
+            format!(
+                "write `unix:{}`, or let it end in `.sock`; a log file goes into `out_file`",
+                visible(text)
+            ),
+        ),
         AddressError::RelativePath => (
             "the path of a Unix socket must be absolute".to_owned(),
             "write `/run/…`: processes find it without knowing a folder".to_owned(),

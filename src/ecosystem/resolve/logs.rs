@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::{folder, path};
-use crate::ecosystem::app::Logs;
+use crate::ecosystem::app::{Logs, RateLimit};
 use crate::ecosystem::host::{Kind, Scope};
 use crate::ecosystem::node::{Context, Fields, Node};
 use crate::ecosystem::problem::Problem;
+
+/// Beyond that the journal's own arithmetic overflows.
+const MOST_LINES: u32 = 100_000_000;
 
 /// Reads the keys about output; `user` is whom the program runs as.
 pub(super) fn logs(
@@ -35,7 +38,20 @@ pub(super) fn logs(
             by_program.push(path.to_owned());
         }
     }
-    Logs { disabled, out_file, error_file, by_program }
+    let rate_limit = rate_limit(cx, fields);
+    Logs { disabled, out_file, error_file, by_program, rate_limit }
+}
+
+fn rate_limit(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
+    let node = fields.get("log_rate_limit")?;
+    let text = node.text_or_number(cx)?;
+    if text == "unlimited" {
+        return Some(RateLimit::Unlimited);
+    }
+    match text.parse().ok().filter(|lines| (1..=MOST_LINES).contains(lines)) {
+        Some(lines) => Some(RateLimit::Lines(lines)),
+        None => node.bad(cx, format!("`log_rate_limit` is 1 to {MOST_LINES}, or \"unlimited\"")),
+    }
 }
 
 fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! From the keys of one app to the app as meant. Each concern reads its own keys; all of them go on
 //! after a problem, so that one pass finds everything.
 
+mod cluster;
 mod command;
 mod directives;
 mod env_files;
@@ -14,7 +15,7 @@ mod rollout;
 
 use std::path::{Path, PathBuf};
 
-use super::app::{App, Handover, Instances, Listener, MAX_INSTANCES};
+use super::app::{App, Handover, Instances, Listener, MAX_INSTANCES, Readiness, Remark, Share};
 use super::host::Kind;
 use super::name::{AppName, NameError};
 use super::node::{Context, Fields, Node};
@@ -36,23 +37,47 @@ pub(super) struct Resolved {
 
 /// Resolves one app.
 pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
-    let (name, at) = name(cx, fields);
     let cwd = cwd(cx, fields);
+    let (name, at) = name(cx, fields, cwd.as_deref());
+    let env = environment::environment(cx, fields);
+    cx.path = env.variables.get("PATH").cloned();
     let ran = command::command(cx, fields, cwd.as_deref());
-    let nature = ran
-        .as_ref()
-        .map(|ran| nature::nature(cx.host, ran, cwd.as_deref().unwrap_or(Path::new("/"))));
-    let listeners = listeners::listeners(cx, fields);
+    let here = cwd.as_deref().unwrap_or(Path::new("/"));
+    let nature = ran.as_ref().map(|ran| nature::nature(cx.search(), ran, here));
+    let mut listeners = listeners::listeners(cx, fields);
+    let (instances, count) = instances(cx, fields);
+    let process = process::process(cx, fields, cwd.as_deref());
+    let systemd = directives::directives(cx, fields);
+    let env_files = env_files::env_files(cx, fields, cwd.as_deref(), &process, &systemd.service);
+    let counted = env.increment_var.as_ref().map(|(name, _)| name.as_str());
+    let known = cluster::Known {
+        ran: ran.as_ref(),
+        nature: nature.as_ref(),
+        env: &env.variables,
+        env_files: &env_files.all(),
+        counted,
+        count,
+        cwd: cwd.as_deref(),
+    };
+    let mut remarks = Vec::new();
+    if let Some((listener, remark)) = cluster::listener(cx, fields, &known) {
+        listeners.push(listener);
+        remarks.push(remark);
+    }
+    environment::counted_port(cx, fields, &env, &listeners);
     let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let (instances, count) = instances(cx, fields);
-    let env = environment::environment(cx, fields);
-    let process = process::process(cx, fields, cwd.as_deref());
-    let rollout = rollout::rollout(cx, fields);
-    let systemd = directives::directives(cx, fields);
-    let env_files = env_files::env_files(cx, fields, cwd.as_deref(), &process, &systemd.service);
+    let mut rollout = rollout::rollout(cx, fields);
+    if !process.restart.auto && hands.readiness == Readiness::Exec {
+        // An extra instance of a job would run it once more.
+        rollout.max_surge = Share::Count(0);
+        rollout.max_unavailable = Share::Percent(100);
+    }
     let backlog = listeners::backlog(cx, fields);
+    remarks.extend(cwd.as_deref().and_then(|cwd| {
+        Some(Remark::Followed { link: cwd.to_owned(), to: cx.host.leads_to(cwd)? })
+    }));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
         namespace,
@@ -70,7 +95,8 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         increment_var: env.increment_var,
         handover: hands.handover,
         traced_because: hands.traced_because,
-        node: nature.is_some_and(|nature| nature.node),
+        node: nature.as_ref().is_some_and(|nature| nature.node),
+        python: nature.as_ref().is_some_and(|nature| nature.python),
         readiness: hands.readiness,
         listen_timeout: process.listen_timeout,
         kill_timeout: process.kill_timeout,
@@ -88,14 +114,16 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         service: systemd.service,
         slice: systemd.slice,
         socket: systemd.socket,
+        profile: cx.env_name.map(str::to_owned),
+        remarks,
     });
     Resolved { at, name, listeners, app }
 }
 
 /// The name, and where it is written: the key or the whole table.
-fn name(cx: &mut Context<'_>, fields: &Fields<'_>) -> (Option<AppName>, Place) {
+fn name(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> (Option<AppName>, Place) {
     let Some(node) = fields.get("name") else {
-        let stem = command::stem(fields);
+        let stem = command::stem(fields, cwd.unwrap_or(cx.base));
         let name = stem.as_deref().and_then(|stem| AppName::parse(stem).ok());
         if name.is_none() && stem.is_some() {
             let message = "the script's name cannot be the app's";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::command::Ran;
 use crate::ecosystem::elf::{self, Elf, Image};
-use crate::ecosystem::host::{Host, Kind};
+use crate::ecosystem::host::{Kind, Search};
 use crate::ecosystem::value;
 
 /// The kernel follows four scripts; one more shows that there is a loop.
@@ -26,6 +26,8 @@ const NODE_WORDS: &[&str] =
 pub(super) struct Nature {
     /// Whether Node runs it, or may run below it.
     pub node: bool,
+    /// Whether Python runs it, or may run below it.
+    pub python: bool,
     /// How it can be reached.
     pub way: Way,
 }
@@ -42,9 +44,9 @@ pub(super) enum Way {
 }
 
 /// Reads the heads of the program and of its interpreters.
-pub(super) fn nature(host: &dyn Host, ran: &Ran, cwd: &Path) -> Nature {
+pub(super) fn nature(host: Search<'_>, ran: &Ran, cwd: &Path) -> Nature {
     let command = &ran.command;
-    let mut nature = Nature { node: false, way: Way::Preload };
+    let mut nature = Nature { node: false, python: false, way: Way::Preload };
     follow(
         host,
         Start { program: &command.program, args: &command.args, cwd },
@@ -65,11 +67,13 @@ struct Start<'a> {
     cwd: &'a Path,
 }
 
-fn follow(host: &dyn Host, start: Start<'_>, depth: u32, nature: &mut Nature) {
+fn follow(host: Search<'_>, start: Start<'_>, depth: u32, nature: &mut Nature) {
     let Start { program, args, cwd } = start;
     let name = base_name(program);
     nature.node |= NODE_WORDS.contains(&name.as_str());
     let wraps = WRAPPERS.contains(&name.as_str());
+    // A shell may run anything.
+    nature.python |= wraps || ["python", "pypy"].iter().any(|python| name.starts_with(python));
     if wraps {
         nature.node |= args.iter().any(|arg| mentions_node(arg));
     }
@@ -99,13 +103,13 @@ fn follow(host: &dyn Host, start: Start<'_>, depth: u32, nature: &mut Nature) {
 }
 
 /// Told by what is in the file: a copy of Node may have any name (`nodev24`).
-fn holds_node(host: &dyn Host, program: &Path, head: &[u8]) -> bool {
+fn holds_node(host: Search<'_>, program: &Path, head: &[u8]) -> bool {
     elf::has_symbol(head, elf::NODE_SYMBOL, |offset, length| host.part(program, offset, length))
 }
 
 /// A script is what its interpreter is; one for a shell is what it runs in the end.
 fn script(
-    host: &dyn Host,
+    host: Search<'_>,
     start: &Start<'_>,
     head: &[u8],
     (interpreter, argument): (&str, Option<&str>),
@@ -147,7 +151,7 @@ fn interpreter_text(interpreter: &str, argument: Option<&str>) -> String {
 }
 
 /// The program that a `#!` line really starts, through `env` and `env -S`.
-fn interpreted_by(host: &dyn Host, interpreter: &str, argument: Option<&str>) -> Option<PathBuf> {
+fn interpreted_by(host: Search<'_>, interpreter: &str, argument: Option<&str>) -> Option<PathBuf> {
     let path = Path::new(interpreter);
     if base_name(path) != "env" {
         return (host.kind(path) == Kind::Executable).then(|| path.to_path_buf());
@@ -220,7 +224,7 @@ impl Next {
 }
 
 /// Through `env A=b program`, `nice -n 5 program`, `sh -c "exec program"` and `sh script`.
-fn wrapped(host: &dyn Host, name: &str, args: &[String], cwd: &Path) -> Option<Next> {
+fn wrapped(host: Search<'_>, name: &str, args: &[String], cwd: &Path) -> Option<Next> {
     if !SHELLS.contains(&name) {
         // Options and their values name no program.
         let found = |arg: &String| locate(host, arg, cwd).filter(|_| !arg.starts_with('-'));
@@ -239,7 +243,7 @@ fn wrapped(host: &dyn Host, name: &str, args: &[String], cwd: &Path) -> Option<N
 }
 
 /// The last simple command of a shell text, if it is plain enough to be sure of.
-fn last_command(host: &dyn Host, text: &str, cwd: &Path) -> Option<Next> {
+fn last_command(host: Search<'_>, text: &str, cwd: &Path) -> Option<Next> {
     let mut cwd = cwd.to_owned();
     let lines = text.split(['\n', ';']).flat_map(|line| line.split("&&")).map(str::trim);
     let lines: Vec<&str> =
@@ -258,7 +262,7 @@ fn last_command(host: &dyn Host, text: &str, cwd: &Path) -> Option<Next> {
 }
 
 /// A program by its path or name, as the wrapper finds it.
-fn locate(host: &dyn Host, word: &str, cwd: &Path) -> Option<PathBuf> {
+fn locate(host: Search<'_>, word: &str, cwd: &Path) -> Option<PathBuf> {
     if !word.contains('/') {
         return host.program(word);
     }

@@ -63,6 +63,14 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         let mend = words.systemctl("daemon-reload");
         found.push(finding(Severity::Warning, "daemon-reload", text, Some(mend)));
     }
+    if facts.suppressed > 0 {
+        let text = format!(
+            "{} lines were suppressed by journald's rate limit in the last day: write \
+             `log_rate_limit` into the ecosystem file",
+            facts.suppressed
+        );
+        found.push(finding(Severity::Warning, "suppressed", text, Some(words.apply(facts))));
+    }
     if !facts.drop_ins.is_empty() {
         let text = format!("an administrator's drop-ins count: {}", facts.drop_ins.join(", "));
         found.push(finding(Severity::Note, "drop-ins", text, None));
@@ -77,6 +85,10 @@ fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {
     let app = words.app;
     if facts.observed.group == Active::Inactive {
         let text = "stopped, and does not start at boot".to_owned();
+        return Some(finding(Severity::Note, "disabled", text, None));
+    }
+    if group(words, facts).is_some_and(|unit| unit.get(MARK, "Autostart") == Some("no")) {
+        let text = "runs, and does not start at boot, as `autostart = false` asks".to_owned();
         return Some(finding(Severity::Note, "disabled", text, None));
     }
     let mend = words.systemctl(&format!("enable {app}"));
@@ -100,10 +112,16 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         let logs = words.clusterctl(&format!("logs {app}@{number}"));
         let mend = Some(words.clusterctl(&format!("restart {app}@{number}")));
         if instance.errored || instance.active == Active::Failed {
-            let text = format!("{app}@{number} gave up; why: {logs}");
+            let text = match facts.reasons.get(number) {
+                Some(why) => format!("{app}@{number} {why}; more: {logs}"),
+                None => format!("{app}@{number} gave up; why: {logs}"),
+            };
             found.push(finding(Severity::Problem, "failed", text, mend));
         } else if facts.looping.contains(number) {
-            let text = format!("{app}@{number} ends again and again; why: {logs}");
+            let text = match facts.reasons.get(number) {
+                Some(why) => format!("{app}@{number} ends again and again: it {why}; more: {logs}"),
+                None => format!("{app}@{number} ends again and again; why: {logs}"),
+            };
             found.push(finding(Severity::Problem, "looping", text, mend));
         }
     }

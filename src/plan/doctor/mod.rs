@@ -96,6 +96,10 @@ pub struct AppFacts {
     pub masked: BTreeSet<UnitName>,
     /// Instances that wait for their automatic restart.
     pub looping: BTreeSet<u32>,
+    /// Why instances do not run, by their numbers.
+    pub reasons: BTreeMap<u32, String>,
+    /// Lines of log that the journal did not take of late.
+    pub suppressed: u64,
     /// The manager has not read the files as they are now.
     pub stale: bool,
     /// Instances that run with another socket than the one that systemd holds now.

@@ -1,0 +1,67 @@
+//! What is said while a verb works, and how each app ended up.
+
+use std::collections::BTreeMap;
+
+use super::Ui;
+use crate::ecosystem::AppName;
+use crate::error::Error;
+use crate::ops::{self, Done};
+use crate::report::{self, Verdict};
+
+/// Prints an event.
+pub fn tell(event: &ops::Event, ui: &mut Ui) {
+    if let ops::Event::Progress { app, at, progress } = event {
+        ui.progress(app, *at, progress);
+    }
+    if ui.json {
+        if let Some(value) = report::progress::json(event) {
+            // A reader that is gone must not stop what is under way.
+            let _ = ui.json_line(&value);
+        }
+    } else if let Some(line) = report::progress::line(event, &ui.err) {
+        ui.note(&line);
+    }
+}
+
+/// How an app ended up, and what is known of the instance that decided it.
+pub fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (Verdict, ops::Story) {
+    let instance = report::progress::failed_instance(app, done);
+    let story = instance.map(|number| ops::story(ctl, app, number, ctl.begun)).unwrap_or_default();
+    (report::progress::verdict(app, done, story.reason.as_ref()), story)
+}
+
+/// One sentence per app, and for each that failed the lines that matter and the next command.
+pub fn finish(
+    ctl: &ops::Context,
+    done: &BTreeMap<AppName, Done>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    ui.end_progress();
+    let mut good = true;
+    for (app, done) in done {
+        let (verdict, story) = verdict(ctl, app, done);
+        good &= verdict.good;
+        if ui.json {
+            for value in report::progress::ended(app, &verdict, &story) {
+                ui.json_line(&value)?;
+            }
+            continue;
+        }
+        ui.note(&report::logs::printable(&verdict.text));
+        if let Some(instance) = verdict.look_at {
+            for line in &story.lines {
+                ui.note(&format!("  {app}@{instance} | {}", report::logs::printable(line)));
+            }
+            for file in &story.files {
+                ui.note(&format!("  it writes to {}", file.display()));
+            }
+            let logs = format!("clusterctl logs {app}@{instance}");
+            ui.later(&story.reason.and_then(|reason| reason.next).unwrap_or(logs));
+        }
+    }
+    match good {
+        true => Ok(()),
+        false if done.values().any(Done::is_interrupted) => Err(Error::Interrupted),
+        false => Err(Error::Failed),
+    }
+}

@@ -1,0 +1,98 @@
+//! A Node app that PM2 runs as a cluster: its processes share the port that the program asks for,
+//! which no key of PM2's names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::command::Ran;
+use super::nature::Nature;
+use crate::ecosystem::address::{Address, Protocol};
+use crate::ecosystem::app::{Listener, Remark};
+use crate::ecosystem::name::ListenerName;
+use crate::ecosystem::node::{Context, Fields};
+use crate::ecosystem::problem::{Place, Problem};
+use crate::ecosystem::{dotenv, elf, starter};
+
+/// What is known of the app when its listeners are decided.
+pub(super) struct Known<'a> {
+    pub ran: Option<&'a Ran>,
+    pub nature: Option<&'a Nature>,
+    pub env: &'a BTreeMap<String, String>,
+    /// Files of variables; later ones win, over `env` too.
+    pub env_files: &'a [PathBuf],
+    /// The variable that differs from instance to instance.
+    pub counted: Option<&'a str>,
+    pub count: u32,
+    pub cwd: Option<&'a Path>,
+}
+
+/// The listener that an app without `listen` has because its processes share a port, and a remark
+/// that says so.
+pub(super) fn listener(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    known: &Known<'_>,
+) -> Option<((Listener, Place), Remark)> {
+    let mode = fields.exec_mode.as_ref().and_then(|entry| entry.node.value.as_str());
+    let cluster = mode.is_some_and(|mode| mode.starts_with("cluster"));
+    let fork = mode.is_some_and(|mode| mode.starts_with("fork"));
+    let decided = fields.entry("listen").is_some() || fields.entry("port").is_some();
+    let node = known.nature.is_some_and(|nature| nature.node);
+    let shares = node && !fork && (cluster || known.count > 1);
+    let port = port(cx, known).filter(|_| shares && !decided);
+    let Some(port) = port else {
+        exec_mode(cx, fields, known, cluster && node && !decided);
+        return None;
+    };
+    let text = format!("[::]:{port}");
+    let socket = text.parse().ok()?;
+    let address = Address::Inet { protocol: Protocol::Stream, socket };
+    let name = ListenerName::parse(&port.to_string()).ok()?;
+    let at = fields.exec_mode.as_ref().map_or_else(|| fields.place.clone(), |e| e.at.clone());
+    Some(((Listener { name, address }, at), Remark::PortShared(port)))
+}
+
+/// `PORT` as the program will see it.
+fn port(cx: &Context<'_>, known: &Known<'_>) -> Option<u16> {
+    if known.counted == Some("PORT") {
+        return None;
+    }
+    let in_file = |path: &PathBuf| {
+        let head = cx.host.head(path, elf::HEAD)?;
+        dotenv::value_of(&String::from_utf8_lossy(&head), "PORT").map(str::to_owned)
+    };
+    let file = known.env_files.iter().rev().find_map(in_file);
+    let value = file.or_else(|| known.env.get("PORT").cloned())?;
+    value.parse().ok().filter(|port| *port > 0)
+}
+
+/// What the key means here: nothing where there is a listener, and that one is missing elsewhere.
+fn exec_mode(cx: &mut Context<'_>, fields: &Fields<'_>, known: &Known<'_>, unshared: bool) {
+    let Some(entry) = &fields.exec_mode else { return };
+    if !unshared {
+        let message =
+            format!("`{}` is not needed: every app with a listener is a cluster", entry.key);
+        let help = "remove it; `instances` alone says how many there are";
+        cx.problems.push(Problem::warning(&entry.at, message).help(help));
+        return;
+    }
+    let message = format!("`{}` shares a port, and nothing says which", entry.key);
+    let help = match port_in_source(cx, known) {
+        Some(port) => format!("write `listen = {port}`, the port in the source"),
+        None => {
+            "write `listen = 3000` with the port that the program listens on; for a worker that \
+                 listens on nothing remove it"
+                .to_owned()
+        }
+    };
+    cx.problems.push(Problem::warning(&entry.at, message).help(help));
+}
+
+fn port_in_source(cx: &Context<'_>, known: &Known<'_>) -> Option<u16> {
+    let ends = [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"];
+    let args = &known.ran?.command.args;
+    let script = args.iter().find(|arg| ends.iter().any(|end| arg.ends_with(end)))?;
+    let path = known.cwd.unwrap_or(Path::new("/")).join(script);
+    let head = cx.host.head(&path, elf::HEAD)?;
+    starter::port_in(&String::from_utf8_lossy(&head))
+}

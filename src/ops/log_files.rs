@@ -1,0 +1,110 @@
+//! Lines of the files that apps write to instead of the journal (`out_file`, `error_file`), as
+//! entries like those of the journal. All instances of an app share a file, so its lines carry the
+//! app's name and the file's.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::reason::log_files;
+use super::{Context, Error, LogSpec};
+use crate::ecosystem::AppName;
+use crate::systemd::{Author, Entry};
+use crate::unit::UnitFile;
+
+/// Bytes that are read of a file at once.
+const MOST: u64 = 1 << 20;
+
+/// The files of a selection, with what has been read of each.
+pub(super) struct LogFiles {
+    files: Vec<(AppName, PathBuf, u64)>,
+}
+
+impl LogFiles {
+    /// The files of these apps that are there.
+    pub(super) fn of(context: &Context, spec: &LogSpec) -> Result<LogFiles, Error> {
+        let apps = super::apps(context)?;
+        let mut files = Vec::new();
+        let mut known = BTreeSet::new();
+        for one in &spec.selected {
+            let name = one.app.template_unit();
+            let Some(file) = apps.get(&one.app).and_then(|found| found.units.get(&name)) else {
+                continue;
+            };
+            let paths = log_files(&UnitFile::parse(name, &file.text));
+            let new = paths.into_iter().filter(|path| known.insert(path.clone()));
+            files.extend(new.map(|path| (one.app.clone(), path, 0)));
+        }
+        Ok(LogFiles { files })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The last lines of each file, all of them without a number.
+    pub(super) fn last(&mut self, lines: Option<u64>) -> Vec<Entry> {
+        for (_, path, place) in &mut self.files {
+            let length = fs::metadata(&*path).map_or(0, |meta| meta.len());
+            *place = if lines.is_some() { length.saturating_sub(MOST) } else { 0 };
+        }
+        let mut all = Vec::new();
+        for file in &mut self.files {
+            let mut own = Vec::new();
+            loop {
+                let more = read(file);
+                if more.is_empty() {
+                    break;
+                }
+                own.extend(more);
+            }
+            let most = lines.map_or(own.len(), |lines| usize::try_from(lines).unwrap_or(own.len()));
+            all.extend(own.split_off(own.len().saturating_sub(most)));
+        }
+        all
+    }
+
+    /// What was written since.
+    pub(super) fn news(&mut self) -> Vec<Entry> {
+        self.files.iter_mut().flat_map(read).collect()
+    }
+}
+
+/// Whole lines behind the place, which moves behind them.
+fn read((app, path, place): &mut (AppName, PathBuf, u64)) -> Vec<Entry> {
+    let mut bytes = Vec::new();
+    let mut load = || -> std::io::Result<()> {
+        let mut file = File::open(&*path)?;
+        if file.metadata()?.len() < *place {
+            // It was rotated.
+            *place = 0;
+        }
+        file.seek(SeekFrom::Start(*place))?;
+        file.take(MOST).read_to_end(&mut bytes).map(drop)
+    };
+    // One that cannot be read has nothing to say.
+    if load().is_err() {
+        return Vec::new();
+    }
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    *place += whole as u64;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let entry = |line: &[u8]| Entry {
+        realtime_usec: u64::try_from(now).unwrap_or(0),
+        unit: format!("{app} {name}"),
+        author: Author::Unit,
+        pid: None,
+        priority: 6,
+        message: line.to_vec(),
+        fields: vec![
+            ("MESSAGE".to_owned(), line.to_vec()),
+            ("FILE".to_owned(), path.to_string_lossy().into_owned().into_bytes()),
+        ],
+    };
+    let mut lines: Vec<Entry> = bytes[..whole].split(|byte| *byte == b'\n').map(entry).collect();
+    lines.pop();
+    lines
+}

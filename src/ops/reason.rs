@@ -1,0 +1,278 @@
+//! Collects what is known of an instance that failed: from the journal, its log files, the manager,
+//! and what it was seen to do. `plan::reason` puts it into words.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Context, Error};
+use crate::ecosystem::{Address, AppName, Scope};
+use crate::host;
+use crate::plan::reason::{self, End, Evidence, Held, Reason, Sight, excerpt};
+use crate::systemd::{ActiveState, Author, Entry, Exit, Field, InstanceState, Journal, LoadState};
+use crate::translate::MARK;
+use crate::unit::{UnitFile, UnitKind, UnitName};
+
+/// Why an instance failed, and the lines that show it.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    /// In words; `None` when it did not fail.
+    pub reason: Option<Reason>,
+    /// The lines that matter, those that name the error first.
+    pub lines: Vec<String>,
+    /// Files that the instance writes to besides the journal.
+    pub files: Vec<PathBuf>,
+}
+
+/// How many lines say enough about a failure.
+const LINES: usize = 10;
+
+/// How many entries of the journal are looked at.
+const ENTRIES: u64 = 400;
+
+/// How long the journal may take to tell of what the manager has just told of.
+const JOURNAL: Duration = Duration::from_millis(500);
+
+/// `SD_MESSAGE_UNIT_STARTED` of sd-messages.h: the end of a start job.
+const STARTED: &str = "39f53479d3a045ac8e11786248231fbf";
+
+/// `SD_MESSAGE_SPAWN_FAILED`: a process could not be set up.
+const SPAWN_FAILED: &str = "641257651c1b4ec9a8624d7a40a9e1e7";
+
+/// What became of the last run of an instance that failed after this moment.
+pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -> Story {
+    let unit = app.instance_unit(number);
+    let fields = [Field::Result, Field::Exit, Field::MainPid];
+    let state = context.systemd.instances(std::slice::from_ref(&unit), &fields);
+    let state = state.ok().and_then(|mut states| states.pop()).unwrap_or_default();
+    let template = template(context, app);
+    let files = template.as_ref().map(log_files).unwrap_or_default();
+    let mut evidence = told(context, &unit, since).unwrap_or_default();
+    evidence.masked = state.load == LoadState::Masked;
+    if evidence.result.is_empty() && state.active != ActiveState::Active {
+        evidence.result.clone_from(&state.result);
+        evidence.end = state.exit.map(end);
+    }
+    for file in &files {
+        evidence.lines.extend(tail(file, since));
+    }
+    evidence.listeners = listeners(context, app);
+    evidence.sight = sight(context, app, number, &state);
+    if evidence.end == Some(End::Code(203)) {
+        evidence.missing = template.as_ref().and_then(missing);
+    }
+    evidence.held = held(context, app, number, &evidence.lines);
+    let reason = reason::reason(unit.as_str(), context.layout.scope, &evidence);
+    Story { reason, lines: excerpt(&evidence.lines, LINES), files }
+}
+
+/// What an instance does that is not ready: as it was seen while its start was waited for, else as
+/// it is seen now.
+fn sight(context: &Context, app: &AppName, number: u32, state: &InstanceState) -> Option<Sight> {
+    let seen = context.sights().get(&app.instance_unit(number)).cloned();
+    let starting = state.active == ActiveState::Activating && !state.sub.starts_with("auto-");
+    seen.or_else(|| starting.then(|| look(context, &app.instance_unit(number)).ok()).flatten())
+}
+
+/// Looks at the processes of an instance.
+///
+/// # Errors
+/// The manager does not answer.
+pub(super) fn look(context: &Context, unit: &UnitName) -> Result<Sight, Error> {
+    let main = context.systemd.instances(std::slice::from_ref(unit), &[Field::MainPid])?;
+    let main = main.first().and_then(|state| state.main_pid);
+    let processes = context.systemd.processes(unit)?;
+    let mut pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
+    pids.sort_by_key(|pid| (Some(*pid) != main, *pid));
+    let manager = match context.layout.scope {
+        Scope::System => host::sockets_of(1),
+        Scope::User => main.and_then(host::usage).and_then(|u| host::sockets_of(u.parent)),
+    };
+    Ok(Sight { processes: host::look(&pids, &manager.unwrap_or_default()) })
+}
+
+fn template(context: &Context, app: &AppName) -> Option<UnitFile> {
+    let name = app.template_unit();
+    let text = fs::read_to_string(context.layout.unit(&name)).ok()?;
+    Some(UnitFile::parse(name, &text))
+}
+
+/// Files that the instances of an app write to.
+pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {
+    let files = template.all(MARK, "LogFile").map(|path| path.replace("%%", "%"));
+    let mut files: Vec<PathBuf> = files.map(PathBuf::from).filter(|path| path.is_file()).collect();
+    files.dedup();
+    files
+}
+
+/// Bytes of a log file that are looked at.
+const TAIL: u64 = 64 << 10;
+
+/// The last lines of a file that was written to after this moment.
+fn tail(path: &Path, since: SystemTime) -> Vec<String> {
+    let read = || -> std::io::Result<Vec<String>> {
+        let mut file = File::open(path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() || meta.modified()? < since {
+            return Ok(Vec::new());
+        }
+        file.seek(SeekFrom::Start(meta.len().saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        Ok(lines[lines.len().saturating_sub(4 * LINES)..].to_vec())
+    };
+    // What cannot be read says nothing; the failure itself is what matters.
+    read().unwrap_or_default()
+}
+
+/// One run of an instance, as the journal tells of it.
+#[derive(Default)]
+struct Run {
+    invocation: String,
+    evidence: Evidence,
+}
+
+/// The last run that failed.
+fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidence> {
+    let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let mut journal = Journal::open(context.layout.scope).ok()?;
+    journal.select(std::slice::from_ref(unit)).ok()?;
+    journal.rewind(Some(ENTRIES)).ok()?;
+    let mut runs: Vec<Run> = Vec::new();
+    while let Ok(Some(entry)) = journal.read() {
+        if u128::from(entry.realtime_usec) >= since {
+            note(&mut runs, &entry);
+        }
+    }
+    // What the manager says of a job may be here before the journal has the rest.
+    let failed = |runs: &[Run]| runs.iter().any(|run| !run.evidence.result.is_empty());
+    let deadline = Instant::now() + JOURNAL;
+    while since > 0
+        && !failed(&runs)
+        && let Ok(Some(entry)) = journal.follow(deadline)
+    {
+        note(&mut runs, &entry);
+    }
+    let gave_up = runs.iter().any(|run| run.evidence.gave_up);
+    let bad = |run: &&Run| !["", "exec-condition"].contains(&run.evidence.result.as_str());
+    // Who waits for a start wants to know of that one, and not of the restarts that followed.
+    let run = match since {
+        0 => runs.iter().rev().find(bad),
+        _ => runs.iter().find(bad),
+    };
+    let run = run.or(runs.iter().rev().find(|run| run.evidence.end.is_some()));
+    let mut evidence = run.or(runs.last())?.evidence.clone();
+    evidence.gave_up = gave_up;
+    if evidence.lines.is_empty() {
+        evidence.lines = runs.into_iter().flat_map(|run| run.evidence.lines).collect();
+    }
+    Some(evidence)
+}
+
+fn note(runs: &mut Vec<Run>, entry: &Entry) {
+    let names = match entry.author {
+        Author::Unit => ["_SYSTEMD_INVOCATION_ID", "_SYSTEMD_INVOCATION_ID"],
+        Author::Manager => ["INVOCATION_ID", "USER_INVOCATION_ID"],
+    };
+    let field = |wanted: &str| {
+        let found = entry.fields.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    };
+    let invocation = names.into_iter().find_map(field).unwrap_or_default();
+    if runs.last().is_none_or(|run| run.invocation != invocation) {
+        runs.push(Run { invocation, ..Run::default() });
+    }
+    let Some(Run { evidence, .. }) = runs.last_mut() else { return };
+    if entry.author == Author::Unit {
+        let text = String::from_utf8_lossy(&entry.message).into_owned();
+        // What the guard says is said by `gave_up`.
+        evidence.gave_up |= text.starts_with("gave up: ");
+        if !text.starts_with("gave up: ") {
+            evidence.lines.push(text);
+        }
+        return;
+    }
+    if field("MESSAGE_ID").as_deref() == Some(SPAWN_FAILED) {
+        // Also of the guard: what keeps that from running keeps the program from it.
+        let text = String::from_utf8_lossy(&entry.message).into_owned();
+        let step = text.split("Failed at step ").nth(1).and_then(|rest| rest.split(' ').next());
+        evidence.end = step.and_then(reason::code_of_step).map(End::Code);
+    }
+    if let Some(result) = field("UNIT_RESULT") {
+        evidence.gave_up |= result == "exec-condition";
+        evidence.result = result;
+    }
+    let started = field("MESSAGE_ID").as_deref() == Some(STARTED);
+    evidence.was_ready |= started && field("JOB_RESULT").as_deref() == Some("done");
+    let status = field("EXIT_STATUS").and_then(|status| status.parse().ok());
+    // What keeps the manager from starting the guard keeps it from starting the program.
+    let main = field("COMMAND").is_none_or(|command| command == "ExecStart")
+        || status.is_some_and(|status| (200..256).contains(&status));
+    if let (true, Some(status), Some(code)) = (main, status, field("EXIT_CODE")) {
+        let exited = code == "exited";
+        evidence.end = Some(if exited { End::Code(status) } else { End::Signal(status) });
+    }
+}
+
+fn end(exit: Exit) -> End {
+    match exit {
+        Exit::Status(code) => End::Code(code),
+        Exit::Signal(signal) => End::Signal(signal),
+    }
+}
+
+fn listeners(context: &Context, app: &AppName) -> Vec<Address> {
+    let Ok(apps) = super::apps(context) else { return Vec::new() };
+    let units = apps.get(app).into_iter().flat_map(|found| &found.units);
+    let sockets = units.filter(|(unit, _)| unit.kind() == UnitKind::Socket);
+    let files = sockets.map(|(unit, file)| UnitFile::parse(unit.clone(), &file.text));
+    files.filter_map(|unit| Address::of_socket_unit(&unit)).collect()
+}
+
+/// What the command line names by an absolute path and is not there: the program, or what its
+/// first line names.
+fn missing(template: &UnitFile) -> Option<String> {
+    let line = template.get("Service", "ExecStart")?.replace("%%", "%");
+    let program = line.trim_start_matches(['-', '+', '!', ':', '@']);
+    let program = match program.strip_prefix('"') {
+        Some(rest) => rest.split('"').next()?,
+        None => program.split_whitespace().next()?,
+    };
+    if !Path::new(program).exists() {
+        return Some(program.to_owned());
+    }
+    let mut head = [0; 256];
+    let length = File::open(program).ok()?.read(&mut head).ok()?;
+    let text = String::from_utf8_lossy(&head[..length]).into_owned();
+    let interpreter = text.strip_prefix("#!")?.split_whitespace().next()?.to_owned();
+    (!Path::new(&interpreter).exists()).then_some(interpreter)
+}
+
+/// Who has the port that the instance says is in use.
+fn held(context: &Context, app: &AppName, number: u32, lines: &[String]) -> Option<Held> {
+    let said = reason::port_in_use(lines)?;
+    let ports: BTreeSet<u16> = match said {
+        Some(port) => [port].into(),
+        // The program does not say which: one that an instance of the app listens on by itself.
+        None => ports_of_instances(context, app, number),
+    };
+    ports.into_iter().find_map(|port| {
+        let (holder, instance) = host::holder_of_port(&context.layout, port)?;
+        let sibling = instance.filter(|(other, _)| other == app);
+        let by = sibling.as_ref().map(|(app, number)| format!("{app}@{number}"));
+        Some(Held { port, sibling: by.is_some(), by: by.unwrap_or(holder.who) })
+    })
+}
+
+fn ports_of_instances(context: &Context, app: &AppName, number: u32) -> BTreeSet<u16> {
+    let listed = context.systemd.list(&[format!("{app}@*.service")]).unwrap_or_default();
+    let units = listed.iter().filter_map(|row| UnitName::parse(&row.name).ok());
+    let others = units.filter(|unit| app.instance_of(unit).is_some_and(|other| other != number));
+    let sights = others.filter_map(|unit| look(context, &unit).ok());
+    let processes = sights.flat_map(|sight| sight.processes);
+    processes.flat_map(|process| process.listens).filter_map(|address| address.port()).collect()
+}

@@ -1,0 +1,60 @@
+//! Looks from time to time at instances that take long to get ready: when the time is over the
+//! manager ends them, and nobody can see any more what they did instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use super::{Context, reason, recorded_policy};
+use crate::ecosystem::AppName;
+use crate::systemd::ActiveState;
+use crate::unit::UnitName;
+
+/// Looks at the longest and at the shortest so often.
+const TICK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// So many looks within the time that an instance has to get ready.
+const LOOKS: u32 = 8;
+
+/// Does `work`, and looks meanwhile at the instances of these apps that are being started.
+pub(super) fn witnessed<T>(context: &Context, apps: &[AppName], work: impl FnOnce() -> T) -> T {
+    let (over, end) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || watch(context, apps, &end));
+        let result = work();
+        drop(over);
+        result
+    })
+}
+
+fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
+    let tick = tick(context, apps);
+    let patterns: Vec<String> = apps.iter().map(|app| format!("{app}@*.service")).collect();
+    let mut before = BTreeSet::new();
+    while end.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+        let Ok(listed) = context.systemd.list(&patterns) else { return };
+        let starting = listed.iter().filter(|row| {
+            row.active == ActiveState::Activating && !row.sub.starts_with("auto-restart")
+        });
+        let starting: BTreeSet<UnitName> =
+            starting.filter_map(|row| UnitName::parse(&row.name).ok()).collect();
+        // Those that are slower than a look's time.
+        for unit in starting.intersection(&before) {
+            // One whose processes are gone was looked at too late.
+            let sight = reason::look(context, unit).ok();
+            if let Some(sight) = sight.filter(|sight| !sight.processes.is_empty()) {
+                context.sights().insert(unit.clone(), sight);
+            }
+        }
+        before = starting;
+    }
+}
+
+/// The time between two looks, by the app that has the least to get ready.
+fn tick(context: &Context, apps: &[AppName]) -> Duration {
+    let found = super::apps(context).unwrap_or_else(|_| BTreeMap::new());
+    let limits = apps
+        .iter()
+        .filter_map(|app| Some(recorded_policy(app, &found.get(app)?.units).listen_timeout));
+    (limits.min().unwrap_or(TICK.1) / LOOKS).clamp(TICK.0, TICK.1)
+}

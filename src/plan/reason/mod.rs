@@ -1,0 +1,261 @@
+//! Facts about an instance that failed → one sentence that says why. Pure: `ops` collects the facts.
+//!
+//! The sentence is the predicate of "api@0": "was not ready in time: it listens on …". What nobody
+//! has words for is said in systemd's own.
+
+mod codes;
+mod excerpt;
+
+use crate::ecosystem::{Address, Scope};
+
+pub use excerpt::{excerpt, naming};
+
+/// How a main process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It returned this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// What an instance that is not ready does, as seen from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// Its processes, the main one first.
+    pub processes: Vec<Process>,
+}
+
+/// One process of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+    /// What it listens on by itself, besides what systemd handed over.
+    pub listens: Vec<Address>,
+    /// What it waits for, after "it waits": "in connect() to 127.0.0.1:5432".
+    pub waits: Option<String>,
+}
+
+/// An address that somebody else holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The port that the instance wanted.
+    pub port: u16,
+    /// Who has it: "kk@0", "`nginx` (pid 812)".
+    pub by: String,
+    /// Whether that is an instance of the same app.
+    pub sibling: bool,
+}
+
+/// Everything that is known of a run that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The manager's word (`Result=`): `exit-code`, `timeout` …
+    pub result: String,
+    /// How the main process ended.
+    pub end: Option<End>,
+    /// Whether it had become ready before.
+    pub was_ready: bool,
+    /// Whether `restart-guard` has given up.
+    pub gave_up: bool,
+    /// The unit is masked.
+    pub masked: bool,
+    /// What the instance wrote in its last run, oldest line first.
+    pub lines: Vec<String>,
+    /// Addresses that systemd holds for the app.
+    pub listeners: Vec<Address>,
+    /// What the instance did while it was not ready.
+    pub sight: Option<Sight>,
+    /// Who has the port that it wanted.
+    pub held: Option<Held>,
+    /// A program that is executed and is not there.
+    pub missing: Option<String>,
+}
+
+impl Evidence {
+    /// The first process went well before anybody had heard of the program.
+    fn is_daemon(&self) -> bool {
+        let well = matches!(self.end, None | Some(End::Code(0)));
+        let silent = self.held.is_none() && naming(&self.lines).is_none();
+        self.result == "protocol" && well && silent && !self.was_ready
+    }
+}
+
+/// Why, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The predicate of the instance's name.
+    pub text: String,
+    /// The next command, where there is a better one than to read the log.
+    pub next: Option<String>,
+}
+
+impl Reason {
+    /// Whether it says by itself that a start came to nothing.
+    pub fn is_whole(&self) -> bool {
+        let begins = ["gave up", "is masked", "was not ready in time", "could not be started"];
+        begins.iter().any(|words| self.text.starts_with(words))
+            || !self.text.contains("before it was ready")
+    }
+}
+
+/// Puts the evidence into a sentence; `None` where nothing is known of a failure.
+pub fn reason(unit: &str, scope: Scope, evidence: &Evidence) -> Option<Reason> {
+    let flag = if scope == Scope::User { " --user" } else { "" };
+    if evidence.masked {
+        let next = Some(format!("systemctl{flag} unmask {unit}"));
+        return Some(Reason { text: "is masked: it cannot start".to_owned(), next });
+    }
+    let what = happened(evidence)?;
+    let text = match because(evidence) {
+        Some(why) => format!("{what}: {why}"),
+        None => what,
+    };
+    let next = details(unit, flag, evidence);
+    Some(Reason { text, next })
+}
+
+/// The code with which systemd ends a process when this step of its set-up fails, such as `CHDIR`.
+pub fn code_of_step(step: &str) -> Option<i32> {
+    (200..256).find(|code| codes::of_manager(*code).is_some_and(|(name, _)| name == step))
+}
+
+/// The same as a sentence about an instance that does not run: "gave up: it was killed by SIGKILL".
+pub fn standing(reason: &Reason, gave_up: bool) -> String {
+    let text = &reason.text;
+    let whole = text.starts_with("gave up") || text.starts_with("is masked");
+    let whole = whole || text.starts_with("could not be started");
+    if gave_up && !whole { format!("gave up: it {text}") } else { text.clone() }
+}
+
+/// The manager's own account is the next thing to read where the program itself never ran.
+fn details(unit: &str, flag: &str, evidence: &Evidence) -> Option<String> {
+    let before = matches!(evidence.end, Some(End::Code(code)) if codes::of_manager(code).is_some());
+    (before || evidence.result == "resources").then(|| format!("systemctl{flag} status {unit}"))
+}
+
+fn happened(evidence: &Evidence) -> Option<String> {
+    let when = if evidence.was_ready { "" } else { " before it was ready" };
+    let ended = |end: Option<End>| match end {
+        Some(End::Code(code)) => match codes::of_manager(code) {
+            Some((name, words)) => format!("could not be started: {words} ({code}/{name})"),
+            None => format!("ended with code {code}{when}"),
+        },
+        Some(End::Signal(signal)) => format!("was killed by {}{when}", codes::signal(signal)),
+        None => format!("ended{when}"),
+    };
+    Some(match evidence.result.as_str() {
+        "timeout" if !evidence.was_ready => "was not ready in time".to_owned(),
+        "timeout" => "did not end in time, and was killed".to_owned(),
+        "watchdog" => "did not send its watchdog signal in time, and was killed".to_owned(),
+        "oom-kill" => "was killed because it used more memory than it may".to_owned(),
+        "core-dump" => match evidence.end {
+            Some(End::Signal(signal)) => format!("crashed with {}{when}", codes::signal(signal)),
+            _ => format!("crashed{when}"),
+        },
+        "protocol" if evidence.is_daemon() => {
+            let ended = ended(evidence.end);
+            format!("{ended}, as programs do that go to the background")
+        }
+        "protocol" => ended(evidence.end),
+        "resources" => "could not be started: systemd lacks something it needs for it".to_owned(),
+        "exec-condition" if evidence.end.is_none() => "gave up after too many restarts".to_owned(),
+        "start-limit-hit" => "was started too often in a short time".to_owned(),
+        "exit-code" | "signal" | "exec-condition" => ended(evidence.end),
+        "success" | "" => match (evidence.gave_up, evidence.end) {
+            (_, Some(end)) => ended(Some(end)),
+            (true, None) => "gave up after too many restarts".to_owned(),
+            (false, None) => return None,
+        },
+        other => format!("failed: systemd says `{other}`"),
+    })
+}
+
+fn because(evidence: &Evidence) -> Option<String> {
+    if let Some(missing) = &evidence.missing {
+        return Some(format!("`{missing}` does not exist"));
+    }
+    if let Some(held) = &evidence.held {
+        let Held { port, by, sibling } = held;
+        let advice = if *sibling { format!(": write `listen = {port}`") } else { String::new() };
+        return Some(format!("its port {port} is held by {by}{advice}"));
+    }
+    if evidence.result == "timeout" && !evidence.was_ready {
+        return waited(evidence);
+    }
+    if evidence.is_daemon() {
+        return Some("let it run in the foreground".to_owned());
+    }
+    naming(&evidence.lines).map(|line| line.trim().to_owned())
+}
+
+/// What an instance did instead of getting ready.
+fn waited(evidence: &Evidence) -> Option<String> {
+    let sight = evidence.sight.as_ref()?;
+    let asked = "not a tty|not a terminal|inappropriate ioctl for device|/dev/tty|must be run in a terminal";
+    let terminal = |line: &String| {
+        let line = line.to_lowercase();
+        asked.split('|').any(|words| line.contains(words))
+    };
+    let mut parts = Vec::new();
+    for (place, process) in sight.processes.iter().enumerate() {
+        if let Some(first) = process.listens.first() {
+            let who =
+                if place == 0 { "it".to_owned() } else { format!("its child {}", process.pid) };
+            let others = process.listens[1..].iter().map(|address| format!(", {}", short(address)));
+            let all: String = others.collect();
+            parts.push(format!("{who} listens on {}{all}{}", short(first), wanted(evidence)));
+        }
+    }
+    if parts.is_empty() && !evidence.listeners.is_empty() {
+        parts.push("it listens on nothing".to_owned());
+    }
+    if sight.processes.is_empty() {
+        parts = vec!["no process of it was left".to_owned()];
+    }
+    let waits = sight.processes.iter().find_map(|process| process.waits.as_ref());
+    if evidence.lines.iter().any(terminal) {
+        parts.push("it asked for a terminal".to_owned());
+    } else if let Some(waits) = waits {
+        parts.push(format!("it waits {waits}"));
+    } else if evidence.listeners.is_empty() {
+        parts
+            .push("it did not say that it is ready (READY=1, or process.send('ready'))".to_owned());
+    }
+    Some(parts.join("; "))
+}
+
+fn wanted(evidence: &Evidence) -> String {
+    let listeners: Vec<String> = evidence.listeners.iter().map(short).collect();
+    if listeners.is_empty() { String::new() } else { format!(", not on {}", listeners.join(", ")) }
+}
+
+/// As it may be written under `listen`.
+fn short(address: &Address) -> String {
+    let text = address.to_string();
+    text.strip_prefix("[::]:").map_or(text.clone(), str::to_owned)
+}
+
+/// Smaller numbers in a message are times and codes rather than ports.
+const LEAST_PORT: u16 = 80;
+
+/// Whether a program says that a port is in use, and which one, if it says so.
+pub fn port_in_use(lines: &[String]) -> Option<Option<u16>> {
+    let marks =
+        ["EADDRINUSE", "ddress already in use", "ort is already allocated", "is already in use"];
+    let line = lines.iter().rev().find(|line| marks.iter().any(|mark| line.contains(mark)))?;
+    // Other numbers stand in such lines too, such as `[Errno 98]`.
+    let line = line.to_lowercase();
+    let marked = [":::", "]:", ":", "port ", "port: ", ", "];
+    let found = marked.iter().find_map(|mark| {
+        line.rmatch_indices(mark).find_map(|(at, _)| {
+            let rest = &line[at + mark.len()..];
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest[..digits].parse().ok().filter(|port| *port >= LEAST_PORT)
+        })
+    });
+    Some(found)
+}

@@ -1,0 +1,65 @@
+//! `clusterctl dev` where systemd runs, as root and as an ordinary user.
+
+use std::time::Duration;
+
+use crate::booted;
+use crate::support::wait_until;
+
+const SERVER: &str = "\
+console.log('serving');
+require('http').createServer((q, s) => s.end('here')).listen(3000);
+";
+
+booted!(one_broken_app_does_not_end_the_others, |m| {
+    m.write("/srv/d/server.js", SERVER);
+    m.write("/srv/d/broken.js", "throw new Error('broken on purpose')");
+    m.write(
+        "/srv/d/ecosystem.toml",
+        "[[apps]]\nname = 'good'\nscript = 'server.js'\nlisten = 3000\n\
+         [[apps]]\nname = 'bad'\nscript = 'broken.js'\nlisten = 3001\n",
+    );
+    let mut dev = m.spawn(["sh", "-c", "exec clusterctl dev /srv/d/ecosystem.toml 2>&1"]);
+    dev.line_with("the others run on");
+    assert_eq!(m.ok(["curl", "-s", "localhost:3000"]), "here");
+    dev.signal(rustix::process::Signal::INT);
+    let (code, lines) = dev.wait();
+    let text = lines.join("\n");
+    assert_eq!(code, 0, "{text}");
+    // Nobody could type these any more.
+    assert!(!text.contains("next: clusterctl logs"), "{text}");
+});
+
+booted!(it_ends_with_its_apps_and_its_reader, |m| {
+    m.write("/srv/d/job.js", "console.log('done')");
+    m.write("/srv/d/server.js", SERVER);
+    let file = "/srv/d/ecosystem.toml";
+    m.write(file, "[[apps]]\nname = 'job'\nscript = 'job.js'\nautorestart = false\n");
+    let output = m.clusterctl(["dev", file]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stdout.contains("| done"), "{output:#?}");
+    m.write("/srv/d/job.js", "process.exit(3)");
+    assert_eq!(m.clusterctl(["dev", file]).code, 1);
+    let chatty = "setInterval(() => console.log('again'), 100)";
+    m.write("/srv/d/server.js", format!("{SERVER}{chatty}"));
+    m.write(file, "[[apps]]\nname = 'good'\nscript = 'server.js'\nlisten = 3000\n");
+    let output = m.sh(&format!("timeout 60 clusterctl dev {file} | head -1"));
+    assert_eq!(output.code, 0, "{output:#?}");
+    wait_until("nothing runs on", Duration::from_secs(30), || {
+        m.run(["curl", "-s", "localhost:3000"]).code != 0
+    });
+    let output = m.clusterctl(["dev", file, "--", "nosuchcmd"]);
+    assert_eq!(output.code, 2, "{output:#?}");
+    assert!(output.stderr.contains("no program `nosuchcmd`"), "{output:#?}");
+    assert!(!output.stderr.contains("ecosystem"), "{output:#?}");
+});
+
+booted!(a_user_needs_no_more_than_her_shell, |m| {
+    let ada = m.user("ada");
+    ada.write("/home/ada/server.js", SERVER);
+    ada.write(
+        "/home/ada/ecosystem.toml",
+        "[[apps]]\nname = 'hers'\nscript = 'server.js'\nlisten = 3000\n",
+    );
+    let output = ada.run(["sh", "-c", "cd && clusterctl dev -- curl -s localhost:3000"]);
+    assert!(output.code == 0 && output.stdout.contains("here"), "{output:#?}");
+});

@@ -1,0 +1,265 @@
+//! What is said of an instance that failed: why, in one line, in the same words everywhere.
+
+use std::time::Duration;
+
+use crate::booted;
+use crate::support::{Machine, Output, wait_until};
+
+fn put(m: &Machine, script: &str, text: &str, app: &str) {
+    m.write(&format!("/srv/kk/{script}"), text);
+    m.write("/srv/kk/ecosystem.toml", format!("[[apps]]\nname = 'kk'\n{app}\n"));
+}
+
+fn apply(m: &Machine) -> Output {
+    m.clusterctl(["apply", "/srv/kk/ecosystem.toml"])
+}
+
+/// Applies what cannot work, and compares what is said.
+fn fails(m: &Machine, expected: &[&str]) -> Output {
+    // A new app each time: what the one before it did is no part of this.
+    m.run(["clusterctl", "delete", "kk"]);
+    let output = apply(m);
+    assert_eq!(output.code, 1, "{output:#?}");
+    for text in expected {
+        assert!(output.stderr.contains(text), "{text}: {output:#?}");
+    }
+    output
+}
+
+/// What `describe` and `doctor` say as well.
+fn said_later(m: &Machine, text: &str) {
+    let describe = m.clusterctl(["describe", "kk"]);
+    assert!(describe.stdout.contains(text), "{text}: {describe:#?}");
+    let doctor = m.clusterctl(["doctor", "kk"]);
+    assert!(doctor.stdout.contains(text), "{text}: {doctor:#?}");
+}
+
+/// A Node program whose error is far above the last ten lines.
+const DEEP: &str = "\
+function deep(n) { if (n) deep(n - 1); else require('no-such-module-here'); }
+Error.stackTraceLimit = 40;
+deep(30);
+";
+
+booted!(the_line_that_names_the_error_is_shown_first, |m| {
+    put(m, "app.js", DEEP, "script = 'app.js'\nlisten = 3000\nmax_restarts = 1");
+    let output = fails(m, &["Error: Cannot find module 'no-such-module-here'"]);
+    let error = output.stderr.find("Cannot find module").unwrap();
+    let frame = output.stderr.find("at deep").unwrap_or(usize::MAX);
+    assert!(error < frame, "{output:#?}");
+    // Python names the error last, Ruby and Go first.
+    let python = "def deep(n):\n    deep(n - 1) if n else undefined_name()\ndeep(30)\n";
+    put(m, "app.py", python, "script = 'app.py'\nlisten = 3000\nmax_restarts = 1");
+    fails(m, &["NameError: name 'undefined_name' is not defined"]);
+});
+
+booted!(an_instance_that_listens_elsewhere_is_told_where, |m| {
+    let server = "require('http').createServer(() => {}).listen(8123, '127.0.0.1');";
+    let more = "listen = 8080\nlisten_timeout = '4s'";
+    put(m, "app.js", server, &format!("script = 'app.js'\n{more}"));
+    fails(m, &["kk@0 was not ready in time: it listens on 127.0.0.1:8123, not on 8080"]);
+    // A child that listens counts as well, also as one of Python's.
+    let parent =
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'http.server', '8124'])\n";
+    put(m, "app.py", parent, &format!("script = 'app.py'\n{more}"));
+    fails(m, &["listens on 0.0.0.0:8124, not on 8080"]);
+    // Or the one before would run this program as well, and leave its socket.
+    m.ok(["clusterctl", "delete", "kk"]);
+    let socket = "import socket, time\ns = socket.socket(socket.AF_UNIX)\ns.bind('/run/kk.sock')\n\
+                  s.listen()\ntime.sleep(1000)\n";
+    put(m, "app.py", socket, &format!("script = 'app.py'\n{more}"));
+    fails(m, &["it listens on /run/kk.sock, not on 8080"]);
+});
+
+booted!(an_instance_that_waits_is_told_what_for, |m| {
+    // A full queue: nobody accepts, so that one more connect() waits.
+    m.write(
+        "/srv/full.py",
+        "import socket, time\ns = socket.socket()\ns.bind(('127.0.0.1', 5432))\ns.listen(0)\n\
+         c = [socket.socket() for _ in range(3)]\nfor x in c:\n    x.setblocking(False)\n    \
+         x.connect_ex(('127.0.0.1', 5432))\nprint('full', flush=True)\ntime.sleep(1000)\n",
+    );
+    let mut full = m.spawn(["python3", "/srv/full.py"]);
+    full.line_with("full");
+    let client = "import socket\ns = socket.socket()\ns.connect(('127.0.0.1', 5432))\n";
+    let more = "listen = 8080\nlisten_timeout = '3s'";
+    put(m, "app.py", client, &format!("script = 'app.py'\n{more}"));
+    fails(m, &["it listens on nothing", "it waits in connect() to 127.0.0.1:5432"]);
+    put(m, "app.py", "import time\ntime.sleep(1000)\n", &format!("script = 'app.py'\n{more}"));
+    fails(m, &["it listens on nothing"]);
+});
+
+booted!(log_files_tell_why_as_well, |m| {
+    let crash = "console.error('Error: no such database'); process.exit(3);";
+    let files = "out_file = '/var/log/kk.out'\nerror_file = '/var/log/kk.err'";
+    let app = format!("script = 'app.js'\nlisten = 3000\nmax_restarts = 1\n{files}");
+    put(m, "app.js", crash, &app);
+    fails(m, &["Error: no such database", "/var/log/kk.err"]);
+    let describe = m.clusterctl(["describe", "kk"]).stdout;
+    assert!(describe.contains("/var/log/kk.out"), "{describe}");
+    let logs = m.clusterctl(["logs", "kk"]).stdout;
+    assert!(logs.contains("Error: no such database"), "{logs}");
+    // One file for both streams, opened by the program's own user.
+    m.ok_sh("useradd kk; mkdir /srv/logs; chown kk /srv/logs");
+    let app = "script = 'app.js'\nlisten = 3000\nmax_restarts = 1\nuser = 'kk'\n\
+               out_file = '/srv/logs/all'\nerror_file = '/srv/logs/all'";
+    put(m, "app.js", &crash.replace("database", "table"), app);
+    fails(m, &["Error: no such table", "/srv/logs/all"]);
+    let mut follow = m.spawn(["clusterctl", "logs", "kk", "-f"]);
+    follow.line_with("no such table");
+    m.ok_sh("echo one more line >>/srv/logs/all");
+    follow.line_with("one more line");
+});
+
+booted!(results_of_systemd_are_said_in_words, |m| {
+    let restarts = "listen = 3000\nmax_restarts = 1";
+    // A program that goes to the background.
+    let daemon = "import os, time\nif os.fork() == 0:\n    time.sleep(1000)\n";
+    put(m, "app.py", daemon, &format!("script = 'app.py'\n{restarts}"));
+    fails(m, &["ended before it was ready, as programs do that go to the background"]);
+    // Killed from outside.
+    let killed = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n";
+    put(m, "app.py", killed, &format!("script = 'app.py'\n{restarts}"));
+    fails(m, &["was killed by SIGKILL"]);
+    let gave_up = || m.clusterctl(["list"]).stdout.contains("errored");
+    wait_until("it is given up", Duration::from_secs(20), gave_up);
+    said_later(m, "gave up: it was killed by SIGKILL before it was ready");
+    // A code of its own.
+    put(m, "app.py", "raise SystemExit(7)\n", &format!("script = 'app.py'\n{restarts}"));
+    fails(m, &["ended with code 7 before it was ready"]);
+});
+
+booted!(what_systemd_could_not_do_is_said_with_its_code, |m| {
+    m.ok_sh("mkdir /srv/w /srv/logs");
+    let server = "require('http').createServer((q, s) => s.end('x')).listen(3000);";
+    for (key, gone, why) in [
+        ("cwd = '/srv/w'", "/srv/w", "its working directory cannot be entered (200/CHDIR)"),
+        (
+            "out_file = '/srv/logs/x'",
+            "/srv/logs",
+            "its standard output cannot be opened (209/STDOUT)",
+        ),
+    ] {
+        put(m, "app.js", server, &format!("script = '/srv/kk/app.js'\nlisten = 3000\n{key}"));
+        assert_eq!(apply(m).code, 0);
+        m.ok(["rm", "-r", gone]);
+        m.clusterctl(["restart", "kk"]);
+        said_later(m, why);
+    }
+});
+
+booted!(a_missing_interpreter_at_a_reload_is_named, |m| {
+    m.ok_sh("cp $(command -v python3) /usr/local/bin/pyx");
+    let server = "import http.server\nhttp.server.HTTPServer(('', 3000), \
+                  http.server.SimpleHTTPRequestHandler).serve_forever()\n";
+    put(m, "app.py", server, "script = 'app.py'\ninterpreter = 'pyx'\nlisten = 3000");
+    assert_eq!(apply(m).code, 0);
+    m.ok(["rm", "/usr/local/bin/pyx"]);
+    let output = m.clusterctl(["reload", "kk"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("`/usr/local/bin/pyx` does not exist"), "{output:#?}");
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("Directory"), "the old one serves");
+});
+
+booted!(what_the_machine_forbids_says_what_it_is, |m| {
+    let server = "require('http').createServer((q, s) => s.end('x')).listen(3000);";
+    put(m, "app.js", server, "script = 'app.js'\nlisten = 3000\ninstances = 2");
+    assert_eq!(apply(m).code, 0);
+    m.ok(["systemctl", "stop", "kk@1"]);
+    m.ok(["systemctl", "mask", "kk@1"]);
+    for command in [vec!["apply", "/srv/kk/ecosystem.toml"], vec!["start", "kk@1"]] {
+        let output = m.clusterctl(command);
+        assert_eq!(output.code, 1, "{output:#?}");
+        assert!(output.stderr.contains("masked"), "{output:#?}");
+        assert!(output.stderr.contains("next: systemctl unmask kk@1.service"), "{output:#?}");
+    }
+    m.ok(["systemctl", "unmask", "kk@1"]);
+    m.ok_sh("mount --bind /etc/systemd/system /etc/systemd/system && mount -o remount,bind,ro /etc/systemd/system");
+    put(m, "app.js", server, "script = 'app.js'\nlisten = 3000\ninstances = 3");
+    let output = apply(m);
+    assert_eq!(output.code, 4, "{output:#?}");
+    assert!(output.stderr.contains("Read-only file system"), "{output:#?}");
+    assert!(!output.stderr.contains("sudo"), "{output:#?}");
+});
+
+booted!(what_is_missing_here_is_said, |m| {
+    for verb in ["detect -- sleep 1", "validate -", "apply -", "start 'sleep 1'"] {
+        let script = format!("d=$(mktemp -d); cd $d; rmdir $d; clusterctl {verb} </dev/null");
+        let output = m.sh(&script);
+        assert_ne!(output.code, 0, "{verb}");
+        assert!(output.stderr.contains("the current folder"), "{verb}: {output:#?}");
+    }
+    let closed = m.sh("clusterctl list >/dev/full");
+    let schema = m.sh("clusterctl schema >/dev/full");
+    assert!(schema.code == 1 && schema.stderr.contains("cannot write"), "{schema:#?} {closed:#?}");
+    m.write("/srv/found/server.js", "");
+    for verb in ["start servr.js -i 4", "start servr.js", "start lib/main.py -i 2"] {
+        let output = m.sh(&format!("cd /srv/found; clusterctl {verb}"));
+        let file = verb.split(' ').nth(1).unwrap();
+        assert!(
+            output.stderr.contains(&format!("/srv/found/{file}` does not exist")),
+            "{output:#?}"
+        );
+    }
+    let output = m.sh("cd /srv/found; clusterctl start servr.js -i 4");
+    assert!(output.stderr.contains("did you mean `server.js`"), "{output:#?}");
+});
+
+booted!(suppressed_lines_are_counted, |m| {
+    m.write(
+        "/etc/systemd/journald.conf.d/rate.conf",
+        "[Journal]\nRateLimitIntervalSec=1s\nRateLimitBurst=100\n",
+    );
+    m.ok(["systemctl", "restart", "systemd-journald"]);
+    let burst = "for (let i = 0; i < 150000; i++) console.log('line', i);\n\
+                 setInterval(() => console.log('tick'), 500);";
+    put(m, "app.js", burst, "script = 'app.js'");
+    assert_eq!(apply(m).code, 0);
+    wait_until("journald tells", Duration::from_secs(60), || {
+        m.journal("systemd-journald").contains("Suppressed")
+            || m.ok_sh("journalctl -b -o cat | grep -c Suppressed || true") != "0"
+    });
+    let logs = m.clusterctl(["logs", "kk"]);
+    assert!(logs.stderr.contains("lines were suppressed"), "{logs:#?}");
+    assert!(logs.stderr.contains("log_rate_limit"), "{logs:#?}");
+    let doctor = m.clusterctl(["doctor", "kk"]).stdout;
+    assert!(doctor.contains("lines were suppressed"), "{doctor}");
+    put(m, "app.js", burst, "script = 'app.js'\nlog_rate_limit = 'unlimited'");
+    assert_eq!(apply(m).code, 0);
+    wait_until("all lines are there", Duration::from_secs(60), || {
+        m.ok_sh("journalctl -b -o cat -u kk@0 | grep -c '^line ' || true").parse::<u32>().unwrap()
+            >= 150_000
+    });
+});
+
+booted!(a_bus_that_is_lost_meanwhile_is_named, |m| {
+    put(m, "app.js", "setInterval(() => {}, 1000)", "script = 'app.js'\nlisten = 3000");
+    let mut apply = m.spawn(["sh", "-c", "exec clusterctl apply /srv/kk/ecosystem.toml 2>&1"]);
+    wait_until("it starts", Duration::from_secs(20), || {
+        m.systemctl_show("kk@0", "ActiveState") == "activating"
+    });
+    m.ok(["systemctl", "stop", "dbus.socket", "dbus.service"]);
+    let (code, lines) = apply.wait();
+    let text = lines.join("\n");
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("the connection broke"), "{text}");
+    assert!(text.contains("next: run it again: it continues where it stopped"), "{text}");
+});
+
+booted!(a_program_that_asks_for_a_terminal_is_told_so, |m| {
+    let more = "listen = 8080\nlisten_timeout = '6s'";
+    let ask = "import sys, time\ntry:\n    open('/dev/tty')\nexcept OSError as e:\n    print(e, flush=True)\n    time.sleep(1000)\n";
+    put(m, "app.py", ask, &format!("script = 'app.py'\n{more}"));
+    fails(m, &["it listens on nothing; it asked for a terminal"]);
+    // What waits for a file that nobody writes, and for a lock.
+    m.ok_sh("mkfifo /srv/kk/fifo");
+    let read = "import os\nfd = os.open('/srv/kk/fifo', os.O_RDWR)\nos.read(fd, 1)\n";
+    put(m, "app.py", read, &format!("script = 'app.py'\n{more}"));
+    fails(m, &["it waits in read() of /srv/kk/fifo"]);
+    let lock = "import fcntl, os\nf = open('/srv/kk/lock', 'w')\nif os.fork() == 0:\n    \
+                g = open('/srv/kk/lock')\n    fcntl.flock(g, fcntl.LOCK_EX)\n    \
+                import time\n    time.sleep(1000)\nimport time\ntime.sleep(0.5)\n\
+                h = open('/srv/kk/lock')\nfcntl.flock(h, fcntl.LOCK_EX)\n";
+    put(m, "app.py", lock, &format!("script = 'app.py'\n{more}"));
+    fails(m, &["it waits for a lock on /srv/kk/lock"]);
+});

@@ -1,0 +1,192 @@
+//! Facts about an instance that failed → what users read.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use clusterctl::ecosystem::{Address, Protocol, Scope};
+use clusterctl::plan::reason::{
+    End, Evidence, Held, Process, Sight, excerpt, naming, port_in_use, reason,
+};
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn tcp(socket: &str) -> Address {
+    Address::Inet { protocol: Protocol::Stream, socket: socket.parse().unwrap() }
+}
+
+fn said(result: &str, change: impl FnOnce(&mut Evidence)) -> String {
+    let mut evidence = Evidence { result: result.to_owned(), ..Evidence::default() };
+    change(&mut evidence);
+    let reason = reason("kk@0.service", Scope::System, &evidence).unwrap();
+    match reason.next {
+        Some(next) => format!("{}\n  next: {next}", reason.text),
+        None => reason.text,
+    }
+}
+
+/// One line per kind of failure: what users read.
+#[test]
+fn every_kind_of_failure_has_its_words() {
+    let process = |pid, listens: &[&str], waits: Option<&str>| Process {
+        pid,
+        name: "node".to_owned(),
+        listens: listens.iter().map(|socket| tcp(socket)).collect(),
+        waits: waits.map(str::to_owned),
+    };
+    let late = |processes: Vec<Process>| {
+        move |e: &mut Evidence| {
+            e.listeners = vec![tcp("[::]:8080")];
+            e.sight = Some(Sight { processes });
+        }
+    };
+    let ended = |end| move |e: &mut Evidence| e.end = Some(end);
+    let all = [
+        said("exit-code", ended(End::Code(7))),
+        said("exit-code", |e| {
+            ended(End::Code(1))(e);
+            e.lines = lines("Error: no such database\n    at app.js:3:1");
+        }),
+        said("exit-code", |e| {
+            ended(End::Code(1))(e);
+            e.was_ready = true;
+        }),
+        said("exit-code", ended(End::Code(203))),
+        said("exit-code", |e| {
+            ended(End::Code(203))(e);
+            e.missing = Some("/usr/local/bin/pyx".to_owned());
+        }),
+        said("exit-code", ended(End::Code(217))),
+        said("signal", ended(End::Signal(9))),
+        said("signal", ended(End::Signal(40))),
+        said("core-dump", ended(End::Signal(11))),
+        said("oom-kill", ended(End::Signal(9))),
+        said("watchdog", ended(End::Signal(6))),
+        said("protocol", ended(End::Code(0))),
+        said("protocol", |_| {}),
+        said("resources", |_| {}),
+        said("exec-condition", |e| e.gave_up = true),
+        said("start-limit-hit", |_| {}),
+        said("something-new", |_| {}),
+        said("exit-code", |e| {
+            ended(End::Code(1))(e);
+            e.held = Some(Held { port: 3700, by: "kk@1".to_owned(), sibling: true });
+        }),
+        said("exit-code", |e| {
+            ended(End::Code(1))(e);
+            let by = "`nginx` (pid 812)".to_owned();
+            e.held = Some(Held { port: 80, by, sibling: false });
+        }),
+        said("", |e| e.masked = true),
+        said("timeout", |_| {}),
+        said("timeout", |e| e.was_ready = true),
+        said("timeout", late(vec![process(5, &["127.0.0.1:37651"], None)])),
+        said("timeout", late(vec![process(5, &[], None), process(326, &["0.0.0.0:80"], None)])),
+        said("timeout", late(vec![process(5, &[], Some("in connect() to 127.0.0.1:5432"))])),
+        said("timeout", late(vec![process(5, &[], None)])),
+        said("timeout", late(Vec::new())),
+        said("timeout", |e| {
+            late(vec![process(5, &[], None)])(e);
+            e.lines = lines("the input device is not a TTY");
+        }),
+        said("timeout", |e| e.sight = Some(Sight { processes: vec![process(5, &[], None)] })),
+    ];
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reasons");
+    let actual = all.join("\n") + "\n";
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, &actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(expected == actual, "{} differs:\n{actual}", path.display());
+}
+
+#[test]
+fn a_run_that_went_well_has_no_reason() {
+    assert_eq!(reason("kk@0.service", Scope::System, &Evidence::default()), None);
+}
+
+fn names(text: &str, expected: &str) {
+    assert_eq!(naming(&lines(text)), Some(expected), "{text}");
+}
+
+#[test]
+fn the_line_that_names_the_error_is_found() {
+    names(
+        "node:internal/modules/cjs/loader:1143\n  throw err;\n  ^\n\nError: Cannot find module 'x'\n\
+         Require stack:\n- /srv/app.js\n    at Module._resolveFilename (node:internal:1140:15)\n\
+         Node.js v18.19.0",
+        "Error: Cannot find module 'x'",
+    );
+    names(
+        "/srv/a.js:1\nlet x = ;\n        ^\n\nSyntaxError: Unexpected token ';'\n    at wrapSafe (x)",
+        "SyntaxError: Unexpected token ';'",
+    );
+    names(
+        "Traceback (most recent call last):\n  File \"app.py\", line 1, in <module>\n    import nope\n\
+         ModuleNotFoundError: No module named 'nope'",
+        "ModuleNotFoundError: No module named 'nope'",
+    );
+    names(
+        "app.rb:3:in `x': undefined method `y' for nil (NoMethodError)\n\tfrom app.rb:5:in `<main>'",
+        "app.rb:3:in `x': undefined method `y' for nil (NoMethodError)",
+    );
+    names(
+        "Exception in thread \"main\" java.net.BindException: Address already in use\n\tat x.y(Z.java:1)",
+        "Exception in thread \"main\" java.net.BindException: Address already in use",
+    );
+    names(
+        "2026/11/28 12:00:00 starting\npanic: runtime error: index out of range\n\ngoroutine 1 [running]:",
+        "panic: runtime error: index out of range",
+    );
+    names(
+        "thread 'main' panicked at src/main.rs:3:5:\nboom\nnote: run with RUST_BACKTRACE=1",
+        "thread 'main' panicked at src/main.rs:3:5:",
+    );
+    names(
+        "PHP Fatal error:  Uncaught Error: Call to undefined function x() in /srv/a.php:3",
+        "PHP Fatal error:  Uncaught Error: Call to undefined function x() in /srv/a.php:3",
+    );
+    names(
+        "starting\nnginx: [emerg] open() failed (2: No such file)\nbye",
+        "nginx: [emerg] open() failed (2: No such file)",
+    );
+    assert_eq!(naming(&lines("hello\nworld")), None);
+    // A stack alone names nothing.
+    assert_eq!(naming(&lines("    at failed (x.js:1)\n    at error (y.js:2)")), None);
+}
+
+#[test]
+fn an_excerpt_begins_with_what_matters() {
+    let frames = (0..30).map(|n| format!("    at f{n} (app.js:{n})"));
+    let mut all =
+        lines("clusterctl: the program binds 0.0.0.0:80\nstarting\nTypeError: x is not a function");
+    all.extend(frames);
+    let shown = excerpt(&all, 6);
+    assert_eq!(shown[0], "clusterctl: the program binds 0.0.0.0:80");
+    assert_eq!(shown[1], "TypeError: x is not a function");
+    assert_eq!(shown[5], "    at f29 (app.js:29)");
+    assert_eq!(shown.len(), 6);
+    assert_eq!(excerpt(&lines("a\nb"), 10), ["a", "b"]);
+    assert_eq!(excerpt(&[], 10), Vec::<String>::new());
+    // Many lines of ours leave room for the program's.
+    let ours = vec!["clusterctl: again".to_owned(); 50];
+    let shown = excerpt(&[ours, lines("the end")].concat(), 4);
+    assert_eq!(shown, ["clusterctl: again", "clusterctl: again", "clusterctl: again", "the end"]);
+}
+
+#[test]
+fn ports_in_use_are_read() {
+    let port = |line: &str| port_in_use(&lines(line));
+    assert_eq!(port("Error: listen EADDRINUSE: address already in use :::3700"), Some(Some(3700)));
+    assert_eq!(port("listen tcp :8080: bind: address already in use"), Some(Some(8080)));
+    assert_eq!(port("listen tcp 127.0.0.1:8080: bind: address already in use"), Some(Some(8080)));
+    assert_eq!(
+        port(
+            "ERROR: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): address already in use"
+        ),
+        Some(Some(8000))
+    );
+    assert_eq!(port("OSError: [Errno 98] Address already in use"), Some(None));
+    assert_eq!(port("Port 3000 is already in use"), Some(Some(3000)));
+    assert_eq!(port("[::]:9000 Address already in use"), Some(Some(9000)));
+    assert_eq!(port("all is well on port 3000"), None);
+}
