@@ -184,7 +184,10 @@ booted!(a_static_rust_server_that_blocks_is_told_what_to_write, |m| {
     let described = m.ok(["clusterctl", "describe", "shop"]);
     assert!(described.contains("if it waits in accept(), write `non_blocking"), "{described}");
 
-    let output = app(m, &program, &format!("{toml}\ninstances = 4\nnon_blocking = false"));
+    // The refused one goes on being restarted, so its file cannot be written again.
+    let more = "instances = 4\nnon_blocking = false";
+    write(m, &format!("[[apps]]\nname = 'shop'\n{toml}\n{more}\n"));
+    let output = apply(m);
     assert_eq!(output.code, 0, "{output:#?}");
     assert!(!m.ok(["clusterctl", "describe", "shop"]).contains("if it waits in accept()"));
     let mut seen = BTreeSet::new();

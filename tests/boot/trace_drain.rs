@@ -119,6 +119,33 @@ booted!(what_takes_its_time_is_waited_for_where_go_knows_no_end, |m| {
     clients(m, "kill_timeout = '15s'\nenv = { NAIVE = '1' }", &kinds);
 });
 
+/// Streams of HTTP/2, as those of gRPC are, during a reload.
+fn streams(m: &Machine, env: &str) {
+    let toml = format!(
+        "listen = 3000\ninstances = 2\nkill_timeout = '15s'\nenv = {{ SECURE = '1'{env} }}"
+    );
+    if go_app(m, &toml).is_none() {
+        return;
+    }
+    all_answer(m, "-k https://localhost:3000", 2);
+    let one = "curl -skN --http2 -w '%{http_version} ' https://localhost:3000/ticks &";
+    let all = format!("for n in {{1..6}}; do {one} done; wait");
+    let mut clients = m.spawn(["bash", "-c", &all]);
+    for _ in 0..6 {
+        clients.line_with("tick 0");
+    }
+    m.ok(["clusterctl", "reload", "shop"]);
+    let lines = clients.wait().1;
+    let ends = lines.iter().filter(|line| line.ends_with("end")).count();
+    let versions = lines.iter().map(|line| line.matches("2 ").count()).sum::<usize>();
+    assert!(ends == 6 && versions >= 6, "{lines:#?}");
+    assert_none_killed(m);
+}
+
+booted!(http2_streams_are_finished_by_go_that_shuts_down, |m| streams(m, ""));
+
+booted!(http2_streams_are_waited_for_where_go_knows_no_end, |m| streams(m, ", NAIVE = '1'"));
+
 booted!(idle_connections_of_go_that_knows_no_end_hold_nothing_up_for_ever, |m| {
     clients(m, "kill_timeout = '4s'\nenv = { NAIVE = '1' }", &["idle"]);
 });

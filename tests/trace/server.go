@@ -1,14 +1,20 @@
 // An HTTP server as everybody writes it, with the usual way to end: finish what is in flight.
 // NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end,
-// HASTY=1 hears of it and ends at once, HEARS=… asks for signals in some way and does nothing.
-// SLOW=3s says how long /slow takes.
+// HASTY=1 hears of it and ends at once, HEARS=… asks for signals in some way and does nothing;
+// SECURE=1 speaks TLS and so HTTP/2. SLOW=3s says how long /slow takes.
 package main
 
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -87,6 +93,21 @@ func long(w http.ResponseWriter) {
 	}
 }
 
+// A listener that speaks TLS and HTTP/2, with a certificate of its own making.
+func secure(listener net.Listener, server *http.Server) net.Listener {
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	signed, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	own := tls.Certificate{Certificate: [][]byte{signed}, PrivateKey: key}
+	server.TLSConfig = &tls.Config{
+		Certificates: []tls.Certificate{own}, NextProtos: []string{"h2", "http/1.1"},
+	}
+	return tls.NewListener(listener, server.TLSConfig)
+}
+
 // Asks for signals, as programs do.
 func hear(how string) {
 	signals := make(chan os.Signal, 1)
@@ -155,6 +176,9 @@ func main() {
 		fmt.Fprintf(w, "instance %s pid %d .", os.Getenv("NODE_APP_INSTANCE"), os.Getpid())
 	}
 	server := &http.Server{Handler: http.HandlerFunc(answer)}
+	if os.Getenv("SECURE") != "" {
+		listener = secure(listener, server)
+	}
 	hear(os.Getenv("HEARS"))
 	if os.Getenv("NAIVE") != "" {
 		server.Serve(listener)

@@ -9,6 +9,7 @@ use crate::fate::{Fate, Signals, fate};
 use crate::handover::Address;
 use crate::open::{Patience, Standing, standing};
 use crate::processes::{each_descriptor, each_descriptor_number, each_thread};
+use crate::say::say;
 use crate::socket_line::Socket;
 use crate::steer::Steered;
 use crate::tables::Tables;
@@ -89,7 +90,13 @@ impl Draining {
         }
         // Before a thread is stopped, which holds back every signal then.
         let fate = self.signal.map(|signal| (signal, fate_of(pid, signal)));
-        let Some(mut program) = Steered::stop(pid) else { return };
+        let Some(mut program) = Steered::stop(pid) else {
+            say(format_args!(
+                "process {pid} cannot be stopped for a moment by ptrace, so it accepts connections \
+                 until its stop signal comes"
+            ));
+            return;
+        };
         quieten(&mut program, pid, &found);
         self.finishes &= match fate {
             None | Some((_, Fate::Nobody)) => false,
@@ -149,8 +156,7 @@ impl Draining {
         let (mut empty, mut looked) = (0, 0);
         // A connection may be between accept() and our look: only the second look counts.
         while empty < 2 {
-            // Looks at many connections take their time, and the program may stand still
-            // meanwhile: then there are fewer of them.
+            // Looks at many connections take their time: then there are fewer of them.
             let pause = (looked * 10).clamp(LOOK_EVERY_MS, LOOK_AFTER_MS);
             view.watch(end.min(sys::milliseconds() + pause));
             let now = sys::milliseconds();
@@ -158,7 +164,7 @@ impl Draining {
             if passed >= patience.whole {
                 break;
             }
-            let found = self.look(passed, patience);
+            let found = self.look(passed, patience, &mut view);
             looked = sys::milliseconds().saturating_sub(now);
             let done = self.finishes && patience.may_signal(passed, found.asked);
             empty = if found.open == 0 || done { empty + 1 } else { 0 };
@@ -167,7 +173,7 @@ impl Draining {
     }
 
     /// Counts what is open; where nobody else does, ends what is left near the end.
-    fn look(&mut self, passed: u64, patience: Patience) -> Found {
+    fn look(&mut self, passed: u64, patience: Patience, view: &mut View<'_>) -> Found {
         let mut found = Found::default();
         if let Some(tables) = &mut self.tables {
             for pid in self.processes.iter().filter(|pid| **pid != 0) {
@@ -182,6 +188,7 @@ impl Draining {
         }
         for pid in self.processes.iter().filter(|pid| **pid != 0) {
             each_descriptor(*pid, |_, copy| {
+                view.serve();
                 let listeners = self.listeners.iter().flatten().copied();
                 if connections::came_over(copy.0, listeners).is_none() {
                     return;
