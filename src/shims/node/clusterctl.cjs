@@ -1118,7 +1118,7 @@ function workersOf(primary) {
 
 /// Not before the primary has stopped accepting and handed over what it had. The message comes behind the connections.
 function releaseWorkers(primary) {
-  if (drain.lasts() < settings.idleWindow && handsOver()) {
+  if (drain.lasts() < settings.freshWindow && handsOver()) {
     setTimeout(releaseWorkers, SWEEP_MS, primary);
     return;
   }
@@ -1134,7 +1134,7 @@ const released = { is: false, then: [] };
 function whenReleased(then) {
   if (released.is) then();
   else released.then.push(then);
-  setTimeout(then, settings.idleWindow);
+  setTimeout(then, settings.freshWindow);
 }
 
 function listenToPrimary() {

@@ -22,8 +22,8 @@ function connect(port) {
   client.ended = new Promise((resolve, reject) => { socket.on('close', resolve).on('error', reject); });
   client.answers = () => (client.text.match(/hello \d+/g) || []).map((text) => Number(text.slice(6)));
   /// The number of the answer that says that it is the last.
-  client.last = () => client.text.split('HTTP/1.1 ').map((answer) => (/connection: close/i.test(answer) ? Number(/hello (\d+)/.exec(answer)[1]) : 0))
-    .filter(Boolean);
+  client.last = () => client.text.split('HTTP/1.1 ').filter((answer) => /connection: close/i.test(answer))
+    .map((answer) => Number(/hello (\d+)/.exec(answer)[1]));
   return client;
 }
 
@@ -65,6 +65,10 @@ for (const order of ['at once', 'body', 'backwards']) {
 test('the half of a request that came with the one before is waited for', async () => {
   const app = start('pipelined.js', { env: { ORDER: 'body', CLUSTERCTL_KILL_TIMEOUT_MS: '4000' } });
   const port = await app.port();
+  // One that is never used stays open for twice as long as an idle one.
+  const silent = net.connect(port, '127.0.0.1').on('error', () => {}).resume();
+  const over = new Promise((resolve) => { silent.on('close', resolve); });
+  await new Promise((resolve) => { silent.on('connect', resolve); });
   const client = connect(port);
   client.write(post(0));
   await app.line(/^request 0/);
@@ -73,10 +77,7 @@ test('the half of a request that came with the one before is waited for', async 
   const half = post(2).slice(0, 20);
   client.write(post(1) + half);
   await app.line(/^request 1/);
-  // Longer than idle connections stay open.
-  const silent = net.connect(port, '127.0.0.1').on('error', () => {});
-  silent.destroy();
-  await new Promise((resolve) => { setTimeout(resolve, 1500); });
+  await over;
   client.write(post(2).slice(20));
   await client.ended;
   assert.deepStrictEqual(client.answers(), [0, 1, 2]);

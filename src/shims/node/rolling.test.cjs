@@ -10,6 +10,8 @@ const ROUNDS = Number(process.env.ROUNDS || 1);
 for (const [name, file, env, passes] of [
   ['slow app', 'classic.js', { DELAY: '500' }, 1],
   ['fast app', 'classic.js', { DELAY: '0' }, 5],
+  ['app that exits in its handler', 'handlers.js', { KIND: 'exit', DELAY: '500' }, 1],
+  ['app that cuts its connections in its handler', 'handlers.js', { KIND: 'destroy', DELAY: '0' }, 2],
   ['slow app with workers of its own', 'own-cluster.js', { DELAY: '300' }, 2],
   ['fast app with workers of its own', 'own-cluster.js', { DELAY: '0' }, 2],
 ]) {
