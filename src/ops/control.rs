@@ -7,7 +7,7 @@ use super::act::{failure, report_unit};
 use super::{Context, Done, Error, Selected, Sink, ended};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome};
+use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
 use crate::unit::{UnitKind, UnitName};
 
 /// What is asked for.
@@ -50,7 +50,12 @@ pub fn control(
             report_unit(&owners[place], &jobs[place], outcome, sink);
         };
         let deadline = Instant::now() + PATIENCE;
-        let outcomes = context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen)?;
+        let mut outcomes =
+            context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen)?;
+        if verb == Verb::Stop && outcomes.iter().any(was_canceled) {
+            // A rollout has started an instance meanwhile; the stop of its group has ended it.
+            outcomes = context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen)?;
+        }
         if let Some(error) = denied(&outcomes) {
             return Err(error.into());
         }
@@ -64,6 +69,11 @@ pub fn control(
         ended::forget(&context.systemd, &one.app, stopped)?;
     }
     Ok(done)
+}
+
+/// Whether somebody asked for the opposite before the job had ended.
+fn was_canceled(outcome: &JobOutcome) -> bool {
+    matches!(outcome, JobOutcome::Ended(JobResult::Canceled))
 }
 
 /// Nothing at all was permitted: then that is the one thing to say.
