@@ -14,7 +14,7 @@ const MOST_OUTSTANDING: u16 = 1000;
 /// How a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Not a byte has come from the client.
+    /// No byte of a request has come from the client.
     Silent,
     /// Every request was answered to its last byte, and nothing of another one has come.
     Answered,
@@ -39,6 +39,8 @@ pub struct Conversation {
     /// The answer that comes next decides about a tunnel.
     tunnel: bool,
     event_stream: bool,
+    /// A request has begun, ever.
+    began: bool,
     /// Bytes that the program has read, as far as the counter goes.
     read: u64,
 }
@@ -60,6 +62,7 @@ impl Conversation {
         bodiless: false,
         tunnel: false,
         event_stream: false,
+        began: false,
         read: 0,
     };
 
@@ -121,6 +124,7 @@ impl Conversation {
             // Which of several answers it belongs to would have to be remembered.
             return self.lose();
         }
+        self.began = true;
         self.bodiless = start == Start::Head;
         self.tunnel = start == Start::Connect;
         self.outstanding += 1;
@@ -173,9 +177,9 @@ impl Conversation {
             Mode::Http if received.is_some_and(|received| received != self.read) => {
                 Standing::Unknown
             }
-            Mode::Http if self.read == 0 => Standing::Silent,
-            Mode::Http if self.outstanding == 0 && self.asking.is_between() => Standing::Answered,
-            Mode::Http => Standing::UnderWay,
+            Mode::Http if self.outstanding > 0 || !self.asking.is_between() => Standing::UnderWay,
+            Mode::Http if self.began => Standing::Answered,
+            Mode::Http => Standing::Silent,
         }
     }
 }

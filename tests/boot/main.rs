@@ -18,6 +18,7 @@ mod load;
 mod locks;
 mod matrix;
 mod node;
+mod nodes;
 mod npm;
 mod package;
 mod programs;

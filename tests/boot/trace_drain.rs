@@ -70,11 +70,11 @@ fn without_copies(m: &Machine, toml: &str) {
 }
 
 booted!(where_copies_of_descriptors_are_forbidden_go_shuts_down_by_itself, |m| {
-    without_copies(m, "listen = 3000");
+    without_copies(m, "listen = 3000\nkill_timeout = '30s'");
 });
 
 booted!(where_copies_of_descriptors_are_forbidden_go_that_knows_no_end_is_drained, |m| {
-    without_copies(m, "listen = '0.0.0.0:3000'\nenv = { NAIVE = '1' }");
+    without_copies(m, "listen = '0.0.0.0:3000'\nkill_timeout = '30s'\nenv = { NAIVE = '1' }");
 });
 
 booted!(where_copies_of_descriptors_are_forbidden_unix_listeners_are_served, |m| {

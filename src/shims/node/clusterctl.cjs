@@ -3,7 +3,8 @@
 //
 // It answers `process.send('ready')`, and on SIGTERM it lets the app finish what it has begun: no new connections,
 // one last answer with `Connection: close` on every open one, an end in their own protocol for streams that have none.
-// Then the app's own handlers of the signal run, or the process exits. Listening sockets are the preload library's business: `listen()` is never rewritten here. Until the signal comes, nothing in the process behaves
+// Then the app's own handlers of the signal run, or the process exits. Listening sockets are the preload library's
+// business: `listen()` is never rewritten here. Until the signal comes, nothing in the process behaves
 // differently; no dependency, no thread, and nothing that keeps the process alive, save that the channel of PM2 does
 // while the app listens to it.
 //
@@ -25,10 +26,13 @@ const HOME_FD = 900;
 const SHARED = 'clusterctl';
 const MOST_THREADS = 512;
 const SWEEP_MS = 50;
+// Work of the app that holds up everything else.
+const PAUSE_MS = 20;
 // The longest that a timer can be set to.
 const FOREVER_MS = 2 ** 31 - 1;
-// An app's own cluster primary hands connections over by message: its workers take what is on its way.
-const CLUSTER_HANDOFF_MS = 250;
+// What an app's own cluster primary says to its workers when it has handed over all connections that it accepted: Node
+// keeps messages with this beginning from the app.
+const RELEASE = 'NODE_CLUSTERCTL_RELEASE';
 // Work that an app does right after its last answer (a log line, a query) gets this long.
 const AFTERGLOW_MS = 20;
 
@@ -59,7 +63,10 @@ function start() {
   watchServers();
   watchListeners();
   if (role === 'app') becomeApp();
-  if (role === 'worker') cleanEnvironment();
+  if (role === 'worker') {
+    listenToPrimary();
+    cleanEnvironment();
+  }
 }
 
 /// `app`: the program the unit is for. `worker`: of the app's own cluster. `maybe`: a wrapper, or some child of a
@@ -483,9 +490,15 @@ function onListen(server) {
   if (held) cleanEnvironment();
   if (role === 'thread') joinDrain();
   else ownSignal();
-  if (cluster) primaryHandles.push(server._handle);
+  if (cluster) ofPrimary(server._handle);
   const known = servers.find((entry) => entry.server.deref() === server);
   if (!known) remember(server, held);
+}
+
+/// A worker that starts during the drain asks the primary to listen once more.
+function ofPrimary(handle) {
+  if (drain.running) setImmediate(() => handle.close());
+  else primaryHandles.push(handle);
 }
 
 function isHeld(server) {
@@ -532,13 +545,13 @@ const drain = {
     for (const entry of live(() => true)) entry.held = isHeld(entry.server.deref());
     for (const entry of publicServers()) stopAccepting(entry);
     for (const handle of primaryHandles) handle.close();
+    if (cluster) setImmediate(releaseWorkers, cluster);
     for (const session of sessions) leaveSession(session);
     if (stopDatagrams()) this.quietFrom = now() + settings.idleWindow / 4;
-    // Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle.
-    this.timer = setInterval(() => setImmediate(sweep), SWEEP_MS);
+    this.timer = setInterval(() => sweepSoon(), SWEEP_MS);
     this.timer.unref();
     for (const at of [settings.deadline, settings.streamDeadline]) setTimeout(atDeadline, at).unref();
-    setImmediate(sweep);
+    sweepSoon();
   },
 
   exit() {
@@ -572,7 +585,7 @@ function stopAccepting(entry) {
   entry.stopped = true;
   // Connections that wait at a held listener are taken by others; what waits at our own is taken first.
   if (entry.held) close();
-  else if (role === 'worker') setTimeout(close, CLUSTER_HANDOFF_MS);
+  else if (role === 'worker') whenReleased(close);
   else setImmediate(() => setImmediate(close));
 }
 
@@ -580,6 +593,7 @@ function stopAccepting(entry) {
 /// does and reports what it always does.
 function closeListener(entry) {
   const server = entry.server.deref();
+  if (entry.closed) return;
   entry.closed = true;
   if (!server) return;
   const handle = server._handle;
@@ -601,7 +615,17 @@ function closeListener(entry) {
     // Node closes idle connections at once, in a race with the next request on them; the sweep does it with patience.
     Object.defineProperty(server, 'closeIdleConnections', { value() {}, configurable: true, writable: true });
   }
-  setImmediate(sweep);
+  sweepSoon();
+}
+
+/// Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle. Where a pause comes
+/// in between, behind one more look.
+function sweepSoon(tries = 5) {
+  const from = now();
+  setImmediate(() => {
+    if (now() - from > PAUSE_MS && tries > 0) sweepSoon(tries - 1);
+    else sweep();
+  });
 }
 
 function sweep() {
@@ -659,7 +683,7 @@ function look(socket, idleWindow, freshWindow) {
   if (!state) {
     state = { bytes: socket.bytesRead, since: now() };
     seen.set(socket, state);
-    socket.once('close', () => setImmediate(sweep));
+    socket.once('close', () => sweepSoon());
     if (stream._httpMessage) lastAnswer(stream._httpMessage);
   }
   const window = stream.bytesRead === 0 ? freshWindow : idleWindow;
@@ -719,7 +743,10 @@ function end(stream) {
 
 // ---------------------------------------------------------------------------------------------- streams without an end
 
-const STREAMS_PER_MS = 1 / 50;
+// Between two of them, where time allows.
+const PACE_MS = 50;
+// What a WebSocket is closed with: RFC 6455, registered by IANA.
+const SERVICE_RESTART = 1012;
 const EVENT_STREAM = /^text\/event-stream/i;
 // When each of them is told to go.
 const due = new WeakMap();
@@ -756,10 +783,11 @@ function isEventStream(response) {
 function tellStreams(sockets) {
   const found = sockets.flatMap((socket) => endingsOf(secured.get(socket) || socket));
   const fresh = found.filter(({ of }) => !due.has(of));
-  const window = drain.exits || role === 'thread' ? settings.streamDeadline / 2 : settings.idleWindow * 0.75;
-  const step = firstTold ? 0 : Math.min(1 / STREAMS_PER_MS, window / fresh.length);
+  const window = drain.exits || role === 'thread' ? settings.streamDeadline / 2 : settings.idleWindow / 2;
+  const step = firstTold ? 0 : Math.min(PACE_MS, window / fresh.length);
   firstTold = firstTold || fresh.length > 0;
-  fresh.forEach(({ of }, index) => due.set(of, now() + index * step));
+  // What is about to end by itself does.
+  fresh.forEach(({ of }, index) => due.set(of, now() + settings.idleWindow / 4 + index * step));
   for (const { of, tell } of found) if (now() >= due.get(of)) tell();
 }
 
@@ -775,8 +803,6 @@ function endingsOf(stream) {
   const socket = stream.parser ? undefined : websocketOf(stream);
   return socket ? [{ of: socket, tell: () => { if (socket.readyState === 1) socket.close(SERVICE_RESTART); } }] : [];
 }
-
-const SERVICE_RESTART = 1012;
 
 /// The object that the package ws, and with it socket.io and most others, keeps at the connection. Its own `close()`
 /// knows where a frame ends.
@@ -820,7 +846,7 @@ function watchEvents(response) {
   const watched = passOn(write, true);
   response.write = function (chunk, ...rest) {
     const written = watched.call(this, chunk, ...rest);
-    if (!over && chunk !== undefined && chunk !== null) tail = (tail + Buffer.from(chunk).subarray(-4).toString('latin1')).slice(-4);
+    if (!over && chunk) tail = (tail + Buffer.from(chunk).subarray(-4).toString('latin1')).slice(-4);
     if (asked) tell();
     return written;
   };
@@ -1080,13 +1106,48 @@ function forWorker(pairs) {
 function leaveCluster(primary) {
   primary.removeAllListeners('exit');
   primary.removeAllListeners('disconnect');
-  const workers = Object.values(primary.workers || {}).filter(Boolean);
-  for (const worker of workers) {
+  for (const worker of workersOf(primary)) {
     worker.removeAllListeners('exit');
     worker.removeAllListeners('disconnect');
   }
-  // Not before the primary has stopped accepting and handed over what it had.
-  setTimeout(() => workers.forEach((worker) => worker.process.kill(settings.signal)), CLUSTER_HANDOFF_MS / 4);
+}
+
+function workersOf(primary) {
+  return Object.values(primary.workers || {}).filter(Boolean);
+}
+
+/// Not before the primary has stopped accepting and handed over what it had. The message comes behind the connections.
+function releaseWorkers(primary) {
+  if (drain.lasts() < settings.idleWindow && handsOver()) {
+    setTimeout(releaseWorkers, SWEEP_MS, primary);
+    return;
+  }
+  for (const worker of workersOf(primary)) {
+    if (worker.isConnected()) worker.process.send({ cmd: RELEASE }, () => {});
+    if (drain.exits) worker.process.kill(settings.signal);
+  }
+}
+
+const released = { is: false, then: [] };
+
+/// A worker takes connections until its primary has none for it any more, or says nothing.
+function whenReleased(then) {
+  if (released.is) then();
+  else released.then.push(then);
+  setTimeout(then, settings.idleWindow);
+}
+
+function listenToPrimary() {
+  process.on('internalMessage', (message) => {
+    if (!message || message.cmd !== RELEASE) return;
+    released.is = true;
+    for (const then of released.then.splice(0)) then();
+  });
+}
+
+/// Connections that the primary has accepted and no worker has taken yet belong to no socket.
+function handsOver() {
+  return process._getActiveHandles().some((handle) => handle.constructor.name === 'TCP' && !primaryHandles.includes(handle));
 }
 
 function clusterBusy(primary) {

@@ -9,7 +9,7 @@
 //! action, to end: Deno does. `raise()` does not come back to them here either.
 //!
 //! Handlers of some runtimes get the signal later, when clients have been told to go: those of
-//! Java, Python and Ruby. Their servers close idle connections at once, also one over which a
+//! Java, Python, Ruby, Bun and Deno. Their servers close idle connections at once, also one over which a
 //! request is on its way, and many handlers end the process at once. A quarter of the time is left
 //! for what the handler does.
 
@@ -40,6 +40,7 @@ const OTHER: u8 = 0;
 const JAVA: u8 = 1;
 const RUBY: u8 = 2;
 const PYTHON: u8 = 3;
+const LIKE_NODE: u8 = 4;
 
 /// To be called when a listener is taken: installs the handler if the program has none.
 pub fn arm() {
@@ -65,6 +66,8 @@ fn runtime() -> u8 {
         RUBY
     } else if runtime::is_python() {
         PYTHON
+    } else if runtime::is_like_node() {
+        LIKE_NODE
     } else {
         OTHER
     }

@@ -3,8 +3,9 @@
 
 use core::ffi::c_int;
 
+use crate::handover::{Address, View};
 use crate::sys::{self, Errno, POLLIN};
-use crate::transfer::{mark, patiently, view_of, viewed};
+use crate::transfer::{self, mark, patiently, view_of, viewed};
 use crate::{adopt, follow, next, polite, table, take, unlink};
 
 #[unsafe(no_mangle)]
@@ -72,14 +73,25 @@ unsafe fn accepted(
     }) as c_int;
     if result >= 0 {
         follow::begin(result);
-        mark(result, view);
+        mark(result, if view == View::Apart && !is_mapped(result) { View::Same } else { view });
         polite::forget(result);
     }
     result
 }
 
+/// Whether a connection of an IPv6 listener comes over IPv4.
+fn is_mapped(fd: c_int) -> bool {
+    let name = sys::socket_name(fd).ok();
+    name.and_then(|name| Address::from_sockaddr(name.as_bytes()))
+        .is_some_and(|address| address.unmapped().is_some())
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getsockname(fd: c_int, address: *mut u8, length: *mut u32) -> c_int {
+    if let Some(name) = table::current(fd).and_then(table::Slot::asked) {
+        // SAFETY: the program's own arguments.
+        return unsafe { transfer::give(&name, address, length) };
+    }
     let (view, fd) = (view_of(fd), take::real(fd));
     // SAFETY: the program's own arguments.
     unsafe {

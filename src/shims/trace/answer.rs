@@ -3,7 +3,7 @@
 
 use core::ffi::c_int;
 
-use crate::explain::{explain, explain_family, held_as_inet4};
+use crate::explain::{explain, explain_family, explain_host, held_as_inet4};
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::injection::{Made, NONE, Plan};
 use crate::registers::number;
@@ -35,7 +35,7 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
     }
     let own = tracee::own(pid, fd)?;
     let asked = asked(setup, pid, &own, given)?;
-    match reachable(&asked, decide(&asked, &setup.held), setup) {
+    match reachable(&asked, decide(&asked, &setup.held)) {
         Decision::Leave => None,
         Decision::NoFamily => {
             if let Some(index) = held_as_inet4(setup, &asked) {
@@ -43,7 +43,13 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
             }
             Some(refused(sys::EAFNOSUPPORT))
         }
-        Decision::Take { index, .. } => take(setup, pid, fd, &own, index),
+        Decision::Take { index, exact, .. } => {
+            let plan = take(setup, pid, fd, &own, index)?;
+            if !exact {
+                explain_host(setup, &asked, index);
+            }
+            Some(plan)
+        }
         Decision::Conflict { index } => {
             explain(setup, &asked, index);
             None
@@ -72,18 +78,12 @@ fn asked(setup: &Setup, pid: c_int, own: &Own, given: Address) -> Option<Asked> 
 
 /// Nobody translates addresses for a program once the tracer is gone. Those that accept look at
 /// the family of what they get; a datagram's would be misread, and its answer lost.
-fn reachable(asked: &Asked, decision: Decision, setup: &Setup) -> Decision {
+fn reachable(asked: &Asked, decision: Decision) -> Decision {
     match decision {
-        Decision::Take { index, view: View::Inet4 | View::Inet6 }
+        Decision::Take { index, view: View::Inet4 | View::Inet6 | View::Apart, .. }
             if asked.kind == Kind::Datagram =>
         {
             Decision::Conflict { index }
-        }
-        // Go asks once, for both families, and has no second try.
-        Decision::NoFamily if asked.kind == Kind::Stream => {
-            let port = asked.address.port().unwrap_or(0);
-            let address = Address::Inet4 { ip: [0; 4], port };
-            decide(&Asked { address, ..*asked }, &setup.held)
         }
         other => other,
     }

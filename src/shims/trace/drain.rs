@@ -8,7 +8,8 @@ use core::ffi::c_int;
 use crate::fate::{Fate, Signals, fate};
 use crate::handover::Address;
 use crate::open::{Patience, Standing, standing};
-use crate::processes::{each_descriptor, each_thread};
+use crate::processes::{each_descriptor, each_descriptor_number, each_thread};
+use crate::socket_line::Socket;
 use crate::steer::Steered;
 use crate::tables::Tables;
 use crate::tracee::{self, Copy};
@@ -16,6 +17,7 @@ use crate::view::View;
 use crate::{connections, kernel, probe, sys};
 
 const LOOK_EVERY_MS: u64 = 20;
+const LOOK_AFTER_MS: u64 = 500;
 const MOST: usize = 64;
 
 /// A listener of the program: its descriptor there, and its name.
@@ -25,7 +27,8 @@ type Listening = (c_int, Address);
 struct Draining {
     processes: [c_int; MOST],
     listeners: [Option<Address>; MOST],
-    signal: c_int,
+    /// `None`: one that no program is trusted to act on.
+    signal: Option<c_int>,
     /// Whether every process that listened acts on the signal.
     finishes: bool,
     /// Where descriptors cannot be copied.
@@ -41,7 +44,7 @@ struct Found {
 }
 
 /// Drains until the program may get its signal, or the time is over.
-pub fn run(program: c_int, timeout_ms: u64, signal: c_int) -> ! {
+pub fn run(program: c_int, timeout_ms: u64, signal: Option<c_int>) -> ! {
     kernel::block_signals();
     let started = sys::milliseconds();
     let mut draining = Draining {
@@ -85,14 +88,14 @@ impl Draining {
             return;
         }
         // Before a thread is stopped, which holds back every signal then.
-        let fate = fate_of(pid, self.signal);
+        let fate = self.signal.map(|signal| (signal, fate_of(pid, signal)));
         let Some(mut program) = Steered::stop(pid) else { return };
         quieten(&mut program, pid, &found);
         self.finishes &= match fate {
-            Fate::Program => true,
-            Fate::Nobody => false,
+            None | Some((_, Fate::Nobody)) => false,
+            Some((_, Fate::Program)) => true,
             // What cannot be asked is not trusted to finish anything.
-            Fate::Unclear => probe::ends(&mut program, self.signal) == Some(false),
+            Some((signal, Fate::Unclear)) => probe::ends(&mut program, signal) == Some(false),
         };
         program.release();
         for (_, address) in found.iter().flatten() {
@@ -112,8 +115,18 @@ impl Draining {
             }
         };
         if let Some(tables) = &mut self.tables {
-            tables.each(pid, |fd, socket| {
-                if socket.listens {
+            let mut sockets: [Option<Socket>; MOST] = [None; MOST];
+            let mut room = sockets.iter_mut().peekable();
+            tables.each(pid, |socket| {
+                if let Some(place) = room.next_if(|_| socket.listens) {
+                    *place = Some(*socket);
+                }
+            });
+            // One socket may have several descriptors.
+            each_descriptor_number(pid, |fd| {
+                let inode = tracee::file(pid, fd).map_or(0, |file| file.inode);
+                let socket = sockets.iter().flatten().find(|socket| socket.inode == inode);
+                if let Some(socket) = socket {
                     add(fd, socket.address);
                 }
             });
@@ -129,13 +142,17 @@ impl Draining {
 
     fn wait(&mut self, started: u64, patience: Patience) {
         let listeners = self.listeners;
-        let mut view = View::begin(&self.processes, &listeners);
+        // Nobody is told anything over descriptors that cannot be copied.
+        let watched = if self.tables.is_none() { &self.processes[..] } else { &[] };
+        let mut view = View::begin(watched, &listeners);
+        let end = started.saturating_add(patience.whole);
         let (mut empty, mut looked) = (0, 0);
         // A connection may be between accept() and our look: only the second look counts.
         while empty < 2 {
-            // The program stands still meanwhile: with many connections there are fewer looks.
-            let before = sys::milliseconds();
-            view.watch(before + LOOK_EVERY_MS.max(looked * 10));
+            // Looks at many connections take their time, and the program may stand still
+            // meanwhile: then there are fewer of them.
+            let pause = (looked * 10).clamp(LOOK_EVERY_MS, LOOK_AFTER_MS);
+            view.watch(end.min(sys::milliseconds() + pause));
             let now = sys::milliseconds();
             let passed = now.saturating_sub(started);
             if passed >= patience.whole {
@@ -154,7 +171,7 @@ impl Draining {
         let mut found = Found::default();
         if let Some(tables) = &mut self.tables {
             for pid in self.processes.iter().filter(|pid| **pid != 0) {
-                tables.each(*pid, |_, socket| {
+                tables.each(*pid, |socket| {
                     let mut listeners = self.listeners.iter().flatten();
                     let known = listeners.any(|listener| socket.came_over(listener));
                     found.open += usize::from(known);

@@ -114,8 +114,9 @@ pub fn reaction(call: u64, first: u64, signal: i32) -> Reaction {
     }
 }
 
-/// The number of the signal that a unit names, SIGTERM unless it is a usual one.
-pub fn number_of(name: &[u8]) -> i32 {
+/// The number of the signal that a unit names; `None` for one by which hardly any program is
+/// stopped.
+pub fn number_of(name: &[u8]) -> Option<i32> {
     const NAMES: [(&[u8], i32); 7] = [
         (b"HUP", 1),
         (b"INT", 2),
@@ -126,5 +127,5 @@ pub fn number_of(name: &[u8]) -> i32 {
         (b"WINCH", 28),
     ];
     let short = name.strip_prefix(b"SIG").unwrap_or(name);
-    NAMES.iter().find(|(known, _)| *known == short).map_or(15, |(_, signal)| *signal)
+    NAMES.iter().find(|(known, _)| *known == short).map(|(_, signal)| *signal)
 }

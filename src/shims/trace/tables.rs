@@ -8,12 +8,14 @@ use crate::socket_line::{self, Socket};
 use crate::tracee::{self, Copy};
 use crate::{kernel, sys};
 
-/// A power of two; more sockets of one process are not looked at.
+/// A power of two; of more descriptors than a quarter of it the rest is not looked at.
 const PLACES: usize = 1 << 17;
 
-/// Which of a process's descriptors is which file: a hash table.
+/// The files behind a process's descriptors, by their inodes: a hash table.
 pub struct Tables {
-    places: &'static mut [(u64, c_int)],
+    places: &'static mut [u64],
+    /// How many of the places are in use now: a power of two.
+    used: usize,
 }
 
 impl Tables {
@@ -23,55 +25,55 @@ impl Tables {
         if kernel::copy_descriptor(own.0, own.0).map(Copy).is_some() {
             return None;
         }
-        let memory = kernel::map(PLACES * size_of::<(u64, c_int)>()).ok()?;
+        let memory = kernel::map(PLACES * size_of::<u64>()).ok()?;
         // SAFETY: the mapping, of which nobody else knows, and which nobody unmaps; zeros are
-        // valid entries.
-        let places =
-            unsafe { core::slice::from_raw_parts_mut(memory as *mut (u64, c_int), PLACES) };
-        Some(Tables { places })
+        // valid numbers.
+        let places = unsafe { core::slice::from_raw_parts_mut(memory as *mut u64, PLACES) };
+        Some(Tables { places, used: 1 })
     }
 
-    /// Calls `look` with every descriptor of a process that listens or is a connection.
-    pub fn each(&mut self, pid: c_int, mut look: impl FnMut(c_int, &Socket)) {
+    /// Calls `look` with every socket of a process that listens or is a connection.
+    pub fn each(&mut self, pid: c_int, mut look: impl FnMut(&Socket)) {
         self.fill(pid);
         for name in [&b"tcp"[..], b"tcp6", b"unix"] {
             let read = if name == b"unix" { socket_line::unix } else { socket_line::tcp };
             each_line(&tracee::table(pid, name), |line| {
-                if let Some(socket) = read(line)
-                    && let Some(fd) = self.descriptor(socket.inode)
-                {
-                    look(fd, &socket);
+                if let Some(socket) = read(line).filter(|socket| self.has(socket.inode)) {
+                    look(&socket);
                 }
             });
         }
     }
 
     fn fill(&mut self, pid: c_int) {
-        self.places.fill((0, 0));
-        let mut left = PLACES / 2;
+        let mut count = 0;
+        each_descriptor_number(pid, |_| count += 1);
+        // At most half of the places are taken.
+        let mut left = count.min(PLACES / 4);
+        self.used = (left * 2 + 1).next_power_of_two();
+        if let Some(used) = self.places.get_mut(..self.used) {
+            used.fill(0);
+        }
         each_descriptor_number(pid, |fd| {
-            if let Some(file) = tracee::file(pid, fd)
-                && left > 0
-            {
+            if let Some(file) = tracee::file(pid, fd).filter(|_| left > 0) {
                 left -= 1;
                 let at = self.place(file.inode);
                 if let Some(place) = self.places.get_mut(at) {
-                    *place = (file.inode, fd);
+                    *place = file.inode;
                 }
             }
         });
     }
 
-    fn descriptor(&self, inode: u64) -> Option<c_int> {
-        let place = self.places.get(self.place(inode))?;
-        (place.0 == inode).then_some(place.1)
+    fn has(&self, inode: u64) -> bool {
+        self.places.get(self.place(inode)) == Some(&inode)
     }
 
-    /// Where a file is, or may be put: at most half of the places are taken.
+    /// Where a file is, or may be put.
     fn place(&self, inode: u64) -> usize {
-        let mut at = inode as usize % PLACES;
-        while self.places.get(at).is_some_and(|(taken, _)| *taken != 0 && *taken != inode) {
-            at = (at + 1) % PLACES;
+        let mut at = inode as usize % self.used;
+        while self.places.get(at).is_some_and(|taken| *taken != 0 && *taken != inode) {
+            at = (at + 1) % self.used;
         }
         at
     }

@@ -27,9 +27,10 @@ pub fn record(runtime: &Runtime, results: &BTreeMap<Operation, Cells>) {
     }
     let _one_at_a_time = PAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut sections = read();
-    sections.insert(runtime.name.to_owned(), section(runtime, results));
+    sections.insert(runtime.name.to_owned(), section(results));
     let known = RUNTIMES.iter().filter_map(|runtime| {
-        sections.get(runtime.name).map(|text| format!("\n## {}\n\n{text}\n", runtime.name))
+        let text = marked(runtime, sections.get(runtime.name)?);
+        Some(format!("\n## {}\n\n{text}\n", runtime.name))
     });
     let head = HEAD.replace("REASONS\n", &reasons()).replace("SUMMARY\n", &summary(&sections));
     fs::write(path(), format!("{head}{}", known.collect::<String>())).unwrap();
@@ -51,14 +52,42 @@ fn summary(sections: &BTreeMap<String, String>) -> String {
 /// Lost of sent in one column of a runtime's table.
 fn sum(section: &str, column: usize) -> String {
     let cells = section.lines().skip(2).filter_map(|line| line.split(" | ").nth(column + 1));
-    let counts = cells.map(|cell| {
-        let mut words = cell.trim_start_matches('*').split([' ', ':', '*']);
-        let lost: u64 = words.next().unwrap().parse().unwrap();
-        let sent: u64 = words.nth(1).unwrap().parse().unwrap();
-        (lost, sent)
-    });
-    let (lost, sent) = counts.fold((0, 0), |(lost, sent), (l, s)| (lost + l, sent + s));
+    let (lost, sent) = cells.map(counts).fold((0, 0), |(lost, sent), (l, s)| (lost + l, sent + s));
     format!("{lost} of {sent}")
+}
+
+/// The numbers of a cell that [`shown`] or [`marked`] wrote.
+fn counts(cell: &str) -> (u64, u64) {
+    let mut words = cell.trim_start_matches('*').split([' ', ':', '*']);
+    let lost = words.next().unwrap().parse().unwrap();
+    (lost, words.nth(1).unwrap().parse().unwrap())
+}
+
+/// The table with the cells in bold that ought to be 0, by what is promised now.
+fn marked(runtime: &Runtime, section: &str) -> String {
+    let row = |line: &str| {
+        let line = line.replace("**", "");
+        let mut words = line.trim_matches(['|', ' ']).split(" | ");
+        let kind = words.next().unwrap();
+        let cells: Vec<String> = OPERATIONS
+            .iter()
+            .zip(words)
+            .map(|(operation, cell)| {
+                let (lost, sent) = counts(cell);
+                let bad = lost > 0 && promises::promised(runtime, *operation, kind);
+                let numbers = format!("{lost} of {sent}");
+                if bad {
+                    cell.replacen(&numbers, &format!("**{numbers}**"), 1)
+                } else {
+                    cell.to_owned()
+                }
+            })
+            .collect();
+        format!("| {kind} | {} |", cells.join(" | "))
+    };
+    let lines = section.lines().enumerate();
+    let lines = lines.map(|(at, line)| if at < 2 { line.to_owned() } else { row(line) });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// By runtime.
@@ -81,16 +110,11 @@ fn reasons() -> String {
     lines.collect()
 }
 
-fn section(runtime: &Runtime, results: &BTreeMap<Operation, Cells>) -> String {
+fn section(results: &BTreeMap<Operation, Cells>) -> String {
     let names = OPERATIONS.map(Operation::name).join(" | ");
     let mut text = format!("| kind | {names} |\n| --- {}|", "| --- ".repeat(OPERATIONS.len()));
     for kind in order(results.values().next().unwrap()) {
-        let cells = OPERATIONS.map(|operation| {
-            let cell = &results[&operation][kind];
-            let bad =
-                promises::promised(runtime, operation, kind) && promises::lost(operation, cell) > 0;
-            shown(operation, cell, if bad { "**" } else { "" })
-        });
+        let cells = OPERATIONS.map(|operation| shown(operation, &results[&operation][kind]));
         text += &format!("\n| {kind} | {} |", cells.join(" | "));
     }
     text
@@ -108,7 +132,7 @@ fn order(cells: &Cells) -> Vec<&'static str> {
 }
 
 /// Lost of sent, and the words for what clients saw.
-fn shown(operation: Operation, cell: &Cell, bold: &str) -> String {
+fn shown(operation: Operation, cell: &Cell) -> String {
     let lost = promises::lost(operation, cell);
     let words: Vec<String> = cell
         .saw
@@ -117,7 +141,7 @@ fn shown(operation: Operation, cell: &Cell, bold: &str) -> String {
         .map(|(word, count)| format!("{word} {count}"))
         .collect();
     let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
-    format!("{bold}{lost} of {}{bold}{words}", cell.sent)
+    format!("{lost} of {}{words}", cell.sent)
 }
 
 /// The same for people at a terminal.

@@ -24,6 +24,12 @@ pub const EXCEPT: &[Except] = &[
     },
     Except {
         runtimes: "*",
+        operations: "restart",
+        kinds: "udp",
+        why: "Nobody reads between the old process and the new one: datagrams wait in the socket's queue, and what does not fit in is dropped. A reload loses none.",
+    },
+    Except {
+        runtimes: "*",
         operations: "stop",
         kinds: "udp",
         why: "UDP refuses nobody: a datagram that reaches a socket without a reader is lost.",
