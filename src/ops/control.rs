@@ -8,7 +8,7 @@ use super::witness::witnessed;
 use super::{Context, Done, Error, Selected, Sink, ended};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{ActiveState, ErrorKind, JobKind, JobMode, JobOutcome};
+use crate::systemd::{ActiveState, ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
 use crate::unit::{UnitKind, UnitName};
 
 /// What is asked for.
@@ -57,8 +57,12 @@ pub fn control(
             report_unit(&owners[place], &jobs[place], outcome, sink);
         };
         let deadline = Instant::now() + PATIENCE;
-        let run = || context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen);
-        let outcomes = witnessed(context, &names, run)?;
+        let mut run = || context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen);
+        let mut outcomes = witnessed(context, &names, &mut run)?;
+        if verb == Verb::Stop && outcomes.iter().any(was_canceled) {
+            // A rollout has started an instance meanwhile; the stop of its group has ended it.
+            outcomes = run()?;
+        }
         if let Some(error) = denied(&outcomes) {
             return Err(error.into());
         }
@@ -72,6 +76,11 @@ pub fn control(
         ended::forget(&context.systemd, &one.app, stopped)?;
     }
     Ok(done)
+}
+
+/// Whether somebody asked for the opposite before the job had ended.
+fn was_canceled(outcome: &JobOutcome) -> bool {
+    matches!(outcome, JobOutcome::Ended(JobResult::Canceled))
 }
 
 /// Nothing at all was permitted: then that is the one thing to say.

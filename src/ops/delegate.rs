@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::perform::carry_out;
 use super::request::{Record, Request, Task};
-use super::{Context, Error, Event, Sink};
+use super::{Context, Error, Event, Sink, observe};
 use crate::disk::Exchange;
 use crate::ecosystem::AppName;
+use crate::plan::Active;
 use crate::rollout::{Outcome, Progress, Time};
 use crate::systemd::{JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
 use crate::unit::UnitName;
@@ -63,6 +64,9 @@ pub fn delegate(
             (Ok(Some(JobResult::Done)), true) => continue,
             // The job never reached the process, or it belongs to another version.
             (Ok(_), true) if exchange.withdraw(&id) => {
+                if is_stopped(context, app)? {
+                    return Err(Error::Stopped(app.clone()));
+                }
                 return carry_out(context, app, request, sink);
             }
             (Err(error), _) => {
@@ -73,6 +77,20 @@ pub fn delegate(
         }
     }
     follower.outcome.unwrap_or_else(|| Err(Error::Lost(app.clone())))
+}
+
+/// Whether somebody stops or has stopped the app: then no instance of it may be started. A group that
+/// is down by itself while instances run has been left to them.
+fn is_stopped(context: &Context, app: &AppName) -> Result<bool, Error> {
+    let observed = observe(context)?;
+    let Some(found) = observed.apps.get(app) else { return Ok(true) };
+    Ok(match found.group {
+        Active::Active | Active::Activating => false,
+        Active::Deactivating => true,
+        Active::Failed | Active::Inactive => {
+            !found.instances.values().any(|one| one.active.is_up())
+        }
+    })
 }
 
 /// Reloads the group and knows only how its job ended.

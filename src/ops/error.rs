@@ -29,6 +29,8 @@ pub enum Error {
     Lost(AppName),
     /// The process that performed a rollout could not go on.
     Broke(AppName, String),
+    /// Somebody stopped the app before its rollout began.
+    Stopped(AppName),
     /// A reload failed, and who asked may not read why.
     Reload(AppName),
 }
@@ -37,9 +39,11 @@ impl Error {
     /// The app whose rollout this is about, and nothing else.
     pub(super) fn rolled_out(&self) -> Option<&AppName> {
         match self {
-            Error::Request(app) | Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
-                Some(app)
-            }
+            Error::Request(app)
+            | Error::Lost(app)
+            | Error::Broke(app, _)
+            | Error::Stopped(app)
+            | Error::Reload(app) => Some(app),
             Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) | Error::Number { .. } => None,
         }
     }
@@ -70,6 +74,7 @@ impl Error {
                 Some(format!("as many as fit: clusterctl scale {app} {MAX_INSTANCES}"))
             }
             Error::Request(_) => Some("run `clusterctl apply` again with this version".to_owned()),
+            Error::Stopped(app) => Some(format!("clusterctl start {app}")),
             Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
                 Some(format!("journalctl -u {}; the same command goes on", app.group_unit()))
             }
@@ -101,6 +106,7 @@ impl fmt::Display for Error {
             Error::Request(app) => write!(f, "{app}: a request of another version of clusterctl"),
             Error::Lost(app) => write!(f, "{app}: the rollout ended without a result"),
             Error::Broke(app, why) => write!(f, "{app}: the rollout could not go on: {why}"),
+            Error::Stopped(app) => write!(f, "{app} was stopped meanwhile, and stays so"),
             Error::Reload(app) => write!(f, "{app}: the rollout did not reach its end"),
         }
     }
@@ -112,7 +118,7 @@ impl std::error::Error for Error {
             Error::Disk(error) => Some(error),
             Error::Systemd(error) => Some(error),
             Error::Plan(_) | Error::Number { .. } | Error::Request(_) | Error::Lost(_) => None,
-            Error::Broke(..) | Error::Reload(_) => None,
+            Error::Broke(..) | Error::Stopped(_) | Error::Reload(_) => None,
         }
     }
 }

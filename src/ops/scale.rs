@@ -1,13 +1,17 @@
 //! Changes the number of instances of an app that is applied.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::request::{Request, Task};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Event, Sink, delegate, observe, recorded_policy};
 use crate::disk;
 use crate::ecosystem::{AppName, MAX_INSTANCES};
-use crate::plan::{LinkChange, LinkId};
+use crate::plan::{Active, LinkChange, LinkId, Observed};
+
+/// How often an app is looked at that is being started or stopped, should a signal get lost.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How the number changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub fn scale(
     change: Change,
     sink: Sink<'_>,
 ) -> Result<Done, Error> {
-    let observed = observe(context)?;
+    let observed = settled(context, app)?;
     let Some(found) = observed.apps.get(app) else { return Ok(Done::default()) };
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
     let Some(wanted) = change.apply(before) else {
@@ -81,6 +85,20 @@ pub fn scale(
     };
     let run = || delegate(context, app, &request, sink);
     Done::of(witnessed(context, std::slice::from_ref(app), run))
+}
+
+/// Everything of ours, once the app is neither being started nor stopped: one that is restarted is
+/// both, and goes on with the new number.
+fn settled(context: &Context, app: &AppName) -> Result<Observed, Error> {
+    let watch = context.systemd.watch([&app.group_unit()])?;
+    loop {
+        let observed = observe(context)?;
+        let group = observed.apps.get(app).map(|found| found.group);
+        if !matches!(group, Some(Active::Activating | Active::Deactivating)) {
+            return Ok(observed);
+        }
+        let _ = watch.next(Instant::now() + LOOK_EVERY);
+    }
 }
 
 fn link_changes(links: &BTreeSet<u32>, wanted: u32) -> Vec<LinkChange> {

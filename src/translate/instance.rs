@@ -1,7 +1,7 @@
 //! The template of an app's instances.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::group::common;
@@ -51,6 +51,10 @@ pub fn template(context: &Context<'_>) -> UnitFile {
             s.set("Slice", app.name.slice_unit().as_str());
             s.set_some("MemoryMax", app.max_memory.map(|bytes| bytes.to_string()));
             context.pass_through(s, &app.service);
+            if holds_listener(app) {
+                // The end of any instance would remove the path that clients of all connect to.
+                s.set("RuntimeDirectoryPreserve", "yes");
+            }
         })
         .section("Install", |s| {
             s.set("WantedBy", group.as_str()).set("DefaultInstance", "0");
@@ -162,6 +166,21 @@ fn keep_paths(s: &mut Section, app: &App) {
     for path in paths.map(|path| path.to_string_lossy()).filter(|path| path.chars().all(plain)) {
         s.set("BindPaths", format!("-{path}"));
     }
+}
+
+/// Whether a Unix listener lies in a directory that systemd makes for the instances, and whose fate
+/// the file says nothing about.
+fn holds_listener(app: &App) -> bool {
+    let set = |key: &'static str| app.service.iter().filter(move |(name, _)| name == key);
+    let folders = set("RuntimeDirectory").flat_map(|(_, value)| value.split_whitespace());
+    let folders: Vec<&Path> =
+        folders.filter_map(|word| word.split(':').next()).map(Path::new).collect();
+    let paths = app.listeners.iter().filter_map(|listener| listener.address.path());
+    let inside = |path: &Path| {
+        let above = path.ancestors().skip(1).filter(|above| above.starts_with("/run"));
+        above.into_iter().any(|above| folders.iter().any(|folder| above.ends_with(folder)))
+    };
+    set("RuntimeDirectoryPreserve").next().is_none() && paths.into_iter().any(inside)
 }
 
 fn restarts(s: &mut Section, context: &Context<'_>) {

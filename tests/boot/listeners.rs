@@ -1,8 +1,11 @@
 //! Listeners come, go and move while others serve.
 
+use std::time::Duration;
+
 use crate::booted;
 use crate::shop::{SERVER, applied, listener_inode, load, pids};
 use crate::support::load::Load;
+use crate::support::wait_until;
 
 fn with_listeners(listen: &str) -> String {
     format!(
@@ -85,4 +88,29 @@ booted!(unmodified_python_shares_a_port, |m| {
     m.ok(["systemctl", "reload", "files"]);
     run.stop().assert_none_failed();
     assert_eq!(m.ok(["clusterctl", "list", "files"]).matches(" online ").count(), 4);
+});
+
+booted!(the_path_of_a_unix_listener_outlives_instances_and_comes_back, |m| {
+    let path = "/run/g2/s.sock";
+    m.write("/srv/shop/server.js", SERVER.replace("process.env.PORT || 3000", "process.env.AT"));
+    let toml = format!(
+        "[[apps]]\nname = 'shop'\nscript = 'server.js'\ninstances = 2\nlisten = '{path}'\n\
+         env = {{ AT = '{path}' }}\nservice = {{ RuntimeDirectory = 'g2' }}\n"
+    );
+    m.write("/srv/shop/ecosystem.toml", toml);
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    let ask = || m.ok(["curl", "-s", "--unix-socket", path, "http://shop/"]);
+    let before = pids(m, 2);
+    m.ok(["systemctl", "kill", "--signal=KILL", "shop@1"]);
+    wait_until("the killed instance is back", Duration::from_secs(20), || {
+        m.systemctl_show("shop@1", "SubState") == "running" && pids(m, 2)[1] != before[1]
+    });
+    assert!(ask().starts_with("instance "));
+    m.ok(["clusterctl", "reload", "shop"]);
+    assert!(ask().starts_with("instance "));
+    for restart in ["systemctl", "clusterctl"] {
+        m.ok(["rm", path]);
+        m.ok([restart, "restart", "shop"]);
+        assert!(ask().starts_with("instance "), "{restart}");
+    }
 });

@@ -40,3 +40,42 @@ booted!(a_command_waits_for_no_other_app, |m| {
     assert_eq!(second.wait().0, 0);
     assert_eq!(m.systemctl_show("slow@1", "ActiveState"), "active");
 });
+
+/// An app whose instances take their time to stop.
+fn lingering(instances: u32) -> String {
+    format!(
+        "[[apps]]\nname = 'slow'\ninstances = {instances}\nkill_timeout = '2s'\n\
+         command = ['sh', '-c', 'trap : TERM; while :; do sleep 1; done']\n"
+    )
+}
+
+booted!(a_scale_during_a_restart_reaches_its_number, |m| {
+    m.write("/srv/ecosystem.toml", lingering(3));
+    m.ok(["clusterctl", "apply", "/srv/ecosystem.toml"]);
+    let mut restart = m.spawn(["systemctl", "restart", "slow"]);
+    wait_until("the restart has begun", PATIENCE, || {
+        m.systemctl_show("slow@0", "ActiveState") == "deactivating"
+    });
+    m.ok(["clusterctl", "scale", "slow", "1"]);
+    assert_eq!(restart.wait().0, 0);
+    for (unit, wanted) in [("slow@0", "active"), ("slow@1", "inactive"), ("slow@2", "inactive")] {
+        assert_eq!(m.systemctl_show(unit, "ActiveState"), wanted, "{unit}");
+    }
+});
+
+booted!(an_app_that_is_stopped_during_a_reload_stays_stopped, |m| {
+    m.write("/srv/ecosystem.toml", lingering(2));
+    m.ok(["clusterctl", "apply", "/srv/ecosystem.toml"]);
+    for round in 0..3 {
+        let mut stop = m.spawn(["clusterctl", "stop", "slow"]);
+        let mut reload = m.spawn(["clusterctl", "reload", "slow"]);
+        let stopped = stop.wait();
+        assert_eq!(stopped.0, 0, "{stopped:?}");
+        let reloaded = reload.wait();
+        for unit in ["slow", "slow@0", "slow@1", "slow@2"] {
+            let state = m.systemctl_show(unit, "ActiveState");
+            assert_eq!(state, "inactive", "{round}: {unit} after {reloaded:?}");
+        }
+        m.ok(["clusterctl", "start", "slow"]);
+    }
+});

@@ -63,7 +63,7 @@ booted!(an_app_that_always_crashes_does_not_touch_its_neighbour, |m| {
     assert!(output.stderr.contains("broken on purpose"), "{output:#?}");
     assert!(output.stderr.contains("clusterctl logs bad@0"), "{output:#?}");
     wait_until("bad gives up", PATIENCE, || m.ok(["clusterctl", "list"]).contains("errored"));
-    assert_eq!(m.systemctl_show("bad-3100.socket", "ActiveState"), "active");
+    assert_eq!(m.systemctl_show("bad-3100.socket", "ActiveState"), "inactive", "nobody serves");
     assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
     m.write(
         "/srv/shop/ecosystem.toml",
