@@ -33,6 +33,7 @@ pub const TRACER_FILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cluster
 pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
     vec![
         ("group", include_bytes!("../units/group")),
+        ("close", include_bytes!("../units/close")),
         ("wake", include_bytes!("../units/wake")),
         ("wait-listening", include_bytes!("../units/wait-listening")),
         ("restart-guard", include_bytes!("../units/restart-guard")),

@@ -1,6 +1,6 @@
 //! `clusterctl apply`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -105,7 +105,7 @@ pub fn converge(
         show(&plan, true, ui)?;
         return Ok(Untouched { ctl, apps });
     }
-    let _lock = lock(&ctl, ui)?;
+    let _lock = lock(&ctl, &ecosystem, how.prune && whole, ui)?;
     settled(&ctl, &ecosystem, ui)?;
     let (plan, observed) = planned(&ctl, &ecosystem, how.prune, whole)?;
     if how.reloads {
@@ -120,11 +120,14 @@ pub fn converge(
         execute(&ctl, &plan, &observed, &manners, ui)?;
     } else if !ecosystem.apps.is_empty() {
         // What units run and load is mended also when the units are as they should be.
+        let _shared = Lock::shared(&ctl.layout.state)?;
         disk::install_handover(&ctl.layout.state, &crate::embedded_files())?;
     }
+    let shared = Lock::shared(&ctl.layout.state)?;
     disk::sweep_environment(&ctl.layout)?;
     // After success only: what did not come to serve is nothing to go back to.
     remember(&ctl, definition, how, &plan)?;
+    drop(shared);
     let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
     let apps = left.map(|app| (app.clone(), manners.get(app).cloned())).collect();
     Ok(Untouched { ctl, apps })
@@ -209,9 +212,20 @@ pub fn reload_file(
     finish(&ctl, &done, ui)
 }
 
-fn lock(ctl: &ops::Context, ui: &mut Ui) -> Result<Lock, Error> {
-    let waiting = || ui.note("waiting for another clusterctl to finish");
-    Ok(Lock::take(&ctl.layout.state, waiting)?)
+/// Also of the apps that are gone from the file, when those are to be removed.
+fn lock(
+    ctl: &ops::Context,
+    ecosystem: &Ecosystem,
+    prune: bool,
+    ui: &mut Ui,
+) -> Result<Lock, Error> {
+    let mut apps: BTreeSet<AppName> = ecosystem.apps.keys().cloned().collect();
+    if prune {
+        let observed = ops::observe(ctl)?.apps.into_iter();
+        let same = observed.filter(|(_, found)| found.source == ecosystem.source);
+        apps.extend(same.map(|(name, _)| name));
+    }
+    context::lock(ctl, &apps, ui)
 }
 
 /// Nothing is planned around instances that are being replaced.

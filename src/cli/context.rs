@@ -8,7 +8,7 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT};
 
 use super::Global;
-use crate::disk::{Definition, Layout};
+use crate::disk::{Definition, Holder, Layout, Lock};
 use crate::ecosystem::{AppName, Color, Loaded, Scope};
 use crate::error::Error;
 use crate::host::Machine;
@@ -195,6 +195,25 @@ pub fn interruptible(ctl: ops::Context) -> Result<ops::Context, Error> {
     // There is no safe way to ignore a signal; a flag that nobody reads does the same.
     signal_hook::flag::register(SIGHUP, Arc::default())?;
     Ok(ctl)
+}
+
+/// Keeps other commands from changing these apps until the result is dropped, and says who does so
+/// now.
+///
+/// # Errors
+/// The state directory cannot be written.
+pub fn lock<'a>(
+    ctl: &ops::Context,
+    apps: impl IntoIterator<Item = &'a AppName>,
+    ui: &mut Ui,
+) -> Result<Lock, Error> {
+    let waiting = |Holder { app, command }: Holder| {
+        let command = report::logs::printable(&command);
+        let command = if command.is_empty() { "another clusterctl".into() } else { command };
+        let app = app.map_or_else(String::new, |app| format!("{app}: "));
+        ui.note(&format!("{app}waiting for {command}"));
+    };
+    Ok(Lock::apps(&ctl.layout.state, apps, waiting)?)
 }
 
 /// The program that units call for a rolling reload.

@@ -1,11 +1,11 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
 use super::{Global, Ui, apply, context};
-use crate::disk::Lock;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
 use crate::plan::{self, Plan};
 use crate::report;
+use crate::unit::{UnitKind, UnitName};
 
 /// Stop apps or instances
 ///
@@ -20,7 +20,10 @@ pub struct StopArgs {
 
 /// Restart apps or instances, all at once
 ///
-/// The listeners stay open: connections wait in the kernel's queue until an instance is ready.
+/// The listeners stay open, and nobody takes from them meanwhile: a new request waits until the
+/// longest answer under way is given, at most `kill_timeout`, and an instance is ready again.
+/// Datagrams that do not fit into the queue of a UDP listener are lost. `clusterctl reload` replaces
+/// instances a few at a time, and makes nobody wait.
 #[derive(Debug, clap::Args)]
 pub struct RestartArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
@@ -50,7 +53,33 @@ pub fn restart(args: &RestartArgs, global: &Global, ui: &mut Ui) -> Result<(), E
 fn control(verb: Verb, selectors: &[String], global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
     let selected = selected(&ctl, selectors)?;
+    if verb == Verb::Restart {
+        tell_cost(&ctl, &selected, ui)?;
+    }
     run(&ctl, verb, &selected, ui)
+}
+
+/// What a restart of a whole app costs its clients, before it happens.
+fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(), Error> {
+    let apps = ops::apps(ctl)?;
+    for Selected { app, .. } in selected.iter().filter(|one| one.instance.is_none()) {
+        let Some(found) = apps.get(app) else { continue };
+        let listeners: Vec<_> = found.units.iter().filter(|(unit, _)| is_listener(unit)).collect();
+        if listeners.is_empty() {
+            continue;
+        }
+        let datagrams = listeners.iter().any(|(_, file)| file.text.contains("\nListenDatagram="));
+        let lost = if datagrams { ", datagrams beyond the queue are lost" } else { "" };
+        ui.note(&format!(
+            "{app}: new requests wait until what is under way is answered and an instance is ready \
+             again{lost}; nobody waits with: clusterctl reload {app}"
+        ));
+    }
+    Ok(())
+}
+
+fn is_listener(unit: &UnitName) -> bool {
+    unit.kind() == UnitKind::Socket
 }
 
 /// Runs a verb on what is selected, and tells how it went.
@@ -74,7 +103,7 @@ pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Err
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);
         return Err(Error::Usage(text));
     }
-    let _lock = Lock::take(&ctl.layout.state, || ui.note("waiting for another clusterctl"))?;
+    let _lock = context::lock(&ctl, selected.iter().map(|one| &one.app), ui)?;
     let observed = ops::observe(&ctl)?;
     let apps = selected.iter().filter_map(|selected| {
         Some(plan::removal(&selected.app, observed.apps.get(&selected.app)?, plan::Reason::Deleted))

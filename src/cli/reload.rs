@@ -7,7 +7,8 @@ use super::policy::PolicyArgs;
 use super::{Global, Ui, apply, context, control};
 use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::ops::{self, Reload};
+use crate::ops::{self, Reload, Selected, Verb};
+use crate::plan::{Active, Observed};
 
 /// Replace every instance of apps, a few at a time, without losing a request
 ///
@@ -50,19 +51,34 @@ pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error>
     }
     let ctl = context::interruptible(context::connect(global)?)?;
     let selected = control::selected(&ctl, &args.apps)?;
-    let reloads = running(&ctl, ops::reloads(&selected), &args.apps, ui)?;
+    let observed = ops::observe(&ctl)?;
+    let (given_up, selected): (Vec<Selected>, Vec<Selected>) =
+        selected.into_iter().partition(|one| has_given_up(&observed, one));
+    if !given_up.is_empty() {
+        // Nothing of them serves: to replace their instances is to start them.
+        control::run(&ctl, Verb::Start, &given_up, ui)?;
+    }
+    if selected.is_empty() && !given_up.is_empty() {
+        return Ok(());
+    }
+    let reloads = running(&observed, ops::reloads(&selected), &args.apps, ui)?;
     run_reloads(&ctl, reloads, &args.policy, ui)
+}
+
+/// An app whose instances have all given up has ended as failed, and nobody has stopped it.
+fn has_given_up(observed: &Observed, one: &Selected) -> bool {
+    let found = observed.apps.get(&one.app);
+    one.instance.is_none() && found.is_some_and(|found| found.group == Active::Failed)
 }
 
 /// Without apps that are stopped: one that is named is an error, one that `all` or a namespace
 /// means is left alone.
 fn running(
-    ctl: &ops::Context,
+    observed: &Observed,
     reloads: Vec<Reload>,
     selectors: &[String],
     ui: &mut Ui,
 ) -> Result<Vec<Reload>, Error> {
-    let observed = ops::observe(ctl)?;
     let mut running = Vec::new();
     for reload in reloads {
         let found = observed.apps.get(&reload.app);

@@ -1,7 +1,6 @@
 //! `clusterctl scale`.
 
 use super::{Global, Ui, apply, context, control};
-use crate::disk::Lock;
 use crate::error::Error;
 use crate::ops::{self, Change};
 
@@ -40,7 +39,7 @@ pub fn run(args: &ScaleArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
     if one.instance.is_some() {
         return Err(Error::Usage(format!("scale takes the app: clusterctl scale {} …", one.app)));
     }
-    let _lock = Lock::take(&ctl.layout.state, || ui.note("waiting for another clusterctl"))?;
+    let _lock = context::lock(&ctl, [&one.app], ui)?;
     let mut sink = |event: ops::Event| apply::tell(&event, ui);
     let done = ops::scale(&ctl, &one.app, args.number, &mut sink)?;
     apply::finish(&ctl, &[(one.app.clone(), done)].into(), ui)

@@ -18,7 +18,7 @@ pub use exchange::Exchange;
 pub use handover::{handover_dir, install_handover, unpack_handover};
 pub use history::{Definition, Entry, history, record};
 pub use layout::Layout;
-pub use lock::Lock;
+pub use lock::{Holder, Lock};
 pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};
 pub use tally::{announce_start, restarts};
 pub use write::{apply_file, apply_link, restore_file, sweep_environment, write_atomic};

@@ -62,6 +62,9 @@ pub struct App {
     pub listen_timeout: Duration,
     /// Time that an instance may take to drain and exit before it is killed.
     pub kill_timeout: Duration,
+    /// Time for which an instance that is asked to stop lets streams go on that may never end;
+    /// without it, they may as long as everything else.
+    pub stream_timeout: Option<Duration>,
     /// Signal that asks the program to stop, such as `SIGTERM`.
     pub kill_signal: String,
     /// PM2's `shutdown` message instead of the signal (Node).

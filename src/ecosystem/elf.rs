@@ -37,10 +37,59 @@ pub struct Elf {
 /// How many bytes of a file are enough for all usual linkers.
 pub const HEAD: usize = 8192;
 
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
 const PT_NOTE: u32 = 4;
 /// Name `Go\0\0`, type 4: the Go build id.
 const GO_NOTE: [u8; 4] = *b"Go\0\0";
+
+/// Address of the names of dynamic symbols, and their size, in the dynamic section.
+const DT_STRTAB: usize = 5;
+const DT_STRSZ: usize = 10;
+/// Sections that are larger than those of any program there is are not read.
+const MAX_DYNAMIC: usize = 1 << 16;
+const MAX_NAMES: usize = 1 << 26;
+
+/// The function with which every form of Node begins: `node::Start(int, char**)`. Programs whose Node is in a library
+/// (`libnode.so`) import it, all others export it, for the addons that they load.
+pub const NODE_SYMBOL: &str = "_ZN4node5StartEiPPc";
+
+/// Whether a dynamically linked program exports or imports a symbol, by the names that its loader reads. `part` reads
+/// so many bytes of the file from an offset, fewer at its end.
+pub fn has_symbol(
+    head: &[u8],
+    symbol: &str,
+    part: impl Fn(usize, usize) -> Option<Vec<u8>>,
+) -> bool {
+    names(head, part)
+        .is_some_and(|names| names.split(|byte| *byte == 0).any(|name| name == symbol.as_bytes()))
+}
+
+/// The names of dynamic symbols, each with a NUL behind it.
+fn names(head: &[u8], part: impl Fn(usize, usize) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    if !head.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let wide = *head.get(4)? == 2;
+    let little = *head.get(5)? == 1;
+    let headers = program_headers(&Bytes { all: head, little }, wide)?;
+    let dynamic = headers.iter().find(|header| header.kind == PT_DYNAMIC)?;
+    let all = part(dynamic.offset, dynamic.length.min(MAX_DYNAMIC))?;
+    let bytes = Bytes { all: &all, little };
+    let word = if wide { 8 } else { 4 };
+    let value = |tag| {
+        let tags = (0..all.len()).step_by(2 * word);
+        let at = tags.into_iter().find(|at| bytes.word(*at, wide) == Some(tag))?;
+        bytes.word(at + word, wide)
+    };
+    let (address, size) = (value(DT_STRTAB)?, value(DT_STRSZ)?);
+    let offset = headers.iter().filter(|header| header.kind == PT_LOAD).find_map(|header| {
+        let inside = address.checked_sub(header.address)?;
+        (inside < header.length).then(|| header.offset.checked_add(inside))?
+    })?;
+    part(offset, size.min(MAX_NAMES))
+}
 
 /// Reads the head of a file.
 pub fn image(head: &[u8]) -> Image {
@@ -102,18 +151,13 @@ fn elf(head: &[u8]) -> Option<Elf> {
     let wide = *head.get(4)? == 2;
     let bytes = Bytes { all: head, little: *head.get(5)? == 1 };
     let mut elf = Elf { machine: bytes.u16(18)?, wide, dynamic: false, loader: None, go: false };
-    let table = bytes.word(if wide { 32 } else { 28 }, wide)?;
-    let size = usize::from(bytes.u16(if wide { 54 } else { 42 })?);
-    let count = usize::from(bytes.u16(if wide { 56 } else { 44 })?);
-    for nr in 0..count {
-        let at = table.checked_add(nr.checked_mul(size)?)?;
-        let Some((kind, offset, length)) = program_header(&bytes, at, wide) else {
-            // Patched files keep this table at their end; whoever patches a loader path has one.
-            elf.dynamic = true;
-            break;
-        };
-        let content = offset.checked_add(length).and_then(|end| head.get(offset..end));
-        match kind {
+    let (count, headers) = (header_count(&bytes, wide)?, program_headers(&bytes, wide)?);
+    // Patched files keep this table at their end; whoever patches a loader path has one.
+    elf.dynamic = headers.len() < count;
+    for header in headers {
+        let end = header.offset.checked_add(header.length);
+        let content = end.and_then(|end| head.get(header.offset..end));
+        match header.kind {
             PT_INTERP => {
                 elf.dynamic = true;
                 elf.loader = content.map(text);
@@ -125,12 +169,38 @@ fn elf(head: &[u8]) -> Option<Elf> {
     Some(elf)
 }
 
-/// Kind, offset in the file and length of one program header.
-fn program_header(bytes: &Bytes<'_>, at: usize, wide: bool) -> Option<(u32, usize, usize)> {
-    let (offset, length) = if wide { (8, 32) } else { (4, 16) };
+/// A part of the file and where it is mapped.
+struct ProgramHeader {
+    kind: u32,
+    offset: usize,
+    address: usize,
+    /// In the file.
+    length: usize,
+}
+
+fn header_count(bytes: &Bytes<'_>, wide: bool) -> Option<usize> {
+    Some(usize::from(bytes.u16(if wide { 56 } else { 44 })?))
+}
+
+/// Those that are in the bytes.
+fn program_headers(bytes: &Bytes<'_>, wide: bool) -> Option<Vec<ProgramHeader>> {
+    let table = bytes.word(if wide { 32 } else { 28 }, wide)?;
+    let size = usize::from(bytes.u16(if wide { 54 } else { 42 })?);
+    let at = |nr: usize| table.checked_add(nr.checked_mul(size)?);
+    let headers = (0..header_count(bytes, wide)?).map(|nr| program_header(bytes, at(nr)?, wide));
+    Some(headers.map_while(|header| header).collect())
+}
+
+fn program_header(bytes: &Bytes<'_>, at: usize, wide: bool) -> Option<ProgramHeader> {
+    let (offset, address, length) = if wide { (8, 16, 32) } else { (4, 8, 16) };
+    let word = |field| bytes.word(at.checked_add(field)?, wide);
     let kind = bytes.u32(at)?;
-    let offset = bytes.word(at.checked_add(offset)?, wide)?;
-    Some((kind, offset, bytes.word(at.checked_add(length)?, wide)?))
+    Some(ProgramHeader {
+        kind,
+        offset: word(offset)?,
+        address: word(address)?,
+        length: word(length)?,
+    })
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -229,13 +299,30 @@ mod tests {
         assert!(elf.go && !elf.dynamic);
     }
 
+    fn part(bytes: &[u8], offset: usize, length: usize) -> Option<Vec<u8>> {
+        let rest = bytes.get(offset..)?;
+        Some(rest[..rest.len().min(length)].to_vec())
+    }
+
+    #[test]
+    fn names_that_the_loader_reads() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let has = |symbol| has_symbol(&bytes[..HEAD], symbol, |at, size| part(&bytes, at, size));
+        assert!(has("memcpy") || has("write"));
+        assert!(!has("memcp") && !has(NODE_SYMBOL));
+    }
+
     #[test]
     fn lies_are_survived() {
-        for offset in 0..120 {
-            let mut bytes = tiny(PT_NOTE, b"\xff\xff\xff\xff\xff\xff\xff\xff1234");
+        let places =
+            [PT_NOTE, PT_DYNAMIC].into_iter().flat_map(|kind| (0..120).map(move |at| (kind, at)));
+        for (kind, offset) in places {
+            let mut bytes = tiny(kind, b"\xff\xff\xff\xff\xff\xff\xff\xff1234");
             bytes[offset] = 0xff;
             for end in 0..bytes.len() {
-                let _ = image(&bytes[..end]);
+                let head = &bytes[..end];
+                let _ = image(head);
+                let _ = has_symbol(head, "x", |at, size| part(head, at, size));
             }
         }
     }

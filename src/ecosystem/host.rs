@@ -65,6 +65,11 @@ pub trait Host: fmt::Debug {
     fn kind(&self, path: &Path) -> Kind;
     /// First bytes of a file, at most `max`; `None` when it cannot be read.
     fn head(&self, path: &Path, max: usize) -> Option<Vec<u8>>;
+    /// `length` bytes of a file from `offset` on, fewer at its end; `None` when it cannot be read.
+    fn part(&self, path: &Path, offset: usize, length: usize) -> Option<Vec<u8>> {
+        let head = self.head(path, offset.checked_add(length)?)?;
+        head.get(offset..).map(<[u8]>::to_vec)
+    }
     /// Whether starting the file changes its user, group or capabilities (setuid, setgid, file
     /// capabilities), so that the kernel keeps libraries and tracers out of it.
     fn gains_privileges(&self, path: &Path) -> bool {

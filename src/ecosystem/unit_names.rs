@@ -30,6 +30,11 @@ impl AppName {
         self.unit("-wake", UnitKind::Service)
     }
 
+    /// `api-close.service`: closes the listeners before the instances are asked to stop.
+    pub fn close_unit(&self) -> UnitName {
+        self.unit("-close", UnitKind::Service)
+    }
+
     /// `clusterctl-api.slice`; dashes of the name are escaped, since a dash means nesting there.
     pub fn slice_unit(&self) -> UnitName {
         AppName::valid(&format!("clusterctl-{}", escape(self.as_str())), UnitKind::Slice)
@@ -44,8 +49,9 @@ impl AppName {
 
     /// Every unit name that the app's definition occupies, instances aside.
     pub fn unit_names<'a>(&self, listeners: impl Iterator<Item = &'a Listener>) -> Vec<UnitName> {
+        let (wake, close) = (self.wake_unit(), self.close_unit());
         let mut names =
-            vec![self.group_unit(), self.template_unit(), self.wake_unit(), self.slice_unit()];
+            vec![self.group_unit(), self.template_unit(), wake, close, self.slice_unit()];
         names.extend(listeners.map(|listener| self.socket_unit(listener)));
         names
     }

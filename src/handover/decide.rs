@@ -33,6 +33,9 @@ pub enum View {
     Inet4,
     /// The program thinks IPv6, the listener is IPv4.
     Inet6,
+    /// The program has a socket of IPv6 alone, and most likely another one of IPv4: clients of each
+    /// family look as they would on the socket of theirs.
+    Apart,
 }
 
 /// The answer to a `bind()`. Indexes are places in the given list.
@@ -44,6 +47,9 @@ pub enum Decision {
         index: usize,
         /// How the program wants to see addresses.
         view: View,
+        /// The listener has the address that was asked for. Otherwise it is only the one of this
+        /// port: `listen` says where an app is reachable, and the program's host gives way.
+        exact: bool,
     },
     /// Fail with `EAFNOSUPPORT`: programs that try IPv6 first then ask for IPv4.
     NoFamily,
@@ -56,8 +62,8 @@ pub enum Decision {
     Leave,
 }
 
-/// Chooses the listener for a `bind()`; the closest match wins, the first of equals.
-/// What is handed over is what the kernel would refuse, because the listener has it.
+/// Chooses the listener for a `bind()`: the one that has the address, else the only one of the port,
+/// whatever host is asked for.
 #[must_use]
 pub fn decide(asked: &Asked, held: &[Option<Held>]) -> Decision {
     // To an IPv4 address on a socket of IPv6 alone the kernel's answer is EINVAL.
@@ -69,12 +75,49 @@ pub fn decide(asked: &Asked, held: &[Option<Held>]) -> Decision {
     for (index, held) in held.iter().enumerate() {
         let Some(held) = held else { continue };
         let found = compare(asked, held, index);
-        let exact = asked.address == held.address;
-        if rank(&found, exact) > best_rank {
-            (best, best_rank) = (found, rank(&found, exact));
+        let same = asked.address == held.address;
+        if rank(&found, same) > best_rank {
+            (best, best_rank) = (found, rank(&found, same));
         }
     }
-    best
+    match best {
+        Decision::Conflict { .. } => only_one(asked, held).unwrap_or(best),
+        other => other,
+    }
+}
+
+/// The only listener of the port, or else the only one of the port and the asked family.
+fn only_one(asked: &Asked, held: &[Option<Held>]) -> Option<Decision> {
+    let port = |held: &Held| held.kind == asked.kind && held.address.port() == asked.address.port();
+    let family = |held: &Held| is_inet4(&held.address) == is_inet4(&asked.address);
+    let one = |wanted: &dyn Fn(&Held) -> bool| {
+        let mut all = held.iter().enumerate().filter_map(|(index, held)| Some((index, (*held)?)));
+        let first = all.find(|(_, held)| wanted(held))?;
+        all.all(|(_, held)| !wanted(&held)).then_some(first)
+    };
+    asked.address.port()?;
+    let (index, held) =
+        one(&|held| port(held)).or_else(|| one(&|held| port(held) && family(held)))?;
+    let across = is_inet4(&asked.address) != is_inet4(&held.address);
+    if across && asked.kind == Kind::Datagram {
+        // An answer would have to leave under an address of the other family.
+        return None;
+    }
+    Some(Decision::Take { index, view: view(asked, &held), exact: false })
+}
+
+fn is_inet4(address: &Address) -> bool {
+    matches!(address, Address::Inet4 { .. })
+}
+
+/// How a program that asks for this sees the clients of that listener.
+fn view(asked: &Asked, held: &Held) -> View {
+    match (&asked.address, &held.address) {
+        (Address::Inet4 { .. }, Address::Inet6 { .. }) => View::Inet4,
+        (Address::Inet6 { .. }, _) if asked.only_v6 && !held.only_v6 => View::Apart,
+        (Address::Inet6 { .. }, Address::Inet4 { .. }) => View::Inet6,
+        _ => View::Same,
+    }
 }
 
 fn compare(asked: &Asked, held: &Held, index: usize) -> Decision {
@@ -89,7 +132,7 @@ fn compare(asked: &Asked, held: &Held, index: usize) -> Decision {
         return Decision::Leave;
     }
     if same_place(&asked.address, &held.address) {
-        return take(index, View::Same);
+        return take(index, view(asked, held));
     }
     across_families(asked, held, index)
 }
@@ -101,8 +144,13 @@ fn across_families(asked: &Asked, held: &Held, index: usize) -> Decision {
         (Address::Inet4 { .. }, Address::Inet6 { .. }) if wildcards && !held.only_v6 => {
             take(index, View::Inet4)
         }
-        (Address::Inet6 { .. }, Address::Inet4 { .. }) if wildcards && !asked.only_v6 => {
+        (Address::Inet6 { .. }, Address::Inet4 { .. })
+            if wildcards && !asked.only_v6 && asked.kind == Kind::Datagram =>
+        {
             Decision::NoFamily
+        }
+        (Address::Inet6 { .. }, Address::Inet4 { .. }) if wildcards && !asked.only_v6 => {
+            take(index, View::Inet6)
         }
         (Address::Inet6 { .. }, Address::Inet4 { .. })
             if asked.address.unmapped() == Some(held.address) =>
@@ -124,16 +172,16 @@ fn same_place(asked: &Address, held: &Address) -> bool {
 }
 
 fn take(index: usize, view: View) -> Decision {
-    Decision::Take { index, view }
+    Decision::Take { index, view, exact: true }
 }
 
-fn rank(decision: &Decision, exact: bool) -> u8 {
+fn rank(decision: &Decision, same: bool) -> u8 {
     match decision {
         Decision::Leave => 0,
         Decision::Conflict { .. } => 1,
         Decision::NoFamily => 2,
         Decision::Take { view: View::Inet4 | View::Inet6, .. } => 3,
         // The other scope of the same address is not quite it.
-        Decision::Take { view: View::Same, .. } => 4 + u8::from(exact),
+        Decision::Take { view: View::Same | View::Apart, .. } => 4 + u8::from(same),
     }
 }

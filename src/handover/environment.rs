@@ -61,6 +61,12 @@ pub fn kill_timeout_ms(value: &[u8]) -> Option<u32> {
     number(value)
 }
 
+/// `CLUSTERCTL_STREAM_TIMEOUT_MS`, in milliseconds.
+#[must_use]
+pub fn stream_timeout_ms(value: &[u8]) -> Option<u32> {
+    number(value)
+}
+
 /// The name of the `index`-th listener in `LISTEN_FDNAMES`.
 #[must_use]
 pub fn listener_name(value: &[u8], index: usize) -> Option<&[u8]> {

@@ -1,12 +1,16 @@
-//! Which inherited listener answers a program's `bind()`, and what the unit's
-//! environment says about it.
+//! Which inherited listener answers a program's `bind()`, what the unit's
+//! environment says about it, and what becomes of a connection when the program
+//! is asked to stop.
 //!
 //! One set of pure functions for the preload library and for the tracer. Core
 //! only: nothing here allocates, panics, opens a file or calls the system.
 
 pub mod address;
+pub mod conversation;
 pub mod decide;
+pub mod drain;
 pub mod environment;
+pub mod message;
 
 pub use address::{Address, Kind, UnixName};
 pub use decide::{Asked, Decision, Held, View, decide};

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -97,6 +97,10 @@ impl Host for Machine {
         head
     }
 
+    fn part(&self, path: &Path, offset: usize, length: usize) -> Option<Vec<u8>> {
+        part(path, offset, length)
+    }
+
     fn gains_privileges(&self, path: &Path) -> bool {
         let set_id = |meta: fs::Metadata| meta.permissions().mode() & 0o6000 != 0;
         let mut none = [0u8; 0];
@@ -173,13 +177,18 @@ fn kind(path: &Path) -> Kind {
 }
 
 fn head(path: &Path, max: usize) -> Option<Vec<u8>> {
+    part(path, 0, max)
+}
+
+fn part(path: &Path, offset: usize, length: usize) -> Option<Vec<u8>> {
     // Whoever puts a FIFO or a device there must not hold up or trigger anything.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).ok()?;
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let mut file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
     file.metadata().ok().filter(fs::Metadata::is_file)?;
+    file.seek(SeekFrom::Start(offset as u64)).ok()?;
     let mut bytes = Vec::new();
-    file.take(max as u64).read_to_end(&mut bytes).ok()?;
+    file.take(length as u64).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::parallel::parallel;
 use super::request::{Former, Request, Task};
 use super::{Context, Error, Event, Sink, delegate, ended};
-use crate::disk;
+use crate::disk::{self, Lock};
 use crate::ecosystem::AppName;
 use crate::plan::{self, Action, AppPlan, Change, FileChange, FileId, Observed, Plan, check};
 use crate::rollout::{Outcome, Policy};
@@ -71,14 +71,18 @@ pub fn act(
     if let Some(violation) = check(plan).into_iter().next() {
         return Err(Error::Plan(violation));
     }
+    let shared = Lock::shared(&context.layout.state)?;
     disk::install_handover(&context.layout.state, &crate::embedded_files())?;
     let written = write(context, plan)?;
+    // A command for another app need not wait for the instances of this one.
+    drop(shared);
     sink(Event::Written(written));
     if written > 0 {
         context.systemd.daemon_reload()?;
         sink(Event::Reloaded);
     }
     let done = run_apps(context, plan, observed, policies, sink)?;
+    let _shared = Lock::shared(&context.layout.state)?;
     remove(context, plan, &done)?;
     Ok(done)
 }
@@ -199,9 +203,9 @@ impl AppRun<'_> {
                 Ok(())
             }
             Action::Rebind { close, start, .. } => {
-                let mut jobs: Vec<_> = close.iter().map(|u| (JobKind::Stop, u.clone())).collect();
-                jobs.push((JobKind::Stop, self.app.app.group_unit()));
-                self.jobs(&jobs, done, sink)?;
+                self.jobs(&[(JobKind::Stop, self.app.app.group_unit())], done, sink)?;
+                let close: Vec<_> = close.iter().map(|u| (JobKind::Stop, u.clone())).collect();
+                self.jobs(&close, done, sink)?;
                 if done.is_success() {
                     self.start(start.iter().copied(), done, sink)?;
                 }
@@ -223,19 +227,22 @@ impl AppRun<'_> {
         self.jobs(&jobs, done, sink)
     }
 
-    /// Listeners first: from then on nothing can wake the app.
+    /// The listeners last: while the stop of one waits for instances, the manager accepts its
+    /// clients to drop them. The group closes them in time.
     fn stop_all(&self, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
         let name = &self.app.app;
         let Some(found) = self.found else { return Ok(()) };
-        let mut units: Vec<UnitName> = found.listeners.keys().cloned().collect();
-        units.push(name.group_unit());
-        if !found.listeners.is_empty() {
-            units.push(name.wake_unit());
+        let instances = found.instances.keys().map(|number| name.instance_unit(*number));
+        let first: Vec<UnitName> = [name.group_unit()].into_iter().chain(instances).collect();
+        let mut last: Vec<UnitName> = found.listeners.keys().cloned().collect();
+        if !last.is_empty() {
+            last.extend([name.wake_unit(), name.close_unit()]);
         }
-        units.extend(found.instances.keys().map(|number| name.instance_unit(*number)));
-        units.push(name.slice_unit());
-        let jobs: Vec<_> = units.into_iter().map(|unit| (JobKind::Stop, unit)).collect();
-        self.jobs(&jobs, done, sink)?;
+        last.push(name.slice_unit());
+        for units in [first, last] {
+            let jobs: Vec<_> = units.into_iter().map(|unit| (JobKind::Stop, unit)).collect();
+            self.jobs(&jobs, done, sink)?;
+        }
         Ok(ended::forget(&self.context.systemd, name, |_| true)?)
     }
 
@@ -245,7 +252,7 @@ impl AppRun<'_> {
         done: &mut Done,
         sink: Sink<'_>,
     ) -> Result<(), Error> {
-        let limit = self.policy.listen_timeout + self.policy.kill_timeout + MARGIN;
+        let limit = self.policy.listen_timeout + self.policy.kill_timeout * 2 + MARGIN;
         let mut seen = |place: usize, outcome: &JobOutcome| {
             report_unit(&self.app.app, &jobs[place], outcome, sink);
         };
@@ -277,7 +284,18 @@ impl AppRun<'_> {
             kill_after: self.kill_after,
             former: self.former(),
         };
+        self.activate_close();
         delegate(self.context, &self.app.app, &request, sink)
+    }
+
+    /// An app that was started before it had this unit has it from the next rollout on.
+    fn activate_close(&self) {
+        let close = self.app.app.close_unit();
+        let new = |file: &FileChange| file.file == FileId::Unit(close.clone());
+        if self.app.files.iter().any(new) {
+            // Without it a stop loses clients, as before; that is no reason to end a rollout.
+            let _ = self.context.systemd.submit(JobKind::Start, &close, JobMode::Replace);
+        }
     }
 
     /// The former files of what changes.

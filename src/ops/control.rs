@@ -36,26 +36,28 @@ pub fn control(
     apps: &BTreeMap<AppName, FoundApp>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
-    let mut jobs: Vec<(JobKind, UnitName)> = Vec::new();
-    let mut owners = Vec::new();
-    for one in selected {
-        let units = units(verb, one, apps.get(&one.app));
-        owners.extend(units.iter().map(|_| one.app.clone()));
-        jobs.extend(units);
-    }
-    let mut seen = |place: usize, outcome: &JobOutcome| {
-        report_unit(&owners[place], &jobs[place], outcome, sink);
-    };
-    let deadline = Instant::now() + PATIENCE;
-    let outcomes = context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen)?;
-    if let Some(error) = denied(&outcomes) {
-        return Err(error.into());
-    }
     let mut done: BTreeMap<AppName, Done> =
         selected.iter().map(|one| (one.app.clone(), Done::default())).collect();
-    for ((owner, (_, unit)), outcome) in owners.iter().zip(&jobs).zip(&outcomes) {
-        let failures = &mut done.entry(owner.clone()).or_default().failures;
-        failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
+    for batch in [Batch::App, Batch::Listeners] {
+        let mut jobs: Vec<(JobKind, UnitName)> = Vec::new();
+        let mut owners = Vec::new();
+        for one in selected {
+            let units = units(verb, batch, one, apps.get(&one.app));
+            owners.extend(units.iter().map(|_| one.app.clone()));
+            jobs.extend(units);
+        }
+        let mut seen = |place: usize, outcome: &JobOutcome| {
+            report_unit(&owners[place], &jobs[place], outcome, sink);
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let outcomes = context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen)?;
+        if let Some(error) = denied(&outcomes) {
+            return Err(error.into());
+        }
+        for ((owner, (_, unit)), outcome) in owners.iter().zip(&jobs).zip(&outcomes) {
+            let failures = &mut done.entry(owner.clone()).or_default().failures;
+            failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
+        }
     }
     for one in selected.iter().filter(|_| verb == Verb::Stop) {
         let stopped = |number| one.instance.is_none_or(|only| only == number);
@@ -74,29 +76,45 @@ fn denied(outcomes: &[JobOutcome]) -> Option<crate::systemd::Error> {
     errors.all(|error| error.is_some()).then_some(first)
 }
 
-fn units(verb: Verb, one: &Selected, app: Option<&FoundApp>) -> Vec<(JobKind, UnitName)> {
+/// Jobs that are submitted together; the next batch waits for them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Batch {
+    /// Group and instances. A group that is stopped closes its listeners in time.
+    App,
+    /// Listeners that a group left open which was down already. Not earlier: while the stop of a
+    /// listener waits for instances, the manager accepts its clients to drop them.
+    Listeners,
+}
+
+fn units(
+    verb: Verb,
+    batch: Batch,
+    one: &Selected,
+    app: Option<&FoundApp>,
+) -> Vec<(JobKind, UnitName)> {
     let kind = match verb {
         Verb::Start => JobKind::Start,
         Verb::Stop => JobKind::Stop,
         Verb::Restart => JobKind::Restart,
     };
     let name = &one.app;
-    if let Some(number) = one.instance {
-        return vec![(kind, name.instance_unit(number))];
-    }
-    let mut units = Vec::new();
-    let sockets = app.into_iter().flat_map(|app| app.units.keys());
-    let sockets = sockets.filter(|unit| unit.kind() == UnitKind::Socket);
-    if verb == Verb::Stop {
-        // Listeners first: from then on no connection can wake the app while it drains.
-        units.extend(sockets.map(|unit| (kind, unit.clone())));
-        if !units.is_empty() {
-            // One that a last connection has started would keep a listener from opening again.
-            units.push((kind, name.wake_unit()));
+    match (batch, one.instance) {
+        (Batch::App, Some(number)) => vec![(kind, name.instance_unit(number))],
+        (Batch::App, None) => {
+            let instances = app.into_iter().flat_map(|app| &app.links);
+            let instances = instances.map(|number| name.instance_unit(*number));
+            [name.group_unit()].into_iter().chain(instances).map(|unit| (kind, unit)).collect()
         }
+        (Batch::Listeners, None) if verb == Verb::Stop => {
+            let units = app.into_iter().flat_map(|app| app.units.keys());
+            let mut units: Vec<UnitName> =
+                units.filter(|unit| unit.kind() == UnitKind::Socket).cloned().collect();
+            if !units.is_empty() {
+                // One that a last connection has started would keep a listener from opening again.
+                units.push(name.wake_unit());
+            }
+            units.into_iter().map(|unit| (kind, unit)).collect()
+        }
+        (Batch::Listeners, _) => Vec::new(),
     }
-    units.push((kind, name.group_unit()));
-    let instances = app.into_iter().flat_map(|app| &app.links);
-    units.extend(instances.map(|number| (kind, name.instance_unit(*number))));
-    units
 }

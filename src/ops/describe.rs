@@ -29,6 +29,8 @@ pub struct Description {
     pub environment_file: Option<String>,
     /// How the program gets its listeners, and why.
     pub handover: String,
+    /// Who finishes what is under way when an instance has to go.
+    pub drained_by: String,
     /// `Type=` and what makes an instance ready.
     pub readiness: String,
     /// Other settings of the instances that are worth a line.
@@ -97,6 +99,7 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
         user: instances.first().map_or_else(String::new, |row| row.user.clone()),
         environment_file: environments.next().map(str::to_owned),
         handover: handover(&template),
+        drained_by: drained_by(&template).to_owned(),
         readiness: readiness(&template),
         settings: settings.collect(),
         listeners: listeners(context, found)?,
@@ -113,9 +116,25 @@ fn outdated(context: &Context, app: &AppName) -> Result<Vec<u32>, Error> {
     Ok(up.map(|(number, _)| *number).filter(|n| found.is_outdated(app, *n)).collect())
 }
 
+/// Whether the unit itself sets a variable.
+fn sets(template: &UnitFile, name: &str) -> bool {
+    template.all("Service", "Environment").any(|line| line.starts_with(&format!("\"{name}=")))
+}
+
+fn drained_by(template: &UnitFile) -> &'static str {
+    if template.get(crate::translate::MARK, "TracedBecause").is_some() {
+        "the tracer, before the program gets its signal"
+    } else if sets(template, "NODE_OPTIONS") {
+        "the Node file, before the program's own handler runs"
+    } else if sets(template, "CLUSTERCTL_DRAIN") {
+        "the preload library, and the program where it does so itself"
+    } else {
+        "the program"
+    }
+}
+
 fn handover(template: &UnitFile) -> String {
-    let variables: Vec<&str> = template.all("Service", "Environment").collect();
-    let has = |name: &str| variables.iter().any(|line| line.starts_with(&format!("\"{name}=")));
+    let has = |name: &str| sets(template, name);
     let native = template.get("Service", "Sockets").is_some();
     if let Some(why) = template.get(crate::translate::MARK, "TracedBecause") {
         // Go waits for its sockets itself, whatever they are.

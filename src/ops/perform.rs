@@ -9,7 +9,7 @@ use std::io::Write;
 use super::request::{Former, Record, Request, Task};
 use super::roll::{Aside, monotonic};
 use super::{Context, Error, Event, RollSpec, Sink, observe, recorded_policy, roll};
-use crate::disk::{self, Exchange};
+use crate::disk::{self, Exchange, Lock};
 use crate::ecosystem::AppName;
 use crate::rollout::Outcome;
 
@@ -113,8 +113,10 @@ fn reload_spec(
 /// Puts the former files back, with their times: instances that still run the former definition
 /// must not look outdated afterwards.
 fn restore(context: &Context, app: &AppName, former: &[Former]) -> Result<(), Error> {
+    let shared = Lock::shared(&context.layout.state)?;
     for Former { file, content } in former {
         disk::restore_file(&context.layout, app, file, content)?;
     }
+    drop(shared);
     Ok(context.systemd.daemon_reload()?)
 }

@@ -21,6 +21,7 @@ pub fn text(app: &Description, style: &Style) -> String {
     fact("user", &app.user);
     fact("environment", app.environment_file.as_deref().unwrap_or(""));
     fact("handover", &app.handover);
+    fact("drained by", &app.drained_by);
     fact("readiness", &app.readiness);
     let settings: Vec<String> = app.settings.iter().map(|(k, v)| format!("{k}={v}")).collect();
     fact("settings", &settings.join(" "));

@@ -92,6 +92,8 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
     }
     if node || app.handover == Handover::Preload {
         all.push(("CLUSTERCTL_KILL_TIMEOUT_MS", millis));
+        let streams = app.stream_timeout.map(|timeout| timeout.as_millis().to_string());
+        all.extend(streams.map(|millis| ("CLUSTERCTL_STREAM_TIMEOUT_MS", millis)));
     } else {
         for name in MERGED {
             all.extend(app.env.get(name).map(|value| (name, value.clone())));

@@ -21,7 +21,7 @@ pub fn group(context: &Context<'_>) -> UnitFile {
             s.set("Description", format!("{} (all instances)", app.name));
             common(s, context);
             if !sockets.is_empty() {
-                s.set("Wants", &sockets);
+                s.set("Wants", format!("{sockets} {}", app.name.close_unit()));
             }
             if !context.user() {
                 s.set("After", "network.target");
@@ -33,16 +33,18 @@ pub fn group(context: &Context<'_>) -> UnitFile {
             s.set("Type", "oneshot").set("RemainAfterExit", "yes");
             // Joins the instances' jobs, so that a start returns when all are ready. Ordering the
             // instances before the group instead would let a stop return while they drain.
-            s.set("ExecStart", format!("-{waits} start %n"));
+            let start = format!("{waits} start %n {sockets}");
+            s.set("ExecStart", start.trim_end());
             s.set("ExecReload", format!("{program}{flag} rollout {}", app.name));
             // A stop closes the listeners, a restart must not: PropagatesStopTo= cannot tell the
             // two apart from systemd 253 on. It also runs when a start is interrupted.
-            let stop = format!("-{waits} stop %n {sockets}");
+            let stop = format!("{waits} stop %n %t/clusterctl {sockets}");
             s.set("ExecStopPost", stop.trim_end());
             // A rollout lasts as long as its instances need; each of them has a deadline.
             s.set("TimeoutStartSec", "infinity");
-            // A group that cannot be stopped would hold up a shutdown.
-            s.set("TimeoutStopSec", span(app.kill_timeout + Duration::from_secs(30)));
+            // A group that cannot be stopped would hold up a shutdown. Instances accept who waits,
+            // then finish what they have begun.
+            s.set("TimeoutStopSec", span(app.kill_timeout * 2 + Duration::from_secs(30)));
             // A stop during a reload ends the rollout between two instances.
             s.set("SuccessExitStatus", "SIGTERM");
             s.set("NotifyAccess", "all");
@@ -70,6 +72,27 @@ pub fn wake(context: &Context<'_>) -> UnitFile {
             s.set("ExecStart", format!("{wake} %t/clusterctl {group} {template}"));
         });
     mark(unit, context, "wake", None)
+}
+
+/// `api-close.service`: active while the app is up, and ordered after its instances, so that it is
+/// stopped before any of them is asked to stop. No other unit of an app has that place.
+pub fn close(context: &Context<'_>) -> UnitFile {
+    let app = context.app;
+    let unit = UnitFile::new(app.name.close_unit())
+        .section("Unit", |s| {
+            s.set("Description", format!("{} (closes its listeners at a stop)", app.name));
+            common(s, context);
+            s.set("PartOf", app.name.group_unit().as_str());
+            s.set("StartLimitIntervalSec", "0");
+        })
+        .section("Service", |s| {
+            s.set("Type", "oneshot").set("RemainAfterExit", "yes");
+            let (group, close) = (app.name.group_unit(), context.helper("close"));
+            let (millis, sockets) = (app.kill_timeout.as_millis(), joined(&socket_names(app)));
+            s.set("ExecStop", format!("-{close} hold {group} {millis} {sockets}"));
+            s.set("TimeoutStopSec", span(app.kill_timeout + Duration::from_secs(10)));
+        });
+    mark(unit, context, "close", None)
 }
 
 /// One slice per app: limits of the whole app, and one cgroup to read.

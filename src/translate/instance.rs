@@ -22,6 +22,8 @@ pub fn template(context: &Context<'_>) -> UnitFile {
                 // `Sockets=` alone only wants them: a program without its listener would bind the
                 // address itself, and keep systemd from ever opening it again.
                 s.set("Requires", &sockets);
+                // At a stop of the app, its clients come first: see close().
+                s.set("Before", app.name.close_unit().as_str());
             }
             // Stop and restart of the group reach the instances.
             s.set("PartOf", group.as_str());
@@ -194,8 +196,11 @@ fn stopping(s: &mut Section, context: &Context<'_>) {
     if app.handover == Handover::Trace {
         // No library is there that would drain at the signal.
         let tracer = context.helper(environment::TRACER);
-        let millis = app.kill_timeout.as_millis() * 9 / 10;
-        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis}"));
+        let limit = app.kill_timeout.as_millis();
+        // Before the manager loses patience.
+        let millis = limit - (limit / 10).min(500);
+        let signal = &app.kill_signal;
+        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis} {signal}"));
     }
     s.set("KillSignal", &app.kill_signal);
     if !app.treekill {

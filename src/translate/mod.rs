@@ -86,6 +86,7 @@ fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles 
     units.insert(mark(template, &context, "instance", Some(&revision)));
     if !app.listeners.is_empty() {
         units.insert(group::wake(&context));
+        units.insert(group::close(&context));
     }
     for listener in &app.listeners {
         units.insert(listener::socket(&context, listener));

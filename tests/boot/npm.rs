@@ -1,4 +1,5 @@
-//! Packages from npm, as `fixtures/npm/package-lock.json` pins them: installed once below `target`, copied into machines.
+//! Packages from npm, as `fixtures/npm/package-lock.json` and `fixtures/nodes/package-lock.json` pin them: installed once
+//! below `target`, copied into machines.
 
 use std::{
     fs,
@@ -23,11 +24,31 @@ pub fn install(m: &Machine) -> bool {
     }
 }
 
+/// Puts a release of Node (`24`) into the machine, as `/opt/n/nodev24`, and gives that path. `None`, with the reason in
+/// the list of skipped tests, when it cannot be had.
+pub fn node(m: &Machine, release: &str) -> Option<String> {
+    match locked("nodes") {
+        Ok(dir) => {
+            let place = format!("/opt/n/nodev{release}");
+            m.copy(&dir.join(format!("node_modules/node-{release}/bin/node")), &place);
+            Some(place)
+        }
+        Err(reason) => {
+            skip::record(&reason);
+            None
+        }
+    }
+}
+
 /// The directory that holds `node_modules`.
 pub fn packages() -> Result<PathBuf, String> {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/npm");
+    locked("npm")
+}
+
+fn locked(name: &str) -> Result<PathBuf, String> {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures").join(name);
     let pinned = fs::read_to_string(fixture.join("package-lock.json")).unwrap();
-    let dir = skip::target_dir().join(made::name("npm", &pinned));
+    let dir = skip::target_dir().join(made::name(name, &pinned));
     made::once(&dir, |part| fetch(&fixture, part))?;
     Ok(dir)
 }

@@ -35,7 +35,8 @@ socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. What come
 `nest` with ts-node, `socket.io`, `ws`) and `dgram` see one reload; `socket.io` and `ws` keep websockets open meanwhile.
 
 What a program that drains by itself loses, it loses without clusterctl too: it closes idle connections in a race with the
-next request on them. The same can happen to a program that is drained by the tracer, since nobody tells its clients.
+next request on them. The same can happen to a program that is drained by the tracer
+when it answers encrypted or by HTTP/2: such clients are not told to go.
 
 With Ruby 3.3, puma up to 8.0.2 may hang when it stops (its issue 3677): all requests are answered, and systemd kills it
 after `kill_timeout`. The preload library keeps it from that; a native handover cannot.

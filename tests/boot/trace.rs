@@ -50,14 +50,14 @@ fn app(m: &Machine, program: &Path, toml: &str) -> Output {
 }
 
 /// The Go server; it must start.
-fn go_app(m: &Machine, toml: &str) -> Option<()> {
+pub fn go_app(m: &Machine, toml: &str) -> Option<()> {
     let output = app(m, go_server()?, &format!("script = './server'\n{toml}"));
     assert_eq!(output.code, 0, "{output:#?}");
     Some(())
 }
 
 /// Asks until so many instances have answered.
-fn all_answer(m: &Machine, curl: &str, instances: usize) {
+pub fn all_answer(m: &Machine, curl: &str, instances: usize) {
     let mut seen = BTreeSet::new();
     wait_until("all instances answer", Duration::from_secs(20), || {
         let answer = m.ok_sh(&format!("curl -s {curl}"));

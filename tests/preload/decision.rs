@@ -31,7 +31,12 @@ fn check(asked: Address, listeners: &[Address], expected: Decision) {
 }
 
 const fn take(index: usize, view: View) -> Decision {
-    Decision::Take { index, view }
+    Decision::Take { index, view, exact: true }
+}
+
+/// The listener of the port, whatever host is asked for.
+const fn port_of(index: usize, view: View) -> Decision {
+    Decision::Take { index, view, exact: false }
 }
 
 const ANY4: [u8; 4] = [0; 4];
@@ -53,29 +58,49 @@ fn the_dual_stack_wildcard_answers_ipv4_too() {
     let mut only = held(v6(0, 80)).unwrap();
     only.only_v6 = true;
     let asked = Asked { kind: Kind::Stream, address: v4(ANY4, 80), only_v6: false };
-    assert_eq!(decide(&asked, &[Some(only)]), Decision::Conflict { index: 0 });
+    assert_eq!(decide(&asked, &[Some(only)]), port_of(0, View::Inet4));
+    let both = [Some(only), held(v4(ANY4, 80))];
+    assert_eq!(decide(&asked, &both), take(1, View::Same), "two sockets are two listeners");
+    let asked = Asked { address: v6(0, 80), only_v6: true, ..asked };
+    assert_eq!(decide(&asked, &both), take(0, View::Same));
 }
 
 #[test]
-fn asking_dual_stack_of_an_ipv4_listener_fails_so_that_ipv4_is_tried_next() {
-    check(v6(0, 80), &[v4(ANY4, 80)], Decision::NoFamily);
+fn a_program_with_a_socket_for_each_family_sees_each_in_its_own() {
     let asked = Asked { kind: Kind::Stream, address: v6(0, 80), only_v6: true };
-    assert_eq!(decide(&asked, &[held(v4(ANY4, 80))]), Decision::Conflict { index: 0 });
+    assert_eq!(decide(&asked, &[held(v6(0, 80))]), take(0, View::Apart));
+    assert_eq!(decide(&asked, &[held(v4(ANY4, 80))]), port_of(0, View::Apart));
+}
+
+#[test]
+fn dual_stack_of_an_ipv4_listener_is_that_listener() {
+    check(v6(0, 80), &[v4(ANY4, 80)], take(0, View::Inet6));
+    // Answers to datagrams would have to leave from an address of the other family.
+    let asked = Asked { kind: Kind::Datagram, address: v6(0, 80), only_v6: false };
+    let held = Held { kind: Kind::Datagram, address: v4(ANY4, 80), only_v6: false };
+    assert_eq!(decide(&asked, &[Some(held)]), Decision::NoFamily);
 }
 
 #[test]
 fn a_mapped_address_is_the_ipv4_listener() {
     let mapped = v4(LOOPBACK, 80).mapped().unwrap();
     check(mapped, &[v4(LOOPBACK, 80)], take(0, View::Inet6));
-    check(mapped, &[v4(ANY4, 80)], Decision::Conflict { index: 0 });
+    check(mapped, &[v4(ANY4, 80)], port_of(0, View::Inet6));
 }
 
 #[test]
-fn another_address_of_a_held_port_is_a_conflict() {
-    check(v4(LOOPBACK, 80), &[v4(ANY4, 80)], Decision::Conflict { index: 0 });
-    check(v4(ANY4, 80), &[v4(LOOPBACK, 80)], Decision::Conflict { index: 0 });
-    check(v6(1, 80), &[v4(LOOPBACK, 80)], Decision::Conflict { index: 0 });
-    check(v4(LOOPBACK, 80), &[v6(0, 80)], Decision::Conflict { index: 0 });
+fn the_only_listener_of_a_port_is_the_one_whatever_host_is_asked_for() {
+    check(v4(LOOPBACK, 80), &[v4(ANY4, 80)], port_of(0, View::Same));
+    check(v4(ANY4, 80), &[v4(ANY4, 81), v4(LOOPBACK, 80)], port_of(1, View::Same));
+    check(v6(1, 80), &[v4(LOOPBACK, 80)], port_of(0, View::Inet6));
+    check(v4(LOOPBACK, 80), &[v6(0, 80)], port_of(0, View::Inet4));
+    // Of two, the one of its family.
+    check(v4(LOOPBACK, 80), &[v6(1, 80), v4(ANY4, 80)], port_of(1, View::Same));
+    let other = v4([10, 0, 0, 1], 80);
+    check(v4(LOOPBACK, 80), &[v4(ANY4, 80), other], Decision::Conflict { index: 0 });
+    let asked = Asked { kind: Kind::Datagram, address: v4(LOOPBACK, 80), only_v6: false };
+    let held = Held { kind: Kind::Datagram, address: v6(0, 80), only_v6: false };
+    assert_eq!(decide(&asked, &[Some(held)]), Decision::Conflict { index: 0 });
 }
 
 #[test]
@@ -141,15 +166,17 @@ proptest! {
         let exact = held.iter().flatten().any(|held| held.kind == kind && held.address == address);
         let decision = decide(&asked, &held);
         match decision {
-            Decision::Take { index, view } => {
+            Decision::Take { index, view, exact: found } => {
                 let held = held[index].unwrap();
                 assert_eq!(held.kind, kind);
                 assert_eq!(held.address.port(), address.port());
+                assert!(found || !exact, "the exact address comes first");
+                let family = |address: &Address| std::mem::discriminant(address);
                 match view {
-                    View::Same => assert_eq!(
-                        std::mem::discriminant(&held.address), std::mem::discriminant(&address)),
-                    View::Inet4 => assert!(!held.only_v6 && held.address.is_wildcard()),
-                    View::Inet6 => assert_eq!(address.unmapped(), Some(held.address)),
+                    View::Same => assert_eq!(family(&held.address), family(&address)),
+                    View::Inet4 => assert_eq!(family(&address), family(&v4(ANY4, 1))),
+                    View::Inet6 => assert_eq!(family(&held.address), family(&v4(ANY4, 1))),
+                    View::Apart => assert!(only_v6 && !held.only_v6),
                 }
             }
             Decision::Conflict { index } => assert!(held[index].is_some()),
@@ -157,7 +184,7 @@ proptest! {
             Decision::Leave => {}
         }
         if exact && address.port() != Some(0) && !(only_v6 && address.unmapped().is_some()) {
-            let same = matches!(decision, Decision::Take { view: View::Same, .. });
+            let same = matches!(decision, Decision::Take { view: View::Same | View::Apart, exact: true, .. });
             assert!(same, "{decision:?}");
         }
     }

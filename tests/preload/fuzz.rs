@@ -81,7 +81,7 @@ fn held(random: &mut Random) -> Option<Held> {
 fn second_opinion(asked: &Asked, held: &Held) -> Decision {
     use Address::{Inet4, Inet6, Unix};
     let index = 0;
-    let take = |view| Decision::Take { index, view };
+    let take = |view| Decision::Take { index, view, exact: true };
     let same_kind = asked.kind == held.kind;
     match (asked.address, held.address) {
         (Unix(a), Unix(h)) if a.as_bytes() != h.as_bytes() => Decision::Leave,
@@ -95,7 +95,7 @@ fn second_opinion(asked: &Asked, held: &Held) -> Decision {
         (Inet6 { ip: a, scope: s, .. }, Inet6 { ip: h, scope: t, .. })
             if a == h && (s == t || s == 0 || t == 0) =>
         {
-            take(View::Same)
+            take(if asked.only_v6 && !held.only_v6 { View::Apart } else { View::Same })
         }
         (Inet4 { ip: [0, 0, 0, 0], .. }, Inet6 { ip, .. }) if ip == [0; 16] && !held.only_v6 => {
             take(View::Inet4)
@@ -108,7 +108,11 @@ fn second_opinion(asked: &Asked, held: &Held) -> Decision {
         (Inet6 { ip: a, .. }, Inet4 { ip: h, .. })
             if !asked.only_v6 && a == [0; 16] && h == [0; 4] =>
         {
-            Decision::NoFamily
+            if asked.kind == Kind::Datagram {
+                Decision::NoFamily
+            } else {
+                take(View::Inet6)
+            }
         }
         _ => Decision::Conflict { index },
     }
@@ -117,7 +121,8 @@ fn second_opinion(asked: &Asked, held: &Held) -> Decision {
 /// The better of two answers wins: a listener, the hint to ask again, an explanation, nothing.
 fn worth(asked: &Asked, held: &[Option<Held>], decision: &Decision) -> u8 {
     match *decision {
-        Decision::Take { index, view: View::Same } => {
+        Decision::Take { exact: false, .. } => 1,
+        Decision::Take { index, view: View::Same | View::Apart, .. } => {
             4 + u8::from(held[index].is_some_and(|held| held.address == asked.address))
         }
         Decision::Take { .. } => 3,
@@ -146,6 +151,18 @@ fn every_decision_is_the_best_that_one_listener_gives() {
         if let Decision::Take { index, .. } | Decision::Conflict { index } = decision {
             let held = listeners[index].expect("only a listener that is held");
             let opinion = second_opinion(&asked, &held);
+            if let Decision::Take { exact: false, .. } = decision {
+                assert_eq!(opinion, Decision::Conflict { index: 0 }, "{asked:?} of {held:?}");
+                let others = opinions.iter().filter(|opinion| !matches!(opinion, Decision::Leave));
+                let alike = listeners.iter().flatten().filter(|other| {
+                    other.address.port() == held.address.port()
+                        && std::mem::discriminant(&other.address)
+                            == std::mem::discriminant(&held.address)
+                        && other.kind == held.kind
+                });
+                assert!(others.count() == 1 || alike.count() == 1, "{asked:?} of {listeners:?}");
+                return;
+            }
             let same = std::mem::discriminant(&opinion) == std::mem::discriminant(&decision);
             assert!(same, "{asked:?} of {held:?}: {decision:?}");
             if let (Decision::Take { view: a, .. }, Decision::Take { view: b, .. }) =
@@ -217,6 +234,9 @@ fn the_kernel_agrees() {
                 let asked = Asked { kind, address, only_v6 };
                 let refused = bound(kind, address, only_v6).err().map(|(_, error)| error);
                 match decide(&asked, &[Some(held)]) {
+                    // The listener's own address counts, whether or not the kernel minds.
+                    Decision::Take { exact: false, .. }
+                    | Decision::Take { view: View::Apart, .. } => {}
                     Decision::Take { .. } | Decision::NoFamily => {
                         let in_use = Some(rustix::io::Errno::ADDRINUSE);
                         assert_eq!(refused, in_use, "{asked:?} of {held:?}");

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod conversation;
 mod decision;
 mod draining;
 mod fuzz;
@@ -13,3 +14,4 @@ mod servers;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;
+mod under_way;

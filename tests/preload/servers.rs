@@ -238,25 +238,7 @@ fn an_ipv4_program_on_a_dual_stack_listener_sees_ipv4_addresses() {
 }
 
 #[test]
-fn a_program_that_tries_ipv6_first_falls_back_to_the_ipv4_listener() {
-    let (systemd, port) = Systemd::tcp("0.0.0.0");
-    let program = systemd.start(&[server(), "dual-stack-first", &port.to_string()]);
-    program.reports(&["no_family=1"]);
-    assert_eq!(systemd.notified(), "READY=1");
-    assert_eq!(ask(port), program.pid().to_string());
-    // Whoever does not fall back has to be told.
-    assert_eq!(
-        program.error_line(),
-        format!(
-            "clusterctl: the program binds [::]:{port}, but its listener http is 0.0.0.0:{port}: \
-             answered as without IPv6; if it does not bind 0.0.0.0:{port} next, write \
-             http = \"[::]:{port}\" under `listen`"
-        )
-    );
-}
-
-#[test]
-fn node_falls_back_without_a_word() {
+fn node_listens_on_an_ipv4_listener_without_a_word() {
     if has("node") {
         let (systemd, port) = Systemd::tcp("0.0.0.0");
         let script = format!("require('net').createServer().listen({port})");
@@ -268,22 +250,55 @@ fn node_falls_back_without_a_word() {
     }
 }
 
+/// `listen` says where an app is reachable; the program's own host gives way, and is what it sees.
 #[test]
-fn another_address_of_a_held_port_is_explained_and_left_to_the_kernel() {
-    let (systemd, port) = Systemd::tcp("127.0.0.1");
-    let mut program = systemd.start(&[server(), "refused", &port.to_string()]);
-    program.reports(&["result=-1", "in_use=1"]);
-    let line = program.error_line();
-    assert_eq!(
-        line,
-        format!(
-            "clusterctl: the program binds 0.0.0.0:{port}, but its listener http is \
-             127.0.0.1:{port}: not handed over; write http = \"0.0.0.0:{port}\" under `listen`, \
-             or let the program bind 127.0.0.1:{port}"
-        )
-    );
-    assert_eq!(program.end(), 0);
-    assert!(!systemd.has_notification());
+fn the_only_listener_of_the_port_is_handed_over_whatever_host_is_asked_for() {
+    let script = "import socket, sys\n\
+        family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET\n\
+        s = socket.socket(family)\n\
+        s.bind((sys.argv[1], int(sys.argv[2])))\n\
+        s.listen()\n\
+        print(s.getsockname()[0], flush=True)\n\
+        c, peer = s.accept()\n\
+        print(peer[0], c.getpeername()[0], c.family == family, flush=True)\n\
+        c.sendall(b'served')\n";
+    for (held, asked, peer) in [
+        ("127.0.0.1", "0.0.0.0", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1", "127.0.0.1"),
+        ("::", "127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "::", "::ffff:127.0.0.1"),
+        ("0.0.0.0", "::1", "::ffff:127.0.0.1"),
+        ("0.0.0.0", "::ffff:127.0.0.1", "::ffff:127.0.0.1"),
+    ] {
+        let (systemd, port) = Systemd::tcp(held);
+        let program = systemd.start(&["python3", "-c", script, asked, &port.to_string()]);
+        assert_eq!(program.line(), asked, "held {held}");
+        assert_eq!(systemd.notified(), "READY=1");
+        assert_eq!(ask(port), "served");
+        assert_eq!(program.line(), format!("{peer} {peer} True"), "held {held}, asked {asked}");
+        let line = program.error_line();
+        assert!(line.contains("the program asks for") && line.contains("listener http"), "{line}");
+    }
+}
+
+/// redis and others bind both wildcards; each socket has the clients of its family.
+#[test]
+fn a_socket_for_each_family_sees_clients_in_their_own() {
+    let script = "import select, socket, sys\n\
+        four, six = socket.socket(), socket.socket(socket.AF_INET6)\n\
+        six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)\n\
+        for s, host in (four, '0.0.0.0'), (six, '::'):\n\
+        \x20   s.bind((host, int(sys.argv[1])))\n\
+        \x20   s.listen()\n\
+        print(six.getsockname()[0], flush=True)\n\
+        c, peer = six.accept()\n\
+        print(peer[0], c.getpeername()[0], flush=True)\n\
+        c.sendall(b'served')\n";
+    let (systemd, port) = Systemd::tcp("::");
+    let program = systemd.start(&["python3", "-c", script, &port.to_string()]);
+    assert_eq!(program.line(), "::");
+    assert_eq!(ask(port), "served");
+    assert_eq!(program.line(), "127.0.0.1 127.0.0.1");
 }
 
 #[test]

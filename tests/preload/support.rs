@@ -246,9 +246,17 @@ impl Program {
     }
 
     /// Waits for the end: the exit status, or minus the signal.
+    #[track_caller]
     pub fn end(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
-        let status = self.child.wait().unwrap();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(std::time::Instant::now() < deadline, "the program does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        };
         status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
     }
 

@@ -2,7 +2,10 @@
 //! library's tests holds the listeners.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod drain;
+mod fate;
 mod registers;
+mod socket_line;
 #[path = "../preload/support.rs"]
 #[allow(dead_code, reason = "the preload library's tests use the rest")]
 mod support;
@@ -16,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use clusterctl::handover;
 use rustix::net::SocketType;
 use rustix::process::{Pid, Signal, kill_process};
 use support::{PATIENCE, Program, Systemd, ask, compile, connect, has, http, read_all};
@@ -370,7 +374,7 @@ fn slow_request(port: u16) -> std::net::TcpStream {
 
 fn drain(program: &Program) -> std::process::Output {
     let pid = program.pid().to_string();
-    Command::new(TRACER).args(["--drain", &pid, "8000"]).output().unwrap()
+    Command::new(TRACER).args(["--drain", &pid, "8000", "SIGTERM"]).output().unwrap()
 }
 
 #[test]

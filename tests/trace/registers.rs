@@ -12,6 +12,11 @@ mod aarch64;
 #[allow(dead_code, reason = "the numbers are the tracer's")]
 mod x86_64;
 
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::number;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::number;
+
 /// Compiles the tracer for a machine that need not be this one.
 fn compiles(machine: &str) {
     let target = format!("{machine}-unknown-linux-gnu");

@@ -1,14 +1,19 @@
 // An HTTP server as everybody writes it, with the usual way to end: finish what is in flight.
-// NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end.
+// NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end,
+// HASTY=1 hears of it and ends at once, HEARS=… asks for signals in some way and does nothing.
+// SLOW=3s says how long /slow takes.
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -24,6 +29,89 @@ func listener() (net.Listener, error) {
 	return net.Listen("tcp", ":"+os.Getenv("PORT"))
 }
 
+// Two seconds of work, unless the client has gone.
+func patient(w http.ResponseWriter, r *http.Request) bool {
+	select {
+	case <-time.After(2 * time.Second):
+		return true
+	case <-r.Context().Done():
+		http.Error(w, "the client has gone", 500)
+		return false
+	}
+}
+
+// A stream with a tick a second.
+func ticks(w http.ResponseWriter, r *http.Request) {
+	for tick := 0; tick < 6; tick++ {
+		fmt.Fprintf(w, "tick %d\n", tick)
+		w.(http.Flusher).Flush()
+		select {
+		case <-time.After(time.Second):
+		case <-r.Context().Done():
+			return
+		}
+	}
+	fmt.Fprintln(w, "end")
+}
+
+// Echoes lines until one says "bye".
+func tunnel(w http.ResponseWriter) {
+	connection, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer connection.Close()
+	fmt.Fprint(connection, "HTTP/1.1 200 Connection established\r\n\r\n")
+	lines := bufio.NewScanner(buffered)
+	for lines.Scan() {
+		fmt.Fprintln(connection, "echo", lines.Text())
+		if lines.Text() == "bye" {
+			return
+		}
+	}
+}
+
+// As many bytes as do not fit into the kernel's buffers, in writes of several sizes.
+func long(w http.ResponseWriter) {
+	const length = 1 << 20
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	for sent, size := 0, 1; sent < length; sent, size = sent+size, size*3 {
+		if size > length-sent {
+			size = length - sent
+		}
+		part := make([]byte, size)
+		for at := range part {
+			part[at] = byte((sent + at) % 251)
+		}
+		w.Write(part)
+	}
+}
+
+// Asks for signals, as programs do.
+func hear(how string) {
+	signals := make(chan os.Signal, 1)
+	switch how {
+	case "interrupt":
+		signal.Notify(signals, os.Interrupt)
+	case "terminate":
+		signal.Notify(signals, syscall.SIGTERM)
+	case "both":
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	case "all":
+		signal.Notify(signals)
+	case "context":
+		signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	case "reset":
+		signal.Notify(signals, syscall.SIGTERM)
+		signal.Reset(syscall.SIGTERM)
+	case "stop":
+		signal.Notify(signals, syscall.SIGTERM)
+		signal.Stop(signals)
+	case "ignore":
+		signal.Ignore(syscall.SIGTERM)
+	}
+}
+
 func main() {
 	listener, err := listener()
 	if err != nil {
@@ -32,9 +120,32 @@ func main() {
 	}
 	fmt.Println("listening")
 	answer := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "CONNECT" {
+			tunnel(w)
+			return
+		}
 		switch r.URL.Path {
+		case "/patient":
+			if !patient(w, r) {
+				return
+			}
+		case "/ticks":
+			ticks(w, r)
+			return
+		case "/long":
+			long(w)
+			return
+		case "/upload":
+			length, err := io.Copy(io.Discard, r.Body)
+			fmt.Fprintln(w, "received", length, err)
+			return
 		case "/slow":
-			time.Sleep(200 * time.Millisecond)
+			slow, err := time.ParseDuration(os.Getenv("SLOW"))
+			if err != nil {
+				slow = 200 * time.Millisecond
+			}
+			time.Sleep(slow)
+			fmt.Fprint(w, "slow answer of ")
 		case "/exit":
 			os.Exit(9)
 		case "/environment":
@@ -44,12 +155,18 @@ func main() {
 		fmt.Fprintf(w, "instance %s pid %d .", os.Getenv("NODE_APP_INSTANCE"), os.Getpid())
 	}
 	server := &http.Server{Handler: http.HandlerFunc(answer)}
+	hear(os.Getenv("HEARS"))
 	if os.Getenv("NAIVE") != "" {
 		server.Serve(listener)
 		os.Exit(1)
 	}
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGTERM)
+	if os.Getenv("HASTY") != "" {
+		go server.Serve(listener)
+		<-ended
+		os.Exit(0)
+	}
 	done := make(chan bool)
 	go func() {
 		<-ended

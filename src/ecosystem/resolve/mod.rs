@@ -74,6 +74,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         readiness: hands.readiness,
         listen_timeout: process.listen_timeout,
         kill_timeout: process.kill_timeout,
+        stream_timeout: process.stream_timeout,
         kill_signal: process.kill_signal,
         shutdown_with_message: hands.shutdown_with_message,
         treekill: process.treekill,

@@ -76,7 +76,10 @@ fn follow(host: &dyn Host, start: Start<'_>, depth: u32, nature: &mut Nature) {
     // Not readable for us says nothing about the manager: the usual case is assumed.
     let Some(head) = host.head(program, elf::HEAD) else { return };
     match elf::image(&head) {
-        Image::Elf(elf) => nature.way = reach(&elf, program),
+        Image::Elf(elf) => {
+            nature.node |= elf.dynamic && !nature.node && holds_node(host, program, &head);
+            nature.way = reach(&elf, program);
+        }
         Image::Unknown => {
             nature.way = Way::Broken {
                 message: format!("`{}` is neither a program nor a script", program.display()),
@@ -93,6 +96,11 @@ fn follow(host: &dyn Host, start: Start<'_>, depth: u32, nature: &mut Nature) {
     {
         follow(host, next.start(), depth - 1, nature);
     }
+}
+
+/// Told by what is in the file: a copy of Node may have any name (`nodev24`).
+fn holds_node(host: &dyn Host, program: &Path, head: &[u8]) -> bool {
+    elf::has_symbol(head, elf::NODE_SYMBOL, |offset, length| host.part(program, offset, length))
 }
 
 /// A script is what its interpreter is; one for a shell is what it runs in the end.

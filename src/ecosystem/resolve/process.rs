@@ -49,6 +49,7 @@ pub(super) struct Process {
     pub group: Option<String>,
     pub listen_timeout: Duration,
     pub kill_timeout: Duration,
+    pub stream_timeout: Option<Duration>,
     pub kill_signal: String,
     pub treekill: bool,
     pub restart: Restart,
@@ -62,11 +63,13 @@ pub(super) struct Process {
 pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Process {
     let user = user(cx, fields);
     let logs = logs::logs(cx, fields, cwd, user.as_deref());
+    let kill_timeout = positive(cx, fields, "kill_timeout", KILL_TIMEOUT);
     Process {
         user,
         group: group(cx, fields),
         listen_timeout: positive(cx, fields, "listen_timeout", LISTEN_TIMEOUT),
-        kill_timeout: positive(cx, fields, "kill_timeout", KILL_TIMEOUT),
+        kill_timeout,
+        stream_timeout: stream_timeout(cx, fields, kill_timeout),
         kill_signal: signal(cx, fields).unwrap_or_else(|| "SIGTERM".to_owned()),
         treekill: fields.flag(cx, "treekill", true),
         restart: restart(cx, fields),
@@ -84,6 +87,40 @@ fn positive(cx: &mut Context<'_>, fields: &Fields<'_>, name: &str, default: Dura
         node.bad::<()>(cx, format!("`{name}` must be more than 0"));
     }
     duration
+}
+
+/// `None` is as long as everything else: until `kill_timeout`.
+fn stream_timeout(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    kill_timeout: Duration,
+) -> Option<Duration> {
+    let node = fields.get("stream_timeout")?;
+    let asked = positive(cx, fields, "stream_timeout", kill_timeout);
+    if asked <= kill_timeout {
+        return Some(asked);
+    }
+    let limit = shown(kill_timeout);
+    let message = format!(
+        "`stream_timeout` is longer than `kill_timeout` ({limit}), which ends the instance"
+    );
+    let help = format!(
+        "write at most `stream_timeout = \"{limit}\"`, or a `kill_timeout` of \"{}\"",
+        shown(asked)
+    );
+    let mut problem = Problem::error(&node.place, message).help(help);
+    if let Some(other) = fields.entry("kill_timeout") {
+        problem = problem.related(other.at.span.clone(), "the limit");
+    }
+    cx.note(problem)
+}
+
+/// As a file writes it.
+fn shown(time: Duration) -> String {
+    match time.as_millis() {
+        millis if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
+        millis => format!("{millis}ms"),
+    }
 }
 
 fn user(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {

@@ -2,8 +2,9 @@
 // The Node half of the handover: loaded into unmodified apps with `NODE_OPTIONS=--require`.
 //
 // It answers `process.send('ready')`, and on SIGTERM it lets the app finish what it has begun: no new connections,
-// one last answer with `Connection: close` on every open one, then exit. Listening sockets are the preload
-// library's business: `listen()` is never rewritten here. Until the signal comes, nothing in the process behaves
+// one last answer with `Connection: close` on every open one, an end in their own protocol for streams that have none.
+// Then the app's own handlers of the signal run, or the process exits. Listening sockets are the preload library's
+// business: `listen()` is never rewritten here. Until the signal comes, nothing in the process behaves
 // differently; no dependency, no thread, and nothing that keeps the process alive, save that the channel of PM2 does
 // while the app listens to it.
 //
@@ -25,10 +26,13 @@ const HOME_FD = 900;
 const SHARED = 'clusterctl';
 const MOST_THREADS = 512;
 const SWEEP_MS = 50;
+// Work of the app that holds up everything else.
+const PAUSE_MS = 20;
 // The longest that a timer can be set to.
 const FOREVER_MS = 2 ** 31 - 1;
-// An app's own cluster primary hands connections over by message: its workers take what is on its way.
-const CLUSTER_HANDOFF_MS = 250;
+// What an app's own cluster primary says to its workers when it has handed over all connections that it accepted: Node
+// keeps messages with this beginning from the app.
+const RELEASE = 'NODE_CLUSTERCTL_RELEASE';
 // Work that an app does right after its last answer (a log line, a query) gets this long.
 const AFTERGLOW_MS = 20;
 
@@ -37,7 +41,7 @@ const WRAPPERS = new Set(['npm', 'npm-cli', 'npx', 'npx-cli', 'yarn', 'yarnpkg',
   'ts-node-dev', 'tsnd', 'nodemon', 'cross-env', 'cross-env-shell', 'env-cmd', 'dotenv', 'dotenv-cli', 'dotenvx',
   'concurrently', 'npm-run-all', 'npm-run-all2', 'run-s', 'run-p', 'wireit', 'turbo', 'nx', 'lerna', 'nest']);
 const OWN_VARIABLES = ['CLUSTERCTL_WAIT_READY', 'CLUSTERCTL_SHUTDOWN_WITH_MESSAGE', 'CLUSTERCTL_KILL_TIMEOUT_MS',
-  'CLUSTERCTL_KILL_SIGNAL'];
+  'CLUSTERCTL_STREAM_TIMEOUT_MS', 'CLUSTERCTL_KILL_SIGNAL'];
 
 const threads = require('worker_threads');
 const { settings, inherited, servingThreads } = threads.isMainThread ? shareWithThreads() : ofMainThread();
@@ -59,7 +63,10 @@ function start() {
   watchServers();
   watchListeners();
   if (role === 'app') becomeApp();
-  if (role === 'worker') cleanEnvironment();
+  if (role === 'worker') {
+    listenToPrimary();
+    cleanEnvironment();
+  }
 }
 
 /// `app`: the program the unit is for. `worker`: of the app's own cluster. `maybe`: a wrapper, or some child of a
@@ -104,16 +111,26 @@ function becomeApp() {
 function readSettings(env) {
   const timeout = Number(env.CLUSTERCTL_KILL_TIMEOUT_MS);
   const killTimeout = timeout > 0 ? timeout : 10000;
+  const streams = Number(env.CLUSTERCTL_STREAM_TIMEOUT_MS || NaN);
+  const streamTimeout = streams >= 0 ? streams : killTimeout;
   return {
     waitReady: env.CLUSTERCTL_WAIT_READY === '1',
     shutdownMessage: env.CLUSTERCTL_SHUTDOWN_WITH_MESSAGE === '1',
     signal: env.CLUSTERCTL_KILL_SIGNAL || 'SIGTERM',
-    killTimeout,
-    // The end comes a little before the manager's own, so that it is ours.
-    deadline: killTimeout - Math.min(killTimeout / 2, Math.max(100, killTimeout / 10)),
+    // The ends come a little before the manager's own, so that they are ours.
+    deadline: beforeEnd(killTimeout),
+    streamDeadline: beforeEnd(streamTimeout),
     idleWindow: Math.min(2000, killTimeout / 4),
+    // A connection that was never used has a client that has not come to its first request yet.
+    freshWindow: Math.min(5000, killTimeout / 2),
+    // What is left of the time then belongs to the app's own handler.
+    handlerBy: killTimeout - Math.min(5000, killTimeout / 4),
     passOn: OWN_VARIABLES.filter((name) => env[name] !== undefined).map((name) => `${name}=${env[name]}`),
   };
+}
+
+function beforeEnd(timeout) {
+  return timeout - Math.min(timeout / 2, Math.max(100, timeout / 10));
 }
 
 function inheritedSockets(env) {
@@ -167,7 +184,7 @@ function joinDrain() {
     return !threadLives(holder) && Atomics.compareExchange(servingThreads, index, holder, id) === holder;
   });
   const channel = new threads.BroadcastChannel(SHARED);
-  channel.onmessage = () => drain.begin(false);
+  channel.onmessage = () => drain.begin();
   channel.unref();
 }
 
@@ -366,36 +383,49 @@ function signalClass() {
   return wrap && wrap.constructor;
 }
 
+/// Clients are told first. The app's handlers, which often close or end everything at once, get the signal when nothing
+/// is under way any more.
 function onKillSignal(wrap, number) {
-  if (settings.shutdownMessage && process.listenerCount('message') > 0) {
-    if (drain.begin(false)) process.emit('message', 'shutdown', undefined);
+  const work = drain.hasWork();
+  if (!work && !handlerType()) {
+    if (process.rawListeners(settings.signal).length > 0) process.emit(settings.signal, settings.signal, number);
+    else dieOf(wrap);
     return;
   }
-  const type = [settings.signal, 'SIGINT'].find((name) => process.listenerCount(name) > 0);
-  if (type) {
-    drain.begin(false);
-    const again = runOnce(type, type === 'SIGINT' ? 2 : number) === false;
-    if (again || type !== settings.signal) callHidden(number);
-  } else if (drain.hasWork()) {
-    drain.begin(true);
-    callHidden(number);
-  } else if (process.rawListeners(settings.signal).length > 0) {
-    process.emit(settings.signal, settings.signal, number);
-  } else {
-    // Nothing to finish: the signal does what it does to every program.
-    wrap.close();
-    process.kill(process.pid, settings.signal);
-  }
+  drain.begin();
+  callHidden(number);
+  if (!work || drain.handedOn) handOn();
 }
 
-/// A wrapper and the manager may both signal: handlers run once, then it is false. One that takes itself off and
-/// signals again (signal-exit) is gone by then, and the next in line decides.
+/// Nothing to finish: the signal does what it does to every program.
+function dieOf(wrap) {
+  wrap.close();
+  process.kill(process.pid, settings.signal);
+}
+
+/// What the app listens to of all that may tell it to end: the signal, PM2's message or PM2's SIGINT.
+function handlerType() {
+  if (settings.shutdownMessage && process.listenerCount('message') > 0) return 'message';
+  return [settings.signal, 'SIGINT'].find((name) => process.listenerCount(name) > 0);
+}
+
+/// Gives the signal to the app's handlers, as they are now. Without any, the process ends when all is done.
+function handOn() {
+  const type = handlerType();
+  const again = drain.handedOn;
+  drain.handedOn = true;
+  if (!type) drain.exit();
+  else if (type !== 'message') runOnce(type, require('os').constants.signals[type]);
+  else if (!again) process.emit('message', 'shutdown', undefined);
+}
+
+/// A wrapper and the manager may both signal: handlers run once. One that takes itself off and signals again
+/// (signal-exit) is gone by then, and the next in line decides.
 function runOnce(type, number) {
   const listeners = process.rawListeners(type);
-  if (listeners.every((listener) => called.has(listener))) return false;
+  if (listeners.every((listener) => called.has(listener))) return;
   for (const listener of listeners) called.add(listener);
   process.emit(type, type, number);
-  return true;
 }
 
 /// Listeners that a TypeScript runner hides from the app: they tell its parent that the signal has arrived, and end
@@ -460,9 +490,15 @@ function onListen(server) {
   if (held) cleanEnvironment();
   if (role === 'thread') joinDrain();
   else ownSignal();
-  if (cluster) primaryHandles.push(server._handle);
+  if (cluster) ofPrimary(server._handle);
   const known = servers.find((entry) => entry.server.deref() === server);
   if (!known) remember(server, held);
+}
+
+/// A worker that starts during the drain asks the primary to listen once more.
+function ofPrimary(handle) {
+  if (drain.running) setImmediate(() => handle.close());
+  else primaryHandles.push(handle);
 }
 
 function isHeld(server) {
@@ -477,11 +513,7 @@ function remember(server, held) {
     server.on('secureConnection', (socket) => { if (socket._parent) secured.set(socket._parent, socket); });
   }
   if (server.listenerCount('sessionError') > 0 || /^Http2/.test(server.constructor.name)) {
-    server.on('session', (session) => {
-      sessions.add(session);
-      session.once('close', () => sessions.delete(session));
-      if (drain.running) leaveSession(session);
-    });
+    server.on('session', rememberSession);
   }
 }
 
@@ -489,8 +521,12 @@ function remember(server, held) {
 
 const drain = {
   running: false,
+  /// The app has no say: the process ends when all is done.
   exits: false,
+  /// The app's handlers have been told.
+  handedOn: false,
   finished: false,
+  from: 0,
   quietFrom: 0,
   timer: null,
 
@@ -498,26 +534,34 @@ const drain = {
     return this.exits || cluster !== null || live(() => true).length > 0 || heldDatagrams().length > 0 || threadsServe();
   },
 
-  /// `exits`: the app has no say, the process ends when all is done. False if it was on already.
-  begin(exits) {
-    this.exits = this.exits || exits;
-    if (exits && cluster) leaveCluster(cluster);
-    if (this.running) return false;
+  begin() {
+    if (this.running) return;
     this.running = true;
+    this.from = now();
     holdChannel();
+    if (role !== 'thread' && !handlerType()) this.exit();
     tellThreads();
     politeHttp();
     for (const entry of live(() => true)) entry.held = isHeld(entry.server.deref());
     for (const entry of publicServers()) stopAccepting(entry);
     for (const handle of primaryHandles) handle.close();
+    if (cluster) setImmediate(releaseWorkers, cluster);
     for (const session of sessions) leaveSession(session);
     if (stopDatagrams()) this.quietFrom = now() + settings.idleWindow / 4;
-    // Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle.
-    this.timer = setInterval(() => setImmediate(sweep), SWEEP_MS);
+    this.timer = setInterval(() => sweepSoon(), SWEEP_MS);
     this.timer.unref();
-    setTimeout(atDeadline, settings.deadline).unref();
-    setImmediate(sweep);
-    return true;
+    for (const at of [settings.deadline, settings.streamDeadline]) setTimeout(atDeadline, at).unref();
+    sweepSoon();
+  },
+
+  exit() {
+    if (this.exits) return;
+    this.exits = true;
+    if (cluster) leaveCluster(cluster);
+  },
+
+  lasts() {
+    return now() - this.from;
   },
 };
 
@@ -541,7 +585,7 @@ function stopAccepting(entry) {
   entry.stopped = true;
   // Connections that wait at a held listener are taken by others; what waits at our own is taken first.
   if (entry.held) close();
-  else if (role === 'worker') setTimeout(close, CLUSTER_HANDOFF_MS);
+  else if (role === 'worker') whenReleased(close);
   else setImmediate(() => setImmediate(close));
 }
 
@@ -549,6 +593,7 @@ function stopAccepting(entry) {
 /// does and reports what it always does.
 function closeListener(entry) {
   const server = entry.server.deref();
+  if (entry.closed) return;
   entry.closed = true;
   if (!server) return;
   const handle = server._handle;
@@ -570,22 +615,33 @@ function closeListener(entry) {
     // Node closes idle connections at once, in a race with the next request on them; the sweep does it with patience.
     Object.defineProperty(server, 'closeIdleConnections', { value() {}, configurable: true, writable: true });
   }
-  setImmediate(sweep);
+  sweepSoon();
 }
 
-const seen = new WeakMap();
+/// Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle. Where a pause comes
+/// in between, behind one more look.
+function sweepSoon(tries = 5) {
+  const from = now();
+  setImmediate(() => {
+    if (now() - from > PAUSE_MS && tries > 0) sweepSoon(tries - 1);
+    else sweep();
+  });
+}
 
 function sweep() {
   if (!drain.running || drain.finished) return;
   const publics = publicServers();
-  for (const socket of serverSockets(publics)) look(socket, settings.idleWindow);
+  const sockets = serverSockets(publics);
+  for (const socket of sockets) look(socket, settings.idleWindow, settings.freshWindow);
+  tellStreams(sockets);
+  if (role !== 'thread' && !drain.exits && !drain.handedOn && mayHandOn(publics, sockets)) handOn();
   if (!quiet(publics)) return;
   if (role === 'thread') leaveDrain();
   // Otherwise the app ends by itself.
   if (!drain.exits) return;
   const rest = live((entry) => !publics.includes(entry));
   for (const entry of rest) stopAccepting(entry);
-  for (const socket of serverSockets(rest)) look(socket, 0);
+  for (const socket of serverSockets(rest)) look(socket, 0, 0);
   if (quiet(rest)) finish();
 }
 
@@ -596,22 +652,41 @@ function quiet(entries) {
   return entries.every(({ server, closed }) => !server.deref() || (closed && server.deref()._connections === 0));
 }
 
+/// Whether the app's handlers can have the signal: nothing is under way that has an end, or it is time.
+function mayHandOn(entries, sockets) {
+  if (drain.lasts() >= settings.handlerBy || !handlerType()) return true;
+  if (now() < drain.quietFrom || threadsServe()) return false;
+  if (entries.some(({ server, closed }) => server.deref() && !closed)) return false;
+  return !sockets.some(delaysHandlers);
+}
+
+/// A connection of HTTP does, until it is closed. What may be endless, or is of a protocol that we do not know, has as
+/// long as an idle connection.
+function delaysHandlers(socket) {
+  if (drain.lasts() < settings.idleWindow) return true;
+  const stream = secured.get(socket) || socket;
+  return isHttp(socket, stream) && !isEndless(stream);
+}
+
 function serverSockets(entries) {
   const wanted = new Set(entries.map(({ server }) => server.deref()));
   return process._getActiveHandles().filter((handle) => wanted.has(handle._server));
 }
 
+const seen = new WeakMap();
+
 /// Closes a connection that has been idle for the whole window. One in use, or of a protocol that we do not know
 /// (WebSocket, plain TCP), stays.
-function look(socket, window) {
+function look(socket, idleWindow, freshWindow) {
   const stream = secured.get(socket) || socket;
   let state = seen.get(socket);
   if (!state) {
     state = { bytes: socket.bytesRead, since: now() };
     seen.set(socket, state);
-    socket.once('close', () => setImmediate(sweep));
+    socket.once('close', () => sweepSoon());
     if (stream._httpMessage) lastAnswer(stream._httpMessage);
   }
+  const window = stream.bytesRead === 0 ? freshWindow : idleWindow;
   if (socket.bytesRead !== state.bytes || isBusy(stream)) {
     state.bytes = socket.bytesRead;
     state.since = now();
@@ -621,8 +696,14 @@ function look(socket, window) {
 }
 
 function isBusy(stream) {
-  const incoming = stream.parser && stream.parser.incoming;
-  return Boolean(stream._httpMessage || (incoming && !incoming.complete) || stream.writableLength > 0);
+  const { parser } = stream;
+  const incoming = parser && parser.incoming;
+  return Boolean(stream._httpMessage || (incoming && !incoming.complete) || stream.writableLength > 0)
+    || nextHasBegun(stream);
+}
+
+function isHttp(socket, stream) {
+  return isIdleKind(socket, stream) || sessionOf.has(stream);
 }
 
 function isIdleKind(socket, stream) {
@@ -643,44 +724,225 @@ function finish() {
   setTimeout(() => process.exit(0), AFTERGLOW_MS).unref();
 }
 
+/// Two times are up one after the other, in whatever order: that of streams without an end, and that of all others.
 function atDeadline() {
-  for (const session of sessions) session.destroy();
-  for (const socket of serverSockets(live(() => true))) (secured.get(socket) || socket).destroy();
-  if (drain.exits) process.exit(0);
+  const late = (at) => drain.lasts() >= at - 1;
+  const all = late(settings.deadline) && late(settings.streamDeadline);
+  for (const socket of serverSockets(live(() => true))) {
+    const stream = secured.get(socket) || socket;
+    if (late(isEndless(stream) ? settings.streamDeadline : settings.deadline)) end(stream);
+  }
+  if (all && drain.exits) process.exit(0);
+}
+
+function end(stream) {
+  const session = sessionOf.get(stream);
+  if (session) session.destroy();
+  else stream.destroy();
+}
+
+// ---------------------------------------------------------------------------------------------- streams without an end
+
+// Between two of them, where time allows.
+const PACE_MS = 50;
+// What a WebSocket is closed with: RFC 6455, registered by IANA.
+const SERVICE_RESTART = 1012;
+const EVENT_STREAM = /^text\/event-stream/i;
+// When each of them is told to go.
+const due = new WeakMap();
+let firstTold = false;
+
+/// Whether what a connection carries goes on until somebody ends it: WebSockets and whatever else was upgraded, tunnels,
+/// events that the server sends, calls of gRPC that have sent a part of their answer.
+function isEndless(stream) {
+  const session = sessionOf.get(stream);
+  if (session) {
+    const streams = streamsOf(session);
+    return streams.length > 0 && streams.every(isEndlessStream);
+  }
+  if (stream._httpMessage) return isEventStream(stream._httpMessage);
+  return !stream.parser && isOfHttp(stream._server || stream.server);
+}
+
+/// Only what was upgraded has no parser any more.
+function isOfHttp(server) {
+  return server instanceof require('http').Server || server instanceof require('https').Server;
+}
+
+function isEndlessStream(stream) {
+  const sent = stream.sentHeaders || {};
+  const type = String(sent['content-type'] || '');
+  return EVENT_STREAM.test(type) || /^application\/grpc/i.test(type);
+}
+
+function isEventStream(response) {
+  return /^content-type: *text\/event-stream/im.test(response._header || '');
+}
+
+/// Tells them to go in their own protocol: not all at once, since all of them come again somewhere else.
+function tellStreams(sockets) {
+  const found = sockets.flatMap((socket) => endingsOf(secured.get(socket) || socket));
+  const fresh = found.filter(({ of }) => !due.has(of));
+  const window = drain.exits || role === 'thread' ? settings.streamDeadline / 2 : settings.idleWindow / 2;
+  const step = firstTold ? 0 : Math.min(PACE_MS, window / fresh.length);
+  firstTold = firstTold || fresh.length > 0;
+  // What is about to end by itself does.
+  fresh.forEach(({ of }, index) => due.set(of, now() + settings.idleWindow / 4 + index * step));
+  for (const { of, tell } of found) if (now() >= due.get(of)) tell();
+}
+
+/// What can be told to go on a connection, and how.
+function endingsOf(stream) {
+  const session = sessionOf.get(stream);
+  if (session) {
+    const events = streamsOf(session).filter(({ sentHeaders }) => EVENT_STREAM.test((sentHeaders || {})['content-type']));
+    return events.map(endingOfEvents);
+  }
+  const response = stream._httpMessage;
+  if (response) return isEventStream(response) ? [endingOfEvents(response)] : [];
+  const socket = stream.parser ? undefined : websocketOf(stream);
+  return socket ? [{ of: socket, tell: () => { if (socket.readyState === 1) socket.close(SERVICE_RESTART); } }] : [];
+}
+
+/// The object that the package ws, and with it socket.io and most others, keeps at the connection. Its own `close()`
+/// knows where a frame ends.
+function websocketOf(stream) {
+  const found = stream[namedSymbol(stream, 'websocket')];
+  return found && typeof found.close === 'function' && typeof found.readyState === 'number' ? found : undefined;
+}
+
+function namedSymbol(object, name) {
+  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === name);
+}
+
+const eventEndings = new WeakMap();
+
+/// The end of a stream of events comes behind a whole one. To the app it looks as if its client had left: what it writes
+/// afterwards goes nowhere.
+function endingOfEvents(response) {
+  if (!eventEndings.has(response)) eventEndings.set(response, watchEvents(response));
+  return { of: response, tell: eventEndings.get(response) };
+}
+
+function watchEvents(response) {
+  const { write, end: endAnswer } = response;
+  const from = now();
+  // The end of what was written; before the first time that we see it, only silence tells that an event is whole.
+  let tail = '';
+  let asked = false;
+  let over = false;
+  const tell = () => {
+    asked = true;
+    const whole = tail === '' ? now() - from >= settings.idleWindow / 2 : /(\n\n|\r\r|\r\n\r\n)$/.test(tail);
+    if (over || !whole) return;
+    over = true;
+    endAnswer.call(response);
+  };
+  const passOn = (method, nothing) => function (...args) {
+    const callback = args.find((argument) => typeof argument === 'function');
+    if (over && callback) process.nextTick(callback);
+    return over ? nothing : method.apply(this, args);
+  };
+  const watched = passOn(write, true);
+  response.write = function (chunk, ...rest) {
+    const written = watched.call(this, chunk, ...rest);
+    if (!over && chunk) tail = (tail + Buffer.from(chunk).subarray(-4).toString('latin1')).slice(-4);
+    if (asked) tell();
+    return written;
+  };
+  response.end = passOn(endAnswer, response);
+  return tell;
 }
 
 // ---------------------------------------------------------------------------------------------- HTTP/1
 
-const latest = new WeakMap();
 const told = new WeakSet();
+// Requests whose surroundings are still being parsed.
+const arriving = new WeakSet();
 
-/// From now on every answer is the last one on its connection.
+/// From now on every answer is the last one on its connection, unless more requests have come behind it.
 function politeHttp() {
-  const http = require('http');
-  const { prototype } = http.ServerResponse;
-  const storeHeader = prototype._storeHeader;
-  if (typeof storeHeader !== 'function') return;
+  const { prototype } = require('http').ServerResponse;
+  const { _storeHeader: storeHeader, assignSocket } = prototype;
+  if (typeof storeHeader !== 'function' || typeof assignSocket !== 'function') return;
   prototype._storeHeader = function _storeHeader(firstLine, headers) {
     if (!lastAnswer(this)) return storeHeader.call(this, firstLine, headers);
     return storeHeader.call(this, firstLine, withClose(headers));
   };
-  require('diagnostics_channel').channel('http.server.request.start').subscribe(({ response, socket }) => {
-    if (socket && response) latest.set(socket, response);
+  prototype.assignSocket = function (socket) {
+    if (arriving.has(this)) return holdBack(this, socket, assignSocket);
+    settle(this);
+    return assignSocket.call(this, socket);
+  };
+  starts = require('diagnostics_channel').channel('http.server.request.start');
+  starts.subscribe(({ response }) => {
+    arriving.add(response);
+    setImmediate(() => arriving.delete(response));
   });
+}
+
+// Node keeps a channel that nobody refers to only as long as it likes.
+let starts = null;
+
+/// An answer that is given while its request is being parsed cannot know whether it is the last one: the next request may
+/// be in the same packet. It waits for the rest as if an earlier answer were still being sent.
+function holdBack(response, socket, assignSocket) {
+  const before = { finished: false, _headerSent: true, emit() {}, destroy() {} };
+  socket._httpMessage = before;
+  response.socket = socket;
+  setImmediate(() => {
+    if (socket._httpMessage === before) socket._httpMessage = null;
+    settle(response);
+    assignSocket.call(response, socket);
+    if (!socket.destroyed || response.destroyed) return;
+    // The client has left meanwhile, which Node would have said.
+    response.destroyed = true;
+    response._closed = true;
+    response.emit('close');
+  });
+}
+
+/// The last moment to change what an answer says: it is about to be sent.
+function settle(response) {
+  const header = response._header;
+  const [first] = response.outputData || [];
+  if (!header || !told.has(response) || isLast(response)) return;
+  if (!first || typeof first.data !== 'string' || !first.data.startsWith(header)) return;
+  if (response._hasBody && !/\r\n(content-length|transfer-encoding):/i.test(header)) return;
+  const kept = header.replace(/\r\nconnection: close\r\n/i, '\r\nConnection: keep-alive\r\n');
+  first.data = kept + first.data.slice(header.length);
+  response._header = kept;
+  response._last = false;
+  response.shouldKeepAlive = true;
+  told.delete(response);
 }
 
 /// False if a pipelined request waits behind this one: then that one is the last.
 function lastAnswer(response) {
-  const { socket } = response;
-  const last = socket && latest.get(socket);
-  if (last && last !== response) {
-    if (told.delete(response)) response.shouldKeepAlive = true;
+  if (!isLast(response)) {
+    if (!response._header && told.delete(response)) response.shouldKeepAlive = true;
     return false;
   }
   if (response.shouldKeepAlive) told.add(response);
   response.shouldKeepAlive = false;
+  const socket = response.req && response.req.socket;
   if (socket) lingering(socket, response);
   return true;
+}
+
+function isLast({ req }) {
+  const parser = req && req.socket && req.socket.parser;
+  if (!parser) return true;
+  const newest = parser.incoming;
+  return (!newest || newest === req) && !nextHasBegun(req.socket);
+}
+
+/// A part of the next request has arrived: a message has begun, and the newest one that we know is complete.
+function nextHasBegun(socket) {
+  const { parser, server } = socket;
+  if (!parser || !server || (parser.incoming && !parser.incoming.complete)) return false;
+  const connections = server[namedSymbol(server, 'http.server.connections')];
+  return socket.bytesRead > 0 && Boolean(connections) && connections.active().includes(parser);
 }
 
 /// The app's own `Connection: keep-alive` (proxies copy it) would keep the client here.
@@ -706,8 +968,8 @@ function isKeepAlive(name, value) {
   return String(name).toLowerCase() === 'connection' && /keep-alive/i.test(String(value));
 }
 
-/// An answer given before the whole request was read: closing at once would reset the connection under the client,
-/// which is still sending and has not read the answer.
+/// To close at once would reset the connection under a client that is still sending and has not read the answer. So it is
+/// closed one way, and what comes is thrown away.
 function lingering(socket, response) {
   if (Object.prototype.hasOwnProperty.call(socket, 'destroySoon') || typeof socket.destroySoon !== 'function') return;
   const { destroySoon } = socket;
@@ -726,11 +988,46 @@ function lingering(socket, response) {
 
 // ---------------------------------------------------------------------------------------------- HTTP/2
 
-/// Open streams end in peace. One that crosses the GOAWAY is refused by its number, which tells the client that it
-/// was not begun and may be sent again. An earlier notice with a higher number would not help: Node has no call for
-/// it, and after any GOAWAY of its own nghttp2 ignores new streams.
+const GOAWAY_LATER = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+const leaving = new WeakSet();
+const sessionOf = new WeakMap();
+
+function rememberSession(session) {
+  sessions.add(session);
+  const stream = session[namedSymbol(session, 'socket')];
+  if (stream) sessionOf.set(stream, session);
+  session.once('close', () => sessions.delete(session));
+  if (drain.running) leaveSession(session);
+}
+
+function streamsOf(session) {
+  const state = session[namedSymbol(session, 'state')];
+  return state && state.streams ? [...state.streams.values()] : [];
+}
+
+/// Open streams end in peace. The client is told to open no more, and what has crossed that word is served too: only when
+/// it has answered a ping, the last stream is named. Node has no call for a GOAWAY that leaves later streams open, and
+/// after any of its own nghttp2 ignores new ones. So this one is written beside it: what Node writes to a connection at
+/// once is made of whole frames. Below TLS that is not possible, since one write at a time is all that Node's TLS takes:
+/// a stream that crosses the GOAWAY is refused there, which tells the client that it was not begun and may be sent again.
 function leaveSession(session) {
-  if (!session.closed && !session.destroyed) session.close();
+  if (session.closed || session.destroyed || leaving.has(session)) return;
+  leaving.add(session);
+  const stream = session[namedSymbol(session, 'socket')];
+  if (!stream || stream.encrypted || typeof stream.write !== 'function') {
+    session.close();
+    return;
+  }
+  const close = () => { if (!session.closed && !session.destroyed) session.close(); };
+  const announce = () => {
+    if (session.closed || session.destroyed) return;
+    stream.write(GOAWAY_LATER);
+    if (!session.ping(close)) close();
+  };
+  setTimeout(close, settings.idleWindow).unref();
+  // Nothing may come before the first settings.
+  if (session.pendingSettingsAck) session.once('localSettings', announce);
+  else announce();
 }
 
 // ---------------------------------------------------------------------------------------------- UDP
@@ -809,13 +1106,48 @@ function forWorker(pairs) {
 function leaveCluster(primary) {
   primary.removeAllListeners('exit');
   primary.removeAllListeners('disconnect');
-  const workers = Object.values(primary.workers || {}).filter(Boolean);
-  for (const worker of workers) {
+  for (const worker of workersOf(primary)) {
     worker.removeAllListeners('exit');
     worker.removeAllListeners('disconnect');
   }
-  // Not before the primary has stopped accepting and handed over what it had.
-  setTimeout(() => workers.forEach((worker) => worker.process.kill(settings.signal)), CLUSTER_HANDOFF_MS / 4);
+}
+
+function workersOf(primary) {
+  return Object.values(primary.workers || {}).filter(Boolean);
+}
+
+/// Not before the primary has stopped accepting and handed over what it had. The message comes behind the connections.
+function releaseWorkers(primary) {
+  if (drain.lasts() < settings.idleWindow && handsOver()) {
+    setTimeout(releaseWorkers, SWEEP_MS, primary);
+    return;
+  }
+  for (const worker of workersOf(primary)) {
+    if (worker.isConnected()) worker.process.send({ cmd: RELEASE }, () => {});
+    if (drain.exits) worker.process.kill(settings.signal);
+  }
+}
+
+const released = { is: false, then: [] };
+
+/// A worker takes connections until its primary has none for it any more, or says nothing.
+function whenReleased(then) {
+  if (released.is) then();
+  else released.then.push(then);
+  setTimeout(then, settings.idleWindow);
+}
+
+function listenToPrimary() {
+  process.on('internalMessage', (message) => {
+    if (!message || message.cmd !== RELEASE) return;
+    released.is = true;
+    for (const then of released.then.splice(0)) then();
+  });
+}
+
+/// Connections that the primary has accepted and no worker has taken yet belong to no socket.
+function handsOver() {
+  return process._getActiveHandles().some((handle) => handle.constructor.name === 'TCP' && !primaryHandles.includes(handle));
 }
 
 function clusterBusy(primary) {

@@ -4,6 +4,7 @@ const http = require('http');
 const test = require('node:test');
 const { start, get, closed } = require('./harness.cjs');
 const { hold, instance } = require('./rolling.cjs');
+const { listen } = require('./listener.cjs');
 
 test('a request in flight is answered, told to close, and the process ends with 0', async () => {
   const app = start('classic.js', { env: { ANNOUNCE: '1' } });
@@ -62,25 +63,73 @@ test('a program without server and handlers dies of the signal, as without us', 
   assert.deepStrictEqual(await app.ended, { code: null, signal: 'SIGTERM' });
 });
 
+/// The drain has begun, as every answer says. Asked over and over, since a held listener refuses nobody.
+async function toldToClose(options) {
+  for (;;) {
+    const answer = await get(options.port, options);
+    if (answer.connection === 'close') return answer;
+  }
+}
+
 for (const [on, env] of [['SIGINT', {}], ['SIGTERM', {}], ['message', { CLUSTERCTL_SHUTDOWN_WITH_MESSAGE: '1' }]]) {
-  test(`an app that shuts down on ${on} does so itself, and its close() completes without an error`, async () => {
+  test(`an app that shuts down on ${on} does so itself, and its close() completes without an error`, async (t) => {
     const held = hold();
+    t.after(held.close);
     const app = await instance(held, 'pm2-graceful.js', { env: { ON: on, ...env } });
     const idle = new http.Agent({ keepAlive: true, maxSockets: 1 });
     await get(held.port, { agent: idle });
     const answer = get(held.port, { path: '/slow' });
     await app.line(/^request .slow/);
     app.signal();
-    await app.line(/^shutdown/);
     app.signal();
-    const last = await get(held.port, { agent: idle, path: '/last' });
-    assert.deepStrictEqual([last.reused, last.connection], [true, 'close']);
+    assert.strictEqual((await toldToClose({ port: held.port, agent: idle, path: '/last' })).reused, true);
     assert.strictEqual((await answer).connection, 'close');
     assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
     assert.deepStrictEqual(app.lines.filter((line) => /^(shutdown|closed)/.test(line)), [`shutdown ${on}`, 'closed well']);
-    held.close();
   });
 }
+
+for (const kind of ['exit', 'later', 'close', 'destroy']) {
+  test(`a handler (${kind}) gets the signal when what is under way has been answered`, async () => {
+    const app = start('handlers.js', { env: { KIND: kind, ANNOUNCE: '1' } });
+    const port = await app.port();
+    const idle = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    await get(port, { agent: idle });
+    const slow = get(port, { path: '/slow' });
+    await app.line(/^request .slow/);
+    app.signal();
+    await closed(port);
+    assert.strictEqual((await get(port, { agent: idle, path: '/last' })).connection, 'close');
+    assert.strictEqual((await slow).status, 200);
+    assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+    assert.deepStrictEqual(app.lines.slice(-1), ['leaving on SIGTERM']);
+  });
+}
+
+for (const how of ['once', 'prependListener', 'prependOnceListener', 'late']) {
+  test(`a handler that was added by ${how} gets the signal once`, async () => {
+    const app = start('handlers.js', { env: { KIND: 'later', HOW: how, ANNOUNCE: '1' } });
+    const port = await app.port();
+    const slow = get(port, { path: '/slow' });
+    await app.line(/^request .slow/);
+    app.signal();
+    app.signal();
+    assert.strictEqual((await slow).status, 200);
+    assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+    assert.deepStrictEqual(app.lines.filter((line) => /^leaving/.test(line)), ['leaving on SIGTERM']);
+  });
+}
+
+test('what has no end does not keep a handler from its signal', async () => {
+  const app = start('streams.js', { env: { HANDLER: '1', CLUSTERCTL_KILL_TIMEOUT_MS: '60000' } });
+  const port = await app.port();
+  const events = listen(port, '/events');
+  await events.first;
+  app.signal();
+  assert.strictEqual(await events.ended, 'whole');
+  assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+  assert.ok(app.lines.includes('leaving'));
+});
 
 test('ready goes to the manager only when it waits for it', async () => {
   for (const [env, expected] of [[{ CLUSTERCTL_WAIT_READY: '1' }, ['notify READY=1']], [{}, []]]) {

@@ -45,7 +45,7 @@ fn adopt(fd: c_int) {
     }
     let before = sys::errno();
     if let Some(index) = setup.listener_at(fd) {
-        take::adopt(setup, fd, index);
+        take::adopt(fd, index);
     }
     sys::set_errno(before);
 }

@@ -8,13 +8,13 @@
 //! Programs clean up in a handler of their own and then raise the signal again, with its default
 //! action, to end: Deno does. `raise()` does not come back to them here either.
 //!
-//! Three runtimes get the signal when the connections are done: Java, whose own
-//! handler ends the process at once, with half of the time left for its
-//! shutdown hooks; and Python and Ruby, whose servers close idle connections at once,
-//! also one over which a request is on its way, after a second at most.
+//! Handlers of some runtimes get the signal later, when clients have been told to go: those of
+//! Java, Python, Ruby, Bun and Deno. Their servers close idle connections at once, also one over which a
+//! request is on its way, and many handlers end the process at once. A quarter of the time is left
+//! for what the handler does.
 
-use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use core::ffi::{CStr, c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
 use crate::handover::{Address, Kind};
 use crate::signals::{Action, disposition};
@@ -32,12 +32,15 @@ static LEADER: AtomicI32 = AtomicI32::new(0);
 /// The thread whose system call our handler interrupted.
 static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 
-/// What SIGTERM did before, for a runtime that gets it later; all zero for none.
+/// What the program itself wants to happen on SIGTERM, if it gets that later; all zero for none.
 static LATER: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
-/// Whether that runtime is Java's: found out before any signal, since looking takes locks.
-static FOR_JAVA: AtomicBool = AtomicBool::new(false);
-/// Whether it is Ruby's.
-static FOR_RUBY: AtomicBool = AtomicBool::new(false);
+/// The runtime: found out before any signal, since looking takes locks.
+static RUNTIME: AtomicU8 = AtomicU8::new(OTHER);
+const OTHER: u8 = 0;
+const JAVA: u8 = 1;
+const RUBY: u8 = 2;
+const PYTHON: u8 = 3;
+const LIKE_NODE: u8 = 4;
 
 /// To be called when a listener is taken: installs the handler if the program has none.
 pub fn arm() {
@@ -46,31 +49,52 @@ pub fn arm() {
         return;
     }
     let before = sys::errno();
+    RUNTIME.store(runtime(), Ordering::Relaxed);
     let none = disposition(SIGTERM).handler == sys::SIG_DFL;
-    if none || is_put_off() {
+    if none || put_off() {
         LEADER.store(sys::getpid(), Ordering::Relaxed);
         ARMED.store(true, Ordering::Release);
-        let action = ours();
-        // SAFETY: a complete action; the handler keeps to what a handler may do.
-        unsafe { next::sigaction(SIGTERM, (&raw const action).cast::<c_void>(), sys::NULL) };
+        install();
     }
     sys::set_errno(before);
 }
 
-/// Whether the handler that is there shall have the signal later.
-fn is_put_off() -> bool {
+fn runtime() -> u8 {
+    if runtime::is_java() {
+        JAVA
+    } else if runtime::is_ruby() {
+        RUBY
+    } else if runtime::is_python() {
+        PYTHON
+    } else if runtime::is_like_node() {
+        LIKE_NODE
+    } else {
+        OTHER
+    }
+}
+
+/// Makes our handler the one of SIGTERM.
+fn install() {
+    let action = ours();
+    // SAFETY: a complete action; the handler keeps to what a handler may do.
+    unsafe { next::sigaction(SIGTERM, (&raw const action).cast::<c_void>(), sys::NULL) };
+}
+
+/// Remembers the handler that is there now, if it shall have the signal later.
+fn put_off() -> bool {
     let action = sys::kernel_action(SIGTERM);
     let handled = !matches!(action[0], sys::SIG_DFL | sys::SIG_IGN);
-    let java = handled && runtime::is_java();
-    let ruby = handled && runtime::is_ruby();
-    FOR_JAVA.store(java, Ordering::Relaxed);
-    FOR_RUBY.store(ruby, Ordering::Relaxed);
-    if java || ruby || handled && runtime::is_python() {
-        for (place, value) in LATER.iter().zip(action) {
-            place.store(value, Ordering::Relaxed);
-        }
+    if !handled || RUNTIME.load(Ordering::Relaxed) == OTHER {
+        return false;
     }
-    later().is_some()
+    remember(&action);
+    true
+}
+
+fn remember(action: &sys::KernelAction) {
+    for (place, value) in LATER.iter().zip(action) {
+        place.store(*value, Ordering::Relaxed);
+    }
 }
 
 /// The action that the signal shall have when the connections are done.
@@ -83,17 +107,19 @@ pub fn later() -> Option<sys::KernelAction> {
 /// kernel's again, since programs raise it once more to end, and nobody else would end them.
 pub fn hand_back(action: &sys::KernelAction) {
     ARMED.store(false, Ordering::Release);
+    // A thread that waits shall wake up this time, although it may have slept through our handler.
+    INTERRUPTED.store(0, Ordering::Relaxed);
     sys::deliver(SIGTERM, action);
 }
 
 /// Whether the signal is put off for Java.
 pub fn is_java() -> bool {
-    FOR_JAVA.load(Ordering::Relaxed)
+    RUNTIME.load(Ordering::Relaxed) == JAVA
 }
 
 /// Whether a handler of Ruby's has got the signal that was put off.
 pub fn is_given_to_ruby() -> bool {
-    FOR_RUBY.load(Ordering::Relaxed) && is_on() && !ARMED.load(Ordering::Acquire)
+    RUNTIME.load(Ordering::Relaxed) == RUBY && is_on() && !ARMED.load(Ordering::Acquire)
 }
 
 /// All signals wait while the handler runs, so that its thread starts with
@@ -125,7 +151,7 @@ extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo) {
             return;
         }
     }
-    if raised {
+    if raised && later().is_none() {
         // The other threads go on until the process ends.
         loop {
             sys::sleep_ms(1000);
@@ -133,21 +159,36 @@ extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo) {
     }
 }
 
-/// Whether this process has one thread only.
+/// Whether this process has one thread only, apart from those that the kernel gave it.
 fn is_single_threaded() -> bool {
     let Some(directory) = sys::open_directory(c"/proc/self/task") else {
         return false;
     };
-    // Two threads fit in any case.
-    let mut buffer = [0; 256];
+    // Two threads fit in any case, and a few of the kernel's.
+    let mut buffer = [0; 512];
     let filled = sys::directory_entries(directory, &mut buffer).unwrap_or(0);
-    sys::close(directory);
     let (mut rest, mut threads) = (buffer.get(..filled).unwrap_or(&[]), 0);
     while let Some((name, after)) = connections::first_entry(rest) {
-        threads += u32::from(connections::number(name).is_some());
+        let own = connections::number(name).is_some() && !is_of_kernel(directory, name);
+        threads += u32::from(own);
         rest = after;
     }
+    sys::close(directory);
     threads == 1
+}
+
+/// Whether a thread is one of `io_uring`, which runs nothing of the program.
+fn is_of_kernel(directory: c_int, thread: &[u8]) -> bool {
+    let mut path = [0; 32];
+    for (to, from) in path.iter_mut().zip(thread.iter().chain(b"/comm")) {
+        *to = *from;
+    }
+    let path = CStr::from_bytes_until_nul(&path).unwrap_or(c"");
+    let Some(file) = sys::open_file_in(directory, path) else { return false };
+    let mut name = [0; 4];
+    let filled = sys::read_at(file, &mut name, 0);
+    sys::close(file);
+    filled == Some(4) && name == *b"iou-"
 }
 
 /// Whether the program is on its way out.
@@ -218,18 +259,43 @@ unsafe extern "C" fn sigaction(signal: c_int, new: *const c_void, old: *mut c_vo
         // SAFETY: the program's own arguments.
         return unsafe { next::sigaction(signal, new, old) };
     }
-    let action = ours();
+    let believed = later().map_or(Action::NONE, |action| Action::of_kernel(&action));
     // SAFETY: the program's own arguments: null, or complete actions.
     unsafe {
-        let asked = new.cast::<Action>().as_ref();
-        let new = match asked {
-            Some(asked) if asked.handler == sys::SIG_DFL => (&raw const action).cast(),
-            _ => new,
-        };
-        let result = next::sigaction(signal, new, old);
-        if let Some(old) = old.cast::<Action>().as_mut().filter(|old| old.handler == action.handler)
+        let result = replace(new, old);
+        if let Some(old) = old.cast::<Action>().as_mut()
+            && result == 0
+            && old.handler == ours().handler
         {
-            *old = Action::NONE;
+            *old = believed;
+        }
+        result
+    }
+}
+
+/// The program's new action for SIGTERM, while ours is there: the default is ours, and the handler
+/// of a runtime that gets its signal later is remembered.
+///
+/// # Safety
+/// As for `sigaction()`.
+unsafe fn replace(new: *const c_void, old: *mut c_void) -> c_int {
+    let action = ours();
+    // SAFETY: the caller's own arguments: null, or complete actions.
+    unsafe {
+        let Some(asked) = new.cast::<Action>().as_ref() else {
+            return next::sigaction(SIGTERM, new, old);
+        };
+        if asked.handler == action.handler {
+            // A child of vfork() and the like puts back what it has found.
+            return next::sigaction(SIGTERM, new, old);
+        }
+        remember(&[0; 4]);
+        if asked.handler == sys::SIG_DFL {
+            return next::sigaction(SIGTERM, (&raw const action).cast(), old);
+        }
+        let result = next::sigaction(SIGTERM, new, old);
+        if result == 0 && put_off() {
+            install();
         }
         result
     }

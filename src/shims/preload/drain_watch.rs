@@ -1,24 +1,23 @@
 //! The thread that ends a draining process: it looks every few milliseconds
-//! whether a connection is still open, or a datagram may still be answered.
+//! whether a connection still holds it up, or a datagram may still be answered.
 //!
 //! The C library does not know it, and it shares the thread-local storage of
 //! whoever got the signal. So it calls nothing but the kernel: no `errno`, no
-//! libc, no lock.
+//! libc, no lock. What becomes of a connection is decided in `handover::drain`.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::handover::drain::{Clock, EndedBy, Seen, verdict};
 use crate::handover::{Address, Kind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGTERM};
-use crate::{connections, drain};
+use crate::{connections, drain, follow, polite};
 
 const LOOK_EVERY_MS: u64 = 20;
 /// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
-/// How long a program with a handler of its own waits for its signal at most.
-const PUT_OFF_MS: u64 = 1000;
 /// How long a datagram that was received may wait for its answer.
 const ANSWER_MS: u64 = 500;
 const STACK: usize = 32 * 1024;
@@ -54,15 +53,10 @@ pub fn start() -> bool {
 
 extern "C" fn watch() -> ! {
     let Some(setup) = setup::active() else { end() };
-    let timeout = match setup.kill_timeout_ms {
-        0 => DEFAULT_TIMEOUT_MS,
-        some => u64::from(some),
-    };
-    // Before systemd loses patience.
-    let timeout = match drain::later() {
-        Some(_) if drain::is_java() => timeout / 2,
-        Some(_) => (timeout / 4).min(PUT_OFF_MS),
-        None => timeout - (timeout / 10).min(500),
+    let (budget, ended_by) = terms(setup);
+    let streams = match setup.stream_timeout_ms {
+        0 => budget,
+        some => u64::from(some).min(budget),
     };
     let started = sys::milliseconds();
     let mut empty = 0;
@@ -70,14 +64,29 @@ extern "C" fn watch() -> ! {
     while empty < 2 {
         sys::sleep_ms(LOOK_EVERY_MS);
         let passed = sys::milliseconds().saturating_sub(started);
-        if passed >= timeout {
+        if passed >= budget {
             break;
         }
-        let idle = connections::idle_ms(passed, timeout);
-        let done = open_connections(setup, idle) == 0 && !may_be_answered();
+        let clock = Clock { passed, budget, streams };
+        let done = holding(setup, &clock, ended_by) == 0 && !may_be_answered();
         empty = if done { empty + 1 } else { 0 };
     }
     end()
+}
+
+/// How long the drain may take, in milliseconds, and who ends the connections.
+fn terms(setup: &Setup) -> (u64, EndedBy) {
+    let timeout = match setup.kill_timeout_ms {
+        0 => DEFAULT_TIMEOUT_MS,
+        some => u64::from(some),
+    };
+    match drain::later() {
+        // The rest is for shutdown hooks; the Java machine ends its connections with itself.
+        Some(_) if drain::is_java() => (timeout / 4 * 3, EndedBy::Library),
+        Some(_) => (timeout / 4 * 3, EndedBy::Program),
+        // Before systemd loses patience.
+        None => (timeout - (timeout / 10).min(500), EndedBy::Library),
+    }
 }
 
 /// The leader was asked to stop and did. Forks report the signal, as a
@@ -95,10 +104,10 @@ fn end() -> ! {
     sys::exit_group(128 + SIGTERM)
 }
 
-/// Counts what is open, and tells idle connections to go.
-fn open_connections(setup: &Setup, idle: u32) -> usize {
+/// Counts the connections that hold up the drain, and tells those to go that may.
+fn holding(setup: &Setup, clock: &Clock, ended_by: EndedBy) -> usize {
     let Some(directory) = sys::open_directory(c"/proc/self/fd") else {
-        return (0..1024).filter(|fd| is_open(setup, *fd, idle)).count();
+        return (0..1024).filter(|fd| holds(setup, *fd, clock, ended_by)).count();
     };
     let mut count = 0;
     // SAFETY: only this thread uses the memory.
@@ -106,8 +115,9 @@ fn open_connections(setup: &Setup, idle: u32) -> usize {
     while let Some(filled) = sys::directory_entries(directory, buffer) {
         let mut rest = buffer.get(..filled).unwrap_or(&[]);
         while let Some((name, after)) = connections::first_entry(rest) {
-            count +=
-                usize::from(connections::number(name).is_some_and(|fd| is_open(setup, fd, idle)));
+            let holds =
+                connections::number(name).is_some_and(|fd| holds(setup, fd, clock, ended_by));
+            count += usize::from(holds);
             rest = after;
         }
     }
@@ -115,14 +125,27 @@ fn open_connections(setup: &Setup, idle: u32) -> usize {
     count
 }
 
+/// Whether a descriptor is a connection that holds up the drain; one that may end is told to go.
+fn holds(setup: &Setup, fd: c_int, clock: &Clock, ended_by: EndedBy) -> bool {
+    if connections::came_over(fd, streams(setup)).is_none() {
+        return false;
+    }
+    let unread = sys::unread(fd) != 0;
+    let (standing, still) = follow::standing(fd, unread);
+    let quiet = u64::from(still) * LOOK_EVERY_MS;
+    let seen = Seen { standing, unread, told: polite::is_told(fd), quiet };
+    let verdict = verdict(&seen, clock, ended_by);
+    if verdict.end_reading {
+        // The program reads the end of the stream, and closes politely; a request that
+        // arrives before it reads is still answered.
+        sys::stop_reading(fd);
+    }
+    verdict.holds
+}
+
 /// Whether a descriptor is a connection that came over one of our listeners.
 pub fn is_connection(fd: c_int) -> bool {
     setup::active().is_some_and(|setup| connections::came_over(fd, streams(setup)).is_some())
-}
-
-/// Whether a connection is open; one that may end is told to go.
-fn is_open(setup: &Setup, fd: c_int, idle: u32) -> bool {
-    connections::is_open(fd, streams(setup), idle)
 }
 
 fn streams(setup: &Setup) -> impl Iterator<Item = Address> + '_ {

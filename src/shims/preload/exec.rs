@@ -1,4 +1,4 @@
-//! What a program that took all its listeners executes does not inherit the
+//! What a program that serves all its listeners executes does not inherit the
 //! handover: our variables are left out of its environment.
 //!
 //! The new environment is built on the stack, since this may run after
@@ -10,18 +10,14 @@
 use core::ffi::{c_int, c_void};
 
 use crate::handover::environment::{Fate, fate};
-use crate::{next, setup, sys, table};
+use crate::{next, notify, setup, sys, table};
 
 const MOST_VARIABLES: usize = 1024;
 type Strings = *const *const u8;
 
-/// Whether a program that is executed now may still bind something.
+/// Whether a program that is executed now has nothing left to serve.
 fn handover_is_over() -> bool {
-    let Some(setup) = setup::active() else {
-        return false;
-    };
-    let mut held = setup.held.iter().enumerate().filter(|(_, held)| held.is_some());
-    held.all(|(index, _)| table::is_taken(index))
+    setup::active().is_some_and(|setup| notify::is_everything_up(setup, table::listening()))
 }
 
 /// Calls `execute` with the environment that the new program shall have.

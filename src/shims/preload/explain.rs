@@ -19,6 +19,19 @@ pub fn explain(setup: &Setup, asked: &Asked, index: usize) {
     ));
 }
 
+/// Says that a program has got the listener of its port, which is not what it asked for.
+pub fn explain_host(setup: &Setup, asked: &Asked, index: usize) {
+    let Some(Some(held)) = setup.held.get(index) else {
+        return;
+    };
+    let name = Text(setup.name_of(index));
+    let (prefix, asked, held) = (prefix(asked), asked.address, held.address);
+    say(format_args!(
+        "the program asks for {prefix}{asked} and gets {prefix}{held}: the app's listener {name} \
+         says where it is reachable"
+    ));
+}
+
 /// The listener of IPv4 that a program asks for as one of IPv6.
 pub fn held_as_inet4(setup: &Setup, asked: &Asked) -> Option<usize> {
     setup.held.iter().position(|held| {

@@ -29,6 +29,10 @@ fn gone(fd: c_int) {
     }
     transfer::mark(fd, View::Same);
     polite::forget(fd);
+    if let Some(slot) = table::slot(fd) {
+        // An epoll set refers to the file, which its home keeps open: it would go on reporting.
+        slot.watchers().for_each(|epoll| sys::epoll_delete(epoll, fd));
+    }
     if let Some(listener) = table::forget(fd) {
         take::show(listener);
     }
@@ -128,12 +132,12 @@ fn replaced(old: c_int, new: c_int, result: c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn close(fd: c_int) -> c_int {
+pub extern "C" fn close(fd: c_int) -> c_int {
     if is_home(fd) {
         return 0;
     }
     gone(fd);
-    // SAFETY: the program's own arguments.
+    // SAFETY: any number may be closed.
     unsafe { next::close(fd) }
 }
 

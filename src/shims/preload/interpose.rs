@@ -3,10 +3,10 @@
 
 use core::ffi::c_int;
 
-use crate::handover::View;
+use crate::handover::{Address, View};
 use crate::sys::{self, Errno, POLLIN};
-use crate::transfer::{mark, patiently, view_of, viewed};
-use crate::{adopt, next, table, take, unlink};
+use crate::transfer::{self, mark, patiently, view_of, viewed};
+use crate::{adopt, follow, next, polite, table, take, unlink};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bind(fd: c_int, address: *const u8, length: u32) -> c_int {
@@ -71,14 +71,27 @@ unsafe fn accepted(
         // SAFETY: the caller vouches for the pointers.
         unsafe { viewed(view, address, length, |to, size| call(to, size) as isize) }
     }) as c_int;
-    if result >= 0 && view != View::Same {
-        mark(result, view);
+    if result >= 0 {
+        follow::begin(result);
+        mark(result, if view == View::Apart && !is_mapped(result) { View::Same } else { view });
+        polite::forget(result);
     }
     result
 }
 
+/// Whether a connection of an IPv6 listener comes over IPv4.
+fn is_mapped(fd: c_int) -> bool {
+    let name = sys::socket_name(fd).ok();
+    name.and_then(|name| Address::from_sockaddr(name.as_bytes()))
+        .is_some_and(|address| address.unmapped().is_some())
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getsockname(fd: c_int, address: *mut u8, length: *mut u32) -> c_int {
+    if let Some(name) = table::current(fd).and_then(table::Slot::asked) {
+        // SAFETY: the program's own arguments.
+        return unsafe { transfer::give(&name, address, length) };
+    }
     let (view, fd) = (view_of(fd), take::real(fd));
     // SAFETY: the program's own arguments.
     unsafe {

@@ -12,11 +12,13 @@
 
 mod adopt;
 mod connections;
+mod direct;
 mod drain;
 mod drain_watch;
 mod exec;
 mod explain;
 mod flags;
+mod follow;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the tracer uses the rest")]
 mod handover;

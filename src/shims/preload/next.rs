@@ -91,6 +91,8 @@ next_functions! {
     sendto(fd: c_int, from: *const u8, size: usize, flags: c_int, address: *const u8, length: u32) -> isize;
     sendmsg(fd: c_int, message: *const Message, flags: c_int) -> isize;
     sendmmsg(fd: c_int, messages: *mut Messages, count: u32, flags: c_int) -> c_int;
+    sendfile(to: c_int, from: c_int, at: *mut i64, size: usize) -> isize;
+    sendfile64(to: c_int, from: c_int, at: *mut i64, size: usize) -> isize;
     poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_int;
     ppoll(fds: *mut PollFd, count: usize, timeout: *const c_void, mask: *const c_void) -> c_int;
     __poll_chk(fds: *mut PollFd, count: usize, timeout: c_int, size: usize) -> c_int;
@@ -118,6 +120,7 @@ next_functions! {
     posix_spawnp(pid: *mut c_int, file: *const u8, actions: *const c_void, attributes: *const c_void, arguments: *const *const u8, environment: *const *const u8) -> c_int;
     sigaction(signal: c_int, new: *const c_void, old: *mut c_void) -> c_int;
     signal(signal: c_int, handler: usize) -> usize;
+    syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize;
     epoll_wait(epoll: c_int, events: *mut c_void, most: c_int, timeout: c_int) -> c_int;
     epoll_pwait(epoll: c_int, events: *mut c_void, most: c_int, timeout: c_int, mask: *const c_void) -> c_int;
 }

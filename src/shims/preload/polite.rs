@@ -1,14 +1,15 @@
-//! The last answer on a kept-alive connection: while this library drains a program, the first
-//! HTTP/1.1 answer that leaves on each connection says `Connection: close`. The client then opens
-//! its next connection elsewhere, instead of sending into one that is about to be closed.
+//! The last answer on a kept-alive connection: while this library drains a program, the HTTP/1.1
+//! answer after which no other one is due says `Connection: close`. The client then opens its next
+//! connection elsewhere, instead of sending into one that is about to be closed.
 //!
 //! Only the beginning of an answer is looked at, and nothing is touched before draining.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::drain_watch::is_connection;
 use crate::sys::{self, MSG_MORE, MSG_NOSIGNAL, Part};
-use crate::{drain, drain_watch};
+use crate::{drain, follow};
 
 const VERSION: &[u8] = b"HTTP/1.1 ";
 const FIELD: &[u8] = b"Connection: close\r\n";
@@ -25,7 +26,7 @@ static TOLD: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 pub fn begin(fd: c_int, bytes: &[u8]) -> usize {
     let Some(length) = status_line(bytes) else { return 0 };
     let Some(status) = bytes.get(..length) else { return 0 };
-    if !drain::is_on() || is_told(fd) || !drain_watch::is_connection(fd) {
+    if !drain::is_on() || is_told(fd) || !follow::may_be_last(fd) || !is_connection(fd) {
         return 0;
     }
     let mut text = [0; LONGEST_STATUS + FIELD.len()];

@@ -1,36 +1,46 @@
-//! The functions that receive, under their C names. Only a taken datagram listener is different:
-//! a program that believes it blocks waits, and sees senders as its own family.
+//! The functions that receive, under their C names. What arrives on connections of our listeners
+//! is followed, and a taken datagram listener is different: a program that believes it blocks
+//! waits, and sees senders as its own family.
 
 use core::ffi::{c_int, c_void};
 
 use crate::handover::View;
-use crate::sys::{Message, Messages, POLLIN, Part};
+use crate::sys::{MSG_PEEK, MSG_TRUNC, Message, Messages, POLLIN, Part};
 use crate::transfer::{datagram, viewed};
-use crate::{next, table};
+use crate::{follow, next, table};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn read(fd: c_int, to: *mut u8, size: usize) -> isize {
     // SAFETY: the program's own arguments.
-    datagram(fd, 0, POLLIN, || unsafe { next::read(fd, to, size) })
+    unsafe { follow::heard(fd, to, datagram(fd, 0, POLLIN, || next::read(fd, to, size))) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recv(fd: c_int, to: *mut u8, size: usize, flags: c_int) -> isize {
     // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLIN, || unsafe { next::recv(fd, to, size, flags) })
+    unsafe {
+        let result = datagram(fd, flags, POLLIN, || next::recv(fd, to, size, flags));
+        heard(fd, to, flags, result)
+    }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readv(fd: c_int, parts: *const Part, count: c_int) -> isize {
     // SAFETY: the program's own arguments.
-    datagram(fd, 0, POLLIN, || unsafe { next::readv(fd, parts, count) })
+    unsafe {
+        let result = datagram(fd, 0, POLLIN, || next::readv(fd, parts, count));
+        follow::heard_parts(fd, parts, usize::try_from(count).unwrap_or(0), result)
+    }
 }
 
 /// The fortified forms, which programs call where the compiler knows the size of the buffer.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __read_chk(fd: c_int, to: *mut u8, size: usize, room: usize) -> isize {
     // SAFETY: the program's own arguments.
-    datagram(fd, 0, POLLIN, || unsafe { next::__read_chk(fd, to, size, room) })
+    unsafe {
+        let result = datagram(fd, 0, POLLIN, || next::__read_chk(fd, to, size, room));
+        follow::heard(fd, to, result)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -42,7 +52,10 @@ unsafe extern "C" fn __recv_chk(
     flags: c_int,
 ) -> isize {
     // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLIN, || unsafe { next::__recv_chk(fd, to, size, room, flags) })
+    unsafe {
+        let result = datagram(fd, flags, POLLIN, || next::__recv_chk(fd, to, size, room, flags));
+        heard(fd, to, flags, result)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -57,11 +70,14 @@ unsafe extern "C" fn __recvfrom_chk(
 ) -> isize {
     let view = sender_view(fd);
     // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLIN, || unsafe {
-        viewed(view, address, length, |from, space| {
-            next::__recvfrom_chk(fd, to, size, room, flags, from, space)
-        })
-    })
+    unsafe {
+        let result = datagram(fd, flags, POLLIN, || {
+            viewed(view, address, length, |from, space| {
+                next::__recvfrom_chk(fd, to, size, room, flags, from, space)
+            })
+        });
+        heard(fd, to, flags, result)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -75,18 +91,33 @@ unsafe extern "C" fn recvfrom(
 ) -> isize {
     let view = sender_view(fd);
     // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLIN, || unsafe {
-        viewed(view, address, length, |from, room| next::recvfrom(fd, to, size, flags, from, room))
-    })
+    unsafe {
+        let result = datagram(fd, flags, POLLIN, || {
+            viewed(view, address, length, |from, room| {
+                next::recvfrom(fd, to, size, flags, from, room)
+            })
+        });
+        heard(fd, to, flags, result)
+    }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recvmsg(fd: c_int, message: *mut Message, flags: c_int) -> isize {
     let view = sender_view(fd);
-    // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLIN, || unsafe {
-        viewed_message(view, message, || next::recvmsg(fd, message, flags))
-    })
+    // SAFETY: the program's own arguments; a message that was received into is a valid one.
+    unsafe {
+        let result = datagram(fd, flags, POLLIN, || {
+            viewed_message(view, message, || next::recvmsg(fd, message, flags))
+        });
+        if result <= 0 || !follow::is_followed(fd) || flags & MSG_PEEK != 0 {
+            return result;
+        }
+        if flags & MSG_TRUNC != 0 {
+            follow::lose(fd);
+            return result;
+        }
+        follow::heard_parts(fd, (*message).parts, (*message).count, result)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -97,6 +128,7 @@ unsafe extern "C" fn recvmmsg(
     flags: c_int,
     timeout: *mut c_void,
 ) -> c_int {
+    follow::lose(fd);
     let view = sender_view(fd);
     // One message at a time where a name has to be translated.
     let count = if view == View::Same { count } else { count.min(1) };
@@ -105,6 +137,22 @@ unsafe extern "C" fn recvmmsg(
         let first = if count == 0 { core::ptr::null_mut() } else { &raw mut (*messages).message };
         viewed_message(view, first, || next::recvmmsg(fd, messages, count, flags, timeout) as isize)
     }) as c_int
+}
+
+/// What was only looked at will be read later; what was thrown away, nobody has seen.
+///
+/// # Safety
+/// `to` is valid for `result` bytes, if that is positive and nothing was thrown away.
+unsafe fn heard(fd: c_int, to: *const u8, flags: c_int, result: isize) -> isize {
+    match flags & (MSG_PEEK | MSG_TRUNC) {
+        // SAFETY: the caller vouches for the memory.
+        0 => unsafe { follow::heard(fd, to, result) },
+        MSG_TRUNC => {
+            follow::lose(fd);
+            result
+        }
+        _ => result,
+    }
 }
 
 /// How senders look to the program: a taken listener's own family.

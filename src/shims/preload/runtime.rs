@@ -23,6 +23,12 @@ pub fn is_ruby() -> bool {
     has(c"ruby_init")
 }
 
+/// Whether this process runs JavaScript as Node does, for programs that are written for Node: Bun,
+/// Deno, and Node itself.
+pub fn is_like_node() -> bool {
+    has(c"napi_create_object")
+}
+
 /// Whether this process is Node.
 pub fn is_node() -> bool {
     has(c"_ZN4node5StartEiPPc")

@@ -1,5 +1,6 @@
-//! The functions that send, under their C names: the last answer on a connection of a program
-//! that drains says so, and answers to datagrams leave from the listener.
+//! The functions that send, under their C names: what leaves on connections of our listeners is
+//! followed, the last answer on a connection of a program that drains says so, and answers to
+//! datagrams leave from the listener.
 
 use core::ffi::c_int;
 
@@ -7,16 +8,16 @@ use crate::handover::Kind;
 use crate::say::say;
 use crate::sys::{self, Message, Messages, POLLOUT, Part};
 use crate::transfer::datagram;
-use crate::{drain, drain_watch, next, polite, table, take};
+use crate::{drain, drain_watch, follow, next, polite, table, take};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(fd: c_int, from: *const u8, size: usize) -> isize {
     // SAFETY: the program's own arguments.
     unsafe {
-        if !drain::is_on() {
-            return next::write(fd, from, size);
-        }
         let part = Part { base: from, length: size };
+        if !drain::is_on() {
+            return follow::said_parts(fd, &raw const part, 1, next::write(fd, from, size));
+        }
         answered(fd, &raw const part, 1, |rest, _| next::write(fd, (*rest).base, (*rest).length))
     }
 }
@@ -25,10 +26,10 @@ unsafe extern "C" fn write(fd: c_int, from: *const u8, size: usize) -> isize {
 unsafe extern "C" fn send(fd: c_int, from: *const u8, size: usize, flags: c_int) -> isize {
     // SAFETY: the program's own arguments.
     unsafe {
-        if !drain::is_on() {
-            return next::send(fd, from, size, flags);
-        }
         let part = Part { base: from, length: size };
+        if !drain::is_on() {
+            return follow::said_parts(fd, &raw const part, 1, next::send(fd, from, size, flags));
+        }
         answered(fd, &raw const part, 1, |rest, _| {
             next::send(fd, (*rest).base, (*rest).length, flags)
         })
@@ -39,12 +40,11 @@ unsafe extern "C" fn send(fd: c_int, from: *const u8, size: usize, flags: c_int)
 unsafe extern "C" fn writev(fd: c_int, parts: *const Part, count: c_int) -> isize {
     // SAFETY: the program's own arguments.
     unsafe {
+        let number = usize::try_from(count).unwrap_or(0);
         if !drain::is_on() {
-            return next::writev(fd, parts, count);
+            return follow::said_parts(fd, parts, number, next::writev(fd, parts, count));
         }
-        answered(fd, parts, usize::try_from(count).unwrap_or(0), |rest, _| {
-            next::writev(fd, rest, count)
-        })
+        answered(fd, parts, number, |rest, _| next::writev(fd, rest, count))
     }
 }
 
@@ -61,12 +61,27 @@ unsafe fn answered(
     let mut rest = [Part { base: core::ptr::null(), length: 0 }; polite::MOST_PARTS];
     // SAFETY: the caller vouches for the parts.
     let sent = unsafe { polite::begin_parts(fd, parts, count, &mut rest) };
-    if sent == 0 {
-        return call(parts, count);
-    }
-    // What has left cannot be taken back: the program is told so, and tries the rest again.
-    let more = call(rest.as_ptr(), count).max(0);
-    sent as isize + more
+    let result = if sent == 0 {
+        call(parts, count)
+    } else {
+        // What has left cannot be taken back: the program is told so, and tries the rest again.
+        sent as isize + call(rest.as_ptr(), count).max(0)
+    };
+    // SAFETY: the caller vouches for the parts.
+    unsafe { follow::said_parts(fd, parts, count, result) }
+}
+
+/// A file, or a part of one, leaves on a connection.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendfile(to: c_int, from: c_int, at: *mut i64, size: usize) -> isize {
+    // SAFETY: the program's own arguments.
+    follow::said_unseen(to, unsafe { next::sendfile(to, from, at, size) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sendfile64(to: c_int, from: c_int, at: *mut i64, size: usize) -> isize {
+    // SAFETY: the program's own arguments.
+    follow::said_unseen(to, unsafe { next::sendfile64(to, from, at, size) })
 }
 
 /// The descriptor to send from: answers leave from the listener also when draining has put
@@ -91,9 +106,15 @@ unsafe extern "C" fn sendto(
         // SAFETY: the program's own arguments.
         return unsafe { send(fd, from, size, flags) };
     }
-    let fd = answering(fd);
+    let real = answering(fd);
+    let part = Part { base: from, length: size };
     // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLOUT, || unsafe { next::sendto(fd, from, size, flags, address, length) })
+    unsafe {
+        let result = datagram(real, flags, POLLOUT, || {
+            next::sendto(real, from, size, flags, address, length)
+        });
+        follow::said_parts(fd, &raw const part, 1, result)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -110,9 +131,15 @@ unsafe extern "C" fn sendmsg(fd: c_int, message: *const Message, flags: c_int) -
             });
         }
     }
-    let fd = answering(fd);
-    // SAFETY: the program's own arguments.
-    datagram(fd, flags, POLLOUT, || unsafe { next::sendmsg(fd, message, flags) })
+    let real = answering(fd);
+    // SAFETY: the program's own arguments; a message that was sent is a valid one.
+    unsafe {
+        let result = datagram(real, flags, POLLOUT, || next::sendmsg(real, message, flags));
+        if result <= 0 || !follow::is_followed(fd) {
+            return result;
+        }
+        follow::said_parts(fd, (*message).parts, (*message).count, result)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -122,6 +149,7 @@ unsafe extern "C" fn sendmmsg(
     count: u32,
     flags: c_int,
 ) -> c_int {
+    follow::lose(fd);
     let fd = answering(fd);
     // SAFETY: the program's own arguments.
     datagram(fd, flags, POLLOUT, || unsafe { next::sendmmsg(fd, messages, count, flags) as isize })

@@ -28,6 +28,8 @@ pub struct Setup {
     pub ready: Ready,
     pub drain: bool,
     pub kill_timeout_ms: u32,
+    /// How long streams without an end may go on during a drain; 0: as long as all others.
+    pub stream_timeout_ms: u32,
 }
 
 struct Once(UnsafeCell<Setup>);
@@ -45,6 +47,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     ready: Ready::First,
     drain: false,
     kill_timeout_ms: 0,
+    stream_timeout_ms: 0,
 }));
 static DONE: AtomicBool = AtomicBool::new(false);
 /// The process whose memory this is: differs from `getpid()` after `vfork()`.
@@ -141,6 +144,8 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
         setup.drain = value == b"1";
     } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_KILL_TIMEOUT_MS=") {
         setup.kill_timeout_ms = variables::kill_timeout_ms(value).unwrap_or(0);
+    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_STREAM_TIMEOUT_MS=") {
+        setup.stream_timeout_ms = variables::stream_timeout_ms(value).unwrap_or(0);
     }
 }
 

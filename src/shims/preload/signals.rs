@@ -16,6 +16,18 @@ pub struct Action {
 
 impl Action {
     pub const NONE: Action = Action { handler: sys::SIG_DFL, mask: [0; 16], flags: 0, restorer: 0 };
+
+    /// What the C library would report of an action that the kernel has.
+    pub fn of_kernel(action: &sys::KernelAction) -> Action {
+        /// The C library's own, which it hides.
+        const SA_RESTORER: usize = 0x0400_0000;
+        let [handler, flags, _, mask] = *action;
+        let mut all = [0; 16];
+        if let Some(first) = all.first_mut() {
+            *first = mask as u64;
+        }
+        Action { handler, mask: all, flags: (flags & !SA_RESTORER) as c_int, restorer: 0 }
+    }
 }
 
 /// What happens on a signal now.

@@ -12,6 +12,8 @@ mod arch;
 
 use core::ffi::{c_int, c_void};
 
+#[allow(unused_imports, reason = "for the preload library")]
+pub use arch::number::{CLOSE as SYS_CLOSE, IO_URING_SETUP as SYS_IO_URING_SETUP};
 #[allow(unused_imports, reason = "the tracer has no threads")]
 pub use arch::start_thread;
 use arch::{number, raw};
@@ -36,6 +38,8 @@ pub const IPPROTO_UDP: c_int = 17;
 pub const IPPROTO_IPV6: c_int = 41;
 pub const IPPROTO_MPTCP: c_int = 262;
 pub const IPV6_V6ONLY: c_int = 26;
+pub const MSG_PEEK: c_int = 2;
+pub const MSG_TRUNC: c_int = 0x20;
 pub const MSG_DONTWAIT: c_int = 0x40;
 pub const MSG_NOSIGNAL: c_int = 0x4000;
 pub const MSG_MORE: c_int = 0x8000;
@@ -315,8 +319,18 @@ pub fn open_file(path: &core::ffi::CStr) -> Option<c_int> {
     open(path, 0)
 }
 
+/// For reading, below an open directory.
+#[allow(dead_code, reason = "the tracer does without")]
+pub fn open_file_in(directory: c_int, path: &core::ffi::CStr) -> Option<c_int> {
+    open_at(directory, path, 0)
+}
+
 fn open(path: &core::ffi::CStr, flags: c_int) -> Option<c_int> {
-    let arguments = [word(AT_FDCWD), path.as_ptr() as usize, word(flags | O_CLOEXEC), 0, 0, 0];
+    open_at(AT_FDCWD, path, flags)
+}
+
+fn open_at(directory: c_int, path: &core::ffi::CStr, flags: c_int) -> Option<c_int> {
+    let arguments = [word(directory), path.as_ptr() as usize, word(flags | O_CLOEXEC), 0, 0, 0];
     call(number::OPENAT, arguments).ok().map(|fd| fd as c_int)
 }
 
@@ -344,28 +358,18 @@ pub fn unread(fd: c_int) -> c_int {
     count
 }
 
-/// What passed over a TCP connection, and how many milliseconds ago.
-pub struct Traffic {
-    pub since_sent: u32,
-    pub since_received: u32,
-    pub never_received: bool,
-    pub unsent: bool,
-}
-
-/// From `TCP_INFO`; `None` for what is no TCP connection.
-pub fn traffic(fd: c_int) -> Option<Traffic> {
-    let mut info = [0_u32; 64];
+/// Bytes that a TCP connection has received, without the end of the stream; `None` for what is no
+/// TCP connection.
+pub fn received(fd: c_int) -> Option<u64> {
+    /// `TCP_CLOSE_WAIT` and `TCP_LAST_ACK`: the peer has closed, which the kernel counts as a byte.
+    const PEER_CLOSED: [u8; 2] = [8, 9];
+    let mut info = [0_u64; 32];
     let mut length = size_of_val(&info) as u32;
     let (to, size) = (&raw mut info as usize, &raw mut length as usize);
     call(number::GETSOCKOPT, [word(fd), word(IPPROTO_TCP), TCP_INFO, to, size, 0]).ok()?;
-    // Words of `struct tcp_info`: unacked, last_data_sent, last_data_recv,
-    // notsent_bytes, data_segs_in.
-    Some(Traffic {
-        unsent: info[6] != 0 || info[36] != 0,
-        since_sent: info[11],
-        since_received: info[13],
-        never_received: info[38] == 0,
-    })
+    // `struct tcp_info`: state is the first byte, bytes_received the 17th word of 64 bits.
+    let state = info[0].to_ne_bytes()[0];
+    Some(info[16].saturating_sub(u64::from(PEER_CLOSED.contains(&state))))
 }
 
 pub fn epoll_delete(epoll: c_int, fd: c_int) {

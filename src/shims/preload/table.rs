@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 use crate::handover::View;
 use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
-use crate::shared;
+use crate::{shared, sys};
 
 /// Descriptors from here on cannot be tracked; such a `bind()` is the kernel's.
 const DESCRIPTORS: usize = 65_536;
@@ -32,6 +32,11 @@ pub const VIEW_INET6: u32 = 16;
 pub const QUIET: u32 = 32;
 /// Taken by the program itself, without `bind()`.
 pub const ADOPTED: u32 = 64;
+/// The program has a socket for each family.
+pub const VIEW_APART: u32 = 128;
+
+/// `struct sockaddr_in6`, the longest that is remembered, in words of 32 bits.
+const NAME_WORDS: usize = 7;
 
 /// One `bind()` that was answered; its duplicates share it, as they share
 /// file status flags.
@@ -40,6 +45,9 @@ pub struct Slot {
     listener: AtomicU8,
     flags: AtomicU32,
     epolls: [AtomicI32; EPOLLS],
+    /// The address that the program has asked for, where it is not the listener's.
+    asked: [AtomicU32; NAME_WORDS],
+    asked_length: AtomicU8,
 }
 
 static TABLE: [AtomicU8; DESCRIPTORS] = [const { AtomicU8::new(0) }; DESCRIPTORS];
@@ -49,6 +57,8 @@ static SLOT: [Slot; SLOTS] = [const {
         listener: AtomicU8::new(0),
         flags: AtomicU32::new(0),
         epolls: [const { AtomicI32::new(-1) }; EPOLLS],
+        asked: [const { AtomicU32::new(0) }; NAME_WORDS],
+        asked_length: AtomicU8::new(0),
     }
 }; SLOTS];
 static ANY: AtomicBool = AtomicBool::new(false);
@@ -94,6 +104,7 @@ pub fn track(fd: c_int, listener: usize, flags: u32) -> bool {
         slot.listener.store(listener, Ordering::Relaxed);
         slot.flags.store(flags, Ordering::Relaxed);
         slot.epolls.iter().for_each(|epoll| epoll.store(-1, Ordering::Relaxed));
+        slot.asked_length.store(0, Ordering::Relaxed);
         place.store(number, Ordering::Release);
         ANY.store(true, Ordering::Release);
         return true;
@@ -187,11 +198,33 @@ impl Slot {
     }
 
     pub fn view(&self) -> View {
-        match (self.has(VIEW_INET4), self.has(VIEW_INET6)) {
-            (true, _) => View::Inet4,
-            (_, true) => View::Inet6,
+        match (self.has(VIEW_INET4), self.has(VIEW_INET6), self.has(VIEW_APART)) {
+            (true, ..) => View::Inet4,
+            (_, true, _) => View::Inet6,
+            (.., true) => View::Apart,
             _ => View::Same,
         }
+    }
+
+    /// Remembers the address that the program has asked for.
+    pub fn set_asked(&self, address: &[u8]) {
+        for (place, word) in self.asked.iter().zip(address.chunks(4)) {
+            let mut bytes = [0; 4];
+            bytes.iter_mut().zip(word).for_each(|(to, from)| *to = *from);
+            place.store(u32::from_ne_bytes(bytes), Ordering::Relaxed);
+        }
+        let length = address.len().min(NAME_WORDS * 4);
+        self.asked_length.store(u8::try_from(length).unwrap_or(0), Ordering::Release);
+    }
+
+    /// The address that the program has asked for, where it is not the listener's.
+    pub fn asked(&self) -> Option<sys::Name> {
+        let length = u32::from(self.asked_length.load(Ordering::Acquire));
+        let mut name = sys::Name { bytes: [0; 128], length };
+        for (to, word) in name.bytes.chunks_mut(4).zip(&self.asked) {
+            to.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        (length > 0).then_some(name)
     }
 
     /// Remembers an epoll set that watches the descriptor.

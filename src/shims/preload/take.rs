@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use crate::explain::{explain, explain_family, held_as_inet4};
+use crate::explain::{explain, explain_family, explain_host, held_as_inet4};
 use crate::handover::environment::FIRST_DESCRIPTOR;
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::say::say;
@@ -32,7 +32,15 @@ pub unsafe fn bind(fd: c_int, address: *const u8, length: u32) -> Option<Result<
     match decide(&asked, &setup.held) {
         Decision::Leave => None,
         Decision::NoFamily => without_family(setup, &asked, fd),
-        Decision::Take { index, view } => take(setup, fd, index, view).map(Ok),
+        Decision::Take { index, view, exact: true } => take(setup, fd, index, view).map(Ok),
+        Decision::Take { index, view, exact: false } => {
+            take(setup, fd, index, view)?;
+            if let Some(slot) = table::slot(fd) {
+                slot.set_asked(raw);
+            }
+            explain_host(setup, &asked, index);
+            Some(Ok(()))
+        }
         Decision::Conflict { index } => {
             explain(setup, &asked, index);
             None
@@ -64,10 +72,7 @@ fn without_family(setup: &Setup, asked: &Asked, fd: c_int) -> Option<Result<(), 
     if runtime::is_java() {
         return take(setup, fd, index, View::Inet6).map(Ok);
     }
-    // Node asks for IPv4 next, at every start.
-    if !runtime::is_node() {
-        explain_family(setup, asked, index);
-    }
+    explain_family(setup, asked, index);
     Some(Err(Errno(sys::EAFNOSUPPORT)))
 }
 
@@ -82,6 +87,7 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
         View::Same => 0,
         View::Inet4 => table::VIEW_INET4,
         View::Inet6 => table::VIEW_INET6,
+        View::Apart => table::VIEW_APART,
     };
     table::forget(fd);
     if !table::track(fd, index, flags) {
@@ -93,7 +99,6 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
         return None;
     }
     never_block(fd);
-    hide(setup, index);
     if setup.held.get(index)?.as_ref()?.kind == Kind::Datagram {
         drain::arm();
         started(fd);
@@ -102,9 +107,8 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
 }
 
 /// A descriptor that the program got past us: it saw the flag that systemd set.
-pub fn adopt(setup: &Setup, fd: c_int, index: usize) {
+pub fn adopt(fd: c_int, index: usize) {
     if table::track(fd, index, table::NONBLOCK | table::ADOPTED) {
-        hide(setup, index);
         drain::arm();
     }
 }
@@ -188,10 +192,14 @@ pub fn is_shared(fd: c_int, kind: Kind) -> bool {
     held.is_some_and(|held| held.kind == kind)
 }
 
-/// The program serves this listener from now on.
+/// The program serves this listener from now on. What it has only bound so far, a process that it
+/// executes may serve in its stead: uvicorn and hypercorn bind in a parent of their workers.
 pub fn started(fd: c_int) {
     if let Some(slot) = table::slot(fd) {
         slot.set(table::LISTENING, true);
+        if let Some(setup) = setup::active() {
+            hide(setup, slot.listener());
+        }
         notify::listening();
     }
 }

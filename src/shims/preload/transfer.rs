@@ -93,13 +93,27 @@ pub unsafe fn viewed(
         return result;
     }
     show(view, &mut name);
+    // SAFETY: the caller vouches for both pointers.
+    unsafe { give(&name, address, length) };
+    result
+}
+
+/// Gives an address to the program, cut where it has no room for all of it.
+///
+/// # Safety
+/// `address` and `length` are null or valid as `getsockname()` demands.
+pub unsafe fn give(name: &Name, address: *mut u8, length: *mut u32) -> c_int {
+    if address.is_null() || length.is_null() {
+        sys::set_errno(sys::EFAULT);
+        return -1;
+    }
     // SAFETY: the caller vouches for both pointers; `length` says how much fits.
     unsafe {
         let room = (*length).min(name.length).min(128) as usize;
         core::ptr::copy_nonoverlapping(name.bytes.as_ptr(), address, room);
         *length = name.length;
     }
-    result
+    0
 }
 
 /// Turns an address into its other form where it has one. A true IPv6 peer
@@ -113,7 +127,7 @@ fn show(view: View, name: &mut Name) {
             Address::Inet6 { port, .. } => Some(Address::Inet4 { ip: [0; 4], port }),
             _ => None,
         },
-        View::Inet4 => address.unmapped(),
+        View::Inet4 | View::Apart => address.unmapped(),
         View::Inet6 => address.mapped(),
         View::Same => None,
     };
@@ -139,6 +153,8 @@ pub fn view_of(fd: c_int) -> View {
 
 /// Remembers how the program sees a connection; `Same` forgets it.
 pub fn mark(fd: c_int, view: View) {
+    // One with a socket for each family sees an IPv4 client as one of the other socket.
+    let view = if view == View::Apart { View::Inet4 } else { view };
     for each in [View::Inet4, View::Inet6] {
         let Some((word, bit)) = mark_of(fd, each) else {
             continue;

@@ -3,14 +3,14 @@
 
 use core::ffi::c_int;
 
-use crate::explain::{explain, explain_family, held_as_inet4};
+use crate::explain::{explain, explain_family, explain_host, held_as_inet4};
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::injection::{Made, NONE, Plan};
 use crate::registers::number;
 use crate::say::say;
-use crate::setup::{self, Setup};
-use crate::tracee::{self, Copy};
-use crate::{kernel, sys};
+use crate::setup::Setup;
+use crate::tracee::{self, Own};
+use crate::{kernel, sys, table};
 
 /// A `bind()` of a held address: the inherited listener takes the place of the program's socket.
 pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> {
@@ -30,12 +30,12 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
         return None;
     }
     let pid = tracee::process_of(thread)?;
-    let own = tracee::copy(pid, fd)?;
-    if tracee::listener(setup, &own).is_some() {
+    if tracee::listener(setup, pid, fd).is_some() {
         return None;
     }
+    let own = tracee::own(pid, fd)?;
     let asked = asked(setup, pid, &own, given)?;
-    match reachable(&asked, decide(&asked, &setup.held), setup) {
+    match reachable(&asked, decide(&asked, &setup.held)) {
         Decision::Leave => None,
         Decision::NoFamily => {
             if let Some(index) = held_as_inet4(setup, &asked) {
@@ -43,7 +43,13 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
             }
             Some(refused(sys::EAFNOSUPPORT))
         }
-        Decision::Take { index, .. } => take(setup, pid, fd, &own, index),
+        Decision::Take { index, exact, .. } => {
+            let plan = take(setup, pid, fd, &own, index)?;
+            if !exact {
+                explain_host(setup, &asked, index);
+            }
+            Some(plan)
+        }
         Decision::Conflict { index } => {
             explain(setup, &asked, index);
             None
@@ -51,13 +57,13 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
     }
 }
 
-fn asked(setup: &Setup, pid: c_int, own: &Copy, given: Address) -> Option<Asked> {
+fn asked(setup: &Setup, pid: c_int, own: &Own, given: Address) -> Option<Asked> {
     let family = match given {
         Address::Inet4 { .. } => sys::AF_INET,
         Address::Inet6 { .. } => sys::AF_INET6,
         Address::Unix(_) => sys::AF_UNIX,
     };
-    if sys::option(own.0, sys::SOL_SOCKET, sys::SO_DOMAIN) != Ok(family) {
+    if own.family != family {
         return None;
     }
     let address = match given {
@@ -67,30 +73,23 @@ fn asked(setup: &Setup, pid: c_int, own: &Copy, given: Address) -> Option<Asked>
         }
         other => other,
     };
-    let only_v6 = family == sys::AF_INET6 && setup::only_v6(own.0);
-    Some(Asked { kind: setup::kind_of(own.0)?, address, only_v6 })
+    Some(Asked { kind: own.kind, address, only_v6: own.only_v6 })
 }
 
 /// Nobody translates addresses for a program once the tracer is gone. Those that accept look at
 /// the family of what they get; a datagram's would be misread, and its answer lost.
-fn reachable(asked: &Asked, decision: Decision, setup: &Setup) -> Decision {
+fn reachable(asked: &Asked, decision: Decision) -> Decision {
     match decision {
-        Decision::Take { index, view: View::Inet4 | View::Inet6 }
+        Decision::Take { index, view: View::Inet4 | View::Inet6 | View::Apart, .. }
             if asked.kind == Kind::Datagram =>
         {
             Decision::Conflict { index }
-        }
-        // Go asks once, for both families, and has no second try.
-        Decision::NoFamily if asked.kind == Kind::Stream => {
-            let port = asked.address.port().unwrap_or(0);
-            let address = Address::Inet4 { ip: [0; 4], port };
-            decide(&Asked { address, ..*asked }, &setup.held)
         }
         other => other,
     }
 }
 
-fn take(setup: &Setup, pid: c_int, fd: c_int, own: &Copy, index: usize) -> Option<Plan> {
+fn take(setup: &Setup, pid: c_int, fd: c_int, own: &Own, index: usize) -> Option<Plan> {
     let Some(source) = tracee::source(setup, pid, index) else {
         say(format_args!(
             "the program has closed the listener that it inherited before it binds {}",
@@ -99,8 +98,8 @@ fn take(setup: &Setup, pid: c_int, fd: c_int, own: &Copy, index: usize) -> Optio
         return None;
     };
     let listener = setup.home_of(index);
-    if wants_to_block(own) {
-        crate::table::set_blocking(index);
+    if own.blocks {
+        table::set_blocking(index);
     } else if let Ok(flags) = sys::fcntl(listener, sys::F_GETFL, 0) {
         // The program set this on its own socket, which is about to go.
         let _ = sys::fcntl(listener, sys::F_SETFL, flags | sys::O_NONBLOCK);
@@ -111,10 +110,6 @@ fn take(setup: &Setup, pid: c_int, fd: c_int, own: &Copy, index: usize) -> Optio
     let hide = |place| made(number::FCNTL, [place, sys::F_SETFD, sys::FD_CLOEXEC]);
     let then = tracee::places(setup, index).map(|place| (place != fd).then(|| hide(place)));
     Some(Plan { first, then, result: 0, takes: Some(index) })
-}
-
-fn wants_to_block(own: &Copy) -> bool {
-    sys::fcntl(own.0, sys::F_GETFL, 0).is_ok_and(|flags| flags & sys::O_NONBLOCK == 0)
 }
 
 /// A `listen()` on a taken listener: it listens already, with the configured backlog.
@@ -132,10 +127,20 @@ pub fn unlink(setup: &Setup, thread: c_int, directory: c_int, path: u64) -> Opti
     tracee::held_path(setup, pid, directory, path).map(|_| refused(0))
 }
 
+/// A `setsockopt()`: where a socket's own options cannot be asked for, they are known from here.
+pub fn set_option(thread: c_int, arguments: &[u64; 6]) {
+    let [fd, level, name, value, ..] = *arguments;
+    if level as c_int == sys::IPPROTO_IPV6 && name as c_int == sys::IPV6_V6ONLY {
+        let mut bytes = [0; 4];
+        let read = kernel::peek(thread, value, &mut bytes) == bytes.len();
+        table::set_only_v6(descriptor(fd), read && c_int::from_ne_bytes(bytes) != 0);
+    }
+}
+
 /// The listener that the first argument of a call is.
 pub fn listener(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<usize> {
     let pid = tracee::process_of(thread)?;
-    tracee::listener(setup, &tracee::copy(pid, descriptor(arguments[0]))?)
+    tracee::listener(setup, pid, descriptor(arguments[0]))
 }
 
 /// The program ends with a failure.

@@ -1,14 +1,23 @@
-//! `clusterctl-exec --drain PID MILLISECONDS`: what units of traced programs do before they send
-//! the stop signal. The program stops accepting, its connections end, and it is as it was.
+//! `clusterctl-exec --drain PID MILLISECONDS SIGNAL`: what units of traced programs do before
+//! they send the stop signal. The program stops accepting. One that acts on the signal then gets
+//! it, and finishes by itself what is under way; any other one is kept until its connections
+//! have ended.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::c_int;
 
+use crate::fate::{Fate, Signals, fate};
 use crate::handover::Address;
+use crate::open::{Patience, Standing, standing};
+use crate::processes::{each_descriptor, each_descriptor_number, each_thread};
+use crate::socket_line::Socket;
 use crate::steer::Steered;
+use crate::tables::Tables;
 use crate::tracee::{self, Copy};
-use crate::{connections, kernel, sys};
+use crate::view::View;
+use crate::{connections, kernel, probe, sys};
 
 const LOOK_EVERY_MS: u64 = 20;
+const LOOK_AFTER_MS: u64 = 500;
 const MOST: usize = 64;
 
 /// A listener of the program: its descriptor there, and its name.
@@ -18,12 +27,33 @@ type Listening = (c_int, Address);
 struct Draining {
     processes: [c_int; MOST],
     listeners: [Option<Address>; MOST],
+    /// `None`: one that no program is trusted to act on.
+    signal: Option<c_int>,
+    /// Whether every process that listened acts on the signal.
+    finishes: bool,
+    /// Where descriptors cannot be copied.
+    tables: Option<Tables>,
 }
 
-/// Drains until no connection is left, or the time is over.
-pub fn run(program: c_int, timeout_ms: u64) -> ! {
+/// What a look at all connections has found.
+#[derive(Default)]
+struct Found {
+    open: usize,
+    /// Surely unanswered.
+    asked: usize,
+}
+
+/// Drains until the program may get its signal, or the time is over.
+pub fn run(program: c_int, timeout_ms: u64, signal: Option<c_int>) -> ! {
     kernel::block_signals();
-    let mut draining = Draining { processes: [0; MOST], listeners: [None; MOST] };
+    let started = sys::milliseconds();
+    let mut draining = Draining {
+        processes: [0; MOST],
+        listeners: [None; MOST],
+        signal,
+        finishes: true,
+        tables: Tables::needed(),
+    };
     draining.add(program);
     for at in 0..MOST {
         let pid = draining.processes.get(at).copied().unwrap_or(0);
@@ -32,7 +62,7 @@ pub fn run(program: c_int, timeout_ms: u64) -> ! {
         }
     }
     if draining.listeners.iter().any(Option::is_some) {
-        draining.wait(timeout_ms);
+        draining.wait(started, Patience { whole: timeout_ms });
     }
     sys::exit_group(0)
 }
@@ -53,18 +83,21 @@ impl Draining {
 
     /// Puts a socket to which nobody connects in the place of every listener of a process.
     fn silence(&mut self, pid: c_int) {
-        let mut found: [Option<Listening>; MOST] = [None; MOST];
-        let mut free = found.iter_mut();
-        each_descriptor(pid, |fd, copy| {
-            if let Some(address) = listens(copy)
-                && let Some(place) = free.next()
-            {
-                *place = Some((fd, address));
-            }
-        });
-        if found.iter().flatten().next().is_none() || silenced(pid, &found).is_none() {
+        let found = self.listening(pid);
+        if found.iter().flatten().next().is_none() {
             return;
         }
+        // Before a thread is stopped, which holds back every signal then.
+        let fate = self.signal.map(|signal| (signal, fate_of(pid, signal)));
+        let Some(mut program) = Steered::stop(pid) else { return };
+        quieten(&mut program, pid, &found);
+        self.finishes &= match fate {
+            None | Some((_, Fate::Nobody)) => false,
+            Some((_, Fate::Program)) => true,
+            // What cannot be asked is not trusted to finish anything.
+            Some((signal, Fate::Unclear)) => probe::ends(&mut program, signal) == Some(false),
+        };
+        program.release();
         for (_, address) in found.iter().flatten() {
             if let Some(place) = self.listeners.iter_mut().find(|place| place.is_none()) {
                 *place = Some(*address);
@@ -73,107 +106,134 @@ impl Draining {
         wake_accepting(pid);
     }
 
-    fn wait(&self, timeout_ms: u64) {
-        let started = sys::milliseconds();
-        let mut empty = 0;
-        // A connection may be between accept() and our look: only the second look counts.
-        while empty < 2 {
-            sys::sleep_ms(LOOK_EVERY_MS);
-            let passed = sys::milliseconds().saturating_sub(started);
-            if passed >= timeout_ms {
-                return;
+    fn listening(&mut self, pid: c_int) -> [Option<Listening>; MOST] {
+        let mut found: [Option<Listening>; MOST] = [None; MOST];
+        let mut free = found.iter_mut();
+        let mut add = |fd, address| {
+            if let Some(place) = free.next() {
+                *place = Some((fd, address));
             }
-            let idle = connections::idle_ms(passed, timeout_ms);
-            empty = if self.open_connections(idle) == 0 { empty + 1 } else { 0 };
+        };
+        if let Some(tables) = &mut self.tables {
+            let mut sockets: [Option<Socket>; MOST] = [None; MOST];
+            let mut room = sockets.iter_mut().peekable();
+            tables.each(pid, |socket| {
+                if let Some(place) = room.next_if(|_| socket.listens) {
+                    *place = Some(*socket);
+                }
+            });
+            // One socket may have several descriptors.
+            each_descriptor_number(pid, |fd| {
+                let inode = tracee::file(pid, fd).map_or(0, |file| file.inode);
+                let socket = sockets.iter().flatten().find(|socket| socket.inode == inode);
+                if let Some(socket) = socket {
+                    add(fd, socket.address);
+                }
+            });
+            return found;
         }
+        each_descriptor(pid, |fd, copy| {
+            if let Some(address) = listens(copy) {
+                add(fd, address);
+            }
+        });
+        found
     }
 
-    fn open_connections(&self, idle: u32) -> usize {
-        let mut count = 0;
+    fn wait(&mut self, started: u64, patience: Patience) {
+        let listeners = self.listeners;
+        // Nobody is told anything over descriptors that cannot be copied.
+        let watched = if self.tables.is_none() { &self.processes[..] } else { &[] };
+        let mut view = View::begin(watched, &listeners);
+        let end = started.saturating_add(patience.whole);
+        let (mut empty, mut looked) = (0, 0);
+        // A connection may be between accept() and our look: only the second look counts.
+        while empty < 2 {
+            // Looks at many connections take their time, and the program may stand still
+            // meanwhile: then there are fewer of them.
+            let pause = (looked * 10).clamp(LOOK_EVERY_MS, LOOK_AFTER_MS);
+            view.watch(end.min(sys::milliseconds() + pause));
+            let now = sys::milliseconds();
+            let passed = now.saturating_sub(started);
+            if passed >= patience.whole {
+                break;
+            }
+            let found = self.look(passed, patience);
+            looked = sys::milliseconds().saturating_sub(now);
+            let done = self.finishes && patience.may_signal(passed, found.asked);
+            empty = if found.open == 0 || done { empty + 1 } else { 0 };
+        }
+        view.end();
+    }
+
+    /// Counts what is open; where nobody else does, ends what is left near the end.
+    fn look(&mut self, passed: u64, patience: Patience) -> Found {
+        let mut found = Found::default();
+        if let Some(tables) = &mut self.tables {
+            for pid in self.processes.iter().filter(|pid| **pid != 0) {
+                tables.each(*pid, |socket| {
+                    let mut listeners = self.listeners.iter().flatten();
+                    let known = listeners.any(|listener| socket.came_over(listener));
+                    found.open += usize::from(known);
+                    found.asked += usize::from(known && socket.busy);
+                });
+            }
+            return found;
+        }
         for pid in self.processes.iter().filter(|pid| **pid != 0) {
             each_descriptor(*pid, |_, copy| {
                 let listeners = self.listeners.iter().flatten().copied();
-                count += usize::from(connections::is_open(copy.0, listeners, idle));
+                if connections::came_over(copy.0, listeners).is_none() {
+                    return;
+                }
+                let tcp = kernel::tcp(copy.0);
+                found.open += 1;
+                found.asked += usize::from(standing(tcp) == Standing::Asked);
+                if !self.finishes && patience.is_over(passed, tcp) {
+                    sys::stop_reading(copy.0);
+                }
             });
         }
-        count
-    }
-}
-
-/// Calls `look` with a copy of every descriptor of a process.
-fn each_descriptor(pid: c_int, mut look: impl FnMut(c_int, &Copy)) {
-    let path = tracee::descriptors(pid);
-    let path = CStr::from_bytes_until_nul(&path).unwrap_or(c"/");
-    let Some(process) = kernel::process(pid).map(Copy) else { return };
-    let Some(directory) = sys::open_directory(path).map(Copy) else { return };
-    let mut buffer = [0; 4096];
-    while let Some(filled) = sys::directory_entries(directory.0, &mut buffer) {
-        let mut rest = buffer.get(..filled).unwrap_or(&[]);
-        while let Some((name, after)) = connections::first_entry(rest) {
-            rest = after;
-            let fd = connections::number(name);
-            let copy = fd.and_then(|fd| kernel::copy_descriptor(process.0, fd)).map(Copy);
-            if let (Some(fd), Some(copy)) = (fd, copy) {
-                look(fd, &copy);
-            }
-        }
+        found
     }
 }
 
 /// The name of a socket that waits for connections.
-fn listens(copy: &Copy) -> Option<Address> {
+pub fn listens(copy: &Copy) -> Option<Address> {
     let waits = sys::option(copy.0, sys::SOL_SOCKET, sys::SO_ACCEPTCONN) == Ok(1);
     Address::from_sockaddr(sys::socket_name(copy.0).ok().filter(|_| waits)?.as_bytes())
 }
 
-/// The program itself takes our quiet socket, and puts it where it listened.
-fn silenced(pid: c_int, found: &[Option<Listening>; MOST]) -> Option<()> {
-    kernel::allow_tracer(pid);
-    let mut program = Steered::stop(pid)?;
-    let handle = program.open_process(sys::getpid());
+/// The program itself makes quiet sockets, and puts them where it listened.
+fn quieten(program: &mut Steered, pid: c_int, found: &[Option<Listening>; MOST]) {
+    let Some(family) = tracee::number_of_unix_family(pid) else { return };
     for (fd, _) in found.iter().flatten() {
-        let blocking = tracee::copy(pid, *fd)
-            .and_then(|copy| sys::fcntl(copy.0, sys::F_GETFL, 0).ok())
-            .is_some_and(|flags| flags & sys::O_NONBLOCK == 0);
-        let Some(quiet) = quiet_listener(blocking).map(Copy) else { continue };
-        let closes = tracee::closes_on_exec(pid, *fd);
-        if let Some(own) = handle.and_then(|handle| program.take(handle, quiet.0)) {
-            program.replace(own, *fd, closes);
-            program.close(own);
+        let flags = tracee::flags(pid, *fd).unwrap_or(0);
+        if let Some(quiet) = program.quiet_listener(family, flags & sys::O_NONBLOCK != 0) {
+            program.replace(quiet, *fd, flags & sys::O_CLOEXEC != 0);
+            program.close(quiet);
         }
     }
-    if let Some(handle) = handle {
-        program.close(handle);
-    }
-    program.release();
-    Some(())
 }
 
-/// An abstract Unix socket whose name the kernel chooses.
-fn quiet_listener(blocking: bool) -> Option<c_int> {
-    let flag = if blocking { 0 } else { sys::SOCK_NONBLOCK };
-    let kind = sys::SOCK_STREAM | sys::SOCK_CLOEXEC | flag;
-    let fd = sys::socket(sys::AF_UNIX, kind).ok()?;
-    sys::bind(fd, &(sys::AF_UNIX as u16).to_ne_bytes()).ok()?;
-    sys::listen(fd, 0).ok()?;
-    Some(fd)
+fn fate_of(pid: c_int, signal: c_int) -> Fate {
+    let mut threads: [Option<Signals>; 512] = [None; 512];
+    let mut free = threads.iter_mut();
+    each_thread(pid, |thread| {
+        let mut buffer = [0; 4096];
+        let signals = tracee::status(thread, &mut buffer).and_then(Signals::read);
+        if let Some(place) = free.next() {
+            *place = signals;
+        }
+    });
+    fate(signal, threads.into_iter().flatten())
 }
 
 /// A thread that waits in `accept()` still waits on the listener, until it is disturbed.
 fn wake_accepting(pid: c_int) {
-    let path = tracee::threads(pid);
-    let path = CStr::from_bytes_until_nul(&path).unwrap_or(c"/");
-    let Some(directory) = sys::open_directory(path).map(Copy) else { return };
-    let mut buffer = [0; 4096];
-    while let Some(filled) = sys::directory_entries(directory.0, &mut buffer) {
-        let mut rest = buffer.get(..filled).unwrap_or(&[]);
-        while let Some((name, after)) = connections::first_entry(rest) {
-            rest = after;
-            if let Some(thread) = connections::number(name)
-                && tracee::accepts(thread)
-            {
-                Steered::disturb(thread);
-            }
+    each_thread(pid, |thread| {
+        if tracee::accepts(thread) {
+            Steered::disturb(thread);
         }
-    }
+    });
 }

@@ -2,7 +2,8 @@
 
 use core::ffi::c_int;
 
-use crate::sys::{self, Errno, PollFd, call, word};
+use crate::open::Tcp;
+use crate::sys::{self, Errno, FileId, PollFd, call, word};
 
 #[cfg(target_arch = "x86_64")]
 mod number {
@@ -11,12 +12,17 @@ mod number {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const MREMAP: usize = 25;
+    pub const GETSOCKOPT: usize = 55;
+    pub const GETXATTR: usize = 191;
+    pub const NEWFSTATAT: usize = 262;
+    pub const SETSOCKOPT: usize = 54;
     pub const EXECVE: usize = 59;
     pub const CLONE: usize = 56;
     pub const WAIT4: usize = 61;
     pub const CHDIR: usize = 80;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const PRCTL: usize = 157;
+    pub const TGKILL: usize = 234;
     pub const OPENAT: usize = 257;
     pub const PPOLL: usize = 271;
     pub const PIPE2: usize = 293;
@@ -26,15 +32,20 @@ mod number {
 }
 #[cfg(target_arch = "aarch64")]
 mod number {
+    pub const GETXATTR: usize = 8;
     pub const CHDIR: usize = 49;
     pub const OPENAT: usize = 56;
     pub const PIPE2: usize = 59;
-    pub const READ: usize = 63;
     pub const PPOLL: usize = 73;
+    pub const NEWFSTATAT: usize = 79;
+    pub const NEWFSTATAT: usize = 79;
+    pub const TGKILL: usize = 131;
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const PRCTL: usize = 167;
+    pub const GETSOCKOPT: usize = 209;
+    pub const SETSOCKOPT: usize = 208;
     pub const MREMAP: usize = 216;
     pub const CLONE: usize = 220;
     pub const EXECVE: usize = 221;
@@ -204,6 +215,13 @@ pub fn readable(fd: c_int) -> bool {
     call(number::PPOLL, arguments).is_ok_and(|count| count > 0)
 }
 
+/// Sets an option of a socket; the words are the kernel's layout of its value.
+pub fn set_option(fd: c_int, name: c_int, value: &[usize; 2]) -> Result<(), Errno> {
+    let (from, size) = (value.as_ptr() as usize, size_of_val(value));
+    let arguments = [word(fd), word(sys::SOL_SOCKET), word(name), from, size, 0];
+    call(number::SETSOCKOPT, arguments).map(drop)
+}
+
 /// Copies memory of another process; returns how much of it is there.
 pub fn peek(pid: c_int, address: u64, to: &mut [u8]) -> usize {
     let here = [to.as_mut_ptr() as usize, to.len()];
@@ -220,4 +238,47 @@ pub fn process(pid: c_int) -> Option<c_int> {
 /// A copy of a descriptor of another process.
 pub fn copy_descriptor(process: c_int, fd: c_int) -> Option<c_int> {
     call(number::PIDFD_GETFD, [word(process), word(fd), 0, 0, 0, 0]).ok().map(|fd| fd as c_int)
+}
+
+/// Sends a signal to one thread.
+pub fn signal_thread(process: c_int, thread: c_int, signal: c_int) {
+    let _ = call(number::TGKILL, [word(process), word(thread), word(signal), 0, 0, 0]);
+}
+
+/// What `TCP_INFO` tells; `None` for what is no TCP connection.
+pub fn tcp(fd: c_int) -> Option<Tcp> {
+    const IPPROTO_TCP: usize = 6;
+    const TCP_INFO: usize = 11;
+    let mut info = [0_u32; 64];
+    let mut length = size_of_val(&info) as u32;
+    let (to, size) = (&raw mut info as usize, &raw mut length as usize);
+    call(number::GETSOCKOPT, [word(fd), IPPROTO_TCP, TCP_INFO, to, size, 0]).ok()?;
+    // Words of `struct tcp_info`: unacked, last_data_sent, last_data_recv, notsent_bytes,
+    // data_segs_in, data_segs_out.
+    Some(Tcp {
+        received: info[38] != 0,
+        sent: info[39] != 0,
+        since_received: info[13],
+        since_sent: info[11],
+        unsent: info[6] != 0 || info[36] != 0,
+        unread: sys::unread(fd) != 0,
+    })
+}
+
+/// The name of the protocol of a socket that a path leads to (`TCPv6`); the path ends with NUL.
+pub fn protocol<'a>(path: &[u8], to: &'a mut [u8; 32]) -> Option<&'a [u8]> {
+    let name = c"system.sockprotoname".as_ptr() as usize;
+    let arguments = [path.as_ptr() as usize, name, to.as_mut_ptr() as usize, to.len(), 0, 0];
+    let length = call(number::GETXATTR, arguments).ok()?;
+    to.get(..length)?.split(|byte| *byte == 0).next()
+}
+
+/// The file that a path leads to in the end; the path ends with NUL.
+pub fn file_behind(path: &[u8]) -> Option<FileId> {
+    // `struct stat` begins with device and inode on both machines.
+    let mut stat = [0_u64; 18];
+    let to = &raw mut stat as usize;
+    call(number::NEWFSTATAT, [word(sys::AT_FDCWD), path.as_ptr() as usize, to, 0, 0, 0]).ok()?;
+    let [device, inode, ..] = stat;
+    Some(FileId { device, inode })
 }

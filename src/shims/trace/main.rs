@@ -6,7 +6,8 @@
 //! and ends at the last `listen()` that was needed. Needs nothing but core: one static file,
 //! copied beside the units, so that apps go on when clusterctl is removed.
 //!
-//! `--drain` lets go of a program's connections, see `drain`; `--env` and `--bare` start programs
+//! `--drain` lets go of a program's connections, see `drain`; `--listeners` helps to close an app's
+//! listeners, see `listeners`; `--env` and `--bare` start programs
 //! with other variables, see `variables`.
 
 #![no_std]
@@ -15,19 +16,26 @@
 
 mod answer;
 #[path = "../preload/connections.rs"]
+#[allow(dead_code, reason = "the preload library uses the rest")]
 mod connections;
 mod drain;
 mod env_file;
 #[path = "../preload/explain.rs"]
 mod explain;
+mod fate;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod handover;
 mod injection;
 mod kernel;
+mod last_answer;
+mod listeners;
 mod memory;
 #[path = "../preload/notify.rs"]
 mod notify;
+mod open;
+mod probe;
+mod processes;
 mod ptrace;
 #[cfg(target_arch = "aarch64")]
 #[path = "registers_aarch64.rs"]
@@ -40,15 +48,18 @@ mod say;
 #[path = "../preload/setup.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod setup;
+mod socket_line;
 mod start;
 mod steer;
 #[path = "../preload/sys.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod sys;
 mod table;
+mod tables;
 mod tracee;
 mod tracer;
 mod variables;
+mod view;
 
 // The kernel puts the number of arguments on top of the stack, then the arguments, null, the
 // environment, null.

@@ -11,6 +11,7 @@ const PTRACE: usize = 101;
 const PTRACE: usize = 117;
 
 const DETACH: usize = 17;
+const SETOPTIONS: usize = 0x4200;
 const SYSCALL: usize = 24;
 const GETREGSET: usize = 0x4204;
 const SETREGSET: usize = 0x4205;
@@ -25,6 +26,9 @@ const NT_PRSTATUS: usize = 1;
 const NT_ARM_SYSTEM_CALL: usize = 0x404;
 /// SYSGOOD, FORK, VFORK, CLONE, EXEC; without EXITKILL: the program outlives its tracer.
 const OPTIONS: usize = 0x1f;
+/// FORK, VFORK.
+const FORKS: usize = 6;
+const EXITKILL: usize = 0x10_0000;
 const SIGTRAP: c_int = 5;
 const EVENT_EXEC: c_int = 4;
 const EVENT_STOP: c_int = 128;
@@ -91,6 +95,16 @@ fn request(what: usize, thread: c_int, address: usize, data: usize) -> Result<us
 /// Attaches to a running process without stopping it.
 pub fn seize(pid: c_int) -> Result<(), Errno> {
     request(SEIZE, pid, 0, OPTIONS).map(drop)
+}
+
+/// The same for one thread of many: those that it begins are traced too, processes are not.
+pub fn seize_thread(thread: c_int) -> Result<(), Errno> {
+    request(SEIZE, thread, 0, OPTIONS & !FORKS).map(drop)
+}
+
+/// This stopped one does not outlive the tracer.
+pub fn end_with_tracer(thread: c_int) {
+    let _ = request(SETOPTIONS, thread, 0, OPTIONS | EXITKILL);
 }
 
 /// Stops a running thread; system calls that are interrupted by it start again.

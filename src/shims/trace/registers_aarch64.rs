@@ -52,13 +52,28 @@ pub mod number {
     pub const UNLINK: Option<u64> = None;
     pub const UNLINKAT: u64 = 35;
     pub const CLOSE: u64 = 57;
+    pub const WRITE: u64 = 64;
+    pub const WRITEV: u64 = 66;
+    pub const EXIT: u64 = 93;
     pub const EXIT_GROUP: u64 = 94;
+    pub const SCHED_YIELD: u64 = 124;
+    pub const KILL: u64 = 129;
+    pub const TKILL: u64 = 130;
+    pub const TGKILL: u64 = 131;
+    pub const SIGALTSTACK: u64 = 132;
+    pub const RT_SIGACTION: u64 = 134;
+    pub const RT_SIGPROCMASK: u64 = 135;
+    pub const GETPID: u64 = 172;
+    pub const GETTID: u64 = 178;
+    pub const SOCKET: u64 = 198;
     pub const BIND: u64 = 200;
     pub const LISTEN: u64 = 201;
     pub const ACCEPT: u64 = 202;
+    pub const SENDTO: u64 = 206;
+    pub const SETSOCKOPT: u64 = 208;
+    pub const CLONE: u64 = 220;
     pub const ACCEPT4: u64 = 242;
-    pub const PIDFD_OPEN: u64 = 434;
-    pub const PIDFD_GETFD: u64 = 438;
+    pub const WAIT4: u64 = 260;
     /// epoll_ctl, epoll_pwait, pselect6, ppoll, io_uring_enter, epoll_pwait2.
     pub const POLLING: [u64; 6] = [21, 22, 72, 73, 426, 441];
 }

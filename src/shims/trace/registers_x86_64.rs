@@ -52,20 +52,35 @@ impl Registers {
 
 /// System calls that the tracer makes in the program's place, or looks at.
 pub mod number {
+    pub const WRITE: u64 = 1;
     pub const CLOSE: u64 = 3;
+    pub const RT_SIGACTION: u64 = 13;
+    pub const RT_SIGPROCMASK: u64 = 14;
     pub const IOCTL: u64 = 16;
+    pub const WRITEV: u64 = 20;
+    pub const SCHED_YIELD: u64 = 24;
+    pub const GETPID: u64 = 39;
+    pub const SOCKET: u64 = 41;
     pub const ACCEPT: u64 = 43;
+    pub const SENDTO: u64 = 44;
     pub const BIND: u64 = 49;
     pub const LISTEN: u64 = 50;
+    pub const SETSOCKOPT: u64 = 54;
+    pub const CLONE: u64 = 56;
+    pub const EXIT: u64 = 60;
+    pub const WAIT4: u64 = 61;
+    pub const KILL: u64 = 62;
     pub const FCNTL: u64 = 72;
     /// Absent on newer machines.
     pub const UNLINK: Option<u64> = Some(87);
+    pub const SIGALTSTACK: u64 = 131;
+    pub const GETTID: u64 = 186;
+    pub const TKILL: u64 = 200;
     pub const EXIT_GROUP: u64 = 231;
+    pub const TGKILL: u64 = 234;
     pub const UNLINKAT: u64 = 263;
     pub const ACCEPT4: u64 = 288;
     pub const DUP3: u64 = 292;
-    pub const PIDFD_OPEN: u64 = 434;
-    pub const PIDFD_GETFD: u64 = 438;
     /// poll, select, epoll_wait, epoll_ctl, pselect6, ppoll, epoll_pwait, io_uring_enter,
     /// epoll_pwait2.
     pub const POLLING: [u64; 9] = [7, 23, 232, 233, 270, 271, 281, 426, 441];

@@ -2,15 +2,16 @@
 
 use core::ffi::c_int;
 
-use crate::drain;
 use crate::handover::environment::{Fate, fate};
 use crate::kernel::{self, EACCES, ENOENT, EPERM};
+use crate::listeners;
 use crate::ptrace::{self, Status};
 use crate::say::{Text, say};
 use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
+use crate::{drain, fate};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
@@ -24,13 +25,15 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         // SAFETY: the kernel's own strings.
         && unsafe { sys::c_bytes(*verb) } == b"--drain"
     {
-        let mut numbers = rest.iter().map(|word| {
+        let mut words = rest.iter().map(|word| {
             // SAFETY: as above.
-            number(unsafe { sys::c_bytes(*word) })
+            unsafe { sys::c_bytes(*word) }
         });
+        let mut number = || words.next().and_then(number);
         // A program that has ended by itself has no number any more.
-        if let (Some(Some(program)), Some(Some(timeout))) = (numbers.next(), numbers.next()) {
-            drain::run(program as c_int, timeout);
+        if let (Some(program), Some(timeout)) = (number(), number()) {
+            let signal = fate::number_of(words.next().unwrap_or(b"SIGTERM"));
+            drain::run(program as c_int, timeout, signal);
         }
         sys::exit_group(0);
     }
@@ -39,6 +42,12 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         && let Some(verb) = variables::verb(unsafe { sys::c_bytes(*verb) })
     {
         variables::run(verb, rest, environment);
+    }
+    if let [_, verb, rest @ ..] = arguments
+        // SAFETY: as above.
+        && let Some(verb) = listeners::verb(unsafe { sys::c_bytes(*verb) })
+    {
+        listeners::run(verb, rest, environment);
     }
     let skip = match arguments.get(1) {
         // SAFETY: the kernel's own strings.

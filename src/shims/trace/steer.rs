@@ -10,6 +10,8 @@ use crate::sys;
 
 /// A thread that makes no system call for so long is let alone.
 const PATIENCE_MS: u64 = 1000;
+/// `wait4()` for a child whose end raises no signal.
+const WALL: u64 = 0x4000_0000;
 
 /// A thread stopped in the place of one of its calls.
 pub struct Steered {
@@ -20,6 +22,8 @@ pub struct Steered {
     arguments: [u64; 4],
     /// Whether it still stands before that call.
     fresh: bool,
+    /// Another thread that has stopped meanwhile: the copy that [`Steered::copy`] makes.
+    other: Option<c_int>,
 }
 
 impl Steered {
@@ -29,7 +33,7 @@ impl Steered {
         ptrace::seize(process).ok()?;
         ptrace::interrupt(process).ok()?;
         loop {
-            let status = next_status()?;
+            let (_, status) = next_event()?;
             if status == Status::Call
                 && let Call::Begins(number, [a, b, c, d, ..]) = ptrace::call_of(process)
             {
@@ -44,6 +48,7 @@ impl Steered {
                     number,
                     arguments,
                     fresh: true,
+                    other: None,
                 });
             }
             go_on(process, status)?;
@@ -53,7 +58,7 @@ impl Steered {
     /// Interrupts the call that a thread waits in; it begins again.
     pub fn disturb(thread: c_int) {
         if ptrace::seize(thread).is_ok() && ptrace::interrupt(thread).is_ok() {
-            while let Some(status) = next_status() {
+            while let Some((_, status)) = next_event() {
                 if let Status::Signal(signal) = status {
                     ptrace::resume(thread, signal);
                 } else {
@@ -64,29 +69,60 @@ impl Steered {
         }
     }
 
-    /// `pidfd_open()`.
-    pub fn open_process(&mut self, pid: c_int) -> Option<c_int> {
-        self.call(number::PIDFD_OPEN, [pid, 0, 0])
-    }
-
-    /// `pidfd_getfd()`: a descriptor of ours becomes one of the program.
-    pub fn take(&mut self, process: c_int, fd: c_int) -> Option<c_int> {
-        self.call(number::PIDFD_GETFD, [process, fd, 0])
+    /// `socket()`, `bind()` and `listen()`: an abstract Unix socket whose name the kernel
+    /// chooses. `family` is where the program's memory holds the number of that family.
+    pub fn quiet_listener(&mut self, family: u64, non_blocking: bool) -> Option<c_int> {
+        let flag = if non_blocking { sys::SOCK_NONBLOCK } else { 0 };
+        let kind = sys::SOCK_STREAM | sys::SOCK_CLOEXEC | flag;
+        let quiet = self.call(number::SOCKET, [word(sys::AF_UNIX), word(kind), 0])?;
+        let bound = self.call(number::BIND, [word(quiet), family, 2]);
+        let listens = bound.and_then(|_| self.call(number::LISTEN, [word(quiet), 0, 0]));
+        if listens.is_none() {
+            self.close(quiet);
+        }
+        listens.map(|_| quiet)
     }
 
     /// `dup3()`.
     pub fn replace(&mut self, from: c_int, to: c_int, close_on_exec: bool) {
         let flags = if close_on_exec { sys::O_CLOEXEC } else { 0 };
-        let _ = self.call(number::DUP3, [from, to, flags]);
+        let _ = self.call(number::DUP3, [word(from), word(to), word(flags)]);
     }
 
     /// `close()`.
     pub fn close(&mut self, fd: c_int) {
-        let _ = self.call(number::CLOSE, [fd, 0, 0]);
+        let _ = self.call(number::CLOSE, [word(fd), 0, 0]);
     }
 
-    fn call(&mut self, number: u64, arguments: [c_int; 3]) -> Option<c_int> {
-        let [a, b, c] = arguments.map(|value| i64::from(value).cast_unsigned());
+    /// A copy of the process with this thread alone, as `fork()` makes one, stopped where this
+    /// thread was, with its own signal mask. Its end raises no signal; see [`Steered::reap`].
+    pub fn copy(&mut self) -> Option<c_int> {
+        self.other = None;
+        let copy = self.call(number::CLONE, [0; 3])?;
+        let deadline = sys::milliseconds() + PATIENCE_MS;
+        while self.other != Some(copy) && sys::milliseconds() < deadline {
+            self.other = next_event().map(|(thread, _)| thread);
+        }
+        ptrace::end_with_tracer(copy);
+        let mut registers = self.before;
+        registers.repeat(self.number, self.arguments);
+        ptrace::set_registers(copy, &registers)?;
+        ptrace::set_signal_mask(copy, self.mask);
+        Some(copy)
+    }
+
+    /// `wait4()` for a copy that has ended.
+    pub fn reap(&mut self, copy: c_int) {
+        // The fourth argument is null, as at every call made here.
+        let _ = self.call(number::WAIT4, [word(copy), 0, WALL]);
+    }
+
+    /// The signals that the thread holds back by itself.
+    pub fn mask(&self) -> u64 {
+        self.mask
+    }
+
+    fn call(&mut self, number: u64, [a, b, c]: [u64; 3]) -> Option<c_int> {
         let mut registers = self.before;
         if self.fresh {
             registers.replace(number, [a, b, c, 0]);
@@ -100,7 +136,11 @@ impl Steered {
         self.fresh = false;
         ptrace::resume(self.thread, 0);
         loop {
-            let status = next_status()?;
+            let (thread, status) = next_event()?;
+            if thread != self.thread {
+                self.other = Some(thread);
+                continue;
+            }
             if status == Status::Call
                 && let Call::Ended(result) = ptrace::call_of(self.thread)
             {
@@ -122,7 +162,12 @@ impl Steered {
     }
 }
 
-fn go_on(thread: c_int, status: Status) -> Option<()> {
+fn word(value: c_int) -> u64 {
+    i64::from(value).cast_unsigned()
+}
+
+/// `None`: the thread has ended.
+pub fn go_on(thread: c_int, status: Status) -> Option<()> {
     match status {
         Status::Ended => return None,
         Status::Halted => ptrace::stay_halted(thread),
@@ -132,12 +177,12 @@ fn go_on(thread: c_int, status: Status) -> Option<()> {
     Some(())
 }
 
-/// Of the one thread that is traced; `None` when it takes too long.
-fn next_status() -> Option<Status> {
+/// Of any thread that is traced; `None` when it takes too long.
+pub fn next_event() -> Option<(c_int, Status)> {
     let deadline = sys::milliseconds() + PATIENCE_MS;
     loop {
         match kernel::changed() {
-            Child::Changed(_, raw) => return Some(ptrace::status(raw)),
+            Child::Changed(thread, raw) => return Some((thread, ptrace::status(raw))),
             Child::Nobody => return None,
             Child::Running => {
                 let left = deadline.saturating_sub(sys::milliseconds());

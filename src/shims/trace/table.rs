@@ -1,5 +1,6 @@
 //! Which listeners the program has taken, and which of them listen; one bit each.
 
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::setup::Setup;
@@ -42,4 +43,28 @@ pub fn set_blocking(index: usize) {
 /// Whether the program means to block on this one.
 pub fn is_blocking(index: usize) -> bool {
     BLOCKING.load(Ordering::Relaxed) & (1 << (index % 64)) != 0
+}
+
+/// One bit per descriptor: `IPV6_V6ONLY`, as the program has set it on a socket not bound yet.
+static ONLY_V6: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+/// Notes what the program has set.
+pub fn set_only_v6(fd: c_int, only: bool) {
+    if let Some((word, bit)) = only_v6(fd) {
+        if only {
+            word.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the program had set; from now on another socket may have this number.
+pub fn take_only_v6(fd: c_int) -> bool {
+    only_v6(fd).is_some_and(|(word, bit)| word.fetch_and(!bit, Ordering::Relaxed) & bit != 0)
+}
+
+fn only_v6(fd: c_int) -> Option<(&'static AtomicU64, u64)> {
+    let fd = usize::try_from(fd).ok()?;
+    Some((ONLY_V6.get(fd / 64)?, 1 << (fd % 64)))
 }

@@ -3,11 +3,11 @@
 use core::ffi::c_int;
 
 use crate::handover::environment::FIRST_DESCRIPTOR;
-use crate::handover::{Address, UnixName};
+use crate::handover::{Address, Kind, UnixName};
 use crate::registers::number;
-use crate::setup::Setup;
+use crate::setup::{self, Setup};
 use crate::sys::{self, FileId};
-use crate::{connections, kernel};
+use crate::{connections, kernel, table};
 
 /// A copy of one of the program's descriptors, closed when it is dropped.
 pub struct Copy(pub c_int);
@@ -74,6 +74,14 @@ pub fn threads(pid: c_int) -> [u8; 4200] {
     path.bytes
 }
 
+/// A table of the sockets of a process's network (`tcp`); ends with NUL.
+pub fn table(pid: c_int, name: &[u8]) -> [u8; 4200] {
+    let mut path = Path::proc(pid);
+    path.push(b"/net/");
+    path.push(name);
+    path.bytes
+}
+
 /// The children of a process, as numbers with blanks between them.
 pub fn children(pid: c_int, buffer: &mut [u8; 512]) -> &[u8] {
     let mut path = Path::proc(pid);
@@ -97,11 +105,7 @@ pub fn accepts(thread: c_int) -> bool {
 
 /// The process that a thread belongs to.
 pub fn process_of(thread: c_int) -> Option<c_int> {
-    let mut path = Path::proc(thread);
-    path.push(b"/status");
-    let mut buffer = [0; 1024];
-    let text = kernel::read_file(&path.bytes, &mut buffer)?;
-    field(text, b"Tgid:\t", 10)
+    field(status(thread, &mut [0; 4096])?, b"Tgid:\t", 10)
 }
 
 /// A number after a label, at the beginning of a line.
@@ -122,20 +126,94 @@ pub fn copy(pid: c_int, fd: c_int) -> Option<Copy> {
 
 /// Whether a descriptor of a process closes when it executes another program.
 pub fn closes_on_exec(pid: c_int, fd: c_int) -> bool {
+    flags(pid, fd).is_some_and(|flags| flags & sys::O_CLOEXEC != 0)
+}
+
+/// What a process has set for a descriptor: `O_NONBLOCK`, `O_CLOEXEC` and the like.
+pub fn flags(pid: c_int, fd: c_int) -> Option<c_int> {
     let mut path = Path::proc(pid);
     path.push(b"/fdinfo/");
     path.push_number(fd);
     let mut buffer = [0; 512];
-    let text = kernel::read_file(&path.bytes, &mut buffer).unwrap_or(&[]);
-    field(text, b"flags:\t", 8).is_some_and(|flags| flags & sys::O_CLOEXEC != 0)
+    field(kernel::read_file(&path.bytes, &mut buffer)?, b"flags:\t", 8)
+}
+
+/// The status of a process or thread.
+pub fn status(thread: c_int, buffer: &mut [u8; 4096]) -> Option<&[u8]> {
+    let mut path = Path::proc(thread);
+    path.push(b"/status");
+    kernel::read_file(&path.bytes, buffer)
+}
+
+/// An address in the program's memory where two bytes hold `AF_UNIX`, as the name of a Unix
+/// socket begins: every program has the header of its own file in front, whose format is
+/// version 1, and 1 is the number of that family. So nothing has to be written there.
+pub fn number_of_unix_family(pid: c_int) -> Option<u64> {
+    const VERSION: usize = 20;
+    let mut path = Path::proc(pid);
+    path.push(b"/maps");
+    let mut buffer = [0; 64];
+    let line = kernel::read_file(&path.bytes, &mut buffer)?;
+    let digits = line.split(|byte| *byte == b'-').next()?;
+    let start = digits
+        .iter()
+        .try_fold(0_u64, |sum, byte| Some(sum << 4 | u64::from(char::from(*byte).to_digit(16)?)))?;
+    let mut header = [0; VERSION + 2];
+    let whole = kernel::peek(pid, start, &mut header) == header.len();
+    let family = (sys::AF_UNIX as u16).to_ne_bytes();
+    let is_header = header.starts_with(b"\x7fELF") && header.ends_with(&family);
+    (whole && is_header).then_some(start + VERSION as u64)
+}
+
+/// A socket of the program, as it is before it is bound.
+pub struct Own {
+    pub family: c_int,
+    pub kind: Kind,
+    pub only_v6: bool,
+    /// Whether calls on it wait.
+    pub blocks: bool,
+}
+
+/// What a descriptor of a process is; `None` for what is no such socket.
+pub fn own(pid: c_int, fd: c_int) -> Option<Own> {
+    let blocks = flags(pid, fd)? & sys::O_NONBLOCK == 0;
+    if let Some(copy) = copy(pid, fd) {
+        let family = sys::option(copy.0, sys::SOL_SOCKET, sys::SO_DOMAIN).ok()?;
+        let only_v6 = family == sys::AF_INET6 && setup::only_v6(copy.0);
+        return Some(Own { family, kind: setup::kind_of(copy.0)?, only_v6, blocks });
+    }
+    // Where copies are forbidden, the kernel still tells the name of a socket's protocol.
+    let mut buffer = [0; 32];
+    let (family, kind) = match kernel::protocol(&descriptor(pid, fd).bytes, &mut buffer)? {
+        b"TCP" | b"MPTCP" => (sys::AF_INET, Kind::Stream),
+        b"TCPv6" | b"MPTCPv6" => (sys::AF_INET6, Kind::Stream),
+        b"UDP" => (sys::AF_INET, Kind::Datagram),
+        b"UDPv6" => (sys::AF_INET6, Kind::Datagram),
+        b"UNIX-STREAM" => (sys::AF_UNIX, Kind::Stream),
+        b"UNIX" => (sys::AF_UNIX, Kind::Datagram),
+        _ => return None,
+    };
+    let only_v6 = table::take_only_v6(fd) && family == sys::AF_INET6;
+    Some(Own { family, kind, only_v6, blocks })
+}
+
+/// The path of a descriptor of a process, which leads to its file.
+fn descriptor(pid: c_int, fd: c_int) -> Path {
+    let mut path = Path::proc(pid);
+    path.push(b"/fd/");
+    path.push_number(fd);
+    path
+}
+
+/// The file behind a descriptor of a process.
+pub fn file(pid: c_int, fd: c_int) -> Option<FileId> {
+    kernel::file_behind(&descriptor(pid, fd).bytes)
 }
 
 /// Where the program still has this listener: at its home, or where systemd put it.
 pub fn source(setup: &Setup, pid: c_int, index: usize) -> Option<c_int> {
     let wanted = setup.files.get(index)?;
-    places(setup, index).into_iter().find(|fd| {
-        copy(pid, *fd).and_then(|copy| sys::file_of(copy.0)).is_some_and(|file| file == *wanted)
-    })
+    places(setup, index).into_iter().find(|fd| file(pid, *fd).as_ref() == Some(wanted))
 }
 
 /// The descriptors at which the program inherits a listener.
@@ -143,9 +221,9 @@ pub fn places(setup: &Setup, index: usize) -> [c_int; 2] {
     [setup.home_of(index), FIRST_DESCRIPTOR + index as c_int]
 }
 
-/// Which listener this copy is.
-pub fn listener(setup: &Setup, copy: &Copy) -> Option<usize> {
-    let file = sys::file_of(copy.0)?;
+/// Which listener a descriptor of a process is.
+pub fn listener(setup: &Setup, pid: c_int, fd: c_int) -> Option<usize> {
+    let file = file(pid, fd)?;
     let held = setup.held.iter().zip(&setup.files);
     held.into_iter().position(|(held, id)| held.is_some() && *id == file)
 }

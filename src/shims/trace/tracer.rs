@@ -126,6 +126,10 @@ impl<'a> Tracer<'a> {
                 let directory = answer::descriptor(arguments[0]);
                 answer::unlink(self.setup, thread, directory, arguments[1])
             }
+            number::SETSOCKOPT => {
+                answer::set_option(thread, arguments);
+                None
+            }
             other if Some(other) == number::UNLINK => {
                 answer::unlink(self.setup, thread, sys::AT_FDCWD, arguments[0])
             }

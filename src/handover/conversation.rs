@@ -1,0 +1,185 @@
+//! What a connection is in the middle of, told from the bytes that the program read from it and
+//! wrote to it.
+//!
+//! One question matters, when the program is asked to stop: is everything that the client has asked
+//! for answered? Only HTTP/1 says so, by the length of its messages. Of everything else (HTTP/2,
+//! TLS, other protocols, bytes that went past the library) this module says that it does not know.
+//! It never looks at a clock: how long nothing has passed says nothing.
+
+use super::message::{Event, Message, Side, Start};
+
+/// More requests than this on their way at once are not followed.
+const MOST_OUTSTANDING: u16 = 1000;
+
+/// How a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No byte of a request has come from the client.
+    Silent,
+    /// Every request was answered to its last byte, and nothing of another one has come.
+    Answered,
+    /// A request, or a part of one, is not answered completely.
+    UnderWay,
+    /// A stream that ends when one of both wants it to: upgraded, a tunnel, server-sent events.
+    Endless,
+    /// Anything may be under way.
+    Unknown,
+}
+
+/// Both directions of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Conversation {
+    mode: Mode,
+    asking: Message,
+    answering: Message,
+    /// Requests that have begun and are not answered completely.
+    outstanding: u16,
+    /// The answer that comes next has no body.
+    bodiless: bool,
+    /// The answer that comes next decides about a tunnel.
+    tunnel: bool,
+    event_stream: bool,
+    /// A request has begun, ever.
+    began: bool,
+    /// Bytes that the program has read, as far as the counter goes.
+    read: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Unknown,
+    Http,
+    Upgraded,
+}
+
+impl Conversation {
+    /// A connection that was not seen from its start.
+    pub const UNKNOWN: Conversation = Conversation {
+        mode: Mode::Unknown,
+        asking: Message::NEW,
+        answering: Message::NEW,
+        outstanding: 0,
+        bodiless: false,
+        tunnel: false,
+        event_stream: false,
+        began: false,
+        read: 0,
+    };
+
+    /// A connection that was accepted just now.
+    pub const NEW: Conversation = Conversation { mode: Mode::Http, ..Conversation::UNKNOWN };
+
+    /// The program has read these bytes.
+    pub fn heard(&mut self, mut bytes: &[u8]) {
+        self.read = self.read.wrapping_add(bytes.len() as u64);
+        while self.mode == Mode::Http && !bytes.is_empty() {
+            let Ok((taken, event)) = self.asking.take(Side::Request, false, bytes) else {
+                return self.lose();
+            };
+            bytes = bytes.get(taken..).unwrap_or(&[]);
+            if let Some(Event::Head { start, .. }) = event {
+                self.asked(start);
+                self.asking.ends_with_head();
+            }
+        }
+    }
+
+    /// The program has written these bytes.
+    pub fn said(&mut self, mut bytes: &[u8]) {
+        while self.mode == Mode::Http && !bytes.is_empty() {
+            if self.answering.is_between() && self.outstanding == 0 {
+                // An answer to nothing: to what, nobody can tell.
+                return self.lose();
+            }
+            let taken = self.answering.take(Side::Response, self.bodiless, bytes);
+            let Ok((taken, event)) = taken else { return self.lose() };
+            bytes = bytes.get(taken..).unwrap_or(&[]);
+            match event {
+                Some(Event::Head { start, event_stream }) => self.answers(start, event_stream),
+                Some(Event::End) => self.answered(),
+                None => {}
+            }
+        }
+    }
+
+    /// The program has sent so many bytes that nobody saw, of a file.
+    pub fn said_unseen(&mut self, size: u64) {
+        if self.mode == Mode::Http {
+            match self.answering.skip_unseen(size) {
+                Ok(true) => self.answered(),
+                Ok(false) => {}
+                Err(_) => self.lose(),
+            }
+        }
+    }
+
+    /// Bytes went past that nobody looked at.
+    pub fn lose(&mut self) {
+        self.mode = Mode::Unknown;
+    }
+
+    fn asked(&mut self, start: Start) {
+        let special = matches!(start, Start::Head | Start::Connect);
+        if special && self.outstanding > 0 || self.bodiless || self.tunnel {
+            // Which of several answers it belongs to would have to be remembered.
+            return self.lose();
+        }
+        self.began = true;
+        self.bodiless = start == Start::Head;
+        self.tunnel = start == Start::Connect;
+        self.outstanding += 1;
+        if self.outstanding > MOST_OUTSTANDING {
+            self.lose();
+        }
+    }
+
+    fn answers(&mut self, start: Start, event_stream: bool) {
+        let Start::Status(status) = start else { return self.lose() };
+        self.event_stream = event_stream;
+        if status == 101 || self.tunnel && (200..300).contains(&status) {
+            self.mode = Mode::Upgraded;
+        } else if self.answering.ends_with_head() && status >= 200 {
+            self.answered();
+        }
+    }
+
+    fn answered(&mut self) {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        (self.bodiless, self.tunnel, self.event_stream) = (false, false, false);
+    }
+
+    /// Whether the next byte that the program writes begins the only answer that is due: the one
+    /// that may say that it is the last.
+    #[must_use]
+    pub fn is_at_last_answer(&self) -> bool {
+        self.mode == Mode::Http
+            && self.outstanding == 1
+            && self.answering.is_between()
+            && self.asking.is_between()
+    }
+
+    /// Whether it is known what the next byte of the program belongs to.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.mode == Mode::Http
+    }
+
+    /// How it stands. `received`: bytes that the kernel has received, where it counts them;
+    /// `unread`: whether some of them wait for the program.
+    #[must_use]
+    pub fn standing(&self, received: Option<u64>, unread: bool) -> Standing {
+        match self.mode {
+            Mode::Upgraded => Standing::Endless,
+            Mode::Unknown => Standing::Unknown,
+            Mode::Http if received == Some(0) => Standing::Silent,
+            Mode::Http if self.event_stream && self.outstanding == 1 => Standing::Endless,
+            Mode::Http if unread => Standing::UnderWay,
+            Mode::Http if received.is_some_and(|received| received != self.read) => {
+                Standing::Unknown
+            }
+            Mode::Http if self.outstanding > 0 || !self.asking.is_between() => Standing::UnderWay,
+            Mode::Http if self.began => Standing::Answered,
+            Mode::Http => Standing::Silent,
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Where one HTTP/1 message ends and the next one begins, found out byte by byte as the program
+//! reads or writes them.
+//!
+//! Keeps what a decision needs and no more: never a whole head, never a body. What it cannot follow
+//! with certainty it reports as [`Lost`], and never guesses.
+
+/// Enough for the start of every line that matters, as `Transfer-Encoding: gzip, chunked`.
+const LINE: usize = 48;
+
+/// Which side of a connection the bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What a client sends.
+    Request,
+    /// What a server answers.
+    Response,
+}
+
+/// What a message's first line says about the rest of the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// A request whose answer has a body as its fields say.
+    Plain,
+    /// `HEAD`: the answer has no body, whatever its fields say.
+    Head,
+    /// `CONNECT`: a positive answer turns the connection into a tunnel.
+    Connect,
+    /// An answer with this status.
+    Status(u16),
+}
+
+/// What became certain with the last byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The head is complete; the answer's event stream, if it is one, has begun.
+    Head {
+        /// What the first line says.
+        start: Start,
+        /// `Content-Type: text/event-stream`: an answer without an end of its own.
+        event_stream: bool,
+    },
+    /// The message is complete.
+    End,
+}
+
+/// The bytes are no HTTP/1, or the parser could not follow them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Before the first byte of a message.
+    Before,
+    FirstLine,
+    Fields,
+    /// So many bytes of the body are missing.
+    Body(u64),
+    ChunkSize,
+    Chunk(u64),
+    ChunkEnd,
+    Trailer,
+    /// The body ends with the connection.
+    UntilClose,
+}
+
+/// The message that one side of a connection is in the middle of.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    phase: Phase,
+    start: Start,
+    length: Option<u64>,
+    chunked: bool,
+    event_stream: bool,
+    /// Transfer codings that do not end with `chunked`.
+    unframed: bool,
+    line: [u8; LINE],
+    filled: u8,
+    /// The line is longer than what is kept of it.
+    cut: bool,
+}
+
+impl Message {
+    /// Before the first message.
+    pub const NEW: Message = Message {
+        phase: Phase::Before,
+        start: Start::Plain,
+        length: None,
+        chunked: false,
+        event_stream: false,
+        unframed: false,
+        line: [0; LINE],
+        filled: 0,
+        cut: false,
+    };
+
+    /// Whether nothing of a message has come yet since the last one ended.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.phase == Phase::Before
+    }
+
+    /// Takes bytes up to the next event; says how many it took. `bodiless`: the answer to this
+    /// request has no body (`HEAD`).
+    ///
+    /// # Errors
+    /// [`Lost`], for good, when the bytes cannot be followed.
+    pub fn take(
+        &mut self,
+        side: Side,
+        bodiless: bool,
+        bytes: &[u8],
+    ) -> Result<(usize, Option<Event>), Lost> {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let (taken, event) = self.step(side, bodiless, rest)?;
+            at += taken;
+            if event.is_some() {
+                return Ok((at, event));
+            }
+        }
+        Ok((at, None))
+    }
+
+    fn step(
+        &mut self,
+        side: Side,
+        bodiless: bool,
+        bytes: &[u8],
+    ) -> Result<(usize, Option<Event>), Lost> {
+        match self.phase {
+            Phase::UntilClose => Ok((bytes.len(), None)),
+            Phase::Body(left) => Ok(self.skip(left, bytes, Phase::Body)),
+            Phase::Chunk(left) => {
+                let (taken, ended) = self.skip(left, bytes, Phase::Chunk);
+                if ended.is_some() {
+                    self.phase = Phase::ChunkEnd;
+                }
+                Ok((taken, None))
+            }
+            _ => match self.keep_line(bytes) {
+                (taken, false) => self.plausible(side).map(|()| (taken, None)),
+                (taken, true) => {
+                    self.plausible(side)?;
+                    let event = self.line_ended(side, bodiless)?;
+                    (self.filled, self.cut) = (0, false);
+                    Ok((taken, event))
+                }
+            },
+        }
+    }
+
+    /// Bytes of a body, which nobody looks at.
+    fn skip(&mut self, left: u64, bytes: &[u8], phase: fn(u64) -> Phase) -> (usize, Option<Event>) {
+        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let left = left.saturating_sub(taken as u64);
+        if left > 0 {
+            self.phase = phase(left);
+            return (taken, None);
+        }
+        self.phase = Phase::Before;
+        (taken, Some(Event::End))
+    }
+
+    /// Keeps the start of a line; says how many bytes belong to it, and whether it has ended.
+    fn keep_line(&mut self, bytes: &[u8]) -> (usize, bool) {
+        if self.phase == Phase::Before {
+            self.phase = Phase::FirstLine;
+        }
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or(&[]);
+        for byte in line {
+            match self.line.get_mut(usize::from(self.filled)) {
+                Some(place) => {
+                    *place = *byte;
+                    self.filled += 1;
+                }
+                None => {
+                    self.cut = true;
+                    break;
+                }
+            }
+        }
+        (end.map_or(bytes.len(), |end| end + 1), end.is_some())
+    }
+
+    fn text(&self) -> &[u8] {
+        let text = self.line.get(..usize::from(self.filled)).unwrap_or(&[]);
+        if self.cut { text } else { text.strip_suffix(b"\r").unwrap_or(text) }
+    }
+
+    /// A first line that begins as none of HTTP/1 does is noticed before it ends.
+    fn plausible(&self, side: Side) -> Result<(), Lost> {
+        if self.phase != Phase::FirstLine {
+            return Ok(());
+        }
+        let text = self.text();
+        let version = b"HTTP/1.";
+        let fits = match side {
+            Side::Response => text.iter().zip(version).all(|(byte, wanted)| byte == wanted),
+            Side::Request => {
+                let method = text.split(|byte| *byte == b' ').next().unwrap_or(&[]);
+                method.len() <= 20
+                    && method.iter().all(|byte| byte.is_ascii_uppercase() || b"-_".contains(byte))
+            }
+        };
+        fits.then_some(()).ok_or(Lost)
+    }
+
+    fn line_ended(&mut self, side: Side, bodiless: bool) -> Result<Option<Event>, Lost> {
+        match self.phase {
+            Phase::FirstLine => self.first_line(side).map(|()| None),
+            Phase::Fields if self.filled == 0 || self.text().is_empty() => {
+                self.head_ended(side, bodiless).map(Some)
+            }
+            Phase::Fields => self.field().map(|()| None),
+            Phase::ChunkSize => self.chunk_size().map(|()| None),
+            Phase::ChunkEnd if self.text().is_empty() => {
+                self.phase = Phase::ChunkSize;
+                Ok(None)
+            }
+            Phase::Trailer if self.text().is_empty() => {
+                self.phase = Phase::Before;
+                Ok(Some(Event::End))
+            }
+            Phase::Trailer => Ok(None),
+            _ => Err(Lost),
+        }
+    }
+
+    fn first_line(&mut self, side: Side) -> Result<(), Lost> {
+        if self.text().is_empty() {
+            // An empty line before a request is allowed, RFC 9112 section 2.2.
+            self.phase = Phase::Before;
+            return if side == Side::Request { Ok(()) } else { Err(Lost) };
+        }
+        let start = match side {
+            Side::Request => method(self.text())?,
+            Side::Response => status(self.text())?,
+        };
+        *self = Message { phase: Phase::Fields, start, ..Message::NEW };
+        Ok(())
+    }
+
+    fn field(&mut self) -> Result<(), Lost> {
+        let (line, cut) = (self.line, self.cut);
+        let text = line.get(..usize::from(self.filled)).unwrap_or(&[]);
+        let Some(colon) = text.iter().position(|byte| *byte == b':') else { return Ok(()) };
+        let (name, value) =
+            (text.get(..colon).unwrap_or(&[]), text.get(colon + 1..).unwrap_or(&[]));
+        let value = value.trim_ascii();
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let length = decimal(value).filter(|_| !cut).ok_or(Lost)?;
+            if self.length.is_some_and(|before| before != length) {
+                return Err(Lost);
+            }
+            self.length = Some(length);
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            let last = value.rsplit(|byte| *byte == b',').next().unwrap_or(&[]).trim_ascii();
+            self.chunked = !cut && last.eq_ignore_ascii_case(b"chunked");
+            self.unframed = !self.chunked;
+        } else if name.eq_ignore_ascii_case(b"content-type") {
+            let stream = b"text/event-stream";
+            let kind = value.get(..stream.len()).unwrap_or(&[]);
+            self.event_stream = kind.eq_ignore_ascii_case(stream);
+        }
+        Ok(())
+    }
+
+    fn head_ended(&mut self, side: Side, bodiless: bool) -> Result<Event, Lost> {
+        let has_none = match (side, self.start) {
+            (Side::Response, Start::Status(status)) => {
+                bodiless || status < 200 || matches!(status, 204 | 304)
+            }
+            _ => false,
+        };
+        self.phase = if has_none {
+            Phase::Body(0)
+        } else if self.unframed {
+            if side == Side::Request {
+                return Err(Lost);
+            }
+            Phase::UntilClose
+        } else if self.chunked {
+            Phase::ChunkSize
+        } else {
+            match (self.length, side) {
+                (Some(length), _) => Phase::Body(length),
+                (None, Side::Request) => Phase::Body(0),
+                (None, Side::Response) => Phase::UntilClose,
+            }
+        };
+        Ok(Event::Head { start: self.start, event_stream: self.event_stream })
+    }
+
+    fn chunk_size(&mut self) -> Result<(), Lost> {
+        let text = self.text();
+        let digits = text.split(|byte| *byte == b';').next().unwrap_or(&[]).trim_ascii();
+        let size = hexadecimal(digits).ok_or(Lost)?;
+        self.phase = if size == 0 { Phase::Trailer } else { Phase::Chunk(size) };
+        Ok(())
+    }
+
+    /// So many bytes of a body went past unseen; whether it has ended with them.
+    ///
+    /// # Errors
+    /// [`Lost`], when they cannot all belong to a body whose length is known.
+    pub fn skip_unseen(&mut self, size: u64) -> Result<bool, Lost> {
+        match self.phase {
+            Phase::UntilClose => Ok(false),
+            Phase::Body(left) | Phase::Chunk(left) if size < left => {
+                let rest = left - size;
+                let body = matches!(self.phase, Phase::Body(_));
+                self.phase = if body { Phase::Body(rest) } else { Phase::Chunk(rest) };
+                Ok(false)
+            }
+            Phase::Body(left) if size == left => {
+                self.phase = Phase::Before;
+                Ok(true)
+            }
+            Phase::Chunk(left) if size == left => {
+                self.phase = Phase::ChunkEnd;
+                Ok(false)
+            }
+            _ => Err(Lost),
+        }
+    }
+
+    /// After a head: whether the message has ended with it, as one without a body has.
+    pub fn ends_with_head(&mut self) -> bool {
+        let ends = self.phase == Phase::Body(0);
+        if ends {
+            self.phase = Phase::Before;
+        }
+        ends
+    }
+}
+
+fn method(line: &[u8]) -> Result<Start, Lost> {
+    let word = line.split(|byte| *byte == b' ').next().unwrap_or(&[]);
+    match word {
+        // No method, or nothing after it.
+        _ if word.is_empty() || word.len() == line.len() => Err(Lost),
+        b"HEAD" => Ok(Start::Head),
+        b"CONNECT" => Ok(Start::Connect),
+        // The preface of HTTP/2.
+        b"PRI" => Err(Lost),
+        _ => Ok(Start::Plain),
+    }
+}
+
+fn status(line: &[u8]) -> Result<Start, Lost> {
+    let rest = line.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5)).ok_or(Lost)?;
+    let status = decimal(rest).and_then(|status| u16::try_from(status).ok());
+    status.filter(|status| (100..=599).contains(status)).map(Start::Status).ok_or(Lost)
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    number(digits, 10)
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    number(digits, 16)
+}
+
+fn number(digits: &[u8], base: u32) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |sum, byte| {
+        let digit = char::from(*byte).to_digit(base)?;
+        sum.checked_mul(u64::from(base))?.checked_add(u64::from(digit))
+    })
+}

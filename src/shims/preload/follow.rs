@@ -1,0 +1,194 @@
+//! Follows what the program reads and writes on connections that came over its listeners, so that
+//! a drain knows which of them have an answer to come.
+//!
+//! A closed connection stays in the table until another one gets its number: closing one shall ask
+//! the kernel nothing more, and whoever looks makes sure first that there is a connection.
+//!
+//! Atomics and fixed memory only, no lock that anybody waits for: where two threads meet on one
+//! connection, it counts as unknown from then on. Never changes a byte, and never decides.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+
+use crate::handover::conversation::{Conversation, Standing};
+use crate::setup;
+use crate::sys::{self, Part};
+
+/// Connections with higher descriptors count as unknown.
+const CONNECTIONS: usize = 16_384;
+
+struct Entry {
+    /// The conversation is that of the connection under this number.
+    followed: AtomicBool,
+    /// Somebody works on it at this moment.
+    busy: AtomicBool,
+    /// Somebody could not, because another one did.
+    missed: AtomicBool,
+    /// Looks of the drain since something passed.
+    still: AtomicU16,
+    conversation: UnsafeCell<Conversation>,
+}
+
+// SAFETY: the conversation is touched by whoever has set `busy`, and by nobody else.
+unsafe impl Sync for Entry {}
+
+static TABLE: [Entry; CONNECTIONS] = [const {
+    Entry {
+        followed: AtomicBool::new(false),
+        busy: AtomicBool::new(false),
+        missed: AtomicBool::new(false),
+        still: AtomicU16::new(0),
+        conversation: UnsafeCell::new(Conversation::UNKNOWN),
+    }
+}; CONNECTIONS];
+
+fn entry(fd: c_int) -> Option<&'static Entry> {
+    TABLE.get(usize::try_from(fd).ok()?)
+}
+
+fn followed(fd: c_int) -> Option<&'static Entry> {
+    entry(fd).filter(|entry| entry.followed.load(Ordering::Relaxed))
+}
+
+impl Entry {
+    /// Brings the conversation up to date. Where somebody else works on it, it stays behind for
+    /// good.
+    fn update(&self, work: impl FnOnce(&mut Conversation)) {
+        self.still.store(0, Ordering::Relaxed);
+        if self.look(work).is_none() {
+            self.missed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Looks at the conversation, unless somebody else works on it.
+    fn look<T>(&self, work: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
+        if self.busy.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: `busy` was not set, so nobody else has a reference.
+        let result = work(unsafe { &mut *self.conversation.get() });
+        self.busy.store(false, Ordering::Release);
+        Some(result)
+    }
+}
+
+/// A connection was accepted from a listener of ours.
+pub fn begin(fd: c_int) {
+    if !setup::active().is_some_and(|setup| setup.drain) {
+        return;
+    }
+    let Some(entry) = entry(fd) else { return };
+    entry.busy.store(false, Ordering::Relaxed);
+    entry.missed.store(false, Ordering::Relaxed);
+    entry.update(|conversation| *conversation = Conversation::NEW);
+    entry.followed.store(true, Ordering::Release);
+}
+
+/// Whether the connection under this number is followed.
+pub fn is_followed(fd: c_int) -> bool {
+    followed(fd).is_some()
+}
+
+/// The program has read this much into its memory.
+///
+/// # Safety
+/// `to` is valid for `result` bytes, if that is positive.
+pub unsafe fn heard(fd: c_int, to: *const u8, result: isize) -> isize {
+    if let (Some(entry), Ok(size @ 1..)) = (followed(fd), usize::try_from(result)) {
+        // SAFETY: the caller vouches for the memory.
+        let bytes = unsafe { core::slice::from_raw_parts(to, size) };
+        entry.update(|conversation| conversation.heard(bytes));
+    }
+    result
+}
+
+/// The same for several parts.
+///
+/// # Safety
+/// `parts` is valid for `count` entries, each valid for its length.
+pub unsafe fn heard_parts(fd: c_int, parts: *const Part, count: usize, result: isize) -> isize {
+    if let Some(entry) = followed(fd).filter(|_| result > 0) {
+        entry.update(|conversation| {
+            // SAFETY: the caller vouches for the parts.
+            unsafe { each(parts, count, result, |bytes| conversation.heard(bytes)) };
+        });
+    }
+    result
+}
+
+/// The program has written the first bytes of these parts.
+///
+/// # Safety
+/// As for [`heard_parts`].
+pub unsafe fn said_parts(fd: c_int, parts: *const Part, count: usize, result: isize) -> isize {
+    if let Some(entry) = followed(fd).filter(|_| result > 0) {
+        entry.update(|conversation| {
+            // SAFETY: the caller vouches for the parts.
+            unsafe { each(parts, count, result, |bytes| conversation.said(bytes)) };
+        });
+    }
+    result
+}
+
+/// The program has sent so many bytes of a file.
+pub fn said_unseen(fd: c_int, result: isize) -> isize {
+    if let (Some(entry), Ok(size @ 1..)) = (followed(fd), u64::try_from(result)) {
+        entry.update(|conversation| conversation.said_unseen(size));
+    }
+    result
+}
+
+/// Something passed that nobody can follow.
+pub fn lose(fd: c_int) {
+    if let Some(entry) = followed(fd) {
+        entry.update(Conversation::lose);
+    }
+}
+
+/// Calls `take` with the first `result` bytes of the parts.
+///
+/// # Safety
+/// As for [`heard_parts`].
+unsafe fn each(parts: *const Part, count: usize, result: isize, mut take: impl FnMut(&[u8])) {
+    let mut left = usize::try_from(result).unwrap_or(0);
+    for at in 0..count {
+        if left == 0 || parts.is_null() {
+            return;
+        }
+        // SAFETY: the caller vouches for the parts.
+        unsafe {
+            let part = parts.wrapping_add(at).read();
+            let size = part.length.min(left);
+            if size > 0 {
+                take(core::slice::from_raw_parts(part.base, size));
+            }
+            left -= size;
+        }
+    }
+}
+
+/// Whether the answer that begins now may say that it is the last one: false while others are due
+/// on the connection. Where that is not known, the first one that is seen is taken for it.
+pub fn may_be_last(fd: c_int) -> bool {
+    let Some(entry) = followed(fd) else { return true };
+    entry.look(|c| !c.is_followed() || c.is_at_last_answer()).unwrap_or(false)
+}
+
+/// How a connection stands; `unread`: bytes wait for the program. Called by the drain alone, once
+/// at each look; also says how many looks ago something passed.
+pub fn standing(fd: c_int, unread: bool) -> (Standing, u16) {
+    let received = sys::received(fd);
+    let Some(entry) = followed(fd) else {
+        let silent = received == Some(0);
+        return (if silent { Standing::Silent } else { Standing::Unknown }, 0);
+    };
+    let still = entry.still.load(Ordering::Relaxed);
+    entry.still.store(still.saturating_add(1), Ordering::Relaxed);
+    if entry.missed.load(Ordering::Relaxed) {
+        return (Standing::Unknown, still);
+    }
+    let standing = entry.look(|conversation| conversation.standing(received, unread));
+    // A thread that works on it at this moment has just read or written something.
+    (standing.unwrap_or(Standing::UnderWay), still)
+}

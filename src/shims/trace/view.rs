@@ -1,0 +1,226 @@
+//! Watches what a draining program sends, and tells clients to go: every HTTP/1.1 answer that
+//! leaves meanwhile says `Connection: close`. A client that knows opens its next connection
+//! elsewhere, where closing an idle one races with its next request.
+//!
+//! All threads stop at their calls. When a call begins to send an answer, the beginning leaves
+//! from here, over a copy of the descriptor, and the program's call sends the rest.
+
+use core::ffi::c_int;
+
+use crate::handover::Address;
+use crate::kernel::{self, Child};
+use crate::last_answer::{FIELD, LONGEST_HEAD, START, may_begin, place};
+use crate::processes::each_thread;
+use crate::ptrace::{self, Call, Status};
+use crate::registers::{Registers, number};
+use crate::steer::go_on;
+use crate::tracee::{self, Copy};
+use crate::{connections, injection, sys};
+
+/// How long a call that is under way at the end may take.
+const FINISH_MS: u64 = 1000;
+const MSG_DONTWAIT: c_int = 0x40;
+
+/// A call whose beginning has left already.
+#[derive(Clone, Copy)]
+struct Begun {
+    thread: c_int,
+    before: Registers,
+    sent: usize,
+}
+
+/// A call that is about to send, and the answer that begins there.
+struct Sending {
+    number: u64,
+    arguments: [u64; 4],
+    start: u64,
+    length: usize,
+    /// Whether these bytes are the first of several parts.
+    parts: bool,
+}
+
+/// The watched program.
+pub struct View<'a> {
+    listeners: &'a [Option<Address>],
+    begun: [Option<Begun>; 64],
+}
+
+impl<'a> View<'a> {
+    /// Attaches to all threads of these processes; those that may not be traced go on unseen.
+    pub fn begin(processes: &[c_int], listeners: &'a [Option<Address>]) -> View<'a> {
+        for pid in processes.iter().filter(|pid| **pid != 0) {
+            // A thread that is not stopped yet may begin another one: those come by themselves
+            // only from threads that are.
+            for _ in 0..2 {
+                each_thread(*pid, |thread| {
+                    if ptrace::seize_thread(thread).is_ok() {
+                        let _ = ptrace::interrupt(thread);
+                    }
+                });
+            }
+        }
+        View { listeners, begun: [const { None }; 64] }
+    }
+
+    /// Watches until so many milliseconds of `sys` have come.
+    pub fn watch(&mut self, until: u64) {
+        loop {
+            let left = until.saturating_sub(sys::milliseconds());
+            if left == 0 {
+                return;
+            }
+            match kernel::changed() {
+                Child::Changed(thread, raw) => self.changed(thread, ptrace::status(raw), true),
+                Child::Running => kernel::wait_for_change(left),
+                Child::Nobody => sys::sleep_ms(left),
+            }
+        }
+    }
+
+    /// Lets no call end with a result that is not the program's; the kernel lets go of the rest.
+    pub fn end(mut self) {
+        let deadline = sys::milliseconds() + FINISH_MS;
+        for begun in self.begun.iter().flatten() {
+            // It may wait for a client that does not read: what has left is enough.
+            let _ = ptrace::interrupt(begun.thread);
+        }
+        while self.begun.iter().any(Option::is_some) && sys::milliseconds() < deadline {
+            match kernel::changed() {
+                Child::Changed(thread, raw) => self.changed(thread, ptrace::status(raw), false),
+                Child::Running => kernel::wait_for_change(1),
+                Child::Nobody => return,
+            }
+        }
+    }
+
+    fn changed(&mut self, thread: c_int, status: Status, begin: bool) {
+        match status {
+            Status::Call => match (self.of(thread), ptrace::call_of(thread)) {
+                (Some(_), Call::Ended(result)) => self.ended(thread, result),
+                (None, Call::Begins(number, arguments)) if begin => {
+                    let _ = self.begins(thread, number, &arguments);
+                }
+                _ => {}
+            },
+            Status::Ended | Status::Executed => {
+                if let Some(place) = self.of(thread) {
+                    *place = None;
+                }
+            }
+            _ => {}
+        }
+        let _ = go_on(thread, status);
+    }
+
+    fn of(&mut self, thread: c_int) -> Option<&mut Option<Begun>> {
+        let mut all = self.begun.iter_mut();
+        all.find(|place| place.as_ref().is_some_and(|begun| begun.thread == thread))
+    }
+
+    /// `None`: the call goes its usual way.
+    fn begins(&mut self, thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<()> {
+        let sending = sending(thread, number, arguments)?;
+        let mut head = [0; LONGEST_HEAD];
+        let head = head.get_mut(..sending.length.min(LONGEST_HEAD))?;
+        let filled = kernel::peek(thread, sending.start, head);
+        let head = head.get(..filled)?;
+        let line = place(head)?;
+        if sending.parts && filled < sending.length {
+            return None;
+        }
+        let free = self.begun.iter_mut().find(|place| place.is_none())?;
+        let before = ptrace::registers(thread)?;
+        let copy = connection(thread, arguments[0], self.listeners)?;
+        // Of several parts the first leaves whole.
+        let until = if sending.parts { filled } else { line };
+        let sent = send(&copy, head, line, until)?;
+        let mut registers = before;
+        let (number, arguments) = sending.rest(sent);
+        registers.replace(number, arguments);
+        ptrace::set_registers(thread, &registers)?;
+        ptrace::set_number(thread, number);
+        *free = Some(Begun { thread, before, sent });
+        Some(())
+    }
+
+    /// The program sees what has left in both ways.
+    fn ended(&mut self, thread: c_int, result: i64) {
+        let Some(place) = self.of(thread) else { return };
+        let Some(Begun { before, sent, .. }) = place.take() else { return };
+        let mut registers = before;
+        registers.set_result(sent as i64 + result.max(0));
+        let _ = ptrace::set_registers(thread, &registers);
+    }
+}
+
+impl Sending {
+    /// The call that sends what is left.
+    fn rest(&self, sent: usize) -> (u64, [u64; 4]) {
+        let [fd, start, length, flags] = self.arguments;
+        if !self.parts {
+            let sent = sent as u64;
+            (self.number, [fd, start + sent, length - sent, flags])
+        } else if sent == self.length && length > 1 {
+            (self.number, [fd, start + PART, length - 1, flags])
+        } else {
+            (injection::NONE, self.arguments)
+        }
+    }
+}
+
+/// The size of a `struct iovec`.
+const PART: u64 = 16;
+
+/// A call that sends bytes which may begin an answer.
+fn sending(thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<Sending> {
+    let [fd, first, second, flags, ..] = *arguments;
+    let parts = match number {
+        number::WRITE | number::SENDTO => false,
+        number::WRITEV => true,
+        _ => return None,
+    };
+    let (start, length) = if parts {
+        let mut part = [0; PART as usize];
+        let whole = kernel::peek(thread, first, &mut part) == part.len();
+        let (start, length) = part.split_first_chunk().filter(|_| whole && second > 0)?;
+        (u64::from_ne_bytes(*start), u64::from_ne_bytes(length.try_into().ok()?))
+    } else {
+        (first, second)
+    };
+    let length = usize::try_from(length).ok()?;
+    let mut bytes = [0; START];
+    let begins = length > START && kernel::peek(thread, start, &mut bytes) == START;
+    let arguments = [fd, first, second, flags];
+    (begins && may_begin(&bytes)).then_some(Sending { number, arguments, start, length, parts })
+}
+
+/// A copy of a descriptor that is a client's connection, over which nothing more has come.
+fn connection(thread: c_int, fd: u64, listeners: &[Option<Address>]) -> Option<Copy> {
+    let copy = tracee::copy(tracee::process_of(thread)?, fd as u32 as c_int)?;
+    connections::came_over(copy.0, listeners.iter().flatten().copied())?;
+    // A client that has asked again must not be told that nothing follows.
+    (sys::unread(copy.0) == 0).then_some(copy)
+}
+
+/// Sends the beginning of an answer with one field more; returns how many of the program's own
+/// bytes have left. `None`: nothing has.
+fn send(copy: &Copy, head: &[u8], line: usize, until: usize) -> Option<usize> {
+    const ROOM: usize = LONGEST_HEAD + FIELD.len();
+    let mut text = [0; ROOM];
+    let whole = until + FIELD.len();
+    text.get_mut(..line)?.copy_from_slice(head.get(..line)?);
+    text.get_mut(line..line + FIELD.len())?.copy_from_slice(FIELD);
+    text.get_mut(line + FIELD.len()..whole)?.copy_from_slice(head.get(line..until)?);
+    let flags = sys::MSG_NOSIGNAL | sys::MSG_MORE | MSG_DONTWAIT;
+    let mut sent = sys::send(copy.0, text.get(..whole)?, flags).ok().filter(|sent| *sent > 0)?;
+    let deadline = sys::milliseconds() + FINISH_MS;
+    // Half of the field cannot be left to the program.
+    while sent > line && sent < line + FIELD.len() && sys::milliseconds() < deadline {
+        match sys::send(copy.0, text.get(sent..line + FIELD.len())?, flags) {
+            Ok(more) => sent += more,
+            Err(error) if matches!(error.0, sys::EAGAIN | sys::EINTR) => sys::sleep_ms(1),
+            Err(_) => break,
+        }
+    }
+    Some(if sent <= line { sent } else { sent.saturating_sub(FIELD.len()).max(line) })
+}

@@ -1,0 +1,99 @@
+//! The releases of Node that are supported, each under a name that is not `node`: programs lose nothing, whatever they do
+//! when they get their signal.
+
+use std::path::Path;
+
+use crate::booted;
+use crate::npm;
+use crate::support::{Machine, load::Load};
+
+/// Whose handlers do what to connections: see `fixtures/handlers/app.js`.
+const KINDS: [&str; 11] = [
+    "none",
+    "exit",
+    "later",
+    "close",
+    "fastify",
+    "hapi",
+    "micro",
+    "stoppable",
+    "terminator",
+    "terminus",
+    "http-server",
+];
+
+fn app(name: &str, node: &str, instances: u32) -> String {
+    let run = if name == "http-server" {
+        let script = "../node_modules/http-server/bin/http-server";
+        format!("command = ['{node}', '{script}', 'public', '-p', '3000', '-c-1']\nlisten = 3000")
+    } else {
+        format!("script = 'app.js'\ninterpreter = '{node}'\nlisten = 3000")
+    };
+    let rollout = "rollout = { max_surge = '100%' }";
+    format!(
+        "[[apps]]\nname = 'shop'\n{run}\ninstances = {instances}\nkill_timeout = '15s'\n\
+         env = {{ KIND = '{name}' }}\n{rollout}\n"
+    )
+}
+
+fn install(m: &Machine, text: &str) {
+    m.write("/srv/handlers/ecosystem.toml", text);
+    m.ok(["clusterctl", "apply", "/srv/handlers/ecosystem.toml"]);
+}
+
+fn copy(m: &Machine) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/handlers");
+    m.copy(&fixtures, "/srv/handlers");
+}
+
+fn load(path: &str, per_second: f64) -> Load {
+    let load = Load::http("127.0.0.1:3000").path(path);
+    load.new_connections(per_second).keep_alive(per_second).expect("instance ")
+}
+
+/// Every request that comes during two reloads is answered, those that take 2 s included.
+fn reloads(m: &Machine, what: &str, per_second: f64) {
+    let mut runs =
+        [load("/", per_second), load("/slow", per_second / 5.0)].map(|load| m.load(load));
+    runs.iter_mut().for_each(crate::support::load::Run::wait_flowing);
+    m.ok(["clusterctl", "reload", "shop"]);
+    m.ok(["clusterctl", "reload", "shop"]);
+    for run in runs {
+        let report = run.stop();
+        assert!(report.failed() == 0, "{what}: {report:#?}\n{}", m.journal("shop@*"));
+    }
+    let journal = m.journal("shop@*");
+    assert!(!journal.contains("SIGKILL") && !journal.contains("timed out"), "{what}: {journal}");
+}
+
+/// The handlers of programs and of packages, one after the other.
+fn handlers(m: &Machine, release: &str) {
+    let Some(node) = npm::node(m, release).filter(|_| npm::install(m)) else { return };
+    copy(m);
+    for kind in KINDS {
+        install(m, &app(kind, &node, 2));
+        reloads(m, kind, 20.0);
+    }
+}
+
+booted!(handlers_run_when_nothing_is_under_way_node_22, |m| handlers(m, "22"));
+
+booted!(handlers_run_when_nothing_is_under_way_node_24, |m| handlers(m, "24"));
+
+booted!(handlers_run_when_nothing_is_under_way_node_26, |m| handlers(m, "26"));
+
+/// 200 requests per second, half of them on new connections.
+fn under_its_own_name(m: &Machine, release: &str) {
+    let Some(node) = npm::node(m, release) else { return };
+    copy(m);
+    install(m, &app("none", &node, 4));
+    let description = m.ok(["clusterctl", "describe", "shop"]);
+    assert!(description.contains("drained by: the Node file"), "{description}");
+    reloads(m, release, 90.0);
+}
+
+booted!(node_22_under_another_name_loses_nothing, |m| under_its_own_name(m, "22"));
+
+booted!(node_24_under_another_name_loses_nothing, |m| under_its_own_name(m, "24"));
+
+booted!(node_26_under_another_name_loses_nothing, |m| under_its_own_name(m, "26"));

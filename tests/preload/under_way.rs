@@ -1,0 +1,328 @@
+//! What is under way when a program is asked to stop: it ends well, however long it takes within
+//! `kill_timeout`, and whatever the program does with its signal.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use crate::support::{Program, Systemd, connect, has, read_all};
+
+/// An asyncio server, as the fast servers of Python are built. It says `request` for each request
+/// that it begins, answers `/wait` when a line comes on standard input, streams parts of
+/// `/stream` for each such line until `end`, and leaves `/upgrade` open. Its first argument says
+/// what it does on SIGTERM.
+const SERVER: &str = r#"
+import asyncio, os, signal, sys
+def say(text): os.write(1, (text + "\n").encode())
+lines = asyncio.Queue()
+async def client(reader, writer):
+    async def read(count=None):
+        data = await (reader.readuntil(b"\r\n\r\n") if count is None else reader.readexactly(count))
+        return data
+    try:
+        while True:
+            head = await read()
+            say("request")
+            path = head.split(b" ")[1]
+            ended = asyncio.ensure_future(gone(reader)) if path != b"/upgrade" else None
+            if path == b"/wait":
+                await lines.get()
+            if path == b"/stream":
+                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                line = ""
+                while line != "end":
+                    line = await lines.get()
+                    writer.write(b"%x\r\n%s\r\n" % (len(line), line.encode()))
+                    say("sent")
+                writer.write(b"0\r\n\r\n")
+            elif path == b"/upgrade":
+                writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
+                say("upgraded")
+                await reader.read()
+            else:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+            if ended: ended.cancel()
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        say("gone")
+    writer.close()
+# As servers do that take the end of the input for the end of the client.
+async def gone(reader):
+    while not reader.at_eof(): await asyncio.sleep(0.01)
+    say("cut")
+    os._exit(3)
+async def main():
+    loop = asyncio.get_running_loop()
+    def typed():
+        line = sys.stdin.readline()
+        if line: lines.put_nowait(line.strip())
+        else: loop.remove_reader(0)
+    loop.add_reader(0, typed)
+    if sys.argv[1] == "exits":
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    server = await asyncio.start_server(client, "127.0.0.1", PORT)
+    await server.serve_forever()
+asyncio.run(main())
+"#;
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+struct Server {
+    _systemd: Systemd,
+    program: Program,
+    port: u16,
+}
+
+/// Starts the server; `None` without Python.
+fn server(on_signal: &str) -> Option<Server> {
+    if !has("python3") {
+        return None;
+    }
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let script = SERVER.replace("PORT", &port.to_string());
+    let program = systemd.start(&["python3", "-c", &script, on_signal]);
+    assert_eq!(systemd.notified(), "READY=1");
+    Some(Server { _systemd: systemd, program, port })
+}
+
+impl Server {
+    /// A client that has sent this in the moment in which it connected.
+    fn ask(&self, path: &str) -> std::net::TcpStream {
+        let mut client = connect(self.port);
+        client.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(self.program.line(), "request");
+        client
+    }
+
+    fn type_in(&mut self, line: &str) {
+        self.program.input.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+}
+
+/// The exit status of a server with this handler that was asked to stop and has drained.
+fn status(on_signal: &str) -> i32 {
+    if on_signal == "exits" { 7 } else { 0 }
+}
+
+/// More than twice as long as anything that was ever taken for the end of an answer.
+fn a_while() {
+    std::thread::sleep(Duration::from_millis(1300));
+}
+
+#[test]
+fn an_answer_may_take_its_time_whatever_the_handler_does() {
+    for handler in ["default", "exits"] {
+        let Some(mut server) = server(handler) else { return };
+        let mut client = server.ask("/wait");
+        server.program.terminate();
+        a_while();
+        server.type_in("go");
+        assert!(read_all(&mut client).ends_with("done"), "{handler}");
+        assert_eq!(server.program.end(), status(handler), "{}", server.program.errors());
+    }
+}
+
+#[test]
+fn a_stream_is_under_way_until_its_last_chunk() {
+    for handler in ["default", "exits"] {
+        let Some(mut server) = server(handler) else { return };
+        let mut client = server.ask("/stream");
+        server.type_in("one");
+        assert_eq!(server.program.line(), "sent");
+        server.program.terminate();
+        a_while();
+        server.type_in("two");
+        assert_eq!(server.program.line(), "sent");
+        a_while();
+        server.type_in("end");
+        let answer = read_all(&mut client);
+        assert!(answer.ends_with("two\r\n3\r\nend\r\n0"), "{handler}: {answer:?}");
+        assert_eq!(server.program.end(), status(handler), "{}", server.program.errors());
+    }
+}
+
+#[test]
+fn half_a_request_is_waited_for() {
+    for handler in ["default", "exits"] {
+        let Some(mut server) = server(handler) else { return };
+        let mut client = server.ask("/");
+        let mut answer = [0; 42];
+        client.read_exact(&mut answer).unwrap();
+        let (half, rest) = GET.split_at(9);
+        client.write_all(half.as_bytes()).unwrap();
+        server.program.terminate();
+        a_while();
+        client.write_all(rest.as_bytes()).unwrap();
+        let answer = read_all(&mut client);
+        assert!(answer.contains("Connection: close") && answer.ends_with("done"), "{answer:?}");
+        assert_eq!(server.program.end(), status(handler), "{}", server.program.errors());
+    }
+}
+
+#[test]
+fn a_client_that_connects_may_wait_before_it_asks() {
+    for handler in ["default", "exits"] {
+        let Some(mut server) = server(handler) else { return };
+        // Accepted in the order in which they came.
+        let mut client = connect(server.port);
+        drop(server.ask("/"));
+        assert_eq!(server.program.line(), "gone");
+        server.program.terminate();
+        a_while();
+        client.write_all(GET.as_bytes()).unwrap();
+        assert!(read_all(&mut client).ends_with("done"), "{handler}");
+        assert_eq!(server.program.end(), status(handler), "{}", server.program.errors());
+    }
+}
+
+#[test]
+fn an_upgraded_connection_is_the_handlers_affair() {
+    let Some(mut server) = server("exits") else { return };
+    let _client = server.ask("/upgrade");
+    assert_eq!(server.program.line(), "upgraded");
+    server.program.terminate();
+    assert_eq!(server.program.end(), 7);
+}
+
+#[test]
+fn an_idle_connection_is_told_to_go() {
+    for handler in ["default", "exits"] {
+        let Some(mut server) = server(handler) else { return };
+        let mut client = server.ask("/");
+        let mut answer = [0; 42];
+        client.read_exact(&mut answer).unwrap();
+        server.program.terminate();
+        assert_eq!(read_all(&mut client), "");
+        assert_eq!(server.program.line(), "gone");
+        assert_eq!(server.program.end(), status(handler), "{}", server.program.errors());
+    }
+}
+
+#[test]
+fn only_the_last_of_several_answers_says_that_it_is() {
+    let Some(mut server) = server("default") else { return };
+    let mut client = server.ask("/wait");
+    client.write_all(GET.repeat(2).as_bytes()).unwrap();
+    server.program.terminate();
+    a_while();
+    server.type_in("go");
+    let answers = read_all(&mut client);
+    assert_eq!(answers.matches("done").count(), 3, "{answers}");
+    assert_eq!(answers.matches("Connection: close").count(), 1, "{answers}");
+    assert!(answers.rfind("HTTP/1.1") < answers.find("Connection: close"), "{answers}");
+    assert_eq!(server.program.end(), 0);
+}
+
+/// uvicorn with several workers, hypercorn: the parent binds, and executes those that listen.
+#[test]
+fn a_child_that_is_executed_serves_what_its_parent_has_bound() {
+    if !has("python3") {
+        return;
+    }
+    let child = "import os, socket, time\n\
+        s = socket.socket(fileno=int(os.environ['GIVEN']))\n\
+        s.listen(5)\n\
+        client, _ = s.accept()\n\
+        client.recv(100)\n\
+        os.write(1, b'request\\n')\n\
+        time.sleep(1.3)\n\
+        client.send(b'HTTP/1.1 200 OK\\r\\n\\r\\nchild')\n\
+        client.close()\n\
+        time.sleep(60)\n";
+    let parent = format!(
+        "import os, socket, subprocess, sys\n\
+         s = socket.socket()\n\
+         s.bind(('127.0.0.1', PORT))\n\
+         p = subprocess.Popen([sys.executable, '-c', r'''{child}'''], pass_fds=[s.fileno()],\n\
+         \x20   env=dict(os.environ, GIVEN=str(s.fileno())))\n\
+         os.write(1, b'%d\\n' % p.pid)\n\
+         sys.exit(p.wait())\n"
+    );
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let script = parent.replace("PORT", &port.to_string());
+    let program = systemd.start(&["python3", "-c", &script]);
+    let pid: i32 = program.line().parse().unwrap();
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut client = connect(port);
+    client.write_all(GET.as_bytes()).unwrap();
+    assert_eq!(program.line(), "request");
+    let child = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(child, rustix::process::Signal::TERM).unwrap();
+    assert!(read_all(&mut client).ends_with("child"));
+}
+
+/// The listener's home keeps the file open to which an epoll set refers.
+#[test]
+fn a_closed_listener_is_not_reported_any_more() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import select, socket, os\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        e = select.epoll()\n\
+        e.register(s.fileno(), select.EPOLLIN)\n\
+        client = socket.create_connection(('127.0.0.1', PORT))\n\
+        os.write(1, b'before=%d\\n' % len(e.poll()))\n\
+        s.close()\n\
+        os.write(1, b'after=%d\\n' % len(e.poll(0.2)))\n";
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    program.reports(&["before=1", "after=0"]);
+}
+
+/// libuv then waits by `epoll_ctl()`, out of which a draining program's listener can be taken.
+#[test]
+fn event_loops_of_libuv_do_without_io_uring() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import ctypes, errno, os, sys\n\
+        libc = ctypes.CDLL(None, use_errno=True)\n\
+        result = libc.syscall(425, 8, ctypes.create_string_buffer(120))\n\
+        os.write(1, b'refused=%d\\n' % (result < 0 and ctypes.get_errno() == errno.ENOSYS))\n\
+        fd = os.open('/dev/null', 0)\n\
+        os.write(1, b'closed=%d\\n' % libc.syscall(int(sys.argv[1]), fd))\n\
+        try: os.fstat(fd)\n\
+        except OSError: os.write(1, b'gone=1\\n')\n";
+    let (systemd, _port) = Systemd::tcp("127.0.0.1");
+    let close = if cfg!(target_arch = "x86_64") { "3" } else { "57" };
+    let program = systemd.start(&["python3", "-c", script, close]);
+    program.reports(&["refused=1", "closed=0", "gone=1"]);
+}
+
+/// A worker of gunicorn's whose parent has a handler, which it replaces by one that ends by the
+/// signal's default action: nobody waits for a signal that is blocked.
+#[test]
+fn a_forked_worker_with_a_handler_of_its_own_ends() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket, sys, time\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'parent\\n'))\n\
+        s.listen()\n\
+        if os.fork():\n\
+        \x20   print(os.wait()[1], flush=True)\n\
+        \x20   sys.exit()\n\
+        def end(*_):\n\
+        \x20   os.write(1, b'worker\\n')\n\
+        \x20   signal.signal(signal.SIGTERM, signal.SIG_DFL)\n\
+        \x20   signal.raise_signal(signal.SIGTERM)\n\
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        assert signal.getsignal(signal.SIGTERM) is end\n\
+        os.write(1, b'pid=%d\\n' % os.getpid())\n\
+        while True: time.sleep(1)\n";
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let pid: i32 = program.line().strip_prefix("pid=").unwrap().parse().unwrap();
+    let worker = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(worker, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(program.line(), "worker");
+    assert_eq!(program.line(), "15", "by the signal");
+}

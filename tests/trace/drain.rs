@@ -1,0 +1,131 @@
+//! Draining of Go programs from outside: who gets the signal, and what clients see meanwhile.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{Program, Systemd, connect};
+use crate::{TRACER, go_server, untraced};
+
+/// A Go server that never ends by itself, and has asked for signals in this way.
+fn hears(how: &str, cgo: &str) -> Option<(Systemd, u16, Program)> {
+    let server = go_server(cgo)?;
+    let mut systemd = Systemd::new();
+    let port = systemd.add_tcp("::");
+    systemd.set("PORT", &port.to_string()).set("NAIVE", "1").set("HEARS", how);
+    let program = systemd.start(&[TRACER, &server]);
+    assert_eq!(systemd.notified(), "READY=1");
+    Some((systemd, port, program))
+}
+
+fn drain(program: &Program, milliseconds: &str, signal: &str) -> Child {
+    let pid = program.pid().to_string();
+    let mut command = Command::new(TRACER);
+    command.args(["--drain", &pid, milliseconds, signal]).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Ends well, says nothing, and leaves nothing behind.
+#[track_caller]
+fn over(drain: Child, program: &mut Program) {
+    let output = drain.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(program.is_running());
+    untraced(program);
+    let pid = program.pid();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    assert_eq!(children, "");
+}
+
+/// One answer: its head and its body. `None` at the end of the connection.
+fn answer(client: &mut BufReader<TcpStream>, path: &str) -> Option<(String, Vec<u8>)> {
+    write!(client.get_mut(), "GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n").ok()?;
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if client.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let length = head.split("Content-Length: ").nth(1).unwrap().split('\r').next().unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    client.read_exact(&mut body).unwrap();
+    Some((head, body))
+}
+
+#[test]
+fn only_go_that_asked_for_the_signal_gets_it_before_its_connections_end() {
+    let ways = [
+        ("", "SIGTERM", false),
+        ("interrupt", "SIGTERM", false),
+        ("interrupt", "SIGINT", true),
+        ("terminate", "SIGTERM", true),
+        ("terminate", "SIGINT", false),
+        ("both", "SIGTERM", true),
+        ("all", "SIGTERM", true),
+        ("context", "SIGTERM", true),
+        ("reset", "SIGTERM", false),
+        ("stop", "SIGTERM", false),
+        ("ignore", "SIGTERM", false),
+    ];
+    for cgo in ["0", "1"] {
+        for (how, signal, acts) in ways {
+            let Some((_systemd, port, mut program)) = hears(how, cgo) else { return };
+            let mut client = BufReader::new(connect(port));
+            answer(&mut client, "/").unwrap();
+            over(drain(&program, "1500", signal), &mut program);
+            // One that acts on it closes its idle connection itself; here it does nothing.
+            let open = answer(&mut client, "/").is_some();
+            assert_eq!(open, acts, "{how:?} {signal} cgo={cgo}");
+        }
+    }
+}
+
+#[test]
+fn answers_are_whole_and_say_that_they_are_the_last() {
+    for how in ["", "terminate"] {
+        let Some((_systemd, port, mut program)) = hears(how, "0") else { return };
+        let expected: Vec<u8> = (0..1_usize << 20).map(|at| (at % 251) as u8).collect();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let (begun, expected) = (begun.clone(), &expected);
+                scope.spawn(move || {
+                    let mut client = BufReader::new(connect(port));
+                    for path in ["/", "/long"].iter().cycle() {
+                        let Some((head, body)) = answer(&mut client, path) else {
+                            panic!("the connection ended without a word");
+                        };
+                        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+                        assert!(*path == "/" || body == *expected, "{} bytes", body.len());
+                        let _ = begun.send(());
+                        if head.contains("Connection: close\r\n") {
+                            return;
+                        }
+                    }
+                });
+            }
+            for _ in 0..8 {
+                has_begun.recv().unwrap();
+            }
+            over(drain(&program, "20000", "SIGTERM"), &mut program);
+        });
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_gets_its_whole_answer_later() {
+    let Some((_systemd, port, mut program)) = hears("", "0") else { return };
+    let mut client = BufReader::new(connect(port));
+    answer(&mut client, "/").unwrap();
+    let draining = drain(&program, "1500", "SIGTERM");
+    write!(client.get_mut(), "GET /long HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+    over(draining, &mut program);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(client.read_line(&mut head).unwrap() > 0, "{head}");
+    }
+    let mut body = vec![0; 1 << 20];
+    client.read_exact(&mut body).unwrap();
+    let mut bytes = body.iter().enumerate();
+    assert!(bytes.all(|(at, byte)| *byte == (at % 251) as u8));
+}
