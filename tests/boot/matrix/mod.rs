@@ -78,6 +78,7 @@ fn quick(name: &str) {
     if provide::install(&m, runtime) {
         runtime.apply(&m, AT_ONCE);
         let cells = Operation::Reload.run(&m, &runtime.mix(true), &[]);
+        shown(&m, runtime, Operation::Reload, &cells);
         promises::check(&m, runtime, Operation::Reload, &cells);
     }
 }

@@ -129,10 +129,7 @@ pub const RUNTIMES: &[Runtime] = &[
         needs: Needs::Npm("deno@2.9.6"),
         ..debian("deno", &[HTTP, LONG, PIPELINED, EVENTS, WEBSOCKET, HTTP2, HTTP2_STREAM])
     },
-    Runtime {
-        needs: Needs::Npm("bun@1.4.5"),
-        ..debian("bun", &[HTTP, LONG, PIPELINED, EVENTS, WEBSOCKET])
-    },
+    Runtime { needs: Needs::Npm("bun@1.4.5"), ..debian("bun", &[HTTP, LONG, EVENTS, WEBSOCKET]) },
     rust("rust"),
     rust("rust-graceful"),
     Runtime { needs: Needs::Rust("shop-static"), ..rust("rust-static") },
