@@ -4,8 +4,7 @@
 //! Keeps what a decision needs and no more: never a whole head, never a body. What it cannot follow
 //! with certainty it reports as [`Lost`], and never guesses.
 
-/// Enough for the start of every line that matters, as `Transfer-Encoding: gzip, chunked`.
-const LINE: usize = 48;
+use super::line::Line;
 
 /// Which side of a connection the bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +72,7 @@ pub struct Message {
     event_stream: bool,
     /// Transfer codings that do not end with `chunked`.
     unframed: bool,
-    line: [u8; LINE],
-    filled: u8,
-    /// The line is longer than what is kept of it.
-    cut: bool,
+    line: Line,
 }
 
 impl Message {
@@ -88,9 +84,7 @@ impl Message {
         chunked: false,
         event_stream: false,
         unframed: false,
-        line: [0; LINE],
-        filled: 0,
-        cut: false,
+        line: Line::EMPTY,
     };
 
     /// Whether nothing of a message has come yet since the last one ended.
@@ -137,15 +131,18 @@ impl Message {
                 }
                 Ok((taken, None))
             }
-            _ => match self.keep_line(bytes) {
-                (taken, false) => self.plausible(side).map(|()| (taken, None)),
-                (taken, true) => {
-                    self.plausible(side)?;
-                    let event = self.line_ended(side, bodiless)?;
-                    (self.filled, self.cut) = (0, false);
-                    Ok((taken, event))
+            _ => {
+                if self.phase == Phase::Before {
+                    self.phase = Phase::FirstLine;
                 }
-            },
+                let (taken, ended) = self.line.keep(bytes);
+                self.plausible(side)?;
+                let event = if ended { self.line_ended(side, bodiless)? } else { None };
+                if ended {
+                    self.line = Line::EMPTY;
+                }
+                Ok((taken, event))
+            }
         }
     }
 
@@ -161,39 +158,12 @@ impl Message {
         (taken, Some(Event::End))
     }
 
-    /// Keeps the start of a line; says how many bytes belong to it, and whether it has ended.
-    fn keep_line(&mut self, bytes: &[u8]) -> (usize, bool) {
-        if self.phase == Phase::Before {
-            self.phase = Phase::FirstLine;
-        }
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or(&[]);
-        for byte in line {
-            match self.line.get_mut(usize::from(self.filled)) {
-                Some(place) => {
-                    *place = *byte;
-                    self.filled += 1;
-                }
-                None => {
-                    self.cut = true;
-                    break;
-                }
-            }
-        }
-        (end.map_or(bytes.len(), |end| end + 1), end.is_some())
-    }
-
-    fn text(&self) -> &[u8] {
-        let text = self.line.get(..usize::from(self.filled)).unwrap_or(&[]);
-        if self.cut { text } else { text.strip_suffix(b"\r").unwrap_or(text) }
-    }
-
     /// A first line that begins as none of HTTP/1 does is noticed before it ends.
     fn plausible(&self, side: Side) -> Result<(), Lost> {
         if self.phase != Phase::FirstLine {
             return Ok(());
         }
-        let text = self.text();
+        let text = self.line.text();
         let version = b"HTTP/1.";
         let fits = match side {
             Side::Response => text.iter().zip(version).all(|(byte, wanted)| byte == wanted),
@@ -209,16 +179,16 @@ impl Message {
     fn line_ended(&mut self, side: Side, bodiless: bool) -> Result<Option<Event>, Lost> {
         match self.phase {
             Phase::FirstLine => self.first_line(side).map(|()| None),
-            Phase::Fields if self.filled == 0 || self.text().is_empty() => {
+            Phase::Fields if self.line.text().is_empty() => {
                 self.head_ended(side, bodiless).map(Some)
             }
             Phase::Fields => self.field().map(|()| None),
             Phase::ChunkSize => self.chunk_size().map(|()| None),
-            Phase::ChunkEnd if self.text().is_empty() => {
+            Phase::ChunkEnd if self.line.text().is_empty() => {
                 self.phase = Phase::ChunkSize;
                 Ok(None)
             }
-            Phase::Trailer if self.text().is_empty() => {
+            Phase::Trailer if self.line.text().is_empty() => {
                 self.phase = Phase::Before;
                 Ok(Some(Event::End))
             }
@@ -228,22 +198,22 @@ impl Message {
     }
 
     fn first_line(&mut self, side: Side) -> Result<(), Lost> {
-        if self.text().is_empty() {
+        if self.line.text().is_empty() {
             // An empty line before a request is allowed, RFC 9112 section 2.2.
             self.phase = Phase::Before;
             return if side == Side::Request { Ok(()) } else { Err(Lost) };
         }
         let start = match side {
-            Side::Request => method(self.text())?,
-            Side::Response => status(self.text())?,
+            Side::Request => method(self.line.text())?,
+            Side::Response => status(self.line.text())?,
         };
         *self = Message { phase: Phase::Fields, start, ..Message::NEW };
         Ok(())
     }
 
     fn field(&mut self) -> Result<(), Lost> {
-        let (line, cut) = (self.line, self.cut);
-        let text = line.get(..usize::from(self.filled)).unwrap_or(&[]);
+        let line = self.line;
+        let (text, cut) = (line.text(), line.is_cut());
         let Some(colon) = text.iter().position(|byte| *byte == b':') else { return Ok(()) };
         let (name, value) =
             (text.get(..colon).unwrap_or(&[]), text.get(colon + 1..).unwrap_or(&[]));
@@ -293,7 +263,7 @@ impl Message {
     }
 
     fn chunk_size(&mut self) -> Result<(), Lost> {
-        let text = self.text();
+        let text = self.line.text();
         let digits = text.split(|byte| *byte == b';').next().unwrap_or(&[]).trim_ascii();
         let size = hexadecimal(digits).ok_or(Lost)?;
         self.phase = if size == 0 { Phase::Trailer } else { Phase::Chunk(size) };

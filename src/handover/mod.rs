@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod decide;
 pub mod drain;
 pub mod environment;
+pub mod line;
 pub mod message;
 
 pub use address::{Address, Kind, UnixName};
