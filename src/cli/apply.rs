@@ -158,20 +158,28 @@ pub fn converge(
     let _lock = lock(&ctl, &ecosystem, how.prune && whole, ui)?;
     settled(&ctl, &ecosystem, ui)?;
     let (plan, observed) = planned(&ctl, &ecosystem, how.prune, whole)?;
+    if plan.is_empty() && !ecosystem.apps.is_empty() {
+        // What units run and load is mended also when the units are as they should be.
+        let _shared = Lock::shared(&ctl.layout.state)?;
+        disk::install_handover(&ctl.layout.state, &crate::embedded_files())?;
+    }
+    // "Nothing to do" is said only of what serves.
+    let idle = ecosystem.apps.keys().filter(|app| !how.reloads && !plan.has_steps(app));
+    let mut done = ops::unwell(&ctl, &observed, idle)?;
     if how.reloads {
         let mut shown = plan.clone();
         // There is something to do: their instances are replaced.
         shown.apps.retain(|app| !app.is_empty() || !app.notes.is_empty());
         show(&shown, false, ui)?;
-    } else {
+    } else if !plan.is_empty() || done.is_empty() || ui.json {
         show(&plan, false, ui)?;
     }
     if !plan.is_empty() {
-        execute(&ctl, &plan, &observed, &manners, ui)?;
-    } else if !ecosystem.apps.is_empty() {
-        // What units run and load is mended also when the units are as they should be.
-        let _shared = Lock::shared(&ctl.layout.state)?;
-        disk::install_handover(&ctl.layout.state, &crate::embedded_files())?;
+        let mut sink = |event: ops::Event| tell(&event, ui);
+        done.extend(ops::act(&ctl, &plan, &observed, &manners, &mut sink)?);
+    }
+    if !plan.is_empty() || !done.is_empty() {
+        finish(&ctl, &done, ui)?;
     }
     let shared = Lock::shared(&ctl.layout.state)?;
     disk::sweep_environment(&ctl.layout)?;

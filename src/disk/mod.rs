@@ -20,7 +20,7 @@ pub use history::{Definition, Entry, history, record};
 pub use layout::Layout;
 pub use lock::{Holder, Lock};
 pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};
-pub use tally::{announce_start, restarts};
+pub use tally::{announce_start, restarts, short_runs};
 pub use write::{apply_file, apply_link, restore_file, sweep_environment, write_atomic};
 
 /// A file operation that failed.

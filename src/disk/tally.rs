@@ -14,6 +14,13 @@ pub fn restarts(layout: &Layout, unit: &UnitName) -> Option<u32> {
     text.split_whitespace().nth(2)?.parse().ok()
 }
 
+/// Runs in a row that were too short to count as a run, as of the last start; `None` when nobody kept count, or when the
+/// instance has given up.
+pub fn short_runs(layout: &Layout, unit: &UnitName) -> Option<u32> {
+    let text = fs::read_to_string(path(layout, unit)).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Says that the next start is by hand, so that the guard asks the manager nothing: that would
 /// cost a rollout more than everything else it does. `now` is in microseconds of
 /// `CLOCK_MONOTONIC`.

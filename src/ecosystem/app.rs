@@ -137,6 +137,8 @@ pub struct Command {
     pub program: PathBuf,
     /// Arguments after `argv[0]`, without NUL.
     pub args: Vec<String>,
+    /// The file among the arguments that the program interprets, if `script` names one.
+    pub script: Option<PathBuf>,
 }
 
 /// The number of instances as written.
@@ -286,6 +288,11 @@ pub struct RolloutSettings {
     pub min_ready: Duration,
     /// What a failure does.
     pub on_failure: OnFailure,
+}
+
+impl RolloutSettings {
+    /// `min_ready` where the file says nothing: as long as `min_uptime` is, with which a run counts as no crash.
+    pub const MIN_READY: Duration = Duration::from_secs(1);
 }
 
 /// Where output goes.

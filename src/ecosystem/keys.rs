@@ -269,9 +269,14 @@ const ROLLOUT_KEYS: &[Key] = &[
     )
     .eg("max_unavailable = 1")
     .ours(),
-    key("min_ready", Kind::Duration, "0", "Time that a new instance must stay ready.")
-        .eg("min_ready = \"5s\"")
-        .ours(),
+    key(
+        "min_ready",
+        Kind::Duration,
+        "1s",
+        "Time that an instance must stay ready before it counts.",
+    )
+    .eg("min_ready = \"5s\"")
+    .ours(),
     key(
         "on_failure",
         Kind::Choice(ON_FAILURE),

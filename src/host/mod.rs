@@ -12,6 +12,7 @@ use crate::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, U
 
 mod cpus;
 mod holder;
+mod interpreter;
 mod kernel;
 mod process;
 mod sight;
@@ -19,6 +20,7 @@ mod sockets;
 mod trust;
 
 pub use cpus::usable as usable_cpus;
+pub use interpreter::interpreter;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
     CgroupUsage, Usage, accepts, cgroup_of, cgroup_usage, own_user, processes, usage,

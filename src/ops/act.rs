@@ -1,17 +1,18 @@
 //! Plan → Outcome. As dumb as possible: files, one daemon-reload, then the steps in their order,
 //! different apps at the same time. It can be killed anywhere; the next apply goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::parallel::parallel;
 use super::request::{Former, Request, Task};
+use super::stay::{Stay, may_end, stay};
 use super::witness::witnessed;
-use super::{Context, Error, Event, Sink, delegate, ended};
+use super::{Context, Error, Event, Sink, delegate, ended, recorded_policy};
 use crate::disk::{self, Lock};
 use crate::ecosystem::AppName;
 use crate::plan::{self, Action, AppPlan, Change, FileChange, FileId, Observed, Plan, check};
-use crate::rollout::{Outcome, Policy};
+use crate::rollout::{Expected, Outcome, Policy};
 use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, Systemd};
 use crate::unit::{UnitKind, UnitName};
 
@@ -127,9 +128,14 @@ fn run_apps(
     let busy: Vec<&AppPlan> = plan.apps.iter().filter(|app| !app.steps.is_empty()).collect();
     let work = |app: &&AppPlan, sink: Sink<'_>| {
         let found = observed.apps.get(&app.app);
-        let policy = policies.get(&app.app).cloned().unwrap_or_default();
+        // An app that goes is not in the file: its units know how long it may drain.
+        let recorded = || {
+            let policy = found.map(|found| recorded_policy(&app.app, &found.units));
+            Manner { policy: policy.unwrap_or_default(), kill_after: None }
+        };
+        let manner = policies.get(&app.app).cloned().unwrap_or_else(recorded);
         let run =
-            AppRun { context, app, found, policy: policy.policy, kill_after: policy.kill_after };
+            AppRun { context, app, found, policy: manner.policy, kill_after: manner.kill_after };
         Ok((app.app.clone(), run.steps(sink)?))
     };
     let names: Vec<AppName> = busy.iter().map(|app| app.app.clone()).collect();
@@ -190,7 +196,43 @@ impl AppRun<'_> {
                 break;
             }
         }
+        if done.is_success() {
+            self.stay(&mut done)?;
+        }
         Ok(done)
+    }
+
+    /// Waits until what was started here has stayed ready; a rollout has seen to that itself.
+    fn stay(&self, done: &mut Done) -> Result<(), Error> {
+        let started = self.app.steps.iter().filter_map(|step| match &step.action {
+            Action::Start(numbers) | Action::Rebind { start: numbers, .. } => Some(numbers),
+            Action::Open(_) | Action::Close(_) | Action::Roll { .. } | Action::Stop => None,
+        });
+        let numbers: BTreeSet<u32> = started.flatten().copied().collect();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let expected = Expected {
+            min_ready: self.policy.min_ready,
+            patience: None,
+            may_end: may_end(&self.app.app, self.template()),
+        };
+        stay(self.context, &Stay { app: &self.app.app, numbers, expected }, done)
+    }
+
+    /// The template as it is in force.
+    fn template(&self) -> Option<&str> {
+        let template = self.app.app.template_unit();
+        let written = self.app.files.iter().find_map(|file| match (&file.file, &file.change) {
+            (FileId::Unit(unit), Change::Create { text } | Change::Replace { after: text, .. })
+                if *unit == template =>
+            {
+                Some(text)
+            }
+            _ => None,
+        });
+        let found = || self.found?.units.get(&template).map(|file| &file.text);
+        written.or_else(found).map(String::as_str)
     }
 
     fn step(&self, action: &Action, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
@@ -293,8 +335,8 @@ impl AppRun<'_> {
 
     fn roll(
         &self,
-        replace: &std::collections::BTreeSet<u32>,
-        stop: &std::collections::BTreeSet<u32>,
+        replace: &BTreeSet<u32>,
+        stop: &BTreeSet<u32>,
         sink: Sink<'_>,
     ) -> Result<Outcome, Error> {
         let known = self.found.map(|found| found.instances.keys().copied().collect());
@@ -309,6 +351,7 @@ impl AppRun<'_> {
             policy: Some(self.policy.clone()),
             kill_after: self.kill_after,
             former: self.former(),
+            links: self.found.filter(|found| !found.links.is_empty()).map(|f| f.links.clone()),
         };
         self.activate_close();
         delegate(self.context, &self.app.app, &request, sink)

@@ -1,9 +1,10 @@
 //! Start, stop and restart of what is applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::act::{failure, report_unit};
+use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Selected, Sink, ended};
 use crate::disk::FoundApp;
@@ -40,6 +41,7 @@ pub fn control(
     let mut done: BTreeMap<AppName, Done> =
         selected.iter().map(|one| (one.app.clone(), Done::default())).collect();
     let names: Vec<AppName> = selected.iter().map(|one| one.app.clone()).collect();
+    let mut started: Vec<UnitName> = Vec::new();
     for batch in [Batch::App, Batch::Listeners] {
         let mut jobs: Vec<(JobKind, UnitName)> = Vec::new();
         let mut owners = Vec::new();
@@ -56,6 +58,13 @@ pub fn control(
         let mut seen = |place: usize, outcome: &JobOutcome| {
             report_unit(&owners[place], &jobs[place], outcome, sink);
         };
+        let starts = jobs.iter().filter(|(kind, _)| *kind != JobKind::Stop);
+        for (_, unit) in starts.filter(|(_, unit)| unit.instance().is_some()) {
+            // systemd counts on over a start by hand that overtakes a restart of its own. Who may not do this may perhaps
+            // start.
+            let _ = context.systemd.reset_failed(unit);
+            started.push(unit.clone());
+        }
         let deadline = Instant::now() + PATIENCE;
         let mut run = || context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen);
         let mut outcomes = witnessed(context, &names, &mut run)?;
@@ -71,6 +80,7 @@ pub fn control(
             failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
         }
     }
+    stayed(context, &started, apps, &mut done)?;
     for one in selected.iter().filter(|_| verb == Verb::Stop) {
         let stopped = |number| one.instance.is_none_or(|only| only == number);
         ended::forget(&context.systemd, &one.app, stopped)?;
@@ -81,6 +91,27 @@ pub fn control(
 /// Whether somebody asked for the opposite before the job had ended.
 fn was_canceled(outcome: &JobOutcome) -> bool {
     matches!(outcome, JobOutcome::Ended(JobResult::Canceled))
+}
+
+/// Waits until what was started has stayed ready.
+fn stayed(
+    context: &Context,
+    started: &[UnitName],
+    apps: &BTreeMap<AppName, FoundApp>,
+    done: &mut BTreeMap<AppName, Done>,
+) -> Result<(), Error> {
+    for (app, done) in done {
+        let Some(found) = apps.get(app) else { continue };
+        let failed = |unit: &UnitName| done.failures.iter().any(|(one, _)| one == unit);
+        let started = started.iter().filter(|unit| !failed(unit));
+        let numbers: BTreeSet<u32> = started.filter_map(|unit| app.instance_of(unit)).collect();
+        if numbers.is_empty() {
+            continue;
+        }
+        let expected = expected(app, &found.units, false);
+        stay(context, &Stay { app, numbers, expected }, done)?;
+    }
+    Ok(())
 }
 
 /// Nothing at all was permitted: then that is the one thing to say.

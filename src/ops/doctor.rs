@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
+use super::roll::monotonic;
 use super::{Context, Error, apps, observe, story, suppressed, under_way};
 use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
-use crate::plan::doctor::{AppFacts, MachineFacts};
+use crate::plan::doctor::{AppFacts, MachineFacts, Run};
 use crate::plan::reason::standing;
 use crate::plan::{Active, ObservedApp};
-use crate::systemd::{Field, LoadState};
+use crate::systemd::{ActiveState, Field, InstanceState, LoadState, Timestamp};
+use crate::translate::MARK;
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// What can be seen of the machine without the manager.
@@ -64,21 +66,19 @@ fn one(
     let numbers: BTreeSet<u32> =
         observed.instances.keys().chain(&observed.links).copied().collect();
     let units: Vec<UnitName> = numbers.iter().map(|number| name.instance_unit(*number)).collect();
-    let states = context.systemd.instances(&units, &[])?;
+    let states = context.systemd.instances(&units, &[Field::Restarts, Field::ActiveSince])?;
     let mut masked = BTreeSet::new();
-    let mut looping = BTreeSet::new();
+    let mut runs = BTreeMap::new();
     for ((unit, number), state) in units.iter().zip(&numbers).zip(&states) {
         if state.load == LoadState::Masked {
             masked.insert(unit.clone());
         }
-        if state.sub.starts_with("auto-restart") {
-            looping.insert(*number);
-        }
+        runs.insert(*number, run(context, unit, state));
     }
     let mut reasons = BTreeMap::new();
     for (number, one) in &observed.instances {
         let gave_up = one.errored || one.active == Active::Failed;
-        if gave_up || looping.contains(number) {
+        if gave_up || runs.get(number).is_some_and(Run::loops) {
             let told = story(context, name, *number, UNIX_EPOCH).reason;
             reasons.extend(told.map(|told| (*number, standing(&told, gave_up))));
         }
@@ -95,13 +95,46 @@ fn one(
         damaged: damaged(&context.layout, &observed),
         drop_ins: drop_ins(&context.layout, name, &observed),
         masked,
-        looping,
+        runs,
+        lacking: lacking(name, &observed),
         reasons,
         suppressed,
         stale: stale.iter().any(|state| state.need_reload),
         strangers: strangers(context, name, &observed),
         observed,
     })
+}
+
+fn run(context: &Context, unit: &UnitName, state: &InstanceState) -> Run {
+    let ready = state.active == ActiveState::Active;
+    let since = state.active_since.filter(|_| ready);
+    let age = |since: Timestamp| monotonic().saturating_sub(since.monotonic_usec);
+    Run {
+        waits: state.sub.starts_with("auto-restart"),
+        ready_for: since.map(|since| Duration::from_micros(age(since))),
+        restarts: state.restarts,
+        short_runs: disk::short_runs(&context.layout, unit).unwrap_or(0),
+    }
+}
+
+/// What the next start needs of the app itself, and that is not there.
+fn lacking(name: &AppName, observed: &ObservedApp) -> Vec<PathBuf> {
+    let read =
+        |unit: UnitName| Some(UnitFile::parse(unit.clone(), &observed.units.get(&unit)?.text));
+    let path = |unit: &Option<UnitFile>, section: &str, key: &str| {
+        Some(PathBuf::from(unit.as_ref()?.get(section, key)?.replace("%%", "%")))
+    };
+    let (group, template) = (read(name.group_unit()), read(name.template_unit()));
+    let program = path(&group, MARK, "Program");
+    let interpreter = program.as_deref().and_then(host::interpreter);
+    let needed = [
+        path(&template, "Service", "WorkingDirectory"),
+        program,
+        interpreter,
+        path(&group, MARK, "Script"),
+    ];
+    // What may not be looked at is not known to be gone.
+    needed.into_iter().flatten().filter(|path| matches!(path.try_exists(), Ok(false))).collect()
 }
 
 /// The program of the group's `ExecReload=`, when it is not there.

@@ -1,9 +1,10 @@
 //! What runs: one row per instance.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::glance::{Seen, states};
-use super::{Context, Error, Selected};
+use super::{Context, Error, Selected, recorded_policy};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
@@ -19,7 +20,7 @@ pub enum Status {
     Online,
     /// Has ended well, as a job does that is not started again by itself.
     Completed,
-    /// Runs and is not ready yet.
+    /// Runs and is not ready yet, or was restarted by systemd and has not run for `min_ready` since.
     Launching,
     /// Drains.
     Stopping,
@@ -99,16 +100,24 @@ pub fn list(
         Scope::System => "root".to_owned(),
         Scope::User => host::own_user(),
     };
-    let mut blanks: BTreeMap<&AppName, Row> = BTreeMap::new();
+    let mut blanks: BTreeMap<&AppName, (Row, Duration)> = BTreeMap::new();
     Ok(units
         .into_iter()
         .zip(states)
         .map(|((app, found, number), seen)| {
-            let blank = blanks.entry(app).or_insert_with(|| Row {
-                rollout: rollouts.get(app).cloned(),
-                ..blank(app, found, &manager)
+            let (blank, min_ready) = blanks.entry(app).or_insert_with(|| {
+                let rollout = rollouts.get(app).cloned();
+                let row = Row { rollout, ..blank(app, found, &manager) };
+                (row, recorded_policy(app, &found.units).min_ready)
             });
-            row(blank, app.instance_unit(number), number, found.links.contains(&number), &seen)
+            let enabled = found.links.contains(&number);
+            let mut row = row(blank, app.instance_unit(number), number, enabled, &seen);
+            // One that ends again and again is up in most moments.
+            let young = row.uptime_seconds.is_some_and(|age| age < min_ready.as_secs_f64());
+            if row.status == Status::Online && row.restarts > 0 && young {
+                row.status = Status::Launching;
+            }
+            row
         })
         .collect())
 }

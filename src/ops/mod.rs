@@ -22,6 +22,7 @@ mod request;
 mod roll;
 mod scale;
 mod select;
+mod stay;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,7 @@ pub use request::Request;
 use roll::{RollSpec, roll};
 pub use scale::{Change, scale};
 pub use select::{Selected, apps, disable, numbers, select};
+pub use stay::unwell;
 
 /// What every verb works with.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use std::io::Write;
 
 use super::request::{Former, Record, Request, Task};
 use super::roll::{Aside, monotonic};
+use super::scale::link_difference;
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, observe, recorded_policy, roll};
 use crate::disk::{self, Exchange, Lock};
@@ -75,13 +76,14 @@ pub(super) fn carry_out(
             known: known.clone(),
             before: *before,
             wanted: *wanted,
+            chosen: false,
             policy: request.policy.clone().unwrap_or_default(),
             kill_after: request.kill_after,
         },
     };
-    let mut restore = || restore(context, app, &request.former);
-    let restore: Option<super::roll::Restore<'_>> =
-        if request.former.is_empty() { None } else { Some(&mut restore) };
+    let mut restore = || restore(context, app, request);
+    let former = !request.former.is_empty() || request.links.is_some();
+    let restore: Option<super::roll::Restore<'_>> = if former { Some(&mut restore) } else { None };
     let aside = Aside {
         restore,
         interrupted: &|| context.is_interrupted(),
@@ -112,17 +114,25 @@ fn reload_spec(
         known: known.clone(),
         before: enabled,
         wanted: enabled,
+        chosen: instances.is_some(),
         policy: request.policy.clone().unwrap_or_else(|| recorded_policy(app, &found.units)),
         kill_after: request.kill_after,
     }))
 }
 
 /// Puts the former files back, with their times: instances that still run the former definition
-/// must not look outdated afterwards.
-fn restore(context: &Context, app: &AppName, former: &[Former]) -> Result<(), Error> {
+/// must not look outdated afterwards. The number of instances goes back as well.
+fn restore(context: &Context, app: &AppName, request: &Request) -> Result<(), Error> {
     let shared = Lock::shared(&context.layout.state)?;
-    for Former { file, content } in former {
+    for Former { file, content } in &request.former {
         disk::restore_file(&context.layout, app, file, content)?;
+    }
+    if let Some(former) = &request.links {
+        let found = disk::scan(&context.layout)?.remove(app);
+        let links = found.map(|found| found.links).unwrap_or_default();
+        for change in link_difference(&links, former) {
+            disk::apply_link(&context.layout, app, &change)?;
+        }
     }
     drop(shared);
     Ok(context.systemd.daemon_reload()?)

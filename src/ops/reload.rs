@@ -142,6 +142,7 @@ pub fn reload(
             policy: reload.policy.clone(),
             kill_after: reload.kill_after,
             former: Vec::new(),
+            links: None,
         };
         Ok((reload.app.clone(), Done::of(delegate(context, &reload.app, &request, sink))?))
     };

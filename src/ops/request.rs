@@ -19,6 +19,9 @@ pub struct Request {
     pub kill_after: Option<Duration>,
     /// The former definition, to be put back when the new one fails.
     pub former: Vec<Former>,
+    /// The instances that were enabled, likewise; `None`: their number does not change.
+    #[serde(default)]
+    pub links: Option<BTreeSet<u32>>,
 }
 
 /// What a rollout changes.
@@ -59,6 +62,7 @@ impl Request {
             policy: None,
             kill_after: None,
             former: Vec::new(),
+            links: None,
         }
     }
 }

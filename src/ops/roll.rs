@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
 use crate::rollout::{
-    Change, Command, Event as Input, JobResult, Observed, Outcome, Policy, Rollout, Serial, Sight,
-    Spec, State, Ticket, Time,
+    Change, Command, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout, Serial,
+    Sight, Spec, State, Ticket, Time,
 };
 use crate::systemd::{
-    self, ActiveState, Field, InstanceState, JobId, JobKind, JobMode, KillWhom, Signal, Systemd,
-    Watch,
+    self, ActiveState, Glimpse, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch,
 };
 use crate::unit::UnitName;
 
@@ -30,6 +29,8 @@ pub(super) struct RollSpec {
     pub before: u32,
     /// How many there shall be.
     pub wanted: u32,
+    /// Somebody chose which are replaced: the others may run something older.
+    pub chosen: bool,
     /// How to get there.
     pub policy: Policy,
     /// Kills a draining instance after this time, when that is earlier than its unit would.
@@ -80,6 +81,7 @@ pub(super) fn roll<'a>(
         restore: aside.restore,
         starts: aside.starts,
         kill_after: spec.kill_after,
+        results: BTreeMap::new(),
         draining: BTreeMap::new(),
     };
     let current = driver.current(&spec)?;
@@ -88,7 +90,12 @@ pub(super) fn roll<'a>(
         before: spec.before,
         wanted: spec.wanted,
         policy: spec.policy,
-        can_restore: driver.restore.is_some(),
+        former: match driver.restore {
+            None => Former::Nothing,
+            Some(_) if spec.outdated.iter().all(|number| *number >= spec.wanted) => Former::Number,
+            Some(_) => Former::Definition,
+        },
+        chosen: spec.chosen,
     };
     let (mut machine, commands) = Rollout::new(spec, driver.now());
     driver.carry_out(&mut machine, commands, sink)?;
@@ -121,12 +128,12 @@ struct Driver<'a> {
     restore: Option<Restore<'a>>,
     starts: &'a dyn Fn(&UnitName),
     kill_after: Option<Duration>,
+    /// What the manager last told of the results of runs since our last job: by the end of the job it may have begun the
+    /// next run.
+    results: BTreeMap<u32, String>,
     /// Instances that drain, until when, and which process it is.
     draining: BTreeMap<u32, (Instant, Serial)>,
 }
-
-/// What is asked of an instance in a look.
-const LOOK: [Field; 3] = [Field::Started, Field::Restarts, Field::Result];
 
 /// How often a waiting driver looks whether it is interrupted.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -142,16 +149,15 @@ impl Driver<'_> {
     }
 
     fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, Observed>, Error> {
-        let names: Vec<UnitName> = self.units.values().cloned().collect();
-        let states = self.systemd.instances(&names, &LOOK)?;
-        let seen = self.units.keys().copied().zip(states);
-        Ok(seen
-            .map(|(number, state)| {
+        let mut current = BTreeMap::new();
+        for number in self.units.keys().copied() {
+            let sight = sight(&self.glimpse(number)?);
+            if sight.state != State::Dead {
                 let outdated = spec.outdated.contains(&number);
-                (number, Observed { sight: sight(&state), outdated })
-            })
-            .filter(|(_, seen)| seen.sight.state != State::Dead)
-            .collect())
+                current.insert(number, Observed { sight, outdated });
+            }
+        }
+        Ok(current)
     }
 
     fn wait(
@@ -180,8 +186,11 @@ impl Driver<'_> {
                 }
             },
             // A change says that something is new, not all that a sight needs.
-            Some(Signal::Changed { unit, .. }) => match self.numbers.get(&unit) {
-                Some(number) => self.look(*number, machine, sink),
+            Some(Signal::Changed { unit, changes }) => match self.numbers.get(&unit) {
+                Some(&number) => {
+                    self.results.extend(changes.result.map(|result| (number, result)));
+                    self.look(number, machine, sink)
+                }
                 None => Ok(()),
             },
             Some(Signal::Reloading(_)) => Ok(()),
@@ -198,8 +207,7 @@ impl Driver<'_> {
             self.draining.iter().filter(|(_, (until, _))| *until <= now).map(|(n, _)| *n).collect();
         for number in overdue {
             let Some((_, serial)) = self.draining.remove(&number) else { continue };
-            let Some(state) = self.state(number)? else { continue };
-            let seen = sight(&state);
+            let seen = sight(&self.glimpse(number)?);
             if seen.serial == serial && seen.state == State::Stopping {
                 let unit = self.app.instance_unit(number);
                 let sigkill = rustix::process::Signal::KILL.as_raw();
@@ -263,13 +271,15 @@ impl Driver<'_> {
             Change::Stop => JobKind::Stop,
         };
         let unit = self.app.instance_unit(instance);
-        if let Some(span) = self.kill_after.filter(|_| change != Change::Start)
-            && let Some(state) = self.state(instance)?
-        {
-            self.draining.insert(instance, (Instant::now() + span, sight(&state).serial));
+        if let Some(span) = self.kill_after.filter(|_| change != Change::Start) {
+            let serial = Serial(self.glimpse(instance)?.started);
+            self.draining.insert(instance, (Instant::now() + span, serial));
         }
         if change != Change::Stop {
+            self.results.remove(&instance);
             (self.starts)(&unit);
+            // systemd counts on over a start by hand that overtakes a restart of its own.
+            let _ = self.systemd.reset_failed(&unit);
         }
         match self.systemd.submit(kind, &unit, JobMode::Replace) {
             Ok(id) => match self.early.remove(&id) {
@@ -295,23 +305,25 @@ impl Driver<'_> {
         machine: &mut Rollout,
         sink: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {
-        let Some(state) = self.state(instance)? else { return Ok(()) };
-        self.feed(machine, Input::Seen { instance, sight: sight(&state) }, sink)
+        let sight = sight(&self.glimpse(instance)?);
+        self.feed(machine, Input::Seen { instance, sight }, sink)
     }
 
-    fn state(&self, instance: u32) -> Result<Option<InstanceState>, Error> {
-        let unit = self.app.instance_unit(instance);
-        Ok(self.systemd.instances(&[unit], &LOOK)?.pop())
+    fn glimpse(&self, instance: u32) -> Result<Glimpse, Error> {
+        Ok(self.systemd.glimpse(&self.app.instance_unit(instance))?)
     }
 
     /// systemd calls the job of a slow start `failed`, and only the unit's result `timeout`.
     fn job_result(&self, instance: u32, result: &systemd::JobResult) -> Result<JobResult, Error> {
         Ok(match result {
             systemd::JobResult::Done => JobResult::Done,
-            systemd::JobResult::Failed => match self.state(instance)? {
-                Some(state) if state.result == "timeout" => JobResult::Timeout,
-                _ => JobResult::Failed,
-            },
+            systemd::JobResult::Failed => {
+                let told = self.results.get(&instance).is_some_and(|result| result == "timeout");
+                match told || self.glimpse(instance)?.result == "timeout" {
+                    true => JobResult::Timeout,
+                    false => JobResult::Failed,
+                }
+            }
             systemd::JobResult::Timeout => JobResult::Timeout,
             systemd::JobResult::Canceled => JobResult::Canceled,
             systemd::JobResult::Dependency => JobResult::Dependency,
@@ -329,14 +341,13 @@ pub(super) fn monotonic() -> u64 {
 }
 
 /// What the machine sees of an instance.
-fn sight(state: &InstanceState) -> Sight {
-    let serial = Serial(state.started.map_or(0, |time| time.monotonic_usec));
-    let now = match &state.active {
+pub(super) fn sight(seen: &Glimpse) -> Sight {
+    let now = match &seen.active {
         ActiveState::Active | ActiveState::Reloading | ActiveState::Other(_) => State::Ready,
-        ActiveState::Activating if state.sub.starts_with("auto-restart") => State::Restarting,
+        ActiveState::Activating if seen.sub.starts_with("auto-restart") => State::Restarting,
         ActiveState::Activating => State::Starting,
         ActiveState::Deactivating => State::Stopping,
         ActiveState::Inactive | ActiveState::Failed => State::Dead,
     };
-    Sight { state: now, serial, restarts: state.restarts }
+    Sight { state: now, serial: Serial(seen.started) }
 }

@@ -82,6 +82,7 @@ pub fn scale(
         policy: Some(recorded_policy(app, &found.units)),
         kill_after: None,
         former: Vec::new(),
+        links: Some(found.links.clone()),
     };
     let run = || delegate(context, app, &request, sink);
     Done::of(witnessed(context, std::slice::from_ref(app), run))
@@ -101,10 +102,15 @@ fn settled(context: &Context, app: &AppName) -> Result<Observed, Error> {
     }
 }
 
+/// What makes 0 to `wanted` less one the enabled ones.
 fn link_changes(links: &BTreeSet<u32>, wanted: u32) -> Vec<LinkChange> {
-    let wanted: BTreeSet<u32> = (0..wanted).collect();
+    link_difference(links, &(0..wanted).collect())
+}
+
+/// What makes `wanted` the enabled ones.
+pub(super) fn link_difference(links: &BTreeSet<u32>, wanted: &BTreeSet<u32>) -> Vec<LinkChange> {
     let change = |make: bool| move |n: &u32| LinkChange { link: LinkId::Instance(*n), make };
     let mut changes: Vec<LinkChange> = wanted.difference(links).map(change(true)).collect();
-    changes.extend(links.difference(&wanted).map(change(false)));
+    changes.extend(links.difference(wanted).map(change(false)));
     changes
 }

@@ -262,6 +262,11 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.apps.iter().all(AppPlan::is_empty)
     }
+
+    /// Whether anything is done about the processes or listeners of an app.
+    pub fn has_steps(&self, app: &AppName) -> bool {
+        self.apps.iter().any(|plan| plan.app == *app && !plan.steps.is_empty())
+    }
 }
 
 impl fmt::Display for Reason {

@@ -80,6 +80,8 @@ pub enum Reason {
 /// Why the machine wants to look; reads as a fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Doubt {
+    /// Its start or restart was reported done: which process is it, and is it still ready?
+    Started,
     /// The end of a start or restart should have been reported by now.
     StartOverdue,
     /// The end of a stop should have been reported by now.
@@ -88,6 +90,8 @@ pub enum Doubt {
     StopFailed,
     /// It has been ready long enough, if it still is.
     StillReady,
+    /// All have been ready long enough, if all still are.
+    RollCall,
     /// It was lost and should be back by now.
     RecoveryOverdue,
 }
@@ -123,10 +127,12 @@ impl fmt::Display for Reason {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Started => "reported ready; is it?",
             Self::StartOverdue => "not reported ready in time",
             Self::StopOverdue => "not reported stopped in time",
             Self::StopFailed => "stop did not end well",
             Self::StillReady => "ready for long enough?",
+            Self::RollCall => "all of them still ready?",
             Self::RecoveryOverdue => "not back in time",
         })
     }

@@ -58,15 +58,14 @@ pub enum JobResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Serial(pub u64);
 
-/// What a look at an instance shows.
+/// What a look at an instance shows. Both are of one moment: the state of a process together with the serial of the
+/// next one would be a death that never was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sight {
     /// The state of the unit.
     pub state: State,
     /// Which process this is about: the running one, else the last one.
     pub serial: Serial,
-    /// How often systemd restarted it by itself since it was last started by somebody (`NRestarts`).
-    pub restarts: u32,
 }
 
 /// The state of one instance, in the order in which a process goes through them: of two sightings with the same

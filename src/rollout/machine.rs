@@ -11,7 +11,7 @@ use super::event::{Event, JobResult, Serial};
 use super::outcome::{Failure, Outcome, Trouble, Why};
 use super::policy::{Limits, Policy};
 use super::slot::{Definition, Job, Life, Slot, Wait};
-use super::spec::Spec;
+use super::spec::{Former, Spec};
 use super::time::Time;
 
 /// What a job may take beyond its own limits: forks, conditions, a busy manager.
@@ -29,12 +29,16 @@ pub struct Rollout {
     pub(super) wanted: u32,
     pub(super) before: u32,
     pub(super) policy: Policy,
-    can_restore: bool,
+    former: Former,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) course: Course,
-    /// Processes after this one run the old definition again.
+    /// Since when the old unit files are in place again.
     pub(super) restored: Option<Serial>,
     pub(super) interrupted: bool,
+    /// All have been ready for `min_ready` together: from here on a death says nothing against the definition.
+    pub(super) held: bool,
+    /// When the last job of ours ended.
+    pub(super) last_end: Time,
     tickets: u64,
     pub(super) served_at_start: u32,
 }
@@ -67,20 +71,21 @@ impl Rollout {
         let highest = spec.wanted.max(spec.before);
         let mut slots: BTreeMap<u32, Slot> =
             (0..highest).map(|number| (number, Slot::gone(now))).collect();
+        let resumed = mixed.then(|| now + spec.policy.min_ready);
         for (&number, seen) in &spec.current {
-            let settle =
-                (mixed && !spec.policy.min_ready.is_zero()).then(|| now + spec.policy.min_ready);
-            slots.insert(number, seen.slot(settle, now));
+            slots.insert(number, seen.slot(resumed, now));
         }
         let mut rollout = Self {
             wanted: spec.wanted,
             before: spec.before,
             policy: spec.policy,
-            can_restore: spec.can_restore,
+            former: spec.former,
             slots,
             course: Course::Rolling,
             restored: None,
             interrupted: false,
+            held: false,
+            last_end: now,
             tickets: 0,
             served_at_start: u32::try_from(served).unwrap_or(u32::MAX),
         };
@@ -151,14 +156,16 @@ impl Rollout {
             // The late result of an earlier job.
             return;
         }
+        self.last_end = now;
         match (job.change, result) {
             (Change::Stop, JobResult::Done) => slot.enter(Life::Gone, now),
             (Change::Stop, _) => self.ask(instance, Doubt::StopFailed, now, out),
-            // The result was overtaken by the news of what happened after it.
-            (Change::Start | Change::Restart, JobResult::Done) if slot.died() => {
-                self.fail(instance, Why::Died, now);
+            // Which process it is cannot be told from what was seen meanwhile: systemd may have had a restart of its
+            // own in its queue, and counts on where one of ours overtakes it.
+            (Change::Start | Change::Restart, JobResult::Done) => {
+                slot.life = Life::Busy(Job { done: true, ..job });
+                self.ask(instance, Doubt::Started, now, out);
             }
-            (Change::Start | Change::Restart, JobResult::Done) => self.became_ready(instance, now),
             (Change::Start | Change::Restart, result) => self.fail(instance, Why::Job(result), now),
         }
     }
@@ -206,6 +213,7 @@ impl Rollout {
         let Some(slot) = self.slots.get(&instance) else { return };
         let (doubt, why) = match slot.life {
             Life::Busy(Job { change: Change::Stop, .. }) => (Doubt::StopOverdue, Why::StopTimeout),
+            Life::Busy(Job { done: true, .. }) => (Doubt::Started, Why::NoAnswer),
             Life::Busy(_) => (Doubt::StartOverdue, Why::StartTimeout),
             Life::Settling(_) => (Doubt::StillReady, Why::NoAnswer),
             Life::Recovering(_) => (Doubt::RecoveryOverdue, Why::NotBack),
@@ -218,23 +226,11 @@ impl Rollout {
         }
     }
 
-    fn ask(&mut self, instance: u32, doubt: Doubt, now: Time, out: &mut Vec<Command>) {
+    pub(super) fn ask(&mut self, instance: u32, doubt: Doubt, now: Time, out: &mut Vec<Command>) {
         if let Some(slot) = self.slots.get_mut(&instance) {
             slot.set_wait(Wait { until: now + ANSWER, asked: true });
+            slot.asked_at = now;
             out.push(Command::Look { instance, doubt });
-        }
-    }
-
-    /// An instance is ready; whether it counts already depends on `min_ready`.
-    pub(super) fn became_ready(&mut self, instance: u32, now: Time) {
-        let settles = self.under_way() && !self.policy.min_ready.is_zero();
-        let life = if settles {
-            Life::Settling(Wait::until(now + self.policy.min_ready))
-        } else {
-            Life::Serving
-        };
-        if let Some(slot) = self.slots.get_mut(&instance) {
-            slot.enter(life, now);
         }
     }
 
@@ -245,7 +241,7 @@ impl Rollout {
             let life = match () {
                 () if stuck => Life::Stuck,
                 // Too late, but systemd's next try worked.
-                () if slot.looks_ready() => Life::Serving,
+                () if slot.adopt_ready() => Life::Serving,
                 () => Life::Failed,
             };
             slot.enter(life, now);
@@ -257,8 +253,8 @@ impl Rollout {
             }
             Course::Rolling => {
                 // An instance that will not stop says nothing against the definition: all were replaced by then.
-                let back =
-                    self.policy.on_failure == OnFailure::Rollback && self.can_restore && !stuck;
+                let former = self.former != Former::Nothing;
+                let back = self.policy.on_failure == OnFailure::Rollback && former && !stuck;
                 self.course = Course::Aborting { because: failure, back };
             }
             Course::RollingBack(because) => {
@@ -310,6 +306,7 @@ impl Rollout {
             ticket,
             wait: Wait::until(now + span + MARGIN),
             starting: change == Change::Start,
+            done: false,
         };
         slot.submit(job, now);
         out.push(Command::Submit { ticket, instance, change, reason });
@@ -332,6 +329,7 @@ impl Rollout {
     /// The definition that all shall run in the end.
     pub(super) fn goal(&self) -> Definition {
         match self.course {
+            _ if self.former == Former::Number => Definition::New,
             Course::Restoring { .. } | Course::RollingBack(_) => Definition::Old,
             Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => Definition::New,
             Course::Leaving(_) | Course::Finished(_) => self.loaded(),
@@ -340,7 +338,12 @@ impl Rollout {
 
     /// What a process that is started now runs.
     fn loaded(&self) -> Definition {
-        if self.restored.is_some() { Definition::Old } else { Definition::New }
+        if self.old_since().is_some() { Definition::Old } else { Definition::New }
+    }
+
+    /// Processes that started after this one run the old definition again.
+    pub(super) fn old_since(&self) -> Option<Serial> {
+        self.restored.filter(|_| self.former != Former::Number)
     }
 
     pub(super) fn going_back(&self) -> bool {
@@ -354,7 +357,17 @@ impl Rollout {
 
     /// How many instances there shall be in the end.
     pub(super) fn target(&self) -> u32 {
-        if self.goal() == Definition::Old { self.before } else { self.wanted }
+        let back = match self.course {
+            Course::Restoring { .. } | Course::RollingBack(_) => true,
+            Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => false,
+            Course::Leaving(_) | Course::Finished(_) => self.restored.is_some(),
+        };
+        if back { self.before } else { self.wanted }
+    }
+
+    /// Whether an instance that the rollout left alone is what it was before, on the way back.
+    pub(super) fn is_former(&self, slot: &Slot) -> bool {
+        self.former == Former::Number || slot.made == Definition::Old
     }
 
     /// Numbers from here on exist only for the rollout.

@@ -10,7 +10,7 @@
 //! It never looks at a clock, never does I/O, knows neither unit names nor the bus: instances are numbers, time is an
 //! argument, and a definition is only ever "the old one" or "the new one".
 //!
-//! What one instance goes through (edges are named after the functions in `slot`, `sight` and `machine`):
+//! What one instance goes through (edges are named after the functions in `slot`, `sight`, `settle` and `machine`):
 //!
 //! ```text
 //!              submit               job_done            settle
@@ -31,12 +31,15 @@
 //!
 //! Rules it keeps whatever happens:
 //!
-//! * An instance that serves is only taken down when `wanted - max_unavailable` others serve; surge instances count,
-//!   instances that are ready but still settling do not.
-//! * Nothing that serves with the old definition is touched before one instance has settled with the new one, unless
-//!   the policy has no surge and allows everything to be down at once.
-//! * The result of our own job, or the answer to our own question after a deadline, decides; anything else that is
-//!   seen on the way is for the live view only. Sightings are ordered, and older ones are ignored.
+//! * An instance that serves is only taken down when `wanted - max_unavailable` others serve; surge instances count.
+//! * Nothing that serves with the old definition is touched before one instance has been ready with the new one for
+//!   `min_ready`, unless the policy has no surge and allows everything to be down at once. The others do not wait for
+//!   one another, and what is too many goes when the last of them has been ready for `min_ready` as well.
+//! * Until then the death of any new instance ends the rollout at once.
+//! * It is complete when every new instance has been asked once more, after the last has been ready for `min_ready` and
+//!   our last job has ended, and was still ready.
+//! * While a job of ours is under way, the answer to our own question after its end, or after a deadline, decides;
+//!   anything else that is seen meanwhile is for the live view only. Sightings are ordered, and older ones are ignored.
 //! * Every state that waits has a deadline, and before a deadline becomes a failure the machine asks once.
 
 mod command;
@@ -45,11 +48,13 @@ mod machine;
 mod outcome;
 mod policy;
 mod progress;
+mod settle;
 mod sight;
 mod slot;
 mod spec;
 mod steps;
 mod time;
+mod vigil;
 
 pub use command::{Change, Command, Doubt, Reason, Ticket};
 pub use event::{Event, JobResult, Serial, Sight, State};
@@ -57,5 +62,6 @@ pub use machine::Rollout;
 pub use outcome::{Failure, Left, Outcome, Trouble, Why};
 pub use policy::{Limits, Policy, PolicyProblem};
 pub use progress::{InstanceProgress, Phase, Progress, Stage};
-pub use spec::{Observed, Spec};
+pub use spec::{Former, Observed, Spec};
 pub use time::Time;
+pub use vigil::{Expected, Look, Lost, Vigil};

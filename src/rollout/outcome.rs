@@ -9,7 +9,8 @@ use super::event::JobResult;
 /// How a rollout ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// Exactly the wanted instances run, all with the wanted definition.
+    /// Exactly the wanted instances run, all with the wanted definition. Those that the rollout started have been ready
+    /// for `min_ready`, and still were when it ended.
     Complete,
     /// A timeout was overruled: everything was restarted, ready or not.
     Forced {
@@ -59,6 +60,8 @@ pub enum Why {
     StartTimeout,
     /// Ready, and dead again within `min_ready`.
     Died,
+    /// Ready for `min_ready`, and dead before the last of the others was.
+    DiedLater,
     /// Nobody could say whether it was still ready.
     NoAnswer,
     /// Was lost during the rollout and did not come back in time.
@@ -73,7 +76,8 @@ impl Why {
     pub const fn is_timeout(&self) -> bool {
         match self {
             Self::Job(JobResult::Timeout) | Self::StartTimeout => true,
-            Self::Job(_) | Self::Died | Self::NoAnswer | Self::NotBack | Self::StopTimeout => false,
+            Self::Job(_) | Self::Died | Self::DiedLater => false,
+            Self::NoAnswer | Self::NotBack | Self::StopTimeout => false,
         }
     }
 }
@@ -121,6 +125,7 @@ impl fmt::Display for Why {
             Self::Job(JobResult::Skipped) => f.write_str("was skipped by a condition"),
             Self::Job(JobResult::Other(result)) => write!(f, "could not be started ({result})"),
             Self::Died => f.write_str("died soon after it was ready"),
+            Self::DiedLater => f.write_str("died while the others were replaced"),
             Self::NoAnswer => f.write_str("did not show whether it is still ready"),
             Self::NotBack => f.write_str("was lost and did not come back in time"),
             Self::StopTimeout => f.write_str("would not stop"),

@@ -32,7 +32,7 @@ impl Default for Policy {
         Self {
             max_surge: Share::Count(1),
             max_unavailable: Share::Count(0),
-            min_ready: Duration::ZERO,
+            min_ready: RolloutSettings::MIN_READY,
             listen_timeout: Duration::from_secs(30),
             kill_timeout: Duration::from_secs(10),
             on_failure: OnFailure::Rollback,

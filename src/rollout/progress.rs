@@ -102,13 +102,14 @@ impl Rollout {
     fn phase(&self, slot: &Slot) -> Phase {
         match slot.life {
             Life::Gone => Phase::Gone,
-            Life::Serving if slot.made == self.goal() => Phase::Done,
-            Life::Serving => Phase::Old,
+            // In a roll call it serves all the time.
+            Life::Settling(_) if !slot.settled => Phase::Settling,
+            Life::Serving | Life::Settling(_) if slot.made == self.goal() => Phase::Done,
+            Life::Serving | Life::Settling(_) => Phase::Old,
             Life::Down => Phase::Down,
             Life::Busy(Job { change: Change::Stop, .. }) => Phase::Draining,
             Life::Busy(job) if job.starting => Phase::Starting,
             Life::Busy(_) => Phase::Draining,
-            Life::Settling(_) => Phase::Settling,
             Life::Recovering(_) => Phase::Recovering,
             Life::Failed | Life::Stuck => Phase::Failed,
         }

@@ -1,7 +1,8 @@
 //! What a sighting of an instance means. Never submits anything.
 //!
 //! While a job of ours is under way its result decides, not what is seen meanwhile: a sighting can belong to the process
-//! before it. Only once its deadline has passed and the machine has asked, the answer decides.
+//! before it, or to one that systemd started by itself. Once the job is done, or its deadline has passed, the machine asks,
+//! and the answer decides.
 
 use super::command::Change;
 use super::event::{JobResult, Serial, Sight, State};
@@ -48,12 +49,15 @@ impl Rollout {
             return;
         }
         match sight.state {
-            State::Starting if !job.starting => {
-                slot.enter(Life::Busy(Job { starting: true, ..job }), now)
-            }
             State::Ready if job.wait.asked => {
                 slot.adopt(sight);
+                slot.confirmed = slot.asked_at;
                 self.became_ready(instance, now);
+            }
+            // It was ready when its job was done.
+            _ if job.done => self.fail(instance, Why::Died, now),
+            State::Starting if !job.starting => {
+                slot.enter(Life::Busy(Job { starting: true, ..job }), now)
             }
             State::Restarting | State::Dead if job.wait.asked => {
                 self.fail(instance, Why::Job(JobResult::Failed), now);
@@ -66,13 +70,19 @@ impl Rollout {
     fn seen_settling(&mut self, instance: u32, wait: Wait, sight: &Sight, now: Time) {
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         match (slot.whose(sight), sight.state) {
-            (Whose::Own, State::Ready) if wait.asked => slot.enter(Life::Serving, now),
+            (Whose::Own, State::Ready) if wait.asked => self.stayed_ready(instance, now),
             // Known already, or late news from before it was ready.
             (Whose::Own, State::Ready | State::Starting) | (Whose::Former, _) => {}
             (Whose::Own, State::Stopping | State::Restarting | State::Dead)
-            | (Whose::Successor, _) => {
-                self.fail(instance, Why::Died, now);
+            | (Whose::Successor, _)
+                if slot.settled =>
+            {
+                // It is asked in a roll call.
+                slot.life = Life::Serving;
+                self.seen_serving(instance, sight, now);
             }
+            (Whose::Own, State::Stopping | State::Restarting | State::Dead)
+            | (Whose::Successor, _) => self.fail(instance, Why::Died, now),
         }
     }
 
@@ -85,7 +95,7 @@ impl Rollout {
     }
 
     fn seen_serving(&mut self, instance: u32, sight: &Sight, now: Time) {
-        let restored = self.restored;
+        let restored = self.old_since();
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         match (slot.whose(sight), sight.state) {
             // Known already, or late news from before it was ready.
@@ -95,7 +105,10 @@ impl Rollout {
             }
             (Whose::Successor, State::Ready) => {
                 // It died and came back before anybody told us.
-                if reborn(slot, restored, sight) {
+                let another = reborn(slot, restored, sight);
+                if self.on_probation(instance) {
+                    self.fail(instance, Why::DiedLater, now);
+                } else if another || self.slots.get(&instance).is_some_and(|slot| slot.fresh) {
                     self.became_ready(instance, now);
                 }
             }
@@ -110,12 +123,17 @@ impl Rollout {
     }
 
     fn seen_idle(&mut self, instance: u32, sight: &Sight, now: Time) {
-        let (restored, back) = (self.restored, self.going_back());
+        let (restored, back) = (self.old_since(), self.going_back());
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         let changed = match slot.whose(sight) {
             // The process before it.
             Whose::Former => return,
-            Whose::Own => false,
+            Whose::Own => {
+                if sight.state == State::Ready {
+                    slot.adopt(sight);
+                }
+                false
+            }
             Whose::Successor => reborn(slot, restored, sight),
         };
         // Found half started with the new definition: this is the first time that it is ready.
@@ -132,6 +150,9 @@ impl Rollout {
     /// An instance no longer serves, and not by our doing: expected back if the end needs it, else left alone.
     fn lose(&mut self, instance: u32, now: Time) {
         let goal = self.goal();
+        if self.on_probation(instance) {
+            return self.fail(instance, Why::DiedLater, now);
+        }
         let wait = self.recovery(now);
         let back = self.going_back();
         let forward = self.course == Course::Rolling;

@@ -32,6 +32,8 @@ pub(super) struct Job {
     pub wait: Wait,
     /// The former process is gone and the next one was seen; for the view only.
     pub starting: bool,
+    /// It was reported done, and the instance is being looked at.
+    pub done: bool,
 }
 
 /// What is going on with an instance.
@@ -62,18 +64,23 @@ pub(super) struct Slot {
     pub since: Time,
     /// A job was submitted for it in this rollout.
     pub touched: bool,
+    /// It was started by this rollout, or by an interrupted one that this one goes on with: its death counts against the
+    /// definition.
+    pub fresh: bool,
+    /// Since when its process has been ready, as far as was told.
+    pub ready_since: Time,
+    /// Its process has been ready for `min_ready`.
+    pub settled: bool,
+    /// When it was last asked about.
+    pub asked_at: Time,
+    /// When the last question was asked whose answer was that it is ready.
+    pub confirmed: Time,
     /// The latest sighting.
     last: Option<(Serial, State)>,
     /// Processes up to this one are none of the last start's.
     base: Serial,
     /// The process that is counted on, once it was seen.
     born: Option<Serial>,
-    /// How often systemd had restarted it when it was last seen.
-    restarts: u32,
-    /// The process that the last start leads to has at most so many restarts behind it.
-    expected: u32,
-    /// systemd has restarted that process since.
-    restarted: bool,
 }
 
 /// Whose sighting it is, seen from the process that is counted on.
@@ -95,26 +102,20 @@ impl Slot {
             life: Life::Gone,
             since: now,
             touched: false,
+            fresh: false,
+            ready_since: now,
+            settled: false,
+            asked_at: now,
+            confirmed: now,
             last: None,
             base: Serial(0),
             born: None,
-            restarts: 0,
-            expected: 0,
-            restarted: false,
         }
     }
 
     /// An instance found at the start.
     pub fn found(sight: &Sight, made: Definition, life: Life, now: Time) -> Self {
-        Self {
-            made,
-            life,
-            last: Some(sight.rank()),
-            base: Serial(0),
-            born: Some(sight.serial),
-            restarts: sight.restarts,
-            ..Self::gone(now)
-        }
+        Self { made, life, last: Some(sight.rank()), born: Some(sight.serial), ..Self::gone(now) }
     }
 
     pub fn enter(&mut self, life: Life, now: Time) {
@@ -127,17 +128,16 @@ impl Slot {
         if job.change != Change::Stop {
             let joins = job.change == Change::Start && self.alive();
             let last = self.last.map_or(self.base, |(serial, _)| serial);
-            // systemd counts restarts from zero for a start of its own, and goes on counting where one is joined.
-            (self.base, self.expected) = match self.last {
+            self.base = match self.last {
                 // The process that starts already is the one.
                 Some((_, State::Starting | State::Ready)) if joins => {
-                    (Serial(last.0.saturating_sub(1)), self.restarts)
+                    Serial(last.0.saturating_sub(1))
                 }
-                Some((_, State::Restarting)) if joins => (last, self.restarts.saturating_add(1)),
-                Some(_) | None => (last, 0),
+                Some(_) | None => last,
             };
             self.born = None;
-            self.restarted = false;
+            self.fresh = true;
+            self.settled = false;
         }
         self.touched = true;
         self.enter(Life::Busy(job), now);
@@ -149,44 +149,41 @@ impl Slot {
             return false;
         }
         self.last = Some(sight.rank());
-        self.restarts = sight.restarts;
         true
     }
 
-    /// Whose sighting this is. The first process seen after a start is taken for the started one, unless systemd
-    /// has already restarted it.
-    pub fn whose(&mut self, sight: &Sight) -> Whose {
+    /// Whose sighting this is.
+    pub fn whose(&self, sight: &Sight) -> Whose {
         match self.born {
             Some(born) if sight.serial == born => Whose::Own,
             Some(born) if sight.serial < born => Whose::Former,
             Some(_) => Whose::Successor,
             None if sight.serial <= self.base => Whose::Former,
-            None if sight.restarts > self.expected => {
-                self.restarted = true;
-                Whose::Successor
-            }
-            None => {
-                self.born = Some(sight.serial);
-                Whose::Own
-            }
+            None => Whose::Own,
         }
-    }
-
-    /// The process of the last start was already seen to have ended.
-    pub fn died(&self) -> bool {
-        let successor = |serial| self.born.is_some_and(|born| serial > born);
-        let ended = |(serial, state)| serial > self.base && state > State::Ready;
-        self.restarted || self.last.is_some_and(|last| ended(last) || successor(last.0))
     }
 
     /// From now on the process of this sighting is counted on.
     pub fn adopt(&mut self, sight: &Sight) {
-        self.born = Some(sight.serial);
+        self.count_on(sight.serial);
     }
 
-    /// What was last seen of the processes since the last start was that one is ready.
-    pub fn looks_ready(&self) -> bool {
-        self.last.is_some_and(|(serial, state)| serial > self.base && state == State::Ready)
+    fn count_on(&mut self, serial: Serial) {
+        if self.born != Some(serial) {
+            self.settled = false;
+        }
+        self.born = Some(serial);
+    }
+
+    /// If what was last seen of the processes since the last start was that one is ready, that one is counted on.
+    pub fn adopt_ready(&mut self) -> bool {
+        match self.last {
+            Some((serial, State::Ready)) if serial > self.base => {
+                self.count_on(serial);
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 
     pub fn alive(&self) -> bool {
@@ -208,6 +205,10 @@ impl Slot {
 
     pub fn settling(&self) -> bool {
         matches!(self.life, Life::Settling(_))
+    }
+
+    pub fn ready(&self) -> bool {
+        self.serving() || self.settling()
     }
 
     /// Not ready, and nothing waits for it: taking it down costs nothing.

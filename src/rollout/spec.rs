@@ -18,8 +18,21 @@ pub struct Spec {
     pub wanted: u32,
     /// How to get there.
     pub policy: Policy,
-    /// Whether there is an old definition to put back. Not so after a code deploy, whose units did not change.
-    pub can_restore: bool,
+    /// What there is to put back when it fails.
+    pub former: Former,
+    /// Somebody chose which instances are replaced: the others run something older, and prove nothing.
+    pub chosen: bool,
+}
+
+/// What there is to put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Former {
+    /// Nothing: after a code deploy, whose units did not change.
+    Nothing,
+    /// The number of instances; the definition is the same.
+    Number,
+    /// The old definition, and the number.
+    Definition,
 }
 
 /// One instance before the rollout.
@@ -36,25 +49,32 @@ impl Observed {
         self.sight.state == State::Ready
     }
 
-    /// How it enters the machine; until `settle` if it may have got ready a moment ago.
-    pub(super) fn slot(&self, settle: Option<Time>, now: Time) -> Slot {
+    /// How it enters the machine. With `resumed`, an earlier rollout was interrupted, and one of the new definition may
+    /// have got ready a moment ago: it has to stay so until then.
+    pub(super) fn slot(&self, resumed: Option<Time>, now: Time) -> Slot {
         let made = if self.outdated { Definition::Old } else { Definition::New };
-        let (made, life) = match (self.sight.state, settle) {
+        let resumed = resumed.filter(|_| !self.outdated);
+        let (made, life) = match (self.sight.state, resumed) {
             (State::Dead, _) => (Definition::New, Life::Gone),
-            // Ready, but perhaps not for long: the rollout that started it was interrupted.
-            (State::Ready, Some(until)) if !self.outdated => {
+            (State::Ready, Some(until)) if until > now => {
                 (made, Life::Settling(Wait::until(until)))
             }
             (State::Ready, _) => (made, Life::Serving),
             (State::Starting | State::Stopping | State::Restarting, _) => (made, Life::Down),
         };
-        Slot::found(&self.sight, made, life, now)
+        let mut slot = Slot::found(&self.sight, made, life, now);
+        slot.fresh = resumed.is_some() && slot.alive();
+        slot.settled = slot.serving();
+        slot
     }
 }
 
 impl Spec {
     /// Some instances run the new definition and some the old one: an earlier rollout was interrupted.
     pub(super) fn mixed(&self) -> bool {
+        if self.chosen {
+            return false;
+        }
         let alive = || self.current.values().filter(|seen| seen.sight.state != State::Dead);
         alive().any(|seen| seen.outdated) && alive().any(|seen| !seen.outdated)
     }

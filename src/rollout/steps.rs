@@ -27,10 +27,12 @@ impl Rollout {
 
     fn roll(&mut self, because: Option<Failure>, now: Time, out: &mut Vec<Command>) {
         if self.reached() {
-            self.course = Course::Finished(match because {
-                None => Outcome::Complete,
-                Some(because) => Outcome::RolledBack { because },
-            });
+            if self.all_answer(now, out) {
+                self.course = Course::Finished(match because {
+                    None => Outcome::Complete,
+                    Some(because) => Outcome::RolledBack { because },
+                });
+            }
         } else if self.interrupted {
             if self.quiet() {
                 self.leave_with(Ending::Interrupted(because), now);
@@ -119,7 +121,7 @@ impl Rollout {
             self.outdated().partition(|number| self.slots[number].idle());
         for number in down.into_iter().chain(up) {
             let slot = &self.slots[&number];
-            if self.unsettled() >= window {
+            if self.changing() >= window {
                 return;
             }
             if slot.idle() || slot.serving() && self.can_spare_one() {
@@ -131,9 +133,12 @@ impl Rollout {
     /// All at once, highest first: those that stay serve, and draining costs nobody anything.
     fn remove_surplus(&mut self, now: Time, out: &mut Vec<Command>) {
         let stays = |slot: &Slot| slot.serving() || self.as_before(slot);
-        if !(0..self.target()).all(|number| self.slots.get(&number).is_some_and(stays)) {
+        if !(0..self.target()).all(|number| self.slots.get(&number).is_some_and(stays))
+            || !self.held && !self.all_answer(now, out)
+        {
             return;
         }
+        self.held = true;
         let removable = |slot: &Slot| slot.alive() && !slot.busy() && slot.life != Life::Stuck;
         let surplus: Vec<u32> = self.extras(removable).collect();
         for number in surplus.into_iter().rev() {
@@ -241,19 +246,12 @@ impl Rollout {
 
     /// On the way back: an instance that the rollout left alone, and that is not of the new definition either.
     fn as_before(&self, slot: &Slot) -> bool {
-        self.going_back() && !slot.touched && (!slot.alive() || slot.made == Definition::Old)
+        self.going_back() && !slot.touched && (!slot.alive() || self.is_former(slot))
     }
 
     /// No job of ours is under way, and nothing of ours settles.
     fn quiet(&self) -> bool {
         self.numbers(|slot| slot.busy() || slot.settling()).next().is_none()
-    }
-
-    /// One instance has settled with the definition that all shall run.
-    fn proven(&self) -> bool {
-        let goal = self.goal();
-        self.going_back()
-            || self.numbers(|slot| slot.serving() && slot.made == goal).next().is_some()
     }
 
     /// Without surge, and with leave to have everything down, somebody wants a plain restart.
@@ -269,14 +267,16 @@ impl Rollout {
         self.numbers(wrong).filter(move |&number| number < target)
     }
 
-    fn unsettled(&self) -> u32 {
+    /// How many that stay are being replaced. One that is ready is no longer waited for.
+    fn changing(&self) -> u32 {
         let target = self.target();
-        let changing = self.numbers(|slot| slot.starting() || slot.settling());
-        count(changing.filter(|&number| number < target))
+        count(self.numbers(Slot::starting).filter(|&number| number < target))
     }
 
+    /// How many serve. As long as nothing is proven, one that has just become ready is not relied on.
     fn serving(&self) -> u32 {
-        count(self.numbers(Slot::serving))
+        let proven = self.proven();
+        count(self.numbers(|slot| slot.serving() || proven && slot.settling()))
     }
 
     fn can_spare_one(&self) -> bool {
@@ -287,7 +287,7 @@ impl Rollout {
     fn floor(&self) -> u32 {
         let target = self.target();
         let floor = target.saturating_sub(self.limits().unavailable);
-        let lost = self.numbers(|slot| self.as_before(slot) && !slot.serving());
+        let lost = self.numbers(|slot| self.as_before(slot) && !slot.ready());
         floor.saturating_sub(count(lost.filter(|&number| number < target)))
     }
 

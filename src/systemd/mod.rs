@@ -6,6 +6,7 @@
 mod control;
 mod error;
 mod field;
+mod glimpse;
 mod jobs;
 mod journal;
 mod proxy;
@@ -26,6 +27,7 @@ use crate::ecosystem::Scope;
 pub use control::{JobInfo, KillWhom, Process, Setting};
 pub use error::{Error, ErrorKind};
 pub use field::Field;
+pub use glimpse::Glimpse;
 pub use jobs::{JobId, JobKind, JobMode, JobOutcome, JobResult};
 pub use journal::{Author, Entry, Journal};
 pub use state::{

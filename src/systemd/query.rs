@@ -207,7 +207,7 @@ fn match_names(names: &[UnitName], listed: Vec<Listed>) -> Vec<Listed> {
         .collect()
 }
 
-fn read_list(reply: &Message) -> Result<Vec<Listed>, Error> {
+pub(super) fn read_list(reply: &Message) -> Result<Vec<Listed>, Error> {
     let body = reply.body();
     let rows: Vec<ListedRow> =
         body.deserialize().map_err(|e| Error::from_bus("list the units", &e))?;

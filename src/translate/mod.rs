@@ -181,6 +181,10 @@ fn recorded(s: &mut Section, app: &App) {
     );
     s.set("ListenTimeoutMs", app.listen_timeout.as_millis().to_string());
     s.set("KillTimeoutMs", app.kill_timeout.as_millis().to_string());
+    // Whether the next start can work is seen from these.
+    let path = |path: &Path| quote::path(&path.to_string_lossy());
+    s.set("Program", path(&app.command.program));
+    s.set_some("Script", app.command.script.as_deref().map(path));
 }
 
 fn flag(context: &Context<'_>) -> &'static str {

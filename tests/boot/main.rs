@@ -29,6 +29,7 @@ mod refusals;
 mod rights;
 mod rollouts;
 mod servers;
+mod serves;
 mod shop;
 mod stop;
 mod table;

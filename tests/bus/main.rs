@@ -5,4 +5,5 @@ mod fake;
 mod jobs;
 mod questions;
 mod refusals;
+mod rollouts;
 mod signals;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, missing_debug_implementations)]
 
 mod chance;
+mod cost;
 mod rules;
 mod simulate;
 mod stories;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clusterctl::rollout::{
-    Change, Command, Event, JobResult, Outcome, Rollout, Serial, Spec, Stage, State, Ticket,
+    Change, Command, Event, Former, JobResult, Outcome, Rollout, Serial, Spec, Stage, State,
+    Ticket, Time,
 };
 
 use crate::world::World;
@@ -16,8 +17,8 @@ pub struct Rules {
     /// The latest that the driver was told of each instance.
     told: BTreeMap<u32, (Serial, State)>,
     touched: BTreeSet<u32>,
-    /// Replaced in place and not seen settled since.
-    unsettled: BTreeSet<u32>,
+    /// Replaced in place and not ready since; as long as nothing is proven, not settled.
+    changing: BTreeSet<u32>,
     /// Taken down by us while ready, and not ready again.
     owed: BTreeSet<u32>,
     /// Found or started, and not stopped: each one beyond the target makes up for one that is owed.
@@ -26,6 +27,8 @@ pub struct Rules {
     pub open: BTreeMap<Ticket, Change>,
     pub interrupted: bool,
     restoring: bool,
+    /// Since when what is too many is removed.
+    removing: Option<Time>,
     /// A definition that is not the one found running has settled somewhere.
     proven: bool,
     /// Nothing dies by itself, so that what is ready stays ready.
@@ -44,12 +47,13 @@ impl Rules {
             ready: world.ready(),
             told,
             touched: BTreeSet::new(),
-            unsettled: BTreeSet::new(),
+            changing: BTreeSet::new(),
             owed: BTreeSet::new(),
             lent,
             open: BTreeMap::new(),
             interrupted: false,
             restoring: false,
+            removing: None,
             proven: false,
             calm: false,
             spec,
@@ -86,13 +90,15 @@ impl Rules {
         let numbers: Vec<u32> = world.units.keys().copied().collect();
         for number in numbers {
             if world.settled(number) {
-                self.unsettled.remove(&number);
+                self.changing.remove(&number);
                 self.proven |= world.units[&number].definition == world.loaded;
             }
             if world.units[&number].state == State::Ready {
                 self.owed.remove(&number);
             }
         }
+        let proven = self.proven || self.restoring;
+        self.changing.retain(|number| !proven || world.units[number].state != State::Ready);
         if rollout.outcome().is_none() {
             assert!(rollout.deadline().is_some(), "unfinished without a deadline");
         } else {
@@ -111,7 +117,7 @@ impl Rules {
                     self.open.insert(*ticket, *change);
                 }
                 Command::RestoreDefinition { .. } => {
-                    assert!(self.spec.can_restore, "nothing to restore");
+                    assert!(self.spec.former != Former::Nothing, "nothing to restore");
                     assert!(!self.restoring, "restored twice");
                     // A job that ends later could have started either definition.
                     let open = self.open.values().any(|change| *change != Change::Stop);
@@ -119,7 +125,7 @@ impl Rules {
                     assert!(!open || !reliable, "restored while a start was under way");
                     self.restoring = true;
                     // Nobody waits for instances to settle that will be replaced again.
-                    self.unsettled.clear();
+                    self.changing.clear();
                 }
                 Command::Look { .. } => {}
             }
@@ -161,13 +167,16 @@ impl Rules {
         }
         if change == Change::Restart && number < target && stage != Stage::Forced {
             let limits = self.spec.policy.limits(target);
-            self.unsettled.insert(number);
+            self.changing.insert(number);
             let batch = usize::try_from(limits.batch()).unwrap();
             assert!(
-                self.unsettled.len() <= batch,
-                "more than {batch} unsettled: {:?}",
-                self.unsettled
+                self.changing.len() <= batch,
+                "more than {batch} being replaced: {:?}",
+                self.changing
             );
+        }
+        if change == Change::Stop && stage == Stage::Rolling {
+            self.removing.get_or_insert(world.now);
         }
         if change != Change::Stop {
             self.touched.insert(number);
@@ -177,7 +186,7 @@ impl Rules {
             }
         } else {
             self.lent.remove(&number);
-            self.unsettled.remove(&number);
+            self.changing.remove(&number);
         }
     }
 
@@ -275,6 +284,7 @@ impl Rules {
             }
         }
         if whole {
+            self.stayed(world);
             let numbers: Vec<u32> = world.alive().into_iter().collect();
             assert_eq!(
                 numbers,
@@ -282,5 +292,52 @@ impl Rules {
                 "not exactly the wanted instances"
             );
         }
+    }
+
+    /// "Done" means that every instance that was started has been ready for `min_ready`, all of them together, and was
+    /// so when the driver last looked.
+    fn stayed(&self, world: &World) {
+        let min_ready = self.spec.policy.min_ready;
+        let started = || self.touched.iter().filter(|number| **number < self.spec.wanted);
+        let mut over = Time::default();
+        for number in started() {
+            let Some((_, unit)) = world.looked.get(number) else {
+                panic!("done, and nobody looked at {number}");
+            };
+            assert!(
+                unit.state == State::Ready,
+                "done, and {number} was last seen {:?}",
+                unit.state
+            );
+            over = over.max(unit.ready_at.unwrap() + min_ready);
+        }
+        for number in started() {
+            let (time, _) = &world.looked[number];
+            assert!(
+                *time >= over,
+                "done, and {number} was last looked at at {time}, not at {over}"
+            );
+        }
+        let weather = &world.weather;
+        if weather.lost + weather.late + weather.twice > 0 {
+            return;
+        }
+        for number in started() {
+            // The driver may not have heard of what happened this very moment.
+            let now = world.deaths.iter().any(|(serial, time)| {
+                *serial == Serial(world.looked[number].1.serial) && *time == world.now
+            });
+            assert!(world.units[number].state == State::Ready || now, "done, and {number} is dead");
+        }
+        let ours: Vec<Serial> = world
+            .ended
+            .iter()
+            .filter(|((of, _), _)| *of == world.driver)
+            .map(|(_, s)| *s)
+            .collect();
+        // When what is too many goes, all have been ready for `min_ready`.
+        let over = self.removing.map_or(over, |removing| removing.min(over));
+        let lost = world.deaths.iter().find(|(serial, time)| ours.contains(serial) && *time < over);
+        assert!(lost.is_none(), "done by {over}, and a new one died: {lost:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::time::Duration;
 
 use clusterctl::ecosystem::{OnFailure, Share};
-use clusterctl::rollout::{Command, Event, Outcome, Policy, Rollout, Spec, State, Time};
+use clusterctl::rollout::{Command, Event, Former, Outcome, Policy, Rollout, Spec, State, Time};
 
 use crate::chance::Chance;
 use crate::rules::Rules;
@@ -184,7 +184,12 @@ fn drive(
         before: scenario.before,
         wanted: scenario.wanted,
         policy: scenario.policy.clone(),
-        can_restore: scenario.can_restore && world.loaded == 1,
+        former: match scenario.can_restore {
+            true if scenario.only_count => Former::Number,
+            true if world.loaded == 1 => Former::Definition,
+            _ => Former::Nothing,
+        },
+        chosen: false,
     };
     note!(log, "{} found {:?}", world.now, spec.current);
     let mut rules = Rules::new(spec.clone(), world);
@@ -370,7 +375,8 @@ fn draw(chance: &mut Chance) -> (Scenario, Weather) {
         before,
         wanted,
         only_count,
-        can_restore: !only_count && chance.percent(70),
+        // Without a draw, so that the seeds that are kept mean what they meant.
+        can_restore: if only_count { before.is_multiple_of(2) } else { chance.percent(70) },
         interrupt,
         crashes,
         restore_fails,

@@ -1,20 +1,21 @@
 //! Stories: a script of events, and what the machine makes of it, as a page to read.
 //!
 //! `stories/NAME.story` holds settings and then one event per line; `stories/NAME.expected` is what comes out, written anew
-//! with `UPDATE_EXPECT=1`. Settings: `before`, `wanted`, `restore yes|no`, `old 0-3` (outdated and ready),
+//! with `UPDATE_EXPECT=1`. Settings: `before`, `wanted`, `restore yes|no|number`, `old 0-3` (outdated and ready),
 //! `new 0-1` (ready), `sick 2` (outdated and not ready), and the policy's keys. Events, each with its time in front:
-//! `done N`, `failed N`, `timeout N` (the job of N ended), `seen N STATE [process P] [restarts R]`, `restored`,
-//! `not restored WHY`, `tick`, `interrupt`. Without a process, `seen` is about the latest one.
+//! `done N`, `failed N`, `timeout N` (the job of N ended), `seen N STATE [process P]`, `restored`,
+//! `not restored WHY`, `tick`, `interrupt`. Without a process, `seen` is about the latest one. Who is asked after its start
+//! or in a roll call answers at once, and is ready, unless `unready N` was said before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use clusterctl::ecosystem::{OnFailure, Share};
 use clusterctl::rollout::{
-    Change, Command, Event, JobResult, Observed, Outcome, Phase, Policy, Rollout, Serial, Sight,
-    Spec, State, Ticket, Time,
+    Change, Command, Doubt, Event, Former, JobResult, Observed, Outcome, Phase, Policy, Rollout,
+    Serial, Sight, Spec, State, Ticket, Time,
 };
 
 #[test]
@@ -54,6 +55,8 @@ struct Story {
     /// The latest process of each instance.
     processes: BTreeMap<u32, u64>,
     counted: u64,
+    /// Those that do not answer that they are ready.
+    unready: BTreeSet<u32>,
 }
 
 impl Story {
@@ -69,16 +72,40 @@ impl Story {
         let processes = processes.collect();
         let (rollout, commands) = Rollout::new(spec, Time::default());
         page.push('\n');
-        let mut story = Self { rollout, page, tickets: BTreeMap::new(), processes, counted: 1 };
+        let mut story = Self {
+            rollout,
+            page,
+            tickets: BTreeMap::new(),
+            processes,
+            counted: 1,
+            unready: BTreeSet::new(),
+        };
         story.step(Time::default(), "begin", &commands);
         for line in events {
             let (time, what) = line.split_once(' ').unwrap();
             let time = Time::default() + span(time);
+            if let Some(number) = what.trim().strip_prefix("unready ") {
+                story.unready.insert(number.parse().unwrap());
+                continue;
+            }
             let event = story.event(what.trim());
-            let commands = story.rollout.handle(time, event);
-            story.step(time, what.trim(), &commands);
+            story.handle(time, what.trim(), event);
         }
         story.page
+    }
+
+    fn handle(&mut self, time: Time, what: &str, event: Event) {
+        let commands = self.rollout.handle(time, event);
+        self.step(time, what, &commands);
+        for command in commands {
+            let Command::Look { instance, doubt: Doubt::Started | Doubt::RollCall } = command
+            else {
+                continue;
+            };
+            let state = if self.unready.remove(&instance) { "restarting" } else { "ready" };
+            let sight = self.sight(instance, state, &[]);
+            self.handle(time, &format!("seen {instance} {state}"), Event::Seen { instance, sight });
+        }
     }
 
     fn event(&mut self, what: &str) -> Event {
@@ -90,7 +117,10 @@ impl Story {
             ["not", "restored", ..] => Event::DefinitionRestored(Err(words[2..].join(" "))),
             ["seen", number, state, ref more @ ..] => {
                 let instance = number.parse().unwrap();
-                Event::Seen { instance, sight: self.sight(instance, state, more) }
+                let sight = self.sight(instance, state, more);
+                let latest = self.processes.entry(instance).or_default();
+                *latest = sight.serial.0.max(*latest);
+                Event::Seen { instance, sight }
             }
             [result, number] => {
                 let instance = number.parse().unwrap();
@@ -115,7 +145,6 @@ impl Story {
         Sight {
             state: state_named(state),
             serial: Serial(value("process").unwrap_or(self.processes[&instance])),
-            restarts: u32::try_from(value("restarts").unwrap_or(0)).unwrap(),
         }
     }
 
@@ -167,8 +196,13 @@ fn spec(settings: &[&str]) -> Spec {
         current: BTreeMap::new(),
         before: 0,
         wanted: 0,
-        policy: Policy { listen_timeout: Duration::from_secs(5), ..Policy::default() },
-        can_restore: true,
+        policy: Policy {
+            listen_timeout: Duration::from_secs(5),
+            min_ready: Duration::ZERO,
+            ..Policy::default()
+        },
+        former: Former::Definition,
+        chosen: false,
     };
     for line in settings {
         let (key, value) = line.split_once(' ').unwrap();
@@ -176,7 +210,14 @@ fn spec(settings: &[&str]) -> Spec {
         match key {
             "before" => spec.before = value.parse().unwrap(),
             "wanted" => spec.wanted = value.parse().unwrap(),
-            "restore" => spec.can_restore = value == "yes",
+            "restore" => {
+                spec.former = match value {
+                    "yes" => Former::Definition,
+                    "number" => Former::Number,
+                    _ => Former::Nothing,
+                }
+            }
+            "chosen" => spec.chosen = value == "yes",
             "old" => found(&mut spec, value, State::Ready, true),
             "new" => found(&mut spec, value, State::Ready, false),
             "sick" => found(&mut spec, value, State::Restarting, true),
@@ -197,7 +238,7 @@ fn spec(settings: &[&str]) -> Spec {
 fn found(spec: &mut Spec, numbers: &str, state: State, outdated: bool) {
     let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
     for number in first.parse().unwrap()..=last.parse().unwrap() {
-        let sight = Sight { state, serial: Serial(1), restarts: 0 };
+        let sight = Sight { state, serial: Serial(1) };
         spec.current.insert(number, Observed { sight, outdated });
     }
 }

@@ -73,6 +73,10 @@ pub struct World {
     pub driver: u32,
     /// With which process each job ended.
     pub ended: BTreeMap<(u32, Ticket), Serial>,
+    /// What each instance looked like when the driver last looked at it, and when that was.
+    pub looked: BTreeMap<u32, (Time, Unit)>,
+    /// Processes that died by themselves when they were ready, and when.
+    pub deaths: Vec<(Serial, Time)>,
     queue: BTreeMap<(Time, u64), Happening>,
     counted: u64,
     serials: u64,
@@ -87,6 +91,8 @@ impl World {
             weather,
             driver: 0,
             ended: BTreeMap::new(),
+            looked: BTreeMap::new(),
+            deaths: vec![],
             queue: BTreeMap::new(),
             counted: 0,
             serials: 100,
@@ -195,6 +201,9 @@ impl World {
     /// The process exits unasked; systemd will start it again.
     fn lose(&mut self, number: u32, result: JobResult, chance: &mut Chance) {
         self.note_settled(number);
+        if self.units[&number].state == State::Ready {
+            self.deaths.push((Serial(self.units[&number].serial), self.now));
+        }
         self.units.get_mut(&number).unwrap().ready_at = None;
         self.change(number, State::Restarting, chance);
         self.end_job(number, result, chance);
@@ -318,7 +327,9 @@ impl World {
     /// The answer to a question; it always comes, though not at once. The bus keeps the order of signals and
     /// answers, so that no older sighting comes between.
     pub fn look(&mut self, number: u32, chance: &mut Chance) {
-        let sight = self.units.get(&number).map_or_else(|| Unit::none().sight(), Unit::sight);
+        let unit = self.units.get(&number).cloned().unwrap_or_else(Unit::none);
+        let sight = unit.sight();
+        self.looked.insert(number, (self.now, unit));
         let event = Event::Seen { instance: number, sight };
         let older = |happening: &Happening| {
             let Happening::Deliver { event: Event::Seen { instance, .. }, .. } = happening else {
@@ -374,6 +385,6 @@ impl Unit {
     }
 
     pub fn sight(&self) -> Sight {
-        Sight { state: self.state, serial: Serial(self.serial), restarts: self.restarts }
+        Sight { state: self.state, serial: Serial(self.serial) }
     }
 }

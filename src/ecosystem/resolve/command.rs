@@ -141,7 +141,7 @@ fn direct(cx: &mut Context<'_>, fields: &Fields<'_>, node: &Node<'_>, cwd: &Path
 }
 
 fn ran(node: &Node<'_>, program: PathBuf, args: Vec<String>) -> Ran {
-    Ran { command: Command { program, args }, at: node.place.clone() }
+    Ran { command: Command { program, args, script: None }, at: node.place.clone() }
 }
 
 /// A line: run directly where no shell is needed, so that the program is the main process.
@@ -299,7 +299,9 @@ impl Script<'_, '_> {
         };
         let mut args = prefix;
         args.push(path.to_string_lossy().into_owned());
-        Some(ran(&self.node, interpreter, args))
+        let mut ran = ran(&self.node, interpreter, args);
+        ran.command.script = Some(path);
+        Some(ran)
     }
 
     /// `Some(None)` runs the file itself.

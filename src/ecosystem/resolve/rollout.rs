@@ -1,7 +1,5 @@
 //! The table `rollout`: how instances are replaced.
 
-use std::time::Duration;
-
 use toml::de::DeValue;
 
 use crate::ecosystem::app::{OnFailure, RolloutSettings, Share};
@@ -21,7 +19,7 @@ pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>) -> RolloutSetti
         max_unavailable: inner
             .read_with("max_unavailable", |node| share(cx, node))
             .unwrap_or(Share::Count(0)),
-        min_ready: inner.span_of(cx, "min_ready", Duration::ZERO),
+        min_ready: inner.span_of(cx, "min_ready", RolloutSettings::MIN_READY),
         on_failure: match inner.read_with("on_failure", |node| node.choice(cx, keys::ON_FAILURE)) {
             Some("pause") => OnFailure::Pause,
             _ => OnFailure::Rollback,

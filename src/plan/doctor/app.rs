@@ -50,6 +50,10 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         );
         found.push(finding(Severity::Problem, "handover", text, apply.clone()));
     }
+    for path in &facts.lacking {
+        let text = format!("{} is gone: no instance can start again", path.display());
+        found.push(finding(Severity::Problem, "cannot-start", text, apply.clone()));
+    }
     if let Some(program) = &facts.missing_program {
         let text = format!(
             "{} is gone: {} cannot work until clusterctl is installed again",
@@ -117,10 +121,16 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
                 None => format!("{app}@{number} gave up; why: {logs}"),
             };
             found.push(finding(Severity::Problem, "failed", text, mend));
-        } else if facts.looping.contains(number) {
+        } else if let Some(run) = facts.runs.get(number).filter(|run| run.loops()) {
+            let times = match run.restarts.max(run.short_runs) {
+                0 | 1 => String::new(),
+                times => format!(" (systemd restarted it {times} times)"),
+            };
             let text = match facts.reasons.get(number) {
-                Some(why) => format!("{app}@{number} ends again and again: it {why}; more: {logs}"),
-                None => format!("{app}@{number} ends again and again; why: {logs}"),
+                Some(why) => {
+                    format!("{app}@{number} ends again and again{times}: it {why}; more: {logs}")
+                }
+                None => format!("{app}@{number} ends again and again{times}; why: {logs}"),
             };
             found.push(finding(Severity::Problem, "looping", text, mend));
         }

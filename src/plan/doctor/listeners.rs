@@ -1,6 +1,6 @@
 //! One app's listeners: held by systemd while the app runs, and by every instance.
 
-use super::{AppFacts, Finding, Severity, Words, finding};
+use super::{AppFacts, Finding, Run, Severity, Words, finding};
 use crate::plan::Active;
 
 /// Everything about its listeners.
@@ -20,7 +20,9 @@ pub fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
             found.push(finding(Severity::Warning, "listener-open", text, Some(mend)));
         }
     }
-    for (number, unit) in &facts.strangers {
+    // One that ends again and again holds nothing in many moments.
+    let loops = |number: &u32| facts.runs.get(number).is_some_and(Run::loops);
+    for (number, unit) in facts.strangers.iter().filter(|(number, _)| !loops(number)) {
         let text = format!(
             "{app}@{number} holds another socket than {unit}, which clients connect to now"
         );

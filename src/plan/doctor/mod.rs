@@ -9,6 +9,7 @@ mod machine;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::ObservedApp;
 use crate::ecosystem::{AppName, Scope};
@@ -94,8 +95,10 @@ pub struct AppFacts {
     pub drop_ins: Vec<String>,
     /// Units that are masked.
     pub masked: BTreeSet<UnitName>,
-    /// Instances that wait for their automatic restart.
-    pub looping: BTreeSet<u32>,
+    /// How long instances run, and how often systemd restarted them.
+    pub runs: BTreeMap<u32, Run>,
+    /// Files and folders without which no instance can start again, and that are gone.
+    pub lacking: Vec<PathBuf>,
     /// Why instances do not run, by their numbers.
     pub reasons: BTreeMap<u32, String>,
     /// Lines of log that the journal did not take of late.
@@ -104,6 +107,30 @@ pub struct AppFacts {
     pub stale: bool,
     /// Instances that run with another socket than the one that systemd holds now.
     pub strangers: BTreeSet<(u32, UnitName)>,
+}
+
+/// The runs of one instance. One that crash-loops is online in most moments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// It waits for its automatic restart.
+    pub waits: bool,
+    /// For how long it has been ready; `None` while it is not.
+    pub ready_for: Option<Duration>,
+    /// Automatic restarts, as systemd counts them.
+    pub restarts: u32,
+    /// Runs in a row that were too short, as the guard counts them.
+    pub short_runs: u32,
+}
+
+/// An instance that has been ready for so long has left its restarts behind.
+const STEADY: Duration = Duration::from_secs(60);
+
+impl Run {
+    /// Whether the instance ends again and again. One restart can happen to anybody.
+    pub fn loops(&self) -> bool {
+        let steady = self.ready_for.is_some_and(|span| span >= STEADY);
+        self.waits || !steady && (self.restarts >= 2 || self.short_runs >= 2)
+    }
 }
 
 /// Looks at everything. What is about the machine comes first, then the apps by name, in each the
@@ -248,12 +275,23 @@ mod tests {
             (one.active, one.errored) = (Active::Inactive, true);
         };
         app(failed, &["failed: clusterctl restart api@1"]);
-        app(
-            |f| {
-                f.looping.insert(1);
-            },
-            &["looping: clusterctl restart api@1"],
-        );
+        let second = Duration::from_secs(1);
+        let run =
+            |waits, ready_for, restarts, short_runs| Run { waits, ready_for, restarts, short_runs };
+        for (run, loops) in [
+            (run(true, None, 0, 0), true),
+            (run(false, Some(second), 2, 0), true),
+            (run(false, Some(second), 0, 2), true),
+            (run(false, None, 2, 0), true),
+            (run(false, Some(second), 1, 1), false),
+            (run(false, Some(60 * second), 9, 9), false),
+        ] {
+            let expected: &[_] = if loops { &["looping: clusterctl restart api@1"] } else { &[] };
+            let put = |f: &mut AppFacts| {
+                f.runs.insert(1, run);
+            };
+            app(put, expected);
+        }
         let masked = |f: &mut AppFacts| {
             f.observed.instances.remove(&1);
             f.masked.insert(api().instance_unit(1));
@@ -301,6 +339,10 @@ mod tests {
         app(
             |f| f.damaged.push("/x/preload.so".into()),
             &["handover: clusterctl apply /srv/api/ecosystem.toml"],
+        );
+        app(
+            |f| f.lacking.push("/srv/api/server.js".into()),
+            &["cannot-start: clusterctl apply /srv/api/ecosystem.toml"],
         );
         app(
             |f| f.missing_program = Some("/usr/bin/clusterctl".into()),

@@ -1,0 +1,121 @@
+//! Waits until instances have stayed ready for `min_ready`. Decides nothing: that is `rollout::Vigil`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::roll::{monotonic, sight};
+use super::{Context, Done, Error, recorded_policy};
+use crate::ecosystem::AppName;
+use crate::plan::{Observed, ObservedFile};
+use crate::rollout::{Expected, Look, Time, Vigil};
+use crate::systemd::Signal;
+use crate::unit::{UnitFile, UnitName};
+
+/// How often somebody who wants to stop is noticed.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// Instances of one app, and what is expected of them.
+pub(super) struct Stay<'a> {
+    pub app: &'a AppName,
+    pub numbers: BTreeSet<u32>,
+    pub expected: Expected,
+}
+
+/// Waits for instances to have been ready for long enough; adds those that were lost to what failed.
+pub(super) fn stay(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), Error> {
+    let units: BTreeMap<UnitName, u32> =
+        stay.numbers.iter().map(|number| (stay.app.instance_unit(*number), *number)).collect();
+    // Subscribe before the first look, so that nothing happens unseen in between.
+    let watch = context.systemd.watch(units.keys())?;
+    let mut vigil = Vigil::new(stay.expected, &looks(context, &units)?, now());
+    while let Some(deadline) = vigil.deadline(now()) {
+        if context.is_interrupted() {
+            done.left_out += 1;
+            return Ok(());
+        }
+        let left = deadline.0.saturating_sub(now().0);
+        match watch.next(Instant::now() + left.min(GLANCE)) {
+            None if left <= GLANCE => {
+                let asked = now();
+                for (number, look) in looks(context, &units)? {
+                    vigil.seen(number, &look, asked);
+                }
+            }
+            Some(Signal::Changed { unit, .. }) => {
+                if let Some(number) = units.get(&unit) {
+                    vigil.seen(*number, &look(context, &unit)?, now());
+                }
+            }
+            Some(Signal::Disconnected) => {
+                return Err(crate::systemd::Error::disconnected("follow the instances").into());
+            }
+            None | Some(Signal::JobRemoved { .. } | Signal::Reloading(_)) => {}
+        }
+    }
+    let lost = vigil.lost(now());
+    done.failures.extend(lost.map(|(n, lost)| (stay.app.instance_unit(n), lost.to_string())));
+    Ok(())
+}
+
+/// Apps that should serve and do not, of those that nothing is to be done about. One that is on its way is waited for.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub fn unwell<'a>(
+    context: &Context,
+    observed: &Observed,
+    apps: impl IntoIterator<Item = &'a AppName>,
+) -> Result<BTreeMap<AppName, Done>, Error> {
+    let mut unwell = BTreeMap::new();
+    for app in apps {
+        let Some(found) = observed.apps.get(app) else { continue };
+        let up = found.instances.iter().filter(|(_, one)| one.active.is_up());
+        let numbers = up.map(|(number, _)| *number).collect();
+        let expected = expected(app, &found.units, true);
+        let mut done = Done::default();
+        stay(context, &Stay { app, numbers, expected }, &mut done)?;
+        if !done.is_success() {
+            unwell.insert(app.clone(), done);
+        }
+    }
+    Ok(unwell)
+}
+
+/// What the last apply recorded; with `on_their_way` for instances that nobody has just started.
+pub(super) fn expected(
+    app: &AppName,
+    units: &BTreeMap<UnitName, ObservedFile>,
+    on_their_way: bool,
+) -> Expected {
+    let policy = recorded_policy(app, units);
+    Expected {
+        min_ready: policy.min_ready,
+        patience: on_their_way.then_some(policy.listen_timeout),
+        may_end: may_end(app, units.get(&app.template_unit()).map(|file| file.text.as_str())),
+    }
+}
+
+/// Whether systemd leaves a program alone that has ended.
+pub(super) fn may_end(app: &AppName, template: Option<&str>) -> bool {
+    let unit = template.map(|text| UnitFile::parse(app.template_unit(), text));
+    unit.is_some_and(|unit| unit.get("Service", "Restart") == Some("no"))
+}
+
+fn looks(context: &Context, units: &BTreeMap<UnitName, u32>) -> Result<BTreeMap<u32, Look>, Error> {
+    units.iter().map(|(unit, number)| Ok((*number, look(context, unit)?))).collect()
+}
+
+fn look(context: &Context, unit: &UnitName) -> Result<Look, Error> {
+    let seen = context.systemd.glimpse(unit)?;
+    Ok(Look {
+        sight: sight(&seen),
+        ready_since: Time(Duration::from_micros(seen.ready_since)),
+        restarts: seen.restarts,
+        well: seen.result == "success",
+    })
+}
+
+/// Now, on the clock of the manager.
+fn now() -> Time {
+    Time(Duration::from_micros(monotonic()))
+}

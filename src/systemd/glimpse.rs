@@ -1,0 +1,85 @@
+//! What a unit is doing at one moment.
+//!
+//! The state of a unit and the start of its process are two questions, between which the manager may replace the process:
+//! the state of the one and the start of the other would look like a death that never was. So the start is asked for
+//! before and after everything else, and answers between which it changed are thrown away.
+
+use std::time::Instant;
+
+use zbus::Message;
+
+use super::proxy::{SERVICE_UNIT, UNIT};
+use super::query::{read_list, text};
+use super::state::ActiveState;
+use super::{ANSWER, Error, Systemd, proxy};
+use crate::unit::UnitName;
+
+/// A service unit at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Its state.
+    pub active: ActiveState,
+    /// Its state in the words of its kind, such as `auto-restart`.
+    pub sub: String,
+    /// When its main process started, the running one or else the last one: microseconds of `CLOCK_MONOTONIC`, 0 if there
+    /// never was one.
+    pub started: u64,
+    /// Since when it is active, on the same clock; 0 if it never was.
+    pub ready_since: u64,
+    /// Automatic restarts, as systemd counts them: a restart by hand does not always set that back.
+    pub restarts: u32,
+    /// `success`, `exit-code`, `signal`, `timeout` … of the last run.
+    pub result: String,
+}
+
+/// How often the processes of a unit may be replaced under our eyes before we take what we see.
+const TRIES: usize = 5;
+
+impl Systemd {
+    /// A service unit at one moment; one that is not loaded is inactive.
+    ///
+    /// # Errors
+    /// The manager does not answer.
+    pub fn glimpse(&self, unit: &UnitName) -> Result<Glimpse, Error> {
+        let doing = "look at an instance";
+        let name = unit.as_str();
+        let started = || proxy::get(name, SERVICE_UNIT, "ExecMainStartTimestampMonotonic");
+        let mut last = Glimpse::default();
+        for _ in 0..TRIES {
+            let calls = vec![
+                started(),
+                proxy::get(name, SERVICE_UNIT, "NRestarts"),
+                proxy::manager("ListUnitsByNames", &[name].as_slice()),
+                proxy::get(name, SERVICE_UNIT, "Result"),
+                proxy::get(name, UNIT, "ActiveEnterTimestampMonotonic"),
+                started(),
+            ];
+            let replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?;
+            let [before, restarts, list, result, ready, after] = replies.as_slice() else {
+                return Err(Error::timeout(doing));
+            };
+            let listed = list.as_ref().map_err(|e| Error::from_bus(doing, e))?;
+            let row = read_list(listed)?.into_iter().next();
+            let (active, sub) = row.map(|row| (row.active, row.sub)).unwrap_or_default();
+            last = Glimpse {
+                active,
+                sub,
+                started: number(after),
+                ready_since: number(ready),
+                restarts: number(restarts),
+                result: result.as_ref().ok().and_then(|reply| text(reply).ok()).unwrap_or_default(),
+            };
+            if number::<u64>(before) == last.started {
+                return Ok(last);
+            }
+        }
+        // Of the newest process no more is known than that it was started: whatever becomes of it is signalled.
+        Ok(Glimpse { active: ActiveState::Activating, sub: "start".to_owned(), ..last })
+    }
+}
+
+/// A unit that was never loaded has no properties of its kind.
+fn number<T: TryFrom<zbus::OwnedVariant> + Default>(reply: &zbus::Result<Message>) -> T {
+    let value = reply.as_ref().ok().and_then(|reply| reply.body().deserialize().ok());
+    value.and_then(|value| T::try_from(value).ok()).unwrap_or_default()
+}

@@ -1,0 +1,320 @@
+//! "Done" is said only of what serves: versions that get ready and die, on every way that starts them.
+
+use std::time::Duration;
+
+use crate::booted;
+use crate::shop::{ecosystem, load, pids};
+use crate::support::{Child, Machine, Output, wait_until};
+
+/// Serves, and dies as many milliseconds after `listen()` as `/srv/shop/dies` says of its instance: lines of
+/// `INSTANCE MILLISECONDS` or `all MILLISECONDS`. `DIES` in its environment says the same of a definition.
+const SERVER: &str = "\
+const fs = require('fs'), http = require('http');
+const own = process.env.NODE_APP_INSTANCE;
+const text = (fs.readFileSync('/srv/shop/dies', 'utf8') + '\\n' + (process.env.DIES || '')).split('\\n');
+const line = text.map((one) => one.split(' ')).find(([who]) => who === own || who === 'all');
+http.createServer((req, res) => {
+  res.end(`instance ${own} ${process.env.GREETING || 'plain'} .`);
+}).listen(3000, () => {
+  if (line) setTimeout(() => { console.log(`instance ${own}: died on purpose`); process.exit(3); }, +line[1]);
+});
+";
+
+/// A worker that dies as `/srv/shop/dies` says, at once with 0.
+const WORKER: &str = "\
+const fs = require('fs');
+const line = fs.readFileSync('/srv/shop/dies', 'utf8').split('\\n').find((one) => one.startsWith('all '));
+if (line === 'all 0') throw new Error('worker broken on purpose');
+setInterval(() => {}, 1000);
+";
+
+fn write(m: &Machine, dies: &str, text: &str) {
+    m.write("/srv/shop/server.js", SERVER);
+    m.write("/srv/shop/worker.js", WORKER);
+    m.write("/srv/shop/dies", dies);
+    m.write("/srv/shop/ecosystem.toml", text);
+}
+
+fn apply(m: &Machine) -> Output {
+    m.clusterctl(["apply", "/srv/shop/ecosystem.toml"])
+}
+
+/// `shop` with so many instances, running well.
+fn shop(m: &Machine, instances: u32, more: &str) {
+    write(m, "", &ecosystem(instances, more));
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+}
+
+fn online(m: &Machine) -> usize {
+    m.ok(["clusterctl", "list"]).matches(" online ").count()
+}
+
+/// Entries of the history: what was in force.
+fn remembered(m: &Machine) -> usize {
+    let value: serde_json::Value =
+        serde_json::from_str(&m.ok(["clusterctl", "history", "-o", "json"])).unwrap();
+    value["entries"].as_array().unwrap().len()
+}
+
+/// It must end with 1, say this in the first lines that it prints about the end, and never "done".
+fn refused(output: &Output, says: &[&str]) {
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(!output.stderr.contains("shop: done"), "{output:#?}");
+    for text in says {
+        assert!(output.stderr.contains(text), "{text}: {output:#?}");
+    }
+}
+
+fn instances(m: &Machine) -> String {
+    m.ok_sh(
+        "systemctl list-units --plain --no-legend --state=active,activating 'shop@*' | \
+         cut -d' ' -f1 | sort | xargs",
+    )
+}
+
+fn enabled(m: &Machine) -> String {
+    m.ok_sh("ls /etc/systemd/system/shop.service.wants | sort | xargs")
+}
+
+fn answers(m: &Machine) -> String {
+    m.ok_sh("for i in $(seq 24); do curl -s localhost:3000; echo; done | sort -u")
+}
+
+booted!(a_version_that_listens_and_dies_replaces_nothing, |m| {
+    shop(m, 4, "");
+    let before = pids(m, 4);
+    m.write("/srv/shop/dies", "all 300");
+    let output = m.clusterctl(["reload", "shop"]);
+    refused(&output, &["shop@4 died soon after it was ready", "died on purpose"]);
+    assert_eq!((pids(m, 4), online(m)), (before.clone(), 4));
+    // The same with a new definition: it is put back.
+    m.write("/srv/shop/ecosystem.toml", ecosystem(4, "env = { GREETING = 'new' }"));
+    refused(
+        &apply(m),
+        &["shop@4 died soon after it was ready", "former definition runs everywhere"],
+    );
+    assert_eq!((pids(m, 4), online(m), remembered(m)), (before.clone(), 4, 1));
+    // And through systemctl alone.
+    assert_eq!(m.run(["systemctl", "reload", "shop"]).code, 1);
+    assert_eq!(pids(m, 4), before);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    m.write("/srv/shop/dies", "");
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+    run.stop().assert_none_failed();
+    let seen = answers(m);
+    assert!(seen.lines().all(|line| line.contains("new")), "{seen}");
+});
+
+booted!(a_death_of_any_new_instance_ends_the_rollout_and_goes_back, |m| {
+    shop(m, 4, "");
+    for (round, dies) in ["1 600", "3 600", "0 100"].into_iter().enumerate() {
+        let env = format!("env = {{ GREETING = 'new', DIES = '{dies}' }}");
+        m.write("/srv/shop/ecosystem.toml", ecosystem(4, &env));
+        let instance = &dies[..1];
+        let output = apply(m);
+        let died = format!("shop@{instance} died soon after it was ready");
+        refused(&output, &[&died, "the former definition runs everywhere again"]);
+        assert!(!output.stderr.contains("on the way back"), "round {round}: {output:#?}");
+        let all = "shop@0.service shop@1.service shop@2.service shop@3.service";
+        assert_eq!(instances(m), all, "round {round}");
+        assert_eq!((online(m), remembered(m)), (4, 1));
+        let seen = answers(m);
+        assert!(seen.lines().all(|line| line.contains("plain")), "{seen}");
+    }
+    // After a deploy of code there is nothing to put back: what serves goes on, and the next deploy mends it.
+    m.write("/srv/shop/dies", "0 600");
+    m.write("/srv/shop/ecosystem.toml", ecosystem(4, ""));
+    let output = m.clusterctl(["reload", "shop"]);
+    refused(&output, &["shop@0 died soon after it was ready; now "]);
+    m.write("/srv/shop/dies", "");
+    let output = m.clusterctl(["reload", "shop"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_eq!((instances(m).split(' ').count(), online(m)), (4, 4), "{output:#?}");
+});
+
+booted!(a_first_apply_that_does_not_stay_up_is_no_success, |m| {
+    write(m, "all 100", &ecosystem(2, ""));
+    let output = apply(m);
+    refused(
+        &output,
+        &["died soon after it was ready", "died on purpose", "next: clusterctl logs shop@"],
+    );
+    assert_eq!(remembered(m), 0);
+    m.ok(["clusterctl", "delete", "shop"]);
+    let worker = "[[apps]]\nname = 'shop'\nscript = 'worker.js'\ninstances = 2\n";
+    write(m, "all 0", worker);
+    refused(&apply(m), &["shop@", "worker broken on purpose"]);
+    let output = m.clusterctl(["doctor"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    m.write("/srv/shop/dies", "");
+    m.ok(["clusterctl", "restart", "shop"]);
+    let output = apply(m);
+    assert_eq!((output.code, remembered(m)), (0, 1), "{output:#?}");
+    // A worker that throws at its start costs no old one.
+    let before = pids(m, 2);
+    m.write("/srv/shop/dies", "all 0");
+    refused(&m.clusterctl(["reload", "shop"]), &["shop@2 ", "worker broken on purpose"]);
+    assert_eq!((pids(m, 2), online(m)), (before, 2));
+});
+
+booted!(start_restart_and_scale_tell_the_truth, |m| {
+    shop(m, 2, "");
+    m.ok(["clusterctl", "stop", "shop"]);
+    m.write("/srv/shop/dies", "1 300");
+    let says = &["shop@1.service died soon after it was ready", "next: clusterctl logs shop@1"];
+    refused(&m.clusterctl(["start", "shop"]), says);
+    refused(&m.clusterctl(["restart", "shop"]), says);
+    // Only what is asked for is looked at.
+    m.ok(["clusterctl", "restart", "shop@0"]);
+    refused(&m.clusterctl(["restart", "shop@1"]), says);
+    m.write("/srv/shop/dies", "");
+    m.ok(["clusterctl", "restart", "shop"]);
+    assert_eq!(online(m), 2);
+    let before = pids(m, 2);
+    m.write("/srv/shop/dies", "3 300");
+    let output = m.clusterctl(["scale", "shop", "4"]);
+    refused(&output, &["shop@3 died soon after it was ready"]);
+    // The number goes back as well.
+    assert_eq!(enabled(m), "shop@0.service shop@1.service", "{output:#?}");
+    assert_eq!(instances(m), "shop@0.service shop@1.service", "{output:#?}");
+    assert_eq!(pids(m, 2), before);
+    m.write("/srv/shop/dies", "");
+    m.ok(["clusterctl", "scale", "shop", "4"]);
+    assert_eq!(online(m), 4);
+});
+
+booted!(nothing_to_do_is_said_only_of_what_serves, |m| {
+    let more = "restart_delay = '2s'\nmax_restarts = 'unlimited'";
+    write(m, "all 100", &ecosystem(2, more));
+    refused(&apply(m), &["shop@"]);
+    for round in 0..3 {
+        let output = apply(m);
+        refused(&output, &["shop@", "ends again and again", "next: clusterctl logs shop@"]);
+        assert!(!output.stdout.contains("nothing to do"), "round {round}: {output:#?}");
+        assert_eq!(remembered(m), 0, "round {round}");
+    }
+    m.write("/srv/shop/dies", "");
+    m.ok(["clusterctl", "restart", "shop"]);
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stdout.contains("nothing to do"), "{output:#?}");
+    assert_eq!(remembered(m), 1);
+});
+
+booted!(a_failed_apply_puts_the_number_back_too, |m| {
+    let links = |numbers: std::ops::Range<u32>| {
+        numbers.map(|n| format!("shop@{n}.service")).collect::<Vec<_>>().join(" ")
+    };
+    for (before, wanted) in [(4, 2), (2, 4)] {
+        shop(m, before, "");
+        for dies in ["all 300", "1 600"] {
+            let env = format!("env = {{ DIES = '{dies}' }}");
+            m.write("/srv/shop/ecosystem.toml", ecosystem(wanted, &env));
+            let output = apply(m);
+            refused(&output, &["the former definition runs everywhere again"]);
+            assert_eq!(enabled(m), links(0..before), "{before} to {wanted}: {output:#?}");
+            assert_eq!(instances(m), links(0..before), "{before} to {wanted}: {output:#?}");
+        }
+        let group = m.read("/etc/systemd/system/shop.service");
+        assert!(group.contains(&format!("\nInstances={before}\n")), "{group}");
+        m.ok(["clusterctl", "delete", "shop"]);
+    }
+});
+
+/// What the doctor finds about `shop`, with its severity.
+fn problems(m: &Machine) -> String {
+    let output = m.clusterctl(["doctor", "shop", "-o", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    let found = value["findings"].as_array().unwrap().iter();
+    let found = found.filter(|one| one["severity"] == "problem" && one["app"] == "shop");
+    found.map(|one| one["check"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+}
+
+booted!(the_doctor_looks_at_more_than_a_moment, |m| {
+    // Longer than the program lives on a busy machine.
+    shop(m, 2, "max_restarts = 'unlimited'\nrollout = { min_ready = '4s' }");
+    assert_eq!(problems(m), "");
+    m.write("/srv/shop/dies", "1 700");
+    m.ok(["systemctl", "kill", "-s", "KILL", "shop@1"]);
+    wait_until("it was restarted twice", Duration::from_secs(30), || {
+        m.systemctl_show("shop@1", "NRestarts").parse::<u32>().unwrap() >= 2
+    });
+    // Most of the time it is online.
+    for look in 0..15 {
+        assert_eq!(problems(m), "looping", "look {look}");
+        // Only the other one stays up for as long as it must.
+        assert_eq!(online(m), 1, "look {look}");
+    }
+    m.write("/srv/shop/dies", "");
+    m.ok(["clusterctl", "restart", "shop@1"]);
+    assert_eq!(problems(m), "");
+    // It runs, and could not start again.
+    m.ok(["mv", "/srv/shop/server.js", "/srv/shop/kept.js"]);
+    let output = m.clusterctl(["doctor", "shop"]);
+    assert_eq!((output.code, problems(m).as_str()), (1, "cannot-start"), "{output:#?}");
+    assert!(output.stdout.contains("/srv/shop/server.js"), "{output:#?}");
+    m.ok(["mv", "/srv/shop/kept.js", "/srv/shop/server.js"]);
+    assert_eq!(problems(m), "");
+});
+
+booted!(the_doctor_misses_an_interpreter, |m| {
+    m.write("/opt/own/interpreter", "#!/bin/sh\nexec node \"$@\"\n");
+    m.ok(["chmod", "+x", "/opt/own/interpreter"]);
+    let app = "[[apps]]\nname = 'shop'\nscript = './server.js'\ninterpreter = '/opt/own/interpreter'\n\
+        listen = 3000\n";
+    write(m, "", app);
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(problems(m), "");
+    m.ok(["mv", "/opt/own/interpreter", "/opt/own/gone"]);
+    assert_eq!(problems(m), "cannot-start");
+    let script = "[[apps]]\nname = 'shop'\nscript = './run'\n";
+    m.write("/srv/shop/run", "#!/opt/own/shell\nexec sleep infinity\n");
+    m.ok_sh("chmod +x /srv/shop/run; ln -s /bin/sh /opt/own/shell");
+    m.write("/srv/shop/ecosystem.toml", script);
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(problems(m), "");
+    m.ok(["rm", "/opt/own/shell"]);
+    assert_eq!(problems(m), "cannot-start");
+});
+
+fn again_and_again(m: &Machine, app: &str) -> Child {
+    let script = format!(
+        "end=$(($(date +%s) + 50)); n=0; while [ $(date +%s) -lt $end ]; do \
+         clusterctl reload {app} --min-ready 0 >/tmp/out-{app} 2>&1 || {{ cat /tmp/out-{app}; exit 1; }}; \
+         n=$((n + 1)); done; echo reloads $n"
+    );
+    m.spawn(["sh", "-c", &script])
+}
+
+booted!(two_apps_that_reload_at_once_see_no_death_that_was_none, |m| {
+    let worker = |name: &str| {
+        format!("[[apps]]\nname = '{name}'\ncommand = ['sleep', 'infinity']\ninstances = 2\n")
+    };
+    write(m, "", &format!("{}{}", worker("shop"), worker("other")));
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    let runs = ["shop", "other"].map(|app| again_and_again(m, app));
+    let mut total = 0;
+    for mut run in runs {
+        let (code, lines) = run.wait();
+        assert_eq!(code, 0, "{lines:#?}");
+        let said = lines.iter().find_map(|line| line.strip_prefix("reloads ")).unwrap();
+        total += said.parse::<u32>().unwrap();
+    }
+    eprintln!("{total} reloads");
+    assert!(total > 50, "only {total} reloads");
+    assert_eq!(online(m), 4);
+});
+
+booted!(what_goes_may_drain_as_long_as_its_own_limit_says, |m| {
+    // Longer than an app would get that has no limit of its own.
+    let app = "[[apps]]\nname = 'shop'\nkill_timeout = '5m'\n\
+        command = ['sh', '-c', \"trap 'sleep 72; exit 0' TERM; while :; do sleep 0.1; done\"]\n";
+    write(m, "", app);
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    let output = m.clusterctl(["delete", "shop"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_eq!(m.ok(["systemctl", "list-units", "--all", "--no-legend", "shop*"]), "");
+});
