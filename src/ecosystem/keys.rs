@@ -209,7 +209,7 @@ const KEYS: &[Key] = &[
         .eg("listen_timeout = \"60s\"").differs("a timeout is a failed start; PM2 goes on after 3 s"),
     key("kill_timeout", Kind::Duration, "\"10s\"", "Time to finish and exit before the instance is killed.")
         .eg("kill_timeout = \"10s\"").differs("PM2 kills after 1.6 s"),
-    key("stream_timeout", Kind::Duration, "`kill_timeout`", "How long streams without an end (events, long polls, websockets) may go on when the instance is asked to stop.")
+    key("stream_timeout", Kind::Duration, "`kill_timeout`", "How long streams without an end (server-sent events, websockets, tunnels) may go on when the instance is asked to stop.")
         .eg("stream_timeout = \"2s\"").ours(),
     key("kill_signal", Kind::Text, "\"SIGTERM\"", "Signal that asks the program to stop.")
         .eg("kill_signal = \"SIGINT\"").ours(),
