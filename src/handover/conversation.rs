@@ -2,10 +2,12 @@
 //! wrote to it.
 //!
 //! One question matters, when the program is asked to stop: is everything that the client has asked
-//! for answered? Only HTTP/1 says so, by the length of its messages. Of everything else (HTTP/2,
-//! TLS, other protocols, bytes that went past the library) this module says that it does not know.
+//! for answered? HTTP/1 says so by the length of its messages, HTTP/2 by the ends of its streams. Of
+//! everything else (TLS, other protocols, bytes that went past the library) this module says that it
+//! does not know.
 //! It never looks at a clock: how long nothing has passed says nothing.
 
+use super::http2::{Frames, PREFACE, Streams};
 use super::message::{Event, Message, Side, Start};
 
 /// More requests than this on their way at once are not followed.
@@ -43,12 +45,17 @@ pub struct Conversation {
     began: bool,
     /// Bytes that the program has read, as far as the counter goes.
     read: u64,
+    /// What HTTP/2 needs instead.
+    asking2: Frames,
+    answering2: Frames,
+    streams: Streams,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Unknown,
     Http,
+    Http2,
     Upgraded,
 }
 
@@ -64,6 +71,9 @@ impl Conversation {
         event_stream: false,
         began: false,
         read: 0,
+        asking2: Frames::NEW,
+        answering2: Frames::NEW,
+        streams: Streams::NEW,
     };
 
     /// A connection that was accepted just now.
@@ -71,7 +81,21 @@ impl Conversation {
 
     /// The program has read these bytes.
     pub fn heard(&mut self, mut bytes: &[u8]) {
+        if self.read == 0
+            && let Some(rest) = bytes.strip_prefix(PREFACE).filter(|_| self.mode == Mode::Http)
+        {
+            self.mode = Mode::Http2;
+            self.read = PREFACE.len() as u64;
+            bytes = rest;
+        }
         self.read = self.read.wrapping_add(bytes.len() as u64);
+        while self.mode == Mode::Http2 && !bytes.is_empty() {
+            let (taken, frame) = self.asking2.take(bytes);
+            bytes = bytes.get(taken..).unwrap_or(&[]);
+            if frame.is_some_and(|frame| !self.streams.asked(frame)) {
+                return self.lose();
+            }
+        }
         while self.mode == Mode::Http && !bytes.is_empty() {
             let Ok((taken, event)) = self.asking.take(Side::Request, false, bytes) else {
                 return self.lose();
@@ -86,6 +110,11 @@ impl Conversation {
 
     /// The program has written these bytes.
     pub fn said(&mut self, mut bytes: &[u8]) {
+        while self.mode == Mode::Http2 && !bytes.is_empty() {
+            let (taken, frame) = self.answering2.take(bytes);
+            bytes = bytes.get(taken..).unwrap_or(&[]);
+            frame.into_iter().for_each(|frame| self.streams.answered(frame));
+        }
         while self.mode == Mode::Http && !bytes.is_empty() {
             if self.answering.is_between() && self.outstanding == 0 {
                 // An answer to nothing: to what, nobody can tell.
@@ -110,6 +139,9 @@ impl Conversation {
                 Ok(false) => {}
                 Err(_) => self.lose(),
             }
+        }
+        if self.mode == Mode::Http2 && !self.answering2.skip_unseen(size) {
+            self.lose();
         }
     }
 
@@ -158,10 +190,20 @@ impl Conversation {
             && self.asking.is_between()
     }
 
+    /// Whether a frame of HTTP/2 may be sent now, before whatever the program sends next.
+    #[must_use]
+    pub fn may_be_joined(&self) -> bool {
+        self.mode == Mode::Http2 && self.answering2.may_be_joined()
+    }
+
     /// Whether it is known what the next byte of the program belongs to.
     #[must_use]
     pub fn is_followed(&self) -> bool {
         self.mode == Mode::Http
+    }
+
+    fn is_between_frames(&self) -> bool {
+        self.asking2.is_between() && self.answering2.is_between()
     }
 
     /// How it stands. `received`: bytes that the kernel has received, where it counts them;
@@ -173,10 +215,12 @@ impl Conversation {
             Mode::Unknown => Standing::Unknown,
             Mode::Http if received == Some(0) => Standing::Silent,
             Mode::Http if self.event_stream && self.outstanding == 1 => Standing::Endless,
-            Mode::Http if unread => Standing::UnderWay,
-            Mode::Http if received.is_some_and(|received| received != self.read) => {
-                Standing::Unknown
+            _ if unread => Standing::UnderWay,
+            _ if received.is_some_and(|received| received != self.read) => Standing::Unknown,
+            Mode::Http2 if self.streams.is_empty() && self.is_between_frames() => {
+                Standing::Answered
             }
+            Mode::Http2 => Standing::UnderWay,
             Mode::Http if self.outstanding > 0 || !self.asking.is_between() => Standing::UnderWay,
             Mode::Http if self.began => Standing::Answered,
             Mode::Http => Standing::Silent,

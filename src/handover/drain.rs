@@ -9,6 +9,8 @@ use super::conversation::Standing;
 
 /// A client whose request is answered may send the next one for so long before it is told to go.
 const MOMENT_MS: u64 = 500;
+/// One that was told needs so long to hear of it, and for what it has sent until then.
+const TOLD_MS: u64 = 100;
 /// How long a program with a handler of its own waits for its clients at least.
 const PATIENCE_MS: u64 = 1000;
 /// A client that connects and says nothing gets at least this long.
@@ -43,7 +45,7 @@ pub struct Seen {
     pub standing: Standing,
     /// Bytes wait for the program.
     pub unread: bool,
-    /// The client was told `Connection: close`.
+    /// The client was told to go: by `Connection: close`, or `GOAWAY`.
     pub told: bool,
     /// Milliseconds since something passed over it, in either direction.
     pub quiet: u64,
@@ -101,7 +103,7 @@ fn for_program(seen: &Seen, clock: &Clock) -> Verdict {
 }
 
 fn may_go(seen: &Seen) -> bool {
-    seen.told || seen.quiet >= MOMENT_MS
+    seen.quiet >= if seen.told { TOLD_MS } else { MOMENT_MS }
 }
 
 fn silent(clock: &Clock) -> u64 {

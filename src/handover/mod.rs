@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod decide;
 pub mod drain;
 pub mod environment;
+pub mod http2;
 pub mod line;
 pub mod message;
 

@@ -3,6 +3,7 @@
 
 use clusterctl::handover::conversation::{Conversation, Standing};
 use clusterctl::handover::drain::{Clock, EndedBy, Seen, Verdict, verdict};
+use clusterctl::handover::http2;
 use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -90,7 +91,7 @@ fn what_cannot_be_followed_is_unknown() {
     let get = &request(GET);
     let head = &request("HEAD / HTTP/1.1\r\n\r\n");
     for lines in [
-        &[">PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"][..],
+        &[">PRI * HTTP/2.0\r\n"][..],
         &[">\u{16}\u{3}\u{1}"],
         &[">*1\r\n$4\r\nPING\r\n"],
         &[get, "+PONG\r\n"],
@@ -283,4 +284,59 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(any::<u8>(), 0..20),
         prop::collection::vec(words, 0..6).prop_map(|words| words.concat().into_bytes()),
     ]
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags][..], &stream.to_be_bytes()[..], payload].concat()
+}
+
+const SETTINGS: u8 = 4;
+const HEADERS: u8 = 1;
+const DATA: u8 = 0;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+#[test]
+fn streams_of_http2_are_under_way_until_the_server_ends_them() {
+    let mut conversation = Conversation::NEW;
+    let mut received = 0;
+    let mut heard = |conversation: &mut Conversation, bytes: &[u8]| {
+        received += bytes.len() as u64;
+        conversation.heard(bytes);
+        received
+    };
+    let start = [http2::PREFACE, &frame(SETTINGS, 0, 0, &[0; 6])].concat();
+    let all = heard(&mut conversation, &start);
+    assert!(!conversation.may_be_joined(), "the first frame has to be SETTINGS");
+    conversation.said(&frame(SETTINGS, 0, 0, &[]));
+    assert!(conversation.may_be_joined());
+    assert_eq!(conversation.standing(Some(all), false), Standing::Answered);
+    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS | END_STREAM, 1, b"get"));
+    assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay);
+    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 3, b"post"));
+    conversation.said(&frame(HEADERS, 0, 1, b"ok"));
+    assert!(!conversation.may_be_joined(), "a field block goes on");
+    conversation.said(&frame(9, END_HEADERS, 1, b"more"));
+    assert!(conversation.may_be_joined());
+    let (half, rest) = (frame(DATA, END_STREAM, 1, b"hello"), frame(DATA, END_STREAM, 3, b"x"));
+    conversation.said(&half[..11]);
+    assert!(!conversation.may_be_joined(), "in the middle of a frame");
+    conversation.said(&half[11..]);
+    assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay, "the other stream");
+    conversation.said(&rest);
+    assert_eq!(conversation.standing(Some(all), false), Standing::Answered);
+    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 5, b"get"));
+    assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay);
+    let all = heard(&mut conversation, &frame(3, 0, 5, &[0; 4]));
+    assert_eq!(conversation.standing(Some(all), false), Standing::Answered, "taken back");
+    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 7, b"get")[..5]);
+    assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay, "half a head");
+}
+
+#[test]
+fn the_last_frame_for_a_client_of_http2_names_no_error_and_every_stream() {
+    let expected = frame(7, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    assert_eq!(http2::GOAWAY.as_slice(), expected);
 }

@@ -70,7 +70,7 @@ fn a_socket_does_not_listen_before_the_program_says_so() {
 /// uWSGI takes inherited listeners for sockets of its own protocol.
 #[test]
 fn a_program_that_misreads_the_variables_does_not_see_them() {
-    let uwsgi = crate::support::compile("cc", "misreader.c", "misreader", &["-rdynamic"]);
+    let uwsgi = crate::support::compile("cc", "misreader.c", "uwsgi-misreader", &[]);
     let (systemd, port) = Systemd::tcp("127.0.0.1");
     let program = systemd.start(&[&uwsgi, &port.to_string()]);
     program.reports(&["sees=0"]);

@@ -8,10 +8,9 @@
 //! Programs clean up in a handler of their own and then raise the signal again, with its default
 //! action, to end: Deno does. `raise()` does not come back to them here either.
 //!
-//! Handlers of some runtimes get the signal later, when clients have been told to go: those of
-//! Java, Python, Ruby, Bun and Deno. Their servers close idle connections at once, also one over which a
-//! request is on its way, and many handlers end the process at once. A quarter of the time is left
-//! for what the handler does.
+//! A handler of the program's own gets the signal when its clients have been told to go: many close
+//! idle connections at once, also one over which a request is on its way, and many end the process.
+//! A quarter of the time is left for what the handler does.
 
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
@@ -39,8 +38,6 @@ static RUNTIME: AtomicU8 = AtomicU8::new(OTHER);
 const OTHER: u8 = 0;
 const JAVA: u8 = 1;
 const RUBY: u8 = 2;
-const PYTHON: u8 = 3;
-const LIKE_NODE: u8 = 4;
 
 /// To be called when a listener is taken: installs the handler if the program has none.
 pub fn arm() {
@@ -64,10 +61,6 @@ fn runtime() -> u8 {
         JAVA
     } else if runtime::is_ruby() {
         RUBY
-    } else if runtime::is_python() {
-        PYTHON
-    } else if runtime::is_like_node() {
-        LIKE_NODE
     } else {
         OTHER
     }
@@ -84,11 +77,10 @@ fn install() {
 fn put_off() -> bool {
     let action = sys::kernel_action(SIGTERM);
     let handled = !matches!(action[0], sys::SIG_DFL | sys::SIG_IGN);
-    if !handled || RUNTIME.load(Ordering::Relaxed) == OTHER {
-        return false;
+    if handled {
+        remember(&action);
     }
-    remember(&action);
-    true
+    handled
 }
 
 fn remember(action: &sys::KernelAction) {

@@ -133,6 +133,9 @@ fn holds(setup: &Setup, fd: c_int, clock: &Clock, ended_by: EndedBy) -> bool {
     let unread = sys::unread(fd) != 0;
     let (standing, still) = follow::standing(fd, unread);
     let quiet = u64::from(still) * LOOK_EVERY_MS;
+    if !polite::is_told(fd) && follow::tell_to_go(fd) {
+        polite::tell(fd);
+    }
     let seen = Seen { standing, unread, told: polite::is_told(fd), quiet };
     let verdict = verdict(&seen, clock, ended_by);
     if verdict.end_reading {

@@ -12,6 +12,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use crate::handover::conversation::{Conversation, Standing};
+use crate::handover::http2::GOAWAY;
 use crate::setup;
 use crate::sys::{self, Part};
 
@@ -27,6 +28,10 @@ struct Entry {
     missed: AtomicBool,
     /// Looks of the drain since something passed.
     still: AtomicU16,
+    /// Threads that send on it, during a drain.
+    sending: AtomicU16,
+    /// The drain sends on it.
+    telling: AtomicBool,
     conversation: UnsafeCell<Conversation>,
 }
 
@@ -39,6 +44,8 @@ static TABLE: [Entry; CONNECTIONS] = [const {
         busy: AtomicBool::new(false),
         missed: AtomicBool::new(false),
         still: AtomicU16::new(0),
+        sending: AtomicU16::new(0),
+        telling: AtomicBool::new(false),
         conversation: UnsafeCell::new(Conversation::UNKNOWN),
     }
 }; CONNECTIONS];
@@ -81,6 +88,7 @@ pub fn begin(fd: c_int) {
     let Some(entry) = entry(fd) else { return };
     entry.busy.store(false, Ordering::Relaxed);
     entry.missed.store(false, Ordering::Relaxed);
+    entry.sending.store(0, Ordering::Relaxed);
     entry.update(|conversation| *conversation = Conversation::NEW);
     entry.followed.store(true, Ordering::Release);
 }
@@ -191,4 +199,46 @@ pub fn standing(fd: c_int, unread: bool) -> (Standing, u16) {
     let standing = entry.look(|conversation| conversation.standing(received, unread));
     // A thread that works on it at this moment has just read or written something.
     (standing.unwrap_or(Standing::UnderWay), still)
+}
+
+/// A thread of the program that sends while the program drains: nothing of ours gets in between.
+pub struct Sending(Option<&'static Entry>);
+
+impl Sending {
+    /// Waits while the drain sends a frame of its own.
+    pub fn begin(fd: c_int) -> Sending {
+        let entry = followed(fd);
+        if let Some(entry) = entry {
+            entry.sending.fetch_add(1, Ordering::SeqCst);
+            while entry.telling.load(Ordering::SeqCst) {
+                sys::sleep_ms(1);
+            }
+        }
+        Sending(entry)
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(entry) = self.0 {
+            entry.sending.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Tells a client of HTTP/2 to open no more streams, if nobody sends and everything that was sent
+/// has arrived; whether it did.
+pub fn tell_to_go(fd: c_int) -> bool {
+    let Some(entry) = followed(fd) else { return false };
+    if entry.look(|conversation| conversation.may_be_joined()) != Some(true) {
+        return false;
+    }
+    entry.telling.store(true, Ordering::SeqCst);
+    let told = entry.sending.load(Ordering::SeqCst) == 0
+        // Once more, since somebody may have sent in between.
+        && entry.look(|conversation| conversation.may_be_joined()) == Some(true)
+        && sys::unsent(fd) == 0
+        && sys::send(fd, &GOAWAY, sys::MSG_NOSIGNAL | sys::MSG_DONTWAIT) == Ok(GOAWAY.len());
+    entry.telling.store(false, Ordering::SeqCst);
+    told
 }

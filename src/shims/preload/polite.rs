@@ -90,7 +90,8 @@ pub fn forget(fd: c_int) {
     }
 }
 
-fn tell(fd: c_int) {
+/// Remembers that the client of this descriptor has been told.
+pub fn tell(fd: c_int) {
     if let Some((word, bit)) = bit(fd) {
         word.fetch_or(bit, Ordering::Relaxed);
     }

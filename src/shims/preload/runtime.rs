@@ -2,6 +2,8 @@
 
 use core::ffi::{CStr, c_char, c_void};
 
+use crate::sys;
+
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
 }
@@ -23,20 +25,18 @@ pub fn is_ruby() -> bool {
     has(c"ruby_init")
 }
 
-/// Whether this process runs JavaScript as Node does, for programs that are written for Node: Bun,
-/// Deno, and Node itself.
-pub fn is_like_node() -> bool {
-    has(c"napi_create_object")
-}
-
 /// Whether this process is Node.
 pub fn is_node() -> bool {
     has(c"_ZN4node5StartEiPPc")
 }
 
-/// Whether this process is uWSGI.
+/// Whether this process is uWSGI, by the name of its file: to ask the loader would allocate, which
+/// nothing may do before `main`.
 pub fn is_uwsgi() -> bool {
-    has(c"uwsgi_setup")
+    let mut path = [0; 512];
+    let length = sys::link_target(c"/proc/self/exe", &mut path);
+    let name = path.get(..length).and_then(|path| path.rsplit(|byte| *byte == b'/').next());
+    name.is_some_and(|name| name.starts_with(b"uwsgi"))
 }
 
 fn has(symbol: &CStr) -> bool {

@@ -58,6 +58,7 @@ unsafe fn answered(
     count: usize,
     call: impl Fn(*const Part, usize) -> isize,
 ) -> isize {
+    let _sending = follow::Sending::begin(fd);
     let mut rest = [Part { base: core::ptr::null(), length: 0 }; polite::MOST_PARTS];
     // SAFETY: the caller vouches for the parts.
     let sent = unsafe { polite::begin_parts(fd, parts, count, &mut rest) };

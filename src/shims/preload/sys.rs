@@ -78,6 +78,7 @@ pub const SIGNALS: c_int = 64;
 pub const CLONE_AS_THREAD: usize = 0x0005_0f00;
 const O_DIRECTORY: c_int = arch::O_DIRECTORY;
 const FIONREAD: usize = 0x541b;
+const SIOCOUTQ: usize = 0x5411;
 const TCP_INFO: usize = 11;
 const CLOCK_MONOTONIC: usize = 1;
 const RLIMIT_NOFILE: usize = 7;
@@ -341,6 +342,14 @@ pub fn directory_entries(fd: c_int, buffer: &mut [u8]) -> Option<usize> {
     call(number::GETDENTS64, arguments).ok().filter(|filled| *filled > 0)
 }
 
+/// Where a symbolic link leads to; how many bytes of the buffer that fills.
+#[allow(dead_code, reason = "for the preload library")]
+pub fn link_target(path: &core::ffi::CStr, to: &mut [u8]) -> usize {
+    let (path, room) = (path.as_ptr() as usize, to.len());
+    let arguments = [word(AT_FDCWD), path, to.as_mut_ptr() as usize, room, 0, 0];
+    call(number::READLINKAT, arguments).unwrap_or(0)
+}
+
 pub fn has_peer(fd: c_int) -> bool {
     let mut name = Name { bytes: [0; 128], length: 128 };
     let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
@@ -356,6 +365,14 @@ pub fn stop_reading(fd: c_int) {
 pub fn unread(fd: c_int) -> c_int {
     let mut count: c_int = 0;
     let _ = call(number::IOCTL, [word(fd), FIONREAD, &raw mut count as usize, 0, 0, 0]);
+    count
+}
+
+/// Bytes that were sent and have not arrived yet.
+#[allow(dead_code, reason = "for the preload library")]
+pub fn unsent(fd: c_int) -> c_int {
+    let mut count: c_int = 0;
+    let _ = call(number::IOCTL, [word(fd), SIOCOUTQ, &raw mut count as usize, 0, 0, 0]);
     count
 }
 

@@ -36,6 +36,7 @@ pub mod number {
     pub const MADVISE: usize = 233;
     pub const PRLIMIT64: usize = 261;
     pub const MEMFD_CREATE: usize = 279;
+    pub const READLINKAT: usize = 78;
     pub const IO_URING_SETUP: usize = 425;
 }
 

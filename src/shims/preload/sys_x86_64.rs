@@ -36,6 +36,7 @@ pub mod number {
     pub const DUP3: usize = 292;
     pub const PRLIMIT64: usize = 302;
     pub const MEMFD_CREATE: usize = 319;
+    pub const READLINKAT: usize = 267;
     pub const IO_URING_SETUP: usize = 425;
 }
 

@@ -6,9 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What tells uWSGI from others. */
-void uwsgi_setup(void) {}
-
 int main(int count, char **arguments)
 {
 	struct sockaddr_in name = {.sin_family = AF_INET};

@@ -1,0 +1,139 @@
+//! What streams of an HTTP/2 connection are open, told from the heads of its frames (RFC 9113,
+//! section 4.1), and the frame by which a client is told to open no more.
+//!
+//! Looks at nothing but the nine bytes before each frame: no field is decoded.
+
+/// What a client sends first, RFC 9113 section 3.4.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// `GOAWAY` without an error. It names the highest stream that there can be: what the client has
+/// sent by the time it reads this is served, and everything later goes elsewhere.
+pub const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+const HEAD: usize = 9;
+/// More open streams than this are not followed.
+const MOST_OPEN: usize = 64;
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const PUSH_PROMISE: u8 = 5;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// The frames of one direction.
+#[derive(Clone, Copy, Debug)]
+pub struct Frames {
+    head: [u8; HEAD],
+    filled: u8,
+    /// Bytes of the frame's payload that are missing.
+    left: u32,
+    /// The head of a frame has passed.
+    any: bool,
+    /// A field block goes on in the next frame, and nothing may come between.
+    block: bool,
+}
+
+/// The head of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+}
+
+impl Frames {
+    /// Before the first frame.
+    pub const NEW: Frames =
+        Frames { head: [0; HEAD], filled: 0, left: 0, any: false, block: false };
+
+    /// Takes bytes up to the end of the next head; says how many it took.
+    pub fn take(&mut self, bytes: &[u8]) -> (usize, Option<Frame>) {
+        let skipped = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= u32::try_from(skipped).unwrap_or(0);
+        let rest = bytes.get(skipped..).unwrap_or(&[]);
+        let room = self.head.get_mut(usize::from(self.filled)..).unwrap_or(&mut []);
+        let taken = room.len().min(rest.len());
+        room.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.filled += u8::try_from(taken).unwrap_or(0);
+        if usize::from(self.filled) < HEAD {
+            return (skipped + taken, None);
+        }
+        let [a, b, c, kind, flags, stream @ ..] = self.head;
+        self.left = u32::from_be_bytes([0, a, b, c]);
+        (self.filled, self.any) = (0, true);
+        if matches!(kind, HEADERS | PUSH_PROMISE | CONTINUATION) {
+            self.block = flags & END_HEADERS == 0;
+        }
+        let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
+        (skipped + taken, Some(Frame { kind, flags, stream }))
+    }
+
+    /// So many bytes went past unseen; false when they are more than the rest of a frame.
+    pub fn skip_unseen(&mut self, size: u64) -> bool {
+        let Some(left) = u32::try_from(size).ok().and_then(|size| self.left.checked_sub(size))
+        else {
+            return false;
+        };
+        self.left = left;
+        true
+    }
+
+    /// Whether the next byte begins a frame.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.left == 0 && self.filled == 0
+    }
+
+    /// Whether the next byte begins a frame that is not the first: that one has to be `SETTINGS`.
+    #[must_use]
+    pub fn may_be_joined(&self) -> bool {
+        self.any && !self.block && self.is_between()
+    }
+}
+
+/// The streams that are open: the client has sent their request, and the answer has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Streams {
+    open: [u32; MOST_OPEN],
+    highest: u32,
+}
+
+impl Streams {
+    /// Before the first request.
+    pub const NEW: Streams = Streams { open: [0; MOST_OPEN], highest: 0 };
+
+    /// The client has sent this frame. False when there are too many streams to follow.
+    pub fn asked(&mut self, frame: Frame) -> bool {
+        match frame.kind {
+            // A second HEADERS frame on a stream holds trailers.
+            HEADERS if frame.stream > self.highest => {
+                self.highest = frame.stream;
+                let free = self.open.iter_mut().find(|stream| **stream == 0);
+                free.map(|place| *place = frame.stream).is_some()
+            }
+            RST_STREAM => {
+                self.close(frame.stream);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// The server has sent this frame.
+    pub fn answered(&mut self, frame: Frame) {
+        let ends = matches!(frame.kind, DATA | HEADERS) && frame.flags & END_STREAM != 0;
+        if ends || frame.kind == RST_STREAM {
+            self.close(frame.stream);
+        }
+    }
+
+    fn close(&mut self, stream: u32) {
+        self.open.iter_mut().filter(|open| **open == stream).for_each(|open| *open = 0);
+    }
+
+    /// Whether no stream is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.iter().all(|stream| *stream == 0)
+    }
+}
