@@ -178,7 +178,7 @@ pub enum Action {
         /// Instances that start.
         start: BTreeSet<u32>,
     },
-    /// Everything of the app stops, listeners first, so that nothing wakes it.
+    /// Everything of the app stops: instances before listeners, whose clients would be dropped else.
     Stop,
 }
 
