@@ -1,8 +1,8 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Global, Ui, apply, context};
+use super::{Global, Ui, context, told};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
@@ -118,9 +118,9 @@ pub fn run(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let apps = ops::apps(ctl)?;
-    let mut sink = |event: ops::Event| apply::tell(&event, ui);
+    let mut sink = |event: ops::Event| told::tell(&event, ui);
     let done = ops::control(ctl, verb, selected, &apps, &mut sink)?;
-    apply::finish(ctl, &done, ui)
+    told::finish(ctl, &done, ui)
 }
 
 /// Runs `delete`.
@@ -140,7 +140,9 @@ pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Err
     if ui.json {
         ui.json_line(&report::plan::json(&plan))?;
     }
-    apply::execute(&ctl, &plan, &observed, &Default::default(), ui)
+    let mut sink = |event: ops::Event| told::tell(&event, ui);
+    let done = ops::act(&ctl, &plan, &observed, &BTreeMap::new(), &mut sink)?;
+    told::finish(&ctl, &done, ui)
 }
 
 /// What the selectors mean.

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
-use super::{Global, Ui, context, policy, start};
+use super::{Global, Ui, context, input, policy, start};
 use crate::ecosystem::{self, Address, is_private, without_covered};
 use crate::embedded;
 use crate::error::{Error, exit};
@@ -75,7 +75,7 @@ pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error>
     let words = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let command = start::resolve_words(words, global, ui)?;
     let waiting = || ui.note(&still_nothing(args.timeout));
-    let trial = tried(&command, &context::current_folder()?, args.timeout, waiting)?;
+    let trial = tried(&command, &input::current_folder()?, args.timeout, waiting)?;
     if ui.json {
         ui.json_line(&serde_json::json!({ "listen": trial.listen, "exit": trial.exit }))?;
     } else if let Some(line) = ecosystem::listen_line(&trial.listen) {

@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::{Global, Ui, apply, context};
+use super::{Global, Ui, context, converge, input};
 use crate::disk::Layout;
 use crate::ecosystem::AppName;
 use crate::embedded::{self, Lifeline, Line, Manager, Options};
@@ -55,7 +55,7 @@ pub fn run(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
     }
     check_command(&args.command)?;
     // What the file gets wrong is said before anything is started.
-    context::load(&args.file, args.env.as_deref(), &private_layout(), ui)?;
+    input::load(&args.file, args.env.as_deref(), &private_layout(), ui)?;
     let mut again: Vec<OsString> = std::env::args_os().skip(1).collect();
     let verb = again.iter().position(|arg| arg == "dev").unwrap_or(0);
     again.insert(verb + 1, "--inner".into());
@@ -150,8 +150,8 @@ fn serve(
     ui.private = true;
     let systemd = Systemd::connect_to(&manager.address())?;
     let ctl = ops::Context::new(private_layout(), systemd, context::own_program());
-    let ecosystem = context::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
-    let good = apply::quietly(&ctl, &ecosystem, ui)?;
+    let ecosystem = input::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
+    let good = converge::quietly(&ctl, &ecosystem, ui)?;
     if args.command.is_empty() {
         if !args.quiet {
             let how = if good { "all apps run" } else { "the others run on" };

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::converge::{How, converge};
 use super::policy::PolicyArgs;
-use super::{Global, Ui, apply, context};
+use super::{Global, Ui, context, input};
 use crate::disk::{self, Entry};
 use crate::error::Error;
 use crate::report;
@@ -47,7 +48,7 @@ pub struct RollbackArgs {
 /// Runs `history`.
 pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let entries = match args.of.as_deref() {
-        Some(app) if !context::is_file(app) => of_app(app, global)?,
+        Some(app) if !input::is_file(app) => of_app(app, global)?,
         file => entries(file.map(Path::new), global)?,
     };
     if ui.json {
@@ -64,7 +65,7 @@ pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), E
 fn entries(file: Option<&Path>, global: &Global) -> Result<Vec<Entry>, Error> {
     let mut entries = disk::history(&context::layout(global.scope())?)?;
     let Some(file) = file else { return Ok(entries) };
-    let path = context::absolute(file)?;
+    let path = input::absolute(file)?;
     let source = |entry: &Entry| entry.definition.source.clone();
     let known = entries.iter().filter_map(source).map(|path| path.display().to_string());
     let known: BTreeSet<String> = known.collect();
@@ -111,7 +112,7 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
     let now = definition.source.as_ref().map(std::fs::read_to_string);
     let differs = now.is_some_and(|text| text.ok().as_ref() != Some(&definition.text));
     let source = definition.source.clone();
-    let how = apply::How {
+    let how = How {
         verb: format!("rollback to {}", target.number),
         shown: format!("definition {}", target.number),
         dry_run: args.dry_run,
@@ -119,7 +120,7 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
         reloads: false,
         policy: &args.policy,
     };
-    apply::converge(definition, &how, global, ui)?;
+    converge(definition, &how, global, ui)?;
     if let Some(source) = source.filter(|_| differs && !args.dry_run) {
         ui.note(&format!(
             "{} still says otherwise: the next apply of it follows it again",
@@ -143,7 +144,7 @@ fn file_meant(app: Option<&str>, global: &Global) -> Result<PathBuf, Error> {
     let entries = disk::history(&layout)?;
     let sources = entries.iter().filter_map(|entry| entry.definition.source.clone());
     let sources: BTreeSet<PathBuf> = sources.collect();
-    let here = context::absolute(Path::new("ecosystem.toml"))?;
+    let here = input::absolute(Path::new("ecosystem.toml"))?;
     match sources.len() {
         _ if sources.contains(&here) => Ok(here),
         0 => Err(Error::NothingBefore),

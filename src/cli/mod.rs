@@ -4,6 +4,7 @@ mod apply;
 mod completions;
 mod context;
 mod control;
+mod converge;
 mod describe;
 mod detect;
 mod dev;
@@ -11,6 +12,7 @@ mod doctor;
 mod exec;
 mod history;
 mod init;
+mod input;
 mod list;
 mod logs;
 mod pm2;
@@ -19,6 +21,7 @@ mod reload;
 mod rollout;
 mod scale;
 mod start;
+mod terminal;
 mod told;
 mod unpack;
 mod validate;
@@ -31,7 +34,7 @@ use crate::ecosystem::Scope;
 use crate::embedded;
 use crate::error::{self, Error};
 
-pub use context::Ui;
+pub use terminal::Ui;
 
 /// PM2's cluster mode for any program, on plain systemd
 ///

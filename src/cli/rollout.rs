@@ -2,7 +2,7 @@
 
 use libsystemd::daemon::{NotifyState, notify};
 
-use super::{Global, Ui, apply, context};
+use super::{Global, Ui, context, told};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Done, Event};
@@ -33,12 +33,12 @@ pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error
                 last = text;
             }
         }
-        apply::tell(&event, ui);
+        told::tell(&event, ui);
     };
     let outcome = ops::perform(&ctl, &app, &mut sink)?;
     let done = Done { rollout: Some(outcome), ..Done::default() };
-    say(&apply::verdict(&ctl, &app, &done).0.text);
-    apply::finish(&ctl, &[(app, done)].into(), ui)
+    say(&told::verdict(&ctl, &app, &done).0.text);
+    told::finish(&ctl, &[(app, done)].into(), ui)
 }
 
 /// For `systemctl status`.

@@ -1,6 +1,6 @@
 //! `clusterctl scale`.
 
-use super::{Global, Ui, apply, context, control};
+use super::{Global, Ui, context, control, told};
 use crate::error::Error;
 use crate::ops::{self, Change};
 
@@ -40,7 +40,7 @@ pub fn run(args: &ScaleArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
         return Err(Error::Usage(format!("scale takes the app: clusterctl scale {} …", one.app)));
     }
     let _lock = context::lock(&ctl, [&one.app], ui)?;
-    let mut sink = |event: ops::Event| apply::tell(&event, ui);
+    let mut sink = |event: ops::Event| told::tell(&event, ui);
     let done = ops::scale(&ctl, &one.app, args.number, &mut sink)?;
-    apply::finish(&ctl, &[(one.app.clone(), done)].into(), ui)
+    told::finish(&ctl, &[(one.app.clone(), done)].into(), ui)
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Global, Ui, apply, context, control, detect, init, policy};
+use super::{Global, Ui, apply, context, control, detect, init, input, policy};
 use crate::disk::Layout;
 use crate::ecosystem::{self, App, Color, Handover, Scope, Seen, Start, entry};
 use crate::error::Error;
@@ -95,7 +95,7 @@ fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Re
     let layout = context::layout(global.scope())?;
     refuse_what_cannot_be(program, &layout)?;
     let log = log_file(args.log.as_deref())?;
-    let here = context::current_folder()?;
+    let here = input::current_folder()?;
     let folder = args.cwd.as_ref().map_or(here.clone(), |cwd| here.join(cwd));
     let mut seen = Seen { log, ..seen_as(program, args, &folder) };
     let app = resolve(&entry(&seen), &layout, ui)?;
@@ -186,7 +186,7 @@ fn log_file(log: Option<&Path>) -> Result<Option<String>, Error> {
         let text = format!("-l names a log file, as in PM2; an address is: --listen {text}");
         return Err(Error::Usage(text));
     }
-    Ok(Some(context::absolute(log)?.to_string_lossy().into_owned()))
+    Ok(Some(input::absolute(log)?.to_string_lossy().into_owned()))
 }
 
 /// After a second of a trial: what happens, and how to leave it out.
@@ -237,7 +237,7 @@ pub fn resolve_words(
 
 /// The one app of an ecosystem that is not written yet.
 fn resolve(text: &str, layout: &Layout, ui: &mut Ui) -> Result<App, Error> {
-    let base = context::current_folder()?;
+    let base = input::current_folder()?;
     let color = if ui.err.color { Color::On } else { Color::Off };
     let source = base.join(FILE);
     let host = context::machine(layout);

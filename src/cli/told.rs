@@ -1,12 +1,14 @@
-//! What is said while a verb works, and how each app ended up.
+//! What is said while a verb works, how each app ended up, and what is warned of besides. It never
+//! changes anything.
 
 use std::collections::BTreeMap;
 
 use super::Ui;
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, Ecosystem, Scope};
 use crate::error::Error;
 use crate::ops::{self, Done};
 use crate::report::{self, Verdict};
+use crate::translate::{self, LeftOut};
 
 /// Prints an event.
 pub fn tell(event: &ops::Event, ui: &mut Ui) {
@@ -64,4 +66,32 @@ pub fn finish(
         false if done.values().any(Done::is_interrupted) => Err(Error::Interrupted),
         false => Err(Error::Failed),
     }
+}
+
+/// Says that apps of a user end with the last session.
+pub fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
+    let user = crate::host::own_user();
+    let starts = ecosystem.apps.values().any(|app| app.autostart);
+    if ctl.layout.scope == Scope::User && starts && !crate::host::lingers(&user) {
+        ui.note(&format!(
+            "warning: apps of {user} end at logout, and start at login instead of at boot"
+        ));
+        ui.next(&format!("loginctl enable-linger {user}"));
+    }
+}
+
+/// Says what the file asks for and this manager is too old for.
+pub fn left_out(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<(), Error> {
+    if translate::left_out(ecosystem, translate::FLOOR).is_empty() {
+        return Ok(());
+    }
+    let here = ctl.systemd.version()?;
+    for (app, newer) in translate::left_out(ecosystem, here) {
+        for LeftOut { directive, since } in newer {
+            ui.note(&format!(
+                "{app}: {directive}= is left out: it needs systemd {since}, this is {here}"
+            ));
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Global, Ui, context};
+use super::{Global, Ui, context, input};
 use crate::error::Error;
 use crate::report::plan::plural;
 
@@ -22,7 +22,7 @@ pub struct ValidateArgs {
 /// Runs the verb.
 pub fn run(args: &ValidateArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let layout = context::layout(global.scope())?;
-    let loaded = context::check(&args.file, args.env.as_deref(), &layout, ui)?;
+    let loaded = input::check(&args.file, args.env.as_deref(), &layout, ui)?;
     let apps = &loaded.ecosystem.apps;
     let instances: u32 = apps.values().map(|app| app.count).sum();
     if ui.json {

@@ -4,6 +4,7 @@
 //! as absent: a stray variable must never stop somebody else's program.
 
 use super::address::UnixName;
+use super::digits::decimal;
 
 /// More listeners than this are left to programs that speak `LISTEN_FDS`.
 pub const MAX_LISTENERS: usize = 64;
@@ -197,11 +198,5 @@ fn rewrite(name: &[u8], value: &[u8], find: Find, buffer: &mut [u8]) -> Fate {
 }
 
 fn number(value: &[u8]) -> Option<u32> {
-    if value.is_empty() {
-        return None;
-    }
-    value.iter().try_fold(0_u32, |sum, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        sum.checked_mul(10)?.checked_add(u32::from(digit))
-    })
+    decimal(value).and_then(|number| u32::try_from(number).ok())
 }

@@ -4,6 +4,7 @@
 //! Keeps what a decision needs and no more: never a whole head, never a body. What it cannot follow
 //! with certainty it reports as [`Lost`], and never guesses.
 
+use super::digits::{decimal, hexadecimal};
 use super::line::Line;
 
 /// Which side of a connection the bytes come from.
@@ -322,22 +323,4 @@ fn status(line: &[u8]) -> Result<Start, Lost> {
     let rest = line.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5)).ok_or(Lost)?;
     let status = decimal(rest).and_then(|status| u16::try_from(status).ok());
     status.filter(|status| (100..=599).contains(status)).map(Start::Status).ok_or(Lost)
-}
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    number(digits, 10)
-}
-
-fn hexadecimal(digits: &[u8]) -> Option<u64> {
-    number(digits, 16)
-}
-
-fn number(digits: &[u8], base: u32) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |sum, byte| {
-        let digit = char::from(*byte).to_digit(base)?;
-        sum.checked_mul(u64::from(base))?.checked_add(u64::from(digit))
-    })
 }

@@ -8,6 +8,7 @@
 pub mod address;
 pub mod conversation;
 pub mod decide;
+pub mod digits;
 pub mod drain;
 pub mod environment;
 pub mod http2;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::act::{failure, report_unit};
+use super::job::{failure, report_unit};
 use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Selected, Sink, ended};

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::roll::monotonic;
+use super::sight::monotonic;
 use super::{Context, Error, apps, observe, story, suppressed, under_way};
 use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Scope};

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::request::{Former, Record, Request, Task};
-use super::roll::{Aside, monotonic};
+use super::roll::{Aside, Restore};
 use super::scale::link_difference;
+use super::sight::monotonic;
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, observe, recorded_policy, roll};
 use crate::disk::{self, Exchange, Lock};
@@ -83,7 +84,7 @@ pub(super) fn carry_out(
     };
     let mut restore = || restore(context, app, request);
     let former = !request.former.is_empty() || request.links.is_some();
-    let restore: Option<super::roll::Restore<'_>> = if former { Some(&mut restore) } else { None };
+    let restore: Option<Restore<'_>> = if former { Some(&mut restore) } else { None };
     let aside = Aside {
         restore,
         interrupted: &|| context.is_interrupted(),

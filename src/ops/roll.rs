@@ -5,15 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
 use crate::rollout::{
     Change, Command, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout, Serial,
-    Sight, Spec, State, Ticket, Time,
+    Spec, State, Ticket, Time,
 };
-use crate::systemd::{
-    self, ActiveState, Glimpse, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch,
-};
+use crate::systemd::{self, Glimpse, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
 use crate::unit::UnitName;
 
 /// A rollout of one app.
@@ -331,23 +330,4 @@ impl Driver<'_> {
             other => JobResult::Other(other.to_string()),
         })
     }
-}
-
-/// Now, in microseconds, on the clock of `ExecMainStartTimestampMonotonic`.
-pub(super) fn monotonic() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
-    u64::try_from(micros).unwrap_or(0)
-}
-
-/// What the machine sees of an instance.
-pub(super) fn sight(seen: &Glimpse) -> Sight {
-    let now = match &seen.active {
-        ActiveState::Active | ActiveState::Reloading | ActiveState::Other(_) => State::Ready,
-        ActiveState::Activating if seen.sub.starts_with("auto-restart") => State::Restarting,
-        ActiveState::Activating => State::Starting,
-        ActiveState::Deactivating => State::Stopping,
-        ActiveState::Inactive | ActiveState::Failed => State::Dead,
-    };
-    Sight { state: now, serial: Serial(seen.started) }
 }

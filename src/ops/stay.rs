@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::roll::{monotonic, sight};
+use super::sight::{monotonic, sight};
 use super::{Context, Done, Error, recorded_policy};
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, ObservedFile};

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::observed::ObservedApp;
+use super::profile;
 use crate::ecosystem::{AppName, Remark};
 use crate::unit::UnitName;
 
@@ -177,7 +178,7 @@ pub enum Action {
         /// Instances that start.
         start: BTreeSet<u32>,
     },
-    /// Everything of the app stops, listeners first, so that nothing wakes it.
+    /// Everything of the app stops: instances before listeners, whose clients would be dropped else.
     Stop,
 }
 
@@ -318,8 +319,7 @@ impl fmt::Display for Note {
                 f.write_str("autostart = false: it runs on, and is not started at boot by the file")
             }
             Note::Profile { from, to } => {
-                let name = |profile: &Option<String>| profile.clone().unwrap_or("none".to_owned());
-                write!(f, "profile: {} → {}", name(from), name(to))
+                write!(f, "profile: {} → {}", profile::shown(from), profile::shown(to))
             }
             Note::Remark(remark) => write!(f, "{remark}"),
         }

@@ -7,8 +7,11 @@ mod check;
 mod cost;
 mod decide;
 pub mod doctor;
+mod files;
 mod observed;
+pub mod profile;
 pub mod reason;
+mod typed;
 
 pub use action::{
     Action, AppPlan, Change, Cost, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
@@ -16,3 +19,4 @@ pub use action::{
 pub use check::{Violation, check};
 pub use decide::{plan, removal};
 pub use observed::{Active, Observed, ObservedApp, ObservedFile, ObservedInstance};
+pub use typed::shell_word;

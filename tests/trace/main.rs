@@ -265,13 +265,14 @@ fn udp_and_unix_listeners() {
 }
 
 #[test]
-fn another_address_of_a_held_port_is_explained_and_left_to_the_kernel() {
+fn the_only_listener_of_the_port_is_handed_over_whatever_host_is_asked_for() {
     let (systemd, port) = Systemd::tcp("127.0.0.1");
-    let program = systemd.start(&[TRACER, server(), "refused", &port.to_string()]);
-    program.reports(&["result=-1", "in_use=1"]);
+    let program = systemd.start(&[TRACER, program(), "any", &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
     let line = program.error_line();
-    assert!(line.contains("the program binds 0.0.0.0:"), "{line}");
-    assert!(line.contains("write http = \"0.0.0.0:"), "{line}");
+    let both = format!("the program asks for 0.0.0.0:{port} and gets 127.0.0.1:{port}");
+    assert!(line.contains(&both), "{line}");
+    assert_eq!(ask(port), program.pid().to_string());
 }
 
 #[test]
@@ -280,7 +281,9 @@ fn datagrams_across_families_are_left_to_the_kernel() {
     let port = systemd.add_udp("::");
     let mut program = systemd.start(&[TRACER, server(), "udp-message", &port.to_string()]);
     // Nobody would translate the sender's address for it.
-    assert!(program.error_line().contains("the program binds udp:0.0.0.0:"));
+    let line = program.error_line();
+    assert!(line.contains("the program binds udp:0.0.0.0:"), "{line}");
+    assert!(line.contains("not handed over; write http = \"udp:0.0.0.0:"), "{line}");
     assert_eq!(program.end(), 1);
     assert!(!systemd.has_notification());
 }

@@ -15,7 +15,7 @@ mod rollout;
 
 use std::path::{Path, PathBuf};
 
-use super::app::{App, Handover, Instances, Listener, MAX_INSTANCES, Readiness, Remark, Share};
+use super::app::{App, Handover, Instances, Listener, MAX_INSTANCES, Readiness, Remark};
 use super::host::Kind;
 use super::name::{AppName, NameError};
 use super::node::{Context, Fields, Node};
@@ -68,16 +68,10 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let mut rollout = rollout::rollout(cx, fields);
-    if !process.restart.auto && hands.readiness == Readiness::Exec {
-        // An extra instance of a job would run it once more.
-        rollout.max_surge = Share::Count(0);
-        rollout.max_unavailable = Share::Percent(100);
-    }
+    let job = !process.restart.auto && hands.readiness == Readiness::Exec;
+    let rollout = rollout::rollout(cx, fields, job);
     let backlog = listeners::backlog(cx, fields);
-    remarks.extend(cwd.as_deref().and_then(|cwd| {
-        Some(Remark::Followed { link: cwd.to_owned(), to: cx.host.leads_to(cwd)? })
-    }));
+    remarks.extend(cwd.as_deref().and_then(|cwd| followed(cx, cwd)));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
         namespace,
@@ -196,6 +190,11 @@ fn cwd(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<PathBuf> {
             cx.note(Problem::error(&node.place, message).help(help))
         }
     }
+}
+
+/// Where a working directory that is a link leads now, since a reload follows it.
+fn followed(cx: &Context<'_>, cwd: &Path) -> Option<Remark> {
+    Some(Remark::Followed { link: cwd.to_owned(), to: cx.host.leads_to(cwd)? })
 }
 
 /// An absolute path that a unit file can carry in a path setting: nothing is quoted there.

@@ -7,8 +7,8 @@ use crate::ecosystem::keys;
 use crate::ecosystem::node::{Context, Fields, Node};
 use crate::ecosystem::problem::Problem;
 
-/// Reads the table.
-pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>) -> RolloutSettings {
+/// Reads the table. A job is never run by an extra instance, which would run it once more.
+pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>, job: bool) -> RolloutSettings {
     let inner = fields.get("rollout").and_then(|node| {
         let entries = node.entries(cx, "a table")?;
         Some(Fields::read(cx, node.place, entries, keys::rollout_keys(), false))
@@ -30,6 +30,13 @@ pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>) -> RolloutSetti
         let problem = Problem::error(at, "no instance could ever be replaced")
             .help("let `max_surge` or `max_unavailable` be at least 1");
         cx.problems.push(problem);
+    }
+    if job {
+        return RolloutSettings {
+            max_surge: Share::Count(0),
+            max_unavailable: Share::Percent(100),
+            ..settings
+        };
     }
     settings
 }

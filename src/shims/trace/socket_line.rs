@@ -1,5 +1,6 @@
 //! Lines of the kernel's tables of sockets (proc_net_tcp in its documentation, unix(7)). Pure.
 
+use crate::handover::digits::{decimal, hexadecimal};
 use crate::handover::{Address, UnixName};
 
 /// What a line tells about a socket.
@@ -33,9 +34,9 @@ pub fn tcp(line: &[u8]) -> Option<Socket> {
     const LISTEN: u64 = 10;
     let mut words = words(line);
     let local = words.nth(1)?;
-    let port = hex(local.rsplit(|byte| *byte == b':').next()?)?;
-    let state = hex(words.nth(1)?)?;
-    let mut queues = words.next()?.split(|byte| *byte == b':').map(hex);
+    let port = hexadecimal(local.rsplit(|byte| *byte == b':').next()?)?;
+    let state = hexadecimal(words.nth(1)?)?;
+    let mut queues = words.next()?.split(|byte| *byte == b':').map(hexadecimal);
     let (unsent, unread) = (queues.next()??, queues.next()??);
     let inode = decimal(words.nth(4)?)?;
     let address = Address::Inet4 { ip: [0; 4], port: u16::try_from(port).ok()? };
@@ -51,8 +52,9 @@ pub fn unix(line: &[u8]) -> Option<Socket> {
     const STREAM: u64 = 1;
     const CONNECTED: u64 = 3;
     let mut words = words(line);
-    let flags = hex(words.nth(3)?)?;
-    let (kind, state, inode) = (hex(words.next()?)?, hex(words.next()?)?, decimal(words.next()?)?);
+    let flags = hexadecimal(words.nth(3)?)?;
+    let (kind, state, inode) =
+        (hexadecimal(words.next()?)?, hexadecimal(words.next()?)?, decimal(words.next()?)?);
     // The path is the rest of the line, with its blanks.
     let start = line.iter().position(|byte| [b'/', b'@'].contains(byte))?;
     let mut name = [0; 108];
@@ -70,22 +72,4 @@ pub fn unix(line: &[u8]) -> Option<Socket> {
 
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
-}
-
-fn hex(digits: &[u8]) -> Option<u64> {
-    number(digits, 16)
-}
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    number(digits, 10)
-}
-
-fn number(digits: &[u8], base: u32) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |sum, byte| {
-        let digit = char::from(*byte).to_digit(base)?;
-        sum.checked_mul(u64::from(base))?.checked_add(u64::from(digit))
-    })
 }

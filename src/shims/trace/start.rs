@@ -2,6 +2,7 @@
 
 use core::ffi::c_int;
 
+use crate::handover::digits::decimal;
 use crate::handover::environment::{Fate, fate};
 use crate::kernel::{self, EACCES, ENOENT, EPERM};
 use crate::listeners;
@@ -29,9 +30,9 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
             // SAFETY: as above.
             unsafe { sys::c_bytes(*word) }
         });
-        let mut number = || words.next().and_then(number);
+        let mut next = || words.next().and_then(decimal);
         // A program that has ended by itself has no number any more.
-        if let (Some(program), Some(timeout)) = (number(), number()) {
+        if let (Some(program), Some(timeout)) = (next(), next()) {
             let signal = fate::number_of(words.next().unwrap_or(b"SIGTERM"));
             drain::run(program as c_int, timeout, signal);
         }
@@ -89,17 +90,7 @@ fn timeout(environment: *mut *const u8) -> u64 {
         let entry = unsafe { sys::c_bytes(*place) };
         entry.strip_prefix(b"CLUSTERCTL_LISTEN_TIMEOUT_MS=")
     });
-    value.and_then(number).unwrap_or(TIMEOUT_MS)
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |sum, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        sum.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+    value.and_then(decimal).unwrap_or(TIMEOUT_MS)
 }
 
 /// The places of the environment that are in use.

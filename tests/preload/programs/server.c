@@ -305,27 +305,6 @@ static void any_address(void)
 	answer(connection);
 }
 
-/* IPv6 first, IPv4 when that is not there, as Node does. */
-static void dual_stack_first(void)
-{
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	int fd = socket(AF_INET6, SOCK_STREAM, 0);
-	int result = bind(fd, (struct sockaddr *)&in6, sizeof in6);
-	say("no_family", result < 0 && errno == EAFNOSUPPORT);
-	fd = bind_inet(SOCK_STREAM, INADDR_ANY);
-	listen(fd, 1);
-	serve(fd);
-}
-
-/* What the kernel says when the listener is not what is asked for. */
-static void refused(void)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	say("result", bind(fd, (struct sockaddr *)&in, sizeof in));
-	say("in_use", errno == EADDRINUSE);
-}
-
 static void receive_timeout(void)
 {
 	int fd = listening();
@@ -830,8 +809,8 @@ static const struct {
 	{"thread", in_thread}, {"prefork", prefork}, {"fork-first", fork_first}, {"relisten", relisten},
 	{"twice", twice}, {"unprivileged", unprivileged}, {"flags", flags}, {"backlog", backlog},
 	{"duplicates", duplicates}, {"udp", udp}, {"udp-message", udp_message}, {"unix", unix_stream},
-	{"unix-datagram", unix_datagram}, {"any", any_address}, {"dual-stack-first", dual_stack_first},
-	{"refused", refused}, {"receive-timeout", receive_timeout}, {"interrupted", interrupted},
+	{"unix-datagram", unix_datagram}, {"any", any_address},
+	{"receive-timeout", receive_timeout}, {"interrupted", interrupted},
 	{"shutdown", shut_down}, {"execute", execute}, {"close-all", close_all}, {"stale", stale},
 	{"vforked", vforked}, {"own-handler", own_handler}, {"slow", slow}, {"slow-workers", slow_workers},
 	{"forks-late", forks_late}, {"two-ports", two_ports},

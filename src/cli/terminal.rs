@@ -1,0 +1,205 @@
+//! The terminal: how it may look, and all that is written to it. It never decides what is said, and
+//! reads nothing.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use crate::ecosystem::AppName;
+use crate::error::Error;
+use crate::report::{self, Paint, Style};
+use crate::rollout::{Progress, Time};
+
+/// The only way to the terminal: data to standard output, everything else to standard error.
+#[derive(Debug)]
+pub struct Ui {
+    /// How standard output may look.
+    pub out: Style,
+    /// How standard error may look.
+    pub err: Style,
+    /// Data instead of text was asked for.
+    pub json: bool,
+    /// The output is a stream of events, which begins with a line that says so.
+    stream: bool,
+    begun: bool,
+    /// Commands in messages need `--user`.
+    user: bool,
+    /// The manager ends with this process.
+    pub private: bool,
+    /// Rollouts under way, below all that is printed.
+    live: Live,
+}
+
+impl Ui {
+    /// Asks the terminal and the environment.
+    pub fn of_process(json: bool, stream: bool, user: bool) -> Ui {
+        let width = rustix::termios::tcgetwinsize(std::io::stdout())
+            .map_or(80, |size| usize::from(size.ws_col).max(40));
+        let style = |terminal: bool| Style {
+            color: terminal && !json && colours_wanted(),
+            boxes: terminal,
+            width,
+        };
+        Ui {
+            out: style(std::io::stdout().is_terminal()),
+            err: style(std::io::stderr().is_terminal()),
+            json,
+            stream,
+            begun: false,
+            user,
+            private: false,
+            live: Live::default(),
+        }
+    }
+
+    /// Data.
+    ///
+    /// # Errors
+    /// The reader is gone.
+    pub fn data(&mut self, text: &str) -> Result<(), Error> {
+        self.live.erase();
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// Data as JSON, one value on a line.
+    ///
+    /// # Errors
+    /// The reader is gone.
+    pub fn json_line(&mut self, value: &serde_json::Value) -> Result<(), Error> {
+        if self.stream && !std::mem::replace(&mut self.begun, true) {
+            let version = env!("CARGO_PKG_VERSION");
+            let head = serde_json::json!({
+                "event": "begin", "program": "clusterctl", "version": version, "format": FORMAT,
+            });
+            self.data(&format!("{head}\n"))?;
+        }
+        self.data(&format!("{value}\n"))
+    }
+
+    /// What is wrong with an ecosystem file, as data.
+    ///
+    /// # Errors
+    /// The reader is gone.
+    pub fn json_problems(&mut self, problems: serde_json::Value) -> Result<(), Error> {
+        let value = match self.stream {
+            true => serde_json::json!({"event": "problems", "problems": problems}),
+            false => serde_json::json!({"version": 1, "valid": false, "problems": problems}),
+        };
+        self.json_line(&value)
+    }
+
+    /// The next command to type.
+    pub fn next(&mut self, command: &str) {
+        let heading = self.err.paint(Paint::Bold, "next:");
+        let command = self.typed(command);
+        self.note(&format!("{heading} {command}"));
+    }
+
+    /// The same, unless the manager is gone by the time that it could be typed.
+    pub fn later(&mut self, command: &str) {
+        if !self.private {
+            self.next(command);
+        }
+    }
+
+    /// Commands in a message, for the manager that this one spoke to.
+    fn typed(&self, text: &str) -> String {
+        if !self.user {
+            return text.to_owned();
+        }
+        text.replace("clusterctl ", "clusterctl --user ").replace(" --user --user ", " --user ")
+    }
+
+    /// A message for people. A lost standard error is no reason to stop the work.
+    pub fn note(&mut self, text: &str) {
+        self.live.erase();
+        let _ = writeln!(std::io::stderr(), "{text}");
+        self.live.draw(&self.err);
+    }
+
+    /// The same with commands in it.
+    pub fn say(&mut self, text: &str) {
+        let text = self.typed(text);
+        self.note(&text);
+    }
+
+    /// Shows how a rollout stands, on a terminal, until the next look.
+    pub fn progress(&mut self, app: &AppName, at: Time, progress: &Progress) {
+        if !self.err.boxes || self.json {
+            return;
+        }
+        self.live.erase();
+        self.live.rollouts.insert(app.clone(), (at, progress.clone()));
+        self.live.draw(&self.err);
+    }
+
+    /// Removes the view of rollouts.
+    pub fn end_progress(&mut self) {
+        self.live.erase();
+        self.live.rollouts.clear();
+    }
+
+    /// An error with its hint.
+    pub fn error(&mut self, error: &Error) {
+        match error {
+            Error::Output(source) if source.kind() == ErrorKind::BrokenPipe => return,
+            Error::Config(text) => self.note(text),
+            other => {
+                let heading = self.err.paint(Paint::Bad, "error:");
+                self.note(&format!("{heading} {other}"));
+            }
+        }
+        let hint = error.hint();
+        if let Some(hint) = &hint {
+            self.next(hint);
+        }
+        // Problems of a file and what became of apps have been told as data already.
+        let told = matches!(error, Error::Config(_) | Error::Failed | Error::Output(_));
+        if self.json && self.stream && !told {
+            let (text, code) = (error.to_string(), error.exit_code());
+            let value = serde_json::json!({
+                "event": "error", "text": text, "next": hint, "code": code,
+            });
+            // A reader that is gone needs no more.
+            let _ = self.json_line(&value);
+        }
+    }
+}
+
+/// The form of a stream of events; it changes when a word in it changes its meaning.
+const FORMAT: u32 = 1;
+
+/// The lines at the end of a terminal that are drawn again and again.
+#[derive(Debug, Default)]
+struct Live {
+    rollouts: BTreeMap<AppName, (Time, Progress)>,
+    /// Lines on the screen.
+    drawn: usize,
+}
+
+impl Live {
+    fn erase(&mut self) {
+        if self.drawn > 0 {
+            // Up, and everything below is cleared: ECMA-48 CPL and ED.
+            let _ = write!(std::io::stderr(), "\x1b[{}F\x1b[J", self.drawn);
+            self.drawn = 0;
+        }
+    }
+
+    fn draw(&mut self, style: &Style) {
+        let mut text = String::new();
+        for (app, (at, progress)) in &self.rollouts {
+            text.push_str(&report::progress::live(app, *at, progress, style));
+        }
+        self.drawn = text.lines().count();
+        let _ = write!(std::io::stderr(), "{text}");
+    }
+}
+
+/// `NO_COLOR` (no-color.org) and systemd's own variable.
+fn colours_wanted() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let off = |value: String| ["0", "no", "false", "off"].contains(&value.as_str());
+    set("NO_COLOR").is_none() && !set("SYSTEMD_COLORS").is_some_and(off)
+}

@@ -1,0 +1,44 @@
+//! What became of an app that a verb worked on. It never says so: `report` does.
+
+use super::Error;
+use crate::rollout::Outcome;
+use crate::unit::UnitName;
+
+/// What became of one app.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// How its rollout ended, if it had one.
+    pub rollout: Option<Outcome>,
+    /// Units that are not where they should be, and why.
+    pub failures: Vec<(UnitName, String)>,
+    /// Steps that were left out because somebody asked to stop.
+    pub left_out: usize,
+}
+
+impl Done {
+    /// Whether the app is where it should be.
+    pub fn is_success(&self) -> bool {
+        self.failures.is_empty()
+            && self.left_out == 0
+            && matches!(self.rollout, None | Some(Outcome::Complete))
+    }
+
+    /// Whether somebody asked to stop before the end.
+    pub fn is_interrupted(&self) -> bool {
+        self.left_out > 0 || matches!(self.rollout, Some(Outcome::Interrupted { .. }))
+    }
+
+    /// The end of a rollout. That one could not go on says nothing about other apps.
+    pub(super) fn of(result: Result<Outcome, Error>) -> Result<Done, Error> {
+        match result {
+            Ok(outcome) => Ok(Done { rollout: Some(outcome), ..Done::default() }),
+            Err(error) => match error.rolled_out() {
+                Some(app) => {
+                    let failures = vec![(app.group_unit(), error.to_string())];
+                    Ok(Done { failures, ..Done::default() })
+                }
+                None => Err(error),
+            },
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The steps of one app's plan, one after the other: jobs, rollouts, and the wait until what was
+//! started has stayed ready. It never writes a file, and takes the steps in the order of the plan.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::job::{failure, report_unit};
+use super::request::{Former, Request, Task};
+use super::stay::{Stay, may_end, stay};
+use super::{Context, Done, Error, Manner, Sink, delegate, ended};
+use crate::disk;
+use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp};
+use crate::rollout::{Expected, Outcome};
+use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, Systemd};
+use crate::unit::UnitName;
+
+/// Time that the manager may need beyond an app's own limits.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// One app, what is planned for it, and how its rollout goes.
+pub(super) struct AppRun<'a> {
+    pub context: &'a Context,
+    pub app: &'a AppPlan,
+    pub found: Option<&'a ObservedApp>,
+    pub manner: Manner,
+}
+
+impl AppRun<'_> {
+    /// Takes the steps until one fails or somebody asks to stop.
+    ///
+    /// # Errors
+    /// The manager cannot be asked. What became of units is in the result.
+    pub(super) fn steps(&self, sink: Sink<'_>) -> Result<Done, Error> {
+        let mut done = Done::default();
+        for (place, step) in self.app.steps.iter().enumerate() {
+            if self.context.is_interrupted() {
+                done.left_out = self.app.steps.len() - place;
+                break;
+            }
+            self.step(&step.action, &mut done, sink)?;
+            if !done.is_success() {
+                // What follows, such as closing a listener, relies on this step.
+                break;
+            }
+        }
+        if done.is_success() {
+            self.stay(&mut done)?;
+        }
+        Ok(done)
+    }
+
+    /// Waits until what was started here has stayed ready; a rollout has seen to that itself.
+    fn stay(&self, done: &mut Done) -> Result<(), Error> {
+        let numbers = self.app.starts();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let expected = Expected {
+            min_ready: self.manner.policy.min_ready,
+            patience: None,
+            may_end: may_end(&self.app.app, self.app.template(self.found)),
+        };
+        stay(self.context, &Stay { app: &self.app.app, numbers, expected }, done)
+    }
+
+    fn step(&self, action: &Action, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
+        match action {
+            Action::Open(unit) => self.jobs(&[(JobKind::Start, unit.clone())], done, sink),
+            Action::Close(unit) => self.jobs(&[(JobKind::Stop, unit.clone())], done, sink),
+            Action::Start(instances) => self.start(instances.iter().copied(), done, sink),
+            Action::Roll { replace, stop, .. } => {
+                let rolled = Done::of(self.roll(replace, stop, sink))?;
+                done.rollout = rolled.rollout;
+                done.failures.extend(rolled.failures);
+                Ok(())
+            }
+            Action::Rebind { close, start, .. } => {
+                self.jobs(&[(JobKind::Stop, self.app.app.group_unit())], done, sink)?;
+                let close: Vec<_> = close.iter().map(|u| (JobKind::Stop, u.clone())).collect();
+                self.jobs(&close, done, sink)?;
+                if done.is_success() {
+                    self.start(start.iter().copied(), done, sink)?;
+                }
+                Ok(())
+            }
+            Action::Stop => self.stop_all(done, sink),
+        }
+    }
+
+    fn start(
+        &self,
+        instances: impl Iterator<Item = u32>,
+        done: &mut Done,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
+        let name = &self.app.app;
+        let mut jobs = vec![(JobKind::Start, name.group_unit())];
+        if disk::scan(&self.context.layout)?.get(name).is_some_and(|found| found.is_job(name)) {
+            // The group starts them; a second start would run again what has ended by then.
+            self.jobs(&jobs, done, sink)?;
+            return self.failed_jobs(instances, done);
+        }
+        jobs.extend(instances.map(|number| (JobKind::Start, name.instance_unit(number))));
+        self.jobs(&jobs, done, sink)
+    }
+
+    /// Instances that the group has started and that failed.
+    fn failed_jobs(
+        &self,
+        instances: impl Iterator<Item = u32>,
+        done: &mut Done,
+    ) -> Result<(), Error> {
+        let units: Vec<UnitName> =
+            instances.map(|number| self.app.app.instance_unit(number)).collect();
+        let states = self.context.systemd.instances(&units, &[])?;
+        let failed = units.into_iter().zip(states);
+        let failed = failed.filter(|(_, state)| state.active == ActiveState::Failed);
+        done.failures.extend(failed.map(|(unit, _)| (unit, "failed".to_owned())));
+        Ok(())
+    }
+
+    /// The listeners last: while the stop of one waits for instances, the manager accepts its
+    /// clients to drop them. The group closes them in time.
+    fn stop_all(&self, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
+        let name = &self.app.app;
+        let Some(found) = self.found else { return Ok(()) };
+        let instances = found.instances.keys().map(|number| name.instance_unit(*number));
+        let first: Vec<UnitName> = [name.group_unit()].into_iter().chain(instances).collect();
+        let mut last: Vec<UnitName> = found.listeners.keys().cloned().collect();
+        if !last.is_empty() {
+            last.extend([name.wake_unit(), name.close_unit()]);
+        }
+        last.push(name.slice_unit());
+        for units in [first, last] {
+            let jobs: Vec<_> = units.iter().map(|unit| (JobKind::Stop, unit.clone())).collect();
+            self.jobs(&jobs, done, sink)?;
+            // One that failed would be listed for ever, under a name without a file.
+            for unit in &units {
+                let _ = self.context.systemd.reset_failed(unit);
+            }
+        }
+        Ok(ended::forget(&self.context.systemd, name, |_| true)?)
+    }
+
+    fn jobs(
+        &self,
+        jobs: &[(JobKind, UnitName)],
+        done: &mut Done,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
+        let limit =
+            self.manner.policy.listen_timeout + self.manner.policy.kill_timeout * 2 + MARGIN;
+        let mut seen = |place: usize, outcome: &JobOutcome| {
+            report_unit(&self.app.app, &jobs[place], outcome, sink);
+        };
+        let systemd: &Systemd = &self.context.systemd;
+        let outcomes =
+            systemd.run_jobs(jobs, JobMode::Replace, Instant::now() + limit, &mut seen)?;
+        for ((_, unit), outcome) in jobs.iter().zip(&outcomes) {
+            done.failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
+        }
+        Ok(())
+    }
+
+    fn roll(
+        &self,
+        replace: &BTreeSet<u32>,
+        stop: &BTreeSet<u32>,
+        sink: Sink<'_>,
+    ) -> Result<Outcome, Error> {
+        let known = self.found.map(|found| found.instances.keys().copied().collect());
+        let before = self.found.map_or(0, |found| found.links.len() as u32);
+        let former = self.found.map(|found| self.app.former(found)).unwrap_or_default();
+        let former = former.into_iter().map(|(file, content)| Former { file, content }).collect();
+        let request = Request {
+            task: Task::Change {
+                outdated: replace.union(stop).copied().collect(),
+                known: known.unwrap_or_default(),
+                before: before.max(1),
+                wanted: self.app.wanted,
+            },
+            policy: Some(self.manner.policy.clone()),
+            kill_after: self.manner.kill_after,
+            former,
+            links: self.found.filter(|found| !found.links.is_empty()).map(|f| f.links.clone()),
+        };
+        self.activate_close();
+        delegate(self.context, &self.app.app, &request, sink)
+    }
+
+    /// An app that was started before it had this unit has it from the next rollout on.
+    fn activate_close(&self) {
+        let close = self.app.app.close_unit();
+        let new = |file: &FileChange| file.file == FileId::Unit(close.clone());
+        if self.app.files.iter().any(new) {
+            // Without it a stop loses clients, as before; that is no reason to end a rollout.
+            let _ = self.context.systemd.submit(JobKind::Start, &close, JobMode::Replace);
+        }
+    }
+}
