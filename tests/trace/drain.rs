@@ -1,10 +1,12 @@
 //! Draining of Go programs from outside: who gets the signal, and what clients see meanwhile.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Program, Systemd, connect};
+use crate::support::{Program, Systemd, ask, compile, connect};
 use crate::{TRACER, go_server, untraced};
 
 /// A Go server that never ends by itself, and has asked for signals in this way.
@@ -78,6 +80,31 @@ fn only_go_that_asked_for_the_signal_gets_it_before_its_connections_end() {
             assert_eq!(open, acts, "{how:?} {signal} cgo={cgo}");
         }
     }
+}
+
+/// What rustc links for a musl target, and Go with `-buildmode=pie`.
+#[test]
+fn a_position_independent_program_gets_no_connections_once_it_drains() {
+    let source = "../../trace/program.c";
+    let program = compile("cc", source, "static-pie", &["-pthread", "-static-pie"]);
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let start = || {
+        let started = systemd.start(&[TRACER, &program, "mapped", &port.to_string()]);
+        assert_eq!(systemd.notified(), "READY=1");
+        started
+    };
+    let sockets = |program: &Program| -> HashSet<PathBuf> {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", program.pid())).unwrap();
+        let files = descriptors.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap());
+        files.filter(|file| file.to_string_lossy().starts_with("socket:")).collect()
+    };
+    let mut old = start();
+    untraced(&old);
+    let before = sockets(&old);
+    over(drain(&old, "1500", "SIGTERM"), &mut old);
+    let new = start();
+    assert!(!before.is_empty() && before.is_disjoint(&sockets(&old)), "{before:?}");
+    assert_eq!(ask(port), new.pid().to_string());
 }
 
 #[test]

@@ -97,7 +97,12 @@ impl Draining {
             ));
             return;
         };
-        quieten(&mut program, pid, &found);
+        if quieten(&mut program, pid, &found).is_none() {
+            say(format_args!(
+                "process {pid} cannot be made to stop accepting connections, so it gets new ones \
+                 until it ends"
+            ));
+        }
         self.finishes &= match fate {
             None | Some((_, Fate::Nobody)) => false,
             Some((_, Fate::Program)) => true,
@@ -211,16 +216,21 @@ pub fn listens(copy: &Copy) -> Option<Address> {
     Address::from_sockaddr(sys::socket_name(copy.0).ok().filter(|_| waits)?.as_bytes())
 }
 
-/// The program itself makes quiet sockets, and puts them where it listened.
-fn quieten(program: &mut Steered, pid: c_int, found: &[Option<Listening>; MOST]) {
-    let Some(family) = tracee::number_of_unix_family(pid) else { return };
+/// The program itself makes quiet sockets, and puts them where it listened. `None`: it still
+/// listens somewhere.
+fn quieten(program: &mut Steered, pid: c_int, found: &[Option<Listening>; MOST]) -> Option<()> {
+    let family = tracee::number_of_unix_family(pid)?;
+    let mut all = Some(());
     for (fd, _) in found.iter().flatten() {
         let flags = tracee::flags(pid, *fd).unwrap_or(0);
         if let Some(quiet) = program.quiet_listener(family, flags & sys::O_NONBLOCK != 0) {
             program.replace(quiet, *fd, flags & sys::O_CLOEXEC != 0);
             program.close(quiet);
+        } else {
+            all = None;
         }
     }
+    all
 }
 
 fn fate_of(pid: c_int, signal: c_int) -> Fate {
