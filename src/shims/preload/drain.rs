@@ -76,7 +76,10 @@ fn install() {
 /// Remembers the handler that is there now, if it shall have the signal later.
 fn put_off() -> bool {
     let action = sys::kernel_action(SIGTERM);
-    let handled = !matches!(action[0], sys::SIG_DFL | sys::SIG_IGN);
+    // Several threads may listen at once: what another one has installed is no handler of the
+    // program's.
+    let none = [sys::SIG_DFL, sys::SIG_IGN, ours().handler];
+    let handled = !none.contains(&action[0]);
     if handled {
         remember(&action);
     }
