@@ -5,9 +5,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
-use crate::support::{Program, Systemd, ask, compile, connect};
-use crate::{TRACER, go_server, untraced};
+use clusterctl::handover::http2;
+
+use crate::support::{PATIENCE, Program, Systemd, ask, compile, connect};
+use crate::{TRACER, go_server, started, untraced};
 
 /// A Go server that never ends by itself, and has asked for signals in this way.
 fn hears(how: &str, cgo: &str) -> Option<(Systemd, u16, Program)> {
@@ -137,6 +140,37 @@ fn answers_are_whole_and_say_that_they_are_the_last() {
             over(drain(&program, "20000", "SIGTERM"), &mut program);
         });
     }
+}
+
+#[test]
+fn a_client_of_http2_is_told_once_to_open_no_more_streams() {
+    const ANSWER: &[u8] = b"\0\0\x01\x01\x04\0\0\0\x01\x88\0\0\x02\0\x01\0\0\0\x01ok";
+    let (systemd, port, mut program) = started("frames");
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut client = connect(port);
+    let mut answer = |length: usize| {
+        client.write_all(b"x").unwrap();
+        let mut bytes = vec![0; length];
+        client.read_exact(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(answer(ANSWER.len()), ANSWER);
+    let draining = drain(&program, "20000", "SIGTERM");
+    let deadline = Instant::now() + PATIENCE;
+    // The frame is shorter than an answer.
+    let told = loop {
+        let bytes = answer(ANSWER.len());
+        if bytes != ANSWER {
+            break bytes;
+        }
+        assert!(Instant::now() < deadline, "nobody tells the client");
+    };
+    assert_eq!(told, [&http2::GOAWAY[..], ANSWER].concat()[..ANSWER.len()]);
+    let rest = answer(http2::GOAWAY.len());
+    assert_eq!(rest, ANSWER[ANSWER.len() - http2::GOAWAY.len()..]);
+    assert_eq!(answer(ANSWER.len()), ANSWER);
+    drop(client);
+    over(draining, &mut program);
 }
 
 #[test]

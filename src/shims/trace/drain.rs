@@ -192,7 +192,7 @@ impl Draining {
             return found;
         }
         for pid in self.processes.iter().filter(|pid| **pid != 0) {
-            each_descriptor(*pid, |_, copy| {
+            each_descriptor(*pid, |fd, copy| {
                 view.serve();
                 let listeners = self.listeners.iter().flatten().copied();
                 if connections::came_over(copy.0, listeners).is_none() {
@@ -200,7 +200,9 @@ impl Draining {
                 }
                 let tcp = kernel::tcp(copy.0);
                 found.open += 1;
-                found.asked += usize::from(standing(tcp) == Standing::Asked);
+                // Who spoke last says nothing about the other streams of HTTP/2.
+                let asked = standing(tcp) == Standing::Asked || view.is_told(*pid, fd);
+                found.asked += usize::from(asked);
                 if !self.finishes && patience.is_over(passed, tcp) {
                     sys::stop_reading(copy.0);
                 }
