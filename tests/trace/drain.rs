@@ -110,6 +110,28 @@ fn a_position_independent_program_gets_no_connections_once_it_drains() {
     assert_eq!(ask(port), new.pid().to_string());
 }
 
+/// As with Yama in the kernel, and the app's own user: here it is a user of somebody else's.
+#[test]
+fn who_may_not_trace_the_program_says_so() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let (systemd, _, mut program) = started("plain");
+    assert_eq!(systemd.notified(), "READY=1");
+    let pid = program.pid().to_string();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]);
+    // The file may lie where others may not look.
+    command.arg("/proc/self/fd/0").args(["--drain", &pid, "1500", "SIGTERM"]);
+    command.stdin(std::fs::File::open(TRACER).unwrap()).stderr(Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&format!("process {pid} may not be traced by its own user")), "{said}");
+    assert!(program.is_running());
+}
+
 #[test]
 fn answers_are_whole_and_say_that_they_are_the_last() {
     for how in ["", "terminate"] {

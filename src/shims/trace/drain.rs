@@ -15,7 +15,7 @@ use crate::steer::Steered;
 use crate::tables::Tables;
 use crate::tracee::{self, Copy};
 use crate::view::View;
-use crate::{connections, kernel, probe, sys};
+use crate::{connections, kernel, probe, start, sys};
 
 const LOOK_EVERY_MS: u64 = 20;
 const LOOK_AFTER_MS: u64 = 500;
@@ -84,6 +84,16 @@ impl Draining {
 
     /// Puts a socket to which nobody connects in the place of every listener of a process.
     fn silence(&mut self, pid: c_int) {
+        if self.tables.is_none() && kernel::forbids_copies(pid) {
+            let remedy = start::remedy(
+                "let the app's command be the program itself, not a wrapper that starts it, or set \
+                 `sysctl kernel.yama.ptrace_scope=0`",
+            );
+            say(format_args!(
+                "process {pid} may not be traced by its own user, so it accepts connections until \
+                 its stop signal comes, and cuts what it does not finish: {remedy}"
+            ));
+        }
         let found = self.listening(pid);
         if found.iter().flatten().next().is_none() {
             return;
