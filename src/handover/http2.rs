@@ -20,6 +20,32 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
+/// Whether bytes may begin an answer: enough to look at the rest, see [`begins_answer`].
+#[must_use]
+pub fn may_begin_answer(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, _, _, HEADERS, _, 0..=0x7f, _, _, _, status, ..] if STATUS.contains(status))
+}
+
+/// Whether bytes that a server sends begin with the whole head of an answer, and go on with another
+/// frame: for whoever has not seen the connection from its start. Nothing else looks like it by
+/// chance: about fifty bits are what they have to be.
+#[must_use]
+pub fn begins_answer(bytes: &[u8]) -> bool {
+    let mut frames = Frames::NEW;
+    let (HEAD, Some(head)) = frames.take(bytes) else { return false };
+    let rest = bytes.get(HEAD..).unwrap_or(&[]);
+    let length = usize::try_from(frames.left).unwrap_or(usize::MAX);
+    let alone = head.flags & !END_STREAM == END_HEADERS && head.stream % 2 == 1;
+    let goes_on = match frames.take(rest) {
+        (_, Some(next)) => next.kind <= CONTINUATION,
+        (_, None) => rest.len() == length,
+    };
+    may_begin_answer(bytes) && alone && goes_on
+}
+
+/// The fields of the static table that are a status, each as one byte (RFC 7541, appendix A).
+const STATUS: core::ops::RangeInclusive<u8> = 0x88..=0x8e;
+
 /// The frames of one direction.
 #[derive(Clone, Copy, Debug)]
 pub struct Frames {

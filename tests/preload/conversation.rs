@@ -340,3 +340,25 @@ fn the_last_frame_for_a_client_of_http2_names_no_error_and_every_stream() {
     let expected = frame(7, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
     assert_eq!(http2::GOAWAY.as_slice(), expected);
 }
+
+#[test]
+fn an_answer_of_http2_is_known_by_its_beginning() {
+    let whole = frame(HEADERS, END_HEADERS, 5, b"\x88more");
+    let begins = |bytes: &[&[u8]]| http2::begins_answer(&bytes.concat());
+    assert!(begins(&[&whole]));
+    assert!(begins(&[&whole, &frame(DATA, END_STREAM, 5, b"hello")]));
+    assert!(begins(&[&whole, &frame(DATA, 0, 5, &[0; 99])[..20]]), "the rest of a frame later");
+    assert!(begins(&[&frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x8d")]));
+    for other in [
+        &b"HTTP/1.1 200 OK\r\n\r\n"[..],
+        &frame(HEADERS, END_HEADERS, 5, b"\x82get"),
+        &frame(HEADERS, END_HEADERS, 4, b"\x88 of a pushed stream"),
+        &frame(HEADERS, 0, 5, b"\x88 goes on in the next frame"),
+        &frame(DATA, END_STREAM, 5, b"\x88"),
+        &whole[..12],
+        &[&whole[..], &[0; 3]].concat(),
+        &[&whole[..], &frame(77, 0, 5, b"")].concat(),
+    ] {
+        assert!(!http2::begins_answer(other), "{other:?}");
+    }
+}

@@ -1,11 +1,16 @@
 //! Draining of Go programs from outside: who gets the signal, and what clients see meanwhile.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
-use crate::support::{Program, Systemd, connect};
-use crate::{TRACER, go_server, untraced};
+use clusterctl::handover::http2;
+
+use crate::support::{PATIENCE, Program, Systemd, ask, compile, connect};
+use crate::{TRACER, go_server, started, untraced};
 
 /// A Go server that never ends by itself, and has asked for signals in this way.
 fn hears(how: &str, cgo: &str) -> Option<(Systemd, u16, Program)> {
@@ -80,6 +85,53 @@ fn only_go_that_asked_for_the_signal_gets_it_before_its_connections_end() {
     }
 }
 
+/// What rustc links for a musl target, and Go with `-buildmode=pie`.
+#[test]
+fn a_position_independent_program_gets_no_connections_once_it_drains() {
+    let source = "../../trace/program.c";
+    let program = compile("cc", source, "static-pie", &["-pthread", "-static-pie"]);
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let start = || {
+        let started = systemd.start(&[TRACER, &program, "mapped", &port.to_string()]);
+        assert_eq!(systemd.notified(), "READY=1");
+        started
+    };
+    let sockets = |program: &Program| -> HashSet<PathBuf> {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", program.pid())).unwrap();
+        let files = descriptors.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap());
+        files.filter(|file| file.to_string_lossy().starts_with("socket:")).collect()
+    };
+    let mut old = start();
+    untraced(&old);
+    let before = sockets(&old);
+    over(drain(&old, "1500", "SIGTERM"), &mut old);
+    let new = start();
+    assert!(!before.is_empty() && before.is_disjoint(&sockets(&old)), "{before:?}");
+    assert_eq!(ask(port), new.pid().to_string());
+}
+
+/// As with Yama in the kernel, and the app's own user: here it is a user of somebody else's.
+#[test]
+fn who_may_not_trace_the_program_says_so() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let (systemd, _, mut program) = started("plain");
+    assert_eq!(systemd.notified(), "READY=1");
+    let pid = program.pid().to_string();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]);
+    // The file may lie where others may not look.
+    command.arg("/proc/self/fd/0").args(["--drain", &pid, "1500", "SIGTERM"]);
+    command.stdin(std::fs::File::open(TRACER).unwrap()).stderr(Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&format!("process {pid} may not be traced by its own user")), "{said}");
+    assert!(program.is_running());
+}
+
 #[test]
 fn answers_are_whole_and_say_that_they_are_the_last() {
     for how in ["", "terminate"] {
@@ -110,6 +162,37 @@ fn answers_are_whole_and_say_that_they_are_the_last() {
             over(drain(&program, "20000", "SIGTERM"), &mut program);
         });
     }
+}
+
+#[test]
+fn a_client_of_http2_is_told_once_to_open_no_more_streams() {
+    const ANSWER: &[u8] = b"\0\0\x01\x01\x04\0\0\0\x01\x88\0\0\x02\0\x01\0\0\0\x01ok";
+    let (systemd, port, mut program) = started("frames");
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut client = connect(port);
+    let mut answer = |length: usize| {
+        client.write_all(b"x").unwrap();
+        let mut bytes = vec![0; length];
+        client.read_exact(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(answer(ANSWER.len()), ANSWER);
+    let draining = drain(&program, "20000", "SIGTERM");
+    let deadline = Instant::now() + PATIENCE;
+    // The frame is shorter than an answer.
+    let told = loop {
+        let bytes = answer(ANSWER.len());
+        if bytes != ANSWER {
+            break bytes;
+        }
+        assert!(Instant::now() < deadline, "nobody tells the client");
+    };
+    assert_eq!(told, [&http2::GOAWAY[..], ANSWER].concat()[..ANSWER.len()]);
+    let rest = answer(http2::GOAWAY.len());
+    assert_eq!(rest, ANSWER[ANSWER.len() - http2::GOAWAY.len()..]);
+    assert_eq!(answer(ANSWER.len()), ANSWER);
+    drop(client);
+    over(draining, &mut program);
 }
 
 #[test]

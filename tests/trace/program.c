@@ -4,12 +4,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -59,6 +61,22 @@ static void serve(int fd)
 			dprintf(connection, "%d\n", getpid());
 			close(connection);
 		}
+	}
+}
+
+/* Answers every byte with the frames of an answer of HTTP/2. */
+static void frames(int fd)
+{
+	static const char answer[] = "\0\0\1\1\4\0\0\0\1\x88\0\0\2\0\1\0\0\0\1ok";
+	struct pollfd listener = {.fd = fd, .events = POLLIN};
+	char byte;
+	for (;;) {
+		poll(&listener, 1, -1);
+		int connection = accept(fd, NULL, NULL);
+		while (connection >= 0 && read(connection, &byte, 1) == 1)
+			if (write(connection, answer, sizeof answer - 1) < 0)
+				die("write");
+		close(connection);
 	}
 }
 
@@ -171,6 +189,13 @@ int main(int count, char **arguments)
 	port = count > 2 ? atoi(arguments[2]) : 0;
 	if (!strcmp(mode, "plain"))
 		serve(listening(AF_INET));
+	if (!strcmp(mode, "mapped")) {
+		/* Of a position-independent program the kernel puts this in front. */
+		mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		serve(listening(AF_INET));
+	}
+	if (!strcmp(mode, "frames"))
+		frames(listening(AF_INET));
 	if (!strcmp(mode, "any")) {
 		where = INADDR_ANY;
 		serve(listening(AF_INET));

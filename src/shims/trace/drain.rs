@@ -15,7 +15,7 @@ use crate::steer::Steered;
 use crate::tables::Tables;
 use crate::tracee::{self, Copy};
 use crate::view::View;
-use crate::{connections, kernel, probe, sys};
+use crate::{connections, kernel, probe, start, sys};
 
 const LOOK_EVERY_MS: u64 = 20;
 const LOOK_AFTER_MS: u64 = 500;
@@ -84,6 +84,16 @@ impl Draining {
 
     /// Puts a socket to which nobody connects in the place of every listener of a process.
     fn silence(&mut self, pid: c_int) {
+        if self.tables.is_none() && kernel::forbids_copies(pid) {
+            let remedy = start::remedy(
+                "let the app's command be the program itself, not a wrapper that starts it, or set \
+                 `sysctl kernel.yama.ptrace_scope=0`",
+            );
+            say(format_args!(
+                "process {pid} may not be traced by its own user, so it accepts connections until \
+                 its stop signal comes, and cuts what it does not finish: {remedy}"
+            ));
+        }
         let found = self.listening(pid);
         if found.iter().flatten().next().is_none() {
             return;
@@ -97,7 +107,12 @@ impl Draining {
             ));
             return;
         };
-        quieten(&mut program, pid, &found);
+        if quieten(&mut program, pid, &found).is_none() {
+            say(format_args!(
+                "process {pid} cannot be made to stop accepting connections, so it gets new ones \
+                 until it ends"
+            ));
+        }
         self.finishes &= match fate {
             None | Some((_, Fate::Nobody)) => false,
             Some((_, Fate::Program)) => true,
@@ -187,7 +202,7 @@ impl Draining {
             return found;
         }
         for pid in self.processes.iter().filter(|pid| **pid != 0) {
-            each_descriptor(*pid, |_, copy| {
+            each_descriptor(*pid, |fd, copy| {
                 view.serve();
                 let listeners = self.listeners.iter().flatten().copied();
                 if connections::came_over(copy.0, listeners).is_none() {
@@ -195,7 +210,9 @@ impl Draining {
                 }
                 let tcp = kernel::tcp(copy.0);
                 found.open += 1;
-                found.asked += usize::from(standing(tcp) == Standing::Asked);
+                // Who spoke last says nothing about the other streams of HTTP/2.
+                let asked = standing(tcp) == Standing::Asked || view.is_told(*pid, fd);
+                found.asked += usize::from(asked);
                 if !self.finishes && patience.is_over(passed, tcp) {
                     sys::stop_reading(copy.0);
                 }
@@ -211,16 +228,21 @@ pub fn listens(copy: &Copy) -> Option<Address> {
     Address::from_sockaddr(sys::socket_name(copy.0).ok().filter(|_| waits)?.as_bytes())
 }
 
-/// The program itself makes quiet sockets, and puts them where it listened.
-fn quieten(program: &mut Steered, pid: c_int, found: &[Option<Listening>; MOST]) {
-    let Some(family) = tracee::number_of_unix_family(pid) else { return };
+/// The program itself makes quiet sockets, and puts them where it listened. `None`: it still
+/// listens somewhere.
+fn quieten(program: &mut Steered, pid: c_int, found: &[Option<Listening>; MOST]) -> Option<()> {
+    let family = tracee::number_of_unix_family(pid)?;
+    let mut all = Some(());
     for (fd, _) in found.iter().flatten() {
         let flags = tracee::flags(pid, *fd).unwrap_or(0);
         if let Some(quiet) = program.quiet_listener(family, flags & sys::O_NONBLOCK != 0) {
             program.replace(quiet, *fd, flags & sys::O_CLOEXEC != 0);
             program.close(quiet);
+        } else {
+            all = None;
         }
     }
+    all
 }
 
 fn fate_of(pid: c_int, signal: c_int) -> Fate {

@@ -129,7 +129,11 @@ pub fn wait_for_change(milliseconds: u64) {
     let _ = call(number::RT_SIGTIMEDWAIT, [set, 0, time, 8, 0, 0]);
 }
 
-/// Yama's first level lets a process name who may trace it.
+/// For [`allow_tracer`]: every process of the same user.
+pub const ANY_TRACER: c_int = -1;
+
+/// Yama's first level lets a process name who may trace it. This lasts across `execve()`, and is
+/// not inherited by children.
 pub fn allow_tracer(pid: c_int) {
     let _ = call(number::PRCTL, [PR_SET_PTRACER, word(pid), 0, 0, 0, 0]);
 }
@@ -238,6 +242,20 @@ pub fn process(pid: c_int) -> Option<c_int> {
 /// A copy of a descriptor of another process.
 pub fn copy_descriptor(process: c_int, fd: c_int) -> Option<c_int> {
     call(number::PIDFD_GETFD, [word(process), word(fd), 0, 0, 0, 0]).ok().map(|fd| fd as c_int)
+}
+
+/// Whether a process exists of which no descriptor may be copied: one that may not be traced either.
+pub fn forbids_copies(pid: c_int) -> bool {
+    let Some(process) = process(pid) else { return false };
+    let copy = call(number::PIDFD_GETFD, [word(process), 0, 0, 0, 0, 0]);
+    sys::close(process);
+    match copy {
+        Ok(fd) => {
+            sys::close(fd as c_int);
+            false
+        }
+        Err(error) => error.0 == EPERM,
+    }
 }
 
 /// Sends a signal to one thread.

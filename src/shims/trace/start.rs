@@ -151,6 +151,8 @@ fn trace(setup: &Setup, timeout_ms: u64) -> Result<(), Errno> {
     let attached = kernel::receive(to_program[0]).ok_or(Errno(EPERM))?;
     sys::close(to_tracer[1]);
     sys::close(to_program[0]);
+    // The one that will drain it is of the same user, and no relative of the tracer.
+    kernel::allow_tracer(kernel::ANY_TRACER);
     if attached == 0 { Ok(()) } else { Err(Errno(attached)) }
 }
 
@@ -189,21 +191,27 @@ fn attach(program: c_int) -> Result<(), Errno> {
     }
 }
 
-fn forbidden(problem: Errno) {
+/// What to do where ptrace is forbidden. `related`: by the level of Yama at which only relatives
+/// of a process may trace it.
+pub fn remedy(related: &'static str) -> &'static str {
     let mut buffer = [0; 8];
     let level = kernel::read_file(b"/proc/sys/kernel/yama/ptrace_scope\0", &mut buffer);
-    let level = level.and_then(|text| text.first().copied()).unwrap_or(b'0');
-    let remedy = match level {
+    match level.and_then(|text| text.first().copied()).unwrap_or(b'0') {
+        b'1' => related,
         b'2' => "set `sysctl kernel.yama.ptrace_scope=1` and restart the app",
         b'3'.. => {
             "kernel.yama.ptrace_scope is 3, which stays until the next boot: set it to 1 in \
              /etc/sysctl.d and boot again"
         }
-        _ => {
-            "remove what forbids ptrace from `[apps.service]` (SystemCallFilter=), or from the \
-             container"
-        }
-    };
+        _ => OTHERS_FORBID,
+    }
+}
+
+const OTHERS_FORBID: &str = "remove what forbids ptrace from `[apps.service]` (SystemCallFilter=), or \
+                             from the container";
+
+fn forbidden(problem: Errno) {
+    let remedy = remedy(OTHERS_FORBID);
     say(format_args!(
         "this program gets its listeners by ptrace, which is forbidden here (error {}): {remedy}; \
          or let the program take them from systemd (LISTEN_FDS) and write `handover = \"native\"`",

@@ -146,18 +146,32 @@ pub fn status(thread: c_int, buffer: &mut [u8; 4096]) -> Option<&[u8]> {
 }
 
 /// An address in the program's memory where two bytes hold `AF_UNIX`, as the name of a Unix
-/// socket begins: every program has the header of its own file in front, whose format is
-/// version 1, and 1 is the number of that family. So nothing has to be written there.
+/// socket begins: the header of an ELF file says that its format is version 1, and 1 is the number
+/// of that family. So nothing has to be written there. The program's own header lies in front of
+/// the table of its parts, nearly always; the kernel's library in every process has one too.
 pub fn number_of_unix_family(pid: c_int) -> Option<u64> {
-    const VERSION: usize = 20;
+    const PROGRAM_PARTS: u64 = 3;
+    const KERNEL_LIBRARY: u64 = 33;
+    const SMALLEST_PAGE: u64 = 4096;
     let mut path = Path::proc(pid);
-    path.push(b"/maps");
-    let mut buffer = [0; 64];
-    let line = kernel::read_file(&path.bytes, &mut buffer)?;
-    let digits = line.split(|byte| *byte == b'-').next()?;
-    let start = digits
-        .iter()
-        .try_fold(0_u64, |sum, byte| Some(sum << 4 | u64::from(char::from(*byte).to_digit(16)?)))?;
+    path.push(b"/auxv");
+    let mut buffer = [0; 1024];
+    let (words, _) = kernel::read_file(&path.bytes, &mut buffer)?.as_chunks::<16>();
+    let value = |wanted: u64| {
+        words.iter().find_map(|pair| {
+            let (name, value) = pair.split_first_chunk()?;
+            let found = u64::from_ne_bytes(*name) == wanted;
+            Some(u64::from_ne_bytes(value.try_into().ok()?)).filter(|_| found)
+        })
+    };
+    let program = value(PROGRAM_PARTS).map(|parts| parts - parts % SMALLEST_PAGE);
+    let headers = [program, value(KERNEL_LIBRARY)];
+    headers.into_iter().flatten().find_map(|header| version_of_header(pid, header))
+}
+
+/// Where the header of an ELF file has its version; `None` for what is no such header.
+fn version_of_header(pid: c_int, start: u64) -> Option<u64> {
+    const VERSION: usize = 20;
     let mut header = [0; VERSION + 2];
     let whole = kernel::peek(pid, start, &mut header) == header.len();
     let family = (sys::AF_UNIX as u16).to_ne_bytes();

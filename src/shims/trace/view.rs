@@ -1,13 +1,14 @@
 //! Watches what a draining program sends, and tells clients to go: every HTTP/1.1 answer that
-//! leaves meanwhile says `Connection: close`. A client that knows opens its next connection
-//! elsewhere, where closing an idle one races with its next request.
+//! leaves meanwhile says `Connection: close`, and a frame of HTTP/2 that says `GOAWAY` leaves before
+//! an answer. A client that knows opens its next connection elsewhere, where closing an idle one
+//! races with its next request.
 //!
 //! All threads stop at their calls. When a call begins to send an answer, the beginning leaves
 //! from here, over a copy of the descriptor, and the program's call sends the rest.
 
 use core::ffi::c_int;
 
-use crate::handover::Address;
+use crate::handover::{Address, http2};
 use crate::kernel::{self, Child};
 use crate::last_answer::{FIELD, LONGEST_HEAD, START, may_begin, place};
 use crate::processes::each_thread;
@@ -37,12 +38,17 @@ struct Sending {
     length: usize,
     /// Whether these bytes are the first of several parts.
     parts: bool,
+    /// Whether it is one of HTTP/2.
+    frames: bool,
 }
 
 /// The watched program.
 pub struct View<'a> {
     listeners: &'a [Option<Address>],
     begun: [Option<Begun>; 64],
+    /// Sockets whose clients have been told by HTTP/2, by their inodes.
+    told: [u64; 256],
+    tellings: usize,
 }
 
 impl<'a> View<'a> {
@@ -59,7 +65,7 @@ impl<'a> View<'a> {
                 });
             }
         }
-        View { listeners, begun: [const { None }; 64] }
+        View { listeners, begun: [const { None }; 64], told: [0; 256], tellings: 0 }
     }
 
     /// Watches until so many milliseconds of `sys` have come.
@@ -102,6 +108,13 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether the client of a process's descriptor has been told to open no more streams of
+    /// HTTP/2. It closes the connection when those that are open have ended.
+    pub fn is_told(&self, pid: c_int, fd: c_int) -> bool {
+        self.tellings > 0
+            && tracee::file(pid, fd).is_some_and(|file| self.told.contains(&file.inode))
+    }
+
     fn changed(&mut self, thread: c_int, status: Status, begin: bool) {
         match status {
             Status::Call => match (self.of(thread), ptrace::call_of(thread)) {
@@ -129,6 +142,9 @@ impl<'a> View<'a> {
     /// `None`: the call goes its usual way.
     fn begins(&mut self, thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<()> {
         let sending = sending(thread, number, arguments)?;
+        if sending.frames {
+            return self.tell(thread, &sending);
+        }
         let mut head = [0; LONGEST_HEAD];
         let head = head.get_mut(..sending.length.min(LONGEST_HEAD))?;
         let filled = kernel::peek(thread, sending.start, head);
@@ -139,7 +155,12 @@ impl<'a> View<'a> {
         }
         let free = self.begun.iter_mut().find(|place| place.is_none())?;
         let before = ptrace::registers(thread)?;
-        let copy = connection(thread, arguments[0], self.listeners)?;
+        let pid = tracee::process_of(thread)?;
+        let copy = connection(pid, arguments[0] as u32 as c_int, self.listeners)?;
+        // A client that has asked again must not be told that nothing follows.
+        if sys::unread(copy.0) != 0 {
+            return None;
+        }
         // Of several parts the first leaves whole.
         let until = if sending.parts { filled } else { line };
         let sent = send(&copy, head, line, until)?;
@@ -149,6 +170,28 @@ impl<'a> View<'a> {
         ptrace::set_registers(thread, &registers)?;
         ptrace::set_number(thread, number);
         *free = Some(Begun { thread, before, sent });
+        Some(())
+    }
+
+    /// Sends a frame of HTTP/2 before the program's own, once.
+    fn tell(&mut self, thread: c_int, sending: &Sending) -> Option<()> {
+        let mut head = [0; LONGEST_HEAD];
+        let head = head.get_mut(..sending.length.min(LONGEST_HEAD))?;
+        let filled = kernel::peek(thread, sending.start, head);
+        if !http2::begins_answer(head.get(..filled)?) {
+            return None;
+        }
+        let fd = sending.arguments[0] as u32 as c_int;
+        let pid = tracee::process_of(thread)?;
+        if self.is_told(pid, fd) {
+            return None;
+        }
+        let inode = tracee::file(pid, fd)?.inode;
+        let copy = connection(pid, fd, self.listeners)?;
+        send_whole(&copy, &http2::GOAWAY, 0);
+        let place = self.tellings % self.told.len();
+        *self.told.get_mut(place)? = inode;
+        self.tellings += 1;
         Some(())
     }
 
@@ -200,15 +243,16 @@ fn sending(thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<Sending> 
     let mut bytes = [0; START];
     let begins = length > START && kernel::peek(thread, start, &mut bytes) == START;
     let arguments = [fd, first, second, flags];
-    (begins && may_begin(&bytes)).then_some(Sending { number, arguments, start, length, parts })
+    let frames = http2::may_begin_answer(&bytes);
+    let sending = Sending { number, arguments, start, length, parts, frames };
+    (begins && (frames || may_begin(&bytes))).then_some(sending)
 }
 
-/// A copy of a descriptor that is a client's connection, over which nothing more has come.
-fn connection(thread: c_int, fd: u64, listeners: &[Option<Address>]) -> Option<Copy> {
-    let copy = tracee::copy(tracee::process_of(thread)?, fd as u32 as c_int)?;
+/// A copy of a descriptor that is a client's connection.
+fn connection(pid: c_int, fd: c_int, listeners: &[Option<Address>]) -> Option<Copy> {
+    let copy = tracee::copy(pid, fd)?;
     connections::came_over(copy.0, listeners.iter().flatten().copied())?;
-    // A client that has asked again must not be told that nothing follows.
-    (sys::unread(copy.0) == 0).then_some(copy)
+    Some(copy)
 }
 
 /// Sends the beginning of an answer with one field more; returns how many of the program's own
@@ -222,14 +266,24 @@ fn send(copy: &Copy, head: &[u8], line: usize, until: usize) -> Option<usize> {
     text.get_mut(line + FIELD.len()..whole)?.copy_from_slice(head.get(line..until)?);
     let flags = sys::MSG_NOSIGNAL | sys::MSG_MORE | MSG_DONTWAIT;
     let mut sent = sys::send(copy.0, text.get(..whole)?, flags).ok().filter(|sent| *sent > 0)?;
+    if sent > line {
+        // Half of the field cannot be left to the program.
+        sent += send_whole(copy, text.get(sent..line + FIELD.len()).unwrap_or(&[]), sys::MSG_MORE);
+    }
+    Some(if sent <= line { sent } else { sent.saturating_sub(FIELD.len()).max(line) })
+}
+
+/// Sends all of it; returns how much, which is less only for a client that does not read.
+fn send_whole(copy: &Copy, text: &[u8], flags: c_int) -> usize {
+    let flags = flags | sys::MSG_NOSIGNAL | MSG_DONTWAIT;
     let deadline = sys::milliseconds() + FINISH_MS;
-    // Half of the field cannot be left to the program.
-    while sent > line && sent < line + FIELD.len() && sys::milliseconds() < deadline {
-        match sys::send(copy.0, text.get(sent..line + FIELD.len())?, flags) {
+    let mut sent = 0;
+    while sent < text.len() && sys::milliseconds() < deadline {
+        match sys::send(copy.0, text.get(sent..).unwrap_or(&[]), flags) {
             Ok(more) => sent += more,
             Err(error) if matches!(error.0, sys::EAGAIN | sys::EINTR) => sys::sleep_ms(1),
             Err(_) => break,
         }
     }
-    Some(if sent <= line { sent } else { sent.saturating_sub(FIELD.len()).max(line) })
+    sent
 }
