@@ -244,6 +244,10 @@ fn a_child_that_is_executed_serves_what_its_parent_has_bound() {
     let program = systemd.start(&["python3", "-c", &script]);
     let pid: i32 = program.line().parse().unwrap();
     assert_eq!(systemd.notified(), "READY=1");
+    // It waits in accept(), since its parent's socket was a blocking one.
+    while !std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") S ") {
+        std::thread::yield_now();
+    }
     let mut client = connect(port);
     client.write_all(GET.as_bytes()).unwrap();
     assert_eq!(program.line(), "request");

@@ -106,9 +106,12 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
     Some(())
 }
 
-/// A descriptor that the program got past us: it saw the flag that systemd set.
+/// A descriptor that the program got past us. Where systemd has put it, the program saw the flag
+/// that systemd set; one that a parent has bound and passed on blocks, if nobody says otherwise.
 pub fn adopt(fd: c_int, index: usize) {
-    if table::track(fd, index, table::NONBLOCK | table::ADOPTED) {
+    let given = fd == FIRST_DESCRIPTOR + index as c_int;
+    let flags = if given { table::NONBLOCK } else { 0 };
+    if table::track(fd, index, flags | table::ADOPTED) {
         drain::arm();
     }
 }
