@@ -228,6 +228,36 @@ fn a_program_that_ends_by_raising_the_signal_again_finishes_first() {
     assert_eq!(program.end(), -15);
 }
 
+/// `raise()` comes back when the handler has run, also in a program with one thread.
+#[test]
+fn a_program_that_raises_the_signal_for_its_own_handler_gets_it_at_once() {
+    if has("python3") {
+        let script = "import os, signal, socket\n\
+            signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'handled\\n'))\n\
+            s = socket.socket()\n\
+            s.bind(('127.0.0.1', PORT))\n\
+            s.listen()\n\
+            signal.raise_signal(signal.SIGTERM)\n\
+            os.write(1, b'back\\n')\n";
+        let (_systemd, _port, mut program) = draining(&["python3", "-c", script]);
+        program.reports(&["handled", "back"]);
+        assert_eq!(program.end(), 0);
+    }
+}
+
+/// Runtimes whose threads run on small stacks of their own ask for it.
+#[test]
+fn the_signal_arrives_on_the_alternate_stack_if_the_program_wants_it_there() {
+    let alternate = compile("cc", "alternate.c", "alternate", &[]);
+    let (_systemd, port, mut program) = draining(&[&alternate, "PORT"]);
+    let mut client = connect(port);
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(program.line(), "request=1");
+    program.terminate();
+    assert_eq!(program.line(), "alternate=1");
+    assert_eq!(program.end(), 0);
+}
+
 #[test]
 fn without_the_setting_sigterm_is_what_it_was() {
     let (systemd, port) = Systemd::tcp("127.0.0.1");

@@ -120,18 +120,26 @@ pub fn is_given_to_ruby() -> bool {
 /// All signals wait while the handler runs, so that its thread starts with
 /// all of them blocked.
 fn ours() -> Action {
-    let handler = on_sigterm as extern "C" fn(c_int, *const SignalInfo) as usize;
-    let flags = sys::SA_RESTART | sys::SA_SIGINFO;
+    type Handler = extern "C" fn(c_int, *const SignalInfo, *mut c_void);
+    let handler = on_sigterm as Handler as usize;
+    // Threads that run on small stacks of their own need the alternate one.
+    let stack = later().map_or(0, |action| action[1] as c_int & sys::SA_ONSTACK);
+    let flags = sys::SA_RESTART | sys::SA_SIGINFO | stack;
     Action { handler, mask: [u64::MAX; 16], flags, restorer: 0 }
 }
 
-extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo) {
+extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo, context: *mut c_void) {
     if !setup::owns_memory() {
         // Between vfork() and exec(): end as the default action would.
         sys::exit_group(128 + SIGTERM);
     }
     // SAFETY: the kernel passes it, since the action asks for it.
     let raised = unsafe { info.as_ref() }.is_some_and(SignalInfo::is_raised);
+    if let Some(action) = later().filter(|_| raised) {
+        // SAFETY: the program's own handler, with what the kernel has passed for it.
+        unsafe { call(&action, info, context) };
+        return;
+    }
     if raised && is_single_threaded() {
         // Nobody is left to finish anything. Pending until this handler returns.
         sys::die_of(SIGTERM);
@@ -146,12 +154,24 @@ extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo) {
             return;
         }
     }
-    if raised && later().is_none() {
+    if raised {
         // The other threads go on until the process ends.
         loop {
             sys::sleep_ms(1000);
         }
     }
+}
+
+/// Calls a handler of the program's: `raise()` comes back when it has run.
+///
+/// # Safety
+/// `action` holds a handler of SIGTERM; the kernel has passed the rest.
+unsafe fn call(action: &sys::KernelAction, info: *const SignalInfo, context: *mut c_void) {
+    type Handler = unsafe extern "C" fn(c_int, *const SignalInfo, *mut c_void);
+    // SAFETY: one that takes the number alone leaves the other registers unread.
+    let handler = unsafe { core::mem::transmute::<usize, Handler>(action[0]) };
+    // SAFETY: as above.
+    unsafe { handler(SIGTERM, info, context) };
 }
 
 /// Whether this process has one thread only, apart from those that the kernel gave it.

@@ -73,6 +73,7 @@ pub const SIGABRT: c_int = 6;
 pub const SIGTERM: c_int = 15;
 pub const SA_RESTART: c_int = 0x1000_0000;
 pub const SA_SIGINFO: c_int = 4;
+pub const SA_ONSTACK: c_int = 0x0800_0000;
 pub const SIGNALS: c_int = 64;
 /// CLONE_VM, FS, FILES, SIGHAND, THREAD and SYSVSEM: all that a thread shares.
 pub const CLONE_AS_THREAD: usize = 0x0005_0f00;
