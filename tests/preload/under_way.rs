@@ -330,3 +330,38 @@ fn a_forked_worker_with_a_handler_of_its_own_ends() {
     assert_eq!(program.line(), "worker");
     assert_eq!(program.line(), "15", "by the signal");
 }
+
+/// A process that the program forks, as `multiprocessing` of Python does, has the connections of
+/// its parent open as well: its own end is nothing to their clients.
+#[test]
+fn the_end_of_a_forked_process_leaves_its_parents_connections_alone() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket, sys\n\
+        if sys.argv[1] == 'handler':\n\
+        \x20   signal.signal(signal.SIGTERM, lambda *_: os._exit(7))\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        c, _ = s.accept()\n\
+        c.recv(100)\n\
+        c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n\
+        child = os.fork()\n\
+        if child == 0:\n\
+        \x20   while True: signal.pause()\n\
+        os.kill(child, signal.SIGTERM)\n\
+        os.waitpid(child, 0)\n\
+        c.setblocking(False)\n\
+        try: os.write(1, b'cut\\n' if c.recv(100) == b'' else b'?\\n')\n\
+        except BlockingIOError: os.write(1, b'open\\n')\n";
+    for how in ["handler", "default"] {
+        let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+        systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "2000");
+        let script = script.replace("PORT", &port.to_string());
+        let program = systemd.start(&["python3", "-c", &script, how]);
+        let mut client = connect(port);
+        client.write_all(GET.as_bytes()).unwrap();
+        assert_eq!(program.line(), "open", "{how}");
+    }
+}

@@ -138,7 +138,7 @@ fn holds(setup: &Setup, fd: c_int, clock: &Clock, ended_by: EndedBy) -> bool {
     }
     let seen = Seen { standing, unread, told: polite::is_told(fd), quiet };
     let verdict = verdict(&seen, clock, ended_by);
-    if verdict.end_reading {
+    if verdict.end_reading && !follow::is_inherited(fd) {
         // The program reads the end of the stream, and closes politely; a request that
         // arrives before it reads is still answered.
         sys::stop_reading(fd);

@@ -7,7 +7,7 @@ use crate::handover::View;
 use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
-use crate::{adopt, next, polite, shared, table, take, transfer};
+use crate::{adopt, follow, next, polite, shared, table, take, transfer};
 
 /// The listener whose home is at this descriptor, if it still lives there.
 fn is_home(fd: c_int) -> bool {
@@ -61,6 +61,7 @@ fn answer_fcntl(fd: c_int, command: c_int, argument: usize) -> Option<c_int> {
 fn after_fcntl(fd: c_int, command: c_int, result: c_int) -> c_int {
     if result >= 0 && matches!(command, sys::F_DUPFD | sys::F_DUPFD_CLOEXEC) {
         table::copy(fd, result);
+        follow::forget(result);
     }
     result
 }
@@ -127,6 +128,7 @@ fn replaced(old: c_int, new: c_int, result: c_int) -> c_int {
     if result >= 0 && old != new {
         gone(new);
         table::copy(old, new);
+        follow::forget(new);
     }
     result
 }

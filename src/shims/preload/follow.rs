@@ -9,7 +9,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU16, AtomicU32, Ordering};
 
 use crate::handover::conversation::{Conversation, Standing};
 use crate::handover::http2::GOAWAY;
@@ -26,12 +26,15 @@ struct Entry {
     busy: AtomicBool,
     /// Somebody could not, because another one did.
     missed: AtomicBool,
+    /// Which process of a line of forks has used it last.
+    generation: AtomicU32,
     /// Looks of the drain since something passed.
     still: AtomicU16,
     /// Threads that send on it, during a drain.
     sending: AtomicU16,
-    /// The drain sends on it.
-    telling: AtomicBool,
+    /// The process whose drain sends on it; 0 for none. A child that is forked meanwhile has nobody
+    /// who would say that it is over.
+    telling: AtomicI32,
     conversation: UnsafeCell<Conversation>,
 }
 
@@ -43,9 +46,10 @@ static TABLE: [Entry; CONNECTIONS] = [const {
         followed: AtomicBool::new(false),
         busy: AtomicBool::new(false),
         missed: AtomicBool::new(false),
+        generation: AtomicU32::new(0),
         still: AtomicU16::new(0),
         sending: AtomicU16::new(0),
-        telling: AtomicBool::new(false),
+        telling: AtomicI32::new(0),
         conversation: UnsafeCell::new(Conversation::UNKNOWN),
     }
 }; CONNECTIONS];
@@ -63,9 +67,15 @@ impl Entry {
     /// good.
     fn update(&self, work: impl FnOnce(&mut Conversation)) {
         self.still.store(0, Ordering::Relaxed);
+        self.generation.store(setup::generation(), Ordering::Relaxed);
         if self.look(work).is_none() {
             self.missed.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether this process has it from its parent, and has not used it itself.
+    fn is_inherited(&self) -> bool {
+        self.generation.load(Ordering::Relaxed) != setup::generation()
     }
 
     /// Looks at the conversation, unless somebody else works on it.
@@ -96,6 +106,19 @@ pub fn begin(fd: c_int) {
 /// Whether the connection under this number is followed.
 pub fn is_followed(fd: c_int) -> bool {
     followed(fd).is_some()
+}
+
+/// Whether a connection is most likely the parent's: this process has it from there, and has not
+/// used it itself. What is done to it, is done to the parent's as well.
+pub fn is_inherited(fd: c_int) -> bool {
+    followed(fd).is_some_and(Entry::is_inherited)
+}
+
+/// The descriptor is a duplicate of something else from now on.
+pub fn forget(fd: c_int) {
+    if let Some(entry) = followed(fd).filter(|_| setup::owns_memory()) {
+        entry.followed.store(false, Ordering::Relaxed);
+    }
 }
 
 /// The program has read this much into its memory.
@@ -193,7 +216,7 @@ pub fn standing(fd: c_int, unread: bool) -> (Standing, u16) {
     };
     let still = entry.still.load(Ordering::Relaxed);
     entry.still.store(still.saturating_add(1), Ordering::Relaxed);
-    if entry.missed.load(Ordering::Relaxed) {
+    if entry.missed.load(Ordering::Relaxed) || entry.is_inherited() {
         return (Standing::Unknown, still);
     }
     let standing = entry.look(|conversation| conversation.standing(received, unread));
@@ -210,7 +233,10 @@ impl Sending {
         let entry = followed(fd);
         if let Some(entry) = entry {
             entry.sending.fetch_add(1, Ordering::SeqCst);
-            while entry.telling.load(Ordering::SeqCst) {
+            while match entry.telling.load(Ordering::SeqCst) {
+                0 => false,
+                teller => teller == sys::getpid(),
+            } {
                 sys::sleep_ms(1);
             }
         }
@@ -230,15 +256,17 @@ impl Drop for Sending {
 /// has arrived; whether it did.
 pub fn tell_to_go(fd: c_int) -> bool {
     let Some(entry) = followed(fd) else { return false };
-    if entry.look(|conversation| conversation.may_be_joined()) != Some(true) {
+    if entry.is_inherited()
+        || entry.look(|conversation| conversation.may_be_joined()) != Some(true)
+    {
         return false;
     }
-    entry.telling.store(true, Ordering::SeqCst);
+    entry.telling.store(sys::getpid(), Ordering::SeqCst);
     let told = entry.sending.load(Ordering::SeqCst) == 0
         // Once more, since somebody may have sent in between.
         && entry.look(|conversation| conversation.may_be_joined()) == Some(true)
         && sys::unsent(fd) == 0
         && sys::send(fd, &GOAWAY, sys::MSG_NOSIGNAL | sys::MSG_DONTWAIT) == Ok(GOAWAY.len());
-    entry.telling.store(false, Ordering::SeqCst);
+    entry.telling.store(0, Ordering::SeqCst);
     told
 }

@@ -52,6 +52,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
 static DONE: AtomicBool = AtomicBool::new(false);
 /// The process whose memory this is: differs from `getpid()` after `vfork()`.
 static OWNER: AtomicI32 = AtomicI32::new(0);
+static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// The facts, once there are any listeners.
 pub fn active() -> Option<&'static Setup> {
@@ -77,9 +78,21 @@ pub fn owns_memory() -> bool {
     OWNER.load(Ordering::Relaxed) == sys::getpid()
 }
 
+/// Counts the forks between the first process and this one, without a system call: what a process
+/// has written down under another number, an ancestor has.
+pub fn generation() -> u32 {
+    if emptied().is_some_and(|page| page.load(Ordering::Relaxed) == 0) {
+        adopt_memory();
+    }
+    GENERATION.load(Ordering::Relaxed)
+}
+
 /// To be called in the child of `fork()`.
 pub fn adopt_memory() {
-    OWNER.store(sys::getpid(), Ordering::Relaxed);
+    let own = sys::getpid();
+    if OWNER.swap(own, Ordering::Relaxed) != own {
+        GENERATION.fetch_add(1, Ordering::Relaxed);
+    }
     if let Some(page) = emptied() {
         page.store(1, Ordering::Relaxed);
     }
