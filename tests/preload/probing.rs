@@ -37,6 +37,26 @@ fn a_port_is_free_until_the_program_has_it() {
     program.reports(&["True True True True", "False False False False"]);
 }
 
+/// A program that starts the server and waits for it, and a client that such a script executes.
+#[test]
+fn who_starts_the_server_can_wait_for_its_port() {
+    let script = "import socket, subprocess, sys\n\
+        tries = 'import socket; print(socket.socket().connect_ex((\"127.0.0.1\", PORT)), flush=True)'\n\
+        child = 'import socket\\ns = socket.socket(socket.AF_INET6)\\ns.bind((\"::\", PORT))\\n' \\\n\
+        \x20   's.listen()\\nprint(\"listens\", flush=True)\\ninput()\\n'\n\
+        exec(tries)\n\
+        p = subprocess.Popen([sys.executable, '-c', child], stdin=subprocess.PIPE,\n\
+        \x20   stdout=subprocess.PIPE)\n\
+        assert p.stdout.readline() == b'listens\\n'\n\
+        exec(tries)\n\
+        subprocess.run([sys.executable, '-c', tries])\n\
+        p.kill()\n\
+        p.wait()\n\
+        exec(tries)\n";
+    let Some((_systemd, _port, program)) = python(script, &[]) else { return };
+    program.reports(&["111", "0", "0", "111"]);
+}
+
 /// Another service of this machine is not what the program probes for.
 #[test]
 fn connections_elsewhere_are_the_kernels() {

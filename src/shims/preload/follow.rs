@@ -256,8 +256,7 @@ impl Drop for Sending {
 /// has arrived; whether it did.
 pub fn tell_to_go(fd: c_int) -> bool {
     let Some(entry) = followed(fd) else { return false };
-    if entry.is_inherited()
-        || entry.look(|conversation| conversation.may_be_joined()) != Some(true)
+    if entry.is_inherited() || entry.look(|conversation| conversation.may_be_joined()) != Some(true)
     {
         return false;
     }

@@ -11,9 +11,10 @@ static READY_SENT: AtomicBool = AtomicBool::new(false);
 /// A listener was taken and listens: says `READY=1` if that is what was agreed.
 pub fn listening() {
     let Some(setup) = setup::active() else { return };
+    let together = table::listening_together(setup);
     let due = match setup.ready {
         Ready::First => true,
-        Ready::All => is_everything_up(setup, table::listening_together(setup)),
+        Ready::All => is_everything_up(setup, together),
         Ready::App => false,
     };
     if due && !READY_SENT.swap(true, Ordering::AcqRel) {

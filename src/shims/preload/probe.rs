@@ -5,14 +5,14 @@
 
 use core::ffi::{c_int, c_void};
 
-use crate::handover::{Address, Kind};
+use crate::handover::{Address, Held, Kind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SO_ACCEPTCONN, SOL_SOCKET};
-use crate::{next, table};
+use crate::{next, shared, table};
 
 /// Whether a `connect()` of the program's goes to a listener of its own app that it has not taken
 /// yet: it tries whether the port is free. Who has taken any listener talks to itself, or to its
-/// siblings.
+/// siblings, and so does who starts another process that has, and waits for it.
 ///
 /// # Safety
 /// `address` is valid for `length` bytes, as `connect()` demands.
@@ -29,16 +29,18 @@ pub unsafe fn is_of_own_port(fd: c_int, address: *const u8, length: u32) -> bool
         .is_some_and(|kind| kind != Kind::Datagram && leads_to_us(setup, kind, &asked))
 }
 
-/// Whether a connection to this address would come to one of our listeners.
+/// Whether a connection to this address would come to one of our listeners that nobody serves.
 fn leads_to_us(setup: &Setup, kind: Kind, asked: &Address) -> bool {
-    setup.held.iter().flatten().filter(|held| held.kind == kind).any(|held| {
-        match (asked, &held.address) {
-            (Address::Unix(asked), Address::Unix(held)) => asked == held,
-            _ => {
-                let own = *asked == held.address || is_of_this_host(asked);
-                asked.port().is_some() && asked.port() == held.address.port() && own
-            }
+    let leads = |held: &Held| match (asked, &held.address) {
+        (Address::Unix(asked), Address::Unix(held)) => asked == held,
+        _ => {
+            let own = *asked == held.address || is_of_this_host(asked);
+            asked.port().is_some() && asked.port() == held.address.port() && own
         }
+    };
+    setup.held.iter().enumerate().any(|(index, held)| {
+        held.is_some_and(|held| held.kind == kind && leads(&held))
+            && !shared::is_served(setup, index)
     })
 }
 

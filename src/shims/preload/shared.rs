@@ -1,18 +1,22 @@
 //! What the processes of one instance have taken together: one may serve one listener and its
 //! sibling the other, and the instance is ready when all of them are served.
 //!
-//! A byte per listener, in a file in memory that is inherited as the listeners' homes are, for
-//! as long as something is missing. Never holds anything else, and never waits.
+//! A process that only starts others, or waits for them, finds here that their port is served.
+//!
+//! A number per listener, of the process that has begun to serve it last, in a file in memory that
+//! is inherited as the listeners' homes are, for as long as something is missing. Never holds
+//! anything else, and never waits.
 
 use core::ffi::c_int;
 
-use crate::handover::environment::{MAX_LISTENERS, Ready};
+use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::Setup;
 use crate::sys;
 
 /// Told from whatever else may be at this descriptor.
 const MARK: &[u8; 16] = b"clusterctl taken";
-const SIZE: usize = MARK.len() + MAX_LISTENERS;
+const NUMBER: usize = size_of::<c_int>();
+const SIZE: usize = MARK.len() + MAX_LISTENERS * NUMBER;
 
 /// The descriptor next to the homes.
 fn place(setup: &Setup) -> c_int {
@@ -24,15 +28,9 @@ pub fn is_here(setup: &Setup, fd: c_int) -> bool {
     fd == place(setup) && read(setup).is_some()
 }
 
-/// Whether the processes of an instance have to be counted together.
-fn is_needed(setup: &Setup) -> bool {
-    let held = setup.held.iter().flatten().count();
-    setup.ready == Ready::All && held > 1 && setup.has_homes()
-}
-
 /// Makes the file, unless a parent has.
 pub fn begin(setup: &Setup) {
-    if !is_needed(setup) || read(setup).is_some() {
+    if !setup.has_homes() || read(setup).is_some() {
         return;
     }
     let Some(file) = sys::memory_file(c"clusterctl") else { return };
@@ -47,22 +45,35 @@ pub fn begin(setup: &Setup) {
 
 /// Adds the listeners that this process serves, a bit each, and returns those of all processes.
 pub fn add(setup: &Setup, own: u64) -> u64 {
-    if !is_needed(setup) || read(setup).is_none() {
+    if !setup.has_homes() || read(setup).is_none() {
         return own;
     }
+    let process = sys::getpid().to_ne_bytes();
     for index in (0..MAX_LISTENERS).filter(|index| own & (1 << index) != 0) {
-        sys::write_at(place(setup), &[1], MARK.len() + index);
+        sys::write_at(place(setup), &process, MARK.len() + index * NUMBER);
     }
     // Whoever writes last sees what all others have written.
     let all = read(setup).unwrap_or([0; SIZE]);
-    let taken = all.iter().skip(MARK.len()).enumerate().filter(|(_, byte)| **byte != 0);
-    let bits = taken.fold(own, |bits, (index, _)| bits | 1 << index);
+    let bits = (0..MAX_LISTENERS)
+        .filter(|index| process_of(&all, *index) != 0)
+        .fold(own, |bits, index| bits | 1 << index);
     let mut held = setup.held.iter().enumerate().filter(|(_, held)| held.is_some());
     if held.all(|(index, _)| bits & (1 << index) != 0) {
         // Programs that are executed from now on need not have it.
         sys::close(place(setup));
     }
     bits
+}
+
+/// Whether a process that runs has begun to serve a listener.
+pub fn is_served(setup: &Setup, index: usize) -> bool {
+    let process = read(setup).map_or(0, |all| process_of(&all, index));
+    process != 0 && sys::is_alive(process)
+}
+
+fn process_of(all: &[u8; SIZE], index: usize) -> c_int {
+    let (numbers, _) = all.split_at(MARK.len()).1.as_chunks();
+    numbers.get(index).map_or(0, |number| c_int::from_ne_bytes(*number))
 }
 
 fn read(setup: &Setup) -> Option<[u8; SIZE]> {

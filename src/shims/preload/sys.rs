@@ -60,6 +60,7 @@ pub const EPOLL_CTL_DEL: c_int = 2;
 pub const AT_FDCWD: c_int = -100;
 pub const AT_REMOVEDIR: c_int = 0x200;
 pub const CLOSE_RANGE_CLOEXEC: c_int = 4;
+pub const ESRCH: c_int = 3;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
 pub const EFAULT: c_int = 14;
@@ -271,6 +272,12 @@ pub fn exit_thread() -> ! {
     loop {
         let _ = call(number::EXIT, [0; 6]);
     }
+}
+
+/// Whether there is such a process.
+#[allow(dead_code, reason = "for the preload library")]
+pub fn is_alive(process: c_int) -> bool {
+    call(number::KILL, [word(process), 0, 0, 0, 0, 0]) != Err(Errno(ESRCH))
 }
 
 pub fn gettid() -> c_int {
