@@ -36,8 +36,8 @@ mod number {
     pub const CHDIR: usize = 49;
     pub const OPENAT: usize = 56;
     pub const PIPE2: usize = 59;
+    pub const READ: usize = 63;
     pub const PPOLL: usize = 73;
-    pub const NEWFSTATAT: usize = 79;
     pub const NEWFSTATAT: usize = 79;
     pub const TGKILL: usize = 131;
     pub const RT_SIGACTION: usize = 134;
