@@ -104,16 +104,16 @@ impl Frames {
         true
     }
 
-    /// Whether the next byte begins a frame.
+    /// Whether the next byte begins a frame, and no field block that began before.
     #[must_use]
     pub fn is_between(&self) -> bool {
-        self.left == 0 && self.filled == 0
+        self.left == 0 && self.filled == 0 && !self.block
     }
 
     /// Whether the next byte begins a frame that is not the first: that one has to be `SETTINGS`.
     #[must_use]
     pub fn may_be_joined(&self) -> bool {
-        self.any && !self.block && self.is_between()
+        self.any && self.is_between()
     }
 }
 

@@ -327,11 +327,16 @@ fn streams_of_http2_are_under_way_until_the_server_ends_them() {
     assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay, "the other stream");
     conversation.said(&rest);
     assert_eq!(conversation.standing(Some(all), false), Standing::Answered);
-    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 5, b"get"));
+    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS | END_STREAM, 5, b"get"));
+    conversation.said(&frame(HEADERS, END_STREAM, 5, b"no"));
+    assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay, "half an answer");
+    conversation.said(&frame(9, END_HEADERS, 5, b"body"));
+    assert_eq!(conversation.standing(Some(all), false), Standing::Answered);
+    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 7, b"get"));
     assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay);
-    let all = heard(&mut conversation, &frame(3, 0, 5, &[0; 4]));
+    let all = heard(&mut conversation, &frame(3, 0, 7, &[0; 4]));
     assert_eq!(conversation.standing(Some(all), false), Standing::Answered, "taken back");
-    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 7, b"get")[..5]);
+    let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 9, b"get")[..5]);
     assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay, "half a head");
 }
 
