@@ -365,3 +365,43 @@ fn the_end_of_a_forked_process_leaves_its_parents_connections_alone() {
         assert_eq!(program.line(), "open", "{how}");
     }
 }
+
+/// A duplicate of a connection gets the number of one that was answered and closed: what is known
+/// of that one says nothing about it.
+#[test]
+fn a_duplicate_is_not_the_connection_that_had_its_number() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket, sys\n\
+        answer = b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone'\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        a, _ = s.accept()\n\
+        b, _ = s.accept()\n\
+        b.recv(100)\n\
+        b.sendall(answer)\n\
+        number = b.fileno()\n\
+        b.close()\n\
+        assert os.dup(a.fileno()) == number\n\
+        a.recv(100)\n\
+        os.write(1, b'request\\n')\n\
+        a.settimeout(2)\n\
+        try: os.write(1, b'cut\\n' if a.recv(100) == b'' else b'?\\n')\n\
+        except TimeoutError: os.write(1, b'open\\n')\n\
+        a.sendall(answer)\n";
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut client = connect(port);
+    let mut other = connect(port);
+    other.write_all(GET.as_bytes()).unwrap();
+    assert!(read_all(&mut other).ends_with("done"));
+    client.write_all(GET.as_bytes()).unwrap();
+    assert_eq!(program.line(), "request");
+    program.terminate();
+    assert_eq!(program.line(), "open");
+    assert!(read_all(&mut client).ends_with("done"));
+}
