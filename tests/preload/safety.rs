@@ -180,3 +180,12 @@ fn nothing_is_allocated_before_main() {
     let with = systemd.start(&[&program, LIBRARY]);
     with.reports(&["loaded=1", "allocations=0"]);
 }
+
+/// `syscall()` is no point at which a thread is cancelled.
+#[test]
+fn a_thread_that_closes_by_syscall_is_not_cancelled_there() {
+    let cancelled = crate::support::compile("cc", "cancelled.c", "cancelled", &["-pthread"]);
+    let (systemd, _port) = Systemd::tcp("127.0.0.1");
+    let program = systemd.start(&[&cancelled]);
+    program.reports(&["closed=1", "ended=1"]);
+}

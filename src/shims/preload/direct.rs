@@ -19,8 +19,9 @@ unsafe extern "C" fn syscall(
     e: usize,
     f: usize,
 ) -> isize {
-    if number == sys::SYS_CLOSE {
-        return flags::close(a as c_int) as isize;
+    // Unlike close(), this is no point at which a thread is cancelled.
+    if number == sys::SYS_CLOSE && !flags::lets_go(a as c_int) {
+        return 0;
     }
     if number == sys::SYS_IO_URING_SETUP
         && setup::active().is_some()

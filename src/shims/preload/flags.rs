@@ -134,13 +134,21 @@ fn replaced(old: c_int, new: c_int, result: c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn close(fd: c_int) -> c_int {
-    if is_home(fd) {
+extern "C" fn close(fd: c_int) -> c_int {
+    if !lets_go(fd) {
         return 0;
     }
-    gone(fd);
     // SAFETY: any number may be closed.
     unsafe { next::close(fd) }
+}
+
+/// Whether a descriptor may be closed, which is forgotten then. A home only seems to be.
+pub fn lets_go(fd: c_int) -> bool {
+    let goes = !is_home(fd);
+    if goes {
+        gone(fd);
+    }
+    goes
 }
 
 /// Calls `each` for the parts of a range that are no homes.
