@@ -456,3 +456,27 @@ fn the_library_needs_no_other_library_and_is_small() {
     assert!(!bytes.windows(5).any(|word| word == b"GLIBC"), "no symbol versions");
     assert!(!bytes.windows(8).any(|word| word == b"panicked"), "nothing panics");
 }
+
+/// What is meant for the administrator alone does not answer the public.
+#[test]
+fn a_second_host_of_the_port_is_the_programs_own() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, socket\n\
+        def bound(host):\n\
+        \x20   s = socket.socket()\n\
+        \x20   s.bind((host, PORT))\n\
+        \x20   s.listen()\n\
+        \x20   return s\n\
+        public, other = bound('127.0.0.1'), bound('127.0.0.2')\n\
+        print(os.fstat(public.fileno()).st_ino != os.fstat(other.fileno()).st_ino, flush=True)\n\
+        c, _ = other.accept()\n\
+        c.sendall(b'other')\n";
+    let (systemd, port) = Systemd::tcp("127.0.0.1");
+    let program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    program.reports(&["True"]);
+    assert!(program.error_line().contains("not handed over"));
+    let mut client = std::net::TcpStream::connect(("127.0.0.2", port)).unwrap();
+    assert_eq!(read_all(&mut client), "other");
+}

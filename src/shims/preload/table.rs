@@ -146,6 +146,15 @@ pub fn is_taken(listener: usize) -> bool {
     SLOT.iter().any(|slot| slot.used.load(Ordering::Acquire) && slot.listener() == listener)
 }
 
+/// Whether this process uses a listener under its own address. Another one of the same port that
+/// it asks for besides is for other clients, as that of an administrator is.
+pub fn is_taken_exactly(listener: usize) -> bool {
+    SLOT.iter().any(|slot| {
+        let used = slot.used.load(Ordering::Acquire) && !slot.has(ADOPTED);
+        used && slot.listener() == listener && slot.asked().is_none()
+    })
+}
+
 /// Which listeners are taken and listening, as a bit each.
 pub fn listening() -> u64 {
     const { assert!(MAX_LISTENERS <= 64, "one bit per listener") };

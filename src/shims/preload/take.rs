@@ -33,6 +33,10 @@ pub unsafe fn bind(fd: c_int, address: *const u8, length: u32) -> Option<Result<
         Decision::Leave => None,
         Decision::NoFamily => without_family(setup, &asked, fd),
         Decision::Take { index, view, exact: true } => take(setup, fd, index, view).map(Ok),
+        Decision::Take { index, exact: false, .. } if table::is_taken_exactly(index) => {
+            explain(setup, &asked, index);
+            None
+        }
         Decision::Take { index, view, exact: false } => {
             take(setup, fd, index, view)?;
             if let Some(slot) = table::slot(fd) {
