@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::booted;
 use crate::npm;
-use crate::support::{Machine, load::Load};
+use crate::support::{Machine, Root, load::Load, machine};
 
 /// Whose handlers do what to connections: see `fixtures/handlers/app.js`.
 const KINDS: [&str; 11] = [
@@ -66,21 +66,31 @@ fn reloads(m: &Machine, what: &str, per_second: f64) {
     assert!(!journal.contains("SIGKILL") && !journal.contains("timed out"), "{what}: {journal}");
 }
 
-/// The handlers of programs and of packages, one after the other.
-fn handlers(m: &Machine, release: &str) {
-    let Some(node) = npm::node(m, release).filter(|_| npm::install(m)) else { return };
-    copy(m);
+/// The handlers of programs and of packages, one after the other: on one systemd, since it has no part in this.
+fn handlers(release: &str) {
+    let Some(m) = machine(Root::Host) else { return };
+    let Some(node) = npm::node(&m, release).filter(|_| npm::install(&m)) else { return };
+    copy(&m);
     for kind in KINDS {
-        install(m, &app(kind, &node, 2));
-        reloads(m, kind, 20.0);
+        install(&m, &app(kind, &node, 2));
+        reloads(&m, kind, 20.0);
     }
 }
 
-booted!(handlers_run_when_nothing_is_under_way_node_22, |m| handlers(m, "22"));
+#[test]
+fn handlers_run_when_nothing_is_under_way_node_22() {
+    handlers("22");
+}
 
-booted!(handlers_run_when_nothing_is_under_way_node_24, |m| handlers(m, "24"));
+#[test]
+fn handlers_run_when_nothing_is_under_way_node_24() {
+    handlers("24");
+}
 
-booted!(handlers_run_when_nothing_is_under_way_node_26, |m| handlers(m, "26"));
+#[test]
+fn handlers_run_when_nothing_is_under_way_node_26() {
+    handlers("26");
+}
 
 /// 200 requests per second, half of them on new connections.
 fn under_its_own_name(m: &Machine, release: &str) {
