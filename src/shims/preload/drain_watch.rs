@@ -16,6 +16,8 @@ use crate::sys::{self, SIGTERM};
 use crate::{connections, drain, follow, polite};
 
 const LOOK_EVERY_MS: u64 = 20;
+/// By then every thread that sends has noticed that the program drains.
+const TELL_FROM_MS: u64 = 100;
 /// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 /// How long a datagram that was received may wait for its answer.
@@ -133,7 +135,7 @@ fn holds(setup: &Setup, fd: c_int, clock: &Clock, ended_by: EndedBy) -> bool {
     let unread = sys::unread(fd) != 0;
     let (standing, still) = follow::standing(fd, unread);
     let quiet = u64::from(still) * LOOK_EVERY_MS;
-    if !polite::is_told(fd) && follow::tell_to_go(fd) {
+    if clock.passed >= TELL_FROM_MS && !polite::is_told(fd) && follow::tell_to_go(fd) {
         polite::tell(fd);
     }
     let seen = Seen { standing, unread, told: polite::is_told(fd), quiet };
