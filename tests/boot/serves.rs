@@ -128,7 +128,7 @@ booted!(a_death_of_any_new_instance_ends_the_rollout_and_goes_back, |m| {
     m.write("/srv/shop/dies", "0 600");
     m.write("/srv/shop/ecosystem.toml", ecosystem(4, ""));
     let output = m.clusterctl(["reload", "shop"]);
-    refused(&output, &["shop@0 died soon after it was ready; now "]);
+    refused(&output, &["shop@0 died soon after it was ready: it ended with code 3; now "]);
     m.write("/srv/shop/dies", "");
     let output = m.clusterctl(["reload", "shop"]);
     assert_eq!(output.code, 0, "{output:#?}");
