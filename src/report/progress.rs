@@ -10,7 +10,7 @@ use crate::ecosystem::AppName;
 use crate::ops::{Done, Event, Story};
 use crate::plan::reason::Reason;
 use crate::rollout::{
-    Command, Failure, JobResult, Left, Outcome, Phase, Progress, Stage, Time, Why,
+    Command, Failure, JobResult, Left, Outcome, Phase, Progress, Stage, Time, Why, tells_of_no_stay,
 };
 
 /// One line for an event, if it is worth one.
@@ -212,6 +212,13 @@ pub fn failed_instance(app: &AppName, done: &Done) -> Option<u32> {
     }
 }
 
+/// What was said of this instance when it failed.
+fn own_failure<'a>(app: &AppName, done: &'a Done, number: u32) -> &'a str {
+    let mut all = done.failures.iter();
+    let own = all.find(|(unit, _)| app.instance_of(unit) == Some(number));
+    own.map_or("", |(_, why)| why)
+}
+
 /// Puts the end of an app's steps into a sentence. `reason` is why that instance failed.
 pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
     if let Some((unit, why)) = done.failures.first() {
@@ -221,6 +228,10 @@ pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
         };
         let instance = failed_instance(app, done);
         let text = match (reason, instance) {
+            (Some(reason), Some(number)) if tells_of_no_stay(own_failure(app, done, number)) => {
+                let why = own_failure(app, done, number);
+                format!("{app}@{number} {why}: it {}", reason.text)
+            }
             (Some(reason), Some(number)) => {
                 let failed = if reason.is_whole() { "" } else { "failed to start: it " };
                 format!("{app}@{number} {failed}{}", reason.text)

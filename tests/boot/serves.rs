@@ -164,7 +164,10 @@ booted!(start_restart_and_scale_tell_the_truth, |m| {
     shop(m, 2, "");
     m.ok(["clusterctl", "stop", "shop"]);
     m.write("/srv/shop/dies", "1 300");
-    let says = &["shop@1.service died soon after it was ready", "next: clusterctl logs shop@1"];
+    let says = &[
+        "shop@1 died soon after it was ready: it ended with code 3",
+        "next: clusterctl logs shop@1",
+    ];
     refused(&m.clusterctl(["start", "shop"]), says);
     refused(&m.clusterctl(["restart", "shop"]), says);
     // Only what is asked for is looked at.
