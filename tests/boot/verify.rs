@@ -135,7 +135,14 @@ booted!(what_systemctl_shows_of_an_app_reads_well, |m| {
     let tree = m.ok(["systemctl", "list-dependencies", "--no-pager", "--plain", "shop"]);
     let own: Vec<&str> = tree.lines().map(str::trim).filter(|unit| unit.contains("shop")).collect();
     let units: Vec<&str> = own.iter().filter_map(|line| line.split(' ').next_back()).collect();
-    assert_eq!(units, ["shop.service", "shop-3000.socket", "shop@0.service", "shop@1.service"]);
+    let all = [
+        "shop.service",
+        "shop-3000.socket",
+        "shop-close.service",
+        "shop@0.service",
+        "shop@1.service",
+    ];
+    assert_eq!(units, all);
     let reverse = ["systemctl", "list-dependencies", "--reverse", "--plain", "shop"];
     assert!(m.ok(reverse).contains("multi-user.target"));
     for unit in ["shop.service", "shop@0.service", "shop-3000.socket", "shop-wake.service"] {
