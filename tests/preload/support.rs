@@ -249,14 +249,18 @@ impl Program {
     #[track_caller]
     pub fn end(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let process =
+            rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+        let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+        let ready = loop {
+            match rustix::event::poll(&mut ended, Some(&PATIENCE.try_into().unwrap())) {
+                Err(rustix::io::Errno::INTR) => {}
+                result => break result.unwrap(),
             }
-            assert!(std::time::Instant::now() < deadline, "the program does not end");
-            std::thread::sleep(Duration::from_millis(2));
         };
+        assert!(ready > 0, "the program does not end");
+        let status = self.child.wait().unwrap();
         status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
     }
 
