@@ -1,0 +1,65 @@
+//! The kernel's numbers by the names that its headers give them: families, options, flags, signals
+//! and errors that are alike on all machines. Nothing here calls anything.
+
+use core::ffi::c_int;
+
+pub const AF_UNIX: c_int = 1;
+pub const AF_INET: c_int = 2;
+pub const AF_INET6: c_int = 10;
+pub const SOCK_STREAM: c_int = 1;
+pub const SOCK_DGRAM: c_int = 2;
+pub const SOCK_SEQPACKET: c_int = 5;
+pub const SOCK_NONBLOCK: c_int = 0o4000;
+pub const SOCK_CLOEXEC: c_int = 0o2_000_000;
+pub const SOL_SOCKET: c_int = 1;
+pub const SO_TYPE: c_int = 3;
+pub const SO_RCVTIMEO: c_int = 20;
+pub const SO_SNDTIMEO: c_int = 21;
+pub const SO_ACCEPTCONN: c_int = 30;
+pub const SO_PROTOCOL: c_int = 38;
+pub const SO_DOMAIN: c_int = 39;
+pub const IPPROTO_TCP: c_int = 6;
+pub const IPPROTO_UDP: c_int = 17;
+pub const IPPROTO_IPV6: c_int = 41;
+pub const IPPROTO_MPTCP: c_int = 262;
+pub const IPV6_V6ONLY: c_int = 26;
+pub const MSG_PEEK: c_int = 2;
+pub const MSG_TRUNC: c_int = 0x20;
+pub const MSG_DONTWAIT: c_int = 0x40;
+pub const MSG_NOSIGNAL: c_int = 0x4000;
+pub const MSG_MORE: c_int = 0x8000;
+pub const O_NONBLOCK: c_int = 0o4000;
+pub const O_CLOEXEC: c_int = 0o2_000_000;
+pub const F_DUPFD: c_int = 0;
+pub const F_GETFD: c_int = 1;
+pub const F_SETFD: c_int = 2;
+pub const F_GETFL: c_int = 3;
+pub const F_SETFL: c_int = 4;
+pub const F_DUPFD_CLOEXEC: c_int = 1030;
+pub const FD_CLOEXEC: c_int = 1;
+pub const FIONBIO: usize = 0x5421;
+pub const FIOCLEX: usize = 0x5451;
+pub const POLLIN: i16 = 1;
+pub const POLLOUT: i16 = 4;
+pub const EPOLL_CTL_DEL: c_int = 2;
+pub const AT_FDCWD: c_int = -100;
+pub const AT_REMOVEDIR: c_int = 0x200;
+pub const CLOSE_RANGE_CLOEXEC: c_int = 4;
+pub const ESRCH: c_int = 3;
+pub const EINTR: c_int = 4;
+pub const EAGAIN: c_int = 11;
+pub const EFAULT: c_int = 14;
+pub const ENOSYS: c_int = 38;
+pub const EOPNOTSUPP: c_int = 95;
+pub const EAFNOSUPPORT: c_int = 97;
+pub const ECONNREFUSED: c_int = 111;
+pub const SIG_DFL: usize = 0;
+pub const SIG_IGN: usize = 1;
+pub const SIGABRT: c_int = 6;
+pub const SIGTERM: c_int = 15;
+pub const SA_RESTART: c_int = 0x1000_0000;
+pub const SA_SIGINFO: c_int = 4;
+pub const SA_ONSTACK: c_int = 0x0800_0000;
+pub const SIGNALS: c_int = 64;
+/// CLONE_VM, FS, FILES, SIGHAND, THREAD and SYSVSEM: all that a thread shares.
+pub const CLONE_AS_THREAD: usize = 0x0005_0f00;
