@@ -22,6 +22,20 @@ pub const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// What the peer asked: `path interface.member(signature)`.
 pub type Record = Arc<Mutex<Vec<String>>>;
 
+/// A unit as `ListUnits…` answers it, org.freedesktop.systemd1(5).
+pub type Row = (
+    String,
+    String,
+    &'static str,
+    &'static str,
+    &'static str,
+    String,
+    OwnedObjectPath,
+    u32,
+    &'static str,
+    OwnedObjectPath,
+);
+
 pub struct Fake {
     pub asked: Record,
     thread: Option<JoinHandle<()>>,

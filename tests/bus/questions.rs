@@ -8,24 +8,11 @@ use clusterctl::systemd::{
 use clusterctl::unit::UnitName;
 use zbus::{Message, OwnedObjectPath, Variant};
 
-use crate::fake::{self, MANAGER, Outbox, PROPERTIES, Script, job};
+use crate::fake::{self, MANAGER, Outbox, PROPERTIES, Row, Script, job};
 
 fn unit(name: &str) -> UnitName {
     UnitName::parse(name).unwrap()
 }
-
-type Row = (
-    String,
-    String,
-    &'static str,
-    &'static str,
-    &'static str,
-    String,
-    OwnedObjectPath,
-    u32,
-    &'static str,
-    OwnedObjectPath,
-);
 
 fn row(name: &str, load: &'static str, active: &'static str, sub: &'static str) -> Row {
     let path = OwnedObjectPath::try_from("/org/freedesktop/systemd1/unit/x").unwrap();

@@ -14,7 +14,7 @@ use clusterctl::systemd::ActiveState;
 use clusterctl::unit::UnitName;
 use zbus::{Message, OwnedObjectPath, Variant};
 
-use crate::fake::{self, Outbox, PROPERTIES, Script, job};
+use crate::fake::{self, Outbox, PROPERTIES, Row, Script, job};
 
 /// What becomes of a unit next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,19 +134,6 @@ impl Manager {
         }
     }
 }
-
-type Row = (
-    String,
-    String,
-    &'static str,
-    &'static str,
-    &'static str,
-    String,
-    OwnedObjectPath,
-    u32,
-    &'static str,
-    OwnedObjectPath,
-);
 
 impl Script for Manager {
     fn call(&mut self, call: &Message, out: &mut Outbox) {
