@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::job::{failure, report_unit};
 use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
-use super::{Context, Done, Error, Selected, Sink, ended};
+use super::{Context, Done, Error, Selected, Sink, UnitFailure, ended};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::systemd::{ActiveState, ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
@@ -77,7 +77,7 @@ pub fn control(
         }
         for ((owner, (_, unit)), outcome) in owners.iter().zip(&jobs).zip(&outcomes) {
             let failures = &mut done.entry(owner.clone()).or_default().failures;
-            failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
+            failures.extend(failure(outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
         }
     }
     stayed(context, &started, apps, &mut done)?;

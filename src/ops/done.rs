@@ -1,7 +1,9 @@
 //! What became of an app that a verb worked on. It never says so: `report` does.
 
+use std::fmt;
+
 use super::Error;
-use crate::rollout::Outcome;
+use crate::rollout::{Lost, Outcome};
 use crate::unit::UnitName;
 
 /// What became of one app.
@@ -10,9 +12,27 @@ pub struct Done {
     /// How its rollout ended, if it had one.
     pub rollout: Option<Outcome>,
     /// Units that are not where they should be, and why.
-    pub failures: Vec<(UnitName, String)>,
+    pub failures: Vec<(UnitName, UnitFailure)>,
     /// Steps that were left out because somebody asked to stop.
     pub left_out: usize,
+}
+
+/// Why a unit is not where it should be.
+#[derive(Clone, Debug)]
+pub enum UnitFailure {
+    /// A job came to nothing; the manager's word for it.
+    Job(String),
+    /// It came up, or should have, and did not stay.
+    Lost(Lost),
+}
+
+impl fmt::Display for UnitFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job(why) => f.write_str(why),
+            Self::Lost(lost) => lost.fmt(f),
+        }
+    }
 }
 
 impl Done {
@@ -34,7 +54,8 @@ impl Done {
             Ok(outcome) => Ok(Done { rollout: Some(outcome), ..Done::default() }),
             Err(error) => match error.rolled_out() {
                 Some(app) => {
-                    let failures = vec![(app.group_unit(), error.to_string())];
+                    let why = UnitFailure::Job(error.to_string());
+                    let failures = vec![(app.group_unit(), why)];
                     Ok(Done { failures, ..Done::default() })
                 }
                 None => Err(error),

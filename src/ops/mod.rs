@@ -46,7 +46,7 @@ pub use control::{Verb, control};
 pub use delegate::{delegate, settle, under_way};
 pub use describe::{Description, ListenerState, describe};
 pub use doctor::{app_facts, machine_facts};
-pub use done::Done;
+pub use done::{Done, UnitFailure};
 pub use error::Error;
 pub use event::{Event, Sink};
 pub use list::{Row, Status, list, listeners, other_cpus, status};

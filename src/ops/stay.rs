@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::sight::{monotonic, sight};
-use super::{Context, Done, Error, recorded_policy};
+use super::{Context, Done, Error, UnitFailure, recorded_policy};
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, ObservedFile};
 use crate::rollout::{Expected, Look, Time, Vigil};
@@ -53,7 +53,8 @@ pub(super) fn stay(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Resul
         }
     }
     let lost = vigil.lost(now());
-    done.failures.extend(lost.map(|(n, lost)| (stay.app.instance_unit(n), lost.to_string())));
+    done.failures
+        .extend(lost.map(|(n, lost)| (stay.app.instance_unit(n), UnitFailure::Lost(lost))));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::job::{failure, report_unit};
 use super::request::{Former, Request, Task};
 use super::stay::{Stay, may_end, stay};
-use super::{Context, Done, Error, Manner, Sink, delegate, ended};
+use super::{Context, Done, Error, Manner, Sink, UnitFailure, delegate, ended};
 use crate::disk;
 use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp};
 use crate::rollout::{Expected, Outcome};
@@ -115,7 +115,7 @@ impl AppRun<'_> {
         let states = self.context.systemd.instances(&units, &[])?;
         let failed = units.into_iter().zip(states);
         let failed = failed.filter(|(_, state)| state.active == ActiveState::Failed);
-        done.failures.extend(failed.map(|(unit, _)| (unit, "failed".to_owned())));
+        done.failures.extend(failed.map(|(unit, _)| (unit, UnitFailure::Job("failed".to_owned()))));
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl AppRun<'_> {
         let outcomes =
             systemd.run_jobs(jobs, JobMode::Replace, Instant::now() + limit, &mut seen)?;
         for ((_, unit), outcome) in jobs.iter().zip(&outcomes) {
-            done.failures.extend(failure(outcome).map(|why| (unit.clone(), why)));
+            done.failures.extend(failure(outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
         }
         Ok(())
     }

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{Paint, Style};
 use crate::ecosystem::AppName;
-use crate::ops::{Done, Event, Story};
+use crate::ops::{Done, Event, Story, UnitFailure};
 use crate::plan::reason::Reason;
 use crate::rollout::{
-    Command, Failure, JobResult, Left, Outcome, Phase, Progress, Stage, Time, Why, tells_of_no_stay,
+    Command, Failure, JobResult, Left, Lost, Outcome, Phase, Progress, Stage, Time, Why,
 };
 
 /// One line for an event, if it is worth one.
@@ -212,11 +212,13 @@ pub fn failed_instance(app: &AppName, done: &Done) -> Option<u32> {
     }
 }
 
-/// What was said of this instance when it failed.
-fn own_failure<'a>(app: &AppName, done: &'a Done, number: u32) -> &'a str {
+/// How an instance that came up was lost, where its end completes the sentence.
+fn ended_later<'a>(app: &AppName, done: &'a Done, number: u32) -> Option<&'a Lost> {
     let mut all = done.failures.iter();
-    let own = all.find(|(unit, _)| app.instance_of(unit) == Some(number));
-    own.map_or("", |(_, why)| why)
+    match &all.find(|(unit, _)| app.instance_of(unit) == Some(number))?.1 {
+        UnitFailure::Lost(lost @ (Lost::Died | Lost::Loops { .. })) => Some(lost),
+        UnitFailure::Lost(_) | UnitFailure::Job(_) => None,
+    }
 }
 
 /// Puts the end of an app's steps into a sentence. `reason` is why that instance failed.
@@ -228,14 +230,11 @@ pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
         };
         let instance = failed_instance(app, done);
         let text = match (reason, instance) {
-            (Some(reason), Some(number)) if tells_of_no_stay(own_failure(app, done, number)) => {
-                let why = own_failure(app, done, number);
-                format!("{app}@{number} {why}: it {}", reason.text)
-            }
-            (Some(reason), Some(number)) => {
-                let failed = if reason.is_whole() { "" } else { "failed to start: it " };
-                format!("{app}@{number} {failed}{}", reason.text)
-            }
+            (Some(reason), Some(number)) => match ended_later(app, done, number) {
+                Some(lost) => format!("{app}@{number} {lost}: it {}", reason.text),
+                None if reason.is_whole() => format!("{app}@{number} {}", reason.text),
+                None => format!("{app}@{number} failed to start: it {}", reason.text),
+            },
             _ => format!("{app}: {unit} {why}{more}"),
         };
         return Verdict { text, good: false, look_at: instance };

@@ -64,4 +64,4 @@ pub use policy::{Limits, Policy, PolicyProblem};
 pub use progress::{InstanceProgress, Phase, Progress, Stage};
 pub use spec::{Former, Observed, Spec};
 pub use time::Time;
-pub use vigil::{Expected, Look, Lost, Vigil, tells_of_no_stay};
+pub use vigil::{Expected, Look, Lost, Vigil};

@@ -182,21 +182,13 @@ impl Watched {
     }
 }
 
-const DIED_SOON: &str = "died soon after it was ready";
-const AGAIN_AND_AGAIN: &str = "ends again and again";
-
-/// Whether these words say that an instance did not stay: how it ended completes them.
-pub fn tells_of_no_stay(why: &str) -> bool {
-    why.starts_with(DIED_SOON) || why.starts_with(AGAIN_AND_AGAIN)
-}
-
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Died => f.write_str(DIED_SOON),
-            Self::Loops { restarts: 0 | 1 } => f.write_str(AGAIN_AND_AGAIN),
+            Self::Died => f.write_str("died soon after it was ready"),
+            Self::Loops { restarts: 0 | 1 } => f.write_str("ends again and again"),
             Self::Loops { restarts } => {
-                write!(f, "{AGAIN_AND_AGAIN}: systemd restarted it {restarts} times")
+                write!(f, "ends again and again: systemd restarted it {restarts} times")
             }
             Self::NotReady => f.write_str("was not ready in time"),
             Self::Down => f.write_str("does not run, and systemd does not start it again"),
