@@ -8,7 +8,8 @@
 //! It never looks at a clock: how long nothing has passed says nothing.
 
 use super::http2::{Frames, PREFACE, Streams};
-use super::message::{Event, Message, Side, Start};
+use super::message::{BodyEnd, Endless, Event, Message, Side, Start};
+use super::websocket;
 
 /// More requests than this on their way at once are not followed.
 const MOST_OUTSTANDING: u16 = 1000;
@@ -28,6 +29,29 @@ pub enum Standing {
     Unknown,
 }
 
+/// How a stream without an end of its own is ended in its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A websocket, by a close frame: its client answers with one.
+    CloseFrame,
+    /// Server-sent events, by a last chunk and the end of the connection.
+    LastChunk,
+    /// Server-sent events, by the end of the connection alone.
+    Connection,
+}
+
+impl Ending {
+    /// What is to be sent.
+    #[must_use]
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Ending::CloseFrame => &websocket::CLOSE,
+            Ending::LastChunk => b"0\r\n\r\n",
+            Ending::Connection => b"",
+        }
+    }
+}
+
 /// Both directions of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversation {
@@ -41,10 +65,17 @@ pub struct Conversation {
     /// The answer that comes next decides about a tunnel.
     tunnel: bool,
     event_stream: bool,
+    /// What was upgraded is a websocket.
+    websocket: bool,
     /// A request has begun, ever.
     began: bool,
     /// Bytes that the program has read, as far as the counter goes.
     read: u64,
+    /// Bytes that have left, whoever sent them.
+    written: u64,
+    /// What websockets need instead.
+    asking_frames: websocket::Frames,
+    answering_frames: websocket::Frames,
     /// What HTTP/2 needs instead.
     asking2: Frames,
     answering2: Frames,
@@ -69,8 +100,12 @@ impl Conversation {
         bodiless: false,
         tunnel: false,
         event_stream: false,
+        websocket: false,
         began: false,
         read: 0,
+        written: 0,
+        asking_frames: websocket::Frames::NEW,
+        answering_frames: websocket::Frames::NEW,
         asking2: Frames::NEW,
         answering2: Frames::NEW,
         streams: Streams::NEW,
@@ -106,10 +141,14 @@ impl Conversation {
                 self.asking.ends_with_head();
             }
         }
+        if self.mode == Mode::Upgraded {
+            self.asking_frames.pass(bytes);
+        }
     }
 
     /// The program has written these bytes.
     pub fn said(&mut self, mut bytes: &[u8]) {
+        self.written = self.written.wrapping_add(bytes.len() as u64);
         while self.mode == Mode::Http2 && !bytes.is_empty() {
             let (taken, frame) = self.answering2.take(bytes);
             bytes = bytes.get(taken..).unwrap_or(&[]);
@@ -124,15 +163,25 @@ impl Conversation {
             let Ok((taken, event)) = taken else { return self.lose() };
             bytes = bytes.get(taken..).unwrap_or(&[]);
             match event {
-                Some(Event::Head { start, event_stream }) => self.answers(start, event_stream),
+                Some(Event::Head { start, endless }) => self.answers(start, endless),
                 Some(Event::End) => self.answered(),
                 None => {}
             }
         }
+        if self.mode == Mode::Upgraded {
+            self.answering_frames.pass(bytes);
+        }
+    }
+
+    /// So many bytes were sent besides what the program has written.
+    pub fn added(&mut self, size: usize) {
+        self.written = self.written.wrapping_add(size as u64);
     }
 
     /// The program has sent so many bytes that nobody saw, of a file.
     pub fn said_unseen(&mut self, size: u64) {
+        self.written = self.written.wrapping_add(size);
+        self.answering_frames.lose();
         if self.mode == Mode::Http {
             match self.answering.skip_unseen(size) {
                 Ok(true) => self.answered(),
@@ -165,9 +214,10 @@ impl Conversation {
         }
     }
 
-    fn answers(&mut self, start: Start, event_stream: bool) {
+    fn answers(&mut self, start: Start, endless: Option<Endless>) {
         let Start::Status(status) = start else { return self.lose() };
-        self.event_stream = event_stream;
+        self.event_stream = endless == Some(Endless::Events);
+        self.websocket = status == 101 && endless == Some(Endless::Websocket);
         if status == 101 || self.tunnel && (200..300).contains(&status) {
             self.mode = Mode::Upgraded;
         } else if self.answering.ends_with_head() && status >= 200 {
@@ -194,6 +244,38 @@ impl Conversation {
     #[must_use]
     pub fn may_be_joined(&self) -> bool {
         self.mode == Mode::Http2 && self.answering2.may_be_joined()
+    }
+
+    /// How the stream ends in its own protocol before whatever the program sends next; `None` where it
+    /// cannot, since something would be cut, or it is not known to be such a stream, or one of both
+    /// ends it already. An answer of any other kind is never ended: it might be half of a file.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        match self.mode {
+            Mode::Upgraded if self.websocket => {
+                let open = self.answering_frames.may_be_joined() && !self.asking_frames.is_closed();
+                open.then_some(Ending::CloseFrame)
+            }
+            Mode::Http if self.outstanding == 1 && self.asking.is_between() => {
+                self.answering.end_of_events().map(|end| match end {
+                    BodyEnd::LastChunk => Ending::LastChunk,
+                    BodyEnd::Connection => Ending::Connection,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the client of a websocket has said that it closes.
+    #[must_use]
+    pub fn client_closes(&self) -> bool {
+        self.asking_frames.is_closed()
+    }
+
+    /// Bytes that have left, as far as anybody has seen.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Whether it is known what the next byte of the program belongs to.

@@ -236,24 +236,27 @@ proptest! {
     /// No clock and no silence makes the library end a connection that is not known to be answered.
     #[test]
     fn what_is_not_known_to_be_answered_is_left_alone(
-        standing in standing(), unread: bool, told: bool, quiet: u64,
-        passed in 0_u64..100_000, budget in 1_u64..100_000, streams in 0_u64..100_000,
+        standing in standing(), unread: bool, told: bool, quiet: u64, inherited: bool,
+        passed in 0_u64..100_000, budget in 1_u64..100_000, streams in 0_u64..100_000, at: u64,
     ) {
         let clock = Clock { passed, budget, streams };
-        let seen = Seen { standing, unread, told, quiet };
+        let seen = Seen { standing, unread, told, quiet, inherited };
         let last = passed + 500.min(budget / 10) >= budget;
-        for ended_by in [EndedBy::Library, EndedBy::Program] {
+        for ended_by in [EndedBy::Library, EndedBy::Program, EndedBy::Handler(at)] {
             let Verdict { holds, end_reading } = verdict(&seen, &clock, ended_by);
             assert!(!(end_reading && unread), "what has arrived may be a request");
+            assert!(!(end_reading && inherited), "it is the parent's");
             if matches!(standing, Standing::UnderWay | Standing::Unknown) && !last {
+                let left = standing == Standing::Unknown && ended_by == EndedBy::Program
+                    || matches!(ended_by, EndedBy::Handler(_));
                 assert!(!end_reading);
-                assert!(holds || standing == Standing::Unknown && ended_by == EndedBy::Program);
+                assert!(holds || inherited || left);
             }
-            if ended_by == EndedBy::Program && standing == Standing::Endless {
+            if ended_by != EndedBy::Library && standing == Standing::Endless && passed < streams {
                 assert!(!end_reading, "the program knows best how its streams end");
             }
             if ended_by == EndedBy::Library {
-                assert!(holds, "the library's end is everybody's");
+                assert!(holds || inherited, "the library's end is everybody's");
             }
         }
     }

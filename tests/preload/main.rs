@@ -6,6 +6,7 @@
 mod conversation;
 mod decision;
 mod draining;
+mod endings;
 mod fuzz;
 mod languages;
 mod other_machine;

@@ -140,6 +140,14 @@ extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo, context: *mut c_void
         unsafe { call(&action, info, context) };
         return;
     }
+    if is_on() && !ARMED.load(Ordering::Acquire) {
+        // Handed back already, and meanwhile another thread has put us in between once more.
+        if let Some(action) = later() {
+            // SAFETY: the program's own handler, with what the kernel has passed for it.
+            unsafe { call(&action, info, context) };
+            return;
+        }
+    }
     if raised && is_single_threaded() {
         // Nobody is left to finish anything. Pending until this handler returns.
         sys::die_of(SIGTERM);
@@ -209,6 +217,12 @@ fn is_of_kernel(directory: c_int, thread: &[u8]) -> bool {
 /// Whether the program is on its way out.
 pub fn is_on() -> bool {
     DRAINING.load(Ordering::Relaxed) != 0
+}
+
+/// Whether it is this process that is on its way out: no child that it has forked, and none that
+/// borrows its memory.
+pub fn is_own() -> bool {
+    is_on() && DRAINING.load(Ordering::Relaxed) == sys::getpid()
 }
 
 /// Whether the program's own wait was interrupted by our handler alone: it
