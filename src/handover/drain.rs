@@ -78,7 +78,7 @@ const LEAVE: Verdict = Verdict { holds: false, end_reading: false };
 #[must_use]
 pub fn verdict(seen: &Seen, clock: &Clock, ended_by: EndedBy) -> Verdict {
     let verdict = match ended_by {
-        _ if seen.inherited && clock.passed >= silent(clock) => LEAVE,
+        _ if seen.inherited && clock.passed >= SILENT_MS.min(clock.budget / 2) => LEAVE,
         EndedBy::Library => for_library(seen, clock),
         EndedBy::Program => for_program(seen, clock),
         EndedBy::Handler(_) => for_handler(seen, clock),

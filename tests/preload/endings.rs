@@ -2,7 +2,7 @@
 //! server-sent events end, over everything that can be said, cut anywhere; and when each has its turn.
 
 use clusterctl::handover::conversation::{Conversation, Ending};
-use clusterctl::handover::drain::{Clock, EndedBy, Ended, after_ending, endings_due, is_swallowed};
+use clusterctl::handover::drain::{Clock, Ended, EndedBy, after_ending, endings_due, is_swallowed};
 use clusterctl::handover::events::Events;
 use clusterctl::handover::websocket;
 use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};

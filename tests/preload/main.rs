@@ -13,6 +13,7 @@ mod other_machine;
 mod probing;
 mod safety;
 mod servers;
+mod streams;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;

@@ -42,6 +42,13 @@ fn gone(fd: c_int) {
     }
 }
 
+/// `fd` has come from another process: what was under its number is gone, however it was closed.
+pub fn passed(fd: c_int) {
+    follow::forget(fd);
+    endings::forget(fd);
+    polite::forget(fd);
+}
+
 /// Answers what is about a listener alone. `None`: the kernel shall.
 fn answer_fcntl(fd: c_int, command: c_int, argument: usize) -> Option<c_int> {
     match command {

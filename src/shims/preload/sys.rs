@@ -76,7 +76,9 @@ pub struct Message {
     pub name_length: u32,
     pub parts: *mut Part,
     pub count: usize,
-    _rest: [usize; 3],
+    pub control: *const u8,
+    pub control_length: usize,
+    _flags: usize,
 }
 
 /// `struct iovec`.
