@@ -214,10 +214,10 @@ impl Conversation {
         }
     }
 
-    fn answers(&mut self, start: Start, endless: Option<Endless>) {
+    fn answers(&mut self, start: Start, endless: Endless) {
         let Start::Status(status) = start else { return self.lose() };
-        self.event_stream = endless == Some(Endless::Events);
-        self.websocket = status == 101 && endless == Some(Endless::Websocket);
+        self.event_stream = endless == Endless::Events;
+        self.websocket = status == 101 && endless == Endless::Websocket;
         if status == 101 || self.tunnel && (200..300).contains(&status) {
             self.mode = Mode::Upgraded;
         } else if self.answering.ends_with_head() && status >= 200 {

@@ -37,8 +37,8 @@ pub enum Event {
     Head {
         /// What the first line says.
         start: Start,
-        /// What follows, where that has no end of its own.
-        endless: Option<Endless>,
+        /// Whether what follows has no end of its own.
+        endless: Endless,
     },
     /// The message is complete.
     End,
@@ -47,6 +47,9 @@ pub enum Event {
 /// What goes on until somebody wants it to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endless {
+    /// Nothing that is known for it. The first one, so that a table of messages is all zeros, and takes
+    /// no room in the library's file.
+    No,
     /// `Content-Type: text/event-stream`.
     Events,
     /// `Upgrade: websocket`.
@@ -89,7 +92,7 @@ pub struct Message {
     start: Start,
     length: Option<u64>,
     chunked: bool,
-    endless: Option<Endless>,
+    endless: Endless,
     /// Transfer codings that do not end with `chunked`.
     unframed: bool,
     /// What the body holds cannot be seen in it: it is compressed, or went past unseen.
@@ -105,7 +108,7 @@ impl Message {
         start: Start::Plain,
         length: None,
         chunked: false,
-        endless: None,
+        endless: Endless::No,
         unframed: false,
         veiled: false,
         events: Events::NEW,
@@ -177,7 +180,7 @@ impl Message {
 
     /// Bytes of a body without a length.
     fn body(&mut self, bytes: &[u8]) {
-        if self.endless == Some(Endless::Events) && !self.veiled {
+        if self.endless == Endless::Events && !self.veiled {
             self.events.pass(bytes);
         }
     }
@@ -269,13 +272,13 @@ impl Message {
             self.veiled |= !value.eq_ignore_ascii_case(b"identity");
         } else if name.eq_ignore_ascii_case(b"upgrade") {
             if value.eq_ignore_ascii_case(b"websocket") {
-                self.endless = Some(Endless::Websocket);
+                self.endless = Endless::Websocket;
             }
         } else if name.eq_ignore_ascii_case(b"content-type") {
             let stream = b"text/event-stream";
             let kind = value.get(..stream.len()).unwrap_or(&[]);
             if kind.eq_ignore_ascii_case(stream) {
-                self.endless = Some(Endless::Events);
+                self.endless = Endless::Events;
             }
         }
         Ok(())
@@ -347,7 +350,7 @@ impl Message {
     pub fn end_of_events(&self) -> Option<BodyEnd> {
         let whole = !self.veiled && self.events.is_whole();
         match self.phase {
-            _ if !whole || self.endless != Some(Endless::Events) => None,
+            _ if !whole || self.endless != Endless::Events => None,
             Phase::ChunkSize if self.line.is_empty() => Some(BodyEnd::LastChunk),
             Phase::UntilClose => Some(BodyEnd::Connection),
             _ => None,
