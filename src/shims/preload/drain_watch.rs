@@ -13,7 +13,7 @@ use crate::handover::conversation::Standing;
 use crate::handover::drain::{Clock, EndedBy, Seen, after_ending, endings_due, verdict};
 use crate::handover::{Address, Kind};
 use crate::setup::{self, Setup};
-use crate::sys::{self, SIGTERM};
+use crate::sys::{self, SIGQUIT, SIGTERM};
 use crate::{connections, drain, endings, follow, polite};
 
 const LOOK_EVERY_MS: u64 = 20;
@@ -88,7 +88,9 @@ fn end() -> ! {
     if drain::is_leader() {
         sys::exit_group(0);
     }
-    sys::die_of(SIGTERM);
+    // Nobody wants a dump of its memory.
+    let signal = drain::stop_signal();
+    sys::die_of(if signal == SIGQUIT { SIGTERM } else { signal });
     sys::sleep_ms(1000);
     sys::exit_group(128 + SIGTERM)
 }

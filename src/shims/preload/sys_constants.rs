@@ -56,6 +56,7 @@ pub const ECONNREFUSED: c_int = 111;
 pub const SIG_DFL: usize = 0;
 pub const SIG_IGN: usize = 1;
 pub const SIGINT: c_int = 2;
+pub const SIGQUIT: c_int = 3;
 pub const SIGABRT: c_int = 6;
 pub const SIGKILL: c_int = 9;
 pub const SIGTERM: c_int = 15;
