@@ -80,6 +80,8 @@ pub struct Conversation {
     asking2: Frames,
     answering2: Frames,
     streams: Streams,
+    /// The program has sent a `GOAWAY` of its own.
+    leaves: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +111,7 @@ impl Conversation {
         asking2: Frames::NEW,
         answering2: Frames::NEW,
         streams: Streams::NEW,
+        leaves: false,
     };
 
     /// A connection that was accepted just now.
@@ -152,7 +155,10 @@ impl Conversation {
         while self.mode == Mode::Http2 && !bytes.is_empty() {
             let (taken, frame) = self.answering2.take(bytes);
             bytes = bytes.get(taken..).unwrap_or(&[]);
-            frame.into_iter().for_each(|frame| self.streams.answered(frame));
+            if let Some(frame) = frame {
+                self.streams.answered(frame);
+                self.leaves |= frame.is_goaway();
+            }
         }
         while self.mode == Mode::Http && !bytes.is_empty() {
             if self.answering.is_between() && self.outstanding == 0 {
@@ -240,10 +246,10 @@ impl Conversation {
             && self.asking.is_between()
     }
 
-    /// Whether a frame of HTTP/2 may be sent now, before whatever the program sends next.
+    /// Whether `GOAWAY` may be sent now, before whatever the program sends next.
     #[must_use]
     pub fn may_be_joined(&self) -> bool {
-        self.mode == Mode::Http2 && self.answering2.may_be_joined()
+        self.mode == Mode::Http2 && self.answering2.may_be_joined() && !self.leaves
     }
 
     /// How the stream ends in its own protocol before whatever the program sends next; `None` where it

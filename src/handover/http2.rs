@@ -16,6 +16,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const PUSH_PROMISE: u8 = 5;
+const GOES: u8 = 7;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -65,6 +66,15 @@ pub struct Frame {
     kind: u8,
     flags: u8,
     stream: u32,
+}
+
+impl Frame {
+    /// Whether the server says by itself which streams are the last: it must not name later ones
+    /// afterwards.
+    #[must_use]
+    pub fn is_goaway(&self) -> bool {
+        self.kind == GOES
+    }
 }
 
 impl Frames {

@@ -341,6 +341,8 @@ fn streams_of_http2_are_under_way_until_the_server_ends_them() {
     assert_eq!(conversation.standing(Some(all), false), Standing::Answered, "taken back");
     let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 9, b"get")[..5]);
     assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay, "half a head");
+    conversation.said(&frame(7, 0, 0, &[0; 8]));
+    assert!(!conversation.may_be_joined(), "the program has named its last stream");
 }
 
 #[test]
