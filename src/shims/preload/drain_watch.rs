@@ -23,6 +23,8 @@ const LOOK_BESIDE_MS: u64 = 50;
 const TELL_FROM_MS: u64 = 100;
 /// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
+/// What is left of the time for a handler of the program's own, or a quarter of it.
+const HANDLER_MS: u64 = 2500;
 /// How long a datagram that was received may wait for its answer.
 const ANSWER_MS: u64 = 500;
 const STACK: usize = 32 * 1024;
@@ -115,10 +117,11 @@ impl Watch {
         };
         // Before systemd loses patience.
         let whole = timeout - (timeout / 10).min(500);
+        let to_handler = timeout - (timeout / 4).min(HANDLER_MS);
         let (budget, most, ended_by) = match drain::later() {
             // The rest is for shutdown hooks; the Java machine ends its connections with itself.
-            Some(_) if drain::is_java() => (timeout / 4 * 3, timeout / 4 * 3, EndedBy::Library),
-            Some(_) => (timeout / 4 * 3, whole, EndedBy::Program),
+            Some(_) if drain::is_java() => (to_handler, to_handler, EndedBy::Library),
+            Some(_) => (to_handler, whole, EndedBy::Program),
             None => (whole, whole, EndedBy::Library),
         };
         let streams = match setup.stream_timeout_ms {
