@@ -7,7 +7,7 @@
 //! does not know.
 //! It never looks at a clock: how long nothing has passed says nothing.
 
-use super::http2::{Frames, PREFACE, Streams};
+use super::http2::{self, Frames, PREFACE, Streams};
 use super::message::{BodyEnd, Endless, Event, Message, Side, Start};
 use super::websocket;
 
@@ -23,7 +23,8 @@ pub enum Standing {
     Answered,
     /// A request, or a part of one, is not answered completely.
     UnderWay,
-    /// A stream that ends when one of both wants it to: upgraded, a tunnel, server-sent events.
+    /// A stream that ends when one of both wants it to: upgraded, a tunnel, server-sent events, calls
+    /// of gRPC that have begun to answer.
     Endless,
     /// Anything may be under way.
     Unknown,
@@ -82,6 +83,8 @@ pub struct Conversation {
     streams: Streams,
     /// The program has sent a `GOAWAY` of its own.
     leaves: bool,
+    /// The requests are calls of gRPC.
+    grpc: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +115,7 @@ impl Conversation {
         answering2: Frames::NEW,
         streams: Streams::NEW,
         leaves: false,
+        grpc: false,
     };
 
     /// A connection that was accepted just now.
@@ -130,9 +134,11 @@ impl Conversation {
         while self.mode == Mode::Http2 && !bytes.is_empty() {
             let (taken, frame) = self.asking2.take(bytes);
             bytes = bytes.get(taken..).unwrap_or(&[]);
-            if frame.is_some_and(|frame| !self.streams.asked(frame)) {
+            let Some(frame) = frame else { continue };
+            if !self.streams.asked(frame) {
                 return self.lose();
             }
+            self.grpc |= frame.has_fields() && http2::names_grpc(self.asking2.payload(bytes));
         }
         while self.mode == Mode::Http && !bytes.is_empty() {
             let Ok((taken, event)) = self.asking.take(Side::Request, false, bytes) else {
@@ -308,6 +314,8 @@ impl Conversation {
             Mode::Http2 if self.streams.is_empty() && self.is_between_frames() => {
                 Standing::Answered
             }
+            // A call that has sent a part of its answer is one that goes on.
+            Mode::Http2 if self.grpc && self.streams.are_all_answering() => Standing::Endless,
             Mode::Http2 => Standing::UnderWay,
             Mode::Http if self.outstanding > 0 || !self.asking.is_between() => Standing::UnderWay,
             Mode::Http if self.began => Standing::Answered,

@@ -346,6 +346,32 @@ fn streams_of_http2_are_under_way_until_the_server_ends_them() {
 }
 
 #[test]
+fn calls_of_grpc_that_have_begun_to_answer_are_endless() {
+    let coded = b"\x1d\x75\xd0\x62\x0d\x26\x3d\x4c\x4d\x65\x64\xff\x75\xd8\x74\x9f";
+    for (fields, grpc) in
+        [(&b"..application/grpc.."[..], true), (coded, true), (b"..application/json..", false)]
+    {
+        let mut conversation = Conversation::NEW;
+        conversation.heard(http2::PREFACE);
+        conversation.heard(&frame(HEADERS, END_HEADERS, 1, fields));
+        conversation.heard(&frame(HEADERS, END_HEADERS, 3, b"the same again"));
+        conversation.said(&frame(SETTINGS, 0, 0, &[]));
+        conversation.said(&frame(HEADERS, END_HEADERS, 1, b"head"));
+        assert_eq!(conversation.standing(None, false), Standing::UnderWay, "one has no answer");
+        conversation.said(&frame(HEADERS, END_HEADERS, 3, b"head"));
+        let endless = if grpc { Standing::Endless } else { Standing::UnderWay };
+        assert_eq!(conversation.standing(None, false), endless);
+        assert_eq!(conversation.ending(), None, "nobody can end one of them from outside");
+        conversation.said(&frame(DATA, 0, 1, b"more"));
+        assert_eq!(conversation.standing(None, true), Standing::UnderWay, "a request may wait");
+        conversation.said(&frame(HEADERS, END_HEADERS | END_STREAM, 1, b"trailers"));
+        assert_eq!(conversation.standing(None, false), endless);
+        conversation.said(&frame(HEADERS, END_HEADERS | END_STREAM, 3, b"trailers"));
+        assert_eq!(conversation.standing(None, false), Standing::Answered);
+    }
+}
+
+#[test]
 fn the_last_frame_for_a_client_of_http2_names_no_error_and_every_stream() {
     let expected = frame(7, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
     assert_eq!(http2::GOAWAY.as_slice(), expected);
