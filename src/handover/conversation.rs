@@ -7,8 +7,9 @@
 //! does not know.
 //! It never looks at a clock: how long nothing has passed says nothing.
 
+use super::first_line::Start;
 use super::http2::{self, Frames, PREFACE, Streams};
-use super::message::{BodyEnd, Endless, Event, Message, Side, Start};
+use super::message::{BodyEnd, Endless, Event, Message, Side};
 use super::websocket;
 
 /// More requests than this on their way at once are not followed.
@@ -66,6 +67,8 @@ pub struct Conversation {
     /// The answer that comes next decides about a tunnel.
     tunnel: bool,
     event_stream: bool,
+    /// The newest request is one that its client sends again by itself.
+    get: bool,
     /// What was upgraded is a websocket.
     websocket: bool,
     /// A request has begun, ever.
@@ -105,6 +108,7 @@ impl Conversation {
         bodiless: false,
         tunnel: false,
         event_stream: false,
+        get: false,
         websocket: false,
         began: false,
         read: 0,
@@ -218,6 +222,7 @@ impl Conversation {
             return self.lose();
         }
         self.began = true;
+        self.get = start == Start::Get;
         self.bodiless = start == Start::Head;
         self.tunnel = start == Start::Connect;
         self.outstanding += 1;
@@ -268,7 +273,7 @@ impl Conversation {
                 let open = self.answering_frames.may_be_joined() && !self.asking_frames.is_closed();
                 open.then_some(Ending::CloseFrame)
             }
-            Mode::Http if self.outstanding == 1 && self.asking.is_between() => {
+            Mode::Http if self.is_alone() && self.asking.is_between() => {
                 self.answering.end_of_events().map(|end| match end {
                     BodyEnd::LastChunk => Ending::LastChunk,
                     BodyEnd::Connection => Ending::Connection,
@@ -276,6 +281,12 @@ impl Conversation {
             }
             _ => None,
         }
+    }
+
+    /// Whether the answer is to a `GET` that nothing follows. Events that answer anything else, as a
+    /// prompt is answered word by word, have an end, and no client asks for them again by itself.
+    fn is_alone(&self) -> bool {
+        self.get && self.outstanding == 1
     }
 
     /// Whether the client of a websocket has said that it closes.
@@ -308,7 +319,7 @@ impl Conversation {
             Mode::Upgraded => Standing::Endless,
             Mode::Unknown => Standing::Unknown,
             Mode::Http if received == Some(0) => Standing::Silent,
-            Mode::Http if self.event_stream && self.outstanding == 1 => Standing::Endless,
+            Mode::Http if self.event_stream && self.is_alone() => Standing::Endless,
             _ if unread => Standing::UnderWay,
             _ if received.is_some_and(|received| received != self.read) => Standing::Unknown,
             Mode::Http2 if self.streams.is_empty() && self.is_between_frames() => {

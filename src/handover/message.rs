@@ -6,6 +6,7 @@
 
 use super::digits::{decimal, hexadecimal};
 use super::events::Events;
+use super::first_line::{Lost, Start, method, status};
 use super::line::Line;
 
 /// Which side of a connection the bytes come from.
@@ -15,19 +16,6 @@ pub enum Side {
     Request,
     /// What a server answers.
     Response,
-}
-
-/// What a message's first line says about the rest of the conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// A request whose answer has a body as its fields say.
-    Plain,
-    /// `HEAD`: the answer has no body, whatever its fields say.
-    Head,
-    /// `CONNECT`: a positive answer turns the connection into a tunnel.
-    Connect,
-    /// An answer with this status.
-    Status(u16),
 }
 
 /// What became certain with the last byte.
@@ -64,10 +52,6 @@ pub enum BodyEnd {
     /// The end of the stream.
     Connection,
 }
-
-/// The bytes are no HTTP/1, or the parser could not follow them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -365,23 +349,4 @@ impl Message {
         }
         ends
     }
-}
-
-fn method(line: &[u8]) -> Result<Start, Lost> {
-    let word = line.split(|byte| *byte == b' ').next().unwrap_or(&[]);
-    match word {
-        // No method, or nothing after it.
-        _ if word.is_empty() || word.len() == line.len() => Err(Lost),
-        b"HEAD" => Ok(Start::Head),
-        b"CONNECT" => Ok(Start::Connect),
-        // The preface of HTTP/2.
-        b"PRI" => Err(Lost),
-        _ => Ok(Start::Plain),
-    }
-}
-
-fn status(line: &[u8]) -> Result<Start, Lost> {
-    let rest = line.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5)).ok_or(Lost)?;
-    let status = decimal(rest).and_then(|status| u16::try_from(status).ok());
-    status.filter(|status| (100..=599).contains(status)).map(Start::Status).ok_or(Lost)
 }

@@ -12,6 +12,7 @@ pub mod digits;
 pub mod drain;
 pub mod environment;
 pub mod events;
+pub mod first_line;
 pub mod http2;
 pub mod line;
 pub mod message;

@@ -1,7 +1,7 @@
 //! How streams without an end are ended in their own protocol: where the frames of a websocket and
 //! server-sent events end, over everything that can be said, cut anywhere; and when each has its turn.
 
-use clusterctl::handover::conversation::{Conversation, Ending};
+use clusterctl::handover::conversation::{Conversation, Ending, Standing};
 use clusterctl::handover::drain::{Clock, Ended, EndedBy, after_ending, endings_due, is_swallowed};
 use clusterctl::handover::events::Events;
 use clusterctl::handover::websocket;
@@ -57,6 +57,11 @@ fn what_may_be_half_of_a_file_is_never_ended() {
         assert_eq!(ending(&[head]), None, "{head}");
     }
     let events = format!("{EVENTS}{CHUNKED}");
+    let mut conversation = Conversation::NEW;
+    conversation.heard(b"POST /prompt HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi");
+    conversation.said(events.as_bytes());
+    assert_eq!(conversation.ending(), None, "an answer in words, which nobody asks for twice");
+    assert_eq!(conversation.standing(None, false), Standing::UnderWay);
     let mut conversation = Conversation::NEW;
     conversation.heard(GET.as_bytes());
     conversation.said(events.as_bytes());

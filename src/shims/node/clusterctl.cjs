@@ -782,8 +782,11 @@ function isEndlessStream(stream) {
   return EVENT_STREAM.test(type) || /^application\/grpc/i.test(type);
 }
 
+/// Events that answer anything but a GET, as a prompt is answered word by word, have an end, and no client asks for them
+/// again by itself.
 function isEventStream(response) {
-  return /^content-type: *text\/event-stream/im.test(response._header || '');
+  const { req } = response;
+  return Boolean(req) && req.method === 'GET' && /^content-type: *text\/event-stream/im.test(response._header || '');
 }
 
 /// Tells them to go in their own protocol: not all at once, since all of them come again somewhere else.

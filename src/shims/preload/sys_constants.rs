@@ -45,6 +45,7 @@ pub const EPOLL_CTL_DEL: c_int = 2;
 pub const AT_FDCWD: c_int = -100;
 pub const AT_REMOVEDIR: c_int = 0x200;
 pub const CLOSE_RANGE_CLOEXEC: c_int = 4;
+pub const ENOENT: c_int = 2;
 pub const ESRCH: c_int = 3;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;

@@ -40,12 +40,6 @@ pub const EXCEPT: &[Except] = &[
         kinds: "h2 stream",
         why: "One stream of HTTP/2 cannot be ended from outside: what it carries is compressed or encrypted, and the program would go on sending on it, which is an error of the whole connection. In clear text its client is told by GOAWAY to open no more, and the connection ends when the time is over, as with nginx, Envoy and gRPC, whose clients report UNAVAILABLE and may try again. The Node file sees what streams carry, and ends server-sent events.",
     },
-    Except {
-        runtimes: "nginx",
-        operations: "reload;restart;scale;stop",
-        kinds: "pipelined",
-        why: "nginx closes each connection behind the answer that it is at when its master says so, whatever else has come on it. The master tells its workers over a pipe of its own, where nobody can hold back the word.",
-    },
 ];
 
 /// Lines `runtime | operation | kinds` with what is promised and lost today, as in [`Except`]: shown in
