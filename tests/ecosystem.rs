@@ -528,3 +528,42 @@ proptest! {
         prop_assert_eq!(&app.env["A"], &value);
     }
 }
+
+/// Files with very many problems, each of another kind.
+fn crowds() -> [(String, usize); 5] {
+    let many = 20_000;
+    let lines = |line: &dyn Fn(usize) -> String| -> String { (0..many).map(line).collect() };
+    let app = "[[apps]]\nscript = 'server.js'\n";
+    let one_port =
+        |nr| format!("[[apps]]\nname = 'a{nr}'\nscript = 'server.js'\nlisten = '127.0.0.1:80'\n");
+    let own_host = |nr: usize| {
+        let (high, low) = (nr / 250, nr % 250 + 1);
+        format!(
+            "[[apps]]\nname = 'a{nr}'\nscript = 'server.js'\nlisten = '127.0.{high}.{low}:80'\n"
+        )
+    };
+    [
+        (format!("{app}{}", lines(&|nr| format!("nmae{nr} = 1\n"))), many),
+        (format!("{app}args = [{}]\n", lines(&|_| "{}, ".to_owned())), many),
+        (lines(&|nr| format!("x{nr} = = 1\n")), many),
+        ((0..5_000).map(one_port).collect(), 4_999),
+        ((0..2_000).map(own_host).collect(), 0),
+    ]
+}
+
+/// A time that grew with the square of their number would show as a test that does not end.
+#[test]
+fn very_many_problems_are_counted_and_the_first_are_shown() {
+    for (nr, (text, count)) in crowds().into_iter().enumerate() {
+        let problems = match read(&text, None, &FakeHost::new()) {
+            Ok(_) if count == 0 => continue,
+            Ok(loaded) => panic!("{nr}: {:?}", loaded.ecosystem.apps.len()),
+            Err(problems) => problems,
+        };
+        let drawn = problems.render(Color::Off);
+        assert!(problems.to_json().as_array().unwrap().len() >= count, "{nr}");
+        assert!(drawn.contains(&format!("and {} more: ", problems.len() - 50)), "{nr}");
+        assert_eq!(drawn.matches("--> ecosystem.toml:").count(), 50, "{nr}");
+        assert_eq!(problems.to_string().lines().count(), problems.len(), "{nr}");
+    }
+}

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 fn clusterctl(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_clusterctl")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -85,4 +87,84 @@ fn bash_completes_a_verb() {
     let output = Command::new("bash").args(["-c", &ask]).output().unwrap();
     let words = String::from_utf8(output.stdout).unwrap();
     assert_eq!(words.trim(), "reload", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Every crate in the program with version, licence and checksum (CycloneDX 1.5), for those who look
+/// up which machines have a vulnerable one.
+#[test]
+fn bill_of_materials() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "metadata",
+        "--locked",
+        "--format-version=1",
+    ]);
+    let output = cargo.args(["--filter-platform", "x86_64-unknown-linux-gnu"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let lock = fs::read_to_string(packaging("../Cargo.lock")).unwrap();
+    let lock: toml::Table = lock.parse().unwrap();
+    let ids = linked(&metadata);
+    let packages = metadata["packages"].as_array().unwrap();
+    let mut components: Vec<Value> = packages
+        .iter()
+        .filter(|package| ids.contains(package["id"].as_str().unwrap()))
+        .filter(|package| package["name"] != "clusterctl")
+        .map(|package| component(package, &lock))
+        .collect();
+    components.sort_by_key(|one| one["purl"].as_str().unwrap().to_owned());
+    assert!(components.len() > 30, "{}", components.len());
+    let bill = json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": { "component": {
+            "type": "application", "name": "clusterctl", "version": env!("CARGO_PKG_VERSION"),
+            "licenses": [{ "expression": env!("CARGO_PKG_LICENSE") }],
+        } },
+        "components": components,
+    });
+    expect("sbom.cdx.json", &(serde_json::to_string_pretty(&bill).unwrap() + "\n"));
+}
+
+/// What the program is linked with: no tools of the build, no tests.
+fn linked(metadata: &Value) -> BTreeSet<String> {
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let mut todo = vec![metadata["resolve"]["root"].as_str().unwrap().to_owned()];
+    let mut found = BTreeSet::new();
+    while let Some(id) = todo.pop() {
+        let node = nodes.iter().find(|node| node["id"] == id.as_str()).unwrap();
+        let deps = node["deps"].as_array().unwrap().iter();
+        let is_macro = |id: &Value| {
+            let packages = metadata["packages"].as_array().unwrap();
+            let package = packages.iter().find(|package| package["id"] == *id).unwrap();
+            package["targets"][0]["kind"][0] == "proc-macro"
+        };
+        let normal = deps.filter(|dep| !is_macro(&dep["pkg"])).filter(|dep| {
+            dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null())
+        });
+        if found.insert(id.clone()) {
+            todo.extend(normal.map(|dep| dep["pkg"].as_str().unwrap().to_owned()));
+        }
+    }
+    found
+}
+
+fn component(package: &Value, lock: &toml::Table) -> Value {
+    let (name, version) = (package["name"].as_str().unwrap(), package["version"].as_str().unwrap());
+    let locked = lock["package"].as_array().unwrap().iter();
+    let own = |one: &&toml::Value| {
+        one["name"].as_str() == Some(name) && one["version"].as_str() == Some(version)
+    };
+    let checksum = locked.clone().find(own).unwrap()["checksum"].as_str().unwrap();
+    // What Cargo allows and SPDX does not.
+    let license = package["license"].as_str().unwrap().replace('/', " OR ");
+    json!({
+        "type": "library",
+        "name": name,
+        "version": version,
+        "purl": format!("pkg:cargo/{name}@{version}"),
+        "licenses": [{ "expression": license }],
+        "hashes": [{ "alg": "SHA-256", "content": checksum }],
+    })
 }

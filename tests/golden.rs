@@ -18,7 +18,7 @@ use clusterctl::plan::{
     Plan, check, plan,
 };
 use clusterctl::report::{self, Style};
-use clusterctl::translate::{AppFiles, Target, translate};
+use clusterctl::translate::{AppFiles, Secret, Target, translate};
 use clusterctl::unit::UnitKind;
 use host::FakeHost;
 
@@ -33,6 +33,7 @@ fn files(text: &str, scope: Scope) -> BTreeMap<AppName, AppFiles> {
         systemd: 252,
         handover: "/var/lib/clusterctl/handover/0".into(),
         environment: "/etc/clusterctl/environment".into(),
+        secret: Secret::default(),
         program: "/usr/bin/clusterctl".into(),
     };
     translate(&ecosystem, &target)

@@ -48,7 +48,7 @@ pub fn connect(global: &Global) -> Result<ops::Context, Error> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let layout = layout(global.scope())?;
     let systemd = Systemd::connect(global.scope())?;
-    Ok(ops::Context::new(layout, systemd, own_program()))
+    Ok(ops::Context::new(layout, systemd, own_program())?)
 }
 
 /// The first Ctrl-C asks rollouts to stop between two instances, the second ends this process and
@@ -77,7 +77,7 @@ pub fn lock<'a>(
     ui: &mut Ui,
 ) -> Result<Lock, Error> {
     let waiting = |Holder { app, command }: Holder| {
-        let command = report::logs::printable(&command);
+        let command = report::printable(&command);
         let command = if command.is_empty() { "another clusterctl".into() } else { command };
         let app = app.map_or_else(String::new, |app| format!("{app}: "));
         ui.note(&format!("{app}waiting for {command}"));

@@ -61,6 +61,7 @@ pub fn converge(
         return Ok(Untouched { ctl, apps });
     }
     let _lock = lock(&ctl, &ecosystem, how.prune && whole, ui)?;
+    let ctl = ctl.with_own_secret()?;
     settled(&ctl, &ecosystem, ui)?;
     let (plan, observed) = planned(&ctl, &ecosystem, how.prune, whole)?;
     if plan.is_empty() && !ecosystem.apps.is_empty() {

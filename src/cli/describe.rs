@@ -37,7 +37,7 @@ pub fn run(args: &DescribeArgs, global: &Global, ui: &mut Ui) -> Result<(), Erro
             let failed = description.reasons.contains_key(&row.instance);
             let skip = if failed { 0 } else { lines.len().saturating_sub(LINES) };
             for line in lines.iter().skip(skip).take(LINES) {
-                let line = report::logs::printable(line);
+                let line = report::printable(line);
                 ui.data(&format!("{}@{} | {line}\n", row.app, row.instance))?;
             }
         }

@@ -93,7 +93,7 @@ pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error>
 /// Prints what the program said last.
 pub fn show_words(trial: &Trial, ui: &mut Ui) {
     for line in &trial.words {
-        ui.note(&format!("  | {}", report::logs::printable(line)));
+        ui.note(&format!("  | {}", report::printable(line)));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ecosystem::AppName;
 use crate::embedded::{self, Lifeline, Line, Manager, Options};
 use crate::error::Error;
 use crate::ops::{self, Row, Selected, Status};
-use crate::report::{Paint, Style};
+use crate::report::{self, Paint, Style};
 use crate::systemd::Systemd;
 
 /// Run the apps of an ecosystem file here and now, without a running systemd
@@ -149,7 +149,8 @@ fn serve(
 ) -> Result<u8, Error> {
     ui.private = true;
     let systemd = Systemd::connect_to(&manager.address())?;
-    let ctl = ops::Context::new(private_layout(), systemd, context::own_program());
+    let ctl =
+        ops::Context::new(private_layout(), systemd, context::own_program())?.with_own_secret()?;
     let ecosystem = input::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
     let good = converge::quietly(&ctl, &ecosystem, ui)?;
     if args.command.is_empty() {
@@ -215,8 +216,9 @@ fn print(lines: &Receiver<Line>, style: &Style, hidden: Option<u32>, closed: &mu
         if of_manager || (number.is_none() && line.priority > WARNING) {
             continue;
         }
-        let tag = style.paint(Paint::Tag(number.unwrap_or(7)), &format!("{unit} |"));
-        let text: String = line.text.chars().map(|c| if c == '\x1b' { '␛' } else { c }).collect();
+        let tag = report::printable(&format!("{unit} |"));
+        let tag = style.paint(Paint::Tag(number.unwrap_or(7)), &tag);
+        let text = report::printable(&line.text);
         if writeln!(std::io::stdout(), "{tag} {text}").is_err() {
             closed();
         }

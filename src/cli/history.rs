@@ -9,6 +9,7 @@ use super::policy::PolicyArgs;
 use super::{Global, Ui, context, input};
 use crate::disk::{self, Entry};
 use crate::error::Error;
+use crate::host::text;
 use crate::report;
 
 /// Show what was applied
@@ -105,11 +106,11 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
     ui.note(&format!(
         "back to {}: {} by {}",
         target.number,
-        report::logs::printable(&target.verb),
-        report::logs::printable(&target.user)
+        report::printable(&target.verb),
+        report::printable(&target.user)
     ));
     let definition = target.definition.clone();
-    let now = definition.source.as_ref().map(std::fs::read_to_string);
+    let now = definition.source.as_ref().map(|path| text::read(path, text::MOST));
     let differs = now.is_some_and(|text| text.ok().as_ref() != Some(&definition.text));
     let source = definition.source.clone();
     let how = How {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Ui;
 use crate::ecosystem::{AppName, Project, Start, port_in, starter};
 use crate::error::Error;
+use crate::host::text;
 
 /// Write a commented ecosystem file for the project in the current folder
 ///
@@ -42,6 +43,9 @@ pub fn run(args: &InitArgs, ui: &mut Ui) -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes of a file of a project that are looked at.
+const MOST: u64 = 4 << 20;
+
 /// Files that start a project, with the command that runs what is no script.
 const ENTRIES: [(&str, &[&str]); 12] = [
     ("server.js", &[]),
@@ -59,7 +63,7 @@ const ENTRIES: [(&str, &[&str]); 12] = [
 ];
 
 fn project(dir: &Path) -> Project {
-    let read = |name: &str| std::fs::read_to_string(dir.join(name)).ok();
+    let read = |name: &str| text::read(&dir.join(name), MOST).ok();
     let package: Option<serde_json::Value> =
         read("package.json").and_then(|text| serde_json::from_str(&text).ok());
     let text = |path: &str| package.as_ref()?.pointer(path)?.as_str().map(str::to_owned);
@@ -89,7 +93,7 @@ fn project(dir: &Path) -> Project {
 
 /// The name in a folder's package.json.
 pub fn package(folder: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(folder.join("package.json")).ok()?;
+    let text = text::read(&folder.join("package.json"), MOST).ok()?;
     let package: serde_json::Value = serde_json::from_str(&text).ok()?;
     // `@scope/name` is called by its name.
     Some(package.get("name")?.as_str()?.rsplit('/').next()?.to_owned())

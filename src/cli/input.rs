@@ -10,7 +10,7 @@ use super::context::machine;
 use crate::disk::{Definition, Layout};
 use crate::ecosystem::{Color, Loaded};
 use crate::error::Error;
-use crate::host::Machine;
+use crate::host::{Machine, text};
 
 /// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
 /// nor such an end.
@@ -70,9 +70,19 @@ pub fn read_ecosystem(
         return Err(Error::Usage(text));
     }
     let path = absolute(file)?;
-    let text = std::fs::read_to_string(file).map_err(failed)?;
+    let text = if is_descriptor(file) {
+        std::fs::read_to_string(file)
+    } else {
+        text::read(file, text::MOST)
+    };
+    let text = text.map_err(failed)?;
     let base = parent(&path);
     Ok((text, Some(path), base))
+}
+
+/// What a shell makes of `<(command)`: a pipe of whoever calls, and nobody else's.
+fn is_descriptor(file: &Path) -> bool {
+    ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|place| file.starts_with(place))
 }
 
 /// Reads and resolves an ecosystem file; warnings are printed.
@@ -128,7 +138,7 @@ fn resolve(
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 let text = loaded.warnings.clone().shown_as(shown).render(color);
-                ui.note(text.trim_end());
+                ui.paragraph(text.trim_end());
             }
             Ok(loaded)
         }

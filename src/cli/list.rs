@@ -45,7 +45,7 @@ pub fn run(args: &ListArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let under_way: BTreeMap<&str, &str> =
         rows.iter().filter_map(|row| Some((row.app.as_str(), row.rollout.as_deref()?))).collect();
     for (app, text) in under_way {
-        ui.note(&format!("{app}: {}", report::logs::printable(text)));
+        ui.note(&format!("{app}: {}", report::printable(text)));
     }
     let shown: BTreeSet<&str> = rows.iter().map(|row| row.app.as_str()).collect();
     for (app, then, now) in ops::other_cpus(&apps) {

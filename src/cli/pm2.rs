@@ -15,7 +15,7 @@ pub struct Pm2Args {
 
 /// Says who does it instead.
 pub fn explain(ui: &mut Ui) -> Result<(), Error> {
-    ui.note(
+    ui.paragraph(
         "nothing to do: `clusterctl apply` writes ordinary systemd units and enables them, so that every app and its\n\
          number of instances are there again after a reboot\n\
          see what starts at boot: systemctl list-unit-files --state=enabled\n\

@@ -105,7 +105,7 @@ fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Re
              (for {:?} at most)",
             args.timeout
         ));
-        let waiting = || ui.note(&still_nothing(program, args.timeout));
+        let waiting = || ui.paragraph(&still_nothing(program, args.timeout));
         let trial = detect::tried(&app.command, &app.cwd, args.timeout, waiting)?;
         let accepts = trial.accepts;
         seen.listen = judged(program, trial, ui)?;

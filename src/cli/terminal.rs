@@ -58,7 +58,7 @@ impl Ui {
     pub fn data(&mut self, text: &str) -> Result<(), Error> {
         self.live.erase();
         let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes())?;
+        out.write_all(report::only_colours(text).as_bytes())?;
         Ok(out.flush()?)
     }
 
@@ -74,7 +74,7 @@ impl Ui {
             });
             self.data(&format!("{head}\n"))?;
         }
-        self.data(&format!("{value}\n"))
+        self.data(&format!("{}\n", report::json_line(value)))
     }
 
     /// What is wrong with an ecosystem file, as data.
@@ -92,8 +92,8 @@ impl Ui {
     /// The next command to type.
     pub fn next(&mut self, command: &str) {
         let heading = self.err.paint(Paint::Bold, "next:");
-        let command = self.typed(command);
-        self.note(&format!("{heading} {command}"));
+        let command = report::printable_lines(&self.typed(command));
+        self.paragraph(&format!("{heading} {command}"));
     }
 
     /// The same, unless the manager is gone by the time that it could be typed.
@@ -111,10 +111,15 @@ impl Ui {
         text.replace("clusterctl ", "clusterctl --user ").replace(" --user --user ", " --user ")
     }
 
-    /// A message for people. A lost standard error is no reason to stop the work.
+    /// A message for people, on one line: a name in it that holds a line feed makes no second one.
     pub fn note(&mut self, text: &str) {
+        self.paragraph(&text.replace('\n', "\u{fffd}"));
+    }
+
+    /// A message of several lines. A lost standard error is no reason to stop the work.
+    pub fn paragraph(&mut self, text: &str) {
         self.live.erase();
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", report::only_colours(text));
         self.live.draw(&self.err);
     }
 
@@ -144,10 +149,15 @@ impl Ui {
     pub fn error(&mut self, error: &Error) {
         match error {
             Error::Output(source) if source.kind() == ErrorKind::BrokenPipe => return,
-            Error::Config(text) => self.note(text),
+            Error::Config(text) => self.paragraph(text),
             other => {
                 let heading = self.err.paint(Paint::Bad, "error:");
-                self.note(&format!("{heading} {other}"));
+                let text = other.to_string();
+                // The last words of a program are lines of their own.
+                let lines = matches!(other, Error::Trial(_));
+                let text =
+                    if lines { report::printable_lines(&text) } else { report::printable(&text) };
+                self.paragraph(&format!("{heading} {text}"));
             }
         }
         let hint = error.hint();

@@ -49,10 +49,10 @@ pub fn finish(
             }
             continue;
         }
-        ui.note(&report::logs::printable(&verdict.text));
+        ui.note(&report::printable(&verdict.text));
         if let Some(instance) = verdict.look_at {
             for line in &story.lines {
-                ui.note(&format!("  {app}@{instance} | {}", report::logs::printable(line)));
+                ui.note(&format!("  {app}@{instance} | {}", report::printable(line)));
             }
             for file in &story.files {
                 ui.note(&format!("  it writes to {}", file.display()));

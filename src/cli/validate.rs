@@ -38,5 +38,6 @@ pub fn run(args: &ValidateArgs, global: &Global, ui: &mut Ui) -> Result<(), Erro
     }
     let file = args.file.display();
     let (apps, instances) = (plural(apps.len(), "app"), plural(instances as usize, "instance"));
+    let file = crate::report::printable(&file.to_string());
     ui.data(&format!("{file}: {apps}, {instances}, no problem\n"))
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ecosystem::{AppName, Scope};
 use crate::plan::LinkId;
-use crate::translate::environment_name;
+use crate::translate::{Secret, environment_name};
 use crate::unit::UnitName;
 
 /// The directories of one manager.
@@ -16,6 +16,8 @@ pub struct Layout {
     pub units: PathBuf,
     /// Environment files, directory mode 0700.
     pub environment: PathBuf,
+    /// What names the files in it; see [`super::own_secret`].
+    pub secret: Secret,
     /// Handover files, history, lock.
     pub state: PathBuf,
     /// What lives until the next boot: rollouts that are asked for, and their reports.
@@ -33,6 +35,7 @@ impl Layout {
             scope: Scope::System,
             units: "/etc/systemd/system".into(),
             environment: "/etc/clusterctl/environment".into(),
+            secret: Secret::default(),
             state: "/var/lib/clusterctl".into(),
             runtime: "/run/clusterctl".into(),
             foreign: paths(&[
@@ -59,6 +62,7 @@ impl Layout {
             scope: Scope::User,
             units: config.join("systemd/user"),
             environment: config.join("clusterctl/environment"),
+            secret: Secret::default(),
             state: data.join("clusterctl"),
             runtime: runtime.unwrap_or(data).join("clusterctl"),
             foreign,
@@ -72,6 +76,7 @@ impl Layout {
             scope: Scope::User,
             units: runtime.join("systemd/user"),
             environment: runtime.join("clusterctl/environment"),
+            secret: Secret::default(),
             state: runtime.join("clusterctl"),
             runtime: runtime.join("clusterctl"),
             foreign: Vec::new(),
@@ -86,7 +91,7 @@ impl Layout {
 
     /// Path of an app's environment file with this text.
     pub fn env_file(&self, app: &AppName, text: &str) -> PathBuf {
-        self.environment.join(environment_name(app, text))
+        self.environment.join(environment_name(&self.secret, app, text))
     }
 
     /// Path of a link, and the unit file that it points to.

@@ -8,6 +8,7 @@ mod history;
 mod layout;
 mod lock;
 mod scan;
+mod secret;
 mod tally;
 mod write;
 
@@ -20,6 +21,7 @@ pub use history::{Definition, Entry, history, record};
 pub use layout::Layout;
 pub use lock::{Holder, Lock};
 pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};
+pub use secret::{own_secret, secret};
 pub use tally::{announce_start, restarts, short_runs};
 pub use write::{apply_file, apply_link, restore_file, sweep_environment, write_atomic};
 

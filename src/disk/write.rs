@@ -22,11 +22,25 @@ pub fn apply_file(layout: &Layout, app: &AppName, change: &FileChange) -> Result
         FileId::Environment => match &change.change {
             Change::Create { text } | Change::Replace { after: text, .. } => {
                 private_dir(&layout.environment)?;
-                write_atomic(&layout.env_file(app, text), text.as_bytes(), 0o600, None)
+                let time = former_time(layout, app, &change.change)?;
+                write_atomic(&layout.env_file(app, text), text.as_bytes(), 0o600, time)
             }
             Change::Remove { before } => remove(&layout.env_file(app, before)),
         },
     }
+}
+
+/// The time of the file of variables that the template names, when the new one shall keep it.
+fn former_time(
+    layout: &Layout,
+    app: &AppName,
+    change: &Change,
+) -> Result<Option<SystemTime>, Error> {
+    if !matches!(change, Change::Replace { keep_time: true, .. }) {
+        return Ok(None);
+    }
+    let found = scan(layout)?.remove(app);
+    Ok(found.and_then(|found| modified(&found.environment_path(layout, app)?)))
 }
 
 /// Removes environment files that no unit of their app names any more: former texts, and what an

@@ -1,6 +1,29 @@
 //! Files of variables as systemd reads them (`env-file.c`), and where that differs from what dotenv
 //! and its like read from the same line. Pure.
 
+#[path = "../shims/trace/env_file.rs"]
+#[allow(dead_code, reason = "the program that reads such files for an app uses the rest")]
+mod env_file;
+
+/// The variables that systemd reads from a text, in their order; later ones win. Each has a name and
+/// a value, and the line in which it begins, from 1 on.
+pub fn variables(text: &str) -> Vec<(String, String, usize)> {
+    let mut bytes = [text.as_bytes(), b"\0"].concat();
+    let mut found = Vec::new();
+    let mut places = Vec::new();
+    let mut reader = env_file::Reader::new(&mut bytes);
+    while let Some(entry) = reader.next() {
+        places.extend(entry.ok());
+    }
+    for entry in places {
+        let whole = bytes.get(entry.start..entry.start + entry.length).unwrap_or_default();
+        let (name, value) = whole.split_at_checked(entry.name).unwrap_or_default();
+        let own = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        found.push((own(name), own(value.get(1..).unwrap_or_default()), entry.line));
+    }
+    found
+}
+
 /// A line that dotenv reads and systemd reads otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -18,12 +41,17 @@ pub struct Difference {
 pub fn differences(text: &str) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut open: Option<char> = None;
+    let mut joined = false;
     for (number, line) in text.lines().enumerate() {
         if let Some(quote) = open {
             // Inside of a value of several lines, which both read alike.
             if line.contains(quote) {
                 open = None;
             }
+            continue;
+        }
+        if std::mem::replace(&mut joined, joins_next(line)) {
+            // A part of the value before it, whose backslash has been told of.
             continue;
         }
         let (line, bom) = line.strip_prefix('\u{feff}').map_or((line, false), |rest| (rest, true));
@@ -46,6 +74,12 @@ pub fn differences(text: &str) -> Vec<Difference> {
         open = left_open(value);
     }
     found
+}
+
+/// Whether systemd takes the next line for a part of this one.
+fn joins_next(line: &str) -> bool {
+    let backslashes = line.len() - line.trim_end_matches('\\').len();
+    backslashes % 2 == 1
 }
 
 /// Name and value of a line that dotenv reads: it takes `NAME: value` too.
@@ -122,19 +156,37 @@ fn left_open(value: &str) -> Option<char> {
     closing(&value[1..], first).is_none().then_some(first)
 }
 
-/// The last value that a file gives a variable, if it is plain.
-pub fn value_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = text.lines().rev().map(str::trim);
-    let value = lines.find_map(|line| {
-        let (key, value) = line.split_once('=')?;
-        (key.trim_end() == name).then(|| value.trim())
-    })?;
-    Some(value.trim_matches(['"', '\'']))
+/// The last value that a file gives a variable.
+pub fn value_of(text: &str, name: &str) -> Option<String> {
+    let last = variables(text).into_iter().rfind(|(key, ..)| key == name);
+    last.map(|(_, value, _)| value)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::unit::quote;
+
+    proptest! {
+        #[test]
+        fn a_file_that_is_written_is_read_back(values in prop::collection::vec("[^\0]{0,40}", 0..6)) {
+            let line = |(nr, value): (usize, &String)| quote::env_file_line(&format!("V_{nr}"), value) + "\n";
+            let text: String = values.iter().enumerate().map(line).collect();
+            let read: Vec<String> = variables(&text).into_iter().map(|(_, value, _)| value).collect();
+            prop_assert_eq!(read, values);
+        }
+
+        #[test]
+        fn whatever_stands_in_a_file_is_read(text in "([A-Z_1 ]{0,3}[=:#;'\"\\\\\n\r\t\0é$`]{0,3}){0,20}") {
+            for (_, _, line) in variables(&text) {
+                prop_assert!(line >= 1 && line <= text.matches('\n').count() + 1);
+            }
+            differences(&text);
+        }
+    }
 
     fn said(line: &str) -> String {
         let found = differences(line);
@@ -180,14 +232,27 @@ mod tests {
             "A=\"two\nlines # here\"\nB=2",
             "no variable here",
             "A=b c",
+            "A='b \\\nexport B=c'",
         ] {
             assert_eq!(said(line), "", "{line}");
         }
     }
 
     #[test]
+    fn a_line_that_goes_on_is_one_variable() {
+        assert_eq!(said("A=b \\\nexport B=c"), "1:A loses its backslashes");
+        let text = "A=1 \\\nCLUSTERCTL_READY=x\n# c \\\nB=2\nC='\nD=3'\n E =4";
+        let found: Vec<String> = variables(text)
+            .iter()
+            .map(|(name, value, line)| format!("{line}:{name}={value}"))
+            .collect();
+        assert_eq!(found, ["1:A=1 CLUSTERCTL_READY=x", "4:B=2", "5:C=\nD=3", "7:E=4"]);
+    }
+
+    #[test]
     fn the_last_value_counts() {
-        assert_eq!(value_of("PORT=1\n PORT = \"2\" \nX=3", "PORT"), Some("2"));
+        assert_eq!(value_of("PORT=1\n PORT = \"2\" \nX=3", "PORT").as_deref(), Some("2"));
+        assert_eq!(value_of("X=a \\\nPORT=3", "PORT"), None);
         assert_eq!(value_of("XPORT=1", "PORT"), None);
     }
 }

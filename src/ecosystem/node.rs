@@ -15,6 +15,9 @@ use super::{pm2, suggest, value};
 /// More known keys than this are no help in a message.
 const MAX_LISTED: usize = 12;
 
+/// Behind so many problems no word is searched that is near to an unknown one, which takes time.
+const SUGGESTED: usize = 1000;
+
 /// What every step of reading needs: the machine, and where problems go.
 #[derive(Debug)]
 pub(super) struct Context<'h> {
@@ -290,7 +293,8 @@ impl<'a> Fields<'a> {
             } else if app && entry.key.starts_with("env_") {
                 fields.environments.push(entry);
             } else {
-                let near = nearest_key(entry.key, table);
+                let near = (cx.problems.len() < SUGGESTED).then(|| nearest_key(entry.key, table));
+                let near = near.flatten();
                 fields.meant.extend(near);
                 cx.problems.push(unknown(&entry, table, near));
             }

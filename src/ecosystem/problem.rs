@@ -122,15 +122,22 @@ impl Problems {
         self.list.is_empty()
     }
 
-    /// Line and column of a byte, both from 1; columns count characters.
-    pub(super) fn position(&self, byte: usize) -> (usize, usize) {
-        let mut end = byte.min(self.text.len());
-        while !self.text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let before = &self.text[..end];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    /// Line and column of each problem, both from 1; columns count characters. The list is in the
+    /// order of the text, which is walked through once, however many problems it has.
+    pub(super) fn positions(&self) -> Vec<(usize, usize)> {
+        let (mut at, mut line, mut column) = (0, 1, 1);
+        let place = |problem: &Problem| {
+            let mut end = problem.span.start.min(self.text.len());
+            while !self.text.is_char_boundary(end) {
+                end -= 1;
+            }
+            for char in self.text.get(at..end).unwrap_or_default().chars() {
+                (line, column) = if char == '\n' { (line + 1, 1) } else { (line, column + 1) };
+            }
+            at = at.max(end);
+            (line, column)
+        };
+        self.list.iter().map(place).collect()
     }
 }
 
@@ -143,8 +150,7 @@ impl fmt::Debug for Problems {
 /// One line per problem: `ecosystem.toml:3:13: message`.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (nr, problem) in self.list.iter().enumerate() {
-            let (line, column) = self.position(problem.span.start);
+        for (nr, (problem, (line, column))) in self.list.iter().zip(self.positions()).enumerate() {
             let separator = if nr == 0 { "" } else { "\n" };
             write!(f, "{separator}{}:{line}:{column}: {}", self.shown_as, problem.message)?;
         }

@@ -1,5 +1,7 @@
 //! Errors of the TOML text itself, in this project's words where the parser's are a riddle.
 
+use std::collections::BTreeSet;
+
 use super::problem::{Place, Problem};
 
 /// What a parser's error means: the start of its message, ours, and what to write.
@@ -33,10 +35,11 @@ pub(super) fn problems(
     line: impl Fn(usize) -> usize,
 ) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
+    let mut known = BTreeSet::new();
+    let end = text.trim_end().len();
     for error in errors {
-        let end = text.trim_end().len();
         let span = error.span().unwrap_or(end..end);
-        if problems.iter().any(|known| line(known.span.start) == line(span.start)) {
+        if !known.insert(line(span.start)) {
             continue;
         }
         problems.push(problem(text, Place { span, path: String::new() }, error.message()));

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Layout};
@@ -17,6 +17,7 @@ mod kernel;
 mod process;
 mod sight;
 mod sockets;
+pub mod text;
 mod trust;
 
 pub use cpus::usable as usable_cpus;
@@ -135,7 +136,7 @@ impl Host for Machine {
     }
 
     fn changeable_by(&self, path: &Path) -> Option<(PathBuf, String)> {
-        trust::changeable_by(path, |uid| self.user(&uid.to_string()).map(|user| user.name))
+        changeable_by(path)
     }
 
     fn writable_by(&self, path: &Path) -> Option<String> {
@@ -159,11 +160,7 @@ impl Host for Machine {
     }
 
     fn user(&self, name: &str) -> Option<User> {
-        // /etc/passwd first; getent also knows LDAP and systemd's own users.
-        let local = fs::read_to_string("/etc/passwd").ok()?;
-        local.lines().find_map(|line| passwd_line(line, name)).or_else(|| {
-            getent("passwd", name).and_then(|text| text.lines().find_map(|l| passwd_line(l, name)))
-        })
+        user(name)
     }
 
     fn group_exists(&self, name: &str) -> bool {
@@ -207,6 +204,20 @@ impl Host for Machine {
     }
 }
 
+/// The first folder on the way to a path that somebody other than root may change, and who.
+pub fn changeable_by(path: &Path) -> Option<(PathBuf, String)> {
+    trust::changeable_by(path, |uid| user(&uid.to_string()).map(|user| user.name))
+}
+
+/// The user of a login name or a number.
+pub fn user(name: &str) -> Option<User> {
+    // /etc/passwd first; getent also knows LDAP and systemd's own users.
+    let local = fs::read_to_string("/etc/passwd").ok()?;
+    local.lines().find_map(|line| passwd_line(line, name)).or_else(|| {
+        getent("passwd", name).and_then(|text| text.lines().find_map(|l| passwd_line(l, name)))
+    })
+}
+
 fn kind(path: &Path) -> Kind {
     let Ok(meta) = fs::metadata(path) else { return Kind::Missing };
     if meta.is_dir() {
@@ -225,11 +236,7 @@ fn head(path: &Path, max: usize) -> Option<Vec<u8>> {
 }
 
 fn part(path: &Path, offset: usize, length: usize) -> Option<Vec<u8>> {
-    // Whoever puts a FIFO or a device there must not hold up or trigger anything.
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let flags = i32::try_from(flags.bits()).ok()?;
-    let mut file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    file.metadata().ok().filter(fs::Metadata::is_file)?;
+    let mut file = text::open(path).ok()?;
     file.seek(SeekFrom::Start(offset as u64)).ok()?;
     let mut bytes = Vec::new();
     file.take(length as u64).read_to_end(&mut bytes).ok()?;

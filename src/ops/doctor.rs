@@ -97,6 +97,7 @@ fn one(
         masked,
         runs,
         lacking: lacking(name, &observed),
+        given_away: given_away(context.layout.scope, name, &observed),
         reasons,
         suppressed,
         stale: stale.iter().any(|state| state.need_reload),
@@ -135,6 +136,31 @@ fn lacking(name: &AppName, observed: &ObservedApp) -> Vec<PathBuf> {
     ];
     // What may not be looked at is not known to be gone.
     needed.into_iter().flatten().filter(|path| matches!(path.try_exists(), Ok(false))).collect()
+}
+
+/// What the service manager opens as root, in folders that were root's when the units were written and
+/// are not any more.
+fn given_away(
+    scope: Scope,
+    name: &AppName,
+    observed: &ObservedApp,
+) -> Vec<(PathBuf, PathBuf, String)> {
+    let template = name.template_unit();
+    let Some(file) = observed.units.get(&template).filter(|_| scope == Scope::System) else {
+        return Vec::new();
+    };
+    let unit = UnitFile::parse(template, &file.text);
+    let log = |key| unit.get("Service", key).and_then(|value| value.strip_prefix("append:"));
+    let logs = ["StandardOutput", "StandardError"].into_iter().filter_map(log);
+    let files: BTreeSet<PathBuf> = logs
+        .chain(unit.all("Service", "EnvironmentFile"))
+        .map(|path| PathBuf::from(path.replace("%%", "%")))
+        .collect();
+    let found = |path: PathBuf| {
+        let (folder, who) = host::changeable_by(&path)?;
+        Some((path, folder, who))
+    };
+    files.into_iter().filter_map(found).collect()
 }
 
 /// The program of the group's `ExecReload=`, when it is not there.

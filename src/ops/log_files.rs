@@ -3,23 +3,34 @@
 //! app's name and the file's.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::reason::log_files;
+use super::reason::{log_files, user_of};
 use super::{Context, Error, LogSpec};
 use crate::ecosystem::AppName;
+use crate::host;
 use crate::systemd::{Author, Entry};
 use crate::unit::UnitFile;
 
 /// Bytes that are read of a file at once.
 const MOST: u64 = 1 << 20;
 
+/// One of them.
+struct LogFile {
+    app: AppName,
+    path: PathBuf,
+    /// Whom the app runs as.
+    user: Option<u32>,
+    /// So many bytes have been read.
+    place: u64,
+}
+
 /// The files of a selection, with what has been read of each.
 pub(super) struct LogFiles {
-    files: Vec<(AppName, PathBuf, u64)>,
+    files: Vec<LogFile>,
 }
 
 impl LogFiles {
@@ -33,9 +44,11 @@ impl LogFiles {
             let Some(file) = apps.get(&one.app).and_then(|found| found.units.get(&name)) else {
                 continue;
             };
-            let paths = log_files(&UnitFile::parse(name, &file.text));
-            let new = paths.into_iter().filter(|path| known.insert(path.clone()));
-            files.extend(new.map(|path| (one.app.clone(), path, 0)));
+            let template = UnitFile::parse(name, &file.text);
+            let (user, app) = (user_of(&template), &one.app);
+            let paths = log_files(&template).into_iter();
+            let new = paths.filter(|path| known.insert(path.clone()));
+            files.extend(new.map(|path| LogFile { app: app.clone(), path, user, place: 0 }));
         }
         Ok(LogFiles { files })
     }
@@ -46,7 +59,7 @@ impl LogFiles {
 
     /// The last lines of each file, all of them without a number.
     pub(super) fn last(&mut self, lines: Option<u64>) -> Vec<Entry> {
-        for (_, path, place) in &mut self.files {
+        for LogFile { path, place, .. } in &mut self.files {
             let length = fs::metadata(&*path).map_or(0, |meta| meta.len());
             *place = if lines.is_some() { length.saturating_sub(MOST) } else { 0 };
         }
@@ -73,10 +86,10 @@ impl LogFiles {
 }
 
 /// Whole lines behind the place, which moves behind them.
-fn read((app, path, place): &mut (AppName, PathBuf, u64)) -> Vec<Entry> {
+fn read(LogFile { app, path, user, place }: &mut LogFile) -> Vec<Entry> {
     let mut bytes = Vec::new();
     let mut load = || -> std::io::Result<()> {
-        let mut file = File::open(&*path)?;
+        let mut file = host::text::open_log(path, *user)?;
         if file.metadata()?.len() < *place {
             // It was rotated.
             *place = 0;
@@ -88,7 +101,12 @@ fn read((app, path, place): &mut (AppName, PathBuf, u64)) -> Vec<Entry> {
     if load().is_err() {
         return Vec::new();
     }
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
+    // What has no end is shown in pieces.
+    let whole = end.unwrap_or(if bytes.len() as u64 == MOST { bytes.len() } else { 0 });
+    if whole == 0 {
+        return Vec::new();
+    }
     *place += whole as u64;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
@@ -105,6 +123,8 @@ fn read((app, path, place): &mut (AppName, PathBuf, u64)) -> Vec<Entry> {
         ],
     };
     let mut lines: Vec<Entry> = bytes[..whole].split(|byte| *byte == b'\n').map(entry).collect();
-    lines.pop();
+    if end.is_some() {
+        lines.pop();
+    }
     lines
 }

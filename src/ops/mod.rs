@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use crate::disk::Layout;
+use crate::disk::{self, Layout, Lock};
 use crate::plan::reason::Sight;
 use crate::systemd::Systemd;
 use crate::translate::Target;
@@ -80,10 +80,24 @@ pub struct Context {
 
 impl Context {
     /// For what is asked for now.
-    pub fn new(layout: Layout, systemd: Systemd, program: PathBuf) -> Context {
+    ///
+    /// # Errors
+    /// The kernel gives no random bytes.
+    pub fn new(mut layout: Layout, systemd: Systemd, program: PathBuf) -> Result<Context, Error> {
         let begun = SystemTime::now();
         let sights = Mutex::default();
-        Context { layout, systemd, program, begun, interrupt: Arc::default(), sights }
+        layout.secret = disk::secret(&layout.state)?;
+        Ok(Context { layout, systemd, program, begun, interrupt: Arc::default(), sights })
+    }
+
+    /// For what writes units: makes the key that names environment files, unless there is one.
+    ///
+    /// # Errors
+    /// The state directory cannot be written.
+    pub fn with_own_secret(mut self) -> Result<Context, Error> {
+        let _shared = Lock::shared(&self.layout.state)?;
+        self.layout.secret = disk::own_secret(&self.layout.state)?;
+        Ok(self)
     }
 
     fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {
@@ -105,6 +119,7 @@ impl Context {
             systemd: self.systemd.version()?,
             handover: crate::disk::handover_dir(&self.layout.state, &crate::embedded_files()),
             environment: self.layout.environment.clone(),
+            secret: self.layout.secret,
             program: self.program.clone(),
         })
     }

@@ -2,7 +2,7 @@
 //! and what it was seen to do. `plan::reason` puts it into words.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -56,8 +56,9 @@ pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -
         evidence.result.clone_from(&state.result);
         evidence.end = state.exit.map(end);
     }
+    let user = template.as_ref().and_then(user_of);
     for file in &files {
-        evidence.lines.extend(tail(file, since));
+        evidence.lines.extend(tail(file, user, since));
     }
     evidence.listeners = listeners(context, app);
     evidence.sight = sight(context, app, number, &state);
@@ -108,15 +109,21 @@ pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {
     files
 }
 
+/// The number of the user whom the instances run as, root for none.
+pub(super) fn user_of(template: &UnitFile) -> Option<u32> {
+    let Some(name) = template.get("Service", "User") else { return Some(0) };
+    host::user(&name.replace("%%", "%")).map(|user| user.uid)
+}
+
 /// Bytes of a log file that are looked at.
 const TAIL: u64 = 64 << 10;
 
 /// The last lines of a file that was written to after this moment.
-fn tail(path: &Path, since: SystemTime) -> Vec<String> {
+fn tail(path: &Path, user: Option<u32>, since: SystemTime) -> Vec<String> {
     let read = || -> std::io::Result<Vec<String>> {
-        let mut file = File::open(path)?;
+        let mut file = host::text::open_log(path, user)?;
         let meta = file.metadata()?;
-        if !meta.is_file() || meta.modified()? < since {
+        if meta.modified()? < since {
             return Ok(Vec::new());
         }
         file.seek(SeekFrom::Start(meta.len().saturating_sub(TAIL)))?;
@@ -269,7 +276,7 @@ fn missing(template: &UnitFile) -> Option<String> {
         return Some(program.to_owned());
     }
     let mut head = [0; 256];
-    let length = File::open(program).ok()?.read(&mut head).ok()?;
+    let length = host::text::open(Path::new(program)).ok()?.read(&mut head).ok()?;
     let text = String::from_utf8_lossy(&head[..length]).into_owned();
     let interpreter = text.strip_prefix("#!")?.split_whitespace().next()?.to_owned();
     (!Path::new(&interpreter).exists()).then_some(interpreter)

@@ -84,3 +84,51 @@ pub enum Record {
     /// It could not go on.
     Broke(String),
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::unit::UnitName;
+
+    fn request(texts: &[String]) -> Request {
+        let file = FileId::Unit(UnitName::parse("api@.service").unwrap());
+        let former = |text: &String| Former {
+            file: file.clone(),
+            content: ObservedFile { text: text.clone(), modified: text.len() as u64 },
+        };
+        let former = texts.iter().map(former).collect();
+        Request { former, links: Some([0, 3].into()), ..Request::reload() }
+    }
+
+    proptest! {
+        #[test]
+        fn a_request_arrives_as_it_was_sent(texts in prop::collection::vec(any::<String>(), 0..4)) {
+            let bytes = serde_json::to_vec(&request(&texts)).unwrap();
+            let read: Request = serde_json::from_slice(&bytes).unwrap();
+            prop_assert_eq!(serde_json::to_vec(&read).unwrap(), bytes);
+        }
+
+        #[test]
+        fn a_damaged_request_or_report_is_refused_or_read_and_nothing_else(
+            texts in prop::collection::vec("[a-z\"\\\\]{0,9}", 0..3),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            for mut bytes in [
+                serde_json::to_vec(&request(&texts)).unwrap(),
+                serde_json::to_vec(&Record::Broke(texts.concat())).unwrap(),
+            ] {
+                for (place, byte) in &changes {
+                    *place.get_mut(&mut bytes) = *byte;
+                }
+                let length = cut.index(bytes.len() + 1);
+                let _ = serde_json::from_slice::<Request>(&bytes);
+                let _ = serde_json::from_slice::<Request>(&bytes[..length]);
+                let _ = serde_json::from_slice::<Record>(&bytes);
+            }
+        }
+    }
+}

@@ -29,7 +29,9 @@ impl FileChange {
     /// What a changed file costs; `None` for one that is new or goes.
     pub fn cost(&self) -> Option<Cost> {
         let Change::Replace { before, after, keep_time } = &self.change else { return None };
-        let FileId::Unit(unit) = &self.file else { return Some(Cost::Rollout) };
+        let FileId::Unit(unit) = &self.file else {
+            return Some(if *keep_time { Cost::Nothing } else { Cost::Rollout });
+        };
         let read_at_start = unit.is_template() || unit.kind() == UnitKind::Socket;
         if read_at_start && !keep_time {
             return Some(Cost::Rollout);

@@ -10,7 +10,7 @@ use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
 use super::observed::{Observed, ObservedApp, ObservedFile};
 use crate::ecosystem::{Address, AppName};
 use crate::translate::{AppFiles, MARK, substance};
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::unit::{UnitFile, UnitKind, UnitName, quote};
 
 /// Decides what brings `observed` to `wanted`.
 ///
@@ -138,6 +138,10 @@ impl AppDecision<'_> {
         }
         let before = self.found.environment.as_ref().map(|file| file.text.as_str());
         let change = match (&self.files.environment, before) {
+            (Some(file), Some(before)) if self.renamed_environment().is_some() => {
+                let (before, after) = (before.to_owned(), file.text.clone());
+                Some(Change::Replace { before, after, keep_time: true })
+            }
             (Some(file), before) => replaced(before, &file.text, false),
             (None, Some(before)) => Some(Change::Remove { before: before.to_owned() }),
             (None, None) => None,
@@ -146,11 +150,29 @@ impl AppDecision<'_> {
         changes
     }
 
+    /// The former and the new path of a file of variables whose text stays the same: the key that
+    /// names it is another one.
+    fn renamed_environment(&self) -> Option<(String, String)> {
+        let new = self.files.environment.as_ref()?;
+        if self.found.environment.as_ref()?.text != new.text {
+            return None;
+        }
+        let name = self.name.template_unit();
+        let template = UnitFile::parse(name.clone(), &self.found.units.get(&name)?.text);
+        let mut paths = template.all("Service", "EnvironmentFile");
+        let path = quote::path(&new.path.to_string_lossy());
+        let own = |former: &&str| Path::new(former).parent() == Path::new(&path).parent();
+        let former = paths.find(own).filter(|former| **former != path)?;
+        Some((former.to_owned(), path))
+    }
+
     /// Whether nothing that a running process depends on differs between the unit on disk and
     /// the new one: in the template, and in the name of a listener.
     fn keeps_time(&self, unit: &UnitFile) -> bool {
         let Some(found) = self.found.units.get(&unit.name) else { return false };
-        let parsed = UnitFile::parse(unit.name.clone(), &found.text);
+        let same_file = self.renamed_environment();
+        let text = same_file.map(|(former, new)| found.text.replace(&former, &new));
+        let parsed = UnitFile::parse(unit.name.clone(), text.as_ref().unwrap_or(&found.text));
         match unit.name.kind() {
             UnitKind::Socket => parsed.get("Socket", FD_NAME) == unit.get("Socket", FD_NAME),
             _ => substance(&parsed) == substance(unit),
@@ -269,6 +291,7 @@ impl AppDecision<'_> {
                 {
                     keys.insert(FD_NAME.to_owned());
                 }
+                (FileId::Environment, Change::Replace { keep_time: true, .. }) => {}
                 (FileId::Environment, _) => {
                     keys.insert("Environment".to_owned());
                 }

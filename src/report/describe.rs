@@ -1,17 +1,12 @@
 //! The description of one app as text.
 
-use super::{Paint, Style, list};
+use super::{Paint, Style, list, printable};
 use crate::ops::Description;
 
 /// One line per fact, then the listeners, the instances and the files.
 pub fn text(app: &Description, style: &Style) -> String {
     let mut out = format!("{}\n", style.paint(Paint::Bold, &app.app));
-    let mut fact = |name: &str, value: &str| {
-        if !value.is_empty() {
-            let name = style.paint(Paint::Dim, &format!("{name:>12}:"));
-            out.push_str(&format!("{name} {value}\n"));
-        }
-    };
+    let mut fact = |name: &str, value: &str| out.push_str(&line(name, value, None, style));
     fact("state", &app.state);
     fact("boot", if app.boot { "enabled" } else { "disabled" });
     fact("namespace", &app.namespace);
@@ -29,25 +24,35 @@ pub fn text(app: &Description, style: &Style) -> String {
         let numbers: Vec<String> = app.outdated.iter().map(|n| format!("@{n}")).collect();
         let text =
             format!("{}: started before the last change; clusterctl apply", numbers.join(" "));
-        fact("outdated", &style.paint(Paint::Warn, &text));
+        out.push_str(&line("outdated", &text, Some(Paint::Warn), style));
     }
     for listener in &app.listeners {
         let text = format!(
             "{} on {} ({}, {})",
             listener.name, listener.address, listener.unit, listener.state
         );
-        fact("listener", &text);
+        out.push_str(&line("listener", &text, None, style));
     }
     for (number, why) in &app.reasons {
-        let text = format!("@{number} {}", super::logs::printable(why));
-        fact("why", &style.paint(Paint::Bad, &text));
+        out.push_str(&line("why", &format!("@{number} {why}"), Some(Paint::Bad), style));
     }
     for file in &app.log_files {
-        fact("log file", file);
+        out.push_str(&line("log file", file, None, style));
     }
     for file in &app.files {
-        fact("file", file);
+        out.push_str(&line("file", file, None, style));
     }
     out.push_str(&list::text(&app.instances, style));
     out
+}
+
+/// A fact, unless there is nothing to say.
+fn line(name: &str, value: &str, paint: Option<Paint>, style: &Style) -> String {
+    if value.is_empty() {
+        return String::new();
+    }
+    let name = style.paint(Paint::Dim, &format!("{name:>12}:"));
+    let value = printable(value);
+    let value = paint.map_or(value.clone(), |paint| style.paint(paint, &value));
+    format!("{name} {value}\n")
 }

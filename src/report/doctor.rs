@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Paint, Style, logs};
+use super::{Paint, Style, printable};
 use crate::plan::doctor::{Finding, Severity};
 
 /// A paragraph for the machine and one per app; a finding on a line, and below it its command.
@@ -16,10 +16,10 @@ pub fn text(findings: &[Finding], style: &Style) -> String {
             heading = Some(about);
         }
         let word = style.paint(paint(finding.severity), &format!("{:>9}", word(finding.severity)));
-        out.push_str(&format!("{word}  {}\n", logs::printable(&finding.text)));
+        out.push_str(&format!("{word}  {}\n", printable(&finding.text)));
         if let Some(mend) = &finding.mend {
             let label = style.paint(Paint::Dim, &format!("{:>9}", "mend:"));
-            out.push_str(&format!("{label}  {}\n", logs::printable(mend)));
+            out.push_str(&format!("{label}  {}\n", printable(mend)));
         }
     }
     out.push_str(&format!("{}\n", sum(findings)));

@@ -35,11 +35,30 @@ fn variables(text: &str) -> BTreeMap<&str, &str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::unit::quote::env_file_line;
 
     fn file(variables: &[(&str, &str)]) -> String {
         variables.iter().map(|(name, value)| env_file_line(name, value) + "\n").collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_is_shown(
+            before in prop::collection::vec("[^\0]{1,20}", 0..4),
+            after in prop::collection::vec("[^\0]{1,20}", 0..4),
+        ) {
+            let text = |values: &[String]| -> String {
+                let line = |(nr, value): (usize, &String)| {
+                    env_file_line(&format!("V{nr}"), &format!("secret{value}\"secret")) + "\n"
+                };
+                values.iter().enumerate().map(line).collect()
+            };
+            let (before, after) = values(&text(&before), &text(&after));
+            prop_assert!(!before.contains("secret") && !after.contains("secret"), "{before}{after}");
+        }
     }
 
     #[test]

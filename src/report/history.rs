@@ -19,14 +19,13 @@ fn row(entry: &Entry, now: u64) -> Vec<String> {
     for (flag, value) in [("--env", definition.env.clone()), ("--only", only(entry))] {
         file.extend(value.map(|value| format!(" {flag} {value}")));
     }
-    let printable = |text: &str| super::logs::printable(text);
     vec![
         entry.number.to_string(),
         duration(now.saturating_sub(entry.time) as f64),
-        printable(&entry.user),
-        printable(&file),
-        printable(&entry.verb),
-        printable(&entry.changes.join("; ")),
+        entry.user.clone(),
+        file,
+        entry.verb.clone(),
+        entry.changes.join("; "),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Paint, Style};
+use super::{Paint, Style, printable};
 use crate::systemd::{Author, Entry};
 
 /// Priorities up to this one (`err`) are shown as errors.
@@ -12,7 +12,7 @@ const ERROR: u8 = 3;
 pub fn line(entry: &Entry, style: &Style) -> String {
     let unit = entry.unit.strip_suffix(".service").unwrap_or(&entry.unit);
     let number = unit.rsplit_once('@').and_then(|(_, number)| number.parse().ok());
-    let tag = format!("{unit} |");
+    let tag = printable(&format!("{unit} |"));
     let tag = style.paint(number.map_or(Paint::Bold, Paint::Tag), &tag);
     let text = String::from_utf8_lossy(&entry.message);
     let mut out = String::new();
@@ -26,17 +26,6 @@ pub fn line(entry: &Entry, style: &Style) -> String {
         out.push_str(&format!("{tag} {line}\n"));
     }
     out
-}
-
-/// A program's output is hostile: no control character of it reaches the terminal.
-pub fn printable(line: &str) -> String {
-    let shown = |c: char| match c {
-        '\t' => '\t',
-        '\x1b' => '␛',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    line.chars().map(shown).collect()
 }
 
 /// One object with all fields, as `journalctl -o json` writes it: text, or a list of bytes for

@@ -7,8 +7,10 @@ pub mod history;
 pub mod list;
 pub mod logs;
 pub mod plan;
+mod printable;
 pub mod progress;
 mod style;
 
+pub use printable::{json_line, only_colours, printable, printable_lines};
 pub use progress::Verdict;
 pub use style::{Paint, Style, table};

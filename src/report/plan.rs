@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use super::{Paint, Style, hidden};
+use super::{Paint, Style, hidden, printable, printable_lines};
 use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Plan, Step};
 
 /// The plan with its reasons.
@@ -17,9 +17,11 @@ pub fn text(plan: &Plan, style: &Style) -> String {
             out.push_str(&format!("{name}:\n"));
         }
         for step in steps(app) {
-            out.push_str(&format!("  {} {}\n", step.0, style.paint(Paint::Dim, &step.1)));
+            let (what, why) = (printable(&step.0), printable(&step.1));
+            out.push_str(&format!("  {what} {}\n", style.paint(Paint::Dim, &why)));
         }
         for note in &app.notes {
+            let note = printable(&note.to_string());
             out.push_str(&format!("  {} {note}\n", style.paint(Paint::Warn, "note:")));
         }
     }
@@ -102,7 +104,8 @@ pub fn summary(plan: &Plan) -> Vec<String> {
     .collect()
 }
 
-/// A unified diff of every file, without the values of the environment file.
+/// A unified diff of every file, without the values of the environment file and what a terminal
+/// would obey.
 pub fn diff(plan: &Plan) -> String {
     let mut out = String::new();
     for app in &plan.apps {
@@ -121,7 +124,8 @@ pub fn diff(plan: &Plan) -> String {
             let empty = |text: &str| if text.is_empty() { "/dev/null" } else { name.as_str() };
             let diff = TextDiff::from_lines(&before, &after);
             let mut unified = diff.unified_diff();
-            out.push_str(&unified.header(empty(&before), empty(&after)).to_string());
+            let text = unified.header(empty(&before), empty(&after)).to_string();
+            out.push_str(&printable_lines(&text));
         }
     }
     out

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Paint, Style};
+use super::{Paint, Style, printable};
 use crate::ecosystem::AppName;
 use crate::ops::{Done, Event, Story, UnitFailure};
 use crate::plan::reason::Reason;
@@ -20,7 +20,7 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
         Event::Written(_) | Event::Reloaded | Event::Progress { .. } => None,
         Event::UnderWay { app, text } => {
             let text = if text.is_empty() { "a rollout is under way" } else { text.as_str() };
-            Some(format!("{app}: waiting: {}", super::logs::printable(text)))
+            Some(format!("{app}: waiting: {}", printable(text)))
         }
         Event::Interrupted { app } => Some(format!(
             "{app}: stopping between two instances; Ctrl-C again leaves it to systemd"
@@ -36,15 +36,17 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
             Some(format!("{} {unit} {done}", style.paint(Paint::Good, "✓")))
         }
         Event::Unit { unit, verb, failure: Some(why), .. } => {
+            let why = printable(&why.to_string());
             Some(format!("{} {unit}: {verb}: {why}", style.paint(Paint::Bad, "✗")))
         }
         Event::Rollout { app, command } => match command {
             Command::Submit { instance, change, reason, .. } => {
-                let why = style.paint(Paint::Dim, &format!("({reason})"));
+                let why = style.paint(Paint::Dim, &printable(&format!("({reason})")));
                 Some(format!("  {change} {app}@{instance} {why}"))
             }
             Command::RestoreDefinition { because } => {
                 let mark = style.paint(Paint::Bad, "✗");
+                let because = printable(&because.to_string());
                 Some(format!("{mark} {app}: {because}: putting the former definition back"))
             }
             Command::Look { .. } => None,

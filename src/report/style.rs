@@ -1,5 +1,7 @@
 //! Colours, boxes and columns. Text stays understandable without any of them.
 
+use super::printable;
+
 /// How output may look; decided once, by whoever knows the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -50,13 +52,15 @@ impl Style {
 }
 
 /// A table: in a box on a terminal, else columns with two blanks between. `paint` colours a cell
-/// by its row and column after it has been padded.
+/// by its row and column after it has been padded. What cells say may come from anywhere.
 pub fn table(
     style: &Style,
     header: &[&str],
     rows: &[Vec<String>],
     paint: &dyn Fn(usize, usize) -> Option<Paint>,
 ) -> String {
+    let printable = |row: &Vec<String>| row.iter().map(|cell| printable(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(printable).collect();
     let widths: Vec<usize> = header
         .iter()
         .enumerate()

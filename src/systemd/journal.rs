@@ -139,6 +139,8 @@ impl Journal {
     pub fn suppressed(&mut self, units: &[UnitName], since: u64) -> Result<u64, Error> {
         self.reader.match_flush().map_err(failed)?;
         self.reader.match_add("MESSAGE_ID", SUPPRESSED).map_err(failed)?;
+        // Of journald itself: a program can send every other field of such a message.
+        self.reader.match_add("_TRANSPORT", "driver").map_err(failed)?;
         self.reader.seek_realtime_usec(since).map_err(failed)?;
         self.on_entry = false;
         let mut lines = 0;
@@ -270,14 +272,17 @@ fn entry_of(scope: Scope, realtime_usec: u64, fields: Vec<(String, Vec<u8>)>) ->
         let found = fields.iter().find(|(name, _)| name == wanted);
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
     };
-    let (own, about) = match scope {
-        Scope::System => ("_SYSTEMD_UNIT", ["UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT"]),
-        Scope::User => {
-            ("_SYSTEMD_USER_UNIT", ["USER_UNIT", "OBJECT_SYSTEMD_USER_UNIT", "COREDUMP_USER_UNIT"])
-        }
+    let (own, groups) = match scope {
+        Scope::System => ("_SYSTEMD_UNIT", system_groups()),
+        Scope::User => ("_SYSTEMD_USER_UNIT", user_groups()),
     };
-    // The manager's own unit is in its messages too, hence what they are about comes first.
-    let manager = about.into_iter().find_map(text);
+    // The manager's own unit is in its messages too, hence what they are about comes first. Any
+    // program can send a field that names a unit: whose word counts is told by the fields that
+    // journald itself adds, which are those that begin with `_`.
+    let about = groups.iter().filter(|group| group.about != own);
+    let trusted =
+        |group: &&Group| group.fixed.iter().all(|(name, value)| text(name) == Some(value.as_str()));
+    let manager = about.filter(trusted).find_map(|group| text(group.about));
     let author = if manager.is_some() { Author::Manager } else { Author::Unit };
     let unit = manager.or_else(|| text(own)).unwrap_or_default().to_owned();
     let pid = text("_PID").and_then(|pid| pid.parse().ok());
@@ -300,6 +305,8 @@ fn system_journals() -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(scope: Scope, fields: &[(&str, &[u8])]) -> Entry {
@@ -324,14 +331,60 @@ mod tests {
 
     #[test]
     fn what_the_manager_says_belongs_to_the_unit_it_speaks_of() {
-        let fields: [(&str, &[u8]); 3] = [
+        let fields: [(&str, &[u8]); 4] = [
             ("_SYSTEMD_UNIT", b"init.scope"),
+            ("_PID", b"1"),
             ("UNIT", b"api@1.service"),
             ("MESSAGE", b"Started api@1.service."),
         ];
         let entry = entry(Scope::System, &fields);
         assert_eq!((entry.unit.as_str(), entry.author), ("api@1.service", Author::Manager));
         assert_eq!(entry.priority, 6);
+    }
+
+    #[test]
+    fn a_program_cannot_speak_for_another_unit() {
+        for about in ["UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT"] {
+            let fields: [(&str, &[u8]); 6] = [
+                (about, b"victim@0.service"),
+                ("MESSAGE_ID", COREDUMP.as_bytes()),
+                ("MESSAGE", b"Failed with result 'signal'."),
+                ("_PID", b"4711"),
+                ("_UID", b"33"),
+                ("_SYSTEMD_UNIT", b"api@1.service"),
+            ];
+            let entry = entry(Scope::System, &fields);
+            assert_eq!((entry.unit.as_str(), entry.author), ("api@1.service", Author::Unit));
+        }
+        // What root's systemd-coredump says of a unit counts, and of nobody else.
+        let fields: [(&str, &[u8]); 4] = [
+            ("COREDUMP_UNIT", b"api@1.service"),
+            ("MESSAGE_ID", COREDUMP.as_bytes()),
+            ("_UID", b"0"),
+            ("_SYSTEMD_UNIT", b"systemd-coredump@1.service"),
+        ];
+        assert_eq!(entry(Scope::System, &fields).unit, "api@1.service");
+    }
+
+    proptest! {
+        #[test]
+        fn only_what_journald_adds_says_whose_an_entry_is(
+            sent in prop::collection::vec(
+                ("UNIT|USER_UNIT|OBJECT_SYSTEMD_UNIT|COREDUMP_UNIT|COREDUMP_USER_UNIT|MESSAGE_ID|PRIORITY|MESSAGE|[A-Z]{1,4}",
+                 prop::collection::vec(any::<u8>(), 0..30)),
+                0..8,
+            ),
+            pid in 2..100_000u32,
+        ) {
+            let own: [(&str, Vec<u8>); 3] = [
+                ("_SYSTEMD_UNIT", b"api@1.service".to_vec()),
+                ("_PID", pid.to_string().into_bytes()),
+                ("_UID", b"33".to_vec()),
+            ];
+            let own = own.map(|(name, value)| (name.to_owned(), value));
+            let entry = entry_of(Scope::System, 7, sent.into_iter().chain(own).collect());
+            prop_assert_eq!((entry.unit.as_str(), entry.author), ("api@1.service", Author::Unit));
+        }
     }
 
     #[test]

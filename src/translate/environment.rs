@@ -1,8 +1,8 @@
 //! The environment of an instance: what clusterctl sets in the unit, and the app's own variables
 //! in a file that only the manager reads.
 
-use super::{Context, EnvFile};
-use crate::ecosystem::{App, AppName, Handover, Listener, Protocol, Readiness, fnv1a};
+use super::{Context, EnvFile, Secret};
+use crate::ecosystem::{App, AppName, Handover, Listener, Protocol, Readiness};
 use crate::unit::quote;
 
 /// Name of the preload library in the handover directory.
@@ -29,14 +29,14 @@ pub fn file(context: &Context<'_>) -> Option<EnvFile> {
     let app = context.app;
     let own = app.env.iter().filter(|(name, _)| !MERGED.contains(&name.as_str()));
     let text: String = own.map(|(name, value)| quote::env_file_line(name, value) + "\n").collect();
-    let path = context.target.environment.join(file_name(&app.name, &text));
+    let path = context.target.environment.join(file_name(&context.target.secret, &app.name, &text));
     (!text.is_empty()).then_some(EnvFile { path, text })
 }
 
 /// Named by its content: the template names one text or the other, so that units and variables
-/// change in one step, whatever interrupts an apply.
-pub fn file_name(app: &AppName, text: &str) -> String {
-    format!("{app}@{:016x}", fnv1a(text.as_bytes()))
+/// change in one step, whatever interrupts an apply. Everybody may read that name.
+pub fn file_name(secret: &Secret, app: &AppName, text: &str) -> String {
+    format!("{app}@{}", secret.name(text))
 }
 
 /// Whose file this is, by its name.

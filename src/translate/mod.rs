@@ -8,6 +8,7 @@ mod environment;
 mod group;
 mod instance;
 mod listener;
+mod secret;
 mod since;
 mod weight;
 
@@ -20,6 +21,7 @@ use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};
+pub use secret::Secret;
 pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
 pub use weight::{Weight, substance, weight};
 
@@ -37,6 +39,8 @@ pub struct Target {
     pub handover: PathBuf,
     /// Directory of environment files, readable by the manager alone.
     pub environment: PathBuf,
+    /// What names the files in it.
+    pub secret: Secret,
     /// The `clusterctl` that `systemctl reload` of a group runs.
     pub program: PathBuf,
 }
@@ -52,7 +56,8 @@ pub struct AppFiles {
     pub instances: u32,
     /// Whether the app is started, and enabled at boot.
     pub autostart: bool,
-    /// Hash of everything that a running process depends on.
+    /// Hash of everything that a running process depends on; of its variables by the name of their
+    /// file alone, since everybody may read this one.
     pub revision: String,
     /// The `--env` that the file was read with.
     pub profile: Option<String>,
@@ -83,7 +88,7 @@ fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles 
     let context = Context { app, source, target };
     let environment = environment::file(&context);
     let template = instance::template(&context);
-    let revision = revision(&template, environment.as_ref());
+    let revision = revision(&template);
     let mut units = UnitSet::default();
     units.insert(group::group(&context));
     units.insert(group::slice(&context));
@@ -191,12 +196,8 @@ fn flag(context: &Context<'_>) -> &'static str {
     if context.user() { "--user " } else { "" }
 }
 
-fn revision(template: &UnitFile, environment: Option<&EnvFile>) -> String {
-    let mut text = substance(template);
-    if let Some(file) = environment {
-        text.push_str(&file.text);
-    }
-    format!("{:016x}", fnv1a(text.as_bytes()))
+fn revision(template: &UnitFile) -> String {
+    format!("{:016x}", fnv1a(substance(template).as_bytes()))
 }
 
 /// The unit that an admin enables: `multi-user.target`, or `default.target` of a user.

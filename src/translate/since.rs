@@ -160,6 +160,7 @@ mod tests {
             systemd,
             handover: "/h".into(),
             environment: "/e".into(),
+            secret: crate::translate::Secret::default(),
             program: "/p".into(),
         };
         assert!(!target(253).knows("RestartSteps"));

@@ -13,6 +13,7 @@ mod doctor;
 mod drain;
 mod harness;
 mod history;
+mod hostile;
 mod intent;
 mod interop;
 mod listeners;

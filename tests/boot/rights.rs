@@ -1,6 +1,9 @@
 //! Who may do what, and what files of ours look like to others.
 
-use clusterctl::{ecosystem::AppName, translate::environment_name};
+use clusterctl::{
+    ecosystem::AppName,
+    translate::{Secret, environment_name},
+};
 
 use crate::booted;
 use crate::shop::{applied, ecosystem, pids};
@@ -34,7 +37,8 @@ booted!(nobody_else_may_write_our_files_or_read_a_variable, |m| {
 booted!(links_that_somebody_planted_are_not_followed, |m| {
     m.ok_sh("echo untouched > /root/victim; mkdir -p /etc/clusterctl/environment /var/lib/clusterctl /run/clusterctl");
     let name = AppName::parse("shop").unwrap();
-    let name = environment_name(&name, "GREETING=\"secret\"\n");
+    m.ok_sh("umask 077; head -c 32 /dev/zero > /var/lib/clusterctl/secret");
+    let name = environment_name(&Secret::default(), &name, "GREETING=\"secret\"\n");
     let variables = format!("/etc/clusterctl/environment/{name}");
     m.ok(["ln", "-s", "/root/victim", &variables]);
     m.ok_sh(

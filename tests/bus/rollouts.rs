@@ -191,7 +191,7 @@ fn two_apps_that_reload_at_once_see_no_death_that_was_none() {
     let layout = Layout::private(dir.path());
     apps.iter().for_each(|app| install(&layout, app, INSTANCES));
     let (_fake, systemd) = fake::start_script(Manager::new(&apps, INSTANCES));
-    let context = Context::new(layout, systemd, "/usr/bin/clusterctl".into());
+    let context = Context::new(layout, systemd, "/usr/bin/clusterctl".into()).unwrap();
     let reload = |app: &str| {
         let name = AppName::parse(app).unwrap();
         let policy = Policy { min_ready: Duration::ZERO, ..Policy::default() };

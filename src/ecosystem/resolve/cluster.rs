@@ -59,7 +59,7 @@ fn port(cx: &Context<'_>, known: &Known<'_>) -> Option<u16> {
     }
     let in_file = |path: &PathBuf| {
         let head = cx.host.head(path, elf::HEAD)?;
-        dotenv::value_of(&String::from_utf8_lossy(&head), "PORT").map(str::to_owned)
+        dotenv::value_of(&String::from_utf8_lossy(&head), "PORT")
     };
     let file = known.env_files.iter().rev().find_map(in_file);
     let value = file.or_else(|| known.env.get("PORT").cloned())?;

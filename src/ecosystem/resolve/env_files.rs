@@ -108,9 +108,9 @@ fn harmless(cx: &mut Context<'_>, node: &Node<'_>, path: &Path) {
         let message = format!("`{}` in `{}`, line {line}, {what}", visible(&name), path.display());
         cx.problems.push(Problem::warning(&node.place, message).help(help));
     }
-    let names = text.lines().filter_map(|line| Some(line.split_once('=')?.0.trim()));
-    for name in names {
-        let place = format!("`{name}` in `{}`", path.display());
+    for (name, ..) in dotenv::variables(&text) {
+        let name = name.as_str();
+        let place = format!("`{}` in `{}`", visible(name), path.display());
         let problem = if is_reserved(name) {
             let message = format!("{place} would replace what every instance gets by itself");
             Problem::error(&node.place, message).help("remove it from the file")

@@ -54,6 +54,8 @@ fn field(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -66,6 +68,18 @@ mod tests {
     fn a_message_of_several_lines() {
         let line = parse(b"MESSAGE\n\x03\0\0\0\0\0\0\0a\nb\nPRIORITY=3\n").unwrap();
         assert_eq!((line.priority, &*line.text), (3, "a\nb"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_is_read(
+            record in prop::collection::vec(any::<u8>(), 0..200),
+            name in "(MESSAGE|USER_UNIT|PRIORITY)[=\n]",
+        ) {
+            let whole = [name.as_bytes(), &record].concat();
+            let line = parse(&whole);
+            prop_assert!(line.is_none_or(|line| line.text.len() <= 3 * whole.len()));
+        }
     }
 
     #[test]

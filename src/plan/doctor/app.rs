@@ -54,6 +54,15 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         let text = format!("{} is gone: no instance can start again", path.display());
         found.push(finding(Severity::Problem, "cannot-start", text, apply.clone()));
     }
+    for (file, folder, who) in &facts.given_away {
+        let text = format!(
+            "{who} may change {}, and the service manager opens {} as root at every start, also \
+             through a link: the next apply has the app's own user open it",
+            folder.display(),
+            file.display()
+        );
+        found.push(finding(Severity::Problem, "given-away", text, apply.clone()));
+    }
     if let Some(program) = &facts.missing_program {
         let text = format!(
             "{} is gone: {} cannot work until clusterctl is installed again",

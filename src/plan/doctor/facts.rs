@@ -63,6 +63,9 @@ pub struct AppFacts {
     pub runs: BTreeMap<u32, Run>,
     /// Files and folders without which no instance can start again, and that are gone.
     pub lacking: Vec<PathBuf>,
+    /// Files that the service manager opens with all rights at every start, and the first folder on
+    /// the way to each that somebody else may change, with who that is.
+    pub given_away: Vec<(PathBuf, PathBuf, String)>,
     /// Why instances do not run, by their numbers.
     pub reasons: BTreeMap<u32, String>,
     /// Lines of log that the journal did not take of late.

@@ -1,0 +1,12 @@
+//! What comes from outside, made at random: files, names, and words of the bus and of programs. The
+//! parts that are private to a module are tried beside it. A few seconds in all; `PROPTEST_CASES`
+//! makes it as long as one likes.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../support/host.rs"]
+#[allow(dead_code, reason = "the tests of ecosystem files use the rest")]
+mod host;
+
+mod files;
+mod output;
+mod units;
