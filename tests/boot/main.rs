@@ -16,6 +16,7 @@ mod history;
 mod intent;
 mod interop;
 mod listeners;
+mod listening;
 mod load;
 mod locks;
 mod matrix;
