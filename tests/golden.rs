@@ -157,6 +157,8 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
             listeners: sockets.map(|unit| (unit.name.clone(), Active::Active)).collect(),
             instances: (0..files.instances).map(|n| (n, up)).collect(),
             held: Default::default(),
+            lost: Default::default(),
+            unheld: Default::default(),
         }
     };
     Observed { apps: files.iter().map(|(name, files)| (name.clone(), app(files))).collect() }
@@ -242,6 +244,15 @@ fn what_happened_meanwhile_is_mended() {
     missing.apps.get_mut(&name("shop")).unwrap().instances.get_mut(&0).unwrap().active =
         Active::Failed;
     story("failed-instance", &wanted, &missing, false);
+
+    let mut lost = applied(&wanted);
+    let shop_app = lost.apps.get_mut(&name("shop")).unwrap();
+    shop_app.lost = shop_app.listeners.keys().cloned().collect();
+    story("listener-lost", &wanted, &lost, false);
+
+    let mut unheld = applied(&wanted);
+    unheld.apps.get_mut(&name("shop")).unwrap().unheld = [1].into();
+    story("instance-not-listening", &wanted, &unheld, false);
 }
 
 #[test]

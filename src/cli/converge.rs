@@ -84,6 +84,9 @@ pub fn converge(
         let mut sink = |event: ops::Event| told::tell(&event, ui);
         done.extend(ops::act(&ctl, &plan, &observed, &manners, &mut sink)?);
     }
+    for app in ecosystem.apps.keys().filter(|app| !done.contains_key(*app)) {
+        told::unheld(&ctl, app, ui)?;
+    }
     if !plan.is_empty() || !done.is_empty() {
         told::finish(&ctl, &done, ui)?;
     }
@@ -147,6 +150,7 @@ fn planned(
     let mut observed = ops::observe(ctl)?;
     let wanted = crate::translate::translate(ecosystem, &ctl.target()?);
     ops::note_held(ctl, &wanted, &mut observed);
+    ops::note_unheld(ctl, &wanted, &mut observed);
     let source = ecosystem.source.as_deref();
     Ok((plan::plan(&wanted, &observed, source, prune, whole), observed))
 }

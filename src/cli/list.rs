@@ -47,6 +47,21 @@ pub fn run(args: &ListArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     for (app, text) in under_way {
         ui.note(&format!("{app}: {}", report::printable(text)));
     }
+    let lacking =
+        rows.iter().filter_map(|row| Some((&row.app, row.instance, row.unheld.as_ref()?)));
+    for line in report::list::unheld(lacking) {
+        ui.note(&line);
+    }
+    let lost: BTreeSet<(&str, &str)> = rows
+        .iter()
+        .flat_map(|row| row.lost.iter().map(|path| (row.app.as_str(), path.as_str())))
+        .collect();
+    for (app, path) in lost {
+        ui.note(&format!(
+            "warning: {app}: no client reaches {path}: its path is gone or leads to another \
+             socket; next: clusterctl doctor {app}"
+        ));
+    }
     let shown: BTreeSet<&str> = rows.iter().map(|row| row.app.as_str()).collect();
     for (app, then, now) in ops::other_cpus(&apps) {
         if shown.contains(app.as_str()) {

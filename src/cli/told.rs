@@ -43,6 +43,9 @@ pub fn finish(
     for (app, done) in done {
         let (verdict, story) = verdict(ctl, app, done);
         good &= verdict.good;
+        if verdict.good {
+            unheld(ctl, app, ui)?;
+        }
         if ui.json {
             for value in report::progress::ended(app, &verdict, &story) {
                 ui.json_line(&value)?;
@@ -66,6 +69,22 @@ pub fn finish(
         false if done.values().any(Done::is_interrupted) => Err(Error::Interrupted),
         false => Err(Error::Failed),
     }
+}
+
+/// Warns of listeners that instances do not take although they are ready.
+pub fn unheld(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Error> {
+    let lacking = ops::lacking(ctl, app)?;
+    let name = app.to_string();
+    let lines = report::list::unheld(lacking.iter().map(|(n, lacks)| (&name, *n, lacks)));
+    for line in lines {
+        if ui.json {
+            let value = serde_json::json!({"event": "warning", "app": name, "text": line});
+            ui.json_line(&value)?;
+        } else {
+            ui.note(&line);
+        }
+    }
+    Ok(())
 }
 
 /// Says that apps of a user end with the last session.

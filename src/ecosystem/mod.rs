@@ -18,6 +18,7 @@ mod pm2;
 mod problem;
 mod render;
 mod resolve;
+mod runtime_folder;
 mod schema;
 mod starter;
 mod suggest;
@@ -37,6 +38,7 @@ pub use name::{AppName, ListenerName, NameError};
 pub use naming::name as name_of_command;
 pub use problem::{Problem, Problems, Severity};
 pub use render::Color;
+pub use runtime_folder::{last_line, runtime_folder};
 pub use schema::json_schema;
 pub use starter::{
     Project, Seen, Start, entry, is_private, listen_line, port_in, starter, without_covered,

@@ -1,4 +1,4 @@
-//! The first line of a script. Never follows what the interpreter does with it.
+//! The first line of a script. Never follows what the interpreter does with it, save for env(1), which searches another.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,71 @@ const LINE: usize = 256;
 
 /// The interpreter that `#!` in the first line of a program names; `None` of a binary, and of what cannot be read.
 pub fn interpreter(program: &Path) -> Option<PathBuf> {
+    let line = first_line(program)?;
+    let path = line.split_whitespace().next()?;
+    Some(PathBuf::from(path)).filter(|path| path.is_absolute())
+}
+
+/// What `#!/usr/bin/env NAME` of a program searches in the program's own `PATH`; `None` where env(1) is told to change
+/// that first.
+pub fn searched(program: &Path) -> Option<String> {
+    let line = first_line(program)?;
+    let (interpreter, rest) = line.trim().split_once(char::is_whitespace)?;
+    if Path::new(interpreter).file_name()? != "env" {
+        return None;
+    }
+    let rest = rest.trim();
+    // Without this, the kernel makes one word of everything.
+    let split = ["-S", "--split-string=", "--split-string"];
+    let Some(words) = split.iter().find_map(|flag| rest.strip_prefix(flag)) else {
+        return Some(rest.to_owned()).filter(|name| !name.starts_with('-') && !name.contains('='));
+    };
+    let name = words.split_whitespace().next()?;
+    let plain = !name.starts_with('-') && !name.contains(['=', '$', '"', '\'', '\\']);
+    plain.then(|| name.to_owned())
+}
+
+/// Whether a program is in a folder of a `PATH`, of which relative ones are in `cwd`.
+pub fn is_in_path(name: &str, path: &str, cwd: &Path) -> bool {
+    let found = |dir: &str| super::kind(&cwd.join(dir).join(name)) == super::Kind::Executable;
+    if name.contains('/') { found("") } else { path.split(':').any(found) }
+}
+
+fn first_line(program: &Path) -> Option<String> {
     let head = super::head(program, LINE)?;
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let path = std::str::from_utf8(line).ok()?.split_whitespace().next()?;
-    Some(PathBuf::from(path)).filter(|path| path.is_absolute())
+    std::str::from_utf8(line).ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn env_searches_the_first_word_that_is_no_flag() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("run");
+        for (line, name) in [
+            ("#!/usr/bin/env node", Some("node")),
+            ("#! /usr/bin/env  python3 ", Some("python3")),
+            ("#!/usr/bin/env -S deno run --allow-net", Some("deno")),
+            ("#!/usr/bin/env -Snode --inspect", Some("node")),
+            ("#!/usr/bin/env -S A=b node", None),
+            ("#!/usr/bin/env -i node", None),
+            ("#!/usr/bin/env PATH=/opt node", None),
+            ("#!/usr/bin/env", None),
+            ("#!/bin/sh -e", None),
+            ("#!/usr/bin/envoy x", None),
+            ("\u{7f}ELF", None),
+        ] {
+            std::fs::write(&program, format!("{line}\nrest")).unwrap();
+            assert_eq!(searched(&program).as_deref(), name, "{line}");
+        }
+        assert!(is_in_path("sh", "/nowhere:/bin", dir.path()));
+        assert!(is_in_path("/bin/sh", "/nowhere", dir.path()));
+        assert!(!is_in_path("run", ".", dir.path()), "it is not executable");
+        assert!(!is_in_path("sh", "/nowhere", dir.path()));
+    }
 }

@@ -11,22 +11,27 @@ use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
 
 mod cpus;
+mod held;
 mod holder;
 mod interpreter;
 mod kernel;
 mod process;
 mod sight;
+mod socket_file;
 mod sockets;
 pub mod text;
 mod trust;
 
 pub use cpus::usable as usable_cpus;
-pub use interpreter::interpreter;
+pub use held::in_use;
+pub use interpreter::{interpreter, is_in_path, searched};
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
-    CgroupUsage, Usage, accepts, cgroup_of, cgroup_usage, is_gone, own_user, processes, usage,
+    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,
+    own_user, processes, usage, variable_of,
 };
 pub use sight::look;
+pub use socket_file::is_lost;
 pub use sockets::sockets_of;
 
 /// Every address that is listened on in the network namespace of this process, sorted.

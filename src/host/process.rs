@@ -52,6 +52,17 @@ pub fn processes(dir: &Path, most: usize) -> Option<Vec<u32>> {
     (pids.len() <= most).then_some(pids)
 }
 
+/// Processes of a cgroup and of those below it; `None` if it is none.
+pub fn all_processes(dir: &Path) -> Option<Vec<u32>> {
+    let text = fs::read_to_string(dir.join("cgroup.procs")).ok()?;
+    let mut pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    let below = fs::read_dir(dir).into_iter().flatten().flatten();
+    for dir in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        pids.extend(all_processes(&dir.path()).unwrap_or_default());
+    }
+    Some(pids)
+}
+
 /// `accept` and `accept4`, as `/proc/PID/syscall` numbers them.
 #[cfg(target_arch = "x86_64")]
 const ACCEPT: [&str; 2] = ["43", "288"];
@@ -69,6 +80,33 @@ pub fn accepts(pid: u32) -> bool {
         let children = read("children");
         let mut children = children.split_whitespace().filter_map(|child| child.parse().ok());
         waits || children.any(accepts)
+    })
+}
+
+/// Whether the working directory of a process was removed.
+pub fn is_uprooted(pid: u32) -> bool {
+    let cwd = fs::read_link(format!("/proc/{pid}/cwd"));
+    cwd.is_ok_and(|cwd| cwd.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))
+}
+
+/// A variable that a process was started with; `None` also where that cannot be seen.
+pub fn variable_of(pid: u32, name: &str) -> Option<String> {
+    let block = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = block.split(|byte| *byte == 0);
+    let value =
+        entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+/// Whether a thread of a process waits in `accept()` of this descriptor.
+pub fn accepts_at(pid: u32, fd: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let descriptor = format!("{fd:#x}");
+    tasks.map(|task| task.path()).any(|task| {
+        let text = fs::read_to_string(task.join("syscall")).unwrap_or_default();
+        let mut words = text.split(' ');
+        let accepts = words.next().is_some_and(|call| ACCEPT.contains(&call));
+        accepts && words.next() == Some(descriptor.as_str())
     })
 }
 

@@ -146,10 +146,12 @@ fn unix_line(line: &str) -> Option<(Address, u64)> {
 pub fn sockets_of(pid: u32) -> Option<BTreeSet<u64>> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let links = descriptors.flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
-    let inode = |link: std::path::PathBuf| {
-        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    };
-    Some(links.filter_map(inode).collect())
+    Some(links.filter_map(|link| socket_inode(link.to_str()?)).collect())
+}
+
+/// The inode of a socket to which a descriptor leads.
+pub fn socket_inode(target: &str) -> Option<u64> {
+    target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// Processes that hold a socket, as far as their descriptors can be seen.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::job::{failure, report_unit};
+use super::job::{failure, real_end, report_unit};
 use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Selected, Sink, UnitFailure, ended};
@@ -56,7 +56,8 @@ pub fn control(
             jobs.extend(units);
         }
         let mut seen = |place: usize, outcome: &JobOutcome| {
-            report_unit(&owners[place], &jobs[place], outcome, sink);
+            let outcome = real_end(&context.systemd, &jobs[place], outcome.clone());
+            report_unit(&owners[place], &jobs[place], &outcome, sink);
         };
         let starts = jobs.iter().filter(|(kind, _)| *kind != JobKind::Stop);
         for (_, unit) in starts.filter(|(_, unit)| unit.instance().is_some()) {
@@ -75,9 +76,10 @@ pub fn control(
         if let Some(error) = denied(&outcomes) {
             return Err(error.into());
         }
-        for ((owner, (_, unit)), outcome) in owners.iter().zip(&jobs).zip(&outcomes) {
+        for ((owner, job), outcome) in owners.iter().zip(&jobs).zip(outcomes) {
+            let (unit, outcome) = (&job.1, real_end(&context.systemd, job, outcome));
             let failures = &mut done.entry(owner.clone()).or_default().failures;
-            failures.extend(failure(outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
+            failures.extend(failure(&outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
         }
     }
     stayed(context, &started, apps, &mut done)?;

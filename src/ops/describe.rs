@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use super::reason::log_files;
-use super::{Context, Error, Row, Selected, Status, list, observe, story};
+use super::{Context, Error, Row, Selected, Status, held, list, observe, story};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName};
 use crate::plan::reason::standing;
-use crate::systemd::SocketState;
+use crate::systemd::{ActiveState, SocketState};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// One app.
@@ -63,7 +63,7 @@ pub struct ListenerState {
     pub address: String,
     /// Its unit.
     pub unit: String,
-    /// `listening`, `running`, `dead`, `failed` …
+    /// `listening`, `running`, `dead`, `failed` …, or that its path does not lead to it.
     pub state: String,
 }
 
@@ -124,6 +124,10 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
 fn reasons(context: &Context, app: &AppName, rows: &[Row]) -> BTreeMap<u32, String> {
     let told = rows.iter().filter_map(|row| {
         let gave_up = row.status == Status::Errored;
+        if let Some(lacks) = &row.unheld {
+            let unit = app.instance_unit(row.instance);
+            return Some((row.instance, held::sentence(context, &unit, lacks)));
+        }
         let bad = gave_up || matches!(row.status, Status::WaitingRestart | Status::Launching);
         let story = bad.then(|| story(context, app, row.instance, UNIX_EPOCH))?;
         Some((row.instance, standing(&story.reason?, gave_up)))
@@ -190,13 +194,15 @@ fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, 
     let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
     let sockets: Vec<UnitName> = sockets.cloned().collect();
     let states = context.systemd.sockets(&sockets)?;
+    let open = sockets.iter().zip(&states).filter(|(_, state)| state.active == ActiveState::Active);
+    let lost = observe::lost(&context.layout, &found.units, open.map(|(unit, _)| unit));
     let rows = sockets.iter().zip(states).filter_map(|(unit, state): (_, SocketState)| {
         let file = UnitFile::parse(unit.clone(), &found.units.get(unit)?.text);
         Some(ListenerState {
             name: file.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned(),
             address: Address::of_socket_unit(&file)?.to_string(),
             unit: unit.to_string(),
-            state: state.sub,
+            state: if lost.contains(unit) { "path is lost".to_owned() } else { state.sub },
         })
     });
     Ok(rows.collect())

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::sight::monotonic;
-use super::{Context, Error, apps, observe, story, suppressed, under_way};
+use super::{Context, Error, apps, held, observe, story, suppressed, under_way};
 use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
@@ -66,7 +66,13 @@ fn one(
     let numbers: BTreeSet<u32> =
         observed.instances.keys().chain(&observed.links).copied().collect();
     let units: Vec<UnitName> = numbers.iter().map(|number| name.instance_unit(*number)).collect();
-    let states = context.systemd.instances(&units, &[Field::Restarts, Field::ActiveSince])?;
+    let fields = [Field::Restarts, Field::ActiveSince, Field::MainPid];
+    let states = context.systemd.instances(&units, &fields)?;
+    let mains: BTreeMap<u32, u32> = numbers
+        .iter()
+        .zip(&states)
+        .filter_map(|(number, state)| Some((*number, state.main_pid?)))
+        .collect();
     let mut masked = BTreeSet::new();
     let mut runs = BTreeMap::new();
     for ((unit, number), state) in units.iter().zip(&numbers).zip(&states) {
@@ -83,6 +89,13 @@ fn one(
             reasons.extend(told.map(|told| (*number, standing(&told, gave_up))));
         }
     }
+    let ready = observed.instances.iter().filter(|(_, one)| one.active == Active::Active);
+    let unheld = held::unheld_of(context, name, &observed.units, ready.map(|(n, _)| *n));
+    let unheld = unheld.into_iter().map(|(number, lacks)| {
+        let what = held::sentence(context, &name.instance_unit(number), &lacks);
+        (number, (!lacks.is_unready(), what))
+    });
+    let unheld = unheld.collect();
     let suppressed = suppressed(context, &units);
     let group = name.group_unit();
     // One instance stands for all: they are made of one template.
@@ -98,10 +111,17 @@ fn one(
         runs,
         lacking: lacking(name, &observed),
         given_away: given_away(context.layout.scope, name, &observed),
+        not_found: not_found(name, &observed, mains.values().next().copied()),
+        uprooted: mains
+            .iter()
+            .filter(|(_, pid)| host::is_uprooted(**pid))
+            .map(|(number, _)| *number)
+            .collect(),
         reasons,
         suppressed,
         stale: stale.iter().any(|state| state.need_reload),
         strangers: strangers(context, name, &observed),
+        unheld,
         observed,
     })
 }
@@ -163,6 +183,41 @@ fn given_away(
     files.into_iter().filter_map(found).collect()
 }
 
+/// What `#!/usr/bin/env NAME` of the program would not find at the next start. `main` is the process of an instance.
+fn not_found(name: &AppName, observed: &ObservedApp, main: Option<u32>) -> Vec<(String, PathBuf)> {
+    let read =
+        |unit: UnitName| Some(UnitFile::parse(unit.clone(), &observed.units.get(&unit)?.text));
+    let look = || {
+        let (group, template) = (read(name.group_unit())?, read(name.template_unit())?);
+        let program = PathBuf::from(group.get(MARK, "Program")?.replace("%%", "%"));
+        let cwd = template.get("Service", "WorkingDirectory")?.replace("%%", "%");
+        let wanted = host::searched(&program)?;
+        let running = main.and_then(|pid| host::variable_of(pid, "PATH"));
+        let path = running.or_else(|| recorded_path(&template, observed))?;
+        let found = host::is_in_path(&wanted, &path, Path::new(&cwd));
+        (!found).then_some((wanted, program))
+    };
+    look().into_iter().collect()
+}
+
+/// The `PATH` that the next process gets; `None` where a file of the app's own may set it.
+fn recorded_path(template: &UnitFile, observed: &ObservedApp) -> Option<String> {
+    const DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let files = template.all("Service", "EnvironmentFile").count();
+    let of_manager = files - usize::from(observed.environment.is_some());
+    let of_program =
+        template.get("Service", "ExecStart").is_some_and(|line| line.contains("--env"));
+    if of_manager > 0 || of_program {
+        return None;
+    }
+    let text = observed.environment.as_ref().map_or("", |file| &file.text);
+    let unquoted = |value: &str| value.trim_matches('"').replace('\\', "");
+    let file = text.lines().find_map(|line| line.strip_prefix("PATH=")).map(unquoted);
+    let mut lines = template.all("Service", "Environment");
+    let unit = lines.find_map(|line| line.strip_prefix("\"PATH=")).map(unquoted);
+    Some(file.or(unit).unwrap_or_else(|| DEFAULT.to_owned()))
+}
+
 /// The program of the group's `ExecReload=`, when it is not there.
 fn missing_program(name: &AppName, observed: &ObservedApp) -> Option<PathBuf> {
     let group = name.group_unit();
@@ -201,7 +256,7 @@ fn drop_ins(layout: &Layout, name: &AppName, observed: &ObservedApp) -> Vec<Stri
     units.iter().flat_map(|unit| disk::drop_ins(layout, unit)).collect()
 }
 
-/// Instances that hold none of the sockets that the manager holds for a listener. Nothing is said
+/// Instances that hold another socket of the same address than the manager does. Nothing is said
 /// where descriptors cannot be seen: that is for root.
 fn strangers(
     context: &Context,
@@ -220,13 +275,14 @@ fn strangers(
     for (unit, file) in listeners {
         let file = UnitFile::parse(unit.clone(), &file.text);
         let Some(address) = Address::of_socket_unit(&file) else { continue };
-        let inodes = host::listening_inodes(&address);
-        let ours: Vec<u64> = inodes.into_iter().filter(|inode| manager.contains(inode)).collect();
+        let inodes = host::listening_inodes(&address).into_iter();
+        let (ours, others): (Vec<u64>, Vec<u64>) = inodes.partition(|one| manager.contains(one));
         if ours.is_empty() {
             continue;
         }
         for (number, sockets) in &held {
-            if !ours.iter().any(|inode| sockets.contains(inode)) {
+            let any = |inodes: &[u64]| inodes.iter().any(|inode| sockets.contains(inode));
+            if !any(&ours) && any(&others) {
                 found.insert((*number, unit.clone()));
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Event, Sink};
 use crate::ecosystem::AppName;
-use crate::systemd::{ErrorKind, JobKind, JobOutcome};
+use crate::systemd::{ActiveState, ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
 use crate::unit::UnitName;
 
 fn verb(kind: JobKind) -> &'static str {
@@ -12,6 +12,20 @@ fn verb(kind: JobKind) -> &'static str {
         JobKind::Restart | JobKind::TryRestart => "restart",
         JobKind::Reload | JobKind::ReloadOrRestart | JobKind::ReloadOrTryRestart => "reload",
     }
+}
+
+/// How a job really ended: that of an instance which something keeps from starting is done as well.
+pub(super) fn real_end(
+    systemd: &Systemd,
+    (kind, unit): &(JobKind, UnitName),
+    outcome: JobOutcome,
+) -> JobOutcome {
+    let starts = *kind != JobKind::Stop && unit.instance().is_some() && outcome.is_success();
+    let skipped = starts
+        && systemd.glimpse(unit).is_ok_and(|seen| {
+            seen.active == ActiveState::Inactive && seen.result == "exec-condition"
+        });
+    if skipped { JobOutcome::Ended(JobResult::Skipped) } else { outcome }
 }
 
 /// Tells how one job ended.

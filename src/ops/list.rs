@@ -1,13 +1,15 @@
 //! What runs: one row per instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::glance::{Seen, states};
-use super::{Context, Error, Selected, recorded_policy};
+use super::held::{self, Asked, Listeners};
+use super::{Context, Error, Selected, observe, recorded_policy};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
+use crate::plan::reason::Unheld;
 use crate::systemd::{ActiveState, InstanceState, Listed};
 use crate::translate;
 use crate::unit::{UnitFile, UnitKind, UnitName};
@@ -22,6 +24,8 @@ pub enum Status {
     Completed,
     /// Runs and is not ready yet, or was restarted by systemd and has not run for `min_ready` since.
     Launching,
+    /// Runs, and does not hold the listeners that made it ready.
+    NotListening,
     /// Drains, or its main process has just ended and systemd is about to clean up after it.
     Stopping,
     /// Waits for its automatic restart.
@@ -59,6 +63,10 @@ pub struct Row {
     pub user: String,
     /// Addresses of the app's listeners.
     pub listeners: Vec<String>,
+    /// Those of them that no process of it holds although it is ready.
+    pub unheld: Option<Unheld>,
+    /// Those of them whose path leads elsewhere or is gone.
+    pub lost: Vec<String>,
     /// Whether it starts with its app at boot.
     pub enabled: bool,
     /// What the app's rollout says of itself while one is under way.
@@ -100,25 +108,59 @@ pub fn list(
         Scope::System => "root".to_owned(),
         Scope::User => host::own_user(),
     };
+    let mut lacking = unheld(context, &units, &states);
+    let up = units.iter().zip(&states).filter(|(_, seen)| seen.state.active == ActiveState::Active);
+    let up: BTreeSet<&AppName> = up.map(|((app, ..), _)| *app).collect();
     let mut blanks: BTreeMap<&AppName, (Row, Duration)> = BTreeMap::new();
-    Ok(units
+    let rows = units.into_iter().zip(states).map(|((app, found, number), seen)| {
+        let (blank, min_ready) = blanks.entry(app).or_insert_with(|| {
+            let rollout = rollouts.get(app).cloned();
+            let lost = if up.contains(app) { lost(context, found) } else { Vec::new() };
+            let row = Row { rollout, lost, ..blank(app, found, &manager) };
+            (row, recorded_policy(app, &found.units).min_ready)
+        });
+        let unit = app.instance_unit(number);
+        let lacks = lacking.remove(&unit);
+        let mut row = row(blank, unit, number, found.links.contains(&number), &seen);
+        if row.status == Status::Online {
+            let ended = row.uptime_seconds.is_none() && has_ended(&seen.state);
+            row.status = online(row.uptime_seconds, ended, row.restarts, *min_ready);
+        }
+        if row.status == Status::Online && lacks.as_ref().is_some_and(Unheld::is_unready) {
+            row.status = Status::NotListening;
+        }
+        row.unheld = lacks;
+        row
+    });
+    Ok(rows.collect())
+}
+
+/// Addresses of listeners whose path does not lead to them.
+fn lost(context: &Context, found: &FoundApp) -> Vec<String> {
+    let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
+    let lost = observe::lost(&context.layout, &found.units, sockets);
+    let units = lost.iter().map(|unit| UnitFile::parse(unit.clone(), &found.units[unit].text));
+    units.filter_map(|unit| Some(Address::of_socket_unit(&unit)?.to_string())).collect()
+}
+
+/// Instances that are ready and lack listeners.
+fn unheld(
+    context: &Context,
+    units: &[(&AppName, &FoundApp, u32)],
+    states: &[Seen],
+) -> BTreeMap<UnitName, Unheld> {
+    let apps: BTreeMap<&AppName, &FoundApp> =
+        units.iter().map(|(app, found, _)| (*app, *found)).collect();
+    let listeners: BTreeMap<&AppName, Listeners> = apps
         .into_iter()
-        .zip(states)
-        .map(|((app, found, number), seen)| {
-            let (blank, min_ready) = blanks.entry(app).or_insert_with(|| {
-                let rollout = rollouts.get(app).cloned();
-                let row = Row { rollout, ..blank(app, found, &manager) };
-                (row, recorded_policy(app, &found.units).min_ready)
-            });
-            let enabled = found.links.contains(&number);
-            let mut row = row(blank, app.instance_unit(number), number, enabled, &seen);
-            if row.status == Status::Online {
-                let ended = row.uptime_seconds.is_none() && has_ended(&seen.state);
-                row.status = online(row.uptime_seconds, ended, row.restarts, *min_ready);
-            }
-            row
-        })
-        .collect())
+        .filter_map(|(app, found)| Some((app, Listeners::of(app, &found.units)?)))
+        .collect();
+    let asked = units.iter().zip(states).filter_map(|((app, _, number), seen)| {
+        let main = seen.state.main_pid.filter(|_| seen.state.active == ActiveState::Active)?;
+        let listeners = listeners.get(app)?;
+        Some(Asked { unit: app.instance_unit(*number), main, listeners })
+    });
+    held::unheld(context, asked.collect())
 }
 
 /// Apps whose number of instances is one of CPUs, and would be another one now: the number then
@@ -166,6 +208,8 @@ fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
         memory_bytes: None,
         user: user(app, found).unwrap_or_else(|| manager.to_owned()),
         listeners: listeners(found),
+        unheld: None,
+        lost: Vec::new(),
         enabled: false,
         rollout: None,
     }

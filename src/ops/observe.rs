@@ -1,12 +1,12 @@
 //! Disk + D-Bus → Observed, in a handful of round trips whatever the number of apps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Context, Error};
+use super::{Context, Error, held};
 use crate::disk::{self, FoundApp, Layout};
-use crate::ecosystem::{Address, AppName};
+use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
-use crate::plan::{Active, Observed, ObservedApp, ObservedInstance};
+use crate::plan::{Active, Observed, ObservedApp, ObservedFile, ObservedInstance};
 use crate::systemd::{ActiveState, Field, InstanceState, Systemd};
 use crate::translate::AppFiles;
 use crate::unit::{UnitFile, UnitKind, UnitName};
@@ -47,6 +47,22 @@ pub fn note_held(context: &Context, wanted: &BTreeMap<AppName, AppFiles>, observ
         };
         let held = new.filter(|unit| own(unit).is_some()).map(|unit| unit.name.clone());
         found.held = held.collect();
+    }
+}
+
+/// Notes instances that are ready by the manager's word and gave up the listeners that made them so.
+pub fn note_unheld(
+    context: &Context,
+    wanted: &BTreeMap<AppName, AppFiles>,
+    observed: &mut Observed,
+) {
+    for (name, found) in &mut observed.apps {
+        if wanted.contains_key(name) {
+            let numbers = found.instances.keys().copied();
+            let lacking = held::unheld_of(context, name, &found.units, numbers);
+            let unready = lacking.into_iter().filter(|(_, lacks)| lacks.is_unready());
+            found.unheld = unready.map(|(number, _)| number).collect();
+        }
     }
 }
 
@@ -98,7 +114,10 @@ fn observed_app(
     let newest_input = disk::inputs_changed(layout, &template, definition.as_ref());
     let state = |unit: &UnitName| states.get(unit).copied().unwrap_or_default();
     let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
-    let listeners = sockets.map(|unit| (unit.clone(), state(unit))).collect();
+    let listeners: BTreeMap<UnitName, Active> =
+        sockets.map(|unit| (unit.clone(), state(unit))).collect();
+    let open = listeners.iter().filter(|(_, state)| **state == Active::Active);
+    let lost = lost(layout, &found.units, open.map(|(unit, _)| unit));
     let instances = states
         .keys()
         .filter_map(|unit| {
@@ -118,8 +137,30 @@ fn observed_app(
         newest_input,
         listeners,
         instances,
+        lost,
         held: Default::default(),
+        unheld: Default::default(),
     }
+}
+
+/// Of these listeners, those whose path does not lead to them.
+pub(super) fn lost<'a>(
+    layout: &Layout,
+    units: &BTreeMap<UnitName, ObservedFile>,
+    open: impl Iterator<Item = &'a UnitName>,
+) -> BTreeSet<UnitName> {
+    let address = |unit: &UnitName| {
+        let file = UnitFile::parse(unit.clone(), &units.get(unit)?.text);
+        Address::of_socket_unit(&file)
+    };
+    let paths = open.filter_map(|unit| Some((unit, address(unit)?)));
+    let mut paths = paths.filter(|(_, address)| address.path().is_some()).peekable();
+    let system = layout.scope == Scope::System && paths.peek().is_some();
+    let manager = if system { host::sockets_of(1) } else { None };
+    let gone = |address: &Address| {
+        address.path().is_some_and(|path| host::is_lost(path, manager.as_ref()))
+    };
+    paths.filter(|(_, address)| gone(address)).map(|(unit, _)| unit.clone()).collect()
 }
 
 fn instance(active: Active, process: &InstanceState, newest_input: u64) -> ObservedInstance {

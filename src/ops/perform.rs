@@ -3,18 +3,24 @@
 //! It runs below systemd, so that it goes on when the terminal of whoever asked is lost, and
 //! systemd runs only one of them per app.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use super::request::{Former, Record, Request, Task};
 use super::roll::{Aside, Restore};
 use super::scale::link_difference;
 use super::sight::monotonic;
 use super::witness::witnessed;
-use super::{Context, Error, Event, RollSpec, Sink, observe, recorded_policy, roll};
+use super::{Context, Error, Event, RollSpec, Sink, held, observe, recorded_policy, roll};
 use crate::disk::{self, Exchange, Lock};
 use crate::ecosystem::AppName;
 use crate::rollout::Outcome;
+use crate::systemd::{JobKind, JobMode};
+
+/// How long a listener may take to open.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Performs the oldest request for an app, or a plain reload if there is none.
 ///
@@ -66,6 +72,9 @@ pub(super) fn carry_out(
     request: &Request,
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
+    if matches!(request.task, Task::Reload { instances: None }) {
+        reopen(context, app)?;
+    }
     let spec = match &request.task {
         Task::Reload { instances } => match reload_spec(context, app, request, instances)? {
             Some(spec) => spec,
@@ -85,12 +94,32 @@ pub(super) fn carry_out(
     let mut restore = || restore(context, app, request);
     let former = !request.former.is_empty() || request.links.is_some();
     let restore: Option<Restore<'_>> = if former { Some(&mut restore) } else { None };
+    let units = OnceCell::new();
+    let unready = |number| {
+        let read = || disk::scan(&context.layout).ok()?.remove(app).map(|found| found.units);
+        held::unready(context, app, units.get_or_init(read).as_ref()?, number)
+    };
     let aside = Aside {
         restore,
+        unready: &unready,
         interrupted: &|| context.is_interrupted(),
         starts: &|unit| disk::announce_start(&context.layout, unit, monotonic()),
     };
     witnessed(context, std::slice::from_ref(app), || roll(&context.systemd, spec, aside, sink))
+}
+
+/// Opens listeners anew whose path no longer leads to them: the instances are about to be replaced, and no client reaches
+/// the former ones there.
+fn reopen(context: &Context, app: &AppName) -> Result<(), Error> {
+    let observed = observe(context)?;
+    let lost = observed.apps.get(app).into_iter().flat_map(|found| &found.lost);
+    let jobs: Vec<_> = lost.map(|unit| (JobKind::Restart, unit.clone())).collect();
+    if !jobs.is_empty() {
+        // The instances require them, and shall go on.
+        let mode = JobMode::IgnoreDependencies;
+        context.systemd.run_jobs(&jobs, mode, Instant::now() + PATIENCE, &mut |_, _| {})?;
+    }
+    Ok(())
 }
 
 fn reload_spec(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::{Context, Error};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
-use crate::plan::reason::{self, End, Evidence, Held, Reason, Sight, excerpt};
+use crate::plan::reason::{self, End, Evidence, Held, Reason, Sight, Unheld, excerpt};
 use crate::systemd::{ActiveState, Author, Entry, Exit, Field, InstanceState, Journal, LoadState};
 use crate::translate::MARK;
 use crate::unit::{UnitFile, UnitKind, UnitName};
@@ -57,6 +57,12 @@ pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -
         evidence.end = state.exit.map(end);
     }
     let user = template.as_ref().and_then(user_of);
+    if state.result == "exec-condition" && template.as_ref().is_some_and(lacks_folder) {
+        // Not the guard, which could not run either; of a process that ended so soon the journal may not know the unit.
+        evidence.result.clone_from(&state.result);
+        evidence.end = reason::code_of_step("CHDIR").map(End::Code);
+        evidence.was_ready = false;
+    }
     for file in &files {
         evidence.lines.extend(tail(file, user, since));
     }
@@ -66,6 +72,10 @@ pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -
         evidence.missing = template.as_ref().and_then(missing);
     }
     evidence.held = held(context, app, number, &evidence.lines);
+    evidence.unheld = unheld(context, app, number, &state);
+    if evidence.unheld.is_some() && evidence.sight.is_none() {
+        evidence.sight = look(context, &unit).ok();
+    }
     let reason = reason::reason(unit.as_str(), context.layout.scope, &evidence);
     Story { reason, lines: excerpt(&evidence.lines, LINES), files }
 }
@@ -160,7 +170,12 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
         note(&mut runs, &entry);
     }
     let gave_up = runs.iter().any(|run| run.evidence.gave_up);
-    let bad = |run: &&Run| !["", "exec-condition"].contains(&run.evidence.result.as_str());
+    let bad = |run: &&Run| match (run.evidence.result.as_str(), run.evidence.end) {
+        ("", _) => false,
+        // What keeps the manager from starting the guard.
+        ("exec-condition", end) => end.is_some_and(reason::is_of_manager),
+        _ => true,
+    };
     // Who waits for a start wants to know of that one, and not of the restarts that followed.
     let run = match since {
         0 => runs.iter().rev().find(bad),
@@ -280,6 +295,22 @@ fn missing(template: &UnitFile) -> Option<String> {
     let text = String::from_utf8_lossy(&head[..length]).into_owned();
     let interpreter = text.strip_prefix("#!")?.split_whitespace().next()?.to_owned();
     (!Path::new(&interpreter).exists()).then_some(interpreter)
+}
+
+/// Whether the working directory is missing.
+fn lacks_folder(template: &UnitFile) -> bool {
+    let cwd = template.get("Service", "WorkingDirectory").map(|path| path.replace("%%", "%"));
+    cwd.is_some_and(|cwd| matches!(Path::new(&cwd).try_exists(), Ok(false)))
+}
+
+/// Listeners that an instance does not hold which is ready.
+fn unheld(context: &Context, app: &AppName, number: u32, state: &InstanceState) -> Option<Unheld> {
+    if state.active != ActiveState::Active {
+        return None;
+    }
+    let units = super::apps(context).ok()?.remove(app)?.units;
+    let lacks = super::held::unheld_of(context, app, &units, [number]).remove(&number)?;
+    lacks.is_unready().then_some(lacks)
 }
 
 /// Who has the port that the instance says is in use.

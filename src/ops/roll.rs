@@ -9,8 +9,8 @@ use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
 use crate::rollout::{
-    Change, Command, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout, Serial,
-    Spec, State, Ticket, Time,
+    Change, Command, Doubt, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout,
+    Serial, Spec, State, Ticket, Time,
 };
 use crate::systemd::{self, Glimpse, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
 use crate::unit::UnitName;
@@ -44,6 +44,8 @@ pub(super) struct Aside<'a> {
     pub interrupted: &'a dyn Fn() -> bool,
     /// Told of every start before it is asked for.
     pub starts: &'a dyn Fn(&UnitName),
+    /// Why nobody can rely on an instance that is ready by the manager's word.
+    pub unready: &'a dyn Fn(u32) -> Option<String>,
 }
 
 /// Puts the former definition back and has it loaded.
@@ -79,6 +81,7 @@ pub(super) fn roll<'a>(
         begun: Instant::now(),
         restore: aside.restore,
         starts: aside.starts,
+        unready: aside.unready,
         kill_after: spec.kill_after,
         results: BTreeMap::new(),
         draining: BTreeMap::new(),
@@ -126,6 +129,7 @@ struct Driver<'a> {
     begun: Instant,
     restore: Option<Restore<'a>>,
     starts: &'a dyn Fn(&UnitName),
+    unready: &'a dyn Fn(u32) -> Option<String>,
     kill_after: Option<Duration>,
     /// What the manager last told of the results of runs since our last job: by the end of the job it may have begun the
     /// next run.
@@ -240,6 +244,9 @@ impl Driver<'_> {
                 Command::Submit { ticket, instance, change, .. } => {
                     self.submit(machine, instance, ticket, change, sink)?;
                 }
+                Command::Look { instance, doubt: Doubt::StillReady | Doubt::RollCall } => {
+                    self.look_closely(instance, machine, sink)?;
+                }
                 Command::Look { instance, .. } => self.look(instance, machine, sink)?,
                 Command::RestoreDefinition { .. } => {
                     let result = match self.restore.as_mut() {
@@ -306,6 +313,26 @@ impl Driver<'_> {
     ) -> Result<(), Error> {
         let sight = sight(&self.glimpse(instance)?);
         self.feed(machine, Input::Seen { instance, sight }, sink)
+    }
+
+    /// Also at what the manager does not see.
+    fn look_closely(
+        &mut self,
+        instance: u32,
+        machine: &mut Rollout,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let before = sight(&self.glimpse(instance)?);
+        let ready = before.state == State::Ready;
+        let input = match ready.then(|| (self.unready)(instance)).flatten() {
+            // Looking takes its time.
+            Some(what) => match sight(&self.glimpse(instance)?) {
+                sight if sight == before => Input::NotListening { instance, sight, what },
+                sight => Input::Seen { instance, sight },
+            },
+            None => Input::Seen { instance, sight: before },
+        };
+        self.feed(machine, input, sink)
     }
 
     fn glimpse(&self, instance: u32) -> Result<Glimpse, Error> {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::sight::{monotonic, sight};
-use super::{Context, Done, Error, UnitFailure, recorded_policy};
+use super::{Context, Done, Error, UnitFailure, held, recorded_policy};
+use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, ObservedFile};
-use crate::rollout::{Expected, Look, Time, Vigil};
+use crate::rollout::{Expected, Look, Lost, Time, Vigil};
 use crate::systemd::Signal;
 use crate::unit::{UnitFile, UnitName};
 
@@ -55,6 +56,23 @@ pub(super) fn stay(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Resul
     let lost = vigil.lost(now());
     done.failures
         .extend(lost.map(|(n, lost)| (stay.app.instance_unit(n), UnitFailure::Lost(lost))));
+    if done.is_success() {
+        listening(context, stay, done)?;
+    }
+    Ok(())
+}
+
+/// Adds those that gave up the listeners that made them ready.
+fn listening(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), Error> {
+    let found = disk::scan(&context.layout)?.remove(stay.app);
+    let units = found.map(|found| found.units).unwrap_or_default();
+    let lacking = held::unheld_of(context, stay.app, &units, stay.numbers.iter().copied());
+    for number in lacking.into_keys() {
+        if held::unready(context, stay.app, &units, number).is_some() {
+            let failure = UnitFailure::Lost(Lost::NotListening);
+            done.failures.push((stay.app.instance_unit(number), failure));
+        }
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::job::{failure, report_unit};
+use super::job::{failure, real_end, report_unit};
 use super::request::{Former, Request, Task};
 use super::stay::{Stay, may_end, stay};
 use super::{Context, Done, Error, Manner, Sink, UnitFailure, delegate, ended};
@@ -66,6 +66,11 @@ impl AppRun<'_> {
     fn step(&self, action: &Action, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
         match action {
             Action::Open(unit) => self.jobs(&[(JobKind::Start, unit.clone())], done, sink),
+            Action::Reopen(unit) => {
+                // The instances require it, and shall go on.
+                let mode = JobMode::IgnoreDependencies;
+                self.jobs_in(mode, &[(JobKind::Restart, unit.clone())], done, sink)
+            }
             Action::Close(unit) => self.jobs(&[(JobKind::Stop, unit.clone())], done, sink),
             Action::Start(instances) => self.start(instances.iter().copied(), done, sink),
             Action::Roll { replace, stop, .. } => {
@@ -148,16 +153,28 @@ impl AppRun<'_> {
         done: &mut Done,
         sink: Sink<'_>,
     ) -> Result<(), Error> {
+        self.jobs_in(JobMode::Replace, jobs, done, sink)
+    }
+
+    fn jobs_in(
+        &self,
+        mode: JobMode,
+        jobs: &[(JobKind, UnitName)],
+        done: &mut Done,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         let limit =
             self.manner.policy.listen_timeout + self.manner.policy.kill_timeout * 2 + MARGIN;
-        let mut seen = |place: usize, outcome: &JobOutcome| {
-            report_unit(&self.app.app, &jobs[place], outcome, sink);
-        };
         let systemd: &Systemd = &self.context.systemd;
-        let outcomes =
-            systemd.run_jobs(jobs, JobMode::Replace, Instant::now() + limit, &mut seen)?;
-        for ((_, unit), outcome) in jobs.iter().zip(&outcomes) {
-            done.failures.extend(failure(outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
+        let mut seen = |place: usize, outcome: &JobOutcome| {
+            let outcome = real_end(systemd, &jobs[place], outcome.clone());
+            report_unit(&self.app.app, &jobs[place], &outcome, sink);
+        };
+        let outcomes = systemd.run_jobs(jobs, mode, Instant::now() + limit, &mut seen)?;
+        for (job, outcome) in jobs.iter().zip(outcomes) {
+            let (unit, outcome) = (&job.1, real_end(systemd, job, outcome));
+            done.failures
+                .extend(failure(&outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
         }
         Ok(())
     }

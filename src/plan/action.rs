@@ -31,7 +31,7 @@ impl Plan {
                 running.iter().all(|number| replace.contains(number) || stop.contains(number))
             }
             Action::Rebind { .. } | Action::Stop => true,
-            Action::Open(_) | Action::Close(_) | Action::Start(_) => false,
+            Action::Open(_) | Action::Reopen(_) | Action::Close(_) | Action::Start(_) => false,
         })
     }
 }
@@ -155,6 +155,8 @@ pub struct Step {
 pub enum Action {
     /// A listener opens.
     Open(UnitName),
+    /// A listener opens anew; instances keep the former one until they are replaced.
+    Reopen(UnitName),
     /// The group starts, and with it these instances.
     Start(BTreeSet<u32>),
     /// Instances are replaced, started and stopped a few at a time.
@@ -195,6 +197,10 @@ pub enum Reason {
     ListenerDown,
     /// The listener is gone from the file.
     ListenerGone,
+    /// The path of a listener no longer leads to it.
+    PathLost,
+    /// Instances are ready and do not hold the listeners that made them so.
+    NotListening,
     /// The addresses of an old and a new listener overlap.
     AddressMoves,
     /// An instance listens on the address of a new listener by itself.
@@ -285,6 +291,8 @@ impl fmt::Display for Reason {
                  again",
             ),
             Reason::ListenerGone => f.write_str("gone from the file"),
+            Reason::PathLost => f.write_str("its path is gone or leads to another socket"),
+            Reason::NotListening => f.write_str("ready, but not listening"),
             Reason::Changed(keys) => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 write!(f, "changed: {}", keys.join(", "))

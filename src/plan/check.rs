@@ -71,7 +71,10 @@ fn closes_too_early(app: &AppPlan) -> bool {
     let position = |wanted: fn(&Action) -> bool| app.steps.iter().position(|s| wanted(&s.action));
     let close = position(|action| matches!(action, Action::Close(_)));
     let last_change = app.steps.iter().rposition(|step| {
-        matches!(step.action, Action::Start(_) | Action::Roll { .. } | Action::Open(_))
+        matches!(
+            step.action,
+            Action::Start(_) | Action::Roll { .. } | Action::Open(_) | Action::Reopen(_)
+        )
     });
     matches!((close, last_change), (Some(close), Some(change)) if close < change)
 }

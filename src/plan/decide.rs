@@ -83,6 +83,7 @@ impl AppDecision<'_> {
             steps.push(rebind);
         } else if self.files.autostart || self.is_up() {
             steps.extend(self.opened_listeners());
+            steps.extend(self.reopened_listeners());
             steps.extend(self.started_group());
             steps.extend(self.instance_step(&files));
             steps.extend(self.closed_listeners());
@@ -221,6 +222,19 @@ impl AppDecision<'_> {
             .collect()
     }
 
+    /// Those whose path is gone: no client reaches them, so nobody loses anything.
+    fn reopened_listeners(&self) -> Vec<Step> {
+        let step = |unit: &UnitName| Step {
+            action: Action::Reopen(unit.clone()),
+            because: Reason::PathLost,
+        };
+        self.lost().map(step).collect()
+    }
+
+    fn lost(&self) -> impl Iterator<Item = &UnitName> {
+        self.found.lost.iter().filter(|unit| self.files.units.get(unit).is_some())
+    }
+
     fn closed_listeners(&self) -> Vec<Step> {
         let gone =
             self.found.units.keys().filter(|unit| {
@@ -242,11 +256,12 @@ impl AppDecision<'_> {
         let start: BTreeSet<u32> = wanted.iter().copied().filter(|n| !up(n)).collect();
         let stop: BTreeSet<u32> =
             self.found.instances.keys().copied().filter(|n| up(n) && !wanted.contains(n)).collect();
-        let replace: BTreeSet<u32> = wanted
-            .iter()
-            .copied()
-            .filter(|n| up(n) && (!changed.is_empty() || self.found.is_outdated(self.name, *n)))
-            .collect();
+        // What holds the former socket is reached by nobody there.
+        let all = !changed.is_empty() || self.lost().next().is_some();
+        let outdated =
+            |n: &u32| self.found.is_outdated(self.name, *n) || self.found.unheld.contains(n);
+        let replace: BTreeSet<u32> =
+            wanted.iter().copied().filter(|n| up(n) && (all || outdated(n))).collect();
         if start.is_empty() && stop.is_empty() && replace.is_empty() {
             return None;
         }
@@ -264,6 +279,10 @@ impl AppDecision<'_> {
         let enabled = self.found.links.len() as u32;
         if !changed.is_empty() {
             Reason::Changed(changed)
+        } else if self.lost().next().is_some() {
+            Reason::PathLost
+        } else if !replace.is_empty() && replace.is_subset(&self.found.unheld) {
+            Reason::NotListening
         } else if !replace.is_empty() {
             Reason::Outdated
         } else if enabled != self.files.instances || !stop.is_empty() {

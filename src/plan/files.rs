@@ -25,7 +25,8 @@ impl AppPlan {
     pub fn starts(&self) -> BTreeSet<u32> {
         let started = self.steps.iter().filter_map(|step| match &step.action {
             Action::Start(numbers) | Action::Rebind { start: numbers, .. } => Some(numbers),
-            Action::Open(_) | Action::Close(_) | Action::Roll { .. } | Action::Stop => None,
+            Action::Open(_) | Action::Reopen(_) | Action::Close(_) => None,
+            Action::Roll { .. } | Action::Stop => None,
         });
         started.flatten().copied().collect()
     }

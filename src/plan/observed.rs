@@ -38,6 +38,10 @@ pub struct ObservedApp {
     pub listeners: BTreeMap<UnitName, Active>,
     /// New listeners whose address an instance of the app listens on by itself. May be stale.
     pub held: BTreeSet<UnitName>,
+    /// Open listeners whose path no longer leads to them. May be stale.
+    pub lost: BTreeSet<UnitName>,
+    /// Instances that are ready and do not hold the listeners that made them so. May be stale.
+    pub unheld: BTreeSet<u32>,
     /// Instances that are loaded, running or not. May be stale.
     pub instances: BTreeMap<u32, ObservedInstance>,
 }

@@ -1,7 +1,10 @@
 //! The table of instances, and the description of one app.
 
+use std::collections::BTreeMap;
+
 use super::{Paint, Style, table};
 use crate::ops::{Row, Status};
+use crate::plan::reason::Unheld;
 
 const HEADER: [&str; 10] = [
     "name", "instance", "status", "pid", "uptime", "restarts", "cpu", "memory", "user", "listener",
@@ -42,12 +45,27 @@ fn cells(row: &Row) -> Vec<String> {
     ]
 }
 
+/// What instances that are ready do not listen on, a line for each app and those listeners.
+pub fn unheld<'a>(lacking: impl IntoIterator<Item = (&'a String, u32, &'a Unheld)>) -> Vec<String> {
+    let mut alike: BTreeMap<(&str, String), Vec<u32>> = BTreeMap::new();
+    for (app, instance, lacks) in lacking {
+        alike.entry((app, lacks.shown())).or_default().push(instance);
+    }
+    let line = |((app, shown), instances): ((&str, String), Vec<u32>)| {
+        let others: String = instances[1..].iter().map(|number| format!(" @{number}")).collect();
+        let does = if others.is_empty() { "does" } else { "do" };
+        format!("warning: {app}@{}{others} {does} not listen on {shown}", instances[0])
+    };
+    alike.into_iter().map(line).collect()
+}
+
 /// PM2's word.
 pub fn status_text(status: Status) -> &'static str {
     match status {
         Status::Online => "online",
         Status::Completed => "completed",
         Status::Launching => "launching",
+        Status::NotListening => "not listening",
         Status::Stopping => "stopping",
         Status::WaitingRestart => "waiting restart",
         Status::Stopped => "stopped",
@@ -60,7 +78,7 @@ fn status_paint(status: Status) -> Paint {
         Status::Online => Paint::Good,
         Status::Launching | Status::Stopping | Status::WaitingRestart => Paint::Warn,
         Status::Stopped | Status::Completed => Paint::Dim,
-        Status::Errored => Paint::Bad,
+        Status::Errored | Status::NotListening => Paint::Bad,
     }
 }
 
@@ -101,6 +119,8 @@ mod tests {
             memory_bytes: Some(44_564_480),
             user: "www".into(),
             listeners: vec!["[::]:80".into()],
+            unheld: None,
+            lost: vec![],
             enabled: true,
             rollout: None,
         }

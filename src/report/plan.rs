@@ -63,6 +63,7 @@ fn steps(app: &AppPlan) -> Vec<(String, String)> {
 fn action(app: &AppPlan, step: &Step) -> String {
     match &step.action {
         Action::Open(unit) => format!("open {unit}"),
+        Action::Reopen(unit) => format!("open {unit} anew"),
         Action::Close(unit) => format!("close {unit}"),
         Action::Start(instances) => format!("start {}", plural(instances.len(), "instance")),
         Action::Roll { replace, start, stop } => {
@@ -171,6 +172,9 @@ fn step_json(step: &Step) -> Value {
     let because = step.because.to_string();
     match &step.action {
         Action::Open(unit) => json!({"action": "open", "unit": unit.as_str(), "because": because}),
+        Action::Reopen(unit) => {
+            json!({"action": "reopen", "unit": unit.as_str(), "because": because})
+        }
         Action::Close(unit) => {
             json!({"action": "close", "unit": unit.as_str(), "because": because})
         }

@@ -261,9 +261,12 @@ fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String 
     let Failure { instance, why } = failure;
     let start = matches!(
         why,
-        Why::Job(JobResult::Failed | JobResult::Timeout | JobResult::Other(_)) | Why::StartTimeout
+        Why::Job(JobResult::Failed | JobResult::Timeout | JobResult::Skipped | JobResult::Other(_))
+            | Why::StartTimeout
     );
     match reason {
+        // It was stopped since: what is known of its end is no reason.
+        _ if matches!(why, Why::NotListening(_)) => format!("{app}@{instance} {why}"),
         Some(reason) if start && reason.is_whole() => format!("{app}@{instance} {}", reason.text),
         Some(reason) => format!("{app}@{instance} {why}: it {}", reason.text),
         None => format!("{app}@{instance} {why}"),

@@ -23,6 +23,16 @@ pub enum Event {
         /// What was seen.
         sight: Sight,
     },
+    /// The answer to [`Look`](super::Command::Look) about an instance that is ready by its manager's word, and that nobody
+    /// can rely on.
+    NotListening {
+        /// The instance.
+        instance: u32,
+        /// What was seen.
+        sight: Sight,
+        /// What it does instead, as the predicate of its name.
+        what: String,
+    },
     /// The old unit files are in place again and loaded, as of this moment of the monotonic clock; or the reason why
     /// not. Processes that started later run the old definition.
     DefinitionRestored(Result<Serial, String>),

@@ -105,6 +105,9 @@ impl Rollout {
                 self.job_done(instance, ticket, result, now, &mut commands)
             }
             Event::Seen { instance, sight } => self.seen(instance, &sight, now),
+            Event::NotListening { instance, sight, what } => {
+                self.not_listening(instance, &sight, what, now);
+            }
             Event::DefinitionRestored(result) => self.definition_restored(result),
             Event::Tick => self.tick(now, &mut commands),
             Event::Interrupt => self.interrupted = true,
@@ -240,6 +243,7 @@ impl Rollout {
         if let Some(slot) = self.slots.get_mut(&instance) {
             let life = match () {
                 () if stuck => Life::Stuck,
+                () if matches!(why, Why::NotListening(_)) => Life::Failed,
                 // Too late, but systemd's next try worked.
                 () if slot.adopt_ready() => Life::Serving,
                 () => Life::Failed,

@@ -65,6 +65,8 @@ pub enum Why {
     Died,
     /// Ready for `min_ready`, and dead before the last of the others was.
     DiedLater,
+    /// Ready, and without the listeners that made it so; what it does instead, as a predicate.
+    NotListening(String),
     /// Nobody could say whether it was still ready.
     NoAnswer,
     /// Was lost during the rollout and did not come back in time.
@@ -79,7 +81,7 @@ impl Why {
     pub const fn is_timeout(&self) -> bool {
         match self {
             Self::Job(JobResult::Timeout) | Self::StartTimeout => true,
-            Self::Job(_) | Self::Died | Self::DiedLater => false,
+            Self::Job(_) | Self::Died | Self::DiedLater | Self::NotListening(_) => false,
             Self::NoAnswer | Self::NotBack | Self::StopTimeout => false,
         }
     }
@@ -129,6 +131,7 @@ impl fmt::Display for Why {
             Self::Job(JobResult::Other(result)) => write!(f, "could not be started ({result})"),
             Self::Died => f.write_str("died soon after it was ready"),
             Self::DiedLater => f.write_str("died while the others were replaced"),
+            Self::NotListening(what) => f.write_str(what),
             Self::NoAnswer => f.write_str("did not show whether it is still ready"),
             Self::NotBack => f.write_str("was lost and did not come back in time"),
             Self::StopTimeout => f.write_str("would not stop"),

@@ -35,6 +35,20 @@ impl Rollout {
         }
     }
 
+    /// An instance that was asked about is ready and gave up what made it so. On the way back the old definition is taken
+    /// as it is.
+    pub(super) fn not_listening(&mut self, instance: u32, sight: &Sight, what: String, now: Time) {
+        let asked = self.slots.get_mut(&instance).is_some_and(|slot| {
+            let asked = matches!(slot.life, Life::Settling(wait) if wait.asked);
+            asked && slot.whose(sight) == Whose::Own && slot.note(sight)
+        });
+        if asked && self.course == Course::Rolling {
+            self.fail(instance, Why::NotListening(what), now);
+        } else {
+            self.seen(instance, sight, now);
+        }
+    }
+
     fn seen_busy(&mut self, instance: u32, job: Job, sight: &Sight, now: Time) {
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         if job.change == Change::Stop {
@@ -45,7 +59,11 @@ impl Rollout {
         }
         let whose = slot.whose(sight);
         if whose == Whose::Former {
-            // The process that is being replaced.
+            if job.done && job.wait.asked && sight.state == State::Dead {
+                // Done, and no process came of it: something kept the manager from starting one.
+                self.fail(instance, Why::Job(JobResult::Skipped), now);
+            }
+            // Else the process that is being replaced.
             return;
         }
         match sight.state {

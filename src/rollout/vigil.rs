@@ -46,6 +46,8 @@ pub enum Lost {
     NotReady,
     /// No process, and none will come by itself.
     Down,
+    /// Ready, and without the listeners that made it so.
+    NotListening,
 }
 
 /// Waits until all instances have been ready for a while, or one is lost.
@@ -191,6 +193,7 @@ impl fmt::Display for Lost {
                 write!(f, "ends again and again: systemd restarted it {restarts} times")
             }
             Self::NotReady => f.write_str("was not ready in time"),
+            Self::NotListening => f.write_str("does not listen on what it was ready with"),
             Self::Down => f.write_str("does not run, and systemd does not start it again"),
         }
     }

@@ -1,12 +1,14 @@
 //! The template of an app's instances.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::group::common;
 use super::{Context, environment, joined, socket_names};
-use crate::ecosystem::{App, Backoff, Handover, Logs, RateLimit, Readiness};
+use crate::ecosystem::{
+    App, Backoff, Handover, Logs, RateLimit, Readiness, last_line, runtime_folder,
+};
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
@@ -171,16 +173,9 @@ fn keep_paths(s: &mut Section, app: &App) {
 /// Whether a Unix listener lies in a directory that systemd makes for the instances, and whose fate
 /// the file says nothing about.
 fn holds_listener(app: &App) -> bool {
-    let set = |key: &'static str| app.service.iter().filter(move |(name, _)| name == key);
-    let folders = set("RuntimeDirectory").flat_map(|(_, value)| value.split_whitespace());
-    let folders: Vec<&Path> =
-        folders.filter_map(|word| word.split(':').next()).map(Path::new).collect();
-    let paths = app.listeners.iter().filter_map(|listener| listener.address.path());
-    let inside = |path: &Path| {
-        let above = path.ancestors().skip(1).filter(|above| above.starts_with("/run"));
-        above.into_iter().any(|above| folders.iter().any(|folder| above.ends_with(folder)))
-    };
-    set("RuntimeDirectoryPreserve").next().is_none() && paths.into_iter().any(inside)
+    let mut paths = app.listeners.iter().filter_map(|listener| listener.address.path());
+    last_line(&app.service, "RuntimeDirectoryPreserve").is_none()
+        && paths.any(|path| runtime_folder(&app.service, path).is_some())
 }
 
 fn restarts(s: &mut Section, context: &Context<'_>) {

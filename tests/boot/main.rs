@@ -17,6 +17,7 @@ mod hostile;
 mod intent;
 mod interop;
 mod listeners;
+mod listening;
 mod load;
 mod locks;
 mod matrix;

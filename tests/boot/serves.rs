@@ -307,6 +307,54 @@ booted!(the_doctor_misses_an_interpreter, |m| {
     assert_eq!(problems(m), "");
     m.ok(["rm", "/opt/own/shell"]);
     assert_eq!(problems(m), "cannot-start");
+    // What is searched in the app's own PATH is found there alone.
+    m.write("/srv/shop/run", "#!/usr/bin/env -S quicksh -e\nexec sleep infinity\n");
+    m.ok_sh("chmod +x /srv/shop/run; ln -s /bin/sh /opt/own/quicksh");
+    let script = format!("{script}env = {{ PATH = '/opt/own:/usr/bin:/bin' }}\n");
+    m.write("/srv/shop/ecosystem.toml", script);
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(problems(m), "");
+    m.ok(["mv", "/opt/own/quicksh", "/usr/local/bin/quicksh"]);
+    for stopped in [false, true] {
+        if stopped {
+            m.ok(["clusterctl", "stop", "shop"]);
+        }
+        let output = m.clusterctl(["doctor", "shop"]);
+        assert_eq!((output.code, problems(m).as_str()), (1, "cannot-start"), "{output:#?}");
+        assert!(
+            output.stdout.contains("`quicksh`, which the first line of /srv/shop/run"),
+            "{output:#?}"
+        );
+    }
+});
+
+booted!(a_start_without_the_working_folder_is_no_success, |m| {
+    shop(m, 2, "");
+    m.ok(["mv", "/srv/shop", "/srv/former"]);
+    m.ok(["systemctl", "kill", "--signal=KILL", "shop@1"]);
+    wait_until("the instance has ended", Duration::from_secs(30), || {
+        m.systemctl_show("shop@1", "ActiveState") == "inactive"
+    });
+    let why = "shop@1 could not be started: its working directory cannot be entered (200/CHDIR)";
+    for command in [&["start", "shop@1"][..], &["restart", "shop@1"]] {
+        let output = m.clusterctl(command);
+        refused(&output, &[why]);
+        assert!(!output.stderr.contains("✓"), "{output:#?}");
+    }
+    refused(&m.clusterctl(["reload", "shop"]), &[why]);
+    let found = m.clusterctl(["doctor", "shop"]).stdout;
+    assert!(found.contains(why), "{found}");
+    // It is there again, as another folder: what ran all the time runs in the one that was removed.
+    m.ok_sh("cp -r /srv/former /srv/shop; rm -r /srv/former");
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let found = m.clusterctl(["doctor", "shop"]).stdout;
+    assert!(found.contains("shop@0 runs in a folder that was removed"), "{found}");
+    assert!(!found.contains("shop@1 runs in a folder"), "{found}");
+    m.ok(["clusterctl", "reload", "shop"]);
+    let found = m.clusterctl(["doctor", "shop"]).stdout;
+    assert!(!found.contains("runs in a folder"), "{found}");
+    assert_eq!((online(m), problems(m).as_str()), (2, ""));
 });
 
 fn again_and_again(m: &Machine, app: &str) -> Child {

@@ -62,7 +62,9 @@ impl Rules {
 
     pub fn heard(&mut self, event: &Event, world: &World) {
         match event {
-            Event::Seen { instance, sight } => self.tell(*instance, sight.serial, sight.state),
+            Event::Seen { instance, sight } | Event::NotListening { instance, sight, .. } => {
+                self.tell(*instance, sight.serial, sight.state);
+            }
             Event::JobDone { instance, ticket, result } => {
                 let change = self.open.remove(ticket);
                 let start = change.is_some_and(|change| change != Change::Stop);
@@ -73,6 +75,13 @@ impl Rules {
             }
             Event::Interrupt => self.interrupted = true,
             Event::DefinitionRestored(_) | Event::Tick => {}
+        }
+    }
+
+    /// What the driver answered ended the rollout: nobody relies on that process.
+    pub fn lost(&mut self, event: &Event) {
+        if let Event::NotListening { instance, sight, .. } = event {
+            self.tell(*instance, sight.serial, State::Stopping);
         }
     }
 
@@ -309,6 +318,7 @@ impl Rules {
                 "done, and {number} was last seen {:?}",
                 unit.state
             );
+            assert!(!unit.mute || min_ready.is_zero(), "done, and {number} gave up its listeners");
             over = over.max(unit.ready_at.unwrap() + min_ready);
         }
         for number in started() {

@@ -5,7 +5,9 @@ use std::panic::catch_unwind;
 use std::time::Duration;
 
 use clusterctl::ecosystem::{OnFailure, Share};
-use clusterctl::rollout::{Command, Event, Former, Outcome, Policy, Rollout, Spec, State, Time};
+use clusterctl::rollout::{
+    Command, Event, Former, Outcome, Policy, Rollout, Spec, Stage, State, Time,
+};
 
 use crate::chance::Chance;
 use crate::rules::Rules;
@@ -229,7 +231,11 @@ fn drive(
         note!(log, "{} {event:?}", world.now);
         rules.heard(&event, world);
         history.push((world.now, event.clone()));
-        commands = rollout.handle(world.now, event);
+        let before = rollout.progress().stage;
+        commands = rollout.handle(world.now, event.clone());
+        if before == Stage::Rolling && rollout.progress().stage != before {
+            rules.lost(&event);
+        }
         said.push(commands.clone());
     }
     unreachable!()

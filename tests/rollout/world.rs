@@ -10,7 +10,8 @@ use crate::chance::Chance;
 /// How reliable things are, in percent.
 #[derive(Debug, Clone, Default)]
 pub struct Weather {
-    /// A process of this definition does not start, never gets ready, or dies soon after it was ready.
+    /// A process of this definition does not start, never gets ready, or dies or gives up its listeners soon after it was
+    /// ready.
     pub bad: [u64; 2],
     /// A serving process dies at some time.
     pub death: u64,
@@ -38,6 +39,8 @@ pub struct Unit {
     pub ready_at: Option<Time>,
     /// Has been ready for `min_ready` since it was last started by a job.
     pub settled: bool,
+    /// Ready by the manager's word, and without its listeners.
+    pub mute: bool,
     pub job: Option<Job>,
 }
 
@@ -110,6 +113,7 @@ impl World {
             definition,
             ready_at,
             settled: false,
+            mute: false,
             job: None,
         };
         self.units.insert(number, unit);
@@ -214,7 +218,9 @@ impl World {
     fn note_settled(&mut self, number: u32) {
         let (now, min_ready) = (self.now, self.weather.min_ready);
         let unit = self.units.get_mut(&number).unwrap();
-        unit.settled |= unit.ready_at.is_some_and(|ready| now.since(ready) >= min_ready);
+        // Without `min_ready` nobody looks once more.
+        let counts = !unit.mute || min_ready.is_zero();
+        unit.settled |= counts && unit.ready_at.is_some_and(|ready| now.since(ready) >= min_ready);
     }
 
     pub fn settled(&mut self, number: u32) -> bool {
@@ -229,6 +235,7 @@ impl World {
         let unit = self.units.get_mut(&number).unwrap();
         unit.serial = serial;
         unit.restarts = restarts;
+        unit.mute = false;
         unit.definition = loaded;
         unit.settled &= restarts > 0;
         self.change(number, State::Starting, chance);
@@ -247,7 +254,12 @@ impl World {
                 let later = if self.weather.death > 0 { 3000 } else { 0 };
                 self.after(after, number, Later::Ready);
                 let life = chance.between(1, (settle + later).max(2) - 1);
-                self.after(after + life, number, Later::Exit);
+                // Without a draw, so that the seeds that are kept mean what they meant.
+                if serial.is_multiple_of(3) {
+                    self.units.get_mut(&number).unwrap().mute = true;
+                } else {
+                    self.after(after + life, number, Later::Exit);
+                }
             }
         }
     }
@@ -329,8 +341,11 @@ impl World {
     pub fn look(&mut self, number: u32, chance: &mut Chance) {
         let unit = self.units.get(&number).cloned().unwrap_or_else(Unit::none);
         let sight = unit.sight();
+        let event = match unit.mute && unit.state == State::Ready {
+            true => Event::NotListening { instance: number, sight, what: "closed it".to_owned() },
+            false => Event::Seen { instance: number, sight },
+        };
         self.looked.insert(number, (self.now, unit));
-        let event = Event::Seen { instance: number, sight };
         let older = |happening: &Happening| {
             let Happening::Deliver { event: Event::Seen { instance, .. }, .. } = happening else {
                 return false;
@@ -380,6 +395,7 @@ impl Unit {
             definition: 0,
             ready_at: None,
             settled: false,
+            mute: false,
             job: None,
         }
     }

@@ -2,8 +2,10 @@
 
 use toml::de::DeValue;
 
+use crate::ecosystem::app::Listener;
 use crate::ecosystem::node::{Context, Entry, Fields, Node};
-use crate::ecosystem::problem::{Problem, visible};
+use crate::ecosystem::problem::{Place, Problem, visible};
+use crate::ecosystem::runtime_folder::{last_line, runtime_folder};
 
 /// Lines for each section.
 #[derive(Debug)]
@@ -23,6 +25,32 @@ pub(super) fn directives(cx: &mut Context<'_>, fields: &Fields<'_>) -> Directive
         slice: table(cx, fields, "slice", &[]),
         socket: table(cx, fields, "socket", SOCKET),
     }
+}
+
+/// A directory that goes with any instance must not hold what clients of all connect to.
+pub(super) fn kept_folders(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    service: &[(String, String)],
+    listeners: &[(Listener, Place)],
+) {
+    const KEY: &str = "RuntimeDirectoryPreserve";
+    let keeps = |value: &str| ["yes", "true", "on", "y", "t", "1"].contains(&value);
+    let Some(value) = last_line(service, KEY).filter(|value| !keeps(value)) else { return };
+    let mut paths = listeners.iter().filter_map(|(listener, _)| listener.address.path());
+    let held =
+        paths.find_map(|path| Some((path.to_owned(), runtime_folder(service, path)?.to_owned())));
+    let Some((path, folder)) = held else { return };
+    let node = fields.get("service");
+    let entries = node.as_ref().and_then(|node| node.entries(cx, "a table of systemd directives"));
+    let entry = entries.iter().flatten().find(|entry| entry.key == KEY);
+    let at = entry.map_or_else(|| fields.place.clone(), |entry| entry.at.clone());
+    let message = format!(
+        "with `{KEY}={value}` the end of one instance removes `{}`, to which clients of all connect",
+        path.display()
+    );
+    let help = format!("remove it: `{folder}` is kept as long as a listener lies in it");
+    cx.problems.push(Problem::error(&at, message).help(help));
 }
 
 fn table(

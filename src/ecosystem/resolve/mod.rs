@@ -64,6 +64,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         listeners.push(listener);
         remarks.push(remark);
     }
+    directives::kept_folders(cx, fields, &systemd.service, &listeners);
     environment::counted_port(cx, fields, &env, &listeners);
     let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);

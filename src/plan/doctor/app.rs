@@ -63,6 +63,13 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         );
         found.push(finding(Severity::Problem, "given-away", text, apply.clone()));
     }
+    for (name, by) in &facts.not_found {
+        let text = format!(
+            "`{name}`, which the first line of {} searches, is in no folder of the app's PATH: no instance can start again",
+            by.display()
+        );
+        found.push(finding(Severity::Problem, "cannot-start", text, apply.clone()));
+    }
     if let Some(program) = &facts.missing_program {
         let text = format!(
             "{} is gone: {} cannot work until clusterctl is installed again",
@@ -143,6 +150,13 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
             };
             found.push(finding(Severity::Problem, "looping", text, mend));
         }
+    }
+    for number in facts.uprooted.iter().filter(|_| !facts.rolling) {
+        let text = format!(
+            "{app}@{number} runs in a folder that was removed: what it opens there by a relative name is gone"
+        );
+        let mend = words.clusterctl(&format!("reload {app}"));
+        found.push(finding(Severity::Warning, "folder-removed", text, Some(mend)));
     }
     let outdated: Vec<String> = facts
         .observed

@@ -66,12 +66,18 @@ pub struct AppFacts {
     /// Files that the service manager opens with all rights at every start, and the first folder on
     /// the way to each that somebody else may change, with who that is.
     pub given_away: Vec<(PathBuf, PathBuf, String)>,
+    /// Instances that run in a folder which was removed since.
+    pub uprooted: Vec<u32>,
+    /// Programs that are searched in the app's `PATH`, and are in no folder of it, each with who searches it.
+    pub not_found: Vec<(String, PathBuf)>,
     /// Why instances do not run, by their numbers.
     pub reasons: BTreeMap<u32, String>,
     /// Lines of log that the journal did not take of late.
     pub suppressed: u64,
     /// The manager has not read the files as they are now.
     pub stale: bool,
+    /// Instances that are ready and hold not all of their listeners: whether they still count as ready, and what they do.
+    pub unheld: BTreeMap<u32, (bool, String)>,
     /// Instances that run with another socket than the one that systemd holds now.
     pub strangers: BTreeSet<(u32, UnitName)>,
 }

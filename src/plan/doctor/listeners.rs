@@ -20,6 +20,20 @@ pub fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
             found.push(finding(Severity::Warning, "listener-open", text, Some(mend)));
         }
     }
+    for unit in &facts.observed.lost {
+        let text = format!("no client reaches {unit}: its path is gone or leads to another socket");
+        found.push(finding(Severity::Problem, "path-lost", text, Some(words.apply(facts))));
+    }
+    for (number, (counts, what)) in &facts.unheld {
+        let text = format!("{app}@{number} {what}");
+        found.push(if *counts {
+            let text = format!("{text}; `readiness = \"all\"` would wait for it");
+            finding(Severity::Warning, "listener-unused", text, None)
+        } else {
+            let mend = words.clusterctl(&format!("restart {app}@{number}"));
+            finding(Severity::Problem, "not-listening", text, Some(mend))
+        });
+    }
     // One that ends again and again holds nothing in many moments.
     let loops = |number: &u32| facts.runs.get(number).is_some_and(Run::loops);
     for (number, unit) in facts.strangers.iter().filter(|(number, _)| !loops(number)) {

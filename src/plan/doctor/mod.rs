@@ -229,6 +229,11 @@ mod tests {
             &["cannot-start: clusterctl apply /srv/api/ecosystem.toml"],
         );
         app(
+            |f| f.not_found.push(("node".into(), "/srv/api/run".into())),
+            &["cannot-start: clusterctl apply /srv/api/ecosystem.toml"],
+        );
+        app(|f| f.uprooted.push(1), &["folder-removed: clusterctl reload api"]);
+        app(
             |f| f.missing_program = Some("/usr/bin/clusterctl".into()),
             &["program: clusterctl apply /srv/api/ecosystem.toml"],
         );
@@ -272,6 +277,19 @@ mod tests {
             },
             &["other-socket: clusterctl reload api"],
         );
+        app(
+            |f| {
+                f.observed.lost.insert(socket());
+            },
+            &["path-lost: clusterctl apply /srv/api/ecosystem.toml"],
+        );
+        let lacks = |counts| {
+            move |f: &mut AppFacts| {
+                f.unheld.insert(1, (counts, "does not listen on 3000".to_owned()));
+            }
+        };
+        app(lacks(false), &["not-listening: clusterctl restart api@1"]);
+        app(lacks(true), &["listener-unused: -"]);
     }
 
     #[test]

@@ -5,10 +5,12 @@
 
 mod codes;
 mod excerpt;
+mod unheld;
 
 use crate::ecosystem::{Address, Scope};
 
 pub use excerpt::{excerpt, naming};
+pub use unheld::{Claim, Unheld};
 
 /// How a main process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub struct Evidence {
     pub held: Option<Held>,
     /// A program that is executed and is not there.
     pub missing: Option<String>,
+    /// It runs and is ready, and holds not all of its listeners.
+    pub unheld: Option<Unheld>,
 }
 
 impl Evidence {
@@ -109,6 +113,11 @@ pub fn reason(unit: &str, scope: Scope, evidence: &Evidence) -> Option<Reason> {
         let next = Some(format!("systemctl{flag} unmask {unit}"));
         return Some(Reason { text: "is masked: it cannot start".to_owned(), next });
     }
+    if let Some(unheld) = &evidence.unheld {
+        let processes = evidence.sight.iter().flat_map(|sight| &sight.processes);
+        let elsewhere: Vec<Address> = processes.flat_map(|one| one.listens.clone()).collect();
+        return Some(Reason { text: unheld.text(&elsewhere), next: None });
+    }
     let what = happened(evidence)?;
     let text = match because(evidence) {
         Some(why) => format!("{what}: {why}"),
@@ -123,6 +132,11 @@ pub fn code_of_step(step: &str) -> Option<i32> {
     (200..256).find(|code| codes::of_manager(*code).is_some_and(|(name, _)| name == step))
 }
 
+/// Whether the manager could not even start the program.
+pub fn is_of_manager(end: End) -> bool {
+    matches!(end, End::Code(code) if codes::of_manager(code).is_some())
+}
+
 /// The same as a sentence about an instance that does not run: "gave up: it was killed by SIGKILL".
 pub fn standing(reason: &Reason, gave_up: bool) -> String {
     let text = &reason.text;
@@ -133,7 +147,7 @@ pub fn standing(reason: &Reason, gave_up: bool) -> String {
 
 /// The manager's own account is the next thing to read where the program itself never ran.
 fn details(unit: &str, flag: &str, evidence: &Evidence) -> Option<String> {
-    let before = matches!(evidence.end, Some(End::Code(code)) if codes::of_manager(code).is_some());
+    let before = evidence.end.is_some_and(is_of_manager);
     (before || evidence.result == "resources").then(|| format!("systemctl{flag} status {unit}"))
 }
 

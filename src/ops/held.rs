@@ -1,0 +1,191 @@
+//! Which of its listeners an instance that is ready does not hold, by a look at the descriptors of its processes.
+//!
+//! Programs close a listener and take it again when they reload their workers, so only what lasts counts. Nothing is
+//! said where descriptors cannot be seen: those of other users are for root.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::{Context, Error, reason, recorded_policy};
+use crate::ecosystem::{Address, AppName, Scope};
+use crate::host;
+use crate::plan::ObservedFile;
+use crate::plan::reason::{Claim, Unheld};
+use crate::systemd::{ActiveState, Field};
+use crate::translate::MARK;
+use crate::unit::{UnitFile, UnitKind, UnitName};
+
+/// A listener may be closed for so long before it counts as given up.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Nothing announces that a process takes a listener.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What the instances of one app are handed, as their template names it.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    all: Vec<(String, Address)>,
+    claim: Claim,
+    traced: bool,
+    /// How long a program may take that has said by itself that it is ready.
+    patience: Duration,
+}
+
+impl Listeners {
+    /// `None` for an app without listeners.
+    pub(super) fn of(app: &AppName, units: &BTreeMap<UnitName, ObservedFile>) -> Option<Listeners> {
+        let read = |name: &UnitName| Some(UnitFile::parse(name.clone(), &units.get(name)?.text));
+        let template = read(&app.template_unit())?;
+        let handed: BTreeSet<&str> =
+            template.all("Service", "Sockets").flat_map(str::split_whitespace).collect();
+        let sockets = units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
+        let named = sockets.filter(|unit| handed.contains(unit.as_str())).filter_map(|unit| {
+            let file = read(unit)?;
+            let name = file.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned();
+            Some((name, Address::of_socket_unit(&file)?))
+        });
+        let all: Vec<(String, Address)> = named.collect();
+        let patience = recorded_policy(app, units).listen_timeout.max(GRACE);
+        let claim = Claim::of(&template);
+        let traced = template.get(MARK, "TracedBecause").is_some();
+        (!all.is_empty()).then_some(Listeners { all, claim, traced, patience })
+    }
+}
+
+/// An instance that is ready, and its main process.
+pub(super) struct Asked<'a> {
+    pub unit: UnitName,
+    pub main: u32,
+    pub listeners: &'a Listeners,
+}
+
+/// Instances that lack listeners, and went on lacking them for a while.
+pub(super) fn unheld(context: &Context, mut asked: Vec<Asked<'_>>) -> BTreeMap<UnitName, Unheld> {
+    let end = Instant::now() + GRACE;
+    let mut found;
+    loop {
+        found = BTreeMap::new();
+        let mut eyes = Eyes { context, managers: BTreeMap::new() };
+        asked.retain(|one| {
+            let missing = eyes.missing(one);
+            let lacks = missing.is_some();
+            found.extend(missing.map(|missing| (one.unit.clone(), missing)));
+            lacks
+        });
+        if asked.is_empty() || Instant::now() >= end || context.is_interrupted() {
+            return found;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Instances of one app that are ready and lack listeners.
+pub(super) fn unheld_of(
+    context: &Context,
+    app: &AppName,
+    units: &BTreeMap<UnitName, ObservedFile>,
+    numbers: impl IntoIterator<Item = u32>,
+) -> BTreeMap<u32, Unheld> {
+    let Some(listeners) = Listeners::of(app, units) else { return BTreeMap::new() };
+    let names: Vec<UnitName> = numbers.into_iter().map(|n| app.instance_unit(n)).collect();
+    let states = context.systemd.instances(&names, &[Field::MainPid]).unwrap_or_default();
+    let ready = names.into_iter().zip(states).filter_map(|(unit, state)| {
+        let main = state.main_pid.filter(|_| state.active == ActiveState::Active)?;
+        Some(Asked { unit, main, listeners: &listeners })
+    });
+    let found = unheld(context, ready.collect());
+    found.into_iter().filter_map(|(unit, one)| Some((app.instance_of(&unit)?, one))).collect()
+}
+
+/// Instances of an app that are ready and lack listeners.
+///
+/// # Errors
+/// The unit directory cannot be read.
+pub fn lacking(context: &Context, app: &AppName) -> Result<BTreeMap<u32, Unheld>, Error> {
+    let Some(found) = super::apps(context)?.remove(app) else { return Ok(BTreeMap::new()) };
+    Ok(unheld_of(context, app, &found.units, found.links))
+}
+
+/// Why an instance that was reported ready does not count as that; waits as long as it may take its listeners.
+pub(super) fn unready(
+    context: &Context,
+    app: &AppName,
+    units: &BTreeMap<UnitName, ObservedFile>,
+    number: u32,
+) -> Option<String> {
+    let begun = Instant::now();
+    loop {
+        let lacks = unheld_of(context, app, units, [number]).remove(&number)?;
+        if !lacks.is_unready() || context.is_interrupted() {
+            return None;
+        }
+        let patience = Listeners::of(app, units)?.patience;
+        if lacks.claim != Claim::Word || begun.elapsed() >= patience {
+            return Some(sentence(context, &app.instance_unit(number), &lacks));
+        }
+    }
+}
+
+/// The predicate of an instance that lacks listeners.
+pub(super) fn sentence(context: &Context, unit: &UnitName, lacks: &Unheld) -> String {
+    let sight = reason::look(context, unit).unwrap_or_default();
+    let elsewhere: BTreeSet<Address> =
+        sight.processes.into_iter().flat_map(|process| process.listens).collect();
+    lacks.text(&elsewhere.into_iter().collect::<Vec<_>>())
+}
+
+/// One round of looks.
+struct Eyes<'a> {
+    context: &'a Context,
+    /// Sockets of managers, by their processes.
+    managers: BTreeMap<u32, Option<BTreeSet<u64>>>,
+}
+
+impl Eyes<'_> {
+    fn missing(&mut self, asked: &Asked<'_>) -> Option<Unheld> {
+        let processes = self.processes(asked);
+        let handed = asked.listeners.all.len();
+        let held = self.manager_of(asked.main)?;
+        let mut used = BTreeSet::new();
+        let mut seen = false;
+        for pid in processes {
+            let own = host::in_use(pid, handed, asked.listeners.traced, held);
+            seen |= own.is_some();
+            used.extend(own.into_iter().flatten());
+            if used.len() >= handed {
+                return None;
+            }
+        }
+        let missing = asked.listeners.all.iter().filter(|(_, address)| {
+            let inodes = host::listening_inodes(address);
+            let mut ours = inodes.iter().filter(|inode| held.contains(inode)).peekable();
+            ours.peek().is_some() && !ours.any(|inode| used.contains(inode))
+        });
+        let missing: Vec<(String, Address)> = missing.cloned().collect();
+        let found = seen && !missing.is_empty();
+        found.then_some(Unheld { missing, of: handed, claim: asked.listeners.claim })
+    }
+
+    fn manager_of(&mut self, main: u32) -> Option<&BTreeSet<u64>> {
+        let manager = match self.context.layout.scope {
+            Scope::System => 1,
+            Scope::User => host::usage(main)?.parent,
+        };
+        self.managers.entry(manager).or_insert_with(|| host::sockets_of(manager)).as_ref()
+    }
+
+    /// Processes of an instance, the main one first.
+    fn processes(&self, asked: &Asked<'_>) -> Vec<u32> {
+        let whole = |dir: PathBuf| {
+            let unit = dir.ancestors().find(|dir| dir.ends_with(asked.unit.as_str()))?;
+            host::all_processes(unit)
+        };
+        let others = host::cgroup_of(asked.main).and_then(whole).unwrap_or_else(|| {
+            let all = self.context.systemd.processes(&asked.unit).unwrap_or_default();
+            all.into_iter().map(|process| process.pid).collect()
+        });
+        let others = others.into_iter().filter(|pid| *pid != asked.main);
+        [asked.main].into_iter().chain(others).collect()
+    }
+}
