@@ -126,6 +126,8 @@ pub fn run(
 /// Runs `delete`.
 pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
+    // A run that was killed when the last file was gone has left the units in the manager.
+    ops::load(&ctl, [], &mut |event| told::tell(&event, ui))?;
     let selected = selected(&ctl, &args.apps)?;
     if let Some(one) = selected.iter().find(|selected| selected.instance.is_some()) {
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::perform::carry_out;
 use super::request::{Record, Request, Task};
+use super::resume::reconnect;
 use super::{Context, Error, Event, Sink, observe};
 use crate::disk::Exchange;
 use crate::ecosystem::AppName;
 use crate::plan::Active;
 use crate::rollout::{Outcome, Progress, Time};
-use crate::systemd::{JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
+use crate::systemd::{self, JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
 use crate::unit::UnitName;
 
 /// How often a report is read, and an interrupt noticed.
@@ -39,7 +40,12 @@ pub fn delegate(
 ) -> Result<Outcome, Error> {
     let exchange = Exchange::of(&context.layout, app);
     let id = Exchange::new_id();
-    let text = serde_json::to_vec(request).unwrap_or_default();
+    let unwritable = |error: serde_json::Error| Error::Unwritable(app.clone(), error.to_string());
+    let text = serde_json::to_vec(request).map_err(unwritable)?;
+    if matches!(request.task, Task::Change { .. }) {
+        // Whoever changes an app holds its lock: nobody alive waits for what is there.
+        exchange.withdraw_orphans();
+    }
     match exchange.ask(&id, &text) {
         // Who may reload but not write gets what `systemctl reload` does.
         Err(error) if error.is_permission() && request.is_plain() => {
@@ -47,9 +53,9 @@ pub fn delegate(
         }
         result => result?,
     }
-    let watch = context.systemd.watch([])?;
     let mut follower = Follower {
         context,
+        watch: context.systemd.watch([])?,
         app,
         group: app.group_unit(),
         report: Report { exchange: &exchange, id: &id, file: None, line: String::new() },
@@ -58,7 +64,7 @@ pub fn delegate(
         last: None,
     };
     for _ in 0..TRIES {
-        let ended = follower.run(&watch, sink);
+        let ended = follower.run(sink);
         match (ended, exchange.is_pending(&id)) {
             // Another reload job ended as ours, without having seen the request.
             (Ok(Some(JobResult::Done)), true) => continue,
@@ -111,6 +117,8 @@ fn follow_blindly(context: &Context, app: &AppName) -> Result<Outcome, Error> {
 
 struct Follower<'a> {
     context: &'a Context,
+    /// Tells of the end of the job.
+    watch: Watch,
     app: &'a AppName,
     group: UnitName,
     report: Report<'a>,
@@ -123,7 +131,7 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     /// Submits the job and follows it to its end; `None` when the manager refuses it.
-    fn run(&mut self, watch: &Watch, sink: Sink<'_>) -> Result<Option<JobResult>, Error> {
+    fn run(&mut self, sink: Sink<'_>) -> Result<Option<JobResult>, Error> {
         let systemd = &self.context.systemd;
         let job = match systemd.submit(JobKind::Reload, &self.group, JobMode::Replace) {
             Ok(job) => job,
@@ -133,7 +141,7 @@ impl Follower<'_> {
         };
         let mut over = None;
         loop {
-            let ended = self.wait(watch, job)?;
+            let ended = self.wait(job)?;
             self.relay(sink);
             if ended.is_some() {
                 return Ok(ended);
@@ -158,16 +166,28 @@ impl Follower<'_> {
         }
     }
 
-    fn wait(&self, watch: &Watch, job: JobId) -> Result<Option<JobResult>, Error> {
+    fn wait(&mut self, job: JobId) -> Result<Option<JobResult>, Error> {
         let until = Instant::now() + GLANCE;
-        while let Some(signal) = watch.next(until) {
+        while let Some(signal) = self.watch.next(until) {
             match signal {
                 Signal::JobRemoved { id, result, .. } if id == job => return Ok(Some(result)),
-                Signal::Disconnected => return Err(Error::Lost(self.app.clone())),
+                Signal::Disconnected => {
+                    reconnect(self.context, systemd::Error::disconnected("follow the rollout"))?;
+                    self.watch = self.context.systemd.watch([])?;
+                    return self.over(job);
+                }
+                // What happened while the manager was started anew it has told nobody.
+                Signal::Reloading(false) => return self.over(job),
                 _ => {}
             }
         }
         Ok(None)
+    }
+
+    /// Whether the job has ended unheard; its report says how.
+    fn over(&self, job: JobId) -> Result<Option<JobResult>, Error> {
+        let there = self.context.systemd.job_info(job)?.is_some();
+        Ok((!there).then_some(JobResult::Done))
     }
 
     fn relay(&mut self, sink: Sink<'_>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::load::load;
 use super::request::{Request, Task};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Event, Sink, delegate, observe, recorded_policy};
@@ -60,14 +61,7 @@ pub fn scale(
         return Err(Error::Number { app: app.clone(), now: before, asked });
     };
     let links = link_changes(&found.links, wanted);
-    for link in &links {
-        disk::apply_link(&context.layout, app, link)?;
-    }
-    sink(Event::Written(links.len()));
-    if !links.is_empty() {
-        context.systemd.daemon_reload()?;
-        sink(Event::Reloaded);
-    }
+    relink(context, app, &links, sink)?;
     if !found.group.is_up() {
         // A stopped app stays stopped; it starts with the new number.
         return Ok(Done::default());
@@ -86,6 +80,26 @@ pub fn scale(
     };
     let run = || delegate(context, app, &request, sink);
     Done::of(witnessed(context, std::slice::from_ref(app), run))
+}
+
+/// Puts links in force, and whatever else of the app is not.
+fn relink(
+    context: &Context,
+    app: &AppName,
+    links: &[LinkChange],
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    if !links.is_empty() {
+        disk::note_unread(&context.layout, app)?;
+        for link in links {
+            disk::apply_link(&context.layout, app, link)?;
+        }
+        sink(Event::Written(links.len()));
+        context.systemd.daemon_reload()?;
+        disk::forget_unread(&context.layout, app);
+        sink(Event::Reloaded);
+    }
+    load(context, [app.clone()], sink)
 }
 
 /// Everything of ours, once the app is neither being started nor stopped: one that is restarted is

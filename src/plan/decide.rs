@@ -182,6 +182,16 @@ impl AppDecision<'_> {
         sockets.filter(|unit| !self.found.units.contains_key(&unit.name))
     }
 
+    /// Whether somebody removed the file of a listener that instances rely on. It is written anew, and
+    /// what it said before is not known, so they start anew with it.
+    fn has_lost_listener(&self) -> bool {
+        let template = self.name.template_unit();
+        let Some(file) = self.found.units.get(&template) else { return false };
+        let unit = UnitFile::parse(template, &file.text);
+        let mut known = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
+        known.any(|name| self.new_sockets().any(|new| new.name.as_str() == name))
+    }
+
     fn old_sockets(&self) -> impl Iterator<Item = (&UnitName, &ObservedFile)> {
         let sockets = self.found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
         sockets.filter(|(name, _)| self.files.units.get(name).is_none())
@@ -217,13 +227,16 @@ impl AppDecision<'_> {
         let changed = self.changed_keys(changes);
         let up = |n: &u32| self.found.instances.get(n).is_some_and(|i| i.active.is_up());
         let wanted = self.wanted_set();
+        let lost = self.has_lost_listener();
         let start: BTreeSet<u32> = wanted.iter().copied().filter(|n| !up(n)).collect();
         let stop: BTreeSet<u32> =
             self.found.instances.keys().copied().filter(|n| up(n) && !wanted.contains(n)).collect();
         let replace: BTreeSet<u32> = wanted
             .iter()
             .copied()
-            .filter(|n| up(n) && (!changed.is_empty() || self.found.is_outdated(self.name, *n)))
+            .filter(|n| {
+                up(n) && (!changed.is_empty() || lost || self.found.is_outdated(self.name, *n))
+            })
             .collect();
         if start.is_empty() && stop.is_empty() && replace.is_empty() {
             return None;
