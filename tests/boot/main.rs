@@ -16,6 +16,7 @@ mod harness;
 mod history;
 mod intent;
 mod interop;
+mod kills;
 mod listeners;
 mod load;
 mod locks;
