@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use super::perform::carry_out;
 use super::request::{Record, Request, Task};
 use super::resume::reconnect;
-use super::{Context, Error, Event, Sink, observe};
+use super::settle::settled;
+use super::{Context, Error, Event, Sink};
 use crate::disk::Exchange;
 use crate::ecosystem::AppName;
-use crate::plan::Active;
+use crate::plan::{Active, ObservedApp};
 use crate::rollout::{Outcome, Progress, Time};
 use crate::systemd::{self, JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
 use crate::unit::UnitName;
@@ -63,17 +64,25 @@ pub fn delegate(
         told: false,
         last: None,
     };
-    for _ in 0..TRIES {
+    for tries in 1..=TRIES {
         let ended = follower.run(sink);
         match (ended, exchange.is_pending(&id)) {
             // Another reload job ended as ours, without having seen the request.
             (Ok(Some(JobResult::Done)), true) => continue,
             // The job never reached the process, or it belongs to another version.
-            (Ok(_), true) if exchange.withdraw(&id) => {
-                if is_stopped(context, app)? {
-                    return Err(Error::Stopped(app.clone()));
+            (Ok(_), true) => {
+                // It may be restarted just now: then it takes the request up afterwards.
+                let found = settled(context, app)?;
+                if is_up(&found) && tries < TRIES {
+                    continue;
                 }
-                return carry_out(context, app, request, sink);
+                if exchange.withdraw(&id) {
+                    if is_stopped(&found) {
+                        return Err(Error::Stopped(app.clone()));
+                    }
+                    return carry_out(context, app, request, sink);
+                }
+                break;
             }
             (Err(error), _) => {
                 exchange.withdraw(&id);
@@ -85,18 +94,21 @@ pub fn delegate(
     follower.outcome.unwrap_or_else(|| Err(Error::Lost(app.clone())))
 }
 
+fn is_up(found: &Option<ObservedApp>) -> bool {
+    found.as_ref().is_some_and(|found| found.group == Active::Active)
+}
+
 /// Whether somebody stops or has stopped the app: then no instance of it may be started. A group that
 /// is down by itself while instances run has been left to them.
-fn is_stopped(context: &Context, app: &AppName) -> Result<bool, Error> {
-    let observed = observe(context)?;
-    let Some(found) = observed.apps.get(app) else { return Ok(true) };
-    Ok(match found.group {
+fn is_stopped(found: &Option<ObservedApp>) -> bool {
+    let Some(found) = found else { return true };
+    match found.group {
         Active::Active | Active::Activating => false,
         Active::Deactivating => true,
         Active::Failed | Active::Inactive => {
             !found.instances.values().any(|one| one.active.is_up())
         }
-    })
+    }
 }
 
 /// Reloads the group and knows only how its job ended.
@@ -133,10 +145,11 @@ impl Follower<'_> {
     /// Submits the job and follows it to its end; `None` when the manager refuses it.
     fn run(&mut self, sink: Sink<'_>) -> Result<Option<JobResult>, Error> {
         let systemd = &self.context.systemd;
-        let job = match systemd.submit(JobKind::Reload, &self.group, JobMode::Replace) {
+        // Not in the place of a stop or start that somebody has asked for.
+        let job = match systemd.submit(JobKind::Reload, &self.group, JobMode::Fail) {
             Ok(job) => job,
             Err(error) if error.is_permission() => return Err(error.into()),
-            // Not running, or masked: there is no job that could do it.
+            // Not running, masked, or being stopped: there is no job that could do it.
             Err(_) => return Ok(None),
         };
         let mut over = None;
@@ -250,48 +263,4 @@ impl Request {
             && self.policy.is_none()
             && self.kill_after.is_none()
     }
-}
-
-/// Waits until no rollout of these apps is under way any more.
-///
-/// # Errors
-/// The manager cannot be asked.
-pub fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
-    let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
-    let watch = context.systemd.watch(&groups)?;
-    let mut told = std::collections::BTreeSet::new();
-    loop {
-        let under_way = under_way(context, apps)?;
-        if under_way.is_empty() {
-            return Ok(());
-        }
-        for (app, text) in under_way {
-            if told.insert(app.clone()) {
-                sink(Event::UnderWay { app, text });
-            }
-        }
-        let _ = watch.next(Instant::now() + Duration::from_secs(1));
-    }
-}
-
-/// The apps that are being rolled out, with what the process says of it.
-///
-/// # Errors
-/// The manager cannot be asked.
-pub fn under_way(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
-    use crate::systemd::ActiveState;
-    if apps.is_empty() {
-        return Ok(Vec::new());
-    }
-    let patterns: Vec<String> = apps.iter().map(|app| app.group_unit().to_string()).collect();
-    let listed = context.systemd.list(&patterns)?;
-    let mut found = Vec::new();
-    for unit in listed.iter().filter(|unit| unit.active == ActiveState::Reloading) {
-        let Some(app) = apps.iter().find(|app| app.group_unit().as_str() == unit.name) else {
-            continue;
-        };
-        let text = context.systemd.status_text(&app.group_unit())?;
-        found.push((app.clone(), text));
-    }
-    Ok(found)
 }

@@ -26,6 +26,7 @@ mod resume;
 mod roll;
 mod scale;
 mod select;
+mod settle;
 mod sight;
 mod stay;
 mod steps;
@@ -45,7 +46,7 @@ use crate::unit::UnitName;
 
 pub use act::{Manner, act};
 pub use control::{Verb, control};
-pub use delegate::{delegate, settle, under_way};
+pub use delegate::delegate;
 pub use describe::{Description, ListenerState, describe};
 pub use doctor::{app_facts, machine_facts};
 pub use done::{Done, UnitFailure};
@@ -62,6 +63,7 @@ pub use request::Request;
 use roll::{RollSpec, roll};
 pub use scale::{Change, scale};
 pub use select::{Selected, apps, disable, numbers, select};
+pub use settle::{settle, under_way};
 pub use stay::unwell;
 
 /// What every verb works with.

@@ -25,6 +25,7 @@ mod node;
 mod nodes;
 mod npm;
 mod package;
+mod pairs;
 mod programs;
 mod reasons;
 mod refusals;
