@@ -13,6 +13,9 @@ use crate::unit::UnitName;
 /// How often apps are looked at, should a signal get lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a job of the manager is waited for: one may itself wait for the unit that runs this command.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Waits until no rollout of these apps is under way any more, and none is started or stopped.
 ///
 /// # Errors
@@ -21,9 +24,12 @@ pub fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(),
     let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
     let watch = context.systemd.watch(&groups)?;
     let mut told = BTreeSet::new();
+    let patient = Instant::now() + PATIENCE;
     loop {
         let mut busy = under_way(context, apps)?;
-        busy.extend(turned(context, apps)?);
+        if Instant::now() < patient {
+            busy.extend(turned(context, apps)?);
+        }
         if busy.is_empty() {
             return Ok(());
         }
@@ -39,7 +45,8 @@ pub fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(),
 /// The app, once it is neither being started nor stopped; `None` when there is no such app.
 pub(super) fn settled(context: &Context, app: &AppName) -> Result<Option<ObservedApp>, Error> {
     let watch = context.systemd.watch([&app.group_unit()])?;
-    while !turned(context, std::slice::from_ref(app))?.is_empty() {
+    let patient = Instant::now() + PATIENCE;
+    while Instant::now() < patient && !turned(context, std::slice::from_ref(app))?.is_empty() {
         let _ = watch.next(Instant::now() + LOOK_EVERY);
     }
     Ok(observe(context)?.apps.remove(app))

@@ -360,7 +360,7 @@ fn hunt(root: Root, scene: &Scene, sample: Option<usize>) {
             }
         }
     }
-    println!("{tried} points tried, {missed} of them not met, {} failed", failed.len());
+    eprintln!("{tried} points tried, {missed} of them not met, {} failed", failed.len());
     assert!(failed.is_empty(), "of {tried} points {} failed: {failed:#?}", failed.len());
     assert!(tried > 0 && missed * 3 < tried, "{tried} points tried, {missed} of them not met");
     if let Some(served) = served {
