@@ -40,7 +40,7 @@ check-long: check
 	$(CARGO) test --test boot -- --ignored testing
 	$(CARGO) test --test boot -- --ignored podman
 	$(CARGO) test --test boot -- --ignored matrix_whole
-	$(CARGO) test --test boot -- --ignored every_point long_pairs long_triples
+	$(CARGO) test --test boot -- --ignored every_point
 	$(CARGO) test --test vm -- --ignored --skip support:: --test-threads=1
 
 # Rewrites the expected output of tests; read the diff.
