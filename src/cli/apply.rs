@@ -40,6 +40,13 @@ pub struct ApplyArgs {
     policy: PolicyArgs,
 }
 
+impl ApplyArgs {
+    /// Whether nothing is to be changed.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+}
+
 /// Runs the verb.
 pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let name = args.name.as_deref();

@@ -1,13 +1,14 @@
 //! What the process gives: environment, directories, signals, the manager and the locks. It never
 //! reads an ecosystem file, and writes nothing to the terminal but that it waits.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use signal_hook::consts::{SIGHUP, SIGINT};
 
 use super::{Global, Ui};
-use crate::disk::{Holder, Layout, Lock};
+use crate::disk::{self, Holder, Layout, Lock};
 use crate::ecosystem::{AppName, Scope};
 use crate::error::Error;
 use crate::host::Machine;
@@ -26,7 +27,8 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
     }
     let dir =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let runtime = dir("XDG_RUNTIME_DIR");
+    // cron, CI and `sudo -u` do not set it; the bus is found without it as well.
+    let runtime = dir("XDG_RUNTIME_DIR").or_else(own_runtime);
     if runtime.as_deref() == Some(Path::new(crate::embedded::RUNTIME)) {
         return Ok(super::dev::private_layout());
     }
@@ -36,6 +38,13 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
         (Some(config), Some(data)) => Ok(Layout::user(&config, &data, runtime.as_deref())),
         _ => Err(Error::Usage("HOME is not set to an absolute path".to_owned())),
     }
+}
+
+/// Where logind and the user's manager put the runtime directory of the calling user.
+fn own_runtime() -> Option<PathBuf> {
+    let user = rustix::process::geteuid();
+    let dir = PathBuf::from(format!("/run/user/{}", user.as_raw()));
+    dir.metadata().is_ok_and(|meta| meta.uid() == user.as_raw()).then_some(dir)
 }
 
 /// Everything that verbs work with.
@@ -82,7 +91,10 @@ pub fn lock<'a>(
         let app = app.map_or_else(String::new, |app| format!("{app}: "));
         ui.note(&format!("{app}waiting for {command}"));
     };
-    Ok(Lock::apps(&ctl.layout.state, apps, waiting)?)
+    let lock = Lock::apps(&ctl.layout.state, apps, waiting)?;
+    let _shared = Lock::shared(&ctl.layout.state)?;
+    disk::sweep_unfinished(&ctl.layout);
+    Ok(lock)
 }
 
 /// The program that units call for a rolling reload.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Global, Ui, context, told};
+use crate::disk::Lock;
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
@@ -117,15 +118,30 @@ pub fn run(
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
+    // What starts instances takes turns with what changes their number. A stop waits for nobody.
+    let _lock = match verb {
+        Verb::Stop => None,
+        Verb::Start | Verb::Restart => turn(ctl, selected, ui)?,
+    };
     let apps = ops::apps(ctl)?;
     let mut sink = |event: ops::Event| told::tell(&event, ui);
     let done = ops::control(ctl, verb, selected, &apps, &mut sink)?;
     told::finish(ctl, &done, ui)
 }
 
+/// The locks of apps, for whoever may take them: who may start an app may perhaps write nothing.
+fn turn(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<Option<Lock>, Error> {
+    match context::lock(ctl, selected.iter().map(|one| &one.app), ui) {
+        Err(Error::Ops(ops::Error::Disk(error))) if error.is_permission() => Ok(None),
+        lock => lock.map(Some),
+    }
+}
+
 /// Runs `delete`.
 pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
+    // A run that was killed when the last file was gone has left the units in the manager.
+    ops::load(&ctl, [], &mut |event| told::tell(&event, ui))?;
     let selected = selected(&ctl, &args.apps)?;
     if let Some(one) = selected.iter().find(|selected| selected.instance.is_some()) {
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);

@@ -68,6 +68,9 @@ pub fn converge(
         // What units run and load is mended also when the units are as they should be.
         let _shared = Lock::shared(&ctl.layout.state)?;
         disk::install_handover(&ctl.layout.state, &crate::embedded_files())?;
+        // So is what the manager has read of them.
+        let apps = ecosystem.apps.keys().cloned();
+        ops::load(&ctl, apps, &mut |event| told::tell(&event, ui))?;
     }
     // "Nothing to do" is said only of what serves.
     let idle = ecosystem.apps.keys().filter(|app| !how.reloads && !plan.has_steps(app));
@@ -90,11 +93,8 @@ pub fn converge(
     if !plan.is_empty() || !done.is_empty() {
         told::finish(&ctl, &done, ui)?;
     }
-    let shared = Lock::shared(&ctl.layout.state)?;
-    disk::sweep_environment(&ctl.layout)?;
     // After success only: what did not come to serve is nothing to go back to.
-    remember(&ctl, definition, how, &plan)?;
-    drop(shared);
+    remember(&ctl, definition, how, &plan).map_err(Error::Unrecorded)?;
     told::ends_at_logout(&ctl, &ecosystem, ui);
     let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
     let apps = left.map(|app| (app.clone(), manners.get(app).cloned())).collect();
@@ -106,7 +106,10 @@ fn remember(
     definition: Definition,
     how: &How<'_>,
     plan: &Plan,
-) -> Result<(), Error> {
+) -> Result<(), disk::Error> {
+    let _shared = Lock::shared(&ctl.layout.state)?;
+    // What cannot be removed now may be by the next apply.
+    let swept = disk::sweep_environment(&ctl.layout);
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let entry = Entry {
         number: 0,
@@ -116,7 +119,8 @@ fn remember(
         changes: report::plan::summary(plan),
         definition,
     };
-    Ok(disk::record(&ctl.layout, entry).map(drop)?)
+    disk::record(&ctl.layout, entry)?;
+    swept
 }
 
 /// Also of the apps that are gone from the file, when those are to be removed.

@@ -46,6 +46,13 @@ pub struct RollbackArgs {
     policy: PolicyArgs,
 }
 
+impl RollbackArgs {
+    /// Whether nothing is to be changed.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+}
+
 /// Runs `history`.
 pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let entries = match args.of.as_deref() {

@@ -111,6 +111,15 @@ enum Verb {
 }
 
 impl Verb {
+    /// Whether it changes something, which is not to stop when nobody reads what it says.
+    fn changes(&self) -> bool {
+        match self {
+            Verb::Apply(args) => !args.is_dry_run(),
+            Verb::Rollback(args) => !args.is_dry_run(),
+            other => other.is_stream(),
+        }
+    }
+
     /// Whether it tells what happens, as it happens.
     fn is_stream(&self) -> bool {
         matches!(
@@ -140,6 +149,9 @@ pub fn main() -> ExitCode {
     };
     let json = args.global.output == Output::Json;
     let mut ui = Ui::of_process(json, args.verb.is_stream(), args.global.user);
+    if args.verb.changes() {
+        ui.goes_on();
+    }
     match run(&args, &mut ui) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

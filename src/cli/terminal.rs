@@ -21,6 +21,10 @@ pub struct Ui {
     /// The output is a stream of events, which begins with a line that says so.
     stream: bool,
     begun: bool,
+    /// What is asked for changes something: a reader that is gone is no reason to stop.
+    changes: bool,
+    /// Nobody reads standard output any more.
+    unread: bool,
     /// Commands in messages need `--user`.
     user: bool,
     /// The manager ends with this process.
@@ -45,21 +49,40 @@ impl Ui {
             json,
             stream,
             begun: false,
+            changes: false,
+            unread: false,
             user,
             private: false,
             live: Live::default(),
         }
     }
 
+    /// From here on something changes, and goes on whoever reads what is said of it.
+    pub fn goes_on(&mut self) {
+        self.changes = true;
+    }
+
     /// Data.
     ///
     /// # Errors
-    /// The reader is gone.
+    /// It cannot be written, and it is all that was asked for.
     pub fn data(&mut self, text: &str) -> Result<(), Error> {
+        if self.unread {
+            return Ok(());
+        }
         self.live.erase();
-        let mut out = std::io::stdout().lock();
-        out.write_all(report::only_colours(text).as_bytes())?;
-        Ok(out.flush()?)
+        match write_out(&report::only_colours(text)) {
+            Err(error) if self.changes => {
+                self.unread = true;
+                // The rest is told on standard error, which is text.
+                self.json = false;
+                self.note(&format!(
+                    "standard output cannot be written ({error}); the work goes on"
+                ));
+                Ok(())
+            }
+            result => Ok(result?),
+        }
     }
 
     /// Data as JSON, one value on a line.
@@ -175,6 +198,12 @@ impl Ui {
             let _ = self.json_line(&value);
         }
     }
+}
+
+fn write_out(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// The form of a stream of events; it changes when a word in it changes its meaning.

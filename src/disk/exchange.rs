@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
+use super::unread::is_alive;
+use super::write::remove_unfinished;
 use super::{Error, Layout, write_atomic};
 use crate::ecosystem::AppName;
 
@@ -43,7 +45,19 @@ impl Exchange {
     /// The file system refuses.
     pub fn ask(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
         self.make()?;
+        remove_unfinished(&self.dir, |writer| !is_alive(writer));
         write_atomic(&self.request(id), bytes, 0o600, None)
+    }
+
+    /// Withdraws the requests of processes that are gone. What they asked for was meant for an app as
+    /// it was then, and whoever calls this is about to ask for something newer.
+    pub fn withdraw_orphans(&self) {
+        for (id, path, _) in self.files("request") {
+            if !is_alive(id.split('-').next().unwrap_or_default()) {
+                // A job has taken it up meanwhile.
+                let _ = fs::remove_file(path);
+            }
+        }
     }
 
     /// Takes a request back; `false` when it was taken up meanwhile.
@@ -131,7 +145,8 @@ impl Exchange {
 fn is_stale(path: &Path, time: SystemTime) -> bool {
     let old = time.elapsed().is_ok_and(|age| age > STALE);
     let pid = path.file_name().and_then(|name| name.to_str()?.split('-').next());
-    old && !pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
+    let own = std::process::id().to_string();
+    old && !pid.is_some_and(|pid| pid == own || is_alive(pid))
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
@@ -169,6 +184,22 @@ mod tests {
         }
         assert_eq!(exchange.pending().unwrap().unwrap().0, own);
         assert!(!exchange.is_pending("4194305-1"));
+    }
+
+    #[test]
+    fn what_somebody_who_is_gone_left_is_removed_by_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let exchange = Exchange { dir: dir.path().to_owned() };
+        let (gone, there) = (".clusterctl-4194305-a", ".clusterctl-1-a");
+        for name in ["4194305-1.request", "1-1.request", gone, there] {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        exchange.withdraw_orphans();
+        exchange.ask("1-2", b"").unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [there, "1-1.request", "1-2.request"]);
     }
 
     #[test]

@@ -98,11 +98,14 @@ pub fn record(layout: &Layout, mut entry: Entry) -> Result<Option<u64>, Error> {
     entry.number = entries.last().map_or(0, |last| last.number) + 1;
     let dir = dir(layout);
     private_dir(&dir)?;
-    let text = serde_json::to_vec_pretty(&entry).unwrap_or_default();
-    write_atomic(&path(&dir, entry.number), &text, 0o600, None)?;
+    let path_of = |number| path(&dir, number);
+    let place = path_of(entry.number);
+    let unwritable = |error: serde_json::Error| Error::new("write", &place)(error.into());
+    let text = serde_json::to_vec_pretty(&entry).map_err(unwritable)?;
+    write_atomic(&place, &text, 0o600, None)?;
     let surplus = (entries.len() + 1).saturating_sub(KEPT);
     for old in entries.iter().take(surplus) {
-        let path = path(&dir, old.number);
+        let path = path_of(old.number);
         fs::remove_file(&path).map_err(Error::new("remove", &path))?;
     }
     Ok(Some(entry.number))
@@ -164,6 +167,18 @@ mod tests {
         assert_eq!(history(&layout).unwrap()[1].apps().collect::<Vec<_>>(), ["web"]);
         part.definition.env = Some("staging".to_owned());
         assert_eq!(record(&layout, part).unwrap(), Some(3));
+    }
+
+    #[test]
+    fn an_entry_that_has_no_text_is_an_error_and_no_empty_file() {
+        use std::os::unix::ffi::OsStringExt;
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout { state: root.path().to_owned(), ..Layout::system() };
+        let mut odd = entry("a");
+        odd.definition.base = std::ffi::OsString::from_vec(b"/srv/\xff".to_vec()).into();
+        let error = record(&layout, odd).unwrap_err();
+        assert!(error.to_string().contains("UTF-8"), "{error}");
+        assert!(!path(&dir(&layout), 1).exists());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod lock;
 mod scan;
 mod secret;
 mod tally;
+mod unread;
 mod write;
 
 use std::fmt;
@@ -20,10 +21,13 @@ pub use handover::{handover_dir, install_handover, unpack_handover};
 pub use history::{Definition, Entry, history, record};
 pub use layout::Layout;
 pub use lock::{Holder, Lock};
-pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};
+pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan};
 pub use secret::{own_secret, secret};
 pub use tally::{announce_start, restarts, short_runs};
-pub use write::{apply_file, apply_link, restore_file, sweep_environment, write_atomic};
+pub use unread::{forget_unread, note_unread, unread};
+pub use write::{
+    apply_file, apply_link, restore_file, sweep_environment, sweep_unfinished, write_atomic,
+};
 
 /// A file operation that failed.
 #[derive(Debug)]

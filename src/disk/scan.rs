@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Error, Layout};
 use crate::ecosystem::{Address, AppName, Ownership};
 use crate::plan::{LinkId, ObservedFile};
-use crate::translate::MARK;
+use crate::translate::{MARK, SOURCE};
 use crate::unit::{UnitFile, UnitName};
 
 /// The disk's part of an observed app.
@@ -68,9 +68,11 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
     for entry in entries.flatten() {
         let Some((app, name, file, unit)) = owned(&entry.path()) else { continue };
         let found = apps.entry(app.clone()).or_default();
+        // Every unit names it, so that an app is found that a killed run has removed in part.
+        if found.source.is_none() || name == app.group_unit() {
+            found.source = source(&unit);
+        }
         if name == app.group_unit() {
-            found.source =
-                unit.get("Unit", "SourcePath").map(|path| path.replace("%%", "%").into());
             found.namespace = unit.get(MARK, "Namespace").unwrap_or("default").to_owned();
         }
         found.units.insert(name, file);
@@ -81,6 +83,12 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
         found.enabled = layout.link(app, &LinkId::Boot).0.symlink_metadata().is_ok();
     }
     Ok(apps)
+}
+
+/// The ecosystem file that a unit came from. An older version named it to the manager.
+fn source(unit: &UnitFile) -> Option<PathBuf> {
+    let path = unit.get(MARK, SOURCE).or_else(|| unit.get("Unit", "SourcePath"))?;
+    Some(path.replace("%%", "%").into())
 }
 
 fn owned(path: &Path) -> Option<(AppName, UnitName, ObservedFile, UnitFile)> {
@@ -155,6 +163,14 @@ pub fn ownership(layout: &Layout, name: &str) -> Ownership {
     let found =
         layout.foreign.iter().map(|dir| dir.join(name)).find(|p| p.symlink_metadata().is_ok());
     found.map_or(Ownership::Free, Ownership::Foreign)
+}
+
+/// Whether the instances of an app rely on its listener for this address, be its unit there or not.
+pub fn relies_on(layout: &Layout, app: &AppName, address: &Address) -> bool {
+    let Some((owner, _, _, unit)) = owned(&layout.unit(&app.template_unit())) else { return false };
+    let listener = app.address_unit(address);
+    let mut sockets = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
+    owner == *app && sockets.any(|name| name == listener.as_str())
 }
 
 /// Whether one of the app's own socket units on disk holds an address that conflicts with this.

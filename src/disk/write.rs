@@ -63,6 +63,31 @@ pub fn sweep_environment(layout: &Layout) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes files that killed runs were writing: one may hold a secret. The caller holds the lock of
+/// what apps share, under which alone files are written in these directories.
+pub fn sweep_unfinished(layout: &Layout) {
+    let handover = layout.state.join("handover");
+    let helpers = fs::read_dir(&handover).into_iter().flatten().flatten().map(|dir| dir.path());
+    let own = [layout.units.clone(), layout.environment.clone(), layout.state.join("history")];
+    for dir in own.into_iter().chain(helpers) {
+        remove_unfinished(&dir, |_| true);
+    }
+}
+
+/// Removes the temporary files in a directory whose writer, told by its process number, is not needed.
+/// Where that is not possible they stay for who may.
+pub(super) fn remove_unfinished(dir: &Path, is_left: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)) else {
+            continue;
+        };
+        if is_left(rest.split('-').next().unwrap_or_default()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Puts a file back as it was, its modification time included.
 ///
 /// # Errors
@@ -120,6 +145,9 @@ fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }
 
+/// How the name of a file begins that is being written; the process number of the writer follows.
+const UNFINISHED: &str = ".clusterctl-";
+
 /// Replaces `path` with `bytes` in one step that survives a power cut. `time` becomes its
 /// modification time.
 ///
@@ -135,7 +163,7 @@ pub fn write_atomic(
     fs::create_dir_all(dir).map_err(Error::new("make directory", dir))?;
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new()
-            .prefix(".clusterctl-")
+            .prefix(&format!("{UNFINISHED}{}-", std::process::id()))
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(dir)?;
         file.write_all(bytes)?;

@@ -44,7 +44,12 @@ impl AppName {
     /// edited in place. The listener's own name is not part of it, so that renaming a listener
     /// does not close its port.
     pub fn socket_unit(&self, listener: &Listener) -> UnitName {
-        self.unit(&format!("-{}", address_slug(&listener.address)), UnitKind::Socket)
+        self.address_unit(&listener.address)
+    }
+
+    /// The unit of the listener on an address.
+    pub fn address_unit(&self, address: &Address) -> UnitName {
+        self.unit(&format!("-{}", address_slug(address)), UnitKind::Socket)
     }
 
     /// Every unit name that the app's definition occupies, instances aside.

@@ -17,6 +17,8 @@ pub struct Owner {
     pub holder: Holder,
     /// The instance of an app of ours that listens by itself.
     pub instance: Option<(AppName, u32)>,
+    /// A manager holds it, for a socket unit of which there is no file.
+    pub is_without_file: bool,
 }
 
 /// The owner of what conflicts with an address; `None` when nothing does.
@@ -24,12 +26,16 @@ pub fn owner(layout: &Layout, table: &Table, address: &Address) -> Option<Owner>
     let (held, inode) = table.conflicting(address)?;
     let pids = processes_with(inode);
     if pids.iter().any(|pid| is_manager(*pid)) {
-        return Some(Owner { holder: socket_unit(layout, &held), instance: None });
+        let unit = socket_unit(layout, &held);
+        let is_without_file = unit.is_none();
+        let holder = unit.unwrap_or_else(unknown_unit);
+        return Some(Owner { holder, instance: None, is_without_file });
     }
     let Some(pid) = pids.first().copied() else {
         let who = "another program".to_owned();
         let help = "`ss -lptn` as root names it; stop it, or choose another address".to_owned();
-        return Some(Owner { holder: Holder { who, help }, instance: None });
+        let holder = Holder { who, help };
+        return Some(Owner { holder, instance: None, is_without_file: false });
     };
     let unit = unit_of(pid);
     let instance = unit.as_deref().and_then(|unit| instance(layout, unit));
@@ -40,7 +46,7 @@ pub fn owner(layout: &Layout, table: &Table, address: &Address) -> Option<Owner>
         },
         (None, unit) => pm2(pid).unwrap_or_else(|| program(pid, unit)),
     };
-    Some(Owner { holder, instance })
+    Some(Owner { holder, instance, is_without_file: false })
 }
 
 fn program(pid: u32, unit: Option<String>) -> Holder {
@@ -83,7 +89,7 @@ fn instance(layout: &Layout, unit: &str) -> Option<(AppName, u32)> {
 }
 
 /// The socket unit for which a manager holds an address, by the unit files.
-fn socket_unit(layout: &Layout, held: &Address) -> Holder {
+fn socket_unit(layout: &Layout, held: &Address) -> Option<Holder> {
     let folders = [&layout.units].into_iter().chain(&layout.foreign);
     let files = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let found = files.filter_map(|entry| {
@@ -96,22 +102,23 @@ fn socket_unit(layout: &Layout, held: &Address) -> Holder {
     // One of ours is more certain than one of somebody else's with the same port.
     let mut found: Vec<_> = found.collect();
     found.sort_by_key(|(_, unit)| unit.get(MARK, "App").is_none());
-    match found.first() {
-        Some((name, unit)) => match unit.get(MARK, "App") {
-            Some(app) => Holder {
-                who: format!("{name} (app {app})"),
-                help: format!("choose another address, or: clusterctl stop {app}"),
-            },
-            None => Holder {
-                who: name.to_string(),
-                help: format!("choose another address, or: systemctl stop {name}"),
-            },
+    let (name, unit) = found.first()?;
+    Some(match unit.get(MARK, "App") {
+        Some(app) => Holder {
+            who: format!("{name} (app {app})"),
+            help: format!("choose another address, or: clusterctl stop {app}"),
         },
         None => Holder {
-            who: "systemd, for a socket unit".to_owned(),
-            help: "`systemctl list-sockets` names it; stop it, or choose another address"
-                .to_owned(),
+            who: name.to_string(),
+            help: format!("choose another address, or: systemctl stop {name}"),
         },
+    })
+}
+
+fn unknown_unit() -> Holder {
+    Holder {
+        who: "systemd, for a socket unit".to_owned(),
+        help: "`systemctl list-sockets` names it; stop it, or choose another address".to_owned(),
     }
 }
 

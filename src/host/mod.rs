@@ -190,9 +190,11 @@ impl Host for Machine {
             return None;
         }
         let owner = holder::owner(&self.layout, table, address)?;
-        // An instance of the app itself lets go when it is replaced.
+        // An instance of the app itself lets go when it is replaced. A listener of the app whose file
+        // somebody has removed stays open, and has its file back with this apply.
         let own = owner.instance.is_some_and(|(other, _)| other == *app);
-        (!own).then_some(owner.holder)
+        let removed = owner.is_without_file && disk::relies_on(&self.layout, app, address);
+        (!own && !removed).then_some(owner.holder)
     }
 
     fn names(&self, folder: &Path) -> Vec<String> {

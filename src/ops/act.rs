@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::load::load;
 use super::parallel::parallel;
 use super::steps::AppRun;
 use super::witness::witnessed;
-use super::{Context, Done, Error, Event, Sink, recorded_policy};
+use super::{Context, Done, Error, Event, Sink, UnitFailure, recorded_policy};
 use crate::disk::{self, Lock};
 use crate::ecosystem::AppName;
-use crate::plan::{AppPlan, Change, FileChange, Observed, Plan, check};
+use crate::plan::{AppPlan, Change, FileChange, FileId, Observed, Plan, check};
 use crate::rollout::Policy;
 
 /// Carries out a plan.
@@ -36,11 +37,13 @@ pub fn act(
     sink(Event::Written(written));
     if written > 0 {
         context.systemd.daemon_reload()?;
+        plan.apps.iter().for_each(|app| disk::forget_unread(&context.layout, &app.app));
         sink(Event::Reloaded);
     }
-    let done = run_apps(context, plan, observed, policies, sink)?;
+    load(context, plan.apps.iter().map(|app| app.app.clone()), sink)?;
+    let mut done = run_apps(context, plan, observed, policies, sink)?;
     let _shared = Lock::shared(&context.layout.state)?;
-    remove(context, plan, &done)?;
+    remove(context, plan, &mut done)?;
     Ok(done)
 }
 
@@ -51,6 +54,9 @@ fn write(context: &Context, plan: &Plan) -> Result<usize, Error> {
         let mut files: Vec<&FileChange> =
             app.files.iter().filter(|f| !matches!(f.change, Change::Remove { .. })).collect();
         files.sort_by_key(|change| change.file.rank());
+        if !(files.is_empty() && app.links.is_empty()) {
+            disk::note_unread(&context.layout, &app.app)?;
+        }
         for change in files {
             disk::apply_file(&context.layout, &app.app, change)?;
             written += 1;
@@ -96,24 +102,38 @@ pub struct Manner {
 }
 
 /// Files that nothing runs from any more. One that something still needs stays for the next apply.
-fn remove(context: &Context, plan: &Plan, done: &BTreeMap<AppName, Done>) -> Result<(), Error> {
-    let mut reload = false;
-    for app in &plan.apps {
-        if done.get(&app.app).is_some_and(|done| !done.is_success()) {
-            continue;
-        }
-        if app.removes_app() {
-            reload = true;
-            for link in &app.links {
-                disk::apply_link(&context.layout, &app.app, link)?;
-            }
-        }
-        for change in app.files.iter().filter(|f| matches!(f.change, Change::Remove { .. })) {
-            disk::apply_file(&context.layout, &app.app, change)?;
+/// What cannot be removed is a failure of its app, whose end is told all the same.
+fn remove(context: &Context, plan: &Plan, done: &mut BTreeMap<AppName, Done>) -> Result<(), Error> {
+    let failed = |app: &AppPlan| done.get(&app.app).is_some_and(|done| !done.is_success());
+    let apps: Vec<&AppPlan> = plan.apps.iter().filter(|app| !failed(app)).collect();
+    for app in &apps {
+        if let Err(error) = remove_files(context, app) {
+            let why = UnitFailure::Job(error.to_string());
+            done.entry(app.app.clone()).or_default().failures.push((app.app.group_unit(), why));
         }
     }
-    if reload {
+    let gone: Vec<&AppPlan> = apps.into_iter().filter(|app| app.removes_app()).collect();
+    if !gone.is_empty() {
         context.systemd.daemon_reload()?;
+        gone.iter().for_each(|app| disk::forget_unread(&context.layout, &app.app));
+    }
+    Ok(())
+}
+
+/// The group goes last: as long as it is there, a run that is killed is completed by the next one.
+fn remove_files(context: &Context, app: &AppPlan) -> Result<(), disk::Error> {
+    if app.removes_app() {
+        disk::note_unread(&context.layout, &app.app)?;
+        for link in &app.links {
+            disk::apply_link(&context.layout, &app.app, link)?;
+        }
+    }
+    let gone = app.files.iter().filter(|f| matches!(f.change, Change::Remove { .. }));
+    let mut files: Vec<&FileChange> = gone.collect();
+    let group = FileId::Unit(app.app.group_unit());
+    files.sort_by_key(|change| (change.file == group, change.file != FileId::Environment));
+    for change in files {
+        disk::apply_file(&context.layout, &app.app, change)?;
     }
     Ok(())
 }

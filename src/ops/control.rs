@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::job::{failure, real_end, report_unit};
+use super::load::load;
 use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Selected, Sink, UnitFailure, ended};
@@ -42,6 +43,9 @@ pub fn control(
         selected.iter().map(|one| (one.app.clone(), Done::default())).collect();
     let names: Vec<AppName> = selected.iter().map(|one| one.app.clone()).collect();
     let mut started: Vec<UnitName> = Vec::new();
+    if verb != Verb::Stop {
+        load(context, names.iter().cloned(), sink)?;
+    }
     for batch in [Batch::App, Batch::Listeners] {
         let mut jobs: Vec<(JobKind, UnitName)> = Vec::new();
         let mut owners = Vec::new();

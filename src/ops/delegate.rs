@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::perform::carry_out;
 use super::request::{Record, Request, Task};
-use super::{Context, Error, Event, Sink, observe};
+use super::resume::reconnect;
+use super::settle::settled;
+use super::{Context, Error, Event, Sink};
 use crate::disk::Exchange;
 use crate::ecosystem::AppName;
-use crate::plan::Active;
+use crate::plan::{Active, ObservedApp};
 use crate::rollout::{Outcome, Progress, Time};
-use crate::systemd::{JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
+use crate::systemd::{self, JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
 use crate::unit::UnitName;
 
 /// How often a report is read, and an interrupt noticed.
@@ -39,7 +41,12 @@ pub fn delegate(
 ) -> Result<Outcome, Error> {
     let exchange = Exchange::of(&context.layout, app);
     let id = Exchange::new_id();
-    let text = serde_json::to_vec(request).unwrap_or_default();
+    let unwritable = |error: serde_json::Error| Error::Unwritable(app.clone(), error.to_string());
+    let text = serde_json::to_vec(request).map_err(unwritable)?;
+    if matches!(request.task, Task::Change { .. }) {
+        // Whoever changes an app holds its lock: nobody alive waits for what is there.
+        exchange.withdraw_orphans();
+    }
     match exchange.ask(&id, &text) {
         // Who may reload but not write gets what `systemctl reload` does.
         Err(error) if error.is_permission() && request.is_plain() => {
@@ -47,9 +54,9 @@ pub fn delegate(
         }
         result => result?,
     }
-    let watch = context.systemd.watch([])?;
     let mut follower = Follower {
         context,
+        watch: context.systemd.watch([])?,
         app,
         group: app.group_unit(),
         report: Report { exchange: &exchange, id: &id, file: None, line: String::new() },
@@ -57,17 +64,25 @@ pub fn delegate(
         told: false,
         last: None,
     };
-    for _ in 0..TRIES {
-        let ended = follower.run(&watch, sink);
+    for tries in 1..=TRIES {
+        let ended = follower.run(sink);
         match (ended, exchange.is_pending(&id)) {
             // Another reload job ended as ours, without having seen the request.
             (Ok(Some(JobResult::Done)), true) => continue,
             // The job never reached the process, or it belongs to another version.
-            (Ok(_), true) if exchange.withdraw(&id) => {
-                if is_stopped(context, app)? {
-                    return Err(Error::Stopped(app.clone()));
+            (Ok(_), true) => {
+                // It may be restarted just now: then it takes the request up afterwards.
+                let found = settled(context, app)?;
+                if is_up(&found) && tries < TRIES {
+                    continue;
                 }
-                return carry_out(context, app, request, sink);
+                if exchange.withdraw(&id) {
+                    if is_stopped(&found) {
+                        return Err(Error::Stopped(app.clone()));
+                    }
+                    return carry_out(context, app, request, sink);
+                }
+                break;
             }
             (Err(error), _) => {
                 exchange.withdraw(&id);
@@ -79,18 +94,21 @@ pub fn delegate(
     follower.outcome.unwrap_or_else(|| Err(Error::Lost(app.clone())))
 }
 
+fn is_up(found: &Option<ObservedApp>) -> bool {
+    found.as_ref().is_some_and(|found| found.group == Active::Active)
+}
+
 /// Whether somebody stops or has stopped the app: then no instance of it may be started. A group that
 /// is down by itself while instances run has been left to them.
-fn is_stopped(context: &Context, app: &AppName) -> Result<bool, Error> {
-    let observed = observe(context)?;
-    let Some(found) = observed.apps.get(app) else { return Ok(true) };
-    Ok(match found.group {
+fn is_stopped(found: &Option<ObservedApp>) -> bool {
+    let Some(found) = found else { return true };
+    match found.group {
         Active::Active | Active::Activating => false,
         Active::Deactivating => true,
         Active::Failed | Active::Inactive => {
             !found.instances.values().any(|one| one.active.is_up())
         }
-    })
+    }
 }
 
 /// Reloads the group and knows only how its job ended.
@@ -111,6 +129,8 @@ fn follow_blindly(context: &Context, app: &AppName) -> Result<Outcome, Error> {
 
 struct Follower<'a> {
     context: &'a Context,
+    /// Tells of the end of the job.
+    watch: Watch,
     app: &'a AppName,
     group: UnitName,
     report: Report<'a>,
@@ -123,17 +143,18 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     /// Submits the job and follows it to its end; `None` when the manager refuses it.
-    fn run(&mut self, watch: &Watch, sink: Sink<'_>) -> Result<Option<JobResult>, Error> {
+    fn run(&mut self, sink: Sink<'_>) -> Result<Option<JobResult>, Error> {
         let systemd = &self.context.systemd;
-        let job = match systemd.submit(JobKind::Reload, &self.group, JobMode::Replace) {
+        // Not in the place of a stop or start that somebody has asked for.
+        let job = match systemd.submit(JobKind::Reload, &self.group, JobMode::Fail) {
             Ok(job) => job,
             Err(error) if error.is_permission() => return Err(error.into()),
-            // Not running, or masked: there is no job that could do it.
+            // Not running, masked, or being stopped: there is no job that could do it.
             Err(_) => return Ok(None),
         };
         let mut over = None;
         loop {
-            let ended = self.wait(watch, job)?;
+            let ended = self.wait(job)?;
             self.relay(sink);
             if ended.is_some() {
                 return Ok(ended);
@@ -158,16 +179,28 @@ impl Follower<'_> {
         }
     }
 
-    fn wait(&self, watch: &Watch, job: JobId) -> Result<Option<JobResult>, Error> {
+    fn wait(&mut self, job: JobId) -> Result<Option<JobResult>, Error> {
         let until = Instant::now() + GLANCE;
-        while let Some(signal) = watch.next(until) {
+        while let Some(signal) = self.watch.next(until) {
             match signal {
                 Signal::JobRemoved { id, result, .. } if id == job => return Ok(Some(result)),
-                Signal::Disconnected => return Err(Error::Lost(self.app.clone())),
+                Signal::Disconnected => {
+                    reconnect(self.context, systemd::Error::disconnected("follow the rollout"))?;
+                    self.watch = self.context.systemd.watch([])?;
+                    return self.over(job);
+                }
+                // What happened while the manager was started anew it has told nobody.
+                Signal::Reloading(false) => return self.over(job),
                 _ => {}
             }
         }
         Ok(None)
+    }
+
+    /// Whether the job has ended unheard; its report says how.
+    fn over(&self, job: JobId) -> Result<Option<JobResult>, Error> {
+        let there = self.context.systemd.job_info(job)?.is_some();
+        Ok((!there).then_some(JobResult::Done))
     }
 
     fn relay(&mut self, sink: Sink<'_>) {
@@ -230,48 +263,4 @@ impl Request {
             && self.policy.is_none()
             && self.kill_after.is_none()
     }
-}
-
-/// Waits until no rollout of these apps is under way any more.
-///
-/// # Errors
-/// The manager cannot be asked.
-pub fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
-    let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
-    let watch = context.systemd.watch(&groups)?;
-    let mut told = std::collections::BTreeSet::new();
-    loop {
-        let under_way = under_way(context, apps)?;
-        if under_way.is_empty() {
-            return Ok(());
-        }
-        for (app, text) in under_way {
-            if told.insert(app.clone()) {
-                sink(Event::UnderWay { app, text });
-            }
-        }
-        let _ = watch.next(Instant::now() + Duration::from_secs(1));
-    }
-}
-
-/// The apps that are being rolled out, with what the process says of it.
-///
-/// # Errors
-/// The manager cannot be asked.
-pub fn under_way(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
-    use crate::systemd::ActiveState;
-    if apps.is_empty() {
-        return Ok(Vec::new());
-    }
-    let patterns: Vec<String> = apps.iter().map(|app| app.group_unit().to_string()).collect();
-    let listed = context.systemd.list(&patterns)?;
-    let mut found = Vec::new();
-    for unit in listed.iter().filter(|unit| unit.active == ActiveState::Reloading) {
-        let Some(app) = apps.iter().find(|app| app.group_unit().as_str() == unit.name) else {
-            continue;
-        };
-        let text = context.systemd.status_text(&app.group_unit())?;
-        found.push((app.clone(), text));
-    }
-    Ok(found)
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::load::{NEWER, is_unread};
 use super::sight::monotonic;
 use super::{Context, Error, apps, held, observe, story, suppressed, under_way};
 use crate::disk::{self, Layout};
@@ -100,7 +101,8 @@ fn one(
     let group = name.group_unit();
     // One instance stands for all: they are made of one template.
     let asked: Vec<UnitName> = [group].into_iter().chain(units.into_iter().next()).collect();
-    let stale = context.systemd.instances(&asked, &[Field::NeedReload])?;
+    let stale = context.systemd.instances(&asked, &NEWER)?;
+    let layout = &context.layout;
     Ok(AppFacts {
         rolling,
         cpus: host::usable_cpus(),
@@ -119,7 +121,7 @@ fn one(
             .collect(),
         reasons,
         suppressed,
-        stale: stale.iter().any(|state| state.need_reload),
+        stale: asked.iter().zip(&stale).any(|(unit, state)| is_unread(layout, unit, state)),
         strangers: strangers(context, name, &observed),
         unheld,
         observed,

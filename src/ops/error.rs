@@ -25,6 +25,8 @@ pub enum Error {
     },
     /// A request for a rollout cannot be read.
     Request(AppName),
+    /// A request for a rollout cannot be written down, and why.
+    Unwritable(AppName, String),
     /// The process that performed a rollout is gone.
     Lost(AppName),
     /// The process that performed a rollout could not go on.
@@ -40,6 +42,7 @@ impl Error {
     pub(super) fn rolled_out(&self) -> Option<&AppName> {
         match self {
             Error::Request(app)
+            | Error::Unwritable(app, _)
             | Error::Lost(app)
             | Error::Broke(app, _)
             | Error::Stopped(app)
@@ -73,6 +76,7 @@ impl Error {
             Error::Number { app, .. } => {
                 Some(format!("as many as fit: clusterctl scale {app} {MAX_INSTANCES}"))
             }
+            Error::Unwritable(..) => Some("nothing was replaced; please report this".to_owned()),
             Error::Request(_) => Some("run `clusterctl apply` again with this version".to_owned()),
             Error::Stopped(app) => Some(format!("clusterctl start {app}")),
             Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
@@ -103,6 +107,9 @@ impl fmt::Display for Error {
             Error::Number { app, now, .. } => {
                 write!(f, "{app} has {now}, and an app has 1 to {MAX_INSTANCES} instances")
             }
+            Error::Unwritable(app, why) => {
+                write!(f, "{app}: the request for a rollout cannot be written: {why}")
+            }
             Error::Request(app) => write!(f, "{app}: a request of another version of clusterctl"),
             Error::Lost(app) => write!(f, "{app}: the rollout ended without a result"),
             Error::Broke(app, why) => write!(f, "{app}: the rollout could not go on: {why}"),
@@ -118,7 +125,7 @@ impl std::error::Error for Error {
             Error::Disk(error) => Some(error),
             Error::Systemd(error) => Some(error),
             Error::Plan(_) | Error::Number { .. } | Error::Request(_) | Error::Lost(_) => None,
-            Error::Broke(..) | Error::Stopped(_) | Error::Reload(_) => None,
+            Error::Unwritable(..) | Error::Broke(..) | Error::Stopped(_) | Error::Reload(_) => None,
         }
     }
 }

@@ -11,8 +11,12 @@ pub enum Event {
     Waiting,
     /// So many files and links were written.
     Written(usize),
-    /// The manager has read the unit files.
+    /// The manager has read the unit files that were written.
     Reloaded,
+    /// The manager has read unit files that somebody else, or a killed run, had changed.
+    Loaded,
+    /// It would have to, and the caller may not ask for it.
+    Unread,
     /// A job of one unit ended.
     Unit {
         /// The app.

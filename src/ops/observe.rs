@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::load::{NEWER, is_unread, telling};
 use super::{Context, Error, held};
 use crate::disk::{self, FoundApp, Layout};
 use crate::ecosystem::{Address, AppName, Scope};
@@ -24,14 +25,36 @@ pub fn observe(context: &Context) -> Result<Observed, Error> {
     }
     let processes = context.systemd.instances(&up, &[Field::Started, Field::Result])?;
     let processes: HashMap<UnitName, InstanceState> = up.into_iter().zip(processes).collect();
-    let apps = found
-        .into_iter()
-        .map(|(name, app)| {
-            let observed = observed_app(&context.layout, &name, app, &states, &processes);
-            (name, observed)
-        })
-        .collect();
-    Ok(Observed { apps })
+    let unread = unread(context, &found, processes.keys().cloned().collect())?;
+    let apps = found.into_iter().map(|(name, app)| {
+        let mut observed = observed_app(&context.layout, &name, app, &states, &processes);
+        for (number, instance) in &mut observed.instances {
+            instance.unread = unread.contains(&name.instance_unit(*number));
+        }
+        (name, observed)
+    });
+    Ok(Observed { apps: apps.collect() })
+}
+
+/// Instances whose files on disk the manager has yet to read, so that no process has.
+fn unread(
+    context: &Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    instances: Vec<UnitName>,
+) -> Result<BTreeSet<UnitName>, Error> {
+    let asked = telling(&context.layout, apps, &instances);
+    let states = context.systemd.instances(&asked, &NEWER)?;
+    let answers = asked.iter().zip(&states);
+    let told: BTreeMap<&UnitName, bool> =
+        answers.map(|(unit, state)| (unit, is_unread(&context.layout, unit, state))).collect();
+    let own = |unit: &UnitName| !disk::drop_ins(&context.layout, unit).is_empty();
+    let shared: BTreeMap<&str, bool> =
+        told.iter().filter(|(unit, _)| !own(unit)).map(|(u, need)| (u.prefix(), *need)).collect();
+    let needs = |unit: &UnitName| {
+        let told = told.get(unit).or_else(|| shared.get(unit.prefix()));
+        told.copied().unwrap_or_default()
+    };
+    Ok(instances.into_iter().filter(needs).collect())
 }
 
 /// Notes new listeners whose address an instance of their app listens on by itself: it has to let go
@@ -170,5 +193,6 @@ fn instance(active: Active, process: &InstanceState, newest_input: u64) -> Obser
         completed: active == Active::Active && process.sub == "exited",
         errored: process.result == "exec-condition",
         newest_input,
+        unread: false,
     }
 }

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use super::load::load;
 use super::request::{Former, Record, Request, Task};
-use super::roll::{Aside, Restore};
+use super::resume::{self, reconnect, rolled};
 use super::scale::link_difference;
-use super::sight::monotonic;
 use super::witness::witnessed;
-use super::{Context, Error, Event, RollSpec, Sink, held, observe, recorded_policy, roll};
+use super::{Context, Error, Event, RollSpec, Sink, held, observe, recorded_policy};
 use crate::disk::{self, Exchange, Lock};
 use crate::ecosystem::AppName;
 use crate::rollout::Outcome;
@@ -28,7 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The manager cannot be asked. What becomes of instances is the outcome.
 pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outcome, Error> {
     let exchange = Exchange::of(&context.layout, app);
-    let (id, request) = match exchange.pending()? {
+    let pending = exchange.pending()?;
+    let asked = pending.is_some();
+    let (id, request) = match pending {
         Some((id, bytes)) => match serde_json::from_slice(&bytes) {
             // Whoever asked sees from this that it was taken up.
             Ok(request) if exchange.withdraw(&id) => (id, request),
@@ -54,7 +56,9 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
         }
         sink(event);
     };
-    let result = carry_out(context, app, &request, &mut both);
+    // Whoever writes a request has seen to that already.
+    let ready = if asked { Ok(()) } else { load(context, [app.clone()], &mut both) };
+    let result = ready.and_then(|()| carry_out(context, app, &request, &mut both));
     record(&match &result {
         Ok(outcome) => Record::Ended(outcome.clone()),
         Err(error) => Record::Broke(error.to_string()),
@@ -91,21 +95,15 @@ pub(super) fn carry_out(
             kill_after: request.kill_after,
         },
     };
-    let mut restore = || restore(context, app, request);
-    let former = !request.former.is_empty() || request.links.is_some();
-    let restore: Option<Restore<'_>> = if former { Some(&mut restore) } else { None };
     let units = OnceCell::new();
     let unready = |number| {
         let read = || disk::scan(&context.layout).ok()?.remove(app).map(|found| found.units);
         held::unready(context, app, units.get_or_init(read).as_ref()?, number)
     };
-    let aside = Aside {
-        restore,
-        unready: &unready,
-        interrupted: &|| context.is_interrupted(),
-        starts: &|unit| disk::announce_start(&context.layout, unit, monotonic()),
-    };
-    witnessed(context, std::slice::from_ref(app), || roll(&context.systemd, spec, aside, sink))
+    let restore = || restore(context, app, request);
+    let aside = resume::Aside { restore: &restore, unready: &unready };
+    let run = || rolled(context, spec, request, &aside, sink);
+    witnessed(context, std::slice::from_ref(app), run)
 }
 
 /// Opens listeners anew whose path no longer leads to them: the instances are about to be replaced, and no client reaches
@@ -154,6 +152,7 @@ fn reload_spec(
 /// must not look outdated afterwards. The number of instances goes back as well.
 fn restore(context: &Context, app: &AppName, request: &Request) -> Result<(), Error> {
     let shared = Lock::shared(&context.layout.state)?;
+    disk::note_unread(&context.layout, app)?;
     for Former { file, content } in &request.former {
         disk::restore_file(&context.layout, app, file, content)?;
     }
@@ -165,5 +164,13 @@ fn restore(context: &Context, app: &AppName, request: &Request) -> Result<(), Er
         }
     }
     drop(shared);
-    Ok(context.systemd.daemon_reload()?)
+    if let Err(error) = context.systemd.daemon_reload() {
+        if !error.is_broken_off() {
+            return Err(error.into());
+        }
+        reconnect(context, error)?;
+        context.systemd.daemon_reload()?;
+    }
+    disk::forget_unread(&context.layout, app);
+    Ok(())
 }

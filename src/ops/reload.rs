@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::load::load;
 use super::parallel::parallel;
 use super::request::{Request, Task};
 use super::witness::witnessed;
@@ -147,6 +148,7 @@ pub fn reload(
         Ok((reload.app.clone(), Done::of(delegate(context, &reload.app, &request, sink))?))
     };
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
+    load(context, names.iter().cloned(), sink)?;
     witnessed(context, &names, || parallel(reloads, &work, sink))
 }
 

@@ -12,7 +12,9 @@ use crate::rollout::{
     Change, Command, Doubt, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout,
     Serial, Spec, State, Ticket, Time,
 };
-use crate::systemd::{self, Glimpse, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
+use crate::systemd::{
+    self, ActiveState, Glimpse, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch,
+};
 use crate::unit::UnitName;
 
 /// A rollout of one app.
@@ -196,11 +198,37 @@ impl Driver<'_> {
                 }
                 None => Ok(()),
             },
-            Some(Signal::Reloading(_)) => Ok(()),
+            // What happened while the manager was started anew it has told nobody.
+            Some(Signal::Reloading(false)) => self.look_at_all(machine, sink),
+            Some(Signal::Reloading(true)) => Ok(()),
             Some(Signal::Disconnected) => {
                 Err(Error::Systemd(systemd::Error::disconnected("follow the rollout")))
             }
         }
+    }
+
+    /// Asks for what may have happened unseen: ends of jobs, and the state of every instance.
+    fn look_at_all(
+        &mut self,
+        machine: &mut Rollout,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let pending: Vec<JobId> = self.jobs.keys().copied().collect();
+        for id in pending {
+            if self.systemd.job_info(id)?.is_some() {
+                continue;
+            }
+            let Some((instance, ticket)) = self.jobs.remove(&id) else { continue };
+            let failed = self.glimpse(instance)?.active == ActiveState::Failed;
+            let result = if failed { systemd::JobResult::Failed } else { systemd::JobResult::Done };
+            let result = self.job_result(instance, &result)?;
+            self.feed(machine, Input::JobDone { instance, ticket, result }, sink)?;
+        }
+        let numbers: Vec<u32> = self.units.keys().copied().collect();
+        for number in numbers {
+            self.look(number, machine, sink)?;
+        }
+        Ok(())
     }
 
     /// Kills what drains longer than asked for; returns when to look again.
@@ -298,6 +326,7 @@ impl Driver<'_> {
                     Ok(())
                 }
             },
+            Err(error) if error.is_broken_off() => Err(error.into()),
             Err(error) => {
                 let result = JobResult::Other(error.to_string());
                 self.feed(machine, Input::JobDone { instance, ticket, result }, sink)

@@ -1,17 +1,15 @@
 //! Changes the number of instances of an app that is applied.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
+use super::load::load;
 use super::request::{Request, Task};
+use super::settle::settled;
 use super::witness::witnessed;
-use super::{Context, Done, Error, Event, Sink, delegate, observe, recorded_policy};
+use super::{Context, Done, Error, Event, Sink, delegate, recorded_policy};
 use crate::disk;
 use crate::ecosystem::{AppName, MAX_INSTANCES};
-use crate::plan::{Active, LinkChange, LinkId, Observed};
-
-/// How often an app is looked at that is being started or stopped, should a signal get lost.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use crate::plan::{LinkChange, LinkId};
 
 /// How the number changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,22 +50,14 @@ pub fn scale(
     change: Change,
     sink: Sink<'_>,
 ) -> Result<Done, Error> {
-    let observed = settled(context, app)?;
-    let Some(found) = observed.apps.get(app) else { return Ok(Done::default()) };
+    let Some(found) = settled(context, app)? else { return Ok(Done::default()) };
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
     let Some(wanted) = change.apply(before) else {
         let asked = change.asked(before);
         return Err(Error::Number { app: app.clone(), now: before, asked });
     };
     let links = link_changes(&found.links, wanted);
-    for link in &links {
-        disk::apply_link(&context.layout, app, link)?;
-    }
-    sink(Event::Written(links.len()));
-    if !links.is_empty() {
-        context.systemd.daemon_reload()?;
-        sink(Event::Reloaded);
-    }
+    relink(context, app, &links, sink)?;
     if !found.group.is_up() {
         // A stopped app stays stopped; it starts with the new number.
         return Ok(Done::default());
@@ -88,18 +78,24 @@ pub fn scale(
     Done::of(witnessed(context, std::slice::from_ref(app), run))
 }
 
-/// Everything of ours, once the app is neither being started nor stopped: one that is restarted is
-/// both, and goes on with the new number.
-fn settled(context: &Context, app: &AppName) -> Result<Observed, Error> {
-    let watch = context.systemd.watch([&app.group_unit()])?;
-    loop {
-        let observed = observe(context)?;
-        let group = observed.apps.get(app).map(|found| found.group);
-        if !matches!(group, Some(Active::Activating | Active::Deactivating)) {
-            return Ok(observed);
+/// Puts links in force, and whatever else of the app is not.
+fn relink(
+    context: &Context,
+    app: &AppName,
+    links: &[LinkChange],
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    if !links.is_empty() {
+        disk::note_unread(&context.layout, app)?;
+        for link in links {
+            disk::apply_link(&context.layout, app, link)?;
         }
-        let _ = watch.next(Instant::now() + LOOK_EVERY);
+        sink(Event::Written(links.len()));
+        context.systemd.daemon_reload()?;
+        disk::forget_unread(&context.layout, app);
+        sink(Event::Reloaded);
     }
+    load(context, [app.clone()], sink)
 }
 
 /// What makes 0 to `wanted` less one the enabled ones.

@@ -79,9 +79,12 @@ pub fn numbers(context: &Context, app: &AppName) -> Result<BTreeSet<u32>, Error>
 pub fn disable(context: &Context, apps: &[AppName]) -> Result<(), Error> {
     let link = LinkChange { link: LinkId::Boot, make: false };
     for app in apps {
+        disk::note_unread(&context.layout, app)?;
         disk::apply_link(&context.layout, app, &link)?;
     }
-    Ok(context.systemd.daemon_reload()?)
+    context.systemd.daemon_reload()?;
+    apps.iter().for_each(|app| disk::forget_unread(&context.layout, app));
+    Ok(())
 }
 
 /// Every app of ours on disk.

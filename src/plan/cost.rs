@@ -11,7 +11,8 @@ pub(super) const FD_NAME: &str = "FileDescriptorName";
 
 /// Keys of a socket unit that do not touch the open socket.
 pub(super) fn is_socket_key(key: &str) -> bool {
-    let free = ["Description", "Documentation", "SourcePath", "Service", "App", "Role", FD_NAME];
+    let free =
+        ["Description", "Documentation", "SourcePath", "Source", "Service", "App", "Role", FD_NAME];
     !free.contains(&key)
 }
 

@@ -205,6 +205,16 @@ impl AppDecision<'_> {
         sockets.filter(|unit| !self.found.units.contains_key(&unit.name))
     }
 
+    /// Whether somebody removed the file of a listener that instances rely on. It is written anew, and
+    /// what it said before is not known, so they start anew with it.
+    fn has_removed_listener(&self) -> bool {
+        let template = self.name.template_unit();
+        let Some(file) = self.found.units.get(&template) else { return false };
+        let unit = UnitFile::parse(template, &file.text);
+        let mut known = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
+        known.any(|name| self.new_sockets().any(|new| new.name.as_str() == name))
+    }
+
     fn old_sockets(&self) -> impl Iterator<Item = (&UnitName, &ObservedFile)> {
         let sockets = self.found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
         sockets.filter(|(name, _)| self.files.units.get(name).is_none())
@@ -257,7 +267,8 @@ impl AppDecision<'_> {
         let stop: BTreeSet<u32> =
             self.found.instances.keys().copied().filter(|n| up(n) && !wanted.contains(n)).collect();
         // What holds the former socket is reached by nobody there.
-        let all = !changed.is_empty() || self.lost().next().is_some();
+        let all =
+            !changed.is_empty() || self.lost().next().is_some() || self.has_removed_listener();
         let outdated =
             |n: &u32| self.found.is_outdated(self.name, *n) || self.found.unheld.contains(n);
         let replace: BTreeSet<u32> =

@@ -55,7 +55,7 @@ impl ObservedApp {
         let units = self.units.iter().filter(|(unit, _)| read(unit)).map(|(_, file)| file);
         let newest = units.chain(&self.environment).map(|file| file.modified).max().unwrap_or(0);
         let newest = newest.max(self.newest_input).max(instance.newest_input);
-        instance.started != 0 && instance.started < newest
+        instance.started != 0 && (instance.started < newest || instance.unread)
     }
 }
 
@@ -81,6 +81,8 @@ pub struct ObservedInstance {
     pub completed: bool,
     /// Newest change of drop-ins of this instance alone, microseconds since 1970. Exact.
     pub newest_input: u64,
+    /// Whether the manager has yet to read its files: whenever it started, it was not with them.
+    pub unread: bool,
 }
 
 /// `ActiveState` of a unit (org.freedesktop.systemd1(5)).

@@ -18,6 +18,13 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
     match event {
         Event::Waiting => Some("waiting for another clusterctl to finish".to_owned()),
         Event::Written(_) | Event::Reloaded | Event::Progress { .. } => None,
+        Event::Loaded => {
+            Some("systemd has read the unit files again: those on disk were newer".to_owned())
+        }
+        Event::Unread => Some(
+            "warning: unit files on disk are newer than what is in force: systemctl daemon-reload"
+                .to_owned(),
+        ),
         Event::UnderWay { app, text } => {
             let text = if text.is_empty() { "a rollout is under way" } else { text.as_str() };
             Some(format!("{app}: waiting: {}", printable(text)))
@@ -60,6 +67,8 @@ pub fn json(event: &Event) -> Option<Value> {
         Event::Waiting => json!({"event": "waiting"}),
         Event::Written(count) => json!({"event": "written", "files": count}),
         Event::Reloaded => json!({"event": "reloaded"}),
+        Event::Loaded => json!({"event": "loaded"}),
+        Event::Unread => json!({"event": "unread"}),
         Event::Unit { app, unit, verb, failure } => json!({
             "event": "unit", "app": app.as_str(), "unit": unit.as_str(), "verb": verb,
             "failure": failure,

@@ -101,6 +101,13 @@ impl Error {
         self.kind() == ErrorKind::Denied
     }
 
+    /// Whether the bus or the manager went away in the middle: both may come back, and what was asked
+    /// for may or may not have happened.
+    pub fn is_broken_off(&self) -> bool {
+        use ErrorKind::{Disconnected, NoManager, NoSystemBus, NoUserBus, Timeout};
+        matches!(self.kind, Disconnected | NoManager | NoSystemBus | NoUserBus | Timeout)
+    }
+
     /// The kind, for exit codes and decisions.
     pub fn kind(&self) -> ErrorKind {
         self.kind

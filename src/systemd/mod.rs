@@ -45,10 +45,21 @@ const RELOAD: Duration = Duration::from_secs(150);
 /// A connection to one service manager.
 #[derive(Debug, Clone)]
 pub struct Systemd {
-    connection: Connection,
+    /// Replaced by [`Systemd::reconnect`].
+    connection: Arc<Mutex<Connection>>,
+    address: Address,
     /// One batch of calls at a time: the bus limits the calls that a connection may have open,
     /// whichever thread they come from.
     turn: Arc<Mutex<()>>,
+}
+
+/// Where a manager is found.
+#[derive(Debug, Clone)]
+enum Address {
+    Scope(Scope),
+    Bus(String),
+    /// A stream that is gone when it is gone.
+    Stream,
 }
 
 impl Systemd {
@@ -60,11 +71,8 @@ impl Systemd {
         if scope == Scope::System && !booted() {
             return Err(error::no_bus(scope, false, String::new()));
         }
-        let builder = match scope {
-            Scope::System => Builder::system(),
-            Scope::User => Builder::session(),
-        };
-        Systemd::build(builder).map_err(|e| error::no_bus(scope, booted(), e.to_string()))
+        Systemd::build(builder(scope), Address::Scope(scope))
+            .map_err(|e| error::no_bus(scope, booted(), e.to_string()))
     }
 
     /// Connects to the bus of a private manager, such as `unix:path=/run/…/bus`.
@@ -72,7 +80,7 @@ impl Systemd {
     /// # Errors
     /// Nobody listens there.
     pub fn connect_to(address: &str) -> Result<Systemd, Error> {
-        Systemd::build(Builder::address(address))
+        Systemd::build(Builder::address(address), Address::Bus(address.to_owned()))
             .map_err(|e| error::no_bus(Scope::User, true, e.to_string()))
     }
 
@@ -82,13 +90,34 @@ impl Systemd {
     /// # Errors
     /// The peer does not greet as a bus does.
     pub fn over(stream: UnixStream) -> Result<Systemd, Error> {
-        Systemd::build(Builder::unix_stream(stream))
+        Systemd::build(Builder::unix_stream(stream), Address::Stream)
             .map_err(|e| Error::from_bus("connect to systemd", &e))
     }
 
-    fn build(builder: Builder<'_>) -> zbus::Result<Systemd> {
-        let connection = zbus::block_on(builder.method_timeout(ANSWER).build())?;
-        Ok(Systemd { connection, turn: Arc::default() })
+    fn build(builder: Builder<'_>, address: Address) -> zbus::Result<Systemd> {
+        let connection = connected(builder)?;
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Systemd { connection, address, turn: Arc::default() })
+    }
+
+    /// Connects again after the connection broke, once; everybody who holds this manager speaks over
+    /// the new connection from then on. A [`Watch`] stays with the old one.
+    ///
+    /// # Errors
+    /// There is no bus, or the manager is not on it yet.
+    pub fn reconnect(&self) -> Result<(), Error> {
+        let builder = match &self.address {
+            Address::Scope(scope) => builder(*scope),
+            Address::Bus(address) => Builder::address(address.as_str()),
+            Address::Stream => return Err(Error::disconnected("connect to systemd")),
+        };
+        let new = connected(builder).map_err(|e| Error::from_bus("connect to systemd", &e))?;
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        self.version().map(drop)
+    }
+
+    fn connection(&self) -> Connection {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The major version of the running manager: 252 of `252.39-1~deb12u2`.
@@ -143,10 +172,21 @@ impl Systemd {
         let failed = |e: zbus::Error| Error::from_bus(doing, &e);
         let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>().map_err(failed)?;
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        proxy::exchange(&self.connection, &calls, deadline)
+        proxy::exchange(&self.connection(), &calls, deadline)
             .ok_or_else(|| Error::timeout(doing))?
             .map_err(failed)
     }
+}
+
+fn builder(scope: Scope) -> Builder<'static> {
+    match scope {
+        Scope::System => Builder::system(),
+        Scope::User => Builder::session(),
+    }
+}
+
+fn connected(builder: Builder<'_>) -> zbus::Result<Connection> {
+    zbus::block_on(builder.method_timeout(ANSWER).build())
 }
 
 /// Whether systemd is this machine's init, as sd_booted(3) asks.

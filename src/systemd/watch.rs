@@ -104,18 +104,18 @@ impl Systemd {
         let doing = "watch the units";
         let units: HashMap<String, UnitName> =
             units.into_iter().map(|unit| (proxy::unit_path(unit.as_str()), unit.clone())).collect();
-        let rules = if self.connection.is_bus() { rules(!units.is_empty()) } else { Vec::new() };
+        let connection = self.connection();
+        let rules = if connection.is_bus() { rules(!units.is_empty()) } else { Vec::new() };
         let (sender, signals) = mpsc::channel();
         // The queue is filled from before the subscription on, so that nothing falls in between.
-        let incoming = MessageStream::from(&self.connection);
+        let incoming = MessageStream::from(&connection);
         let stop = Arc::new(Stop::default());
         let pump_stop = Arc::clone(&stop);
         std::thread::Builder::new()
             .name("systemd-signals".to_owned())
             .spawn(move || zbus::block_on(pump(incoming, units, sender, &pump_stop)))
             .map_err(|e| Error::new(ErrorKind::Other, doing, e.to_string()))?;
-        let watch =
-            Watch { signals, stop, connection: self.connection.clone(), rules: rules.clone() };
+        let watch = Watch { signals, stop, connection, rules: rules.clone() };
         let mut calls: Vec<_> =
             rules.iter().map(|rule| proxy::bus("AddMatch", &rule.as_str())).collect();
         calls.push(proxy::manager("Subscribe", &()));

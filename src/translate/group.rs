@@ -19,7 +19,7 @@ pub fn group(context: &Context<'_>) -> UnitFile {
     let unit = UnitFile::new(app.name.group_unit())
         .section("Unit", |s| {
             s.set("Description", format!("{} (all instances)", app.name));
-            common(s, context);
+            common(s);
             if !sockets.is_empty() {
                 s.set("Wants", format!("{sockets} {}", app.name.close_unit()));
             }
@@ -62,7 +62,7 @@ pub fn wake(context: &Context<'_>) -> UnitFile {
     let unit = UnitFile::new(app.name.wake_unit())
         .section("Unit", |s| {
             s.set("Description", format!("{} (started by a connection)", app.name));
-            common(s, context);
+            common(s);
             s.set("StartLimitIntervalSec", "0");
         })
         .section("Service", |s| {
@@ -81,7 +81,7 @@ pub fn close(context: &Context<'_>) -> UnitFile {
     let unit = UnitFile::new(app.name.close_unit())
         .section("Unit", |s| {
             s.set("Description", format!("{} (closes its listeners at a stop)", app.name));
-            common(s, context);
+            common(s);
             s.set("PartOf", app.name.group_unit().as_str());
             s.set("StartLimitIntervalSec", "0");
         })
@@ -100,7 +100,7 @@ pub fn slice(context: &Context<'_>) -> UnitFile {
     let app = context.app;
     let mut unit = UnitFile::new(app.name.slice_unit()).section("Unit", |s| {
         s.set("Description", format!("{} (all processes)", app.name));
-        common(s, context);
+        common(s);
     });
     if !app.slice.is_empty() {
         unit = unit.section("Slice", |s| {
@@ -110,10 +110,9 @@ pub fn slice(context: &Context<'_>) -> UnitFile {
     mark(unit, context, "slice", None)
 }
 
-/// `Documentation=` and where the definition comes from.
-pub fn common(section: &mut crate::unit::Section, context: &Context<'_>) {
+/// Where a reader finds more.
+pub fn common(section: &mut crate::unit::Section) {
     section.set("Documentation", "man:clusterctl(1)");
-    section.set_some("SourcePath", context.source.map(|path| quote::path(&path.to_string_lossy())));
 }
 
 /// `ListenStream` or `ListenDatagram`.

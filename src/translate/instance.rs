@@ -19,7 +19,7 @@ pub fn template(context: &Context<'_>) -> UnitFile {
     UnitFile::new(app.name.template_unit())
         .section("Unit", |s| {
             s.set("Description", format!("{} (instance %i)", app.name));
-            common(s, context);
+            common(s);
             if !sockets.is_empty() {
                 // `Sockets=` alone only wants them: a program without its listener would bind the
                 // address itself, and keep systemd from ever opening it again.

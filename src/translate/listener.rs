@@ -14,7 +14,7 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
     let unit = UnitFile::new(app.name.socket_unit(listener))
         .section("Unit", |s| {
             s.set("Description", quote::text(&format!("{} listener {address}", app.name)));
-            common(s, context);
+            common(s);
             // Each start of an instance asks for its listeners.
             s.set("StartLimitIntervalSec", "0");
         })

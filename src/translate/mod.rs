@@ -28,6 +28,9 @@ pub use weight::{Weight, substance, weight};
 /// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
 pub const MARK: &str = "X-Clusterctl";
 
+/// The key of that section for the ecosystem file that the unit came from.
+pub const SOURCE: &str = "Source";
+
 /// Where the units will run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -139,6 +142,9 @@ impl Context<'_> {
 fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str>) -> UnitFile {
     let mut unit = unit.section(MARK, |s| {
         s.set("App", context.app.name.as_str()).set("Role", role).set_some("Revision", revision);
+        // Not `SourcePath=`: the manager would ask for a daemon-reload whenever that file is touched.
+        let source = context.source.map(|path| quote::path(&path.to_string_lossy()));
+        s.set_some(SOURCE, source);
         if role == "instance" {
             s.set_some("TracedBecause", context.app.traced_because);
             for path in &context.app.own_env_files {

@@ -1,0 +1,98 @@
+//! Has the manager read unit files again where those on disk are not those in force: an
+//! administrator has changed one, or a former run was killed before it came to that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{Context, Error, Event, Sink};
+use crate::disk::{self, FoundApp, Layout};
+use crate::ecosystem::AppName;
+use crate::systemd::{Field, InstanceState, LoadState};
+use crate::unit::UnitName;
+
+/// Makes units of these apps in force as they are on disk. Does nothing where they are already.
+///
+/// Who may not have the manager read them is told so, and works with what is in force.
+///
+/// # Errors
+/// The unit directory cannot be read, or the manager does not answer.
+pub fn load(
+    context: &Context,
+    apps: impl IntoIterator<Item = AppName>,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let left = disk::unread(&context.layout);
+    if left.is_empty() && !changed_on_disk(context, &apps.into_iter().collect())? {
+        return Ok(());
+    }
+    match context.systemd.daemon_reload() {
+        Err(error) if error.is_permission() => {
+            sink(Event::Unread);
+            return Ok(());
+        }
+        result => result?,
+    }
+    for app in &left {
+        disk::forget_unread(&context.layout, app);
+    }
+    sink(Event::Loaded);
+    Ok(())
+}
+
+fn changed_on_disk(context: &Context, apps: &BTreeSet<AppName>) -> Result<bool, Error> {
+    let mut found = disk::scan(&context.layout)?;
+    found.retain(|app, _| apps.contains(app));
+    if found.is_empty() {
+        return Ok(false);
+    }
+    let patterns: Vec<String> = found.keys().map(|app| format!("{app}@*.service")).collect();
+    let listed = context.systemd.list(&patterns)?;
+    let instances: Vec<UnitName> =
+        listed.iter().filter_map(|row| UnitName::parse(&row.name).ok()).collect();
+    let mut units = telling(&context.layout, &found, &instances);
+    units.extend(found.values().flat_map(|app| app.units.keys()).cloned());
+    units.retain(|unit| !unit.is_template());
+    let states = context.systemd.instances(&units, &NEWER)?;
+    Ok(units.iter().zip(&states).any(|(unit, state)| is_unread(&context.layout, unit, state)))
+}
+
+/// What [`is_unread`] needs to know of a unit.
+pub(super) const NEWER: [Field; 2] = [Field::NeedReload, Field::DropIns];
+
+/// Whether the manager has yet to read files of a unit. The manager itself overlooks the first drop-in
+/// of a unit as long as it has not read its directories again (`unit_find_dropin_paths()` of systemd
+/// 252 asks its cache of them).
+pub(super) fn is_unread(layout: &Layout, unit: &UnitName, state: &InstanceState) -> bool {
+    if state.need_reload || state.load != LoadState::Loaded {
+        return state.need_reload;
+    }
+    let of = |unit: &UnitName| disk::drop_ins(layout, unit).into_iter().map(PathBuf::from);
+    let template = unit.template();
+    let mut there = of(unit).chain(template.iter().flat_map(of)).filter(|path| counts(path));
+    // One in /etc takes the place of one of the same name in /run.
+    let read: BTreeSet<_> = state.drop_ins.iter().filter_map(|path| path.file_name()).collect();
+    there.any(|path| path.file_name().is_some_and(|name| !read.contains(name)))
+}
+
+/// Whether the manager reads a file as a drop-in: a link to `/dev/null` only hides another.
+fn counts(path: &Path) -> bool {
+    let is_conf = path.extension().is_some_and(|end| end == "conf");
+    is_conf && path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+}
+
+/// The instances that tell whether any instance has to be read again: those with drop-ins of their
+/// own, and of the others, which share all their files, one for each app. The question is dear.
+pub(super) fn telling(
+    layout: &Layout,
+    apps: &BTreeMap<AppName, FoundApp>,
+    instances: &[UnitName],
+) -> Vec<UnitName> {
+    let mut units = Vec::new();
+    for app in apps.keys() {
+        let all = instances.iter().filter(|unit| app.instance_of(unit).is_some());
+        let (own, shared): (Vec<&UnitName>, Vec<&UnitName>) =
+            all.partition(|unit| !disk::drop_ins(layout, unit).is_empty());
+        units.extend(own.into_iter().chain(shared.into_iter().next()).cloned());
+    }
+    units
+}

@@ -1,0 +1,156 @@
+//! A rollout goes on when the bus or the manager was restarted in the middle of it: connects again, and
+//! rolls what is left. What is left is told by when each process started. Never replaces anybody itself.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::request::Request;
+use super::roll::{self, Restore};
+use super::sight::monotonic;
+use super::{Context, Error, Event, RollSpec, Sink};
+use crate::disk;
+use crate::rollout::{Command, Failure, Outcome};
+use crate::systemd;
+use crate::unit::UnitName;
+
+/// How long bus and manager may take to come back.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often they are looked for; nothing announces them to who has no connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a rollout is taken up again.
+const TRIES: u32 = 5;
+
+/// The definition that a failed rollout has put back.
+struct Restored {
+    /// When, in microseconds of `CLOCK_MONOTONIC`.
+    at: u64,
+    because: Failure,
+}
+
+/// What a rollout needs of whoever runs it.
+pub(super) struct Aside<'a> {
+    /// Puts the former files of the request back.
+    pub restore: &'a dyn Fn() -> Result<(), Error>,
+    /// What keeps an instance that is ready by its unit from serving.
+    pub unready: &'a dyn Fn(u32) -> Option<String>,
+}
+
+/// Runs a rollout to its end, over as many connections as it takes.
+pub(super) fn rolled(
+    context: &Context,
+    mut spec: RollSpec,
+    request: &Request,
+    given: &Aside<'_>,
+    sink: Sink<'_>,
+) -> Result<Outcome, Error> {
+    let begun = monotonic();
+    let mut went_back: Option<Restored> = None;
+    let mut tries = 0;
+    loop {
+        let result = one_connection(context, &spec, request, given, &mut went_back, sink);
+        let error = match result {
+            Err(Error::Systemd(error)) if error.is_broken_off() && tries < TRIES => error,
+            // What was put back runs now; the failure is still the answer.
+            Ok(Outcome::Complete) => {
+                let back = went_back.filter(|_| tries > 0);
+                return Ok(back.map_or(Outcome::Complete, |back| Outcome::RolledBack {
+                    because: back.because,
+                    down: Vec::new(),
+                }));
+            }
+            result => return result,
+        };
+        tries += 1;
+        reconnect(context, error)?;
+        rest(context, &mut spec, request, begun, went_back.as_ref())?;
+    }
+}
+
+fn one_connection(
+    context: &Context,
+    spec: &RollSpec,
+    request: &Request,
+    given: &Aside<'_>,
+    went_back: &mut Option<Restored>,
+    sink: Sink<'_>,
+) -> Result<Outcome, Error> {
+    let has_former = !request.former.is_empty() || request.links.is_some();
+    let put_back = Cell::new(None);
+    let mut restore_once = || {
+        (given.restore)()?;
+        put_back.set(Some(monotonic()));
+        Ok(())
+    };
+    let forward: Option<Restore<'_>> =
+        if has_former && went_back.is_none() { Some(&mut restore_once) } else { None };
+    let aside = roll::Aside {
+        restore: forward,
+        unready: given.unready,
+        interrupted: &|| context.is_interrupted(),
+        starts: &|unit| disk::announce_start(&context.layout, unit, monotonic()),
+    };
+    let mut because = None;
+    let mut heard = |event: Event| {
+        if let Event::Rollout { command: Command::RestoreDefinition { because: why }, .. } = &event
+        {
+            because = Some(why.clone());
+        }
+        sink(event);
+    };
+    let result = super::roll(&context.systemd, spec.clone(), aside, &mut heard);
+    if let (Some(at), Some(because)) = (put_back.get(), because) {
+        *went_back = Some(Restored { at, because });
+    }
+    result
+}
+
+/// Waits until bus and manager answer again.
+///
+/// # Errors
+/// They do not come back, which is told as the break that it is.
+pub(super) fn reconnect(context: &Context, broken: systemd::Error) -> Result<(), Error> {
+    let end = Instant::now() + PATIENCE;
+    while context.systemd.reconnect().is_err() {
+        if Instant::now() > end {
+            return Err(broken.into());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+/// What is left of a rollout: a process that started since it began, or since the former definition
+/// was put back, is what it shall be. Instances beyond the wanted number go.
+fn rest(
+    context: &Context,
+    spec: &mut RollSpec,
+    request: &Request,
+    begun: u64,
+    went_back: Option<&Restored>,
+) -> Result<(), Error> {
+    let listed = context.systemd.list(&[format!("{}@*.service", spec.app)])?;
+    let units = listed.iter().filter_map(|row| UnitName::parse(&row.name).ok());
+    spec.known.extend(units.filter_map(|unit| spec.app.instance_of(&unit)));
+    let since = match went_back {
+        None => begun,
+        Some(back) => {
+            spec.wanted = spec.before;
+            spec.policy.min_ready = Duration::ZERO;
+            if !request.former.is_empty() {
+                spec.outdated.clone_from(&spec.known);
+            }
+            back.at
+        }
+    };
+    let mut left = BTreeSet::new();
+    for number in &spec.outdated {
+        if context.systemd.glimpse(&spec.app.instance_unit(*number))?.started < since {
+            left.insert(*number);
+        }
+    }
+    spec.outdated = left;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Waits until nobody replaces, starts, stops or restarts an app any more: what is decided before that
+//! rests on what is gone a moment later. Changes nothing.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::{Context, Error, Event, Sink, observe};
+use crate::ecosystem::AppName;
+use crate::plan::ObservedApp;
+use crate::systemd::{ActiveState, Listed};
+use crate::unit::UnitName;
+
+/// How often apps are looked at, should a signal get lost.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a job of the manager is waited for: one may itself wait for the unit that runs this command.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Waits until no rollout of these apps is under way any more, and none is started or stopped.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
+    let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
+    let watch = context.systemd.watch(&groups)?;
+    let mut told = BTreeSet::new();
+    let patient = Instant::now() + PATIENCE;
+    loop {
+        let mut busy = under_way(context, apps)?;
+        if Instant::now() < patient {
+            busy.extend(turned(context, apps)?);
+        }
+        if busy.is_empty() {
+            return Ok(());
+        }
+        for (app, text) in busy {
+            if told.insert(app.clone()) {
+                sink(Event::UnderWay { app, text });
+            }
+        }
+        let _ = watch.next(Instant::now() + LOOK_EVERY);
+    }
+}
+
+/// The app, once it is neither being started nor stopped; `None` when there is no such app.
+pub(super) fn settled(context: &Context, app: &AppName) -> Result<Option<ObservedApp>, Error> {
+    let watch = context.systemd.watch([&app.group_unit()])?;
+    let patient = Instant::now() + PATIENCE;
+    while Instant::now() < patient && !turned(context, std::slice::from_ref(app))?.is_empty() {
+        let _ = watch.next(Instant::now() + LOOK_EVERY);
+    }
+    Ok(observe(context)?.apps.remove(app))
+}
+
+/// The apps that are being rolled out, with what the process says of it.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub fn under_way(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
+    let listed = listed(context, apps, |app| vec![app.group_unit().to_string()])?;
+    let mut found = Vec::new();
+    for app in apps {
+        let group = listed.iter().find(|row| row.name == app.group_unit().as_str());
+        if group.is_some_and(|row| row.active == ActiveState::Reloading) {
+            found.push((app.clone(), context.systemd.status_text(&app.group_unit())?));
+        }
+    }
+    Ok(found)
+}
+
+/// The apps that are being started, stopped or restarted, and how that is called.
+fn turned(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
+    let patterns = |app: &AppName| vec![app.group_unit().to_string(), format!("{app}@*.service")];
+    let listed = listed(context, apps, patterns)?;
+    let turned = apps.iter().filter_map(|app| {
+        let group = listed.iter().find(|row| row.name == app.group_unit().as_str())?;
+        let of_app = |row: &&Listed| {
+            UnitName::parse(&row.name).is_ok_and(|unit| app.instance_of(&unit).is_some())
+        };
+        let instances: Vec<&Listed> = listed.iter().filter(of_app).collect();
+        Some((app.clone(), turn(group, &instances)?))
+    });
+    Ok(turned.collect())
+}
+
+/// What is done to an app. One that is restarted looks stopped for a moment, when its job tells; and
+/// the instances of one that is stopped may be asked to stop after it has stopped itself.
+fn turn(group: &Listed, instances: &[&Listed]) -> Option<String> {
+    let queued = group.job.as_ref().filter(|job| job.kind != "reload");
+    let word = match &group.active {
+        _ if queued.is_some() => {
+            return queued.map(|job| format!("systemd has a job: {}", job.kind));
+        }
+        ActiveState::Activating => "it is being started",
+        ActiveState::Deactivating => "it is being stopped",
+        ActiveState::Inactive | ActiveState::Failed => {
+            let stops = |row: &&&Listed| {
+                let asked = row.job.as_ref().is_some_and(|job| job.kind == "stop");
+                asked || row.active == ActiveState::Deactivating
+            };
+            instances.iter().find(stops).map(|_| "its instances are being stopped")?
+        }
+        _ => return None,
+    };
+    Some(word.to_owned())
+}
+
+fn listed(
+    context: &Context,
+    apps: &[AppName],
+    patterns: impl Fn(&AppName) -> Vec<String>,
+) -> Result<Vec<Listed>, Error> {
+    if apps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let patterns: Vec<String> = apps.iter().flat_map(patterns).collect();
+    Ok(context.systemd.list(&patterns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::systemd::{JobId, LoadState, QueuedJob};
+
+    fn row(active: &str, job: Option<&str>) -> Listed {
+        let job = job.map(|kind| QueuedJob { id: JobId(1), kind: kind.to_owned() });
+        let active = match active {
+            "active" => ActiveState::Active,
+            "activating" => ActiveState::Activating,
+            "deactivating" => ActiveState::Deactivating,
+            "reloading" => ActiveState::Reloading,
+            _ => ActiveState::Inactive,
+        };
+        Listed { name: "a".into(), load: LoadState::Loaded, active, sub: String::new(), job }
+    }
+
+    #[test]
+    fn what_is_between_two_states_is_told_by_jobs() {
+        let (up, down) = (row("active", None), row("inactive", None));
+        let stopping = row("active", Some("stop"));
+        for (group, instance, calm) in [
+            (row("active", None), &up, true),
+            (row("reloading", Some("reload")), &stopping, true),
+            (row("inactive", None), &up, true),
+            (row("inactive", None), &down, true),
+            (row("inactive", Some("start")), &down, false),
+            (row("active", Some("restart")), &up, false),
+            (row("deactivating", None), &up, false),
+            (row("activating", None), &down, false),
+            (row("inactive", None), &stopping, false),
+            (row("inactive", None), &row("deactivating", None), false),
+        ] {
+            assert_eq!(turn(&group, &[instance]).is_none(), calm, "{group:?} {instance:?}");
+        }
+    }
+}

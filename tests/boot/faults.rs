@@ -1,0 +1,284 @@
+//! The worst day of a command: it is killed, nobody reads what it says, and administrators, the bus
+//! and other commands are in its way.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::booted;
+use crate::shop::{applied, apply, ecosystem, load, pids, write};
+use crate::support::{Machine, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An app that becomes ready at once and is relied on at once.
+fn quick(instances: u32, greeting: &str) -> String {
+    let more = format!("env = {{ GREETING = '{greeting}' }}\nrollout = {{ min_ready = 0 }}");
+    ecosystem(instances, &more)
+}
+
+fn answers(m: &Machine) -> String {
+    m.ok_sh("for i in $(seq 12); do curl -s localhost:3000; echo; done | sort -u")
+}
+
+fn needs_reload(m: &Machine) -> String {
+    let ask = "systemctl show -p Id,NeedDaemonReload 'shop*' 'clusterctl-shop.slice'";
+    m.ok_sh(&format!("{ask} | grep -B1 NeedDaemonReload=yes || true"))
+}
+
+fn running(m: &Machine) -> usize {
+    m.ok_sh("systemctl list-units --plain --no-legend 'shop@*' | grep -c ' active ' || true")
+        .parse()
+        .unwrap()
+}
+
+fn put_drop_in(m: &Machine, greeting: &str) {
+    let text = format!("[Service]\nEnvironment=GREETING={greeting}\n");
+    m.write("/etc/systemd/system/shop@.service.d/mine.conf", text);
+}
+
+booted!(what_is_on_disk_is_loaded_before_instances_are_replaced, |m| {
+    applied(m, &ecosystem(2, "rollout = { min_ready = 0 }"));
+    let verbs = ["reload shop", "restart shop", "apply /srv/shop/ecosystem.toml", "scale shop 3"];
+    for (round, verb) in verbs.iter().enumerate() {
+        let greeting = format!("dropped{round}");
+        put_drop_in(m, &greeting);
+        let output = m.sh(&format!("clusterctl {verb}"));
+        assert_eq!(output.code, 0, "{verb}: {output:#?}");
+        assert_eq!(needs_reload(m), "", "{verb}");
+        // A change of the number replaces nobody; the one that it starts is new.
+        let seen = answers(m);
+        let new = seen.lines().filter(|line| line.contains(&greeting)).count();
+        assert_eq!(new, if verb.starts_with("scale") { 1 } else { 2 }, "{verb}: {seen}");
+    }
+    // One that was restarted meanwhile has read nothing of it either.
+    put_drop_in(m, "late");
+    m.ok_sh("systemctl restart shop@0 shop@1 shop@2 2>/dev/null");
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let seen = answers(m);
+    assert!(seen.lines().all(|line| line.contains("late")), "{seen} {output:#?}");
+    assert!(apply(m).stdout.contains("nothing to do"));
+});
+
+booted!(a_plain_reload_loads_what_a_former_run_wrote, |m| {
+    applied(m, &ecosystem(2, "rollout = { min_ready = 0 }"));
+    put_drop_in(m, "dropped");
+    m.ok_sh("systemctl reload shop 2>/dev/null");
+    let seen = answers(m);
+    assert!(seen.lines().all(|line| line.contains("dropped")), "{seen}");
+});
+
+/// A shell line in which a command writes to nobody, to a full disk, or to a closed output.
+const READERS: [&str; 4] = ["| true", "-o json | true", "> /dev/full", "-o json > /dev/full"];
+
+booted!(what_changes_something_does_not_depend_on_its_reader, |m| {
+    for (round, reader) in READERS.iter().enumerate() {
+        let run = |verb: &str| {
+            // Whoever reads is gone before the first byte.
+            let line = match reader.contains('|') {
+                true => format!("mkfifo /tmp/p; sleep 0 </tmp/p & exec 3>/tmp/p; wait; {verb} >&3"),
+                false => format!("{verb} >/dev/full"),
+            };
+            let output = m.sh(&format!("rm -f /tmp/p; {line}"));
+            (output.code, output.stderr)
+        };
+        let told = |verb: &str, wanted: i32| {
+            let form = if reader.contains("json") { "-o json" } else { "" };
+            let (code, said) = run(&format!("clusterctl {verb} {form}"));
+            assert_eq!(code, wanted, "{verb} {reader}: {said}");
+            said
+        };
+        write(m, &quick(2, &format!("round{round}")));
+        let said = told("apply /srv/shop/ecosystem.toml", 0);
+        assert!(said.contains("standard output"), "{reader}: {said}");
+        assert_eq!(running(m), 2, "{reader}: {said}");
+        let before = pids(m, 2);
+        told("reload shop", 0);
+        assert!(before.iter().zip(pids(m, 2)).all(|(old, new)| *old != new), "{reader}");
+        told("scale shop 3", 0);
+        assert_eq!(running(m), 3, "{reader}");
+        told("stop shop", 0);
+        assert_eq!(running(m), 0, "{reader}");
+        told("start shop", 0);
+        told("restart shop", 0);
+        write(m, &quick(3, &format!("next{round}")));
+        told("apply /srv/shop/ecosystem.toml", 0);
+        told("rollback shop", 0);
+        let seen = answers(m);
+        assert!(seen.contains(&format!("round{round}")), "{reader}: {seen}");
+        // What fails says so all the same.
+        m.write("/srv/shop/ecosystem.toml", "[[apps]]\nname = 3\n");
+        told("apply /srv/shop/ecosystem.toml", 3);
+        told("delete shop", 0);
+        assert!(!m.exists("/etc/systemd/system/shop.service"), "{reader}");
+        told("delete shop", 5);
+    }
+});
+
+booted!(what_only_tells_ends_when_it_cannot, |m| {
+    applied(m, &quick(1, "plain"));
+    for verb in ["list", "apply -n /srv/shop/ecosystem.toml", "describe shop", "history"] {
+        let full = m.sh(&format!("clusterctl {verb} > /dev/full"));
+        assert_eq!(full.code, 1, "{verb}: {full:#?}");
+        assert!(full.stderr.contains("cannot write the output"), "{verb}: {full:#?}");
+    }
+});
+
+booted!(a_prune_that_is_killed_is_completed_by_the_next_one, |m| {
+    let two = format!(
+        "{}\n{}",
+        quick(1, "keep"),
+        "[[apps]]\nname = 'old'\ncommand = ['sleep', 'infinity']\nenv = { SECRET = 'hunter2' }"
+    );
+    applied(m, &two);
+    let count: u32 = m
+        .ok_sh("ls -d /etc/systemd/system/*old* /etc/clusterctl/environment/old* | wc -l")
+        .parse()
+        .unwrap();
+    for number in 1..=count + 1 {
+        applied(m, &two);
+        write(m, &quick(1, "keep"));
+        let kill = format!("--inject=unlink:signal=KILL:when={number}");
+        m.sh(&format!(
+            "strace -f -qq -o /dev/null -e trace=unlink {kill} \
+             clusterctl apply --prune /srv/shop/ecosystem.toml; true"
+        ));
+        let output = m.clusterctl(["apply", "--prune", "/srv/shop/ecosystem.toml"]);
+        assert_eq!(output.code, 0, "{number}: {output:#?}");
+        let left = m.ok_sh(
+            "grep -rl hunter2 /etc || true; find /etc -name '*old*.s*' | grep -v -e bak || true",
+        );
+        let left: Vec<&str> = left
+            .lines()
+            .filter(|line| line.contains("clusterctl") || line.contains("/old"))
+            .collect();
+        assert!(left.is_empty(), "killed at {number}: {left:?}");
+        assert_eq!(m.systemctl_show("old.service", "LoadState"), "not-found", "{number}");
+    }
+});
+
+/// Files that a killed run was about to put in place.
+fn unfinished(m: &Machine) -> String {
+    m.ok_sh("find /etc/systemd /etc/clusterctl /var/lib/clusterctl /run/clusterctl -name '.clusterctl-*'")
+}
+
+booted!(files_that_a_killed_run_was_writing_go, |m| {
+    applied(m, &quick(1, "one"));
+    write(m, &quick(1, "hunter2"));
+    for number in 1..=12 {
+        m.sh(&format!(
+            "strace -f -qq -o /dev/null -e trace=fsync --inject=fsync:signal=KILL:when={number} \
+             clusterctl apply /srv/shop/ecosystem.toml; true"
+        ));
+    }
+    m.sh("strace -f -qq -o /dev/null -e trace=fsync -P /run/clusterctl/rollouts \
+          --inject=fsync:signal=KILL clusterctl reload shop; true");
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_eq!(unfinished(m), "");
+    // Any run does, also one that finds nothing to do.
+    for folder in
+        ["/etc/clusterctl/environment", "/etc/systemd/system", "/var/lib/clusterctl/history"]
+    {
+        m.write(&format!("{folder}/.clusterctl-AbC123"), "SECRET=hunter2\n");
+    }
+    assert!(apply(m).stdout.contains("nothing to do"));
+    assert_eq!(unfinished(m), "");
+});
+
+booted!(a_touched_ecosystem_file_leaves_units_as_they_are, |m| {
+    applied(m, &quick(2, "plain"));
+    m.ok_sh("touch /srv/shop/ecosystem.toml");
+    assert_eq!(needs_reload(m), "");
+    let said = m.sh("systemctl reload shop").stderr;
+    assert!(!said.contains("daemon-reload"), "{said}");
+});
+
+booted!(a_socket_unit_that_somebody_deleted_comes_back, |m| {
+    applied(m, &quick(2, "plain"));
+    let back = |delete: &str| {
+        m.ok_sh(delete);
+        let output = apply(m);
+        assert_eq!(output.code, 0, "{output:#?}");
+        assert!(m.exists("/etc/systemd/system/shop-3000.socket"));
+        assert_eq!(m.systemctl_show("shop-3000.socket", "ActiveState"), "active");
+        assert_eq!(m.systemctl_show("shop-3000.socket", "LoadState"), "loaded");
+        let output = apply(m);
+        assert!(output.stdout.contains("nothing to do"), "{delete}: {output:#?}");
+        assert_eq!(answers(m).lines().count(), 2, "{delete}");
+    };
+    let mut run = m.load(load());
+    run.wait_flowing();
+    back("rm /etc/systemd/system/shop-3000.socket");
+    run.stop().assert_none_failed();
+    // The manager itself drops the listener of a unit whose file it does not find any more.
+    back("rm /etc/systemd/system/shop-3000.socket; systemctl daemon-reload");
+});
+
+booted!(what_could_not_be_remembered_is_in_force_all_the_same, |m| {
+    applied(m, &quick(2, "before"));
+    m.ok_sh("mount -t tmpfs -o size=4k,mode=0700 none /var/lib/clusterctl/history");
+    m.ok_sh("head -c 4096 /dev/zero > /var/lib/clusterctl/history/full || true");
+    write(m, &quick(2, "after"));
+    let output = apply(m);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("shop: done"), "{output:#?}");
+    assert!(output.stderr.contains("is in force"), "{output:#?}");
+    assert!(output.stderr.contains("history"), "{output:#?}");
+    assert!(output.stderr.contains("No space left"), "{output:#?}");
+    assert!(answers(m).lines().all(|line| line.contains("after")));
+    m.ok_sh("umount /var/lib/clusterctl/history");
+    assert_eq!(apply(m).code, 0);
+    assert!(m.ok(["clusterctl", "history"]).lines().count() >= 2);
+});
+
+booted!(a_user_without_a_runtime_directory_in_the_environment, |m| {
+    let ada = m.user("ada");
+    m.write("/home/ada/server.js", crate::shop::SERVER);
+    let file = |greeting: &str| m.write("/home/ada/ecosystem.toml", quick(2, greeting));
+    file("one");
+    let run = |args: &[&str]| {
+        let bare = ["env", "-u", "XDG_RUNTIME_DIR", "-u", "DBUS_SESSION_BUS_ADDRESS"];
+        ada.run([&bare, args].concat())
+    };
+    let output = run(&["clusterctl", "--user", "apply", "/home/ada/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    file("two");
+    let output = run(&["clusterctl", "--user", "apply", "/home/ada/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(answers(m).lines().all(|line| line.contains("two")), "{}", answers(m));
+    let output = run(&["clusterctl", "--user", "reload", "shop"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let output = run(&["clusterctl", "--user", "history", "-o", "json"]);
+    assert_eq!(output.stdout.matches("\"number\"").count(), 2, "{output:#?}");
+    assert_eq!(m.ok_sh("find / -xdev -name '*.request' 2>/dev/null"), "");
+});
+
+/// The bus or the manager, interrupted in the middle of a rollout.
+fn interrupted(m: &Machine, interruption: &str) {
+    applied(m, &ecosystem(4, "rollout = { min_ready = '500ms' }"));
+    let mut run = m.load(load());
+    run.wait_flowing();
+    let before = pids(m, 4);
+    let mut reload = m.command(["clusterctl", "reload", "shop"]);
+    let reload = reload.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the rollout has replaced something", PATIENCE, || {
+        m.systemctl_show("shop@0", "MainPID") != before[0]
+    });
+    m.ok_sh(interruption);
+    let output = reload.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{interruption}: {said}");
+    let after = pids(m, 4);
+    assert!(before.iter().zip(&after).all(|(old, new)| old != new), "{before:?} {after:?}: {said}");
+    assert_eq!(running(m), 4, "{said}");
+    run.stop().assert_none_failed();
+}
+
+booted!(a_rollout_outlives_a_restart_of_the_bus, |m| {
+    interrupted(m, "systemctl restart dbus.service");
+});
+
+booted!(a_rollout_outlives_a_new_start_of_the_manager, |m| {
+    interrupted(m, "systemctl daemon-reexec");
+});
