@@ -32,11 +32,20 @@ pub fn text(app: &Description, style: &Style) -> String {
         fact("outdated", &style.paint(Paint::Warn, &text));
     }
     for listener in &app.listeners {
+        let families = if listener.only_v6 { ", IPv6 alone" } else { "" };
+        let stands = match listener.bind {
+            Some(port) => format!(" for port {port} of the program"),
+            None => String::new(),
+        };
         let text = format!(
-            "{} on {} ({}, {})",
+            "{} on {}{families}{stands} ({}, {})",
             listener.name, listener.address, listener.unit, listener.state
         );
         fact("listener", &text);
+    }
+    for asked in &app.asked {
+        let text = format!("asked for {}, gets {}", asked.asks_for, asked.gets);
+        fact("program", super::logs::printable(&text).as_ref());
     }
     for (number, why) in &app.reasons {
         let text = format!("@{number} {}", super::logs::printable(why));

@@ -38,8 +38,17 @@ fn cells(row: &Row) -> Vec<String> {
         row.cpu_percent.map_or_else(dash, |cpu| format!("{cpu:.1}%")),
         row.memory_bytes.map_or_else(dash, bytes),
         row.user.clone(),
-        if row.listeners.is_empty() { dash() } else { row.listeners.join(" ") },
+        if row.listeners.is_empty() { dash() } else { listeners(row) },
     ]
+}
+
+/// Addresses, with `->` and the port of the program where that is another one.
+fn listeners(row: &Row) -> String {
+    let shown = row.listeners.iter().map(|address| match row.binds.get(address) {
+        Some(port) => format!("{address}->{port}"),
+        None => address.clone(),
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 /// PM2's word.
@@ -101,6 +110,7 @@ mod tests {
             memory_bytes: Some(44_564_480),
             user: "www".into(),
             listeners: vec!["[::]:80".into()],
+            binds: [].into(),
             enabled: true,
             rollout: None,
         }
@@ -115,6 +125,15 @@ mod tests {
              api   0         online   4711  1m      2         1.2%  42.5mb  www   [::]:80\n\
              api   1         errored  -     -       2         1.2%  42.5mb  www   [::]:80\n"
         );
+    }
+
+    #[test]
+    fn a_listener_shows_the_port_of_the_program_that_it_stands_for() {
+        let mut row = row(0, Status::Online);
+        row.listeners.push("[::]:81".into());
+        row.binds = [("[::]:80".into(), 3000)].into();
+        let text = text(&[row], &Style::PLAIN);
+        assert!(text.contains(" [::]:80->3000 [::]:81\n"), "{text}");
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub use weight::{Weight, substance, weight};
 /// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
 pub const MARK: &str = "X-Clusterctl";
 
+/// Under the mark of a listener: the port that programs ask for to get it, where that is another one
+/// than the address has.
+pub const BIND: &str = "Bind";
+
 /// Where the units will run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -132,8 +136,21 @@ impl Context<'_> {
 
 /// Header and ownership mark of a generated unit.
 fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str>) -> UnitFile {
+    marked(unit, context, role, |s| {
+        s.set_some("Revision", revision);
+    })
+}
+
+/// The same, with more lines under the mark.
+fn marked(
+    unit: UnitFile,
+    context: &Context<'_>,
+    role: &str,
+    more: impl FnOnce(&mut Section),
+) -> UnitFile {
     let mut unit = unit.section(MARK, |s| {
-        s.set("App", context.app.name.as_str()).set("Role", role).set_some("Revision", revision);
+        s.set("App", context.app.name.as_str()).set("Role", role);
+        more(s);
         if role == "instance" {
             s.set_some("TracedBecause", context.app.traced_because);
             for path in &context.app.own_env_files {
