@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
 
+mod changes;
 mod cpus;
 mod holder;
 mod interpreter;
@@ -19,6 +20,7 @@ mod sight;
 mod sockets;
 mod trust;
 
+pub use changes::Changes;
 pub use cpus::usable as usable_cpus;
 pub use interpreter::interpreter;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
