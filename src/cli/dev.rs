@@ -42,7 +42,7 @@ pub struct DevArgs {
     /// what they had when the new code does not come to serve.
     #[arg(short, long, value_name = "PATH", num_args = 0..=1, require_equals = true,
           default_missing_value = "")]
-    watch: Vec<PathBuf>,
+    watch: Vec<OsString>,
     /// Run this with the apps, and end with it
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,

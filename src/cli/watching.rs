@@ -1,6 +1,7 @@
 //! `clusterctl dev --watch`: which apps a changed file concerns, and their reload.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
@@ -24,7 +25,7 @@ pub struct Watching {
 ///
 /// # Errors
 /// A path that cannot be watched.
-pub fn begin(paths: &[PathBuf], ecosystem: &Ecosystem) -> Result<Option<Watching>, Error> {
+pub fn begin(paths: &[OsString], ecosystem: &Ecosystem) -> Result<Option<Watching>, Error> {
     if paths.is_empty() {
         return Ok(None);
     }
@@ -32,7 +33,7 @@ pub fn begin(paths: &[PathBuf], ecosystem: &Ecosystem) -> Result<Option<Watching
     let mut logs = Vec::new();
     for (name, app) in &ecosystem.apps {
         for path in paths {
-            let path = if path.as_os_str().is_empty() { app.cwd.clone() } else { whole(path)? };
+            let path = if path.is_empty() { app.cwd.clone() } else { whole(Path::new(path))? };
             concerned.entry(path).or_default().push(name.clone());
         }
         logs.extend(app.logs.out_file.iter().chain(&app.logs.error_file).cloned());

@@ -54,8 +54,8 @@ booted!(it_ends_with_its_apps_and_its_reader, |m| {
 });
 
 booted!(it_reloads_an_app_whose_files_change, |m| {
-    let answer = |text: &str| SERVER.replace("'here'", text);
-    m.write("/srv/a/server.js", answer("require('./lib/word')"));
+    let server = SERVER.replace("'here'", "word");
+    m.write("/srv/a/server.js", format!("const word = require('./lib/word');\n{server}"));
     m.write("/srv/a/lib/word.js", "module.exports = 'one';");
     m.write("/srv/b/other.js", SERVER.replace("3000", "3001"));
     m.write(
