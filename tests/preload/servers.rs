@@ -311,6 +311,29 @@ fn a_listener_stands_for_the_port_that_is_written_into_the_program() {
     }
 }
 
+/// As programs do that render pages from their own API.
+#[test]
+fn a_program_finds_itself_at_the_port_that_is_written_into_it() {
+    let script = "import socket, sys, threading\n\
+        def call(host):\n\
+        \x20   s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET)\n\
+        \x20   return s.connect_ex((host, 3000)) or s.recv(99).decode()\n\
+        s = socket.socket(socket.AF_INET6)\n\
+        s.bind(('::', 3000))\n\
+        s.listen()\n\
+        def serve():\n\
+        \x20   while True:\n\
+        \x20       c, _ = s.accept()\n\
+        \x20       c.sendall(b'itself')\n\
+        \x20       c.close()\n\
+        threading.Thread(target=serve, daemon=True).start()\n\
+        print(call('127.0.0.1'), call('::1'), flush=True)\n";
+    let (mut systemd, port) = Systemd::tcp("::");
+    systemd.set("CLUSTERCTL_BIND", "http=3000");
+    let program = systemd.start(&["python3", "-c", script]);
+    assert_eq!(program.line(), "itself itself", "reachable on {port}");
+}
+
 /// Two sockets are two listeners: each has the clients of its family, natively.
 #[test]
 fn each_socket_of_a_program_gets_the_listener_of_its_family() {
