@@ -217,6 +217,55 @@ fn listeners_get_stable_unique_names() {
 }
 
 #[test]
+fn a_wildcard_of_ipv6_beside_ipv4_is_a_socket_of_its_own() {
+    let only = |text: &str| {
+        let app = app(&format!("script = 'server.js'\nlisten = {text}"));
+        let only = app.listeners.iter().map(|l| l.address.is_only_v6()).collect::<Vec<_>>();
+        (listeners(&app), only)
+    };
+    let (names, families) = only("['0.0.0.0:53', '[::]:53']");
+    assert_eq!(names, ["53-0.0.0.0=0.0.0.0:53", "53-ipv6=[::]:53"]);
+    assert_eq!(families, [false, true]);
+    assert_eq!(only("['[::]:53', '127.0.0.1:53']").1, [true, false]);
+    assert_eq!(only("{ six = 'udp:[::]:53', four = 'udp:10.0.0.1:53' }").1, [true, false]);
+    // Another protocol or port is no neighbour.
+    assert_eq!(only("['[::]:53', 'udp:0.0.0.0:53', '0.0.0.0:54']").1, [false; 3]);
+    assert_eq!(only("'[::]:53'").1, [false]);
+}
+
+#[test]
+fn a_listener_may_stand_for_another_port_of_the_program() {
+    let binds = |text: &str| {
+        let app = app(&format!("script = 'server.js'\nlisten = {text}"));
+        let shown =
+            |l: &clusterctl::ecosystem::Listener| format!("{}={}/{:?}", l.name, l.address, l.bind);
+        app.listeners.iter().map(shown).collect::<Vec<_>>()
+    };
+    let one = ["80=[::]:80/Some(3000)"];
+    assert_eq!(binds("{ at = 80, bind = 3000 }"), one);
+    assert_eq!(binds("[{ bind = '3000', at = ':80' }]"), one);
+    assert_eq!(
+        binds("{ http = { at = '0.0.0.0:80', bind = 3000 } }"),
+        ["http=0.0.0.0:80/Some(3000)"]
+    );
+    // Its own port is nothing to write down.
+    assert_eq!(
+        binds("[{ at = 80, bind = 80 }, { at = 81 }]"),
+        ["80=[::]:80/None", "81=[::]:81/None"]
+    );
+    assert_eq!(
+        binds("[{ at = '0.0.0.0:80', bind = 3000 }, { at = '[::]:80', bind = 3000 }]"),
+        ["80-0.0.0.0=0.0.0.0:80/Some(3000)", "80-ipv6=[::]:80/Some(3000)"]
+    );
+    // Two ports may be swapped, and TCP is not UDP.
+    binds("[{ at = 80, bind = 81 }, { at = 81, bind = 80 }]");
+    binds("[{ at = 80, bind = 3000 }, { at = 'udp:80', bind = 3000 }]");
+    // Names of listeners.
+    assert_eq!(binds("{ at = 80 }"), ["at=[::]:80/None"]);
+    assert_eq!(binds("{ at = 80, bind = 81, more = 82 }").len(), 3);
+}
+
+#[test]
 fn port_is_a_variable_and_the_listener() {
     let with_port = app("script = 'server.js'\nport = 3000");
     assert_eq!(with_port.env["PORT"], "3000");

@@ -209,6 +209,15 @@ fn what_changes_is_replaced_and_what_does_not_is_not() {
     story("listener-added", &shop("instances = 2\nlisten = [3000, 3001]\n"), &before, false);
     story("listener-moved", &shop("instances = 2\nlisten = 3001\n"), &before, false);
     story("listener-widened", &shop("instances = 2\nlisten = '127.0.0.1:3000'\n"), &before, false);
+    let pair = shop("instances = 2\nlisten = ['0.0.0.0:3000', '[::]:3000']\n");
+    story("listener-split", &pair, &before, false);
+    story("listener-joined", &shop("instances = 2\nlisten = 3000\n"), &applied(&pair), false);
+    story(
+        "port-of-the-program",
+        &shop("instances = 2\nlisten = { at = 3000, bind = 80 }\n"),
+        &before,
+        false,
+    );
     story("listener-renamed", &shop("instances = 2\nlisten = { web = 3000 }\n"), &before, false);
     story("listener-option", &shop("instances = 2\nlisten = 3000\nbacklog = 9\n"), &before, false);
     let namespace = story(

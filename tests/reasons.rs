@@ -11,7 +11,7 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 fn tcp(socket: &str) -> Address {
-    Address::Inet { protocol: Protocol::Stream, socket: socket.parse().unwrap() }
+    Address::inet(Protocol::Stream, socket.parse().unwrap())
 }
 
 fn said(result: &str, change: impl FnOnce(&mut Evidence)) -> String {

@@ -373,13 +373,21 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__dev)
-            opts="-q -o -h --env --quiet --inner --user --system --output --help"
+            opts="-q -w -o -h --env --quiet --watch --inner --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -w)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::{Global, Ui, context, converge, input};
+use super::{Global, Ui, context, converge, input, watching};
 use crate::disk::Layout;
 use crate::ecosystem::AppName;
 use crate::embedded::{self, Lifeline, Line, Manager, Options};
@@ -34,6 +36,13 @@ pub struct DevArgs {
     /// Print only the apps' own lines
     #[arg(short, long)]
     quiet: bool,
+    /// Reload an app when a file in its `cwd` changes, or with PATH all apps when that does
+    ///
+    /// Hidden files, `node_modules` and files that end like logs do not count. The apps go on with
+    /// what they had when the new code does not come to serve.
+    #[arg(short, long, value_name = "PATH", num_args = 0..=1, require_equals = true,
+          default_missing_value = "")]
+    watch: Vec<OsString>,
     /// Run this with the apps, and end with it
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -108,6 +117,8 @@ pub fn private_layout() -> Layout {
 #[derive(Debug)]
 enum Wake {
     Asked,
+    /// These apps are to be reloaded, because of this file.
+    Changed(Vec<AppName>, PathBuf),
     Ended(std::io::Result<ExitStatus>),
 }
 
@@ -128,11 +139,15 @@ fn inner(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
         });
     });
     let asked: Sender<Wake> = wake.clone();
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let interrupted = Arc::clone(&interrupt);
     std::thread::spawn(move || {
         lifeline.wait();
+        // A reload that is under way ends early.
+        interrupted.store(true, Ordering::Relaxed);
         let _ = asked.send(Wake::Asked);
     });
-    let result = serve(args, &manager, wake, &woken, ui);
+    let result = serve(args, &manager, interrupt, (wake, &woken), ui);
     manager.stop(LIMIT);
     // A printer that panicked has nothing more to print.
     let _ = printer.join();
@@ -143,36 +158,49 @@ fn inner(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
 fn serve(
     args: &DevArgs,
     manager: &Manager,
-    wake: Sender<Wake>,
-    woken: &Receiver<Wake>,
+    interrupt: Arc<AtomicBool>,
+    (wake, woken): (Sender<Wake>, &Receiver<Wake>),
     ui: &mut Ui,
 ) -> Result<u8, Error> {
     ui.private = true;
     let systemd = Systemd::connect_to(&manager.address())?;
-    let ctl =
+    let mut ctl =
         ops::Context::new(private_layout(), systemd, context::own_program())?.with_own_secret()?;
+    ctl.interrupt = interrupt;
     let ecosystem = input::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
+    // Before the apps start, so that no change is missed.
+    let watching = watching::begin(&args.watch, &ecosystem)?;
     let good = converge::quietly(&ctl, &ecosystem, ui)?;
+    let watches = watching.is_some();
+    if let Some(watching) = watching {
+        let wake = wake.clone();
+        std::thread::spawn(move || {
+            watching.run(&mut |apps, path| wake.send(Wake::Changed(apps, path)).is_ok());
+        });
+    }
     if args.command.is_empty() {
         if !args.quiet {
             let how = if good { "all apps run" } else { "the others run on" };
             ui.note(&format!("{how}; Ctrl-C stops them"));
         }
         let apps: Vec<AppName> = ecosystem.apps.keys().cloned().collect();
-        return until_the_end(&ctl, &apps, woken, ui);
+        return until_the_end(&ctl, &apps, watches, woken, ui);
     }
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]).envs(manager.environment());
     std::thread::spawn(move || wake.send(Wake::Ended(command.status())));
-    match woken.recv() {
-        Ok(Wake::Ended(Ok(status))) => {
-            Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    loop {
+        match woken.recv() {
+            Ok(Wake::Ended(Ok(status))) => {
+                return Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1));
+            }
+            Ok(Wake::Ended(Err(source))) => {
+                let path = args.command[0].to_string_lossy().into_owned();
+                return Err(Error::File { path, source });
+            }
+            Ok(Wake::Changed(apps, path)) => watching::reload(&ctl, &apps, &path, ui),
+            Ok(Wake::Asked) | Err(_) => return Err(Error::Interrupted),
         }
-        Ok(Wake::Ended(Err(source))) => {
-            let path = args.command[0].to_string_lossy().into_owned();
-            Err(Error::File { path, source })
-        }
-        Ok(Wake::Asked) | Err(_) => Err(Error::Interrupted),
     }
 }
 
@@ -180,14 +208,24 @@ fn serve(
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// Waits for somebody who asks to stop, or until no instance runs any more: the exit code is 1 when
-/// one of them has failed.
+/// one of them has failed. Where files are watched, the next change may start them again.
 fn until_the_end(
     ctl: &ops::Context,
     apps: &[AppName],
+    watches: bool,
     woken: &Receiver<Wake>,
     ui: &mut Ui,
 ) -> Result<u8, Error> {
-    while matches!(woken.recv_timeout(GLANCE), Err(RecvTimeoutError::Timeout)) {
+    loop {
+        match woken.recv_timeout(GLANCE) {
+            Err(RecvTimeoutError::Timeout) if watches => continue,
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Wake::Changed(apps, path)) => {
+                watching::reload(ctl, &apps, &path, ui);
+                continue;
+            }
+            _ => return Ok(0),
+        }
         let found = ops::apps(ctl)?;
         let selected: Vec<Selected> =
             apps.iter().map(|app| Selected { app: app.clone(), instance: None }).collect();
@@ -201,7 +239,6 @@ fn until_the_end(
         ui.note("all apps have ended");
         return Ok(u8::from(failed));
     }
-    Ok(0)
 }
 
 /// Prints until the manager has ended, but nothing of the process `hidden`. The terminal may be gone,

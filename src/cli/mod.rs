@@ -25,6 +25,7 @@ mod terminal;
 mod told;
 mod unpack;
 mod validate;
+mod watching;
 
 use std::process::ExitCode;
 

@@ -55,18 +55,29 @@ pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error>
     }
     let ctl = context::interruptible(context::connect(global)?)?;
     let selected = control::selected(&ctl, &args.apps)?;
-    let observed = ops::observe(&ctl)?;
+    again(&ctl, selected, &args.apps, &args.policy, ui)
+}
+
+/// Reloads what runs, and starts apps that have given up. `named` are the selectors as written.
+pub fn again(
+    ctl: &ops::Context,
+    selected: Vec<Selected>,
+    named: &[String],
+    policy: &PolicyArgs,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    let observed = ops::observe(ctl)?;
     let (given_up, selected): (Vec<Selected>, Vec<Selected>) =
         selected.into_iter().partition(|one| has_given_up(&observed, one));
     if !given_up.is_empty() {
         // Nothing of them serves: to replace their instances is to start them.
-        control::run(&ctl, Verb::Start, &given_up, ui)?;
+        control::run(ctl, Verb::Start, &given_up, ui)?;
     }
     if selected.is_empty() && !given_up.is_empty() {
         return Ok(());
     }
-    let reloads = running(&observed, ops::reloads(&selected), &args.apps, ui)?;
-    run_reloads(&ctl, reloads, &args.policy, ui)
+    let reloads = running(&observed, ops::reloads(&selected), named, ui)?;
+    run_reloads(ctl, reloads, policy, ui)
 }
 
 /// An app whose instances have all given up has ended as failed, and nobody has stopped it.

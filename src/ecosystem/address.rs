@@ -9,12 +9,15 @@ use crate::unit::UnitFile;
 /// What a listener listens on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
-    /// TCP or UDP on one address. `[::]` is IPv6 and IPv4 alike, as systemd binds a bare port.
+    /// TCP or UDP on one address.
     Inet {
         /// Stream or datagram.
         protocol: Protocol,
         /// Address and port; the port is not 0.
         socket: SocketAddr,
+        /// Whether `[::]` is IPv6 alone, beside a socket of IPv4. Otherwise it is IPv6 and IPv4
+        /// alike, as systemd binds a bare port. False for every other address.
+        only_v6: bool,
     },
     /// A Unix socket with a path.
     Unix {
@@ -42,6 +45,41 @@ pub enum Protocol {
 }
 
 impl Address {
+    /// An address of TCP or UDP; `[::]` is both families.
+    pub fn inet(protocol: Protocol, socket: SocketAddr) -> Address {
+        Address::Inet { protocol, socket, only_v6: false }
+    }
+
+    /// The same, where `[::]` is IPv6 alone.
+    pub fn beside_inet4(self) -> Address {
+        match self {
+            Address::Inet { protocol, socket, .. } => {
+                let only_v6 = socket.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+                Address::Inet { protocol, socket, only_v6 }
+            }
+            other => other,
+        }
+    }
+
+    /// The same address with another port; Unix sockets stay as they are.
+    pub fn with_port(&self, port: u16) -> Address {
+        let mut other = self.clone();
+        if let Address::Inet { socket, .. } = &mut other {
+            socket.set_port(port);
+        }
+        other
+    }
+
+    /// Whether it is `[::]` for IPv6 alone.
+    pub fn is_only_v6(&self) -> bool {
+        matches!(self, Address::Inet { only_v6: true, .. })
+    }
+
+    /// Whether it is one of IPv4.
+    pub fn is_inet4(&self) -> bool {
+        matches!(self, Address::Inet { socket: SocketAddr::V4(_), .. })
+    }
+
     /// Stream or datagram.
     pub fn protocol(&self) -> Protocol {
         match self {
@@ -87,26 +125,29 @@ impl Address {
         } else if value.starts_with('/') {
             Address::Unix { protocol, path: value.into() }
         } else {
-            Address::Inet { protocol, socket: value.parse().ok()? }
+            let only_v6 = unit.get("Socket", "BindIPv6Only") == Some("ipv6-only");
+            let address = Address::inet(protocol, value.parse().ok()?);
+            if only_v6 { address.beside_inet4() } else { address }
         })
     }
 
     /// Whether both cannot be held at the same time.
     pub fn conflicts_with(&self, other: &Address) -> bool {
-        let (Address::Inet { protocol: a, socket: x }, Address::Inet { protocol: b, socket: y }) =
-            (self, other)
+        let (
+            Address::Inet { protocol: a, socket: x, only_v6: x_only },
+            Address::Inet { protocol: b, socket: y, only_v6: y_only },
+        ) = (self, other)
         else {
             return self == other;
         };
-        a == b && x.port() == y.port() && ips_overlap(x.ip(), y.ip())
+        // A wildcard overlaps with every address of its family, one of both families with all.
+        let dual = |ip: IpAddr, only: bool| ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !only;
+        let (x_ip, y_ip) = (x.ip(), y.ip());
+        let wildcard = x_ip.is_unspecified() || y_ip.is_unspecified();
+        let within = x_ip.is_ipv4() == y_ip.is_ipv4() && wildcard;
+        let overlap = x_ip == y_ip || within || dual(x_ip, *x_only) || dual(y_ip, *y_only);
+        a == b && x.port() == y.port() && overlap
     }
-}
-
-/// A wildcard overlaps with every address of its family; `::` is dual-stack and overlaps with all.
-fn ips_overlap(x: IpAddr, y: IpAddr) -> bool {
-    let dual = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let same_family = x.is_ipv4() == y.is_ipv4();
-    x == y || x == dual || y == dual || (same_family && (x.is_unspecified() || y.is_unspecified()))
 }
 
 impl fmt::Display for Address {
@@ -124,7 +165,7 @@ mod tests {
     use super::*;
 
     fn tcp(socket: &str) -> Address {
-        Address::Inet { protocol: Protocol::Stream, socket: socket.parse().unwrap() }
+        Address::inet(Protocol::Stream, socket.parse().unwrap())
     }
 
     #[test]
@@ -134,5 +175,13 @@ mod tests {
         assert!(!tcp("0.0.0.0:80").conflicts_with(&tcp("[::1]:80")));
         assert!(!tcp("127.0.0.1:80").conflicts_with(&tcp("127.0.0.2:80")));
         assert!(!tcp("[::]:80").conflicts_with(&tcp("[::]:81")));
+        let only = tcp("[::]:80").beside_inet4();
+        for (other, conflict) in
+            [("0.0.0.0:80", false), ("127.0.0.1:80", false), ("[::1]:80", true), ("[::]:80", true)]
+        {
+            assert_eq!(only.conflicts_with(&tcp(other)), conflict, "{other}");
+            assert_eq!(tcp(other).conflicts_with(&only), conflict, "{other}");
+        }
+        assert_eq!(tcp("[::1]:80").beside_inet4(), tcp("[::1]:80"));
     }
 }

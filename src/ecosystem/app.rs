@@ -170,6 +170,15 @@ pub struct Listener {
     pub name: ListenerName,
     /// What it listens on.
     pub address: Address,
+    /// The port that the program asks for, where that is another one: 3000 served on 80.
+    pub bind: Option<u16>,
+}
+
+impl Listener {
+    /// What the program asks for to get it.
+    pub fn asked(&self) -> Address {
+        self.bind.map_or_else(|| self.address.clone(), |port| self.address.with_port(port))
+    }
 }
 
 /// How an unmodified program gets the inherited listener instead of binding its own.

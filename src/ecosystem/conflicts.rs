@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::address::Address;
+use super::app::Listener;
 use super::host::Ownership;
 use super::name::AppName;
 use super::node::Context;
@@ -16,6 +17,7 @@ pub(super) fn check(cx: &mut Context<'_>, apps: &[Resolved]) {
     same_units(cx, apps);
     foreign_units(cx, apps);
     same_addresses(cx, apps);
+    same_binds(cx, apps);
     held_addresses(cx, apps);
 }
 
@@ -98,11 +100,51 @@ fn same_addresses(cx: &mut Context<'_>, apps: &[Resolved]) {
                 format!("`{address}` is part of the listener `{held}`{who}")
             };
             let problem = Problem::error(at, message)
-                .help("give each listener an address of its own")
+                .help(if who.is_empty() { apart(held, address) } else { OWN.to_owned() })
                 .related(place.span.clone(), "the other listener");
             cx.problems.push(problem);
         }
         bucket.push(nr);
+    }
+}
+
+const OWN: &str = "give each listener an address of its own";
+
+/// How both can be: a bare port is both families, and may be meant for one of them.
+fn apart(held: &Address, address: &Address) -> String {
+    let (inet4, other) = if held.is_inet4() { (held, address) } else { (address, held) };
+    if inet4.is_inet4() && !other.is_inet4() {
+        return format!(
+            "remove it: a bare port is IPv4 too; or write two sockets: \
+             `listen = [\"{inet4}\", \"{other}\"]`"
+        );
+    }
+    OWN.to_owned()
+}
+
+/// One socket of a program is one listener.
+fn same_binds(cx: &mut Context<'_>, apps: &[Resolved]) {
+    for app in apps {
+        for (nr, (listener, at)) in app.listeners.iter().enumerate() {
+            let clash = |other: &Listener| {
+                let mapped = listener.bind.is_some() || other.bind.is_some();
+                let same = listener.asked().conflicts_with(&other.asked());
+                mapped && same && !listener.address.conflicts_with(&other.address)
+            };
+            let Some((other, place)) = app.listeners[..nr].iter().find(|(other, _)| clash(other))
+            else {
+                continue;
+            };
+            let port = listener.asked().port().unwrap_or_default();
+            let message = format!(
+                "the listeners `{}` and `{}` both stand for port {port} of the program",
+                other.address, listener.address
+            );
+            let problem = Problem::error(at, message)
+                .help("give each another `bind`: one socket of a program can be one listener")
+                .related(place.span.clone(), "the other listener");
+            cx.problems.push(problem);
+        }
     }
 }
 

@@ -20,7 +20,8 @@ pub enum Kind {
     Numbers,
     /// A string or a number.
     TextOrNumber,
-    /// A port, an address, an array of them, or a table of named ones.
+    /// A port, an address, one with the program's own port, an array of them, or a table of named
+    /// ones.
     Listen,
     /// One of these strings.
     Choice(&'static [&'static str]),

@@ -72,11 +72,20 @@ fn kind(kind: Kind) -> Value {
             json!({ "type": ["integer", "array"], "items": { "type": "integer", "minimum": 0 } })
         }
         Kind::TextOrNumber => json!({ "type": ["string", "integer"] }),
-        Kind::Listen => json!({
-            "type": ["string", "integer", "array", "object"],
-            "items": address,
-            "additionalProperties": address,
-        }),
+        Kind::Listen => {
+            let mapped = json!({
+                "type": "object",
+                "additionalProperties": false,
+                "properties": { "at": address, "bind": address },
+                "required": ["at"],
+            });
+            let one = json!({ "anyOf": [address, mapped] });
+            json!({
+                "type": ["string", "integer", "array", "object"],
+                "items": one,
+                "additionalProperties": one,
+            })
+        }
         Kind::Choice(all) => json!({ "enum": all }),
         Kind::Environment => json!({
             "type": "object",

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     fn inet(protocol: Protocol, socket: &str) -> Address {
-        Address::Inet { protocol, socket: socket.parse().unwrap() }
+        Address::inet(protocol, socket.parse().unwrap())
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl AppName {
 
 fn address_slug(address: &Address) -> String {
     let mut slug = match address {
-        Address::Inet { socket, .. } if socket.to_string().starts_with("[::]:") => {
+        Address::Inet { socket, only_v6: false, .. } if socket.to_string().starts_with("[::]:") => {
             socket.port().to_string()
         }
         Address::Inet { socket, .. } => format!("{}-{}", socket.ip(), socket.port()),
@@ -118,12 +118,12 @@ mod tests {
     use crate::ecosystem::ListenerName;
 
     fn socket(name: &str, address: Address) -> String {
-        let listener = Listener { name: ListenerName::parse(name).unwrap(), address };
+        let listener = Listener { name: ListenerName::parse(name).unwrap(), address, bind: None };
         AppName::parse("api").unwrap().socket_unit(&listener).to_string()
     }
 
     fn inet(protocol: Protocol, socket: &str) -> Address {
-        Address::Inet { protocol, socket: socket.parse().unwrap() }
+        Address::inet(protocol, socket.parse().unwrap())
     }
 
     #[test]
@@ -133,6 +133,8 @@ mod tests {
         assert_eq!(socket("http", inet(stream, "[::]:3000")), "api-3000.socket");
         assert_eq!(socket("http", inet(stream, "127.0.0.1:80")), "api-127.0.0.1-80.socket");
         assert_eq!(socket("http", inet(stream, "[::1]:80")), "api-::1-80.socket");
+        let only_v6 = inet(stream, "[::]:80").beside_inet4();
+        assert_eq!(socket("http", only_v6), "api-::-80.socket");
         let stats = inet(Protocol::Datagram, "127.0.0.1:8125");
         assert_eq!(socket("stats", stats), "api-udp-127.0.0.1-8125.socket");
         let unix = Address::Unix { protocol: stream, path: "/run/api/admin.sock".into() };

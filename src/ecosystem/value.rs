@@ -218,7 +218,7 @@ fn inet(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
     let number = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse::<u16>().ok());
     match number.flatten() {
         Some(0) | None => Err(AddressError::Port(port.to_owned())),
-        Some(port) => Ok(Address::Inet { protocol, socket: SocketAddr::new(ip, port) }),
+        Some(port) => Ok(Address::inet(protocol, SocketAddr::new(ip, port))),
     }
 }
 

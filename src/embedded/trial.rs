@@ -239,7 +239,7 @@ mod tests {
     use crate::ecosystem::Protocol;
 
     fn tcp(socket: &str) -> Address {
-        Address::Inet { protocol: Protocol::Stream, socket: socket.parse().unwrap() }
+        Address::inet(Protocol::Stream, socket.parse().unwrap())
     }
 
     #[test]

@@ -108,6 +108,16 @@ impl Address {
         }
     }
 
+    /// The same address with another port; a Unix address stays as it is.
+    #[must_use]
+    pub fn with_port(self, port: u16) -> Address {
+        match self {
+            Address::Inet4 { ip, .. } => Address::Inet4 { ip, port },
+            Address::Inet6 { ip, scope, .. } => Address::Inet6 { ip, port, scope },
+            Address::Unix(_) => self,
+        }
+    }
+
     /// Whether it stands for every address of its family.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {

@@ -22,6 +22,19 @@ pub struct Held {
     pub address: Address,
     /// Its `IPV6_V6ONLY`.
     pub only_v6: bool,
+    /// The port that programs ask for to get it, where that is another one than its own.
+    pub stands_for: Option<u16>,
+}
+
+impl Held {
+    /// The same as programs ask for it.
+    #[must_use]
+    pub fn as_asked(mut self) -> Held {
+        if let Some(port) = self.stands_for {
+            self.address = self.address.with_port(port);
+        }
+        self
+    }
 }
 
 /// How addresses must look to a program whose socket family is not the listener's.
@@ -47,8 +60,8 @@ pub enum Decision {
         index: usize,
         /// How the program wants to see addresses.
         view: View,
-        /// The listener has the address that was asked for. Otherwise it is only the one of this
-        /// port: `listen` says where an app is reachable, and the program's host gives way.
+        /// The listener stands for the address that was asked for. Otherwise it is only the one of
+        /// this port: `listen` says where an app is reachable, and the program's host gives way.
         exact: bool,
     },
     /// Fail with `EAFNOSUPPORT`: programs that try IPv6 first then ask for IPv4.
@@ -62,10 +75,13 @@ pub enum Decision {
     Leave,
 }
 
-/// Chooses the listener for a `bind()`: the one that has the address, else the only one of the port,
-/// whatever host is asked for.
+/// Chooses the listener for a `bind()`: the one that stands for the address, else the only one of
+/// the port, whatever host is asked for.
+///
+/// `own` has a bit for each listener that the program has taken under its own address: another host
+/// of the same port is the program's own then, since it would answer the public as an administrator.
 #[must_use]
-pub fn decide(asked: &Asked, held: &[Option<Held>]) -> Decision {
+pub fn decide(asked: &Asked, held: &[Option<Held>], own: u64) -> Decision {
     // To an IPv4 address on a socket of IPv6 alone the kernel's answer is EINVAL.
     let contradicts_itself = asked.only_v6 && asked.address.unmapped().is_some();
     if contradicts_itself || asked.address.port() == Some(0) {
@@ -73,17 +89,39 @@ pub fn decide(asked: &Asked, held: &[Option<Held>]) -> Decision {
     }
     let (mut best, mut best_rank) = (Decision::Leave, 0);
     for (index, held) in held.iter().enumerate() {
-        let Some(held) = held else { continue };
-        let found = compare(asked, held, index);
+        let Some(held) = held.map(Held::as_asked) else { continue };
+        let found = compare(asked, &held, index);
         let same = asked.address == held.address;
         if rank(&found, same) > best_rank {
             (best, best_rank) = (found, rank(&found, same));
         }
     }
     match best {
-        Decision::Conflict { .. } => only_one(asked, held).unwrap_or(best),
+        Decision::Conflict { .. } => match only_one(asked, held) {
+            Some(Decision::Take { index, .. }) if has(own, index) => Decision::Conflict { index },
+            Some(other) => other,
+            None => best,
+        },
+        Decision::Leave => in_the_way(asked, held),
         other => other,
     }
+}
+
+/// Whether a set has the bit of a listener.
+fn has(bits: u64, index: usize) -> bool {
+    u32::try_from(index).ok().and_then(|index| bits.checked_shr(index)).unwrap_or(0) & 1 != 0
+}
+
+/// The listener that holds the asked port for another one of the program's.
+fn in_the_way(asked: &Asked, held: &[Option<Held>]) -> Decision {
+    let blocks = |held: &Option<Held>| {
+        held.is_some_and(|held| {
+            let mapped = held.stands_for.is_some() && held.kind == asked.kind;
+            mapped && held.address.port() == asked.address.port()
+        })
+    };
+    let found = held.iter().position(blocks);
+    found.map_or(Decision::Leave, |index| Decision::Conflict { index })
 }
 
 /// The only listener of the port, or else the only one of the port and the asked family.
@@ -91,7 +129,8 @@ fn only_one(asked: &Asked, held: &[Option<Held>]) -> Option<Decision> {
     let port = |held: &Held| held.kind == asked.kind && held.address.port() == asked.address.port();
     let family = |held: &Held| is_inet4(&held.address) == is_inet4(&asked.address);
     let one = |wanted: &dyn Fn(&Held) -> bool| {
-        let mut all = held.iter().enumerate().filter_map(|(index, held)| Some((index, (*held)?)));
+        let held = held.iter().map(|held| held.map(Held::as_asked)).enumerate();
+        let mut all = held.filter_map(|(index, held)| Some((index, held?)));
         let first = all.find(|(_, held)| wanted(held))?;
         all.all(|(_, held)| !wanted(&held)).then_some(first)
     };

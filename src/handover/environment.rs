@@ -86,6 +86,15 @@ pub fn listener_name(value: &[u8], index: usize) -> Option<&[u8]> {
     value.split(|byte| *byte == b':').nth(index).filter(|name| !name.is_empty())
 }
 
+/// `CLUSTERCTL_BIND`: the port that programs ask for to get the listener of this name, from
+/// `name=port` pairs with `:` between them.
+#[must_use]
+pub fn bound_port(value: &[u8], name: &[u8]) -> Option<u16> {
+    let mut pairs = value.split(|byte| *byte == b':');
+    let port = pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))?;
+    number(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0)
+}
+
 /// `NOTIFY_SOCKET`: a path, or `@` and an abstract name.
 #[must_use]
 pub fn notify_socket(value: &[u8]) -> Option<UnixName> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
 
+mod changes;
 mod cpus;
 mod held;
 mod holder;
@@ -22,6 +23,7 @@ mod sockets;
 pub mod text;
 mod trust;
 
+pub use changes::Changes;
 pub use cpus::usable as usable_cpus;
 pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};

@@ -29,7 +29,7 @@ impl Table {
         }
         let unix = fs::read_to_string("/proc/net/unix").unwrap_or_default();
         entries.extend(unix.lines().skip(1).filter_map(unix_line));
-        Table { entries }
+        Table { entries: told_apart(entries) }
     }
 
     /// All addresses, sorted, each once.
@@ -40,9 +40,13 @@ impl Table {
         all
     }
 
-    /// Inodes of the sockets that listen on exactly this address.
+    /// Inodes of the sockets that listen on exactly this address, for whichever families.
     pub fn inodes(&self, address: &Address) -> Vec<u64> {
-        let same = self.entries.iter().filter(|(held, _)| held == address);
+        let plain = |address: &Address| match address {
+            Address::Inet { protocol, socket, .. } => Address::inet(*protocol, *socket),
+            other => other.clone(),
+        };
+        let same = self.entries.iter().filter(|(held, _)| plain(held) == plain(address));
         same.map(|(_, inode)| *inode).collect()
     }
 
@@ -65,6 +69,19 @@ impl Table {
     }
 }
 
+/// The kernel's tables do not say which `[::]` are IPv6 alone: those beside which IPv4 has the port.
+fn told_apart(entries: Vec<(Address, u64)>) -> Vec<(Address, u64)> {
+    let key = |address: &Address| Some((address.protocol(), address.port()?));
+    let inet4 = entries.iter().filter(|(address, _)| address.is_inet4());
+    let inet4: BTreeSet<_> = inet4.filter_map(|(address, _)| key(address)).collect();
+    let beside = |address: &Address| key(address).is_some_and(|key| inet4.contains(&key));
+    let told = entries.into_iter().map(|(address, inode)| match beside(&address) {
+        true => (address.beside_inet4(), inode),
+        false => (address, inode),
+    });
+    told.collect()
+}
+
 /// `sl local_address rem_address st ... inode`; addresses are hexadecimal in host byte order.
 fn inet_line(line: &str, protocol: Protocol) -> Option<(Address, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
@@ -78,7 +95,7 @@ fn inet_line(line: &str, protocol: Protocol) -> Option<(Address, u64)> {
         return None;
     }
     let socket = hex_socket(local)?;
-    Some((Address::Inet { protocol, socket }, fields.get(9)?.parse().ok()?))
+    Some((Address::inet(protocol, socket), fields.get(9)?.parse().ok()?))
 }
 
 fn hex_socket(text: &str) -> Option<SocketAddr> {
@@ -182,10 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn a_wildcard_of_ipv6_beside_one_of_ipv4_is_ipv6_alone() {
+        let tcp = |socket: &str| Address::inet(Protocol::Stream, socket.parse().unwrap());
+        let entries = ["[::]:80", "127.0.0.1:80", "[::]:81"].map(|text| (tcp(text), 1));
+        let told: Vec<bool> =
+            told_apart(entries.into()).iter().map(|(address, _)| address.is_only_v6()).collect();
+        assert_eq!(told, [true, false, false]);
+    }
+
+    #[test]
     fn names_the_process_that_listens() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = listener.local_addr().unwrap();
-        let address = Address::Inet { protocol: Protocol::Stream, socket };
+        let address = Address::inet(Protocol::Stream, socket);
         let (held, inode) = Table::read().conflicting(&address).unwrap();
         assert_eq!(held, address);
         assert!(processes_with(inode).contains(&std::process::id()));

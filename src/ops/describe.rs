@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
+use super::asked::asked;
+use super::list::bind_of;
 use super::reason::log_files;
-use super::{Context, Error, Row, Selected, Status, held, list, observe, story};
+use super::{Asked, Context, Error, Row, Selected, Status, held, list, observe, story};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName};
 use crate::plan::reason::standing;
@@ -42,6 +44,8 @@ pub struct Description {
     pub settings: Vec<(String, String)>,
     /// Address, unit and state of each listener.
     pub listeners: Vec<ListenerState>,
+    /// What the program asks for and gets a listener in the place of.
+    pub asked: Vec<Asked>,
     /// The instances.
     pub instances: Vec<Row>,
     /// Why instances do not run, or are not ready.
@@ -61,6 +65,10 @@ pub struct ListenerState {
     pub name: String,
     /// Its address.
     pub address: String,
+    /// Whether it is IPv6 alone, beside a listener of IPv4.
+    pub only_v6: bool,
+    /// The port that the program asks for to get it, where that is another one.
+    pub bind: Option<u16>,
     /// Its unit.
     pub unit: String,
     /// `listening`, `running`, `dead`, `failed` …, or that its path does not lead to it.
@@ -96,6 +104,9 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
     let get = |key: &str| template.get("Service", key).map(|value| value.replace("%%", "%"));
     let group = context.systemd.instances(&[app.group_unit()], &[])?;
     let settings = SETTINGS.iter().filter_map(|key| Some(((*key).to_owned(), get(key)?)));
+    let log_files = log_files(&template);
+    let running = instances.iter().filter(|row| row.pid.is_some()).map(|row| row.instance);
+    let asked = asked(context, app, running, &log_files);
     let mut environments = template.all("Service", "EnvironmentFile");
     Ok(Description {
         app: app.to_string(),
@@ -114,7 +125,8 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
         listeners: listeners(context, found)?,
         outdated: outdated(context, app)?,
         reasons: reasons(context, app, &instances),
-        log_files: log_files(&template).iter().map(|path| path.display().to_string()).collect(),
+        log_files: log_files.iter().map(|path| path.display().to_string()).collect(),
+        asked: asked.into_iter().collect(),
         instances,
         files: files(context, app, found),
     })
@@ -201,6 +213,8 @@ fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, 
         Some(ListenerState {
             name: file.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned(),
             address: Address::of_socket_unit(&file)?.to_string(),
+            only_v6: Address::of_socket_unit(&file)?.is_only_v6(),
+            bind: bind_of(&file),
             unit: unit.to_string(),
             state: if lost.contains(unit) { "path is lost".to_owned() } else { state.sub },
         })

@@ -11,7 +11,7 @@ use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::plan::reason::Unheld;
 use crate::systemd::{ActiveState, InstanceState, Listed};
-use crate::translate;
+use crate::translate::{self, BIND, MARK};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Status of an instance in PM2's words.
@@ -67,6 +67,8 @@ pub struct Row {
     pub unheld: Option<Unheld>,
     /// Those of them whose path leads elsewhere or is gone.
     pub lost: Vec<String>,
+    /// Ports that the program asks for to get them, by address, where they are other ones.
+    pub binds: BTreeMap<String, u16>,
     /// Whether it starts with its app at boot.
     pub enabled: bool,
     /// What the app's rollout says of itself while one is under way.
@@ -210,6 +212,7 @@ fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
         listeners: listeners(found),
         unheld: None,
         lost: Vec::new(),
+        binds: binds(found),
         enabled: false,
         rollout: None,
     }
@@ -275,9 +278,24 @@ fn user(app: &AppName, found: &FoundApp) -> Option<String> {
 
 /// Addresses of an app's listeners, in the order of their units.
 pub fn listeners(found: &FoundApp) -> Vec<String> {
+    sockets(found).filter_map(|unit| Some(Address::of_socket_unit(&unit)?.to_string())).collect()
+}
+
+/// Ports of the program that listeners stand for, by address.
+fn binds(found: &FoundApp) -> BTreeMap<String, u16> {
+    let pair =
+        |unit: UnitFile| Some((Address::of_socket_unit(&unit)?.to_string(), bind_of(&unit)?));
+    sockets(found).filter_map(pair).collect()
+}
+
+/// The port of the program that a listener stands for, where that is another one than its own.
+pub(super) fn bind_of(unit: &UnitFile) -> Option<u16> {
+    unit.get(MARK, BIND)?.parse().ok()
+}
+
+fn sockets(found: &FoundApp) -> impl Iterator<Item = UnitFile> + '_ {
     let sockets = found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
-    let units = sockets.map(|(name, file)| UnitFile::parse(name.clone(), &file.text));
-    units.filter_map(|unit| Some(Address::of_socket_unit(&unit)?.to_string())).collect()
+    sockets.map(|(name, file)| UnitFile::parse(name.clone(), &file.text))
 }
 
 #[cfg(test)]

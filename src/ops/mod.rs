@@ -2,6 +2,7 @@
 //! nothing that `plan` or `rollout` could have decided.
 
 mod act;
+mod asked;
 mod control;
 mod delegate;
 mod describe;
@@ -46,6 +47,7 @@ use crate::translate::Target;
 use crate::unit::UnitName;
 
 pub use act::{Manner, act};
+pub use asked::Asked;
 pub use control::{Verb, control};
 pub use delegate::delegate;
 pub use describe::{Description, ListenerState, describe};

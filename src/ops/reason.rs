@@ -7,6 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::list::bind_of;
 use super::{Context, Error};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
@@ -275,7 +276,12 @@ fn listeners(context: &Context, app: &AppName) -> Vec<Address> {
     let units = apps.get(app).into_iter().flat_map(|found| &found.units);
     let sockets = units.filter(|(unit, _)| unit.kind() == UnitKind::Socket);
     let files = sockets.map(|(unit, file)| UnitFile::parse(unit.clone(), &file.text));
-    files.filter_map(|unit| Address::of_socket_unit(&unit)).collect()
+    // As the program asks for them.
+    let asked = |unit: UnitFile| {
+        let address = Address::of_socket_unit(&unit)?;
+        Some(bind_of(&unit).map_or_else(|| address.clone(), |port| address.with_port(port)))
+    };
+    files.filter_map(asked).collect()
 }
 
 /// What the command line names by an absolute path and is not there: the program, or what its

@@ -11,7 +11,7 @@ use super::{Context, Done, Error, Manner, Sink, UnitFailure, delegate, ended};
 use crate::disk;
 use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp};
 use crate::rollout::{Expected, Outcome};
-use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, Systemd};
+use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, JobResult, Systemd};
 use crate::unit::UnitName;
 
 /// Time that the manager may need beyond an app's own limits.
@@ -79,10 +79,8 @@ impl AppRun<'_> {
                 done.failures.extend(rolled.failures);
                 Ok(())
             }
-            Action::Rebind { close, start, .. } => {
-                self.jobs(&[(JobKind::Stop, self.app.app.group_unit())], done, sink)?;
-                let close: Vec<_> = close.iter().map(|u| (JobKind::Stop, u.clone())).collect();
-                self.jobs(&close, done, sink)?;
+            Action::Rebind { close, open, start } => {
+                self.rebind(close, open, done, sink)?;
                 if done.is_success() {
                     self.start(start.iter().copied(), done, sink)?;
                 }
@@ -90,6 +88,34 @@ impl AppRun<'_> {
             }
             Action::Stop => self.stop_all(done, sink),
         }
+    }
+
+    /// Ends with the old listeners closed. Those of streams give way to the new ones while instances
+    /// still finish what they have begun: a script of the group starts it again by then.
+    fn rebind(
+        &self,
+        close: &BTreeSet<UnitName>,
+        open: &BTreeSet<UnitName>,
+        done: &mut Done,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
+        let name = &self.app.app;
+        // An address that an instance listens on by itself is free when that has ended.
+        let held = self.found.is_some_and(|found| !open.is_disjoint(&found.held));
+        if !close.is_empty() && !held {
+            disk::note_move(&self.context.layout, name, close)?;
+        }
+        let group = [(JobKind::Stop, name.group_unit())];
+        let overtaken = |outcome: &JobOutcome| {
+            matches!(outcome, JobOutcome::Ended(JobResult::Canceled)) && !close.is_empty()
+        };
+        let outcomes = self.run(JobMode::Replace, &group, &|outcome| !overtaken(outcome), sink);
+        // The script has taken it away, unless the group was not up.
+        disk::forget_move(&self.context.layout, name);
+        let outcomes = outcomes?.into_iter().filter(|outcome| !overtaken(outcome)).collect();
+        note_failures(&group, outcomes, done);
+        let close: Vec<_> = close.iter().map(|unit| (JobKind::Stop, unit.clone())).collect();
+        self.jobs(&close, done, sink)
     }
 
     fn start(
@@ -163,20 +189,31 @@ impl AppRun<'_> {
         done: &mut Done,
         sink: Sink<'_>,
     ) -> Result<(), Error> {
+        let outcomes = self.run(mode, jobs, &|_| true, sink)?;
+        note_failures(jobs, outcomes, done);
+        Ok(())
+    }
+
+    /// Runs jobs, and reports those ends that are worth it.
+    fn run(
+        &self,
+        mode: JobMode,
+        jobs: &[(JobKind, UnitName)],
+        worth: &dyn Fn(&JobOutcome) -> bool,
+        sink: Sink<'_>,
+    ) -> Result<Vec<JobOutcome>, Error> {
         let limit =
             self.manner.policy.listen_timeout + self.manner.policy.kill_timeout * 2 + MARGIN;
         let systemd: &Systemd = &self.context.systemd;
         let mut seen = |place: usize, outcome: &JobOutcome| {
             let outcome = real_end(systemd, &jobs[place], outcome.clone());
-            report_unit(&self.app.app, &jobs[place], &outcome, sink);
+            if worth(&outcome) {
+                report_unit(&self.app.app, &jobs[place], &outcome, sink);
+            }
         };
         let outcomes = systemd.run_jobs(jobs, mode, Instant::now() + limit, &mut seen)?;
-        for (job, outcome) in jobs.iter().zip(outcomes) {
-            let (unit, outcome) = (&job.1, real_end(systemd, job, outcome));
-            done.failures
-                .extend(failure(&outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
-        }
-        Ok(())
+        let pairs = jobs.iter().zip(outcomes);
+        Ok(pairs.map(|(job, outcome)| real_end(systemd, job, outcome)).collect())
     }
 
     fn roll(
@@ -213,5 +250,11 @@ impl AppRun<'_> {
             // Without it a stop loses clients, as before; that is no reason to end a rollout.
             let _ = self.context.systemd.submit(JobKind::Start, &close, JobMode::Replace);
         }
+    }
+}
+
+fn note_failures(jobs: &[(JobKind, UnitName)], outcomes: Vec<JobOutcome>, done: &mut Done) {
+    for ((_, unit), outcome) in jobs.iter().zip(&outcomes) {
+        done.failures.extend(failure(outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
     }
 }

@@ -284,7 +284,8 @@ impl fmt::Display for Reason {
             Reason::NewListener => f.write_str("new listener"),
             Reason::ListenerDown => f.write_str("listener is not active"),
             Reason::AddressMoves => f.write_str(
-                "old and new address overlap; connections are refused until the app is up again",
+                "old and new address overlap; connections are refused for a moment, and wait then \
+                 until the app is up again",
             ),
             Reason::AddressHeld => f.write_str(
                 "an instance holds the address itself; connections are refused until the app is up \

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::action::{Change, Cost, FileChange, FileId};
-use crate::translate::{Weight, weight};
+use crate::translate::{BIND, Weight, weight};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// The listener's name in `LISTEN_FDNAMES`.
@@ -11,8 +11,17 @@ pub(super) const FD_NAME: &str = "FileDescriptorName";
 
 /// Keys of a socket unit that do not touch the open socket.
 pub(super) fn is_socket_key(key: &str) -> bool {
-    let free =
-        ["Description", "Documentation", "SourcePath", "Source", "Service", "App", "Role", FD_NAME];
+    let free = [
+        "Description",
+        "Documentation",
+        "SourcePath",
+        "Source",
+        "Service",
+        "App",
+        "Role",
+        FD_NAME,
+        BIND,
+    ];
     !free.contains(&key)
 }
 

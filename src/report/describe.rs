@@ -27,11 +27,20 @@ pub fn text(app: &Description, style: &Style) -> String {
         out.push_str(&line("outdated", &text, Some(Paint::Warn), style));
     }
     for listener in &app.listeners {
+        let families = if listener.only_v6 { ", IPv6 alone" } else { "" };
+        let stands = match listener.bind {
+            Some(port) => format!(" for port {port} of the program"),
+            None => String::new(),
+        };
         let text = format!(
-            "{} on {} ({}, {})",
+            "{} on {}{families}{stands} ({}, {})",
             listener.name, listener.address, listener.unit, listener.state
         );
         out.push_str(&line("listener", &text, None, style));
+    }
+    for asked in &app.asked {
+        let text = format!("asked for {}, gets {}", asked.asks_for, asked.gets);
+        out.push_str(&line("program", &text, None, style));
     }
     for (number, why) in &app.reasons {
         out.push_str(&line("why", &format!("@{number} {why}"), Some(Paint::Bad), style));

@@ -41,7 +41,7 @@ fn cells(row: &Row) -> Vec<String> {
         row.cpu_percent.map_or_else(dash, |cpu| format!("{cpu:.1}%")),
         row.memory_bytes.map_or_else(dash, bytes),
         row.user.clone(),
-        if row.listeners.is_empty() { dash() } else { row.listeners.join(" ") },
+        if row.listeners.is_empty() { dash() } else { listeners(row) },
     ]
 }
 
@@ -57,6 +57,15 @@ pub fn unheld<'a>(lacking: impl IntoIterator<Item = (&'a String, u32, &'a Unheld
         format!("warning: {app}@{}{others} {does} not listen on {shown}", instances[0])
     };
     alike.into_iter().map(line).collect()
+}
+
+/// Addresses, with `->` and the port of the program where that is another one.
+fn listeners(row: &Row) -> String {
+    let shown = row.listeners.iter().map(|address| match row.binds.get(address) {
+        Some(port) => format!("{address}->{port}"),
+        None => address.clone(),
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 /// PM2's word.
@@ -121,6 +130,7 @@ mod tests {
             listeners: vec!["[::]:80".into()],
             unheld: None,
             lost: vec![],
+            binds: [].into(),
             enabled: true,
             rollout: None,
         }
@@ -135,6 +145,15 @@ mod tests {
              api   0         online   4711  1m      2         1.2%  42.5mb  www   [::]:80\n\
              api   1         errored  -     -       2         1.2%  42.5mb  www   [::]:80\n"
         );
+    }
+
+    #[test]
+    fn a_listener_shows_the_port_of_the_program_that_it_stands_for() {
+        let mut row = row(0, Status::Online);
+        row.listeners.push("[::]:81".into());
+        row.binds = [("[::]:80".into(), 3000)].into();
+        let text = text(&[row], &Style::PLAIN);
+        assert!(text.contains(" [::]:80->3000 [::]:81\n"), "{text}");
     }
 
     #[test]

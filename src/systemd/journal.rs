@@ -159,6 +159,25 @@ impl Journal {
         Ok(lines)
     }
 
+    /// What was written at the beginning of one run of a service, at most so many messages. Forgets
+    /// the selection.
+    ///
+    /// # Errors
+    /// The journal files cannot be read.
+    pub fn beginning(&mut self, invocation: &str, most: usize) -> Result<Vec<Vec<u8>>, Error> {
+        self.reader.match_flush().map_err(failed)?;
+        self.reader.match_add("_SYSTEMD_INVOCATION_ID", invocation).map_err(failed)?;
+        self.reader.seek_head().map_err(failed)?;
+        self.on_entry = false;
+        let mut messages = Vec::new();
+        while messages.len() < most
+            && let Some(entry) = self.read()?
+        {
+            messages.push(entry.message);
+        }
+        Ok(messages)
+    }
+
     /// Goes back by so many entries from the end; `None`: to the first one.
     ///
     /// # Errors

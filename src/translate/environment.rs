@@ -62,6 +62,9 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         // As under PM2: print() reaches the log at once, and not when 8 KB have come together.
         all.push(("PYTHONUNBUFFERED", "1".to_owned()));
     }
+    if matches!(app.handover, Handover::Preload | Handover::Trace) {
+        all.extend(binds(app).map(|binds| ("CLUSTERCTL_BIND", binds)));
+    }
     let millis = app.kill_timeout.as_millis().to_string();
     if app.handover == Handover::Preload {
         all.push(("LD_PRELOAD", libraries(context)));
@@ -111,15 +114,23 @@ fn kill_signal(app: &App) -> Option<(&'static str, String)> {
     other.then(|| ("CLUSTERCTL_KILL_SIGNAL", app.kill_signal.clone()))
 }
 
-/// `PORT` of an app with one TCP listener, for the many programs that ask for it; the app's own
-/// value wins.
+/// `PORT` of an app whose TCP listeners are all for one port of the program, for the many programs
+/// that ask for it; the app's own value wins.
 fn port(app: &App) -> Option<u16> {
     let tcp = |listener: &&Listener| listener.address.protocol() == Protocol::Stream;
-    let mut ports = app.listeners.iter().filter(tcp).filter_map(|l| l.address.port());
-    let (first, second) = (ports.next(), ports.next());
+    let mut ports = app.listeners.iter().filter(tcp).filter_map(|l| l.asked().port());
+    let first = ports.next();
+    let others = ports.any(|port| Some(port) != first);
     let counted = app.increment_var.as_ref().is_some_and(|(name, _)| name == "PORT");
     let own = counted || app.env.contains_key("PORT") || app.instance_var == "PORT";
-    first.filter(|_| second.is_none() && !own)
+    first.filter(|_| !others && !own)
+}
+
+/// Which listeners stand for which ports of the program: `http=3000:admin=3001`.
+fn binds(app: &App) -> Option<String> {
+    let pair = |listener: &Listener| Some(format!("{}={}", listener.name.as_str(), listener.bind?));
+    let pairs: Vec<String> = app.listeners.iter().filter_map(pair).collect();
+    (!pairs.is_empty()).then(|| pairs.join(":"))
 }
 
 fn ready(readiness: Readiness) -> &'static str {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::group::{common, listen_key};
-use super::{Context, mark};
+use super::{BIND, Context, marked};
 use crate::ecosystem::{Address, Listener, Protocol};
 use crate::unit::{UnitFile, quote};
 
@@ -20,6 +20,9 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
         })
         .section("Socket", |s| {
             s.set(listen_key(address.protocol()), quote::path(&address.listen_value()));
+            if address.is_only_v6() {
+                s.set("BindIPv6Only", "ipv6-only");
+            }
             s.set("FileDescriptorName", listener.name.as_str());
             // Normally inactive: see wake().
             s.set("Service", app.name.wake_unit().as_str());
@@ -38,7 +41,9 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
             }
             context.pass_through(s, &app.socket);
         });
-    mark(unit, context, "listener", None)
+    marked(unit, context, "listener", |s| {
+        s.set_some(BIND, listener.bind.map(|port| port.to_string()));
+    })
 }
 
 fn needs_free_bind(address: &Address) -> bool {

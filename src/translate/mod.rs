@@ -30,6 +30,9 @@ pub const MARK: &str = "X-Clusterctl";
 
 /// The key of that section for the ecosystem file that the unit came from.
 pub const SOURCE: &str = "Source";
+/// Under the mark of a listener: the port that programs ask for to get it, where that is another one
+/// than the address has.
+pub const BIND: &str = "Bind";
 
 /// Where the units will run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,8 +143,21 @@ impl Context<'_> {
 
 /// Header and ownership mark of a generated unit.
 fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str>) -> UnitFile {
+    marked(unit, context, role, |s| {
+        s.set_some("Revision", revision);
+    })
+}
+
+/// The same, with more lines under the mark.
+fn marked(
+    unit: UnitFile,
+    context: &Context<'_>,
+    role: &str,
+    more: impl FnOnce(&mut Section),
+) -> UnitFile {
     let mut unit = unit.section(MARK, |s| {
-        s.set("App", context.app.name.as_str()).set("Role", role).set_some("Revision", revision);
+        s.set("App", context.app.name.as_str()).set("Role", role);
+        more(s);
         // Not `SourcePath=`: the manager would ask for a daemon-reload whenever that file is touched.
         let source = context.source.map(|path| quote::path(&path.to_string_lossy()));
         s.set_some(SOURCE, source);

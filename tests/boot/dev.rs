@@ -53,6 +53,37 @@ booted!(it_ends_with_its_apps_and_its_reader, |m| {
     assert!(!output.stderr.contains("ecosystem"), "{output:#?}");
 });
 
+booted!(it_reloads_an_app_whose_files_change, |m| {
+    let server = SERVER.replace("'here'", "word");
+    m.write("/srv/a/server.js", format!("const word = require('./lib/word');\n{server}"));
+    m.write("/srv/a/lib/word.js", "module.exports = 'one';");
+    m.write("/srv/b/other.js", SERVER.replace("3000", "3001"));
+    m.write(
+        "/srv/d/ecosystem.toml",
+        "[[apps]]\nname = 'good'\nscript = 'server.js'\ncwd = '/srv/a'\nlisten = 3000\n\
+         out_file = '/srv/a/lines'\n\
+         [[apps]]\nname = 'other'\nscript = 'other.js'\ncwd = '/srv/b'\nlisten = 3001\n",
+    );
+    let mut dev = m.spawn(["sh", "-c", "exec clusterctl dev --watch /srv/d/ecosystem.toml 2>&1"]);
+    dev.line_with("all apps run");
+    let says = |text: &str| m.ok(["curl", "-s", "localhost:3000"]) == text;
+    assert!(says("one"));
+    m.write("/srv/a/lib/word.js", "module.exports = 'two';");
+    dev.line_with("/srv/a/lib/word.js changed: reloading good");
+    wait_until("the new code answers", Duration::from_secs(30), || says("two"));
+    // What does not come to serve replaces nothing.
+    m.write("/srv/a/lib/word.js", "throw new Error('broken on purpose');");
+    dev.line_with("Error: broken on purpose");
+    assert!(says("two"));
+    m.write("/srv/a/lib/word.js", "module.exports = 'three';");
+    wait_until("the mended code answers", Duration::from_secs(60), || says("three"));
+    dev.signal(rustix::process::Signal::INT);
+    let (code, lines) = dev.wait();
+    let text = lines.join("\n");
+    assert_eq!(code, 0, "{text}");
+    assert!(!text.contains("reloading good, other") && !text.contains("reloading other"), "{text}");
+});
+
 booted!(a_user_needs_no_more_than_her_shell, |m| {
     let ada = m.user("ada");
     ada.write("/home/ada/server.js", SERVER);

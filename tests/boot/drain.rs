@@ -7,6 +7,8 @@ use crate::booted;
 use crate::shop::load;
 use crate::support::{Machine, wait_until};
 
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Copies the fixtures and applies an app of two instances.
 fn install(m: &Machine, script: &str, toml: &str) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/drain");
@@ -90,4 +92,56 @@ booted!(https_http2_net_and_tls_servers_lose_nothing, |m| {
     assert!(code == 0 && failed.is_empty(), "{lines:#?}\n{}", m.journal("shop@*"));
     assert!(lines.iter().any(|line| line.starts_with("answered")), "{lines:#?}");
     assert_all_ended_well(m);
+});
+
+booted!(a_restart_says_what_it_costs_before_it_happens, |m| {
+    let app = |name: &str, script: &str, more: &str| {
+        m.write(&format!("/srv/{name}/{name}.js"), script);
+        format!("[[apps]]\nname = '{name}'\nscript = '/srv/{name}/{name}.js'\n{more}\n")
+    };
+    // Its slow answer comes when somebody says so.
+    let slow = "require('http').createServer((q, s) => {\n\
+        if (q.url === '/') return s.end('instance x');\n\
+        require('fs').writeFileSync('/srv/begun', '');\n\
+        require('fs').watch('/srv/go', () => s.end('slow'));\n\
+        }).listen(3000);\n";
+    let text = [
+        app("web", slow, "listen = 3000\nkill_timeout = '60s'"),
+        app(
+            "stats",
+            "require('dgram').createSocket('udp4').bind(8125)",
+            "listen = 'udp:0.0.0.0:8125'",
+        ),
+        app("worker", "setInterval(() => {}, 1000)", ""),
+    ];
+    m.write("/srv/ecosystem.toml", text.concat());
+    m.ok(["mkdir", "/srv/go"]);
+    m.ok(["clusterctl", "apply", "/srv/ecosystem.toml"]);
+    let wait =
+        "new requests wait until what is under way is answered and an instance is ready again";
+    let lost = "datagrams beyond the queue are lost";
+    let said = |app: &str| {
+        let output = m.clusterctl(["restart", app]);
+        assert_eq!(output.code, 0, "{output:#?}");
+        output.stderr
+    };
+    let stats = said("stats");
+    assert!(stats.contains(wait) && stats.contains(lost), "{stats}");
+    let worker = said("worker");
+    assert!(!worker.contains(wait) && !worker.contains(lost), "{worker}");
+    // It is so: whoever comes during the restart waits for the slow answer, and is served.
+    let mut first = m.spawn(["curl", "-s", "localhost:3000/slow"]);
+    wait_until("the slow request has begun", PATIENCE, || m.exists("/srv/begun"));
+    let mut restart = m.spawn(["clusterctl", "restart", "web"]);
+    let line = restart.line_with(wait);
+    assert!(line.contains("nobody waits with: clusterctl reload web"), "{line}");
+    assert!(!line.contains(lost), "{line}");
+    wait_until("the instance is asked to stop", PATIENCE, || {
+        m.systemctl_show("web@0", "ActiveState") == "deactivating"
+    });
+    let mut second = m.spawn(["curl", "-s", "localhost:3000/"]);
+    m.ok(["touch", "/srv/go/now"]);
+    assert_eq!(first.wait().1, ["slow"]);
+    assert_eq!(second.wait().1, ["instance x"]);
+    assert_eq!(restart.wait().0, 0);
 });

@@ -93,6 +93,15 @@ booted!(four_instances_of_a_static_go_server_are_reloaded_under_load, |m| {
     assert!(pids(m, 4).iter().all(|pid| !before.contains(pid)));
 });
 
+booted!(a_static_program_is_served_on_another_port_than_its_own, |m| {
+    if go_app(m, "listen = [{ at = 80, bind = 3000 }, '127.0.0.1:81']\ninstances = 2\nenv = { PORT = '3000' }\nreadiness = 'first'").is_none() {
+        return;
+    }
+    all_answer(m, "localhost:80", 2);
+    let described = m.ok(["clusterctl", "describe", "shop"]);
+    assert!(described.contains("program: asked for [::]:3000, gets [::]:80"), "{described}");
+});
+
 booted!(a_go_server_that_knows_no_end_loses_no_request_in_a_reload, |m| {
     if go_app(m, "listen = 3000\ninstances = 4\nenv = { NAIVE = '1' }").is_none() {
         return;

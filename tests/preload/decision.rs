@@ -19,7 +19,7 @@ fn unix(name: &str) -> Address {
 }
 
 fn held(address: Address) -> Option<Held> {
-    Some(Held { kind: Kind::Stream, address, only_v6: false })
+    Some(Held { kind: Kind::Stream, address, only_v6: false, stands_for: None })
 }
 
 /// A TCP or Unix stream `bind()` against listeners of the same kind.
@@ -27,7 +27,7 @@ fn held(address: Address) -> Option<Held> {
 fn check(asked: Address, listeners: &[Address], expected: Decision) {
     let held: Vec<_> = listeners.iter().map(|address| held(*address)).collect();
     let asked = Asked { kind: Kind::Stream, address: asked, only_v6: false };
-    assert_eq!(decide(&asked, &held), expected);
+    assert_eq!(decide(&asked, &held, 0), expected);
 }
 
 const fn take(index: usize, view: View) -> Decision {
@@ -58,18 +58,18 @@ fn the_dual_stack_wildcard_answers_ipv4_too() {
     let mut only = held(v6(0, 80)).unwrap();
     only.only_v6 = true;
     let asked = Asked { kind: Kind::Stream, address: v4(ANY4, 80), only_v6: false };
-    assert_eq!(decide(&asked, &[Some(only)]), port_of(0, View::Inet4));
+    assert_eq!(decide(&asked, &[Some(only)], 0), port_of(0, View::Inet4));
     let both = [Some(only), held(v4(ANY4, 80))];
-    assert_eq!(decide(&asked, &both), take(1, View::Same), "two sockets are two listeners");
+    assert_eq!(decide(&asked, &both, 0), take(1, View::Same), "two sockets are two listeners");
     let asked = Asked { address: v6(0, 80), only_v6: true, ..asked };
-    assert_eq!(decide(&asked, &both), take(0, View::Same));
+    assert_eq!(decide(&asked, &both, 0), take(0, View::Same));
 }
 
 #[test]
 fn a_program_with_a_socket_for_each_family_sees_each_in_its_own() {
     let asked = Asked { kind: Kind::Stream, address: v6(0, 80), only_v6: true };
-    assert_eq!(decide(&asked, &[held(v6(0, 80))]), take(0, View::Apart));
-    assert_eq!(decide(&asked, &[held(v4(ANY4, 80))]), port_of(0, View::Apart));
+    assert_eq!(decide(&asked, &[held(v6(0, 80))], 0), take(0, View::Apart));
+    assert_eq!(decide(&asked, &[held(v4(ANY4, 80))], 0), port_of(0, View::Apart));
 }
 
 #[test]
@@ -77,8 +77,9 @@ fn dual_stack_of_an_ipv4_listener_is_that_listener() {
     check(v6(0, 80), &[v4(ANY4, 80)], take(0, View::Inet6));
     // Answers to datagrams would have to leave from an address of the other family.
     let asked = Asked { kind: Kind::Datagram, address: v6(0, 80), only_v6: false };
-    let held = Held { kind: Kind::Datagram, address: v4(ANY4, 80), only_v6: false };
-    assert_eq!(decide(&asked, &[Some(held)]), Decision::NoFamily);
+    let held =
+        Held { kind: Kind::Datagram, address: v4(ANY4, 80), only_v6: false, stands_for: None };
+    assert_eq!(decide(&asked, &[Some(held)], 0), Decision::NoFamily);
 }
 
 #[test]
@@ -99,8 +100,61 @@ fn the_only_listener_of_a_port_is_the_one_whatever_host_is_asked_for() {
     let other = v4([10, 0, 0, 1], 80);
     check(v4(LOOPBACK, 80), &[v4(ANY4, 80), other], Decision::Conflict { index: 0 });
     let asked = Asked { kind: Kind::Datagram, address: v4(LOOPBACK, 80), only_v6: false };
-    let held = Held { kind: Kind::Datagram, address: v6(0, 80), only_v6: false };
-    assert_eq!(decide(&asked, &[Some(held)]), Decision::Conflict { index: 0 });
+    let held = Held { kind: Kind::Datagram, address: v6(0, 80), only_v6: false, stands_for: None };
+    assert_eq!(decide(&asked, &[Some(held)], 0), Decision::Conflict { index: 0 });
+}
+
+/// A program with 3000 written into it, served on 80.
+#[test]
+fn a_listener_stands_for_another_port_of_the_program() {
+    let stands = |address: Address| Some(Held { stands_for: Some(3000), ..held(address).unwrap() });
+    let asks = |address: Address, only_v6| Asked { kind: Kind::Stream, address, only_v6 };
+    let any = [stands(v4(ANY4, 80)), held(v4(ANY4, 81))];
+    assert_eq!(decide(&asks(v4(ANY4, 3000), false), &any, 0), take(0, View::Same));
+    assert_eq!(decide(&asks(v4(LOOPBACK, 3000), false), &any, 0), port_of(0, View::Same));
+    assert_eq!(decide(&asks(v6(0, 3000), false), &any, 0), take(0, View::Inet6));
+    assert_eq!(decide(&asks(v4(ANY4, 81), false), &any, 0), take(1, View::Same));
+    // Its own port is for nobody else.
+    assert_eq!(decide(&asks(v4(ANY4, 80), false), &any, 0), Decision::Conflict { index: 0 });
+    assert_eq!(decide(&asks(v4(ANY4, 3001), false), &any, 0), Decision::Leave);
+    // The two may swap their ports.
+    let swapped = Some(Held { stands_for: Some(80), ..held(v4(ANY4, 3000)).unwrap() });
+    let both = [stands(v4(ANY4, 80)), swapped];
+    assert_eq!(decide(&asks(v4(ANY4, 80), false), &both, 0), take(1, View::Same));
+    // One for each family.
+    let six = Held { only_v6: true, ..stands(v6(0, 80)).unwrap() };
+    let pair = [stands(v4(ANY4, 80)), Some(six)];
+    assert_eq!(decide(&asks(v4(ANY4, 3000), false), &pair, 0), take(0, View::Same));
+    assert_eq!(decide(&asks(v6(0, 3000), true), &pair, 0), take(1, View::Same));
+}
+
+/// Whoever asks for it besides has another one in mind, for an administrator.
+#[test]
+fn a_second_host_of_a_port_that_is_taken_under_its_own_address_is_the_programs_own() {
+    let asked = Asked { kind: Kind::Stream, address: v4(LOOPBACK, 80), only_v6: false };
+    let listeners = [held(v4(ANY4, 81)), held(v4(ANY4, 80))];
+    assert_eq!(decide(&asked, &listeners, 0), port_of(1, View::Same));
+    assert_eq!(decide(&asked, &listeners, 0b01), port_of(1, View::Same));
+    assert_eq!(decide(&asked, &listeners, 0b10), Decision::Conflict { index: 1 });
+    // The same address once more is the same listener.
+    let again = Asked { address: v4(ANY4, 80), ..asked };
+    assert_eq!(decide(&again, &listeners, 0b10), take(1, View::Same));
+}
+
+#[test]
+fn ports_of_the_program_are_read_by_name() {
+    for (value, name, port) in [
+        (&b"http=3000"[..], &b"http"[..], Some(3000)),
+        (b"http=3000:http2=3001", b"http2", Some(3001)),
+        (b"http2=3001:http=3000", b"http", Some(3000)),
+        (b"http=3000", b"admin", None),
+        (b"http=0", b"http", None),
+        (b"http=70000", b"http", None),
+        (b"http=", b"http", None),
+        (b"", b"http", None),
+    ] {
+        assert_eq!(environment::bound_port(value, name), port, "{}", value.escape_ascii());
+    }
 }
 
 #[test]
@@ -110,7 +164,7 @@ fn everything_else_is_left_alone() {
     check(unix("/run/a"), &[v4(ANY4, 80)], Decision::Leave);
     check(v4(ANY4, 80), &[], Decision::Leave);
     let asked = Asked { kind: Kind::Datagram, address: v4(ANY4, 80), only_v6: false };
-    assert_eq!(decide(&asked, &[held(v4(ANY4, 80))]), Decision::Leave, "UDP is not TCP");
+    assert_eq!(decide(&asked, &[held(v4(ANY4, 80))], 0), Decision::Leave, "UDP is not TCP");
 }
 
 #[test]
@@ -151,6 +205,7 @@ fn listeners() -> impl Strategy<Value = Vec<Option<Held>>> {
         kind,
         address,
         only_v6,
+        stands_for: None,
     });
     proptest::collection::vec(proptest::option::of(one), 0..8)
 }
@@ -164,7 +219,7 @@ proptest! {
     ) {
         let asked = Asked { kind, address, only_v6 };
         let exact = held.iter().flatten().any(|held| held.kind == kind && held.address == address);
-        let decision = decide(&asked, &held);
+        let decision = decide(&asked, &held, 0);
         match decision {
             Decision::Take { index, view, exact: found } => {
                 let held = held[index].unwrap();

@@ -72,8 +72,12 @@ fn address(random: &mut Random) -> Address {
 }
 
 fn held(random: &mut Random) -> Option<Held> {
-    let held =
-        Held { kind: random.one(&KINDS), address: address(random), only_v6: random.below(4) == 0 };
+    let held = Held {
+        kind: random.one(&KINDS),
+        address: address(random),
+        only_v6: random.below(4) == 0,
+        stands_for: None,
+    };
     (random.below(6) > 0).then_some(held)
 }
 
@@ -141,7 +145,7 @@ fn every_decision_is_the_best_that_one_listener_gives() {
             only_v6: random.below(3) == 0,
         };
         let listeners: Vec<_> = (0..random.below(8)).map(|_| held(random)).collect();
-        let decision = decide(&asked, &listeners);
+        let decision = decide(&asked, &listeners, 0);
         let opinions: Vec<_> =
             listeners.iter().flatten().map(|held| second_opinion(&asked, held)).collect();
         let alone = |held: &Held, opinion: &Decision| worth(&asked, &[Some(*held)], opinion);
@@ -227,13 +231,14 @@ fn the_kernel_agrees() {
             }
             let name = rustix::net::getsockname(&listener).unwrap();
             let name = std::net::SocketAddr::try_from(name).unwrap();
-            let held = Held { kind, address: places(name.port())[at], only_v6 };
+            let address = places(name.port())[at];
+            let held = Held { kind, address, only_v6, stands_for: None };
             for (address, only_v6) in
                 places(name.port()).into_iter().flat_map(|a| [(a, false), (a, true)])
             {
                 let asked = Asked { kind, address, only_v6 };
                 let refused = bound(kind, address, only_v6).err().map(|(_, error)| error);
-                match decide(&asked, &[Some(held)]) {
+                match decide(&asked, &[Some(held)], 0) {
                     // The listener's own address counts, whether or not the kernel minds.
                     Decision::Take { exact: false, .. }
                     | Decision::Take { view: View::Apart, .. } => {}

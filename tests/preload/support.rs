@@ -66,6 +66,17 @@ impl Systemd {
         port
     }
 
+    /// A TCP listener of IPv6 alone on a port that one of IPv4 has.
+    pub fn add_only_v6(&mut self, port: u16) {
+        let kind = (AddressFamily::INET6, SocketType::STREAM);
+        let fd = rustix::net::socket_with(kind.0, kind.1, SocketFlags::CLOEXEC, None).unwrap();
+        rustix::net::sockopt::set_ipv6_v6only(&fd, true).unwrap();
+        let name = std::net::SocketAddr::from(([0_u16; 8], port));
+        rustix::net::bind(&fd, &name).unwrap();
+        rustix::net::listen(&fd, 777).unwrap();
+        self.add(fd);
+    }
+
     pub fn add_udp(&mut self, address: &str) -> u16 {
         let socket = std::net::UdpSocket::bind((address, 0)).unwrap();
         let port = socket.local_addr().unwrap().port();

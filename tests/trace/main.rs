@@ -105,6 +105,29 @@ fn both_wildcards_are_answered() {
 }
 
 #[test]
+fn a_second_host_of_the_port_is_the_programs_own() {
+    let (systemd, port, program) = started("beside");
+    program.reports(&["apart=1"]);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert!(program.error_line().contains("not handed over"));
+    let mut client = std::net::TcpStream::connect(("127.0.0.2", port)).unwrap();
+    assert_eq!(read_all(&mut client), program.pid().to_string());
+}
+
+#[test]
+fn a_listener_stands_for_the_port_that_is_written_into_the_program() {
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    let written = port ^ 1;
+    systemd.set("CLUSTERCTL_BIND", &format!("http={written}"));
+    let program = systemd.start(&[TRACER, program(), "plain", &written.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(ask(port), program.pid().to_string());
+    let line = program.error_line();
+    let expected = format!("asks for 127.0.0.1:{written} and gets 127.0.0.1:{port}: ");
+    assert!(line.contains(&expected), "{line}");
+}
+
+#[test]
 fn signals_wait_while_the_tracer_acts() {
     for _ in 0..10 {
         let (systemd, port, program) = started("storm");

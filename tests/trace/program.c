@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,26 @@ static int listening(int family)
 	if (listen(fd, 1))
 		die("listen");
 	return fd;
+}
+
+/* Binds another host of the port beside its own before it listens on either, and serves that. */
+static int beside(void)
+{
+	int fds[2];
+	struct stat files[2];
+	for (int i = 0; i < 2; i++) {
+		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+		in.sin_addr.s_addr = htonl(INADDR_LOOPBACK + i);
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (bind(fds[i], (struct sockaddr *)&in, sizeof in))
+			die("bind");
+		fstat(fds[i], &files[i]);
+	}
+	say("apart", files[0].st_ino != files[1].st_ino);
+	/* Its own first: the tracer lets go at the last listener. */
+	listen(fds[1], 1);
+	listen(fds[0], 1);
+	return fds[1];
 }
 
 static void serve(int fd)
@@ -196,6 +217,8 @@ int main(int count, char **arguments)
 	}
 	if (!strcmp(mode, "frames"))
 		frames(listening(AF_INET));
+	if (!strcmp(mode, "beside"))
+		serve(beside());
 	if (!strcmp(mode, "any")) {
 		where = INADDR_ANY;
 		serve(listening(AF_INET));

@@ -46,10 +46,10 @@ pub(super) fn listener(
     };
     let text = format!("[::]:{port}");
     let socket = text.parse().ok()?;
-    let address = Address::Inet { protocol: Protocol::Stream, socket };
+    let address = Address::inet(Protocol::Stream, socket);
     let name = ListenerName::parse(&port.to_string()).ok()?;
     let at = fields.exec_mode.as_ref().map_or_else(|| fields.place.clone(), |e| e.at.clone());
-    Some(((Listener { name, address }, at), Remark::PortShared(port)))
+    Some(((Listener { name, address, bind: None }, at), Remark::PortShared(port)))
 }
 
 /// `PORT` as the program will see it.

@@ -214,7 +214,10 @@ const SOCKET: Owned = &[
     ("TriggerLimitBurst", "remove it: a limit would close the port"),
     ("PollLimitIntervalSec", "remove it: a limit would delay clients"),
     ("PollLimitBurst", "remove it: a limit would delay clients"),
-    ("BindIPv6Only", "write the address: `0.0.0.0:80` is IPv4, a bare port is both"),
+    (
+        "BindIPv6Only",
+        "write the addresses: a bare port is both families, `[\"0.0.0.0:80\", \"[::]:80\"]` one socket for each",
+    ),
     ("ReusePort", "remove it: two listeners on one port would split its clients"),
     ("RemoveOnStop", "remove it: the path goes when the listener goes"),
     ("FlushPending", "remove it: it would drop waiting clients"),

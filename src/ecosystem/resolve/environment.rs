@@ -151,7 +151,7 @@ pub(super) fn counted_port(
         return;
     };
     let Some((listener, at)) = listeners.first() else { return };
-    let same = listeners.iter().any(|(l, _)| l.address.port().map(i64::from) == Some(*first));
+    let same = listeners.iter().any(|(l, _)| l.asked().port().map(i64::from) == Some(*first));
     if name != "PORT" && !same {
         return;
     }

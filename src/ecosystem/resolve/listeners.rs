@@ -1,11 +1,10 @@
 //! `listen`, `port`, `backlog`: the addresses that systemd holds.
 
-use std::collections::BTreeSet;
-
 use toml::de::DeValue;
 
-use crate::ecosystem::address::{Address, Protocol};
-use crate::ecosystem::app::Listener;
+use super::listener_names::named;
+use crate::ecosystem::address::Address;
+use crate::ecosystem::app::{Handover, Listener};
 use crate::ecosystem::host::{Kind, Scope};
 use crate::ecosystem::name::{ListenerName, MAX_LISTENER_NAME};
 use crate::ecosystem::node::{Context, Fields, Node};
@@ -15,6 +14,18 @@ use crate::ecosystem::value::{self, AddressError};
 /// Room for many more connections than any kernel's default `somaxconn`, which caps it.
 const BACKLOG: u32 = 4096;
 
+/// One address as it is written.
+pub(super) struct Read {
+    /// What systemd listens on.
+    pub address: Address,
+    /// The port of the program that it stands for, where that is another one.
+    pub bind: Option<u16>,
+    /// Where it is written.
+    pub at: Place,
+    /// Whether the host is written in brackets, as in `[::]:80`.
+    bracketed: bool,
+}
+
 /// Reads all listeners of an app with their places.
 pub(super) fn listeners(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<(Listener, Place)> {
     let port = fields.get("port").and_then(|node| one(cx, &port_text(&node)?, &node));
@@ -22,18 +33,57 @@ pub(super) fn listeners(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<(Liste
         return named(cx, port.into_iter().collect());
     };
     match node.value {
-        DeValue::Table(_) => table(cx, &node),
+        DeValue::Table(_) if !is_mapping(&node) => table(cx, &node),
         DeValue::Array(items) => {
             let nodes = items.iter().enumerate();
             let read: Vec<_> = nodes
                 .filter_map(|(nr, item)| address(cx, &node.child(item, &format!("[{nr}]"))))
                 .collect();
-            named(cx, read)
+            named(cx, told_apart(read))
         }
         _ => {
             let read = address(cx, &node).into_iter().collect();
             named(cx, read)
         }
+    }
+}
+
+/// Whether a table is one listener, and not one of named ones.
+fn is_mapping(node: &Node<'_>) -> bool {
+    let DeValue::Table(table) = node.value else { return false };
+    let mut keys: Vec<&str> = table.keys().map(|key| key.get_ref().as_ref()).collect();
+    keys.sort_unstable();
+    keys == ["at", "bind"]
+}
+
+/// `[::]` that is written beside an address of IPv4 with the same port is IPv6 alone: two sockets.
+/// A bare port is one for both families, wherever it is written.
+fn told_apart(mut read: Vec<Read>) -> Vec<Read> {
+    let key = |address: &Address| (address.protocol(), address.port());
+    let inet4 = read.iter().filter(|one| one.address.is_inet4());
+    let inet4: Vec<_> = inet4.map(|one| key(&one.address)).collect();
+    for one in read.iter_mut().filter(|one| one.bracketed) {
+        if inet4.contains(&key(&one.address)) {
+            one.address = one.address.clone().beside_inet4();
+        }
+    }
+    read
+}
+
+/// A port of the program where nobody answers when the program asks for it.
+pub(super) fn unasked(cx: &mut Context<'_>, listeners: &[(Listener, Place)], handover: Handover) {
+    if matches!(handover, Handover::Preload | Handover::Trace) {
+        return;
+    }
+    for (listener, at) in listeners {
+        let Some(port) = listener.bind else { continue };
+        let why = match handover {
+            Handover::Native => "the program takes its listeners by `LISTEN_FDS`",
+            _ => "the program gets no listener",
+        };
+        let message = format!("nobody answers when the program binds port {port}: {why}");
+        let help = "remove `bind`, or `handover`";
+        cx.problems.push(Problem::error(at, message).help(help));
     }
 }
 
@@ -78,13 +128,13 @@ pub(super) fn backlog(cx: &mut Context<'_>, fields: &Fields<'_>) -> u32 {
 }
 
 fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<(Listener, Place)> {
-    let mut listeners = Vec::new();
+    let (mut names, mut read) = (Vec::new(), Vec::new());
     for entry in node.entries(cx, "a table").unwrap_or_default() {
         let address = address(cx, &entry.node);
         match ListenerName::parse(entry.key) {
             Ok(name) => {
-                let listener = address.map(|(address, at)| (Listener { name, address }, at));
-                listeners.extend(listener);
+                names.extend(address.is_some().then_some(name));
+                read.extend(address);
             }
             Err(_) => {
                 let message = format!("`{}` cannot name a listener", visible(entry.key));
@@ -95,24 +145,75 @@ fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<(Listener, Place)> {
             }
         }
     }
-    listeners
+    let all = names.into_iter().zip(told_apart(read));
+    all.map(|(name, Read { address, bind, at, .. })| (Listener { name, address, bind }, at))
+        .collect()
 }
 
-fn address(cx: &mut Context<'_>, node: &Node<'_>) -> Option<(Address, Place)> {
+fn address(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Read> {
     match node.value {
         DeValue::String(_) | DeValue::Integer(_) => {
             let text = node.text_or_number(cx)?;
             one(cx, &text, node)
         }
+        DeValue::Table(_) => mapping(cx, node),
         _ => node.wrong_type(cx, "a port or an address"),
     }
 }
 
-fn one(cx: &mut Context<'_>, text: &str, node: &Node<'_>) -> Option<(Address, Place)> {
+/// `{ at = 80, bind = 3000 }`.
+fn mapping(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Read> {
+    let (mut at, mut bind) = (None, None);
+    for entry in node.entries(cx, "a table")? {
+        match entry.key {
+            "at" => at = Some(entry.node),
+            "bind" => bind = Some(entry.node),
+            other => {
+                let message = format!("a listener has no `{}`", visible(other));
+                let help = "write `at`, where it is reachable, and `bind`, the port that the program asks for";
+                cx.problems.push(Problem::error(&entry.at, message).help(help));
+            }
+        }
+    }
+    let Some(at) = at else {
+        let help = "write `{ at = 80, bind = 3000 }`: reachable on 80, and 3000 for the program";
+        return cx.note(Problem::error(&node.place, "a listener needs `at`").help(help));
+    };
+    let text = at.text_or_number(cx)?;
+    let mut read = one(cx, &text, &at)?;
+    if let Some(node) = bind {
+        read.bind = bound(cx, &node, &read.address)?;
+    }
+    Some(read)
+}
+
+/// The program's own port; `Some(None)` where it is the listener's.
+fn bound(cx: &mut Context<'_>, node: &Node<'_>, address: &Address) -> Option<Option<u16>> {
+    let text = node.text_or_number(cx)?;
+    let Some(own) = address.port() else {
+        let message = format!(
+            "`{}` is a Unix socket, which cannot stand for a port",
+            visible(&address.to_string())
+        );
+        let help = "write a port or an IP address for `at`, or let the program bind the path";
+        return cx.note(Problem::error(&node.place, message).help(help));
+    };
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 => Some((port != own).then_some(port)),
+        _ => {
+            let message = format!("`{}` is not a port of the program", visible(&text));
+            let help = "write the port alone, such as `bind = 3000`: the host that the program names does not matter";
+            cx.note(Problem::error(&node.place, message).help(help))
+        }
+    }
+}
+
+fn one(cx: &mut Context<'_>, text: &str, node: &Node<'_>) -> Option<Read> {
     match value::address(text) {
         Ok(address) => {
             allowed(cx, &address, &node.place)?;
-            Some((address, node.place.clone()))
+            let bracketed = text.contains('[');
+            Some(Read { address, bind: None, at: node.place.clone(), bracketed })
         }
         Err(error) => {
             let (message, help) = explain(&error, text);
@@ -201,61 +302,4 @@ fn allowed(cx: &mut Context<'_>, address: &Address, at: &Place) -> Option<()> {
         return cx.note(Problem::error(at, message).help("remove it, or choose another path"));
     }
     Some(())
-}
-
-/// Names listeners that have none: by port, by file stem; with more of the address where two would
-/// have the same name. A name depends on the addresses alone, not on their order.
-fn named(cx: &mut Context<'_>, read: Vec<(Address, Place)>) -> Vec<(Listener, Place)> {
-    let short: Vec<String> = read.iter().map(|(address, _)| short_name(address)).collect();
-    let mut taken = BTreeSet::new();
-    let mut listeners = Vec::new();
-    for (nr, (address, at)) in read.into_iter().enumerate() {
-        let unique = short.iter().filter(|name| **name == short[nr]).count() == 1;
-        let text = if unique { short[nr].clone() } else { long_name(&address) };
-        match ListenerName::parse(&text) {
-            Ok(name) if taken.insert(name.clone()) => {
-                listeners.push((Listener { name, address }, at));
-            }
-            // The same address twice; `conflicts` says so.
-            Ok(name) => listeners.push((Listener { name, address }, at)),
-            Err(_) => {
-                let message = format!("no name can be made of `{address}`");
-                let help = "give it one: `listen = { http = \"…\" }`";
-                cx.problems.push(Problem::error(&at, message).help(help));
-            }
-        }
-    }
-    listeners
-}
-
-fn short_name(address: &Address) -> String {
-    let name = match address {
-        Address::Inet { protocol: Protocol::Stream, socket } => socket.port().to_string(),
-        Address::Inet { protocol: Protocol::Datagram, socket } => format!("udp-{}", socket.port()),
-        Address::Unix { path, .. } => {
-            path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
-        }
-        Address::Abstract { name, .. } => name.clone(),
-    };
-    narrow(&name)
-}
-
-fn long_name(address: &Address) -> String {
-    match address {
-        Address::Inet { socket, .. } => narrow(&format!(
-            "{}-{}",
-            short_name(address),
-            socket.ip().to_string().replace(':', "_")
-        )),
-        Address::Unix { path, .. } => narrow(&path.to_string_lossy()),
-        Address::Abstract { name, .. } => narrow(&format!("abstract-{name}")),
-    }
-}
-
-/// Only characters that a name may have, from the first letter or digit, the last bytes of it.
-fn narrow(text: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let flat: String = text.chars().map(plain).collect();
-    let from = flat.len().saturating_sub(MAX_LISTENER_NAME);
-    flat[from..].trim_start_matches(['-', '_', '.']).to_owned()
 }

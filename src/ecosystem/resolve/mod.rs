@@ -7,6 +7,7 @@ mod directives;
 mod env_files;
 mod environment;
 mod handover;
+mod listener_names;
 mod listeners;
 mod logs;
 mod nature;
@@ -67,6 +68,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
     environment::counted_port(cx, fields, &env, &listeners);
     let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
+    listeners::unasked(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
     let job = !process.restart.auto && hands.readiness == Readiness::Exec;

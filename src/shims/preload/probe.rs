@@ -18,15 +18,52 @@ use crate::{next, shared, table};
 /// `address` is valid for `length` bytes, as `connect()` demands.
 pub unsafe fn is_of_own_port(fd: c_int, address: *const u8, length: u32) -> bool {
     let Some(setup) = setup::active().filter(|_| !table::any()) else { return false };
-    let size = (length as usize).min(128);
-    if address.is_null() || !sys::is_readable(address, size) {
-        return false;
-    }
-    // SAFETY: the caller vouches for the pointer; no address is longer than 128 bytes.
-    let raw = unsafe { core::slice::from_raw_parts(address, size) };
-    let Some(asked) = Address::from_sockaddr(raw) else { return false };
+    // SAFETY: the caller vouches for the pointer.
+    let Some(asked) = (unsafe { read(address, length) }) else { return false };
     setup::kind_of(fd)
         .is_some_and(|kind| kind != Kind::Datagram && leads_to_us(setup, kind, &asked))
+}
+
+/// # Safety
+/// `address` is valid for `length` bytes.
+unsafe fn read(address: *const u8, length: u32) -> Option<Address> {
+    let size = (length as usize).min(128);
+    if address.is_null() || !sys::is_readable(address, size) {
+        return None;
+    }
+    // SAFETY: the caller vouches for the pointer; no address is longer than 128 bytes.
+    Address::from_sockaddr(unsafe { core::slice::from_raw_parts(address, size) })
+}
+
+/// Where a program that calls itself at the port which is written into it finds its listener, which
+/// stands for that port: a `sockaddr` and its length. `None`: where it says.
+///
+/// # Safety
+/// `address` is valid for `length` bytes, as `connect()` demands.
+pub unsafe fn at_its_listener(
+    fd: c_int,
+    address: *const u8,
+    length: u32,
+) -> Option<([u8; 28], u32)> {
+    let setup = setup::active()?;
+    setup.held.iter().flatten().find(|held| held.stands_for.is_some())?;
+    // SAFETY: the caller vouches for the pointer.
+    let asked = unsafe { read(address, length) }.filter(is_of_this_host)?;
+    let kind = setup::kind_of(fd).filter(|kind| *kind == Kind::Stream)?;
+    let held = setup.held.iter().enumerate().find_map(|(index, held)| {
+        let held = held.filter(|held| held.kind == kind && held.stands_for == asked.port())?;
+        (table::is_taken(index) || shared::is_served(setup, index)).then_some(held)
+    })?;
+    let target = if held.address.is_wildcard() {
+        asked.with_port(held.address.port()?)
+    } else {
+        Some(held.address).filter(|held| {
+            matches!(held, Address::Inet4 { .. }) == matches!(asked, Address::Inet4 { .. })
+        })?
+    };
+    let mut raw = [0; 28];
+    let size = target.to_sockaddr(&mut raw)?;
+    Some((raw, u32::try_from(size).ok()?))
 }
 
 /// Whether a connection to this address would come to one of our listeners that nobody serves.

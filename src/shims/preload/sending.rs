@@ -189,6 +189,9 @@ unsafe extern "C" fn connect(fd: c_int, address: *const u8, length: u32) -> c_in
             sys::set_errno(sys::ECONNREFUSED);
             return -1;
         }
-        next::connect(fd, address, length)
+        match probe::at_its_listener(fd, address, length) {
+            Some((own, length)) => next::connect(fd, own.as_ptr(), length),
+            None => next::connect(fd, address, length),
+        }
     }
 }

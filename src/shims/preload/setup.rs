@@ -24,6 +24,8 @@ pub struct Setup {
     pub held: [Option<Held>; MAX_LISTENERS],
     pub files: [FileId; MAX_LISTENERS],
     pub names: [u8; 1024],
+    /// `CLUSTERCTL_BIND`.
+    binds: [u8; 1024],
     pub notify: Option<UnixName>,
     pub ready: Ready,
     pub drain: bool,
@@ -45,6 +47,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     held: [None; MAX_LISTENERS],
     files: [FileId { device: 0, inode: 0 }; MAX_LISTENERS],
     names: [0; 1024],
+    binds: [0; 1024],
     notify: None,
     ready: Ready::First,
     drain: false,
@@ -148,10 +151,9 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
     if let Some(value) = entry.strip_prefix(b"LISTEN_FDS=") {
         setup.count = variables::listen_fds(value);
     } else if let Some(value) = entry.strip_prefix(b"LISTEN_FDNAMES=") {
-        let length = value.len().min(setup.names.len());
-        if let (Some(to), Some(from)) = (setup.names.get_mut(..length), value.get(..length)) {
-            to.copy_from_slice(from);
-        }
+        keep(&mut setup.names, value);
+    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_BIND=") {
+        keep(&mut setup.binds, value);
     } else if let Some(value) = entry.strip_prefix(b"NOTIFY_SOCKET=") {
         setup.notify = variables::notify_socket(value);
     } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_READY=") {
@@ -165,6 +167,20 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
     } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_STREAM_TIMEOUT_MS=") {
         setup.stream_timeout_ms = variables::stream_timeout_ms(value).unwrap_or(0);
     }
+}
+
+/// Copies what there is room for.
+fn keep(place: &mut [u8; 1024], value: &[u8]) {
+    let length = value.len().min(place.len());
+    if let (Some(to), Some(from)) = (place.get_mut(..length), value.get(..length)) {
+        to.copy_from_slice(from);
+    }
+}
+
+/// What is written of a buffer: up to its first NUL.
+fn written(buffer: &[u8]) -> &[u8] {
+    let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(buffer.len());
+    buffer.get(..end).unwrap_or(&[])
 }
 
 /// The listener is at its home already when a parent of ours put it there.
@@ -185,9 +201,10 @@ fn find_listener(setup: &mut Setup, index: usize) {
             Err(_) => None,
         }
     });
-    let (Some(held), Some(file)) = (held, sys::file_of(home)) else {
+    let (Some(mut held), Some(file)) = (held, sys::file_of(home)) else {
         return;
     };
+    held.stands_for = variables::bound_port(written(&setup.binds), setup.name_of(index));
     if let (Some(place), Some(id)) = (setup.held.get_mut(index), setup.files.get_mut(index)) {
         *place = Some(held);
         *id = file;
@@ -204,7 +221,7 @@ fn examine(fd: c_int) -> Option<Held> {
     if address.port() == Some(0) {
         return None;
     }
-    Some(Held { kind, address, only_v6: only_v6(fd) })
+    Some(Held { kind, address, only_v6: only_v6(fd), stands_for: None })
 }
 
 /// The kind of a TCP, UDP or Unix socket; `None` for anything else.
@@ -256,8 +273,6 @@ impl Setup {
 
     /// The listener's name in the unit.
     pub fn name_of(&self, index: usize) -> &[u8] {
-        let end = self.names.iter().position(|byte| *byte == 0).unwrap_or(self.names.len());
-        let names = self.names.get(..end).unwrap_or(&[]);
-        variables::listener_name(names, index).unwrap_or(b"listener")
+        variables::listener_name(written(&self.names), index).unwrap_or(b"listener")
     }
 }

@@ -34,6 +34,8 @@ pub const QUIET: u32 = 32;
 pub const ADOPTED: u32 = 64;
 /// The program has a socket for each family.
 pub const VIEW_APART: u32 = 128;
+/// The program has asked for another host than the listener's.
+pub const OTHER_HOST: u32 = 256;
 
 /// `struct sockaddr_in6`, the longest that is remembered, in words of 32 bits.
 const NAME_WORDS: usize = 7;
@@ -146,20 +148,20 @@ pub fn is_taken(listener: usize) -> bool {
     SLOT.iter().any(|slot| slot.used.load(Ordering::Acquire) && slot.listener() == listener)
 }
 
-/// Whether this process uses a listener under its own address. Another one of the same port that
-/// it asks for besides is for other clients, as that of an administrator is.
-pub fn is_taken_exactly(listener: usize) -> bool {
-    SLOT.iter().any(|slot| {
-        let used = slot.used.load(Ordering::Acquire) && !slot.has(ADOPTED);
-        used && slot.listener() == listener && slot.asked().is_none()
-    })
+/// Which listeners this process has taken under their own addresses, as a bit each.
+pub fn own() -> u64 {
+    bits(|slot| !slot.has(ADOPTED) && !slot.has(OTHER_HOST))
 }
 
 /// Which listeners are taken and listening, as a bit each.
 pub fn listening() -> u64 {
+    bits(|slot| slot.has(LISTENING))
+}
+
+fn bits(wanted: impl Fn(&Slot) -> bool) -> u64 {
     const { assert!(MAX_LISTENERS <= 64, "one bit per listener") };
     SLOT.iter()
-        .filter(|slot| slot.used.load(Ordering::Acquire) && slot.has(LISTENING))
+        .filter(|slot| slot.used.load(Ordering::Acquire) && wanted(slot))
         .fold(0, |bits, slot| bits | 1_u64.checked_shl(slot.listener() as u32).unwrap_or(0))
 }
 

@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use crate::explain::{explain, explain_family, explain_host, held_as_inet4};
+use crate::explain::{explain, explain_family, explain_half, explain_host, held_as_inet4};
 use crate::handover::environment::FIRST_DESCRIPTOR;
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::say::say;
@@ -29,20 +29,12 @@ pub unsafe fn bind(fd: c_int, address: *const u8, length: u32) -> Option<Result<
         // EINVAL is the kernel's to say.
         length <= LONGEST_UNIX || asked.address.port().is_some()
     })?;
-    match decide(&asked, &setup.held) {
+    match decide(&asked, &setup.held, table::own()) {
         Decision::Leave => None,
-        Decision::NoFamily => without_family(setup, &asked, fd),
-        Decision::Take { index, view, exact: true } => take(setup, fd, index, view).map(Ok),
-        Decision::Take { index, exact: false, .. } if table::is_taken_exactly(index) => {
-            explain(setup, &asked, index);
-            None
-        }
-        Decision::Take { index, view, exact: false } => {
+        Decision::NoFamily => without_family(setup, &asked, fd, raw),
+        Decision::Take { index, view, exact } => {
             take(setup, fd, index, view)?;
-            if let Some(slot) = table::slot(fd) {
-                slot.set_asked(raw);
-            }
-            explain_host(setup, &asked, index);
+            given(setup, &asked, fd, raw, (index, exact));
             Some(Ok(()))
         }
         Decision::Conflict { index } => {
@@ -50,6 +42,20 @@ pub unsafe fn bind(fd: c_int, address: *const u8, length: u32) -> Option<Result<
             None
         }
     }
+}
+
+/// Keeps what the program has asked for where the listener has another address, and says so.
+fn given(setup: &Setup, asked: &Asked, fd: c_int, raw: &[u8], (index, exact): (usize, bool)) {
+    let mapped = setup.held.get(index).is_some_and(|h| h.is_some_and(|h| h.stands_for.is_some()));
+    if exact && !mapped {
+        explain_half(setup, asked, index);
+        return;
+    }
+    if let Some(slot) = table::slot(fd) {
+        slot.set_asked(raw);
+        slot.set(table::OTHER_HOST, !exact);
+    }
+    explain_host(setup, asked, index);
 }
 
 fn asked(setup: &Setup, fd: c_int, raw: &[u8]) -> Option<Asked> {
@@ -71,10 +77,17 @@ fn asked(setup: &Setup, fd: c_int, raw: &[u8]) -> Option<Asked> {
 }
 
 /// Java asks once, for IPv6, and gives up; it shows IPv4 addresses as such.
-fn without_family(setup: &Setup, asked: &Asked, fd: c_int) -> Option<Result<(), Errno>> {
+fn without_family(
+    setup: &Setup,
+    asked: &Asked,
+    fd: c_int,
+    raw: &[u8],
+) -> Option<Result<(), Errno>> {
     let index = held_as_inet4(setup, asked)?;
     if runtime::is_java() {
-        return take(setup, fd, index, View::Inet6).map(Ok);
+        take(setup, fd, index, View::Inet6)?;
+        given(setup, asked, fd, raw, (index, true));
+        return Some(Ok(()));
     }
     explain_family(setup, asked, index);
     Some(Err(Errno(sys::EAFNOSUPPORT)))

@@ -3,7 +3,7 @@
 
 use core::ffi::c_int;
 
-use crate::explain::{explain, explain_family, explain_host, held_as_inet4};
+use crate::explain::{explain, explain_family, explain_half, explain_host, held_as_inet4};
 use crate::handover::{Address, Asked, Decision, Kind, View, decide};
 use crate::injection::{Made, NONE, Plan};
 use crate::registers::number;
@@ -35,7 +35,7 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
     }
     let own = tracee::own(pid, fd)?;
     let asked = asked(setup, pid, &own, given)?;
-    match reachable(&asked, decide(&asked, &setup.held)) {
+    match reachable(&asked, decide(&asked, &setup.held, table::own())) {
         Decision::Leave => None,
         Decision::NoFamily => {
             if let Some(index) = held_as_inet4(setup, &asked) {
@@ -45,7 +45,12 @@ pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> 
         }
         Decision::Take { index, exact, .. } => {
             let plan = take(setup, pid, fd, &own, index)?;
-            if !exact {
+            let held = setup.held.get(index)?.as_ref()?;
+            if exact {
+                table::set_own(index);
+                explain_half(setup, &asked, index);
+            }
+            if !exact || held.stands_for.is_some() {
                 explain_host(setup, &asked, index);
             }
             Some(plan)

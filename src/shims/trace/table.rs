@@ -33,6 +33,18 @@ pub fn missing(setup: &Setup) -> impl Iterator<Item = usize> + '_ {
     held.map(|(index, _)| index).filter(|index| listening() & (1 << (index % 64)) == 0)
 }
 
+static OWN: AtomicU64 = AtomicU64::new(0);
+
+/// Which listeners the program has taken under their own addresses, as a bit each.
+pub fn own() -> u64 {
+    OWN.load(Ordering::Relaxed)
+}
+
+/// Notes that it has taken this one so.
+pub fn set_own(index: usize) {
+    OWN.fetch_or(1_u64 << (index % 64), Ordering::Relaxed);
+}
+
 static BLOCKING: AtomicU64 = AtomicU64::new(0);
 
 /// Notes that the program meant its socket to block.

@@ -1,0 +1,64 @@
+//! Names of listeners that the file does not name.
+
+use super::listeners::Read;
+use crate::ecosystem::address::{Address, Protocol};
+use crate::ecosystem::app::Listener;
+use crate::ecosystem::name::{ListenerName, MAX_LISTENER_NAME};
+use crate::ecosystem::node::Context;
+use crate::ecosystem::problem::{Place, Problem};
+
+/// Names listeners that have none: by port, by file stem; with more of the address where two would
+/// have the same name. A name depends on the addresses alone, not on their order.
+pub(super) fn named(cx: &mut Context<'_>, read: Vec<Read>) -> Vec<(Listener, Place)> {
+    let short: Vec<String> = read.iter().map(|one| short_name(&one.address)).collect();
+    let mut listeners = Vec::new();
+    for (nr, Read { address, bind, at, .. }) in read.into_iter().enumerate() {
+        let unique = short.iter().filter(|name| **name == short[nr]).count() == 1;
+        let text = if unique { short[nr].clone() } else { long_name(&address) };
+        match ListenerName::parse(&text) {
+            // Two have the same name where the same address is there twice; `conflicts` says so.
+            Ok(name) => listeners.push((Listener { name, address, bind }, at)),
+            Err(_) => {
+                let message = format!("no name can be made of `{address}`");
+                let help = "give it one: `listen = { http = \"…\" }`";
+                cx.problems.push(Problem::error(&at, message).help(help));
+            }
+        }
+    }
+    listeners
+}
+
+fn short_name(address: &Address) -> String {
+    let name = match address {
+        Address::Inet { protocol: Protocol::Stream, socket, .. } => socket.port().to_string(),
+        Address::Inet { protocol: Protocol::Datagram, socket, .. } => {
+            format!("udp-{}", socket.port())
+        }
+        Address::Unix { path, .. } => {
+            path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+        Address::Abstract { name, .. } => name.clone(),
+    };
+    narrow(&name)
+}
+
+fn long_name(address: &Address) -> String {
+    match address {
+        Address::Inet { only_v6: true, .. } => narrow(&format!("{}-ipv6", short_name(address))),
+        Address::Inet { socket, .. } => narrow(&format!(
+            "{}-{}",
+            short_name(address),
+            socket.ip().to_string().replace(':', "_")
+        )),
+        Address::Unix { path, .. } => narrow(&path.to_string_lossy()),
+        Address::Abstract { name, .. } => narrow(&format!("abstract-{name}")),
+    }
+}
+
+/// Only characters that a name may have, from the first letter or digit, the last bytes of it.
+fn narrow(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let flat: String = text.chars().map(plain).collect();
+    let from = flat.len().saturating_sub(MAX_LISTENER_NAME);
+    flat[from..].trim_start_matches(['-', '_', '.']).to_owned()
+}
