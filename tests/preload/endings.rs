@@ -85,7 +85,7 @@ fn a_websocket_ends_between_two_messages() {
         conversation.ending()
     };
     let close = Some(Ending::CloseFrame);
-    assert_eq!(close.unwrap().bytes(), [0x88, 2, 0x03, 0xf4], "1012, service restart");
+    assert_eq!(Ending::CloseFrame.bytes(), [0x88, 2, 0x03, 0xf4], "1012, service restart");
     assert_eq!(end(&[]), close);
     assert_eq!(end(&[b"\x81"]), None);
     assert_eq!(end(&[b"\x81\x05hell"]), None);
