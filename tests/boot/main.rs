@@ -11,6 +11,7 @@ mod dev;
 mod discover;
 mod doctor;
 mod drain;
+mod filtered;
 mod harness;
 mod history;
 mod intent;
