@@ -211,11 +211,11 @@ const KEYS: &[Key] = &[
         .eg("kill_timeout = \"10s\"").differs("PM2 kills after 1.6 s"),
     key("stream_timeout", Kind::Duration, "`kill_timeout`", "How long streams without an end (server-sent events, websockets, tunnels) may go on when the instance is asked to stop.")
         .eg("stream_timeout = \"2s\"").ours(),
-    key("kill_signal", Kind::Text, "\"SIGTERM\"", "Signal that asks the program to stop.")
+    key("kill_signal", Kind::Text, "\"SIGTERM\", or the graceful one of a known server (nginx, Apache, php-fpm, lighttpd, haproxy, unicorn, starman, hypnotoad)", "Signal that asks the program to stop.")
         .eg("kill_signal = \"SIGINT\"").ours(),
     key("shutdown_with_message", Kind::Boolean, "false", "Node gets the message `shutdown` instead of the signal.")
         .eg("shutdown_with_message = true"),
-    key("treekill", Kind::Boolean, "true", "The signal goes to all processes of the instance.")
+    key("treekill", Kind::Boolean, "true; false for such a server, whose main process asks its own", "The signal goes to all processes of the instance.")
         .eg("treekill = false"),
     // restarts
     key("autorestart", Kind::Boolean, "true", "A stopped program is started again.").eg("autorestart = false"),

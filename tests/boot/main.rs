@@ -12,6 +12,7 @@ mod discover;
 mod doctor;
 mod drain;
 mod filtered;
+mod graceful;
 mod harness;
 mod history;
 mod intent;

@@ -57,10 +57,10 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers").join(name)
 }
 
-/// Applies the server's own ecosystem file.
-fn install(m: &Machine, name: &str) {
+/// Applies the server's own ecosystem file; gives the plan.
+pub fn install(m: &Machine, name: &str) -> String {
     m.copy(&fixture(name), &format!("/srv/{name}"));
-    m.ok(["clusterctl", "apply", &format!("/srv/{name}/ecosystem.toml")]);
+    m.ok(["clusterctl", "apply", &format!("/srv/{name}/ecosystem.toml")])
 }
 
 /// Who answered, until there are as many as should.
@@ -182,6 +182,11 @@ servers! {
     perl: "perl", "perl -MHTTP::Daemon -e 'print qq(HTTP::Daemon $HTTP::Daemon::VERSION)'",
         Reached::Http, LIBRARY;
     java: "java", "java --version | awk 'NR == 1 { print $1, $2 }'", Reached::Http, LIBRARY;
+    lighttpd: "lighttpd", "lighttpd -v | awk '{ print $1 }'", Reached::Http, ITSELF;
+    apache: "apache", "apache2 -v | awk 'NR == 1 { print $3 }'",
+        Reached::Http, ITSELF;
+    haproxy: "haproxy", "haproxy -v | awk 'NR == 1 { print $1, $3 }'", Reached::Http, ITSELF;
+    uwsgi: "uwsgi", "echo uWSGI $(uwsgi --version)", Reached::Http, ITSELF;
     udp_echo: "udp", "python3 --version", Reached::Datagrams, LIBRARY;
     unix_stream: "unix", "python3 --version", Reached::UnixHttp, LIBRARY;
 }

@@ -32,7 +32,8 @@ is refused, reset, cut short, answered wrongly or left hanging counts as failed.
 HTTP::Daemon, `java` is com.sun.net.httpserver, `go` takes its listener from systemd itself, `go-static` and `go-dynamic`
 know nothing of systemd, `rust` is static and waits in accept(); `udp` and `unix` are a UDP echo and HTTP on a Unix
 socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. What comes from npm (`express`, `fastify`, `koa`,
-`nest` with ts-node, `socket.io`, `ws`) and `dgram` see one reload; `socket.io` and `ws` keep websockets open meanwhile.
+`nest` with ts-node, `socket.io`, `ws`) and `dgram` see one reload; `socket.io` and `ws` open
+websockets meanwhile and keep one, which is told that the service restarts.
 
 What a program that drains by itself loses, it loses without clusterctl too: it closes idle connections in a race with the
 next request on them. The same can happen to a program that is drained by the tracer

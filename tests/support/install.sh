@@ -128,9 +128,8 @@ fi
 apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
 apt-get install -qq -y --no-install-recommends $missing
-# The service of php-fpm is named by its version.
-for unit in nginx lighttpd haproxy redis-server php*-fpm; do
+for unit in nginx lighttpd haproxy redis-server php8.2-fpm; do
     case " $missing " in
-    *" $(echo "$unit" | tr -d '*') "*) systemctl disable --quiet "$unit.service" ;;
+    *" $(echo "$unit" | tr -d 0-9.) "*) systemctl disable --quiet "$unit.service" ;;
     esac
 done

@@ -47,9 +47,12 @@ pub fn arm() {
     }
     let before = sys::errno();
     RUNTIME.store(runtime(), Ordering::Relaxed);
-    let none = disposition(SIGTERM).handler == sys::SIG_DFL;
-    if none || put_off() {
-        LEADER.store(sys::getpid(), Ordering::Relaxed);
+    let handler = disposition(SIGTERM).handler;
+    LEADER.store(sys::getpid(), Ordering::Relaxed);
+    if handler == sys::SIG_IGN {
+        // Some ignore it until they have started, and say then what they want: uWSGI does.
+        ARMED.store(true, Ordering::Release);
+    } else if handler == sys::SIG_DFL || put_off() {
         ARMED.store(true, Ordering::Release);
         install();
     }
