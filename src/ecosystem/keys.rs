@@ -187,7 +187,7 @@ const KEYS: &[Key] = &[
     key("port", Kind::Number, "none", "Sets `PORT`; without `listen`, it is the listener too.")
         .eg("port = 3000").differs("also listens on it"),
     key("backlog", Kind::Number, "4096", "Length of each listener's accept queue.").eg("backlog = 4096").ours(),
-    key("non_blocking", Kind::Boolean, "true", "Whether the shared listeners are non-blocking; false for statically linked programs that wait in accept().")
+    key("non_blocking", Kind::Boolean, "true; false for a php-fpm that takes its listener natively", "Whether the shared listeners are non-blocking; false for statically linked programs that wait in accept().")
         .eg("non_blocking = false").ours(),
     key("handover", Kind::Choice(HANDOVERS), "\"auto\"", "How the program gets the listeners; auto: preload, or trace where no library can be loaded.")
         .eg("handover = \"native\"").ours(),

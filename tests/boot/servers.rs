@@ -53,7 +53,8 @@ fn load(reached: Reached) -> Load {
     load.expect("instance ").instance_after("instance ")
 }
 
-fn fixture(name: &str) -> PathBuf {
+/// The directory of a server.
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers").join(name)
 }
 

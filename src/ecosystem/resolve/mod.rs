@@ -107,7 +107,9 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         rollout,
         logs: process.logs,
         max_memory: process.max_memory,
-        non_blocking: process.non_blocking,
+        non_blocking: process
+            .non_blocking
+            .unwrap_or(!signals::waits(hands.handover, nature.as_ref())),
         backlog,
         service: systemd.service,
         slice: systemd.slice,

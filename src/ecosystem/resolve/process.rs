@@ -58,7 +58,8 @@ pub(super) struct Process {
     pub autostart: bool,
     pub logs: Logs,
     pub max_memory: Option<u64>,
-    pub non_blocking: bool,
+    /// As written.
+    pub non_blocking: Option<bool>,
 }
 
 /// Reads all keys about the process.
@@ -78,7 +79,7 @@ pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Pa
         autostart: fields.flag(cx, "autostart", true),
         logs,
         max_memory: memory(cx, fields),
-        non_blocking: fields.flag(cx, "non_blocking", true),
+        non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),
     }
 }
 
