@@ -107,9 +107,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         rollout,
         logs: process.logs,
         max_memory: process.max_memory,
-        non_blocking: process
-            .non_blocking
-            .unwrap_or(!signals::waits(hands.handover, nature.as_ref())),
+        non_blocking: hands.non_blocking(process.non_blocking, nature.as_ref()),
         backlog,
         service: systemd.service,
         slice: systemd.slice,

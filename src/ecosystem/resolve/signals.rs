@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::nature::Nature;
-use crate::ecosystem::app::{Handover, Remark};
+use crate::ecosystem::app::Remark;
 use crate::ecosystem::elf;
 use crate::ecosystem::host::Search;
 
@@ -81,13 +81,6 @@ pub(super) fn stop(signal: Option<String>, all: Option<bool>, nature: Option<&Na
             remark: None,
         },
     }
-}
-
-/// Whether the program waits in `accept()` on listeners that it takes by itself: the children of php-fpm end when nobody
-/// is there, and are started again for ever.
-pub(super) fn waits(handover: Handover, nature: Option<&Nature>) -> bool {
-    let known = nature.and_then(|nature| nature.graceful.as_ref());
-    handover == Handover::Native && known.is_some_and(|known| known.program.contains("php"))
 }
 
 /// Whether nothing but a version or a variant follows: not `nginx-exporter`.
