@@ -148,8 +148,6 @@ fn drained_by(template: &UnitFile) -> &'static str {
         "the tracer, before the program gets its signal"
     } else if sets(template, "NODE_OPTIONS") {
         "the Node file, before the program's own handler runs"
-    } else if template.get("Service", "KillSignal").is_some_and(|signal| signal != "SIGTERM") {
-        "the program, at a signal of its own"
     } else if sets(template, "CLUSTERCTL_DRAIN") {
         "the preload library, and the program where it does so itself"
     } else {

@@ -87,14 +87,14 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         if app.readiness == Readiness::Notify {
             all.push(("CLUSTERCTL_WAIT_READY", "1".to_owned()));
         }
-        if app.kill_signal != "SIGTERM" {
-            all.push(("CLUSTERCTL_KILL_SIGNAL", app.kill_signal.clone()));
-        }
         if app.shutdown_with_message {
             all.push(("CLUSTERCTL_SHUTDOWN_WITH_MESSAGE", "1".to_owned()));
         }
     }
     if node || app.handover == Handover::Preload {
+        if app.kill_signal != "SIGTERM" {
+            all.push(("CLUSTERCTL_KILL_SIGNAL", app.kill_signal.clone()));
+        }
         all.push(("CLUSTERCTL_KILL_TIMEOUT_MS", millis));
         let streams = app.stream_timeout.map(|timeout| timeout.as_millis().to_string());
         all.extend(streams.map(|millis| ("CLUSTERCTL_STREAM_TIMEOUT_MS", millis)));

@@ -74,11 +74,19 @@ struct Server {
 
 /// Starts the server; `None` without Python.
 fn server(on_signal: &str) -> Option<Server> {
+    server_with(on_signal, &[])
+}
+
+/// The same, with these variables of its unit.
+fn server_with(on_signal: &str, variables: &[(&str, &str)]) -> Option<Server> {
     if !has("python3") {
         return None;
     }
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
     systemd.set("CLUSTERCTL_DRAIN", "1");
+    for (name, value) in variables {
+        systemd.set(name, value);
+    }
     let script = SERVER.replace("PORT", &port.to_string());
     let program = systemd.start(&["python3", "-c", &script, on_signal]);
     assert_eq!(systemd.notified(), "READY=1");
@@ -120,6 +128,25 @@ fn an_answer_may_take_its_time_whatever_the_handler_does() {
         server.type_in("go");
         assert!(read_all(&mut client).ends_with("done"), "{handler}");
         assert_eq!(server.program.end(), status(handler), "{}", server.program.errors());
+    }
+}
+
+/// nginx and php-fpm drain at SIGQUIT, and programs in Python at SIGINT.
+#[test]
+fn the_signal_that_the_unit_sends_is_the_one_that_drains() {
+    use rustix::process::Signal;
+    for (name, signal) in [("SIGQUIT", Signal::QUIT), ("SIGINT", Signal::INT)] {
+        let Some(mut server) = server_with("default", &[("CLUSTERCTL_KILL_SIGNAL", name)]) else {
+            return;
+        };
+        let mut client = server.ask("/wait");
+        server.program.signal(signal);
+        a_while();
+        server.type_in("go");
+        let answer = read_all(&mut client);
+        assert!(answer.contains("Connection: close") && answer.ends_with("done"), "{answer:?}");
+        let interrupted = if name == "SIGINT" { -2 } else { 0 };
+        assert_eq!(server.program.end(), interrupted, "{}", server.program.errors());
     }
 }
 

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::handover::drain::{Clock, EndedBy, Seen, verdict};
 use crate::handover::{Address, Kind};
 use crate::setup::{self, Setup};
-use crate::sys::{self, SIGTERM};
+use crate::sys::{self, SIGQUIT, SIGTERM};
 use crate::{connections, drain, follow, polite};
 
 const LOOK_EVERY_MS: u64 = 20;
@@ -101,7 +101,9 @@ fn end() -> ! {
     if drain::is_leader() {
         sys::exit_group(0);
     }
-    sys::die_of(SIGTERM);
+    // Nobody wants a dump of its memory.
+    let signal = drain::stop_signal();
+    sys::die_of(if signal == SIGQUIT { SIGTERM } else { signal });
     sys::sleep_ms(1000);
     sys::exit_group(128 + SIGTERM)
 }

@@ -55,6 +55,7 @@ pub const EAFNOSUPPORT: c_int = 97;
 pub const ECONNREFUSED: c_int = 111;
 pub const SIG_DFL: usize = 0;
 pub const SIG_IGN: usize = 1;
+pub const SIGQUIT: c_int = 3;
 pub const SIGABRT: c_int = 6;
 pub const SIGTERM: c_int = 15;
 pub const SA_RESTART: c_int = 0x1000_0000;
