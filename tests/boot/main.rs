@@ -6,6 +6,7 @@ mod support;
 
 mod apply;
 mod bytes;
+mod catalogue;
 mod containers;
 mod dev;
 mod discover;

@@ -40,9 +40,9 @@ struct Server {
     drained_by: &'static str,
 }
 
-const ITSELF: &str = "the program";
-const NODE_FILE: &str = "Node file";
-const LIBRARY: &str = "preload library";
+pub const ITSELF: &str = "the program";
+pub const NODE_FILE: &str = "Node file";
+pub const LIBRARY: &str = "preload library";
 
 fn load(reached: Reached) -> Load {
     let load = match reached {
@@ -144,20 +144,20 @@ fn roll(m: &Machine, server: &Server, version: &str, rollouts: &[&[&str]]) {
 
 /// Every instance that was replaced ended by itself, before `kill_timeout`. How it did is its own
 /// affair: yarn ends with 1, before its child.
-fn none_killed(m: &Machine) {
+pub fn none_killed(m: &Machine) {
     let journal = m.journal("shop@*");
     assert!(!journal.contains("timed out"), "{journal}");
 }
 
 /// The first word of what `describe` says.
-fn handover(m: &Machine) -> String {
+pub fn handover(m: &Machine) -> String {
     let text = m.ok(["clusterctl", "describe", "shop"]);
     let line = text.lines().find_map(|line| line.trim().strip_prefix("handover"));
     let line = line.unwrap_or_else(|| panic!("{text}"));
     line.trim_start_matches([':', ' ']).split([' ', ':', ',']).next().unwrap().to_owned()
 }
 
-fn kill_signal(m: &Machine) -> String {
+pub fn kill_signal(m: &Machine) -> String {
     let number = m.systemctl_show("shop@0", "KillSignal");
     format!("SIG{}", m.ok(["bash", "-c", &format!("kill -l {number}")]))
 }

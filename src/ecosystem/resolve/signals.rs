@@ -28,6 +28,10 @@ const GRACEFUL: &[(&str, &str)] = &[
 /// At SIGTERM, uWSGI starts again, or with `die-on-term` ends at once. It reads its options from the environment as well.
 const UWSGI: (&str, &str) = ("UWSGI_HOOK_MASTER_START", "unix_signal:15 gracefully_kill_them_all");
 
+/// The master of php-fpm asks its processes by SIGQUIT, and those that are at work by SIGTERM in the same moment: that is
+/// what the library has to put off in them.
+const PHP_FPM: (&str, &str) = ("CLUSTERCTL_KILL_SIGNAL", "SIGTERM");
+
 /// A function that Apache offers to its modules; other programs that are called `httpd`, such as busybox, have none.
 const APACHE_SYMBOL: &str = "ap_hook_child_init";
 
@@ -71,7 +75,11 @@ pub(super) fn stop(signal: Option<String>, all: Option<bool>, nature: Option<&Na
         (None, Some(Graceful { program, signal })) => {
             let signal = (*signal).to_owned();
             let remark = Remark::StopSignal { program: program.clone(), signal: signal.clone() };
-            let variable = program.starts_with("uwsgi").then_some(UWSGI);
+            let variable = match program {
+                name if name.starts_with("uwsgi") => Some(UWSGI),
+                name if name.contains("php-fpm") => Some(PHP_FPM),
+                _ => None,
+            };
             Stop { signal, all: all.unwrap_or(false), variable, remark: Some(remark) }
         }
         (signal, _) => Stop {
