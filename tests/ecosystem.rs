@@ -540,6 +540,8 @@ fn known_servers_stop_by_the_signal_at_which_they_finish() {
         ("lighttpd", "SIGINT"),
         ("haproxy", "SIGUSR1"),
         ("uwsgi", "SIGTERM"),
+        // A script that may stay.
+        ("apache2ctl", "SIGTERM"),
         ("nginx-exporter", "SIGTERM"),
         // Not Apache's, by what is in it.
         ("httpd", "SIGTERM"),
@@ -567,6 +569,8 @@ fn known_servers_stop_by_the_signal_at_which_they_finish() {
     host.program_with("/bin/sh", &dynamic_elf());
     host.program_with("/usr/bin/bundle", &dynamic_elf());
     assert_eq!(app_on(line, &host).kill_signal, "SIGQUIT");
+    // A shell that stays is the one that gets the signal.
+    assert_eq!(app_on(&line.replace("exec ", ""), &host).kill_signal, "SIGTERM");
     let line = "command = 'bundle exec unicorn -c x.rb'\nname = 'x'";
     assert_eq!(app_on(line, &host).kill_signal, "SIGQUIT");
 }

@@ -102,8 +102,14 @@ fn follow(host: Search<'_>, start: Start<'_>, depth: u32, nature: &mut Nature) {
         && depth > 0
         && let Some(next) = wrapped(host, &name, args, cwd)
     {
-        follow(host, next.start(), depth - 1, nature);
+        follow_next(host, &next, depth, nature);
     }
+}
+
+/// The main process is what gets a signal: a shell that waits for a server hands none on.
+fn follow_next(host: Search<'_>, next: &Next, depth: u32, nature: &mut Nature) {
+    follow(host, next.start(), depth - 1, nature);
+    nature.graceful.take_if(|_| !next.replaces);
 }
 
 /// Told by what is in the file: a copy of Node may have any name (`nodev24`).
@@ -131,7 +137,7 @@ fn script(
                 && head.len() < elf::HEAD
                 && let Some(next) = last_command(host, &text, start.cwd)
             {
-                follow(host, next.start(), depth - 1, nature);
+                follow_next(host, &next, depth, nature);
             }
         }
         Some(_) => nature.way = broken_line(start.program, "leads through too many `#!` lines"),
@@ -219,6 +225,8 @@ struct Next {
     program: PathBuf,
     args: Vec<String>,
     cwd: PathBuf,
+    /// Whether it takes the place of the wrapper, as after `exec`.
+    replaces: bool,
 }
 
 impl Next {
@@ -235,7 +243,8 @@ fn wrapped(host: Search<'_>, name: &str, args: &[String], cwd: &Path) -> Option<
         let (at, program) =
             args.iter().enumerate().find_map(|(at, arg)| Some((at, found(arg)?)))?;
         let args = args.get(at + 1..).unwrap_or_default().to_vec();
-        return Some(Next { program, args, cwd: cwd.to_owned() });
+        let replaces = !["timeout", "time"].contains(&name);
+        return Some(Next { program, args, cwd: cwd.to_owned(), replaces });
     }
     let is_option = |arg: &&String| arg.starts_with('-');
     if args.iter().take_while(is_option).any(|arg| !arg.starts_with("--") && arg.contains('c')) {
@@ -277,7 +286,8 @@ fn last_command(host: Search<'_>, text: &str, cwd: &Path) -> Option<Next> {
     let words = value::shell_words(last)?;
     let mut words = words.into_iter().skip_while(|word| word == "exec" || word.contains('='));
     let program = locate(host, &words.next()?, &cwd)?;
-    Some(Next { program, args: words.collect(), cwd })
+    let replaces = last.starts_with("exec ");
+    Some(Next { program, args: words.collect(), cwd, replaces })
 }
 
 /// A program by its path or name, as the wrapper finds it.

@@ -15,7 +15,6 @@ const GRACEFUL: &[(&str, &str)] = &[
     ("angie", "SIGQUIT"),
     ("php-fpm", "SIGQUIT"),
     ("apache2", "SIGWINCH"),
-    ("apachectl", "SIGWINCH"),
     ("httpd", "SIGWINCH"),
     ("lighttpd", "SIGINT"),
     ("haproxy", "SIGUSR1"),
@@ -96,10 +95,8 @@ fn starts(name: &str, known: &str) -> bool {
     // Some distributions put a version before it: `php83-fpm`, `php83-php-fpm`.
     let name = name.rfind("php").filter(|_| name.ends_with("fpm")).map_or(name, |at| &name[at..]);
     let rest = name.strip_prefix(known);
-    let variants = [
-        "", "-core", "_python3", "ctl", "_rails", "-prefork", "-worker", "-event", ".worker",
-        ".event",
-    ];
+    let variants =
+        ["", "-core", "_python3", "_rails", "-prefork", "-worker", "-event", ".worker", ".event"];
     rest.is_some_and(|rest| {
         variants.contains(&rest) || rest.chars().all(|c| c.is_ascii_digit() || c == '.')
     })
