@@ -616,3 +616,49 @@ fn very_many_problems_are_counted_and_the_first_are_shown() {
         assert_eq!(problems.to_string().lines().count(), problems.len(), "{nr}");
     }
 }
+
+#[test]
+fn known_servers_stop_by_the_signal_at_which_they_finish() {
+    let mut host = FakeHost::new();
+    let names = [
+        ("nginx", "SIGQUIT"),
+        ("php-fpm8.2", "SIGQUIT"),
+        ("php83-php-fpm", "SIGQUIT"),
+        ("apache2", "SIGWINCH"),
+        ("lighttpd", "SIGINT"),
+        ("haproxy", "SIGUSR1"),
+        ("uwsgi", "SIGTERM"),
+        // A script that may stay.
+        ("apache2ctl", "SIGTERM"),
+        ("nginx-exporter", "SIGTERM"),
+        // Not Apache's, by what is in it.
+        ("httpd", "SIGTERM"),
+    ];
+    for (name, _) in names {
+        host.program_with(&format!("/usr/sbin/{name}"), &dynamic_elf());
+    }
+    for (name, signal) in names {
+        let program = format!("command = ['/usr/sbin/{name}']\nname = 'x'\nlisten = 80");
+        let found = app_on(&program, &host);
+        assert_eq!(found.kill_signal, signal, "{name}");
+        let known = signal != "SIGTERM" || name == "uwsgi";
+        assert_eq!((found.treekill, found.remarks.is_empty()), (!known, !known), "{name}");
+        assert_eq!(found.env.contains_key("UWSGI_HOOK_MASTER_START"), name == "uwsgi");
+        let written = format!("{program}\nkill_signal = 'SIGHUP'\ntreekill = true");
+        let found = app_on(&written, &host);
+        assert_eq!(found.kill_signal, "SIGHUP");
+        assert!(found.treekill && found.remarks.is_empty() && found.env.is_empty(), "{name}");
+    }
+    // Through a shell, and through Bundler.
+    let line = "command = \"cd /srv && exec nginx -g 'daemon off;'\"\nname = 'x'";
+    for name in ["bash", "sh", "nginx"] {
+        host.program_with(&format!("/usr/bin/{name}"), &dynamic_elf());
+    }
+    host.program_with("/bin/sh", &dynamic_elf());
+    host.program_with("/usr/bin/bundle", &dynamic_elf());
+    assert_eq!(app_on(line, &host).kill_signal, "SIGQUIT");
+    // A shell that stays is the one that gets the signal.
+    assert_eq!(app_on(&line.replace("exec ", ""), &host).kill_signal, "SIGTERM");
+    let line = "command = 'bundle exec unicorn -c x.rb'\nname = 'x'";
+    assert_eq!(app_on(line, &host).kill_signal, "SIGQUIT");
+}

@@ -111,6 +111,13 @@ pub enum Remark {
         /// Where it leads now.
         to: PathBuf,
     },
+    /// The program's documentation names a signal for an end without losses that is not SIGTERM.
+    StopSignal {
+        /// The program's name.
+        program: String,
+        /// Such as `SIGQUIT`.
+        signal: String,
+    },
 }
 
 impl fmt::Display for Remark {
@@ -119,6 +126,10 @@ impl fmt::Display for Remark {
             Remark::PortShared(port) => {
                 write!(f, "listens on {port}, as `PORT` says; the file may say so: listen = {port}")
             }
+            Remark::StopSignal { program, signal } => write!(
+                f,
+                "stops by {signal}, at which {program} finishes what it has begun; `kill_signal` overrides it"
+            ),
             Remark::Followed { link, to } => {
                 let (link, to) = (link.display(), to.display());
                 write!(

@@ -188,7 +188,7 @@ const KEYS: &[Key] = &[
     key("port", Kind::Number, "none", "Sets `PORT`; without `listen`, it is the listener too.")
         .eg("port = 3000").differs("also listens on it"),
     key("backlog", Kind::Number, "4096", "Length of each listener's accept queue.").eg("backlog = 4096").ours(),
-    key("non_blocking", Kind::Boolean, "true", "Whether the shared listeners are non-blocking; false for statically linked programs that wait in accept().")
+    key("non_blocking", Kind::Boolean, "true; false for a php-fpm that takes its listener natively", "Whether the shared listeners are non-blocking; false for statically linked programs that wait in accept().")
         .eg("non_blocking = false").ours(),
     key("handover", Kind::Choice(HANDOVERS), "\"auto\"", "How the program gets the listeners; auto: preload, or trace where no library can be loaded.")
         .eg("handover = \"native\"").ours(),
@@ -212,11 +212,11 @@ const KEYS: &[Key] = &[
         .eg("kill_timeout = \"10s\"").differs("PM2 kills after 1.6 s"),
     key("stream_timeout", Kind::Duration, "`kill_timeout`", "How long streams without an end (server-sent events, websockets, tunnels) may go on when the instance is asked to stop.")
         .eg("stream_timeout = \"2s\"").ours(),
-    key("kill_signal", Kind::Text, "\"SIGTERM\"", "Signal that asks the program to stop.")
+    key("kill_signal", Kind::Text, "\"SIGTERM\", or the graceful one of a known server (nginx, Apache, php-fpm, lighttpd, haproxy, unicorn, starman, hypnotoad)", "Signal that asks the program to stop.")
         .eg("kill_signal = \"SIGINT\"").ours(),
     key("shutdown_with_message", Kind::Boolean, "false", "Node gets the message `shutdown` instead of the signal.")
         .eg("shutdown_with_message = true"),
-    key("treekill", Kind::Boolean, "true", "The signal goes to all processes of the instance.")
+    key("treekill", Kind::Boolean, "true; false for such a server, whose main process asks its own", "The signal goes to all processes of the instance.")
         .eg("treekill = false"),
     // restarts
     key("autorestart", Kind::Boolean, "true", "A stopped program is started again.").eg("autorestart = false"),

@@ -75,7 +75,9 @@ pub fn kill_signal(value: &[u8]) -> Option<i32> {
     match value {
         b"SIGINT" => Some(2),
         b"SIGQUIT" => Some(3),
+        b"SIGUSR1" => Some(10),
         b"SIGTERM" => Some(15),
+        b"SIGWINCH" => Some(28),
         _ => None,
     }
 }

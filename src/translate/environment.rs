@@ -71,7 +71,6 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         all.push(("CLUSTERCTL_READY", ready(app.readiness).to_owned()));
         if !app.node {
             all.push(("CLUSTERCTL_DRAIN", "1".to_owned()));
-            all.extend(kill_signal(app));
         }
     }
     if app.handover == Handover::Trace {
@@ -91,12 +90,14 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         if app.readiness == Readiness::Notify {
             all.push(("CLUSTERCTL_WAIT_READY", "1".to_owned()));
         }
-        all.extend(kill_signal(app));
         if app.shutdown_with_message {
             all.push(("CLUSTERCTL_SHUTDOWN_WITH_MESSAGE", "1".to_owned()));
         }
     }
     if node || app.handover == Handover::Preload {
+        if app.kill_signal != "SIGTERM" {
+            all.push(("CLUSTERCTL_KILL_SIGNAL", app.kill_signal.clone()));
+        }
         all.push(("CLUSTERCTL_KILL_TIMEOUT_MS", millis));
         let streams = app.stream_timeout.map(|timeout| timeout.as_millis().to_string());
         all.extend(streams.map(|millis| ("CLUSTERCTL_STREAM_TIMEOUT_MS", millis)));
@@ -106,12 +107,6 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         }
     }
     all
-}
-
-/// For whoever drains the program, where it is not the usual one.
-fn kill_signal(app: &App) -> Option<(&'static str, String)> {
-    let other = app.kill_signal != "SIGTERM";
-    other.then(|| ("CLUSTERCTL_KILL_SIGNAL", app.kill_signal.clone()))
 }
 
 /// `PORT` of an app whose TCP listeners are all for one port of the program, for the many programs

@@ -44,7 +44,8 @@ pub fn template(context: &Context<'_>) -> UnitFile {
                 // O_NONBLOCK is shared: without this, each start clears it for all who run.
                 s.set("NonBlocking", "yes");
             }
-            if app.handover == Handover::Trace && !context.user() {
+            let loaded = matches!(app.handover, Handover::Preload | Handover::Nothing);
+            if !loaded && !context.user() {
                 keep_paths(s, app);
             }
             restarts(s, context);
@@ -159,7 +160,7 @@ fn own_files(logs: &Logs) -> impl Iterator<Item = (&'static str, &PathBuf)> {
     all.filter(|(_, path)| logs.by_program.contains(path))
 }
 
-/// Programs remove the path of a Unix socket that they close, and by then nobody answers in the
+/// Programs remove the path of a Unix socket that they close, and nothing of ours is in them that would answer in the
 /// kernel's place: a mount point cannot be removed.
 fn keep_paths(s: &mut Section, app: &App) {
     // Others would need a quoting that BindPaths= has not on all versions.

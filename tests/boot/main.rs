@@ -6,12 +6,15 @@ mod support;
 
 mod apply;
 mod bytes;
+mod catalogue;
 mod containers;
 mod dev;
 mod discover;
 mod doctor;
 mod drain;
 mod faults;
+mod filtered;
+mod graceful;
 mod harness;
 mod history;
 mod hostile;

@@ -45,7 +45,8 @@ pub fn packages() -> Result<PathBuf, String> {
     locked("npm")
 }
 
-fn locked(name: &str) -> Result<PathBuf, String> {
+/// The same for another list of `fixtures`.
+pub fn locked(name: &str) -> Result<PathBuf, String> {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures").join(name);
     let pinned = fs::read_to_string(fixture.join("package-lock.json")).unwrap();
     let dir = skip::target_dir().join(made::name(name, &pinned));

@@ -76,3 +76,30 @@ booted!(a_port_below_1024_for_a_user_without_rights, |m| {
         format!("instance {}", m.ok(["id", "-u", "web"]))
     );
 });
+
+booted!(redis_knows_its_local_clients_and_loses_none, |m| {
+    write(
+        m,
+        "[[apps]]\nname = 'shop'\ncommand = ['redis-server', '--port', '6380', '--save', '']\n\
+         instances = 2\nlisten = 6380\n",
+    );
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+    // In its protected mode it serves clients of this host alone, by their addresses.
+    for (host, address) in [("127.0.0.1", "addr=127.0.0.1:"), ("::1", "addr=[::1]:")] {
+        let clients = m.ok(["redis-cli", "-h", host, "-p", "6380", "client", "list"]);
+        assert!(clients.contains(address), "{clients}");
+    }
+    let mut asking = m.spawn([
+        "sh",
+        "-c",
+        "echo asks; until [ -e /run/enough ]; do redis-cli -p 6380 ping; done; echo end",
+    ]);
+    asking.line_with("PONG");
+    m.ok(["clusterctl", "reload", "shop"]);
+    m.write("/run/enough", "");
+    let (_, lines) = asking.wait();
+    let answers = lines.iter().filter(|line| *line != "asks" && *line != "end");
+    let bad: Vec<_> = answers.clone().filter(|line| *line != "PONG").collect();
+    assert!(bad.is_empty() && answers.count() > 50, "{bad:?}");
+});

@@ -40,9 +40,9 @@ struct Server {
     drained_by: &'static str,
 }
 
-const ITSELF: &str = "the program";
-const NODE_FILE: &str = "Node file";
-const LIBRARY: &str = "preload library";
+pub const ITSELF: &str = "the program";
+pub const NODE_FILE: &str = "Node file";
+pub const LIBRARY: &str = "preload library";
 
 fn load(reached: Reached) -> Load {
     let load = match reached {
@@ -53,14 +53,15 @@ fn load(reached: Reached) -> Load {
     load.expect("instance ").instance_after("instance ")
 }
 
-fn fixture(name: &str) -> PathBuf {
+/// The directory of a server.
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/fixtures/servers").join(name)
 }
 
-/// Applies the server's own ecosystem file.
-fn install(m: &Machine, name: &str) {
+/// Applies the server's own ecosystem file; gives the plan.
+pub fn install(m: &Machine, name: &str) -> String {
     m.copy(&fixture(name), &format!("/srv/{name}"));
-    m.ok(["clusterctl", "apply", &format!("/srv/{name}/ecosystem.toml")]);
+    m.ok(["clusterctl", "apply", &format!("/srv/{name}/ecosystem.toml")])
 }
 
 /// Who answered, until there are as many as should.
@@ -143,20 +144,20 @@ fn roll(m: &Machine, server: &Server, version: &str, rollouts: &[&[&str]]) {
 
 /// Every instance that was replaced ended by itself, before `kill_timeout`. How it did is its own
 /// affair: yarn ends with 1, before its child.
-fn none_killed(m: &Machine) {
+pub fn none_killed(m: &Machine) {
     let journal = m.journal("shop@*");
     assert!(!journal.contains("timed out"), "{journal}");
 }
 
 /// The first word of what `describe` says.
-fn handover(m: &Machine) -> String {
+pub fn handover(m: &Machine) -> String {
     let text = m.ok(["clusterctl", "describe", "shop"]);
     let line = text.lines().find_map(|line| line.trim().strip_prefix("handover"));
     let line = line.unwrap_or_else(|| panic!("{text}"));
     line.trim_start_matches([':', ' ']).split([' ', ':', ',']).next().unwrap().to_owned()
 }
 
-fn kill_signal(m: &Machine) -> String {
+pub fn kill_signal(m: &Machine) -> String {
     let number = m.systemctl_show("shop@0", "KillSignal");
     format!("SIG{}", m.ok(["bash", "-c", &format!("kill -l {number}")]))
 }
@@ -182,6 +183,11 @@ servers! {
     perl: "perl", "perl -MHTTP::Daemon -e 'print qq(HTTP::Daemon $HTTP::Daemon::VERSION)'",
         Reached::Http, LIBRARY;
     java: "java", "java --version | awk 'NR == 1 { print $1, $2 }'", Reached::Http, LIBRARY;
+    lighttpd: "lighttpd", "lighttpd -v | awk '{ print $1 }'", Reached::Http, ITSELF;
+    apache: "apache", "apache2 -v | awk 'NR == 1 { print $3 }'",
+        Reached::Http, ITSELF;
+    haproxy: "haproxy", "haproxy -v | awk 'NR == 1 { print $1, $3 }'", Reached::Http, ITSELF;
+    uwsgi: "uwsgi", "echo uWSGI $(uwsgi --version)", Reached::Http, ITSELF;
     udp_echo: "udp", "python3 --version", Reached::Datagrams, LIBRARY;
     unix_stream: "unix", "python3 --version", Reached::UnixHttp, LIBRARY;
 }

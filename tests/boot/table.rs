@@ -28,11 +28,13 @@ const HEAD: &str = "\
 Each runs in four instances on one address, on a booted systemd, started as its users start it. During three reloads and a
 scale down and up, 80 requests per second come in, half of them on new connections and half on kept-alive ones; one that
 is refused, reset, cut short, answered wrongly or left hanging counts as failed. The ecosystem file of each is in
-[tests/boot/fixtures/servers](../tests/boot/fixtures/servers), under its name. `python` is http.server, `perl` is
+[tests/boot/fixtures/servers](../tests/boot/fixtures/servers), under its name, or its command is in
+[tests/boot/fixtures/catalogue](../tests/boot/fixtures/catalogue). `python` is http.server, `perl` is
 HTTP::Daemon, `java` is com.sun.net.httpserver, `go` takes its listener from systemd itself, `go-static` and `go-dynamic`
 know nothing of systemd, `rust` is static and waits in accept(); `udp` and `unix` are a UDP echo and HTTP on a Unix
 socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. What comes from npm (`express`, `fastify`, `koa`,
-`nest` with ts-node, `socket.io`, `ws`) and `dgram` see one reload; `socket.io` and `ws` keep websockets open meanwhile.
+`nest` with ts-node, `socket.io`, `ws`, the catalogue), `php-fpm` and `dgram` see one reload; `socket.io` and `ws` open
+websockets meanwhile and keep one, which is told that the service restarts. `php-fpm` is behind an nginx that is no app.
 
 What a program that drains by itself loses, it loses without clusterctl too: it closes idle connections in a race with the
 next request on them. The same can happen to a program that is drained by the tracer
@@ -41,7 +43,10 @@ when it answers encrypted or by HTTP/2: such clients are not told to go.
 With Ruby 3.3, puma up to 8.0.2 may hang when it stops (its issue 3677): all requests are answered, and systemd kills it
 after `kill_timeout`. The preload library keeps it from that; a native handover cannot.
 
-The test run writes this page (`UPDATE_EXPECT=1 cargo test --test boot servers`). What it counts differs from run to run;
+php-fpm that takes its listener by `FPM_SOCKETS` cuts requests at its end unless its `process_control_timeout` says
+how long it may take. Behind the preload library it finishes them.
+
+The test run writes this page (`UPDATE_EXPECT=1 cargo test --test boot servers`, and `make check-long` the catalogue). What it counts differs from run to run;
 how listeners are handed over and who drains is compared at each.
 
 | program | handover | drained by | version | systemd | failed of requests |

@@ -307,6 +307,29 @@ fn a_python_server_gets_its_signal_when_its_clients_are_told() {
 }
 
 /// puma closes connections at once on which no request has arrived yet.
+/// uWSGI ignores SIGTERM until it has started, and ends at once then.
+#[test]
+fn a_handler_after_the_signal_was_ignored_is_put_off() {
+    let script = "import os, signal, socket, time\n\
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)\n\
+        s = socket.create_server(('127.0.0.1', PORT))\n\
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(30))\n\
+        while True:\n\
+        \x20   c, _ = s.accept()\n\
+        \x20   c.recv(99)\n\
+        \x20   print('serves', flush=True)\n\
+        \x20   time.sleep(0.5)\n\
+        \x20   c.sendall(b'answered')\n\
+        \x20   c.close()\n";
+    let (_systemd, port, mut program) = draining(&["python3", "-c", script]);
+    let mut client = connect(port);
+    client.write_all(b"?").unwrap();
+    assert_eq!(program.line(), "serves");
+    program.terminate();
+    assert_eq!(read_all(&mut client), "answered");
+    assert_eq!(program.end(), 30);
+}
+
 #[test]
 fn a_ruby_server_gets_its_signal_when_its_clients_are_told() {
     if !has("ruby") {

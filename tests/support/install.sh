@@ -41,6 +41,12 @@ gunicorn gunicorn
 uvicorn uvicorn
 puma puma
 nginx nginx
+/usr/sbin/php-fpm* php-fpm
+lighttpd lighttpd
+/usr/lib/uwsgi/plugins/python3_plugin.so uwsgi-plugin-python3
+apache2 apache2-bin
+haproxy haproxy
+redis-server redis-server
 go golang-go
 /usr/share/perl5/HTTP/Daemon.pm libhttp-daemon-perl
 /usr/lib/python3*/test/test_socket.py libpython3.11-testsuite
@@ -122,6 +128,8 @@ fi
 apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
 apt-get install -qq -y --no-install-recommends $missing
-case " $missing " in
-*" nginx "*) systemctl disable --quiet nginx.service ;;
-esac
+for unit in nginx lighttpd haproxy redis-server php8.2-fpm; do
+    case " $missing " in
+    *" $(echo "$unit" | tr -d 0-9.) "*) systemctl disable --quiet "$unit.service" ;;
+    esac
+done

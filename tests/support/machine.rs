@@ -40,6 +40,13 @@ pub struct Machine {
     keeper: Child,
 }
 
+/// systemd-nspawn's filter of system calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filter {
+    On,
+    Off,
+}
+
 const BOOT_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Machine {
@@ -49,9 +56,21 @@ impl Machine {
     /// # Panics
     /// With the console of the machine, when it is not up after a minute.
     pub fn boot(root: Root) -> Self {
-        let machine = Self::of(&roots::prepare(root), "");
-        machine.copy(Path::new(env!("CARGO_BIN_EXE_clusterctl")), "/usr/bin/clusterctl");
-        machine
+        Self::of(&roots::prepare(root), "", Filter::Off).with_clusterctl()
+    }
+
+    /// The same with nspawn's own filter of system calls around everything that the machine's systemd starts, as users
+    /// have it in their containers. Commands of the test come from outside and are not behind it: `systemd-run` is.
+    ///
+    /// # Panics
+    /// As [`Machine::boot`].
+    pub fn boot_filtered(root: Root) -> Self {
+        Self::of(&roots::prepare(root), "", Filter::On).with_clusterctl()
+    }
+
+    fn with_clusterctl(self) -> Self {
+        self.copy(Path::new(env!("CARGO_BIN_EXE_clusterctl")), "/usr/bin/clusterctl");
+        self
     }
 
     /// Boots a directory exactly as it is, and waits until systemd has started everything.
@@ -59,16 +78,16 @@ impl Machine {
     /// # Panics
     /// As [`Machine::boot`].
     pub fn boot_as_it_is(dir: &Path) -> Self {
-        Self::of(dir, "as it is")
+        Self::of(dir, "as it is", Filter::Off)
     }
 
-    fn of(lower: &Path, as_it_is: &str) -> Self {
+    fn of(lower: &Path, as_it_is: &str, filter: Filter) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}", std::process::id());
         let console = skip::target_dir().join("boot-logs").join(format!("{name}.console"));
         let ready = notify_socket(&name);
-        let machine = Self::start(name, lower, as_it_is, console);
+        let machine = Self::start(name, (lower, as_it_is), filter, console);
         machine.await_up(&ready);
         machine
     }
@@ -128,7 +147,12 @@ impl Machine {
         PathBuf::from(format!("/proc/{}/root", self.leader())).join(inside.trim_start_matches('/'))
     }
 
-    fn start(name: String, lower: &Path, as_it_is: &str, console: PathBuf) -> Self {
+    fn start(
+        name: String,
+        (lower, as_it_is): (&Path, &str),
+        filter: Filter,
+        console: PathBuf,
+    ) -> Self {
         let place = Place::create(&name);
         fs::create_dir_all(console.parent().unwrap()).unwrap();
         sweep_consoles(console.parent().unwrap());
@@ -146,7 +170,7 @@ impl Machine {
             .env("NOTIFY_SOCKET", format!("@{name}"))
             // Debian 12's nspawn mirrors the host's hierarchies, unless told what systemd wants.
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
-            .env("SYSTEMD_SECCOMP", "0")
+            .env("SYSTEMD_SECCOMP", if filter == Filter::On { "1" } else { "0" })
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

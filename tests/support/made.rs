@@ -56,6 +56,21 @@ pub fn from_npm(package: &str) -> PathBuf {
     dir
 }
 
+/// A directory with the distributions of PyPI that a list names, for Debian's own Python.
+pub fn from_pip(list: &Path) -> Result<PathBuf, String> {
+    let pinned = fs::read_to_string(list).unwrap();
+    let dir = target_dir().join("tmp").join(name("python", &pinned));
+    once(&dir, |part| {
+        let mut pip = Command::new("/usr/bin/python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--root-user-action=ignore"]);
+        let output = pip.arg("--target").arg(part).arg("--requirement").arg(list).output();
+        let output = output.map_err(|error| format!("pip: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(()).ok_or(format!("pip fails: {said}"))
+    })?;
+    Ok(dir)
+}
+
 /// The file or directory of the same name with one more ending.
 pub fn beside(dir: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(dir);

@@ -32,11 +32,20 @@ pub use {
 ///
 /// In continuous integration (`CI=true`) a machine that cannot boot fails the test instead.
 pub fn machine(root: Root) -> Option<Machine> {
+    booted_by(Machine::boot, root)
+}
+
+/// The same for a machine behind nspawn's filter of system calls: see [`Machine::boot_filtered`].
+pub fn filtered_machine(root: Root) -> Option<Machine> {
+    booted_by(Machine::boot_filtered, root)
+}
+
+fn booted_by(boot: fn(Root) -> Machine, root: Root) -> Option<Machine> {
     if let Err(reason) = requirements::bootable(root) {
         skip::record(&reason);
         return None;
     }
-    Some(Machine::boot(root))
+    Some(boot(root))
 }
 
 /// One scenario, run on each systemd: `booted!(name, |m| { … })` makes the tests

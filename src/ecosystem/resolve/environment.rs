@@ -32,6 +32,15 @@ pub(super) struct Environment {
     pub increment_var: Option<(String, i64)>,
 }
 
+impl Environment {
+    /// Sets a variable that the app has not set itself.
+    pub(super) fn add(&mut self, variable: Option<(&str, &str)>) {
+        if let Some((name, value)) = variable {
+            self.variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+}
+
 type Variables = BTreeMap<String, (String, Place)>;
 
 /// Reads all keys about variables.

@@ -19,6 +19,16 @@ pub(super) struct Hands {
     pub shutdown_with_message: bool,
 }
 
+impl Hands {
+    /// What is written, or what suits the program. The children of php-fpm wait in `accept()` on a listener that they
+    /// take natively; where that returns at once they end, and are started again for ever.
+    pub(super) fn non_blocking(&self, written: Option<bool>, nature: Option<&Nature>) -> bool {
+        let known = nature.and_then(|nature| nature.graceful.as_ref());
+        let php = known.is_some_and(|known| known.program.contains("php-fpm"));
+        written.unwrap_or(self.handover != Handover::Native || !php)
+    }
+}
+
 /// Reads the keys; `program` is `None` after a problem with the command.
 pub(super) fn handover(
     cx: &mut Context<'_>,

@@ -13,6 +13,7 @@ mod logs;
 mod nature;
 mod process;
 mod rollout;
+mod signals;
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,7 @@ pub(super) struct Resolved {
 pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let cwd = cwd(cx, fields);
     let (name, at) = name(cx, fields, cwd.as_deref());
-    let env = environment::environment(cx, fields);
+    let mut env = environment::environment(cx, fields);
     cx.path = env.variables.get("PATH").cloned();
     let ran = command::command(cx, fields, cwd.as_deref());
     let here = cwd.as_deref().unwrap_or(Path::new("/"));
@@ -66,6 +67,9 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         remarks.push(remark);
     }
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
+    let stop = signals::stop(process.kill_signal, process.treekill, nature.as_ref());
+    remarks.extend(stop.remark);
+    env.add(stop.variable);
     environment::counted_port(cx, fields, &env, &listeners);
     let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
     listeners::unasked(cx, &listeners, hands.handover);
@@ -98,15 +102,15 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         listen_timeout: process.listen_timeout,
         kill_timeout: process.kill_timeout,
         stream_timeout: process.stream_timeout,
-        kill_signal: process.kill_signal,
+        kill_signal: stop.signal,
         shutdown_with_message: hands.shutdown_with_message,
-        treekill: process.treekill,
+        treekill: stop.all,
         restart: process.restart,
         autostart: process.autostart,
         rollout,
         logs: process.logs,
         max_memory: process.max_memory,
-        non_blocking: process.non_blocking,
+        non_blocking: hands.non_blocking(process.non_blocking, nature.as_ref()),
         backlog,
         service: systemd.service,
         slice: systemd.slice,

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::command::Ran;
+use super::signals::{self, Graceful};
 use crate::ecosystem::elf::{self, Elf, Image};
 use crate::ecosystem::host::{Kind, Search};
 use crate::ecosystem::value;
@@ -28,6 +29,8 @@ pub(super) struct Nature {
     pub node: bool,
     /// Whether Python runs it, or may run below it.
     pub python: bool,
+    /// The signal at which it finishes what it has begun, where that is not SIGTERM.
+    pub graceful: Option<Graceful>,
     /// How it can be reached.
     pub way: Way,
 }
@@ -46,7 +49,7 @@ pub(super) enum Way {
 /// Reads the heads of the program and of its interpreters.
 pub(super) fn nature(host: Search<'_>, ran: &Ran, cwd: &Path) -> Nature {
     let command = &ran.command;
-    let mut nature = Nature { node: false, python: false, way: Way::Preload };
+    let mut nature = Nature { node: false, python: false, graceful: None, way: Way::Preload };
     follow(
         host,
         Start { program: &command.program, args: &command.args, cwd },
@@ -74,6 +77,7 @@ fn follow(host: Search<'_>, start: Start<'_>, depth: u32, nature: &mut Nature) {
     let wraps = WRAPPERS.contains(&name.as_str());
     // A shell may run anything.
     nature.python |= wraps || ["python", "pypy"].iter().any(|python| name.starts_with(python));
+    nature.graceful = signals::graceful(host, program, args).or(nature.graceful.take());
     if wraps {
         nature.node |= args.iter().any(|arg| mentions_node(arg));
     }
@@ -98,8 +102,14 @@ fn follow(host: Search<'_>, start: Start<'_>, depth: u32, nature: &mut Nature) {
         && depth > 0
         && let Some(next) = wrapped(host, &name, args, cwd)
     {
-        follow(host, next.start(), depth - 1, nature);
+        follow_next(host, &next, depth, nature);
     }
+}
+
+/// The main process is what gets a signal: a shell that waits for a server hands none on.
+fn follow_next(host: Search<'_>, next: &Next, depth: u32, nature: &mut Nature) {
+    follow(host, next.start(), depth - 1, nature);
+    nature.graceful.take_if(|_| !next.replaces);
 }
 
 /// Told by what is in the file: a copy of Node may have any name (`nodev24`).
@@ -127,7 +137,7 @@ fn script(
                 && head.len() < elf::HEAD
                 && let Some(next) = last_command(host, &text, start.cwd)
             {
-                follow(host, next.start(), depth - 1, nature);
+                follow_next(host, &next, depth, nature);
             }
         }
         Some(_) => nature.way = broken_line(start.program, "leads through too many `#!` lines"),
@@ -215,6 +225,8 @@ struct Next {
     program: PathBuf,
     args: Vec<String>,
     cwd: PathBuf,
+    /// Whether it takes the place of the wrapper, as after `exec`.
+    replaces: bool,
 }
 
 impl Next {
@@ -231,7 +243,8 @@ fn wrapped(host: Search<'_>, name: &str, args: &[String], cwd: &Path) -> Option<
         let (at, program) =
             args.iter().enumerate().find_map(|(at, arg)| Some((at, found(arg)?)))?;
         let args = args.get(at + 1..).unwrap_or_default().to_vec();
-        return Some(Next { program, args, cwd: cwd.to_owned() });
+        let replaces = !["timeout", "time"].contains(&name);
+        return Some(Next { program, args, cwd: cwd.to_owned(), replaces });
     }
     let is_option = |arg: &&String| arg.starts_with('-');
     if args.iter().take_while(is_option).any(|arg| !arg.starts_with("--") && arg.contains('c')) {
@@ -242,10 +255,25 @@ fn wrapped(host: Search<'_>, name: &str, args: &[String], cwd: &Path) -> Option<
     last_command(host, &String::from_utf8_lossy(&head), cwd)
 }
 
+/// The parts of a shell text between ends of commands that are in no quotes: `nginx -g 'daemon off;'` is one. Quotes
+/// end with their line, since most that do not are apostrophes in comments.
+fn unquoted(text: &str) -> impl Iterator<Item = &str> {
+    let mut quote = None;
+    text.split(move |c: char| {
+        match quote {
+            Some(open) if open == c => quote = None,
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            _ if c == '\n' => quote = None,
+            _ => {}
+        }
+        quote.is_none() && matches!(c, '\n' | ';')
+    })
+}
+
 /// The last simple command of a shell text, if it is plain enough to be sure of.
 fn last_command(host: Search<'_>, text: &str, cwd: &Path) -> Option<Next> {
     let mut cwd = cwd.to_owned();
-    let lines = text.split(['\n', ';']).flat_map(|line| line.split("&&")).map(str::trim);
+    let lines = unquoted(text).flat_map(|line| line.split("&&")).map(str::trim);
     let lines: Vec<&str> =
         lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     let (last, before) = lines.split_last()?;
@@ -258,7 +286,8 @@ fn last_command(host: Search<'_>, text: &str, cwd: &Path) -> Option<Next> {
     let words = value::shell_words(last)?;
     let mut words = words.into_iter().skip_while(|word| word == "exec" || word.contains('='));
     let program = locate(host, &words.next()?, &cwd)?;
-    Some(Next { program, args: words.collect(), cwd })
+    let replaces = last.starts_with("exec ");
+    Some(Next { program, args: words.collect(), cwd, replaces })
 }
 
 /// A program by its path or name, as the wrapper finds it.

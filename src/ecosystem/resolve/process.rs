@@ -50,13 +50,16 @@ pub(super) struct Process {
     pub listen_timeout: Duration,
     pub kill_timeout: Duration,
     pub stream_timeout: Option<Duration>,
-    pub kill_signal: String,
-    pub treekill: bool,
+    /// As written.
+    pub kill_signal: Option<String>,
+    /// As written.
+    pub treekill: Option<bool>,
     pub restart: Restart,
     pub autostart: bool,
     pub logs: Logs,
     pub max_memory: Option<u64>,
-    pub non_blocking: bool,
+    /// As written.
+    pub non_blocking: Option<bool>,
 }
 
 /// Reads all keys about the process.
@@ -70,13 +73,13 @@ pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Pa
         listen_timeout: positive(cx, fields, "listen_timeout", LISTEN_TIMEOUT),
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
-        kill_signal: signal(cx, fields).unwrap_or_else(|| "SIGTERM".to_owned()),
-        treekill: fields.flag(cx, "treekill", true),
+        kill_signal: signal(cx, fields),
+        treekill: fields.read_with("treekill", |node| node.boolean(cx)),
         restart: restart(cx, fields),
         autostart: fields.flag(cx, "autostart", true),
         logs,
         max_memory: memory(cx, fields),
-        non_blocking: fields.flag(cx, "non_blocking", true),
+        non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),
     }
 }
 

@@ -107,7 +107,11 @@ mod tests {
     use super::*;
 
     fn tcp(socket: &str) -> Address {
-        Address::Inet { protocol: Protocol::Stream, socket: socket.parse().unwrap() }
+        Address::Inet {
+            protocol: Protocol::Stream,
+            socket: socket.parse().unwrap(),
+            only_v6: false,
+        }
     }
 
     fn unheld(missing: &[(&str, &str)], of: usize, claim: Claim) -> Unheld {

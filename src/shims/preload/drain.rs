@@ -52,9 +52,12 @@ pub fn arm() {
     }
     let before = sys::errno();
     RUNTIME.store(runtime(), Ordering::Relaxed);
-    let none = disposition(stop_signal()).handler == sys::SIG_DFL;
-    if none || put_off() {
-        LEADER.store(sys::getpid(), Ordering::Relaxed);
+    let handler = disposition(stop_signal()).handler;
+    LEADER.store(sys::getpid(), Ordering::Relaxed);
+    if handler == sys::SIG_IGN {
+        // Some ignore it until they have started, and say then what they want: uWSGI does.
+        ARMED.store(true, Ordering::Release);
+    } else if handler == sys::SIG_DFL || put_off() {
         ARMED.store(true, Ordering::Release);
         install();
     }

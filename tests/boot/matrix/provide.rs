@@ -77,15 +77,7 @@ fn certificate(m: &Machine) {
 }
 
 fn python() -> Result<PathBuf, String> {
-    let list = fixtures().join("requirements.txt");
-    let pinned = fs::read_to_string(&list).unwrap();
-    let dir = skip::target_dir().join("tmp").join(made::name("python", &pinned));
-    made::once(&dir, |part| {
-        let mut pip = Command::new("/usr/bin/python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--root-user-action=ignore"]);
-        said(pip.arg("--target").arg(part).arg("--requirement").arg(&list))
-    })?;
-    Ok(dir)
+    made::from_pip(&fixtures().join("requirements.txt"))
 }
 
 fn go() -> Result<PathBuf, String> {
