@@ -34,6 +34,16 @@ leave_out() {
     echo "$1: $2" >>"$target/left-out"
 }
 
+# Why each failed test failed: what it said when it panicked, without the calls that led there.
+reasons() {
+    awk '/^---- .* stdout ----$/ { name = $2; left = 0 }
+        /^failures:$/ { name = "" }
+        name && / panicked at / { print "-- " name; left = 30 }
+        /^stack backtrace:$/ { left = 0 }
+        /^not ok / { print "-- " $0; left = 30 }
+        left > 0 { print substr($0, 1, 300); left-- }' "$log"
+}
+
 sum() {
     sed -n "s/^test result: .*[ .]\([0-9]*\) $1;.*/\1/p; s/^# $2 \([0-9]*\)$/\1/p" "$log" |
         awk '{ sum += $1 } END { print sum + 0 }'
@@ -97,6 +107,7 @@ if [ -n "$failed" ]; then
     result=FAILED
     echo "== failed: ${failed#, }"
     grep -E '^(test .* \.\.\. FAILED|not ok )' "$log" | sort -u
+    reasons
 fi
 count=$(printf '%s' "$skipped" | grep -c .)
 echo "== all checks (Debian testing and other long runs: make check-long)"

@@ -7,8 +7,10 @@
 //! does not know.
 //! It never looks at a clock: how long nothing has passed says nothing.
 
-use super::http2::{Frames, PREFACE, Streams};
-use super::message::{Event, Message, Side, Start};
+use super::first_line::Start;
+use super::http2::{self, Frames, PREFACE, Streams};
+use super::message::{BodyEnd, Endless, Event, Message, Side};
+use super::websocket;
 
 /// More requests than this on their way at once are not followed.
 const MOST_OUTSTANDING: u16 = 1000;
@@ -22,10 +24,34 @@ pub enum Standing {
     Answered,
     /// A request, or a part of one, is not answered completely.
     UnderWay,
-    /// A stream that ends when one of both wants it to: upgraded, a tunnel, server-sent events.
+    /// A stream that ends when one of both wants it to: upgraded, a tunnel, server-sent events, calls
+    /// of gRPC that have begun to answer.
     Endless,
     /// Anything may be under way.
     Unknown,
+}
+
+/// How a stream without an end of its own is ended in its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A websocket, by a close frame: its client answers with one.
+    CloseFrame,
+    /// Server-sent events, by a last chunk and the end of the connection.
+    LastChunk,
+    /// Server-sent events, by the end of the connection alone.
+    Connection,
+}
+
+impl Ending {
+    /// What is to be sent.
+    #[must_use]
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Ending::CloseFrame => &websocket::CLOSE,
+            Ending::LastChunk => b"0\r\n\r\n",
+            Ending::Connection => b"",
+        }
+    }
 }
 
 /// Both directions of one connection.
@@ -41,14 +67,27 @@ pub struct Conversation {
     /// The answer that comes next decides about a tunnel.
     tunnel: bool,
     event_stream: bool,
+    /// The newest request is one that its client sends again by itself.
+    get: bool,
+    /// What was upgraded is a websocket.
+    websocket: bool,
     /// A request has begun, ever.
     began: bool,
     /// Bytes that the program has read, as far as the counter goes.
     read: u64,
+    /// Bytes that have left, whoever sent them.
+    written: u64,
+    /// What websockets need instead.
+    asking_frames: websocket::Frames,
+    answering_frames: websocket::Frames,
     /// What HTTP/2 needs instead.
     asking2: Frames,
     answering2: Frames,
     streams: Streams,
+    /// The program has sent a `GOAWAY` of its own.
+    leaves: bool,
+    /// The requests are calls of gRPC.
+    grpc: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +108,18 @@ impl Conversation {
         bodiless: false,
         tunnel: false,
         event_stream: false,
+        get: false,
+        websocket: false,
         began: false,
         read: 0,
+        written: 0,
+        asking_frames: websocket::Frames::NEW,
+        answering_frames: websocket::Frames::NEW,
         asking2: Frames::NEW,
         answering2: Frames::NEW,
         streams: Streams::NEW,
+        leaves: false,
+        grpc: false,
     };
 
     /// A connection that was accepted just now.
@@ -92,9 +138,11 @@ impl Conversation {
         while self.mode == Mode::Http2 && !bytes.is_empty() {
             let (taken, frame) = self.asking2.take(bytes);
             bytes = bytes.get(taken..).unwrap_or(&[]);
-            if frame.is_some_and(|frame| !self.streams.asked(frame)) {
+            let Some(frame) = frame else { continue };
+            if !self.streams.asked(frame) {
                 return self.lose();
             }
+            self.grpc |= frame.has_fields() && http2::names_grpc(self.asking2.payload(bytes));
         }
         while self.mode == Mode::Http && !bytes.is_empty() {
             let Ok((taken, event)) = self.asking.take(Side::Request, false, bytes) else {
@@ -106,14 +154,21 @@ impl Conversation {
                 self.asking.ends_with_head();
             }
         }
+        if self.mode == Mode::Upgraded {
+            self.asking_frames.pass(bytes);
+        }
     }
 
     /// The program has written these bytes.
     pub fn said(&mut self, mut bytes: &[u8]) {
+        self.written = self.written.wrapping_add(bytes.len() as u64);
         while self.mode == Mode::Http2 && !bytes.is_empty() {
             let (taken, frame) = self.answering2.take(bytes);
             bytes = bytes.get(taken..).unwrap_or(&[]);
-            frame.into_iter().for_each(|frame| self.streams.answered(frame));
+            if let Some(frame) = frame {
+                self.streams.answered(frame);
+                self.leaves |= frame.is_goaway();
+            }
         }
         while self.mode == Mode::Http && !bytes.is_empty() {
             if self.answering.is_between() && self.outstanding == 0 {
@@ -124,15 +179,25 @@ impl Conversation {
             let Ok((taken, event)) = taken else { return self.lose() };
             bytes = bytes.get(taken..).unwrap_or(&[]);
             match event {
-                Some(Event::Head { start, event_stream }) => self.answers(start, event_stream),
+                Some(Event::Head { start, endless }) => self.answers(start, endless),
                 Some(Event::End) => self.answered(),
                 None => {}
             }
         }
+        if self.mode == Mode::Upgraded {
+            self.answering_frames.pass(bytes);
+        }
+    }
+
+    /// So many bytes were sent besides what the program has written.
+    pub fn added(&mut self, size: usize) {
+        self.written = self.written.wrapping_add(size as u64);
     }
 
     /// The program has sent so many bytes that nobody saw, of a file.
     pub fn said_unseen(&mut self, size: u64) {
+        self.written = self.written.wrapping_add(size);
+        self.answering_frames.lose();
         if self.mode == Mode::Http {
             match self.answering.skip_unseen(size) {
                 Ok(true) => self.answered(),
@@ -157,6 +222,7 @@ impl Conversation {
             return self.lose();
         }
         self.began = true;
+        self.get = start == Start::Get;
         self.bodiless = start == Start::Head;
         self.tunnel = start == Start::Connect;
         self.outstanding += 1;
@@ -165,9 +231,10 @@ impl Conversation {
         }
     }
 
-    fn answers(&mut self, start: Start, event_stream: bool) {
+    fn answers(&mut self, start: Start, endless: Endless) {
         let Start::Status(status) = start else { return self.lose() };
-        self.event_stream = event_stream;
+        self.event_stream = endless == Endless::Events;
+        self.websocket = status == 101 && endless == Endless::Websocket;
         if status == 101 || self.tunnel && (200..300).contains(&status) {
             self.mode = Mode::Upgraded;
         } else if self.answering.ends_with_head() && status >= 200 {
@@ -190,10 +257,48 @@ impl Conversation {
             && self.asking.is_between()
     }
 
-    /// Whether a frame of HTTP/2 may be sent now, before whatever the program sends next.
+    /// Whether `GOAWAY` may be sent now, before whatever the program sends next.
     #[must_use]
     pub fn may_be_joined(&self) -> bool {
-        self.mode == Mode::Http2 && self.answering2.may_be_joined()
+        self.mode == Mode::Http2 && self.answering2.may_be_joined() && !self.leaves
+    }
+
+    /// How the stream ends in its own protocol before whatever the program sends next; `None` where it
+    /// cannot, since something would be cut, or it is not known to be such a stream, or one of both
+    /// ends it already. An answer of any other kind is never ended: it might be half of a file.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        match self.mode {
+            Mode::Upgraded if self.websocket => {
+                let open = self.answering_frames.may_be_joined() && !self.asking_frames.is_closed();
+                open.then_some(Ending::CloseFrame)
+            }
+            Mode::Http if self.is_alone() && self.asking.is_between() => {
+                self.answering.end_of_events().map(|end| match end {
+                    BodyEnd::LastChunk => Ending::LastChunk,
+                    BodyEnd::Connection => Ending::Connection,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the answer is to a `GET` that nothing follows. Events that answer anything else, as a
+    /// prompt is answered word by word, have an end, and no client asks for them again by itself.
+    fn is_alone(&self) -> bool {
+        self.get && self.outstanding == 1
+    }
+
+    /// Whether the client of a websocket has said that it closes.
+    #[must_use]
+    pub fn client_closes(&self) -> bool {
+        self.asking_frames.is_closed()
+    }
+
+    /// Bytes that have left, as far as anybody has seen.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Whether it is known what the next byte of the program belongs to.
@@ -214,12 +319,14 @@ impl Conversation {
             Mode::Upgraded => Standing::Endless,
             Mode::Unknown => Standing::Unknown,
             Mode::Http if received == Some(0) => Standing::Silent,
-            Mode::Http if self.event_stream && self.outstanding == 1 => Standing::Endless,
+            Mode::Http if self.event_stream && self.is_alone() => Standing::Endless,
             _ if unread => Standing::UnderWay,
             _ if received.is_some_and(|received| received != self.read) => Standing::Unknown,
             Mode::Http2 if self.streams.is_empty() && self.is_between_frames() => {
                 Standing::Answered
             }
+            // A call that has sent a part of its answer is one that goes on.
+            Mode::Http2 if self.grpc && self.streams.are_all_answering() => Standing::Endless,
             Mode::Http2 => Standing::UnderWay,
             Mode::Http if self.outstanding > 0 || !self.asking.is_between() => Standing::UnderWay,
             Mode::Http if self.began => Standing::Answered,

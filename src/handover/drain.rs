@@ -17,6 +17,12 @@ const PATIENCE_MS: u64 = 1000;
 const SILENT_MS: u64 = 2000;
 /// What is left of the time when connections that nobody else ends are told to go.
 const LAST_MS: u64 = 500;
+/// Between the ends of two streams, where time allows: their clients come again somewhere else.
+const PACE_MS: u64 = 50;
+/// A client that was told that its websocket closes answers within this time, or never.
+const CLOSES_MS: u64 = 1000;
+/// By then the program has noticed that a stream of its has ended.
+const NOTICED_MS: u64 = 1500;
 
 /// Who ends the connections, and the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub enum EndedBy {
     Library,
     /// The program's own handler of the signal, which gets it when clients have been told.
     Program,
+    /// The same handler, which has got it so long after the drain began, in milliseconds.
+    Handler(u64),
 }
 
 /// How much time there is, in milliseconds.
@@ -49,6 +57,8 @@ pub struct Seen {
     pub told: bool,
     /// Milliseconds since something passed over it, in either direction.
     pub quiet: u64,
+    /// Most likely it is the parent's: this process has it from there, and has not used it.
+    pub inherited: bool,
 }
 
 /// What to do about it now.
@@ -68,11 +78,60 @@ const LEAVE: Verdict = Verdict { holds: false, end_reading: false };
 #[must_use]
 pub fn verdict(seen: &Seen, clock: &Clock, ended_by: EndedBy) -> Verdict {
     let verdict = match ended_by {
+        _ if seen.inherited && clock.passed >= SILENT_MS.min(clock.budget / 2) => LEAVE,
         EndedBy::Library => for_library(seen, clock),
         EndedBy::Program => for_program(seen, clock),
+        EndedBy::Handler(_) => for_handler(seen, clock),
     };
-    // What has arrived was not looked at yet: it may be a request.
-    Verdict { end_reading: verdict.end_reading && !seen.unread, ..verdict }
+    // What has arrived was not looked at yet: it may be a request. What is done to a connection of
+    // the parent's, is done to the parent.
+    let end_reading = verdict.end_reading && !seen.unread && !seen.inherited;
+    Verdict { end_reading, ..verdict }
+}
+
+/// How many of so many streams without an end should have ended by now: one after the other, within
+/// the first half of the time that they have. A program that has a handler of its own is left to end
+/// them first.
+#[must_use]
+pub fn endings_due(streams: u64, clock: &Clock, ended_by: EndedBy) -> u64 {
+    let latest = clock.streams / 4 * 3;
+    let (from, until) = match ended_by {
+        EndedBy::Library => (MOMENT_MS.min(latest), clock.streams / 2),
+        EndedBy::Program => (latest, clock.streams),
+        EndedBy::Handler(at) => {
+            let from = (at.saturating_add(PATIENCE_MS)).min(latest).max(at);
+            (from, from.midpoint(clock.streams.max(from)))
+        }
+    };
+    let Some(passed) = clock.passed.checked_sub(from) else { return 0 };
+    let window = until.saturating_sub(from).max(1);
+    let share = streams.saturating_mul(passed) / window;
+    streams.min(share.max(passed / PACE_MS + 1))
+}
+
+/// A stream that this library has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Milliseconds since then.
+    pub since: u64,
+    /// By a close frame, which the client answers.
+    pub close_frame: bool,
+    /// The client has answered.
+    pub answered: bool,
+}
+
+/// What to do about a stream that has ended: the program shall notice that, and then close it.
+#[must_use]
+pub fn after_ending(ended: &Ended) -> Verdict {
+    let over = !ended.close_frame || ended.answered || ended.since >= CLOSES_MS;
+    Verdict { holds: ended.since < NOTICED_MS, end_reading: over }
+}
+
+/// Whether what the program still writes to such a stream goes nowhere. Later it hears that its client
+/// has gone: one that never reads would learn of it in no other way.
+#[must_use]
+pub fn is_swallowed(ended: &Ended) -> bool {
+    ended.since < NOTICED_MS
 }
 
 fn for_library(seen: &Seen, clock: &Clock) -> Verdict {
@@ -96,8 +155,16 @@ fn for_program(seen: &Seen, clock: &Clock) -> Verdict {
         Standing::Answered if may_go(seen) => END,
         Standing::Silent if clock.passed < silent(clock) => WAIT,
         Standing::Answered => WAIT,
+        Standing::Endless if clock.passed >= clock.streams => END,
         // It knows best how its streams end, and what it speaks.
         _ if clock.passed < moment => WAIT,
+        _ => LEAVE,
+    }
+}
+
+fn for_handler(seen: &Seen, clock: &Clock) -> Verdict {
+    match seen.standing {
+        Standing::Endless if clock.passed >= clock.streams => END,
         _ => LEAVE,
     }
 }

@@ -68,6 +68,18 @@ pub fn stream_timeout_ms(value: &[u8]) -> Option<u32> {
     number(value)
 }
 
+/// `CLUSTERCTL_KILL_SIGNAL`: the number of the signal that asks the program to stop. Only those are
+/// known that programs take for it.
+#[must_use]
+pub fn kill_signal(value: &[u8]) -> Option<i32> {
+    match value {
+        b"SIGINT" => Some(2),
+        b"SIGQUIT" => Some(3),
+        b"SIGTERM" => Some(15),
+        _ => None,
+    }
+}
+
 /// The name of the `index`-th listener in `LISTEN_FDNAMES`.
 #[must_use]
 pub fn listener_name(value: &[u8], index: usize) -> Option<&[u8]> {

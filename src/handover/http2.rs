@@ -16,6 +16,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const PUSH_PROMISE: u8 = 5;
+const GOES: u8 = 7;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -67,6 +68,32 @@ pub struct Frame {
     stream: u32,
 }
 
+/// `application/grpc`, as it is and in the code of RFC 7541, appendix B.
+const GRPC: [&[u8]; 2] =
+    [b"application/grpc", &[0x1d, 0x75, 0xd0, 0x62, 0x0d, 0x26, 0x3d, 0x4c, 0x4d, 0x65, 0x64]];
+
+/// Whether the fields of a request say that it is one of gRPC. Only the first one on a connection
+/// spells it out; the next ones refer to it.
+#[must_use]
+pub fn names_grpc(fields: &[u8]) -> bool {
+    GRPC.iter().any(|name| fields.windows(name.len()).any(|word| word == *name))
+}
+
+impl Frame {
+    /// Whether it begins with the fields of a message.
+    #[must_use]
+    pub fn has_fields(&self) -> bool {
+        self.kind == HEADERS
+    }
+
+    /// Whether the server says by itself which streams are the last: it must not name later ones
+    /// afterwards.
+    #[must_use]
+    pub fn is_goaway(&self) -> bool {
+        self.kind == GOES
+    }
+}
+
 impl Frames {
     /// Before the first frame.
     pub const NEW: Frames =
@@ -94,6 +121,13 @@ impl Frames {
         (skipped + taken, Some(Frame { kind, flags, stream }))
     }
 
+    /// The part of these bytes that belongs to the frame whose head was taken last.
+    #[must_use]
+    pub fn payload<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+        bytes.get(..length).unwrap_or(&[])
+    }
+
     /// So many bytes went past unseen; false when they are more than the rest of a frame.
     pub fn skip_unseen(&mut self, size: u64) -> bool {
         let Some(left) = u32::try_from(size).ok().and_then(|size| self.left.checked_sub(size))
@@ -117,9 +151,13 @@ impl Frames {
     }
 }
 
+/// Of a stream's number: its answer has begun. The number itself leaves this bit free.
+const ANSWERING: u32 = 1 << 31;
+
 /// The streams that are open: the client has sent their request, and the answer has not ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Streams {
+    /// Their numbers, with [`ANSWERING`].
     open: [u32; MOST_OPEN],
     highest: u32,
 }
@@ -150,11 +188,24 @@ impl Streams {
         let ends = matches!(frame.kind, DATA | HEADERS) && frame.flags & END_STREAM != 0;
         if ends || frame.kind == RST_STREAM {
             self.close(frame.stream);
+        } else if frame.kind == HEADERS {
+            self.find(frame.stream).for_each(|open| *open |= ANSWERING);
         }
     }
 
     fn close(&mut self, stream: u32) {
-        self.open.iter_mut().filter(|open| **open == stream).for_each(|open| *open = 0);
+        self.find(stream).for_each(|open| *open = 0);
+    }
+
+    fn find(&mut self, stream: u32) -> impl Iterator<Item = &mut u32> {
+        self.open.iter_mut().filter(move |open| **open & !ANSWERING == stream && stream != 0)
+    }
+
+    /// Whether streams are open, and the answer of each has begun.
+    #[must_use]
+    pub fn are_all_answering(&self) -> bool {
+        let mut open = self.open.iter().filter(|stream| **stream != 0).peekable();
+        open.peek().is_some() && open.all(|stream| stream & ANSWERING != 0)
     }
 
     /// Whether no stream is open.

@@ -41,6 +41,12 @@ impl Line {
         if self.cut { text } else { text.strip_suffix(b"\r").unwrap_or(text) }
     }
 
+    /// Whether no byte of it has come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
     /// Whether the line is longer than what is kept of it.
     #[must_use]
     pub fn is_cut(&self) -> bool {

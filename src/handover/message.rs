@@ -5,6 +5,8 @@
 //! with certainty it reports as [`Lost`], and never guesses.
 
 use super::digits::{decimal, hexadecimal};
+use super::events::Events;
+use super::first_line::{Lost, Start, method, status};
 use super::line::Line;
 
 /// Which side of a connection the bytes come from.
@@ -16,36 +18,40 @@ pub enum Side {
     Response,
 }
 
-/// What a message's first line says about the rest of the conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// A request whose answer has a body as its fields say.
-    Plain,
-    /// `HEAD`: the answer has no body, whatever its fields say.
-    Head,
-    /// `CONNECT`: a positive answer turns the connection into a tunnel.
-    Connect,
-    /// An answer with this status.
-    Status(u16),
-}
-
 /// What became certain with the last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The head is complete; the answer's event stream, if it is one, has begun.
+    /// The head is complete.
     Head {
         /// What the first line says.
         start: Start,
-        /// `Content-Type: text/event-stream`: an answer without an end of its own.
-        event_stream: bool,
+        /// Whether what follows has no end of its own.
+        endless: Endless,
     },
     /// The message is complete.
     End,
 }
 
-/// The bytes are no HTTP/1, or the parser could not follow them.
+/// What goes on until somebody wants it to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost;
+pub enum Endless {
+    /// Nothing that is known for it. The first one, so that a table of messages is all zeros, and takes
+    /// no room in the library's file.
+    No,
+    /// `Content-Type: text/event-stream`.
+    Events,
+    /// `Upgrade: websocket`.
+    Websocket,
+}
+
+/// How a body is ended from outside, where it is whole: by a last chunk, or with the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyEnd {
+    /// The chunk without a byte.
+    LastChunk,
+    /// The end of the stream.
+    Connection,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -70,9 +76,12 @@ pub struct Message {
     start: Start,
     length: Option<u64>,
     chunked: bool,
-    event_stream: bool,
+    endless: Endless,
     /// Transfer codings that do not end with `chunked`.
     unframed: bool,
+    /// What the body holds cannot be seen in it: it is compressed, or went past unseen.
+    veiled: bool,
+    events: Events,
     line: Line,
 }
 
@@ -83,8 +92,10 @@ impl Message {
         start: Start::Plain,
         length: None,
         chunked: false,
-        event_stream: false,
+        endless: Endless::No,
         unframed: false,
+        veiled: false,
+        events: Events::NEW,
         line: Line::EMPTY,
     };
 
@@ -123,10 +134,14 @@ impl Message {
         bytes: &[u8],
     ) -> Result<(usize, Option<Event>), Lost> {
         match self.phase {
-            Phase::UntilClose => Ok((bytes.len(), None)),
+            Phase::UntilClose => {
+                self.body(bytes);
+                Ok((bytes.len(), None))
+            }
             Phase::Body(left) => Ok(self.skip(left, bytes, Phase::Body)),
             Phase::Chunk(left) => {
                 let (taken, ended) = self.skip(left, bytes, Phase::Chunk);
+                self.body(bytes.get(..taken).unwrap_or(&[]));
                 if ended.is_some() {
                     self.phase = Phase::ChunkEnd;
                 }
@@ -144,6 +159,13 @@ impl Message {
                 }
                 Ok((taken, event))
             }
+        }
+    }
+
+    /// Bytes of a body without a length.
+    fn body(&mut self, bytes: &[u8]) {
+        if self.endless == Endless::Events && !self.veiled {
+            self.events.pass(bytes);
         }
     }
 
@@ -229,10 +251,19 @@ impl Message {
             let last = value.rsplit(|byte| *byte == b',').next().unwrap_or(&[]).trim_ascii();
             self.chunked = !cut && last.eq_ignore_ascii_case(b"chunked");
             self.unframed = !self.chunked;
+            self.veiled |= !value.eq_ignore_ascii_case(b"chunked");
+        } else if name.eq_ignore_ascii_case(b"content-encoding") {
+            self.veiled |= !value.eq_ignore_ascii_case(b"identity");
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            if value.eq_ignore_ascii_case(b"websocket") {
+                self.endless = Endless::Websocket;
+            }
         } else if name.eq_ignore_ascii_case(b"content-type") {
             let stream = b"text/event-stream";
             let kind = value.get(..stream.len()).unwrap_or(&[]);
-            self.event_stream = kind.eq_ignore_ascii_case(stream);
+            if kind.eq_ignore_ascii_case(stream) {
+                self.endless = Endless::Events;
+            }
         }
         Ok(())
     }
@@ -260,7 +291,7 @@ impl Message {
                 (None, Side::Response) => Phase::UntilClose,
             }
         };
-        Ok(Event::Head { start: self.start, event_stream: self.event_stream })
+        Ok(Event::Head { start: self.start, endless: self.endless })
     }
 
     fn chunk_size(&mut self) -> Result<(), Lost> {
@@ -276,6 +307,7 @@ impl Message {
     /// # Errors
     /// [`Lost`], when they cannot all belong to a body whose length is known.
     pub fn skip_unseen(&mut self, size: u64) -> Result<bool, Lost> {
+        self.veiled = true;
         match self.phase {
             Phase::UntilClose => Ok(false),
             Phase::Body(left) | Phase::Chunk(left) if size < left => {
@@ -296,6 +328,19 @@ impl Message {
         }
     }
 
+    /// How an answer of events that has no end of its own ends here: between two chunks, and behind a
+    /// whole event. `None`: not here, or not at all.
+    #[must_use]
+    pub fn end_of_events(&self) -> Option<BodyEnd> {
+        let whole = !self.veiled && self.events.is_whole();
+        match self.phase {
+            _ if !whole || self.endless != Endless::Events => None,
+            Phase::ChunkSize if self.line.is_empty() => Some(BodyEnd::LastChunk),
+            Phase::UntilClose => Some(BodyEnd::Connection),
+            _ => None,
+        }
+    }
+
     /// After a head: whether the message has ended with it, as one without a body has.
     pub fn ends_with_head(&mut self) -> bool {
         let ends = self.phase == Phase::Body(0);
@@ -304,23 +349,4 @@ impl Message {
         }
         ends
     }
-}
-
-fn method(line: &[u8]) -> Result<Start, Lost> {
-    let word = line.split(|byte| *byte == b' ').next().unwrap_or(&[]);
-    match word {
-        // No method, or nothing after it.
-        _ if word.is_empty() || word.len() == line.len() => Err(Lost),
-        b"HEAD" => Ok(Start::Head),
-        b"CONNECT" => Ok(Start::Connect),
-        // The preface of HTTP/2.
-        b"PRI" => Err(Lost),
-        _ => Ok(Start::Plain),
-    }
-}
-
-fn status(line: &[u8]) -> Result<Start, Lost> {
-    let rest = line.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5)).ok_or(Lost)?;
-    let status = decimal(rest).and_then(|status| u16::try_from(status).ok());
-    status.filter(|status| (100..=599).contains(status)).map(Start::Status).ok_or(Lost)
 }

@@ -11,9 +11,12 @@ pub mod decide;
 pub mod digits;
 pub mod drain;
 pub mod environment;
+pub mod events;
+pub mod first_line;
 pub mod http2;
 pub mod line;
 pub mod message;
+pub mod websocket;
 
 pub use address::{Address, Kind, UnixName};
 pub use decide::{Asked, Decision, Held, View, decide};

@@ -24,7 +24,7 @@ pub use cpus::usable as usable_cpus;
 pub use interpreter::interpreter;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
-    CgroupUsage, Usage, accepts, cgroup_of, cgroup_usage, own_user, processes, usage,
+    CgroupUsage, Usage, accepts, cgroup_of, cgroup_usage, is_gone, own_user, processes, usage,
 };
 pub use sight::look;
 pub use sockets::sockets_of;

@@ -92,6 +92,12 @@ pub fn usage(pid: u32) -> Option<Usage> {
     })
 }
 
+/// Whether no process has this number, hidden ones included.
+pub fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+}
+
 /// The beginning of a file of the kernel's, which fits into one page. Half the system calls of
 /// [`fs::read_to_string`], which counts when hundreds are read.
 fn read(path: impl AsRef<Path>) -> Option<String> {

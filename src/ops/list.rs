@@ -22,7 +22,7 @@ pub enum Status {
     Completed,
     /// Runs and is not ready yet, or was restarted by systemd and has not run for `min_ready` since.
     Launching,
-    /// Drains.
+    /// Drains, or its main process has just ended and systemd is about to clean up after it.
     Stopping,
     /// Waits for its automatic restart.
     WaitingRestart,
@@ -112,10 +112,9 @@ pub fn list(
             });
             let enabled = found.links.contains(&number);
             let mut row = row(blank, app.instance_unit(number), number, enabled, &seen);
-            // One that ends again and again is up in most moments.
-            let young = row.uptime_seconds.is_some_and(|age| age < min_ready.as_secs_f64());
-            if row.status == Status::Online && row.restarts > 0 && young {
-                row.status = Status::Launching;
+            if row.status == Status::Online {
+                let ended = row.uptime_seconds.is_none() && has_ended(&seen.state);
+                row.status = online(row.uptime_seconds, ended, row.restarts, *min_ready);
             }
             row
         })
@@ -194,6 +193,22 @@ fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, seen: &Seen) -> 
     }
 }
 
+/// Whether the main process of an instance that systemd called active has ended since.
+fn has_ended(state: &InstanceState) -> bool {
+    state.sub == "running" && state.main_pid.is_none_or(host::is_gone)
+}
+
+/// The word for an instance that systemd calls active, from the age of its main process (seconds),
+/// whether that process has ended since, and how often systemd restarted it. An instance that ends
+/// again and again is active in most moments.
+fn online(age: Option<f64>, ended: bool, restarts: u32, min_ready: Duration) -> Status {
+    if ended {
+        return Status::Stopping;
+    }
+    let young = age.is_some_and(|age| age < min_ready.as_secs_f64());
+    if restarts > 0 && young { Status::Launching } else { Status::Online }
+}
+
 /// The word for a state. systemd says `exec-condition` of an instance that gave up.
 pub fn status(state: &InstanceState) -> Status {
     match &state.active {
@@ -219,4 +234,38 @@ pub fn listeners(found: &FoundApp) -> Vec<String> {
     let sockets = found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
     let units = sockets.map(|(name, file)| UnitFile::parse(name.clone(), &file.text));
     units.filter_map(|unit| Some(Address::of_socket_unit(&unit)?.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn online_is_said_of_a_process_that_is_there_and_stays() {
+        let word = |age, ended, restarts| online(age, ended, restarts, Duration::from_secs(4));
+        assert_eq!(word(Some(0.5), false, 0), Status::Online);
+        assert_eq!(word(Some(0.5), false, 2), Status::Launching);
+        assert_eq!(word(Some(4.0), false, 2), Status::Online);
+        // Processes of other users may be hidden.
+        assert_eq!(word(None, false, 2), Status::Online);
+        assert_eq!(word(None, true, 2), Status::Stopping);
+        assert_eq!(word(None, true, 0), Status::Stopping);
+    }
+
+    #[test]
+    fn a_main_process_that_is_gone_has_ended() {
+        let active = |sub: &str, main_pid| InstanceState {
+            sub: sub.to_owned(),
+            main_pid,
+            ..InstanceState::default()
+        };
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let gone = child.id();
+        child.wait().unwrap();
+        assert!(has_ended(&active("running", Some(gone))));
+        assert!(has_ended(&active("running", None)));
+        assert!(!has_ended(&active("running", Some(std::process::id()))));
+        // A job that ended well.
+        assert!(!has_ended(&active("exited", None)));
+    }
 }

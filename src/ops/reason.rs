@@ -29,8 +29,9 @@ pub struct Story {
 /// How many lines say enough about a failure.
 const LINES: usize = 10;
 
-/// How many entries of the journal are looked at.
-const ENTRIES: u64 = 400;
+/// How many entries of the journal are looked at, and how many if those do not reach back to the start
+/// that failed: sixteen restarts of a program that prints a stack trace are five hundred.
+const ENTRIES: [u64; 2] = [400, 8000];
 
 /// How long the journal may take to tell of what the manager has just told of.
 const JOURNAL: Duration = Duration::from_millis(500);
@@ -148,13 +149,7 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     let mut journal = Journal::open(context.layout.scope).ok()?;
     journal.select(std::slice::from_ref(unit)).ok()?;
-    journal.rewind(Some(ENTRIES)).ok()?;
-    let mut runs: Vec<Run> = Vec::new();
-    while let Ok(Some(entry)) = journal.read() {
-        if u128::from(entry.realtime_usec) >= since {
-            note(&mut runs, &entry);
-        }
-    }
+    let mut runs: Vec<Run> = read_runs(&mut journal, since)?;
     // What the manager says of a job may be here before the journal has the rest.
     let failed = |runs: &[Run]| runs.iter().any(|run| !run.evidence.result.is_empty());
     let deadline = Instant::now() + JOURNAL;
@@ -178,6 +173,34 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
         evidence.lines = runs.into_iter().flat_map(|run| run.evidence.lines).collect();
     }
     Some(evidence)
+}
+
+/// The runs since a moment, in microseconds since 1970. The first one is complete, as long as the
+/// journal is.
+fn read_runs(journal: &mut Journal, since: u128) -> Option<Vec<Run>> {
+    let mut runs = Vec::new();
+    for count in ENTRIES {
+        journal.rewind(Some(count)).ok()?;
+        runs.clear();
+        let mut seen = 0;
+        let mut reaches_back = since == 0;
+        while let Ok(Some(entry)) = journal.read() {
+            seen += 1;
+            if u128::from(entry.realtime_usec) >= since {
+                note(&mut runs, &entry);
+            } else {
+                reaches_back = true;
+            }
+        }
+        if reaches_back || seen < count {
+            return Some(runs);
+        }
+    }
+    // The beginning of the first run is out of reach, and with it perhaps the line that says why.
+    if runs.len() > 1 {
+        runs.remove(0);
+    }
+    Some(runs)
 }
 
 fn note(runs: &mut Vec<Run>, entry: &Entry) {

@@ -96,10 +96,13 @@ pub(super) fn expected(
     }
 }
 
-/// Whether systemd leaves a program alone that has ended.
+/// Whether the program is a job, which does its work and ends: systemd does not restart it, and no
+/// client waits for it at a listener.
 pub(super) fn may_end(app: &AppName, template: Option<&str>) -> bool {
     let unit = template.map(|text| UnitFile::parse(app.template_unit(), text));
-    unit.is_some_and(|unit| unit.get("Service", "Restart") == Some("no"))
+    unit.is_some_and(|unit| {
+        unit.get("Service", "Restart") == Some("no") && unit.get("Service", "Sockets").is_none()
+    })
 }
 
 fn looks(context: &Context, units: &BTreeMap<UnitName, u32>) -> Result<BTreeMap<u32, Look>, Error> {

@@ -209,7 +209,7 @@ pub fn failed_instance(app: &AppName, done: &Done) -> Option<u32> {
         Outcome::Complete => None,
         Outcome::Forced { because, .. }
         | Outcome::Failed { because, .. }
-        | Outcome::RolledBack { because } => Some(because.instance),
+        | Outcome::RolledBack { because, .. } => Some(because.instance),
         Outcome::Interrupted { because, .. } => because.as_ref().map(|why| why.instance),
     }
 }
@@ -283,8 +283,18 @@ fn bad_outcome(app: &AppName, outcome: &Outcome, reason: Option<&Reason>) -> (St
             let text = format!("{}{then}; {}", of(because), what_runs(left));
             (text, Some(because.instance))
         }
-        Outcome::RolledBack { because } => {
-            let text = format!("{}; the former definition runs everywhere again", of(because));
+        Outcome::RolledBack { because, down } => {
+            let text = match &down[..] {
+                [] => format!("{}; the former definition runs everywhere again", of(because)),
+                down => format!(
+                    "{}; the former definition is in force again, and {} not run: clusterctl start {app}",
+                    of(because),
+                    match down {
+                        [one] => format!("@{one} does"),
+                        more => format!("{} do", numbered(more)),
+                    }
+                ),
+            };
             (text, Some(because.instance))
         }
         Outcome::Interrupted { because, left } => {
@@ -296,11 +306,11 @@ fn bad_outcome(app: &AppName, outcome: &Outcome, reason: Option<&Reason>) -> (St
     }
 }
 
+fn numbered(instances: &[u32]) -> String {
+    instances.iter().map(|number| format!("@{number}")).collect::<Vec<_>>().join(" ")
+}
+
 fn what_runs(left: &Left) -> String {
-    let list = |numbers: &[u32]| {
-        let all: Vec<String> = numbers.iter().map(|number| format!("@{number}")).collect();
-        all.join(" ")
-    };
     let mut parts = Vec::new();
     for (what, numbers) in [
         ("old", &left.old),
@@ -309,7 +319,7 @@ fn what_runs(left: &Left) -> String {
         ("not ready", &left.unready),
     ] {
         if !numbers.is_empty() {
-            parts.push(format!("{what}: {}", list(numbers)));
+            parts.push(format!("{what}: {}", numbered(numbers)));
         }
     }
     if parts.is_empty() { "nothing runs".to_owned() } else { format!("now {}", parts.join(", ")) }

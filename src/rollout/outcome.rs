@@ -28,10 +28,13 @@ pub enum Outcome {
         /// What runs now.
         left: Left,
     },
-    /// It stopped at a failure, and the old definition runs again everywhere.
+    /// It stopped at a failure, and what it had replaced runs the old definition again.
     RolledBack {
         /// What went wrong.
         because: Failure,
+        /// Wanted instances that do not serve, for another reason: the rollout did not touch them.
+        #[serde(default)]
+        down: Vec<u32>,
     },
     /// It stopped between two instances because somebody asked for it.
     Interrupted {

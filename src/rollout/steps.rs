@@ -30,7 +30,7 @@ impl Rollout {
             if self.all_answer(now, out) {
                 self.course = Course::Finished(match because {
                     None => Outcome::Complete,
-                    Some(because) => Outcome::RolledBack { because },
+                    Some(because) => Outcome::RolledBack { because, down: self.down() },
                 });
             }
         } else if self.interrupted {
@@ -242,6 +242,12 @@ impl Rollout {
             }
             self.as_before(slot) || slot.serving() && slot.made == goal
         })
+    }
+
+    /// Wanted instances that do not serve.
+    fn down(&self) -> Vec<u32> {
+        let serves = |number: &u32| self.slots.get(number).is_some_and(Slot::serving);
+        (0..self.target()).filter(|number| !serves(number)).collect()
     }
 
     /// On the way back: an instance that the rollout left alone, and that is not of the new definition either.

@@ -68,6 +68,7 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         all.push(("CLUSTERCTL_READY", ready(app.readiness).to_owned()));
         if !app.node {
             all.push(("CLUSTERCTL_DRAIN", "1".to_owned()));
+            all.extend(kill_signal(app));
         }
     }
     if app.handover == Handover::Trace {
@@ -87,9 +88,7 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         if app.readiness == Readiness::Notify {
             all.push(("CLUSTERCTL_WAIT_READY", "1".to_owned()));
         }
-        if app.kill_signal != "SIGTERM" {
-            all.push(("CLUSTERCTL_KILL_SIGNAL", app.kill_signal.clone()));
-        }
+        all.extend(kill_signal(app));
         if app.shutdown_with_message {
             all.push(("CLUSTERCTL_SHUTDOWN_WITH_MESSAGE", "1".to_owned()));
         }
@@ -104,6 +103,12 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         }
     }
     all
+}
+
+/// For whoever drains the program, where it is not the usual one.
+fn kill_signal(app: &App) -> Option<(&'static str, String)> {
+    let other = app.kill_signal != "SIGTERM";
+    other.then(|| ("CLUSTERCTL_KILL_SIGNAL", app.kill_signal.clone()))
 }
 
 /// `PORT` of an app with one TCP listener, for the many programs that ask for it; the app's own

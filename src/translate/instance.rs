@@ -220,7 +220,7 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
 
 /// Whether the app runs to its end once, as a migration does, instead of serving.
 fn is_job(app: &App) -> bool {
-    !app.restart.auto && app.readiness == Readiness::Exec
+    !app.restart.auto && app.readiness == Readiness::Exec && app.listeners.is_empty()
 }
 
 fn stopping(s: &mut Section, context: &Context<'_>) {

@@ -47,6 +47,9 @@ booted!(the_line_that_names_the_error_is_shown_first, |m| {
     let error = output.stderr.find("Cannot find module").unwrap();
     let frame = output.stderr.find("at deep").unwrap_or(usize::MAX);
     assert!(error < frame, "{output:#?}");
+    // Also when the restarts since then have filled hundreds of lines of the journal.
+    put(m, "app.js", DEEP, "script = 'app.js'\nlisten = 3000\nmax_restarts = 12");
+    fails(m, &["kk@0 failed to start", "Error: Cannot find module 'no-such-module-here'"]);
     // Python names the error last, Ruby and Go first.
     let python = "def deep(n):\n    deep(n - 1) if n else undefined_name()\ndeep(30)\n";
     put(m, "app.py", python, "script = 'app.py'\nlisten = 3000\nmax_restarts = 1");

@@ -135,6 +135,32 @@ booted!(a_death_of_any_new_instance_ends_the_rollout_and_goes_back, |m| {
     assert_eq!((instances(m).split(' ').count(), online(m)), (4, 4), "{output:#?}");
 });
 
+booted!(what_somebody_stops_meanwhile_is_not_said_to_run, |m| {
+    shop(m, 2, "");
+    let more = "env = { GREETING = 'new' }\nrollout = { min_ready = '20s' }";
+    m.write("/srv/shop/ecosystem.toml", ecosystem(2, more));
+    let mut child = m.spawn(["sh", "-c", "clusterctl apply /srv/shop/ecosystem.toml 2>&1"]);
+    wait_until("the first new instance is ready", Duration::from_secs(20), || {
+        m.systemctl_show("shop@2", "ActiveState") == "active"
+    });
+    m.ok(["systemctl", "stop", "shop-3000.socket"]);
+    let (code, lines) = child.wait();
+    let said = lines.join("\n");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("@0 @1 do not run: clusterctl start shop"), "{said}");
+    assert!(!said.contains("everywhere"), "{said}");
+    m.ok(["clusterctl", "start", "shop"]);
+    assert_eq!(online(m), 2);
+});
+
+booted!(a_server_that_has_ended_is_no_job, |m| {
+    let server = "require('http').createServer(() => {}).listen(3000, () => setTimeout(() => process.exit(0), 300));";
+    write(m, "", &ecosystem(1, "autorestart = false"));
+    m.write("/srv/shop/server.js", server);
+    refused(&apply(m), &["shop@0"]);
+    assert_eq!(online(m), 0);
+});
+
 booted!(a_first_apply_that_does_not_stay_up_is_no_success, |m| {
     write(m, "all 100", &ecosystem(2, ""));
     let output = apply(m);

@@ -236,24 +236,27 @@ proptest! {
     /// No clock and no silence makes the library end a connection that is not known to be answered.
     #[test]
     fn what_is_not_known_to_be_answered_is_left_alone(
-        standing in standing(), unread: bool, told: bool, quiet: u64,
-        passed in 0_u64..100_000, budget in 1_u64..100_000, streams in 0_u64..100_000,
+        standing in standing(), unread: bool, told: bool, quiet: u64, inherited: bool,
+        passed in 0_u64..100_000, budget in 1_u64..100_000, streams in 0_u64..100_000, at: u64,
     ) {
         let clock = Clock { passed, budget, streams };
-        let seen = Seen { standing, unread, told, quiet };
+        let seen = Seen { standing, unread, told, quiet, inherited };
         let last = passed + 500.min(budget / 10) >= budget;
-        for ended_by in [EndedBy::Library, EndedBy::Program] {
+        for ended_by in [EndedBy::Library, EndedBy::Program, EndedBy::Handler(at)] {
             let Verdict { holds, end_reading } = verdict(&seen, &clock, ended_by);
             assert!(!(end_reading && unread), "what has arrived may be a request");
+            assert!(!(end_reading && inherited), "it is the parent's");
             if matches!(standing, Standing::UnderWay | Standing::Unknown) && !last {
+                let left = standing == Standing::Unknown && ended_by == EndedBy::Program
+                    || matches!(ended_by, EndedBy::Handler(_));
                 assert!(!end_reading);
-                assert!(holds || standing == Standing::Unknown && ended_by == EndedBy::Program);
+                assert!(holds || inherited || left);
             }
-            if ended_by == EndedBy::Program && standing == Standing::Endless {
+            if ended_by != EndedBy::Library && standing == Standing::Endless && passed < streams {
                 assert!(!end_reading, "the program knows best how its streams end");
             }
             if ended_by == EndedBy::Library {
-                assert!(holds, "the library's end is everybody's");
+                assert!(holds || inherited, "the library's end is everybody's");
             }
         }
     }
@@ -338,6 +341,34 @@ fn streams_of_http2_are_under_way_until_the_server_ends_them() {
     assert_eq!(conversation.standing(Some(all), false), Standing::Answered, "taken back");
     let all = heard(&mut conversation, &frame(HEADERS, END_HEADERS, 9, b"get")[..5]);
     assert_eq!(conversation.standing(Some(all), false), Standing::UnderWay, "half a head");
+    conversation.said(&frame(7, 0, 0, &[0; 8]));
+    assert!(!conversation.may_be_joined(), "the program has named its last stream");
+}
+
+#[test]
+fn calls_of_grpc_that_have_begun_to_answer_are_endless() {
+    let coded = b"\x1d\x75\xd0\x62\x0d\x26\x3d\x4c\x4d\x65\x64\xff\x75\xd8\x74\x9f";
+    for (fields, grpc) in
+        [(&b"..application/grpc.."[..], true), (coded, true), (b"..application/json..", false)]
+    {
+        let mut conversation = Conversation::NEW;
+        conversation.heard(http2::PREFACE);
+        conversation.heard(&frame(HEADERS, END_HEADERS, 1, fields));
+        conversation.heard(&frame(HEADERS, END_HEADERS, 3, b"the same again"));
+        conversation.said(&frame(SETTINGS, 0, 0, &[]));
+        conversation.said(&frame(HEADERS, END_HEADERS, 1, b"head"));
+        assert_eq!(conversation.standing(None, false), Standing::UnderWay, "one has no answer");
+        conversation.said(&frame(HEADERS, END_HEADERS, 3, b"head"));
+        let endless = if grpc { Standing::Endless } else { Standing::UnderWay };
+        assert_eq!(conversation.standing(None, false), endless);
+        assert_eq!(conversation.ending(), None, "nobody can end one of them from outside");
+        conversation.said(&frame(DATA, 0, 1, b"more"));
+        assert_eq!(conversation.standing(None, true), Standing::UnderWay, "a request may wait");
+        conversation.said(&frame(HEADERS, END_HEADERS | END_STREAM, 1, b"trailers"));
+        assert_eq!(conversation.standing(None, false), endless);
+        conversation.said(&frame(HEADERS, END_HEADERS | END_STREAM, 3, b"trailers"));
+        assert_eq!(conversation.standing(None, false), Standing::Answered);
+    }
 }
 
 #[test]

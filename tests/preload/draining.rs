@@ -425,3 +425,27 @@ fn in_flight(program: &[&str], sign: &str, count: usize, status: i32) {
     }
     assert_eq!(program.end(), status);
 }
+
+/// nginx complains where it cannot take a listener out of its set.
+#[test]
+fn a_listener_can_be_taken_out_of_an_epoll_set_by_a_program_that_drains() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, select, signal, socket\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        e = select.epoll()\n\
+        e.register(s.fileno(), select.EPOLLIN)\n\
+        def stop(*_):\n\
+        \x20   e.unregister(s.fileno())\n\
+        \x20   os._exit(7)\n\
+        signal.signal(signal.SIGTERM, stop)\n\
+        os.write(1, b'ready\\n')\n\
+        while True: signal.pause()\n";
+    let (_systemd, _port, mut program) = draining(&["python3", "-c", script]);
+    assert_eq!(program.line(), "ready");
+    program.terminate();
+    assert_eq!(program.end(), 7, "{}", program.errors());
+}

@@ -6,12 +6,14 @@
 mod conversation;
 mod decision;
 mod draining;
+mod endings;
 mod fuzz;
 mod languages;
 mod other_machine;
 mod probing;
 mod safety;
 mod servers;
+mod streams;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;

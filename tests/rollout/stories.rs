@@ -178,7 +178,8 @@ impl Story {
 fn end(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Complete => "complete".to_owned(),
-        Outcome::RolledBack { because } => format!("rolled back: {because}"),
+        Outcome::RolledBack { because, down } if down.is_empty() => format!("rolled back: {because}"),
+        Outcome::RolledBack { because, down } => format!("rolled back: {because}; down: {down:?}"),
         Outcome::Forced { because, unready } => format!("forced: {because}; unready {unready:?}"),
         Outcome::Failed { because, then: None, left } => format!("failed: {because}; {left:?}"),
         Outcome::Failed { because, then: Some(then), left } => {

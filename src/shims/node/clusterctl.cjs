@@ -33,6 +33,8 @@ const FOREVER_MS = 2 ** 31 - 1;
 // What an app's own cluster primary says to its workers when it has handed over all connections that it accepted: Node
 // keeps messages with this beginning from the app.
 const RELEASE = 'NODE_CLUSTERCTL_RELEASE';
+// What a worker says to its primary when nothing is under way with it any more.
+const QUIET = 'NODE_CLUSTERCTL_QUIET';
 // Work that an app does right after its last answer (a log line, a query) gets this long.
 const AFTERGLOW_MS = 20;
 
@@ -414,9 +416,11 @@ function handOn() {
   const type = handlerType();
   const again = drain.handedOn;
   drain.handedOn = true;
+  if (role === 'worker' && !again) tellPrimary();
   if (!type) drain.exit();
   else if (type !== 'message') runOnce(type, require('os').constants.signals[type]);
   else if (!again) process.emit('message', 'shutdown', undefined);
+  tellOfEnds();
 }
 
 /// A wrapper and the manager may both signal: handlers run once. One that takes itself off and signals again
@@ -545,7 +549,10 @@ const drain = {
     for (const entry of live(() => true)) entry.held = isHeld(entry.server.deref());
     for (const entry of publicServers()) stopAccepting(entry);
     for (const handle of primaryHandles) handle.close();
-    if (cluster) setImmediate(releaseWorkers, cluster);
+    if (cluster) {
+      holdBackEnds(cluster);
+      setImmediate(releaseWorkers, cluster);
+    }
     for (const session of sessions) leaveSession(session);
     if (stopDatagrams()) this.quietFrom = now() + settings.idleWindow / 4;
     this.timer = setInterval(() => sweepSoon(), SWEEP_MS);
@@ -655,7 +662,7 @@ function quiet(entries) {
 /// Whether the app's handlers can have the signal: nothing is under way that has an end, or it is time.
 function mayHandOn(entries, sockets) {
   if (drain.lasts() >= settings.handlerBy || !handlerType()) return true;
-  if (now() < drain.quietFrom || threadsServe()) return false;
+  if (now() < drain.quietFrom || threadsServe() || (cluster && workersServe(cluster))) return false;
   if (entries.some(({ server, closed }) => server.deref() && !closed)) return false;
   return !sockets.some(delaysHandlers);
 }
@@ -775,8 +782,11 @@ function isEndlessStream(stream) {
   return EVENT_STREAM.test(type) || /^application\/grpc/i.test(type);
 }
 
+/// Events that answer anything but a GET, as a prompt is answered word by word, have an end, and no client asks for them
+/// again by itself.
 function isEventStream(response) {
-  return /^content-type: *text\/event-stream/im.test(response._header || '');
+  const { req } = response;
+  return Boolean(req) && req.method === 'GET' && /^content-type: *text\/event-stream/im.test(response._header || '');
 }
 
 /// Tells them to go in their own protocol: not all at once, since all of them come again somewhere else.
@@ -1086,7 +1096,10 @@ function becomeClusterPrimary() {
   const { spawn } = prototype;
   prototype.spawn = function (options, ...rest) {
     try {
-      if (options.envPairs.some((pair) => pair.startsWith('NODE_UNIQUE_ID='))) options.envPairs = forWorker(options.envPairs);
+      if (options.envPairs.some((pair) => pair.startsWith('NODE_UNIQUE_ID='))) {
+        options.envPairs = forWorker(options.envPairs);
+        this.on('internalMessage', (message) => { if (message && message.cmd === QUIET) quietWorkers.add(this); });
+      }
     } catch {
       // Then the worker dies of the signal, as it would without us.
     }
@@ -1100,6 +1113,38 @@ function forWorker(pairs) {
   const file = /[\s"\\]/.test(__filename) ? `"${__filename.replace(/["\\]/g, '\\$&')}"` : __filename;
   const options = `${name}--require ${file} ${given ? given.slice(name.length) : ''}`.trim();
   return [...pairs.filter((pair) => pair !== given), options, `${WORKER_MARKER}=1`, ...settings.passOn];
+}
+
+// Processes of workers with which nothing is under way any more.
+const quietWorkers = new WeakSet();
+
+/// A worker drains on the same signal as its primary, whose handlers often end every worker at once.
+function workersServe(primary) {
+  return workersOf(primary).some((worker) => !worker.isDead() && !quietWorkers.has(worker.process));
+}
+
+function tellPrimary() {
+  if (process.connected) process.send({ cmd: QUIET }, () => {});
+}
+
+// Ends of workers that the app has not been told of.
+let untold = [];
+
+/// An app that does not know yet that it is asked to stop would replace each worker that has drained: it is told of their
+/// ends after it has had the signal.
+function holdBackEnds(primary) {
+  for (const emitter of [primary, ...workersOf(primary)]) {
+    const { emit } = emitter;
+    emitter.emit = function (event, ...rest) {
+      if (drain.handedOn || drain.exits || (event !== 'exit' && event !== 'disconnect')) return emit.call(this, event, ...rest);
+      untold.push(() => emit.call(this, event, ...rest));
+      return true;
+    };
+  }
+}
+
+function tellOfEnds() {
+  for (const tell of untold.splice(0)) tell();
 }
 
 /// The app would be gone by now: its wish to replace dead workers is over. They drain on the same signal.
@@ -1124,7 +1169,7 @@ function releaseWorkers(primary) {
   }
   for (const worker of workersOf(primary)) {
     if (worker.isConnected()) worker.process.send({ cmd: RELEASE }, () => {});
-    if (drain.exits) worker.process.kill(settings.signal);
+    worker.process.kill(settings.signal);
   }
 }
 
@@ -1134,7 +1179,7 @@ const released = { is: false, then: [] };
 function whenReleased(then) {
   if (released.is) then();
   else released.then.push(then);
-  setTimeout(then, settings.freshWindow);
+  setTimeout(then, settings.freshWindow).unref();
 }
 
 function listenToPrimary() {

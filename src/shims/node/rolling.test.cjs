@@ -14,6 +14,11 @@ for (const [name, file, env, passes] of [
   ['app that cuts its connections in its handler', 'handlers.js', { KIND: 'destroy', DELAY: '0' }, 2],
   ['slow app with workers of its own', 'own-cluster.js', { DELAY: '300' }, 2],
   ['fast app with workers of its own', 'own-cluster.js', { DELAY: '0' }, 2],
+  ['app whose primary exits in its handler', 'own-cluster.js', { DELAY: '500', PRIMARY: 'exit' }, 2],
+  ['app whose primary signals its workers', 'own-cluster.js', { DELAY: '500', PRIMARY: 'kill' }, 1],
+  ['app whose primary disconnects its workers', 'own-cluster.js', { DELAY: '500', PRIMARY: 'disconnect' }, 1],
+  ['app whose workers leave the signal to the primary', 'own-cluster.js',
+    { DELAY: '500', PRIMARY: 'disconnect', WORKER: 'ignores' }, 2],
 ]) {
   test(`replacing every instance of the ${name} under load loses nothing`, async () => {
     for (let round = 0; round < ROUNDS; round++) {

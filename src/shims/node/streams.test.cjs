@@ -17,6 +17,18 @@ test('server-sent events end behind a whole event, and the app may write on', as
   assert.strictEqual(app.lines.filter((line) => line === 'closed').length, 20);
 });
 
+test('events that answer a POST go on to their end', async () => {
+  const app = start('streams.js', { env: { CLUSTERCTL_KILL_TIMEOUT_MS: '20000' } });
+  const port = await app.port();
+  const [before, prompt, behind] = [['/events'], ['/prompt', 'POST'], ['/events']].map((what) => listen(port, ...what));
+  await Promise.all([before.first, prompt.first, behind.first]);
+  app.signal();
+  await Promise.all([before.ended, behind.ended]);
+  assert.strictEqual(await prompt.ended, 'whole');
+  assert.match(prompt.text(), /data: last\n\n$/);
+  assert.deepStrictEqual(await app.ended, { code: 0, signal: null });
+});
+
 test('requests have kill_timeout, streams without an end the stream timeout', async () => {
   const env = { PROTOCOL: 'upgrade', DELAY: '2000', CLUSTERCTL_KILL_TIMEOUT_MS: '30000', CLUSTERCTL_STREAM_TIMEOUT_MS: '500' };
   const app = start('protocols.js', { env });

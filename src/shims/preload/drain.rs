@@ -1,5 +1,5 @@
-//! Draining for programs that do not drain: SIGTERM stops the accepting, and
-//! the process ends when its open connections have.
+//! Draining for programs that do not drain: SIGTERM, or what else the unit sends, stops the accepting,
+//! and the process ends when its open connections have.
 //!
 //! The handler only swaps descriptors and starts a thread; the program goes
 //! on undisturbed and finishes what it has. A program with a handler of its
@@ -10,34 +10,39 @@
 //!
 //! A handler of the program's own gets the signal when its clients have been told to go: many close
 //! idle connections at once, also one over which a request is on its way, and many end the process.
-//! A quarter of the time is left for what the handler does.
+//! A quarter of the time, and at most 2.5 s, is left for what the handler does.
 
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
 use crate::handover::{Address, Kind};
 use crate::signals::{Action, disposition};
-use crate::sys::{self, SIGTERM, SignalInfo};
+use crate::sys::{self, SignalInfo};
 use crate::table::{self, Slot};
 use crate::{connections, drain_watch, next, runtime, setup};
 
-/// SIGTERM's default action stands for draining from now on.
+/// The default action of the signal stands for draining from now on.
 static ARMED: AtomicBool = AtomicBool::new(false);
 /// The process that drains, 0 for none. What it forks has nobody who watches it until it is
 /// asked to stop itself.
 static DRAINING: AtomicI32 = AtomicI32::new(0);
-/// The process that listened first; its forks die of SIGTERM as ever.
+/// The process that listened first; its forks die of the signal as ever.
 static LEADER: AtomicI32 = AtomicI32::new(0);
 /// The thread whose system call our handler interrupted.
 static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 
-/// What the program itself wants to happen on SIGTERM, if it gets that later; all zero for none.
+/// What the program itself wants to happen on the signal, if it gets that later; all zero for none.
 static LATER: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 /// The runtime: found out before any signal, since looking takes locks.
 static RUNTIME: AtomicU8 = AtomicU8::new(OTHER);
 const OTHER: u8 = 0;
 const JAVA: u8 = 1;
 const RUBY: u8 = 2;
+
+/// The signal that asks the program to stop.
+pub fn stop_signal() -> c_int {
+    setup::facts().map_or(sys::SIGTERM, |setup| setup.kill_signal)
+}
 
 /// To be called when a listener is taken: installs the handler if the program has none.
 pub fn arm() {
@@ -47,7 +52,7 @@ pub fn arm() {
     }
     let before = sys::errno();
     RUNTIME.store(runtime(), Ordering::Relaxed);
-    let none = disposition(SIGTERM).handler == sys::SIG_DFL;
+    let none = disposition(stop_signal()).handler == sys::SIG_DFL;
     if none || put_off() {
         LEADER.store(sys::getpid(), Ordering::Relaxed);
         ARMED.store(true, Ordering::Release);
@@ -66,16 +71,16 @@ fn runtime() -> u8 {
     }
 }
 
-/// Makes our handler the one of SIGTERM.
+/// Makes our handler the one of the signal.
 fn install() {
     let action = ours();
     // SAFETY: a complete action; the handler keeps to what a handler may do.
-    unsafe { next::sigaction(SIGTERM, (&raw const action).cast::<c_void>(), sys::NULL) };
+    unsafe { next::sigaction(stop_signal(), (&raw const action).cast::<c_void>(), sys::NULL) };
 }
 
 /// Remembers the handler that is there now, if it shall have the signal later.
 fn put_off() -> bool {
-    let action = sys::kernel_action(SIGTERM);
+    let action = sys::kernel_action(stop_signal());
     // Several threads may listen at once: what another one has installed is no handler of the
     // program's.
     let none = [sys::SIG_DFL, sys::SIG_IGN, ours().handler];
@@ -104,7 +109,7 @@ pub fn hand_back(action: &sys::KernelAction) {
     ARMED.store(false, Ordering::Release);
     // A thread that waits shall wake up this time, although it may have slept through our handler.
     INTERRUPTED.store(0, Ordering::Relaxed);
-    sys::deliver(SIGTERM, action);
+    sys::deliver(stop_signal(), action);
 }
 
 /// Whether the signal is put off for Java.
@@ -121,17 +126,17 @@ pub fn is_given_to_ruby() -> bool {
 /// all of them blocked.
 fn ours() -> Action {
     type Handler = extern "C" fn(c_int, *const SignalInfo, *mut c_void);
-    let handler = on_sigterm as Handler as usize;
+    let handler = on_stop_signal as Handler as usize;
     // Threads that run on small stacks of their own need the alternate one.
     let stack = later().map_or(0, |action| action[1] as c_int & sys::SA_ONSTACK);
     let flags = sys::SA_RESTART | sys::SA_SIGINFO | stack;
     Action { handler, mask: [u64::MAX; 16], flags, restorer: 0 }
 }
 
-extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo, context: *mut c_void) {
+extern "C" fn on_stop_signal(_: c_int, info: *const SignalInfo, context: *mut c_void) {
     if !setup::owns_memory() {
         // Between vfork() and exec(): end as the default action would.
-        sys::exit_group(128 + SIGTERM);
+        sys::exit_group(128 + sys::SIGTERM);
     }
     // SAFETY: the kernel passes it, since the action asks for it.
     let raised = unsafe { info.as_ref() }.is_some_and(SignalInfo::is_raised);
@@ -140,9 +145,17 @@ extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo, context: *mut c_void
         unsafe { call(&action, info, context) };
         return;
     }
+    if is_on() && !ARMED.load(Ordering::Acquire) {
+        // Handed back already, and meanwhile another thread has put us in between once more.
+        if let Some(action) = later() {
+            // SAFETY: the program's own handler, with what the kernel has passed for it.
+            unsafe { call(&action, info, context) };
+            return;
+        }
+    }
     if raised && is_single_threaded() {
         // Nobody is left to finish anything. Pending until this handler returns.
-        sys::die_of(SIGTERM);
+        sys::die_of(stop_signal());
         return;
     }
     INTERRUPTED.store(sys::gettid(), Ordering::Relaxed);
@@ -150,7 +163,7 @@ extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo, context: *mut c_void
     if DRAINING.swap(own, Ordering::AcqRel) != own {
         stop_accepting();
         if !drain_watch::start() {
-            sys::die_of(SIGTERM);
+            sys::die_of(stop_signal());
             return;
         }
     }
@@ -165,13 +178,13 @@ extern "C" fn on_sigterm(_: c_int, info: *const SignalInfo, context: *mut c_void
 /// Calls a handler of the program's: `raise()` comes back when it has run.
 ///
 /// # Safety
-/// `action` holds a handler of SIGTERM; the kernel has passed the rest.
+/// `action` holds a handler of the signal; the kernel has passed the rest.
 unsafe fn call(action: &sys::KernelAction, info: *const SignalInfo, context: *mut c_void) {
     type Handler = unsafe extern "C" fn(c_int, *const SignalInfo, *mut c_void);
     // SAFETY: one that takes the number alone leaves the other registers unread.
     let handler = unsafe { core::mem::transmute::<usize, Handler>(action[0]) };
     // SAFETY: as above.
-    unsafe { handler(SIGTERM, info, context) };
+    unsafe { handler(stop_signal(), info, context) };
 }
 
 /// Whether this process has one thread only, apart from those that the kernel gave it.
@@ -209,6 +222,12 @@ fn is_of_kernel(directory: c_int, thread: &[u8]) -> bool {
 /// Whether the program is on its way out.
 pub fn is_on() -> bool {
     DRAINING.load(Ordering::Relaxed) != 0
+}
+
+/// Whether it is this process that is on its way out: no child that it has forked, and none that
+/// borrows its memory.
+pub fn is_own() -> bool {
+    is_on() && DRAINING.load(Ordering::Relaxed) == sys::getpid()
 }
 
 /// Whether the program's own wait was interrupted by our handler alone: it
@@ -270,7 +289,7 @@ fn quiet_listener() -> Option<c_int> {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigaction(signal: c_int, new: *const c_void, old: *mut c_void) -> c_int {
-    if signal != SIGTERM || !ARMED.load(Ordering::Acquire) {
+    if signal != stop_signal() || !ARMED.load(Ordering::Acquire) {
         // SAFETY: the program's own arguments.
         return unsafe { next::sigaction(signal, new, old) };
     }
@@ -288,7 +307,7 @@ unsafe extern "C" fn sigaction(signal: c_int, new: *const c_void, old: *mut c_vo
     }
 }
 
-/// The program's new action for SIGTERM, while ours is there: the default is ours, and the handler
+/// The program's new action for the signal, while ours is there: the default is ours, and the handler
 /// of a runtime that gets its signal later is remembered.
 ///
 /// # Safety
@@ -298,17 +317,17 @@ unsafe fn replace(new: *const c_void, old: *mut c_void) -> c_int {
     // SAFETY: the caller's own arguments: null, or complete actions.
     unsafe {
         let Some(asked) = new.cast::<Action>().as_ref() else {
-            return next::sigaction(SIGTERM, new, old);
+            return next::sigaction(stop_signal(), new, old);
         };
         if asked.handler == action.handler {
             // A child of vfork() and the like puts back what it has found.
-            return next::sigaction(SIGTERM, new, old);
+            return next::sigaction(stop_signal(), new, old);
         }
         remember(&[0; 4]);
         if asked.handler == sys::SIG_DFL {
-            return next::sigaction(SIGTERM, (&raw const action).cast(), old);
+            return next::sigaction(stop_signal(), (&raw const action).cast(), old);
         }
-        let result = next::sigaction(SIGTERM, new, old);
+        let result = next::sigaction(stop_signal(), new, old);
         if result == 0 && put_off() {
             install();
         }
@@ -318,7 +337,7 @@ unsafe fn replace(new: *const c_void, old: *mut c_void) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn signal(signal: c_int, handler: usize) -> usize {
-    if signal != SIGTERM || !ARMED.load(Ordering::Acquire) {
+    if signal != stop_signal() || !ARMED.load(Ordering::Acquire) {
         // SAFETY: the program's own arguments.
         return unsafe { next::signal(signal, handler) };
     }

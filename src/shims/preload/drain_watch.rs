@@ -9,17 +9,22 @@ use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::handover::drain::{Clock, EndedBy, Seen, verdict};
+use crate::handover::conversation::Standing;
+use crate::handover::drain::{Clock, EndedBy, Seen, after_ending, endings_due, verdict};
 use crate::handover::{Address, Kind};
 use crate::setup::{self, Setup};
-use crate::sys::{self, SIGTERM};
-use crate::{connections, drain, follow, polite};
+use crate::sys::{self, SIGQUIT, SIGTERM};
+use crate::{connections, drain, endings, follow, polite};
 
 const LOOK_EVERY_MS: u64 = 20;
+/// The same beside a program that ends by itself.
+const LOOK_BESIDE_MS: u64 = 50;
 /// By then every thread that sends has noticed that the program drains.
 const TELL_FROM_MS: u64 = 100;
 /// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
+/// What is left of the time for a handler of the program's own, or a quarter of it.
+const HANDLER_MS: u64 = 2500;
 /// How long a datagram that was received may wait for its answer.
 const ANSWER_MS: u64 = 500;
 const STACK: usize = 32 * 1024;
@@ -55,97 +60,140 @@ pub fn start() -> bool {
 
 extern "C" fn watch() -> ! {
     let Some(setup) = setup::active() else { end() };
-    let (budget, ended_by) = terms(setup);
-    let streams = match setup.stream_timeout_ms {
-        0 => budget,
-        some => u64::from(some).min(budget),
-    };
     let started = sys::milliseconds();
+    let mut watch = Watch::begin(setup);
     let mut empty = 0;
     // A connection may be between accept() and our look: only the second look counts.
     while empty < 2 {
         sys::sleep_ms(LOOK_EVERY_MS);
-        let passed = sys::milliseconds().saturating_sub(started);
-        if passed >= budget {
+        watch.clock.passed = sys::milliseconds().saturating_sub(started);
+        if watch.clock.passed >= watch.clock.budget {
             break;
         }
-        let clock = Clock { passed, budget, streams };
-        let done = holding(setup, &clock, ended_by) == 0 && !may_be_answered();
+        let done = watch.holding() == 0 && !may_be_answered();
         empty = if done { empty + 1 } else { 0 };
     }
-    end()
-}
-
-/// How long the drain may take, in milliseconds, and who ends the connections.
-fn terms(setup: &Setup) -> (u64, EndedBy) {
-    let timeout = match setup.kill_timeout_ms {
-        0 => DEFAULT_TIMEOUT_MS,
-        some => u64::from(some),
-    };
-    match drain::later() {
-        // The rest is for shutdown hooks; the Java machine ends its connections with itself.
-        Some(_) if drain::is_java() => (timeout / 4 * 3, EndedBy::Library),
-        Some(_) => (timeout / 4 * 3, EndedBy::Program),
-        // Before systemd loses patience.
-        None => (timeout - (timeout / 10).min(500), EndedBy::Library),
+    let Some(action) = drain::later() else { end() };
+    watch.ended_by = EndedBy::Handler(sys::milliseconds().saturating_sub(started));
+    drain::hand_back(&action);
+    // Its handler may wait for streams that nobody ends. This thread ends with the process.
+    loop {
+        sys::sleep_ms(LOOK_BESIDE_MS);
+        watch.clock.passed = sys::milliseconds().saturating_sub(started);
+        watch.holding();
     }
 }
 
 /// The leader was asked to stop and did. Forks report the signal, as a
 /// parent expects that terminates its worker.
 fn end() -> ! {
-    if let Some(action) = drain::later() {
-        drain::hand_back(&action);
-        sys::exit_thread();
-    }
     if drain::is_leader() {
         sys::exit_group(0);
     }
-    sys::die_of(SIGTERM);
+    // Nobody wants a dump of its memory.
+    let signal = drain::stop_signal();
+    sys::die_of(if signal == SIGQUIT { SIGTERM } else { signal });
     sys::sleep_ms(1000);
     sys::exit_group(128 + SIGTERM)
 }
 
-/// Counts the connections that hold up the drain, and tells those to go that may.
-fn holding(setup: &Setup, clock: &Clock, ended_by: EndedBy) -> usize {
-    let Some(directory) = sys::open_directory(c"/proc/self/fd") else {
-        return (0..1024).filter(|fd| holds(setup, *fd, clock, ended_by)).count();
-    };
-    let mut count = 0;
-    // SAFETY: only this thread uses the memory.
-    let buffer = unsafe { &mut *ENTRIES.0.get() };
-    while let Some(filled) = sys::directory_entries(directory, buffer) {
-        let mut rest = buffer.get(..filled).unwrap_or(&[]);
-        while let Some((name, after)) = connections::first_entry(rest) {
-            let holds =
-                connections::number(name).is_some_and(|fd| holds(setup, fd, clock, ended_by));
-            count += usize::from(holds);
-            rest = after;
-        }
-    }
-    sys::close(directory);
-    count
+/// A drain that goes on.
+struct Watch {
+    setup: &'static Setup,
+    clock: Clock,
+    ended_by: EndedBy,
+    /// Streams without an end that this library has ended.
+    told: u64,
+    /// Those that were still open at the last look.
+    endless: u64,
 }
 
-/// Whether a descriptor is a connection that holds up the drain; one that may end is told to go.
-fn holds(setup: &Setup, fd: c_int, clock: &Clock, ended_by: EndedBy) -> bool {
-    if connections::came_over(fd, streams(setup)).is_none() {
-        return false;
+impl Watch {
+    /// How long the drain may take, and who ends the connections.
+    fn begin(setup: &'static Setup) -> Watch {
+        let timeout = match setup.kill_timeout_ms {
+            0 => DEFAULT_TIMEOUT_MS,
+            some => u64::from(some),
+        };
+        // Before systemd loses patience.
+        let whole = timeout - (timeout / 10).min(500);
+        let to_handler = timeout - (timeout / 4).min(HANDLER_MS);
+        let (budget, most, ended_by) = match drain::later() {
+            // The rest is for shutdown hooks; the Java machine ends its connections with itself.
+            Some(_) if drain::is_java() => (to_handler, to_handler, EndedBy::Library),
+            Some(_) => (to_handler, whole, EndedBy::Program),
+            None => (whole, whole, EndedBy::Library),
+        };
+        let streams = match setup.stream_timeout_ms {
+            0 => most,
+            some => u64::from(some).min(most),
+        };
+        let clock = Clock { passed: 0, budget, streams };
+        Watch { setup, clock, ended_by, told: 0, endless: 0 }
     }
-    let unread = sys::unread(fd) != 0;
-    let (standing, still) = follow::standing(fd, unread);
-    let quiet = u64::from(still) * LOOK_EVERY_MS;
-    if clock.passed >= TELL_FROM_MS && !polite::is_told(fd) && follow::tell_to_go(fd) {
-        polite::tell(fd);
+
+    /// Counts the connections that hold up the drain, and tells those to go that may.
+    fn holding(&mut self) -> usize {
+        let due = endings_due(self.told + self.endless, &self.clock, self.ended_by);
+        self.endless = 0;
+        let Some(directory) = sys::open_directory(c"/proc/self/fd") else {
+            return (0..1024).filter(|fd| self.holds(*fd, due)).count();
+        };
+        let mut count = 0;
+        // SAFETY: only this thread uses the memory.
+        let buffer = unsafe { &mut *ENTRIES.0.get() };
+        while let Some(filled) = sys::directory_entries(directory, buffer) {
+            let mut rest = buffer.get(..filled).unwrap_or(&[]);
+            while let Some((name, after)) = connections::first_entry(rest) {
+                let holds = connections::number(name).is_some_and(|fd| self.holds(fd, due));
+                count += usize::from(holds);
+                rest = after;
+            }
+        }
+        sys::close(directory);
+        count
     }
-    let seen = Seen { standing, unread, told: polite::is_told(fd), quiet };
-    let verdict = verdict(&seen, clock, ended_by);
-    if verdict.end_reading && !follow::is_inherited(fd) {
-        // The program reads the end of the stream, and closes politely; a request that
-        // arrives before it reads is still answered.
-        sys::stop_reading(fd);
+
+    /// Whether a descriptor is a connection that holds up the drain; one that may end is told to
+    /// go. `due`: so many streams should have ended by now.
+    fn holds(&mut self, fd: c_int, due: u64) -> bool {
+        if connections::came_over(fd, streams(self.setup)).is_none() {
+            return false;
+        }
+        if let Some(ended) = endings::ended(fd) {
+            let verdict = after_ending(&ended);
+            if verdict.end_reading {
+                sys::stop_both(fd);
+            }
+            return verdict.holds;
+        }
+        let unread = sys::unread(fd) != 0;
+        let (standing, still) = follow::standing(fd, unread);
+        if standing == Standing::Endless {
+            self.endless += 1;
+            if self.told < due && endings::end(fd) {
+                self.told += 1;
+                self.endless -= 1;
+                return true;
+            }
+        }
+        let quiet = u64::from(still) * LOOK_EVERY_MS;
+        // A program that has its signal speaks for itself: a second word would contradict it.
+        let may_tell = !matches!(self.ended_by, EndedBy::Handler(_));
+        let may_tell = may_tell && self.clock.passed >= TELL_FROM_MS && !polite::is_told(fd);
+        if may_tell && follow::tell_to_go(fd) {
+            polite::tell(fd);
+        }
+        let (told, inherited) = (polite::is_told(fd), follow::is_inherited(fd));
+        let seen = Seen { standing, unread, told, quiet, inherited };
+        let verdict = verdict(&seen, &self.clock, self.ended_by);
+        if verdict.end_reading {
+            // The program reads the end of the stream, and closes politely; a request that
+            // arrives before it reads is still answered.
+            sys::stop_reading(fd);
+        }
+        verdict.holds
     }
-    verdict.holds
 }
 
 /// Whether a descriptor is a connection that came over one of our listeners.

@@ -7,7 +7,7 @@ use crate::handover::View;
 use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
-use crate::{adopt, follow, next, polite, shared, table, take, transfer};
+use crate::{adopt, endings, follow, next, polite, shared, table, take, transfer};
 
 /// The listener whose home is at this descriptor, if it still lives there.
 fn is_home(fd: c_int) -> bool {
@@ -23,12 +23,16 @@ fn is_home(fd: c_int) -> bool {
 /// `fd` will be closed, or become something else. Most are nothing to us: only looking is free of
 /// system calls, and harmless in memory that is somebody else's.
 fn gone(fd: c_int) {
-    let known = table::slot(fd).is_some() || polite::is_told(fd) || transfer::has_mark(fd);
+    let known = table::slot(fd).is_some()
+        || polite::is_told(fd)
+        || transfer::has_mark(fd)
+        || endings::has_mark(fd);
     if !known || !setup::owns_memory() {
         return;
     }
     transfer::mark(fd, View::Same);
     polite::forget(fd);
+    endings::forget(fd);
     if let Some(slot) = table::slot(fd) {
         // An epoll set refers to the file, which its home keeps open: it would go on reporting.
         slot.watchers().for_each(|epoll| sys::epoll_delete(epoll, fd));
@@ -36,6 +40,13 @@ fn gone(fd: c_int) {
     if let Some(listener) = table::forget(fd) {
         take::show(listener);
     }
+}
+
+/// `fd` has come from another process: what was under its number is gone, however it was closed.
+pub fn passed(fd: c_int) {
+    follow::forget(fd);
+    endings::forget(fd);
+    polite::forget(fd);
 }
 
 /// Answers what is about a listener alone. `None`: the kernel shall.
@@ -112,6 +123,7 @@ unsafe extern "C" fn dup(old: c_int) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
+    endings::at_replacement(old, new);
     // SAFETY: the program's own arguments.
     let result = unsafe { next::dup2(old, new) };
     replaced(old, new, result)
@@ -119,6 +131,7 @@ unsafe extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
+    endings::at_replacement(old, new);
     // SAFETY: the program's own arguments.
     let result = unsafe { next::dup3(old, new, flags) };
     replaced(old, new, result)
@@ -146,6 +159,7 @@ extern "C" fn close(fd: c_int) -> c_int {
 pub fn lets_go(fd: c_int) -> bool {
     let goes = !is_home(fd);
     if goes {
+        endings::at_close(fd);
         gone(fd);
     }
     goes

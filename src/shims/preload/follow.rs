@@ -17,7 +17,9 @@ use crate::setup;
 use crate::sys::{self, Part};
 
 /// Connections with higher descriptors count as unknown.
-const CONNECTIONS: usize = 16_384;
+pub const CONNECTIONS: usize = 16_384;
+/// Nobody waits for the drain any longer, whatever it does.
+const LONGEST_WAIT_MS: u32 = 200;
 
 struct Entry {
     /// The conversation is that of the connection under this number.
@@ -76,6 +78,18 @@ impl Entry {
     /// Whether this process has it from its parent, and has not used it itself.
     fn is_inherited(&self) -> bool {
         self.generation.load(Ordering::Relaxed) != setup::generation()
+    }
+
+    /// Whether this process sends something of ours at this moment.
+    fn is_told_by(&self, own: c_int) -> bool {
+        self.telling.load(Ordering::SeqCst) == own
+    }
+
+    /// Keeps everybody else of this process from sending; false where somebody has begun before.
+    fn begin_telling(&self) -> bool {
+        let (before, own) = (self.telling.load(Ordering::SeqCst), sys::getpid());
+        let taken = self.telling.compare_exchange(before, own, Ordering::SeqCst, Ordering::SeqCst);
+        before != own && taken.is_ok()
     }
 
     /// Looks at the conversation, unless somebody else works on it.
@@ -228,16 +242,15 @@ pub fn standing(fd: c_int, unread: bool) -> (Standing, u16) {
 pub struct Sending(Option<&'static Entry>);
 
 impl Sending {
-    /// Waits while the drain sends a frame of its own.
+    /// Waits while the drain sends bytes of its own, which takes a few system calls.
     pub fn begin(fd: c_int) -> Sending {
         let entry = followed(fd);
         if let Some(entry) = entry {
             entry.sending.fetch_add(1, Ordering::SeqCst);
-            while match entry.telling.load(Ordering::SeqCst) {
-                0 => false,
-                teller => teller == sys::getpid(),
-            } {
+            let mut tries = 0;
+            while tries < LONGEST_WAIT_MS && entry.is_told_by(sys::getpid()) {
                 sys::sleep_ms(1);
+                tries += 1;
             }
         }
         Sending(entry)
@@ -252,20 +265,65 @@ impl Drop for Sending {
     }
 }
 
-/// Tells a client of HTTP/2 to open no more streams, if nobody sends and everything that was sent
-/// has arrived; whether it did.
-pub fn tell_to_go(fd: c_int) -> bool {
-    let Some(entry) = followed(fd) else { return false };
-    if entry.is_inherited() || entry.look(|conversation| conversation.may_be_joined()) != Some(true)
-    {
-        return false;
+/// Sends something of ours before whatever the program sends next, if `choose` finds something, nobody
+/// else sends, and everything that has ever left was seen; what was sent.
+pub fn join<T: Copy>(
+    fd: c_int,
+    choose: impl Fn(&Conversation) -> Option<T>,
+    send: impl FnOnce(T) -> Option<usize>,
+) -> Option<T> {
+    let entry = followed(fd)?;
+    if entry.is_inherited() || entry.missed.load(Ordering::Relaxed) {
+        return None;
     }
-    entry.telling.store(sys::getpid(), Ordering::SeqCst);
-    let told = entry.sending.load(Ordering::SeqCst) == 0
-        // Once more, since somebody may have sent in between.
-        && entry.look(|conversation| conversation.may_be_joined()) == Some(true)
-        && sys::unsent(fd) == 0
-        && sys::send(fd, &GOAWAY, sys::MSG_NOSIGNAL | sys::MSG_DONTWAIT) == Ok(GOAWAY.len());
+    entry.look(|conversation| choose(conversation))??;
+    if !entry.begin_telling() {
+        return None;
+    }
+    // Once more, since somebody may have sent in between.
+    let chosen = if entry.sending.load(Ordering::SeqCst) == 0 {
+        let look = entry.look(|conversation| (choose(conversation), conversation.written()));
+        look.and_then(|(chosen, written)| chosen.filter(|_| was_all_seen(fd, written)))
+    } else {
+        None
+    };
+    let size = chosen.and_then(send);
+    if let Some(size) = size {
+        entry.update(|conversation| conversation.added(size));
+    }
     entry.telling.store(0, Ordering::SeqCst);
-    told
+    chosen.filter(|_| size.is_some())
+}
+
+/// Whether so many bytes are all that has ever left on a connection. A thread that waits in the middle
+/// of a message, since the client reads slowly, has left a part of it that is not known yet.
+fn was_all_seen(fd: c_int, written: u64) -> bool {
+    match sys::acknowledged(fd) {
+        Some(arrived) => arrived.wrapping_add(sys::unsent(fd) as u64) == written,
+        None => sys::unsent(fd) == 0,
+    }
+}
+
+/// So many bytes were sent besides the program's own.
+pub fn added(fd: c_int, size: usize) {
+    if let Some(entry) = followed(fd) {
+        entry.update(|conversation| conversation.added(size));
+    }
+}
+
+/// Tells a client of HTTP/2 to open no more streams; whether it did.
+pub fn tell_to_go(fd: c_int) -> bool {
+    let may = |conversation: &Conversation| conversation.may_be_joined().then_some(());
+    join(fd, may, |()| sent_whole(fd, &GOAWAY, 0)).is_some()
+}
+
+/// Sends all of it or nothing, and waits for nobody.
+pub fn sent_whole(fd: c_int, bytes: &[u8], flags: c_int) -> Option<usize> {
+    let sent = sys::send(fd, bytes, sys::MSG_NOSIGNAL | sys::MSG_DONTWAIT | flags);
+    sent.ok().filter(|sent| *sent == bytes.len())
+}
+
+/// Whether the client of a websocket has said that it closes.
+pub fn client_closes(fd: c_int) -> bool {
+    followed(fd).and_then(|entry| entry.look(|c| c.client_closes())).unwrap_or(false)
 }

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use crate::handover::{Address, View};
 use crate::sys::{self, Errno, POLLIN};
 use crate::transfer::{self, mark, patiently, view_of, viewed};
-use crate::{adopt, follow, next, polite, table, take, unlink};
+use crate::{adopt, endings, follow, next, polite, table, take, unlink};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bind(fd: c_int, address: *const u8, length: u32) -> c_int {
@@ -37,8 +37,11 @@ unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
 unsafe extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
     match take::shutdown(fd) {
         Some(()) => 0,
-        // SAFETY: the program's own arguments.
-        None => unsafe { next::shutdown(fd, how) },
+        None => {
+            endings::at_shutdown(fd, how);
+            // SAFETY: the program's own arguments.
+            unsafe { next::shutdown(fd, how) }
+        }
     }
 }
 
@@ -73,6 +76,7 @@ unsafe fn accepted(
     }) as c_int;
     if result >= 0 {
         follow::begin(result);
+        endings::forget(result);
         mark(result, if view == View::Apart && !is_mapped(result) { View::Same } else { view });
         polite::forget(result);
     }

@@ -15,6 +15,7 @@ mod connections;
 mod direct;
 mod drain;
 mod drain_watch;
+mod endings;
 mod exec;
 mod explain;
 mod flags;
@@ -59,6 +60,15 @@ extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *cons
 #[used]
 #[unsafe(link_section = ".init_array")]
 static START: extern "C" fn(core::ffi::c_int, *const *const u8, *const *const u8) = start;
+
+/// Run by the dynamic loader when the program calls `exit()`.
+extern "C" fn stop() {
+    endings::at_exit();
+}
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static STOP: extern "C" fn() = stop;
 
 /// Nothing here panics; should core do so, this is the quickest way out that
 /// does not unwind through C.

@@ -121,6 +121,9 @@ next_functions! {
     posix_spawnp(pid: *mut c_int, file: *const u8, actions: *const c_void, attributes: *const c_void, arguments: *const *const u8, environment: *const *const u8) -> c_int;
     sigaction(signal: c_int, new: *const c_void, old: *mut c_void) -> c_int;
     signal(signal: c_int, handler: usize) -> usize;
+    raise(signal: c_int) -> c_int;
+    kill(process: c_int, signal: c_int) -> c_int;
+    _exit(status: c_int) -> c_int;
     syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize;
     epoll_wait(epoll: c_int, events: *mut c_void, most: c_int, timeout: c_int) -> c_int;
     epoll_pwait(epoll: c_int, events: *mut c_void, most: c_int, timeout: c_int, mask: *const c_void) -> c_int;

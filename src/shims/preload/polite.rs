@@ -42,6 +42,7 @@ pub fn begin(fd: c_int, bytes: &[u8]) -> usize {
         return sent;
     }
     tell(fd);
+    follow::added(fd, FIELD.len());
     finish(fd, text.get(sent..whole).unwrap_or(&[]));
     length
 }

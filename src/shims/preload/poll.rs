@@ -2,7 +2,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use crate::sys::{EPOLL_CTL_DEL, PollFd};
+use crate::sys::{self, EPOLL_CTL_DEL, PollFd};
 use crate::{adopt, drain, main_thread, next, table};
 
 /// Whether a listener is among them.
@@ -173,7 +173,13 @@ unsafe extern "C" fn epoll_ctl(
         }
     }
     // SAFETY: the program's own arguments.
-    unsafe { next::epoll_ctl(epoll, operation, fd, event) }
+    let result = unsafe { next::epoll_ctl(epoll, operation, fd, event) };
+    // A listener that draining has taken out of the set: to the program it still is in it.
+    let taken_out = || table::slot(fd).is_some_and(|slot| slot.has(table::QUIET));
+    if result < 0 && operation == EPOLL_CTL_DEL && sys::errno() == sys::ENOENT && taken_out() {
+        return 0;
+    }
+    result
 }
 
 #[unsafe(no_mangle)]

@@ -5,9 +5,9 @@
 use core::ffi::{c_int, c_void};
 
 use crate::handover::View;
-use crate::sys::{MSG_PEEK, MSG_TRUNC, Message, Messages, POLLIN, Part};
+use crate::sys::{MSG_PEEK, MSG_TRUNC, Message, Messages, POLLIN, Part, SOL_SOCKET};
 use crate::transfer::{datagram, viewed};
-use crate::{follow, next, table};
+use crate::{flags, follow, next, table};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn read(fd: c_int, to: *mut u8, size: usize) -> isize {
@@ -109,6 +109,9 @@ unsafe extern "C" fn recvmsg(fd: c_int, message: *mut Message, flags: c_int) -> 
         let result = datagram(fd, flags, POLLIN, || {
             viewed_message(view, message, || next::recvmsg(fd, message, flags))
         });
+        if result >= 0 {
+            forget_passed(message);
+        }
         if result <= 0 || !follow::is_followed(fd) || flags & MSG_PEEK != 0 {
             return result;
         }
@@ -133,10 +136,47 @@ unsafe extern "C" fn recvmmsg(
     // One message at a time where a name has to be translated.
     let count = if view == View::Same { count } else { count.min(1) };
     // SAFETY: the program's own arguments; `count` says that there is a first message.
-    datagram(fd, flags, POLLIN, || unsafe {
+    let result = datagram(fd, flags, POLLIN, || unsafe {
         let first = if count == 0 { core::ptr::null_mut() } else { &raw mut (*messages).message };
         viewed_message(view, first, || next::recvmmsg(fd, messages, count, flags, timeout) as isize)
-    }) as c_int
+    });
+    for at in 0..usize::try_from(result).unwrap_or(0) {
+        // SAFETY: so many messages were received.
+        unsafe { forget_passed(&raw const (*messages.wrapping_add(at)).message) };
+    }
+    result as c_int
+}
+
+/// The head of a part of a message's control data.
+#[repr(C)]
+struct Control {
+    length: usize,
+    level: c_int,
+    kind: c_int,
+}
+
+/// Descriptors that came with a message (`SCM_RIGHTS`) are not what had their numbers before.
+///
+/// # Safety
+/// `message` was received into.
+unsafe fn forget_passed(message: *const Message) {
+    const SCM_RIGHTS: c_int = 1;
+    const HEAD: usize = size_of::<Control>();
+    // SAFETY: the kernel has filled the control data, up to the length that it says.
+    unsafe {
+        let (start, whole) = ((*message).control, (*message).control_length);
+        let mut at = 0;
+        while !start.is_null() && at + HEAD <= whole {
+            let part = start.wrapping_add(at).cast::<Control>().read_unaligned();
+            let length = part.length.clamp(HEAD, whole - at);
+            if part.level == SOL_SOCKET && part.kind == SCM_RIGHTS {
+                let numbers = start.wrapping_add(at + HEAD).cast::<c_int>();
+                let count = (length - HEAD) / size_of::<c_int>();
+                (0..count).for_each(|n| flags::passed(numbers.wrapping_add(n).read_unaligned()));
+            }
+            at += length.next_multiple_of(size_of::<usize>());
+        }
+    }
 }
 
 /// What was only looked at will be read later; what was thrown away, nobody has seen.

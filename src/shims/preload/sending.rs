@@ -8,7 +8,7 @@ use crate::handover::Kind;
 use crate::say::say;
 use crate::sys::{self, Message, Messages, POLLOUT, Part};
 use crate::transfer::datagram;
-use crate::{drain, drain_watch, follow, next, polite, probe, table, take};
+use crate::{drain, drain_watch, endings, follow, next, polite, probe, table, take};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(fd: c_int, from: *const u8, size: usize) -> isize {
@@ -59,6 +59,10 @@ unsafe fn answered(
     call: impl Fn(*const Part, usize) -> isize,
 ) -> isize {
     let _sending = follow::Sending::begin(fd);
+    if endings::swallows(fd) {
+        // SAFETY: the caller vouches for the parts.
+        return unsafe { total(parts, count) };
+    }
     let mut rest = [Part { base: core::ptr::null(), length: 0 }; polite::MOST_PARTS];
     // SAFETY: the caller vouches for the parts.
     let sent = unsafe { polite::begin_parts(fd, parts, count, &mut rest) };
@@ -70,6 +74,17 @@ unsafe fn answered(
     };
     // SAFETY: the caller vouches for the parts.
     unsafe { follow::said_parts(fd, parts, count, result) }
+}
+
+/// How many bytes the program wants to send.
+///
+/// # Safety
+/// `parts` is null or valid for `count` entries.
+unsafe fn total(parts: *const Part, count: usize) -> isize {
+    let count = if parts.is_null() { 0 } else { count };
+    // SAFETY: the caller vouches for the array.
+    let sizes = (0..count).map(|at| unsafe { parts.wrapping_add(at).read() }.length);
+    sizes.sum::<usize>() as isize
 }
 
 /// A file, or a part of one, leaves on a connection.

@@ -28,6 +28,8 @@ pub struct Setup {
     pub ready: Ready,
     pub drain: bool,
     pub kill_timeout_ms: u32,
+    /// The signal that asks the program to stop.
+    pub kill_signal: c_int,
     /// How long streams without an end may go on during a drain; 0: as long as all others.
     pub stream_timeout_ms: u32,
 }
@@ -47,6 +49,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     ready: Ready::First,
     drain: false,
     kill_timeout_ms: 0,
+    kill_signal: sys::SIGTERM,
     stream_timeout_ms: 0,
 }));
 static DONE: AtomicBool = AtomicBool::new(false);
@@ -157,6 +160,8 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
         setup.drain = value == b"1";
     } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_KILL_TIMEOUT_MS=") {
         setup.kill_timeout_ms = variables::kill_timeout_ms(value).unwrap_or(0);
+    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_KILL_SIGNAL=") {
+        setup.kill_signal = variables::kill_signal(value).unwrap_or(setup.kill_signal);
     } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_STREAM_TIMEOUT_MS=") {
         setup.stream_timeout_ms = variables::stream_timeout_ms(value).unwrap_or(0);
     }

@@ -76,7 +76,9 @@ pub struct Message {
     pub name_length: u32,
     pub parts: *mut Part,
     pub count: usize,
-    _rest: [usize; 3],
+    pub control: *const u8,
+    pub control_length: usize,
+    _flags: usize,
 }
 
 /// `struct iovec`.
@@ -211,13 +213,6 @@ pub fn die_of(signal: c_int) {
     deliver(signal, &[SIG_DFL, 0, 0, 0]);
 }
 
-/// Ends the calling thread alone; only for one that [`start_thread`] began.
-pub fn exit_thread() -> ! {
-    loop {
-        let _ = call(number::EXIT, [0; 6]);
-    }
-}
-
 /// Whether there is such a process.
 #[allow(dead_code, reason = "for the preload library")]
 pub fn is_alive(process: c_int) -> bool {
@@ -313,6 +308,13 @@ pub fn stop_reading(fd: c_int) {
     let _ = call(number::SHUTDOWN, [word(fd), 0, 0, 0, 0, 0]);
 }
 
+/// `shutdown(SHUT_RDWR)`.
+#[allow(dead_code, reason = "for the preload library")]
+pub fn stop_both(fd: c_int) {
+    const SHUT_RDWR: c_int = 2;
+    let _ = call(number::SHUTDOWN, [word(fd), word(SHUT_RDWR), 0, 0, 0, 0]);
+}
+
 /// Bytes that the program has not read yet.
 pub fn unread(fd: c_int) -> c_int {
     let mut count: c_int = 0;
@@ -333,13 +335,25 @@ pub fn unsent(fd: c_int) -> c_int {
 pub fn received(fd: c_int) -> Option<u64> {
     /// `TCP_CLOSE_WAIT` and `TCP_LAST_ACK`: the peer has closed, which the kernel counts as a byte.
     const PEER_CLOSED: [u8; 2] = [8, 9];
+    let info = tcp_info(fd)?;
+    // `struct tcp_info`: state is the first byte, bytes_received the 17th word of 64 bits.
+    let state = info[0].to_ne_bytes()[0];
+    Some(info[16].saturating_sub(u64::from(PEER_CLOSED.contains(&state))))
+}
+
+/// Bytes that the peer of a TCP connection has acknowledged; `None` for what is no TCP connection.
+#[allow(dead_code, reason = "for the preload library")]
+pub fn acknowledged(fd: c_int) -> Option<u64> {
+    // `struct tcp_info`: bytes_acked is the 16th word of 64 bits.
+    tcp_info(fd).map(|info| info[15])
+}
+
+fn tcp_info(fd: c_int) -> Option<[u64; 32]> {
     let mut info = [0_u64; 32];
     let mut length = size_of_val(&info) as u32;
     let (to, size) = (&raw mut info as usize, &raw mut length as usize);
     call(number::GETSOCKOPT, [word(fd), word(IPPROTO_TCP), TCP_INFO, to, size, 0]).ok()?;
-    // `struct tcp_info`: state is the first byte, bytes_received the 17th word of 64 bits.
-    let state = info[0].to_ne_bytes()[0];
-    Some(info[16].saturating_sub(u64::from(PEER_CLOSED.contains(&state))))
+    Some(info)
 }
 
 pub fn epoll_delete(epoll: c_int, fd: c_int) {

@@ -14,7 +14,6 @@ pub mod number {
     pub const PREAD64: usize = 67;
     pub const PWRITE64: usize = 68;
     pub const NEWFSTATAT: usize = 79;
-    pub const EXIT: usize = 93;
     pub const EXIT_GROUP: usize = 94;
     pub const NANOSLEEP: usize = 101;
     pub const CLOCK_GETTIME: usize = 113;

@@ -34,6 +34,12 @@ pub const EXCEPT: &[Except] = &[
         kinds: "udp",
         why: "UDP refuses nobody: a datagram that reaches a socket without a reader is lost.",
     },
+    Except {
+        runtimes: "go;go-context;go-shutdown;hypercorn;deno;rust;rust-graceful;rust-static;nginx",
+        operations: "reload;restart;scale;stop",
+        kinds: "h2 stream",
+        why: "One stream of HTTP/2 cannot be ended from outside: what it carries is compressed or encrypted, and the program would go on sending on it, which is an error of the whole connection. In clear text its client is told by GOAWAY to open no more, and the connection ends when the time is over, as with nginx, Envoy and gRPC, whose clients report UNAVAILABLE and may try again. The Node file sees what streams carry, and ends server-sent events.",
+    },
 ];
 
 /// Lines `runtime | operation | kinds` with what is promised and lost today, as in [`Except`]: shown in
