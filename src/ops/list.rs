@@ -300,6 +300,8 @@ fn sockets(found: &FoundApp) -> impl Iterator<Item = UnitFile> + '_ {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

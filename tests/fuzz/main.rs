@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "../support/host.rs"]
-#[allow(dead_code, reason = "the tests of ecosystem files use the rest")]
 mod host;
 
 mod files;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clusterctl::disk::{Definition, Entry};
 use clusterctl::ecosystem::{AppName, Remark};
-use clusterctl::ops::{Description, Event, ListenerState, Row, Status};
+use clusterctl::ops::{Asked, Description, Event, ListenerState, Row, Status};
 use clusterctl::plan::doctor::{Finding, Severity};
 use clusterctl::plan::{Action, AppPlan, Change, FileChange, FileId, Note, Plan, Reason, Step};
 use clusterctl::report::{self, Style};
@@ -35,6 +35,9 @@ fn row(text: &str) -> Row {
         memory_bytes: None,
         user: text.into(),
         listeners: vec![text.into()],
+        binds: BTreeMap::from([(text.into(), 3000)]),
+        unheld: None,
+        lost: vec![text.into()],
         enabled: true,
         rollout: Some(text.into()),
     }
@@ -56,7 +59,15 @@ fn description(text: &str) -> Description {
         drained_by: own(),
         readiness: own(),
         settings: vec![(own(), own())],
-        listeners: vec![ListenerState { name: own(), address: own(), unit: own(), state: own() }],
+        listeners: vec![ListenerState {
+            name: own(),
+            address: own(),
+            only_v6: true,
+            bind: Some(3000),
+            unit: own(),
+            state: own(),
+        }],
+        asked: vec![Asked { asks_for: own(), gets: own() }],
         instances: vec![row(text)],
         reasons: BTreeMap::from([(0, own())]),
         log_files: vec![own()],
