@@ -66,7 +66,7 @@ const PYPI: Registry = Registry {
     name: "python",
     env: |program| {
         let kind = program.split([',', ' ']).next().unwrap();
-        let path = "PATH = '/srv/python/bin:/usr/bin:/bin', PYTHONPATH = '/srv/python'";
+        let path = "PATH = '/srv/python/bin:/usr/bin:/bin', PYTHONPATH = '/srv/python:.'";
         let own = ["blacksheep", "django", "falcon", "litestar", "pyramid", "starlette"];
         let kind = if own.contains(&kind) { format!(", KIND = '{kind}'") } else { String::new() };
         path.to_owned() + &kind
@@ -167,8 +167,10 @@ fn answering(m: &Machine, program: &Program) -> BTreeSet<String> {
 
 /// What has to be built before it is started, with the packages of npm beside it.
 fn built(packages: &Path) -> Result<PathBuf, String> {
-    let name = packages.file_name().unwrap().to_string_lossy();
-    let dir = skip::target_dir().join("tmp").join(format!("built-{name}"));
+    let sources = ["npm/next/pages/api/who.js", "npm/nitro/routes/index.js"];
+    let sources = sources.map(|file| fs::read_to_string(fixtures().join(file)).unwrap()).concat();
+    let from = format!("{} {sources}", packages.display());
+    let dir = skip::target_dir().join("tmp").join(made::name("built", &from));
     made::once(&dir, |part| {
         let build = "cp -a \"$0\" \"$1\" && cd \"$1\" && ln -s \"$2/node_modules\" . && \
             (cd next && ../node_modules/.bin/next build --webpack) && \
@@ -189,7 +191,10 @@ fn built(packages: &Path) -> Result<PathBuf, String> {
 fn install_npm(m: &Machine) -> Result<(), String> {
     let packages = npm::locked("catalogue/npm")?;
     m.copy(&packages.join("node_modules"), "/srv/node_modules");
-    m.copy(&built(&packages)?, "/srv/catalogue/npm");
+    m.copy(&fixtures().join("npm"), "/srv/catalogue/npm");
+    for directory in ["next", "nitro"] {
+        m.copy(&built(&packages)?.join(directory), &format!("/srv/catalogue/npm/{directory}"));
+    }
     let node = npm::locked("nodes")?.join("node_modules/node-24/bin/node");
     m.copy(&node, "/srv/bin/node");
     Ok(())
