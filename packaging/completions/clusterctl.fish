@@ -179,7 +179,7 @@ complete -c clusterctl -n "__fish_clusterctl_using_subcommand doctor" -l user -d
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand doctor" -l system -d 'Talk to the system\'s service manager (default)'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand dev" -l env -d 'Use the variables of `env_NAME` too' -r
-complete -c clusterctl -n "__fish_clusterctl_using_subcommand dev" -s w -l watch -d 'Reload an app when a file in its `cwd` changes, or with PATH all apps when that does' -r -F
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand dev" -s w -l watch -d 'Reload an app when a file in its `cwd` changes, or with PATH all apps when that does' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand dev" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand dev" -s q -l quiet -d 'Print only the apps\' own lines'
