@@ -61,11 +61,9 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         count,
         cwd: cwd.as_deref(),
     };
-    let mut remarks = Vec::new();
-    if let Some((listener, remark)) = cluster::listener(cx, fields, &known) {
-        listeners.push(listener);
-        remarks.push(remark);
-    }
+    let (more, remark) = cluster::listener(cx, fields, &known).unzip();
+    listeners.extend(more);
+    let mut remarks: Vec<Remark> = remark.into_iter().collect();
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
     let stop = signals::stop(process.kill_signal, process.treekill, nature.as_ref());
     remarks.extend(stop.remark);
@@ -75,10 +73,11 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::unasked(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let job = !process.restart.auto && hands.readiness == Readiness::Exec;
-    let rollout = rollout::rollout(cx, fields, job);
+    let serves =
+        process.restart.auto || hands.readiness != Readiness::Exec || !listeners.is_empty();
+    let rollout = rollout::rollout(cx, fields, !serves);
     let backlog = listeners::backlog(cx, fields);
-    remarks.extend(cwd.as_deref().and_then(|cwd| followed(cx, cwd)));
+    remarks.extend(followed(cx, cwd.as_deref()));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
         namespace,
@@ -200,7 +199,8 @@ fn cwd(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<PathBuf> {
 }
 
 /// Where a working directory that is a link leads now, since a reload follows it.
-fn followed(cx: &Context<'_>, cwd: &Path) -> Option<Remark> {
+fn followed(cx: &Context<'_>, cwd: Option<&Path>) -> Option<Remark> {
+    let cwd = cwd?;
     Some(Remark::Followed { link: cwd.to_owned(), to: cx.host.leads_to(cwd)? })
 }
 

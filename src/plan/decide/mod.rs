@@ -1,5 +1,7 @@
 //! The planner.
 
+mod listeners;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -7,10 +9,10 @@ use super::action::{
     Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
 };
 use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
-use super::observed::{Observed, ObservedApp, ObservedFile};
-use crate::ecosystem::{Address, AppName};
+use super::observed::{Observed, ObservedApp};
+use crate::ecosystem::AppName;
 use crate::translate::{AppFiles, MARK, substance};
-use crate::unit::{UnitFile, UnitKind, UnitName, quote};
+use crate::unit::{UnitFile, UnitKind, quote};
 
 /// Decides what brings `observed` to `wanted`.
 ///
@@ -182,76 +184,6 @@ impl AppDecision<'_> {
 
     fn wanted_set(&self) -> BTreeSet<u32> {
         (0..self.files.instances).collect()
-    }
-
-    fn rebind(&self) -> Option<Step> {
-        let open: BTreeSet<UnitName> = self.new_sockets().map(|unit| unit.name.clone()).collect();
-        let close: BTreeSet<UnitName> = self.old_sockets().map(|(name, _)| name.clone()).collect();
-        let overlap = self.new_sockets().any(|unit| {
-            let address = Address::of_socket_unit(unit);
-            self.old_sockets().any(|(name, file)| {
-                let old = Address::of_socket_unit(&UnitFile::parse(name.clone(), &file.text));
-                matches!((&address, &old), (Some(new), Some(old)) if new.conflicts_with(old))
-            })
-        });
-        let held = self.new_sockets().any(|unit| self.found.held.contains(&unit.name));
-        let because = if overlap { Reason::AddressMoves } else { Reason::AddressHeld };
-        let action = Action::Rebind { close, open, start: self.wanted_set() };
-        ((overlap || held) && self.is_up()).then_some(Step { action, because })
-    }
-
-    fn new_sockets(&self) -> impl Iterator<Item = &UnitFile> {
-        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
-        sockets.filter(|unit| !self.found.units.contains_key(&unit.name))
-    }
-
-    /// Whether somebody removed the file of a listener that instances rely on. It is written anew, and
-    /// what it said before is not known, so they start anew with it.
-    fn has_removed_listener(&self) -> bool {
-        let template = self.name.template_unit();
-        let Some(file) = self.found.units.get(&template) else { return false };
-        let unit = UnitFile::parse(template, &file.text);
-        let mut known = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
-        known.any(|name| self.new_sockets().any(|new| new.name.as_str() == name))
-    }
-
-    fn old_sockets(&self) -> impl Iterator<Item = (&UnitName, &ObservedFile)> {
-        let sockets = self.found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
-        sockets.filter(|(name, _)| self.files.units.get(name).is_none())
-    }
-
-    fn opened_listeners(&self) -> Vec<Step> {
-        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
-        sockets
-            .filter_map(|unit| {
-                let state = self.found.listeners.get(&unit.name).copied().unwrap_or_default();
-                let known = self.found.units.contains_key(&unit.name);
-                let because = if known { Reason::ListenerDown } else { Reason::NewListener };
-                (!state.is_up()).then(|| Step { action: Action::Open(unit.name.clone()), because })
-            })
-            .collect()
-    }
-
-    /// Those whose path is gone: no client reaches them, so nobody loses anything.
-    fn reopened_listeners(&self) -> Vec<Step> {
-        let step = |unit: &UnitName| Step {
-            action: Action::Reopen(unit.clone()),
-            because: Reason::PathLost,
-        };
-        self.lost().map(step).collect()
-    }
-
-    fn lost(&self) -> impl Iterator<Item = &UnitName> {
-        self.found.lost.iter().filter(|unit| self.files.units.get(unit).is_some())
-    }
-
-    fn closed_listeners(&self) -> Vec<Step> {
-        let gone =
-            self.found.units.keys().filter(|unit| {
-                unit.kind() == UnitKind::Socket && self.files.units.get(unit).is_none()
-            });
-        gone.map(|unit| Step { action: Action::Close(unit.clone()), because: Reason::ListenerGone })
-            .collect()
     }
 
     fn instance_step(&self, changes: &[FileChange]) -> Option<Step> {

@@ -1,0 +1,81 @@
+//! What becomes of an app's listeners. Never decides about instances, save that those which hold a
+//! listener that moves start anew with it.
+
+use std::collections::BTreeSet;
+
+use super::AppDecision;
+use crate::ecosystem::Address;
+use crate::plan::{Action, ObservedFile, Reason, Step};
+use crate::unit::{UnitFile, UnitKind, UnitName};
+
+impl AppDecision<'_> {
+    pub(super) fn rebind(&self) -> Option<Step> {
+        let open: BTreeSet<UnitName> = self.new_sockets().map(|unit| unit.name.clone()).collect();
+        let close: BTreeSet<UnitName> = self.old_sockets().map(|(name, _)| name.clone()).collect();
+        let overlap = self.new_sockets().any(|unit| {
+            let address = Address::of_socket_unit(unit);
+            self.old_sockets().any(|(name, file)| {
+                let old = Address::of_socket_unit(&UnitFile::parse(name.clone(), &file.text));
+                matches!((&address, &old), (Some(new), Some(old)) if new.conflicts_with(old))
+            })
+        });
+        let held = self.new_sockets().any(|unit| self.found.held.contains(&unit.name));
+        let because = if overlap { Reason::AddressMoves } else { Reason::AddressHeld };
+        let action = Action::Rebind { close, open, start: self.wanted_set() };
+        ((overlap || held) && self.is_up()).then_some(Step { action, because })
+    }
+
+    fn new_sockets(&self) -> impl Iterator<Item = &UnitFile> {
+        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+        sockets.filter(|unit| !self.found.units.contains_key(&unit.name))
+    }
+
+    /// Whether somebody removed the file of a listener that instances rely on. It is written anew, and
+    /// what it said before is not known, so they start anew with it.
+    pub(super) fn has_removed_listener(&self) -> bool {
+        let template = self.name.template_unit();
+        let Some(file) = self.found.units.get(&template) else { return false };
+        let unit = UnitFile::parse(template, &file.text);
+        let mut known = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
+        known.any(|name| self.new_sockets().any(|new| new.name.as_str() == name))
+    }
+
+    fn old_sockets(&self) -> impl Iterator<Item = (&UnitName, &ObservedFile)> {
+        let sockets = self.found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
+        sockets.filter(|(name, _)| self.files.units.get(name).is_none())
+    }
+
+    pub(super) fn opened_listeners(&self) -> Vec<Step> {
+        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+        sockets
+            .filter_map(|unit| {
+                let state = self.found.listeners.get(&unit.name).copied().unwrap_or_default();
+                let known = self.found.units.contains_key(&unit.name);
+                let because = if known { Reason::ListenerDown } else { Reason::NewListener };
+                (!state.is_up()).then(|| Step { action: Action::Open(unit.name.clone()), because })
+            })
+            .collect()
+    }
+
+    /// Those whose path is gone: no client reaches them, so nobody loses anything.
+    pub(super) fn reopened_listeners(&self) -> Vec<Step> {
+        let step = |unit: &UnitName| Step {
+            action: Action::Reopen(unit.clone()),
+            because: Reason::PathLost,
+        };
+        self.lost().map(step).collect()
+    }
+
+    pub(super) fn lost(&self) -> impl Iterator<Item = &UnitName> {
+        self.found.lost.iter().filter(|unit| self.files.units.get(unit).is_some())
+    }
+
+    pub(super) fn closed_listeners(&self) -> Vec<Step> {
+        let gone =
+            self.found.units.keys().filter(|unit| {
+                unit.kind() == UnitKind::Socket && self.files.units.get(unit).is_none()
+            });
+        gone.map(|unit| Step { action: Action::Close(unit.clone()), because: Reason::ListenerGone })
+            .collect()
+    }
+}
