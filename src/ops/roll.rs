@@ -12,7 +12,9 @@ use crate::rollout::{
     Change, Command, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout, Serial,
     Spec, State, Ticket, Time,
 };
-use crate::systemd::{self, Glimpse, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
+use crate::systemd::{
+    self, ErrorKind, Glimpse, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch,
+};
 use crate::unit::UnitName;
 
 /// A rollout of one app.
@@ -292,7 +294,13 @@ impl Driver<'_> {
                 }
             },
             Err(error) => {
-                let result = JobResult::Other(error.to_string());
+                let result = match error.kind() {
+                    // The job may be there all the same.
+                    ErrorKind::Disconnected | ErrorKind::Timeout | ErrorKind::NoManager => {
+                        JobResult::Other(error.to_string())
+                    }
+                    _ => JobResult::Refused(error.to_string()),
+                };
                 self.feed(machine, Input::JobDone { instance, ticket, result }, sink)
             }
         }

@@ -259,7 +259,9 @@ fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String 
     let Failure { instance, why } = failure;
     let start = matches!(
         why,
-        Why::Job(JobResult::Failed | JobResult::Timeout | JobResult::Other(_)) | Why::StartTimeout
+        Why::Job(
+            JobResult::Failed | JobResult::Timeout | JobResult::Refused(_) | JobResult::Other(_)
+        ) | Why::StartTimeout
     );
     match reason {
         Some(reason) if start && reason.is_whole() => format!("{app}@{instance} {}", reason.text),
