@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 
 pub use exchange::Exchange;
 pub use handover::{handover_dir, install_handover, unpack_handover};
-pub use history::{Definition, Entry, history, record};
+pub use history::{Definition, Entry, begun_return, history, note_return, record};
 pub use layout::Layout;
 pub use lock::{Holder, Lock};
-pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan};
+pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, scan, source};
 pub use tally::{announce_start, restarts, short_runs};
 pub use write::{apply_file, apply_link, restore_file, sweep_environment, write_atomic};
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Error, Layout};
-use crate::ecosystem::{Address, AppName, Ownership};
+use crate::ecosystem::{Address, AppName, Ownership, fnv1a};
 use crate::plan::{LinkId, ObservedFile};
 use crate::translate::MARK;
 use crate::unit::{UnitFile, UnitName};
@@ -35,6 +35,16 @@ impl FoundApp {
         let group = app.group_unit();
         let unit = UnitFile::parse(group.clone(), &self.units.get(&group)?.text);
         unit.get(MARK, "Profile").map(|name| name.replace("%%", "%"))
+    }
+
+    /// What its units and variables are made of: another text for every change in them.
+    pub fn digest(&self) -> String {
+        let texts = self.units.iter().map(|(unit, file)| (unit.as_str(), file));
+        let texts = texts.chain(self.environment.iter().map(|file| ("", file)));
+        let all = texts.fold(String::new(), |all, (name, file)| {
+            format!("{all}{name}\0{}\0{}\0", file.text.len(), file.text)
+        });
+        format!("{:016x}", fnv1a(all.as_bytes()))
     }
 
     /// Whether it runs to its end once instead of serving, and counts as running afterwards.
@@ -69,8 +79,7 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
         let Some((app, name, file, unit)) = owned(&entry.path()) else { continue };
         let found = apps.entry(app.clone()).or_default();
         if name == app.group_unit() {
-            found.source =
-                unit.get("Unit", "SourcePath").map(|path| path.replace("%%", "%").into());
+            found.source = source_of(&unit);
             found.namespace = unit.get(MARK, "Namespace").unwrap_or("default").to_owned();
         }
         found.units.insert(name, file);
@@ -144,6 +153,16 @@ pub fn inputs_changed(layout: &Layout, unit: &UnitName, definition: Option<&Unit
             .collect::<Vec<_>>()
     });
     drop_ins.chain(named).max().unwrap_or(0)
+}
+
+/// The ecosystem file that an app comes from, if there is such an app and it came from a file.
+pub fn source(layout: &Layout, app: &AppName) -> Option<PathBuf> {
+    let (owner, _, _, unit) = owned(&layout.unit(&app.group_unit()))?;
+    source_of(&unit).filter(|_| owner == *app)
+}
+
+fn source_of(group: &UnitFile) -> Option<PathBuf> {
+    group.get("Unit", "SourcePath").map(|path| path.replace("%%", "%").into())
 }
 
 /// Whose a unit name is.

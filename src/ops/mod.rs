@@ -10,6 +10,7 @@ mod done;
 mod ended;
 mod error;
 mod event;
+mod free;
 mod glance;
 mod job;
 mod list;

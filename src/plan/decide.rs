@@ -1,7 +1,7 @@
 //! The planner.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::action::{
     Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
@@ -42,6 +42,7 @@ pub fn plan(
         }
     }
     plan.apps.sort_by(|a, b| a.app.cmp(&b.app));
+    super::free::wait_for_addresses(&mut plan, wanted, observed);
     plan
 }
 
@@ -61,7 +62,8 @@ pub fn removal(name: &AppName, found: &ObservedApp, because: Reason) -> AppPlan 
         links.push(unlink(LinkId::Boot));
     }
     let steps = vec![Step { action: Action::Stop, because }];
-    AppPlan { app: name.clone(), files, links, steps, notes: Vec::new(), wanted: 0 }
+    let (after, notes) = (BTreeSet::new(), Vec::new());
+    AppPlan { app: name.clone(), files, links, after, steps, notes, wanted: 0 }
 }
 
 fn unlink(link: LinkId) -> LinkChange {
@@ -90,13 +92,24 @@ impl AppDecision<'_> {
         if !self.files.autostart {
             notes.push(Note::NoAutostart { runs: self.is_up() });
         }
+        notes.extend(self.moved());
         notes.extend(self.drift());
         notes.extend(self.profile());
         let links = self.link_changes();
         if !(files.is_empty() && links.is_empty() && steps.is_empty()) {
             notes.extend(self.files.remarks.iter().cloned().map(Note::Remark));
         }
-        AppPlan { app: self.name.clone(), files, links, steps, notes, wanted: self.files.instances }
+        let (app, wanted) = (self.name.clone(), self.files.instances);
+        AppPlan { app, files, links, after: BTreeSet::new(), steps, notes, wanted }
+    }
+
+    /// Another ecosystem file than at the last apply.
+    fn moved(&self) -> Option<Note> {
+        let group = self.name.group_unit();
+        let new = self.files.units.get(&group)?.get("Unit", "SourcePath");
+        let new = new.map(|path| PathBuf::from(path.replace("%%", "%")));
+        let known = self.found.units.contains_key(&group) && self.found.source != new;
+        known.then(|| Note::Moved { from: self.found.source.clone() })
     }
 
     /// A change of `--env`, which nothing else in the plan names.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use super::{Paint, Style, hidden};
-use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Plan, Step};
+use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Note, Plan, Step};
 
 /// The plan with its reasons.
 pub fn text(plan: &Plan, style: &Style) -> String {
@@ -16,10 +16,15 @@ pub fn text(plan: &Plan, style: &Style) -> String {
         } else {
             out.push_str(&format!("{name}:\n"));
         }
+        let (first, last): (Vec<_>, Vec<_>) =
+            app.notes.iter().partition(|note| matches!(note, Note::Moved { .. }));
+        for note in first {
+            out.push_str(&format!("  {note}\n"));
+        }
         for step in steps(app) {
             out.push_str(&format!("  {} {}\n", step.0, style.paint(Paint::Dim, &step.1)));
         }
-        for note in &app.notes {
+        for note in last {
             out.push_str(&format!("  {} {note}\n", style.paint(Paint::Warn, "note:")));
         }
     }
