@@ -55,6 +55,7 @@ pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
     let shown = args.file.display().to_string();
     let how = How {
         verb: "apply".to_owned(),
+        back_to: None,
         shown,
         dry_run,
         prune,
@@ -130,6 +131,7 @@ pub fn reload_file(
     let shown = file.display().to_string();
     let how = How {
         verb: "reload".to_owned(),
+        back_to: None,
         shown,
         dry_run: false,
         prune: false,

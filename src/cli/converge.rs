@@ -19,6 +19,8 @@ use crate::rollout::Policy;
 pub struct How<'a> {
     /// What the history says of it.
     pub verb: String,
+    /// The entry of the history that is gone back to, if one is.
+    pub back_to: Option<u64>,
     /// The name of the file in messages.
     pub shown: String,
     /// Only show what would happen.
@@ -48,12 +50,12 @@ pub fn converge(
     ui: &mut Ui,
 ) -> Result<Untouched, Error> {
     let layout = context::layout(global.scope())?;
-    let loaded = input::load_text(&definition, &how.shown, &layout, ui)?;
+    let whole = definition.only.is_empty();
+    let loaded = input::load_text(&definition, &how.shown, &layout, how.prune && whole, ui)?;
     let ecosystem = only(loaded.ecosystem, &definition.only)?;
     let manners = how.policy.manners(policies(&ecosystem))?;
     let ctl = context::interruptible(context::connect(global)?)?;
     told::left_out(&ctl, &ecosystem, ui)?;
-    let whole = definition.only.is_empty();
     let apps = Vec::new();
     if how.dry_run {
         let (plan, _) = planned(&ctl, &ecosystem, how.prune, whole)?;
@@ -84,6 +86,9 @@ pub fn converge(
         show(&plan, false, ui)?;
     }
     if !plan.is_empty() {
+        let shared = Lock::shared(&ctl.layout.state)?;
+        disk::note_return(&ctl.layout, definition.source.as_deref(), how.back_to)?;
+        drop(shared);
         let mut sink = |event: ops::Event| told::tell(&event, ui);
         done.extend(ops::act(&ctl, &plan, &observed, &manners, &mut sink)?);
     }
@@ -94,7 +99,8 @@ pub fn converge(
         told::finish(&ctl, &done, ui)?;
     }
     // After success only: what did not come to serve is nothing to go back to.
-    remember(&ctl, definition, how, &plan).map_err(Error::Unrecorded)?;
+    disk::note_return(&ctl.layout, definition.source.as_deref(), None)?;
+    remember(&ctl, definition, how, &plan, &ecosystem).map_err(Error::Unrecorded)?;
     told::ends_at_logout(&ctl, &ecosystem, ui);
     let left = ecosystem.apps.keys().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
     let apps = left.map(|app| (app.clone(), manners.get(app).cloned())).collect();
@@ -106,10 +112,19 @@ fn remember(
     definition: Definition,
     how: &How<'_>,
     plan: &Plan,
+    ecosystem: &Ecosystem,
 ) -> Result<(), disk::Error> {
     let _shared = Lock::shared(&ctl.layout.state)?;
     // What cannot be removed now may be by the next apply.
     let swept = disk::sweep_environment(&ctl.layout);
+    let found = disk::scan(&ctl.layout)?;
+    let (files, others): (Vec<_>, Vec<_>) =
+        found.iter().partition(|(app, _)| ecosystem.apps.contains_key(*app));
+    let files = files.into_iter().map(|(app, found)| (app.to_string(), found.digest())).collect();
+    let from_here =
+        |found: &disk::FoundApp| found.source.is_some() && found.source == definition.source;
+    let others = others.into_iter().filter(|(_, found)| from_here(found));
+    let others = others.map(|(app, _)| app.to_string()).collect();
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let entry = Entry {
         number: 0,
@@ -118,6 +133,8 @@ fn remember(
         verb: how.verb.clone(),
         changes: report::plan::summary(plan),
         definition,
+        files,
+        others,
     };
     disk::record(&ctl.layout, entry)?;
     swept

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::converge::{How, converge};
 use super::policy::PolicyArgs;
+use super::target::{self, Target, Why};
 use super::{Global, Ui, context, input};
 use crate::disk::{self, Entry};
 use crate::error::Error;
@@ -26,7 +27,9 @@ pub struct HistoryArgs {
 /// Go back to what was applied before
 ///
 /// Without a number to the definition before the last one, else to the one with that number in
-/// `clusterctl history`. Changed apps are replaced as by `apply`. Users, programs and files named
+/// `clusterctl history`. Where what is in force was never recorded as good, as after an apply that
+/// failed or was interrupted, or where an app was deleted, to the last one. Changed apps are
+/// replaced as by `apply`. Users, programs and files named
 /// by `env_file` are taken as they are now. The ecosystem file itself stays as it is.
 #[derive(Debug, clap::Args)]
 pub struct RollbackArgs {
@@ -109,19 +112,16 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
         (_, _, file) => file.clone(),
     };
     let entries = entries(file.as_deref(), global)?;
-    let target = target(&entries, number)?;
-    ui.note(&format!(
-        "back to {}: {} by {}",
-        target.number,
-        report::printable(&target.verb),
-        report::printable(&target.user)
-    ));
+    let target = target(&entries, number, global)?;
+    ui.note(&report::printable(&target.to_string()));
+    let Target { entry: target, .. } = target;
     let definition = target.definition.clone();
     let now = definition.source.as_ref().map(|path| text::read(path, text::MOST));
     let differs = now.is_some_and(|text| text.ok().as_ref() != Some(&definition.text));
     let source = definition.source.clone();
     let how = How {
         verb: format!("rollback to {}", target.number),
+        back_to: Some(target.number),
         shown: format!("definition {}", target.number),
         dry_run: args.dry_run,
         prune: args.prune,
@@ -146,7 +146,10 @@ fn file_meant(app: Option<&str>, global: &Global) -> Result<PathBuf, Error> {
         let apps = disk::scan(&layout)?;
         let found = apps.iter().find(|(name, _)| name.as_str() == app);
         let known = || apps.keys().map(ToString::to_string).collect();
-        let source = found.and_then(|(_, found)| found.source.clone());
+        let source = match found.and_then(|(_, found)| found.source.clone()) {
+            None => deleted(app, &disk::history(&layout)?),
+            source => source,
+        };
         return source.ok_or_else(|| Error::Unknown { selector: app.to_owned(), known: known() });
     }
     let entries = disk::history(&layout)?;
@@ -164,19 +167,29 @@ fn file_meant(app: Option<&str>, global: &Global) -> Result<PathBuf, Error> {
     }
 }
 
+/// The file of an app that is not there any more.
+fn deleted(app: &str, entries: &[Entry]) -> Option<PathBuf> {
+    let entry = entries.iter().rfind(|entry| entry.files.contains_key(app));
+    entry.and_then(|entry| entry.definition.source.clone())
+}
+
 /// The entry to go back to.
-fn target(entries: &[Entry], number: Option<u64>) -> Result<&Entry, Error> {
+fn target<'a>(
+    entries: &'a [Entry],
+    number: Option<u64>,
+    global: &Global,
+) -> Result<Target<'a>, Error> {
     if let Some(number) = number {
-        return entries.iter().find(|entry| entry.number == number).ok_or_else(|| Error::Unknown {
+        let entry = entries.iter().find(|entry| entry.number == number);
+        let entry = entry.ok_or_else(|| Error::Unknown {
             selector: number.to_string(),
             known: entries.iter().map(|entry| entry.number.to_string()).collect(),
-        });
+        })?;
+        return Ok(Target { entry, why: Why::Itself });
     }
-    let newest = entries.last().map(|entry| &entry.definition);
-    let former = entries.iter().rev().find(|entry| {
-        newest.is_some_and(|newest| {
-            entry.definition.source == newest.source && !entry.definition.reads_as(newest)
-        })
-    });
-    former.ok_or(Error::NothingBefore)
+    let layout = context::layout(global.scope())?;
+    let source = entries.last().and_then(|entry| entry.definition.source.as_deref());
+    let begun = disk::begun_return(&layout, source);
+    let found = disk::scan(&layout)?;
+    target::without_number(entries, &found, begun).ok_or(Error::NothingBefore)
 }

@@ -113,7 +113,8 @@ fn load_on(host: &Machine, file: &Path, env: Option<&str>, ui: &mut Ui) -> Resul
     resolve(&definition, &file.display().to_string(), host, ui)
 }
 
-/// Resolves the text of an ecosystem file; warnings are printed.
+/// Resolves the text of an ecosystem file; warnings are printed. With `prune`, apps that are gone
+/// from the file will be removed, and what they hold is free.
 ///
 /// # Errors
 /// It has problems.
@@ -121,9 +122,10 @@ pub fn load_text(
     definition: &Definition,
     shown: &str,
     layout: &Layout,
+    prune: bool,
     ui: &mut Ui,
 ) -> Result<Loaded, Error> {
-    resolve(definition, shown, &machine(layout), ui)
+    resolve(definition, shown, &machine(layout).pruning(prune), ui)
 }
 
 fn resolve(

@@ -21,6 +21,7 @@ mod reload;
 mod rollout;
 mod scale;
 mod start;
+mod target;
 mod terminal;
 mod told;
 mod unpack;

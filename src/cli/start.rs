@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Global, Ui, apply, context, control, detect, init, input, policy};
 use crate::disk::Layout;
-use crate::ecosystem::{self, App, Color, Handover, Scope, Seen, Start, entry};
+use crate::ecosystem::{self, App, AppName, Color, Handover, Host, Scope, Seen, Start, entry};
 use crate::error::Error;
 use crate::ops::{self, Verb};
 
@@ -99,6 +99,9 @@ fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Re
     let folder = args.cwd.as_ref().map_or(here.clone(), |cwd| here.join(cwd));
     let mut seen = Seen { log, ..seen_as(program, args, &folder) };
     let app = resolve(&entry(&seen), &layout, ui)?;
+    if args.name.is_none() {
+        refuse_another_folders(&app.name, program, &here, &layout)?;
+    }
     if seen.listen.is_empty() && !args.worker {
         ui.note(&format!(
             "running {program} once in a network of its own to see what it listens on \
@@ -150,6 +153,27 @@ fn refuse_what_cannot_be(program: &str, layout: &Layout) -> Result<(), Error> {
         return Err(Error::Usage(text.to_owned()));
     }
     Ok(())
+}
+
+/// A `server.js` in two folders: the second one must not become a new version of the first one's
+/// app by chance.
+fn refuse_another_folders(
+    name: &AppName,
+    program: &str,
+    here: &Path,
+    layout: &Layout,
+) -> Result<(), Error> {
+    let host = context::machine(layout);
+    let Some(other) = host.other_source(name, Some(&here.join(FILE))) else { return Ok(()) };
+    let other = other.display().to_string();
+    let own = ecosystem::name_in_folder(name, here);
+    let program = crate::plan::shell_word(program);
+    let text = format!(
+        "`{name}` is the app of another file, {}; give this one a name of its own: clusterctl \
+         start {program} --name {own}",
+        other.escape_debug()
+    );
+    Err(Error::Usage(text))
 }
 
 /// The app as the command line describes it.

@@ -1,6 +1,7 @@
 //! What was applied, one file each below the state directory: definitions may hold secrets, hence
 //! mode 0600 in a directory of mode 0700.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::write::{private_dir, write_atomic};
 use super::{Error, Layout};
+use crate::ecosystem::fnv1a;
 
 /// Entries that are kept.
 const KEPT: usize = 20;
@@ -27,6 +29,12 @@ pub struct Entry {
     pub changes: Vec<String>,
     /// The definition.
     pub definition: Definition,
+    /// The apps of the definition, and the digest of the files that each had when all was well.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Apps that came from the same file before, are not in the definition, and were left alone.
+    #[serde(default)]
+    pub others: Vec<String>,
 }
 
 impl Entry {
@@ -80,35 +88,87 @@ pub fn history(layout: &Layout) -> Result<Vec<Entry>, Error> {
 }
 
 /// Adds an entry, unless the newest one of its file says the same, or says it for other apps while
-/// nothing changed; returns its number. The number in `entry` does not matter.
+/// nothing changed; returns its number. The number in `entry` does not matter. What the units are
+/// made of now is noted in either case. An app whose units are others than in the last entry,
+/// though nobody reports a change, gets a line of its own: systemd has finished an apply that was
+/// killed.
 ///
 /// # Errors
 /// The file system refuses.
 pub fn record(layout: &Layout, mut entry: Entry) -> Result<Option<u64>, Error> {
     let entries = history(layout)?;
     let source = &entry.definition.source;
-    let newest = entries.iter().rfind(|other| other.definition.source == *source);
-    let known = newest.is_some_and(|newest| {
+    let of_file: Vec<&Entry> =
+        entries.iter().filter(|other| other.definition.source == *source).collect();
+    let known = of_file.last().filter(|newest| {
         newest.definition == entry.definition
             || (entry.changes.is_empty() && newest.definition.reads_as(&entry.definition))
     });
-    if known {
-        return Ok(None);
-    }
-    entry.number = entries.last().map_or(0, |last| last.number) + 1;
     let dir = dir(layout);
     private_dir(&dir)?;
-    let path_of = |number| path(&dir, number);
-    let place = path_of(entry.number);
-    let unwritable = |error: serde_json::Error| Error::new("write", &place)(error.into());
-    let text = serde_json::to_vec_pretty(&entry).map_err(unwritable)?;
-    write_atomic(&place, &text, 0o600, None)?;
+    if let Some(newest) = known {
+        let mut same = Entry::clone(newest);
+        same.files.append(&mut entry.files);
+        same.others = entry.others;
+        if same != **newest {
+            write(&dir, &same)?;
+        }
+        return Ok(None);
+    }
+    let silent = silently_changed(&entry, &of_file);
+    entry.changes.extend(silent);
+    entry.number = entries.last().map_or(0, |last| last.number) + 1;
+    write(&dir, &entry)?;
     let surplus = (entries.len() + 1).saturating_sub(KEPT);
     for old in entries.iter().take(surplus) {
-        let path = path_of(old.number);
+        let path = path(&dir, old.number);
         fs::remove_file(&path).map_err(Error::new("remove", &path))?;
     }
     Ok(Some(entry.number))
+}
+
+/// A line for each app that is another one than in the last entry of its file without a change that
+/// was told.
+fn silently_changed(entry: &Entry, of_file: &[&Entry]) -> Vec<String> {
+    let former = |app: &str| of_file.iter().rev().find_map(|other| other.files.get(app));
+    let told = |app: &str| entry.apps().any(|changed| changed == app);
+    let silent = entry.files.iter().filter(|(app, now)| !told(app) && former(app) != Some(now));
+    silent.map(|(app, _)| format!("{app}: in force already")).collect()
+}
+
+/// Notes that going back to an entry has begun, with `None` that it is over. `source` is the file
+/// of the entry, as in [`Definition::source`].
+///
+/// # Errors
+/// The file system refuses.
+pub fn note_return(layout: &Layout, source: Option<&Path>, to: Option<u64>) -> Result<(), Error> {
+    let path = return_path(layout, source);
+    if let Some(number) = to {
+        private_dir(&dir(layout))?;
+        return write_atomic(&path, number.to_string().as_bytes(), 0o600, None);
+    }
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(Error::new("remove", &path)),
+    }
+}
+
+/// The number of the entry of a file that somebody has begun to go back to, without an end so far.
+#[must_use]
+pub fn begun_return(layout: &Layout, source: Option<&Path>) -> Option<u64> {
+    fs::read_to_string(return_path(layout, source)).ok()?.trim().parse().ok()
+}
+
+fn return_path(layout: &Layout, source: Option<&Path>) -> PathBuf {
+    let name = source.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    dir(layout).join(format!("return-{:016x}", fnv1a(name.as_bytes())))
+}
+
+fn write(dir: &Path, entry: &Entry) -> Result<(), Error> {
+    let place = path(dir, entry.number);
+    let unwritable = |error: serde_json::Error| Error::new("write", &place)(error.into());
+    let text = serde_json::to_vec_pretty(entry).map_err(unwritable)?;
+    write_atomic(&place, &text, 0o600, None)
 }
 
 fn dir(layout: &Layout) -> PathBuf {
@@ -134,7 +194,8 @@ mod tests {
         let source = Some("/srv/ecosystem.toml".into());
         let definition = Definition { text: text.into(), source, ..Definition::default() };
         let verb = "apply".to_owned();
-        Entry { number: 0, time: 1, user: "root".into(), verb, changes: Vec::new(), definition }
+        let (files, others, changes) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Entry { number: 0, time: 1, user: "root".into(), verb, changes, definition, files, others }
     }
 
     #[test]
@@ -179,6 +240,39 @@ mod tests {
         let error = record(&layout, odd).unwrap_err();
         assert!(error.to_string().contains("UTF-8"), "{error}");
         assert!(!path(&dir(&layout), 1).exists());
+    }
+
+    #[test]
+    fn what_changed_without_a_word_is_told_and_noted() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout { state: root.path().to_owned(), ..Layout::system() };
+        let made_of = |text: &str, digest: &str| {
+            let files = BTreeMap::from([("web".to_owned(), digest.to_owned())]);
+            Entry { files, ..entry(text) }
+        };
+        let told = Entry { changes: vec!["web: start 1 instance".into()], ..made_of("a", "1") };
+        record(&layout, told).unwrap();
+        assert_eq!(record(&layout, made_of("a # comment", "1")).unwrap(), Some(2));
+        assert_eq!(record(&layout, made_of("b", "2")).unwrap(), Some(3));
+        assert_eq!(record(&layout, made_of("b", "3")).unwrap(), None);
+        let entries = history(&layout).unwrap();
+        assert_eq!(entries[1].changes, Vec::<String>::new());
+        assert_eq!(entries[2].changes, ["web: in force already"]);
+        assert_eq!(entries[2].files["web"], "3");
+    }
+
+    #[test]
+    fn a_way_back_is_remembered_until_its_end() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout { state: root.path().to_owned(), ..Layout::system() };
+        let file = Some(Path::new("/srv/ecosystem.toml"));
+        assert_eq!(begun_return(&layout, file), None);
+        note_return(&layout, file, Some(7)).unwrap();
+        assert_eq!((begun_return(&layout, file), begun_return(&layout, None)), (Some(7), None));
+        assert_eq!(history(&layout).unwrap(), []);
+        note_return(&layout, file, None).unwrap();
+        note_return(&layout, file, None).unwrap();
+        assert_eq!(begun_return(&layout, file), None);
     }
 
     #[test]

@@ -19,11 +19,13 @@ use std::path::{Path, PathBuf};
 
 pub use exchange::Exchange;
 pub use handover::{handover_dir, install_handover, unpack_handover};
-pub use history::{Definition, Entry, history, record};
+pub use history::{Definition, Entry, begun_return, history, note_return, record};
 pub use layout::Layout;
 pub use lock::{Holder, Lock};
 pub use moves::{forget_move, note_move};
-pub use scan::{FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan};
+pub use scan::{
+    FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan, source,
+};
 pub use secret::{own_secret, secret};
 pub use tally::{announce_start, restarts, short_runs};
 pub use unread::{forget_unread, note_unread, unread};

@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Error, Layout};
-use crate::ecosystem::{Address, AppName, Ownership};
+use crate::ecosystem::{Address, AppName, Ownership, fnv1a};
 use crate::plan::{LinkId, ObservedFile};
-use crate::translate::{MARK, SOURCE};
+use crate::translate::{MARK, source_of};
 use crate::unit::{UnitFile, UnitName};
 
 /// The disk's part of an observed app.
@@ -35,6 +35,16 @@ impl FoundApp {
         let group = app.group_unit();
         let unit = UnitFile::parse(group.clone(), &self.units.get(&group)?.text);
         unit.get(MARK, "Profile").map(|name| name.replace("%%", "%"))
+    }
+
+    /// What its units and variables are made of: another text for every change in them.
+    pub fn digest(&self) -> String {
+        let texts = self.units.iter().map(|(unit, file)| (unit.as_str(), file));
+        let texts = texts.chain(self.environment.iter().map(|file| ("", file)));
+        let all = texts.fold(String::new(), |all, (name, file)| {
+            format!("{all}{name}\0{}\0{}\0", file.text.len(), file.text)
+        });
+        format!("{:016x}", fnv1a(all.as_bytes()))
     }
 
     /// Whether it runs to its end once instead of serving, and counts as running afterwards.
@@ -70,7 +80,7 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
         let found = apps.entry(app.clone()).or_default();
         // Every unit names it, so that an app is found that a killed run has removed in part.
         if found.source.is_none() || name == app.group_unit() {
-            found.source = source(&unit);
+            found.source = source_of(&unit);
         }
         if name == app.group_unit() {
             found.namespace = unit.get(MARK, "Namespace").unwrap_or("default").to_owned();
@@ -83,12 +93,6 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
         found.enabled = layout.link(app, &LinkId::Boot).0.symlink_metadata().is_ok();
     }
     Ok(apps)
-}
-
-/// The ecosystem file that a unit came from. An older version named it to the manager.
-fn source(unit: &UnitFile) -> Option<PathBuf> {
-    let path = unit.get(MARK, SOURCE).or_else(|| unit.get("Unit", "SourcePath"))?;
-    Some(path.replace("%%", "%").into())
 }
 
 fn owned(path: &Path) -> Option<(AppName, UnitName, ObservedFile, UnitFile)> {
@@ -152,6 +156,12 @@ pub fn inputs_changed(layout: &Layout, unit: &UnitName, definition: Option<&Unit
             .collect::<Vec<_>>()
     });
     drop_ins.chain(named).max().unwrap_or(0)
+}
+
+/// The ecosystem file that an app comes from, if there is such an app and it came from a file.
+pub fn source(layout: &Layout, app: &AppName) -> Option<PathBuf> {
+    let (owner, _, _, unit) = owned(&layout.unit(&app.group_unit()))?;
+    source_of(&unit).filter(|_| owner == *app)
 }
 
 /// Whose a unit name is.

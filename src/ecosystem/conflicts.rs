@@ -1,24 +1,26 @@
 //! Checks that need more than one app, or the machine's other programs: names and addresses.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::address::Address;
 use super::app::Listener;
 use super::host::Ownership;
 use super::name::AppName;
 use super::node::Context;
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, visible};
 use super::resolve::Resolved;
 use crate::unit::UnitName;
 
-/// Notes everything that is held twice.
-pub(super) fn check(cx: &mut Context<'_>, apps: &[Resolved]) {
+/// Notes everything that is held twice. `source` is the file.
+pub(super) fn check(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
     same_names(cx, apps);
+    taken_names(cx, apps, source);
     same_units(cx, apps);
     foreign_units(cx, apps);
     same_addresses(cx, apps);
     same_binds(cx, apps);
-    held_addresses(cx, apps);
+    held_addresses(cx, apps, source);
 }
 
 fn same_names(cx: &mut Context<'_>, apps: &[Resolved]) {
@@ -33,6 +35,27 @@ fn same_names(cx: &mut Context<'_>, apps: &[Resolved]) {
         } else {
             first.insert(name, &app.at);
         }
+    }
+}
+
+/// Two projects with a `server.js` each: the second one must not become a new version of the first
+/// one's app by chance.
+fn taken_names(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
+    for app in apps.iter().filter(|app| !app.named) {
+        let Some(name) = &app.name else { continue };
+        let Some(other) = cx.host.other_source(name, source) else { continue };
+        let other = visible(&other.to_string_lossy());
+        let message = format!("`{name}` is the app of another file, {other}");
+        let own = super::name_in_folder(name, cx.base);
+        let help = format!(
+            "give this one a name of its own, such as `name = \"{own}\"`; `name = \"{name}\"` \
+             makes it the new version of the other one"
+        );
+        let problem = match cx.host.applies() {
+            true => Problem::error(&app.at, message),
+            false => Problem::warning(&app.at, message),
+        };
+        cx.problems.push(problem.help(help));
     }
 }
 
@@ -148,18 +171,29 @@ fn same_binds(cx: &mut Context<'_>, apps: &[Resolved]) {
     }
 }
 
-fn held_addresses(cx: &mut Context<'_>, apps: &[Resolved]) {
+fn held_addresses(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
+    let here = |name: &AppName| apps.iter().any(|app| app.name.as_ref() == Some(name));
     for app in apps {
         let Some(name) = &app.name else { continue };
         for (listener, at) in &app.listeners {
             if let Some(holder) = cx.host.holder(name, &listener.address) {
-                let message = format!("`{}` is held by {}", listener.address, holder.who);
+                let owner = holder.listener_of.as_ref();
+                let gone = owner.is_some_and(|it| !here(it) && cx.host.comes_from(it, source));
+                if gone && cx.host.prunes() {
+                    continue;
+                }
+                let mut message = format!("`{}` is held by {}", listener.address, holder.who);
+                let mut help = holder.help;
+                if gone {
+                    message.push_str(", which is no longer in this file");
+                    help = "add --prune to remove it in the same step".to_owned();
+                }
                 // A file that is only checked is right whatever runs at this moment.
                 let problem = match cx.host.applies() {
                     true => Problem::error(at, message),
                     false => Problem::warning(at, message),
                 };
-                cx.problems.push(problem.help(holder.help));
+                cx.problems.push(problem.help(help));
             }
         }
     }

@@ -60,6 +60,8 @@ pub struct Holder {
     pub who: String,
     /// What to do about it.
     pub help: String,
+    /// The app of ours whose listener it is, if it is one.
+    pub listener_of: Option<AppName>,
 }
 
 /// Programs by their names, first in the folders that an app's own `PATH` names.
@@ -135,6 +137,22 @@ pub trait Host: fmt::Debug {
     /// the machine at this moment makes nothing wrong with it.
     fn applies(&self) -> bool {
         true
+    }
+    /// The ecosystem file that an app of this name comes from, if it is there and another one than
+    /// `source`, the file that is read (`None` for standard input).
+    fn other_source(&self, app: &AppName, source: Option<&Path>) -> Option<PathBuf> {
+        let _ = (app, source);
+        None
+    }
+    /// Whether there is an app of this name that comes from the file `source`.
+    fn comes_from(&self, app: &AppName, source: Option<&Path>) -> bool {
+        let _ = (app, source);
+        false
+    }
+    /// Whether apps that come from the file and are not in it any more are removed when it is put
+    /// in force.
+    fn prunes(&self) -> bool {
+        false
     }
     /// Names of what is in a folder; none when it cannot be read.
     fn names(&self, folder: &Path) -> Vec<String> {

@@ -40,7 +40,7 @@ pub fn load(
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut cx = Context { host, base, env_name, path: None, problems: Vec::new() };
     let apps = apps(&mut cx, document.get_ref());
-    conflicts::check(&mut cx, &apps);
+    conflicts::check(&mut cx, &apps, source);
     let mut problems = cx.problems;
     if !errors.is_empty() {
         problems = with_syntax_errors(text, &errors, problems);

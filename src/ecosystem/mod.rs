@@ -35,7 +35,7 @@ pub use host::{Holder, Host, Kind, Ownership, Scope, User};
 pub use keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};
 pub use load::{Loaded, load};
 pub use name::{AppName, ListenerName, NameError};
-pub use naming::name as name_of_command;
+pub use naming::{in_folder as name_in_folder, name as name_of_command};
 pub use problem::{Problem, Problems, Severity};
 pub use render::Color;
 pub use runtime_folder::{last_line, runtime_folder};

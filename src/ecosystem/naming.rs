@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::name::AppName;
+
 /// Programs that run a script of the folder's package, so that their own name says nothing.
 const PACKAGE_MANAGERS: [&str; 6] = ["npm", "yarn", "pnpm", "bun", "deno", "composer"];
 
@@ -62,6 +64,16 @@ pub fn name(words: &[String], folder: &Path, package: Option<&str>) -> Option<St
     stem(first)
 }
 
+/// A name for an app that tells it from one of the same name in another folder: `shop-server`.
+pub fn in_folder(name: &AppName, folder: &Path) -> AppName {
+    let folder = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let folder: String = folder.chars().map(plain).collect();
+    let start = folder.trim_start_matches(['-', '_', '.']);
+    let own = if start.is_empty() { format!("{name}-2") } else { format!("{start}-{name}") };
+    AppName::parse(&own).unwrap_or_else(|_| name.clone())
+}
+
 /// The script among the arguments of an interpreter, or the module after `-m`.
 fn script<'a>(words: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut takes_value = false;
@@ -94,6 +106,7 @@ fn stem(word: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn called(line: &str, package: Option<&str>) -> String {
@@ -128,6 +141,12 @@ mod tests {
             assert_eq!(called(line, None), expected, "{line}");
         }
         assert_eq!(called("npm start", Some("the-shop")), "the-shop");
+        for (folder, expected) in
+            [("/srv/e 3", "e-3-api"), ("/", "api-2"), ("/srv/.hidden", "hidden-api")]
+        {
+            let api = AppName::parse("api").unwrap();
+            assert_eq!(in_folder(&api, Path::new(folder)).as_str(), expected);
+        }
         assert_eq!(called("node server.js", Some("the-shop")), "server");
     }
 }

@@ -34,7 +34,7 @@ pub fn owner(layout: &Layout, table: &Table, address: &Address) -> Option<Owner>
     let Some(pid) = pids.first().copied() else {
         let who = "another program".to_owned();
         let help = "`ss -lptn` as root names it; stop it, or choose another address".to_owned();
-        let holder = Holder { who, help };
+        let holder = Holder { who, help, listener_of: None };
         return Some(Owner { holder, instance: None, is_without_file: false });
     };
     let unit = unit_of(pid);
@@ -43,6 +43,7 @@ pub fn owner(layout: &Layout, table: &Table, address: &Address) -> Option<Owner>
         (Some((app, number)), _) => Holder {
             who: format!("{app}@{number} (app {app})"),
             help: format!("choose another address, or: clusterctl stop {app}"),
+            listener_of: None,
         },
         (None, unit) => pm2(pid).unwrap_or_else(|| program(pid, unit)),
     };
@@ -55,10 +56,12 @@ fn program(pid: u32, unit: Option<String>) -> Holder {
         Some(unit) => Holder {
             who: format!("{unit} (`{name}`, pid {pid})"),
             help: format!("choose another address, or: systemctl stop {unit}"),
+            listener_of: None,
         },
         None => Holder {
             who: format!("`{name}` (pid {pid})"),
             help: "stop that program, or choose another address".to_owned(),
+            listener_of: None,
         },
     }
 }
@@ -107,10 +110,12 @@ fn socket_unit(layout: &Layout, held: &Address) -> Option<Holder> {
         Some(app) => Holder {
             who: format!("{name} (app {app})"),
             help: format!("choose another address, or: clusterctl stop {app}"),
+            listener_of: AppName::parse(app).ok(),
         },
         None => Holder {
             who: name.to_string(),
             help: format!("choose another address, or: systemctl stop {name}"),
+            listener_of: None,
         },
     })
 }
@@ -119,6 +124,7 @@ fn unknown_unit() -> Holder {
     Holder {
         who: "systemd, for a socket unit".to_owned(),
         help: "`systemctl list-sockets` names it; stop it, or choose another address".to_owned(),
+        listener_of: None,
     }
 }
 
@@ -135,7 +141,7 @@ fn pm2(pid: u32) -> Option<Holder> {
     if is_god(pid) {
         let who = format!("PM2 (its daemon, pid {pid})");
         let help = "let PM2 stop that app first: pm2 list, pm2 delete APP".to_owned();
-        return Some(Holder { who, help });
+        return Some(Holder { who, help, listener_of: None });
     }
     let mut ancestors =
         std::iter::successors(Some(pid), |pid| super::usage(*pid).map(|u| u.parent));
@@ -149,7 +155,7 @@ fn pm2(pid: u32) -> Option<Holder> {
     let app = value("name").unwrap_or_else(|| process_name(pid));
     let id = value("pm_id").map_or_else(String::new, |id| format!(", id {id}"));
     let help = format!("let PM2 stop it first: pm2 delete {app}");
-    Some(Holder { who: format!("PM2 (app {app}{id})"), help })
+    Some(Holder { who: format!("PM2 (app {app}{id})"), help, listener_of: None })
 }
 
 fn is_god(pid: u32) -> bool {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Layout};
@@ -64,6 +64,8 @@ pub struct Machine {
     layout: Layout,
     /// Whether a file is put in force, or only checked.
     applies: bool,
+    /// Whether apps that are gone from the file are removed.
+    prunes: bool,
     search_path: Vec<PathBuf>,
     seen: RefCell<Seen>,
 }
@@ -84,13 +86,19 @@ impl Machine {
         let absolute = |dir: &PathBuf| dir.is_absolute();
         let search_path =
             path.unwrap_or(default).split(':').map(PathBuf::from).filter(absolute).collect();
-        Machine { layout, applies: true, search_path, seen: RefCell::default() }
+        Machine { layout, applies: true, prunes: false, search_path, seen: RefCell::default() }
     }
 
     /// For a look at a file that does not put it in force.
     #[must_use]
     pub fn only_checks(self) -> Machine {
         Machine { applies: false, ..self }
+    }
+
+    /// For a file with which the apps go that are not in it any more, if `prunes`.
+    #[must_use]
+    pub fn pruning(self, prunes: bool) -> Machine {
+        Machine { prunes, ..self }
     }
 }
 
@@ -199,6 +207,20 @@ impl Host for Machine {
         (!own && !removed).then_some(owner.holder)
     }
 
+    fn other_source(&self, app: &AppName, source: Option<&Path>) -> Option<PathBuf> {
+        let known = disk::source(&self.layout, app)?;
+        let same = source.is_some_and(|source| source == known || is_same_file(source, &known));
+        (!same && known.is_file()).then_some(known)
+    }
+
+    fn comes_from(&self, app: &AppName, source: Option<&Path>) -> bool {
+        source.is_some() && disk::source(&self.layout, app).as_deref() == source
+    }
+
+    fn prunes(&self) -> bool {
+        self.prunes
+    }
+
     fn names(&self, folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
@@ -225,6 +247,12 @@ pub fn user(name: &str) -> Option<User> {
     local.lines().find_map(|line| passwd_line(line, name)).or_else(|| {
         getent("passwd", name).and_then(|text| text.lines().find_map(|l| passwd_line(l, name)))
     })
+}
+
+/// Whether two paths lead to one file, through links as well.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    id(one).is_some() && id(one) == id(other)
 }
 
 fn kind(path: &Path) -> Kind {

@@ -2,11 +2,11 @@
 //! different apps at the same time. It can be killed anywhere; the next apply goes on.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::load::load;
 use super::parallel::parallel;
-use super::steps::AppRun;
+use super::steps::{self, AppRun};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Event, Sink, UnitFailure, recorded_policy};
 use crate::disk::{self, Lock};
@@ -76,7 +76,13 @@ fn run_apps(
     policies: &BTreeMap<AppName, Manner>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
-    let busy: Vec<&AppPlan> = plan.apps.iter().filter(|app| !app.steps.is_empty()).collect();
+    let mut busy: Vec<&AppPlan> = plan.apps.iter().filter(|app| !app.steps.is_empty()).collect();
+    // Others wait for what these free, and must not take all places meanwhile.
+    busy.sort_by_key(|app| !app.removes_app());
+    let going = busy.iter().filter(|app| app.removes_app());
+    let going = going.filter_map(|app| Some((&app.app, &observed.apps.get(&app.app)?.units)));
+    let limits = going.map(|(app, units)| steps::limit(&recorded_policy(app, units)));
+    let freed = Instant::now() + limits.max().unwrap_or_default();
     let work = |app: &&AppPlan, sink: Sink<'_>| {
         let found = observed.apps.get(&app.app);
         // An app that goes is not in the file: its units know how long it may drain.
@@ -85,7 +91,7 @@ fn run_apps(
             Manner { policy: policy.unwrap_or_default(), kill_after: None }
         };
         let manner = policies.get(&app.app).cloned().unwrap_or_else(recorded);
-        let run = AppRun { context, app, found, manner };
+        let run = AppRun { context, app, found, manner, freed };
         Ok((app.app.clone(), run.steps(sink)?))
     };
     let names: Vec<AppName> = busy.iter().map(|app| app.app.clone()).collect();

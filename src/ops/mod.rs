@@ -11,6 +11,7 @@ mod done;
 mod ended;
 mod error;
 mod event;
+mod free;
 mod glance;
 mod held;
 mod job;

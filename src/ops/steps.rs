@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::job::{failure, real_end, report_unit};
 use super::request::{Former, Request, Task};
 use super::stay::{Stay, may_end, stay};
-use super::{Context, Done, Error, Manner, Sink, UnitFailure, delegate, ended};
+use super::{Context, Done, Error, Manner, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp};
-use crate::rollout::{Expected, Outcome};
+use crate::rollout::{Expected, Outcome, Policy};
 use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, JobResult, Systemd};
 use crate::unit::UnitName;
 
@@ -23,6 +23,13 @@ pub(super) struct AppRun<'a> {
     pub app: &'a AppPlan,
     pub found: Option<&'a ObservedApp>,
     pub manner: Manner,
+    /// When apps that go have closed their listeners at the latest.
+    pub freed: Instant,
+}
+
+/// How long the jobs of an app may take.
+pub(super) fn limit(policy: &Policy) -> Duration {
+    policy.listen_timeout + policy.kill_timeout * 2 + MARGIN
 }
 
 impl AppRun<'_> {
@@ -32,6 +39,12 @@ impl AppRun<'_> {
     /// The manager cannot be asked. What became of units is in the result.
     pub(super) fn steps(&self, sink: Sink<'_>) -> Result<Done, Error> {
         let mut done = Done::default();
+        if !free::closed(self.context, &self.app.after, self.freed, &mut done)? {
+            if done.is_success() {
+                done.left_out = self.app.steps.len();
+            }
+            return Ok(done);
+        }
         for (place, step) in self.app.steps.iter().enumerate() {
             if self.context.is_interrupted() {
                 done.left_out = self.app.steps.len() - place;
@@ -202,8 +215,7 @@ impl AppRun<'_> {
         worth: &dyn Fn(&JobOutcome) -> bool,
         sink: Sink<'_>,
     ) -> Result<Vec<JobOutcome>, Error> {
-        let limit =
-            self.manner.policy.listen_timeout + self.manner.policy.kill_timeout * 2 + MARGIN;
+        let limit = limit(&self.manner.policy);
         let systemd: &Systemd = &self.context.systemd;
         let mut seen = |place: usize, outcome: &JobOutcome| {
             let outcome = real_end(systemd, &jobs[place], outcome.clone());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,8 @@ pub struct AppPlan {
     pub files: Vec<FileChange>,
     /// Links to make or remove.
     pub links: Vec<LinkChange>,
+    /// Listeners of apps that go: the steps begin once these are closed.
+    pub after: BTreeSet<UnitName>,
     /// What happens to units, in this order, after one daemon-reload.
     pub steps: Vec<Step>,
     /// What a reader should know besides.
@@ -201,6 +204,13 @@ pub enum Reason {
     PathLost,
     /// Instances are ready and do not hold the listeners that made them so.
     NotListening,
+    /// The listener is new, and an app that goes still holds its address.
+    AddressFreed {
+        /// That app.
+        by: AppName,
+        /// Its listener.
+        closes: UnitName,
+    },
     /// The addresses of an old and a new listener overlap.
     AddressMoves,
     /// An instance listens on the address of a new listener by itself.
@@ -240,6 +250,11 @@ pub enum Note {
     NoAutostart {
         /// It does, since somebody started it.
         runs: bool,
+    },
+    /// The app came from another ecosystem file at the last apply.
+    Moved {
+        /// That one; standard input without one.
+        from: Option<PathBuf>,
     },
     /// The `--env` is another one than at the last apply.
     Profile {
@@ -282,6 +297,10 @@ impl fmt::Display for Reason {
             Reason::NewApp => f.write_str("new app"),
             Reason::NotRunning => f.write_str("not running"),
             Reason::NewListener => f.write_str("new listener"),
+            Reason::AddressFreed { by, closes } => write!(
+                f,
+                "new listener; connections are refused from when {by} closes {closes} until then"
+            ),
             Reason::ListenerDown => f.write_str("listener is not active"),
             Reason::AddressMoves => f.write_str(
                 "old and new address overlap; connections are refused for a moment, and wait then \
@@ -327,6 +346,10 @@ impl fmt::Display for Note {
             Note::NoAutostart { runs: true } => {
                 f.write_str("autostart = false: it runs on, and is not started at boot by the file")
             }
+            Note::Moved { from: Some(path) } => {
+                write!(f, "comes from {} until now", path.display().to_string().escape_debug())
+            }
+            Note::Moved { from: None } => f.write_str("comes from standard input until now"),
             Note::Profile { from, to } => {
                 write!(f, "profile: {} → {}", profile::shown(from), profile::shown(to))
             }

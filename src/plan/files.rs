@@ -79,6 +79,7 @@ mod tests {
             app: api(),
             files: vec![FileChange { file, change }],
             links: Vec::new(),
+            after: BTreeSet::new(),
             steps: vec![Step { action: Action::Start([1, 3].into()), because: Reason::NewApp }],
             notes: Vec::new(),
             wanted: 2,

@@ -8,6 +8,7 @@ mod cost;
 mod decide;
 pub mod doctor;
 mod files;
+mod free;
 mod observed;
 pub mod profile;
 pub mod reason;

@@ -64,7 +64,8 @@ mod tests {
         };
         let changes = vec!["shop: replace 2 instances".to_owned()];
         let (user, verb) = ("root".to_owned(), "apply".to_owned());
-        let entry = Entry { number: 3, time: 1000, user, verb, changes, definition };
+        let (files, others) = Default::default();
+        let entry = Entry { number: 3, time: 1000, user, verb, changes, definition, files, others };
         assert_eq!(
             text(&[entry], 1120, &Style::PLAIN),
             "number  age  by    file                       what   changes\n\

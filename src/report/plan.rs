@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use super::{Paint, Style, hidden, printable, printable_lines};
-use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Plan, Step};
+use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Note, Plan, Step};
 
 /// The plan with its reasons.
 pub fn text(plan: &Plan, style: &Style) -> String {
@@ -16,11 +16,16 @@ pub fn text(plan: &Plan, style: &Style) -> String {
         } else {
             out.push_str(&format!("{name}:\n"));
         }
+        let (first, last): (Vec<_>, Vec<_>) =
+            app.notes.iter().partition(|note| matches!(note, Note::Moved { .. }));
+        for note in first {
+            out.push_str(&format!("  {}\n", printable(&note.to_string())));
+        }
         for step in steps(app) {
             let (what, why) = (printable(&step.0), printable(&step.1));
             out.push_str(&format!("  {what} {}\n", style.paint(Paint::Dim, &why)));
         }
-        for note in &app.notes {
+        for note in last {
             let note = printable(&note.to_string());
             out.push_str(&format!("  {} {note}\n", style.paint(Paint::Warn, "note:")));
         }

@@ -270,8 +270,13 @@ fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String 
     let Failure { instance, why } = failure;
     let start = matches!(
         why,
-        Why::Job(JobResult::Failed | JobResult::Timeout | JobResult::Skipped | JobResult::Other(_))
-            | Why::StartTimeout
+        Why::Job(
+            JobResult::Failed
+                | JobResult::Timeout
+                | JobResult::Skipped
+                | JobResult::Refused(_)
+                | JobResult::Other(_)
+        ) | Why::StartTimeout
     );
     match reason {
         // It was stopped since: what is known of its end is no reason.

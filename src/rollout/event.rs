@@ -58,7 +58,9 @@ pub enum JobResult {
     Dependency,
     /// A condition was not met.
     Skipped,
-    /// Any other result, or why the job could not even be submitted.
+    /// There is no job, and why: systemd refuses it, as for a masked unit. Nothing was done to the instance.
+    Refused(String),
+    /// Any other result.
     Other(String),
 }
 

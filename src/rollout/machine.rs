@@ -169,6 +169,10 @@ impl Rollout {
                 slot.life = Life::Busy(Job { done: true, ..job });
                 self.ask(instance, Doubt::Started, now, out);
             }
+            (Change::Start | Change::Restart, result @ JobResult::Refused(_)) => {
+                slot.refuse();
+                self.follow_failure(Failure { instance, why: Why::Job(result) }, now);
+            }
             (Change::Start | Change::Restart, result) => self.fail(instance, Why::Job(result), now),
         }
     }
@@ -250,7 +254,11 @@ impl Rollout {
             };
             slot.enter(life, now);
         }
-        let failure = Failure { instance, why };
+        self.follow_failure(Failure { instance, why }, now);
+    }
+
+    fn follow_failure(&mut self, failure: Failure, now: Time) {
+        let stuck = failure.why == Why::StopTimeout;
         match &self.course {
             Course::Rolling if self.policy.force && failure.why.is_timeout() => {
                 self.course = Course::Forced(failure);
@@ -302,9 +310,6 @@ impl Rollout {
         let ticket = Ticket(self.tickets);
         let made = self.loaded();
         let slot = self.slots.entry(instance).or_insert_with(|| Slot::gone(now));
-        if change != Change::Stop {
-            slot.made = made;
-        }
         let job = Job {
             change,
             ticket,
@@ -312,7 +317,7 @@ impl Rollout {
             starting: change == Change::Start,
             done: false,
         };
-        slot.submit(job, now);
+        slot.submit(job, made, now);
         out.push(Command::Submit { ticket, instance, change, reason });
     }
 

@@ -128,7 +128,9 @@ impl fmt::Display for Why {
             Self::Job(JobResult::Canceled) => f.write_str("was stopped by somebody else"),
             Self::Job(JobResult::Dependency) => f.write_str("lacks something it requires"),
             Self::Job(JobResult::Skipped) => f.write_str("was skipped by a condition"),
-            Self::Job(JobResult::Other(result)) => write!(f, "could not be started ({result})"),
+            Self::Job(JobResult::Refused(result) | JobResult::Other(result)) => {
+                write!(f, "could not be started ({result})")
+            }
             Self::Died => f.write_str("died soon after it was ready"),
             Self::DiedLater => f.write_str("died while the others were replaced"),
             Self::NotListening(what) => f.write_str(what),

@@ -81,6 +81,10 @@ pub(super) struct Slot {
     base: Serial,
     /// The process that is counted on, once it was seen.
     born: Option<Serial>,
+    /// systemd has refused to start it anew.
+    pub refused: bool,
+    /// What it was before the last job was submitted.
+    before: Option<Box<Slot>>,
 }
 
 /// Whose sighting it is, seen from the process that is counted on.
@@ -110,6 +114,8 @@ impl Slot {
             last: None,
             base: Serial(0),
             born: None,
+            refused: false,
+            before: None,
         }
     }
 
@@ -123,9 +129,13 @@ impl Slot {
         self.since = now;
     }
 
-    /// A job is submitted; what is seen of earlier processes does not count from here on.
-    pub fn submit(&mut self, job: Job, now: Time) {
+    /// A job is submitted, and starts a process of the definition `made` unless it is a stop; what is seen of earlier
+    /// processes does not count from here on.
+    pub fn submit(&mut self, job: Job, made: Definition, now: Time) {
+        self.before = None;
+        self.before = Some(Box::new(self.clone()));
         if job.change != Change::Stop {
+            self.made = made;
             let joins = job.change == Change::Start && self.alive();
             let last = self.last.map_or(self.base, |(serial, _)| serial);
             self.base = match self.last {
@@ -141,6 +151,13 @@ impl Slot {
         }
         self.touched = true;
         self.enter(Life::Busy(job), now);
+    }
+
+    /// There is no such job: everything is as before it was submitted.
+    pub fn refuse(&mut self) {
+        if let Some(before) = self.before.take() {
+            *self = Self { last: self.last, refused: true, ..*before };
+        }
     }
 
     /// Takes note of a sighting; false if it is older than what is known already.

@@ -153,7 +153,8 @@ impl Rollout {
         if !self.interrupted {
             for number in 0..self.wanted {
                 let slot = &self.slots[&number];
-                if slot.busy() || slot.alive() && slot.made == Definition::New {
+                let renewed = slot.alive() && slot.made == Definition::New;
+                if slot.busy() || renewed || slot.refused {
                     continue;
                 }
                 let change = if slot.alive() { Change::Restart } else { Change::Start };

@@ -34,6 +34,13 @@ pub const SOURCE: &str = "Source";
 /// than the address has.
 pub const BIND: &str = "Bind";
 
+/// The ecosystem file that a unit of ours came from; `None` for standard input. Units from before
+/// [`SOURCE`] say it in `SourcePath=`.
+pub fn source_of(unit: &UnitFile) -> Option<PathBuf> {
+    let path = unit.get(MARK, SOURCE).or_else(|| unit.get("Unit", "SourcePath"))?;
+    Some(path.replace("%%", "%").into())
+}
+
 /// Where the units will run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {

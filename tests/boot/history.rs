@@ -1,8 +1,10 @@
 //! What was applied can be had back, also when its file is gone.
 
+use std::time::Duration;
+
 use crate::booted;
-use crate::shop::{applied, ecosystem, load, pids};
-use crate::support::Machine;
+use crate::shop::{applied, apply, ecosystem, load, pids, write};
+use crate::support::{Child, Machine, wait_until};
 
 fn version(number: u32) -> String {
     ecosystem(2, &format!("env = {{ GREETING = 'version{number}' }}"))
@@ -106,4 +108,110 @@ booted!(an_apply_that_is_cut_short_leaves_command_and_variables_of_one_version, 
     applied(m, &both(2));
     assert_eq!(runs(), "GREETING=version2\n2");
     assert_eq!(m.ok_sh("ls /etc/clusterctl/environment | wc -l"), "1", "the former file is gone");
+});
+
+/// A definition whose processes listen only once `/srv/shop/go` is there.
+fn held(number: u32) -> String {
+    let env = format!("env = {{ GREETING = 'version{number}', HOLD = '/srv/shop/go' }}");
+    ecosystem(2, &format!("{env}\nlisten_timeout = '60s'"))
+}
+
+/// Starts a command, and returns once the first instance of its rollout starts and is held.
+fn held_midway(m: &Machine, command: &str) -> Child {
+    m.ok_sh("rm -f /srv/shop/go /tmp/out");
+    let child = m.spawn(["sh", "-c", &format!("exec clusterctl {command} >/tmp/out 2>&1")]);
+    wait_until("the first new instance starts", Duration::from_secs(20), || {
+        m.sh("cat /tmp/out").stdout.contains("start shop@2")
+    });
+    child
+}
+
+fn rolled_back(m: &Machine, says: &str, number: u32) {
+    let output = m.clusterctl(["rollback"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stderr.contains(says), "{output:#?}");
+    let seen = answers(m);
+    assert!(seen.lines().all(|line| line.contains(&format!("version{number}"))), "{seen}");
+}
+
+const UNRECORDED: &str = "back to 2: what is in force was never recorded as good";
+
+booted!(a_rollback_goes_to_the_last_good_definition_from_one_that_never_was, |m| {
+    for number in 1..=2 {
+        applied(m, &version(number));
+    }
+    // A failure that leaves the new definition in place.
+    write(m, &ecosystem(2, "env = { BROKEN = '1' }\nrollout = { on_failure = 'pause' }"));
+    assert_eq!(apply(m).code, 1);
+    rolled_back(m, UNRECORDED, 2);
+    // Ctrl-C before anything was replaced.
+    write(m, &held(3));
+    let mut child = held_midway(m, "apply /srv/shop/ecosystem.toml");
+    m.ok_sh("pkill -INT -f '^clusterctl apply' && touch /srv/shop/go");
+    assert_eq!(child.wait().0, 130);
+    rolled_back(m, UNRECORDED, 2);
+    // systemd finished what clusterctl did not see end.
+    let mut child = held_midway(m, "apply /srv/shop/ecosystem.toml");
+    m.ok_sh("pkill -KILL -f '^clusterctl apply' && touch /srv/shop/go");
+    child.wait();
+    wait_until("all are replaced", Duration::from_secs(60), || !answers(m).contains("version2"));
+    rolled_back(m, UNRECORDED, 2);
+    // A failure after which the former definition runs again is nothing to go back from.
+    write(m, &ecosystem(2, "env = { BROKEN = '1' }"));
+    assert_eq!(apply(m).code, 1);
+    rolled_back(m, "back to 1: apply by root", 1);
+    assert_eq!(m.ok(["clusterctl", "history"]).lines().count(), 4);
+});
+
+booted!(a_rollback_brings_a_deleted_app_back_as_it_was, |m| {
+    for number in 1..=2 {
+        applied(m, &version(number));
+    }
+    m.ok(["clusterctl", "delete", "shop"]);
+    rolled_back(m, "back to 2: shop is gone", 2);
+    m.ok(["clusterctl", "delete", "shop"]);
+    let output = m.clusterctl(["rollback", "shop"]);
+    assert!(output.code == 0 && output.stderr.contains("back to 2"), "{output:#?}");
+    rolled_back(m, "back to 1: apply by root", 1);
+    // What was gone from the file and is deleted then is not missed.
+    let other = "[[apps]]\nname = 'other'\ncommand = ['sleep', 'infinity']\n";
+    applied(m, &format!("{}{other}", version(4)));
+    applied(m, &version(5));
+    m.ok(["clusterctl", "delete", "other"]);
+    rolled_back(m, "back to 4: apply by root", 4);
+});
+
+booted!(what_systemd_finished_is_in_the_history_of_its_app, |m| {
+    for number in 1..=2 {
+        applied(m, &version(number));
+    }
+    write(m, &held(3));
+    let mut child = held_midway(m, "apply /srv/shop/ecosystem.toml");
+    m.ok_sh("pkill -KILL -f '^clusterctl apply' && touch /srv/shop/go");
+    child.wait();
+    wait_until("all are replaced", Duration::from_secs(60), || !answers(m).contains("version2"));
+    wait_until("the rollout is over", Duration::from_secs(60), || {
+        m.systemctl_show("shop", "ActiveState") == "active"
+    });
+    let output = apply(m);
+    assert!(output.code == 0 && output.stdout.contains("nothing to do"), "{output:#?}");
+    let history = m.ok(["clusterctl", "history", "shop"]);
+    assert_eq!(history.lines().count(), 4, "{history}");
+    assert!(history.contains("shop: in force already"), "{history}");
+    rolled_back(m, "back to 2: apply by root", 2);
+});
+
+booted!(a_rollback_that_was_interrupted_goes_on_by_the_same_command, |m| {
+    m.write("/srv/shop/go", "");
+    applied(m, &held(1));
+    for number in 2..=3 {
+        applied(m, &version(number));
+    }
+    m.ok(["clusterctl", "rollback", "2"]);
+    m.ok(["clusterctl", "rollback", "3"]);
+    let mut child = held_midway(m, "rollback 1");
+    m.ok_sh("pkill -INT -f '^clusterctl rollback' && touch /srv/shop/go");
+    assert_eq!(child.wait().0, 130);
+    rolled_back(m, "back to 1: an earlier rollback to it has not ended", 1);
+    rolled_back(m, "back to 5: rollback to 3 by root", 3);
 });

@@ -423,3 +423,43 @@ booted!(json_is_one_protocol, |m| {
     let all = lines(&["restart", "-o", "json", "nothing"]);
     assert!(all.iter().any(|one| one["event"] == "error"), "{all:?}");
 });
+
+booted!(an_instance_that_is_masked_meanwhile_is_told_as_it_is, |m| {
+    let server = "\
+        const listen = () => require('http').createServer((q, s) => s.end(process.env.GREETING))\
+          .listen(3700);\
+        const held = () => require('fs').existsSync('/srv/kk/go') ? listen() : setTimeout(held, 20);\
+        held();";
+    let app = |greeting: &str, more: &str| {
+        format!(
+            "script = 'app.js'\nlisten = 3700\ninstances = 3\nlisten_timeout = '60s'\n\
+             env = {{ GREETING = '{greeting}' }}\n{more}"
+        )
+    };
+    m.write("/srv/kk/go", "");
+    put(m, "/srv/kk", "app.js", server, &app("one", ""));
+    applied(m);
+    for (more, says) in [
+        ("rollout = { on_failure = 'pause' }", "now old: @1 @2, new: @0"),
+        ("", "the former definition runs everywhere again"),
+    ] {
+        let before = m.systemctl_show("kk@1", "MainPID");
+        m.ok(["rm", "-f", "/srv/kk/go", "/tmp/out"]);
+        put(m, "/srv/kk", "app.js", server, &app("two", more));
+        let mut child =
+            m.spawn(["sh", "-c", "exec clusterctl apply /srv/kk/ecosystem.toml >/tmp/out 2>&1"]);
+        wait_until("the first new instance starts", Duration::from_secs(20), || {
+            m.sh("cat /tmp/out").stdout.contains("start kk@3")
+        });
+        m.ok(["systemctl", "mask", "kk@1"]);
+        m.write("/srv/kk/go", "");
+        assert_eq!(child.wait().0, 1);
+        let said = m.ok_sh("cat /tmp/out");
+        assert!(said.contains(says) && said.contains("masked"), "{said}");
+        assert!(!said.contains("not ready"), "{said}");
+        assert_eq!(m.systemctl_show("kk@1", "MainPID"), before);
+        m.ok(["systemctl", "unmask", "kk@1"]);
+        put(m, "/srv/kk", "app.js", server, &app("one", ""));
+        applied(m);
+    }
+});

@@ -2,13 +2,19 @@
 
 use crate::support::{Machine, Output, load::Load};
 
-/// A server that answers at once, with its instance and what `GREETING` says.
+/// A server that answers at once, with its instance and what `GREETING` says. It listens once the
+/// file that `HOLD` names is there.
 pub const SERVER: &str = "\
 const http = require('http');
 if (process.env.BROKEN) throw new Error('broken on purpose');
-http.createServer((req, res) => {
+const server = http.createServer((req, res) => {
   res.end(`instance ${process.env.NODE_APP_INSTANCE} ${process.env.GREETING || 'plain'} .`);
-}).listen(process.env.PORT || 3000);
+});
+const listen = () => {
+  if (process.env.HOLD && !require('fs').existsSync(process.env.HOLD)) setTimeout(listen, 20);
+  else server.listen(process.env.PORT || 3000);
+};
+listen();
 ";
 
 /// An ecosystem with one app `shop` of `instances` on port 3000, and more lines for it.

@@ -85,7 +85,9 @@ fn history(text: &str) -> Entry {
         only: vec![text.into()],
     };
     let (user, verb, changes) = (text.into(), text.into(), vec![text.into()]);
-    Entry { number: 1, time: 0, user, verb, changes, definition }
+    let files = BTreeMap::from([(text.into(), text.into())]);
+    let others = vec![text.into()];
+    Entry { number: 1, time: 0, user, verb, changes, definition, files, others }
 }
 
 fn plan(text: &str) -> Plan {
@@ -96,6 +98,7 @@ fn plan(text: &str) -> Plan {
     let change = Change::Replace { before, after, keep_time: false };
     let because = Reason::Changed([text.to_owned()].into());
     let app = AppPlan {
+        after: std::collections::BTreeSet::new(),
         app: app(),
         files: vec![FileChange { file, change }],
         links: Vec::new(),

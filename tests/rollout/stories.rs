@@ -3,7 +3,7 @@
 //! `stories/NAME.story` holds settings and then one event per line; `stories/NAME.expected` is what comes out, written anew
 //! with `UPDATE_EXPECT=1`. Settings: `before`, `wanted`, `restore yes|no|number`, `old 0-3` (outdated and ready),
 //! `new 0-1` (ready), `sick 2` (outdated and not ready), and the policy's keys. Events, each with its time in front:
-//! `done N`, `failed N`, `timeout N` (the job of N ended), `seen N STATE [process P]`, `restored`,
+//! `done N`, `failed N`, `timeout N` (the job of N ended), `refused N` (systemd would not have it), `seen N STATE [process P]`, `restored`,
 //! `not restored WHY`, `tick`, `interrupt`. Without a process, `seen` is about the latest one. Who is asked after its start
 //! or in a roll call answers at once, and is ready, unless `unready N` was said before.
 
@@ -129,6 +129,7 @@ impl Story {
                     "failed" => JobResult::Failed,
                     "timeout" => JobResult::Timeout,
                     "canceled" => JobResult::Canceled,
+                    "refused" => JobResult::Refused("masked".to_owned()),
                     _ => panic!("no event: {what}"),
                 };
                 Event::JobDone { instance, ticket: self.tickets[&instance], result }

@@ -209,6 +209,10 @@ impl Host for FakeHost {
 
     fn holder(&self, _app: &AppName, address: &Address) -> Option<Holder> {
         let help = "stop that program, or choose another address".to_owned();
-        self.holders.get(&address.to_string()).map(|who| Holder { who: who.clone(), help })
+        self.holders.get(&address.to_string()).map(|who| Holder {
+            who: who.clone(),
+            help,
+            listener_of: None,
+        })
     }
 }

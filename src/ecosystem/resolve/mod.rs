@@ -31,6 +31,8 @@ pub(super) struct Resolved {
     pub at: Place,
     /// The name, if it is one.
     pub name: Option<AppName>,
+    /// Whether the file gives it that name; else it follows from what the app runs.
+    pub named: bool,
     /// The listeners that could be read.
     pub listeners: Vec<(Listener, Place)>,
     /// The app, unless something that it cannot be without is wrong.
@@ -117,7 +119,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         profile: cx.env_name.map(str::to_owned),
         remarks,
     });
-    Resolved { at, name, listeners, app }
+    Resolved { at, name, named: fields.get("name").is_some(), listeners, app }
 }
 
 /// The name, and where it is written: the key or the whole table.

@@ -14,7 +14,7 @@ use crate::rollout::{
     Change, Command, Doubt, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout,
     Serial, Spec, State, Ticket, Time,
 };
-use crate::systemd::{self, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
+use crate::systemd::{self, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
 use crate::unit::UnitName;
 
 /// A rollout of one app.
@@ -304,7 +304,13 @@ impl Driver<'_> {
             },
             Err(error) if error.is_broken_off() => Err(error.into()),
             Err(error) => {
-                let result = JobResult::Other(error.to_string());
+                let result = match error.kind() {
+                    // The job may be there all the same.
+                    ErrorKind::Disconnected | ErrorKind::Timeout | ErrorKind::NoManager => {
+                        JobResult::Other(error.to_string())
+                    }
+                    _ => JobResult::Refused(error.to_string()),
+                };
                 self.feed(machine, Input::JobDone { instance, ticket, result }, sink)
             }
         }

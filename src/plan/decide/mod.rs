@@ -11,7 +11,7 @@ use super::action::{
 use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
 use super::observed::{Observed, ObservedApp};
 use crate::ecosystem::AppName;
-use crate::translate::{AppFiles, MARK, substance};
+use crate::translate::{AppFiles, MARK, source_of, substance};
 use crate::unit::{UnitFile, UnitKind, quote};
 
 /// Decides what brings `observed` to `wanted`.
@@ -44,6 +44,7 @@ pub fn plan(
         }
     }
     plan.apps.sort_by(|a, b| a.app.cmp(&b.app));
+    super::free::wait_for_addresses(&mut plan, wanted, observed);
     plan
 }
 
@@ -63,7 +64,8 @@ pub fn removal(name: &AppName, found: &ObservedApp, because: Reason) -> AppPlan 
         links.push(unlink(LinkId::Boot));
     }
     let steps = vec![Step { action: Action::Stop, because }];
-    AppPlan { app: name.clone(), files, links, steps, notes: Vec::new(), wanted: 0 }
+    let (after, notes) = (BTreeSet::new(), Vec::new());
+    AppPlan { app: name.clone(), files, links, after, steps, notes, wanted: 0 }
 }
 
 fn unlink(link: LinkId) -> LinkChange {
@@ -93,13 +95,23 @@ impl AppDecision<'_> {
         if !self.files.autostart {
             notes.push(Note::NoAutostart { runs: self.is_up() });
         }
+        notes.extend(self.moved());
         notes.extend(self.drift());
         notes.extend(self.profile());
         let links = self.link_changes();
         if !(files.is_empty() && links.is_empty() && steps.is_empty()) {
             notes.extend(self.files.remarks.iter().cloned().map(Note::Remark));
         }
-        AppPlan { app: self.name.clone(), files, links, steps, notes, wanted: self.files.instances }
+        let (app, wanted) = (self.name.clone(), self.files.instances);
+        AppPlan { app, files, links, after: BTreeSet::new(), steps, notes, wanted }
+    }
+
+    /// Another ecosystem file than at the last apply.
+    fn moved(&self) -> Option<Note> {
+        let group = self.name.group_unit();
+        let new = source_of(self.files.units.get(&group)?);
+        let known = self.found.units.contains_key(&group) && self.found.source != new;
+        known.then(|| Note::Moved { from: self.found.source.clone() })
     }
 
     /// A change of `--env`, which nothing else in the plan names.

@@ -1,0 +1,56 @@
+//! Waits until listeners of apps that go are closed, so that others can open on their addresses. It
+//! closes none itself.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::{Context, Done, Error, UnitFailure};
+use crate::systemd::{ActiveState, Signal};
+use crate::unit::UnitName;
+
+/// How often is asked where no signal comes: connections are refused meanwhile.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Waits until these listeners are closed, until `end` at the latest. Those that are still open
+/// then are noted as failures; says whether there is none and nobody asked to stop.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub(super) fn closed(
+    context: &Context,
+    listeners: &BTreeSet<UnitName>,
+    end: Instant,
+    done: &mut Done,
+) -> Result<bool, Error> {
+    if listeners.is_empty() {
+        return Ok(true);
+    }
+    // Subscribe before the first look, so that nothing happens unseen in between.
+    let watch = context.systemd.watch(listeners)?;
+    loop {
+        let open = open(context, listeners)?;
+        if open.is_empty() {
+            return Ok(true);
+        }
+        if context.is_interrupted() {
+            return Ok(false);
+        }
+        if Instant::now() >= end {
+            let why = || UnitFailure::Job("is still open".to_owned());
+            done.failures.extend(open.into_iter().map(|unit| (unit, why())));
+            return Ok(false);
+        }
+        if let Some(Signal::Disconnected) = watch.next(end.min(Instant::now() + GLANCE)) {
+            return Err(crate::systemd::Error::disconnected("follow the listeners").into());
+        }
+    }
+}
+
+fn open(context: &Context, listeners: &BTreeSet<UnitName>) -> Result<Vec<UnitName>, Error> {
+    let patterns: Vec<String> =
+        listeners.iter().map(|unit| unit.as_str().replace('\\', "\\\\")).collect();
+    let closed = |state: &ActiveState| matches!(state, ActiveState::Inactive | ActiveState::Failed);
+    let listed = context.systemd.list(&patterns)?.into_iter();
+    let open = listed.filter(|unit| !closed(&unit.active));
+    Ok(open.filter_map(|unit| UnitName::parse(&unit.name).ok()).collect())
+}
