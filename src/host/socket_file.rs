@@ -32,6 +32,9 @@ const ENDS: [u16; 2] = [3, 2];
 /// `UDIAG_SHOW_VFS`, and `UNIX_DIAG_VFS` of its answer.
 const SHOW_FILE: u32 = 2;
 const FILE: u16 = 1;
+/// States of sockets that are bound and that clients reach: `TCP_LISTEN`, and of datagrams `TCP_CLOSE`. A
+/// connection that was accepted has the file of its listener as well.
+const BOUND: u32 = 1 << 10 | 1 << 7;
 /// `struct unix_diag_msg`; the inode stands behind four bytes.
 const MESSAGE: usize = 16;
 
@@ -72,7 +75,7 @@ fn ask() -> io::Result<OwnedFd> {
     request.extend([0; 8]);
     // `struct unix_diag_req`: family, all states, no inode, what to show, no cookie.
     request.extend([AddressFamily::UNIX.as_raw() as u8, 0, 0, 0]);
-    request.extend(u32::MAX.to_ne_bytes());
+    request.extend(BOUND.to_ne_bytes());
     request.extend(0_u32.to_ne_bytes());
     request.extend(SHOW_FILE.to_ne_bytes());
     request.extend([0; 8]);
@@ -109,7 +112,8 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::os::unix::net::UnixListener;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     use super::*;
     use crate::host::sockets_of;
@@ -127,6 +131,20 @@ mod tests {
         assert!(is_lost(&path, Some(&before)));
         let second = UnixListener::bind(&path).unwrap();
         assert!(!is_lost(&path, own().as_ref()));
+        // Accepted connections are no listeners.
+        let number = |socket: &dyn AsRawFd| {
+            let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
+            link.to_string_lossy()
+                .trim_matches(|c: char| !c.is_ascii_digit())
+                .parse::<u64>()
+                .unwrap()
+        };
+        let clients: Vec<_> = (0..4).map(|_| UnixStream::connect(&path).unwrap()).collect();
+        let accepted: Vec<_> = (0..4).map(|_| second.accept().unwrap()).collect();
+        let meta = fs::metadata(&path).unwrap();
+        let found = bound_to(meta.dev(), meta.ino());
+        assert!(found.is_none_or(|inode| inode == number(&second)));
+        drop((clients, accepted));
         // Of what cannot be seen nothing is said.
         assert!(!is_lost(&path, None));
         let meta = fs::metadata(&path).unwrap();
