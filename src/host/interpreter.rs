@@ -8,7 +8,8 @@ const LINE: usize = 256;
 /// The interpreter that `#!` in the first line of a program names; `None` of a binary, and of what cannot be read.
 pub fn interpreter(program: &Path) -> Option<PathBuf> {
     let line = first_line(program)?;
-    let path = line.split_whitespace().next()?;
+    // As the kernel splits it: a carriage return belongs to the name.
+    let path = line.split([' ', '\t']).find(|word| !word.is_empty())?;
     Some(PathBuf::from(path)).filter(|path| path.is_absolute())
 }
 
@@ -48,6 +49,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn a_line_that_ends_as_on_windows_names_no_interpreter_that_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("run");
+        for (line, path) in [
+            ("#!/bin/sh -e\n", "/bin/sh"),
+            ("#! \t/bin/sh\t-e\n", "/bin/sh"),
+            ("#!/bin/sh\r\n", "/bin/sh\r"),
+        ] {
+            std::fs::write(&program, line).unwrap();
+            assert_eq!(interpreter(&program), Some(PathBuf::from(path)), "{line:?}");
+        }
+    }
 
     #[test]
     fn env_searches_the_first_word_that_is_no_flag() {

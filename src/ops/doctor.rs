@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::load::{NEWER, is_unread};
+use super::reason::env_files;
 use super::sight::monotonic;
 use super::{Context, Error, apps, held, observe, story, suppressed, under_way};
 use crate::disk::{self, Layout};
@@ -156,8 +157,14 @@ fn lacking(name: &AppName, observed: &ObservedApp) -> Vec<PathBuf> {
         interpreter,
         path(&group, MARK, "Script"),
     ];
+    let files = template.as_ref().map(env_files).unwrap_or_default();
     // What may not be looked at is not known to be gone.
-    needed.into_iter().flatten().filter(|path| matches!(path.try_exists(), Ok(false))).collect()
+    needed
+        .into_iter()
+        .flatten()
+        .chain(files)
+        .filter(|path| matches!(path.try_exists(), Ok(false)))
+        .collect()
 }
 
 /// What the service manager opens as root, in folders that were root's when the units were written and

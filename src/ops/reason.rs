@@ -71,6 +71,10 @@ pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -
     evidence.sight = sight(context, app, number, &state);
     if evidence.end == Some(End::Code(203)) {
         evidence.missing = template.as_ref().and_then(missing);
+    } else if evidence.result == "resources" {
+        let files = template.as_ref().map(env_files).unwrap_or_default();
+        let gone = files.iter().find(|path| matches!(path.try_exists(), Ok(false)));
+        evidence.missing = gone.map(|path| path.display().to_string());
     }
     evidence.held = held(context, app, number, &evidence.lines);
     evidence.unheld = unheld(context, app, number, &state);
@@ -124,6 +128,14 @@ pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {
 pub(super) fn user_of(template: &UnitFile) -> Option<u32> {
     let Some(name) = template.get("Service", "User") else { return Some(0) };
     host::user(&name.replace("%%", "%")).map(|user| user.uid)
+}
+
+/// Files of variables without which no instance of an app can start.
+pub(super) fn env_files(template: &UnitFile) -> Vec<PathBuf> {
+    let of_manager = template.all("Service", "EnvironmentFile");
+    let files = of_manager.chain(template.all(MARK, "EnvironmentFile"));
+    let needed = files.filter(|path| !path.is_empty() && !path.starts_with('-'));
+    needed.map(|path| PathBuf::from(path.replace("%%", "%"))).collect()
 }
 
 /// Bytes of a log file that are looked at.
@@ -296,11 +308,8 @@ fn missing(template: &UnitFile) -> Option<String> {
     if !Path::new(program).exists() {
         return Some(program.to_owned());
     }
-    let mut head = [0; 256];
-    let length = host::text::open(Path::new(program)).ok()?.read(&mut head).ok()?;
-    let text = String::from_utf8_lossy(&head[..length]).into_owned();
-    let interpreter = text.strip_prefix("#!")?.split_whitespace().next()?.to_owned();
-    (!Path::new(&interpreter).exists()).then_some(interpreter)
+    let interpreter = host::interpreter(Path::new(program))?;
+    (!interpreter.exists()).then(|| interpreter.display().to_string())
 }
 
 /// Whether the working directory is missing.

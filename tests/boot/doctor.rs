@@ -116,6 +116,9 @@ booted!(what_the_doctor_sees_less_often_is_mended_as_well, |m| {
     let units = "/etc/systemd/system";
     let gone = format!("rm {units}/shop@.service; systemctl daemon-reload");
     mended(m, "unit-gone", "problem", &gone);
+    for unit in ["shop-3000.socket", "shop-close.service", "clusterctl-shop.slice"] {
+        mended(m, "unit-gone", "problem", &format!("rm {units}/{unit}"));
+    }
     let close = "systemctl stop --job-mode=ignore-dependencies shop-3000.socket";
     mended(m, "listener-closed", "problem", close);
     serves();

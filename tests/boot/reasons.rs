@@ -208,6 +208,25 @@ booted!(what_is_missing_here_is_said, |m| {
     assert!(output.stderr.contains("did you mean `server.js`"), "{output:#?}");
 });
 
+booted!(what_an_app_needs_and_lost_is_named, |m| {
+    let server = "require('http').createServer(() => {}).listen(3000);";
+    m.write("/srv/kk/.env", "A=1\n");
+    let app = "script = 'app.js'\nlisten = 3000\nenv_file = '.env'\nlisten_timeout = '3s'";
+    put(m, "app.js", server, app);
+    m.ok(["clusterctl", "apply", "/srv/kk/ecosystem.toml"]);
+    m.ok(["rm", "/srv/kk/.env"]);
+    let doctor = m.clusterctl(["doctor", "kk"]);
+    assert_eq!(doctor.code, 1, "{doctor:#?}");
+    assert!(doctor.stdout.contains("/srv/kk/.env is gone"), "{doctor:#?}");
+    let restart = m.clusterctl(["restart", "kk"]);
+    assert_eq!(restart.code, 1, "{restart:#?}");
+    assert!(restart.stderr.contains("`/srv/kk/.env` does not exist"), "{restart:#?}");
+    m.write("/srv/kk/run", "#!/usr/bin/node\r\nsetInterval(() => {}, 1000);\n");
+    m.ok(["chmod", "+x", "/srv/kk/run"]);
+    put(m, "app.js", server, "script = './run'\ninterpreter = 'none'\nmax_restarts = 1");
+    fails(m, &["its first line ends in CR LF"]);
+});
+
 booted!(suppressed_lines_are_counted, |m| {
     m.write(
         "/etc/systemd/journald.conf.d/rate.conf",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{AppFacts, Finding, Severity, Words, finding, listeners};
 use crate::plan::Active;
 use crate::translate::{MARK, is_edited, other_cpus};
-use crate::unit::UnitFile;
+use crate::unit::{UnitFile, UnitName};
 
 /// Everything about one app.
 pub fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
@@ -37,7 +37,7 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         );
         found.push(finding(Severity::Warning, "edited", text, apply.clone()));
     }
-    for unit in [words.app.group_unit(), words.app.template_unit()] {
+    for unit in needed_units(words, facts) {
         if !facts.observed.units.contains_key(&unit) {
             let text = format!("{unit} is gone");
             found.push(finding(Severity::Problem, "unit-gone", text, apply.clone()));
@@ -96,6 +96,24 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         found.push(finding(Severity::Note, "drop-ins", text, None));
     }
     found
+}
+
+/// The units that the app is made of, as far as those that are there tell.
+fn needed_units(words: &Words<'_>, facts: &AppFacts) -> Vec<UnitName> {
+    let app = words.app;
+    let template = app.template_unit();
+    let mut needed = vec![app.group_unit(), template.clone(), app.slice_unit()];
+    if let Some(file) = facts.observed.units.get(&template) {
+        let unit = UnitFile::parse(template, &file.text);
+        let sockets = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
+        let sockets: Vec<UnitName> =
+            sockets.filter_map(|name| UnitName::parse(name).ok()).collect();
+        if !sockets.is_empty() {
+            needed.extend([app.wake_unit(), app.close_unit()]);
+            needed.extend(sockets);
+        }
+    }
+    needed
 }
 
 fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {

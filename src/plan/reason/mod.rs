@@ -190,6 +190,10 @@ fn happened(evidence: &Evidence) -> Option<String> {
 
 fn because(evidence: &Evidence) -> Option<String> {
     if let Some(missing) = &evidence.missing {
+        if missing.ends_with('\r') {
+            let text = "its first line ends in CR LF, as on Windows: save the file with LF";
+            return Some(text.to_owned());
+        }
         return Some(format!("`{missing}` does not exist"));
     }
     if let Some(held) = &evidence.held {
