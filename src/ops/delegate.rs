@@ -91,7 +91,11 @@ pub fn delegate(
             (Ok(_), _) => break,
         }
     }
-    follower.outcome.unwrap_or_else(|| Err(Error::Lost(app.clone())))
+    match follower.outcome {
+        Some(outcome) => outcome,
+        None if is_stopped(&settled(context, app)?) => Err(Error::Stopped(app.clone())),
+        None => Err(Error::Lost(app.clone())),
+    }
 }
 
 fn is_up(found: &Option<ObservedApp>) -> bool {

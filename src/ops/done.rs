@@ -24,12 +24,14 @@ pub enum UnitFailure {
     Job(String),
     /// It came up, or should have, and did not stay.
     Lost(Lost),
+    /// Its rollout could not go on: the whole sentence, with the app and the next command.
+    Rollout(String),
 }
 
 impl fmt::Display for UnitFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Job(why) => f.write_str(why),
+            Self::Job(why) | Self::Rollout(why) => f.write_str(why),
             Self::Lost(lost) => lost.fmt(f),
         }
     }
@@ -54,7 +56,8 @@ impl Done {
             Ok(outcome) => Ok(Done { rollout: Some(outcome), ..Done::default() }),
             Err(error) => match error.rolled_out() {
                 Some(app) => {
-                    let why = UnitFailure::Job(error.to_string());
+                    let next = error.hint().map(|next| format!("; next: {next}"));
+                    let why = UnitFailure::Rollout(format!("{error}{}", next.unwrap_or_default()));
                     let failures = vec![(app.group_unit(), why)];
                     Ok(Done { failures, ..Done::default() })
                 }

@@ -79,7 +79,10 @@ impl Error {
             Error::Unwritable(..) => Some("nothing was replaced; please report this".to_owned()),
             Error::Request(_) => Some("run `clusterctl apply` again with this version".to_owned()),
             Error::Stopped(app) => Some(format!("clusterctl start {app}")),
-            Error::Lost(app) | Error::Broke(app, _) | Error::Reload(app) => {
+            Error::Lost(app) => {
+                Some(format!("clusterctl list {app}, and the same command goes on"))
+            }
+            Error::Broke(app, _) | Error::Reload(app) => {
                 Some(format!("journalctl -u {}; the same command goes on", app.group_unit()))
             }
         }
@@ -111,7 +114,10 @@ impl fmt::Display for Error {
                 write!(f, "{app}: the request for a rollout cannot be written: {why}")
             }
             Error::Request(app) => write!(f, "{app}: a request of another version of clusterctl"),
-            Error::Lost(app) => write!(f, "{app}: the rollout ended without a result"),
+            Error::Lost(app) => write!(
+                f,
+                "{app}: the rollout was ended from outside: somebody restarted {app} or killed it"
+            ),
             Error::Broke(app, why) => write!(f, "{app}: the rollout could not go on: {why}"),
             Error::Stopped(app) => write!(f, "{app} was stopped meanwhile, and stays so"),
             Error::Reload(app) => write!(f, "{app}: the rollout did not reach its end"),

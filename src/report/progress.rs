@@ -228,7 +228,7 @@ fn ended_later<'a>(app: &AppName, done: &'a Done, number: u32) -> Option<&'a Los
     let mut all = done.failures.iter();
     match &all.find(|(unit, _)| app.instance_of(unit) == Some(number))?.1 {
         UnitFailure::Lost(lost @ (Lost::Died | Lost::Loops { .. })) => Some(lost),
-        UnitFailure::Lost(_) | UnitFailure::Job(_) => None,
+        UnitFailure::Lost(_) | UnitFailure::Job(_) | UnitFailure::Rollout(_) => None,
     }
 }
 
@@ -246,6 +246,7 @@ pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
                 None if reason.is_whole() => format!("{app}@{number} {}", reason.text),
                 None => format!("{app}@{number} failed to start: it {}", reason.text),
             },
+            _ if matches!(why, UnitFailure::Rollout(_)) => why.to_string(),
             _ => format!("{app}: {unit} {why}{more}"),
         };
         return Verdict { text, good: false, look_at: instance };

@@ -275,6 +275,27 @@ booted!(reload_of_a_file_applies_it_and_replaces_every_process_once, |m| {
     assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0, "it must stay stopped");
 });
 
+booted!(a_rollout_that_somebody_ends_says_so_and_what_to_do, |m| {
+    shop(m, "classic", 2, "");
+    for (verb, says, next) in [
+        ("restart", "shop: the rollout was ended from outside", "clusterctl list shop"),
+        ("stop", "shop was stopped meanwhile, and stays so", "clusterctl start shop"),
+    ] {
+        let mut reload = m.spawn(["sh", "-c", "clusterctl reload shop --min-ready 30s 2>&1"]);
+        wait_until("the first new instance is ready", Duration::from_secs(20), || {
+            m.systemctl_show("shop@2", "ActiveState") == "active"
+        });
+        m.ok(["systemctl", verb, "shop"]);
+        let (code, lines) = reload.wait();
+        let said = lines.join("\n");
+        assert_eq!(code, 1, "{verb}: {said}");
+        assert!(said.contains(says) && said.contains(next), "{verb}: {said}");
+        assert!(!said.contains("shop.service shop"), "{verb}: {said}");
+        m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+        m.ok(["clusterctl", "start", "shop"]);
+    }
+});
+
 booted!(what_drains_too_long_for_the_flag_is_killed, |m| {
     let app = "[[apps]]\nname = 'shop'\nkill_timeout = '60s'\n\
         command = ['sh', '-c', \"trap '' TERM; while :; do sleep 0.2; done\"]\n";
