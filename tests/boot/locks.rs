@@ -13,7 +13,7 @@ const APPS: &str = "\
 name = 'slow'
 command = ['sh', '-c', 'trap : TERM; while :; do sleep 1; done']
 instances = 2
-kill_timeout = '15s'
+kill_timeout = '120s'
 
 [[apps]]
 name = 'quick'
@@ -36,6 +36,7 @@ booted!(a_command_waits_for_no_other_app, |m| {
     let mut second = m.spawn(["clusterctl", "scale", "slow", "2"]);
     let said = second.line_with("waiting for");
     assert!(said.contains("slow: waiting for clusterctl scale slow 1 (process "), "{said}");
+    m.ok(["systemctl", "kill", "-s", "KILL", "slow@1"]);
     assert_eq!(first.wait().0, 0);
     assert_eq!(second.wait().0, 0);
     assert_eq!(m.systemctl_show("slow@1", "ActiveState"), "active");
