@@ -14,6 +14,9 @@ use crate::rollout::{Expected, Outcome, Policy};
 use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, JobResult, Systemd};
 use crate::unit::UnitName;
 
+/// How often units that go are stopped, if others cancel that.
+const STOPS: u32 = 5;
+
 /// Time that the manager may need beyond an app's own limits.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -163,6 +166,31 @@ impl AppRun<'_> {
         Ok(())
     }
 
+    /// Stops units that go. Somebody who restarts them meanwhile cancels that, and is too late.
+    fn stop_for_good(
+        &self,
+        units: &[UnitName],
+        done: &mut Done,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
+        let mut jobs: Vec<_> = units.iter().map(|unit| (JobKind::Stop, unit.clone())).collect();
+        for left in (0..STOPS).rev() {
+            let again = |outcome: &JobOutcome| {
+                left > 0 && matches!(outcome, JobOutcome::Ended(JobResult::Canceled))
+            };
+            let outcomes = self.run(JobMode::Replace, &jobs, &|outcome| !again(outcome), sink)?;
+            let (canceled, ended): (Vec<_>, Vec<_>) =
+                jobs.into_iter().zip(outcomes).partition(|(_, outcome)| again(outcome));
+            let (ended, outcomes): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+            note_failures(&ended, outcomes, done);
+            jobs = canceled.into_iter().map(|(job, _)| job).collect();
+            if jobs.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The listeners last: while the stop of one waits for instances, the manager accepts its
     /// clients to drop them. The group closes them in time.
     fn stop_all(&self, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
@@ -176,8 +204,7 @@ impl AppRun<'_> {
         }
         last.push(name.slice_unit());
         for units in [first, last] {
-            let jobs: Vec<_> = units.iter().map(|unit| (JobKind::Stop, unit.clone())).collect();
-            self.jobs(&jobs, done, sink)?;
+            self.stop_for_good(&units, done, sink)?;
             // One that failed would be listed for ever, under a name without a file.
             for unit in &units {
                 let _ = self.context.systemd.reset_failed(unit);

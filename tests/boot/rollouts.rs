@@ -291,6 +291,8 @@ booted!(a_rollout_that_somebody_ends_says_so_and_what_to_do, |m| {
         assert_eq!(code, 1, "{verb}: {said}");
         assert!(said.contains(says) && said.contains(next), "{verb}: {said}");
         assert!(!said.contains("shop.service shop"), "{verb}: {said}");
+        // The instance that the rollout had added.
+        assert_eq!(m.systemctl_show("shop@2", "ActiveState"), "inactive", "{verb}: {said}");
         m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
         m.ok(["clusterctl", "start", "shop"]);
     }
