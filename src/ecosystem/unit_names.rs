@@ -83,6 +83,10 @@ fn address_slug(address: &Address) -> String {
         Address::Inet { socket, only_v6: false, .. } if socket.to_string().starts_with("[::]:") => {
             socket.port().to_string()
         }
+        // A colon in a name would separate an alias from it: systemd-analyze(1), `verify`.
+        Address::Inet { socket, only_v6: true, .. } if socket.ip().is_unspecified() => {
+            format!("ipv6-{}", socket.port())
+        }
         Address::Inet { socket, .. } => format!("{}-{}", socket.ip(), socket.port()),
         Address::Unix { path, .. } => {
             path.display().to_string().trim_matches('/').replace('/', "-")
@@ -134,7 +138,7 @@ mod tests {
         assert_eq!(socket("http", inet(stream, "127.0.0.1:80")), "api-127.0.0.1-80.socket");
         assert_eq!(socket("http", inet(stream, "[::1]:80")), "api-::1-80.socket");
         let only_v6 = inet(stream, "[::]:80").beside_inet4();
-        assert_eq!(socket("http", only_v6), "api-::-80.socket");
+        assert_eq!(socket("http", only_v6), "api-ipv6-80.socket");
         let stats = inet(Protocol::Datagram, "127.0.0.1:8125");
         assert_eq!(socket("stats", stats), "api-udp-127.0.0.1-8125.socket");
         let unix = Address::Unix { protocol: stream, path: "/run/api/admin.sock".into() };

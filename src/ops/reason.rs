@@ -231,6 +231,14 @@ fn read_runs(journal: &mut Journal, since: u128) -> Option<Vec<Run>> {
     Some(runs)
 }
 
+/// Whether the manager wrote an entry, or its child that sets up a process of the unit and has not
+/// become the program yet: it has the manager's user, which journald itself notes.
+fn is_of_manager(entry: &Entry, field: &dyn Fn(&str) -> Option<String>) -> bool {
+    let own = rustix::process::geteuid().as_raw().to_string();
+    let user = field("_UID");
+    entry.author == Author::Manager || user.is_some_and(|user| user == "0" || user == own)
+}
+
 fn note(runs: &mut Vec<Run>, entry: &Entry) {
     let names = match entry.author {
         Author::Unit => ["_SYSTEMD_INVOCATION_ID", "_SYSTEMD_INVOCATION_ID"],
@@ -245,6 +253,13 @@ fn note(runs: &mut Vec<Run>, entry: &Entry) {
         runs.push(Run { invocation, ..Run::default() });
     }
     let Some(Run { evidence, .. }) = runs.last_mut() else { return };
+    if field("MESSAGE_ID").as_deref() == Some(SPAWN_FAILED) && is_of_manager(entry, &field) {
+        // Also of the guard: what keeps that from running keeps the program from it.
+        let text = String::from_utf8_lossy(&entry.message).into_owned();
+        let step = text.split("Failed at step ").nth(1).and_then(|rest| rest.split(' ').next());
+        evidence.end = step.and_then(reason::code_of_step).map(End::Code);
+        return;
+    }
     if entry.author == Author::Unit {
         let text = String::from_utf8_lossy(&entry.message).into_owned();
         // What the guard says is said by `gave_up`.
@@ -253,12 +268,6 @@ fn note(runs: &mut Vec<Run>, entry: &Entry) {
             evidence.lines.push(text);
         }
         return;
-    }
-    if field("MESSAGE_ID").as_deref() == Some(SPAWN_FAILED) {
-        // Also of the guard: what keeps that from running keeps the program from it.
-        let text = String::from_utf8_lossy(&entry.message).into_owned();
-        let step = text.split("Failed at step ").nth(1).and_then(|rest| rest.split(' ').next());
-        evidence.end = step.and_then(reason::code_of_step).map(End::Code);
     }
     if let Some(result) = field("UNIT_RESULT") {
         evidence.gave_up |= result == "exec-condition";

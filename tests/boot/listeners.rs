@@ -116,7 +116,7 @@ booted!(a_program_with_a_socket_for_each_family_gets_a_listener_for_each, |m| {
     assert!(doctor.stdout.contains("nothing is wrong"), "{doctor:#?}");
     assert!(families(m, pair).contains("nothing to do"));
     let described = m.ok(["clusterctl", "describe", "shop"]);
-    assert!(described.contains("on [::]:3000, IPv6 alone (shop-::-3000.socket, "), "{described}");
+    assert!(described.contains("on [::]:3000, IPv6 alone (shop-ipv6-3000.socket, "), "{described}");
     let list = m.ok(["clusterctl", "list"]);
     assert!(list.contains("0.0.0.0:3000 [::]:3000"), "{list}");
     let (mut four, mut six) = ["127.0.0.1:3000", "[::1]:3000"]

@@ -68,7 +68,8 @@ booted!(an_instance_that_listens_elsewhere_is_told_where, |m| {
     fails(m, &["listens on 0.0.0.0:8124, not on 8080"]);
     // Or the one before would run this program as well, and leave its socket.
     m.ok(["clusterctl", "delete", "kk"]);
-    let socket = "import socket, time\ns = socket.socket(socket.AF_UNIX)\ns.bind('/run/kk.sock')\n\
+    let socket = "import os, socket, time\nif os.path.exists('/run/kk.sock'):\n    os.unlink('/run/kk.sock')\n\
+                  s = socket.socket(socket.AF_UNIX)\ns.bind('/run/kk.sock')\n\
                   s.listen()\ntime.sleep(1000)\n";
     put(m, "app.py", socket, &format!("script = 'app.py'\n{more}"));
     fails(m, &["it listens on /run/kk.sock, not on 8080"]);

@@ -111,7 +111,7 @@ booted!(what_systemctl_shows_of_an_app_reads_well, |m| {
         &status,
         &[
             "● shop.service - shop (all instances)",
-            "Loaded: loaded (/srv/shop/ecosystem.toml; enabled;",
+            "Loaded: loaded (/etc/systemd/system/shop.service; enabled;",
             "Active: active (exited) since",
             "Docs: man:clusterctl(1)",
         ],
