@@ -100,7 +100,11 @@ mod tests {
         let observed = &mut facts.observed;
         let group = file("[X-Clusterctl]\nApp=api\nInstances=2\n");
         observed.units.insert(api().group_unit(), group);
-        observed.units.insert(api().template_unit(), file("[Service]\nLimitNOFILE=1024:4096\n"));
+        let template = file("[Service]\nLimitNOFILE=1024:4096\nSockets=api-3000.socket\n");
+        observed.units.insert(api().template_unit(), template);
+        for unit in [api().slice_unit(), api().wake_unit(), api().close_unit()] {
+            observed.units.insert(unit, file(""));
+        }
         observed.units.insert(socket.clone(), file("[Socket]\nBacklog=4096\n"));
         observed.listeners.insert(socket, Active::Active);
         observed.source = Some("/srv/api/ecosystem.toml".into());
@@ -142,6 +146,18 @@ mod tests {
         let mut facts = sound();
         spoil(&mut facts);
         assert_eq!(bad(&facts, healthy(), Scope::System), expected);
+    }
+
+    #[test]
+    fn units_that_are_gone() {
+        let socket = UnitName::parse("api-3000.socket").unwrap();
+        for unit in [api().slice_unit(), api().wake_unit(), api().close_unit(), socket] {
+            let spoil = |facts: &mut AppFacts| {
+                facts.observed.units.remove(&unit);
+                facts.observed.listeners.clear();
+            };
+            app(spoil, &["unit-gone: clusterctl apply /srv/api/ecosystem.toml"]);
+        }
     }
 
     #[test]
