@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Context, reason, recorded_policy};
 use crate::ecosystem::AppName;
+use crate::plan::reason::Sight;
 use crate::systemd::ActiveState;
 use crate::unit::UnitName;
 
@@ -43,11 +44,19 @@ fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
             // One whose processes are gone was looked at too late.
             let sight = reason::look(context, unit).ok();
             if let Some(sight) = sight.filter(|sight| !sight.processes.is_empty()) {
-                context.sights().insert(unit.clone(), sight);
+                let mut sights = context.sights();
+                // The next try may not have come that far yet.
+                if listens(&sight) || !sights.get(unit).is_some_and(listens) {
+                    sights.insert(unit.clone(), sight);
+                }
             }
         }
         before = starting;
     }
+}
+
+fn listens(sight: &Sight) -> bool {
+    sight.processes.iter().any(|process| !process.listens.is_empty())
 }
 
 /// The time between two looks, by the app that has the least to get ready.
