@@ -84,17 +84,13 @@ fn under_load(m: &Machine, server: &Server, commands: &[&[&str]]) -> Report {
         m.ok(*command);
     }
     let report = run.stop();
-    if server.drained_by == TRACER || server.name == MASTER_FIRST {
+    if server.drained_by == TRACER {
         drained_from_outside(&report);
     } else {
         report.assert_none_failed();
     }
     report
 }
-
-/// Its master has no connections, so nothing holds its signal up, and it tells its workers over a pipe
-/// to close theirs before these have told their clients.
-const MASTER_FIRST: &str = "apache";
 
 /// Nobody tells the clients of a traced program to go: a request that leaves its client in the
 /// moment in which its connection is closed is lost. On a machine that is busy with other tests

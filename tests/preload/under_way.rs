@@ -359,6 +359,50 @@ fn a_forked_worker_with_a_handler_of_its_own_ends() {
     assert_eq!(program.line(), "15", "by the signal");
 }
 
+/// A master that alone gets the signal, and at which its workers close what is idle over a pipe, as
+/// nginx and Apache do: its workers tell their clients first.
+#[test]
+fn the_workers_of_a_master_that_alone_is_signalled_tell_their_clients() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, select, signal, socket, sys\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        read, write = os.pipe()\n\
+        def end(*_):\n\
+        \x20   os.write(1, b'signal\\n')\n\
+        \x20   os.write(write, b'x')\n\
+        \x20   os._exit(0)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        if os.fork():\n\
+        \x20   while True: signal.pause()\n\
+        c, _ = s.accept()\n\
+        while read not in (ready := select.select([c, read], [], [])[0]) and c.recv(100):\n\
+        \x20   c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n";
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let mut client = connect(port);
+    let mut ask = || {
+        client.write_all(GET.as_bytes()).unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("done") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).expect("the worker has cut the connection");
+            answer.push(byte[0].into());
+        }
+        answer.contains("Connection: close")
+    };
+    assert!(!ask());
+    program.terminate();
+    while !ask() {}
+    drop(client);
+    assert_eq!(program.line(), "signal");
+    assert_eq!(program.end(), 0);
+}
+
 /// A process that the program forks, as `multiprocessing` of Python does, has the connections of
 /// its parent open as well: its own end is nothing to their clients.
 #[test]

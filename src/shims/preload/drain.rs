@@ -19,7 +19,7 @@ use crate::handover::{Address, Kind};
 use crate::signals::{Action, disposition};
 use crate::sys::{self, SignalInfo};
 use crate::table::{self, Slot};
-use crate::{connections, drain_watch, next, runtime, setup};
+use crate::{connections, drain_watch, next, runtime, setup, workers};
 
 /// The default action of the signal stands for draining from now on.
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -52,6 +52,7 @@ pub fn arm() {
     }
     let before = sys::errno();
     RUNTIME.store(runtime(), Ordering::Relaxed);
+    workers::begin();
     let handler = disposition(stop_signal()).handler;
     LEADER.store(sys::getpid(), Ordering::Relaxed);
     if handler == sys::SIG_IGN {
@@ -164,6 +165,7 @@ extern "C" fn on_stop_signal(_: c_int, info: *const SignalInfo, context: *mut c_
     INTERRUPTED.store(sys::gettid(), Ordering::Relaxed);
     let own = sys::getpid();
     if DRAINING.swap(own, Ordering::AcqRel) != own {
+        workers::stop();
         stop_accepting();
         if !drain_watch::start() {
             sys::die_of(stop_signal());
@@ -225,6 +227,11 @@ fn is_of_kernel(directory: c_int, thread: &[u8]) -> bool {
 /// Whether the program is on its way out.
 pub fn is_on() -> bool {
     DRAINING.load(Ordering::Relaxed) != 0
+}
+
+/// Whether clients are told to go: this process is on its way out, or the master that it serves for.
+pub fn tells() -> bool {
+    is_on() || workers::tells()
 }
 
 /// Whether it is this process that is on its way out: no child that it has forked, and none that

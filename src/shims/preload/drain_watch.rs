@@ -14,7 +14,7 @@ use crate::handover::drain::{Clock, EndedBy, Seen, after_ending, endings_due, ve
 use crate::handover::{Address, Kind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGQUIT, SIGTERM};
-use crate::{connections, drain, endings, follow, polite};
+use crate::{connections, drain, endings, follow, polite, workers};
 
 const LOOK_EVERY_MS: u64 = 20;
 /// The same beside a program that ends by itself.
@@ -70,7 +70,8 @@ extern "C" fn watch() -> ! {
         if watch.clock.passed >= watch.clock.budget {
             break;
         }
-        let done = watch.holding() == 0 && !may_be_answered();
+        let told = !workers::needs_time(watch.clock.passed);
+        let done = watch.holding() == 0 && !may_be_answered() && told;
         empty = if done { empty + 1 } else { 0 };
     }
     let Some(action) = drain::later() else { end() };

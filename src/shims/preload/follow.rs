@@ -13,8 +13,8 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU16, AtomicU32, Ordering};
 
 use crate::handover::conversation::{Conversation, Standing};
 use crate::handover::http2::GOAWAY;
-use crate::setup;
 use crate::sys::{self, Part};
+use crate::{setup, workers};
 
 /// Connections with higher descriptors count as unknown.
 pub const CONNECTIONS: usize = 16_384;
@@ -70,6 +70,7 @@ impl Entry {
     fn update(&self, work: impl FnOnce(&mut Conversation)) {
         self.still.store(0, Ordering::Relaxed);
         self.generation.store(setup::generation(), Ordering::Relaxed);
+        workers::serve();
         if self.look(work).is_none() {
             self.missed.store(true, Ordering::Relaxed);
         }

@@ -43,6 +43,7 @@ mod table;
 mod take;
 mod transfer;
 mod unlink;
+mod workers;
 
 /// Run by the dynamic loader before `main`. glibc hands over the environment,
 /// musl has `environ` ready by then.

@@ -26,7 +26,7 @@ static TOLD: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 pub fn begin(fd: c_int, bytes: &[u8]) -> usize {
     let Some(length) = status_line(bytes) else { return 0 };
     let Some(status) = bytes.get(..length) else { return 0 };
-    if !drain::is_on() || is_told(fd) || !follow::may_be_last(fd) || !is_connection(fd) {
+    if !drain::tells() || is_told(fd) || !follow::may_be_last(fd) || !is_connection(fd) {
         return 0;
     }
     let mut text = [0; LONGEST_STATUS + FIELD.len()];
@@ -57,7 +57,7 @@ pub unsafe fn begin_parts(
     count: usize,
     rest: &mut [Part; MOST_PARTS],
 ) -> usize {
-    if !drain::is_on() || parts.is_null() || count == 0 || count > MOST_PARTS {
+    if !drain::tells() || parts.is_null() || count == 0 || count > MOST_PARTS {
         return 0;
     }
     // SAFETY: the caller vouches for the array and for what it points to.

@@ -15,7 +15,7 @@ unsafe extern "C" fn write(fd: c_int, from: *const u8, size: usize) -> isize {
     // SAFETY: the program's own arguments.
     unsafe {
         let part = Part { base: from, length: size };
-        if !drain::is_on() {
+        if !drain::tells() {
             return follow::said_parts(fd, &raw const part, 1, next::write(fd, from, size));
         }
         answered(fd, &raw const part, 1, |rest, _| next::write(fd, (*rest).base, (*rest).length))
@@ -27,7 +27,7 @@ unsafe extern "C" fn send(fd: c_int, from: *const u8, size: usize, flags: c_int)
     // SAFETY: the program's own arguments.
     unsafe {
         let part = Part { base: from, length: size };
-        if !drain::is_on() {
+        if !drain::tells() {
             return follow::said_parts(fd, &raw const part, 1, next::send(fd, from, size, flags));
         }
         answered(fd, &raw const part, 1, |rest, _| {
@@ -41,7 +41,7 @@ unsafe extern "C" fn writev(fd: c_int, parts: *const Part, count: c_int) -> isiz
     // SAFETY: the program's own arguments.
     unsafe {
         let number = usize::try_from(count).unwrap_or(0);
-        if !drain::is_on() {
+        if !drain::tells() {
             return follow::said_parts(fd, parts, number, next::writev(fd, parts, count));
         }
         answered(fd, parts, number, |rest, _| next::writev(fd, rest, count))
@@ -118,7 +118,7 @@ unsafe extern "C" fn sendto(
     address: *const u8,
     length: u32,
 ) -> isize {
-    if drain::is_on() && address.is_null() {
+    if drain::tells() && address.is_null() {
         // SAFETY: the program's own arguments.
         return unsafe { send(fd, from, size, flags) };
     }
@@ -137,7 +137,7 @@ unsafe extern "C" fn sendto(
 unsafe extern "C" fn sendmsg(fd: c_int, message: *const Message, flags: c_int) -> isize {
     // SAFETY: the program's own arguments; a message of which a part was sent is sent without it.
     unsafe {
-        if drain::is_on()
+        if drain::tells()
             && let Some(given) = message.as_ref().filter(|given| given.name.is_null())
         {
             return answered(fd, given.parts, given.count, |parts, count| {

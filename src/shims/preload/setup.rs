@@ -112,9 +112,7 @@ pub fn watch_forks() {
 }
 
 fn emptied() -> Option<&'static AtomicU32> {
-    let page = EMPTIED.load(Ordering::Relaxed) as *const AtomicU32;
-    // SAFETY: null, or a page of ours that is never unmapped.
-    unsafe { page.as_ref() }
+    sys::word_at(EMPTIED.load(Ordering::Relaxed))
 }
 
 /// Reads the environment and the inherited descriptors.

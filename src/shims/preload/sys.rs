@@ -14,6 +14,7 @@ mod arch;
 mod constants;
 
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::AtomicU32;
 
 #[allow(unused_imports, reason = "for the preload library")]
 pub use arch::number::{CLOSE as SYS_CLOSE, IO_URING_SETUP as SYS_IO_URING_SETUP};
@@ -225,13 +226,29 @@ pub fn gettid() -> c_int {
 
 /// A page of zeros that is zeros again in the child of a `fork()`.
 pub fn page_emptied_by_fork() -> Option<usize> {
-    const PAGE: usize = 4096;
-    const READ_WRITE: usize = 3;
     const PRIVATE_ANONYMOUS: usize = 0x22;
     const MADV_WIPEONFORK: usize = 18;
-    let arguments = [0, PAGE, READ_WRITE, PRIVATE_ANONYMOUS, usize::MAX, 0];
-    let page = call(number::MMAP, arguments).ok()?;
+    let page = page(PRIVATE_ANONYMOUS)?;
     call(number::MADVISE, [page, PAGE, MADV_WIPEONFORK, 0, 0, 0]).ok().map(|_| page)
+}
+
+/// A page of zeros that a process and those that it forks write to together.
+pub fn page_shared_by_forks() -> Option<usize> {
+    const SHARED_ANONYMOUS: usize = 0x21;
+    page(SHARED_ANONYMOUS)
+}
+
+const PAGE: usize = 4096;
+
+fn page(flags: usize) -> Option<usize> {
+    const READ_WRITE: usize = 3;
+    call(number::MMAP, [0, PAGE, READ_WRITE, flags, usize::MAX, 0]).ok()
+}
+
+/// The first word of a page of the two kinds above; `None` of 0.
+pub fn word_at(page: usize) -> Option<&'static AtomicU32> {
+    // SAFETY: null, or a page of ours that is never unmapped.
+    unsafe { (page as *const AtomicU32).as_ref() }
 }
 
 /// A file in memory, which goes with its last descriptor.
