@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use signal_hook::consts::{SIGHUP, SIGINT};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::{Global, Ui};
 use crate::disk::{self, Holder, Layout, Lock};
@@ -73,6 +73,16 @@ pub fn interruptible(ctl: ops::Context) -> Result<ops::Context, Error> {
     // There is no safe way to ignore a signal; a flag that nobody reads does the same.
     signal_hook::flag::register(SIGHUP, Arc::default())?;
     Ok(ctl)
+}
+
+/// The same for the process that a reload job runs: SIGTERM comes from the manager, when somebody
+/// stops or restarts the app meanwhile.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn endable(ctl: ops::Context) -> Result<ops::Context, Error> {
+    signal_hook::flag::register(SIGTERM, Arc::clone(&ctl.end))?;
+    interruptible(ctl)
 }
 
 /// Keeps other commands from changing these apps until the result is dropped, and says who does so

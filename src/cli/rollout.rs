@@ -20,7 +20,7 @@ pub struct RolloutArgs {
 
 /// Runs the verb.
 pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::interruptible(context::connect(global)?)?;
+    let ctl = context::endable(context::connect(global)?)?;
     let Ok(app) = AppName::parse(&args.app) else {
         return Err(Error::Unknown { selector: args.app.clone(), known: Vec::new() });
     };

@@ -1,7 +1,6 @@
 //! Asks for a rollout and follows it: the group's reload job performs it, and goes on when the
 //! command that asked is gone. Decides nothing about instances.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use super::{Context, Error, Event, Sink};
 use crate::disk::Exchange;
 use crate::ecosystem::AppName;
 use crate::plan::{Active, ObservedApp};
-use crate::rollout::{Change, Command, Outcome, Progress, Time};
+use crate::rollout::{Outcome, Progress, Time};
 use crate::systemd::{self, JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
 use crate::unit::UnitName;
 
@@ -29,9 +28,6 @@ const JOB_END: Duration = Duration::from_millis(500);
 
 /// How often a request that another job left over is handed in again.
 const TRIES: u32 = 3;
-
-/// How long extra instances of a rollout that somebody else has ended may drain.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Has a rollout performed and waits for its end.
 ///
@@ -67,7 +63,6 @@ pub fn delegate(
         outcome: None,
         told: false,
         last: None,
-        extra: BTreeSet::new(),
     };
     for tries in 1..=TRIES {
         let ended = follower.run(sink);
@@ -98,29 +93,9 @@ pub fn delegate(
     }
     match follower.outcome {
         Some(outcome) => outcome,
-        None => Err(ended_from_outside(context, app, &follower.extra)?),
+        None if is_stopped(&settled(context, app)?) => Err(Error::Stopped(app.clone())),
+        None => Err(Error::Lost(app.clone())),
     }
-}
-
-/// What became of an app whose rollout somebody else has ended. A restart of the app goes on with the
-/// extra instances of the rollout too: nobody else would ever end those.
-fn ended_from_outside(
-    context: &Context,
-    app: &AppName,
-    extra: &BTreeSet<u32>,
-) -> Result<Error, Error> {
-    let found = settled(context, app)?;
-    if is_stopped(&found) {
-        return Ok(Error::Stopped(app.clone()));
-    }
-    let links = found.map(|found| found.links).unwrap_or_default();
-    let jobs: Vec<_> =
-        extra.difference(&links).map(|n| (JobKind::Stop, app.instance_unit(*n))).collect();
-    if !jobs.is_empty() {
-        let end = Instant::now() + PATIENCE;
-        context.systemd.run_jobs(&jobs, JobMode::Replace, end, &mut |_, _| {})?;
-    }
-    Ok(Error::Lost(app.clone()))
 }
 
 fn is_up(found: &Option<ObservedApp>) -> bool {
@@ -168,8 +143,6 @@ struct Follower<'a> {
     told: bool,
     /// When the last progress was heard of, and what it was.
     last: Option<(Instant, Time, Progress)>,
-    /// Instances that the rollout has started beyond those that the app has.
-    extra: BTreeSet<u32>,
 }
 
 impl Follower<'_> {
@@ -238,12 +211,7 @@ impl Follower<'_> {
         while let Some(record) = self.report.next() {
             let app = self.app.clone();
             match record {
-                Record::Does(command) => {
-                    if let Command::Submit { instance, change: Change::Start, .. } = command {
-                        self.extra.insert(instance);
-                    }
-                    sink(Event::Rollout { app, command });
-                }
+                Record::Does(command) => sink(Event::Rollout { app, command }),
                 Record::Stands { at, progress } => {
                     self.last = Some((Instant::now(), at, progress.clone()));
                     sink(Event::Progress { app, at, progress });

@@ -84,6 +84,8 @@ pub struct Context {
     pub begun: SystemTime,
     /// Somebody wants rollouts to stop between two instances.
     pub interrupt: Arc<AtomicBool>,
+    /// The manager ends the rollout of this process, to stop or restart the app.
+    pub end: Arc<AtomicBool>,
     /// What instances did whose start was waited for.
     sights: Mutex<BTreeMap<UnitName, Sight>>,
 }
@@ -97,7 +99,8 @@ impl Context {
         let begun = SystemTime::now();
         let sights = Mutex::default();
         layout.secret = disk::secret(&layout.state)?;
-        Ok(Context { layout, systemd, program, begun, interrupt: Arc::default(), sights })
+        let (interrupt, end) = (Arc::default(), Arc::default());
+        Ok(Context { layout, systemd, program, begun, interrupt, end, sights })
     }
 
     /// For what writes units: makes the key that names environment files, unless there is one.

@@ -59,10 +59,12 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
     // Whoever writes a request has seen to that already.
     let ready = if asked { Ok(()) } else { load(context, [app.clone()], &mut both) };
     let result = ready.and_then(|()| carry_out(context, app, &request, &mut both));
-    record(&match &result {
-        Ok(outcome) => Record::Ended(outcome.clone()),
-        Err(error) => Record::Broke(error.to_string()),
-    });
+    match &result {
+        Ok(outcome) => record(&Record::Ended(outcome.clone())),
+        // Whoever follows sees whether the app was stopped or restarted.
+        Err(Error::Lost(_)) => {}
+        Err(error) => record(&Record::Broke(error.to_string())),
+    }
     result
 }
 

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::request::Request;
@@ -90,6 +91,7 @@ fn one_connection(
         restore: forward,
         unready: given.unready,
         interrupted: &|| context.is_interrupted(),
+        ended: &|| context.end.load(Ordering::Relaxed),
         starts: &|unit| disk::announce_start(&context.layout, unit, monotonic()),
     };
     let mut because = None;

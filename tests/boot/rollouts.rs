@@ -292,10 +292,26 @@ booted!(a_rollout_that_somebody_ends_says_so_and_what_to_do, |m| {
         assert!(said.contains(says) && said.contains(next), "{verb}: {said}");
         assert!(!said.contains("shop.service shop"), "{verb}: {said}");
         // The instance that the rollout had added.
-        assert_eq!(m.systemctl_show("shop@2", "ActiveState"), "inactive", "{verb}: {said}");
+        wait_until(&format!("no extra instance is left: {said}"), Duration::from_secs(20), || {
+            m.systemctl_show("shop@2", "ActiveState") == "inactive"
+        });
         m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
         m.ok(["clusterctl", "start", "shop"]);
     }
+});
+
+booted!(a_restart_in_the_middle_of_a_plain_reload_leaves_no_extra_instance, |m| {
+    shop(m, "classic", 2, "rollout = { min_ready = '5s' }");
+    let mut reload = m.spawn(["systemctl", "reload", "shop"]);
+    wait_until("the first new instance is ready", Duration::from_secs(20), || {
+        m.systemctl_show("shop@2", "ActiveState") == "active"
+    });
+    m.ok(["systemctl", "restart", "shop"]);
+    reload.wait();
+    wait_until("the instance that the rollout had added ends", Duration::from_secs(20), || {
+        m.systemctl_show("shop@2", "ActiveState") == "inactive"
+    });
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
 });
 
 booted!(what_drains_too_long_for_the_flag_is_killed, |m| {

@@ -14,7 +14,9 @@ use crate::rollout::{
     Change, Command, Doubt, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout,
     Serial, Spec, State, Ticket, Time,
 };
-use crate::systemd::{self, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
+use crate::systemd::{
+    self, ActiveState, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch,
+};
 use crate::unit::UnitName;
 
 /// A rollout of one app.
@@ -44,6 +46,8 @@ pub(super) struct Aside<'a> {
     pub restore: Option<Restore<'a>>,
     /// Asked between two signals: whether to stop.
     pub interrupted: &'a dyn Fn() -> bool,
+    /// Whether the manager ends this process, since the app is stopped or restarted.
+    pub ended: &'a dyn Fn() -> bool,
     /// Told of every start before it is asked for.
     pub starts: &'a dyn Fn(&UnitName),
     /// Why nobody can rely on an instance that is ready by the manager's word.
@@ -56,7 +60,7 @@ pub(super) type Restore<'a> = &'a mut (dyn FnMut() -> Result<(), Error> + 'a);
 /// Runs a rollout to its end.
 ///
 /// # Errors
-/// The manager cannot be asked. What becomes of instances is the outcome.
+/// The manager cannot be asked, or ends this process. What becomes of instances is the outcome.
 pub(super) fn roll<'a>(
     systemd: &'a Systemd,
     spec: RollSpec,
@@ -105,6 +109,10 @@ pub(super) fn roll<'a>(
     driver.carry_out(&mut machine, commands, sink)?;
     let mut asked = false;
     while machine.outcome().is_none() {
+        if (aside.ended)() {
+            driver.end_extra(wanted.max(before));
+            return Err(Error::Lost(driver.app));
+        }
         if !asked && (aside.interrupted)() {
             asked = true;
             driver.feed(&mut machine, Input::Interrupt, sink)?;
@@ -144,6 +152,20 @@ struct Driver<'a> {
 const GLANCE: Duration = Duration::from_millis(200);
 
 impl Driver<'_> {
+    /// Stops the instances from this number on: a restart of the app would go on with those that the
+    /// rollout has added, and nobody would ever end them. Where all are stopped, nothing is refused
+    /// that matters.
+    fn end_extra(&self, from: u32) {
+        for unit in self.units.range(from..).map(|(_, unit)| unit) {
+            let there = self.systemd.glimpse(unit).is_ok_and(|seen| {
+                !matches!(seen.active, ActiveState::Inactive | ActiveState::Failed)
+            });
+            if there {
+                let _ = self.systemd.submit(JobKind::Stop, unit, JobMode::Replace);
+            }
+        }
+    }
+
     fn now(&self) -> Time {
         Time(self.begun.elapsed())
     }
