@@ -109,6 +109,14 @@ pub fn endings_due(streams: u64, clock: &Clock, ended_by: EndedBy) -> u64 {
     streams.min(share.max(passed / PACE_MS + 1))
 }
 
+/// Whether a master that got the signal so many milliseconds ago keeps it from its handler for its
+/// workers' sake: its handler may have them close idle connections at once, so those that serve and have
+/// got no signal themselves tell their clients first.
+#[must_use]
+pub fn waits_for_workers(passed: u64, serve: bool, drain: bool) -> bool {
+    serve && !drain && passed < PATIENCE_MS
+}
+
 /// A stream that this library has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{Context, Done, Error, UnitFailure};
-use crate::systemd::{ActiveState, Signal};
+use crate::systemd::Signal;
 use crate::unit::UnitName;
 
 /// How often is asked where no signal comes: connections are refused meanwhile.
@@ -49,8 +49,7 @@ pub(super) fn closed(
 fn open(context: &Context, listeners: &BTreeSet<UnitName>) -> Result<Vec<UnitName>, Error> {
     let patterns: Vec<String> =
         listeners.iter().map(|unit| unit.as_str().replace('\\', "\\\\")).collect();
-    let closed = |state: &ActiveState| matches!(state, ActiveState::Inactive | ActiveState::Failed);
     let listed = context.systemd.list(&patterns)?.into_iter();
-    let open = listed.filter(|unit| !closed(&unit.active));
+    let open = listed.filter(|unit| !unit.active.is_down());
     Ok(open.filter_map(|unit| UnitName::parse(&unit.name).ok()).collect())
 }

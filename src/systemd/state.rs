@@ -58,6 +58,11 @@ pub enum ActiveState {
 }
 
 impl ActiveState {
+    /// Whether nothing runs, nor starts or stops.
+    pub fn is_down(&self) -> bool {
+        matches!(self, ActiveState::Inactive | ActiveState::Failed)
+    }
+
     pub(super) fn from_text(text: &str) -> ActiveState {
         match text {
             "active" => ActiveState::Active,

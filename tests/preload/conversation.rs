@@ -2,7 +2,7 @@
 //! anywhere; and what a drain does with it.
 
 use clusterctl::handover::conversation::{Conversation, Standing};
-use clusterctl::handover::drain::{Clock, EndedBy, Seen, Verdict, verdict};
+use clusterctl::handover::drain::{Clock, EndedBy, Seen, Verdict, verdict, waits_for_workers};
 use clusterctl::handover::http2;
 use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 
@@ -397,4 +397,12 @@ fn an_answer_of_http2_is_known_by_its_beginning() {
     ] {
         assert!(!http2::begins_answer(other), "{other:?}");
     }
+}
+
+#[test]
+fn a_master_waits_for_workers_that_serve_and_know_of_nothing() {
+    assert!(waits_for_workers(0, true, false) && waits_for_workers(999, true, false));
+    assert!(!waits_for_workers(1000, true, false), "no longer than clients need");
+    assert!(!waits_for_workers(0, false, false), "it serves itself");
+    assert!(!waits_for_workers(0, true, true), "they drain by themselves");
 }

@@ -14,9 +14,7 @@ use crate::rollout::{
     Change, Command, Doubt, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout,
     Serial, Spec, State, Ticket, Time,
 };
-use crate::systemd::{
-    self, ActiveState, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch,
-};
+use crate::systemd::{self, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
 use crate::unit::UnitName;
 
 /// A rollout of one app.
@@ -157,9 +155,7 @@ impl Driver<'_> {
     /// that matters.
     fn end_extra(&self, from: u32) {
         for unit in self.units.range(from..).map(|(_, unit)| unit) {
-            let there = self.systemd.glimpse(unit).is_ok_and(|seen| {
-                !matches!(seen.active, ActiveState::Inactive | ActiveState::Failed)
-            });
+            let there = self.systemd.glimpse(unit).is_ok_and(|seen| !seen.active.is_down());
             if there {
                 let _ = self.systemd.submit(JobKind::Stop, unit, JobMode::Replace);
             }

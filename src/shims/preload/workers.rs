@@ -6,6 +6,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use crate::handover::drain::waits_for_workers;
 use crate::{setup, sys};
 
 /// Where the page is; 0: there is none.
@@ -19,9 +20,6 @@ const SERVES: u32 = 1;
 const STOPS: u32 = 2;
 /// A worker has got it as well, and drains by itself.
 const DRAINS: u32 = 4;
-
-/// Clients that send again within this time hear of it.
-const HEARD_MS: u64 = 1000;
 
 fn word() -> Option<&'static AtomicU32> {
     sys::word_at(PAGE.load(Ordering::Relaxed))
@@ -68,5 +66,5 @@ pub fn tells() -> bool {
 
 /// Whether workers need a moment to tell their clients, so many milliseconds after the signal.
 pub fn needs_time(passed: u64) -> bool {
-    passed < HEARD_MS && !is_worker() && is_said(SERVES) && !is_said(DRAINS)
+    !is_worker() && waits_for_workers(passed, is_said(SERVES), is_said(DRAINS))
 }
