@@ -40,8 +40,9 @@ check: deps
 
 # The scenarios of `check` on Debian testing as well, the containers in podman, every operation under
 # every kind of connection for every runtime (an hour), every kill point of every verb (an hour), the
-# programs of npm and PyPI in docs/programs.md, two builds of the program to compare, and the long ones
-# in a virtual machine.
+# programs of npm and PyPI in docs/programs.md, a thousand instances, five minutes of reloads and kills
+# (SOAK_SECONDS makes them more), two builds of the program to compare, and the long ones in a virtual
+# machine.
 check-long: check
 	$(CARGO) test --test boot -- --ignored testing
 	$(CARGO) test --test boot -- --ignored podman
@@ -49,6 +50,7 @@ check-long: check
 	$(CARGO) test --test packages -- --ignored
 	$(CARGO) test --test boot -- --ignored every_point
 	$(CARGO) test --test boot -- --ignored catalogue
+	$(CARGO) test --test boot -- --ignored --nocapture --test-threads=1 crowd soak
 	$(CARGO) test --test vm -- --ignored --skip support:: --test-threads=1
 
 # Rewrites the expected output of tests; read the diff.
