@@ -36,7 +36,7 @@ build:
 
 # Formats, lints and tests everything, on systems booted for it too.
 check: deps
-	tests/check.sh
+	tests/support/check.sh
 
 # The scenarios of `check` on Debian testing as well, the containers in podman, every operation under
 # every kind of connection for every runtime (an hour), every kill point of every verb (an hour), the

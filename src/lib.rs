@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Everything before the last arrow is pure and synchronous. Imports go one way only, from the
-//! bottom of this list to its top; `tests/layers.rs` holds that.
+//! bottom of this list to its top; `tests/layers` holds that.
 
 // pure: values in, values out
 pub mod ecosystem;

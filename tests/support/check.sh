@@ -2,7 +2,7 @@
 # Runs every check, also after one has failed, and ends with a summary in the words of
 # `cargo test`. What cannot run here is listed with its reason; with CI=true that is an error.
 set -u
-cd "$(dirname "$0")/.." || exit
+cd "$(dirname "$0")/../.." || exit
 
 target=${CARGO_TARGET_DIR:-target}
 log=$target/check.log

@@ -3,7 +3,7 @@
 //! expected; read the diff.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
-#[path = "support/host.rs"]
+#[path = "../support/host.rs"]
 mod host;
 
 use std::collections::BTreeMap;

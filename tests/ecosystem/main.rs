@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/host.rs"]
+#[path = "../support/host.rs"]
 mod host;
 
 use std::fs;
