@@ -24,7 +24,8 @@ fn look(m: &Machine) -> (Holds, u64) {
     wait_until("all jobs are done", Duration::from_secs(30), || m.sh(settled).code == 0);
     // What systemd keeps of units that are gone until somebody loads other ones.
     m.ok(["systemctl", "daemon-reload"]);
-    let units = "systemctl list-units --all --plain --no-legend 'shop*' '*clusterctl*'";
+    let units =
+        "systemctl list-units --all --plain --no-legend 'shop*' '*clusterctl*' | cut -d' ' -f1";
     // Of the reports of rollouts the newest few stay, whose names are their own.
     let find = "find /run/clusterctl /var/lib/clusterctl /run/systemd/system /etc/systemd/system | \
                 sed 's/[0-9-]*[.]report$/report/' | sort";
