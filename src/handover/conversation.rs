@@ -8,6 +8,7 @@
 //! It never looks at a clock: how long nothing has passed says nothing.
 
 use super::first_line::Start;
+use super::hpack::Fields;
 use super::http2::{self, Frames, PREFACE, Streams};
 use super::message::{BodyEnd, Endless, Event, Message, Side};
 use super::websocket;
@@ -25,7 +26,7 @@ pub enum Standing {
     /// A request, or a part of one, is not answered completely.
     UnderWay,
     /// A stream that ends when one of both wants it to: upgraded, a tunnel, server-sent events, calls
-    /// of gRPC that have begun to answer.
+    /// of gRPC that have begun to answer; on HTTP/2 nothing but such.
     Endless,
     /// Anything may be under way.
     Unknown,
@@ -84,6 +85,7 @@ pub struct Conversation {
     asking2: Frames,
     answering2: Frames,
     streams: Streams,
+    fields: Fields,
     /// The program has sent a `GOAWAY` of its own.
     leaves: bool,
     /// The requests are calls of gRPC.
@@ -118,6 +120,7 @@ impl Conversation {
         asking2: Frames::NEW,
         answering2: Frames::NEW,
         streams: Streams::NEW,
+        fields: Fields::NEW,
         leaves: false,
         grpc: false,
     };
@@ -165,9 +168,13 @@ impl Conversation {
         while self.mode == Mode::Http2 && !bytes.is_empty() {
             let (taken, frame) = self.answering2.take(bytes);
             bytes = bytes.get(taken..).unwrap_or(&[]);
-            if let Some(frame) = frame {
-                self.streams.answered(frame);
-                self.leaves |= frame.is_goaway();
+            let Some(frame) = frame else { continue };
+            self.streams.answered(frame);
+            self.leaves |= frame.is_goaway();
+            match frame.fields(&self.answering2, bytes) {
+                Some(fields) if self.fields.name_events(fields) => self.streams.are_events(frame),
+                None if frame.compresses() => self.fields.lose(),
+                _ => {}
             }
         }
         while self.mode == Mode::Http && !bytes.is_empty() {
@@ -289,6 +296,13 @@ impl Conversation {
         self.get && self.outstanding == 1
     }
 
+    /// Whether other requests wait behind the one that is answered now, or may: a program that closes
+    /// behind its answer loses them.
+    #[must_use]
+    pub fn has_several(&self) -> bool {
+        self.mode == Mode::Http && self.outstanding > 1
+    }
+
     /// Whether the client of a websocket has said that it closes.
     #[must_use]
     pub fn client_closes(&self) -> bool {
@@ -327,6 +341,7 @@ impl Conversation {
             }
             // A call that has sent a part of its answer is one that goes on.
             Mode::Http2 if self.grpc && self.streams.are_all_answering() => Standing::Endless,
+            Mode::Http2 if self.streams.are_all_events() => Standing::Endless,
             Mode::Http2 => Standing::UnderWay,
             Mode::Http if self.outstanding > 0 || !self.asking.is_between() => Standing::UnderWay,
             Mode::Http if self.began => Standing::Answered,

@@ -2,6 +2,39 @@
 //! for an event (HTML, section 9.2.6). Lines end with CR, LF or both, and one that begins with a colon
 //! is a comment.
 
+use super::digits::hexadecimal;
+
+/// What a field of an event begins with; a comment has no name.
+const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
+
+/// Whether bytes that a server sends are whole chunks of HTTP/1.1 that hold whole events, and nothing
+/// else: for whoever has not seen the head of the answer.
+#[must_use]
+pub fn are_whole_in_chunks(mut bytes: &[u8]) -> bool {
+    let (mut events, mut any) = (Events::NEW, false);
+    while !bytes.is_empty() {
+        let Some((chunk, rest)) = chunk(bytes) else { return false };
+        let begins = events.is_whole();
+        if begins && !FIELDS.iter().any(|field| chunk.starts_with(field)) {
+            return false;
+        }
+        events.pass(chunk);
+        (bytes, any) = (rest, true);
+    }
+    any && events.is_whole()
+}
+
+/// The first chunk of a body, which is not the last one, and what follows it.
+fn chunk(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.windows(2).take(MOST_DIGITS + 1).position(|two| two == b"\r\n")?;
+    let size = hexadecimal(bytes.get(..end)?).filter(|size| *size > 0)?;
+    let (chunk, rest) = bytes.get(end + 2..)?.split_at_checked(usize::try_from(size).ok()?)?;
+    Some((chunk, rest.strip_prefix(b"\r\n")?))
+}
+
+/// Of the size of a chunk that holds one event.
+const MOST_DIGITS: usize = 8;
+
 /// What has passed of a stream of events.
 #[derive(Clone, Copy, Debug)]
 pub struct Events {

@@ -1,7 +1,7 @@
 //! What streams of an HTTP/2 connection are open, told from the heads of its frames (RFC 9113,
 //! section 4.1), and the frame by which a client is told to open no more.
 //!
-//! Looks at nothing but the nine bytes before each frame: no field is decoded.
+//! Looks at nothing but the nine bytes before each frame; fields are `hpack`'s.
 
 /// What a client sends first, RFC 9113 section 3.4.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -86,6 +86,24 @@ impl Frame {
         self.kind == HEADERS
     }
 
+    /// The fields of a message, where all of them are in these bytes behind the head of the frame;
+    /// `frames` has taken that head.
+    #[must_use]
+    pub fn fields<'a>(&self, frames: &Frames, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        const PADDED: u8 = 8;
+        const PRIORITY: u8 = 0x20;
+        let payload = frames.payload(bytes);
+        let whole = usize::try_from(frames.left) == Ok(payload.len()) && !frames.block;
+        let plain = self.flags & (PADDED | PRIORITY) == 0;
+        (self.kind == HEADERS && whole && plain).then_some(payload)
+    }
+
+    /// Whether it holds fields of any kind.
+    #[must_use]
+    pub fn compresses(&self) -> bool {
+        matches!(self.kind, HEADERS | PUSH_PROMISE | CONTINUATION)
+    }
+
     /// Whether the server says by itself which streams are the last: it must not name later ones
     /// afterwards.
     #[must_use]
@@ -160,11 +178,13 @@ pub struct Streams {
     /// Their numbers, with [`ANSWERING`].
     open: [u32; MOST_OPEN],
     highest: u32,
+    /// Which of them, by their places, are server-sent events.
+    events: u64,
 }
 
 impl Streams {
     /// Before the first request.
-    pub const NEW: Streams = Streams { open: [0; MOST_OPEN], highest: 0 };
+    pub const NEW: Streams = Streams { open: [0; MOST_OPEN], highest: 0, events: 0 };
 
     /// The client has sent this frame. False when there are too many streams to follow.
     pub fn asked(&mut self, frame: Frame) -> bool {
@@ -172,8 +192,13 @@ impl Streams {
             // A second HEADERS frame on a stream holds trailers.
             HEADERS if frame.stream > self.highest => {
                 self.highest = frame.stream;
-                let free = self.open.iter_mut().find(|stream| **stream == 0);
-                free.map(|place| *place = frame.stream).is_some()
+                let mut places = self.open.iter_mut().enumerate();
+                let free = places.find(|(_, stream)| **stream == 0);
+                let place = free.map(|(at, place)| {
+                    *place = frame.stream;
+                    self.events &= !(1 << at);
+                });
+                place.is_some()
             }
             RST_STREAM => {
                 self.close(frame.stream);
@@ -191,6 +216,24 @@ impl Streams {
         } else if frame.kind == HEADERS {
             self.find(frame.stream).for_each(|open| *open |= ANSWERING);
         }
+    }
+
+    /// What the server sends on the stream of this frame are events.
+    pub fn are_events(&mut self, frame: Frame) {
+        let mut places = self.open.iter().enumerate();
+        let place =
+            places.find(|(_, open)| **open & !ANSWERING == frame.stream && frame.stream != 0);
+        if let Some((at, _)) = place {
+            self.events |= 1 << at;
+        }
+    }
+
+    /// Whether streams are open, and all of them are events.
+    #[must_use]
+    pub fn are_all_events(&self) -> bool {
+        let places = self.open.iter().enumerate();
+        let mut open = places.filter(|(_, stream)| **stream != 0).peekable();
+        open.peek().is_some() && open.all(|(at, _)| self.events & 1 << at != 0)
     }
 
     fn close(&mut self, stream: u32) {

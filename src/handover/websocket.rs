@@ -7,6 +7,8 @@
 pub const CLOSE: [u8; 4] = [0x80 | CLOSES, 2, 0x03, 0xf4];
 
 const FINAL: u8 = 0x80;
+/// Bits that no extension uses; the third one says that a message is compressed.
+const RESERVED: u8 = 0x30;
 const MASKED: u8 = 0x80;
 const CONTINUES: u8 = 0;
 const BINARY: u8 = 2;
@@ -15,6 +17,23 @@ const CLOSES: u8 = 8;
 const PONG: u8 = 10;
 /// Lengths from here on say how many bytes hold the length instead.
 const SHORT: u8 = 126;
+
+/// Whether bytes are whole messages of one side from their beginning to their end: for whoever has not
+/// seen the connection from its start. A client masks its frames, a server does not.
+#[must_use]
+pub fn are_whole(bytes: &[u8], masked: bool) -> bool {
+    let mut frames = Frames::NEW;
+    for byte in bytes {
+        frames.pass(core::slice::from_ref(byte));
+        let [first, second] = frames.head;
+        // With one byte of a head, the other one is that of the frame before.
+        let known = frames.filled != 1;
+        if known && (first & RESERVED != 0 || (second & MASKED != 0) != masked) {
+            return false;
+        }
+    }
+    !bytes.is_empty() && frames.may_be_joined()
+}
 
 /// The frames of one direction.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +120,12 @@ impl Frames {
     /// So many bytes went past unseen.
     pub fn lose(&mut self) {
         self.lost = true;
+    }
+
+    /// Whether these are no such frames, or are not followed any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Whether this side has said that it closes.

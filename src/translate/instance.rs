@@ -228,7 +228,9 @@ fn stopping(s: &mut Section, context: &Context<'_>) {
         // Before the manager loses patience.
         let millis = limit - (limit / 10).min(500);
         let signal = &app.kill_signal;
-        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis} {signal}"));
+        let streams = app.stream_timeout.map(|timeout| format!(" {}", timeout.as_millis()));
+        let streams = streams.unwrap_or_default();
+        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis} {signal}{streams}"));
     }
     s.set("KillSignal", &app.kill_signal);
     if !app.treekill {

@@ -119,6 +119,20 @@ booted!(what_takes_its_time_is_waited_for_where_go_knows_no_end, |m| {
     clients(m, "kill_timeout = '15s'\nenv = { NAIVE = '1' }", &kinds);
 });
 
+booted!(streams_of_go_that_knows_no_end_end_when_their_time_is_over, |m| {
+    let toml = "kill_timeout = '2min'\nstream_timeout = '3s'\nenv = { NAIVE = '1' }";
+    clients(m, toml, &["websocket", "events"]);
+});
+
+booted!(streams_of_go_that_shuts_down_end_when_their_time_is_over, |m| {
+    let toml = "kill_timeout = '2min'\nstream_timeout = '3s'";
+    clients(m, toml, &["websocket", "events"]);
+});
+
+booted!(a_websocket_of_go_that_ends_at_once_when_told_is_not_cut, |m| {
+    clients(m, "kill_timeout = '15s'\nenv = { HASTY = '1' }", &["websocket"]);
+});
+
 /// Streams of HTTP/2, as those of gRPC are, during a reload.
 fn streams(m: &Machine, env: &str) {
     let toml = format!(

@@ -53,6 +53,21 @@ fn an_answer_is_known_by_its_last_byte() {
 }
 
 #[test]
+fn several_requests_at_once_are_known_until_the_last_answer() {
+    let several = |heard: &[u8], said: &str| {
+        let mut conversation = Conversation::NEW;
+        conversation.heard(heard);
+        conversation.said(said.as_bytes());
+        conversation.has_several()
+    };
+    let two = GET.repeat(2);
+    assert!(several(two.as_bytes(), "") && several(two.as_bytes(), &OK[..9]));
+    assert!(!several(two.as_bytes(), OK), "the last one says that it is the last");
+    assert!(!several(GET.as_bytes(), ""));
+    assert!(!several(b"\x16\x03\x01", ""), "nobody knows what that is");
+}
+
+#[test]
 fn a_part_of_a_request_is_under_way() {
     let get = &request(GET);
     assert_eq!(after(&[">G"]), Standing::UnderWay);
@@ -372,6 +387,38 @@ fn calls_of_grpc_that_have_begun_to_answer_are_endless() {
 }
 
 #[test]
+fn events_over_http2_are_endless_where_nothing_else_is_open() {
+    let mut conversation = Conversation::NEW;
+    conversation.heard(http2::PREFACE);
+    conversation.said(&frame(SETTINGS, 0, 0, &[]));
+    let ask = |conversation: &mut Conversation, stream, answer: &[u8]| {
+        conversation.heard(&frame(HEADERS, END_HEADERS | END_STREAM, stream, b"get"));
+        conversation.said(&frame(HEADERS, END_HEADERS, stream, answer));
+        conversation.standing(None, false)
+    };
+    let events = b"\x88\x5f\x11text/event-stream";
+    assert_eq!(ask(&mut conversation, 1, events), Standing::Endless);
+    assert_eq!(ask(&mut conversation, 3, b"\x88\x61\x01x"), Standing::UnderWay, "any other answer");
+    conversation.said(&frame(DATA, END_STREAM, 3, b"end"));
+    assert_eq!(conversation.standing(None, false), Standing::Endless);
+    assert_eq!(ask(&mut conversation, 5, b"\x88\xbf"), Standing::Endless, "by its number");
+    conversation.heard(&frame(HEADERS, END_HEADERS | END_STREAM, 7, b"get"));
+    assert_eq!(conversation.standing(None, false), Standing::UnderWay, "a request");
+    conversation.said(&frame(HEADERS, END_HEADERS | END_STREAM, 7, b"\x88"));
+    for stream in [1, 5] {
+        assert_eq!(conversation.standing(None, false), Standing::Endless);
+        conversation.heard(&frame(3, 0, stream, &[0; 4]));
+    }
+    assert_eq!(conversation.standing(None, false), Standing::Answered);
+    // Fields in two frames: nobody knows what numbers stand for from then on.
+    conversation.heard(&frame(HEADERS, END_HEADERS | END_STREAM, 9, b"get"));
+    conversation.said(&frame(HEADERS, 0, 9, b"\x88"));
+    conversation.said(&frame(9, END_HEADERS, 9, b"\xbf"));
+    assert_eq!(conversation.standing(None, false), Standing::UnderWay);
+    assert_eq!(ask(&mut conversation, 11, events), Standing::UnderWay);
+}
+
+#[test]
 fn the_last_frame_for_a_client_of_http2_names_no_error_and_every_stream() {
     let expected = frame(7, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
     assert_eq!(http2::GOAWAY.as_slice(), expected);
@@ -401,8 +448,11 @@ fn an_answer_of_http2_is_known_by_its_beginning() {
 
 #[test]
 fn a_master_waits_for_workers_that_serve_and_know_of_nothing() {
-    assert!(waits_for_workers(0, true, false) && waits_for_workers(999, true, false));
-    assert!(!waits_for_workers(1000, true, false), "no longer than clients need");
-    assert!(!waits_for_workers(0, false, false), "it serves itself");
-    assert!(!waits_for_workers(0, true, true), "they drain by themselves");
+    let waits = waits_for_workers;
+    assert!(waits(0, true, false, None) && waits(999, true, false, None));
+    assert!(!waits(1000, true, false, None), "no longer than clients need");
+    assert!(waits(1000, true, false, Some(499)), "a client waits for several answers");
+    assert!(!waits(1000, true, false, Some(500)), "they were given");
+    assert!(!waits(0, false, false, Some(0)), "it serves itself");
+    assert!(!waits(0, true, true, Some(0)), "they drain by themselves");
 }

@@ -403,6 +403,84 @@ fn the_workers_of_a_master_that_alone_is_signalled_tell_their_clients() {
     assert_eq!(program.end(), 0);
 }
 
+/// As with nginx, whose worker closes behind the answer that it is at: a client that has sent several
+/// requests is answered first.
+#[test]
+fn a_master_waits_for_the_answers_to_several_requests_of_one_client() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, select, signal, socket, time\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        read, write = os.pipe()\n\
+        def end(*_):\n\
+        \x20   os.write(write, b'x')\n\
+        \x20   os.wait()\n\
+        \x20   os._exit(0)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        if os.fork():\n\
+        \x20   while True: signal.pause()\n\
+        c, _ = s.accept()\n\
+        for _ in range(c.recv(1000).count(b'GET')):\n\
+        \x20   time.sleep(0.4)\n\
+        \x20   c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n\
+        \x20   if select.select([read], [], [], 0)[0]: break\n";
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "40000");
+    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let mut client = connect(port);
+    client.write_all(GET.repeat(6).as_bytes()).unwrap();
+    let mut first = [0; 4];
+    client.read_exact(&mut first).unwrap();
+    program.terminate();
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest.matches("done").count(), 6, "{rest}");
+    assert_eq!(rest.matches("Connection: close").count(), 1, "{rest}");
+    assert_eq!(program.end(), 0);
+}
+
+/// Nobody else would end it: nginx leaves it to the manager's SIGKILL.
+#[test]
+fn a_websocket_of_a_worker_whose_master_alone_is_signalled_is_closed() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        def end(*_):\n\
+        \x20   os.wait()\n\
+        \x20   os._exit(0)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        if os.fork():\n\
+        \x20   while True: signal.pause()\n\
+        c, _ = s.accept()\n\
+        c.recv(1000)\n\
+        c.sendall(b'HTTP/1.1 101 x\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n\\r\\n')\n\
+        while c.recv(100): c.sendall(b'\\x81\\x02hi')\n";
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
+    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let mut client = connect(port);
+    client.write_all(GET.as_bytes()).unwrap();
+    let mut head = [0; 59];
+    client.read_exact(&mut head).unwrap();
+    assert!(head.ends_with(b"\r\n\r\n"), "{}", head.escape_ascii());
+    program.terminate();
+    let mut said = [0; 4];
+    while said[0] != 0x88 {
+        client.write_all(b"\x81\x82\x01\x02\x03\x04ik").unwrap();
+        client.read_exact(&mut said).expect("the websocket is cut");
+    }
+    assert_eq!(said, [0x88, 2, 0x03, 0xf4]);
+    client.write_all(b"\x88\x80\x01\x02\x03\x04").unwrap();
+    assert_eq!(program.end(), 0);
+}
+
 /// A process that the program forks, as `multiprocessing` of Python does, has the connections of
 /// its parent open as well: its own end is nothing to their clients.
 #[test]

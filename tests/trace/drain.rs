@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use clusterctl::handover::http2;
+use clusterctl::handover::{http2, websocket};
 
 use crate::support::{PATIENCE, Program, Systemd, ask, compile, connect};
 use crate::{TRACER, go_server, started, untraced};
@@ -24,9 +24,14 @@ fn hears(how: &str, cgo: &str) -> Option<(Systemd, u16, Program)> {
 }
 
 fn drain(program: &Program, milliseconds: &str, signal: &str) -> Child {
+    drain_streams(program, &[milliseconds, signal])
+}
+
+/// The same with a time for streams.
+fn drain_streams(program: &Program, words: &[&str]) -> Child {
     let pid = program.pid().to_string();
     let mut command = Command::new(TRACER);
-    command.args(["--drain", &pid, milliseconds, signal]).stderr(Stdio::piped());
+    command.args(["--drain", &pid]).args(words).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
@@ -211,4 +216,101 @@ fn a_client_that_does_not_read_gets_its_whole_answer_later() {
     client.read_exact(&mut body).unwrap();
     let mut bytes = body.iter().enumerate();
     assert!(bytes.all(|(at, byte)| *byte == (at % 251) as u8));
+}
+
+/// A short message of a websocket as a client sends it, and as the program sends it back.
+const MESSAGE: [&[u8]; 2] = [b"\x81\x85\x01\x02\x03\x04igohn", b"\x81\x05hello"];
+
+/// One message there and back; false when something else has come, which the client has then.
+fn talks(client: &mut TcpStream, came: &mut Vec<u8>) -> bool {
+    client.write_all(MESSAGE[0]).unwrap();
+    came.resize(4, 0);
+    client.read_exact(came).unwrap();
+    if came[0] == 0x88 {
+        return false;
+    }
+    came.resize(MESSAGE[1].len(), 0);
+    client.read_exact(&mut came[4..]).unwrap();
+    assert_eq!(came, MESSAGE[1]);
+    true
+}
+
+#[test]
+fn a_websocket_ends_by_a_close_frame_and_what_comes_later_goes_nowhere() {
+    let (systemd, port, mut program) = started("streams");
+    assert_eq!(systemd.notified(), "READY=1");
+    let (mut client, mut came) = (connect(port), Vec::new());
+    assert!(talks(&mut client, &mut came));
+    let draining = drain(&program, "40000", "SIGTERM");
+    let deadline = Instant::now() + PATIENCE;
+    while talks(&mut client, &mut came) {
+        assert!(Instant::now() < deadline, "nobody closes the websocket");
+    }
+    assert_eq!(came, websocket::CLOSE);
+    // The last message was answered to nobody; the client says that it has understood.
+    client.write_all(b"\x88\x80\x01\x02\x03\x04").unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"");
+    program.reports(&["gone=1"]);
+    over(draining, &mut program);
+}
+
+const EVENT: &[u8] = b"9\r\ndata: 1\n\n\r\n";
+
+/// A client to which the program sends events.
+fn events(port: u16) -> TcpStream {
+    let mut client = connect(port);
+    client.write_all(b"e").unwrap();
+    let mut event = [0; EVENT.len()];
+    client.read_exact(&mut event).unwrap();
+    assert_eq!(event, EVENT);
+    client
+}
+
+#[test]
+fn what_is_no_websocket_gets_no_close_frame() {
+    let (systemd, port, mut program) = started("streams");
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut client = events(port);
+    let draining = drain(&program, "3000", "SIGTERM");
+    let mut text = Vec::new();
+    client.read_to_end(&mut text).unwrap();
+    assert!(!text.is_empty() && text.chunks(EVENT.len()).all(|chunk| chunk == EVENT));
+    program.reports(&["gone=1"]);
+    over(draining, &mut program);
+}
+
+#[test]
+fn events_end_when_the_time_of_streams_is_over() {
+    let (systemd, port, mut program) = started("streams");
+    assert_eq!(systemd.notified(), "READY=1");
+    let mut client = events(port);
+    // Long after the test has given up.
+    let draining = drain_streams(&program, &["600000", "SIGTERM", "700"]);
+    let (mut event, deadline) = ([0; EVENT.len()], Instant::now() + PATIENCE);
+    while client.read_exact(&mut event).is_ok() {
+        assert_eq!(event, EVENT);
+        assert!(Instant::now() < deadline, "nobody ends the stream");
+    }
+    program.reports(&["gone=1"]);
+    over(draining, &mut program);
+}
+
+#[test]
+fn a_program_that_ends_at_its_signal_cuts_no_websocket() {
+    let (systemd, port, mut program) = started("streams-acts");
+    assert_eq!(systemd.notified(), "READY=1");
+    let (mut client, mut came) = (connect(port), Vec::new());
+    assert!(talks(&mut client, &mut came));
+    let mut draining = drain(&program, "40000", "SIGTERM");
+    // The first process ends when the program may have its signal.
+    while draining.try_wait().unwrap().is_none() {
+        assert!(talks(&mut client, &mut came), "{came:?} before the signal");
+    }
+    program.terminate();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, websocket::CLOSE);
+    assert_eq!(program.end(), 3);
 }

@@ -101,7 +101,53 @@ static void frames(int fd)
 	}
 }
 
+/* Sends small messages of a websocket back, or events of its own once it has got an e. */
+static int passed_on(int connection, int *events)
+{
+	static const char event[] = "9\r\ndata: 1\n\n\r\n";
+	struct pollfd client = {.fd = connection, .events = POLLIN};
+	unsigned char bytes[256];
+	if (poll(&client, 1, 50) == 0)
+		return !*events || write(connection, event, sizeof event - 1) > 0;
+	ssize_t size = read(connection, bytes, sizeof bytes);
+	if (size < 0)
+		return errno == EINTR;
+	if (size > 0 && bytes[0] == 'e')
+		*events = 1;
+	if (size > 6 && bytes[0] == 0x81) {
+		for (int at = 6; at < size; at++)
+			bytes[at] ^= bytes[2 + (at - 6) % 4];
+		bytes[4] = bytes[0];
+		bytes[5] = bytes[1] & 0x7f;
+		return write(connection, bytes + 4, size - 4) > 0;
+	}
+	return size > 0;
+}
+
 static volatile sig_atomic_t caught, finished;
+
+static void on_signal(int signal);
+
+static void streams(int fd, int acts)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	struct pollfd listener = {.fd = fd, .events = POLLIN};
+	if (acts)
+		sigaction(SIGTERM, &action, NULL);
+	while (!caught) {
+		int events = 0;
+		if (poll(&listener, 1, 50) <= 0)
+			continue;
+		int connection = accept(fd, NULL, NULL);
+		while (connection >= 0 && !caught && passed_on(connection, &events))
+			;
+		if (!caught) {
+			say("gone", 1);
+			close(connection);
+		}
+	}
+	exit(3);
+}
 
 static void on_signal(int signal)
 {
@@ -217,6 +263,8 @@ int main(int count, char **arguments)
 	}
 	if (!strcmp(mode, "frames"))
 		frames(listening(AF_INET));
+	if (!strncmp(mode, "streams", 7))
+		streams(listening(AF_INET), !strcmp(mode, "streams-acts"));
 	if (!strcmp(mode, "beside"))
 		serve(beside());
 	if (!strcmp(mode, "any")) {

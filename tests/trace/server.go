@@ -77,6 +77,40 @@ func tunnel(w http.ResponseWriter) {
 	}
 }
 
+// Events until the client has left.
+func events(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for r.Context().Err() == nil {
+		fmt.Fprint(w, "data: tick\n\n")
+		w.(http.Flusher).Flush()
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// Sends short messages of a websocket back, until one says that it closes.
+func websocket(w http.ResponseWriter) {
+	connection, both, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer connection.Close()
+	fmt.Fprint(connection, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+	head := make([]byte, 6)
+	for {
+		if _, err := io.ReadFull(both, head); err != nil {
+			return
+		}
+		message := make([]byte, head[1]&127)
+		if _, err := io.ReadFull(both, message); err != nil || head[0] == 0x88 {
+			return
+		}
+		for at := range message {
+			message[at] ^= head[2+at%4]
+		}
+		connection.Write(append([]byte{head[0], byte(len(message))}, message...))
+	}
+}
+
 // As many bytes as do not fit into the kernel's buffers, in writes of several sizes.
 func long(w http.ResponseWriter) {
 	const length = 1 << 20
@@ -152,6 +186,12 @@ func main() {
 			}
 		case "/ticks":
 			ticks(w, r)
+			return
+		case "/events":
+			events(w, r)
+			return
+		case "/ws":
+			websocket(w)
 			return
 		case "/long":
 			long(w)

@@ -7,7 +7,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::handover::conversation::Standing;
 use crate::handover::drain::{Clock, EndedBy, Seen, after_ending, endings_due, verdict};
@@ -51,11 +51,61 @@ fn may_be_answered() -> bool {
     last != 0 && sys::milliseconds().saturating_sub(last) < ANSWER_MS
 }
 
+/// The process in which the thread runs already, since it is a worker whose master was asked to stop.
+static BESIDE: AtomicI32 = AtomicI32::new(0);
+
 /// Starts the thread. Called once per process, from a signal handler.
 pub fn start() -> bool {
+    // One that runs beside the program takes it over.
+    BESIDE.load(Ordering::Acquire) == sys::getpid() || start_with(watch)
+}
+
+/// Starts it in a worker whose master was asked to stop, once.
+pub fn start_beside() {
+    let own = sys::getpid();
+    if BESIDE.load(Ordering::Acquire) == own || drain::is_on() || !setup::owns_memory() {
+        return;
+    }
+    // Our own handler would start the thread as well.
+    let mask = sys::block_signals();
+    if !drain::is_on() && BESIDE.swap(own, Ordering::AcqRel) != own {
+        // Who came last would be cut by the master's handler before anything is known of it.
+        drain::stop_accepting();
+        if !start_with(beside) {
+            BESIDE.store(0, Ordering::Release);
+        }
+    }
+    sys::restore_signals(mask);
+}
+
+fn start_with(run: extern "C" fn() -> !) -> bool {
     let top = STACK_MEMORY.0.get() as usize + STACK;
     // SAFETY: the stack is ours alone, aligned, and `watch` uses raw system calls only.
-    unsafe { sys::start_thread(sys::CLONE_AS_THREAD, top, watch) > 0 }
+    unsafe { sys::start_thread(sys::CLONE_AS_THREAD, top, run) > 0 }
+}
+
+/// Tells the clients of a worker to go, and ends what has no end, while its master stops it in ways of
+/// its own; until the worker gets the signal itself.
+extern "C" fn beside() -> ! {
+    let Some(setup) = setup::active() else {
+        loop {
+            sys::sleep_ms(1000);
+        }
+    };
+    let started = sys::milliseconds();
+    let mut watch = Watch::begin(setup);
+    watch.ended_by = EndedBy::Program;
+    loop {
+        sys::sleep_ms(LOOK_EVERY_MS);
+        if drain::is_own() {
+            self::watch();
+        }
+        watch.clock.passed = sys::milliseconds().saturating_sub(started);
+        if workers::is_handled() && watch.ended_by == EndedBy::Program {
+            watch.ended_by = EndedBy::Handler(watch.clock.passed);
+        }
+        watch.holding();
+    }
 }
 
 extern "C" fn watch() -> ! {
@@ -76,6 +126,7 @@ extern "C" fn watch() -> ! {
     }
     let Some(action) = drain::later() else { end() };
     watch.ended_by = EndedBy::Handler(sys::milliseconds().saturating_sub(started));
+    workers::hand_back();
     drain::hand_back(&action);
     // Its handler may wait for streams that nobody ends. This thread ends with the process.
     loop {
@@ -179,6 +230,9 @@ impl Watch {
             }
         }
         let quiet = u64::from(still) * LOOK_EVERY_MS;
+        if standing == Standing::UnderWay && follow::has_several(fd) {
+            workers::answer_several();
+        }
         // A program that has its signal speaks for itself: a second word would contradict it.
         let may_tell = !matches!(self.ended_by, EndedBy::Handler(_));
         let may_tell = may_tell && self.clock.passed >= TELL_FROM_MS && !polite::is_told(fd);

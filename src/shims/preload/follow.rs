@@ -4,57 +4,20 @@
 //! A closed connection stays in the table until another one gets its number: closing one shall ask
 //! the kernel nothing more, and whoever looks makes sure first that there is a connection.
 //!
-//! Atomics and fixed memory only, no lock that anybody waits for: where two threads meet on one
-//! connection, it counts as unknown from then on. Never changes a byte, and never decides.
+//! Never changes a byte, and never decides.
 
-use core::cell::UnsafeCell;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 
+use crate::entry::{Entry, LONGEST_WAIT_MS};
 use crate::handover::conversation::{Conversation, Standing};
 use crate::handover::http2::GOAWAY;
+use crate::setup;
 use crate::sys::{self, Part};
-use crate::{setup, workers};
 
 /// Connections with higher descriptors count as unknown.
 pub const CONNECTIONS: usize = 16_384;
-/// Nobody waits for the drain any longer, whatever it does.
-const LONGEST_WAIT_MS: u32 = 200;
-
-struct Entry {
-    /// The conversation is that of the connection under this number.
-    followed: AtomicBool,
-    /// Somebody works on it at this moment.
-    busy: AtomicBool,
-    /// Somebody could not, because another one did.
-    missed: AtomicBool,
-    /// Which process of a line of forks has used it last.
-    generation: AtomicU32,
-    /// Looks of the drain since something passed.
-    still: AtomicU16,
-    /// Threads that send on it, during a drain.
-    sending: AtomicU16,
-    /// The process whose drain sends on it; 0 for none. A child that is forked meanwhile has nobody
-    /// who would say that it is over.
-    telling: AtomicI32,
-    conversation: UnsafeCell<Conversation>,
-}
-
-// SAFETY: the conversation is touched by whoever has set `busy`, and by nobody else.
-unsafe impl Sync for Entry {}
-
-static TABLE: [Entry; CONNECTIONS] = [const {
-    Entry {
-        followed: AtomicBool::new(false),
-        busy: AtomicBool::new(false),
-        missed: AtomicBool::new(false),
-        generation: AtomicU32::new(0),
-        still: AtomicU16::new(0),
-        sending: AtomicU16::new(0),
-        telling: AtomicI32::new(0),
-        conversation: UnsafeCell::new(Conversation::UNKNOWN),
-    }
-}; CONNECTIONS];
+static TABLE: [Entry; CONNECTIONS] = [const { Entry::new() }; CONNECTIONS];
 
 fn entry(fd: c_int) -> Option<&'static Entry> {
     TABLE.get(usize::try_from(fd).ok()?)
@@ -64,58 +27,14 @@ fn followed(fd: c_int) -> Option<&'static Entry> {
     entry(fd).filter(|entry| entry.followed.load(Ordering::Relaxed))
 }
 
-impl Entry {
-    /// Brings the conversation up to date. Where somebody else works on it, it stays behind for
-    /// good.
-    fn update(&self, work: impl FnOnce(&mut Conversation)) {
-        self.still.store(0, Ordering::Relaxed);
-        self.generation.store(setup::generation(), Ordering::Relaxed);
-        workers::serve();
-        if self.look(work).is_none() {
-            self.missed.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether this process has it from its parent, and has not used it itself.
-    fn is_inherited(&self) -> bool {
-        self.generation.load(Ordering::Relaxed) != setup::generation()
-    }
-
-    /// Whether this process sends something of ours at this moment.
-    fn is_told_by(&self, own: c_int) -> bool {
-        self.telling.load(Ordering::SeqCst) == own
-    }
-
-    /// Keeps everybody else of this process from sending; false where somebody has begun before.
-    fn begin_telling(&self) -> bool {
-        let (before, own) = (self.telling.load(Ordering::SeqCst), sys::getpid());
-        let taken = self.telling.compare_exchange(before, own, Ordering::SeqCst, Ordering::SeqCst);
-        before != own && taken.is_ok()
-    }
-
-    /// Looks at the conversation, unless somebody else works on it.
-    fn look<T>(&self, work: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
-        if self.busy.swap(true, Ordering::Acquire) {
-            return None;
-        }
-        // SAFETY: `busy` was not set, so nobody else has a reference.
-        let result = work(unsafe { &mut *self.conversation.get() });
-        self.busy.store(false, Ordering::Release);
-        Some(result)
-    }
-}
-
 /// A connection was accepted from a listener of ours.
 pub fn begin(fd: c_int) {
     if !setup::active().is_some_and(|setup| setup.drain) {
         return;
     }
-    let Some(entry) = entry(fd) else { return };
-    entry.busy.store(false, Ordering::Relaxed);
-    entry.missed.store(false, Ordering::Relaxed);
-    entry.sending.store(0, Ordering::Relaxed);
-    entry.update(|conversation| *conversation = Conversation::NEW);
-    entry.followed.store(true, Ordering::Release);
+    if let Some(entry) = entry(fd) {
+        entry.begin();
+    }
 }
 
 /// Whether the connection under this number is followed.
@@ -234,7 +153,8 @@ pub fn standing(fd: c_int, unread: bool) -> (Standing, u16) {
     if entry.missed.load(Ordering::Relaxed) || entry.is_inherited() {
         return (Standing::Unknown, still);
     }
-    let standing = entry.look(|conversation| conversation.standing(received, unread));
+    let look = |conversation: &mut Conversation| conversation.standing(received, unread);
+    let standing = entry.look_beside(look);
     // A thread that works on it at this moment has just read or written something.
     (standing.unwrap_or(Standing::UnderWay), still)
 }
@@ -277,20 +197,21 @@ pub fn join<T: Copy>(
     if entry.is_inherited() || entry.missed.load(Ordering::Relaxed) {
         return None;
     }
-    entry.look(|conversation| choose(conversation))??;
+    entry.look_beside(|conversation| choose(conversation))??;
     if !entry.begin_telling() {
         return None;
     }
     // Once more, since somebody may have sent in between.
     let chosen = if entry.sending.load(Ordering::SeqCst) == 0 {
-        let look = entry.look(|conversation| (choose(conversation), conversation.written()));
+        let look = |conversation: &mut Conversation| (choose(conversation), conversation.written());
+        let look = entry.look_beside(look);
         look.and_then(|(chosen, written)| chosen.filter(|_| was_all_seen(fd, written)))
     } else {
         None
     };
     let size = chosen.and_then(send);
     if let Some(size) = size {
-        entry.update(|conversation| conversation.added(size));
+        entry.update_beside(|conversation| conversation.added(size));
     }
     entry.telling.store(0, Ordering::SeqCst);
     chosen.filter(|_| size.is_some())
@@ -324,7 +245,12 @@ pub fn sent_whole(fd: c_int, bytes: &[u8], flags: c_int) -> Option<usize> {
     sent.ok().filter(|sent| *sent == bytes.len())
 }
 
+/// Whether a client has asked for several things at once.
+pub fn has_several(fd: c_int) -> bool {
+    followed(fd).and_then(|entry| entry.look_beside(|c| c.has_several())).unwrap_or(false)
+}
+
 /// Whether the client of a websocket has said that it closes.
 pub fn client_closes(fd: c_int) -> bool {
-    followed(fd).and_then(|entry| entry.look(|c| c.client_closes())).unwrap_or(false)
+    followed(fd).and_then(|entry| entry.look_beside(|c| c.client_closes())).unwrap_or(false)
 }

@@ -16,6 +16,7 @@ mod direct;
 mod drain;
 mod drain_watch;
 mod endings;
+mod entry;
 mod exec;
 mod explain;
 mod flags;

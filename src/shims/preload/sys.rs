@@ -251,6 +251,25 @@ pub fn word_at(page: usize) -> Option<&'static AtomicU32> {
     unsafe { (page as *const AtomicU32).as_ref() }
 }
 
+/// Holds every signal back in this thread; gives those that it has held back before.
+pub fn block_signals() -> u64 {
+    let mut before = 0;
+    set_signals(&u64::MAX, Some(&mut before));
+    before
+}
+
+/// The signals that this thread holds back from now on.
+pub fn restore_signals(mask: u64) {
+    set_signals(&mask, None);
+}
+
+fn set_signals(mask: &u64, before: Option<&mut u64>) {
+    const SIG_SETMASK: usize = 2;
+    let before = before.map_or(0, |before| &raw mut *before as usize);
+    let arguments = [SIG_SETMASK, &raw const *mask as usize, before, size_of::<u64>(), 0, 0];
+    let _ = call(number::RT_SIGPROCMASK, arguments);
+}
+
 /// A file in memory, which goes with its last descriptor.
 pub fn memory_file(name: &core::ffi::CStr) -> Option<c_int> {
     call(number::MEMFD_CREATE, [name.as_ptr() as usize, 0, 0, 0, 0, 0]).ok().map(|fd| fd as c_int)

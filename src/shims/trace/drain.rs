@@ -1,20 +1,26 @@
-//! `clusterctl-exec --drain PID MILLISECONDS SIGNAL`: what units of traced programs do before
-//! they send the stop signal. The program stops accepting. One that acts on the signal then gets
-//! it, and finishes by itself what is under way; any other one is kept until its connections
-//! have ended.
+//! `clusterctl-exec --drain PID MILLISECONDS SIGNAL [MILLISECONDS]`: what units of traced programs do
+//! before they send the stop signal. The program stops accepting. One that acts on the signal then
+//! gets it, and finishes by itself what is under way; any other one is kept until its connections
+//! have ended. The second time is that of streams without an end.
+//!
+//! A program that has got its signal is watched until it ends, by a process of its own: systemd
+//! sends the signal when the first one has ended.
 
 use core::ffi::c_int;
 
 use crate::fate::{Fate, Signals, fate};
 use crate::handover::Address;
+use crate::handover::drain::{Clock, EndedBy, endings_due};
 use crate::open::{Patience, Standing, standing};
 use crate::processes::{each_descriptor, each_descriptor_number, each_thread};
 use crate::say::say;
 use crate::socket_line::Socket;
 use crate::steer::Steered;
+use crate::streams::Known;
 use crate::tables::Tables;
 use crate::tracee::{self, Copy};
 use crate::view::View;
+use crate::waiting::Waiting;
 use crate::{connections, kernel, probe, start, sys};
 
 const LOOK_EVERY_MS: u64 = 20;
@@ -42,10 +48,12 @@ struct Found {
     open: usize,
     /// Surely unanswered.
     asked: usize,
+    /// Websockets that go on.
+    websockets: u64,
 }
 
 /// Drains until the program may get its signal, or the time is over.
-pub fn run(program: c_int, timeout_ms: u64, signal: Option<c_int>) -> ! {
+pub fn run(program: c_int, timeout_ms: u64, streams_ms: Option<u64>, signal: Option<c_int>) -> ! {
     kernel::block_signals();
     let started = sys::milliseconds();
     let mut draining = Draining {
@@ -63,7 +71,9 @@ pub fn run(program: c_int, timeout_ms: u64, signal: Option<c_int>) -> ! {
         }
     }
     if draining.listeners.iter().any(Option::is_some) {
-        draining.wait(started, Patience { whole: timeout_ms });
+        let end = timeout_ms - timeout_ms / 20;
+        let streams = streams_ms.map_or(end, |streams| streams.min(end));
+        draining.wait(started, Clock { passed: 0, budget: timeout_ms, streams });
     }
     sys::exit_group(0)
 }
@@ -162,33 +172,51 @@ impl Draining {
         found
     }
 
-    fn wait(&mut self, started: u64, patience: Patience) {
+    fn wait(&mut self, started: u64, mut clock: Clock) {
+        let patience = Patience { whole: clock.budget };
         let listeners = self.listeners;
         // Nobody is told anything over descriptors that cannot be copied.
         let watched = if self.tables.is_none() { &self.processes[..] } else { &[] };
+        let follows = self.finishes && self.tables.is_none();
+        let mut waiting = if follows { Waiting::begin() } else { Waiting::NOBODY };
         let mut view = View::begin(watched, &listeners);
+        let mut ended_by = if self.finishes { EndedBy::Program } else { EndedBy::Library };
         let end = started.saturating_add(patience.whole);
-        let (mut empty, mut looked) = (0, 0);
-        // A connection may be between accept() and our look: only the second look counts.
-        while empty < 2 {
+        let (mut empty, mut looked, mut websockets) = (0, 0, 0);
+        loop {
             // Looks at many connections take their time: then there are fewer of them.
             let pause = (looked * 10).clamp(LOOK_EVERY_MS, LOOK_AFTER_MS);
-            view.watch(end.min(sys::milliseconds() + pause));
+            let somebody = view.watch(end.min(sys::milliseconds() + pause));
             let now = sys::milliseconds();
-            let passed = now.saturating_sub(started);
-            if passed >= patience.whole {
+            clock.passed = now.saturating_sub(started);
+            let signalled = matches!(ended_by, EndedBy::Handler(_));
+            if clock.passed >= patience.whole || signalled && !somebody {
                 break;
             }
-            let found = self.look(passed, patience, &mut view);
+            let due = endings_due(view.streams.count() + websockets, &clock, ended_by);
+            let found = self.look(&clock, due, signalled, &mut view);
             looked = sys::milliseconds().saturating_sub(now);
-            let done = self.finishes && patience.may_signal(passed, found.asked);
+            websockets = found.websockets;
+            let done = self.finishes && patience.may_signal(clock.passed, found.asked);
             empty = if found.open == 0 || done { empty + 1 } else { 0 };
+            // A connection may be between accept() and our look: only the second look counts.
+            if empty < 2 || signalled && found.open > 0 {
+                continue;
+            }
+            if found.open == 0 || !waiting.end() {
+                break;
+            }
+            view.signalled();
+            ended_by = EndedBy::Handler(clock.passed);
         }
+        view.streams.end_all(None);
         view.end();
     }
 
-    /// Counts what is open; where nobody else does, ends what is left near the end.
-    fn look(&mut self, passed: u64, patience: Patience, view: &mut View<'_>) -> Found {
+    /// Counts what is open; where nobody else does, ends what is left near the end. So many
+    /// websockets should have ended by now.
+    fn look(&mut self, clock: &Clock, due: u64, signalled: bool, view: &mut View<'_>) -> Found {
+        let patience = Patience { whole: clock.budget };
         let mut found = Found::default();
         if let Some(tables) = &mut self.tables {
             for pid in self.processes.iter().filter(|pid| **pid != 0) {
@@ -208,18 +236,52 @@ impl Draining {
                 if connections::came_over(copy.0, listeners).is_none() {
                     return;
                 }
+                if streams(*pid, fd, copy, clock, due, view, &mut found) {
+                    return;
+                }
                 let tcp = kernel::tcp(copy.0);
                 found.open += 1;
                 // Who spoke last says nothing about the other streams of HTTP/2.
                 let asked = standing(tcp) == Standing::Asked || view.is_told(*pid, fd);
                 found.asked += usize::from(asked);
-                if !self.finishes && patience.is_over(passed, tcp) {
+                if !self.finishes && !signalled && patience.is_over(clock.passed, tcp) {
                     sys::stop_reading(copy.0);
                 }
             });
         }
         found
     }
+}
+
+/// Looks at a connection that is a stream without an end; whether it is one. A websocket is ended when
+/// it is due, and when its time is over; events are left to the program then.
+fn streams(
+    pid: c_int,
+    fd: c_int,
+    copy: &Copy,
+    clock: &Clock,
+    due: u64,
+    view: &mut View<'_>,
+    found: &mut Found,
+) -> bool {
+    let over = clock.passed >= clock.streams;
+    match view.streams.look(pid, fd, copy, sys::milliseconds()) {
+        Known::Nothing => return false,
+        Known::Over { holds } => found.open += usize::from(holds),
+        Known::Websocket => {
+            found.open += 1;
+            let ended = view.streams.count() < due.max(u64::from(over) * u64::MAX)
+                && view.streams.end(pid, fd);
+            found.websockets += u64::from(!ended);
+        }
+        Known::Events => {
+            found.open += 1;
+            if over {
+                view.streams.leave(fd, copy);
+            }
+        }
+    }
+    true
 }
 
 /// The name of a socket that waits for connections.

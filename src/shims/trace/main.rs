@@ -34,6 +34,7 @@ mod memory;
 #[path = "../preload/notify.rs"]
 mod notify;
 mod open;
+mod passing;
 mod probe;
 mod processes;
 mod ptrace;
@@ -51,6 +52,7 @@ mod setup;
 mod socket_line;
 mod start;
 mod steer;
+mod streams;
 #[path = "../preload/sys.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod sys;
@@ -60,6 +62,7 @@ mod tracee;
 mod tracer;
 mod variables;
 mod view;
+mod waiting;
 
 // The kernel puts the number of arguments on top of the stack, then the arguments, null, the
 // environment, null.

@@ -52,6 +52,7 @@ pub mod number {
     pub const UNLINK: Option<u64> = None;
     pub const UNLINKAT: u64 = 35;
     pub const CLOSE: u64 = 57;
+    pub const READ: u64 = 63;
     pub const WRITE: u64 = 64;
     pub const WRITEV: u64 = 66;
     pub const EXIT: u64 = 93;
@@ -70,7 +71,9 @@ pub mod number {
     pub const LISTEN: u64 = 201;
     pub const ACCEPT: u64 = 202;
     pub const SENDTO: u64 = 206;
+    pub const RECVFROM: u64 = 207;
     pub const SETSOCKOPT: u64 = 208;
+    pub const SHUTDOWN: u64 = 210;
     pub const CLONE: u64 = 220;
     pub const ACCEPT4: u64 = 242;
     pub const WAIT4: u64 = 260;

@@ -52,6 +52,7 @@ impl Registers {
 
 /// System calls that the tracer makes in the program's place, or looks at.
 pub mod number {
+    pub const READ: u64 = 0;
     pub const WRITE: u64 = 1;
     pub const CLOSE: u64 = 3;
     pub const RT_SIGACTION: u64 = 13;
@@ -63,6 +64,8 @@ pub mod number {
     pub const SOCKET: u64 = 41;
     pub const ACCEPT: u64 = 43;
     pub const SENDTO: u64 = 44;
+    pub const RECVFROM: u64 = 45;
+    pub const SHUTDOWN: u64 = 48;
     pub const BIND: u64 = 49;
     pub const LISTEN: u64 = 50;
     pub const SETSOCKOPT: u64 = 54;

@@ -34,7 +34,8 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         // A program that has ended by itself has no number any more.
         if let (Some(program), Some(timeout)) = (next(), next()) {
             let signal = fate::number_of(words.next().unwrap_or(b"SIGTERM"));
-            drain::run(program as c_int, timeout, signal);
+            let streams = words.next().and_then(decimal);
+            drain::run(program as c_int, timeout, streams, signal);
         }
         sys::exit_group(0);
     }

@@ -11,16 +11,18 @@ use core::ffi::c_int;
 use crate::handover::{Address, http2};
 use crate::kernel::{self, Child};
 use crate::last_answer::{FIELD, LONGEST_HEAD, START, may_begin, place};
+use crate::passing::PART;
 use crate::processes::each_thread;
 use crate::ptrace::{self, Call, Status};
 use crate::registers::{Registers, number};
 use crate::steer::go_on;
+use crate::streams::Streams;
 use crate::tracee::{self, Copy};
 use crate::{connections, injection, sys};
 
 /// How long a call that is under way at the end may take.
 const FINISH_MS: u64 = 1000;
-const MSG_DONTWAIT: c_int = 0x40;
+pub const MSG_DONTWAIT: c_int = 0x40;
 
 /// A call whose beginning has left already.
 #[derive(Clone, Copy)]
@@ -49,6 +51,10 @@ pub struct View<'a> {
     /// Sockets whose clients have been told by HTTP/2, by their inodes.
     told: [u64; 256],
     tellings: usize,
+    /// The program has got its signal, and speaks for itself.
+    signalled: bool,
+    /// What goes on without an end.
+    pub streams: Streams,
 }
 
 impl<'a> View<'a> {
@@ -65,22 +71,38 @@ impl<'a> View<'a> {
                 });
             }
         }
-        View { listeners, begun: [const { None }; 64], told: [0; 256], tellings: 0 }
+        View {
+            listeners,
+            begun: [const { None }; 64],
+            told: [0; 256],
+            tellings: 0,
+            signalled: false,
+            streams: Streams::new(),
+        }
     }
 
-    /// Watches until so many milliseconds of `sys` have come.
-    pub fn watch(&mut self, until: u64) {
+    /// Watches until so many milliseconds of `sys` have come. False where there is nobody to watch.
+    pub fn watch(&mut self, until: u64) -> bool {
         loop {
             let left = until.saturating_sub(sys::milliseconds());
             if left == 0 {
-                return;
+                return true;
             }
             match kernel::changed() {
                 Child::Changed(thread, raw) => self.changed(thread, ptrace::status(raw), true),
                 Child::Running => kernel::wait_for_change(left),
-                Child::Nobody => sys::sleep_ms(left),
+                Child::Nobody if self.signalled => return false,
+                Child::Nobody => {
+                    sys::sleep_ms(left);
+                    return false;
+                }
             }
         }
+    }
+
+    /// The program gets its signal: nobody else says any more that its connections end.
+    pub fn signalled(&mut self) {
+        self.signalled = true;
     }
 
     /// Lets threads go on that have stopped meanwhile; waits for none.
@@ -119,12 +141,15 @@ impl<'a> View<'a> {
         match status {
             Status::Call => match (self.of(thread), ptrace::call_of(thread)) {
                 (Some(_), Call::Ended(result)) => self.ended(thread, result),
+                (None, Call::Ended(result)) => self.streams.ended(thread, result),
                 (None, Call::Begins(number, arguments)) if begin => {
-                    let _ = self.begins(thread, number, &arguments);
+                    let begun = self.begins(thread, number, &arguments);
+                    let _ = begun.or_else(|| self.passes(thread, number, &arguments));
                 }
                 _ => {}
             },
             Status::Ended | Status::Executed => {
+                self.streams.forget(thread);
                 if let Some(place) = self.of(thread) {
                     *place = None;
                 }
@@ -139,11 +164,28 @@ impl<'a> View<'a> {
         all.find(|place| place.as_ref().is_some_and(|begun| begun.thread == thread))
     }
 
+    /// What the program sends to a client that has been told that its stream is over goes nowhere.
+    fn passes(&mut self, thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<()> {
+        let sent = self.streams.begins(thread, number, arguments, self.listeners)?;
+        let free = self.begun.iter_mut().find(|place| place.is_none())?;
+        let before = ptrace::registers(thread)?;
+        let mut registers = before;
+        let [a, b, c, d, ..] = *arguments;
+        registers.replace(injection::NONE, [a, b, c, d]);
+        ptrace::set_registers(thread, &registers)?;
+        ptrace::set_number(thread, injection::NONE);
+        *free = Some(Begun { thread, before, sent });
+        Some(())
+    }
+
     /// `None`: the call goes its usual way.
     fn begins(&mut self, thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<()> {
         let sending = sending(thread, number, arguments)?;
         if sending.frames {
-            return self.tell(thread, &sending);
+            if !self.signalled {
+                let _ = self.tell(thread, &sending);
+            }
+            return None;
         }
         let mut head = [0; LONGEST_HEAD];
         let head = head.get_mut(..sending.length.min(LONGEST_HEAD))?;
@@ -220,9 +262,6 @@ impl Sending {
     }
 }
 
-/// The size of a `struct iovec`.
-const PART: u64 = 16;
-
 /// A call that sends bytes which may begin an answer.
 fn sending(thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<Sending> {
     let [fd, first, second, flags, ..] = *arguments;
@@ -249,7 +288,7 @@ fn sending(thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<Sending> 
 }
 
 /// A copy of a descriptor that is a client's connection.
-fn connection(pid: c_int, fd: c_int, listeners: &[Option<Address>]) -> Option<Copy> {
+pub fn connection(pid: c_int, fd: c_int, listeners: &[Option<Address>]) -> Option<Copy> {
     let copy = tracee::copy(pid, fd)?;
     connections::came_over(copy.0, listeners.iter().flatten().copied())?;
     Some(copy)
@@ -274,7 +313,7 @@ fn send(copy: &Copy, head: &[u8], line: usize, until: usize) -> Option<usize> {
 }
 
 /// Sends all of it; returns how much, which is less only for a client that does not read.
-fn send_whole(copy: &Copy, text: &[u8], flags: c_int) -> usize {
+pub fn send_whole(copy: &Copy, text: &[u8], flags: c_int) -> usize {
     let flags = flags | sys::MSG_NOSIGNAL | MSG_DONTWAIT;
     let deadline = sys::milliseconds() + FINISH_MS;
     let mut sent = 0;

@@ -32,7 +32,8 @@ pub fn record(runtime: &Runtime, results: &BTreeMap<Operation, Cells>) {
         let text = marked(runtime, sections.get(runtime.name)?);
         Some(format!("\n## {}\n\n{text}\n", runtime.name))
     });
-    let head = HEAD.replace("REASONS\n", &reasons()).replace("SUMMARY\n", &summary(&sections));
+    let head = HEAD.replace("REASONS\n", &reasons()).replace("OPEN\n", &open());
+    let head = head.replace("SUMMARY\n", &summary(&sections));
     fs::write(path(), format!("{head}{}", known.collect::<String>())).unwrap();
 }
 
@@ -101,8 +102,20 @@ fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/what-happens-to-connections.md")
 }
 
+/// Lists of patterns as the page has them.
+fn name(pattern: &str) -> String {
+    pattern.replace('*', "all").replace(';', ",")
+}
+
+fn open() -> String {
+    let lines = promises::open_lines().map(|[of, during, kinds, why]| {
+        let patterns = [of, during, kinds].map(name);
+        format!("| {} | {why} |\n", patterns.join(" | "))
+    });
+    lines.collect()
+}
+
 fn reasons() -> String {
-    let name = |pattern: &str| pattern.replace('*', "all").replace(';', ",");
     let lines = promises::EXCEPT.iter().map(|except| {
         let patterns = [except.runtimes, except.operations, except.kinds].map(name);
         format!("| {} | {} |\n", patterns.join(" | "), except.why)

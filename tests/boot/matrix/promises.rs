@@ -42,9 +42,23 @@ pub const EXCEPT: &[Except] = &[
     },
 ];
 
-/// Lines `runtime | operation | kinds` with what is promised and lost today, as in [`Except`]: shown in
-/// bold, and not asserted. A fix removes its line.
+/// Lines `runtime | operation | kinds` with what is promised and lost today, as in [`Except`], each below
+/// a line `# why`: in the page with that reason, there in bold, and not asserted. A fix removes its line.
 const OPEN: &str = include_str!("open.txt");
+
+/// What is lost today: runtimes, operations, kinds, and why.
+pub fn open_lines() -> impl Iterator<Item = [&'static str; 4]> {
+    let mut why = "";
+    OPEN.lines().filter(|line| !line.is_empty()).filter_map(move |line| {
+        if let Some(reason) = line.strip_prefix("# ") {
+            why = reason;
+            return None;
+        }
+        let words: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [of, during, kinds] = words[..] else { panic!("open.txt: {words:?}") };
+        Some([of, during, kinds, why])
+    })
+}
 
 fn fits(pattern: &str, name: &str) -> bool {
     pattern.split(';').map(str::trim).any(|word| word == "*" || word == name)
@@ -61,9 +75,7 @@ fn excepted(runtime: &Runtime, operation: Operation, kind: &str) -> bool {
 
 /// Whether the cell is known to lose requests although it should not.
 fn open(runtime: &Runtime, operation: Operation, kind: &str) -> bool {
-    let lines = OPEN.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>()).any(|words| {
-        let [of, during, kinds] = words[..] else { panic!("open.txt: {words:?}") };
+    open_lines().any(|[of, during, kinds, _]| {
         fits(of, runtime.name) && fits(during, operation.name()) && fits(kinds, kind)
     })
 }
