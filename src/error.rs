@@ -1,6 +1,7 @@
 //! The one error type of the program, its exit codes and hints.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::disk;
 use crate::ecosystem::AppName;
@@ -109,7 +110,14 @@ impl Error {
                 if source.kind() == std::io::ErrorKind::NotFound
                     && path != "the current folder" =>
             {
-                Some("write one with: clusterctl init".to_owned())
+                Some(another_file(path))
+            }
+            Error::File { path, .. } if Path::new(path).is_dir() => {
+                let inside = Path::new(path).join(FILE);
+                Some(match inside.is_file() {
+                    true => format!("it is a folder; the file in it: {}", inside.display()),
+                    false => format!("it is a folder, without an {FILE}"),
+                })
             }
             Error::Unknown { known, .. } if known.is_empty() => {
                 Some("no app is applied yet: clusterctl apply ecosystem.toml".to_owned())
@@ -140,6 +148,24 @@ impl Error {
             Error::Embedded(_) => None,
             Error::Config(_) | Error::Failed | Error::Interrupted | Error::Output(_) => None,
         }
+    }
+}
+
+/// The usual name of an ecosystem file.
+const FILE: &str = "ecosystem.toml";
+
+/// What may have been meant by a path where no ecosystem file is.
+fn another_file(path: &str) -> String {
+    let whole = format!("{path}.toml");
+    if Path::new(&whole).is_file() {
+        return format!("there is: {whole}");
+    }
+    // What has neither a folder nor an end reads like the name of an app.
+    let name = !path.contains(['/', '.']) && AppName::parse(path).is_ok();
+    match (Path::new(FILE).is_file(), name) {
+        (true, true) => format!("an ecosystem file is meant; one app of it: {FILE} --only {path}"),
+        (true, false) => format!("there is: {FILE}"),
+        (false, _) => "write one with: clusterctl init".to_owned(),
     }
 }
 

@@ -85,7 +85,7 @@ complete -c clusterctl -n "__fish_clusterctl_using_subcommand apply" -s h -l hel
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s i -l instances -d 'Processes that share the listener: a number, `max` (all CPUs), -1 (all but one)' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s n -l name -d 'Name of the app; else the script\'s without its extension' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l cwd -d 'Working folder of the program' -r -F
-complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l listen -d 'What it listens on; it is not run to find out' -r
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l listen -d 'What it listens on, `80:3000` where its own port 3000 shall be reachable on 80; it is not run to find out' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s l -l log -d 'The file that its output goes into, instead of the journal' -r -F
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -l timeout -d 'How long to wait for the program to listen (`15s`)' -r
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand start" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'

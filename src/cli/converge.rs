@@ -95,6 +95,9 @@ pub fn converge(
     for app in ecosystem.apps.keys().filter(|app| !done.contains_key(*app)) {
         told::unheld(&ctl, app, ui)?;
     }
+    for app in ecosystem.apps.keys() {
+        told::masked(&ctl, app, ui)?;
+    }
     if !plan.is_empty() || !done.is_empty() {
         told::finish(&ctl, &done, ui)?;
     }

@@ -30,7 +30,7 @@ pub struct StartArgs {
     /// Working folder of the program
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
-    /// What it listens on; it is not run to find out
+    /// What it listens on, `80:3000` where its own port 3000 shall be reachable on 80; it is not run to find out
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
     /// The file that its output goes into, instead of the journal

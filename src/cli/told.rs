@@ -2,12 +2,15 @@
 //! changes anything.
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use super::Ui;
 use crate::ecosystem::{AppName, Ecosystem, Scope};
 use crate::error::Error;
-use crate::ops::{self, Done};
+use crate::ops::{self, Done, UnitFailure};
+use crate::plan::reason::MASKED_AND_UP;
 use crate::report::{self, Verdict};
+use crate::rollout::Lost;
 use crate::translate::{self, LeftOut};
 
 /// Prints an event.
@@ -28,7 +31,10 @@ pub fn tell(event: &ops::Event, ui: &mut Ui) {
 /// How an app ended up, and what is known of the instance that decided it.
 pub fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (Verdict, ops::Story) {
     let instance = report::progress::failed_instance(app, done);
-    let story = instance.map(|number| ops::story(ctl, app, number, ctl.begun)).unwrap_or_default();
+    let loops = |(_, why): &(_, UnitFailure)| matches!(why, UnitFailure::Lost(Lost::Loops { .. }));
+    // One that ends again and again may have done so before this began.
+    let since = if done.failures.iter().any(loops) { UNIX_EPOCH } else { ctl.begun };
+    let story = instance.map(|number| ops::story(ctl, app, number, since)).unwrap_or_default();
     (report::progress::verdict(app, done, story.reason.as_ref()), story)
 }
 
@@ -82,6 +88,24 @@ pub fn unheld(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Erro
             ui.json_line(&value)?;
         } else {
             ui.note(&line);
+        }
+    }
+    Ok(())
+}
+
+/// Warns of instances that run and could not start again.
+pub fn masked(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Error> {
+    for unit in ops::masked(ctl, app)? {
+        let text = format!("{unit} {MASKED_AND_UP}");
+        let flag = if ctl.layout.scope == Scope::User { " --user" } else { "" };
+        let next = format!("systemctl{flag} unmask {unit}");
+        if ui.json {
+            let value = serde_json::json!(
+                {"event": "warning", "app": app.as_str(), "text": text, "next": next}
+            );
+            ui.json_line(&value)?;
+        } else {
+            ui.note(&format!("warning: {text}; next: {next}"));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Error, Layout};
 use crate::ecosystem::{Address, AppName, Ownership, fnv1a};
 use crate::plan::{LinkId, ObservedFile};
-use crate::translate::{MARK, source_of};
+use crate::translate::{self, MARK, source_of};
 use crate::unit::{UnitFile, UnitName};
 
 /// The disk's part of an observed app.
@@ -59,7 +59,7 @@ impl FoundApp {
     pub fn environment_path(&self, layout: &Layout, app: &AppName) -> Option<PathBuf> {
         let template = app.template_unit();
         let unit = UnitFile::parse(template.clone(), &self.units.get(&template)?.text);
-        let files = unit.all("Service", "EnvironmentFile").map(|path| path.replace("%%", "%"));
+        let files = translate::env_files(&unit).map(|path| path.replace("%%", "%"));
         let mut files = files.map(PathBuf::from);
         files.find(|path| path.parent() == Some(&layout.environment))
     }
@@ -147,8 +147,7 @@ pub fn inputs_changed(layout: &Layout, unit: &UnitName, definition: Option<&Unit
     });
     let own = layout.environment.to_string_lossy().into_owned();
     let named = definition.into_iter().flat_map(|unit| {
-        let files = unit.all("Service", "EnvironmentFile");
-        let files = files.chain(unit.all(MARK, "EnvironmentFile"));
+        let files = translate::env_files(unit).chain(unit.all(MARK, "EnvironmentFile"));
         let files = files.filter(|path| !path.starts_with(&own)).collect::<Vec<_>>();
         files
             .into_iter()

@@ -78,12 +78,29 @@ pub fn entry(seen: &Seen) -> String {
 
 /// The line `listen = …`; `None` for a worker.
 pub fn listen_line(values: &[String]) -> Option<String> {
-    let all: Vec<String> = values.iter().map(|value| number_or_text(value)).collect();
+    let value = |text: &String| match mapped(text) {
+        Some((at, bind)) => format!("{{ at = {}, bind = {bind} }}", number_or_text(at)),
+        None => number_or_text(text),
+    };
+    let all: Vec<String> = values.iter().map(value).collect();
     match all.as_slice() {
         [] => None,
         [one] => Some(format!("listen = {one}\n")),
         more => Some(format!("listen = [{}]\n", more.join(", "))),
     }
+}
+
+/// `80:3000`, as `docker run -p` has it: where the app is reachable, and the port that the program asks for.
+/// The part in front is a port or an address with its port, so that no address can be meant.
+fn mapped(text: &str) -> Option<(&str, u16)> {
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    let (at, bind) = text.rsplit_once(':')?;
+    let plain = at.strip_prefix("udp:").unwrap_or(at);
+    let with_host = plain.rsplit_once(':').is_some_and(|(host, own)| {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        port(own).is_some() && !host.is_empty() && (bracketed || !host.contains([':', '/']))
+    });
+    Some((at, port(bind).filter(|_| with_host || port(plain).is_some())?))
 }
 
 fn quoted(text: &str) -> String {
@@ -271,6 +288,33 @@ mod tests {
         let text = entry(&seen);
         assert!(text.contains("instances = \"max\"\nlisten = [3000, \"/run/a.sock\"]\n"), "{text}");
         assert_eq!(entry(&Seen { blocks: true, ..seen }), text + "non_blocking = false\n");
+    }
+
+    #[test]
+    fn a_published_port_is_told_from_an_address() {
+        let line = |text: &str| listen_line(&[text.to_owned()]).unwrap();
+        for (text, expected) in [
+            ("80:3000", "{ at = 80, bind = 3000 }"),
+            ("127.0.0.1:80:3000", "{ at = \"127.0.0.1:80\", bind = 3000 }"),
+            ("[::1]:80:3000", "{ at = \"[::1]:80\", bind = 3000 }"),
+            ("localhost:80:3000", "{ at = \"localhost:80\", bind = 3000 }"),
+            ("udp:53:5353", "{ at = \"udp:53\", bind = 5353 }"),
+            ("3000", "3000"),
+            ("127.0.0.1:3000", "\"127.0.0.1:3000\""),
+            ("[::1]:3000", "\"[::1]:3000\""),
+            ("udp:53", "\"udp:53\""),
+            ("localhost:80", "\"localhost:80\""),
+            // What is no address either is left to those who say so.
+            ("::1:80", "\"::1:80\""),
+            ("::1:80:3000", "\"::1:80:3000\""),
+            ("80:70000", "\"80:70000\""),
+            ("0:3000", "\"0:3000\""),
+            ("/run/a:80:3000", "\"/run/a:80:3000\""),
+        ] {
+            assert_eq!(line(text), format!("listen = {expected}\n"));
+        }
+        let both = ["80:3000".to_owned(), "9000".to_owned()];
+        assert_eq!(listen_line(&both).unwrap(), "listen = [{ at = 80, bind = 3000 }, 9000]\n");
     }
 
     #[test]

@@ -179,13 +179,7 @@ impl Host for Machine {
     }
 
     fn group_exists(&self, name: &str) -> bool {
-        let matches = |line: &str| {
-            let mut fields = line.split(':');
-            let group = fields.next();
-            group == Some(name) || fields.nth(1) == Some(name)
-        };
-        let local = fs::read_to_string("/etc/group").unwrap_or_default();
-        local.lines().any(matches) || getent("group", name).is_some()
+        has_group(name)
     }
 
     fn unit(&self, name: &str) -> Ownership {
@@ -247,6 +241,17 @@ pub fn user(name: &str) -> Option<User> {
     local.lines().find_map(|line| passwd_line(line, name)).or_else(|| {
         getent("passwd", name).and_then(|text| text.lines().find_map(|l| passwd_line(l, name)))
     })
+}
+
+/// Whether there is a group of this name or number.
+pub fn has_group(name: &str) -> bool {
+    let matches = |line: &str| {
+        let mut fields = line.split(':');
+        let group = fields.next();
+        group == Some(name) || fields.nth(1) == Some(name)
+    };
+    let local = fs::read_to_string("/etc/group").unwrap_or_default();
+    local.lines().any(matches) || getent("group", name).is_some()
 }
 
 /// Whether two paths lead to one file, through links as well.

@@ -95,7 +95,7 @@ fn run_apps(
         Ok((app.app.clone(), run.steps(sink)?))
     };
     let names: Vec<AppName> = busy.iter().map(|app| app.app.clone()).collect();
-    witnessed(context, &names, || parallel(&busy, &work, sink))
+    witnessed(context, &names, || parallel(&busy, &work, &|| context.noticed(), sink))
 }
 
 /// How one app's rollout goes.

@@ -7,7 +7,7 @@ use super::job::{failure, real_end, report_unit};
 use super::load::load;
 use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
-use super::{Context, Done, Error, Selected, Sink, UnitFailure, ended};
+use super::{Context, Done, Error, Selected, Sink, UnitFailure, ended, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::systemd::{ActiveState, ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
@@ -87,6 +87,9 @@ pub fn control(
         }
     }
     stayed(context, &started, apps, &mut done)?;
+    if verb != Verb::Stop {
+        reached(context, selected, apps, &mut done);
+    }
     for one in selected.iter().filter(|_| verb == Verb::Stop) {
         let stopped = |number| one.instance.is_none_or(|only| only == number);
         ended::forget(&context.systemd, &one.app, stopped)?;
@@ -118,6 +121,29 @@ fn stayed(
         stay(context, &Stay { app, numbers, expected }, done)?;
     }
     Ok(())
+}
+
+/// Notes where clients do not reach what was started: the start of one instance leaves the listeners of all as
+/// they are.
+fn reached(
+    context: &Context,
+    selected: &[Selected],
+    apps: &BTreeMap<AppName, FoundApp>,
+    done: &mut BTreeMap<AppName, Done>,
+) {
+    let single = selected.iter().filter(|one| one.instance.is_some()).map(|one| &one.app);
+    for app in single.collect::<BTreeSet<_>>() {
+        let (Some(found), Some(done)) = (apps.get(app), done.get_mut(app)) else { continue };
+        if !done.is_success() {
+            continue;
+        }
+        let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
+        let why = format!(
+            "is reached by no client: its path is gone or leads to another socket; next: clusterctl restart {app}"
+        );
+        let lost = observe::lost(&context.layout, &found.units, sockets).into_iter();
+        done.failures.extend(lost.map(|unit| (unit, UnitFailure::Job(why.clone()))));
+    }
 }
 
 /// Nothing at all was permitted: then that is the one thing to say.

@@ -11,6 +11,7 @@ use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName};
 use crate::plan::reason::standing;
 use crate::systemd::{ActiveState, SocketState};
+use crate::translate;
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// One app.
@@ -75,6 +76,16 @@ pub struct ListenerState {
     pub state: String,
 }
 
+/// The state of a listener that no client reaches.
+const PATH_LOST: &str = "path is lost";
+
+impl ListenerState {
+    /// Whether its path does not lead to it, so that no client reaches it.
+    pub fn is_lost(&self) -> bool {
+        self.state == PATH_LOST
+    }
+}
+
 /// Settings that `describe` shows as they stand in the unit.
 const SETTINGS: [&str; 9] = [
     "Restart",
@@ -107,7 +118,7 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
     let log_files = log_files(&template);
     let running = instances.iter().filter(|row| row.pid.is_some()).map(|row| row.instance);
     let asked = asked(context, app, running, &log_files);
-    let mut environments = template.all("Service", "EnvironmentFile");
+    let mut environments = translate::env_files(&template);
     Ok(Description {
         app: app.to_string(),
         namespace: found.namespace.clone(),
@@ -216,7 +227,7 @@ fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, 
             only_v6: Address::of_socket_unit(&file)?.is_only_v6(),
             bind: bind_of(&file),
             unit: unit.to_string(),
-            state: if lost.contains(unit) { "path is lost".to_owned() } else { state.sub },
+            state: if lost.contains(unit) { PATH_LOST.to_owned() } else { state.sub },
         })
     });
     Ok(rows.collect())

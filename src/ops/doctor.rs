@@ -14,10 +14,13 @@ use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::plan::doctor::{AppFacts, MachineFacts, Run};
 use crate::plan::reason::standing;
-use crate::plan::{Active, ObservedApp};
+use crate::plan::{Active, ObservedApp, shell_word};
 use crate::systemd::{ActiveState, Field, InstanceState, LoadState, Timestamp};
-use crate::translate::MARK;
+use crate::translate::{self, MARK};
 use crate::unit::{UnitFile, UnitKind, UnitName};
+
+/// What [`run`] is made of, and the main process.
+pub(super) const RUN: [Field; 3] = [Field::Restarts, Field::ActiveSince, Field::MainPid];
 
 /// What can be seen of the machine without the manager.
 pub fn machine_facts(scope: Scope) -> MachineFacts {
@@ -68,8 +71,7 @@ fn one(
     let numbers: BTreeSet<u32> =
         observed.instances.keys().chain(&observed.links).copied().collect();
     let units: Vec<UnitName> = numbers.iter().map(|number| name.instance_unit(*number)).collect();
-    let fields = [Field::Restarts, Field::ActiveSince, Field::MainPid];
-    let states = context.systemd.instances(&units, &fields)?;
+    let states = context.systemd.instances(&units, &RUN)?;
     let mains: BTreeMap<u32, u32> = numbers
         .iter()
         .zip(&states)
@@ -113,6 +115,7 @@ fn one(
         masked,
         runs,
         lacking: lacking(name, &observed),
+        missing_owner: missing_owner(name, &observed),
         given_away: given_away(context.layout.scope, name, &observed),
         not_found: not_found(name, &observed, mains.values().next().copied()),
         uprooted: mains
@@ -129,7 +132,8 @@ fn one(
     })
 }
 
-fn run(context: &Context, unit: &UnitName, state: &InstanceState) -> Run {
+/// How long an instance runs, and how often it was restarted.
+pub(super) fn run(context: &Context, unit: &UnitName, state: &InstanceState) -> Run {
     let ready = state.active == ActiveState::Active;
     let since = state.active_since.filter(|_| ready);
     let age = |since: Timestamp| monotonic().saturating_sub(since.monotonic_usec);
@@ -167,6 +171,26 @@ fn lacking(name: &AppName, observed: &ObservedApp) -> Vec<PathBuf> {
         .collect()
 }
 
+/// The user or group of the instances that does not exist, and the command that makes it.
+fn missing_owner(name: &AppName, observed: &ObservedApp) -> Option<(String, String)> {
+    let template = name.template_unit();
+    let unit = UnitFile::parse(template.clone(), &observed.units.get(&template)?.text);
+    if unit.get("Service", "DynamicUser").is_some() {
+        return None;
+    }
+    let named = |key: &str| {
+        let name = unit.get("Service", key)?.replace("%%", "%");
+        name.parse::<u32>().is_err().then_some(name)
+    };
+    let user = named("User").filter(|user| host::user(user).is_none());
+    let group = || named("Group").filter(|group| !host::has_group(group));
+    let made = |what: &str, tool: &str, name: String| {
+        (format!("{what} `{name}`"), format!("{tool} --system {}", shell_word(&name)))
+    };
+    user.map(|user| made("user", "useradd", user))
+        .or_else(|| group().map(|group| made("group", "groupadd", group)))
+}
+
 /// What the service manager opens as root, in folders that were root's when the units were written and
 /// are not any more.
 fn given_away(
@@ -182,7 +206,7 @@ fn given_away(
     let log = |key| unit.get("Service", key).and_then(|value| value.strip_prefix("append:"));
     let logs = ["StandardOutput", "StandardError"].into_iter().filter_map(log);
     let files: BTreeSet<PathBuf> = logs
-        .chain(unit.all("Service", "EnvironmentFile"))
+        .chain(translate::env_files(&unit))
         .map(|path| PathBuf::from(path.replace("%%", "%")))
         .collect();
     let found = |path: PathBuf| {
@@ -212,7 +236,7 @@ fn not_found(name: &AppName, observed: &ObservedApp, main: Option<u32>) -> Vec<(
 /// The `PATH` that the next process gets; `None` where a file of the app's own may set it.
 fn recorded_path(template: &UnitFile, observed: &ObservedApp) -> Option<String> {
     const DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let files = template.all("Service", "EnvironmentFile").count();
+    let files = translate::env_files(template).count();
     let of_manager = files - usize::from(observed.environment.is_some());
     let of_program =
         template.get("Service", "ExecStart").is_some_and(|line| line.contains("--env"));

@@ -67,6 +67,10 @@ impl Error {
             Error::Disk(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {
                 Some("give the app another name, or move that file away".to_owned())
             }
+            Error::Disk(error) if error.source.kind() == std::io::ErrorKind::StorageFull => {
+                let folder = error.path.parent().unwrap_or(&error.path).display().to_string();
+                Some(format!("make room there (df -h {folder}), then run the same command again"))
+            }
             Error::Disk(_) => Some("mend that, then run the same command again".to_owned()),
             Error::Systemd(error) => error.hint(),
             Error::Plan(_) => Some("nothing was changed; please report this".to_owned()),

@@ -44,6 +44,15 @@ pub enum Event {
         /// Every instance.
         progress: rollout::Progress,
     },
+    /// An instance that is waited for does something else than to get ready.
+    Elsewhere {
+        /// The app.
+        app: AppName,
+        /// The instance.
+        instance: u32,
+        /// What it does: "it listens on 4444, not on 3000".
+        text: String,
+    },
     /// A rollout of somebody else is under way; we wait for it.
     UnderWay {
         /// The app.

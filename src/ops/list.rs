@@ -256,7 +256,8 @@ fn online(age: Option<f64>, ended: bool, restarts: u32, min_ready: Duration) -> 
     if restarts > 0 && young { Status::Launching } else { Status::Online }
 }
 
-/// The word for a state. systemd says `exec-condition` of an instance that gave up.
+/// The word for a state. systemd says `exec-condition` of an instance that gave up, and we say
+/// `assert` of one that it refused to start.
 pub fn status(state: &InstanceState) -> Status {
     match &state.active {
         ActiveState::Active if state.sub == "exited" => Status::Completed,
@@ -265,7 +266,9 @@ pub fn status(state: &InstanceState) -> Status {
         ActiveState::Activating => Status::Launching,
         ActiveState::Deactivating => Status::Stopping,
         ActiveState::Failed => Status::Errored,
-        ActiveState::Inactive if state.result == "exec-condition" => Status::Errored,
+        ActiveState::Inactive if ["exec-condition", "assert"].contains(&state.result.as_str()) => {
+            Status::Errored
+        }
         ActiveState::Inactive => Status::Stopped,
     }
 }

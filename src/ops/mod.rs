@@ -69,7 +69,7 @@ use roll::{RollSpec, roll};
 pub use scale::{Change, scale};
 pub use select::{Selected, apps, disable, numbers, select};
 pub use settle::{settle, under_way};
-pub use stay::unwell;
+pub use stay::{masked, unwell};
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -88,6 +88,8 @@ pub struct Context {
     pub end: Arc<AtomicBool>,
     /// What instances did whose start was waited for.
     sights: Mutex<BTreeMap<UnitName, Sight>>,
+    /// What is to be said of them while they are waited for.
+    notices: Mutex<Vec<Event>>,
 }
 
 impl Context {
@@ -97,10 +99,10 @@ impl Context {
     /// The kernel gives no random bytes.
     pub fn new(mut layout: Layout, systemd: Systemd, program: PathBuf) -> Result<Context, Error> {
         let begun = SystemTime::now();
-        let sights = Mutex::default();
+        let (sights, notices) = (Mutex::default(), Mutex::default());
         layout.secret = disk::secret(&layout.state)?;
         let (interrupt, end) = (Arc::default(), Arc::default());
-        Ok(Context { layout, systemd, program, begun, interrupt, end, sights })
+        Ok(Context { layout, systemd, program, begun, interrupt, end, sights, notices })
     }
 
     /// For what writes units: makes the key that names environment files, unless there is one.
@@ -115,6 +117,15 @@ impl Context {
 
     fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {
         self.sights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notices(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was seen since the last call.
+    fn noticed(&self) -> Vec<Event> {
+        std::mem::take(&mut self.notices())
     }
 
     /// Whether somebody wants rollouts to stop between two instances.

@@ -191,7 +191,7 @@ fn instance(active: Active, process: &InstanceState, newest_input: u64) -> Obser
         active,
         started: process.started.map_or(0, |time| time.realtime_usec),
         completed: active == Active::Active && process.sub == "exited",
-        errored: process.result == "exec-condition",
+        errored: ["exec-condition", "assert"].contains(&process.result.as_str()),
         newest_input,
         unread: false,
     }

@@ -1,7 +1,9 @@
 //! Several apps at the same time, their events in one stream.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use super::{Done, Error, Event, Sink};
 use crate::ecosystem::AppName;
@@ -12,10 +14,14 @@ const AT_ONCE: usize = 16;
 /// What is done for one task.
 pub(super) type Work<'a, T> = &'a (dyn Fn(&T, Sink<'_>) -> Result<(AppName, Done), Error> + Sync);
 
-/// Does `work` for every task; the first error comes back when all are done.
+/// How often notices are looked for.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// Does `work` for every task, and passes on what `notices` has meanwhile; the first error comes back when all are done.
 pub(super) fn parallel<T: Sync>(
     tasks: &[T],
     work: Work<'_, T>,
+    notices: &dyn Fn() -> Vec<Event>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     let queue: Mutex<VecDeque<&T>> = Mutex::new(tasks.iter().collect());
@@ -37,8 +43,15 @@ pub(super) fn parallel<T: Sync>(
             })
             .collect();
         drop(sender);
-        for event in events {
-            sink(event);
+        loop {
+            // What instances do meanwhile is seen by somebody who has no end of this channel.
+            let event = events.recv_timeout(GLANCE);
+            notices().into_iter().for_each(&mut *sink);
+            match event {
+                Ok(event) => sink(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
         let mut done = BTreeMap::new();
         for thread in threads {

@@ -13,7 +13,7 @@ use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::plan::reason::{self, End, Evidence, Held, Reason, Sight, Unheld, excerpt};
 use crate::systemd::{ActiveState, Author, Entry, Exit, Field, InstanceState, Journal, LoadState};
-use crate::translate::MARK;
+use crate::translate::{self, MARK};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Why an instance failed, and the lines that show it.
@@ -40,6 +40,12 @@ const JOURNAL: Duration = Duration::from_millis(500);
 /// `SD_MESSAGE_UNIT_STARTED` of sd-messages.h: the end of a start job.
 const STARTED: &str = "39f53479d3a045ac8e11786248231fbf";
 
+/// `SD_MESSAGE_UNIT_STOPPING`: somebody wants it to stop, or to restart.
+const STOPPING: &str = "de5b426a63be47a7b6ac3eaac82e2f6f";
+
+/// `SD_MESSAGE_UNIT_SUCCESS`: it ended without a complaint.
+const WELL: &str = "7ad2d189f7e94e70a38c781354912448";
+
 /// `SD_MESSAGE_SPAWN_FAILED`: a process could not be set up.
 const SPAWN_FAILED: &str = "641257651c1b4ec9a8624d7a40a9e1e7";
 
@@ -58,11 +64,12 @@ pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -
         evidence.end = state.exit.map(end);
     }
     let user = template.as_ref().and_then(user_of);
-    if state.result == "exec-condition" && template.as_ref().is_some_and(lacks_folder) {
-        // Not the guard, which could not run either; of a process that ended so soon the journal may not know the unit.
-        evidence.result.clone_from(&state.result);
-        evidence.end = reason::code_of_step("CHDIR").map(End::Code);
-        evidence.was_ready = false;
+    let gone = template.as_ref().and_then(lacking_folder);
+    if state.result == "assert" || state.result == "exec-condition" && gone.is_some() {
+        // Nothing of it ran, not even the guard: what the journal tells is of a run before.
+        evidence.result = "assert".to_owned();
+        (evidence.end, evidence.was_ready) = (None, false);
+        evidence.missing = gone.map(|path| path.display().to_string());
     }
     for file in &files {
         evidence.lines.extend(tail(file, user, since));
@@ -71,7 +78,7 @@ pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -
     evidence.sight = sight(context, app, number, &state);
     if evidence.end == Some(End::Code(203)) {
         evidence.missing = template.as_ref().and_then(missing);
-    } else if evidence.result == "resources" {
+    } else if evidence.result == "resources" || evidence.unreadable {
         let files = template.as_ref().map(env_files).unwrap_or_default();
         let gone = files.iter().find(|path| matches!(path.try_exists(), Ok(false)));
         evidence.missing = gone.map(|path| path.display().to_string());
@@ -132,10 +139,8 @@ pub(super) fn user_of(template: &UnitFile) -> Option<u32> {
 
 /// Files of variables without which no instance of an app can start.
 pub(super) fn env_files(template: &UnitFile) -> Vec<PathBuf> {
-    let of_manager = template.all("Service", "EnvironmentFile");
-    let files = of_manager.chain(template.all(MARK, "EnvironmentFile"));
-    let needed = files.filter(|path| !path.is_empty() && !path.starts_with('-'));
-    needed.map(|path| PathBuf::from(path.replace("%%", "%"))).collect()
+    let files = translate::env_files(template).chain(template.all(MARK, "EnvironmentFile"));
+    files.map(|path| PathBuf::from(path.replace("%%", "%"))).collect()
 }
 
 /// Bytes of a log file that are looked at.
@@ -164,6 +169,8 @@ fn tail(path: &Path, user: Option<u32>, since: SystemTime) -> Vec<String> {
 #[derive(Default)]
 struct Run {
     invocation: String,
+    /// It ended without a complaint of the manager.
+    well: bool,
     evidence: Evidence,
 }
 
@@ -189,13 +196,21 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
         ("exec-condition", end) => end.is_some_and(reason::is_of_manager),
         _ => true,
     };
-    // Who waits for a start wants to know of that one, and not of the restarts that followed.
+    // Who waits for a start wants to know of that one, and not of the restarts that followed. The process that it
+    // replaced has ended well too. Later, the last end is what counts, and not what another app of that name did.
     let run = match since {
-        0 => runs.iter().rev().find(bad),
-        _ => runs.iter().find(bad),
+        0 => runs.iter().rev().find(|run| run.well || bad(run)).filter(|run| !run.evidence.stopped),
+        _ => runs.iter().find(bad).or(runs.iter().find(|run| run.well && run.evidence.was_ready)),
     };
-    let run = run.or(runs.iter().rev().find(|run| run.evidence.end.is_some()));
-    let mut evidence = run.or(runs.last())?.evidence.clone();
+    let known = || runs.iter().rev().find(|run| run.evidence.end.is_some());
+    let run = run.or_else(|| known().filter(|_| since > 0 || !runs.iter().any(|run| run.well)));
+    let run = run.or(runs.last())?;
+    let mut evidence = run.evidence.clone();
+    if run.well && !evidence.stopped {
+        // Nobody writes down a code of 0.
+        evidence.end = evidence.end.or(Some(End::Code(0)));
+        evidence.result = "success".to_owned();
+    }
     evidence.gave_up = gave_up;
     if evidence.lines.is_empty() {
         evidence.lines = runs.into_iter().flat_map(|run| run.evidence.lines).collect();
@@ -252,7 +267,11 @@ fn note(runs: &mut Vec<Run>, entry: &Entry) {
     if runs.last().is_none_or(|run| run.invocation != invocation) {
         runs.push(Run { invocation, ..Run::default() });
     }
-    let Some(Run { evidence, .. }) = runs.last_mut() else { return };
+    let Some(Run { evidence, well, .. }) = runs.last_mut() else { return };
+    if entry.author == Author::Manager {
+        *well |= field("MESSAGE_ID").as_deref() == Some(WELL);
+        evidence.stopped |= field("MESSAGE_ID").as_deref() == Some(STOPPING);
+    }
     if field("MESSAGE_ID").as_deref() == Some(SPAWN_FAILED) && is_of_manager(entry, &field) {
         // Also of the guard: what keeps that from running keeps the program from it.
         let text = String::from_utf8_lossy(&entry.message).into_owned();
@@ -276,9 +295,11 @@ fn note(runs: &mut Vec<Run>, entry: &Entry) {
     let started = field("MESSAGE_ID").as_deref() == Some(STARTED);
     evidence.was_ready |= started && field("JOB_RESULT").as_deref() == Some("done");
     let status = field("EXIT_STATUS").and_then(|status| status.parse().ok());
+    let command = field("COMMAND");
+    evidence.unreadable |= command.as_deref() == Some("ExecCondition") && status == Some(255);
     // What keeps the manager from starting the guard keeps it from starting the program.
-    let main = field("COMMAND").is_none_or(|command| command == "ExecStart")
-        || status.is_some_and(|status| (200..256).contains(&status));
+    let main = command.is_none_or(|command| command == "ExecStart")
+        || status.is_some_and(|status| (200..255).contains(&status));
     if let (true, Some(status), Some(code)) = (main, status, field("EXIT_CODE")) {
         let exited = code == "exited";
         evidence.end = Some(if exited { End::Code(status) } else { End::Signal(status) });
@@ -292,7 +313,8 @@ fn end(exit: Exit) -> End {
     }
 }
 
-fn listeners(context: &Context, app: &AppName) -> Vec<Address> {
+/// Addresses of an app, as its program asks for them.
+pub(super) fn listeners(context: &Context, app: &AppName) -> Vec<Address> {
     let Ok(apps) = super::apps(context) else { return Vec::new() };
     let units = apps.get(app).into_iter().flat_map(|found| &found.units);
     let sockets = units.filter(|(unit, _)| unit.kind() == UnitKind::Socket);
@@ -321,10 +343,12 @@ fn missing(template: &UnitFile) -> Option<String> {
     (!interpreter.exists()).then(|| interpreter.display().to_string())
 }
 
-/// Whether the working directory is missing.
-fn lacks_folder(template: &UnitFile) -> bool {
-    let cwd = template.get("Service", "WorkingDirectory").map(|path| path.replace("%%", "%"));
-    cwd.is_some_and(|cwd| matches!(Path::new(&cwd).try_exists(), Ok(false)))
+/// A folder without which no instance is started: that it is not there, if so.
+fn lacking_folder(template: &UnitFile) -> Option<PathBuf> {
+    let cwd = template.get("Service", "WorkingDirectory");
+    let folders = cwd.into_iter().chain(template.all("Unit", "AssertPathIsDirectory"));
+    let mut folders = folders.map(|path| PathBuf::from(path.replace("%%", "%")));
+    folders.find(|path| matches!(path.try_exists(), Ok(false)))
 }
 
 /// Listeners that an instance does not hold which is ready.

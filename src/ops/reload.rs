@@ -149,7 +149,7 @@ pub fn reload(
     };
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
     load(context, names.iter().cloned(), sink)?;
-    witnessed(context, &names, || parallel(reloads, &work, sink))
+    witnessed(context, &names, || parallel(reloads, &work, &|| context.noticed(), sink))
 }
 
 #[cfg(test)]

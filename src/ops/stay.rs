@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::doctor::{RUN, run};
 use super::sight::{monotonic, sight};
 use super::{Context, Done, Error, UnitFailure, held, recorded_policy};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, ObservedFile};
 use crate::rollout::{Expected, Look, Lost, Time, Vigil};
-use crate::systemd::Signal;
+use crate::systemd::{LoadState, Signal};
 use crate::unit::{UnitFile, UnitName};
 
 /// How often somebody who wants to stop is noticed.
@@ -89,15 +90,47 @@ pub fn unwell<'a>(
     for app in apps {
         let Some(found) = observed.apps.get(app) else { continue };
         let up = found.instances.iter().filter(|(_, one)| one.active.is_up());
-        let numbers = up.map(|(number, _)| *number).collect();
+        let numbers: BTreeSet<u32> = up.map(|(number, _)| *number).collect();
         let expected = expected(app, &found.units, true);
         let mut done = Done::default();
-        stay(context, &Stay { app, numbers, expected }, &mut done)?;
+        stay(context, &Stay { app, numbers: numbers.clone(), expected }, &mut done)?;
+        if done.is_success() {
+            looping(context, app, &numbers, &mut done)?;
+        }
         if !done.is_success() {
             unwell.insert(app.clone(), done);
         }
     }
     Ok(unwell)
+}
+
+/// Adds instances that end again and again, as `doctor` judges them: one that does so every few seconds has stayed ready
+/// for `min_ready` each time.
+fn looping(
+    context: &Context,
+    app: &AppName,
+    numbers: &BTreeSet<u32>,
+    done: &mut Done,
+) -> Result<(), Error> {
+    let units: Vec<UnitName> = numbers.iter().map(|number| app.instance_unit(*number)).collect();
+    for (unit, state) in units.iter().zip(context.systemd.instances(&units, &RUN)?) {
+        let run = run(context, unit, &state);
+        if run.loops() {
+            let lost = Lost::Loops { restarts: run.restarts.max(run.short_runs) };
+            done.failures.push((unit.clone(), UnitFailure::Lost(lost)));
+        }
+    }
+    Ok(())
+}
+
+/// Instances of these apps that run and are masked.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub fn masked(context: &Context, app: &AppName) -> Result<Vec<UnitName>, Error> {
+    let listed = context.systemd.list(&[format!("{app}@*.service")])?;
+    let masked = listed.iter().filter(|row| row.load == LoadState::Masked && !row.active.is_down());
+    Ok(masked.filter_map(|row| UnitName::parse(&row.name).ok()).collect())
 }
 
 /// What the last apply recorded; with `on_their_way` for instances that nobody has just started.

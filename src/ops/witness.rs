@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::{Context, reason, recorded_policy};
+use super::{Context, Event, reason, recorded_policy};
 use crate::ecosystem::AppName;
 use crate::plan::reason::Sight;
 use crate::systemd::ActiveState;
@@ -32,6 +32,7 @@ fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
     let tick = tick(context, apps);
     let patterns: Vec<String> = apps.iter().map(|app| format!("{app}@*.service")).collect();
     let mut before = BTreeSet::new();
+    let mut told = BTreeSet::new();
     while end.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
         let Ok(listed) = context.systemd.list(&patterns) else { return };
         let starting = listed.iter().filter(|row| {
@@ -44,6 +45,9 @@ fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
             // One whose processes are gone was looked at too late.
             let sight = reason::look(context, unit).ok();
             if let Some(sight) = sight.filter(|sight| !sight.processes.is_empty()) {
+                if told.insert(unit.clone()) && !notice(context, apps, unit, &sight) {
+                    told.remove(unit);
+                }
                 let mut sights = context.sights();
                 // The next try may not have come that far yet.
                 if listens(&sight) || !sights.get(unit).is_some_and(listens) {
@@ -53,6 +57,19 @@ fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
         }
         before = starting;
     }
+}
+
+/// Says of an instance that it listens, and not on what it should; whether it does so. It may still come to that, so this
+/// ends nothing.
+fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &Sight) -> bool {
+    let owner = apps.iter().find_map(|app| Some((app, app.instance_of(unit)?)));
+    let Some((app, instance)) = owner else { return false };
+    let listeners = reason::listeners(context, app);
+    let elsewhere = crate::plan::reason::elsewhere(sight, &listeners);
+    let event = elsewhere.map(|text| Event::Elsewhere { app: app.clone(), instance, text });
+    let any = event.is_some();
+    context.notices().extend(event);
+    any
 }
 
 fn listens(sight: &Sight) -> bool {

@@ -32,11 +32,15 @@ pub fn text(app: &Description, style: &Style) -> String {
             Some(port) => format!(" for port {port} of the program"),
             None => String::new(),
         };
+        let (mend, paint) = match listener.is_lost() {
+            true => (format!(": clusterctl restart {}", app.app), Some(Paint::Bad)),
+            false => (String::new(), None),
+        };
         let text = format!(
-            "{} on {}{families}{stands} ({}, {})",
+            "{} on {}{families}{stands} ({}, {}{mend})",
             listener.name, listener.address, listener.unit, listener.state
         );
-        out.push_str(&line("listener", &text, None, style));
+        out.push_str(&line("listener", &text, paint, style));
     }
     for asked in &app.asked {
         let text = format!("asked for {}, gets {}", asked.asks_for, asked.gets);

@@ -25,6 +25,10 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
             "warning: unit files on disk are newer than what is in force: systemctl daemon-reload"
                 .to_owned(),
         ),
+        Event::Elsewhere { app, instance, text } => {
+            let text = printable(text);
+            Some(format!("  {app}@{instance} is not ready yet: {text}; waiting on"))
+        }
         Event::UnderWay { app, text } => {
             let text = if text.is_empty() { "a rollout is under way" } else { text.as_str() };
             Some(format!("{app}: waiting: {}", printable(text)))
@@ -53,7 +57,13 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
             }
             Command::RestoreDefinition { because } => {
                 let mark = style.paint(Paint::Bad, "✗");
-                let because = printable(&because.to_string());
+                let because = match because.why {
+                    // Whether it died or was stopped by somebody is known once the journal has it.
+                    Why::Died | Why::DiedLater => {
+                        format!("instance {} did not stay ready", because.instance)
+                    }
+                    _ => printable(&because.to_string()),
+                };
                 Some(format!("{mark} {app}: {because}: putting the former definition back"))
             }
             Command::Look { .. } => None,
@@ -88,6 +98,9 @@ pub fn json(event: &Event) -> Option<Value> {
                 "instance": one.instance, "state": phase(one.phase), "extra": one.extra,
                 "seconds": at.since(one.since).as_secs_f64(),
             })).collect::<Vec<_>>(),
+        }),
+        Event::Elsewhere { app, instance, text } => json!({
+            "event": "not-ready", "app": app.as_str(), "instance": instance, "text": text,
         }),
         Event::UnderWay { app, text } => {
             json!({"event": "waiting", "app": app.as_str(), "status": text})
@@ -241,6 +254,9 @@ pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
         };
         let instance = failed_instance(app, done);
         let text = match (reason, instance) {
+            (Some(reason), Some(number)) if reason.is_by_others() => {
+                format!("{app}@{number} {}", reason.text)
+            }
             (Some(reason), Some(number)) => match ended_later(app, done, number) {
                 Some(lost) => format!("{app}@{number} {lost}: it {}", reason.text),
                 None if reason.is_whole() => format!("{app}@{number} {}", reason.text),
@@ -282,7 +298,9 @@ fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String 
     match reason {
         // It was stopped since: what is known of its end is no reason.
         _ if matches!(why, Why::NotListening(_)) => format!("{app}@{instance} {why}"),
-        Some(reason) if start && reason.is_whole() => format!("{app}@{instance} {}", reason.text),
+        Some(reason) if reason.is_by_others() || start && reason.is_whole() => {
+            format!("{app}@{instance} {}", reason.text)
+        }
         Some(reason) => format!("{app}@{instance} {why}: it {}", reason.text),
         None => format!("{app}@{instance} {why}"),
     }

@@ -14,7 +14,7 @@ use std::time::Instant;
 use zbus::{Message, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::field::{Field, Property};
-use super::proxy::{SERVICE_UNIT, SOCKET_UNIT};
+use super::proxy::{SERVICE_UNIT, SOCKET_UNIT, UNIT};
 use super::state::{
     ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
 };
@@ -52,10 +52,42 @@ impl Systemd {
     ) -> Result<Vec<InstanceState>, Error> {
         let wanted: Vec<_> = fields.iter().flat_map(|field| field.properties()).copied().collect();
         let rows = self.properties("read the state of the instances", names, &wanted)?;
-        Ok(rows
-            .into_iter()
-            .map(|(listed, values)| instance_state(listed, &Values(values)))
-            .collect())
+        let states =
+            rows.into_iter().map(|(listed, values)| instance_state(listed, &Values(values)));
+        let mut states: Vec<InstanceState> = states.collect();
+        self.refused(fields, names.iter().map(UnitName::as_str).zip(&mut states).collect())?;
+        Ok(states)
+    }
+
+    /// Puts `assert` in the place of the result of the last run where the start since then was refused
+    /// by an assertion, which leaves that result as it was.
+    fn refused(
+        &self,
+        fields: &[Field],
+        states: Vec<(&str, &mut InstanceState)>,
+    ) -> Result<(), Error> {
+        let down = |(_, state): &(&str, &mut InstanceState)| state.active == ActiveState::Inactive;
+        let mut down: Vec<_> = states.into_iter().filter(down).collect();
+        if down.is_empty() || !fields.contains(&Field::Result) {
+            return Ok(());
+        }
+        let asked = down.iter().flat_map(|(unit, _)| {
+            ["AssertResult", "AssertTimestampMonotonic"].map(|name| proxy::get(unit, UNIT, name))
+        });
+        let doing = "read the state of the instances";
+        let replies = self.ask_all(doing, asked.collect(), Instant::now() + ANSWER)?;
+        for ((_, state), replies) in down.iter_mut().zip(replies.chunks(2)) {
+            let value = |place: usize| {
+                let reply = replies.get(place)?.as_ref().ok()?;
+                reply.body().deserialize::<OwnedVariant>().ok()
+            };
+            let met = value(0).and_then(|value| bool::try_from(value).ok());
+            let looked = value(1).and_then(|value| u64::try_from(value).ok());
+            if met == Some(false) && looked.is_some_and(|time| time > 0) {
+                "assert".clone_into(&mut state.result);
+            }
+        }
+        Ok(())
     }
 
     /// More about units that [`list`](Systemd::list) has just told of: one question less.
@@ -75,11 +107,13 @@ impl Systemd {
             .collect();
         let doing = "read the state of the instances";
         let mut replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?.into_iter();
+        let names: Vec<String> = listed.iter().map(|row| row.name.clone()).collect();
         let rows = fetch(listed, &questions, &mut replies);
-        Ok(rows
-            .into_iter()
-            .map(|(listed, values)| instance_state(listed, &Values(values)))
-            .collect())
+        let states =
+            rows.into_iter().map(|(listed, values)| instance_state(listed, &Values(values)));
+        let mut states: Vec<InstanceState> = states.collect();
+        self.refused(fields, names.iter().map(String::as_str).zip(&mut states).collect())?;
+        Ok(states)
     }
 
     /// `StatusText` of a service: what it last said of itself with sd_notify(3).

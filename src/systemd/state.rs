@@ -161,7 +161,8 @@ pub struct InstanceState {
     pub main_pid: Option<u32>,
     /// Automatic restarts since the last start by hand.
     pub restarts: u32,
-    /// `success`, `exit-code`, `signal`, `timeout`, `exec-condition` … of the last run.
+    /// `success`, `exit-code`, `signal`, `timeout`, `exec-condition` … of the last run; `assert` after a start that
+    /// an assertion refused.
     pub result: String,
     /// When the main process started.
     pub started: Option<Timestamp>,

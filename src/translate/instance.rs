@@ -34,6 +34,11 @@ pub fn template(context: &Context<'_>) -> UnitFile {
             }
             // A start limit that one instance hits closes the listener for all.
             s.set("StartLimitIntervalSec", "0");
+            // Without such a folder not even the guard can run, and what keeps that from running counts for
+            // systemd as a start that was skipped: `systemctl start` would succeed.
+            for folder in needed_folders(app) {
+                s.set("AssertPathIsDirectory", quote::path(&folder.to_string_lossy()));
+            }
         })
         .section("Service", |s| {
             process(s, context);
@@ -93,11 +98,11 @@ fn process(s: &mut Section, context: &Context<'_>) {
     for line in environment::lines(context) {
         s.set("Environment", line);
     }
-    if let Some(file) = environment::file(context) {
-        s.set("EnvironmentFile", quote::path(&file.path.to_string_lossy()));
-    }
-    for path in &app.env_files {
-        s.set("EnvironmentFile", quote::path(&path.to_string_lossy()));
+    // One that cannot be read fails a start before anything of the unit runs, the guard included, so that the
+    // restarts would never end. Where there is a guard, it sees to it that they can be read.
+    let optional = if is_guarded(app) { "-" } else { "" };
+    for path in manager_env_files(context) {
+        s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
     s.set("TimeoutStartSec", span(app.listen_timeout));
 }
@@ -199,7 +204,7 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
         let codes: Vec<String> = restart.stop_exit_codes.iter().map(u8::to_string).collect();
         s.set("RestartPreventExitStatus", codes.join(" "));
     }
-    if restart.max_restarts.is_none() && restart.backoff.is_none() {
+    if !is_guarded(app) {
         return;
     }
     // Ends a restart loop without a start limit, which would close the listener for all. Also
@@ -211,7 +216,48 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
     if let Some(Backoff { first, max }) = restart.backoff {
         line.push_str(&format!(" {} {}", first.as_millis(), max.as_millis()));
     }
+    for path in manager_env_files(context) {
+        line.push_str(&format!(" --env {}", quote::argument(&path.to_string_lossy())));
+    }
     s.set("ExecCondition", line);
+}
+
+/// Whether `restart-guard` runs before every start.
+fn is_guarded(app: &App) -> bool {
+    let restart = &app.restart;
+    restart.auto && (restart.max_restarts.is_some() || restart.backoff.is_some())
+}
+
+/// Files of variables that the manager reads, in this order.
+fn manager_env_files(context: &Context<'_>) -> Vec<PathBuf> {
+    let own = environment::file(context).map(|file| file.path);
+    own.into_iter().chain(context.app.env_files.iter().cloned()).collect()
+}
+
+/// Folders that must be there before the manager sets up the first process of an instance. None where
+/// directives of the file make folders, or show the program other ones.
+fn needed_folders(app: &App) -> Vec<PathBuf> {
+    let other = |key: &str| {
+        let made = ["StateDirectory", "RuntimeDirectory", "CacheDirectory", "LogsDirectory"];
+        let shown = ["RootDirectory", "RootImage", "TemporaryFileSystem", "MountImages"];
+        made.contains(&key)
+            || shown.contains(&key)
+            || ["ConfigurationDirectory", "ExtensionImages", "ExtensionDirectories"].contains(&key)
+            || key.starts_with("Bind")
+    };
+    if app.service.iter().any(|(key, _)| other(key)) {
+        return Vec::new();
+    }
+    let logs = &app.logs;
+    let by_manager = |path: &&PathBuf| !logs.disabled && !logs.by_program.contains(path);
+    let files = logs.out_file.iter().chain(&logs.error_file).filter(by_manager);
+    let mut folders = vec![app.cwd.clone()];
+    for folder in files.filter_map(|path| path.parent()) {
+        if folders.iter().all(|known| known != folder) {
+            folders.push(folder.to_path_buf());
+        }
+    }
+    folders
 }
 
 /// Whether the app runs to its end once, as a migration does, instead of serving.

@@ -41,6 +41,13 @@ pub fn source_of(unit: &UnitFile) -> Option<PathBuf> {
     Some(path.replace("%%", "%").into())
 }
 
+/// The files of variables that the manager reads for an instance, by its template: one that has to be there
+/// may have a `-` before its path all the same, see `instance`.
+pub fn env_files(template: &UnitFile) -> impl Iterator<Item = &str> {
+    let files = template.all("Service", "EnvironmentFile");
+    files.map(|path| path.strip_prefix('-').unwrap_or(path)).filter(|path| !path.is_empty())
+}
+
 /// Where the units will run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {

@@ -22,7 +22,7 @@ pub enum Weight {
 const FREE: [&str; 4] = ["Description", "Documentation", "SourcePath", "WantedBy"];
 
 /// systemd.kill(5), the timeouts and restart rules of systemd.service(5).
-const WHEN_NEEDED: [&str; 21] = [
+const WHEN_NEEDED: [&str; 23] = [
     "TimeoutStartSec",
     "TimeoutStopSec",
     "TimeoutSec",
@@ -42,6 +42,8 @@ const WHEN_NEEDED: [&str; 21] = [
     "SendSIGHUP",
     "ExecStop",
     "ExecStopPost",
+    "AssertPathIsDirectory",
+    "ExecCondition",
     "OnFailure",
     "OnSuccess",
 ];

@@ -110,6 +110,37 @@ booted!(the_doctor_finds_an_instance_that_gave_up, |m| {
     assert!(found(m, "failed").is_none(), "{:#?}", findings(m));
 });
 
+booted!(a_user_who_is_gone_comes_back_by_what_the_doctor_says, |m| {
+    m.ok(["useradd", "--system", "kk"]);
+    m.ok_sh("mkdir -p /srv/shop; chmod o+rx /srv/shop");
+    applied(m, &ecosystem(2, "user = 'kk'"));
+    m.ok(["clusterctl", "stop", "shop"]);
+    m.ok(["userdel", "kk"]);
+    assert_eq!(m.clusterctl(["start", "shop"]).code, 1);
+    let finding = found(m, "cannot-start").unwrap();
+    assert!(finding["text"].as_str().unwrap().contains("user `kk` does not exist"), "{finding:#?}");
+    m.ok_sh(finding["mend"].as_str().unwrap());
+    assert!(findings(m).iter().all(|one| one["severity"] != "problem"), "{:#?}", findings(m));
+    assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
+});
+
+booted!(an_instance_that_is_masked_while_it_runs_is_warned_of_in_the_same_words, |m| {
+    applied(m, &ecosystem(2, ""));
+    m.ok(["systemctl", "mask", "shop@1"]);
+    let finding = found(m, "masked").unwrap();
+    assert_eq!(finding["severity"], "warning", "{finding:#?}");
+    let words = "shop@1.service is masked: it runs, and cannot start again";
+    assert_eq!(finding["text"], words, "{finding:#?}");
+    let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(
+        output.stderr.contains(&format!("warning: {words}; next: systemctl unmask")),
+        "{output:#?}"
+    );
+    m.ok_sh(finding["mend"].as_str().unwrap());
+    assert!(found(m, "masked").is_none(), "{:#?}", findings(m));
+});
+
 booted!(what_the_doctor_sees_less_often_is_mended_as_well, |m| {
     applied(m, &ecosystem(2, "max_restarts = 10000"));
     let serves = || m.ok(["curl", "-sS", "--max-time", "20", "localhost:3000"]);

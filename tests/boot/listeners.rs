@@ -240,6 +240,56 @@ booted!(a_port_written_into_the_program_is_served_on_another_one, |m| {
     run.stop().assert_none_failed();
 });
 
+booted!(a_program_is_started_on_another_port_than_its_own, |m| {
+    m.write("/srv/shop/fixed.js", SERVER.replace("process.env.PORT || 3000", "3000"));
+    m.ok_sh("cd /srv/shop && clusterctl start fixed.js -i 2 --listen 127.0.0.1:8080:3000");
+    assert!(m.ok(["curl", "-s", "127.0.0.1:8080"]).starts_with("instance "));
+    let list = m.ok(["clusterctl", "list"]);
+    assert!(list.contains("127.0.0.1:8080->3000"), "{list}");
+});
+
+/// Answers datagrams, and listens where `AT` says.
+const ECHO: &str = "\
+import os, socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(('::', int(os.environ['AT'])))
+while True:
+    data, peer = s.recvfrom(2000)
+    s.sendto(data, peer)
+";
+
+booted!(a_port_of_datagrams_moves_by_a_rollout, |m| {
+    m.write("/srv/shop/echo.py", ECHO);
+    let text = |port: u16| {
+        format!(
+            "[[apps]]\nname = 'shop'\nscript = 'echo.py'\ninstances = 2\nlisten = 'udp:{port}'\n\
+             env = {{ AT = '{port}' }}\n"
+        )
+    };
+    applied(m, &text(5300));
+    // The former port is served until the last instance is replaced.
+    let mut run = m.load(Load::udp("127.0.0.1:5300", 50.0));
+    run.wait_flowing();
+    let plan = {
+        write(m, &text(5301));
+        m.ok(["clusterctl", "apply", "--dry-run", "/srv/shop/ecosystem.toml"])
+    };
+    assert!(plan.contains("replace 2 instances, without a gap"), "{plan}");
+    assert!(!plan.contains("stop and start"), "{plan}");
+    run.stop().assert_none_failed();
+    let (group, before) = (m.systemctl_show("shop", "ActiveEnterTimestamp"), pids(m, 2));
+    applied(m, &text(5301));
+    assert_eq!(
+        m.systemctl_show("shop", "ActiveEnterTimestamp"),
+        group,
+        "the app was never stopped"
+    );
+    assert!(pids(m, 2).iter().all(|pid| !before.contains(pid)));
+    let mut run = m.load(Load::udp("127.0.0.1:5301", 50.0));
+    run.wait_flowing();
+    run.stop().assert_none_failed();
+});
+
 booted!(the_host_that_the_program_asks_for_is_in_its_description, |m| {
     m.write("/srv/shop/host.js", SERVER.replace("|| 3000)", "|| 3000, '127.0.0.1')"));
     applied(m, "[[apps]]\nname = 'shop'\nscript = 'host.js'\ninstances = 2\nlisten = 3000\n");
@@ -343,6 +393,7 @@ booted!(a_path_that_is_lost_is_seen_and_reopened_without_a_loss_elsewhere, |m| {
         ("rm /run/g2/s.sock", "clusterctl apply /srv/shop/ecosystem.toml"),
         ("rm -r /run/g2; mkdir /run/g2", "clusterctl apply /srv/shop/ecosystem.toml"),
         ("rm /run/g2/s.sock", "clusterctl reload shop"),
+        ("rm /run/g2/s.sock", "clusterctl restart shop@1"),
         ("rm /run/g2/s.sock", "clusterctl restart shop"),
         ("rm /run/g2/s.sock", "stranger"),
     ] {
@@ -363,7 +414,19 @@ booted!(a_path_that_is_lost_is_seen_and_reopened_without_a_loss_elsewhere, |m| {
         assert!(m.ok(["clusterctl", "describe", "shop"]).contains("path is lost"), "{spoil}");
         let mend =
             if stranger.is_some() { "clusterctl apply /srv/shop/ecosystem.toml" } else { mend };
-        m.ok(["sh", "-c", mend]);
+        let mend = match mend.contains('@') {
+            true => {
+                // One instance leaves the listeners of all as they are, and says so.
+                let output = m.sh(mend);
+                assert_eq!(output.code, 1, "{output:#?}");
+                let next =
+                    "is reached by no client: its path is gone or leads to another socket; next: ";
+                let said = output.stderr.split(next).nth(1).unwrap_or_default();
+                said.lines().next().unwrap_or_default().to_owned()
+            }
+            false => mend.to_owned(),
+        };
+        m.ok(["sh", "-c", &mend]);
         assert!(ask(m).starts_with("instance "), "{spoil}, {mend}");
         assert!(!is_lost(m), "{spoil}, {mend}");
         let (code, lines) = slow.wait();

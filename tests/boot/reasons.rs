@@ -131,17 +131,44 @@ booted!(results_of_systemd_are_said_in_words, |m| {
     // A code of its own.
     put(m, "app.py", "raise SystemExit(7)\n", &format!("script = 'app.py'\n{restarts}"));
     fails(m, &["ended with code 7 before it was ready"]);
+    // A worker that goes to the background.
+    put(m, "app.py", daemon, "script = 'app.py'");
+    fails(
+        m,
+        &[
+            "it ended with code 0: a program that goes to the background has to stay in the foreground",
+        ],
+    );
+    // What an app of the same name did before is no reason.
+    let doctor = m.clusterctl(["doctor", "kk"]).stdout;
+    assert!(doctor.contains("ends again and again") && !doctor.contains("code 7"), "{doctor}");
+});
+
+booted!(an_instance_that_listens_elsewhere_is_told_so_while_it_is_waited_for, |m| {
+    let server = "require('http').createServer(() => {}).listen(8123, '127.0.0.1');";
+    put(m, "app.js", server, "script = 'app.js'\nlisten = 8080\nlisten_timeout = '40s'");
+    let mut apply = m.spawn(["sh", "-c", "exec clusterctl apply /srv/kk/ecosystem.toml 2>&1"]);
+    apply.line_with("kk@0 is not ready yet: it listens on 127.0.0.1:8123, not on 8080");
+    assert_eq!(m.systemctl_show("kk@0", "ActiveState"), "activating");
+    // It is no failure: what listens elsewhere first may still come.
+    m.ok(["clusterctl", "delete", "kk"]);
+    assert_ne!(apply.wait().0, 0);
 });
 
 booted!(what_systemd_could_not_do_is_said_with_its_code, |m| {
-    m.ok_sh("mkdir /srv/w /srv/logs");
+    m.ok_sh("mkdir /srv/w /srv/v /srv/logs");
     let server = "require('http').createServer((q, s) => s.end('x')).listen(3000);";
     for (key, gone, why) in [
-        ("cwd = '/srv/w'", "/srv/w", "its working directory cannot be entered (200/CHDIR)"),
         (
-            "out_file = '/srv/logs/x'",
-            "/srv/logs",
-            "its standard output cannot be opened (209/STDOUT)",
+            "cwd = '/srv/w'",
+            "/srv/w",
+            "a folder that it needs is not there: `/srv/w` does not exist",
+        ),
+        ("out_file = '/srv/logs/x'", "/srv/logs", "not there: `/srv/logs` does not exist"),
+        (
+            "service = { ReadWritePaths = '/srv/v' }",
+            "/srv/v",
+            "its mount namespace cannot be set up (226/NAMESPACE)",
         ),
     ] {
         put(m, "app.js", server, &format!("script = '/srv/kk/app.js'\nlisten = 3000\n{key}"));
@@ -184,6 +211,12 @@ booted!(what_the_machine_forbids_says_what_it_is, |m| {
     assert_eq!(output.code, 4, "{output:#?}");
     assert!(output.stderr.contains("Read-only file system"), "{output:#?}");
     assert!(!output.stderr.contains("sudo"), "{output:#?}");
+    m.ok_sh("mount -t tmpfs -o size=4k tmpfs /run/clusterctl");
+    m.sh("dd if=/dev/zero of=/run/clusterctl/full bs=4k count=4");
+    let output = m.clusterctl(["scale", "kk", "3"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("No space left on device"), "{output:#?}");
+    assert!(output.stderr.contains("next: make room there (df -h /run/clusterctl"), "{output:#?}");
 });
 
 booted!(what_is_missing_here_is_said, |m| {
@@ -192,6 +225,16 @@ booted!(what_is_missing_here_is_said, |m| {
         let output = m.sh(&script);
         assert_ne!(output.code, 0, "{verb}");
         assert!(output.stderr.contains("the current folder"), "{verb}: {output:#?}");
+    }
+    m.write("/srv/here/ecosystem.toml", "[[apps]]\nname = 'kk'\ncommand = ['sleep', 'inf']\n");
+    for (verb, next) in [
+        ("apply kk", "one app of it: ecosystem.toml --only kk"),
+        ("apply ecosystem", "there is: ecosystem.toml"),
+        ("apply other.toml", "there is: ecosystem.toml"),
+        ("validate /srv/here", "the file in it: /srv/here/ecosystem.toml"),
+    ] {
+        let output = m.sh(&format!("cd /srv/here; clusterctl {verb}"));
+        assert!(output.code == 3 && output.stderr.contains(next), "{verb}: {output:#?}");
     }
     let closed = m.sh("clusterctl list >/dev/full");
     let schema = m.sh("clusterctl schema >/dev/full");

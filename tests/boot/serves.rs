@@ -153,6 +153,97 @@ booted!(what_somebody_stops_meanwhile_is_not_said_to_run, |m| {
     assert_eq!(online(m), 2);
 });
 
+booted!(what_somebody_stops_meanwhile_is_not_said_to_have_died, |m| {
+    shop(m, 2, "");
+    let more = "env = { GREETING = 'new' }\nrollout = { min_ready = '20s' }";
+    m.write("/srv/shop/ecosystem.toml", ecosystem(2, more));
+    let mut child = m.spawn(["sh", "-c", "clusterctl apply /srv/shop/ecosystem.toml 2>&1"]);
+    wait_until("the first new instance is ready", Duration::from_secs(20), || {
+        m.systemctl_show("shop@2", "ActiveState") == "active"
+    });
+    m.ok(["systemctl", "stop", "shop@2"]);
+    let (code, lines) = child.wait();
+    let said = lines.join("\n");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("shop@2 was stopped meanwhile by somebody else; the former"), "{said}");
+    assert!(!said.contains("died"), "{said}");
+    // A death is one all the same, also with code 0.
+    m.write("/srv/shop/server.js", SERVER.replace("process.exit(3)", "process.exit(0)"));
+    m.write("/srv/shop/dies", "2 600");
+    let output = m.clusterctl(["reload", "shop", "--min-ready", "5s"]);
+    refused(&output, &["shop@2 died soon after it was ready: it ended with code 0"]);
+});
+
+booted!(a_loop_that_is_slower_than_min_ready_is_told_by_all, |m| {
+    write(m, "all 2500", &ecosystem(1, "rollout = { min_ready = '500ms' }"));
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+    wait_until("it was restarted twice", Duration::from_secs(60), || {
+        m.systemctl_show("shop@0", "NRestarts").parse::<u32>().unwrap() >= 2
+    });
+    assert_eq!(problems(m), "looping");
+    let output = apply(m);
+    refused(&output, &["shop@0 ends again and again", "it ended with code 3"]);
+    assert!(!output.stdout.contains("nothing to do"), "{output:#?}");
+});
+
+/// Makes an instance crash, and waits until systemd has stopped to start it.
+fn given_up(m: &Machine) {
+    m.ok(["systemctl", "kill", "--signal=KILL", "shop@1"]);
+    wait_until("the restarts end", Duration::from_secs(60), || {
+        m.systemctl_show("shop@1", "ActiveState") == "inactive"
+    });
+    assert!(m.clusterctl(["list"]).stdout.contains("errored"), "{:#?}", m.clusterctl(["list"]));
+    assert_eq!(online(m), 1);
+}
+
+booted!(restarts_end_whatever_keeps_the_manager_from_starting_an_instance, |m| {
+    m.ok_sh("mkdir /srv/logs; echo secret >/srv/secret");
+    let more = "max_restarts = 4\nenv_file = '/srv/variables'\nenv = { GREETING = 'plain' }\n\
+                out_file = '/srv/logs/out'\nservice = { LoadCredential = 'secret:/srv/secret' }";
+    for (spoil, mend, why) in [
+        ("rm /srv/variables", "echo A=1 >/srv/variables", "`/srv/variables` does not exist"),
+        (
+            "rm /srv/variables; mkdir /srv/variables",
+            "rmdir /srv/variables; echo A=1 >/srv/variables",
+            "failed to read the environment file /srv/variables",
+        ),
+        (
+            "printf 'A=\\377\\n' >/srv/variables",
+            "echo A=1 >/srv/variables",
+            "failed to read the environment file /srv/variables: it is no text in UTF-8",
+        ),
+        (
+            "mv /etc/clusterctl/environment /srv/kept",
+            "mv /srv/kept /etc/clusterctl/environment",
+            "/etc/clusterctl/environment/shop@",
+        ),
+        (
+            "mv /srv/secret /srv/kept",
+            "mv /srv/kept /srv/secret",
+            "its credentials cannot be set up (243/CREDENTIALS)",
+        ),
+        ("rm -r /srv/logs", "mkdir /srv/logs", "`/srv/logs` does not exist"),
+    ] {
+        m.ok_sh("echo A=1 >/srv/variables");
+        shop(m, 2, more);
+        m.ok_sh(spoil);
+        given_up(m);
+        let output = m.run(["systemctl", "start", "shop@1"]);
+        assert_eq!(output.code, 1, "{spoil}: {output:#?}");
+        refused(&m.clusterctl(["start", "shop@1"]), &["shop@1 could not be started", why]);
+        wait_until("the restarts end", Duration::from_secs(60), || {
+            m.systemctl_show("shop@1", "ActiveState") == "inactive"
+        });
+        let found = m.clusterctl(["doctor", "shop"]).stdout;
+        assert!(found.contains("could not be started") && found.contains(why), "{spoil}: {found}");
+        m.ok_sh(mend);
+        m.ok(["clusterctl", "start", "shop@1"]);
+        assert_eq!((online(m), problems(m).as_str()), (2, ""), "{spoil}");
+        m.ok(["clusterctl", "delete", "shop"]);
+    }
+});
+
 booted!(a_server_that_has_ended_is_no_job, |m| {
     let server = "require('http').createServer(() => {}).listen(3000, () => setTimeout(() => process.exit(0), 300));";
     write(m, "", &ecosystem(1, "autorestart = false"));
@@ -335,7 +426,14 @@ booted!(a_start_without_the_working_folder_is_no_success, |m| {
     wait_until("the instance has ended", Duration::from_secs(30), || {
         m.systemctl_show("shop@1", "ActiveState") == "inactive"
     });
-    let why = "shop@1 could not be started: its working directory cannot be entered (200/CHDIR)";
+    // Also for those who know systemctl alone, and with the reason.
+    let output = m.run(["systemctl", "start", "shop@1"]);
+    assert_eq!(output.code, 1, "{output:#?}");
+    let status = m.run(["systemctl", "status", "shop@1"]).stdout;
+    assert!(status.contains("start assertion failed"), "{status}");
+    assert!(m.journal("shop@1").contains("Assertion failed"), "{}", m.journal("shop@1"));
+    assert!(m.clusterctl(["list"]).stdout.contains("errored"), "{:#?}", m.clusterctl(["list"]));
+    let why = "shop@1 could not be started: a folder that it needs is not there: `/srv/shop` does not exist";
     for command in [&["start", "shop@1"][..], &["restart", "shop@1"]] {
         let output = m.clusterctl(command);
         refused(&output, &[why]);

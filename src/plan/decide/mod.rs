@@ -11,7 +11,7 @@ use super::action::{
 use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
 use super::observed::{Observed, ObservedApp};
 use crate::ecosystem::AppName;
-use crate::translate::{AppFiles, MARK, source_of, substance};
+use crate::translate::{self, AppFiles, MARK, source_of, substance};
 use crate::unit::{UnitFile, UnitKind, quote};
 
 /// Decides what brings `observed` to `wanted`.
@@ -174,7 +174,7 @@ impl AppDecision<'_> {
         }
         let name = self.name.template_unit();
         let template = UnitFile::parse(name.clone(), &self.found.units.get(&name)?.text);
-        let mut paths = template.all("Service", "EnvironmentFile");
+        let mut paths = translate::env_files(&template);
         let path = quote::path(&new.path.to_string_lossy());
         let own = |former: &&str| Path::new(former).parent() == Path::new(&path).parent();
         let former = paths.find(own).filter(|former| **former != path)?;

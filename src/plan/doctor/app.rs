@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{AppFacts, Finding, Severity, Words, finding, listeners};
-use crate::plan::Active;
+use crate::plan::{Active, reason};
 use crate::translate::{MARK, is_edited, other_cpus};
 use crate::unit::{UnitFile, UnitName};
 
@@ -53,6 +53,12 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     for path in &facts.lacking {
         let text = format!("{} is gone: no instance can start again", path.display());
         found.push(finding(Severity::Problem, "cannot-start", text, apply.clone()));
+    }
+    if let Some((what, create)) = &facts.missing_owner {
+        let text = format!("{what} does not exist: no instance can start again");
+        let start = words.clusterctl(&format!("restart {}", words.app));
+        let mend = Some(format!("{create} && {start}"));
+        found.push(finding(Severity::Problem, "cannot-start", text, mend));
     }
     for (file, folder, who) in &facts.given_away {
         let text = format!(
@@ -138,9 +144,17 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     let mut found = Vec::new();
     let app = words.app;
     for unit in &facts.masked {
+        let number = app.instance_of(unit);
+        let runs = number.and_then(|number| facts.observed.instances.get(&number));
+        let unmask = words.systemctl(&format!("unmask {unit}"));
+        if runs.is_some_and(|instance| instance.active.is_up()) {
+            let text = format!("{unit} {}", reason::MASKED_AND_UP);
+            found.push(finding(Severity::Warning, "masked", text, Some(unmask)));
+            continue;
+        }
         let text = format!("{unit} is masked: it cannot start");
-        let commands = [format!("unmask {unit}"), format!("start {unit}")];
-        let mend = commands.map(|command| words.systemctl(&command)).join(" && ");
+        let start = words.systemctl(&format!("start {unit}"));
+        let mend = format!("{unmask} && {start}");
         found.push(finding(Severity::Problem, "masked", text, Some(mend)));
     }
     for (number, instance) in &facts.observed.instances {

@@ -63,6 +63,8 @@ pub struct AppFacts {
     pub runs: BTreeMap<u32, Run>,
     /// Files and folders without which no instance can start again, and that are gone.
     pub lacking: Vec<PathBuf>,
+    /// The user or the group that instances run as, and that does not exist: `useradd kk`.
+    pub missing_owner: Option<(String, String)>,
     /// Files that the service manager opens with all rights at every start, and the first folder on
     /// the way to each that somebody else may change, with who that is.
     pub given_away: Vec<(PathBuf, PathBuf, String)>,

@@ -197,6 +197,10 @@ mod tests {
             f.masked.insert(api().instance_unit(1));
         };
         app(masked, &["masked: systemctl unmask api@1.service && systemctl start api@1.service"]);
+        let masked_and_up = |f: &mut AppFacts| {
+            f.masked.insert(api().instance_unit(1));
+        };
+        app(masked_and_up, &["masked: systemctl unmask api@1.service"]);
         let stopped = |f: &mut AppFacts| {
             f.observed.instances.remove(&1);
         };
@@ -247,6 +251,10 @@ mod tests {
         app(
             |f| f.not_found.push(("node".into(), "/srv/api/run".into())),
             &["cannot-start: clusterctl apply /srv/api/ecosystem.toml"],
+        );
+        app(
+            |f| f.missing_owner = Some(("user `kk`".into(), "useradd --system kk".into())),
+            &["cannot-start: useradd --system kk && clusterctl restart api"],
         );
         app(|f| f.uprooted.push(1), &["folder-removed: clusterctl reload api"]);
         app(

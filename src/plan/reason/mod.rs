@@ -12,6 +12,9 @@ use crate::ecosystem::{Address, Scope};
 pub use excerpt::{excerpt, naming};
 pub use unheld::{Claim, Unheld};
 
+/// What is said of an instance that is masked while it runs.
+pub const MASKED_AND_UP: &str = "is masked: it runs, and cannot start again";
+
 /// How a main process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -63,6 +66,10 @@ pub struct Evidence {
     pub was_ready: bool,
     /// Whether `restart-guard` has given up.
     pub gave_up: bool,
+    /// Somebody asked the manager to stop or restart it.
+    pub stopped: bool,
+    /// A file of variables could not be read, so that nothing was started.
+    pub unreadable: bool,
     /// The unit is masked.
     pub masked: bool,
     /// What the instance wrote in its last run, oldest line first.
@@ -80,6 +87,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// A program that shall run on has ended by itself, and complains of nothing.
+    fn ended_well(&self) -> bool {
+        let unasked = self.end == Some(End::Code(0)) && !self.stopped && !self.gave_up;
+        unasked && matches!(self.result.as_str(), "success" | "")
+    }
+
     /// The first process went well before anybody had heard of the program.
     fn is_daemon(&self) -> bool {
         let well = matches!(self.end, None | Some(End::Code(0)));
@@ -97,7 +110,15 @@ pub struct Reason {
     pub next: Option<String>,
 }
 
+/// What somebody else did to an instance while it was waited for.
+const STOPPED: &str = "was stopped meanwhile by somebody else";
+
 impl Reason {
+    /// Whether the instance did nothing wrong, so that no words about a death belong before this.
+    pub fn is_by_others(&self) -> bool {
+        self.text == STOPPED
+    }
+
     /// Whether it says by itself that a start came to nothing.
     pub fn is_whole(&self) -> bool {
         let begins = ["gave up", "is masked", "was not ready in time", "could not be started"];
@@ -129,7 +150,7 @@ pub fn reason(unit: &str, scope: Scope, evidence: &Evidence) -> Option<Reason> {
 
 /// The code with which systemd ends a process when this step of its set-up fails, such as `CHDIR`.
 pub fn code_of_step(step: &str) -> Option<i32> {
-    (200..256).find(|code| codes::of_manager(*code).is_some_and(|(name, _)| name == step))
+    (200..255).find(|code| codes::of_manager(*code).is_some_and(|(name, _)| name == step))
 }
 
 /// Whether the manager could not even start the program.
@@ -175,10 +196,13 @@ fn happened(evidence: &Evidence) -> Option<String> {
             format!("{ended}, as programs do that go to the background")
         }
         "protocol" => ended(evidence.end),
+        _ if evidence.unreadable => "could not be started".to_owned(),
+        "assert" => "could not be started: a folder that it needs is not there".to_owned(),
         "resources" => "could not be started: systemd lacks something it needs for it".to_owned(),
         "exec-condition" if evidence.end.is_none() => "gave up after too many restarts".to_owned(),
         "start-limit-hit" => "was started too often in a short time".to_owned(),
         "exit-code" | "signal" | "exec-condition" => ended(evidence.end),
+        "success" | "" if evidence.was_ready && evidence.stopped => STOPPED.to_owned(),
         "success" | "" => match (evidence.gave_up, evidence.end) {
             (_, Some(end)) => ended(Some(end)),
             (true, None) => "gave up after too many restarts".to_owned(),
@@ -196,6 +220,10 @@ fn because(evidence: &Evidence) -> Option<String> {
         }
         return Some(format!("`{missing}` does not exist"));
     }
+    let unread = |line: &&String| line.contains("failed to read the environment file");
+    if let Some(line) = evidence.lines.iter().rev().find(unread).filter(|_| evidence.unreadable) {
+        return Some(line.trim().trim_start_matches("clusterctl: ").to_owned());
+    }
     if let Some(held) = &evidence.held {
         let Held { port, by, sibling } = held;
         let advice = if *sibling { format!(": write `listen = {port}`") } else { String::new() };
@@ -206,6 +234,13 @@ fn because(evidence: &Evidence) -> Option<String> {
     }
     if evidence.is_daemon() {
         return Some("let it run in the foreground".to_owned());
+    }
+    if evidence.ended_well() {
+        let text = "a program that goes to the background has to stay in the foreground, and one whose work is \
+                    done then needs `autorestart = false`";
+        return naming(&evidence.lines)
+            .map(|line| line.trim().to_owned())
+            .or(Some(text.to_owned()));
     }
     naming(&evidence.lines).map(|line| line.trim().to_owned())
 }
@@ -218,16 +253,7 @@ fn waited(evidence: &Evidence) -> Option<String> {
         let line = line.to_lowercase();
         asked.split('|').any(|words| line.contains(words))
     };
-    let mut parts = Vec::new();
-    for (place, process) in sight.processes.iter().enumerate() {
-        if let Some(first) = process.listens.first() {
-            let who =
-                if place == 0 { "it".to_owned() } else { format!("its child {}", process.pid) };
-            let others = process.listens[1..].iter().map(|address| format!(", {}", short(address)));
-            let all: String = others.collect();
-            parts.push(format!("{who} listens on {}{all}{}", short(first), wanted(evidence)));
-        }
-    }
+    let mut parts = listening(sight, &evidence.listeners);
     if parts.is_empty() && !evidence.listeners.is_empty() {
         parts.push("it listens on nothing".to_owned());
     }
@@ -246,8 +272,29 @@ fn waited(evidence: &Evidence) -> Option<String> {
     Some(parts.join("; "))
 }
 
-fn wanted(evidence: &Evidence) -> String {
-    let listeners: Vec<String> = evidence.listeners.iter().map(short).collect();
+/// What an instance listens on by itself that has listeners and takes none of them: "it listens on 4444, not on 3000".
+pub fn elsewhere(sight: &Sight, listeners: &[Address]) -> Option<String> {
+    let parts = if listeners.is_empty() { Vec::new() } else { listening(sight, listeners) };
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// One part for each process that listens on something by itself.
+fn listening(sight: &Sight, listeners: &[Address]) -> Vec<String> {
+    let mut parts = Vec::new();
+    for (place, process) in sight.processes.iter().enumerate() {
+        if let Some(first) = process.listens.first() {
+            let who =
+                if place == 0 { "it".to_owned() } else { format!("its child {}", process.pid) };
+            let others = process.listens[1..].iter().map(|address| format!(", {}", short(address)));
+            let all: String = others.collect();
+            parts.push(format!("{who} listens on {}{all}{}", short(first), wanted(listeners)));
+        }
+    }
+    parts
+}
+
+fn wanted(listeners: &[Address]) -> String {
+    let listeners: Vec<String> = listeners.iter().map(short).collect();
     if listeners.is_empty() { String::new() } else { format!(", not on {}", listeners.join(", ")) }
 }
 
