@@ -99,8 +99,15 @@ pub fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
     }
 }
 
-/// Says what the file asks for and this manager is too old for.
+/// Says what the file asks for and this manager is too old for, or may not do.
 pub fn left_out(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<(), Error> {
+    for (app, keys) in translate::forbidden(ecosystem, &ctl.target()?) {
+        let keys: Vec<String> = keys.iter().map(|key| format!("{key}=")).collect();
+        ui.note(&format!(
+            "{app}: {} is left out of its sandbox: this container permits no namespaces to services",
+            keys.join(", ")
+        ));
+    }
     if translate::left_out(ecosystem, translate::FLOOR).is_empty() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
 
 mod changes;
+mod conduct;
 mod cpus;
 mod held;
 mod holder;
@@ -24,6 +25,7 @@ pub mod text;
 mod trust;
 
 pub use changes::Changes;
+pub use conduct::conduct;
 pub use cpus::usable as usable_cpus;
 pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};

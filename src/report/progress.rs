@@ -25,6 +25,7 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
             "warning: unit files on disk are newer than what is in force: systemctl daemon-reload"
                 .to_owned(),
         ),
+        Event::Warning { app, text } => Some(format!("warning: {app}: {}", printable(text))),
         Event::UnderWay { app, text } => {
             let text = if text.is_empty() { "a rollout is under way" } else { text.as_str() };
             Some(format!("{app}: waiting: {}", printable(text)))
@@ -69,6 +70,9 @@ pub fn json(event: &Event) -> Option<Value> {
         Event::Reloaded => json!({"event": "reloaded"}),
         Event::Loaded => json!({"event": "loaded"}),
         Event::Unread => json!({"event": "unread"}),
+        Event::Warning { app, text } => {
+            json!({"event": "warning", "app": app.as_str(), "text": text})
+        }
         Event::Unit { app, unit, verb, failure } => json!({
             "event": "unit", "app": app.as_str(), "unit": unit.as_str(), "verb": verb,
             "failure": failure,
