@@ -58,7 +58,8 @@ pub fn finish(
                 ui.note(&format!("  {app}@{instance} | {}", report::printable(line)));
             }
             for file in &story.files {
-                ui.note(&format!("  it writes to {}", file.display()));
+                let file = report::printable(&file.display().to_string());
+                ui.note(&format!("  it writes to {file}"));
             }
             let logs = format!("clusterctl logs {app}@{instance}");
             ui.later(&story.reason.and_then(|reason| reason.next).unwrap_or(logs));

@@ -78,10 +78,29 @@ pub fn unpack_handover(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), Error>
         let mode = if name.contains('.') { 0o644 } else { 0o755 };
         if !is_content(&path, bytes) {
             write_atomic(&path, bytes, mode, None)?;
+            if Path::new(SELINUX).exists() {
+                label_as(&path, Path::new(A_PROGRAM));
+            }
         }
     }
     Ok(())
 }
+
+/// There where SELinux is in force.
+const SELINUX: &str = "/sys/fs/selinux/enforce";
+/// Something that the service manager may execute by every policy.
+const A_PROGRAM: &str = "/usr/bin/env";
+
+/// Gives a file the label of another one, which decides what SELinux lets the service manager do with
+/// it: what lies below `/var` is data for it. A start that is refused all the same says so (203/EXEC).
+fn label_as(path: &Path, other: &Path) {
+    let mut label = [0u8; 256];
+    let Ok(length) = rustix::fs::getxattr(other, LABEL, &mut label[..]) else { return };
+    let label = label.get(..length).unwrap_or_default();
+    let _ = rustix::fs::setxattr(path, LABEL, label, rustix::fs::XattrFlags::empty());
+}
+
+const LABEL: &std::ffi::CStr = c"security.selinux";
 
 /// The name of a directory that holds exactly these files.
 pub fn content_name(files: &[(&str, &[u8])]) -> String {
@@ -91,4 +110,46 @@ pub fn content_name(files: &[(&str, &[u8])]) -> String {
         all.extend_from_slice(bytes);
     }
     format!("{:016x}", fnv1a(&all))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const FILES: &[(&str, &[u8])] = &[("wake", b"#!/bin/sh\n"), ("a.so", b"x")];
+
+    #[test]
+    fn files_of_a_package_are_used_when_they_are_whole() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let (state, program) = (dir.path().join("state"), dir.path().join("usr/bin/clusterctl"));
+        let own = own_handover_place(&state, FILES);
+        assert_eq!(handover_place(&state, &program, FILES), own);
+        let packaged = packaged_root(&dir.path().join("usr")).join(content_name(FILES));
+        unpack_handover(&packaged, FILES).unwrap();
+        let place = handover_place(&state, &program, FILES);
+        assert_eq!(place.packaged, rustix::process::geteuid().is_root(), "of root's alone");
+        if place.packaged {
+            assert_eq!(place.dir, packaged);
+        }
+        std::fs::write(packaged.join("wake"), "changed").unwrap();
+        assert_eq!(handover_place(&state, &program, FILES), own);
+    }
+
+    #[test]
+    fn a_file_gets_the_label_of_another() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
+        std::fs::write(&one, "").unwrap();
+        std::fs::write(&other, "").unwrap();
+        let label = b"system_u:object_r:bin_t:s0\0";
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(&other, LABEL, label, flags).is_err() {
+            return; // Only root may, on some file systems.
+        }
+        label_as(&one, &other);
+        let mut read = [0u8; 64];
+        let length = rustix::fs::getxattr(&one, LABEL, &mut read[..]).unwrap();
+        assert_eq!(&read[..length], label);
+    }
 }

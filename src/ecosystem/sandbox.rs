@@ -36,10 +36,29 @@ pub struct Sandbox {
     pub as_root: bool,
     /// Its program gains rights when it starts, as `sudo` does: setuid, file capabilities.
     pub gains_rights: bool,
+    /// It would, and may not: systemd binds its ports, and neither library nor tracer is kept out of it.
+    pub loses_rights: bool,
     /// Its program makes the system calls of another architecture, such as a 32-bit one.
     pub foreign_calls: bool,
     /// A folder for people's files holds something that it needs: `/home`, `/root`, `/run/user`.
     pub in_homes: bool,
+}
+
+impl Sandbox {
+    /// Whether nothing that the app starts can gain rights; `service` are directives of the file.
+    pub fn forbids_gaining(&self, service: &[(String, String)]) -> bool {
+        let written = service.iter().any(|(key, _)| key == "NoNewPrivileges");
+        self.level != Level::Off && !self.as_root && !written
+    }
+
+    /// Takes gained rights from an app whose listeners are handed over, which they would prevent.
+    #[must_use]
+    pub fn with_listeners(mut self, service: &[(String, String)]) -> Sandbox {
+        if self.forbids_gaining(service) {
+            self.loses_rights = std::mem::take(&mut self.gains_rights);
+        }
+        self
+    }
 }
 
 /// A secret that the manager reads at each start of an instance and gives to it alone.

@@ -90,6 +90,8 @@ fn lines(app: &App, target: &Target) -> Lines {
         last_line(&app.service, key).is_none()
             && !(user && refused)
             && (!gains || WITH_GAINED_RIGHTS.contains(key))
+            // A program with capabilities of its file could not be executed with an empty set.
+            && !(*key == "CapabilityBoundingSet" && app.sandbox.loses_rights)
             && !(*key == "SystemCallArchitectures" && app.sandbox.foreign_calls)
             && !(*key == "ProtectControlGroups" && delegates(app))
             && !(*key == "SystemCallErrorNumber" && filters(app))

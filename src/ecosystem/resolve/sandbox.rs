@@ -44,7 +44,8 @@ pub(super) fn sandbox(
     let mut needed = needed.chain(logs).chain(writable.iter().cloned());
     let in_homes = needed.any(|path| lies_in_homes(cx, &path));
     let foreign_calls = program.is_some_and(|program| makes_foreign_calls(cx, program));
-    Sandbox { level, writable, as_root, gains_rights, foreign_calls, in_homes }
+    let loses_rights = false;
+    Sandbox { level, writable, as_root, gains_rights, loses_rights, foreign_calls, in_homes }
 }
 
 /// What follows from `strict` and may surprise.

@@ -193,7 +193,8 @@ pub fn open(path: *const u8) -> Result<c_int, Errno> {
 pub fn open_to_append(folder: c_int, path: *const u8, more: c_int) -> Result<c_int, Errno> {
     const MODE: usize = 0o644;
     let flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | sys::O_CLOEXEC | more;
-    call(number::OPENAT, [word(folder), path as usize, word(flags), MODE, 0, 0]).map(|fd| fd as c_int)
+    call(number::OPENAT, [word(folder), path as usize, word(flags), MODE, 0, 0])
+        .map(|fd| fd as c_int)
 }
 
 /// Takes back what kept [`open_to_append`] from waiting.

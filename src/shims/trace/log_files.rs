@@ -31,7 +31,8 @@ pub fn run(words: &[*const u8], environment: *const *const u8) -> ! {
     let mut rest = words;
     while let [descriptor, file, more @ ..] = rest {
         let Some(descriptor) = decimal(text(descriptor)) else { break };
-        if let Err(Errno(error)) = open(*file, text(file)).and_then(|fd| put(fd, descriptor as c_int))
+        if let Err(Errno(error)) =
+            open(*file, text(file)).and_then(|fd| put(fd, descriptor as c_int))
         {
             explain(&Text(text(file)), error);
         }
@@ -91,7 +92,8 @@ fn prefix<'a>(path: &[u8], length: usize, to: &'a mut [u8; MOST]) -> Option<&'a 
 }
 
 fn is_of_root(owner: kernel::Owner) -> bool {
-    let by_group = owner.mode & 0o020 != 0 && (FIRST_GROUP_OF_PEOPLE..UNKNOWN).contains(&owner.group);
+    let by_group =
+        owner.mode & 0o020 != 0 && (FIRST_GROUP_OF_PEOPLE..UNKNOWN).contains(&owner.group);
     (owner.user == 0 || owner.user == UNKNOWN) && owner.mode & 0o002 == 0 && !by_group
 }
 
