@@ -71,11 +71,13 @@ bench:
 # A program that is built already can be named: `make install BINARY=…`, `make deb BINARY=…`.
 install: install-program install-docs
 
-# The program brings its handover files along and copies them where units can rely on them; in
-# lib/clusterctl they lie for units that are written by hand, and to be read.
+# The program brings its handover files along; in lib/clusterctl they lie for units that are written by
+# hand, and to be read. Units of apps name a directory below lib/clusterctl/bin that no later version
+# replaces: with DESTDIR it is for the package's scripts to make it.
 install-program: $(built)
 	$(INSTALL) -D -m 0755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/clusterctl"
 	"$(BINARY)" unpack "$(DESTDIR)$(PREFIX)/lib/clusterctl"
+	[ -n "$(DESTDIR)" ] || "$(BINARY)" unpack --by-content "$(PREFIX)/lib/clusterctl/bin"
 	for page in man/*.[1-8]; do \
 		$(INSTALL) -D -m 0644 "$$page" "$(share)/man/man$${page##*.}/$${page##*/}" || exit 1; \
 	done

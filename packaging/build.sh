@@ -63,7 +63,7 @@ rpm() {
 
 # makepkg refuses to run as root.
 arch() {
-    cp packaging/arch/PKGBUILD "$work"
+    cp packaging/arch/PKGBUILD packaging/arch/clusterctl.install "$work"
     tarball "$work/clusterctl-$version.tar.gz"
     run=
     if [ "$(id -u)" = 0 ]; then

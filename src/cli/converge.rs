@@ -69,7 +69,7 @@ pub fn converge(
     if plan.is_empty() && !ecosystem.apps.is_empty() {
         // What units run and load is mended also when the units are as they should be.
         let _shared = Lock::shared(&ctl.layout.state)?;
-        disk::install_handover(&ctl.layout.state, &crate::embedded_files())?;
+        ctl.install_helpers()?;
         // So is what the manager has read of them.
         let apps = ecosystem.apps.keys().cloned();
         ops::load(&ctl, apps, &mut |event| told::tell(&event, ui))?;

@@ -1,6 +1,7 @@
 //! The command line: one file per verb, arguments → ops → view. Decides nothing.
 
 mod apply;
+mod audit;
 mod completions;
 mod context;
 mod control;
@@ -94,6 +95,7 @@ enum Verb {
     Delete(control::DeleteArgs),
     History(history::HistoryArgs),
     Rollback(history::RollbackArgs),
+    Audit(audit::AuditArgs),
     Doctor(doctor::DoctorArgs),
     Dev(dev::DevArgs),
     Exec(exec::ExecArgs),
@@ -180,6 +182,7 @@ fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
         Verb::History(args) => history::history(args, global, ui),
         Verb::Rollback(args) => history::rollback(args, global, ui),
         Verb::Detect(args) => return detect::run(args, global, ui),
+        Verb::Audit(args) => audit::run(args, global, ui),
         Verb::Describe(args) => describe::run(args, global, ui),
         Verb::Logs(args) => logs::run(args, global, ui),
         Verb::Init(args) => init::run(args, ui),

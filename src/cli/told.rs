@@ -64,7 +64,8 @@ pub fn finish(
                 ui.note(&format!("  {app}@{instance} | {}", report::printable(line)));
             }
             for file in &story.files {
-                ui.note(&format!("  it writes to {}", file.display()));
+                let file = report::printable(&file.display().to_string());
+                ui.note(&format!("  it writes to {file}"));
             }
             let logs = format!("clusterctl logs {app}@{instance}");
             ui.later(&story.reason.and_then(|reason| reason.next).unwrap_or(logs));
@@ -123,8 +124,15 @@ pub fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
     }
 }
 
-/// Says what the file asks for and this manager is too old for.
+/// Says what the file asks for and this manager is too old for, or may not do.
 pub fn left_out(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<(), Error> {
+    for (app, keys) in translate::forbidden(ecosystem, &ctl.target()?) {
+        let keys: Vec<String> = keys.iter().map(|key| format!("{key}=")).collect();
+        ui.note(&format!(
+            "{app}: {} is left out of its sandbox: this container permits no namespaces to services",
+            keys.join(", ")
+        ));
+    }
     if translate::left_out(ecosystem, translate::FLOOR).is_empty() {
         return Ok(());
     }

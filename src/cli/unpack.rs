@@ -9,6 +9,10 @@ use crate::error::Error;
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub struct UnpackArgs {
+    /// Put them into a directory below that is named by their content, as units name them
+    #[arg(long)]
+    by_content: bool,
+
     /// The directory, made if it is missing
     dir: PathBuf,
 }
@@ -20,7 +24,9 @@ pub struct UnpackArgs {
 pub fn run(args: &UnpackArgs) -> Result<(), Error> {
     // A package's files are for everybody, whoever builds it.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    disk::unpack_handover(&args.dir, &crate::embedded_files()).map_err(|error| Error::File {
+    let files = crate::embedded_files();
+    let below = if args.by_content { disk::content_name(&files) } else { String::new() };
+    disk::unpack_handover(&args.dir.join(below), &files).map_err(|error| Error::File {
         path: error.path.display().to_string(),
         source: error.source,
     })

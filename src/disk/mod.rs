@@ -18,7 +18,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use exchange::Exchange;
-pub use handover::{handover_dir, install_handover, unpack_handover};
+pub use handover::{
+    HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
+    unpack_handover,
+};
 pub use history::{Definition, Entry, begun_return, history, note_return, record};
 pub use layout::Layout;
 pub use lock::{Holder, Lock};

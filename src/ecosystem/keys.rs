@@ -27,6 +27,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A table of environment variables.
     Environment,
+    /// A table of names and files.
+    Files,
     /// A table of systemd directives.
     Directives,
     /// The table of rollout settings.
@@ -103,6 +105,8 @@ pub(super) const SYNONYMS: &[(&str, &str)] = &[
     ("entrypoint", "command"),
     ("stdout", "out_file"),
     ("stderr", "error_file"),
+    ("secrets", "credentials"),
+    ("hardening", "sandbox"),
 ];
 
 /// Finds a key by any of its spellings.
@@ -154,6 +158,8 @@ impl Key {
 pub(super) const HANDOVERS: &[&str] = &["auto", "native", "preload", "trace", "none"];
 /// Values of `readiness`.
 pub(super) const READINESS: &[&str] = &["first", "all", "notify", "exec", "listening"];
+/// Values of `sandbox`.
+pub(super) const SANDBOXES: &[&str] = &["default", "strict", "off"];
 /// Values of `rollout.on_failure`.
 pub(super) const ON_FAILURE: &[&str] = &["rollback", "pause"];
 
@@ -244,6 +250,13 @@ const KEYS: &[Key] = &[
     key("log_rate_limit", Kind::TextOrNumber, "journald's own",
         "Lines that the journal takes of an instance in 30 s, or \"unlimited\"; further ones are lost.")
         .eg("log_rate_limit = \"unlimited\"").ours(),
+    // rights
+    key("sandbox", Kind::Choice(SANDBOXES), "\"default\"", "What an app is kept from: by default what only root needs; strict: all but serving clients.")
+        .eg("sandbox = \"strict\"").ours(),
+    key("writable", Kind::Texts, "none", "Folders and files that the app may write to under `sandbox = \"strict\"`, relative to `cwd`.")
+        .eg("writable = [\"uploads\", \"/var/lib/api\"]").ours(),
+    key("credentials", Kind::Files, "none", "Secrets that systemd reads at each start and gives to the app alone, in $CREDENTIALS_DIRECTORY.")
+        .eg("credentials = { db = \"/etc/keys/db\" }").ours(),
     // systemd
     key("service", Kind::Directives, "empty", "systemd directives for each instance's `[Service]`.")
         .eg("service = { CPUWeight = 200 }").ours(),

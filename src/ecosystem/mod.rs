@@ -19,6 +19,7 @@ mod problem;
 mod render;
 mod resolve;
 mod runtime_folder;
+mod sandbox;
 mod schema;
 mod starter;
 mod suggest;
@@ -39,6 +40,7 @@ pub use naming::{in_folder as name_in_folder, name as name_of_command};
 pub use problem::{Problem, Problems, Severity};
 pub use render::Color;
 pub use runtime_folder::{last_line, runtime_folder};
+pub use sandbox::{Credential, Level, Sandbox};
 pub use schema::json_schema;
 pub use starter::{
     Project, Seen, Start, entry, is_private, listen_line, port_in, starter, without_covered,

@@ -92,6 +92,11 @@ fn kind(kind: Kind) -> Value {
             "additionalProperties": { "type": ["string", "number", "boolean"] },
             "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
         }),
+        Kind::Files => json!({
+            "type": "object",
+            "additionalProperties": { "type": "string" },
+            "propertyNames": { "pattern": "^[A-Za-z0-9._-]+$" },
+        }),
         Kind::Directives => json!({
             "type": "object",
             "additionalProperties": { "type": ["string", "number", "boolean", "array"] },

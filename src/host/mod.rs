@@ -11,6 +11,7 @@ use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
 
 mod changes;
+mod conduct;
 mod cpus;
 mod held;
 mod holder;
@@ -24,6 +25,7 @@ pub mod text;
 mod trust;
 
 pub use changes::Changes;
+pub use conduct::conduct;
 pub use cpus::usable as usable_cpus;
 pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};
@@ -144,9 +146,8 @@ impl Host for Machine {
 
     fn gains_privileges(&self, path: &Path) -> bool {
         let set_id = |meta: fs::Metadata| meta.permissions().mode() & 0o6000 != 0;
-        let mut none = [0u8; 0];
         // The size alone is asked for: file capabilities exist or not.
-        let capabilities = rustix::fs::getxattr(path, c"security.capability", &mut none[..]);
+        let capabilities = rustix::fs::getxattr_query(path, c"security.capability");
         fs::metadata(path).is_ok_and(set_id) || capabilities.is_ok_and(|size| size > 0)
     }
 

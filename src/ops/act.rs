@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::load::load;
+use super::log_owner;
 use super::parallel::parallel;
 use super::steps::{self, AppRun};
 use super::witness::witnessed;
@@ -30,8 +31,10 @@ pub fn act(
         return Err(Error::Plan(violation));
     }
     let shared = Lock::shared(&context.layout.state)?;
-    disk::install_handover(&context.layout.state, &crate::embedded_files())?;
+    context.install_helpers()?;
     let written = write(context, plan)?;
+    let apps: Vec<&AppName> = plan.apps.iter().map(|app| &app.app).collect();
+    log_owner::hand_over(context, &apps, observed, sink)?;
     // A command for another app need not wait for the instances of this one.
     drop(shared);
     sink(Event::Written(written));

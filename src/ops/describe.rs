@@ -6,12 +6,14 @@ use std::time::UNIX_EPOCH;
 use super::asked::asked;
 use super::list::bind_of;
 use super::reason::log_files;
-use super::{Asked, Context, Error, Row, Selected, Status, held, list, observe, story};
+use super::{
+    Asked, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
+};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName};
 use crate::plan::reason::standing;
 use crate::systemd::{ActiveState, SocketState};
-use crate::translate;
+use crate::translate::{self, MARK};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// One app.
@@ -35,6 +37,10 @@ pub struct Description {
     pub user: String,
     /// The environment file; its values are nobody's business here.
     pub environment_file: Option<String>,
+    /// Secrets that the manager hands to instances: their names and files, never what is in them.
+    pub credentials: Vec<String>,
+    /// `default`, `strict` or `off`.
+    pub sandbox: String,
     /// How the program gets its listeners, and why.
     pub handover: String,
     /// Who finishes what is under way when an instance has to go.
@@ -129,6 +135,8 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
         cwd: get("WorkingDirectory").unwrap_or_default(),
         user: instances.first().map_or_else(String::new, |row| row.user.clone()),
         environment_file: environments.next().map(str::to_owned),
+        credentials: credentials::shown(&template),
+        sandbox: template.get(MARK, "Sandbox").unwrap_or("off").to_owned(),
         handover: handover(&template),
         drained_by: drained_by(&template).to_owned(),
         readiness: readiness(&template),
@@ -171,7 +179,7 @@ fn sets(template: &UnitFile, name: &str) -> bool {
 }
 
 fn drained_by(template: &UnitFile) -> &'static str {
-    if template.get(crate::translate::MARK, "TracedBecause").is_some() {
+    if template.get(MARK, "TracedBecause").is_some() {
         "the tracer, before the program gets its signal"
     } else if sets(template, "NODE_OPTIONS") {
         "the Node file, before the program's own handler runs"
@@ -185,7 +193,7 @@ fn drained_by(template: &UnitFile) -> &'static str {
 fn handover(template: &UnitFile) -> String {
     let has = |name: &str| sets(template, name);
     let native = template.get("Service", "Sockets").is_some();
-    if let Some(why) = template.get(crate::translate::MARK, "TracedBecause") {
+    if let Some(why) = template.get(MARK, "TracedBecause") {
         // Go waits for its sockets itself, whatever they are.
         let hint = template.get("Service", "NonBlocking") == Some("yes") && !why.contains("Go ");
         let hint =

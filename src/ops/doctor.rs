@@ -8,7 +8,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::load::{NEWER, is_unread};
 use super::reason::env_files;
 use super::sight::monotonic;
-use super::{Context, Error, apps, held, observe, story, suppressed, under_way};
+use super::{
+    Context, Error, apps, credentials, held, log_owner, observe, story, suppressed, under_way,
+};
 use crate::disk::{self, Layout};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
@@ -110,12 +112,13 @@ fn one(
         rolling,
         cpus: host::usable_cpus(),
         missing_program: missing_program(name, &observed),
-        damaged: damaged(&context.layout, &observed),
+        damaged: damaged(context, &observed),
         drop_ins: drop_ins(&context.layout, name, &observed),
         masked,
         runs,
         lacking: lacking(name, &observed),
         missing_owner: missing_owner(name, &observed),
+        unlogged: unlogged(name, &observed),
         given_away: given_away(context.layout.scope, name, &observed),
         not_found: not_found(name, &observed, mains.values().next().copied()),
         uprooted: mains
@@ -161,7 +164,8 @@ fn lacking(name: &AppName, observed: &ObservedApp) -> Vec<PathBuf> {
         interpreter,
         path(&group, MARK, "Script"),
     ];
-    let files = template.as_ref().map(env_files).unwrap_or_default();
+    let mut files = template.as_ref().map(env_files).unwrap_or_default();
+    files.extend(template.iter().flat_map(credentials::files));
     // What may not be looked at is not known to be gone.
     needed
         .into_iter()
@@ -203,17 +207,22 @@ fn given_away(
         return Vec::new();
     };
     let unit = UnitFile::parse(template, &file.text);
-    let log = |key| unit.get("Service", key).and_then(|value| value.strip_prefix("append:"));
-    let logs = ["StandardOutput", "StandardError"].into_iter().filter_map(log);
-    let files: BTreeSet<PathBuf> = logs
-        .chain(translate::env_files(&unit))
+    let files: BTreeSet<PathBuf> = translate::env_files(&unit)
         .map(|path| PathBuf::from(path.replace("%%", "%")))
+        .chain(credentials::files(&unit))
         .collect();
     let found = |path: PathBuf| {
         let (folder, who) = host::changeable_by(&path)?;
         Some((path, folder, who))
     };
     files.into_iter().filter_map(found).collect()
+}
+
+/// Log files that instances cannot write to, and why.
+fn unlogged(name: &AppName, observed: &ObservedApp) -> Vec<(PathBuf, String)> {
+    let template = name.template_unit();
+    let Some(file) = observed.units.get(&template) else { return Vec::new() };
+    log_owner::unwritable(&UnitFile::parse(template, &file.text))
 }
 
 /// What `#!/usr/bin/env NAME` of the program would not find at the next start. `main` is the process of an instance.
@@ -262,12 +271,16 @@ fn missing_program(name: &AppName, observed: &ObservedApp) -> Option<PathBuf> {
 }
 
 /// Handover files that units name and that are not what they were.
-fn damaged(layout: &Layout, observed: &ObservedApp) -> Vec<PathBuf> {
-    let root = format!("{}/", layout.state.join("handover").display());
+fn damaged(context: &Context, observed: &ObservedApp) -> Vec<PathBuf> {
     let files = crate::embedded_files();
-    let own = disk::handover_dir(&layout.state, &files);
+    let own = disk::content_name(&files);
+    let prefix = context.program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+    let roots = [context.layout.state.join("handover"), disk::packaged_root(prefix)];
     let mut named = BTreeSet::new();
-    for file in observed.units.values() {
+    for (file, root) in
+        observed.units.values().flat_map(|file| roots.iter().map(move |r| (file, r)))
+    {
+        let root = format!("{}/", root.display());
         for rest in file.text.split(&root).skip(1) {
             let end = rest.find(|c: char| c.is_whitespace() || "\":'".contains(c));
             named.insert(PathBuf::from(format!("{root}{}", &rest[..end.unwrap_or(rest.len())])));
@@ -276,8 +289,9 @@ fn damaged(layout: &Layout, observed: &ObservedApp) -> Vec<PathBuf> {
     named.retain(|path| {
         let content = fs::read(path).ok();
         let name = path.file_name().unwrap_or_default();
+        let is_own = path.parent().is_some_and(|dir| dir.ends_with(&own));
         // What another version installed can only be there or not.
-        let known = files.iter().find(|(file, _)| path.starts_with(&own) && *file == name);
+        let known = files.iter().find(|(file, _)| is_own && *file == name);
         known.map_or(content.is_none(), |(_, bytes)| content.as_deref() != Some(*bytes))
     });
     named.into_iter().collect()

@@ -1,6 +1,7 @@
 //! What can stop a verb, apart from results of the world, which are data.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::ecosystem::{AppName, MAX_INSTANCES};
 use crate::{disk, systemd};
@@ -35,6 +36,8 @@ pub enum Error {
     Stopped(AppName),
     /// A reload failed, and who asked may not read why.
     Reload(AppName),
+    /// Nobody may execute what units would run from this directory.
+    NoExec(PathBuf),
 }
 
 impl Error {
@@ -47,7 +50,8 @@ impl Error {
             | Error::Broke(app, _)
             | Error::Stopped(app)
             | Error::Reload(app) => Some(app),
-            Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) | Error::Number { .. } => None,
+            Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) => None,
+            Error::Number { .. } | Error::NoExec(_) => None,
         }
     }
 
@@ -86,11 +90,21 @@ impl Error {
             Error::Lost(app) => {
                 Some(format!("clusterctl list {app}, and the same command goes on"))
             }
+            Error::NoExec(dir) => Some(format!(
+                "install clusterctl's package, whose helpers lie in /usr/lib, or allow it: \
+                 mount -o remount,exec $(findmnt -no TARGET -T {})",
+                nearest(dir).display()
+            )),
             Error::Broke(app, _) | Error::Reload(app) => {
                 Some(format!("journalctl -u {}; the same command goes on", app.group_unit()))
             }
         }
     }
+}
+
+/// The folder itself, or the nearest above it that is there.
+fn nearest(dir: &Path) -> &Path {
+    dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir)
 }
 
 impl From<disk::Error> for Error {
@@ -118,6 +132,12 @@ impl fmt::Display for Error {
                 write!(f, "{app}: the request for a rollout cannot be written: {why}")
             }
             Error::Request(app) => write!(f, "{app}: a request of another version of clusterctl"),
+            Error::NoExec(dir) => write!(
+                f,
+                "{} is on a file system that is mounted `noexec`: systemd could not run there \
+                 what units of apps need",
+                dir.display()
+            ),
             Error::Lost(app) => write!(
                 f,
                 "{app}: the rollout was ended from outside: somebody restarted {app} or killed it"
@@ -136,6 +156,7 @@ impl std::error::Error for Error {
             Error::Systemd(error) => Some(error),
             Error::Plan(_) | Error::Number { .. } | Error::Request(_) | Error::Lost(_) => None,
             Error::Unwritable(..) | Error::Broke(..) | Error::Stopped(_) | Error::Reload(_) => None,
+            Error::NoExec(_) => None,
         }
     }
 }

@@ -17,6 +17,13 @@ pub enum Event {
     Loaded,
     /// It would have to, and the caller may not ask for it.
     Unread,
+    /// Something is not as the file asks for, and the app serves all the same.
+    Warning {
+        /// The app.
+        app: AppName,
+        /// A sentence, and what to do about it.
+        text: String,
+    },
     /// A job of one unit ended.
     Unit {
         /// The app.

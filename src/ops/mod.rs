@@ -3,7 +3,9 @@
 
 mod act;
 mod asked;
+mod audit;
 mod control;
+mod credentials;
 mod delegate;
 mod describe;
 mod doctor;
@@ -14,11 +16,15 @@ mod event;
 mod free;
 mod glance;
 mod held;
+mod helpers;
 mod job;
 mod list;
 mod load;
 mod log_files;
+mod log_owner;
 mod logs;
+mod missing;
+mod namespaces;
 mod observe;
 mod parallel;
 mod perform;
@@ -49,6 +55,7 @@ use crate::unit::UnitName;
 
 pub use act::{Manner, act};
 pub use asked::Asked;
+pub use audit::{Audit, audit};
 pub use control::{Verb, control};
 pub use delegate::delegate;
 pub use describe::{Description, ListenerState, describe};
@@ -141,9 +148,10 @@ impl Context {
         Ok(Target {
             scope: self.layout.scope,
             systemd: self.systemd.version()?,
-            handover: crate::disk::handover_dir(&self.layout.state, &crate::embedded_files()),
+            handover: self.handover().dir,
             environment: self.layout.environment.clone(),
             secret: self.layout.secret,
+            namespaces: namespaces::permitted(&self.layout),
             program: self.program.clone(),
         })
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::list::bind_of;
-use super::{Context, Error};
+use super::{Context, Error, missing};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::plan::reason::{self, End, Evidence, Held, Reason, Sight, Unheld, excerpt};
@@ -76,13 +76,8 @@ pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -
     }
     evidence.listeners = listeners(context, app);
     evidence.sight = sight(context, app, number, &state);
-    if evidence.end == Some(End::Code(203)) {
-        evidence.missing = template.as_ref().and_then(missing);
-    } else if evidence.result == "resources" || evidence.unreadable {
-        let files = template.as_ref().map(env_files).unwrap_or_default();
-        let gone = files.iter().find(|path| matches!(path.try_exists(), Ok(false)));
-        evidence.missing = gone.map(|path| path.display().to_string());
-    }
+    let of_start = || template.as_ref().and_then(|unit| missing::of_start(unit, &evidence));
+    evidence.missing = evidence.missing.clone().or_else(of_start);
     evidence.held = held(context, app, number, &evidence.lines);
     evidence.unheld = unheld(context, app, number, &state);
     if evidence.unheld.is_some() && evidence.sight.is_none() {
@@ -325,22 +320,6 @@ pub(super) fn listeners(context: &Context, app: &AppName) -> Vec<Address> {
         Some(bind_of(&unit).map_or_else(|| address.clone(), |port| address.with_port(port)))
     };
     files.filter_map(asked).collect()
-}
-
-/// What the command line names by an absolute path and is not there: the program, or what its
-/// first line names.
-fn missing(template: &UnitFile) -> Option<String> {
-    let line = template.get("Service", "ExecStart")?.replace("%%", "%");
-    let program = line.trim_start_matches(['-', '+', '!', ':', '@']);
-    let program = match program.strip_prefix('"') {
-        Some(rest) => rest.split('"').next()?,
-        None => program.split_whitespace().next()?,
-    };
-    if !Path::new(program).exists() {
-        return Some(program.to_owned());
-    }
-    let interpreter = host::interpreter(Path::new(program))?;
-    (!interpreter.exists()).then(|| interpreter.display().to_string())
 }
 
 /// A folder without which no instance is started: that it is not there, if so.

@@ -3,6 +3,7 @@
 //! Pure: it never opens, asks or prints. The executor has no choice left.
 
 mod action;
+pub mod audit;
 mod check;
 mod cost;
 mod decide;

@@ -15,6 +15,8 @@ pub fn text(app: &Description, style: &Style) -> String {
     fact("cwd", &app.cwd);
     fact("user", &app.user);
     fact("environment", app.environment_file.as_deref().unwrap_or(""));
+    fact("credentials", &app.credentials.join("; "));
+    fact("sandbox", &app.sandbox);
     fact("handover", &app.handover);
     fact("drained by", &app.drained_by);
     fact("readiness", &app.readiness);

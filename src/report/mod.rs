@@ -1,5 +1,6 @@
 //! Views of what happened, and their text and JSON. Pure: colour, width and time are arguments.
 
+pub mod audit;
 pub mod describe;
 pub mod doctor;
 mod hidden;

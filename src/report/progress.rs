@@ -29,6 +29,7 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
             let text = printable(text);
             Some(format!("  {app}@{instance} is not ready yet: {text}; waiting on"))
         }
+        Event::Warning { app, text } => Some(format!("warning: {app}: {}", printable(text))),
         Event::UnderWay { app, text } => {
             let text = if text.is_empty() { "a rollout is under way" } else { text.as_str() };
             Some(format!("{app}: waiting: {}", printable(text)))
@@ -79,6 +80,9 @@ pub fn json(event: &Event) -> Option<Value> {
         Event::Reloaded => json!({"event": "reloaded"}),
         Event::Loaded => json!({"event": "loaded"}),
         Event::Unread => json!({"event": "unread"}),
+        Event::Warning { app, text } => {
+            json!({"event": "warning", "app": app.as_str(), "text": text})
+        }
         Event::Unit { app, unit, verb, failure } => json!({
             "event": "unit", "app": app.as_str(), "unit": unit.as_str(), "verb": verb,
             "failure": failure,

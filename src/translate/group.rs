@@ -89,7 +89,7 @@ pub fn close(context: &Context<'_>) -> UnitFile {
             s.set("Type", "oneshot").set("RemainAfterExit", "yes");
             let (group, close) = (app.name.group_unit(), context.helper("close"));
             let (millis, sockets) = (app.kill_timeout.as_millis(), joined(&socket_names(app)));
-            s.set("ExecStop", format!("-{close} hold {group} {millis} {sockets}"));
+            s.set("ExecStop", format!("{close} hold {group} {millis} {sockets}"));
             s.set("TimeoutStopSec", span(app.kill_timeout + Duration::from_secs(10)));
         });
     mark(unit, context, "close", None)

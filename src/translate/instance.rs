@@ -1,14 +1,11 @@
 //! The template of an app's instances.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::group::common;
-use super::{Context, environment, joined, socket_names};
-use crate::ecosystem::{
-    App, Backoff, Handover, Logs, RateLimit, Readiness, last_line, runtime_folder,
-};
+use super::{Context, environment, joined, sandbox, socket_names};
+use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
@@ -58,6 +55,7 @@ pub fn template(context: &Context<'_>) -> UnitFile {
             output(s, app);
             s.set("Slice", app.name.slice_unit().as_str());
             s.set_some("MemoryMax", app.max_memory.map(|bytes| bytes.to_string()));
+            sandbox::set(s, context);
             context.pass_through(s, &app.service);
             if holds_listener(app) {
                 // The end of any instance would remove the path that clients of all connect to.
@@ -111,11 +109,12 @@ fn process(s: &mut Section, context: &Context<'_>) {
 fn exec_start(context: &Context<'_>) -> String {
     let app = context.app;
     let mut words: Vec<String> = env_reader(context).collect();
-    if let Some(script) = shell(app) {
-        // `exec` leaves the program as the main process.
-        let script = format!("{script}exec \"$@\"");
+    words.extend(log_opener(context));
+    if let Some((name, base)) = &app.increment_var {
+        // Only a shell counts; `exec` leaves the program as the main process.
+        let sum = format!("{name}=$(({base} + ${})); export {name}; ", app.instance_var);
+        let script = format!("{sum}exec \"$@\"");
         words.extend(["/bin/sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]);
-        words.extend(own_files(&app.logs).map(|(_, path)| path.to_string_lossy().into_owned()));
     }
     if app.handover == Handover::Trace {
         // It leaves a tracer behind and becomes the program.
@@ -145,24 +144,20 @@ fn tracer(context: &Context<'_>) -> String {
     context.target.handover.join(environment::TRACER).display().to_string()
 }
 
-/// What only a shell can do before the program starts: arithmetic, and opening files with the
-/// rights of the program's user.
-fn shell(app: &App) -> Option<String> {
-    let mut script = String::new();
-    if let Some((name, base)) = &app.increment_var {
-        script = format!("{name}=$(({base} + ${})); export {name}; ", app.instance_var);
+/// Opens log files with the rights of the program's user, each with its descriptor.
+fn log_opener(context: &Context<'_>) -> Vec<String> {
+    let logs = &context.app.logs;
+    let out = logs.out_file.iter().map(|path| ("1", path));
+    let all = out.chain(logs.error_file.iter().map(|path| ("2", path)));
+    let own = all.filter(|(_, path)| logs.by_program.contains(path));
+    let words = own.flat_map(|(descriptor, path)| {
+        ["--log".to_owned(), descriptor.to_owned(), path.to_string_lossy().into_owned()]
+    });
+    let words: Vec<String> = words.collect();
+    if words.is_empty() {
+        return words;
     }
-    for (redirect, _) in own_files(&app.logs) {
-        let _ = write!(script, "exec {redirect}\"$1\"; shift; ");
-    }
-    (!script.is_empty()).then_some(script)
-}
-
-/// The files that the program opens itself, each with what a shell calls the stream.
-fn own_files(logs: &Logs) -> impl Iterator<Item = (&'static str, &PathBuf)> {
-    let out = logs.out_file.iter().map(|path| (">>", path));
-    let all = out.chain(logs.error_file.iter().map(|path| ("2>>", path)));
-    all.filter(|(_, path)| logs.by_program.contains(path))
+    [tracer(context)].into_iter().chain(words).chain(["--".to_owned()]).collect()
 }
 
 /// Programs remove the path of a Unix socket that they close, and nothing of ours is in them that would answer in the
@@ -276,7 +271,7 @@ fn stopping(s: &mut Section, context: &Context<'_>) {
         let signal = &app.kill_signal;
         let streams = app.stream_timeout.map(|timeout| format!(" {}", timeout.as_millis()));
         let streams = streams.unwrap_or_default();
-        s.set("ExecStop", format!("-{tracer} --drain $MAINPID {millis} {signal}{streams}"));
+        s.set("ExecStop", format!("{tracer} --drain $MAINPID {millis} {signal}{streams}"));
     }
     s.set("KillSignal", &app.kill_signal);
     if !app.treekill {

@@ -8,6 +8,7 @@ mod environment;
 mod group;
 mod instance;
 mod listener;
+mod sandbox;
 mod secret;
 mod since;
 mod weight;
@@ -21,6 +22,7 @@ use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};
+pub use sandbox::forbidden;
 pub use secret::Secret;
 pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
 pub use weight::{Weight, substance, weight};
@@ -61,6 +63,8 @@ pub struct Target {
     pub environment: PathBuf,
     /// What names the files in it.
     pub secret: Secret,
+    /// Whether the manager may make namespaces for a service, which some containers forbid.
+    pub namespaces: bool,
     /// The `clusterctl` that `systemctl reload` of a group runs.
     pub program: PathBuf,
 }
@@ -176,6 +180,7 @@ fn marked(
         let source = context.source.map(|path| quote::path(&path.to_string_lossy()));
         s.set_some(SOURCE, source);
         if role == "instance" {
+            s.set("Sandbox", context.app.sandbox.level.word());
             s.set_some("TracedBecause", context.app.traced_because);
             for path in &context.app.own_env_files {
                 s.set("EnvironmentFile", quote::path(&path.to_string_lossy()));

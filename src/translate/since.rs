@@ -161,6 +161,7 @@ mod tests {
             handover: "/h".into(),
             environment: "/e".into(),
             secret: crate::translate::Secret::default(),
+            namespaces: true,
             program: "/p".into(),
         };
         assert!(!target(253).knows("RestartSteps"));

@@ -6,7 +6,7 @@ use crate::support::{Machine, Root, filtered_machine};
 use crate::trace::{all_answer, go_server};
 
 /// `name`, its port, and what its table says.
-const APPS: [(&str, u16, &str); 4] = [
+pub const APPS: [(&str, u16, &str); 4] = [
     ("library", 3001, "script = 'server.py'"),
     ("node", 3002, "script = 'server.js'"),
     ("tracer", 3003, "script = './server'\nkill_timeout = '30s'"),
@@ -53,7 +53,7 @@ fn is_filtered(m: &Machine) {
     assert_eq!(inside(m, &["python3", "-c", copy]), "-1 1");
 }
 
-fn write(m: &Machine) -> Option<()> {
+fn write(m: &Machine, more: &str) -> Option<()> {
     m.copy(go_server()?, "/srv/shop/server");
     m.write("/srv/shop/server.py", format!("{PYTHON}{BINDS}"));
     m.write("/srv/shop/native.py", format!("{PYTHON}{INHERITS}"));
@@ -61,7 +61,7 @@ fn write(m: &Machine) -> Option<()> {
     let table = |(name, port, toml): &(&str, u16, &str)| {
         format!(
             "[[apps]]\nname = '{name}'\ncwd = '/srv/shop'\n{toml}\nlisten = {port}\ninstances = 2\n\
-             env = {{ PORT = '{port}' }}\n"
+             env = {{ PORT = '{port}' }}\n{more}"
         )
     };
     m.write("/srv/shop/ecosystem.toml", APPS.iter().map(table).collect::<String>());
@@ -76,27 +76,32 @@ fn processes(m: &Machine) -> Vec<String> {
 fn every_handover(root: Root) {
     let Some(m) = filtered_machine(root) else { return };
     is_filtered(&m);
-    if write(&m).is_none() {
+    every_handover_of(&m, "");
+}
+
+/// All of them, with more lines for each app.
+pub fn every_handover_of(m: &Machine, more: &str) {
+    if write(m, more).is_none() {
         return;
     }
-    inside(&m, &["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    inside(m, &["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
     let mut runs = Vec::new();
     for (name, port, _) in APPS {
-        all_answer(&m, &format!("localhost:{port}"), 2);
+        all_answer(m, &format!("localhost:{port}"), 2);
         let load = Load::http(&format!("127.0.0.1:{port}")).new_connections(30.0);
         runs.push((name, m.load(load.expect("instance ").instance_after("instance "))));
     }
     runs.iter_mut().for_each(|(_, run)| run.wait_flowing());
-    let before = processes(&m);
-    inside(&m, &["clusterctl", "reload", "all"]);
+    let before = processes(m);
+    inside(m, &["clusterctl", "reload", "all"]);
     for (name, run) in runs {
         let report = run.stop();
         assert!(report.failed() == 0, "{name}: {report:#?}\n{}", m.journal(&format!("{name}@*")));
     }
-    let after = processes(&m);
+    let after = processes(m);
     assert!(after.iter().all(|pid| !before.contains(pid)), "{before:?} {after:?}");
-    inside(&m, &["clusterctl", "doctor"]);
-    inside(&m, &["clusterctl", "delete", "all"]);
+    inside(m, &["clusterctl", "doctor"]);
+    inside(m, &["clusterctl", "delete", "all"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::booted;
 use crate::shop::{applied, ecosystem, load, pids};
 use crate::support::{Machine, skip};
 
-const HANDOVER: &str = "/var/lib/clusterctl/handover";
+const HANDOVER: &str = "/usr/lib/clusterctl/bin";
 
 /// The package of this build, and one of a higher version with another Node file; made once for
 /// all machines.
@@ -57,7 +57,8 @@ booted!(the_package_is_upgraded_removed_and_purged_and_apps_go_on, |m| {
     install(m, old);
     applied(m, &ecosystem(2, "env = { GREETING = 'packaged' }"));
     let former = handover_dirs(m);
-    m.ok_sh(&format!("diff -r /usr/lib/clusterctl {HANDOVER}/*"));
+    m.ok_sh(&format!("diff -r --exclude=bin /usr/lib/clusterctl {HANDOVER}/*"));
+    assert!(!m.exists("/var/lib/clusterctl/handover"), "there is no need for copies");
     let before = pids(m, 2);
     let mut run = m.load(load());
     run.wait_flowing();
@@ -66,15 +67,20 @@ booted!(the_package_is_upgraded_removed_and_purged_and_apps_go_on, |m| {
     assert_eq!(pids(m, 2), before);
     m.ok(["systemctl", "reload", "shop"]);
     assert!(pids(m, 2).iter().all(|pid| !before.contains(pid)), "units reload by the new program");
-    assert_eq!(handover_dirs(m), former, "an upgrade gives apps nothing new");
+    let units = || m.ok_sh("cat /etc/systemd/system/shop*");
+    assert!(units().contains(&former[0]), "an upgrade gives apps nothing new");
     // The next apply does, in a rollout.
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    assert!(!units().contains(&former[0]), "{}", units());
     assert_eq!(handover_dirs(m).len(), 2);
 
     let before = pids(m, 2);
     let said = dpkg(m, "--remove", "clusterctl");
     assert!(said.contains("go on, and start at boot, without it: shop"), "{said}");
-    assert!(!m.exists("/usr/bin/clusterctl") && !m.exists("/usr/lib/clusterctl"));
+    assert!(!m.exists("/usr/bin/clusterctl") && !m.exists("/usr/lib/clusterctl/wake"));
+    // The former version's files, which nothing uses any more, go.
+    let left = handover_dirs(m);
+    assert!(left.len() == 1 && left != former, "{left:?}, before the upgrade {former:?}");
     assert_ne!(m.run(["systemctl", "reload", "shop"]).code, 0, "what would reload it?");
     assert_eq!(pids(m, 2), before);
     assert_eq!(m.systemctl_show("shop", "ActiveState"), "active");
@@ -90,14 +96,12 @@ booted!(the_package_is_upgraded_removed_and_purged_and_apps_go_on, |m| {
         ""
     );
 
-    // The former version's files, which nothing uses any more, go.
     m.ok(["touch", "/etc/clusterctl/environment/gone"]);
     let said = dpkg(m, "--purge", "clusterctl");
     assert!(said.contains(HANDOVER) && said.contains("still used by: shop\n"), "{said}");
-    let left = handover_dirs(m);
-    assert!(left.len() == 1 && left != former, "{left:?}, before the upgrade {former:?}");
+    assert_eq!(handover_dirs(m), left);
     assert_eq!(m.ok_sh("ls /etc/clusterctl/environment | sed 's/@.*//'"), "shop");
-    assert_eq!(m.ok(["ls", "/var/lib/clusterctl"]), "handover");
+    assert!(!m.exists("/var/lib/clusterctl"));
     m.ok_sh("systemctl stop shop; systemctl start shop");
     assert!(serves(m));
 });
@@ -121,9 +125,13 @@ booted!(a_purge_takes_everything_when_no_unit_is_left, |m| {
     install(m, &packages()[0]);
     let said = dpkg(m, "--purge", "clusterctl");
     assert!(!said.contains("clusterctl: "), "{said}");
-    for place in
-        ["/var/lib/clusterctl", "/etc/clusterctl", "/run/clusterctl", "/usr/share/doc/clusterctl"]
-    {
+    for place in [
+        "/usr/lib/clusterctl",
+        "/var/lib/clusterctl",
+        "/etc/clusterctl",
+        "/run/clusterctl",
+        "/usr/share/doc/clusterctl",
+    ] {
         assert!(!m.exists(place), "{place} is left");
     }
 });

@@ -393,8 +393,12 @@ fn a_program_that_gains_privileges_cannot_be_reached() {
     host.elevated.insert("/usr/bin/node".into());
     let text = "[[apps]]\nscript = 'server.js'\nlisten = 80\n";
     assert!(read(text, None, &host).is_ok());
-    let problems = read(&format!("{text}user = 'api'"), None, &host).unwrap_err();
-    assert!(problems.to_string().contains("gains privileges"));
+    // What it may not gain keeps nothing out of it.
+    assert!(read(&format!("{text}user = 'api'"), None, &host).is_ok());
+    for more in ["sandbox = 'off'", "service = { NoNewPrivileges = false }"] {
+        let problems = read(&format!("{text}user = 'api'\n{more}"), None, &host).unwrap_err();
+        assert!(problems.to_string().contains("gains privileges"));
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use clusterctl::disk::{Definition, Entry};
 use clusterctl::ecosystem::{AppName, Remark};
-use clusterctl::ops::{Asked, Description, Event, ListenerState, Row, Status};
+use clusterctl::ops::{Asked, Audit, Description, Event, ListenerState, Row, Status};
+use clusterctl::plan::audit::{Advice, Need};
 use clusterctl::plan::doctor::{Finding, Severity};
 use clusterctl::plan::{Action, AppPlan, Change, FileChange, FileId, Note, Plan, Reason, Step};
 use clusterctl::report::{self, Style};
@@ -55,6 +56,8 @@ fn description(text: &str) -> Description {
         cwd: own(),
         user: own(),
         environment_file: Some(own()),
+        credentials: vec![own()],
+        sandbox: own(),
         handover: own(),
         drained_by: own(),
         readiness: own(),
@@ -125,8 +128,24 @@ fn events(text: &str) -> Vec<Event> {
     let unit = app().instance_unit(0);
     vec![
         Event::UnderWay { app: app(), text: text.into() },
+        Event::Warning { app: app(), text: text.into() },
         Event::Unit { app: app(), unit, verb: "start", failure: Some(text.into()) },
     ]
+}
+
+fn audited(text: &str) -> Audit {
+    let own = || text.to_owned();
+    let need = Need { directive: own(), because: own() };
+    Audit {
+        app: "api".into(),
+        sandbox: own(),
+        user: own(),
+        exposure: None,
+        open: vec![own()],
+        instances: 1,
+        unseen: Some(own()),
+        advice: Advice { needs: vec![need], lines: vec![own()], notes: vec![own()] },
+    }
 }
 
 /// Everything that is printed as text, with the number of lines that it has for a harmless text.
@@ -146,6 +165,7 @@ fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
         ("history", report::history::text(&[history(text)], 1, style)),
         ("plan", report::plan::text(&plan(text), style)),
         ("doctor", report::doctor::text(&[finding], style)),
+        ("audit", report::audit::text(&audited(text), style)),
         ("logs", report::logs::line(&line(text), style)),
         ("events", events.join("\n")),
     ]

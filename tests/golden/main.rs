@@ -34,6 +34,7 @@ fn files(text: &str, scope: Scope) -> BTreeMap<AppName, AppFiles> {
         handover: "/var/lib/clusterctl/handover/0".into(),
         environment: "/etc/clusterctl/environment".into(),
         secret: Secret::default(),
+        namespaces: true,
         program: "/usr/bin/clusterctl".into(),
     };
     translate(&ecosystem, &target)

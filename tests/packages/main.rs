@@ -154,8 +154,12 @@ fn of_root(program: &str, dir: &Path) -> Command {
     let mut command = Command::new(program);
     command.arg("--root").arg(dir);
     match program {
-        "rpm" => command.args(["--dbpath", "/var/lib/rpm", "--force-debian"]),
-        _ => command.arg("--noconfirm").arg("--dbpath").arg(dir.join("var/lib/pacman")),
+        // The root has no shell for scripts; tests/boot/package.rs runs those of Debian.
+        "rpm" => command.args(["--dbpath", "/var/lib/rpm", "--force-debian", "--noscripts"]),
+        _ => command
+            .args(["--noconfirm", "--noscriptlet"])
+            .arg("--dbpath")
+            .arg(dir.join("var/lib/pacman")),
     };
     command
 }

@@ -35,6 +35,7 @@ pub(super) fn handover(
     fields: &Fields<'_>,
     program: Option<(&Ran, &Nature)>,
     listeners: &[(Listener, Place)],
+    loses_rights: bool,
 ) -> Hands {
     let wanted = fields.read_with("handover", |node| node.choice(cx, keys::HANDOVERS));
     let explicit = wanted.filter(|way| *way != "auto");
@@ -47,7 +48,7 @@ pub(super) fn handover(
         nothing_to_hand(cx, fields, explicit);
         Handover::Nothing
     } else {
-        chosen(cx, fields, program, explicit)
+        chosen(cx, fields, program, explicit, loses_rights)
     };
     let why = match program.map(|(_, nature)| &nature.way) {
         Some(Way::Trace(why)) => why,
@@ -78,9 +79,11 @@ fn chosen(
     fields: &Fields<'_>,
     program: Option<(&Ran, &Nature)>,
     explicit: Option<&str>,
+    loses_rights: bool,
 ) -> Handover {
     let at = fields.get("handover").map(|node| node.place.clone()).unwrap_or_default();
     if !matches!(explicit, Some("native" | "none"))
+        && !loses_rights
         && let Some((ran, _)) = program
     {
         refuse_elevated(cx, fields, ran);
@@ -112,7 +115,7 @@ fn refuse_elevated(cx: &mut Context<'_>, fields: &Fields<'_>, ran: &Ran) {
         let message =
             format!("`{shown}` gains privileges when it starts, so no listener can be handed over");
         let help = format!(
-            "remove them (`chmod ug-s {shown}`, `setcap -r {shown}`): systemd binds low ports for it; or write `handover = \"native\"`"
+            "remove `sandbox = \"off\"`, or these privileges (`chmod ug-s {shown}`, `setcap -r {shown}`): systemd binds low ports for it; or write `handover = \"native\"`"
         );
         cx.problems.push(Problem::error(&ran.at, message).help(help));
     }

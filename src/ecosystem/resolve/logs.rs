@@ -80,8 +80,8 @@ fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Op
     Some(path)
 }
 
-/// The manager of the system opens files as root, through any link. Where somebody else may put one,
-/// the program's own user has to open the file.
+/// The manager of the system would open files as root, through any link that is there at that
+/// moment, so that the program's own user opens them.
 fn opened_by_program(
     cx: &mut Context<'_>,
     node: &Node<'_>,
@@ -91,7 +91,7 @@ fn opened_by_program(
     if cx.host.scope() == Scope::User {
         return false;
     }
-    let Some((folder, who)) = cx.host.changeable_by(path) else { return false };
+    let Some((folder, who)) = cx.host.changeable_by(path) else { return true };
     let root = user.is_none_or(|user| cx.host.user(user).is_some_and(|user| user.uid == 0));
     if root {
         let message = format!(

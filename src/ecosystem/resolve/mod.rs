@@ -13,6 +13,7 @@ mod logs;
 mod nature;
 mod process;
 mod rollout;
+mod sandbox;
 mod signals;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let (instances, count) = instances(cx, fields);
     let process = process::process(cx, fields, cwd.as_deref());
     let systemd = directives::directives(cx, fields);
+    let mut sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &process, ran.as_ref());
+    let credentials = sandbox::credentials(cx, fields, cwd.as_deref());
     let env_files = env_files::env_files(cx, fields, cwd.as_deref(), &process, &systemd.service);
     let counted = env.increment_var.as_ref().map(|(name, _)| name.as_str());
     let known = cluster::Known {
@@ -71,7 +74,11 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     remarks.extend(stop.remark);
     env.add(stop.variable);
     environment::counted_port(cx, fields, &env, &listeners);
-    let hands = handover::handover(cx, fields, ran.as_ref().zip(nature.as_ref()), &listeners);
+    if !listeners.is_empty() {
+        sandbox = sandbox.with_listeners(&systemd.service);
+    }
+    let program = ran.as_ref().zip(nature.as_ref());
+    let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::unasked(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
@@ -113,6 +120,8 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         max_memory: process.max_memory,
         non_blocking: hands.non_blocking(process.non_blocking, nature.as_ref()),
         backlog,
+        sandbox,
+        credentials,
         service: systemd.service,
         slice: systemd.slice,
         socket: systemd.socket,

@@ -69,6 +69,10 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         );
         found.push(finding(Severity::Problem, "given-away", text, apply.clone()));
     }
+    for (file, why) in &facts.unlogged {
+        let text = format!("output goes to the journal, not to {}: {why}", file.display());
+        found.push(finding(Severity::Warning, "log-file", text, apply.clone()));
+    }
     for (name, by) in &facts.not_found {
         let text = format!(
             "`{name}`, which the first line of {} searches, is in no folder of the app's PATH: no instance can start again",

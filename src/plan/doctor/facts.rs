@@ -68,6 +68,8 @@ pub struct AppFacts {
     /// Files that the service manager opens with all rights at every start, and the first folder on
     /// the way to each that somebody else may change, with who that is.
     pub given_away: Vec<(PathBuf, PathBuf, String)>,
+    /// Log files that instances cannot write to, and why.
+    pub unlogged: Vec<(PathBuf, String)>,
     /// Instances that run in a folder which was removed since.
     pub uprooted: Vec<u32>,
     /// Programs that are searched in the app's `PATH`, and are in no folder of it, each with who searches it.

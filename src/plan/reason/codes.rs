@@ -24,7 +24,7 @@ pub(super) fn of_manager(code: i32) -> Option<(&'static str, &'static str)> {
         222 => ("STDERR", "its standard error cannot be opened"),
         224 => ("PAM", "PAM refuses the session"),
         225 => ("NETWORK", "its network namespace cannot be set up"),
-        226 => ("NAMESPACE", "its mount namespace cannot be set up"),
+        226 => ("NAMESPACE", "its mount namespace, which its sandbox needs, cannot be set up"),
         228 => ("SECCOMP", "its system call filter cannot be set"),
         233 => ("RUNTIME_DIRECTORY", "its runtime directory cannot be made"),
         235 => ("CHOWN", "the owner of its standard streams cannot be changed"),

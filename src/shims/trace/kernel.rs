@@ -27,6 +27,8 @@ mod number {
     pub const PPOLL: usize = 271;
     pub const PIPE2: usize = 293;
     pub const PROCESS_VM_READV: usize = 310;
+    pub const GETEUID: usize = 107;
+    pub const FCNTL: usize = 72;
     pub const PIDFD_OPEN: usize = 434;
     pub const PIDFD_GETFD: usize = 438;
 }
@@ -52,6 +54,8 @@ mod number {
     pub const MMAP: usize = 222;
     pub const WAIT4: usize = 260;
     pub const PROCESS_VM_READV: usize = 270;
+    pub const GETEUID: usize = 175;
+    pub const FCNTL: usize = 25;
     pub const PIDFD_OPEN: usize = 434;
     pub const PIDFD_GETFD: usize = 438;
 }
@@ -61,7 +65,16 @@ pub const ENOENT: c_int = 2;
 pub const EACCES: c_int = 13;
 pub const EINVAL: c_int = 22;
 pub const EFBIG: c_int = 27;
+const O_WRONLY: c_int = 0o1;
+const O_CREAT: c_int = 0o100;
 const O_NOCTTY: c_int = 0o400;
+const O_APPEND: c_int = 0o2000;
+const O_NONBLOCK: c_int = 0o4000;
+const O_PATH: c_int = 0o10_000_000;
+#[cfg(target_arch = "x86_64")]
+pub const O_NOFOLLOW: c_int = 0o400_000;
+#[cfg(target_arch = "aarch64")]
+pub const O_NOFOLLOW: c_int = 0o100_000;
 const SIG_SETMASK: usize = 2;
 const SIGCHLD: u32 = 17;
 const WNOHANG: usize = 1;
@@ -173,6 +186,56 @@ pub fn open(path: *const u8) -> Result<c_int, Errno> {
     let flags = word(sys::O_CLOEXEC | O_NOCTTY);
     let arguments = [word(sys::AT_FDCWD), path as usize, flags, 0, 0, 0];
     call(number::OPENAT, arguments).map(|fd| fd as c_int)
+}
+
+/// Opens a file to write behind its end, made if it is missing; the path ends with NUL. A pipe that
+/// nobody reads is no reason to wait.
+pub fn open_to_append(folder: c_int, path: *const u8, more: c_int) -> Result<c_int, Errno> {
+    const MODE: usize = 0o644;
+    let flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | sys::O_CLOEXEC | more;
+    call(number::OPENAT, [word(folder), path as usize, word(flags), MODE, 0, 0])
+        .map(|fd| fd as c_int)
+}
+
+/// Takes back what kept [`open_to_append`] from waiting.
+pub fn let_it_block(fd: c_int) {
+    const F_SETFL: usize = 4;
+    let _ = call(number::FCNTL, [word(fd), F_SETFL, word(O_APPEND), 0, 0, 0]);
+}
+
+/// A handle on a folder; the path ends with NUL.
+pub fn open_folder(path: &[u8]) -> Result<c_int, Errno> {
+    let flags = word(O_PATH | sys::O_CLOEXEC);
+    let arguments = [word(sys::AT_FDCWD), path.as_ptr() as usize, flags, 0, 0, 0];
+    call(number::OPENAT, arguments).map(|fd| fd as c_int)
+}
+
+/// Whether this process has root's rights over files.
+pub fn is_root() -> bool {
+    call(number::GETEUID, [0; 6]) == Ok(0)
+}
+
+/// Whose a file is.
+#[derive(Clone, Copy)]
+pub struct Owner {
+    pub user: u32,
+    pub group: u32,
+    pub mode: u32,
+}
+
+/// Whose the file is to which a path leads, which ends with NUL; without one, an open file.
+pub fn owner_at(folder: c_int, path: &[u8]) -> Option<Owner> {
+    const AT_EMPTY_PATH: usize = 0x1000;
+    let mut stat = [0_u64; 18];
+    let to = &raw mut stat as usize;
+    let from = path.as_ptr() as usize;
+    call(number::NEWFSTATAT, [word(folder), from, to, AT_EMPTY_PATH, 0, 0]).ok()?;
+    // `struct stat`: words behind device and inode; x86-64 has the number of links before the mode.
+    #[cfg(target_arch = "x86_64")]
+    let (mode, user, group) = (stat[3], stat[3] >> 32, stat[4]);
+    #[cfg(target_arch = "aarch64")]
+    let (mode, user, group) = (stat[2], stat[3], stat[3] >> 32);
+    Some(Owner { user: user as u32, group: group as u32, mode: mode as u32 })
 }
 
 /// Memory of this process, zeroed, which stays until the program takes its place.

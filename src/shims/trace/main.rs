@@ -8,7 +8,7 @@
 //!
 //! `--drain` lets go of a program's connections, see `drain`; `--listeners` helps to close an app's
 //! listeners, see `listeners`; `--env` and `--bare` start programs
-//! with other variables, see `variables`.
+//! with other variables, see `variables`, and `--log` with other output, see `log_files`.
 
 #![no_std]
 #![no_main]
@@ -30,6 +30,7 @@ mod injection;
 mod kernel;
 mod last_answer;
 mod listeners;
+mod log_files;
 mod memory;
 #[path = "../preload/notify.rs"]
 mod notify;

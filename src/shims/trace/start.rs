@@ -12,7 +12,7 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
-use crate::{drain, fate};
+use crate::{drain, fate, log_files};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
@@ -50,6 +50,12 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         && let Some(verb) = listeners::verb(unsafe { sys::c_bytes(*verb) })
     {
         listeners::run(verb, rest, environment);
+    }
+    if let [_, verb, rest @ ..] = arguments
+        // SAFETY: as above.
+        && unsafe { sys::c_bytes(*verb) } == b"--log"
+    {
+        log_files::run(rest, environment);
     }
     let skip = match arguments.get(1) {
         // SAFETY: the kernel's own strings.

@@ -1,0 +1,37 @@
+//! `clusterctl audit`.
+
+use super::{Global, Ui, context, control};
+use crate::error::Error;
+use crate::{ops, report};
+
+/// Say how exposed apps are, and what `sandbox = "strict"` would take from them
+///
+/// What an app would miss is measured from what its running instances do at this moment: files that
+/// they write, sockets, devices, namespaces, capabilities, memory. Changes nothing.
+#[derive(Debug, clap::Args)]
+pub struct AuditArgs {
+    /// Apps, instances (`api@2`) or namespaces; all without
+    #[arg(value_name = "APP")]
+    apps: Vec<String>,
+}
+
+/// Runs the verb.
+pub fn run(args: &AuditArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = context::connect(global)?;
+    let apps = ops::apps(&ctl)?;
+    let mut audits = Vec::new();
+    let all = ["all".to_owned()];
+    let wanted = if args.apps.is_empty() && !apps.is_empty() { &all[..] } else { &args.apps[..] };
+    for one in control::selected(&ctl, wanted)? {
+        if let Some(found) = apps.get(&one.app) {
+            audits.push(ops::audit(&ctl, &one, found)?);
+        }
+    }
+    if ui.json {
+        return ui.json_line(&serde_json::json!({"version": 1, "apps": audits}));
+    }
+    for audit in &audits {
+        ui.data(&report::audit::text(audit, &ui.out))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Log files in folders of root's, for apps whose own user opens them: each is made, or given to that
+//! user, before the app starts. Everything is done to the open file, never to its name.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Gid, Mode, OFlags, Uid, openat};
+
+use super::{Context, Error, Event, Sink};
+use crate::disk;
+use crate::ecosystem::{AppName, Scope};
+use crate::host;
+use crate::plan::Observed;
+use crate::translate::MARK;
+use crate::unit::UnitFile;
+
+/// Does so for these apps, whose units are on disk.
+///
+/// # Errors
+/// The units cannot be read.
+pub(super) fn hand_over(
+    context: &Context,
+    apps: &[&AppName],
+    observed: &Observed,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    if context.layout.scope == Scope::User {
+        return Ok(());
+    }
+    let found = disk::scan(&context.layout)?;
+    for app in apps {
+        let name = app.template_unit();
+        let Some(file) = found.get(*app).and_then(|found| found.units.get(&name)) else { continue };
+        let unit = UnitFile::parse(name.clone(), &file.text);
+        let user = unit.get("Service", "User").map(|user| user.replace("%%", "%"));
+        let Some(user) = user.and_then(|user| host::user(&user)).filter(|user| user.uid != 0)
+        else {
+            continue;
+        };
+        let former = observed.apps.get(*app).and_then(|app| app.units.get(&name));
+        let former = former.map(|file| log_files(&UnitFile::parse(name, &file.text)));
+        let former = former.unwrap_or_default();
+        for path in log_files(&unit) {
+            if let Some(why) = give(&path, &user, former.contains(&path)) {
+                let text = format!(
+                    "output goes to the journal, not to {}: {why}; chown {} {}",
+                    path.display(),
+                    user.name,
+                    path.display()
+                );
+                sink(Event::Warning { app: (*app).clone(), text });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn log_files(unit: &UnitFile) -> Vec<PathBuf> {
+    unit.all(MARK, "LogFile").map(|path| PathBuf::from(path.replace("%%", "%"))).collect()
+}
+
+/// Log files that instances cannot write to, and why, as far as that can be told without trying.
+pub(super) fn unwritable(unit: &UnitFile) -> Vec<(PathBuf, String)> {
+    let user = unit.get("Service", "User").map(|user| user.replace("%%", "%"));
+    let user = user.and_then(|user| host::user(&user)).filter(|user| user.uid != 0);
+    let opened_by_program = unit.get("Service", "ExecStart").is_some_and(|l| l.contains("--log"));
+    let why = |path: &Path| {
+        let Some(user) = &user else {
+            let (folder, who) = host::changeable_by(path)?;
+            return Some(format!(
+                "{who} may change {}, and the app runs as root",
+                folder.display()
+            ));
+        };
+        let meta = fs::metadata(path).ok().filter(|meta| meta.is_file())?;
+        let others = meta.mode() & 0o022 != 0;
+        (meta.uid() != user.uid && !others).then(|| format!("{} may not write to it", user.name))
+    };
+    let files = log_files(unit).into_iter().filter(|_| opened_by_program);
+    files.filter_map(|path| Some((path.clone(), why(&path)?))).collect()
+}
+
+/// Returns why the user will not be able to write to the file, as far as that can be told. One that
+/// root owns is the user's from now on if it is empty, or was the app's log before: others may be
+/// shared, such as /var/log/messages.
+fn give(path: &Path, user: &crate::ecosystem::User, was_its_log: bool) -> Option<String> {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if host::changeable_by(&real).is_some() {
+        // In such a folder a name can lead anywhere; the user makes the file, or may not.
+        return None;
+    }
+    let file = match open(&real) {
+        Ok(file) => file,
+        Err(error) => return Some(error.to_string()),
+    };
+    let meta = match file.metadata() {
+        Ok(meta) => meta,
+        Err(error) => return Some(error.to_string()),
+    };
+    if !meta.is_file() || meta.uid() == user.uid {
+        return None;
+    }
+    let own = meta.uid() == 0 && meta.nlink() == 1 && (meta.len() == 0 || was_its_log);
+    if !own {
+        let by_others = meta.mode() & 0o002 != 0;
+        let by_group = meta.mode() & 0o020 != 0;
+        let why = format!("{} may not write to it", user.name);
+        // Whether the user is in the file's group is the kernel's to say.
+        return (!by_others && !by_group).then_some(why);
+    }
+    let (owner, group) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    rustix::fs::fchown(&file, Some(owner), Some(group)).err().map(|error| error.to_string())
+}
+
+/// Opens a log, made if it is missing, without following a link at its end.
+fn open(path: &Path) -> std::io::Result<File> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = flags | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match openat(&folder, name, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => {
+            let mode = Mode::from_raw_mode(0o644);
+            openat(&folder, name, flags | OFlags::CREATE | OFlags::EXCL, mode)?
+        }
+        other => other?,
+    };
+    Ok(file.into())
+}

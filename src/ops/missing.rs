@@ -1,0 +1,57 @@
+//! What a start that failed had needed and is not there, by the step at which it failed.
+
+use std::path::{Path, PathBuf};
+
+use super::credentials;
+use super::reason::env_files;
+use crate::host;
+use crate::plan::reason::{End, Evidence, code_of_step};
+use crate::unit::UnitFile;
+
+/// The first of these paths that is missing; `None` when nothing is, or nothing is known of it.
+pub(super) fn of_start(template: &UnitFile, evidence: &Evidence) -> Option<String> {
+    let ended_at = |step| evidence.end == code_of_step(step).map(End::Code);
+    if ended_at("EXEC") {
+        return programs(template).iter().find_map(|program| program_of(program));
+    }
+    let needed = if ended_at("CREDENTIALS") {
+        credentials::files(template)
+    } else if ended_at("NAMESPACE") {
+        writable(template)
+    } else if evidence.result == "resources" || evidence.unreadable {
+        env_files(template)
+    } else {
+        return None;
+    };
+    let gone = needed.iter().find(|path| matches!(path.try_exists(), Ok(false)));
+    gone.map(|path| path.display().to_string())
+}
+
+/// What the command line names by absolute paths: what the manager executes, and what that becomes.
+fn programs(template: &UnitFile) -> Vec<String> {
+    let line = template.get("Service", "ExecStart").unwrap_or_default().replace("%%", "%");
+    let line = line.trim_start_matches(['-', '+', '!', ':', '@']);
+    let first = |text: &str| match text.strip_prefix('"') {
+        Some(rest) => rest.split('"').next().map(str::to_owned),
+        None => text.split_whitespace().next().map(str::to_owned),
+    };
+    let becomes = line.rsplit_once("\"--\" ").and_then(|(_, rest)| first(rest));
+    first(line).into_iter().chain(becomes).filter(|word| word.starts_with('/')).collect()
+}
+
+/// The program, or what its first line names.
+fn program_of(program: &str) -> Option<String> {
+    if !Path::new(program).exists() {
+        return Some(program.to_owned());
+    }
+    let interpreter = host::interpreter(Path::new(program))?;
+    (!interpreter.exists()).then(|| interpreter.display().to_string())
+}
+
+/// Paths of `writable`, without which the manager starts nothing.
+fn writable(template: &UnitFile) -> Vec<PathBuf> {
+    let words = template.all("Service", "ReadWritePaths").map(|word| word.trim_matches('"'));
+    let plain =
+        words.map(|word| word.replace("\\\"", "\"").replace("\\\\", "\\").replace("%%", "%"));
+    plain.map(PathBuf::from).filter(|path| path.is_absolute()).collect()
+}

@@ -1,0 +1,53 @@
+//! Whether the manager may make namespaces for its services. Nothing but trying tells: containers
+//! forbid them by capabilities, by filters of system calls and by AppArmor, each in its own way.
+//! It starts one service that does nothing, once in a boot, and only in a container.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::disk::Layout;
+use crate::ecosystem::Scope;
+
+/// With what the manager sets up a service of its own: any of these makes a namespace.
+const TRIED: [&str; 6] = [
+    "ProtectSystem=strict",
+    "ProtectHome=read-only",
+    "ProtectHostname=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectControlGroups=yes",
+    "PrivateDevices=yes",
+];
+/// What systemd calls EXIT_NAMESPACE.
+const NO_NAMESPACE: i32 = 226;
+
+/// Whether sandboxes of services can have what needs a namespace.
+pub(super) fn permitted(layout: &Layout) -> bool {
+    if layout.scope == Scope::User || !Path::new("/run/systemd/container").exists() {
+        return true;
+    }
+    let note = layout.runtime.join("namespaces");
+    match fs::read_to_string(&note).as_deref() {
+        Ok("yes") => return true,
+        Ok("no") => return false,
+        _ => {}
+    }
+    if !rustix::process::geteuid().is_root() {
+        return true;
+    }
+    let permitted = tried();
+    // Asked again by the next command where that is not possible.
+    let _ = fs::create_dir_all(&layout.runtime);
+    let _ = fs::write(&note, if permitted { "yes" } else { "no" });
+    permitted
+}
+
+fn tried() -> bool {
+    let mut run = Command::new("systemd-run");
+    run.args(["--system", "--quiet", "--collect", "--wait"]);
+    run.arg("--description=clusterctl asks whether services may have namespaces");
+    run.args(TRIED.iter().flat_map(|property| ["-p", property]));
+    run.arg("true").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Whatever else goes wrong has other reasons, which the app's own start tells.
+    run.status().map_or(true, |status| status.code() != Some(NO_NAMESPACE))
+}

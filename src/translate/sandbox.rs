@@ -1,0 +1,205 @@
+//! `sandbox` → directives of the template. Each was tried on systemd 252 and 257; what it would
+//! break is said beside it, or in clusterctl-units(7).
+//!
+//! `default` takes from a program without root's rights nothing that it could have used, save for
+//! gaining rights (`sudo`, `ping` with capabilities of its file), and from one that runs as root
+//! nothing at all. It leaves out what breaks programs: MemoryDenyWriteExecute= (every JIT),
+//! RestrictNamespaces= (the sandbox of Chromium), ProtectClock= (it closes all devices),
+//! RestrictSUIDSGID= (`git init --shared`), PrivateTmp= (Unix sockets in /tmp), ProtectHome= (where
+//! apps of PM2 live), and a list of all system calls that are allowed (a runtime's next version).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Context, Target};
+use crate::ecosystem::{App, AppName, Credential, Ecosystem, Handover, Level, Scope, last_line};
+use crate::unit::{Section, quote};
+
+/// What needs a namespace of mounts or of host names, which some containers forbid: the start
+/// would end with 226/NAMESPACE.
+const IN_NAMESPACES: [&str; 12] = [
+    "ProtectSystem",
+    "ProtectHome",
+    "ProtectHostname",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectControlGroups",
+    "ProtectProc",
+    "PrivateTmp",
+    "PrivateDevices",
+    "ReadWritePaths",
+    "ProtectClock",
+];
+
+/// What works without forbidding a program to gain rights: all filters of system calls do.
+const WITH_GAINED_RIGHTS: [&str; 3] = ["ProtectSystem", "ProtectControlGroups", "ReadWritePaths"];
+
+/// Calls that fail without root's rights; they go on failing in whatever gains such rights.
+const DENIED: &str = "~@module @raw-io @reboot @swap";
+
+/// What the tracer does, and whoever empties a program's connections from outside.
+const OF_A_TRACER: &str = "ptrace pidfd_getfd process_vm_readv process_vm_writev";
+
+/// Folders that `ProtectSystem=yes` makes read-only.
+const OF_THE_SYSTEM: [&str; 3] = ["/usr", "/boot", "/efi"];
+
+type Lines = Vec<(&'static str, String)>;
+
+/// Adds them to the template, but for those that the file itself writes.
+pub(super) fn set(s: &mut Section, context: &Context<'_>) {
+    for (key, value) in lines(context.app, context.target) {
+        if !context.target.namespaces && IN_NAMESPACES.contains(&key) {
+            continue;
+        }
+        s.set(key, value);
+    }
+    for Credential { name, path, encrypted } in &context.app.credentials {
+        let key = if *encrypted { "LoadCredentialEncrypted" } else { "LoadCredential" };
+        s.set(key, format!("{name}:{}", quote::path(&path.to_string_lossy())));
+    }
+}
+
+/// What is left out of the units of each app because namespaces are forbidden here.
+pub fn forbidden(ecosystem: &Ecosystem, target: &Target) -> BTreeMap<AppName, Vec<&'static str>> {
+    let mut all = BTreeMap::new();
+    for (name, app) in ecosystem.apps.iter().filter(|_| !target.namespaces) {
+        let keys = lines(app, target).into_iter().map(|(key, _)| key);
+        let mut keys: Vec<_> = keys.filter(|key| IN_NAMESPACES.contains(key)).collect();
+        keys.dedup();
+        if !keys.is_empty() {
+            all.insert(name.clone(), keys);
+        }
+    }
+    all
+}
+
+fn lines(app: &App, target: &Target) -> Lines {
+    let user = target.scope == Scope::User;
+    let all = match app.sandbox.level {
+        Level::Off => Lines::new(),
+        Level::Default if app.sandbox.as_root => Lines::new(),
+        Level::Default => default(app),
+        Level::Strict => strict(app),
+    };
+    let gains = app.sandbox.gains_rights && app.sandbox.level == Level::Default;
+    let kept = |(key, _): &(&str, String)| {
+        // A user's manager would put the app into a user namespace for these, where files of others
+        // look like nobody's; it may not touch the bounding set at all.
+        let refused = IN_NAMESPACES.contains(key) || *key == "CapabilityBoundingSet";
+        last_line(&app.service, key).is_none()
+            && !(user && refused)
+            && (!gains || WITH_GAINED_RIGHTS.contains(key))
+            // A program with capabilities of its file could not be executed with an empty set.
+            && !(*key == "CapabilityBoundingSet" && app.sandbox.loses_rights)
+            && !(*key == "SystemCallArchitectures" && app.sandbox.foreign_calls)
+            && !(*key == "ProtectControlGroups" && delegates(app))
+            && !(*key == "SystemCallErrorNumber" && filters(app))
+    };
+    all.into_iter().filter(kept).collect()
+}
+
+fn default(app: &App) -> Lines {
+    let mut all = vec![
+        ("NoNewPrivileges", "yes".to_owned()),
+        ("CapabilityBoundingSet", capabilities(app)),
+        ("ProtectSystem", "yes".to_owned()),
+    ];
+    let below = |path: &&Path| OF_THE_SYSTEM.iter().any(|folder| path.starts_with(folder));
+    let own = [app.cwd.as_path()].into_iter().chain(log_folders(app)).filter(below);
+    all.extend(own.map(|path| write_to("-", path)));
+    all.extend(app.sandbox.writable.iter().map(|path| write_to("", path)));
+    let on = [
+        "ProtectKernelTunables",
+        "ProtectKernelModules",
+        "ProtectKernelLogs",
+        "ProtectControlGroups",
+        "RestrictRealtime",
+        "LockPersonality",
+    ];
+    all.extend(on.map(|key| (key, "yes".to_owned())));
+    all.push(("SystemCallArchitectures", "native".to_owned()));
+    all.push(("SystemCallFilter", DENIED.to_owned()));
+    all.push(("SystemCallErrorNumber", "EPERM".to_owned()));
+    all
+}
+
+fn strict(app: &App) -> Lines {
+    let mut all = vec![
+        ("NoNewPrivileges", "yes".to_owned()),
+        ("CapabilityBoundingSet", capabilities(app)),
+        ("ProtectSystem", "strict".to_owned()),
+    ];
+    all.extend(log_folders(app).map(|path| write_to("-", path)));
+    // Programs change the mode of the path that they listen on, or remove it.
+    let listeners = app.listeners.iter().filter_map(|listener| listener.address.path());
+    all.extend(listeners.map(|path| write_to("-", path)));
+    all.extend(app.sandbox.writable.iter().map(|path| write_to("", path)));
+    // A program in /home could not even be started with `yes`.
+    let homes = if app.sandbox.in_homes { "read-only" } else { "yes" };
+    all.push(("ProtectHome", homes.to_owned()));
+    if !uses_tmp(app) {
+        all.push(("PrivateTmp", "yes".to_owned()));
+    }
+    let on = [
+        "PrivateDevices",
+        "ProtectClock",
+        "ProtectHostname",
+        "ProtectKernelTunables",
+        "ProtectKernelModules",
+        "ProtectKernelLogs",
+        "ProtectControlGroups",
+        "RestrictNamespaces",
+        "RestrictRealtime",
+        "RestrictSUIDSGID",
+        "LockPersonality",
+    ];
+    all.extend(on.map(|key| (key, "yes".to_owned())));
+    all.push(("ProtectProc", "invisible".to_owned()));
+    // Netlink tells programs the addresses of the machine.
+    all.push(("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK".to_owned()));
+    all.push(("SystemCallArchitectures", "native".to_owned()));
+    all.push(("SystemCallFilter", "@system-service".to_owned()));
+    if app.handover == Handover::Trace {
+        all.push(("SystemCallFilter", OF_A_TRACER.to_owned()));
+    }
+    all.push(("SystemCallErrorNumber", "EPERM".to_owned()));
+    all
+}
+
+/// What the file gives to the program must lie in what it may have.
+fn capabilities(app: &App) -> String {
+    let given = app.service.iter().filter(|(key, _)| key == "AmbientCapabilities");
+    given.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn delegates(app: &App) -> bool {
+    last_line(&app.service, "Delegate").is_some()
+}
+
+fn filters(app: &App) -> bool {
+    last_line(&app.service, "SystemCallFilter").is_some()
+}
+
+fn log_folders(app: &App) -> impl Iterator<Item = &Path> {
+    let files = app.logs.out_file.iter().chain(&app.logs.error_file);
+    let folders = files.filter_map(|file| file.parent());
+    folders.filter(|folder| !folder.starts_with("/dev") && !app.logs.disabled)
+}
+
+/// Whether what the app is made of lies in the folders that `PrivateTmp=` replaces.
+fn uses_tmp(app: &App) -> bool {
+    let own = [app.cwd.as_path(), &app.command.program];
+    let listeners = app.listeners.iter().filter_map(|listener| listener.address.path());
+    let all = own.into_iter().chain(app.command.script.as_deref()).chain(listeners);
+    let mut all =
+        all.chain(log_folders(app)).chain(app.sandbox.writable.iter().map(|path| &**path));
+    all.any(|path| path.starts_with("/tmp") || path.starts_with("/var/tmp"))
+}
+
+/// The value is a list of words; a `-` lets the path be missing.
+fn write_to(missing: &str, path: &Path) -> (&'static str, String) {
+    let path = quote::path(&path.to_string_lossy());
+    let word = path.replace('\\', "\\\\").replace('"', "\\\"");
+    ("ReadWritePaths", format!("\"{missing}{word}\""))
+}
