@@ -258,11 +258,9 @@ pub fn is_leader() -> bool {
 /// Puts a socket to which nobody connects in the place of every listener. A
 /// wait in `poll()` looks the number up again; an epoll set refers to the
 /// listener itself and has to be told.
-///
-/// In a worker that happens when its master has got the signal, and not once more at its own.
-pub fn stop_accepting() {
+fn stop_accepting() {
     table::each(|fd, slot| {
-        if !table::is_current(fd, slot) || slot.has(table::QUIET) {
+        if !table::is_current(fd, slot) {
             return;
         }
         let Some(quiet) = quiet(slot) else { return };

@@ -68,12 +68,8 @@ pub fn start_beside() {
     }
     // Our own handler would start the thread as well.
     let mask = sys::block_signals();
-    if !drain::is_on() && BESIDE.swap(own, Ordering::AcqRel) != own {
-        // Who came last would be cut by the master's handler before anything is known of it.
-        drain::stop_accepting();
-        if !start_with(beside) {
-            BESIDE.store(0, Ordering::Release);
-        }
+    if !drain::is_on() && BESIDE.swap(own, Ordering::AcqRel) != own && !start_with(beside) {
+        BESIDE.store(0, Ordering::Release);
     }
     sys::restore_signals(mask);
 }
