@@ -20,6 +20,7 @@ mod load;
 mod log_files;
 mod logs;
 mod observe;
+mod overtaken;
 mod parallel;
 mod perform;
 mod reason;

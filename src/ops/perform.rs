@@ -9,6 +9,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::load::load;
+use super::overtaken::finish_stop;
 use super::request::{Former, Record, Request, Task};
 use super::resume::{self, reconnect, rolled};
 use super::scale::link_difference;
@@ -62,7 +63,7 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
     match &result {
         Ok(outcome) => record(&Record::Ended(outcome.clone())),
         // Whoever follows sees whether the app was stopped or restarted.
-        Err(Error::Lost(_)) => {}
+        Err(Error::Lost(_) | Error::Stopped(_)) => {}
         Err(error) => record(&Record::Broke(error.to_string())),
     }
     result
@@ -78,6 +79,9 @@ pub(super) fn carry_out(
     request: &Request,
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
+    if finish_stop(context, app)? {
+        return Err(Error::Stopped(app.clone()));
+    }
     if matches!(request.task, Task::Reload { instances: None }) {
         reopen(context, app)?;
     }
