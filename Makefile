@@ -39,9 +39,10 @@ check: deps
 	tests/check.sh
 
 # The scenarios of `check` on Debian testing as well, the containers in podman, every operation under
-# every kind of connection for every runtime (an hour), every kill point of every verb (an hour), two and
-# three commands on one app at once (an hour), the programs of npm and PyPI in docs/programs.md, two builds
-# of the program to compare, and the long ones in a virtual machine.
+# every kind of connection for every runtime (an hour), a kill and an error at every point of every verb
+# (four hours), two and three commands on one app at once (an hour), 1000 reloads of two apps at a time (more
+# with CLUSTERCTL_RELOADS), the programs of npm and PyPI in docs/programs.md, two builds of the program to
+# compare, and the long ones in a virtual machine.
 check-long: check
 	$(CARGO) test --test boot -- --ignored testing
 	$(CARGO) test --test boot -- --ignored podman
@@ -49,6 +50,7 @@ check-long: check
 	$(CARGO) test --test packages -- --ignored
 	$(CARGO) test --test boot -- --ignored every_point
 	$(CARGO) test --test boot -- --ignored pairs::long
+	$(CARGO) test --test boot -- --ignored faults::long
 	$(CARGO) test --test boot -- --ignored catalogue
 	$(CARGO) test --test vm -- --ignored --skip support:: --test-threads=1
 

@@ -5,7 +5,6 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::load::load;
@@ -40,11 +39,11 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
         },
         None => (Exchange::new_id(), Request::reload()),
     };
-    let mut report = exchange.begin(&id)?;
+    let mut reporter = exchange.reporter(&id);
     let mut record = |record: &Record| {
-        // A full /run must not end a rollout.
+        // What cannot be written is tried again with the next line.
         if let Ok(line) = serde_json::to_string(record) {
-            let _ = writeln!(report, "{line}");
+            let _ = reporter.line(&line);
         }
     };
     let mut both = |event: Event| {
@@ -66,7 +65,11 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
         Err(Error::Lost(_) | Error::Stopped(_)) => {}
         Err(error) => record(&Record::Broke(error.to_string())),
     }
-    result
+    match reporter.flush() {
+        // Somebody waits for it, and finds this in the journal.
+        Err(error) if asked && result.is_ok() => Err(error.into()),
+        _ => result,
+    }
 }
 
 /// Drives a request in this process.

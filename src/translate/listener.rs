@@ -33,7 +33,9 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
                 s.set("Backlog", app.backlog.to_string());
             }
             if address.path().is_some() {
-                s.set("RemoveOnStop", "yes");
+                // As RemoveOnStop=, which is led elsewhere by whoever may change a folder on the way.
+                let close = context.helper("close");
+                s.set("ExecStopPost", format!("-{close} remove {} %n", app.name.group_unit()));
             }
             if needs_free_bind(address) {
                 // The address may appear after this unit at boot.

@@ -12,6 +12,7 @@ mod dev;
 mod discover;
 mod doctor;
 mod drain;
+mod errors;
 mod faults;
 mod filtered;
 mod graceful;

@@ -182,6 +182,38 @@ booted!(a_rollout_ends_with_a_stop_whose_place_a_reload_takes, |m| {
     assert_stopped(m, "a reload before the stop of a rollout has begun");
 });
 
+booted!(an_instance_that_has_yet_to_start_goes_with_its_rollout, |m| {
+    fresh(m);
+    m.write("/etc/systemd/system/slow.service", "[Service]\nType=oneshot\nExecStart=sleep 3600\n");
+    m.write("/etc/systemd/system/shop@3.service.d/slow.conf", "[Unit]\nAfter=slow.service\n");
+    m.ok_sh("systemctl daemon-reload; systemctl start --no-block slow");
+    m.ok(["systemctl", "reload", "--no-block", "shop"]);
+    wait_until("the extra instance is to start", Duration::from_secs(30), || {
+        m.ok(["systemctl", "list-jobs", "--no-legend", "--plain"]).contains("shop@3.service")
+    });
+    m.ok(["systemctl", "restart", "shop"]);
+    m.ok(["systemctl", "stop", "slow"]);
+    let wanted = App { there: true, up: true, instances: WRITTEN };
+    assert_eq!(App::seen(m, "a restart before the extra instance has started"), wanted);
+});
+
+booted!(a_stop_that_meets_a_restart_between_its_halves_closes_the_listeners, |m| {
+    fresh(m);
+    // The second half of a restart waits for a unit that is being started.
+    m.write("/etc/systemd/system/slow.service", "[Service]\nType=oneshot\nExecStart=sleep 3600\n");
+    m.write("/etc/systemd/system/shop.service.d/slow.conf", "[Unit]\nAfter=slow.service\n");
+    m.ok_sh("systemctl daemon-reload; systemctl start --no-block slow");
+    m.ok(["systemctl", "restart", "--no-block", "shop"]);
+    wait_until("the group is down", Duration::from_secs(10), || {
+        m.systemctl_show("shop", "ActiveState") == "inactive"
+    });
+    m.ok(["systemctl", "stop", "shop"]);
+    m.ok(["systemctl", "stop", "slow"]);
+    assert_stopped(m, "a stop between the halves of a restart");
+    assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0, "nobody wakes it");
+    assert_stopped(m, "afterwards");
+});
+
 fn random(root: Root, width: usize, rounds: usize) {
     let Some(m) = machine(root) else { return };
     let mut chance = Chance(0x5eed + width as u64);
