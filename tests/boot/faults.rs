@@ -361,7 +361,12 @@ booted!(a_start_whose_job_ends_otherwise_is_told_and_leaves_nothing, |m| {
         wait_until("the start of the first new instance", PATIENCE, || !job().is_empty());
         m.ok(["systemctl", "cancel", &job()]);
     };
-    ends_otherwise(m, "[Unit]\nDescription=as before\n", cancel, "shop@2 was canceled");
+    ends_otherwise(
+        m,
+        "[Unit]\nDescription=as before\n",
+        cancel,
+        "shop@2 was stopped by somebody else",
+    );
 });
 
 /// How many reloads in a row: `CLUSTERCTL_RELOADS`.

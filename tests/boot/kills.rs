@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::shop::{ecosystem, load};
 use crate::support::{Machine, Output, Root, machine, skip};
 
-const KILLER: &str = include_str!("fixtures/kill/kill.py");
+pub(crate) const KILLER: &str = include_str!("fixtures/kill/kill.py");
 const FILE: &str = "/srv/shop/ecosystem.toml";
 
 /// What is killed.

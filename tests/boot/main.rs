@@ -45,6 +45,7 @@ mod table;
 mod trace;
 mod trace_drain;
 mod traps;
+mod user_faults;
 mod variables;
 mod verify;
 mod versions;
