@@ -188,7 +188,7 @@ for unit in $(systemctl list-units --plain --no-legend 'shop@*' | awk '{ print $
     echo \"$unit $(tr '\\0' '\\n' </proc/$pid/environ | grep ^GREETING=)\"
 done
 systemctl show -p Id,NeedDaemonReload 'shop*' 'worker*' | grep -B1 =yes || true
-systemctl list-jobs --no-legend --plain
+systemctl list-jobs --no-legend --plain | grep -E ' (shop|worker|clusterctl)' || true
 ";
 
 pub(crate) fn state(m: &Machine) -> State {
