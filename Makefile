@@ -39,16 +39,19 @@ check: deps
 	tests/support/check.sh
 
 # The scenarios of `check` on Debian testing as well, the containers in podman, every operation under
-# every kind of connection for every runtime (an hour), every kill point of every verb (an hour), the
-# programs of npm and PyPI in docs/programs.md, a thousand instances, five minutes of reloads and kills
-# (SOAK_SECONDS makes them more), two builds of the program to compare, and the long ones in a virtual
-# machine.
+# every kind of connection for every runtime (an hour), a kill and an error at every point of every verb
+# (four hours), two and three commands on one app at once (an hour), 1000 reloads of two apps at a time (more
+# with CLUSTERCTL_RELOADS), the programs of npm and PyPI in docs/programs.md, a thousand instances, five
+# minutes of reloads and kills (more with SOAK_SECONDS), two builds of the program to compare, and the long
+# ones in a virtual machine.
 check-long: check
 	$(CARGO) test --test boot -- --ignored testing
 	$(CARGO) test --test boot -- --ignored podman
 	$(CARGO) test --test boot -- --ignored matrix_whole
 	$(CARGO) test --test packages -- --ignored
 	$(CARGO) test --test boot -- --ignored every_point
+	$(CARGO) test --test boot -- --ignored pairs::long
+	$(CARGO) test --test boot -- --ignored faults::long
 	$(CARGO) test --test boot -- --ignored catalogue
 	$(CARGO) test --test boot -- --ignored --nocapture --test-threads=1 crowd soak
 	$(CARGO) test --test vm -- --ignored --skip support:: --test-threads=1

@@ -35,10 +35,20 @@ pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error
         }
         told::tell(&event, ui);
     };
-    let outcome = ops::perform(&ctl, &app, &mut sink)?;
+    let outcome = match ops::perform(&ctl, &app, &mut sink) {
+        // To the manager this is no failure of the group, which it stops or restarts.
+        Err(error @ (ops::Error::Lost(_) | ops::Error::Stopped(_))) => return end(&error, ui),
+        result => result?,
+    };
     let done = Done { rollout: Some(outcome), ..Done::default() };
     say(&told::verdict(&ctl, &app, &done).0.text);
     told::finish(&ctl, &[(app, done)].into(), ui)
+}
+
+/// Ends as a process that has been told to go.
+fn end(error: &ops::Error, ui: &mut Ui) -> Result<(), Error> {
+    ui.note(&report::printable(&error.to_string()));
+    Ok(signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTERM)?)
 }
 
 /// For `systemctl status`.

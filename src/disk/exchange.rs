@@ -2,7 +2,7 @@
 //! each request and each report, below the runtime directory. Never reads what is in them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -92,11 +92,16 @@ impl Exchange {
         Ok(Some((id, bytes)))
     }
 
+    /// The report of a rollout, to be written.
+    pub fn reporter(&self, id: &str) -> Reporter {
+        Reporter { exchange: self.clone(), id: id.to_owned(), file: None, unsent: Vec::new() }
+    }
+
     /// Opens the report of a rollout, and removes old ones. Everybody may read it.
     ///
     /// # Errors
     /// The file system refuses.
-    pub fn begin(&self, id: &str) -> Result<File, Error> {
+    fn begin(&self, id: &str) -> Result<File, Error> {
         self.make()?;
         let mut old = self.files("report");
         old.sort_by_key(|(_, _, time)| std::cmp::Reverse(*time));
@@ -139,6 +144,48 @@ impl Exchange {
                 Some((id, path, entry.metadata().ok()?.modified().ok()?))
             })
             .collect()
+    }
+}
+
+/// Writes a report line by line. What cannot be written now is kept for the next time: a full disk must not
+/// end a rollout, and may have room again.
+#[derive(Debug)]
+pub struct Reporter {
+    exchange: Exchange,
+    id: String,
+    file: Option<File>,
+    unsent: Vec<u8>,
+}
+
+impl Reporter {
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// The file system refuses; nothing is lost yet.
+    pub fn line(&mut self, line: &str) -> Result<(), Error> {
+        self.unsent.extend_from_slice(line.as_bytes());
+        self.unsent.push(b'\n');
+        self.flush()
+    }
+
+    /// Writes what could not be written before.
+    ///
+    /// # Errors
+    /// The file system refuses still.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let path = self.exchange.report_path(&self.id);
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(self.exchange.begin(&self.id)?),
+        };
+        while !self.unsent.is_empty() {
+            let written = file.write(&self.unsent).map_err(Error::new("write", &path))?;
+            self.unsent.drain(..written);
+        }
+        Ok(())
     }
 }
 
@@ -200,6 +247,21 @@ mod tests {
             fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [there, "1-1.request", "1-2.request"]);
+    }
+
+    #[test]
+    fn a_report_is_whole_once_it_can_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let exchange = Exchange { dir: dir.path().join("api") };
+        fs::write(dir.path().join("api"), "in the way").unwrap();
+        let mut reporter = exchange.reporter("1-1");
+        assert!(reporter.line("first").is_err());
+        fs::remove_file(dir.path().join("api")).unwrap();
+        reporter.line("second").unwrap();
+        reporter.flush().unwrap();
+        let mut text = String::new();
+        exchange.report("1-1").unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "first\nsecond\n");
     }
 
     #[test]

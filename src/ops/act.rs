@@ -117,7 +117,7 @@ fn remove(context: &Context, plan: &Plan, done: &mut BTreeMap<AppName, Done>) ->
     let apps: Vec<&AppPlan> = plan.apps.iter().filter(|app| !failed(app)).collect();
     for app in &apps {
         if let Err(error) = remove_files(context, app) {
-            let why = UnitFailure::Job(error.to_string());
+            let why = UnitFailure::Job(format!("is not removed: {error}"));
             done.entry(app.app.clone()).or_default().failures.push((app.app.group_unit(), why));
         }
     }

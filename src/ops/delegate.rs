@@ -64,8 +64,10 @@ pub fn delegate(
         told: false,
         last: None,
     };
+    let mut result = None;
     for tries in 1..=TRIES {
         let ended = follower.run(sink);
+        result = ended.as_ref().ok().cloned().flatten();
         match (ended, exchange.is_pending(&id)) {
             // Another reload job ended as ours, without having seen the request.
             (Ok(Some(JobResult::Done)), true) => continue,
@@ -94,8 +96,20 @@ pub fn delegate(
     match follower.outcome {
         Some(outcome) => outcome,
         None if is_stopped(&settled(context, app)?) => Err(Error::Stopped(app.clone())),
-        None => Err(Error::Lost(app.clone())),
+        None => Err(unreported(context, app, result)?),
     }
+}
+
+/// What became of a rollout that has not told its end: its process was ended, or it could not write.
+fn unreported(context: &Context, app: &AppName, result: Option<JobResult>) -> Result<Error, Error> {
+    let ended = || context.systemd.reload_result(&app.group_unit());
+    let by_itself = match result {
+        Some(JobResult::Done | JobResult::Failed) => {
+            ["success", "exit-code"].contains(&ended()?.as_str())
+        }
+        _ => false,
+    };
+    Ok(if by_itself { Error::Unreported(app.clone()) } else { Error::Lost(app.clone()) })
 }
 
 fn is_up(found: &Option<ObservedApp>) -> bool {

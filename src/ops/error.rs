@@ -30,6 +30,8 @@ pub enum Error {
     Unwritable(AppName, String),
     /// The process that performed a rollout is gone.
     Lost(AppName),
+    /// The process that performed a rollout has ended by itself, and could not write how.
+    Unreported(AppName),
     /// The process that performed a rollout could not go on.
     Broke(AppName, String),
     /// Somebody stopped the app before its rollout began.
@@ -47,6 +49,7 @@ impl Error {
             Error::Request(app)
             | Error::Unwritable(app, _)
             | Error::Lost(app)
+            | Error::Unreported(app)
             | Error::Broke(app, _)
             | Error::Stopped(app)
             | Error::Reload(app) => Some(app),
@@ -95,7 +98,7 @@ impl Error {
                  mount -o remount,exec $(findmnt -no TARGET -T {})",
                 nearest(dir).display()
             )),
-            Error::Broke(app, _) | Error::Reload(app) => {
+            Error::Broke(app, _) | Error::Reload(app) | Error::Unreported(app) => {
                 Some(format!("journalctl -u {}; the same command goes on", app.group_unit()))
             }
         }
@@ -143,6 +146,10 @@ impl fmt::Display for Error {
                 "{app}: the rollout was ended from outside: somebody restarted {app} or killed it"
             ),
             Error::Broke(app, why) => write!(f, "{app}: the rollout could not go on: {why}"),
+            Error::Unreported(app) => write!(
+                f,
+                "{app}: the rollout has ended, and its report of how could not be written"
+            ),
             Error::Stopped(app) => write!(f, "{app} was stopped meanwhile, and stays so"),
             Error::Reload(app) => write!(f, "{app}: the rollout did not reach its end"),
         }
@@ -155,8 +162,8 @@ impl std::error::Error for Error {
             Error::Disk(error) => Some(error),
             Error::Systemd(error) => Some(error),
             Error::Plan(_) | Error::Number { .. } | Error::Request(_) | Error::Lost(_) => None,
-            Error::Unwritable(..) | Error::Broke(..) | Error::Stopped(_) | Error::Reload(_) => None,
-            Error::NoExec(_) => None,
+            Error::Unwritable(..) | Error::Broke(..) | Error::Stopped(_) => None,
+            Error::Reload(_) | Error::Unreported(_) | Error::NoExec(_) => None,
         }
     }
 }

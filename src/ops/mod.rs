@@ -26,6 +26,7 @@ mod logs;
 mod missing;
 mod namespaces;
 mod observe;
+mod overtaken;
 mod parallel;
 mod perform;
 mod reason;

@@ -5,10 +5,10 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::load::load;
+use super::overtaken::finish_stop;
 use super::request::{Former, Record, Request, Task};
 use super::resume::{self, reconnect, rolled};
 use super::scale::link_difference;
@@ -39,11 +39,11 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
         },
         None => (Exchange::new_id(), Request::reload()),
     };
-    let mut report = exchange.begin(&id)?;
+    let mut reporter = exchange.reporter(&id);
     let mut record = |record: &Record| {
-        // A full /run must not end a rollout.
+        // What cannot be written is tried again with the next line.
         if let Ok(line) = serde_json::to_string(record) {
-            let _ = writeln!(report, "{line}");
+            let _ = reporter.line(&line);
         }
     };
     let mut both = |event: Event| {
@@ -62,10 +62,14 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
     match &result {
         Ok(outcome) => record(&Record::Ended(outcome.clone())),
         // Whoever follows sees whether the app was stopped or restarted.
-        Err(Error::Lost(_)) => {}
+        Err(Error::Lost(_) | Error::Stopped(_)) => {}
         Err(error) => record(&Record::Broke(error.to_string())),
     }
-    result
+    match reporter.flush() {
+        // Somebody waits for it, and finds this in the journal.
+        Err(error) if asked && result.is_ok() => Err(error.into()),
+        _ => result,
+    }
 }
 
 /// Drives a request in this process.
@@ -78,6 +82,9 @@ pub(super) fn carry_out(
     request: &Request,
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
+    if finish_stop(context, app)? {
+        return Err(Error::Stopped(app.clone()));
+    }
     if matches!(request.task, Task::Reload { instances: None }) {
         reopen(context, app)?;
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::overtaken::finish_stop;
 use super::request::Request;
 use super::roll::{self, Restore};
 use super::sight::monotonic;
@@ -92,6 +93,7 @@ fn one_connection(
         unready: given.unready,
         interrupted: &|| context.is_interrupted(),
         ended: &|| context.end.load(Ordering::Relaxed),
+        overtaken: &|| finish_stop(context, &spec.app),
         starts: &|unit| disk::announce_start(&context.layout, unit, monotonic()),
     };
     let mut because = None;

@@ -50,7 +50,8 @@ pub fn scale(
     change: Change,
     sink: Sink<'_>,
 ) -> Result<Done, Error> {
-    let Some(found) = settled(context, app)? else { return Ok(Done::default()) };
+    let Some(mut found) = settled(context, app)? else { return Ok(Done::default()) };
+    let former = found.links.clone();
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
     let Some(wanted) = change.apply(before) else {
         let asked = change.asked(before);
@@ -59,8 +60,12 @@ pub fn scale(
     let links = link_changes(&found.links, wanted);
     relink(context, app, &links, sink)?;
     if !found.group.is_up() {
-        // A stopped app stays stopped; it starts with the new number.
-        return Ok(Done::default());
+        // A stopped app stays stopped and starts with the new number, unless it has just started with the
+        // former one.
+        match settled(context, app)? {
+            Some(now) if now.group.is_up() => found = now,
+            _ => return Ok(Done::default()),
+        }
     }
     let request = Request {
         task: Task::Change {
@@ -72,7 +77,7 @@ pub fn scale(
         policy: Some(recorded_policy(app, &found.units)),
         kill_after: None,
         former: Vec::new(),
-        links: Some(found.links.clone()),
+        links: Some(former),
     };
     let run = || delegate(context, app, &request, sink);
     Done::of(witnessed(context, std::slice::from_ref(app), run))

@@ -19,6 +19,8 @@ pub(super) fn is_socket_key(key: &str) -> bool {
         "Service",
         "App",
         "Role",
+        "RemoveOnStop",
+        "ExecStopPost",
         FD_NAME,
         BIND,
     ];

@@ -127,6 +127,17 @@ impl Systemd {
         text(&reply).map_err(|e| Error::from_bus(doing, &e))
     }
 
+    /// How the last `ExecReload=` of a service ended: `success`, `exit-code`, `signal` …
+    ///
+    /// # Errors
+    /// The manager does not answer.
+    pub fn reload_result(&self, unit: &UnitName) -> Result<String, Error> {
+        let doing = "ask how a reload ended";
+        let call = proxy::get(unit.as_str(), proxy::SERVICE_UNIT, "ReloadResult");
+        let reply = self.ask(doing, call).map_err(|e| e.about(unit.as_str()))?;
+        text(&reply).map_err(|e| Error::from_bus(doing, &e))
+    }
+
     /// The states of socket units, in the order of the names.
     ///
     /// # Errors

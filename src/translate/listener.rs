@@ -32,8 +32,11 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
             if address.protocol() == Protocol::Stream {
                 s.set("Backlog", app.backlog.to_string());
             }
-            if address.path().is_some() {
-                s.set("RemoveOnStop", "yes");
+            if let Some(path) = address.path() {
+                // As RemoveOnStop=, which is led elsewhere by whoever may change a folder on the way.
+                let (close, group) = (context.helper("close"), app.name.group_unit());
+                let path = quote::argument(&path.to_string_lossy());
+                s.set("ExecStopPost", format!("-{close} remove {group} {path}"));
             }
             if needs_free_bind(address) {
                 // The address may appear after this unit at boot.

@@ -273,3 +273,28 @@ booted!(a_program_that_lies_to_the_manager_harms_itself_alone, |m| {
     assert_eq!(m.ok(["cat", "/proc/1/comm"]), "systemd");
     assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
 });
+
+booted!(a_swapped_folder_leads_no_stop_to_files_of_others, |m| {
+    let ada = m.user("ada");
+    m.ok_sh("install -d -o ada /srv/ada /srv/ada/run; mkdir /root/victim; echo precious > /root/victim/app.sock");
+    m.write(
+        "/srv/shop/server.js",
+        "require('http').createServer((q, r) => r.end('x')).listen('/srv/ada/run/app.sock');",
+    );
+    m.write(
+        "/srv/shop/ecosystem.toml",
+        "[[apps]]\nname = 'shop'\nscript = 'server.js'\nuser = 'ada'\nlisten = '/srv/ada/run/app.sock'\n",
+    );
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+    m.ok(["clusterctl", "stop", "shop"]);
+    assert!(!m.exists("/srv/ada/run/app.sock"), "who comes later finds nobody");
+    let socket = "import socket; socket.socket(socket.AF_UNIX).bind('/root/victim/app.sock')";
+    for victim in ["true", &format!("rm /root/victim/app.sock; python3 -c \"{socket}\"")] {
+        m.ok(["clusterctl", "start", "shop"]);
+        m.ok_sh(victim);
+        ada.ok(["sh", "-c", "cd /srv/ada; mv run own; ln -s /root/victim run"]);
+        m.ok(["clusterctl", "stop", "shop"]);
+        assert!(m.exists("/root/victim/app.sock"), "{victim}");
+        ada.ok(["sh", "-c", "cd /srv/ada; rm run; mv own run; rm -f run/app.sock"]);
+    }
+});

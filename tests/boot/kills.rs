@@ -11,12 +11,12 @@ use std::os::unix::fs::PermissionsExt;
 use crate::shop::{ecosystem, load};
 use crate::support::{Machine, Output, Root, machine, skip};
 
-const KILLER: &str = include_str!("fixtures/kill/kill.py");
+pub(crate) const KILLER: &str = include_str!("fixtures/kill/kill.py");
 const FILE: &str = "/srv/shop/ecosystem.toml";
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Victim {
+pub(crate) enum Victim {
     /// The command itself.
     Command,
     /// The process that performs its rollout, below systemd.
@@ -24,7 +24,7 @@ enum Victim {
 }
 
 impl Victim {
-    fn plan(self) -> &'static str {
+    pub(crate) fn plan(self) -> &'static str {
         match self {
             Victim::Command => "/run/kill-command",
             Victim::Rollout => "/run/kill-rollout",
@@ -33,15 +33,15 @@ impl Victim {
 }
 
 /// One verb.
-struct Scene {
+pub(crate) struct Scene {
     /// Two, where rounds alternate between directions, each of which starts where the other ends.
-    directions: usize,
+    pub(crate) directions: usize,
     /// Brings the machine to where the round starts.
-    base: fn(&Machine, usize),
+    pub(crate) base: fn(&Machine, usize),
     /// What is run, after `clusterctl`.
-    command: fn(&Machine, usize) -> String,
+    pub(crate) command: fn(&Machine, usize) -> String,
     /// Whether the app serves before and after.
-    serves: bool,
+    pub(crate) serves: bool,
 }
 
 /// `shop` with these instances and this greeting; relied on at once, to be quick.
@@ -71,7 +71,7 @@ fn applies(_: &Machine, _: usize) -> String {
     format!("apply {FILE}")
 }
 
-const CREATE: Scene = Scene {
+pub(crate) const CREATE: Scene = Scene {
     directions: 1,
     base: |m, _| {
         if m.exists("/etc/systemd/system/shop.service") {
@@ -83,28 +83,28 @@ const CREATE: Scene = Scene {
     serves: false,
 };
 
-const DELETE: Scene = Scene {
+pub(crate) const DELETE: Scene = Scene {
     directions: 1,
     base: |m, _| apply(m, &shop(2, "one")),
     command: |_, _| "delete shop".to_owned(),
     serves: false,
 };
 
-const CHANGE: Scene = Scene {
+pub(crate) const CHANGE: Scene = Scene {
     directions: 2,
     base: |m, round| put(m, &shop(2, ["one", "two"][round % 2])),
     command: applies,
     serves: true,
 };
 
-const SHRINK: Scene = Scene {
+pub(crate) const SHRINK: Scene = Scene {
     directions: 2,
     base: |m, round| put(m, &shop([2, 4][round % 2], "one")),
     command: applies,
     serves: true,
 };
 
-const PRUNE: Scene = Scene {
+pub(crate) const PRUNE: Scene = Scene {
     directions: 1,
     base: |m, _| {
         apply(m, &with_worker(&shop(1, "one")));
@@ -114,21 +114,21 @@ const PRUNE: Scene = Scene {
     serves: true,
 };
 
-const SCALE: Scene = Scene {
+pub(crate) const SCALE: Scene = Scene {
     directions: 2,
     base: |_, _| {},
     command: |_, round| format!("scale shop {}", [2, 4][round % 2]),
     serves: true,
 };
 
-const RELOAD: Scene = Scene {
+pub(crate) const RELOAD: Scene = Scene {
     directions: 1,
     base: |_, _| {},
     command: |_, _| "reload shop".to_owned(),
     serves: true,
 };
 
-const ROLLBACK: Scene = Scene {
+pub(crate) const ROLLBACK: Scene = Scene {
     directions: 2,
     base: |_, _| {},
     command: |m, round| {
@@ -147,13 +147,13 @@ const ROLLBACK: Scene = Scene {
 
 /// What must be the same after one run and after a killed and a second one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct State {
+pub(crate) struct State {
     /// Every file, with its mode and its content, or where it leads.
-    files: BTreeMap<String, String>,
+    pub(crate) files: BTreeMap<String, String>,
     /// Every unit that is up or has failed, as `systemctl list-units` tells it, and what it runs with.
-    units: String,
+    pub(crate) units: String,
     /// The definition that `history` tells of last.
-    definition: String,
+    pub(crate) definition: String,
 }
 
 fn walk(m: &Machine, dir: &str, files: &mut BTreeMap<String, String>) {
@@ -188,10 +188,10 @@ for unit in $(systemctl list-units --plain --no-legend 'shop@*' | awk '{ print $
     echo \"$unit $(tr '\\0' '\\n' </proc/$pid/environ | grep ^GREETING=)\"
 done
 systemctl show -p Id,NeedDaemonReload 'shop*' 'worker*' | grep -B1 =yes || true
-systemctl list-jobs --no-legend --plain
+systemctl list-jobs --no-legend --plain | grep -E ' (shop|worker|clusterctl)' || true
 ";
 
-fn state(m: &Machine) -> State {
+pub(crate) fn state(m: &Machine) -> State {
     let mut entries: Vec<(u32, String)> = Vec::new();
     for entry in fs::read_dir(m.path("/var/lib/clusterctl/history")).into_iter().flatten() {
         let path = entry.unwrap().path();
@@ -207,7 +207,7 @@ fn state(m: &Machine) -> State {
 }
 
 /// What nobody may leave behind.
-fn leavings(m: &Machine) -> String {
+pub(crate) fn leavings(m: &Machine) -> String {
     m.ok_sh(
         "cd /; find etc/systemd etc/clusterctl var/lib/clusterctl run/clusterctl -name '.clusterctl-*' \
          -o -name '*.request' -o -path 'run/clusterctl/unread/*' | sort",
@@ -227,16 +227,16 @@ fn prepared(m: &Machine) {
     apply(m, &shop(2, "two"));
 }
 
-fn run(m: &Machine, command: &str) -> Output {
+pub(crate) fn run(m: &Machine, command: &str) -> Output {
     m.sh(&format!("exec python3 /srv/kill.py /run/kill-command clusterctl {command}"))
 }
 
 /// A system call of an undisturbed run that changes something.
-struct Point {
-    victim: Victim,
+pub(crate) struct Point {
+    pub(crate) victim: Victim,
     /// Which of those with the same label, from 1 on.
-    count: usize,
-    label: String,
+    pub(crate) count: usize,
+    pub(crate) label: String,
 }
 
 /// The points of an undisturbed run, in their order.
@@ -263,7 +263,7 @@ fn points(m: &Machine, scene: &Scene, round: usize) -> Vec<Point> {
 }
 
 /// A unit or a file of variables is what it was or what it shall be, and nothing in between.
-fn assert_whole(m: &Machine, before: &State, wanted: &State, at: &str) {
+pub(crate) fn assert_whole(m: &Machine, before: &State, wanted: &State, at: &str) {
     for (path, content) in files(m) {
         let known = [before, wanted].map(|state| state.files.get(&path));
         let unfinished = path.contains("/.clusterctl-");
@@ -303,18 +303,23 @@ fn killed(
         assert!(answer.contains("instance "), "{at}: {answer}");
     }
     assert_whole(m, &before, wanted, &at);
-    let second = run(m, &command);
+    assert_completed(m, &command, wanted, &format!("{at}: {first:#?}"));
+    was_killed
+}
+
+/// One more run ends where an undisturbed one does.
+pub(crate) fn assert_completed(m: &Machine, command: &str, wanted: &State, at: &str) {
+    let second = run(m, command);
     // An app that is gone by then is unknown.
     let gone = command.starts_with("delete") && second.code == 5;
     assert!(second.code == 0 || gone, "{at}: {second:#?}");
     let after = state(m);
-    assert_eq!(after.units, wanted.units, "{at}: {first:#?} {second:#?}");
+    assert_eq!(after.units, wanted.units, "{at}: {second:#?}");
     assert_eq!(after.definition, wanted.definition, "{at}: {second:#?}");
     let names = |state: &State| state.files.keys().cloned().collect::<BTreeSet<String>>();
     assert_eq!(names(&after), names(wanted), "{at}: {second:#?}");
     assert_eq!(after.files, wanted.files, "{at}: {second:#?}");
     assert_eq!(leavings(m), "", "{at}");
-    was_killed
 }
 
 /// What an undisturbed run of a round tells.
@@ -324,15 +329,24 @@ struct Undisturbed {
     points: Vec<Point>,
 }
 
+/// What is done at a point, and whether it was met.
+pub(crate) type Attempt<'a> = &'a dyn Fn(&Machine, &Scene, usize, &Point, &State) -> bool;
+
 /// Tries points of a verb: all of them, or so many spread over each victim.
-fn hunt(root: Root, scene: &Scene, sample: Option<usize>) {
+pub(crate) fn hunt(
+    root: Root,
+    scene: &Scene,
+    sample: Option<usize>,
+    chosen: fn(Vec<Point>) -> Vec<Point>,
+    attempt: Attempt<'_>,
+) {
     if cfg!(not(target_arch = "x86_64")) {
         return skip::record("system calls are known by their numbers on x86-64");
     }
     let Some(m) = machine(root) else { return };
     prepared(&m);
     let undisturbed = |round| {
-        let points = points(&m, scene, round);
+        let points = chosen(points(&m, scene, round));
         Undisturbed { state: state(&m), points }
     };
     let rounds: Vec<Undisturbed> = (0..scene.directions).map(undisturbed).collect();
@@ -351,8 +365,8 @@ fn hunt(root: Root, scene: &Scene, sample: Option<usize>) {
                     continue;
                 };
                 tried += 1;
-                let attempt = || killed(&m, scene, round, point, &wanted.state);
-                match std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)) {
+                let one = || attempt(&m, scene, round, point, &wanted.state);
+                match std::panic::catch_unwind(std::panic::AssertUnwindSafe(one)) {
                     Ok(was_killed) => missed += usize::from(!was_killed),
                     // The other points are tried all the same: one run tells of all that fail.
                     Err(_) => failed.push(format!("{:?} at {}", point.victim, point.label)),
@@ -375,19 +389,19 @@ macro_rules! killed {
 
             #[test]
             fn sample() {
-                hunt(Root::Host, &$scene, Some($sample));
+                hunt(Root::Host, &$scene, Some($sample), |all| all, &killed);
             }
 
             #[test]
             #[ignore = "every kill point: make check-long"]
             fn every_point_host() {
-                hunt(Root::Host, &$scene, None);
+                hunt(Root::Host, &$scene, None, |all| all, &killed);
             }
 
             #[test]
             #[ignore = "every kill point: make check-long"]
             fn every_point_trixie() {
-                hunt(Root::Trixie, &$scene, None);
+                hunt(Root::Trixie, &$scene, None, |all| all, &killed);
             }
         }
     };

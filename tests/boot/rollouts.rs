@@ -286,6 +286,7 @@ booted!(a_rollout_that_somebody_ends_says_so_and_what_to_do, |m| {
             m.systemctl_show("shop@2", "ActiveState") == "active"
         });
         m.ok(["systemctl", verb, "shop"]);
+        assert_ne!(m.systemctl_show("shop", "ActiveState"), "failed", "{verb} is no failure");
         let (code, lines) = reload.wait();
         let said = lines.join("\n");
         assert_eq!(code, 1, "{verb}: {said}");

@@ -3,6 +3,7 @@
 
 mod fake;
 mod jobs;
+mod odd;
 mod questions;
 mod refusals;
 mod rollouts;

@@ -2,6 +2,7 @@
 //!
 //! Holds no policy. It waits for signals with the machine's own deadline, never by sleeping.
 
+mod ending;
 mod looks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -46,6 +47,8 @@ pub(super) struct Aside<'a> {
     pub interrupted: &'a dyn Fn() -> bool,
     /// Whether the manager ends this process, since the app is stopped or restarted.
     pub ended: &'a dyn Fn() -> bool,
+    /// Whether the app is stopped below its group, which has then been seen to.
+    pub overtaken: &'a dyn Fn() -> Result<bool, Error>,
     /// Told of every start before it is asked for.
     pub starts: &'a dyn Fn(&UnitName),
     /// Why nobody can rely on an instance that is ready by the manager's word.
@@ -74,7 +77,7 @@ pub(super) fn roll<'a>(
     let units: BTreeMap<u32, UnitName> =
         numbers.iter().map(|number| (*number, spec.app.instance_unit(*number))).collect();
     // Subscribe before the first look, so that nothing happens unseen in between.
-    let watch = systemd.watch(units.values())?;
+    let watch = systemd.watch(units.values().chain([&spec.app.close_unit()]))?;
     let mut driver = Driver {
         systemd,
         app: spec.app.clone(),
@@ -84,12 +87,15 @@ pub(super) fn roll<'a>(
         early: HashMap::new(),
         begun: Instant::now(),
         restore: aside.restore,
+        overtaken: aside.overtaken,
+        kept: wanted.max(before),
         starts: aside.starts,
         unready: aside.unready,
         kill_after: spec.kill_after,
         results: BTreeMap::new(),
         draining: BTreeMap::new(),
     };
+    driver.end_if_overtaken()?;
     let current = driver.current(&spec)?;
     let spec = Spec {
         current,
@@ -108,7 +114,7 @@ pub(super) fn roll<'a>(
     let mut asked = false;
     while machine.outcome().is_none() {
         if (aside.ended)() {
-            driver.end_extra(wanted.max(before));
+            driver.end_extra();
             return Err(Error::Lost(driver.app));
         }
         if !asked && (aside.interrupted)() {
@@ -136,6 +142,9 @@ struct Driver<'a> {
     early: HashMap<JobId, systemd::JobResult>,
     begun: Instant,
     restore: Option<Restore<'a>>,
+    overtaken: &'a dyn Fn() -> Result<bool, Error>,
+    /// How many instances stay when the rollout is ended.
+    kept: u32,
     starts: &'a dyn Fn(&UnitName),
     unready: &'a dyn Fn(u32) -> Option<String>,
     kill_after: Option<Duration>,
@@ -150,18 +159,6 @@ struct Driver<'a> {
 const GLANCE: Duration = Duration::from_millis(200);
 
 impl Driver<'_> {
-    /// Stops the instances from this number on: a restart of the app would go on with those that the
-    /// rollout has added, and nobody would ever end them. Where all are stopped, nothing is refused
-    /// that matters.
-    fn end_extra(&self, from: u32) {
-        for unit in self.units.range(from..).map(|(_, unit)| unit) {
-            let there = self.systemd.glimpse(unit).is_ok_and(|seen| !seen.active.is_down());
-            if there {
-                let _ = self.systemd.submit(JobKind::Stop, unit, JobMode::Replace);
-            }
-        }
-    }
-
     fn now(&self) -> Time {
         Time(self.begun.elapsed())
     }
@@ -214,10 +211,14 @@ impl Driver<'_> {
                     self.results.extend(changes.result.map(|result| (number, result)));
                     self.look(number, machine, sink)
                 }
-                None => Ok(()),
+                // The close unit is the first that a stop takes down.
+                None => self.end_if_overtaken(),
             },
             // What happened while the manager was started anew it has told nobody.
-            Some(Signal::Reloading(false)) => self.look_at_all(machine, sink),
+            Some(Signal::Reloading(false)) => {
+                self.end_if_overtaken()?;
+                self.look_at_all(machine, sink)
+            }
             Some(Signal::Reloading(true)) => Ok(()),
             Some(Signal::Disconnected) => {
                 Err(Error::Systemd(systemd::Error::disconnected("follow the rollout")))
