@@ -51,7 +51,7 @@ requests got its 404. restify 11.1.0 does not start on Node 24 (it needs `http_p
 micro 10.0.1 takes the host in `-l tcp://0.0.0.0:8000` for the path of a socket, of which one directory has room for one;
 its row is that of the library. A worker of uvicorn that has not answered its parent after 5 s is ended and started anew.
 Those of `fastapi run --workers 2` first load the whole command line again, which took longer on the busy machine that
-wrote this page: four of four were ended so within 20 s without clusterctl, and behind it one instance served after 15 s.
+wrote this page: four of them were ended so within 20 s without clusterctl, and behind it one instance served after 15 s.
 `fastapi` has no option for that time; `uvicorn --workers 2 --timeout-worker-healthcheck 60 fast:app` has one, and
 `instances` needs no workers.
 robyn 0.88.0 does not end at SIGTERM, with clusterctl or alone (it was there 10 s later): it loses nothing, and is killed
