@@ -67,8 +67,12 @@ const PYPI: Registry = Registry {
     env: |program| {
         let kind = program.split([',', ' ']).next().unwrap();
         let path = "PATH = '/srv/python/bin:/usr/bin:/bin', PYTHONPATH = '/srv/python:.'";
-        let own = ["blacksheep", "django", "falcon", "litestar", "pyramid", "starlette"];
-        let kind = if own.contains(&kind) { format!(", KIND = '{kind}'") } else { String::new() };
+        let own = ["blacksheep", "django", "django_ninja", "djangorestframework", "falcon"];
+        let more = ["flask_restx", "litestar", "pyramid", "starlette", "strawberry"];
+        // As Python spells it.
+        let kind = kind.replace('-', "_");
+        let any = own.iter().chain(&more).any(|one| *one == kind);
+        let kind = if any { format!(", KIND = '{kind}'") } else { String::new() };
         path.to_owned() + &kind
     },
     version: "PYTHONPATH=/srv/python python3 -c \"import platform, sys; \

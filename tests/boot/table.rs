@@ -49,10 +49,13 @@ how long it may take. Behind the preload library it finishes them.
 What was tried from the registries and has no row: node-red 4.1.15 listens before its flows run, so that one of 6212
 requests got its 404. restify 11.1.0 does not start on Node 24 (it needs `http_parser`, which is gone). The command of
 micro 10.0.1 takes the host in `-l tcp://0.0.0.0:8000` for the path of a socket, of which one directory has room for one;
-its row is that of the library. The workers of uvicorn have 5 s to answer their parent, or it ends them:
-`fastapi run --workers 2` comes to serve only where they start sooner, and on the busy machine that wrote this page they
-did not.
-robyn 0.88.0 does not end at SIGTERM, with clusterctl or alone: it loses nothing, and is killed after `kill_timeout`.
+its row is that of the library. A worker of uvicorn that has not answered its parent after 5 s is ended and started anew.
+Those of `fastapi run --workers 2` first load the whole command line again, which took longer on the busy machine that
+wrote this page: four of them were ended so within 20 s without clusterctl, and behind it one instance served after 15 s.
+`fastapi` has no option for that time; `uvicorn --workers 2 --timeout-worker-healthcheck 60 fast:app` has one, and
+`instances` needs no workers.
+robyn 0.88.0 does not end at SIGTERM, with clusterctl or alone (it was there 10 s later): it loses nothing, and is killed
+after `kill_timeout`.
 
 The test run writes this page (`UPDATE_EXPECT=1 cargo test --test boot servers`, and with `-- --ignored catalogue` the
 rest). What it counts differs from run to run; how listeners are handed over and who drains is compared at each.
