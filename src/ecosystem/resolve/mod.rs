@@ -78,8 +78,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::unasked(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let job = is_job(process.restart.auto, hands.readiness, &listeners);
-    let rollout = rollout::rollout(cx, fields, job);
+    let rollout = rollout::rollout(cx, fields, is_job(process.restart.auto, &hands, &listeners));
     let backlog = listeners::backlog(cx, fields);
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
@@ -125,8 +124,8 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
 }
 
 /// Whether an app runs to its end once, instead of serving.
-fn is_job(restarts: bool, readiness: Readiness, listeners: &[(Listener, Place)]) -> bool {
-    !restarts && readiness == Readiness::Exec && listeners.is_empty()
+fn is_job(restarts: bool, hands: &handover::Hands, listeners: &[(Listener, Place)]) -> bool {
+    !restarts && hands.readiness == Readiness::Exec && listeners.is_empty()
 }
 
 /// The name, and where it is written: the key or the whole table.
