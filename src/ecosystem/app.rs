@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, AppName, Credential, ListenerName, Sandbox};
+use super::{Address, AppName, ListenerName, Sandbox};
 
 /// All apps of one `ecosystem.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,10 +87,8 @@ pub struct App {
     pub non_blocking: bool,
     /// Length of the accept queue of each listener.
     pub backlog: u32,
-    /// What it may not do.
+    /// What it may not do, and its secrets.
     pub sandbox: Sandbox,
-    /// Secrets that the manager reads for it.
-    pub credentials: Vec<Credential>,
     /// systemd directives for `[Service]` of the instances, in order, passed through.
     pub service: Vec<(String, String)>,
     /// systemd directives for `[Slice]`: limits of the whole app.

@@ -42,6 +42,8 @@ pub struct Sandbox {
     pub foreign_calls: bool,
     /// A folder for people's files holds something that it needs: `/home`, `/root`, `/run/user`.
     pub in_homes: bool,
+    /// Secrets that the manager reads for it.
+    pub credentials: Vec<Credential>,
 }
 
 impl Sandbox {

@@ -54,7 +54,7 @@ pub(super) fn set(s: &mut Section, context: &Context<'_>) {
         }
         s.set(key, value);
     }
-    for Credential { name, path, encrypted } in &context.app.credentials {
+    for Credential { name, path, encrypted } in &context.app.sandbox.credentials {
         let key = if *encrypted { "LoadCredentialEncrypted" } else { "LoadCredential" };
         s.set(key, format!("{name}:{}", quote::path(&path.to_string_lossy())));
     }
@@ -138,7 +138,9 @@ fn strict(app: &App) -> Lines {
     // A program in /home could not even be started with `yes`.
     let homes = if app.sandbox.in_homes { "read-only" } else { "yes" };
     all.push(("ProtectHome", homes.to_owned()));
-    if !uses_tmp(app) {
+    if shares_tmp(app) {
+        all.extend(["/tmp", "/var/tmp"].map(|path| write_to("-", Path::new(path))));
+    } else {
         all.push(("PrivateTmp", "yes".to_owned()));
     }
     let on = [
@@ -187,8 +189,11 @@ fn log_folders(app: &App) -> impl Iterator<Item = &Path> {
     folders.filter(|folder| !folder.starts_with("/dev") && !app.logs.disabled)
 }
 
-/// Whether what the app is made of lies in the folders that `PrivateTmp=` replaces.
-fn uses_tmp(app: &App) -> bool {
+/// Whether the file wants it, or what the app is made of lies in the folders that `PrivateTmp=` replaces.
+fn shares_tmp(app: &App) -> bool {
+    if last_line(&app.service, "PrivateTmp").is_some() {
+        return true;
+    }
     let own = [app.cwd.as_path(), &app.command.program];
     let listeners = app.listeners.iter().filter_map(|listener| listener.address.path());
     let all = own.into_iter().chain(app.command.script.as_deref()).chain(listeners);

@@ -72,7 +72,14 @@ booted!(the_lines_of_an_audit_give_an_app_what_it_does, |m| {
     });
     let audit = audited(m);
     let wanted = lines(&audit);
-    for part in ["\"data\"", "map \\\"1\\\"", "PrivateDevices = \"no\"", "AF_VSOCK", "PrivateTmp = \"no\"", "RestrictNamespaces = \"no\""] {
+    for part in [
+        "\"data\"",
+        "map \\\"1\\\"",
+        "PrivateDevices = \"no\"",
+        "AF_VSOCK",
+        "PrivateTmp = \"no\"",
+        "RestrictNamespaces = \"no\"",
+    ] {
         assert!(wanted.contains(part), "{part}: {wanted}");
     }
     eprintln!("{wanted}");

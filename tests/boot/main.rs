@@ -5,6 +5,7 @@
 mod support;
 
 mod apply;
+mod audit;
 mod bytes;
 mod catalogue;
 mod containers;

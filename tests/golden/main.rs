@@ -124,8 +124,8 @@ fn systemd_finds_nothing_to_say_about_any_unit() {
 fn stubbed(unit: &str) -> String {
     let lines = unit.lines().map(|line| match line.split_once('=') {
         Some((
-            key @ ("ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStopPost" | "ExecReload"
-            | "ExecCondition"),
+            key @ ("ExecStartPre" | "ExecStart" | "ExecStartPost" | "ExecStop" | "ExecStopPost"
+            | "ExecReload" | "ExecCondition"),
             value,
         )) => {
             let rest = value.trim_start_matches(['-', '+']).trim_start_matches('"');

@@ -75,6 +75,7 @@ impl FakeHost {
         host.program_with("/srv/app/cli", b"#!/usr/bin/env bun\n");
         host.heads.insert("/srv/app/app.mjs".into(), b"http.createServer(f).listen(4100)".into());
         host.folder("/var/log").folder("/tmp").folder("/run");
+        host.folder("/var/lib/api").folder("/srv/app/uploads").file("/etc/keys/db");
         for name in ["/home/api/.env", "/etc/of-api.env", "/etc/open.env", "/etc/closed.env"] {
             host.file(name);
         }

@@ -53,40 +53,33 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let (instances, count) = instances(cx, fields);
     let process = process::process(cx, fields, cwd.as_deref());
     let systemd = directives::directives(cx, fields);
-    let mut sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &process, ran.as_ref());
-    let credentials = sandbox::credentials(cx, fields, cwd.as_deref());
     let env_files = env_files::env_files(cx, fields, cwd.as_deref(), &process, &systemd.service);
-    let counted = env.increment_var.as_ref().map(|(name, _)| name.as_str());
     let known = cluster::Known {
         ran: ran.as_ref(),
         nature: nature.as_ref(),
         env: &env.variables,
         env_files: &env_files.all(),
-        counted,
+        counted: env.increment_var.as_ref().map(|(name, _)| name.as_str()),
         count,
         cwd: cwd.as_deref(),
     };
     let (more, remark) = cluster::listener(cx, fields, &known).unzip();
     listeners.extend(more);
+    let serving = (!listeners.is_empty()).then_some(&*systemd.service);
+    let sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &process, ran.as_ref(), serving);
     let mut remarks: Vec<Remark> = remark.into_iter().collect();
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
     let stop = signals::stop(process.kill_signal, process.treekill, nature.as_ref());
-    remarks.extend(stop.remark);
+    remarks.extend(stop.remark.into_iter().chain(followed(cx, cwd.as_deref())));
     env.add(stop.variable);
     environment::counted_port(cx, fields, &env, &listeners);
-    if !listeners.is_empty() {
-        sandbox = sandbox.with_listeners(&systemd.service);
-    }
     let program = ran.as_ref().zip(nature.as_ref());
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::unasked(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let serves =
-        process.restart.auto || hands.readiness != Readiness::Exec || !listeners.is_empty();
-    let rollout = rollout::rollout(cx, fields, !serves);
+    let rollout = rollout::rollout(cx, fields, is_job(process.restart.auto, &hands, &listeners));
     let backlog = listeners::backlog(cx, fields);
-    remarks.extend(followed(cx, cwd.as_deref()));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
         namespace,
@@ -121,7 +114,6 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         non_blocking: hands.non_blocking(process.non_blocking, nature.as_ref()),
         backlog,
         sandbox,
-        credentials,
         service: systemd.service,
         slice: systemd.slice,
         socket: systemd.socket,
@@ -129,6 +121,11 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         remarks,
     });
     Resolved { at, name, named: fields.get("name").is_some(), listeners, app }
+}
+
+/// Whether an app runs to its end once, instead of serving.
+fn is_job(restarts: bool, hands: &handover::Hands, listeners: &[(Listener, Place)]) -> bool {
+    !restarts && hands.readiness == Readiness::Exec && listeners.is_empty()
 }
 
 /// The name, and where it is written: the key or the whole table.

@@ -17,13 +17,14 @@ const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
 /// What a file is named in a folder, by the manager's rules and those of `LoadCredential=`.
 const MAX_NAME: usize = 255;
 
-/// Reads `sandbox` and `writable`.
+/// Reads the keys; `serving` are the directives of an app that has listeners.
 pub(super) fn sandbox(
     cx: &mut Context<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
     process: &Process,
     ran: Option<&Ran>,
+    serving: Option<&[(String, String)]>,
 ) -> Sandbox {
     let level = match fields.read_with("sandbox", |node| node.choice(cx, keys::SANDBOXES)) {
         Some("strict") => Level::Strict,
@@ -44,8 +45,20 @@ pub(super) fn sandbox(
     let mut needed = needed.chain(logs).chain(writable.iter().cloned());
     let in_homes = needed.any(|path| lies_in_homes(cx, &path));
     let foreign_calls = program.is_some_and(|program| makes_foreign_calls(cx, program));
-    let loses_rights = false;
-    Sandbox { level, writable, as_root, gains_rights, loses_rights, foreign_calls, in_homes }
+    let sandbox = Sandbox {
+        level,
+        writable,
+        as_root,
+        gains_rights,
+        loses_rights: false,
+        foreign_calls,
+        in_homes,
+        credentials: credentials(cx, fields, cwd),
+    };
+    match serving {
+        Some(service) => sandbox.with_listeners(service),
+        None => sandbox,
+    }
 }
 
 /// What follows from `strict` and may surprise.
@@ -113,12 +126,7 @@ fn writable_path(
     Some(path)
 }
 
-/// Reads `credentials`.
-pub(super) fn credentials(
-    cx: &mut Context<'_>,
-    fields: &Fields<'_>,
-    cwd: Option<&Path>,
-) -> Vec<Credential> {
+fn credentials(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Vec<Credential> {
     let Some(node) = fields.get("credentials") else { return Vec::new() };
     let entries = node.entries(cx, "a table of names and files").unwrap_or_default();
     entries.iter().filter_map(|entry| credential(cx, entry, cwd)).collect()
