@@ -50,6 +50,15 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         );
         found.push(finding(Severity::Problem, "handover", text, apply.clone()));
     }
+    found.extend(needs(words, facts));
+    found.extend(notes(words, facts));
+    found
+}
+
+/// What a start needs besides the units, and where output goes.
+fn needs(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let apply = Some(words.apply(facts));
     for path in &facts.lacking {
         let text = format!("{} is gone: no instance can start again", path.display());
         found.push(finding(Severity::Problem, "cannot-start", text, apply.clone()));
@@ -88,6 +97,12 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         );
         found.push(finding(Severity::Problem, "program", text, apply));
     }
+    found
+}
+
+/// What the manager and the journal have not taken up, and what an administrator has added.
+fn notes(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+    let mut found = Vec::new();
     if facts.stale {
         let text = "files changed since systemd read them".to_owned();
         let mend = words.systemctl("daemon-reload");
