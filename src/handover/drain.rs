@@ -112,11 +112,12 @@ pub fn endings_due(streams: u64, clock: &Clock, ended_by: EndedBy) -> u64 {
 /// Whether a master that got the signal so many milliseconds ago keeps it from its handler for its
 /// workers' sake: its handler may have them close idle connections at once, and others behind the answer
 /// that they are at, so those that serve and have got no signal themselves tell their clients first.
-/// `several`: so long ago one was in the middle of several requests of one client.
+/// `several`: so long ago one was in the middle of several requests of one client. That lasts a moment
+/// more at most, since workers go on accepting meanwhile.
 #[must_use]
 pub fn waits_for_workers(passed: u64, serve: bool, drain: bool, several: Option<u64>) -> bool {
     let answers = several.is_some_and(|since| since < MOMENT_MS);
-    serve && !drain && (passed < PATIENCE_MS || answers)
+    serve && !drain && (passed < PATIENCE_MS || answers && passed < 2 * PATIENCE_MS)
 }
 
 /// A stream that this library has ended.

@@ -453,6 +453,7 @@ fn a_master_waits_for_workers_that_serve_and_know_of_nothing() {
     assert!(!waits(1000, true, false, None), "no longer than clients need");
     assert!(waits(1000, true, false, Some(499)), "a client waits for several answers");
     assert!(!waits(1000, true, false, Some(500)), "they were given");
+    assert!(waits(1999, true, false, Some(0)) && !waits(2000, true, false, Some(0)));
     assert!(!waits(0, false, false, Some(0)), "it serves itself");
     assert!(!waits(0, true, true, Some(0)), "they drain by themselves");
 }
