@@ -67,7 +67,7 @@ booted!(the_package_is_upgraded_removed_and_purged_and_apps_go_on, |m| {
     assert_eq!(pids(m, 2), before);
     m.ok(["systemctl", "reload", "shop"]);
     assert!(pids(m, 2).iter().all(|pid| !before.contains(pid)), "units reload by the new program");
-    let units = || m.ok_sh("cat /etc/systemd/system/shop*");
+    let units = || m.ok_sh("cat /etc/systemd/system/shop*.service");
     assert!(units().contains(&former[0]), "an upgrade gives apps nothing new");
     // The next apply does, in a rollout.
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
