@@ -37,6 +37,10 @@ fn on_disk(mut points: Vec<Point>) -> Vec<Point> {
     points
 }
 
+fn of_command(points: Vec<Point>) -> Vec<Point> {
+    on_disk(points).into_iter().filter(|point| point.victim == Victim::Command).collect()
+}
+
 /// Names of the units of instances that are up.
 fn instances(units: &str) -> Vec<&str> {
     let up = units.lines().filter(|line| line.contains(".service loaded active"));
@@ -90,13 +94,13 @@ fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Sta
 }
 
 macro_rules! refused {
-    ($name:ident, $scene:expr, $sample:expr) => {
+    ($name:ident, $scene:expr, $sample:expr, $chosen:expr) => {
         mod $name {
             use super::*;
 
             #[test]
             fn sample() {
-                hunt(Root::Host, &$scene, Some($sample), on_disk, &refused);
+                hunt(Root::Host, &$scene, Some($sample), $chosen, &refused);
             }
 
             #[test]
@@ -114,11 +118,12 @@ macro_rules! refused {
     };
 }
 
-refused!(create, CREATE, 3);
-refused!(change, CHANGE, 2);
-refused!(shrink, SHRINK, 1);
-refused!(prune, PRUNE, 2);
-refused!(scale, SCALE, 2);
-refused!(reload, RELOAD, 3);
-refused!(rollback, ROLLBACK, 1);
-refused!(delete, DELETE, 3);
+refused!(create, CREATE, 3, on_disk);
+refused!(change, CHANGE, 2, on_disk);
+// Which instance goes first differs: the rollout is for the run of every point.
+refused!(shrink, SHRINK, 2, of_command);
+refused!(prune, PRUNE, 2, on_disk);
+refused!(scale, SCALE, 2, on_disk);
+refused!(reload, RELOAD, 3, on_disk);
+refused!(rollback, ROLLBACK, 1, on_disk);
+refused!(delete, DELETE, 3, on_disk);
