@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{Context, Done, Error, UnitFailure};
+use crate::ecosystem::Address;
+use crate::host;
+use crate::plan::{AppPlan, Change, FileChange, FileId};
 use crate::systemd::Signal;
-use crate::unit::UnitName;
+use crate::unit::{UnitFile, UnitName};
 
 /// How often is asked where no signal comes: connections are refused meanwhile.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -44,6 +47,31 @@ pub(super) fn closed(
             return Err(crate::systemd::Error::disconnected("follow the listeners").into());
         }
     }
+}
+
+/// Waits until the kernel lets go of the addresses that an app is about to open, for a moment only: the
+/// manager closes a listener before those who hold copies of it are refused new clients
+/// (`units/close`). Whoever else holds one is named by the start that fails.
+pub(super) fn released(context: &Context, app: &AppPlan) {
+    const MOMENT: Duration = Duration::from_secs(5);
+    let end = Instant::now() + MOMENT;
+    let addresses: Vec<Address> = app.files.iter().filter_map(opened).collect();
+    let held = || {
+        let all = host::listening();
+        addresses.iter().any(|address| all.iter().any(|held| held.conflicts_with(address)))
+    };
+    while held() && Instant::now() < end && !context.is_interrupted() {
+        // The kernel announces no such thing.
+        std::thread::sleep(GLANCE);
+    }
+}
+
+/// The address of a listener whose unit is new.
+fn opened(file: &FileChange) -> Option<Address> {
+    let (FileId::Unit(unit), Change::Create { text }) = (&file.file, &file.change) else {
+        return None;
+    };
+    Address::of_socket_unit(&UnitFile::parse(unit.clone(), text))
 }
 
 fn open(context: &Context, listeners: &BTreeSet<UnitName>) -> Result<Vec<UnitName>, Error> {

@@ -48,6 +48,9 @@ impl AppRun<'_> {
             }
             return Ok(done);
         }
+        if !self.app.after.is_empty() {
+            free::released(self.context, self.app);
+        }
         for (place, step) in self.app.steps.iter().enumerate() {
             if self.context.is_interrupted() {
                 done.left_out = self.app.steps.len() - place;
