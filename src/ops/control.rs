@@ -43,6 +43,7 @@ pub fn control(
         selected.iter().map(|one| (one.app.clone(), Done::default())).collect();
     let names: Vec<AppName> = selected.iter().map(|one| one.app.clone()).collect();
     let mut started: Vec<UnitName> = Vec::new();
+    let mut overtaken: BTreeSet<AppName> = BTreeSet::new();
     if verb != Verb::Stop {
         load(context, names.iter().cloned(), sink)?;
     }
@@ -80,12 +81,18 @@ pub fn control(
         if let Some(error) = denied(&outcomes) {
             return Err(error.into());
         }
+        let groups =
+            owners.iter().zip(&jobs).zip(&outcomes).filter(|((owner, (kind, unit)), outcome)| {
+                *kind != JobKind::Stop && *unit == owner.group_unit() && was_canceled(outcome)
+            });
+        overtaken.extend(groups.map(|((owner, _), _)| owner.clone()));
         for ((owner, job), outcome) in owners.iter().zip(&jobs).zip(outcomes) {
             let (unit, outcome) = (&job.1, real_end(&context.systemd, job, outcome));
             let failures = &mut done.entry(owner.clone()).or_default().failures;
             failures.extend(failure(&outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
         }
     }
+    give_way(context, &overtaken, apps, sink)?;
     stayed(context, &started, apps, &mut done)?;
     if verb != Verb::Stop {
         reached(context, selected, apps, &mut done);
@@ -95,6 +102,29 @@ pub fn control(
         ended::forget(&context.systemd, &one.app, stopped)?;
     }
     Ok(done)
+}
+
+/// Finishes what somebody has asked for meanwhile: a stop of the group comes between its job and those of the
+/// instances, which are submitted one after the other, so that the last of them would run on in an app
+/// that is stopped.
+fn give_way(
+    context: &Context,
+    overtaken: &BTreeSet<AppName>,
+    apps: &BTreeMap<AppName, FoundApp>,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let groups: Vec<UnitName> = overtaken.iter().map(AppName::group_unit).collect();
+    let states = context.systemd.instances(&groups, &[])?;
+    let down = overtaken
+        .iter()
+        .zip(&states)
+        .filter(|(_, state)| state.active.is_down() || state.active == ActiveState::Deactivating);
+    let stopped: Vec<Selected> =
+        down.map(|(app, _)| Selected { app: app.clone(), instance: None }).collect();
+    if !stopped.is_empty() {
+        control(context, Verb::Stop, &stopped, apps, sink)?;
+    }
+    Ok(())
 }
 
 /// Whether somebody asked for the opposite before the job had ended.
