@@ -61,6 +61,7 @@ pub fn delegate(
         group: app.group_unit(),
         report: Report { exchange: &exchange, id: &id, file: None, line: String::new() },
         outcome: None,
+        ceded: false,
         told: false,
         last: None,
     };
@@ -96,6 +97,7 @@ pub fn delegate(
     match follower.outcome {
         Some(outcome) => outcome,
         None if is_stopped(&settled(context, app)?) => Err(Error::Stopped(app.clone())),
+        None if follower.ceded => Err(Error::Lost(app.clone())),
         None => Err(unreported(context, app, result)?),
     }
 }
@@ -153,6 +155,8 @@ struct Follower<'a> {
     group: UnitName,
     report: Report<'a>,
     outcome: Option<Result<Outcome, Error>>,
+    /// The process of the rollout was told to go, by whoever stops or restarts the app.
+    ceded: bool,
     /// Whether it was told that somebody wants it to stop.
     told: bool,
     /// When the last progress was heard of, and what it was.
@@ -232,6 +236,7 @@ impl Follower<'_> {
                 }
                 Record::Ended(outcome) => self.outcome = Some(Ok(outcome)),
                 Record::Broke(why) => self.outcome = Some(Err(Error::Broke(app, why))),
+                Record::Ceded => self.ceded = true,
             }
         }
     }

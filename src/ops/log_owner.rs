@@ -1,6 +1,7 @@
 //! Log files in folders of root's, for apps whose own user opens them: each is made, or given to that
 //! user, before the app starts. Everything is done to the open file, never to its name.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -57,7 +58,8 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-fn log_files(unit: &UnitFile) -> Vec<PathBuf> {
+/// Each once, although both streams of an app may go to one file.
+fn log_files(unit: &UnitFile) -> BTreeSet<PathBuf> {
     unit.all(MARK, "LogFile").map(|path| PathBuf::from(path.replace("%%", "%"))).collect()
 }
 

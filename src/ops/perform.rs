@@ -62,7 +62,7 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
     match &result {
         Ok(outcome) => record(&Record::Ended(outcome.clone())),
         // Whoever follows sees whether the app was stopped or restarted.
-        Err(Error::Lost(_) | Error::Stopped(_)) => {}
+        Err(Error::Lost(_) | Error::Stopped(_)) => record(&Record::Ceded),
         Err(error) => record(&Record::Broke(error.to_string())),
     }
     match reporter.flush() {

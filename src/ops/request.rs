@@ -83,6 +83,8 @@ pub enum Record {
     Ended(Outcome),
     /// It could not go on.
     Broke(String),
+    /// Its process was told to go, since somebody stops or restarts the app.
+    Ceded,
 }
 
 #[cfg(test)]

@@ -91,6 +91,7 @@ extern "C" fn beside() -> ! {
     let started = sys::milliseconds();
     let mut watch = Watch::begin(setup);
     watch.ended_by = EndedBy::Program;
+    watch.accepts = true;
     loop {
         sys::sleep_ms(LOOK_EVERY_MS);
         if drain::is_own() {
@@ -99,6 +100,7 @@ extern "C" fn beside() -> ! {
         watch.clock.passed = sys::milliseconds().saturating_sub(started);
         if workers::is_handled() && watch.ended_by == EndedBy::Program {
             watch.ended_by = EndedBy::Handler(watch.clock.passed);
+            watch.accepts = false;
         }
         watch.holding();
     }
@@ -154,6 +156,9 @@ struct Watch {
     told: u64,
     /// Those that were still open at the last look.
     endless: u64,
+    /// The process takes new connections meanwhile: one that was looked at may be another one by the time
+    /// something is done to it, under the same number.
+    accepts: bool,
 }
 
 impl Watch {
@@ -177,7 +182,7 @@ impl Watch {
             some => u64::from(some).min(most),
         };
         let clock = Clock { passed: 0, budget, streams };
-        Watch { setup, clock, ended_by, told: 0, endless: 0 }
+        Watch { setup, clock, ended_by, told: 0, endless: 0, accepts: false }
     }
 
     /// Counts the connections that hold up the drain, and tells those to go that may.
@@ -210,7 +215,7 @@ impl Watch {
         }
         if let Some(ended) = endings::ended(fd) {
             let verdict = after_ending(&ended);
-            if verdict.end_reading {
+            if verdict.end_reading && !self.accepts {
                 sys::stop_both(fd);
             }
             return verdict.holds;
@@ -232,13 +237,13 @@ impl Watch {
         // A program that has its signal speaks for itself: a second word would contradict it.
         let may_tell = !matches!(self.ended_by, EndedBy::Handler(_));
         let may_tell = may_tell && self.clock.passed >= TELL_FROM_MS && !polite::is_told(fd);
-        if may_tell && follow::tell_to_go(fd) {
-            polite::tell(fd);
+        if may_tell {
+            follow::tell_to_go(fd, |told| if told { polite::tell(fd) } else { polite::forget(fd) });
         }
         let (told, inherited) = (polite::is_told(fd), follow::is_inherited(fd));
         let seen = Seen { standing, unread, told, quiet, inherited };
         let verdict = verdict(&seen, &self.clock, self.ended_by);
-        if verdict.end_reading {
+        if verdict.end_reading && !self.accepts {
             // The program reads the end of the stream, and closes politely; a request that
             // arrives before it reads is still answered.
             sys::stop_reading(fd);

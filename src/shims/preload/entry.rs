@@ -87,9 +87,13 @@ impl Entry {
     pub fn update_beside(&self, work: impl FnOnce(&mut Conversation)) {
         self.still.store(0, Ordering::Relaxed);
         for _ in 0..LONGEST_WAIT_MS {
+            self.looks.fetch_add(1, Ordering::SeqCst);
             if self.take() {
-                return self.work(work);
+                self.work(work);
+                self.looks.fetch_add(1, Ordering::SeqCst);
+                return;
             }
+            self.looks.fetch_add(1, Ordering::SeqCst);
             sys::sleep_ms(1);
         }
         self.missed.store(true, Ordering::Relaxed);
@@ -144,6 +148,11 @@ impl Entry {
     /// Looks at the conversation, unless somebody else works on it.
     pub fn look<T>(&self, work: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
         self.take().then(|| self.work(work))
+    }
+
+    /// The same for the program, which waits for a look of the drain.
+    pub fn look_before_drain<T>(&self, work: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
+        self.take_before_drain().then(|| self.work(work))
     }
 
     /// The same for the drain.

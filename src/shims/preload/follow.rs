@@ -136,8 +136,9 @@ unsafe fn each(parts: *const Part, count: usize, result: isize, mut take: impl F
 /// Whether the answer that begins now may say that it is the last one: false while others are due
 /// on the connection. Where that is not known, the first one that is seen is taken for it.
 pub fn may_be_last(fd: c_int) -> bool {
-    let Some(entry) = followed(fd) else { return true };
-    entry.look(|c| !c.is_followed() || c.is_at_last_answer()).unwrap_or(false)
+    let known = followed(fd).filter(|entry| !entry.missed.load(Ordering::Relaxed));
+    let Some(entry) = known else { return true };
+    entry.look_before_drain(|c| !c.is_followed() || c.is_at_last_answer()).unwrap_or(false)
 }
 
 /// How a connection stands; `unread`: bytes wait for the program. Called by the drain alone, once
@@ -233,10 +234,20 @@ pub fn added(fd: c_int, size: usize) {
     }
 }
 
-/// Tells a client of HTTP/2 to open no more streams; whether it did.
-pub fn tell_to_go(fd: c_int) -> bool {
+/// Tells a client of HTTP/2 to open no more streams; whether it did. `note` is called just before: as soon
+/// as the client knows, it may leave, and another one gets the number of its connection. Where nothing could
+/// be sent it is called once more, with `false`.
+pub fn tell_to_go(fd: c_int, note: impl Fn(bool)) -> bool {
     let may = |conversation: &Conversation| conversation.may_be_joined().then_some(());
-    join(fd, may, |()| sent_whole(fd, &GOAWAY, 0)).is_some()
+    let send = |()| {
+        note(true);
+        let sent = sent_whole(fd, &GOAWAY, 0);
+        if sent.is_none() {
+            note(false);
+        }
+        sent
+    };
+    join(fd, may, send).is_some()
 }
 
 /// Sends all of it or nothing, and waits for nobody.
