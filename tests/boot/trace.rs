@@ -221,6 +221,10 @@ booted!(a_go_server_of_a_user_without_rights_on_a_low_port, |m| {
     let told = "let the user that it runs as read its file (`chmod +r`)";
     assert!(m.journal("shop@0").contains(told), "{}", m.journal("shop@0"));
     m.ok(["chmod", "4755", "/srv/shop/server"]);
+    // The sandbox keeps it from gaining what would keep the tracer out.
+    assert_eq!(apply(m).code, 0);
+    all_answer(m, "localhost", 2);
+    write(m, &format!("[[apps]]\nname = 'shop'\nscript = './server'\n{toml}\nsandbox = 'off'\n"));
     let refused = apply(m);
     assert!(refused.stderr.contains("gains privileges when it starts"), "{refused:#?}");
 });
