@@ -154,13 +154,17 @@ fn of_root(program: &str, dir: &Path) -> Command {
     let mut command = Command::new(program);
     command.arg("--root").arg(dir);
     match program {
-        // The root has no shell for scripts; tests/boot/package.rs runs those of Debian.
-        "rpm" => command.args(["--dbpath", "/var/lib/rpm", "--force-debian", "--noscripts"]),
-        _ => command
-            .args(["--noconfirm", "--noscriptlet"])
-            .arg("--dbpath")
-            .arg(dir.join("var/lib/pacman")),
+        "rpm" => command.args(["--dbpath", "/var/lib/rpm", "--force-debian"]),
+        _ => command.args(["--noconfirm", "--dbpath"]).arg(dir.join("var/lib/pacman")),
     };
+    command
+}
+
+/// The same for one that changes something there. The root has no shell for scripts; tests/boot/package.rs
+/// runs those of Debian.
+fn without_scripts(program: &str, dir: &Path) -> Command {
+    let mut command = of_root(program, dir);
+    command.arg(if program == "rpm" { "--noscripts" } else { "--noscriptlet" });
     command
 }
 
@@ -212,20 +216,20 @@ fn the_rpm_package_is_installed_upgraded_and_removed_beside_apps() {
     let package = build("rpm", &made);
     fs::write(home.join(".rpmmacros"), "%dist .2\n").unwrap();
     let upgrade = build_with("rpm", &newer, &[("HOME", &home)]);
-    ok(of_root("rpm", &to).arg("-U").arg(distribution(&package, 251, dir.path())));
-    let refused = of_root("rpm", &to).arg("-U").arg(&package).output().unwrap();
+    ok(without_scripts("rpm", &to).arg("-U").arg(distribution(&package, 251, dir.path())));
+    let refused = without_scripts("rpm", &to).arg("-U").arg(&package).output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && said.contains("systemd >= 252 is needed"), "{said}");
     assert_eq!(said.matches("is needed").count(), 1, "{said}");
-    ok(of_root("rpm", &to).arg("-U").arg(distribution(&package, 252, dir.path())));
-    ok(of_root("rpm", &to).arg("-U").arg(&package));
+    ok(without_scripts("rpm", &to).arg("-U").arg(distribution(&package, 252, dir.path())));
+    ok(without_scripts("rpm", &to).arg("-U").arg(&package));
     let before = app(&to);
     assert_eq!(ok(of_root("rpm", &to).args(["-V", "clusterctl"])), "");
-    ok(of_root("rpm", &to).arg("-U").arg(&upgrade));
+    ok(without_scripts("rpm", &to).arg("-U").arg(&upgrade));
     let version = ok(of_root("rpm", &to).args(["-q", "clusterctl"]));
     assert!(version.contains("-1.2."), "{version}");
     assert_eq!(files_of(&to), before);
-    ok(of_root("rpm", &to).args(["-e", "clusterctl"]));
+    ok(without_scripts("rpm", &to).args(["-e", "clusterctl"]));
     only_the_app_is_left(&to);
 }
 
@@ -242,10 +246,10 @@ fn the_arch_package_is_installed_and_removed_beside_apps() {
     let [made, to] = ["made", "root"].map(|name| dir.path().join(name));
     fs::create_dir_all(to.join("var/lib/pacman")).unwrap();
     let package = build("arch", &made);
-    let refused = of_root("pacman", &to).arg("-U").arg(&package).output().unwrap();
+    let refused = without_scripts("pacman", &to).arg("-U").arg(&package).output().unwrap();
     let said = String::from_utf8_lossy(&refused.stdout);
     assert!(!refused.status.success() && said.contains("'systemd' required"), "{said}");
-    let mut install = of_root("pacman", &to);
+    let mut install = without_scripts("pacman", &to);
     for need in ["systemd", "systemd-libs", "gcc-libs", "glibc"] {
         install.args(["--assume-installed", &format!("{need}=999")]);
     }
@@ -253,7 +257,7 @@ fn the_arch_package_is_installed_and_removed_beside_apps() {
     let before = app(&to);
     assert!(before.contains("./usr/bin/clusterctl"), "{before:?}");
     ok(of_root("pacman", &to).args(["-Qkk", "clusterctl"]));
-    ok(of_root("pacman", &to).args(["-R", "clusterctl"]));
+    ok(without_scripts("pacman", &to).args(["-R", "clusterctl"]));
     only_the_app_is_left(&to);
 }
 
