@@ -32,6 +32,7 @@ useradd passwd
 curl curl
 openssl openssl
 strace strace
+setcap libcap2-bin
 mandoc mandoc
 npm npm
 /usr/lib/python3*/dist-packages/pip python3-pip
