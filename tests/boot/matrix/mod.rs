@@ -11,7 +11,10 @@ mod promises;
 mod provide;
 mod runtimes;
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::{Condvar, Mutex};
+use std::{fs, thread};
 
 use kinds::{Cell, Mix, NOT_QUICK, fixtures};
 use operations::{OPERATIONS, Operation, all_run};
@@ -71,11 +74,35 @@ impl Runtime {
 /// All instances are replaced together, since some kinds last as long as `kill_timeout`.
 const AT_ONCE: &str = "rollout = { max_surge = \"100%\" }\n";
 
+/// A place among those who load the machine, of which there are as many as processors: a client that gets
+/// none for seconds would count what no server has lost.
+struct Room;
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static LEFT: Condvar = Condvar::new();
+
+impl Room {
+    fn take() -> Self {
+        let places = thread::available_parallelism().map_or(1, NonZero::get);
+        let taken = TAKEN.lock().unwrap();
+        *LEFT.wait_while(taken, |taken| *taken >= places).unwrap() += 1;
+        Self
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap() -= 1;
+        LEFT.notify_one();
+    }
+}
+
 /// A reload of all instances at once, under what is answered soon.
 fn quick(name: &str) {
     let runtime = Runtime::find(name);
     let Some(m) = machine(Root::Host) else { return };
     if provide::install(&m, runtime) {
+        let _room = Room::take();
         runtime.apply(&m, AT_ONCE);
         let cells = Operation::Reload.run(&m, &runtime.mix(true), &[]);
         shown(&m, runtime, Operation::Reload, &cells);
