@@ -12,6 +12,10 @@ mod arch;
 
 #[path = "sys_constants.rs"]
 mod constants;
+#[path = "sys_files.rs"]
+mod files;
+#[path = "sys_sockets.rs"]
+mod sockets;
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::AtomicU32;
@@ -22,15 +26,11 @@ pub use arch::number::{CLOSE as SYS_CLOSE, IO_URING_SETUP as SYS_IO_URING_SETUP}
 pub use arch::start_thread;
 use arch::{number, raw};
 pub use constants::*;
+pub use files::*;
+pub use sockets::*;
 
-const O_DIRECTORY: c_int = arch::O_DIRECTORY;
-const FIONREAD: usize = 0x541b;
-const SIOCOUTQ: usize = 0x5411;
-const TCP_INFO: usize = 11;
 const CLOCK_MONOTONIC: usize = 1;
 const RLIMIT_NOFILE: usize = 7;
-const AT_SYMLINK_NOFOLLOW: usize = 0x100;
-const AT_EMPTY_PATH: usize = 0x1000;
 
 /// An error number of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +42,6 @@ pub struct PollFd {
     pub fd: c_int,
     pub events: i16,
     pub revents: i16,
-}
-
-/// `struct timeval`, as `SO_RCVTIMEO` gives it.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct Time {
-    pub seconds: i64,
-    pub fraction: i64,
 }
 
 /// The beginning of `siginfo_t`.
@@ -95,28 +87,6 @@ pub struct Part {
 pub struct Messages {
     pub message: Message,
     _length: u32,
-}
-
-/// Which file a descriptor or a path leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct FileId {
-    pub device: u64,
-    pub inode: u64,
-}
-
-/// `struct stat` starts alike on both machines.
-#[repr(C)]
-struct Stat {
-    device: u64,
-    inode: u64,
-    _rest: [u64; 16],
-}
-
-/// A socket name with room for every family.
-#[repr(C, align(8))]
-pub struct Name {
-    pub bytes: [u8; 128],
-    pub length: u32,
 }
 
 fn check(result: isize) -> Result<usize, Errno> {
@@ -293,158 +263,6 @@ pub fn milliseconds() -> u64 {
     let mut time = [0_u64; 2];
     let _ = call(number::CLOCK_GETTIME, [CLOCK_MONOTONIC, &raw mut time as usize, 0, 0, 0, 0]);
     time[0] * 1000 + time[1] / 1_000_000
-}
-
-pub fn open_directory(path: &core::ffi::CStr) -> Option<c_int> {
-    open(path, O_DIRECTORY)
-}
-
-/// For reading.
-pub fn open_file(path: &core::ffi::CStr) -> Option<c_int> {
-    open(path, 0)
-}
-
-/// For reading, below an open directory.
-#[allow(dead_code, reason = "the tracer does without")]
-pub fn open_file_in(directory: c_int, path: &core::ffi::CStr) -> Option<c_int> {
-    open_at(directory, path, 0)
-}
-
-fn open(path: &core::ffi::CStr, flags: c_int) -> Option<c_int> {
-    open_at(AT_FDCWD, path, flags)
-}
-
-fn open_at(directory: c_int, path: &core::ffi::CStr, flags: c_int) -> Option<c_int> {
-    let arguments = [word(directory), path.as_ptr() as usize, word(flags | O_CLOEXEC), 0, 0, 0];
-    call(number::OPENAT, arguments).ok().map(|fd| fd as c_int)
-}
-
-/// Fills the buffer with `struct linux_dirent64`; `None` at the end.
-pub fn directory_entries(fd: c_int, buffer: &mut [u8]) -> Option<usize> {
-    let arguments = [word(fd), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0];
-    call(number::GETDENTS64, arguments).ok().filter(|filled| *filled > 0)
-}
-
-/// Where a symbolic link leads to; how many bytes of the buffer that fills.
-#[allow(dead_code, reason = "for the preload library")]
-pub fn link_target(path: &core::ffi::CStr, to: &mut [u8]) -> usize {
-    let (path, room) = (path.as_ptr() as usize, to.len());
-    let arguments = [word(AT_FDCWD), path, to.as_mut_ptr() as usize, room, 0, 0];
-    call(number::READLINKAT, arguments).unwrap_or(0)
-}
-
-pub fn has_peer(fd: c_int) -> bool {
-    let mut name = Name { bytes: [0; 128], length: 128 };
-    let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
-    call(number::GETPEERNAME, [word(fd), to, size, 0, 0, 0]).is_ok()
-}
-
-/// `shutdown(SHUT_RD)`: what has arrived can still be read.
-pub fn stop_reading(fd: c_int) {
-    let _ = call(number::SHUTDOWN, [word(fd), 0, 0, 0, 0, 0]);
-}
-
-/// `shutdown(SHUT_RDWR)`.
-#[allow(dead_code, reason = "for the preload library")]
-pub fn stop_both(fd: c_int) {
-    const SHUT_RDWR: c_int = 2;
-    let _ = call(number::SHUTDOWN, [word(fd), word(SHUT_RDWR), 0, 0, 0, 0]);
-}
-
-/// Bytes that the program has not read yet.
-pub fn unread(fd: c_int) -> c_int {
-    let mut count: c_int = 0;
-    let _ = call(number::IOCTL, [word(fd), FIONREAD, &raw mut count as usize, 0, 0, 0]);
-    count
-}
-
-/// Bytes that were sent and have not arrived yet.
-#[allow(dead_code, reason = "for the preload library")]
-pub fn unsent(fd: c_int) -> c_int {
-    let mut count: c_int = 0;
-    let _ = call(number::IOCTL, [word(fd), SIOCOUTQ, &raw mut count as usize, 0, 0, 0]);
-    count
-}
-
-/// Bytes that a TCP connection has received, without the end of the stream; `None` for what is no
-/// TCP connection.
-pub fn received(fd: c_int) -> Option<u64> {
-    /// `TCP_CLOSE_WAIT` and `TCP_LAST_ACK`: the peer has closed, which the kernel counts as a byte.
-    const PEER_CLOSED: [u8; 2] = [8, 9];
-    let info = tcp_info(fd)?;
-    // `struct tcp_info`: state is the first byte, bytes_received the 17th word of 64 bits.
-    let state = info[0].to_ne_bytes()[0];
-    Some(info[16].saturating_sub(u64::from(PEER_CLOSED.contains(&state))))
-}
-
-/// Bytes that the peer of a TCP connection has acknowledged; `None` for what is no TCP connection.
-#[allow(dead_code, reason = "for the preload library")]
-pub fn acknowledged(fd: c_int) -> Option<u64> {
-    // `struct tcp_info`: bytes_acked is the 16th word of 64 bits.
-    tcp_info(fd).map(|info| info[15])
-}
-
-fn tcp_info(fd: c_int) -> Option<[u64; 32]> {
-    let mut info = [0_u64; 32];
-    let mut length = size_of_val(&info) as u32;
-    let (to, size) = (&raw mut info as usize, &raw mut length as usize);
-    call(number::GETSOCKOPT, [word(fd), word(IPPROTO_TCP), TCP_INFO, to, size, 0]).ok()?;
-    Some(info)
-}
-
-pub fn epoll_delete(epoll: c_int, fd: c_int) {
-    let _ = call(number::EPOLL_CTL, [word(epoll), word(EPOLL_CTL_DEL), word(fd), 0, 0, 0]);
-}
-
-/// A socket option that is an `int`.
-pub fn option(fd: c_int, level: c_int, name: c_int) -> Result<c_int, Errno> {
-    let mut value: c_int = 0;
-    let mut length = size_of::<c_int>() as u32;
-    let (to, size) = (&raw mut value as usize, &raw mut length as usize);
-    call(number::GETSOCKOPT, [word(fd), word(level), word(name), to, size, 0]).map(|_| value)
-}
-
-/// `SO_RCVTIMEO` or `SO_SNDTIMEO`; zero is for ever.
-pub fn time_option(fd: c_int, name: c_int) -> Time {
-    let mut value = Time::default();
-    let mut length = size_of::<Time>() as u32;
-    let (to, size) = (&raw mut value as usize, &raw mut length as usize);
-    let _ = call(number::GETSOCKOPT, [word(fd), word(SOL_SOCKET), word(name), to, size, 0]);
-    value
-}
-
-pub fn socket_name(fd: c_int) -> Result<Name, Errno> {
-    let mut name = Name { bytes: [0; 128], length: 128 };
-    let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
-    call(number::GETSOCKNAME, [word(fd), to, size, 0, 0, 0]).map(|_| name)
-}
-
-impl Name {
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length as usize).unwrap_or(&self.bytes)
-    }
-}
-
-/// The file behind a descriptor.
-pub fn file_of(fd: c_int) -> Option<FileId> {
-    stat_at(fd, c"".as_ptr().cast(), AT_EMPTY_PATH)
-}
-
-/// The file at a path that ends with NUL; a symbolic link at its end counts itself.
-pub fn file_at(path: *const u8) -> Option<FileId> {
-    stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)
-}
-
-/// The same, relative to a directory.
-pub fn file_in(directory: c_int, path: *const u8) -> Option<FileId> {
-    stat_at(directory, path, AT_SYMLINK_NOFOLLOW)
-}
-
-fn stat_at(directory: c_int, path: *const u8, flags: usize) -> Option<FileId> {
-    let mut stat = Stat { device: 0, inode: 0, _rest: [0; 16] };
-    let to = &raw mut stat as usize;
-    call(number::NEWFSTATAT, [word(directory), path as usize, to, flags, 0, 0]).ok()?;
-    Some(FileId { device: stat.device, inode: stat.inode })
 }
 
 /// How many descriptors this process may have.
