@@ -1,7 +1,6 @@
 //! How exposed an app is, and what a closed sandbox would take from it: collects what `plan::audit`
 //! judges. Changes nothing.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::reason::user_of;
@@ -11,7 +10,7 @@ use crate::ecosystem::Scope;
 use crate::host;
 use crate::plan::audit::{Advice, Conduct, Known, advice, overall};
 use crate::systemd::Field;
-use crate::translate::MARK;
+use crate::translate::{self, MARK};
 use crate::unit::{UnitFile, UnitName};
 
 /// One app.
@@ -35,27 +34,6 @@ pub struct Audit {
     pub advice: Advice,
 }
 
-/// What strict sets, and shows in a unit whatever the app is.
-const STRICT: [&str; 17] = [
-    "NoNewPrivileges",
-    "CapabilityBoundingSet",
-    "ProtectSystem",
-    "ProtectHome",
-    "PrivateTmp",
-    "PrivateDevices",
-    "ProtectClock",
-    "ProtectHostname",
-    "ProtectKernelTunables",
-    "ProtectKernelModules",
-    "ProtectKernelLogs",
-    "ProtectControlGroups",
-    "ProtectProc",
-    "RestrictNamespaces",
-    "RestrictSUIDSGID",
-    "RestrictAddressFamilies",
-    "SystemCallFilter",
-];
-
 /// Looks at an app.
 ///
 /// # Errors
@@ -76,7 +54,7 @@ pub fn audit(context: &Context, one: &Selected, found: &FoundApp) -> Result<Audi
     let known = Known {
         cwd: get("WorkingDirectory").unwrap_or_default().into(),
         as_root: system && user_of(&template) == Some(0),
-        writable: writable(&template),
+        writable: translate::writable(&template).into_iter().map(|one| one.path).collect(),
     };
     let unit = units.first().cloned().unwrap_or_else(|| one.app.instance_unit(0));
     Ok(Audit {
@@ -84,7 +62,10 @@ pub fn audit(context: &Context, one: &Selected, found: &FoundApp) -> Result<Audi
         sandbox: template.get(MARK, "Sandbox").unwrap_or("off").to_owned(),
         user: get("User").unwrap_or_else(|| if system { "root".into() } else { host::own_user() }),
         exposure: exposure(context.layout.scope, &unit),
-        open: STRICT.iter().filter(|key| get(key).is_none()).map(|key| (*key).to_owned()).collect(),
+        open: translate::strict_directives()
+            .filter(|key| get(key).is_none())
+            .map(str::to_owned)
+            .collect(),
         instances,
         unseen,
         advice: advice(&known, &seen),
@@ -113,13 +94,6 @@ fn conduct(
         (_, hidden) => Some(format!("{hidden} processes may be looked at by root alone")),
     };
     Ok((seen, instances, unseen))
-}
-
-/// What it may write to by its units: `writable` and the folders of its logs.
-fn writable(template: &UnitFile) -> Vec<PathBuf> {
-    let words = template.all("Service", "ReadWritePaths").map(|word| word.trim_matches('"'));
-    let own = words.filter(|word| word.starts_with('/')).map(|word| word.replace("%%", "%").into());
-    own.collect()
 }
 
 fn exposure(scope: Scope, unit: &UnitName) -> Option<f64> {

@@ -13,7 +13,7 @@ use super::{Context, Error, Event, Sink};
 use crate::disk;
 use crate::ecosystem::{AppName, Scope};
 use crate::host;
-use crate::plan::Observed;
+use crate::plan::{Observed, shell_word};
 use crate::translate::MARK;
 use crate::unit::UnitFile;
 
@@ -48,8 +48,8 @@ pub(super) fn hand_over(
                 let text = format!(
                     "output goes to the journal, not to {}: {why}; chown {} {}",
                     path.display(),
-                    user.name,
-                    path.display()
+                    shell_word(&user.name),
+                    shell_word(&path.to_string_lossy())
                 );
                 sink(Event::Warning { app: (*app).clone(), text });
             }

@@ -1,11 +1,12 @@
 //! What a start that failed had needed and is not there, by the step at which it failed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::credentials;
 use super::reason::env_files;
 use crate::host;
 use crate::plan::reason::{End, Evidence, code_of_step};
+use crate::translate;
 use crate::unit::UnitFile;
 
 /// The first of these paths that is missing; `None` when nothing is, or nothing is known of it.
@@ -17,7 +18,8 @@ pub(super) fn of_start(template: &UnitFile, evidence: &Evidence) -> Option<Strin
     let needed = if ended_at("CREDENTIALS") {
         credentials::files(template)
     } else if ended_at("NAMESPACE") {
-        writable(template)
+        let all = translate::writable(template).into_iter();
+        all.filter(|one| one.needed).map(|one| one.path).collect()
     } else if evidence.result == "resources" || evidence.unreadable {
         env_files(template)
     } else {
@@ -46,12 +48,4 @@ fn program_of(program: &str) -> Option<String> {
     }
     let interpreter = host::interpreter(Path::new(program))?;
     (!interpreter.exists()).then(|| interpreter.display().to_string())
-}
-
-/// Paths of `writable`, without which the manager starts nothing.
-fn writable(template: &UnitFile) -> Vec<PathBuf> {
-    let words = template.all("Service", "ReadWritePaths").map(|word| word.trim_matches('"'));
-    let plain =
-        words.map(|word| word.replace("\\\"", "\"").replace("\\\\", "\\").replace("%%", "%"));
-    plain.map(PathBuf::from).filter(|path| path.is_absolute()).collect()
 }

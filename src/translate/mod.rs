@@ -22,7 +22,7 @@ use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};
-pub use sandbox::forbidden;
+pub use sandbox::{forbidden, strict_directives, writable};
 pub use secret::Secret;
 pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
 pub use weight::{Weight, substance, weight};

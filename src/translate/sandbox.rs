@@ -9,11 +9,11 @@
 //! apps of PM2 live), and a list of all system calls that are allowed (a runtime's next version).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Context, Target};
 use crate::ecosystem::{App, AppName, Credential, Ecosystem, Handover, Level, Scope, last_line};
-use crate::unit::{Section, quote};
+use crate::unit::{Section, UnitFile, quote};
 
 /// What needs a namespace of mounts or of host names, which some containers forbid: the start
 /// would end with 226/NAMESPACE.
@@ -43,6 +43,47 @@ const OF_A_TRACER: &str = "ptrace pidfd_getfd process_vm_readv process_vm_writev
 
 /// Folders that `ProtectSystem=yes` makes read-only.
 const OF_THE_SYSTEM: [&str; 3] = ["/usr", "/boot", "/efi"];
+
+/// What `default` switches on.
+const ON: [&str; 6] = [
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectControlGroups",
+    "RestrictRealtime",
+    "LockPersonality",
+];
+
+/// What `strict` switches on.
+const ON_CLOSED: [&str; 11] = [
+    "PrivateDevices",
+    "ProtectClock",
+    "ProtectHostname",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectControlGroups",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "LockPersonality",
+];
+
+/// Directives that `strict` sets, but for those that come with another one.
+pub fn strict_directives() -> impl Iterator<Item = &'static str> {
+    let valued = [
+        "NoNewPrivileges",
+        "CapabilityBoundingSet",
+        "ProtectSystem",
+        "ProtectHome",
+        "PrivateTmp",
+        "ProtectProc",
+        "RestrictAddressFamilies",
+        "SystemCallArchitectures",
+        "SystemCallFilter",
+    ];
+    valued.into_iter().chain(ON_CLOSED)
+}
 
 type Lines = Vec<(&'static str, String)>;
 
@@ -109,15 +150,7 @@ fn default(app: &App) -> Lines {
     let own = [app.cwd.as_path()].into_iter().chain(log_folders(app)).filter(below);
     all.extend(own.map(|path| write_to("-", path)));
     all.extend(app.sandbox.writable.iter().map(|path| write_to("", path)));
-    let on = [
-        "ProtectKernelTunables",
-        "ProtectKernelModules",
-        "ProtectKernelLogs",
-        "ProtectControlGroups",
-        "RestrictRealtime",
-        "LockPersonality",
-    ];
-    all.extend(on.map(|key| (key, "yes".to_owned())));
+    all.extend(ON.map(|key| (key, "yes".to_owned())));
     all.push(("SystemCallArchitectures", "native".to_owned()));
     all.push(("SystemCallFilter", DENIED.to_owned()));
     all.push(("SystemCallErrorNumber", "EPERM".to_owned()));
@@ -143,20 +176,7 @@ fn strict(app: &App) -> Lines {
     } else {
         all.push(("PrivateTmp", "yes".to_owned()));
     }
-    let on = [
-        "PrivateDevices",
-        "ProtectClock",
-        "ProtectHostname",
-        "ProtectKernelTunables",
-        "ProtectKernelModules",
-        "ProtectKernelLogs",
-        "ProtectControlGroups",
-        "RestrictNamespaces",
-        "RestrictRealtime",
-        "RestrictSUIDSGID",
-        "LockPersonality",
-    ];
-    all.extend(on.map(|key| (key, "yes".to_owned())));
+    all.extend(ON_CLOSED.map(|key| (key, "yes".to_owned())));
     all.push(("ProtectProc", "invisible".to_owned()));
     // Netlink tells programs the addresses of the machine.
     all.push(("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK".to_owned()));
@@ -202,9 +222,58 @@ fn shares_tmp(app: &App) -> bool {
     all.any(|path| path.starts_with("/tmp") || path.starts_with("/var/tmp"))
 }
 
+/// A path that the units of an app let it write to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writable {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Without it nothing starts.
+    pub needed: bool,
+}
+
+/// The paths of `writable`, of logs and of listeners in a template, and what the file itself adds.
+pub fn writable(template: &UnitFile) -> Vec<Writable> {
+    let words = template.all("Service", "ReadWritePaths").flat_map(|value| {
+        match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            // One word, as `write_to` writes it.
+            Some(word) => vec![word.replace("\\\"", "\"").replace("\\\\", "\\")],
+            None => value.split_whitespace().map(str::to_owned).collect(),
+        }
+    });
+    let read = |word: String| {
+        let plain = word.replace("%%", "%");
+        let path = plain.strip_prefix('-').unwrap_or(&plain);
+        Writable { needed: path.len() == plain.len(), path: path.into() }
+    };
+    words.map(read).filter(|one| one.path.is_absolute()).collect()
+}
+
 /// The value is a list of words; a `-` lets the path be missing.
 fn write_to(missing: &str, path: &Path) -> (&'static str, String) {
     let path = quote::path(&path.to_string_lossy());
     let word = path.replace('\\', "\\\\").replace('"', "\\\"");
     ("ReadWritePaths", format!("\"{missing}{word}\""))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::unit::UnitName;
+
+    #[test]
+    fn paths_are_read_as_they_were_written() {
+        for path in ["/srv/a", "/srv/a b", "/srv/100%", "/srv/\"q\" \\n", "/-x"] {
+            for missing in ["", "-"] {
+                let name = UnitName::parse("a@.service").unwrap();
+                let (key, value) = write_to(missing, Path::new(path));
+                let unit = UnitFile::new(name.clone()).section("Service", |s| {
+                    s.set(key, value);
+                });
+                let read = writable(&UnitFile::parse(name, &unit.to_string()));
+                let wanted = Writable { path: path.into(), needed: missing.is_empty() };
+                assert_eq!(read, [wanted], "{path}");
+            }
+        }
+    }
 }

@@ -135,7 +135,8 @@ booted!(a_death_of_any_new_instance_ends_the_rollout_and_goes_back, |m| {
     assert_eq!((instances(m).split(' ').count(), online(m)), (4, 4), "{output:#?}");
 });
 
-booted!(what_somebody_stops_meanwhile_is_not_said_to_run, |m| {
+/// Stops a unit while an apply waits for its canary `shop@2`, and gives what the apply says, which fails.
+fn stopped_meanwhile(m: &Machine, unit: &str) -> String {
     shop(m, 2, "");
     let more = "env = { GREETING = 'new' }\nrollout = { min_ready = '20s' }";
     m.write("/srv/shop/ecosystem.toml", ecosystem(2, more));
@@ -143,10 +144,15 @@ booted!(what_somebody_stops_meanwhile_is_not_said_to_run, |m| {
     wait_until("the first new instance is ready", Duration::from_secs(20), || {
         m.systemctl_show("shop@2", "ActiveState") == "active"
     });
-    m.ok(["systemctl", "stop", "shop-3000.socket"]);
+    m.ok(["systemctl", "stop", unit]);
     let (code, lines) = child.wait();
     let said = lines.join("\n");
     assert_eq!(code, 1, "{said}");
+    said
+}
+
+booted!(what_somebody_stops_meanwhile_is_not_said_to_run, |m| {
+    let said = stopped_meanwhile(m, "shop-3000.socket");
     assert!(said.contains("@0 @1 do not run: clusterctl start shop"), "{said}");
     assert!(!said.contains("everywhere"), "{said}");
     m.ok(["clusterctl", "start", "shop"]);
@@ -154,17 +160,7 @@ booted!(what_somebody_stops_meanwhile_is_not_said_to_run, |m| {
 });
 
 booted!(what_somebody_stops_meanwhile_is_not_said_to_have_died, |m| {
-    shop(m, 2, "");
-    let more = "env = { GREETING = 'new' }\nrollout = { min_ready = '20s' }";
-    m.write("/srv/shop/ecosystem.toml", ecosystem(2, more));
-    let mut child = m.spawn(["sh", "-c", "clusterctl apply /srv/shop/ecosystem.toml 2>&1"]);
-    wait_until("the first new instance is ready", Duration::from_secs(20), || {
-        m.systemctl_show("shop@2", "ActiveState") == "active"
-    });
-    m.ok(["systemctl", "stop", "shop@2"]);
-    let (code, lines) = child.wait();
-    let said = lines.join("\n");
-    assert_eq!(code, 1, "{said}");
+    let said = stopped_meanwhile(m, "shop@2");
     assert!(said.contains("shop@2 was stopped meanwhile by somebody else; the former"), "{said}");
     assert!(!said.contains("died"), "{said}");
     // A death is one all the same, also with code 0.
