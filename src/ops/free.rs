@@ -61,7 +61,7 @@ pub(super) fn released(context: &Context, app: &AppPlan) {
         addresses.iter().any(|address| all.iter().any(|held| held.conflicts_with(address)))
     };
     while held() && Instant::now() < end && !context.is_interrupted() {
-        // The kernel announces no such thing.
+        // The kernel tells nobody when the last copy of a listener stops listening.
         std::thread::sleep(GLANCE);
     }
 }
