@@ -284,6 +284,89 @@ fn python_finishes_parallel_requests() {
     in_flight(&["python3", "-c", script], "request", 4, 0);
 }
 
+/// HAProxy forbids itself to start threads once it serves (`RLIMIT_NPROC`), some sandboxes do, and a
+/// unit may have as many tasks as it may (`TasksMax=`).
+const NO_MORE_THREADS: &str = "import os, resource\n\
+    os.setgid(65534); os.setuid(65534)\n\
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n";
+
+#[test]
+fn a_program_that_may_start_no_thread_finishes_its_requests() {
+    let script = "import socket, time\n\
+        s = socket.create_server(('127.0.0.1', PORT))\n\
+        NO_MORE_THREADS\
+        c, _ = s.accept()\n\
+        c.recv(99)\n\
+        print('serves', flush=True)\n\
+        time.sleep(0.5)\n\
+        c.sendall(b'answered')\n\
+        c.close()\n\
+        time.sleep(30)\n";
+    let script = script.replace("NO_MORE_THREADS", NO_MORE_THREADS);
+    let (_systemd, port, mut program) = draining(&["python3", "-c", &script]);
+    let mut client = connect(port);
+    client.write_all(b"?").unwrap();
+    assert_eq!(program.line(), "serves");
+    program.terminate();
+    assert_eq!(read_all(&mut client), "answered");
+    assert_eq!(program.end(), 0, "{}", program.errors());
+}
+
+#[test]
+fn a_handler_of_a_program_that_may_start_no_thread_comes_when_clients_are_told() {
+    let script = "import os, select, signal, socket\n\
+        s = socket.create_server(('127.0.0.1', PORT))\n\
+        NO_MORE_THREADS\
+        def end(*_):\n\
+        \x20   os.write(1, b'handler\\n')\n\
+        \x20   os._exit(7)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        print('handles', flush=True)\n\
+        c, _ = s.accept()\n\
+        answer = b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone'\n\
+        while c.recv(99):\n\
+        \x20   c.sendall(answer)\n\
+        c.close()\n\
+        signal.pause()\n";
+    let script = script.replace("NO_MORE_THREADS", NO_MORE_THREADS);
+    let (_systemd, port, mut program) = draining(&["python3", "-c", &script]);
+    assert_eq!(program.line(), "handles");
+    let mut client = connect(port);
+    assert!(!ask(&mut client).contains("Connection: close"));
+    program.terminate();
+    // It is told with one of the next answers.
+    let mut answer = ask(&mut client);
+    while !answer.contains("Connection: close") {
+        assert!(!answer.is_empty(), "{}", program.errors());
+        answer = ask(&mut client);
+    }
+    drop(client);
+    assert_eq!(program.line(), "handler");
+    assert_eq!(program.end(), 7);
+}
+
+/// The main thread waits for the signal, and others serve: it goes on when the handler has run.
+#[test]
+fn a_program_that_waits_for_its_signal_gets_it_when_its_clients_are_told() {
+    let script = "import http.server, os, signal, threading\n\
+        class Server(http.server.BaseHTTPRequestHandler):\n\
+        \x20   protocol_version = 'HTTP/1.1'\n\
+        \x20   def do_GET(self):\n\
+        \x20       self.send_response(200)\n\
+        \x20       self.send_header('Content-Length', '4')\n\
+        \x20       self.end_headers()\n\
+        \x20       self.wfile.write(b'done')\n\
+        signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'handler\\n'))\n\
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', PORT), Server)\n\
+        threading.Thread(target=server.serve_forever, daemon=True).start()\n\
+        WAIT\n\
+        os._exit(7)\n";
+    for wait in ["signal.pause()", "import ctypes; ctypes.CDLL(None).sigsuspend(bytes(128))"] {
+        let script = script.replace("WAIT", wait);
+        gets_its_signal_when_clients_are_told(&["python3", "-c", &script]);
+    }
+}
+
 /// uvicorn and others close idle connections at once: their clients are told before.
 #[test]
 fn a_python_server_gets_its_signal_when_its_clients_are_told() {

@@ -19,7 +19,7 @@ use crate::handover::{Address, Kind};
 use crate::signals::{Action, disposition};
 use crate::sys::{self, SignalInfo};
 use crate::table::{self, Slot};
-use crate::{connections, drain_watch, next, runtime, setup, workers};
+use crate::{connections, drain_timer, drain_watch, next, runtime, setup, workers};
 
 /// The default action of the signal stands for draining from now on.
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -110,6 +110,7 @@ pub fn later() -> Option<sys::KernelAction> {
 /// Gives the signal that was put off to the program. From now on its default action is the
 /// kernel's again, since programs raise it once more to end, and nobody else would end them.
 pub fn hand_back(action: &sys::KernelAction) {
+    workers::hand_back();
     ARMED.store(false, Ordering::Release);
     // A thread that waits shall wake up this time, although it may have slept through our handler.
     INTERRUPTED.store(0, Ordering::Relaxed);
@@ -143,7 +144,13 @@ extern "C" fn on_stop_signal(_: c_int, info: *const SignalInfo, context: *mut c_
         sys::exit_group(128 + sys::SIGTERM);
     }
     // SAFETY: the kernel passes it, since the action asks for it.
-    let raised = unsafe { info.as_ref() }.is_some_and(SignalInfo::is_raised);
+    let sent = unsafe { info.as_ref() };
+    if drain_timer::fires(sent) {
+        INTERRUPTED.store(sys::gettid(), Ordering::Relaxed);
+        drain_timer::look();
+        return;
+    }
+    let raised = sent.is_some_and(SignalInfo::is_raised);
     if let Some(action) = later().filter(|_| raised) {
         // SAFETY: the program's own handler, with what the kernel has passed for it.
         unsafe { call(&action, info, context) };
@@ -168,7 +175,11 @@ extern "C" fn on_stop_signal(_: c_int, info: *const SignalInfo, context: *mut c_
         workers::stop();
         stop_accepting();
         if !drain_watch::start() {
-            sys::die_of(stop_signal());
+            // Nobody can watch: the program's own handler knows best, as it would without us.
+            match later() {
+                Some(action) => hand_back(&action),
+                None => sys::die_of(stop_signal()),
+            }
             return;
         }
     }

@@ -14,9 +14,9 @@ use crate::handover::drain::{Clock, EndedBy, Seen, after_ending, endings_due, ve
 use crate::handover::{Address, Kind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGQUIT, SIGTERM};
-use crate::{connections, drain, endings, follow, polite, workers};
+use crate::{connections, drain, drain_timer, endings, follow, polite, workers};
 
-const LOOK_EVERY_MS: u64 = 20;
+pub const LOOK_EVERY_MS: u64 = 20;
 /// The same beside a program that ends by itself.
 const LOOK_BESIDE_MS: u64 = 50;
 /// By then every thread that sends has noticed that the program drains.
@@ -54,10 +54,11 @@ fn may_be_answered() -> bool {
 /// The process in which the thread runs already, since it is a worker whose master was asked to stop.
 static BESIDE: AtomicI32 = AtomicI32::new(0);
 
-/// Starts the thread. Called once per process, from a signal handler.
+/// Starts the thread, or what stands for it. Called once per process, from a signal handler.
 pub fn start() -> bool {
     // One that runs beside the program takes it over.
-    BESIDE.load(Ordering::Acquire) == sys::getpid() || start_with(watch)
+    let beside = BESIDE.load(Ordering::Acquire) == sys::getpid();
+    beside || start_with(watch) || drain_timer::start()
 }
 
 /// Starts it in a worker whose master was asked to stop, once.
@@ -107,30 +108,51 @@ extern "C" fn beside() -> ! {
 }
 
 extern "C" fn watch() -> ! {
-    let Some(setup) = setup::active() else { end() };
-    let started = sys::milliseconds();
-    let mut watch = Watch::begin(setup);
-    let mut empty = 0;
-    // A connection may be between accept() and our look: only the second look counts.
-    while empty < 2 {
+    let Some(mut drain) = Drain::begin() else { end() };
+    loop {
         sys::sleep_ms(LOOK_EVERY_MS);
-        watch.clock.passed = sys::milliseconds().saturating_sub(started);
-        if watch.clock.passed >= watch.clock.budget {
+        if drain.is_over() {
             break;
         }
-        let told = !workers::needs_time(watch.clock.passed);
-        let done = watch.holding() == 0 && !may_be_answered() && told;
-        empty = if done { empty + 1 } else { 0 };
     }
     let Some(action) = drain::later() else { end() };
+    let Drain { mut watch, started, .. } = drain;
     watch.ended_by = EndedBy::Handler(sys::milliseconds().saturating_sub(started));
-    workers::hand_back();
     drain::hand_back(&action);
     // Its handler may wait for streams that nobody ends. This thread ends with the process.
     loop {
         sys::sleep_ms(LOOK_BESIDE_MS);
         watch.clock.passed = sys::milliseconds().saturating_sub(started);
         watch.holding();
+    }
+}
+
+/// A drain until the process ends, or its program's handler gets the signal.
+pub struct Drain {
+    watch: Watch,
+    started: u64,
+    empty: u32,
+}
+
+impl Drain {
+    /// It begins now.
+    pub fn begin() -> Option<Drain> {
+        let watch = Watch::begin(setup::active()?);
+        Some(Drain { watch, started: sys::milliseconds(), empty: 0 })
+    }
+
+    /// Takes a look at all connections; whether the drain is over.
+    pub fn is_over(&mut self) -> bool {
+        let passed = sys::milliseconds().saturating_sub(self.started);
+        self.watch.clock.passed = passed;
+        if passed >= self.watch.clock.budget {
+            return true;
+        }
+        let told = !workers::needs_time(passed);
+        let done = self.watch.holding() == 0 && !may_be_answered() && told;
+        // A connection may be between accept() and our look: only the second look counts.
+        self.empty = if done { self.empty + 1 } else { 0 };
+        self.empty >= 2
     }
 }
 

@@ -14,6 +14,7 @@ mod adopt;
 mod connections;
 mod direct;
 mod drain;
+mod drain_timer;
 mod drain_watch;
 mod endings;
 mod entry;

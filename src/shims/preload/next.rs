@@ -121,6 +121,8 @@ next_functions! {
     posix_spawnp(pid: *mut c_int, file: *const u8, actions: *const c_void, attributes: *const c_void, arguments: *const *const u8, environment: *const *const u8) -> c_int;
     sigaction(signal: c_int, new: *const c_void, old: *mut c_void) -> c_int;
     signal(signal: c_int, handler: usize) -> usize;
+    pause() -> c_int;
+    sigsuspend(mask: *const c_void) -> c_int;
     raise(signal: c_int) -> c_int;
     kill(process: c_int, signal: c_int) -> c_int;
     _exit(status: c_int) -> c_int;

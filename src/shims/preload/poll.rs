@@ -56,15 +56,23 @@ unsafe fn watch_set(count: c_int, reads: *const u64) -> bool {
     listens
 }
 
-/// Waits again when it was our own signal handler that interrupted.
-fn undisturbed(wait: impl Fn() -> c_int) -> c_int {
-    let result = wait();
-    if result < 0 && table::any() && drain::was_interrupted() { wait() } else { result }
+/// Waits again when it was our own signal handler that interrupted: as often as that happens where the
+/// program waits without a limit, and once elsewhere, since the limit begins anew.
+fn undisturbed(forever: bool, wait: impl Fn() -> c_int) -> c_int {
+    let again = |result: c_int| result < 0 && table::any() && drain::was_interrupted();
+    let mut result = wait();
+    if again(result) {
+        result = wait();
+    }
+    while forever && again(result) {
+        result = wait();
+    }
+    result
 }
 
 /// The same, where a thread may wait that is told to stop by another one.
-fn as_told(listens: bool, wait: impl Fn() -> c_int) -> c_int {
-    let result = undisturbed(wait);
+fn as_told(listens: bool, forever: bool, wait: impl Fn() -> c_int) -> c_int {
+    let result = undisturbed(forever, wait);
     if listens && result > 0 && drain::is_given_to_ruby() {
         main_thread::let_it_finish();
     }
@@ -76,7 +84,7 @@ unsafe extern "C" fn poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_i
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        as_told(listens, || next::poll(fds, count, timeout))
+        as_told(listens, timeout < 0, || next::poll(fds, count, timeout))
     }
 }
 
@@ -90,7 +98,7 @@ unsafe extern "C" fn ppoll(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        as_told(listens, || next::ppoll(fds, count, timeout, mask))
+        as_told(listens, timeout.is_null(), || next::ppoll(fds, count, timeout, mask))
     }
 }
 
@@ -104,7 +112,7 @@ unsafe extern "C" fn __poll_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        as_told(listens, || next::__poll_chk(fds, count, timeout, size))
+        as_told(listens, timeout < 0, || next::__poll_chk(fds, count, timeout, size))
     }
 }
 
@@ -119,7 +127,7 @@ unsafe extern "C" fn __ppoll_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        as_told(listens, || next::__ppoll_chk(fds, count, timeout, mask, size))
+        as_told(listens, timeout.is_null(), || next::__ppoll_chk(fds, count, timeout, mask, size))
     }
 }
 
@@ -134,7 +142,7 @@ unsafe extern "C" fn select(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch_set(count, reads);
-        as_told(listens, || next::select(count, reads, writes, errors, timeout))
+        as_told(listens, timeout.is_null(), || next::select(count, reads, writes, errors, timeout))
     }
 }
 
@@ -150,7 +158,9 @@ unsafe extern "C" fn pselect(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch_set(count, reads);
-        as_told(listens, || next::pselect(count, reads, writes, errors, timeout, mask))
+        as_told(listens, timeout.is_null(), || {
+            next::pselect(count, reads, writes, errors, timeout, mask)
+        })
     }
 }
 
@@ -190,7 +200,7 @@ unsafe extern "C" fn epoll_wait(
     timeout: c_int,
 ) -> c_int {
     // SAFETY: the program's own arguments.
-    undisturbed(|| unsafe { next::epoll_wait(epoll, events, most, timeout) })
+    undisturbed(timeout < 0, || unsafe { next::epoll_wait(epoll, events, most, timeout) })
 }
 
 #[unsafe(no_mangle)]
@@ -202,5 +212,19 @@ unsafe extern "C" fn epoll_pwait(
     mask: *const c_void,
 ) -> c_int {
     // SAFETY: the program's own arguments.
-    undisturbed(|| unsafe { next::epoll_pwait(epoll, events, most, timeout, mask) })
+    undisturbed(timeout < 0, || unsafe { next::epoll_pwait(epoll, events, most, timeout, mask) })
+}
+
+/// Programs wait here for the signal that ends them: Python's `signal.pause()`, and masters that wait for
+/// their workers. While it is put off for them it has not come.
+#[unsafe(no_mangle)]
+extern "C" fn pause() -> c_int {
+    // SAFETY: it takes nothing.
+    undisturbed(true, || unsafe { next::pause() })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sigsuspend(mask: *const c_void) -> c_int {
+    // SAFETY: the program's own argument.
+    undisturbed(true, || unsafe { next::sigsuspend(mask) })
 }

@@ -16,6 +16,9 @@ mod constants;
 mod files;
 #[path = "sys_sockets.rs"]
 mod sockets;
+#[path = "sys_timer.rs"]
+#[allow(dead_code, reason = "for the preload library")]
+pub mod timer;
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::AtomicU32;
@@ -52,6 +55,8 @@ pub struct SignalInfo {
     code: c_int,
     _padding: c_int,
     sender: c_int,
+    _user: c_int,
+    value: usize,
 }
 
 impl SignalInfo {
@@ -59,6 +64,13 @@ impl SignalInfo {
     pub fn is_raised(&self) -> bool {
         const SI_TKILL: c_int = -6;
         self.code == SI_TKILL && self.sender == getpid()
+    }
+
+    /// Whether it comes from a timer that was started with this mark.
+    #[allow(dead_code, reason = "for the preload library")]
+    pub fn is_of_timer(&self, mark: usize) -> bool {
+        const SI_TIMER: c_int = -2;
+        self.code == SI_TIMER && self.value == mark
     }
 }
 

@@ -16,6 +16,9 @@ pub mod number {
     pub const NEWFSTATAT: usize = 79;
     pub const EXIT_GROUP: usize = 94;
     pub const NANOSLEEP: usize = 101;
+    pub const TIMER_CREATE: usize = 107;
+    pub const TIMER_SETTIME: usize = 110;
+    pub const TIMER_DELETE: usize = 111;
     pub const CLOCK_GETTIME: usize = 113;
     pub const KILL: usize = 129;
     pub const RT_SIGACTION: usize = 134;

@@ -27,6 +27,9 @@ pub mod number {
     pub const FCNTL: usize = 72;
     pub const GETTID: usize = 186;
     pub const GETDENTS64: usize = 217;
+    pub const TIMER_CREATE: usize = 222;
+    pub const TIMER_SETTIME: usize = 223;
+    pub const TIMER_DELETE: usize = 226;
     pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;
     pub const EPOLL_CTL: usize = 233;
