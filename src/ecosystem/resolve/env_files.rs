@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::environment::is_reserved;
 use super::process::Process;
-use super::{folder, path};
-use crate::ecosystem::dotenv::{self, Difference};
-use crate::ecosystem::host::{Kind, Scope};
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::{Problem, visible};
+use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::read::dotenv::{self, Difference};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::path::{folder, path};
+use crate::ecosystem::read::problem::{Problem, visible};
 
 /// What systemd would do with the variables before or after the program itself runs.
 const NOT_REACHED: [&str; 4] =

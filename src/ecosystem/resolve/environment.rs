@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
-use super::command::MAX_ARGUMENT;
-use crate::ecosystem::app::Listener;
-use crate::ecosystem::node::{Context, Entry, Fields, Node};
-use crate::ecosystem::problem::{Place, Problem, visible};
+use crate::ecosystem::model::app::Listener;
+use crate::ecosystem::program::command::MAX_ARGUMENT;
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Entry, Node};
+use crate::ecosystem::read::problem::{Place, Problem, visible};
 
 /// Variables that systemd or clusterctl sets; a value of the file's would break what they are for.
 const RESERVED: &[&str] = &[

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{folder, path};
-use crate::ecosystem::app::{Logs, RateLimit};
-use crate::ecosystem::host::{Kind, Scope};
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::Problem;
+use crate::ecosystem::model::app::{Logs, RateLimit};
+use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::path::{folder, path};
+use crate::ecosystem::read::problem::Problem;
 
 /// Beyond that the journal's own arithmetic overflows.
 const MOST_LINES: u32 = 100_000_000;

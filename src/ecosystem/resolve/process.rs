@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::app::{Backoff, Logs, Restart};
-use crate::ecosystem::host::Scope;
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::{Problem, visible};
-use crate::ecosystem::{suggest, value};
+use crate::ecosystem::model::app::{Backoff, Logs, Restart};
+use crate::ecosystem::model::host::Scope;
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::problem::{Problem, visible};
+use crate::ecosystem::read::{suggest, value};
 
 /// PM2's 3 s would fail healthy slow starters, since here a timeout is a failed start.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(60);

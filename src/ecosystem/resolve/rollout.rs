@@ -2,10 +2,11 @@
 
 use toml::de::DeValue;
 
-use crate::ecosystem::app::{OnFailure, RolloutSettings, Share};
-use crate::ecosystem::keys;
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::Problem;
+use crate::ecosystem::model::app::{OnFailure, RolloutSettings, Share};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::keys;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::problem::Problem;
 
 /// Reads the table. A job is never run by an extra instance, which would run it once more.
 pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>, job: bool) -> RolloutSettings {

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::command::Ran;
 use super::process::Process;
-use super::{folder, path};
-use crate::ecosystem::elf::{self, Image};
-use crate::ecosystem::host::{Kind, Scope};
-use crate::ecosystem::keys;
-use crate::ecosystem::node::{Context, Entry, Fields, Node};
-use crate::ecosystem::problem::{Problem, visible};
-use crate::ecosystem::sandbox::{Credential, Level, Sandbox};
+use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::model::sandbox::{Credential, Level, Sandbox};
+use crate::ecosystem::program::command::ResolvedCommand;
+use crate::ecosystem::program::elf::{self, Image};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::keys;
+use crate::ecosystem::read::node::{Context, Entry, Node};
+use crate::ecosystem::read::path::{folder, path};
+use crate::ecosystem::read::problem::{Problem, visible};
 
 /// Folders that `ProtectHome=` closes.
 const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
@@ -23,7 +24,7 @@ pub(super) fn sandbox(
     fields: &Fields<'_>,
     cwd: Option<&Path>,
     process: &Process,
-    ran: Option<&Ran>,
+    ran: Option<&ResolvedCommand>,
     serving: Option<&[(String, String)]>,
 ) -> Sandbox {
     let level = match fields.read_with("sandbox", |node| node.choice(cx, keys::SANDBOXES)) {

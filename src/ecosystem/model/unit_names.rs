@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Address, AppName, Listener, Protocol};
+use super::address::{Address, Protocol};
+use super::app::Listener;
+use super::name::AppName;
 use crate::unit::{UnitKind, UnitName, escape};
 
 /// Longest address part of a socket unit's name; a longer one is replaced by its hash.
@@ -119,7 +121,7 @@ pub fn fnv1a(bytes: &[u8]) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::ecosystem::ListenerName;
+    use crate::ecosystem::model::name::ListenerName;
 
     fn socket(name: &str, address: Address) -> String {
         let listener = Listener { name: ListenerName::parse(name).unwrap(), address, bind: None };

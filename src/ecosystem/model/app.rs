@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, AppName, ListenerName, Sandbox};
+use super::address::Address;
+use super::name::{AppName, ListenerName};
+use super::sandbox::Sandbox;
 
 /// All apps of one `ecosystem.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]

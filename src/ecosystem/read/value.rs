@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::{Address, Protocol};
+use crate::ecosystem::model::address::{Address, Protocol};
 
 /// Longest accepted duration; systemd's own limits are far beyond it.
 const MAX_MILLIS: u64 = 366 * 24 * 3_600_000;
@@ -42,7 +42,7 @@ fn millis_checked(millis: u64) -> Option<Duration> {
 }
 
 /// `300M`, `1G`, `512K`, or bytes; units are powers of 1024, as PM2's are.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
@@ -58,7 +58,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// Splits a line as a shell splits it, without expansions; `None` when a quote is left open.
-pub(super) fn shell_words(text: &str) -> Option<Vec<String>> {
+pub(crate) fn shell_words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();
@@ -101,7 +101,7 @@ fn double_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Option<(
 }
 
 /// Whether only a shell can run the line: variables, pipes, globs, assignments …
-pub(super) fn needs_shell(line: &str) -> bool {
+pub(crate) fn needs_shell(line: &str) -> bool {
     let first = line.split_whitespace().next().unwrap_or("");
     line.contains(['$', '`', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', '{', '~', '\n', '!'])
         || line.split_whitespace().any(|word| word.starts_with('#'))
@@ -111,7 +111,7 @@ pub(super) fn needs_shell(line: &str) -> bool {
 
 /// Makes a path absolute and drops `.`, `..` and doubled slashes, as PM2 does, without asking the
 /// file system.
-pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
+pub(crate) fn absolute(base: &Path, path: &str) -> PathBuf {
     let mut out = PathBuf::from("/");
     for component in base.join(path).components() {
         match component {
@@ -127,7 +127,7 @@ pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
 
 /// Why a text is no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum AddressError {
+pub(crate) enum AddressError {
     /// Port 0, above 65535, or no number at all.
     Port(String),
     /// A host name.
@@ -150,7 +150,7 @@ pub(super) enum AddressError {
 
 /// `80`, `:80`, `0.0.0.0:80`, `[::1]:80`, `localhost:80`, `/run/x.sock`, `@name`, each with `tcp:`,
 /// `udp:`, `unix:` or `dgram:` before it. A bare port is `[::]`, which is IPv4 too.
-pub(super) fn address(text: &str) -> Result<Address, AddressError> {
+pub(crate) fn address(text: &str) -> Result<Address, AddressError> {
     use Protocol::{Datagram, Stream};
     let schemes = [("tcp", Stream), ("udp", Datagram), ("unix", Stream), ("dgram", Datagram)];
     let text = text.trim();
