@@ -16,12 +16,13 @@ mod read;
 mod resolve;
 mod starter;
 
+pub use crate::limits::INSTANCES as MAX_INSTANCES;
 pub use json_schema::json_schema;
 pub use load::{Loaded, load};
 pub use model::address::{Address, Protocol};
 pub use model::app::{
-    App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
-    MAX_INSTANCES, OnFailure, RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
+    App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs, OnFailure,
+    RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
 };
 pub use model::host::{Holder, Host, Kind, Ownership, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Layers from the ground up: a module imports from its own line and from lines above it only.
 const LAYERS: [&[&str]; 5] = [
-    &["unit", "handover"],
+    &["limits", "unit", "handover"],
     &["ecosystem", "rollout", "translate", "plan"],
     &["disk", "host", "systemd", "embedded"],
     &["ops", "report"],
@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Pure modules, and what none of them may touch.
-const PURE: [&str; 6] = ["unit", "handover", "ecosystem", "rollout", "translate", "plan"];
+const PURE: [&str; 7] = ["limits", "unit", "handover", "ecosystem", "rollout", "translate", "plan"];
 const IMPURE: [&str; 9] = [
     "std::fs",
     "std::env::var",

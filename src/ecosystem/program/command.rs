@@ -10,11 +10,7 @@ use crate::ecosystem::read::node::{Context, Node};
 use crate::ecosystem::read::path::folder;
 use crate::ecosystem::read::problem::{Place, Problem, visible};
 use crate::ecosystem::read::{suggest, value};
-
-/// Longest argument that the kernel takes (`MAX_ARG_STRLEN`), less its NUL.
-pub(crate) const MAX_ARGUMENT: usize = 131_071;
-/// Longest line that systemd reads from a unit file (`LONG_LINE_MAX`).
-const MAX_LINE: usize = 1 << 20;
+use crate::limits;
 
 /// Interpreters by extension, PM2's list as far as the languages are alive.
 const INTERPRETERS: &[(&str, &str)] = &[
@@ -123,8 +119,8 @@ fn finish(
         return cx.note(Problem::error(&ran.at, message).help(help));
     }
     let quoted = ran.command.args.iter().map(|arg| crate::unit::quote::argument(arg).len() + 1);
-    let too_long = ran.command.args.iter().any(|arg| arg.len() > MAX_ARGUMENT)
-        || program.len() + quoted.sum::<usize>() > MAX_LINE - 1024;
+    let too_long = ran.command.args.iter().any(|arg| arg.len() > limits::ARGUMENT)
+        || program.len() + quoted.sum::<usize>() > limits::UNIT_LINE - 1024;
     if too_long {
         let help = "put it into a file that the program reads";
         return cx.note(Problem::error(&ran.at, "the command is too long to run").help(help));

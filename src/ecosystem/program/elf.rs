@@ -3,6 +3,8 @@
 //! Pure: bytes in, facts out. Source: elf(5), and the note that the Go linker writes
 //! (cmd/internal/buildid). Never trusts an offset.
 
+use crate::limits;
+
 /// What a file is, by its first bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Image {
@@ -35,7 +37,7 @@ pub struct Elf {
 }
 
 /// How many bytes of a file are enough for all usual linkers.
-pub const HEAD: usize = 8192;
+pub const HEAD: usize = limits::PROGRAM_HEAD;
 
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -47,9 +49,6 @@ const GO_NOTE: [u8; 4] = *b"Go\0\0";
 /// Address of the names of dynamic symbols, and their size, in the dynamic section.
 const DT_STRTAB: usize = 5;
 const DT_STRSZ: usize = 10;
-/// Sections that are larger than those of any program there is are not read.
-const MAX_DYNAMIC: usize = 1 << 16;
-const MAX_NAMES: usize = 1 << 26;
 
 /// The function with which every form of Node begins: `node::Start(int, char**)`. Programs whose Node is in a library
 /// (`libnode.so`) import it, all others export it, for the addons that they load.
@@ -75,7 +74,7 @@ fn names(head: &[u8], part: impl Fn(usize, usize) -> Option<Vec<u8>>) -> Option<
     let little = *head.get(5)? == 1;
     let headers = program_headers(&Bytes { all: head, little }, wide)?;
     let dynamic = headers.iter().find(|header| header.kind == PT_DYNAMIC)?;
-    let all = part(dynamic.offset, dynamic.length.min(MAX_DYNAMIC))?;
+    let all = part(dynamic.offset, dynamic.length.min(limits::DYNAMIC_SECTION))?;
     let bytes = Bytes { all: &all, little };
     let word = if wide { 8 } else { 4 };
     let value = |tag| {
@@ -88,7 +87,7 @@ fn names(head: &[u8], part: impl Fn(usize, usize) -> Option<Vec<u8>>) -> Option<
         let inside = address.checked_sub(header.address)?;
         (inside < header.length).then(|| header.offset.checked_add(inside))?
     })?;
-    part(offset, size.min(MAX_NAMES))
+    part(offset, size.min(limits::SYMBOL_NAMES))
 }
 
 /// Reads the head of a file.

@@ -9,9 +9,8 @@ use super::graceful::{self, Graceful};
 use super::node;
 use crate::ecosystem::model::host::{Kind, Search};
 use crate::ecosystem::read::value;
+use crate::limits;
 
-/// The kernel follows four scripts; one more shows that there is a loop.
-const MAX_DEPTH: u32 = 5;
 /// Programs that run another one, whose own kind says nothing about it.
 const WRAPPERS: &[&str] = &[
     "sh", "bash", "dash", "ash", "zsh", "ksh", "env", "nice", "ionice", "timeout", "stdbuf",
@@ -56,7 +55,7 @@ pub(crate) fn program_kind(host: Search<'_>, ran: &ResolvedCommand, cwd: &Path) 
     follow(
         host,
         Start { program: &command.program, args: &command.args, cwd },
-        MAX_DEPTH,
+        limits::SCRIPTS,
         &mut kind,
     );
     kind

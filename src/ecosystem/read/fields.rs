@@ -7,12 +7,7 @@ use super::keys::{self, Key};
 use super::node::{Context, Entry, Node};
 use super::problem::{Place, Problem, visible};
 use super::{pm2, suggest};
-
-/// More known keys than this are no help in a message.
-const MAX_LISTED: usize = 12;
-
-/// Behind so many problems no word is searched that is near to an unknown one, which takes time.
-const SUGGESTED: usize = 1000;
+use crate::limits;
 
 /// The known keys of a table, each under its proper name.
 #[derive(Debug, Default)]
@@ -49,7 +44,8 @@ impl<'a> Fields<'a> {
             } else if app && entry.key.starts_with("env_") {
                 fields.environments.push(entry);
             } else {
-                let near = (cx.problems.len() < SUGGESTED).then(|| nearest_key(entry.key, table));
+                let near =
+                    (cx.problems.len() < limits::SUGGESTED).then(|| nearest_key(entry.key, table));
                 let near = near.flatten();
                 fields.meant.extend(near);
                 cx.problems.push(unknown(&entry, table, near));
@@ -127,7 +123,7 @@ fn unknown(entry: &Entry<'_>, table: &[Key], near: Option<&str>) -> Problem {
         let help = "a systemd directive goes into the table `service`, `slice` or `socket`";
         return problem.help(help);
     }
-    if table.len() > MAX_LISTED {
+    if table.len() > limits::KEYS_LISTED {
         return problem.help("remove it; every key is explained in ecosystem.toml(5)");
     }
     let names = table.iter().map(|key| format!("`{}`", key.name));

@@ -5,11 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::ecosystem::model::address::{Address, Protocol};
-
-/// Longest accepted duration; systemd's own limits are far beyond it.
-const MAX_MILLIS: u64 = 366 * 24 * 3_600_000;
-/// Size of `sun_path` less its final NUL, unix(7).
-const MAX_SOCKET_PATH: usize = 107;
+use crate::limits;
 
 /// `1m30s`, `500ms`, `2h`; a bare number is milliseconds.
 pub fn duration(text: &str) -> Option<Duration> {
@@ -38,7 +34,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 fn millis_checked(millis: u64) -> Option<Duration> {
-    (millis <= MAX_MILLIS).then(|| Duration::from_millis(millis))
+    (millis <= limits::DURATION_MS).then(|| Duration::from_millis(millis))
 }
 
 /// `300M`, `1G`, `512K`, or bytes; units are powers of 1024, as PM2's are.
@@ -181,7 +177,7 @@ fn unix(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
     if text.trim_start_matches(['@', '/']).is_empty() {
         return Err(AddressError::EmptyPath);
     }
-    if text.len() > MAX_SOCKET_PATH {
+    if text.len() > limits::SOCKET_PATH {
         return Err(AddressError::LongPath);
     }
     if let Some(name) = text.strip_prefix('@') {

@@ -2,9 +2,10 @@
 
 use crate::ecosystem::model::address::{Address, Protocol};
 use crate::ecosystem::model::app::Listener;
-use crate::ecosystem::model::name::{ListenerName, MAX_LISTENER_NAME};
+use crate::ecosystem::model::name::ListenerName;
 use crate::ecosystem::read::node::Context;
 use crate::ecosystem::read::problem::{Place, Problem};
+use crate::limits;
 
 /// One address as it is written.
 pub(super) struct Read {
@@ -70,6 +71,6 @@ fn long_name(address: &Address) -> String {
 fn narrow(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let flat: String = text.chars().map(plain).collect();
-    let from = flat.len().saturating_sub(MAX_LISTENER_NAME);
+    let from = flat.len().saturating_sub(limits::LISTENER_NAME);
     flat[from..].trim_start_matches(['-', '_', '.']).to_owned()
 }

@@ -17,14 +17,15 @@ mod stop;
 
 use std::path::{Path, PathBuf};
 
-use super::model::app::{App, Handover, Instances, Listener, MAX_INSTANCES, Readiness, Remark};
+use super::model::app::{App, Handover, Instances, Listener, Readiness, Remark};
 use super::model::host::Kind;
-use super::model::name::{AppName, MAX_APP_NAME, NameError};
+use super::model::name::{AppName, NameError};
 use super::program::{command, kind};
 use super::read::fields::Fields;
 use super::read::node::{Context, Node};
 use super::read::path::path;
 use super::read::problem::{Place, Problem, visible};
+use crate::limits;
 
 /// What one table of the file came to, with the places that checks across apps point at.
 #[derive(Debug)]
@@ -158,7 +159,7 @@ fn parse_name(cx: &mut Context<'_>, node: &Node<'_>, text: &str) -> Option<AppNa
     let message = match error {
         NameError::Empty => "the name is empty".to_owned(),
         NameError::TooLong => {
-            format!("the name is longer than {} bytes", MAX_APP_NAME)
+            format!("the name is longer than {} bytes", limits::APP_NAME)
         }
         NameError::Start => "a name starts with a letter or a digit".to_owned(),
         NameError::Char(char) => format!("`{}` cannot be in a name", char.escape_debug()),
@@ -175,7 +176,7 @@ fn suggested_name(text: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let flat: String = text.chars().map(plain).collect();
     let parts: Vec<&str> = flat.split('-').filter(|part| !part.is_empty()).collect();
-    let name: String = parts.join("-").chars().take(MAX_APP_NAME).collect();
+    let name: String = parts.join("-").chars().take(limits::APP_NAME).collect();
     AppName::parse(name.trim_start_matches(['-', '_', '.'])).ok().map(|name| name.to_string())
 }
 
@@ -238,9 +239,11 @@ fn instances(cx: &mut Context<'_>, fields: &Fields<'_>) -> (Instances, u32) {
     });
     let Some(number) = read else { return (Instances::Count(1), 1) };
     let magnitude = u32::try_from(number.unsigned_abs()).unwrap_or(u32::MAX);
-    if magnitude > MAX_INSTANCES {
-        let message =
-            format!("{number} instances are more than {MAX_INSTANCES}, the most there can be");
+    if magnitude > limits::INSTANCES {
+        let message = format!(
+            "{number} instances are more than {}, the most there can be",
+            limits::INSTANCES
+        );
         cx.problems
             .push(Problem::error(&node.place, message).help("\"max\" is one instance per CPU"));
     }

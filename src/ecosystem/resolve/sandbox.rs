@@ -12,11 +12,10 @@ use crate::ecosystem::read::keys;
 use crate::ecosystem::read::node::{Context, Entry, Node};
 use crate::ecosystem::read::path::{folder, path};
 use crate::ecosystem::read::problem::{Problem, visible};
+use crate::limits;
 
 /// Folders that `ProtectHome=` closes.
 const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
-/// What a file is named in a folder, by the manager's rules and those of `LoadCredential=`.
-const MAX_NAME: usize = 255;
 
 /// Reads the keys; `serving` are the directives of an app that has listeners.
 pub(super) fn sandbox(
@@ -136,7 +135,7 @@ fn credentials(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) ->
 fn credential(cx: &mut Context<'_>, entry: &Entry<'_>, cwd: Option<&Path>) -> Option<Credential> {
     let name = entry.key;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let word = !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain);
+    let word = !name.is_empty() && name.len() <= limits::CREDENTIAL_NAME && name.chars().all(plain);
     if !word || name == "." || name == ".." {
         let message = format!("`{}` cannot be the name of a credential", visible(name));
         let help =
