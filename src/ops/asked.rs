@@ -22,10 +22,10 @@ pub struct Asked {
 
 /// Entries of the journal from the start of an instance that are looked at: the handover speaks
 /// before the program listens.
-const ENTRIES: usize = 1000;
+const ENTRIES: usize = crate::limits::START_ENTRIES;
 
 /// Bytes of a log file that are looked at.
-const TAIL: u64 = 1 << 20;
+const TAIL: u64 = crate::limits::LOG_FILE;
 
 /// What these instances have asked for in their present run, each pair once. Lines that are no more
 /// there, or not for the caller to read, are not missed.

@@ -16,7 +16,7 @@ use crate::systemd::{Author, Entry};
 use crate::unit::UnitFile;
 
 /// Bytes that are read of a file at once.
-const MOST: u64 = 1 << 20;
+const MOST: u64 = crate::limits::LOG_FILE;
 
 /// One of them.
 struct LogFile {

@@ -28,11 +28,11 @@ pub struct Story {
 }
 
 /// How many lines say enough about a failure.
-const LINES: usize = 10;
+const LINES: usize = crate::limits::FAILURE_LINES;
 
 /// How many entries of the journal are looked at, and how many if those do not reach back to the start
 /// that failed: sixteen restarts of a program that prints a stack trace are five hundred.
-const ENTRIES: [u64; 2] = [400, 8000];
+const ENTRIES: [u64; 2] = crate::limits::FAILURE_ENTRIES;
 
 /// How long the journal may take to tell of what the manager has just told of.
 const JOURNAL: Duration = Duration::from_millis(500);
@@ -139,7 +139,7 @@ pub(super) fn env_files(template: &UnitFile) -> Vec<PathBuf> {
 }
 
 /// Bytes of a log file that are looked at.
-const TAIL: u64 = 64 << 10;
+const TAIL: u64 = crate::limits::FAILURE_TAIL;
 
 /// The last lines of a file that was written to after this moment.
 fn tail(path: &Path, user: Option<u32>, since: SystemTime) -> Vec<String> {

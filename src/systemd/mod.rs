@@ -37,10 +37,10 @@ pub use watch::{Changes, Signal, Watch};
 
 /// How long the manager may take to answer a question. It answers in milliseconds unless it is
 /// reloading, which on a slow machine with many units takes seconds.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = crate::limits::ANSWER;
 
 /// A daemon-reload also runs all generators, which have 90 s of their own.
-const RELOAD: Duration = Duration::from_secs(150);
+const RELOAD: Duration = crate::limits::RELOAD;
 
 /// A connection to one service manager.
 #[derive(Debug, Clone)]
