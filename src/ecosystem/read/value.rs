@@ -53,7 +53,9 @@ pub(crate) fn size(text: &str) -> Option<u64> {
     number.checked_mul(1 << shift)
 }
 
-/// Splits a line as a shell splits it, without expansions; `None` when a quote is left open.
+/// Splits a line as a shell splits it, without expansions; `None` when a quote is left open, or nothing
+/// follows a backslash. Unlike a shell, and unlike the crate `shell-words`, it knows no comments: what
+/// follows ` #` in `args = "--color #fff"` would be lost without a word.
 pub(crate) fn shell_words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -265,6 +267,7 @@ mod tests {
         assert_eq!(words(" a  b "), ["a", "b"]);
         assert_eq!(words("'a b' \"c \\\" d\" e\\ f ''"), ["a b", "c \" d", "e f", ""]);
         assert_eq!(words("--x='1 2'"), ["--x=1 2"]);
+        assert_eq!(words("--color #fff\r"), ["--color", "#fff"]);
         assert_eq!(shell_words("'open"), None);
         assert_eq!(shell_words("back\\"), None);
     }
