@@ -15,7 +15,6 @@ mod state;
 mod watch;
 
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -190,9 +189,7 @@ fn connected(builder: Builder<'_>) -> zbus::Result<Connection> {
 }
 
 /// Whether systemd is this machine's init, as sd_booted(3) asks.
-pub fn booted() -> bool {
-    Path::new("/run/systemd/system").is_dir()
-}
+pub use libsystemd::daemon::booted;
 
 fn leading_number(text: &str) -> Option<u32> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
