@@ -4,13 +4,14 @@
 use crate::ecosystem::model::app::Remark;
 use crate::ecosystem::program::graceful::Graceful;
 use crate::ecosystem::program::kind::ProgramKind;
+use crate::handover::contract;
 
 /// At SIGTERM, uWSGI starts again, or with `die-on-term` ends at once. It reads its options from the environment as well.
 const UWSGI: (&str, &str) = ("UWSGI_HOOK_MASTER_START", "unix_signal:15 gracefully_kill_them_all");
 
 /// The master of php-fpm asks its processes by SIGQUIT, and those that are at work by SIGTERM in the same moment: that is
 /// what the library has to put off in them.
-const PHP_FPM: (&str, &str) = ("CLUSTERCTL_KILL_SIGNAL", "SIGTERM");
+const PHP_FPM: (&str, &str) = (contract::KILL_SIGNAL, "SIGTERM");
 
 /// How an app is asked to stop.
 #[derive(Debug)]
