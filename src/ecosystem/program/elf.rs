@@ -311,6 +311,33 @@ mod tests {
         assert!(!has("memcp") && !has(NODE_SYMBOL));
     }
 
+    /// Lengths that are asked for of a program with so long a dynamic section, and so many bytes of names.
+    fn asked(section: usize, names: usize) -> Vec<usize> {
+        let word = |number: usize| u64::try_from(number).unwrap().to_le_bytes();
+        let mut head = b"\x7fELF\x02\x01\x01".to_vec();
+        head.resize(64, 0);
+        (head[32], head[54], head[56]) = (64, 56, 2);
+        for (kind, offset, length) in [(PT_DYNAMIC, 176, section), (PT_LOAD, 0, usize::MAX >> 1)] {
+            head.extend(u64::from(kind).to_le_bytes());
+            head.extend([offset, 0, 0, length, length, 0].map(word).concat());
+        }
+        head.extend([DT_STRTAB, 16, DT_STRSZ, names].map(word).concat());
+        let asked = std::cell::RefCell::default();
+        has_symbol(&head, "x", |offset, length| {
+            Vec::push(&mut asked.borrow_mut(), length);
+            part(&head, offset, length)
+        });
+        asked.into_inner()
+    }
+
+    #[test]
+    fn no_more_is_read_than_any_program_has() {
+        let (section, names) = (limits::DYNAMIC_SECTION, limits::SYMBOL_NAMES);
+        assert_eq!(asked(section - 1, names - 1), [section - 1, names - 1]);
+        assert_eq!(asked(section, names), [section, names]);
+        assert_eq!(asked(section + 1, names + 1), [section, names]);
+    }
+
     #[test]
     fn lies_are_survived() {
         let places =
