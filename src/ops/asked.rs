@@ -83,4 +83,13 @@ mod tests {
         assert_eq!(read("clusterctl: the program binds 127.0.0.1:3000, but"), None);
         assert_eq!(read("the program asks for a and gets b: the app's listener c"), None);
     }
+
+    #[test]
+    fn the_end_of_a_log_file_is_looked_at() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (length, read) in [(TAIL, TAIL), (TAIL + 1, TAIL)] {
+            file.as_file().set_len(length).unwrap();
+            assert_eq!(tail(file.path()).unwrap().len() as u64, read);
+        }
+    }
 }

@@ -364,3 +364,23 @@ fn ports_of_instances(context: &Context, app: &AppName, number: u32) -> BTreeSet
     let processes = sights.flat_map(|sight| sight.processes);
     processes.flat_map(|process| process.listens).filter_map(|address| address.port()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_file_is_looked_at() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let owner = Some(rustix::process::geteuid().as_raw());
+        let first = |length: u64| {
+            let rest = "x".repeat(usize::try_from(length).unwrap() - "first\n".len());
+            std::fs::write(file.path(), format!("first\n{rest}")).unwrap();
+            tail(file.path(), owner, UNIX_EPOCH).swap_remove(0)
+        };
+        assert_eq!(first(TAIL), "first");
+        assert_eq!(first(TAIL + 1), "irst");
+        assert!(tail(file.path(), owner, SystemTime::now() + Duration::from_secs(9)).is_empty());
+    }
+}
