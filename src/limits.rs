@@ -15,9 +15,9 @@ pub const INSTANCES: u32 = 1024;
 /// Instances that a rollout may add by a flag: more at once is a slip of the finger, not a wish.
 pub const SURGE: u32 = 1000;
 
-/// Listeners that the preload library and the tracer hand over; more are left to programs that speak
-/// `LISTEN_FDS`. The number stands in `handover`, of which the library is built as well.
-pub const LISTENERS: usize = crate::handover::environment::MAX_LISTENERS;
+/// Listeners that the preload library and the tracer hand over: those that are marked in one word of 64
+/// bits. More are left to programs that speak `LISTEN_FDS`.
+pub const LISTENERS: usize = 64;
 
 /// Bytes of an app's name: leaves room for `-<listener>-<hash>.socket` within [`UNIT_NAME`].
 pub const APP_NAME: usize = 100;
@@ -202,3 +202,16 @@ pub const DEV_DRAIN: Duration = Duration::from_secs(90);
 
 /// Time for a program that was run once, to see where it listens, to end itself.
 pub const TRIAL_ENDS: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use crate::handover::environment::{MAX_LISTENERS, listen_fds};
+
+    #[test]
+    fn the_library_is_built_with_the_same_number_of_listeners() {
+        assert_eq!(MAX_LISTENERS, super::LISTENERS);
+        let taken = |listeners: usize| listen_fds(listeners.to_string().as_bytes());
+        assert_eq!(taken(MAX_LISTENERS), MAX_LISTENERS);
+        assert_eq!(taken(MAX_LISTENERS + 1), MAX_LISTENERS);
+    }
+}
