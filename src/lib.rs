@@ -11,6 +11,7 @@
 // pure: values in, values out
 pub mod ecosystem;
 pub mod handover;
+pub mod limits;
 pub mod plan;
 pub mod rollout;
 pub mod translate;

@@ -16,7 +16,7 @@ pub struct DescribeArgs {
 }
 
 /// Lines that are shown of each instance.
-const LINES: usize = 3;
+const LINES: usize = crate::limits::DESCRIBED_LINES;
 
 /// Runs the verb.
 pub fn run(args: &DescribeArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {

@@ -60,7 +60,7 @@ pub struct Trial {
 }
 
 /// Lines of a program that did not do what was expected.
-const WORDS: usize = 10;
+const WORDS: usize = crate::limits::TRIAL_LINES;
 
 /// Runs the verb; the exit code is 1 when the program listens on nothing.
 pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error> {

@@ -52,10 +52,10 @@ pub struct DevArgs {
 }
 
 /// How long the manager itself may take to start.
-const READY: Duration = Duration::from_secs(20);
+const READY: Duration = crate::limits::DEV_READY;
 
 /// Longest drain; each unit has its own, shorter limit.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = crate::limits::DEV_DRAIN;
 
 /// Runs the verb; the exit code is the inner process's, or the command's.
 pub fn run(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {

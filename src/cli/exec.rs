@@ -38,7 +38,7 @@ pub fn run(args: &ExecArgs) -> Result<u8, Error> {
     let failed = |source| Error::File { path: "the tracer".to_owned(), source };
     let file = tracer().map_err(failed)?;
     let error = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()))
-        .env("CLUSTERCTL_LISTEN_TIMEOUT_MS", args.listen_timeout.to_string())
+        .env(crate::handover::contract::LISTEN_TIMEOUT, args.listen_timeout.to_string())
         .arg("--")
         .arg(find(program)?)
         .args(rest)

@@ -44,7 +44,7 @@ pub fn run(args: &InitArgs, ui: &mut Ui) -> Result<(), Error> {
 }
 
 /// Bytes of a file of a project that are looked at.
-const MOST: u64 = 4 << 20;
+const MOST: u64 = crate::limits::PROJECT_FILE;
 
 /// Files that start a project, with the command that runs what is no script.
 const ENTRIES: [(&str, &[&str]); 12] = [

@@ -21,11 +21,11 @@ pub struct Exchange {
 }
 
 /// Reports that are kept for whoever is about to read them.
-const KEPT: usize = 4;
+const KEPT: usize = crate::limits::REPORTS;
 
 /// A request whose sender is gone is forgotten after this time: whoever reloads the app by hand
 /// later wants something else.
-const STALE: Duration = Duration::from_secs(600);
+const STALE: Duration = crate::limits::REQUEST;
 
 impl Exchange {
     /// The one of an app.

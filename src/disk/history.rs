@@ -12,7 +12,7 @@ use super::{Error, Layout};
 use crate::ecosystem::fnv1a;
 
 /// Entries that are kept.
-const KEPT: usize = 20;
+const KEPT: usize = crate::limits::HISTORY;
 
 /// An ecosystem as it was put in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +213,22 @@ mod tests {
         // Half a file, as a crash of something else might leave it.
         fs::write(dir(&layout).join("4.json"), "{").unwrap();
         assert_eq!(history(&layout).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn the_oldest_entry_goes_when_there_is_one_more_than_are_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout { state: root.path().to_owned(), ..Layout::system() };
+        let ends = || {
+            let entries = history(&layout).unwrap();
+            (entries.len(), entries.first().map_or(0, |first| first.number))
+        };
+        for number in 1..=KEPT {
+            record(&layout, entry(&number.to_string())).unwrap();
+        }
+        assert_eq!(ends(), (KEPT, 1));
+        record(&layout, entry("one more")).unwrap();
+        assert_eq!(ends(), (KEPT, 2));
     }
 
     #[test]

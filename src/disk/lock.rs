@@ -18,7 +18,7 @@ use super::Error;
 use crate::ecosystem::AppName;
 
 /// Longest command line that is told of a holder.
-const SHOWN: u64 = 200;
+const SHOWN: u64 = crate::limits::HOLDER;
 
 /// Held until it is dropped.
 #[derive(Debug)]

@@ -5,20 +5,19 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Layout;
+use crate::handover::contract::GuardNotes;
 use crate::unit::UnitName;
 
 /// Automatic restarts since the last start by hand, as of the last start; `None` when nobody kept
 /// count.
 pub fn restarts(layout: &Layout, unit: &UnitName) -> Option<u32> {
-    let text = fs::read_to_string(path(layout, unit)).ok()?;
-    text.split_whitespace().nth(2)?.parse().ok()
+    Some(notes(layout, unit)?.restarts)
 }
 
 /// Runs in a row that were too short to count as a run, as of the last start; `None` when nobody kept count, or when the
 /// instance has given up.
 pub fn short_runs(layout: &Layout, unit: &UnitName) -> Option<u32> {
-    let text = fs::read_to_string(path(layout, unit)).ok()?;
-    text.split_whitespace().nth(1)?.parse().ok()
+    notes(layout, unit)?.short_runs
 }
 
 /// Says that the next start is by hand, so that the guard asks the manager nothing: that would
@@ -30,10 +29,50 @@ pub fn announce_start(layout: &Layout, unit: &UnitName, now: u64) {
     let path = path(layout, unit);
     // Only where the guard keeps notes.
     if path.exists() {
-        let _ = fs::write(path, format!("{now} 0 0 announced\n"));
+        let notes = GuardNotes { seen: now, short_runs: Some(0), restarts: 0, announced: true };
+        let _ = fs::write(path, format!("{notes}\n"));
     }
+}
+
+fn notes(layout: &Layout, unit: &UnitName) -> Option<GuardNotes> {
+    GuardNotes::read(&fs::read_to_string(path(layout, unit)).ok()?)
 }
 
 fn path(layout: &Layout, unit: &UnitName) -> PathBuf {
     layout.runtime.join(unit.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_guard_and_we_read_what_the_other_writes() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout { runtime: root.path().to_owned(), ..Layout::system() };
+        let unit = UnitName::parse("api@0.service").unwrap();
+        let guard = || {
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/units/restart-guard");
+            let state = path(&layout, &unit);
+            let status = Command::new("/bin/sh")
+                .arg(script)
+                .arg(state)
+                .args([unit.as_str(), "16", "1000"])
+                .status();
+            assert!(status.unwrap().success());
+        };
+        announce_start(&layout, &unit, 7);
+        assert_eq!(restarts(&layout, &unit), None, "nobody kept count");
+        guard();
+        let first = GuardNotes { seen: 0, short_runs: Some(0), restarts: 0, announced: false };
+        assert_eq!(notes(&layout, &unit), Some(first));
+        fs::write(path(&layout, &unit), "99 errored 17\n").unwrap();
+        assert_eq!((restarts(&layout, &unit), short_runs(&layout, &unit)), (Some(17), None));
+        announce_start(&layout, &unit, 4711);
+        guard();
+        assert_eq!(notes(&layout, &unit), Some(GuardNotes { seen: 4711, ..first }));
+    }
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::app::Ecosystem;
-use super::host::Host;
-use super::node::{self, Context, Entry, Fields, Node};
-use super::problem::{Place, Problem, Problems, Severity, visible};
-use super::resolve::{self, Resolved};
-use super::{conflicts, keys, suggest, syntax};
+use super::model::app::Ecosystem;
+use super::model::host::Host;
+use super::read::fields::Fields;
+use super::read::node::{self, Context, Entry, Node};
+use super::read::problem::{Place, Problem, Problems, Severity, visible};
+use super::read::{keys, suggest, syntax};
+use super::resolve::{self, Resolved, conflicts};
 
 /// A file that can be used.
 #[derive(Clone, Debug)]

@@ -1,50 +1,40 @@
 //! `ecosystem.toml`: the file as written, what it means, and every problem found in it.
 //!
-//! Pure: facts about the machine are asked through [`Host`], which an edge implements. [`load`] is
-//! the way in; [`keys`] is the table of everything that may be written.
+//! ```text
+//! model ← read ← program ← resolve ← load
+//! ```
+//!
+//! Each room imports from those to its left only. [`load`] is the way in; [`keys`] is the table of
+//! everything that may be written. Pure: facts about the machine are asked through [`Host`], which an
+//! edge implements.
 
-mod address;
-mod app;
-mod conflicts;
-mod dotenv;
-pub mod elf;
-mod host;
-mod keys;
+mod json_schema;
 mod load;
-mod name;
-mod naming;
-mod node;
-mod pm2;
-mod problem;
-mod render;
+mod model;
+mod program;
+mod read;
 mod resolve;
-mod runtime_folder;
-mod sandbox;
-mod schema;
 mod starter;
-mod suggest;
-mod syntax;
-mod unit_names;
-mod value;
 
-pub use address::{Address, Protocol};
-pub use app::{
-    App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
-    MAX_INSTANCES, OnFailure, RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
-};
-pub use host::{Holder, Host, Kind, Ownership, Scope, User};
-pub use keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};
+pub use crate::limits::INSTANCES as MAX_INSTANCES;
+pub use json_schema::json_schema;
 pub use load::{Loaded, load};
-pub use name::{AppName, ListenerName, NameError};
-pub use naming::{in_folder as name_in_folder, name as name_of_command};
-pub use problem::{Problem, Problems, Severity};
-pub use render::Color;
-pub use runtime_folder::{last_line, runtime_folder};
-pub use sandbox::{Credential, Level, Sandbox};
-pub use schema::json_schema;
+pub use model::address::{Address, Protocol};
+pub use model::app::{
+    App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs, OnFailure,
+    RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
+};
+pub use model::host::{Holder, Host, Kind, Ownership, Scope, User};
+pub use model::name::{AppName, ListenerName, NameError};
+pub use model::runtime_folder::{last_line, runtime_folder};
+pub use model::sandbox::{Credential, Level, Sandbox};
+pub use model::unit_names::fnv1a;
+pub use program::elf;
+pub use program::naming::{in_folder as name_in_folder, name as name_of_command};
+pub use read::Color;
+pub use read::keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};
+pub use read::problem::{Problem, Problems, Severity};
+pub use read::value::duration;
 pub use starter::{
     Project, Seen, Start, entry, is_private, listen_line, port_in, starter, without_covered,
 };
-pub use unit_names::fnv1a;
-
-pub use value::duration;

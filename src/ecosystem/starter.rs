@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
-use super::{Address, Protocol};
+use super::model::address::{Address, Protocol};
 
 /// What was seen of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@
 
 use super::{Error, mounts, namespace};
 use crate::ecosystem::Address;
-use crate::host;
+use crate::{host, limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SendFlags, SocketType};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
@@ -31,9 +31,6 @@ const SETTLED: Duration = Duration::from_millis(300);
 
 /// Between two looks; sockets send no event when they start to listen.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// How long the program may take to end itself.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// Ports that the kernel hands out in there, few, so that hardly any real port looks like one.
 const EPHEMERAL: &str = "65024 65151";
@@ -218,7 +215,7 @@ pub fn init(program: &OsString, args: &[OsString]) -> Result<u8, Error> {
         let _ = io::stdin().read(&mut [0]);
         // It may have ended, which is what is wanted.
         let _ = kill_process_group(main, Signal::TERM);
-        thread::sleep(GRACE);
+        thread::sleep(limits::TRIAL_ENDS);
         std::process::exit(1);
     });
     let mut code = 0;

@@ -11,7 +11,7 @@ pub const MAX_LISTENERS: usize = 64;
 /// First inherited descriptor (`SD_LISTEN_FDS_START`).
 pub const FIRST_DESCRIPTOR: i32 = 3;
 /// File name of the preload library, as it ends an entry of `LD_PRELOAD`.
-pub const LIBRARY: &[u8] = b"libclusterctl_preload.so";
+pub const LIBRARY: &[u8] = super::contract::LIBRARY.as_bytes();
 /// File name of the Node file, as it ends a `--require` in `NODE_OPTIONS`.
 pub const NODE_FILE: &[u8] = b"/clusterctl.cjs";
 /// `unlink()` of this plus a payload sends the payload to `NOTIFY_SOCKET`.

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Longest first line that the kernel reads (`BINPRM_BUF_SIZE`).
-const LINE: usize = 256;
+use crate::limits;
 
 /// The interpreter that `#!` in the first line of a program names; `None` of a binary, and of what cannot be read.
 pub fn interpreter(program: &Path) -> Option<PathBuf> {
@@ -39,7 +38,7 @@ pub fn is_in_path(name: &str, path: &str, cwd: &Path) -> bool {
 }
 
 fn first_line(program: &Path) -> Option<String> {
-    let head = super::head(program, LINE)?;
+    let head = super::head(program, limits::SCRIPT_LINE)?;
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     std::str::from_utf8(line).ok().map(str::to_owned)
 }
@@ -61,6 +60,18 @@ mod tests {
         ] {
             std::fs::write(&program, line).unwrap();
             assert_eq!(interpreter(&program), Some(PathBuf::from(path)), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_longer_first_line_is_cut_as_the_kernel_cuts_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("run");
+        for (length, cut) in [(limits::SCRIPT_LINE, 0), (limits::SCRIPT_LINE + 1, 1)] {
+            let line = format!("#!/{}", "x".repeat(length - 3));
+            std::fs::write(&program, format!("{line}\n")).unwrap();
+            let path = PathBuf::from(&line[2..line.len() - cut]);
+            assert_eq!(interpreter(&program), Some(path), "{length} bytes");
         }
     }
 

@@ -23,6 +23,7 @@ mod socket_file;
 mod sockets;
 pub mod text;
 mod trust;
+mod users;
 
 pub use changes::Changes;
 pub use conduct::conduct;
@@ -32,11 +33,12 @@ pub use interpreter::{interpreter, is_in_path, searched};
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,
-    own_user, processes, usage, variable_of,
+    processes, usage, variable_of,
 };
 pub use sight::look;
 pub use socket_file::is_lost;
 pub use sockets::sockets_of;
+pub use users::{has_group, own_user, user};
 
 /// Every address that is listened on in the network namespace of this process, sorted.
 pub fn listening() -> Vec<Address> {
@@ -161,7 +163,7 @@ impl Host for Machine {
 
     fn may_read(&self, path: &Path, user: Option<&str>, group: Option<&str>) -> bool {
         let user = user.and_then(|user| self.user(user));
-        let groups = user.as_ref().map(|user| groups_of(user, group)).unwrap_or_default();
+        let groups = user.as_ref().map(|user| users::groups_of(user, group)).unwrap_or_default();
         trust::may_read(path, user.map(|user| user.uid), &groups)
     }
 
@@ -235,26 +237,6 @@ pub fn changeable_by(path: &Path) -> Option<(PathBuf, String)> {
     trust::changeable_by(path, |uid| user(&uid.to_string()).map(|user| user.name))
 }
 
-/// The user of a login name or a number.
-pub fn user(name: &str) -> Option<User> {
-    // /etc/passwd first; getent also knows LDAP and systemd's own users.
-    let local = fs::read_to_string("/etc/passwd").ok()?;
-    local.lines().find_map(|line| passwd_line(line, name)).or_else(|| {
-        getent("passwd", name).and_then(|text| text.lines().find_map(|l| passwd_line(l, name)))
-    })
-}
-
-/// Whether there is a group of this name or number.
-pub fn has_group(name: &str) -> bool {
-    let matches = |line: &str| {
-        let mut fields = line.split(':');
-        let group = fields.next();
-        group == Some(name) || fields.nth(1) == Some(name)
-    };
-    let local = fs::read_to_string("/etc/group").unwrap_or_default();
-    local.lines().any(matches) || getent("group", name).is_some()
-}
-
 /// Whether two paths lead to one file, through links as well.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
@@ -284,35 +266,6 @@ fn part(path: &Path, offset: usize, length: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(length as u64).read_to_end(&mut bytes).ok()?;
     Some(bytes)
-}
-
-fn passwd_line(line: &str, name: &str) -> Option<User> {
-    let fields: Vec<&str> = line.split(':').collect();
-    let [login, _, uid, gid, _, home, ..] = fields.as_slice() else { return None };
-    (*login == name || *uid == name).then_some(())?;
-    Some(User {
-        name: (*login).to_owned(),
-        uid: uid.parse().ok()?,
-        gid: gid.parse().ok()?,
-        home: home.into(),
-    })
-}
-
-/// Numbers of the groups that a process of this user and this main group is in.
-fn groups_of(user: &User, main: Option<&str>) -> Vec<u32> {
-    let output = std::process::Command::new("id").args(["-G", "--", &user.name]).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let theirs = text.unwrap_or_default();
-    let main = main.and_then(|main| {
-        let line = getent("group", main)?;
-        line.split(':').nth(2)?.parse().ok()
-    });
-    theirs.split_whitespace().filter_map(|number| number.parse().ok()).chain(main).collect()
-}
-
-fn getent(database: &str, key: &str) -> Option<String> {
-    let output = std::process::Command::new("getent").args(["--", database, key]).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -143,15 +143,3 @@ fn read(path: impl AsRef<Path>) -> Option<String> {
     let length = fs::File::open(path).ok()?.read(&mut page).ok()?;
     Some(String::from_utf8_lossy(&page[..length]).into_owned())
 }
-
-/// Login name of the calling user, or its number.
-pub fn own_user() -> String {
-    let uid = rustix::process::geteuid().as_raw();
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
-    });
-    name.unwrap_or_else(|| uid.to_string())
-}

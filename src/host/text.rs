@@ -8,8 +8,7 @@ use std::path::Path;
 
 use super::trust;
 
-/// More than anybody writes by hand.
-pub const MOST: u64 = 64 << 20;
+pub use crate::limits::FILE as MOST;
 
 /// Opens a file to read it, if it is one: a pipe or a device is neither waited for nor triggered.
 ///
@@ -80,6 +79,8 @@ mod tests {
         assert_eq!(read(&huge, MOST).unwrap_err().kind(), ErrorKind::FileTooLarge);
         fs::write(dir.path().join("good"), "text").unwrap();
         assert_eq!(read(&dir.path().join("good"), MOST).unwrap(), "text");
+        assert_eq!(read(&dir.path().join("good"), 4).unwrap(), "text");
+        assert_eq!(read(&dir.path().join("good"), 3).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 
     #[test]

@@ -22,10 +22,10 @@ pub struct Asked {
 
 /// Entries of the journal from the start of an instance that are looked at: the handover speaks
 /// before the program listens.
-const ENTRIES: usize = 1000;
+const ENTRIES: usize = crate::limits::START_ENTRIES;
 
 /// Bytes of a log file that are looked at.
-const TAIL: u64 = 1 << 20;
+const TAIL: u64 = crate::limits::LOG_FILE;
 
 /// What these instances have asked for in their present run, each pair once. Lines that are no more
 /// there, or not for the caller to read, are not missed.
@@ -82,5 +82,14 @@ mod tests {
         assert_eq!((asked.asks_for.as_str(), asked.gets.as_str()), ("127.0.0.1:3000", "[::]:3000"));
         assert_eq!(read("clusterctl: the program binds 127.0.0.1:3000, but"), None);
         assert_eq!(read("the program asks for a and gets b: the app's listener c"), None);
+    }
+
+    #[test]
+    fn the_end_of_a_log_file_is_looked_at() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (length, read) in [(TAIL, TAIL), (TAIL + 1, TAIL)] {
+            file.as_file().set_len(length).unwrap();
+            assert_eq!(tail(file.path()).unwrap().len() as u64, read);
+        }
     }
 }

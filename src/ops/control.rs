@@ -26,7 +26,7 @@ pub enum Verb {
 
 /// Longest start and stop that a definition can ask for, and then some: each unit has its own
 /// limits, this one only keeps a lost signal from waiting for ever.
-const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+const PATIENCE: Duration = crate::limits::JOB;
 
 /// Runs the jobs of a verb and waits for their ends.
 ///

@@ -183,7 +183,7 @@ fn drained_by(template: &UnitFile) -> &'static str {
         "the tracer, before the program gets its signal"
     } else if sets(template, "NODE_OPTIONS") {
         "the Node file, before the program's own handler runs"
-    } else if sets(template, "CLUSTERCTL_DRAIN") {
+    } else if sets(template, crate::handover::contract::DRAIN) {
         "the preload library, and the program where it does so itself"
     } else {
         "the program"

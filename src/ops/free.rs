@@ -53,7 +53,7 @@ pub(super) fn closed(
 /// manager closes a listener before those who hold copies of it are refused new clients
 /// (`units/close`). Whoever else holds one is named by the start that fails.
 pub(super) fn released(context: &Context, app: &AppPlan) {
-    const MOMENT: Duration = Duration::from_secs(5);
+    const MOMENT: Duration = crate::limits::ADDRESS_FREE;
     let end = Instant::now() + MOMENT;
     let addresses: Vec<Address> = app.files.iter().filter_map(opened).collect();
     let held = || {

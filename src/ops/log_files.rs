@@ -16,7 +16,7 @@ use crate::systemd::{Author, Entry};
 use crate::unit::UnitFile;
 
 /// Bytes that are read of a file at once.
-const MOST: u64 = 1 << 20;
+const MOST: u64 = crate::limits::LOG_FILE;
 
 /// One of them.
 struct LogFile {
@@ -127,4 +127,26 @@ fn read(LogFile { app, path, user, place }: &mut LogFile) -> Vec<Entry> {
         lines.pop();
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_shown_when_it_is_as_long_as_what_is_read_at_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let app = AppName::parse("api").unwrap();
+        let user = Some(rustix::process::geteuid().as_raw());
+        let lines = |length: u64| {
+            fs::write(file.path(), "x".repeat(usize::try_from(length).unwrap())).unwrap();
+            let path = file.path().to_owned();
+            let mut log = LogFile { app: app.clone(), path, user, place: 0 };
+            (read(&mut log).len(), log.place)
+        };
+        assert_eq!(lines(MOST - 1), (0, 0));
+        assert_eq!(lines(MOST), (1, MOST));
+        assert_eq!(lines(MOST + 1), (1, MOST));
+    }
 }

@@ -9,7 +9,7 @@ use super::{Done, Error, Event, Sink};
 use crate::ecosystem::AppName;
 
 /// So many apps are worked on at the same time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = crate::limits::APPS_AT_ONCE;
 
 /// What is done for one task.
 pub(super) type Work<'a, T> = &'a (dyn Fn(&T, Sink<'_>) -> Result<(AppName, Done), Error> + Sync);

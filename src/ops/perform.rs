@@ -20,7 +20,7 @@ use crate::rollout::Outcome;
 use crate::systemd::{JobKind, JobMode};
 
 /// How long a listener may take to open.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = crate::limits::LISTENER_OPENS;
 
 /// Performs the oldest request for an app, or a plain reload if there is none.
 ///

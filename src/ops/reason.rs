@@ -28,11 +28,11 @@ pub struct Story {
 }
 
 /// How many lines say enough about a failure.
-const LINES: usize = 10;
+const LINES: usize = crate::limits::FAILURE_LINES;
 
 /// How many entries of the journal are looked at, and how many if those do not reach back to the start
 /// that failed: sixteen restarts of a program that prints a stack trace are five hundred.
-const ENTRIES: [u64; 2] = [400, 8000];
+const ENTRIES: [u64; 2] = crate::limits::FAILURE_ENTRIES;
 
 /// How long the journal may take to tell of what the manager has just told of.
 const JOURNAL: Duration = Duration::from_millis(500);
@@ -139,7 +139,7 @@ pub(super) fn env_files(template: &UnitFile) -> Vec<PathBuf> {
 }
 
 /// Bytes of a log file that are looked at.
-const TAIL: u64 = 64 << 10;
+const TAIL: u64 = crate::limits::FAILURE_TAIL;
 
 /// The last lines of a file that was written to after this moment.
 fn tail(path: &Path, user: Option<u32>, since: SystemTime) -> Vec<String> {
@@ -363,4 +363,24 @@ fn ports_of_instances(context: &Context, app: &AppName, number: u32) -> BTreeSet
     let sights = others.filter_map(|unit| look(context, &unit).ok());
     let processes = sights.flat_map(|sight| sight.processes);
     processes.flat_map(|process| process.listens).filter_map(|address| address.port()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_file_is_looked_at() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let owner = Some(rustix::process::geteuid().as_raw());
+        let first = |length: u64| {
+            let rest = "x".repeat(usize::try_from(length).unwrap() - "first\n".len());
+            std::fs::write(file.path(), format!("first\n{rest}")).unwrap();
+            tail(file.path(), owner, UNIX_EPOCH).swap_remove(0)
+        };
+        assert_eq!(first(TAIL), "first");
+        assert_eq!(first(TAIL + 1), "irst");
+        assert!(tail(file.path(), owner, SystemTime::now() + Duration::from_secs(9)).is_empty());
+    }
 }

@@ -17,7 +17,7 @@ use crate::systemd;
 use crate::unit::UnitName;
 
 /// How long bus and manager may take to come back.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = crate::limits::MANAGER_RETURNS;
 
 /// How often they are looked for; nothing announces them to who has no connection.
 const PAUSE: Duration = Duration::from_millis(100);

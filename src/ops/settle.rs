@@ -14,7 +14,7 @@ use crate::unit::UnitName;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a job of the manager is waited for: one may itself wait for the unit that runs this command.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = crate::limits::OTHER_JOB;
 
 /// Waits until no rollout of these apps is under way any more, and none is started or stopped.
 ///

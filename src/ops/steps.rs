@@ -18,7 +18,7 @@ use crate::unit::UnitName;
 const STOPS: u32 = 5;
 
 /// Time that the manager may need beyond an app's own limits.
-const MARGIN: Duration = Duration::from_secs(30);
+const MARGIN: Duration = crate::limits::JOB_MARGIN;
 
 /// One app, what is planned for it, and how its rollout goes.
 pub(super) struct AppRun<'a> {

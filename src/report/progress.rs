@@ -115,7 +115,7 @@ pub fn json(event: &Event) -> Option<Value> {
 }
 
 /// Instances of more than this many are counted, not listed.
-const LISTED: usize = 8;
+const LISTED: usize = crate::limits::INSTANCES_LISTED;
 
 /// How a rollout stands, a few lines for a terminal.
 pub fn live(app: &AppName, at: Time, progress: &Progress, style: &Style) -> String {

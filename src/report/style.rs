@@ -1,5 +1,8 @@
 //! Colours, boxes and columns. Text stays understandable without any of them.
 
+use anstyle::{AnsiColor, Effects};
+use unicode_width::UnicodeWidthStr;
+
 use super::printable;
 
 /// How output may look; decided once, by whoever knows the terminal.
@@ -31,23 +34,33 @@ pub enum Paint {
     Tag(u32),
 }
 
+/// Colours that tell instances apart: those that mean nothing else first.
+const TAGS: [AnsiColor; 8] = [
+    AnsiColor::Cyan,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::Yellow,
+    AnsiColor::Green,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightMagenta,
+    AnsiColor::BrightBlue,
+];
+
 impl Style {
     /// The text in a colour, or as it is.
     pub fn paint(&self, paint: Paint, text: &str) -> String {
         if !self.color {
             return text.to_owned();
         }
-        let code = match paint {
-            Paint::Good => "32",
-            Paint::Bad => "31",
-            Paint::Warn => "33",
-            Paint::Dim => "2",
-            Paint::Bold => "1",
-            Paint::Tag(number) => {
-                ["36", "35", "34", "33", "32", "96", "95", "94"][number as usize % 8]
-            }
+        let look = match paint {
+            Paint::Good => AnsiColor::Green.on_default(),
+            Paint::Bad => AnsiColor::Red.on_default(),
+            Paint::Warn => AnsiColor::Yellow.on_default(),
+            Paint::Dim => Effects::DIMMED.into(),
+            Paint::Bold => Effects::BOLD.into(),
+            Paint::Tag(number) => TAGS[number as usize % TAGS.len()].on_default(),
         };
-        format!("\x1b[{code}m{text}\x1b[0m")
+        format!("{look}{text}{look:#}")
     }
 }
 
@@ -100,10 +113,42 @@ pub fn table(
     out
 }
 
+/// Columns of a terminal: a character of Chinese has two, an accent of its own none.
 fn width(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }
 
 fn pad(text: &str, to: usize) -> String {
     format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_those_of_every_terminal() {
+        let style = Style { color: true, ..Style::PLAIN };
+        let code = |paint| style.paint(paint, "x");
+        for (paint, number) in [
+            (Paint::Good, 32),
+            (Paint::Bad, 31),
+            (Paint::Warn, 33),
+            (Paint::Dim, 2),
+            (Paint::Bold, 1),
+            (Paint::Tag(0), 36),
+            (Paint::Tag(15), 94),
+        ] {
+            assert_eq!(code(paint), format!("\x1b[{number}mx\x1b[0m"));
+        }
+        assert_eq!(Style::PLAIN.paint(Paint::Good, "x"), "x");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_the_terminal_shows_them() {
+        let rows =
+            [vec!["/run/\u{5e97}.sock".into(), "b".into()], vec!["e\u{301}".into(), "d".into()]];
+        let text = table(&Style::PLAIN, &["listener", "x"], &rows, &|_, _| None);
+        assert_eq!(text, "listener      x\n/run/\u{5e97}.sock  b\ne\u{301}             d\n");
+    }
 }

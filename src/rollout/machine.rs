@@ -15,13 +15,13 @@ use super::spec::{Former, Spec};
 use super::time::Time;
 
 /// What a job may take beyond its own limits: forks, conditions, a busy manager.
-const MARGIN: Duration = Duration::from_secs(10);
+const MARGIN: Duration = crate::limits::ROLLOUT_MARGIN;
 
 /// How long the driver may take to answer a question.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER: Duration = crate::limits::ROLLOUT_ANSWER;
 
 /// How long writing the old unit files and a daemon-reload may take; systemd itself gives its generators 90 s.
-const RESTORE: Duration = Duration::from_secs(120);
+const RESTORE: Duration = crate::limits::RESTORE;
 
 /// One rollout of one app.
 #[derive(Debug, Clone, PartialEq, Eq)]

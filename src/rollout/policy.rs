@@ -137,10 +137,10 @@ fn hundredths(percent: u32, of: u32, round: u64) -> u32 {
 }
 
 /// More than this at once is a slip of the finger, not a wish.
-const MOST_SURGE: u32 = 1000;
+const MOST_SURGE: u32 = crate::limits::SURGE;
 
 /// A rollout that may wait a day for one instance is one that nobody is waiting for.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST: Duration = crate::limits::ROLLOUT_TIMEOUT;
 
 /// The amounts of a policy in instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +221,17 @@ mod tests {
     #[test]
     fn no_more_than_all_are_unavailable() {
         assert_eq!(limits(Share::Count(0), Share::Count(9), 4), (0, 4));
+    }
+
+    #[test]
+    fn flags_end_where_nobody_would_wait_any_more() {
+        let with = |surge: u32, span: Duration| {
+            let max_surge = Share::Count(surge);
+            Policy { max_surge, kill_timeout: span, ..Policy::default() }.problems().len()
+        };
+        assert_eq!(with(MOST_SURGE, LONGEST), 0);
+        assert_eq!(with(MOST_SURGE + 1, LONGEST), 1);
+        assert_eq!(with(MOST_SURGE, LONGEST + Duration::from_millis(1)), 1);
     }
 
     #[test]

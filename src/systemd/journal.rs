@@ -16,7 +16,7 @@ use crate::ecosystem::Scope;
 use crate::unit::UnitName;
 
 /// Longer fields are cut: a core dump in the journal is no log line.
-const MAX_FIELD: usize = 1 << 20;
+const MAX_FIELD: usize = crate::limits::JOURNAL_FIELD;
 
 /// `SD_MESSAGE_COREDUMP` of sd-messages.h.
 const COREDUMP: &str = "fc2e22bc6ee647b6b90729ab34a250b1";

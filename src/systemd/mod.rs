@@ -15,7 +15,6 @@ mod state;
 mod watch;
 
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,10 +36,10 @@ pub use watch::{Changes, Signal, Watch};
 
 /// How long the manager may take to answer a question. It answers in milliseconds unless it is
 /// reloading, which on a slow machine with many units takes seconds.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = crate::limits::ANSWER;
 
 /// A daemon-reload also runs all generators, which have 90 s of their own.
-const RELOAD: Duration = Duration::from_secs(150);
+const RELOAD: Duration = crate::limits::RELOAD;
 
 /// A connection to one service manager.
 #[derive(Debug, Clone)]
@@ -190,9 +189,7 @@ fn connected(builder: Builder<'_>) -> zbus::Result<Connection> {
 }
 
 /// Whether systemd is this machine's init, as sd_booted(3) asks.
-pub fn booted() -> bool {
-    Path::new("/run/systemd/system").is_dir()
-}
+pub use libsystemd::daemon::booted;
 
 fn leading_number(text: &str) -> Option<u32> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

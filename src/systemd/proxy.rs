@@ -26,7 +26,7 @@ pub(super) const UNIT_PATHS: &str = "/org/freedesktop/systemd1/unit";
 
 /// Calls under way at one time. dbus-daemon refuses more than 128 (`max_replies_per_connection`
 /// of a system bus) with `LimitsExceeded`.
-const IN_FLIGHT: usize = 100;
+const IN_FLIGHT: usize = crate::limits::CALLS;
 const QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4 * IN_FLIGHT - 1);
 
 /// A method of the manager object.

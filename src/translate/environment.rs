@@ -3,14 +3,8 @@
 
 use super::{Context, EnvFile, Secret};
 use crate::ecosystem::{App, AppName, Handover, Listener, Protocol, Readiness};
+use crate::handover::contract::{self, LIBRARY, NODE_FILE};
 use crate::unit::quote;
-
-/// Name of the preload library in the handover directory.
-pub const PRELOAD: &str = "libclusterctl_preload.so";
-/// Name of the Node file in the handover directory.
-pub const NODE_FILE: &str = "clusterctl.cjs";
-/// Name of the tracer in the handover directory.
-pub const TRACER: &str = "clusterctl-exec";
 
 /// Variables that are merged with the app's own instead of being overridden by them.
 const MERGED: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
@@ -63,20 +57,20 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         all.push(("PYTHONUNBUFFERED", "1".to_owned()));
     }
     if matches!(app.handover, Handover::Preload | Handover::Trace) {
-        all.extend(binds(app).map(|binds| ("CLUSTERCTL_BIND", binds)));
+        all.extend(binds(app).map(|binds| (contract::BIND, binds)));
     }
     let millis = app.kill_timeout.as_millis().to_string();
     if app.handover == Handover::Preload {
         all.push(("LD_PRELOAD", libraries(context)));
-        all.push(("CLUSTERCTL_READY", ready(app.readiness).to_owned()));
+        all.push((contract::READY, ready(app.readiness).to_owned()));
         if !app.node {
-            all.push(("CLUSTERCTL_DRAIN", "1".to_owned()));
+            all.push((contract::DRAIN, "1".to_owned()));
         }
     }
     if app.handover == Handover::Trace {
-        all.push(("CLUSTERCTL_READY", ready(app.readiness).to_owned()));
+        all.push((contract::READY, ready(app.readiness).to_owned()));
         let millis = app.listen_timeout.as_millis().to_string();
-        all.push(("CLUSTERCTL_LISTEN_TIMEOUT_MS", millis));
+        all.push((contract::LISTEN_TIMEOUT, millis));
     }
     // The tracer takes out of the environment what is the handover's, the Node file included.
     let node = app.node && app.handover != Handover::Trace;
@@ -84,23 +78,23 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
         if app.handover != Handover::Preload {
             // Without a listener the library still carries `process.send('ready')` to systemd.
             all.push(("LD_PRELOAD", libraries(context)));
-            all.push(("CLUSTERCTL_READY", "app".to_owned()));
+            all.push((contract::READY, contract::READY_APP.to_owned()));
         }
         all.push(("NODE_OPTIONS", node_options(context)));
         if app.readiness == Readiness::Notify {
-            all.push(("CLUSTERCTL_WAIT_READY", "1".to_owned()));
+            all.push((contract::WAIT_READY, "1".to_owned()));
         }
         if app.shutdown_with_message {
-            all.push(("CLUSTERCTL_SHUTDOWN_WITH_MESSAGE", "1".to_owned()));
+            all.push((contract::SHUTDOWN_WITH_MESSAGE, "1".to_owned()));
         }
     }
     if node || app.handover == Handover::Preload {
         if app.kill_signal != "SIGTERM" {
-            all.push(("CLUSTERCTL_KILL_SIGNAL", app.kill_signal.clone()));
+            all.push((contract::KILL_SIGNAL, app.kill_signal.clone()));
         }
-        all.push(("CLUSTERCTL_KILL_TIMEOUT_MS", millis));
+        all.push((contract::KILL_TIMEOUT, millis));
         let streams = app.stream_timeout.map(|timeout| timeout.as_millis().to_string());
-        all.extend(streams.map(|millis| ("CLUSTERCTL_STREAM_TIMEOUT_MS", millis)));
+        all.extend(streams.map(|millis| (contract::STREAM_TIMEOUT, millis)));
     } else {
         for name in MERGED {
             all.extend(app.env.get(name).map(|value| (name, value.clone())));
@@ -130,9 +124,9 @@ fn binds(app: &App) -> Option<String> {
 
 fn ready(readiness: Readiness) -> &'static str {
     match readiness {
-        Readiness::FirstListener => "first",
-        Readiness::AllListeners => "all",
-        Readiness::Notify | Readiness::Exec | Readiness::Listening => "app",
+        Readiness::FirstListener => contract::READY_FIRST,
+        Readiness::AllListeners => contract::READY_ALL,
+        Readiness::Notify | Readiness::Exec | Readiness::Listening => contract::READY_APP,
     }
 }
 
@@ -154,7 +148,7 @@ fn node_options(context: &Context<'_>) -> String {
 }
 
 fn preload(context: &Context<'_>) -> String {
-    context.target.handover.join(PRELOAD).display().to_string()
+    context.target.handover.join(LIBRARY).display().to_string()
 }
 
 /// Node splits NODE_OPTIONS at blanks, save inside double quotes, where a backslash escapes.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::group::common;
 use super::{Context, environment, joined, sandbox, socket_names};
 use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
+use crate::handover::contract::TRACER;
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
@@ -141,7 +142,7 @@ fn env_reader(context: &Context<'_>) -> impl Iterator<Item = String> {
 }
 
 fn tracer(context: &Context<'_>) -> String {
-    context.target.handover.join(environment::TRACER).display().to_string()
+    context.target.handover.join(TRACER).display().to_string()
 }
 
 /// Opens log files with the rights of the program's user, each with its descriptor.
@@ -264,7 +265,7 @@ fn stopping(s: &mut Section, context: &Context<'_>) {
     let app = context.app;
     if app.handover == Handover::Trace {
         // No library is there that would drain at the signal.
-        let tracer = context.helper(environment::TRACER);
+        let tracer = context.helper(TRACER);
         let limit = app.kill_timeout.as_millis();
         // Before the manager loses patience.
         let millis = limit - (limit / 10).min(500);
@@ -315,7 +316,7 @@ fn root_helper(context: &Context<'_>, script: &str) -> String {
         // Nobody gains anything, and the manager is found by its variables.
         return format!("+{script}");
     }
-    format!("+{} --bare -- {script}", context.helper(environment::TRACER))
+    format!("+{} --bare -- {script}", context.helper(TRACER))
 }
 
 /// A time span as systemd.time(7) reads it.

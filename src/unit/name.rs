@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::UNIT_NAME;
+
 /// A valid unit name such as `api@0.service`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -77,8 +79,6 @@ impl fmt::Display for InvalidUnitName {
 
 impl std::error::Error for InvalidUnitName {}
 
-const MAX_LEN: usize = 255;
-
 impl UnitName {
     /// Parses a whole name.
     ///
@@ -89,7 +89,7 @@ impl UnitName {
         let (stem, suffix) = text.rsplit_once('.').ok_or_else(invalid)?;
         let prefix = stem.split('@').next().unwrap_or("");
         let well_formed = UnitKind::of(suffix).is_some()
-            && text.len() <= MAX_LEN
+            && text.len() <= UNIT_NAME
             && !prefix.is_empty()
             && stem.bytes().all(is_name_byte);
         if well_formed { Ok(UnitName(text.to_owned())) } else { Err(invalid()) }
@@ -191,7 +191,9 @@ mod tests {
         for bad in ["", "api", ".service", "@1.service", "a b.service", "api.mount", "ä.service"] {
             assert!(UnitName::parse(bad).is_err(), "{bad}");
         }
-        assert!(UnitName::parse(&format!("{}.service", "a".repeat(248))).is_err());
+        let long = |length: usize| format!("{}.service", "a".repeat(length - ".service".len()));
+        assert!(UnitName::parse(&long(UNIT_NAME)).is_ok());
+        assert!(UnitName::parse(&long(UNIT_NAME + 1)).is_err());
     }
 
     #[test]

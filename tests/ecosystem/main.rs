@@ -4,6 +4,7 @@
 
 #[path = "../support/host.rs"]
 mod host;
+mod limits;
 
 use std::fs;
 use std::path::{Path, PathBuf};

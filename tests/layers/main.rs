@@ -1,12 +1,14 @@
 //! The shape of the code: who may import whom, and what a layer never touches. Reads the sources.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod rooms;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layers from the ground up: a module imports from its own line and from lines above it only.
 const LAYERS: [&[&str]; 5] = [
-    &["unit", "handover"],
+    &["limits", "unit", "handover"],
     &["ecosystem", "rollout", "translate", "plan"],
     &["disk", "host", "systemd", "embedded"],
     &["ops", "report"],
@@ -14,7 +16,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Pure modules, and what none of them may touch.
-const PURE: [&str; 6] = ["unit", "handover", "ecosystem", "rollout", "translate", "plan"];
+const PURE: [&str; 7] = ["limits", "unit", "handover", "ecosystem", "rollout", "translate", "plan"];
 const IMPURE: [&str; 9] = [
     "std::fs",
     "std::env::var",
@@ -121,10 +123,9 @@ fn only_the_edge_knows_the_bus() {
 }
 
 /// Files that are longer than the rest, each with its reason.
-const LONG: [(&str, &str); 3] = [
+const LONG: [(&str, &str); 2] = [
     ("rollout/machine.rs", "one state machine, one file"),
-    ("ecosystem/keys.rs", "a table of all keys"),
-    ("ecosystem/node.rs", "one reader for every type of value"),
+    ("ecosystem/read/keys.rs", "a table of all keys"),
 ];
 
 #[test]

@@ -4,19 +4,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::command::Ran;
-use super::nature::Nature;
-use crate::ecosystem::address::{Address, Protocol};
-use crate::ecosystem::app::{Listener, Remark};
-use crate::ecosystem::name::ListenerName;
-use crate::ecosystem::node::{Context, Fields};
-use crate::ecosystem::problem::{Place, Problem};
-use crate::ecosystem::{dotenv, elf, starter};
+use crate::ecosystem::model::address::{Address, Protocol};
+use crate::ecosystem::model::app::{Listener, Remark};
+use crate::ecosystem::model::name::ListenerName;
+use crate::ecosystem::program::command::ResolvedCommand;
+use crate::ecosystem::program::elf;
+use crate::ecosystem::program::kind::ProgramKind;
+use crate::ecosystem::read::dotenv;
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::Context;
+use crate::ecosystem::read::problem::{Place, Problem};
+use crate::ecosystem::starter;
 
 /// What is known of the app when its listeners are decided.
 pub(super) struct Known<'a> {
-    pub ran: Option<&'a Ran>,
-    pub nature: Option<&'a Nature>,
+    pub ran: Option<&'a ResolvedCommand>,
+    pub kind: Option<&'a ProgramKind>,
     pub env: &'a BTreeMap<String, String>,
     /// Files of variables; later ones win, over `env` too.
     pub env_files: &'a [PathBuf],
@@ -37,7 +40,7 @@ pub(super) fn listener(
     let cluster = mode.is_some_and(|mode| mode.starts_with("cluster"));
     let fork = mode.is_some_and(|mode| mode.starts_with("fork"));
     let decided = fields.entry("listen").is_some() || fields.entry("port").is_some();
-    let node = known.nature.is_some_and(|nature| nature.node);
+    let node = known.kind.is_some_and(|kind| kind.node);
     let shares = node && !fork && (cluster || known.count > 1);
     let port = port(cx, known).filter(|_| shares && !decided);
     let Some(port) = port else {

@@ -2,10 +2,11 @@
 
 use toml::de::DeValue;
 
-use crate::ecosystem::app::Listener;
-use crate::ecosystem::node::{Context, Entry, Fields, Node};
-use crate::ecosystem::problem::{Place, Problem, visible};
-use crate::ecosystem::runtime_folder::{last_line, runtime_folder};
+use crate::ecosystem::model::app::Listener;
+use crate::ecosystem::model::runtime_folder::{last_line, runtime_folder};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Entry, Node};
+use crate::ecosystem::read::problem::{Place, Problem, visible};
 
 /// Lines for each section.
 #[derive(Debug)]

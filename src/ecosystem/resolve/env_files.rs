@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::environment::is_reserved;
 use super::process::Process;
-use super::{folder, path};
-use crate::ecosystem::dotenv::{self, Difference};
-use crate::ecosystem::host::{Kind, Scope};
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::{Problem, visible};
+use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::read::dotenv::{self, Difference};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::path::{folder, path};
+use crate::ecosystem::read::problem::{Problem, visible};
+use crate::limits;
 
 /// What systemd would do with the variables before or after the program itself runs.
 const NOT_REACHED: [&str; 4] =
@@ -16,8 +18,6 @@ const NOT_REACHED: [&str; 4] =
 
 /// Under `env` these are added to what the handover needs.
 const ADDED_TO: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
-/// Bytes of a file that are looked at before it is used.
-const LOOKED_AT: usize = 64 << 10;
 
 /// Files in the order in which they are read; later ones win.
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option
 
 /// What a file says wins over what the handover sets.
 fn harmless(cx: &mut Context<'_>, node: &Node<'_>, path: &Path) {
-    let Some(text) = cx.host.head(path, LOOKED_AT) else { return };
+    let Some(text) = cx.host.head(path, limits::ENV_FILE) else { return };
     let text = String::from_utf8_lossy(&text);
     for Difference { line, name, what, help } in dotenv::differences(&text) {
         let message = format!("`{}` in `{}`, line {line}, {what}", visible(&name), path.display());

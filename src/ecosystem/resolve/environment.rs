@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
-use super::command::MAX_ARGUMENT;
-use crate::ecosystem::app::Listener;
-use crate::ecosystem::node::{Context, Entry, Fields, Node};
-use crate::ecosystem::problem::{Place, Problem, visible};
+use crate::ecosystem::model::app::Listener;
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Entry, Node};
+use crate::ecosystem::read::problem::{Place, Problem, visible};
+use crate::limits;
 
 /// Variables that systemd or clusterctl sets; a value of the file's would break what they are for.
 const RESERVED: &[&str] = &[
@@ -92,7 +93,7 @@ fn variable_value(cx: &mut Context<'_>, node: &Node<'_>) -> Option<String> {
             return cx.note(Problem::error(&node.place, message).help(help));
         }
     };
-    if node.name.len() + value.len() + 1 > MAX_ARGUMENT {
+    if node.name.len() + value.len() + 1 > limits::ARGUMENT {
         let help = "put it into a file, and its path into the variable";
         let message = format!("`{}` is longer than the kernel takes", node.name);
         return cx.note(Problem::error(&node.place, message).help(help));

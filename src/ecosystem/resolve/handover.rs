@@ -1,13 +1,14 @@
 //! `handover`, `readiness`, `wait_ready`, `shutdown_with_message`: how the program gets its
-//! listeners and says that it serves. Decided by what is really executed, as `nature` tells.
+//! listeners and says that it serves. Decided by what is really executed, as `program::kind` tells.
 
-use super::command::Ran;
-use super::nature::{Nature, Way};
-use crate::ecosystem::app::{Handover, Listener, Readiness};
-use crate::ecosystem::host::Scope;
-use crate::ecosystem::keys;
-use crate::ecosystem::node::{Context, Fields};
-use crate::ecosystem::problem::{Place, Problem};
+use crate::ecosystem::model::app::{Handover, Listener, Readiness};
+use crate::ecosystem::model::host::Scope;
+use crate::ecosystem::program::command::ResolvedCommand;
+use crate::ecosystem::program::kind::{HandoverChoice, ProgramKind};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::keys;
+use crate::ecosystem::read::node::Context;
+use crate::ecosystem::read::problem::{Place, Problem};
 
 /// What the keys about handover came to.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ pub(super) struct Hands {
 impl Hands {
     /// What is written, or what suits the program. The children of php-fpm wait in `accept()` on a listener that they
     /// take natively; where that returns at once they end, and are started again for ever.
-    pub(super) fn non_blocking(&self, written: Option<bool>, nature: Option<&Nature>) -> bool {
-        let known = nature.and_then(|nature| nature.graceful.as_ref());
+    pub(super) fn non_blocking(&self, written: Option<bool>, kind: Option<&ProgramKind>) -> bool {
+        let known = kind.and_then(|kind| kind.graceful.as_ref());
         let php = known.is_some_and(|known| known.program.contains("php-fpm"));
         written.unwrap_or(self.handover != Handover::Native || !php)
     }
@@ -33,13 +34,14 @@ impl Hands {
 pub(super) fn handover(
     cx: &mut Context<'_>,
     fields: &Fields<'_>,
-    program: Option<(&Ran, &Nature)>,
+    program: Option<(&ResolvedCommand, &ProgramKind)>,
     listeners: &[(Listener, Place)],
     loses_rights: bool,
 ) -> Hands {
     let wanted = fields.read_with("handover", |node| node.choice(cx, keys::HANDOVERS));
     let explicit = wanted.filter(|way| *way != "auto");
-    if let Some((ran, Nature { way: Way::Broken { message, help }, .. })) = program
+    if let Some((ran, ProgramKind { handover: HandoverChoice::Broken { message, help }, .. })) =
+        program
         && matches!(explicit, None | Some("trace"))
     {
         cx.problems.push(Problem::error(&ran.at, message.as_str()).help(help.as_str()));
@@ -50,8 +52,8 @@ pub(super) fn handover(
     } else {
         chosen(cx, fields, program, explicit, loses_rights)
     };
-    let why = match program.map(|(_, nature)| &nature.way) {
-        Some(Way::Trace(why)) => why,
+    let why = match program.map(|(_, kind)| &kind.handover) {
+        Some(HandoverChoice::Trace(why)) => why,
         _ => "`handover = \"trace\"` asks for it",
     };
     Hands {
@@ -77,7 +79,7 @@ fn nothing_to_hand(cx: &mut Context<'_>, fields: &Fields<'_>, explicit: Option<&
 fn chosen(
     cx: &mut Context<'_>,
     fields: &Fields<'_>,
-    program: Option<(&Ran, &Nature)>,
+    program: Option<(&ResolvedCommand, &ProgramKind)>,
     explicit: Option<&str>,
     loses_rights: bool,
 ) -> Handover {
@@ -88,16 +90,16 @@ fn chosen(
     {
         refuse_elevated(cx, fields, ran);
     }
-    match (explicit, program.map(|(_, nature)| &nature.way)) {
+    match (explicit, program.map(|(_, kind)| &kind.handover)) {
         (Some("native"), _) => Handover::Native,
-        (Some("trace"), _) | (None, Some(Way::Trace(_))) => Handover::Trace,
+        (Some("trace"), _) | (None, Some(HandoverChoice::Trace(_))) => Handover::Trace,
         (Some("none"), _) => {
             let problem = Problem::error(&at, "nobody would take the listeners")
                 .help("write \"native\" if the program speaks LISTEN_FDS, or remove `listen`");
             cx.problems.push(problem);
             Handover::Native
         }
-        (Some("preload"), Some(Way::Trace(why))) => {
+        (Some("preload"), Some(HandoverChoice::Trace(why))) => {
             let problem = Problem::error(&at, format!("no library can be loaded here: {why}"))
                 .help("remove it, or write \"trace\", which reaches every program");
             cx.problems.push(problem);
@@ -108,7 +110,7 @@ fn chosen(
 }
 
 /// The kernel takes neither a preloaded library nor a tracer into a program that gains privileges.
-fn refuse_elevated(cx: &mut Context<'_>, fields: &Fields<'_>, ran: &Ran) {
+fn refuse_elevated(cx: &mut Context<'_>, fields: &Fields<'_>, ran: &ResolvedCommand) {
     let unprivileged = fields.entry("user").is_some() || cx.host.scope() == Scope::User;
     if unprivileged && cx.host.gains_privileges(&ran.command.program) {
         let shown = ran.command.program.display();
@@ -173,9 +175,13 @@ fn contradiction(
 }
 
 /// `shutdown_with_message`, which only Node understands.
-fn message(cx: &mut Context<'_>, fields: &Fields<'_>, program: Option<(&Ran, &Nature)>) -> bool {
+fn message(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    program: Option<(&ResolvedCommand, &ProgramKind)>,
+) -> bool {
     let wanted = fields.flag(cx, "shutdown_with_message", false);
-    if let (true, Some(entry), Some((_, Nature { node: false, .. }))) =
+    if let (true, Some(entry), Some((_, ProgramKind { node: false, .. }))) =
         (wanted, fields.entry("shutdown_with_message"), program)
     {
         let problem = Problem::error(&entry.at, "only a Node program gets messages")

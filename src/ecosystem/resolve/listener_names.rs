@@ -1,11 +1,23 @@
 //! Names of listeners that the file does not name.
 
-use super::listeners::Read;
-use crate::ecosystem::address::{Address, Protocol};
-use crate::ecosystem::app::Listener;
-use crate::ecosystem::name::{ListenerName, MAX_LISTENER_NAME};
-use crate::ecosystem::node::Context;
-use crate::ecosystem::problem::{Place, Problem};
+use crate::ecosystem::model::address::{Address, Protocol};
+use crate::ecosystem::model::app::Listener;
+use crate::ecosystem::model::name::ListenerName;
+use crate::ecosystem::read::node::Context;
+use crate::ecosystem::read::problem::{Place, Problem};
+use crate::limits;
+
+/// One address as it is written.
+pub(super) struct Read {
+    /// What systemd listens on.
+    pub address: Address,
+    /// The port of the program that it stands for, where that is another one.
+    pub bind: Option<u16>,
+    /// Where it is written.
+    pub at: Place,
+    /// Whether the host is written in brackets, as in `[::]:80`.
+    pub bracketed: bool,
+}
 
 /// Names listeners that have none: by port, by file stem; with more of the address where two would
 /// have the same name. A name depends on the addresses alone, not on their order.
@@ -59,6 +71,6 @@ fn long_name(address: &Address) -> String {
 fn narrow(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let flat: String = text.chars().map(plain).collect();
-    let from = flat.len().saturating_sub(MAX_LISTENER_NAME);
+    let from = flat.len().saturating_sub(limits::LISTENER_NAME);
     flat[from..].trim_start_matches(['-', '_', '.']).to_owned()
 }

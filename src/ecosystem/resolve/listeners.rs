@@ -2,29 +2,19 @@
 
 use toml::de::DeValue;
 
-use super::listener_names::named;
-use crate::ecosystem::address::Address;
-use crate::ecosystem::app::{Handover, Listener};
-use crate::ecosystem::host::{Kind, Scope};
-use crate::ecosystem::name::{ListenerName, MAX_LISTENER_NAME};
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::{Place, Problem, visible};
-use crate::ecosystem::value::{self, AddressError};
+use super::listener_names::{Read, named};
+use crate::ecosystem::model::address::Address;
+use crate::ecosystem::model::app::{Handover, Listener};
+use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::model::name::ListenerName;
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::problem::{Place, Problem, visible};
+use crate::ecosystem::read::value::{self, AddressError};
+use crate::limits::LISTENER_NAME;
 
 /// Room for many more connections than any kernel's default `somaxconn`, which caps it.
 const BACKLOG: u32 = 4096;
-
-/// One address as it is written.
-pub(super) struct Read {
-    /// What systemd listens on.
-    pub address: Address,
-    /// The port of the program that it stands for, where that is another one.
-    pub bind: Option<u16>,
-    /// Where it is written.
-    pub at: Place,
-    /// Whether the host is written in brackets, as in `[::]:80`.
-    bracketed: bool,
-}
 
 /// Reads all listeners of an app with their places.
 pub(super) fn listeners(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<(Listener, Place)> {
@@ -139,7 +129,7 @@ fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<(Listener, Place)> {
             Err(_) => {
                 let message = format!("`{}` cannot name a listener", visible(entry.key));
                 let help = format!(
-                    "use at most {MAX_LISTENER_NAME} letters, digits, `-`, `_` and `.`, a letter or digit first"
+                    "use at most {LISTENER_NAME} letters, digits, `-`, `_` and `.`, a letter or digit first"
                 );
                 cx.problems.push(Problem::error(&entry.at, message).help(help));
             }

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{folder, path};
-use crate::ecosystem::app::{Logs, RateLimit};
-use crate::ecosystem::host::{Kind, Scope};
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::Problem;
-
-/// Beyond that the journal's own arithmetic overflows.
-const MOST_LINES: u32 = 100_000_000;
+use crate::ecosystem::model::app::{Logs, RateLimit};
+use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::path::{folder, path};
+use crate::ecosystem::read::problem::Problem;
+use crate::limits::LOG_LINES;
 
 /// Reads the keys about output; `user` is whom the program runs as.
 pub(super) fn logs(
@@ -48,9 +47,9 @@ fn rate_limit(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
     if text == "unlimited" {
         return Some(RateLimit::Unlimited);
     }
-    match text.parse().ok().filter(|lines| (1..=MOST_LINES).contains(lines)) {
+    match text.parse().ok().filter(|lines| (1..=LOG_LINES).contains(lines)) {
         Some(lines) => Some(RateLimit::Lines(lines)),
-        None => node.bad(cx, format!("`log_rate_limit` is 1 to {MOST_LINES}, or \"unlimited\"")),
+        None => node.bad(cx, format!("`log_rate_limit` is 1 to {LOG_LINES}, or \"unlimited\"")),
     }
 }
 

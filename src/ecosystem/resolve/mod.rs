@@ -2,7 +2,7 @@
 //! after a problem, so that one pass finds everything.
 
 mod cluster;
-mod command;
+pub(super) mod conflicts;
 mod directives;
 mod env_files;
 mod environment;
@@ -10,20 +10,22 @@ mod handover;
 mod listener_names;
 mod listeners;
 mod logs;
-mod nature;
 mod process;
 mod rollout;
 mod sandbox;
-mod signals;
+mod stop;
 
 use std::path::{Path, PathBuf};
 
-use super::app::{App, Handover, Instances, Listener, MAX_INSTANCES, Readiness, Remark};
-use super::host::Kind;
-use super::name::{AppName, NameError};
-use super::node::{Context, Fields, Node};
-use super::problem::{Place, Problem, visible};
-use super::value;
+use super::model::app::{App, Handover, Instances, Listener, Readiness, Remark};
+use super::model::host::Kind;
+use super::model::name::{AppName, NameError};
+use super::program::{command, kind};
+use super::read::fields::Fields;
+use super::read::node::{Context, Node};
+use super::read::path::path;
+use super::read::problem::{Place, Problem, visible};
+use crate::limits;
 
 /// What one table of the file came to, with the places that checks across apps point at.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     cx.path = env.variables.get("PATH").cloned();
     let ran = command::command(cx, fields, cwd.as_deref());
     let here = cwd.as_deref().unwrap_or(Path::new("/"));
-    let nature = ran.as_ref().map(|ran| nature::nature(cx.search(), ran, here));
+    let kind = ran.as_ref().map(|ran| kind::program_kind(cx.search(), ran, here));
     let mut listeners = listeners::listeners(cx, fields);
     let (instances, count) = instances(cx, fields);
     let process = process::process(cx, fields, cwd.as_deref());
@@ -56,7 +58,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let env_files = env_files::env_files(cx, fields, cwd.as_deref(), &process, &systemd.service);
     let known = cluster::Known {
         ran: ran.as_ref(),
-        nature: nature.as_ref(),
+        kind: kind.as_ref(),
         env: &env.variables,
         env_files: &env_files.all(),
         counted: env.increment_var.as_ref().map(|(name, _)| name.as_str()),
@@ -69,11 +71,11 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &process, ran.as_ref(), serving);
     let mut remarks: Vec<Remark> = remark.into_iter().collect();
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
-    let stop = signals::stop(process.kill_signal, process.treekill, nature.as_ref());
+    let stop = stop::stop(process.kill_signal, process.treekill, kind.as_ref());
     remarks.extend(stop.remark.into_iter().chain(followed(cx, cwd.as_deref())));
     env.add(stop.variable);
     environment::counted_port(cx, fields, &env, &listeners);
-    let program = ran.as_ref().zip(nature.as_ref());
+    let program = ran.as_ref().zip(kind.as_ref());
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::unasked(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
@@ -97,8 +99,8 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         increment_var: env.increment_var,
         handover: hands.handover,
         traced_because: hands.traced_because,
-        node: nature.as_ref().is_some_and(|nature| nature.node),
-        python: nature.as_ref().is_some_and(|nature| nature.python),
+        node: kind.as_ref().is_some_and(|kind| kind.node),
+        python: kind.as_ref().is_some_and(|kind| kind.python),
         readiness: hands.readiness,
         listen_timeout: process.listen_timeout,
         kill_timeout: process.kill_timeout,
@@ -111,7 +113,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         rollout,
         logs: process.logs,
         max_memory: process.max_memory,
-        non_blocking: hands.non_blocking(process.non_blocking, nature.as_ref()),
+        non_blocking: hands.non_blocking(process.non_blocking, kind.as_ref()),
         backlog,
         sandbox,
         service: systemd.service,
@@ -157,7 +159,7 @@ fn parse_name(cx: &mut Context<'_>, node: &Node<'_>, text: &str) -> Option<AppNa
     let message = match error {
         NameError::Empty => "the name is empty".to_owned(),
         NameError::TooLong => {
-            format!("the name is longer than {} bytes", super::name::MAX_APP_NAME)
+            format!("the name is longer than {} bytes", limits::APP_NAME)
         }
         NameError::Start => "a name starts with a letter or a digit".to_owned(),
         NameError::Char(char) => format!("`{}` cannot be in a name", char.escape_debug()),
@@ -174,7 +176,7 @@ fn suggested_name(text: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let flat: String = text.chars().map(plain).collect();
     let parts: Vec<&str> = flat.split('-').filter(|part| !part.is_empty()).collect();
-    let name: String = parts.join("-").chars().take(super::name::MAX_APP_NAME).collect();
+    let name: String = parts.join("-").chars().take(limits::APP_NAME).collect();
     AppName::parse(name.trim_start_matches(['-', '_', '.'])).ok().map(|name| name.to_string())
 }
 
@@ -212,24 +214,6 @@ fn followed(cx: &Context<'_>, cwd: Option<&Path>) -> Option<Remark> {
     Some(Remark::Followed { link: cwd.to_owned(), to: cx.host.leads_to(cwd)? })
 }
 
-/// An absolute path that a unit file can carry in a path setting: nothing is quoted there.
-fn path(cx: &mut Context<'_>, node: &Node<'_>, base: &Path, text: &str) -> Option<PathBuf> {
-    if text.is_empty() {
-        return node.bad(cx, format!("`{}` is empty", node.name));
-    }
-    if text.chars().any(char::is_control) || text.ends_with('\\') {
-        let message = format!("`{}` has a character that no unit file can carry", node.name);
-        let help = "rename it: control characters and a final `\\` cannot be quoted in paths";
-        return cx.note(Problem::error(&node.place, message).help(help));
-    }
-    Some(value::absolute(base, text))
-}
-
-/// The folder that a path starts from: none is needed for an absolute one.
-fn folder<'a>(cwd: Option<&'a Path>, text: &str) -> Option<&'a Path> {
-    cwd.or_else(|| text.starts_with('/').then_some(Path::new("/")))
-}
-
 fn namespace(cx: &mut Context<'_>, fields: &Fields<'_>) -> String {
     let read = fields.get("namespace").and_then(|node| {
         let text = node.text(cx)?;
@@ -255,9 +239,11 @@ fn instances(cx: &mut Context<'_>, fields: &Fields<'_>) -> (Instances, u32) {
     });
     let Some(number) = read else { return (Instances::Count(1), 1) };
     let magnitude = u32::try_from(number.unsigned_abs()).unwrap_or(u32::MAX);
-    if magnitude > MAX_INSTANCES {
-        let message =
-            format!("{number} instances are more than {MAX_INSTANCES}, the most there can be");
+    if magnitude > limits::INSTANCES {
+        let message = format!(
+            "{number} instances are more than {}, the most there can be",
+            limits::INSTANCES
+        );
         cx.problems
             .push(Problem::error(&node.place, message).help("\"max\" is one instance per CPU"));
     }

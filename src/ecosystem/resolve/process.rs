@@ -4,11 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::app::{Backoff, Logs, Restart};
-use crate::ecosystem::host::Scope;
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::{Problem, visible};
-use crate::ecosystem::{suggest, value};
+use crate::ecosystem::model::app::{Backoff, Logs, Restart};
+use crate::ecosystem::model::host::Scope;
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::problem::{Problem, visible};
+use crate::ecosystem::read::{suggest, value};
+use crate::limits;
 
 /// PM2's 3 s would fail healthy slow starters, since here a timeout is a failed start.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,8 +21,6 @@ const RESTART_DELAY: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// PM2's number.
 const MAX_RESTARTS: u32 = 16;
-/// Less than this no runtime can even start in.
-const LEAST_MEMORY: u64 = 1 << 20;
 
 /// Signals that can ask a program to stop, signal(7).
 const SIGNALS: &[&str] = &[
@@ -239,7 +239,7 @@ fn max_restarts(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u32> {
         node.bad::<()>(cx, "`max_restarts` is a number or \"unlimited\"");
         return Some(MAX_RESTARTS);
     }
-    let number = node.number(cx, 0, i64::from(i32::MAX));
+    let number = node.number(cx, 0, limits::RESTARTS);
     Some(number.and_then(|number| u32::try_from(number).ok()).unwrap_or(MAX_RESTARTS))
 }
 
@@ -247,7 +247,7 @@ fn memory(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u64> {
     let node = fields.get("max_memory_restart")?;
     let text = node.text_or_number(cx)?;
     match value::size(&text) {
-        Some(bytes) if bytes >= LEAST_MEMORY => Some(bytes),
+        Some(bytes) if bytes >= limits::LEAST_MEMORY => Some(bytes),
         Some(_) => node.bad(cx, format!("`{}` is less than any program needs", node.name)),
         None => node.bad(cx, format!("`{}` is not a size: use K, M, G, or bytes", node.name)),
     }

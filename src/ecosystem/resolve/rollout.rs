@@ -2,10 +2,12 @@
 
 use toml::de::DeValue;
 
-use crate::ecosystem::app::{OnFailure, RolloutSettings, Share};
-use crate::ecosystem::keys;
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::Problem;
+use crate::ecosystem::model::app::{OnFailure, RolloutSettings, Share};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::keys;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::problem::Problem;
+use crate::limits::INSTANCES;
 
 /// Reads the table. A job is never run by an extra instance, which would run it once more.
 pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>, job: bool) -> RolloutSettings {
@@ -47,9 +49,13 @@ fn is_zero(share: Share) -> bool {
 
 fn share(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Share> {
     let DeValue::String(text) = node.value else {
-        let number = node.number(cx, 0, 1024)?;
+        let number = node.number(cx, 0, i64::from(INSTANCES))?;
         return u32::try_from(number).ok().map(Share::Count);
     };
-    let read = text.trim().parse().ok().filter(|share| !matches!(share, Share::Count(1025..)));
+    let read = text
+        .trim()
+        .parse()
+        .ok()
+        .filter(|share| !matches!(share, Share::Count(count) if *count > INSTANCES));
     read.or_else(|| node.bad(cx, format!("`{}` is a number or up to \"100%\"", node.name)))
 }

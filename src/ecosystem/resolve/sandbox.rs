@@ -2,20 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use super::command::Ran;
 use super::process::Process;
-use super::{folder, path};
-use crate::ecosystem::elf::{self, Image};
-use crate::ecosystem::host::{Kind, Scope};
-use crate::ecosystem::keys;
-use crate::ecosystem::node::{Context, Entry, Fields, Node};
-use crate::ecosystem::problem::{Problem, visible};
-use crate::ecosystem::sandbox::{Credential, Level, Sandbox};
+use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::model::sandbox::{Credential, Level, Sandbox};
+use crate::ecosystem::program::command::ResolvedCommand;
+use crate::ecosystem::program::elf::{self, Image};
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::keys;
+use crate::ecosystem::read::node::{Context, Entry, Node};
+use crate::ecosystem::read::path::{folder, path};
+use crate::ecosystem::read::problem::{Problem, visible};
+use crate::limits;
 
 /// Folders that `ProtectHome=` closes.
 const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
-/// What a file is named in a folder, by the manager's rules and those of `LoadCredential=`.
-const MAX_NAME: usize = 255;
 
 /// Reads the keys; `serving` are the directives of an app that has listeners.
 pub(super) fn sandbox(
@@ -23,7 +23,7 @@ pub(super) fn sandbox(
     fields: &Fields<'_>,
     cwd: Option<&Path>,
     process: &Process,
-    ran: Option<&Ran>,
+    ran: Option<&ResolvedCommand>,
     serving: Option<&[(String, String)]>,
 ) -> Sandbox {
     let level = match fields.read_with("sandbox", |node| node.choice(cx, keys::SANDBOXES)) {
@@ -135,7 +135,7 @@ fn credentials(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) ->
 fn credential(cx: &mut Context<'_>, entry: &Entry<'_>, cwd: Option<&Path>) -> Option<Credential> {
     let name = entry.key;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let word = !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain);
+    let word = !name.is_empty() && name.len() <= limits::CREDENTIAL_NAME && name.chars().all(plain);
     if !word || name == "." || name == ".." {
         let message = format!("`{}` cannot be the name of a credential", visible(name));
         let help =

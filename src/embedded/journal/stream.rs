@@ -1,6 +1,7 @@
 //! One service's output stream. It never blocks.
 
 use super::{Line, unit_of};
+use crate::limits::STREAM_LINE;
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::Sender;
@@ -8,8 +9,6 @@ use std::time::SystemTime;
 
 /// Identifier, unit, priority, level prefix, and three forwards.
 const HEADER: usize = 7;
-/// A line without an end is cut here, as systemd-journald does.
-const LONGEST: usize = 48 * 1024;
 
 pub struct Stream {
     pub socket: UnixStream,
@@ -56,10 +55,10 @@ impl Stream {
         let all = std::mem::take(&mut self.rest);
         let mut left = all.as_slice();
         loop {
-            let end = left.iter().take(LONGEST).position(|byte| *byte == b'\n');
+            let end = left.iter().take(STREAM_LINE).position(|byte| *byte == b'\n');
             let (line, next) = match end {
                 Some(end) => (&left[..end], &left[end + 1..]),
-                None if left.len() >= LONGEST => left.split_at(LONGEST),
+                None if left.len() >= STREAM_LINE => left.split_at(STREAM_LINE),
                 None => break,
             };
             self.line(line, lines);
@@ -135,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_cut() {
-        let long = "x".repeat(LONGEST);
+        let long = "x".repeat(STREAM_LINE);
         check(&[format!("{long}y\n").as_bytes()], &[(6, &long), (6, "y")]);
     }
 }

@@ -26,7 +26,9 @@ impl Claim {
     pub fn of(template: &UnitFile) -> Claim {
         let says = |wanted: &str| {
             let mut lines = template.all("Service", "Environment");
-            lines.any(|line| line.trim_matches('"') == format!("CLUSTERCTL_READY={wanted}"))
+            lines.any(|line| {
+                line.trim_matches('"') == format!("{}={wanted}", crate::handover::contract::READY)
+            })
         };
         match template.get("Service", "Type") {
             Some("notify") if says("all") => Claim::All,

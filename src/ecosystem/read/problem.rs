@@ -30,12 +30,12 @@ pub struct Problem {
     /// A second place that belongs to it, and what is there.
     pub related: Option<(Range<usize>, String)>,
     /// Whether it says that something is missing: a guess while the text itself is broken.
-    pub(super) absence: bool,
+    pub(crate) absence: bool,
 }
 
 /// A value's place: its bytes in the text and the key that leads to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Bytes of the text.
     pub span: Range<usize>,
     /// Key path.
@@ -43,7 +43,7 @@ pub(super) struct Place {
 }
 
 /// A text from the file for a message: control characters are shown, everything else is kept.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         if char.is_control() { out.extend(char.escape_debug()) } else { out.push(char) }
@@ -52,7 +52,7 @@ pub(super) fn visible(text: &str) -> String {
 }
 
 impl Problem {
-    pub(super) fn error(at: &Place, message: impl Into<String>) -> Problem {
+    pub(crate) fn error(at: &Place, message: impl Into<String>) -> Problem {
         Problem {
             severity: Severity::Error,
             span: at.span.clone(),
@@ -64,19 +64,19 @@ impl Problem {
         }
     }
 
-    pub(super) fn warning(at: &Place, message: impl Into<String>) -> Problem {
+    pub(crate) fn warning(at: &Place, message: impl Into<String>) -> Problem {
         Problem { severity: Severity::Warning, ..Problem::error(at, message) }
     }
 
-    pub(super) fn absent(at: &Place, message: impl Into<String>) -> Problem {
+    pub(crate) fn absent(at: &Place, message: impl Into<String>) -> Problem {
         Problem { absence: true, ..Problem::error(at, message) }
     }
 
-    pub(super) fn help(self, help: impl Into<String>) -> Problem {
+    pub(crate) fn help(self, help: impl Into<String>) -> Problem {
         Problem { help: Some(help.into()), ..self }
     }
 
-    pub(super) fn related(self, span: Range<usize>, label: impl Into<String>) -> Problem {
+    pub(crate) fn related(self, span: Range<usize>, label: impl Into<String>) -> Problem {
         Problem { related: Some((span, label.into())), ..self }
     }
 }
@@ -84,14 +84,14 @@ impl Problem {
 /// Problems of one file with its text, sorted by place.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problems {
-    pub(super) text: String,
-    pub(super) shown_as: String,
-    pub(super) list: Vec<Problem>,
+    pub(crate) text: String,
+    pub(crate) shown_as: String,
+    pub(crate) list: Vec<Problem>,
 }
 
 impl Problems {
     /// Sorts problems and keeps the text for drawing. `shown_as` is the file's name in messages.
-    pub(super) fn new(text: &str, shown_as: &str, mut list: Vec<Problem>) -> Problems {
+    pub(crate) fn new(text: &str, shown_as: &str, mut list: Vec<Problem>) -> Problems {
         list.sort_by(|a, b| {
             let key = |p: &Problem| (p.span.start, p.span.end, p.severity);
             key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
@@ -124,7 +124,7 @@ impl Problems {
 
     /// Line and column of each problem, both from 1; columns count characters. The list is in the
     /// order of the text, which is walked through once, however many problems it has.
-    pub(super) fn positions(&self) -> Vec<(usize, usize)> {
+    pub(crate) fn positions(&self) -> Vec<(usize, usize)> {
         let (mut at, mut line, mut column) = (0, 1, 1);
         let place = |problem: &Problem| {
             let mut end = problem.span.start.min(self.text.len());

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, AppName, ListenerName, Sandbox};
+use super::address::Address;
+use super::name::{AppName, ListenerName};
+use super::sandbox::Sandbox;
+use crate::limits;
 
 /// All apps of one `ecosystem.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,15 +166,12 @@ pub enum Instances {
     AllCpusBut(u32),
 }
 
-/// Most instances that one app may have.
-pub const MAX_INSTANCES: u32 = 1024;
-
 impl Instances {
     /// The number on a machine with this many CPUs; at least 1.
     pub fn on(self, cpus: u32) -> u32 {
         match self {
             Instances::Count(number) => number,
-            Instances::AllCpusBut(less) => cpus.min(MAX_INSTANCES).saturating_sub(less).max(1),
+            Instances::AllCpusBut(less) => cpus.min(limits::INSTANCES).saturating_sub(less).max(1),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Files of variables as systemd reads them (`env-file.c`), and where that differs from what dotenv
 //! and its like read from the same line. Pure.
 
-#[path = "../shims/trace/env_file.rs"]
+#[path = "../../shims/trace/env_file.rs"]
 #[allow(dead_code, reason = "the program that reads such files for an app uses the rest")]
 mod env_file;
 

@@ -4,12 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::{Address, Protocol};
-
-/// Longest accepted duration; systemd's own limits are far beyond it.
-const MAX_MILLIS: u64 = 366 * 24 * 3_600_000;
-/// Size of `sun_path` less its final NUL, unix(7).
-const MAX_SOCKET_PATH: usize = 107;
+use crate::ecosystem::model::address::{Address, Protocol};
+use crate::limits;
 
 /// `1m30s`, `500ms`, `2h`; a bare number is milliseconds.
 pub fn duration(text: &str) -> Option<Duration> {
@@ -38,11 +34,11 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 fn millis_checked(millis: u64) -> Option<Duration> {
-    (millis <= MAX_MILLIS).then(|| Duration::from_millis(millis))
+    (millis <= limits::DURATION_MS).then(|| Duration::from_millis(millis))
 }
 
 /// `300M`, `1G`, `512K`, or bytes; units are powers of 1024, as PM2's are.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
@@ -57,8 +53,10 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.checked_mul(1 << shift)
 }
 
-/// Splits a line as a shell splits it, without expansions; `None` when a quote is left open.
-pub(super) fn shell_words(text: &str) -> Option<Vec<String>> {
+/// Splits a line as a shell splits it, without expansions; `None` when a quote is left open, or nothing
+/// follows a backslash. Unlike a shell, and unlike the crate `shell-words`, it knows no comments: what
+/// follows ` #` in `args = "--color #fff"` would be lost without a word.
+pub(crate) fn shell_words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();
@@ -101,7 +99,7 @@ fn double_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Option<(
 }
 
 /// Whether only a shell can run the line: variables, pipes, globs, assignments …
-pub(super) fn needs_shell(line: &str) -> bool {
+pub(crate) fn needs_shell(line: &str) -> bool {
     let first = line.split_whitespace().next().unwrap_or("");
     line.contains(['$', '`', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', '{', '~', '\n', '!'])
         || line.split_whitespace().any(|word| word.starts_with('#'))
@@ -111,7 +109,7 @@ pub(super) fn needs_shell(line: &str) -> bool {
 
 /// Makes a path absolute and drops `.`, `..` and doubled slashes, as PM2 does, without asking the
 /// file system.
-pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
+pub(crate) fn absolute(base: &Path, path: &str) -> PathBuf {
     let mut out = PathBuf::from("/");
     for component in base.join(path).components() {
         match component {
@@ -127,7 +125,7 @@ pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
 
 /// Why a text is no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum AddressError {
+pub(crate) enum AddressError {
     /// Port 0, above 65535, or no number at all.
     Port(String),
     /// A host name.
@@ -150,7 +148,7 @@ pub(super) enum AddressError {
 
 /// `80`, `:80`, `0.0.0.0:80`, `[::1]:80`, `localhost:80`, `/run/x.sock`, `@name`, each with `tcp:`,
 /// `udp:`, `unix:` or `dgram:` before it. A bare port is `[::]`, which is IPv4 too.
-pub(super) fn address(text: &str) -> Result<Address, AddressError> {
+pub(crate) fn address(text: &str) -> Result<Address, AddressError> {
     use Protocol::{Datagram, Stream};
     let schemes = [("tcp", Stream), ("udp", Datagram), ("unix", Stream), ("dgram", Datagram)];
     let text = text.trim();
@@ -181,7 +179,7 @@ fn unix(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
     if text.trim_start_matches(['@', '/']).is_empty() {
         return Err(AddressError::EmptyPath);
     }
-    if text.len() > MAX_SOCKET_PATH {
+    if text.len() > limits::SOCKET_PATH {
         return Err(AddressError::LongPath);
     }
     if let Some(name) = text.strip_prefix('@') {
@@ -269,6 +267,7 @@ mod tests {
         assert_eq!(words(" a  b "), ["a", "b"]);
         assert_eq!(words("'a b' \"c \\\" d\" e\\ f ''"), ["a b", "c \" d", "e f", ""]);
         assert_eq!(words("--x='1 2'"), ["--x=1 2"]);
+        assert_eq!(words("--color #fff\r"), ["--color", "#fff"]);
         assert_eq!(shell_words("'open"), None);
         assert_eq!(shell_words("back\\"), None);
     }

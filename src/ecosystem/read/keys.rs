@@ -1,5 +1,5 @@
 //! Every key of an app in `ecosystem.toml`: the one table that the reader, the manual, `init` and
-//! the JSON schema share. Data only; what a key means is in [`super::resolve`].
+//! the JSON schema share. Data only; what a key means is in [`crate::ecosystem::resolve`].
 
 /// What a key's value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub fn rollout_keys() -> &'static [Key] {
 }
 
 /// Words for the same things in other tools, with the key to write here.
-pub(super) const SYNONYMS: &[(&str, &str)] = &[
+pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("replicas", "instances"),
     ("workers", "instances"),
     ("processes", "instances"),
@@ -110,18 +110,18 @@ pub(super) const SYNONYMS: &[(&str, &str)] = &[
 ];
 
 /// Finds a key by any of its spellings.
-pub(super) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key> {
+pub(crate) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key> {
     let named = |text: &str| table.iter().find(|k| k.name == text || k.aliases.contains(&text));
     named(spelling).or_else(|| named(&snake_case(spelling)))
 }
 
 /// Whether a key sends output into a file.
-pub(super) fn is_log_file(spelling: &str) -> bool {
+pub(crate) fn is_log_file(spelling: &str) -> bool {
     find(KEYS, spelling).is_some_and(|key| ["out_file", "error_file"].contains(&key.name))
 }
 
 /// `maxMemoryRestart` → `max_memory_restart`.
-pub(super) fn snake_case(text: &str) -> String {
+pub(crate) fn snake_case(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 4);
     for char in text.chars() {
         if char.is_ascii_uppercase() {
@@ -155,13 +155,13 @@ impl Key {
 }
 
 /// Values of `handover`.
-pub(super) const HANDOVERS: &[&str] = &["auto", "native", "preload", "trace", "none"];
+pub(crate) const HANDOVERS: &[&str] = &["auto", "native", "preload", "trace", "none"];
 /// Values of `readiness`.
-pub(super) const READINESS: &[&str] = &["first", "all", "notify", "exec", "listening"];
+pub(crate) const READINESS: &[&str] = &["first", "all", "notify", "exec", "listening"];
 /// Values of `sandbox`.
-pub(super) const SANDBOXES: &[&str] = &["default", "strict", "off"];
+pub(crate) const SANDBOXES: &[&str] = &["default", "strict", "off"];
 /// Values of `rollout.on_failure`.
-pub(super) const ON_FAILURE: &[&str] = &["rollback", "pause"];
+pub(crate) const ON_FAILURE: &[&str] = &["rollback", "pause"];
 
 const KEYS: &[Key] = &[
     // what runs

@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde::Serialize;
 
 use super::problem::{Problem, Problems, Severity};
+use crate::limits;
 
 /// Whether text may have ANSI colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +30,6 @@ struct View<'a> {
     help: Option<&'a str>,
 }
 
-/// So many problems are drawn.
-const DRAWN: usize = 50;
-
-/// Longer lines are not drawn.
-const LONG: usize = 4 << 10;
-
 /// Places as near as that are drawn together.
 const NEAR: usize = 64 << 10;
 
@@ -50,10 +45,10 @@ impl Problems {
             list.iter().filter(|(_, problem)| problem.severity == Severity::Error).count()
         };
         let mut list: Vec<(usize, &Problem)> = self.list.iter().enumerate().collect();
-        if list.len() > DRAWN {
+        if list.len() > limits::PROBLEMS {
             list.sort_by_key(|(nr, problem)| (problem.severity, *nr));
         }
-        let more = list.split_off(list.len().min(DRAWN));
+        let more = list.split_off(list.len().min(limits::PROBLEMS));
         list.sort_by_key(|(nr, _)| *nr);
         let places = self.positions();
         let place = |nr: usize| places.get(nr).copied().unwrap_or((1, 1));
@@ -78,7 +73,7 @@ impl Problems {
         let title = level.primary_title(&problem.message);
         let help = problem.help.as_ref();
         let help = help.map(|help| Group::with_title(Level::HELP.secondary_title(help)));
-        if self.line_length(&span) > LONG {
+        if self.line_length(&span) > limits::DRAWN_LINE {
             let (line, column) = place;
             let origin = Origin::path(self.shown_as.as_str()).line(line).char_column(column);
             return [title.element(origin)].into_iter().chain(help).collect();

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Key, Kind, keys, rollout_keys};
+use super::read::keys::{Key, Kind, keys, rollout_keys};
 
 /// The schema as text: pretty-printed, with a final newline.
 pub fn json_schema() -> String {

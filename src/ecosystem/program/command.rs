@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::folder;
-use crate::ecosystem::app::Command;
-use crate::ecosystem::host::Kind;
-use crate::ecosystem::node::{Context, Fields, Node};
-use crate::ecosystem::problem::{Place, Problem, visible};
-use crate::ecosystem::{naming, suggest, value};
-
-/// Longest argument that the kernel takes (`MAX_ARG_STRLEN`), less its NUL.
-pub(super) const MAX_ARGUMENT: usize = 131_071;
-/// Longest line that systemd reads from a unit file (`LONG_LINE_MAX`).
-const MAX_LINE: usize = 1 << 20;
+use super::naming;
+use crate::ecosystem::model::app::Command;
+use crate::ecosystem::model::host::Kind;
+use crate::ecosystem::read::fields::Fields;
+use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::path::folder;
+use crate::ecosystem::read::problem::{Place, Problem, visible};
+use crate::ecosystem::read::{suggest, value};
+use crate::limits;
 
 /// Interpreters by extension, PM2's list as far as the languages are alive.
 const INTERPRETERS: &[(&str, &str)] = &[
@@ -31,7 +29,7 @@ const INTERPRETERS: &[(&str, &str)] = &[
 
 /// A command with the place that problems with its program point at.
 #[derive(Debug)]
-pub(super) struct Ran {
+pub(crate) struct ResolvedCommand {
     /// The command.
     pub command: Command,
     /// Where it is written.
@@ -39,7 +37,7 @@ pub(super) struct Ran {
 }
 
 /// The name of an app without `name`: that of what it runs, or of its folder.
-pub(super) fn stem(fields: &Fields<'_>, folder: &Path) -> Option<String> {
+pub(crate) fn stem(fields: &Fields<'_>, folder: &Path) -> Option<String> {
     let node = fields.get("script").or_else(|| fields.get("command"))?;
     let text = match node.value.as_array() {
         Some(items) => {
@@ -56,11 +54,11 @@ pub(super) fn stem(fields: &Fields<'_>, folder: &Path) -> Option<String> {
 }
 
 /// Reads what is executed; `None` after a problem, or when there is no folder to look in.
-pub(super) fn command(
+pub(crate) fn command(
     cx: &mut Context<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
-) -> Option<Ran> {
+) -> Option<ResolvedCommand> {
     let args = match fields.get("args") {
         Some(node) => node.words(cx),
         None => Some(Vec::new()),
@@ -105,7 +103,11 @@ fn refuse_interpreter(cx: &mut Context<'_>, fields: &Fields<'_>) {
 }
 
 /// Adds `args`, and refuses what neither systemd nor the kernel can carry.
-fn finish(cx: &mut Context<'_>, mut ran: Ran, args: Vec<String>) -> Option<Ran> {
+fn finish(
+    cx: &mut Context<'_>,
+    mut ran: ResolvedCommand,
+    args: Vec<String>,
+) -> Option<ResolvedCommand> {
     ran.command.args.extend(args);
     let program = ran.command.program.to_string_lossy();
     if program.contains(|c: char| c.is_control() || matches!(c, '"' | '\'' | '\\')) {
@@ -117,8 +119,8 @@ fn finish(cx: &mut Context<'_>, mut ran: Ran, args: Vec<String>) -> Option<Ran> 
         return cx.note(Problem::error(&ran.at, message).help(help));
     }
     let quoted = ran.command.args.iter().map(|arg| crate::unit::quote::argument(arg).len() + 1);
-    let too_long = ran.command.args.iter().any(|arg| arg.len() > MAX_ARGUMENT)
-        || program.len() + quoted.sum::<usize>() > MAX_LINE - 1024;
+    let too_long = ran.command.args.iter().any(|arg| arg.len() > limits::ARGUMENT)
+        || program.len() + quoted.sum::<usize>() > limits::UNIT_LINE - 1024;
     if too_long {
         let help = "put it into a file that the program reads";
         return cx.note(Problem::error(&ran.at, "the command is too long to run").help(help));
@@ -127,7 +129,12 @@ fn finish(cx: &mut Context<'_>, mut ran: Ran, args: Vec<String>) -> Option<Ran> 
 }
 
 /// `command`: an array, or a line.
-fn direct(cx: &mut Context<'_>, fields: &Fields<'_>, node: &Node<'_>, cwd: &Path) -> Option<Ran> {
+fn direct(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    node: &Node<'_>,
+    cwd: &Path,
+) -> Option<ResolvedCommand> {
     if node.value.is_str() {
         let text = node.text(cx)?;
         return line(cx, fields, node, &text, cwd);
@@ -140,8 +147,8 @@ fn direct(cx: &mut Context<'_>, fields: &Fields<'_>, node: &Node<'_>, cwd: &Path
     Some(ran(node, program, args.to_vec()))
 }
 
-fn ran(node: &Node<'_>, program: PathBuf, args: Vec<String>) -> Ran {
-    Ran { command: Command { program, args, script: None }, at: node.place.clone() }
+fn ran(node: &Node<'_>, program: PathBuf, args: Vec<String>) -> ResolvedCommand {
+    ResolvedCommand { command: Command { program, args, script: None }, at: node.place.clone() }
 }
 
 /// A line: run directly where no shell is needed, so that the program is the main process.
@@ -151,7 +158,7 @@ fn line(
     node: &Node<'_>,
     text: &str,
     cwd: &Path,
-) -> Option<Ran> {
+) -> Option<ResolvedCommand> {
     if value::needs_shell(text) {
         if let Some(entry) = fields.entry("args") {
             let problem = Problem::error(&entry.at, "`args` cannot follow a line for the shell")
@@ -217,7 +224,7 @@ struct Script<'f, 'a> {
 }
 
 impl Script<'_, '_> {
-    fn command(&self, cx: &mut Context<'_>, prefix: Vec<String>) -> Option<Ran> {
+    fn command(&self, cx: &mut Context<'_>, prefix: Vec<String>) -> Option<ResolvedCommand> {
         if self.text.trim().is_empty() {
             return self.node.bad(cx, "`script` is empty");
         }
@@ -239,7 +246,12 @@ impl Script<'_, '_> {
     }
 
     /// The text names no file: a program's name, a line, or a mistake.
-    fn no_file(&self, cx: &mut Context<'_>, path: &Path, prefix: Vec<String>) -> Option<Ran> {
+    fn no_file(
+        &self,
+        cx: &mut Context<'_>,
+        path: &Path,
+        prefix: Vec<String>,
+    ) -> Option<ResolvedCommand> {
         let plain = self.fields.entry("interpreter").is_none() && prefix.is_empty();
         if plain && self.text.trim().contains(char::is_whitespace) {
             return line(cx, self.fields, &self.node, &self.text, self.cwd);
@@ -279,7 +291,12 @@ impl Script<'_, '_> {
     }
 
     /// The text names a file: run by its interpreter, or by itself.
-    fn file(&self, cx: &mut Context<'_>, path: PathBuf, prefix: Vec<String>) -> Option<Ran> {
+    fn file(
+        &self,
+        cx: &mut Context<'_>,
+        path: PathBuf,
+        prefix: Vec<String>,
+    ) -> Option<ResolvedCommand> {
         let interpreter = match self.fields.get("interpreter") {
             Some(node) => {
                 let name = node.text(cx)?;

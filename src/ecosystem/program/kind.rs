@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::command::Ran;
-use super::signals::{self, Graceful};
-use crate::ecosystem::elf::{self, Elf, Image};
-use crate::ecosystem::host::{Kind, Search};
-use crate::ecosystem::value;
+use super::command::ResolvedCommand;
+use super::elf::{self, Elf, Image};
+use super::graceful::{self, Graceful};
+use super::node;
+use crate::ecosystem::model::host::{Kind, Search};
+use crate::ecosystem::read::value;
+use crate::limits;
 
-/// The kernel follows four scripts; one more shows that there is a loop.
-const MAX_DEPTH: u32 = 5;
 /// Programs that run another one, whose own kind says nothing about it.
 const WRAPPERS: &[&str] = &[
     "sh", "bash", "dash", "ash", "zsh", "ksh", "env", "nice", "ionice", "timeout", "stdbuf",
@@ -18,13 +18,10 @@ const WRAPPERS: &[&str] = &[
 ];
 /// Those of them that run a text.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh"];
-/// Words that mean that Node runs somewhere below.
-const NODE_WORDS: &[&str] =
-    &["node", "nodejs", "npm", "npx", "yarn", "pnpm", "corepack", "nodemon", "tsx", "ts-node"];
 
 /// What a program is, as far as its handover depends on it.
 #[derive(Debug)]
-pub(super) struct Nature {
+pub(crate) struct ProgramKind {
     /// Whether Node runs it, or may run below it.
     pub node: bool,
     /// Whether Python runs it, or may run below it.
@@ -32,12 +29,12 @@ pub(super) struct Nature {
     /// The signal at which it finishes what it has begun, where that is not SIGTERM.
     pub graceful: Option<Graceful>,
     /// How it can be reached.
-    pub way: Way,
+    pub handover: HandoverChoice,
 }
 
 /// How a program's system calls can be reached.
 #[derive(Debug)]
-pub(super) enum Way {
+pub(crate) enum HandoverChoice {
     /// A library can be loaded into it.
     Preload,
     /// It makes its calls itself; why.
@@ -47,16 +44,21 @@ pub(super) enum Way {
 }
 
 /// Reads the heads of the program and of its interpreters.
-pub(super) fn nature(host: Search<'_>, ran: &Ran, cwd: &Path) -> Nature {
+pub(crate) fn program_kind(host: Search<'_>, ran: &ResolvedCommand, cwd: &Path) -> ProgramKind {
     let command = &ran.command;
-    let mut nature = Nature { node: false, python: false, graceful: None, way: Way::Preload };
+    let mut kind = ProgramKind {
+        node: false,
+        python: false,
+        graceful: None,
+        handover: HandoverChoice::Preload,
+    };
     follow(
         host,
         Start { program: &command.program, args: &command.args, cwd },
-        MAX_DEPTH,
-        &mut nature,
+        limits::SCRIPTS,
+        &mut kind,
     );
-    nature
+    kind
 }
 
 fn base_name(path: &Path) -> String {
@@ -70,51 +72,46 @@ struct Start<'a> {
     cwd: &'a Path,
 }
 
-fn follow(host: Search<'_>, start: Start<'_>, depth: u32, nature: &mut Nature) {
+fn follow(host: Search<'_>, start: Start<'_>, depth: u32, kind: &mut ProgramKind) {
     let Start { program, args, cwd } = start;
     let name = base_name(program);
-    nature.node |= NODE_WORDS.contains(&name.as_str());
+    kind.node |= node::is_node(&name);
     let wraps = WRAPPERS.contains(&name.as_str());
     // A shell may run anything.
-    nature.python |= wraps || ["python", "pypy"].iter().any(|python| name.starts_with(python));
-    nature.graceful = signals::graceful(host, program, args).or(nature.graceful.take());
+    kind.python |= wraps || ["python", "pypy"].iter().any(|python| name.starts_with(python));
+    kind.graceful = graceful::graceful(host, program, args).or(kind.graceful.take());
     if wraps {
-        nature.node |= args.iter().any(|arg| mentions_node(arg));
+        kind.node |= args.iter().any(|arg| node::mentioned(arg));
     }
     // Not readable for us says nothing about the manager: the usual case is assumed.
     let Some(head) = host.head(program, elf::HEAD) else { return };
     match elf::image(&head) {
         Image::Elf(elf) => {
-            nature.node |= elf.dynamic && !nature.node && holds_node(host, program, &head);
-            nature.way = reach(&elf, program);
+            kind.node |= elf.dynamic && !kind.node && node::is_inside(host, program, &head);
+            kind.handover = reach(&elf, program);
         }
         Image::Unknown => {
-            nature.way = Way::Broken {
+            kind.handover = HandoverChoice::Broken {
                 message: format!("`{}` is neither a program nor a script", program.display()),
                 help: "begin it with a `#!` line, or write `interpreter = \"…\"`".to_owned(),
             };
         }
         Image::Script { interpreter, argument } => {
-            script(host, &start, &head, (&interpreter, argument.as_deref()), depth, nature);
+            script(host, &start, &head, (&interpreter, argument.as_deref()), depth, kind);
         }
     }
     if wraps
         && depth > 0
         && let Some(next) = wrapped(host, &name, args, cwd)
     {
-        follow_next(host, &next, depth, nature);
+        follow_next(host, &next, depth, kind);
     }
 }
 
 /// The main process is what gets a signal: a shell that waits for a server hands none on.
-fn follow_next(host: Search<'_>, next: &Next, depth: u32, nature: &mut Nature) {
-    follow(host, next.start(), depth - 1, nature);
-    nature.graceful.take_if(|_| !next.replaces);
-}
-
-/// Told by what is in the file: a copy of Node may have any name (`nodev24`).
-fn holds_node(host: Search<'_>, program: &Path, head: &[u8]) -> bool {
-    elf::has_symbol(head, elf::NODE_SYMBOL, |offset, length| host.part(program, offset, length))
+fn follow_next(host: Search<'_>, next: &Next, depth: u32, kind: &mut ProgramKind) {
+    follow(host, next.start(), depth - 1, kind);
+    kind.graceful.take_if(|_| !next.replaces);
 }
 
 /// A script is what its interpreter is; one for a shell is what it runs in the end.
@@ -124,33 +121,33 @@ fn script(
     head: &[u8],
     (interpreter, argument): (&str, Option<&str>),
     depth: u32,
-    nature: &mut Nature,
+    kind: &mut ProgramKind,
 ) {
     let text = String::from_utf8_lossy(head);
     let shell = WRAPPERS.contains(&base_name(Path::new(interpreter)).as_str());
-    nature.node |= shell && mentions_node(&text);
+    kind.node |= shell && node::mentioned(&text);
     match interpreted_by(host, interpreter, argument) {
         Some(next) if depth > 0 => {
-            follow(host, Start { program: &next, args: &[], ..*start }, depth - 1, nature);
+            follow(host, Start { program: &next, args: &[], ..*start }, depth - 1, kind);
             let shell = SHELLS.contains(&base_name(&next).as_str());
             if shell
                 && head.len() < elf::HEAD
                 && let Some(next) = last_command(host, &text, start.cwd)
             {
-                follow_next(host, &next, depth, nature);
+                follow_next(host, &next, depth, kind);
             }
         }
-        Some(_) => nature.way = broken_line(start.program, "leads through too many `#!` lines"),
+        Some(_) => kind.handover = broken_line(start.program, "leads through too many `#!` lines"),
         None => {
             let what = interpreter_text(interpreter, argument);
             let what = format!("is run by `{what}`, which does not exist");
-            nature.way = broken_line(start.program, &what);
+            kind.handover = broken_line(start.program, &what);
         }
     }
 }
 
-fn broken_line(program: &Path, what: &str) -> Way {
-    Way::Broken {
+fn broken_line(program: &Path, what: &str) -> HandoverChoice {
+    HandoverChoice::Broken {
         message: format!("`{}` {what}", program.display()),
         help: "correct its first line, or install what it names".to_owned(),
     }
@@ -180,18 +177,13 @@ fn interpreted_by(host: Search<'_>, interpreter: &str, argument: Option<&str>) -
     host.program(&named)
 }
 
-fn mentions_node(text: &str) -> bool {
-    let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-    words.any(|word| NODE_WORDS.contains(&word))
-}
-
 /// `e_machine` of x86-64, which the x32 ABI shares.
 const X86_64: u16 = 62;
 
-fn reach(elf: &Elf, program: &Path) -> Way {
+fn reach(elf: &Elf, program: &Path) -> HandoverChoice {
     let native = elf::native_machine();
     if native.is_some_and(|native| native != elf.machine) {
-        return Way::Broken {
+        return HandoverChoice::Broken {
             message: format!(
                 "`{}` is built for {}, and this machine is {}",
                 program.display(),
@@ -202,22 +194,22 @@ fn reach(elf: &Elf, program: &Path) -> Way {
         };
     }
     if elf.machine == X86_64 && !elf.wide {
-        return Way::Broken {
+        return HandoverChoice::Broken {
             message: format!("`{}` is built for the x32 ABI", program.display()),
             help: "build it for x86_64".to_owned(),
         };
     }
     if elf.go {
-        return Way::Trace("it is a Go program, which makes its system calls itself");
+        return HandoverChoice::Trace("it is a Go program, which makes its system calls itself");
     }
     if !elf.dynamic {
-        return Way::Trace("it is statically linked");
+        return HandoverChoice::Trace("it is statically linked");
     }
     let musl = elf.loader.as_deref().is_some_and(|loader| loader.contains("ld-musl"));
     if musl && cfg!(target_env = "gnu") {
-        return Way::Trace("it is linked against musl");
+        return HandoverChoice::Trace("it is linked against musl");
     }
-    Way::Preload
+    HandoverChoice::Preload
 }
 
 /// What a wrapper goes on to run.

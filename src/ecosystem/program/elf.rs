@@ -3,6 +3,8 @@
 //! Pure: bytes in, facts out. Source: elf(5), and the note that the Go linker writes
 //! (cmd/internal/buildid). Never trusts an offset.
 
+use crate::limits;
+
 /// What a file is, by its first bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Image {
@@ -35,7 +37,7 @@ pub struct Elf {
 }
 
 /// How many bytes of a file are enough for all usual linkers.
-pub const HEAD: usize = 8192;
+pub const HEAD: usize = limits::PROGRAM_HEAD;
 
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -47,9 +49,6 @@ const GO_NOTE: [u8; 4] = *b"Go\0\0";
 /// Address of the names of dynamic symbols, and their size, in the dynamic section.
 const DT_STRTAB: usize = 5;
 const DT_STRSZ: usize = 10;
-/// Sections that are larger than those of any program there is are not read.
-const MAX_DYNAMIC: usize = 1 << 16;
-const MAX_NAMES: usize = 1 << 26;
 
 /// The function with which every form of Node begins: `node::Start(int, char**)`. Programs whose Node is in a library
 /// (`libnode.so`) import it, all others export it, for the addons that they load.
@@ -75,7 +74,7 @@ fn names(head: &[u8], part: impl Fn(usize, usize) -> Option<Vec<u8>>) -> Option<
     let little = *head.get(5)? == 1;
     let headers = program_headers(&Bytes { all: head, little }, wide)?;
     let dynamic = headers.iter().find(|header| header.kind == PT_DYNAMIC)?;
-    let all = part(dynamic.offset, dynamic.length.min(MAX_DYNAMIC))?;
+    let all = part(dynamic.offset, dynamic.length.min(limits::DYNAMIC_SECTION))?;
     let bytes = Bytes { all: &all, little };
     let word = if wide { 8 } else { 4 };
     let value = |tag| {
@@ -88,7 +87,7 @@ fn names(head: &[u8], part: impl Fn(usize, usize) -> Option<Vec<u8>>) -> Option<
         let inside = address.checked_sub(header.address)?;
         (inside < header.length).then(|| header.offset.checked_add(inside))?
     })?;
-    part(offset, size.min(MAX_NAMES))
+    part(offset, size.min(limits::SYMBOL_NAMES))
 }
 
 /// Reads the head of a file.
@@ -310,6 +309,33 @@ mod tests {
         let has = |symbol| has_symbol(&bytes[..HEAD], symbol, |at, size| part(&bytes, at, size));
         assert!(has("memcpy") || has("write"));
         assert!(!has("memcp") && !has(NODE_SYMBOL));
+    }
+
+    /// Lengths that are asked for of a program with so long a dynamic section, and so many bytes of names.
+    fn asked(section: usize, names: usize) -> Vec<usize> {
+        let word = |number: usize| u64::try_from(number).unwrap().to_le_bytes();
+        let mut head = b"\x7fELF\x02\x01\x01".to_vec();
+        head.resize(64, 0);
+        (head[32], head[54], head[56]) = (64, 56, 2);
+        for (kind, offset, length) in [(PT_DYNAMIC, 176, section), (PT_LOAD, 0, usize::MAX >> 1)] {
+            head.extend(u64::from(kind).to_le_bytes());
+            head.extend([offset, 0, 0, length, length, 0].map(word).concat());
+        }
+        head.extend([DT_STRTAB, 16, DT_STRSZ, names].map(word).concat());
+        let asked = std::cell::RefCell::default();
+        has_symbol(&head, "x", |offset, length| {
+            Vec::push(&mut asked.borrow_mut(), length);
+            part(&head, offset, length)
+        });
+        asked.into_inner()
+    }
+
+    #[test]
+    fn no_more_is_read_than_any_program_has() {
+        let (section, names) = (limits::DYNAMIC_SECTION, limits::SYMBOL_NAMES);
+        assert_eq!(asked(section - 1, names - 1), [section - 1, names - 1]);
+        assert_eq!(asked(section, names), [section, names]);
+        assert_eq!(asked(section + 1, names + 1), [section, names]);
     }
 
     #[test]

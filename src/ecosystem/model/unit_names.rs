@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Address, AppName, Listener, Protocol};
+use super::address::{Address, Protocol};
+use super::app::Listener;
+use super::name::AppName;
+use crate::limits::ADDRESS_IN_NAME;
 use crate::unit::{UnitKind, UnitName, escape};
-
-/// Longest address part of a socket unit's name; a longer one is replaced by its hash.
-const MAX_SLUG: usize = 60;
 
 impl AppName {
     /// `api.service`: what an admin starts, stops, reloads and enables.
@@ -97,11 +97,11 @@ fn address_slug(address: &Address) -> String {
         slug.insert_str(0, if address.port().is_some() { "udp-" } else { "dgram-" });
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || ":_.-".contains(c);
-    if slug.len() > MAX_SLUG || !slug.chars().all(plain) {
+    if slug.len() > ADDRESS_IN_NAME || !slug.chars().all(plain) {
         // The readable part stays as far as it goes; the hash makes it unique.
         let hash = fnv1a(slug.as_bytes());
         slug.retain(plain);
-        slug.truncate(MAX_SLUG - 17);
+        slug.truncate(ADDRESS_IN_NAME - 17);
         let _ = write!(slug, "-{hash:016x}");
     }
     slug
@@ -119,7 +119,7 @@ pub fn fnv1a(bytes: &[u8]) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::ecosystem::ListenerName;
+    use crate::ecosystem::model::name::ListenerName;
 
     fn socket(name: &str, address: Address) -> String {
         let listener = Listener { name: ListenerName::parse(name).unwrap(), address, bind: None };
@@ -143,6 +143,19 @@ mod tests {
         assert_eq!(socket("stats", stats), "api-udp-127.0.0.1-8125.socket");
         let unix = Address::Unix { protocol: stream, path: "/run/api/admin.sock".into() };
         assert_eq!(socket("admin", unix), "api-run-api-admin.sock.socket");
+    }
+
+    #[test]
+    fn an_address_is_the_name_as_far_as_that_has_room() {
+        let named = |length: usize| {
+            let path = format!("/run/{}", "x".repeat(length - "run-".len()));
+            socket("x", Address::Unix { protocol: Protocol::Stream, path: path.into() })
+        };
+        let whole = format!("api-run-{}.socket", "x".repeat(ADDRESS_IN_NAME - 4));
+        assert_eq!(named(ADDRESS_IN_NAME), whole);
+        let cut = named(ADDRESS_IN_NAME + 1);
+        assert!(cut.starts_with("api-run-xxx") && cut.len() == whole.len(), "{cut}");
+        assert_ne!(cut, named(ADDRESS_IN_NAME + 2), "the hash tells them apart");
     }
 
     #[test]

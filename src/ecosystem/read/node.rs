@@ -1,26 +1,18 @@
 //! Typed reading of a TOML tree that goes on after every problem and notes them all.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::host::{Host, Search};
-use super::keys::{self, Key};
 use super::problem::{Place, Problem, visible};
-use super::{pm2, suggest, value};
-
-/// More known keys than this are no help in a message.
-const MAX_LISTED: usize = 12;
-
-/// Behind so many problems no word is searched that is near to an unknown one, which takes time.
-const SUGGESTED: usize = 1000;
+use super::{suggest, value};
+use crate::ecosystem::model::host::{Host, Search};
 
 /// What every step of reading needs: the machine, and where problems go.
 #[derive(Debug)]
-pub(super) struct Context<'h> {
+pub(crate) struct Context<'h> {
     /// Facts about the machine.
     pub host: &'h dyn Host,
     /// Absolute folder that relative paths start from.
@@ -35,12 +27,12 @@ pub(super) struct Context<'h> {
 
 impl Context<'_> {
     /// Where programs of the app that is being read are found.
-    pub(super) fn search(&self) -> Search<'_> {
+    pub(crate) fn search(&self) -> Search<'_> {
         Search { host: self.host, path: self.path.as_deref() }
     }
 
     /// Notes a problem and yields nothing, so that readers can end with it.
-    pub(super) fn note<T>(&mut self, problem: Problem) -> Option<T> {
+    pub(crate) fn note<T>(&mut self, problem: Problem) -> Option<T> {
         self.problems.push(problem);
         None
     }
@@ -48,7 +40,7 @@ impl Context<'_> {
 
 /// A value with its place and the key that it belongs to.
 #[derive(Clone, Debug)]
-pub(super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     /// The value.
     pub value: &'a DeValue<'a>,
     /// Its place.
@@ -61,7 +53,7 @@ pub(super) struct Node<'a> {
 
 impl<'a> Node<'a> {
     /// A value inside this one; `step` is `[0]` or `.key`.
-    pub(super) fn child(&self, value: &'a Spanned<DeValue<'a>>, step: &str) -> Node<'a> {
+    pub(crate) fn child(&self, value: &'a Spanned<DeValue<'a>>, step: &str) -> Node<'a> {
         Node {
             value: value.get_ref(),
             place: Place { span: value.span(), path: format!("{}{step}", self.place.path) },
@@ -71,7 +63,7 @@ impl<'a> Node<'a> {
     }
 
     /// Notes that the value has the wrong type.
-    pub(super) fn wrong_type<T>(&self, cx: &mut Context<'_>, wanted: &str) -> Option<T> {
+    pub(crate) fn wrong_type<T>(&self, cx: &mut Context<'_>, wanted: &str) -> Option<T> {
         let found = self.type_name();
         let problem =
             Problem::error(&self.place, format!("`{}` must be {wanted}, not {found}", self.name));
@@ -79,7 +71,7 @@ impl<'a> Node<'a> {
     }
 
     /// Notes that the value is impossible.
-    pub(super) fn bad<T>(&self, cx: &mut Context<'_>, message: impl Into<String>) -> Option<T> {
+    pub(crate) fn bad<T>(&self, cx: &mut Context<'_>, message: impl Into<String>) -> Option<T> {
         cx.note(self.with_example(Problem::error(&self.place, message)))
     }
 
@@ -104,13 +96,13 @@ impl<'a> Node<'a> {
     }
 
     /// The integer, if it is one.
-    pub(super) fn as_integer(&self) -> Option<i64> {
+    pub(crate) fn as_integer(&self) -> Option<i64> {
         let integer = self.value.as_integer()?;
         i64::from_str_radix(integer.as_str(), integer.radix()).ok()
     }
 
     /// A string without NUL.
-    pub(super) fn text(&self, cx: &mut Context<'_>) -> Option<String> {
+    pub(crate) fn text(&self, cx: &mut Context<'_>) -> Option<String> {
         match self.value.as_str() {
             Some(text) => self.checked(cx, text),
             None => self.wrong_type(cx, "a string"),
@@ -118,7 +110,7 @@ impl<'a> Node<'a> {
     }
 
     /// Refuses NUL, which ends a string in every system call.
-    pub(super) fn checked(&self, cx: &mut Context<'_>, text: &str) -> Option<String> {
+    pub(crate) fn checked(&self, cx: &mut Context<'_>, text: &str) -> Option<String> {
         if text.contains('\0') {
             let message = format!("`{}` contains a NUL character", self.name);
             let help = "leave the NUL out: no argument, path or variable can carry it";
@@ -128,7 +120,7 @@ impl<'a> Node<'a> {
     }
 
     /// A string, or a number as one.
-    pub(super) fn text_or_number(&self, cx: &mut Context<'_>) -> Option<String> {
+    pub(crate) fn text_or_number(&self, cx: &mut Context<'_>) -> Option<String> {
         match self.value {
             DeValue::String(text) => self.checked(cx, text),
             DeValue::Integer(_) => match self.as_integer() {
@@ -140,7 +132,7 @@ impl<'a> Node<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&self, cx: &mut Context<'_>) -> Option<bool> {
+    pub(crate) fn boolean(&self, cx: &mut Context<'_>) -> Option<bool> {
         match self.value.as_bool() {
             Some(value) => Some(value),
             None => self.wrong_type(cx, "`true` or `false`"),
@@ -148,7 +140,7 @@ impl<'a> Node<'a> {
     }
 
     /// A whole number within limits.
-    pub(super) fn number(&self, cx: &mut Context<'_>, least: i64, most: i64) -> Option<i64> {
+    pub(crate) fn number(&self, cx: &mut Context<'_>, least: i64, most: i64) -> Option<i64> {
         if !self.value.is_integer() {
             return self.wrong_type(cx, "a whole number");
         }
@@ -159,7 +151,7 @@ impl<'a> Node<'a> {
     }
 
     /// Milliseconds, or a text such as `1m30s`.
-    pub(super) fn duration(&self, cx: &mut Context<'_>) -> Option<Duration> {
+    pub(crate) fn duration(&self, cx: &mut Context<'_>) -> Option<Duration> {
         let text = match self.value {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.as_str().to_owned(),
@@ -175,7 +167,7 @@ impl<'a> Node<'a> {
     }
 
     /// A string that is split as a shell splits it, or an array of strings and numbers.
-    pub(super) fn words(&self, cx: &mut Context<'_>) -> Option<Vec<String>> {
+    pub(crate) fn words(&self, cx: &mut Context<'_>) -> Option<Vec<String>> {
         match self.value {
             DeValue::String(text) => {
                 let text = self.checked(cx, text)?;
@@ -188,7 +180,7 @@ impl<'a> Node<'a> {
     }
 
     /// One string, or an array of strings and numbers.
-    pub(super) fn texts(&self, cx: &mut Context<'_>) -> Option<Vec<String>> {
+    pub(crate) fn texts(&self, cx: &mut Context<'_>) -> Option<Vec<String>> {
         let DeValue::Array(items) = self.value else { return Some(vec![self.text(cx)?]) };
         let items = items.iter().enumerate();
         let texts: Vec<_> = items
@@ -198,7 +190,7 @@ impl<'a> Node<'a> {
     }
 
     /// One of a closed set of strings.
-    pub(super) fn choice(
+    pub(crate) fn choice(
         &self,
         cx: &mut Context<'_>,
         all: &[&'static str],
@@ -217,7 +209,7 @@ impl<'a> Node<'a> {
     }
 
     /// Entries of a table in the order of the file.
-    pub(super) fn entries(&self, cx: &mut Context<'_>, wanted: &str) -> Option<Vec<Entry<'a>>> {
+    pub(crate) fn entries(&self, cx: &mut Context<'_>, wanted: &str) -> Option<Vec<Entry<'a>>> {
         match self.value {
             DeValue::Table(table) => Some(entries(table, &self.place.path, self.example)),
             _ => self.wrong_type(cx, wanted),
@@ -227,7 +219,7 @@ impl<'a> Node<'a> {
 
 /// A key with its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// The key as written.
     pub key: &'a str,
     /// The key's place.
@@ -237,7 +229,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// Entries of a table in the order of the file.
-pub(super) fn entries<'a>(table: &'a DeTable<'a>, path: &str, eg: &'static str) -> Vec<Entry<'a>> {
+pub(crate) fn entries<'a>(table: &'a DeTable<'a>, path: &str, eg: &'static str) -> Vec<Entry<'a>> {
     let mut entries: Vec<_> =
         table.iter().map(|(key, value)| entry(key, value, path, eg)).collect();
     entries.sort_by_key(|entry| entry.at.span.start);
@@ -256,124 +248,4 @@ fn entry<'a>(
     let place = Place { span: value.span(), path: path.clone() };
     let node = Node { value: value.get_ref(), place, name: name.to_owned(), example };
     Entry { key: name, at: Place { span: key.span(), path }, node }
-}
-
-/// The known keys of a table, each under its proper name.
-#[derive(Debug, Default)]
-pub(super) struct Fields<'a> {
-    /// The place of the whole table.
-    pub place: Place,
-    known: BTreeMap<&'static str, Entry<'a>>,
-    /// Known keys that unknown ones were probably meant to be.
-    meant: Vec<&'static str>,
-    /// Keys that begin with `env_` and are none of the known ones.
-    pub environments: Vec<Entry<'a>>,
-    /// PM2's word for sharing a port, which decides whether `PORT` is a listener.
-    pub exec_mode: Option<Entry<'a>>,
-}
-
-impl<'a> Fields<'a> {
-    /// Sorts entries into known keys, and notes unknown, retired and repeated ones.
-    pub(super) fn read(
-        cx: &mut Context<'_>,
-        place: Place,
-        entries: Vec<Entry<'a>>,
-        table: &'static [Key],
-        app: bool,
-    ) -> Fields<'a> {
-        let mut fields = Fields { place, ..Fields::default() };
-        let to_file = entries.iter().any(|entry| keys::is_log_file(entry.key));
-        for mut entry in entries {
-            if let Some(key) = keys::find(table, entry.key) {
-                entry.node.example = key.example;
-                fields.take(cx, key, entry);
-            } else if app && keys::snake_case(entry.key) == "exec_mode" {
-                fields.exec_mode = Some(entry);
-            } else if app && pm2::note(cx, &entry, to_file) {
-            } else if app && entry.key.starts_with("env_") {
-                fields.environments.push(entry);
-            } else {
-                let near = (cx.problems.len() < SUGGESTED).then(|| nearest_key(entry.key, table));
-                let near = near.flatten();
-                fields.meant.extend(near);
-                cx.problems.push(unknown(&entry, table, near));
-            }
-        }
-        fields
-    }
-
-    fn take(&mut self, cx: &mut Context<'_>, key: &'static Key, entry: Entry<'a>) {
-        if let Some(first) = self.known.get(key.name) {
-            let spelling = if entry.key == key.name { first.key } else { entry.key };
-            let message = format!("`{}` is set twice: `{spelling}` is the same", key.name);
-            let problem = Problem::error(&entry.at, message)
-                .help(format!("keep one of them: `{}`", key.name))
-                .related(first.at.span.clone(), "first set here");
-            cx.problems.push(problem);
-        } else {
-            self.known.insert(key.name, entry);
-        }
-    }
-
-    /// The value of a key.
-    pub(super) fn get(&self, name: &str) -> Option<Node<'a>> {
-        self.known.get(name).map(|entry| entry.node.clone())
-    }
-
-    /// Whether an unknown key was probably meant to be this one.
-    pub(super) fn was_meant(&self, name: &str) -> bool {
-        self.meant.contains(&name)
-    }
-
-    /// A key with its value.
-    pub(super) fn entry(&self, name: &str) -> Option<&Entry<'a>> {
-        self.known.get(name)
-    }
-
-    /// Reads a value if the key is there.
-    pub(super) fn read_with<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce(&Node<'a>) -> Option<T>,
-    ) -> Option<T> {
-        self.known.get(name).and_then(|entry| read(&entry.node))
-    }
-
-    /// A boolean, or its default.
-    pub(super) fn flag(&self, cx: &mut Context<'_>, name: &str, default: bool) -> bool {
-        self.read_with(name, |node| node.boolean(cx)).unwrap_or(default)
-    }
-
-    /// A duration, or its default.
-    pub(super) fn span_of(&self, cx: &mut Context<'_>, name: &str, default: Duration) -> Duration {
-        self.read_with(name, |node| node.duration(cx)).unwrap_or(default)
-    }
-}
-
-/// The known key that an unknown one was probably meant to be.
-fn nearest_key(spelling: &str, table: &'static [Key]) -> Option<&'static str> {
-    if let Some((_, name)) = keys::SYNONYMS.iter().find(|(word, _)| *word == spelling) {
-        return keys::find(table, name).map(|key| key.name);
-    }
-    let spellings = table.iter().flat_map(|key| key.aliases.iter().copied().chain([key.name]));
-    let near = suggest::nearest(&keys::snake_case(spelling), spellings)?;
-    keys::find(table, near).map(|key| key.name)
-}
-
-/// A key that nothing knows.
-fn unknown(entry: &Entry<'_>, table: &[Key], near: Option<&str>) -> Problem {
-    let message = format!("unknown key `{}`", visible(entry.key));
-    let problem = Problem::error(&entry.at, message);
-    if let Some(near) = near {
-        return problem.help(format!("did you mean `{near}`?"));
-    }
-    if entry.key.starts_with(|c: char| c.is_ascii_uppercase()) {
-        let help = "a systemd directive goes into the table `service`, `slice` or `socket`";
-        return problem.help(help);
-    }
-    if table.len() > MAX_LISTED {
-        return problem.help("remove it; every key is explained in ecosystem.toml(5)");
-    }
-    let names = table.iter().map(|key| format!("`{}`", key.name));
-    problem.help(format!("known keys are {}", suggest::list(names)))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::name::AppName;
+use crate::ecosystem::model::name::AppName;
 
 /// Programs that run a script of the folder's package, so that their own name says nothing.
 const PACKAGE_MANAGERS: [&str; 6] = ["npm", "yarn", "pnpm", "bun", "deno", "composer"];

@@ -8,7 +8,7 @@ use super::problem::Problem;
 
 /// A PM2 key without a meaning here.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Retired {
+pub(crate) struct Retired {
     /// All spellings in snake case.
     names: &'static [&'static str],
     /// Whether the app would miss it: an error, unless it is switched off.
@@ -23,7 +23,7 @@ pub(super) struct Retired {
 const TIMES: [&str; 2] = ["time", "log_date_format"];
 
 /// Notes a retired PM2 key; false when the key is none. `to_file` says that output goes into a file.
-pub(super) fn note(cx: &mut Context<'_>, entry: &Entry<'_>, to_file: bool) -> bool {
+pub(crate) fn note(cx: &mut Context<'_>, entry: &Entry<'_>, to_file: bool) -> bool {
     let name = snake_case(entry.key);
     let Some(retired) = RETIRED.iter().find(|r| r.names.contains(&name.as_str())) else {
         return false;

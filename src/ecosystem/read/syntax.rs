@@ -29,7 +29,7 @@ const RIDDLES: &[(&str, &str, &str)] = &[
 
 /// Every error on a line of its own: one slip often breaks several rules, and the first tells.
 /// `line` gives the line of a byte.
-pub(super) fn problems(
+pub(crate) fn problems(
     text: &str,
     errors: &[toml::de::Error],
     line: impl Fn(usize) -> usize,

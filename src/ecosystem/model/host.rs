@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Address, AppName};
+use super::address::Address;
+use super::name::AppName;
 
 /// Which service manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub struct Holder {
 
 /// Programs by their names, first in the folders that an app's own `PATH` names.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Search<'a> {
+pub(crate) struct Search<'a> {
     /// The machine.
     pub host: &'a dyn Host,
     /// The app's `PATH`, if it has one.
@@ -75,7 +76,7 @@ pub(super) struct Search<'a> {
 
 impl Search<'_> {
     /// Absolute path of a program.
-    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
         let folders = self.path.into_iter().flat_map(|path| path.split(':'));
         let absolute = folders.map(Path::new).filter(|folder| folder.is_absolute());
         let mut own = absolute.map(|folder| folder.join(name));

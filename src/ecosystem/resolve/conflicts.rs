@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::address::Address;
-use super::app::Listener;
-use super::host::Ownership;
-use super::name::AppName;
-use super::node::Context;
-use super::problem::{Place, Problem, visible};
-use super::resolve::Resolved;
+use super::Resolved;
+use crate::ecosystem::model::address::Address;
+use crate::ecosystem::model::app::Listener;
+use crate::ecosystem::model::host::Ownership;
+use crate::ecosystem::model::name::AppName;
+use crate::ecosystem::program::naming;
+use crate::ecosystem::read::node::Context;
+use crate::ecosystem::read::problem::{Place, Problem, visible};
 use crate::unit::UnitName;
 
 /// Notes everything that is held twice. `source` is the file.
-pub(super) fn check(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
+pub(in crate::ecosystem) fn check(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
     same_names(cx, apps);
     taken_names(cx, apps, source);
     same_units(cx, apps);
@@ -46,7 +47,7 @@ fn taken_names(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
         let Some(other) = cx.host.other_source(name, source) else { continue };
         let other = visible(&other.to_string_lossy());
         let message = format!("`{name}` is the app of another file, {other}");
-        let own = super::name_in_folder(name, cx.base);
+        let own = naming::in_folder(name, cx.base);
         let help = format!(
             "give this one a name of its own, such as `name = \"{own}\"`; `name = \"{name}\"` \
              makes it the new version of the other one"

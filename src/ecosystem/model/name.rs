@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::limits;
+
 /// Why a text is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
@@ -14,11 +16,6 @@ pub enum NameError {
     /// A character that is not allowed.
     Char(char),
 }
-
-/// Longest name of an app; leaves room for `-<listener>-<hash>.socket` within 255 bytes.
-pub const MAX_APP_NAME: usize = 100;
-/// Longest name of a listener.
-pub const MAX_LISTENER_NAME: usize = 60;
 
 fn check(text: &str, max: usize) -> Result<(), NameError> {
     let Some(first) = text.chars().next() else { return Err(NameError::Empty) };
@@ -63,11 +60,11 @@ macro_rules! name_type {
 
 name_type! {
     /// Name of an app: `[A-Za-z0-9][A-Za-z0-9-_.]*`, the stem of its units.
-    AppName, MAX_APP_NAME
+    AppName, limits::APP_NAME
 }
 name_type! {
     /// Name of a listener: `[A-Za-z0-9][A-Za-z0-9-_.]*`, valid as `FileDescriptorName=` too.
-    ListenerName, MAX_LISTENER_NAME
+    ListenerName, limits::LISTENER_NAME
 }
 
 #[cfg(test)]

@@ -1,0 +1,158 @@
+//! What parts that are written in different languages agree on word for word: the units and this program,
+//! the preload library, the tracer, the Node file, and the scripts of `units/`.
+//!
+//! Names and formats alone. What a value means is in [`super::environment`]. The tests compare them with
+//! the texts of those who read them, in which they are written out.
+
+use core::fmt;
+
+/// When `READY=1` is sent on the program's behalf: one of the three words below.
+pub const READY: &str = "CLUSTERCTL_READY";
+/// At the first `listen()` on an inherited listener.
+pub const READY_FIRST: &str = "first";
+/// When all of them are taken and listening.
+pub const READY_ALL: &str = "all";
+/// Never: the program says so itself.
+pub const READY_APP: &str = "app";
+/// Which ports programs ask for to get which listeners: `http=3000:admin=3001`.
+pub const BIND: &str = "CLUSTERCTL_BIND";
+/// `1` where the library finishes what the program has begun.
+pub const DRAIN: &str = "CLUSTERCTL_DRAIN";
+/// Name of the signal that asks the program to stop, where that is not SIGTERM.
+pub const KILL_SIGNAL: &str = "CLUSTERCTL_KILL_SIGNAL";
+/// Milliseconds between that signal and SIGKILL.
+pub const KILL_TIMEOUT: &str = "CLUSTERCTL_KILL_TIMEOUT_MS";
+/// Milliseconds that streams without an end may go on after that signal.
+pub const STREAM_TIMEOUT: &str = "CLUSTERCTL_STREAM_TIMEOUT_MS";
+/// Milliseconds until a traced program must be ready.
+pub const LISTEN_TIMEOUT: &str = "CLUSTERCTL_LISTEN_TIMEOUT_MS";
+/// `1` where `process.send('ready')` makes an instance ready.
+pub const WAIT_READY: &str = "CLUSTERCTL_WAIT_READY";
+/// `1` where a Node program gets the message `shutdown` instead of the signal.
+pub const SHUTDOWN_WITH_MESSAGE: &str = "CLUSTERCTL_SHUTDOWN_WITH_MESSAGE";
+
+/// File name of the preload library.
+pub const LIBRARY: &str = "libclusterctl_preload.so";
+/// File name of the Node file.
+pub const NODE_FILE: &str = "clusterctl.cjs";
+/// File name of the tracer.
+pub const TRACER: &str = "clusterctl-exec";
+
+/// What `units/restart-guard` notes of an instance at each start, in one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardNotes {
+    /// Up to this moment, in microseconds of `CLOCK_MONOTONIC`, being ready does not count.
+    pub seen: u64,
+    /// Runs in a row that were too short to count as a run; `None` when the instance has given up.
+    pub short_runs: Option<u32>,
+    /// Automatic restarts since the last start by hand.
+    pub restarts: u32,
+    /// Whether the next start is by hand, which the guard need not ask the manager.
+    pub announced: bool,
+}
+
+/// In the place of the number of short runs: the instance has given up.
+const GAVE_UP: &str = "errored";
+/// Behind the numbers: the next start is by hand.
+const ANNOUNCED: &str = "announced";
+
+impl GuardNotes {
+    /// Reads the line; `None` when it is none of the guard's.
+    #[must_use]
+    pub fn read(text: &str) -> Option<GuardNotes> {
+        let mut words = text.split_whitespace();
+        let seen = words.next()?.parse().ok()?;
+        let short_runs = match words.next()? {
+            GAVE_UP => None,
+            number => Some(number.parse().ok()?),
+        };
+        let restarts = words.next()?.parse().ok()?;
+        Some(GuardNotes { seen, short_runs, restarts, announced: words.next() == Some(ANNOUNCED) })
+    }
+}
+
+impl fmt::Display for GuardNotes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.seen)?;
+        match self.short_runs {
+            Some(number) => write!(f, "{number}")?,
+            None => f.write_str(GAVE_UP)?,
+        }
+        write!(f, " {}", self.restarts)?;
+        if self.announced { write!(f, " {ANNOUNCED}") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::environment;
+    use super::*;
+
+    const LIBRARY_TEXT: &str = include_str!("../shims/preload/setup.rs");
+    const TRACER_TEXT: &str = include_str!("../shims/trace/start.rs");
+    const NODE_TEXT: &str = include_str!("../shims/node/clusterctl.cjs");
+    const GUARD_TEXT: &str = include_str!("../../units/restart-guard");
+    const CLOSE_TEXT: &str = include_str!("../../units/close");
+
+    /// Words of a text that are names of our variables. Those that the Node file gives to its own children
+    /// are nobody else's.
+    fn names(text: &str) -> impl Iterator<Item = &str> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        words
+            .filter(|word| word.starts_with("CLUSTERCTL_") && !word.starts_with("CLUSTERCTL_NODE_"))
+    }
+
+    #[test]
+    fn who_reads_a_variable_knows_it_by_its_name() {
+        let library = [READY, BIND, DRAIN, KILL_SIGNAL, KILL_TIMEOUT, STREAM_TIMEOUT];
+        let node = [WAIT_READY, SHUTDOWN_WITH_MESSAGE, KILL_SIGNAL, KILL_TIMEOUT, STREAM_TIMEOUT];
+        for (reader, text, known) in [
+            ("the library", LIBRARY_TEXT, &library[..]),
+            ("the tracer", TRACER_TEXT, &[LISTEN_TIMEOUT]),
+            ("the Node file", NODE_TEXT, &node),
+        ] {
+            for name in names(text) {
+                assert!(known.contains(&name), "{reader} reads {name}, which nobody sets");
+            }
+            for name in known {
+                assert!(names(text).any(|word| word == *name), "{reader} does not read {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_and_names_of_files_are_those_of_the_readers() {
+        use environment::Ready;
+        for (word, ready) in
+            [(READY_FIRST, Ready::First), (READY_ALL, Ready::All), (READY_APP, Ready::App)]
+        {
+            assert_eq!(environment::ready(word.as_bytes()), ready);
+        }
+        assert_eq!(environment::LIBRARY, LIBRARY.as_bytes());
+        assert_eq!(environment::NODE_FILE, [b"/", NODE_FILE.as_bytes()].concat());
+        for script in [GUARD_TEXT, CLOSE_TEXT] {
+            assert!(script.contains(&["${0%/*}/", TRACER].concat()));
+        }
+    }
+
+    #[test]
+    fn notes_are_written_as_they_are_read() {
+        for text in ["0 0 0", "812345 3 4", "99 errored 17", "5 0 0 announced"] {
+            let notes = GuardNotes::read(text).unwrap();
+            assert_eq!(notes.to_string(), text);
+        }
+        for text in ["", "1", "1 2", "x 0 0", "1 x 0", "1 0 x"] {
+            assert_eq!(GuardNotes::read(text), None, "{text:?}");
+        }
+        let ours = [
+            r#"read -r seen count _ announced <"$state""#,
+            r#"[ "${announced-}" = announced ]"#,
+            r#"save "$ready" errored "$restarts""#,
+            r#"save "$ready" "$count" "$restarts""#,
+        ];
+        for line in ours {
+            assert!(GUARD_TEXT.contains(line), "the guard has no line {line}");
+        }
+    }
+}
