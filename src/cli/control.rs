@@ -1,14 +1,11 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{Global, Ui, context, told};
-use crate::disk::Lock;
+use super::{Global, Ui, context, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
-use crate::plan::{self, Plan};
-use crate::report;
 use crate::unit::{UnitKind, UnitName};
 
 /// Stop apps or instances
@@ -118,47 +115,30 @@ pub fn run(
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    // What starts instances takes turns with what changes their number. A stop waits for nobody.
-    let _lock = match verb {
-        Verb::Stop => None,
-        Verb::Start | Verb::Restart => turn(ctl, selected, ui)?,
-    };
-    let apps = ops::apps(ctl)?;
-    let mut sink = |event: ops::Event| told::tell(&event, ui);
-    let done = ops::control(ctl, verb, selected, &apps, &mut sink)?;
-    told::finish(ctl, &done, ui)
-}
-
-/// The locks of apps, for whoever may take them: who may start an app may perhaps write nothing.
-fn turn(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<Option<Lock>, Error> {
-    match context::lock(ctl, selected.iter().map(|one| &one.app), ui) {
-        Err(Error::Ops(ops::Error::Disk(error))) if error.is_permission() => Ok(None),
-        lock => lock.map(Some),
-    }
+    let mut sink = |event: ops::Event| show::event(&event, ui);
+    let finished = ops::control(ctl, verb, selected, &mut sink)?;
+    show::finish(ctl, &finished.done, ui)
 }
 
 /// Runs `delete`.
 pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
     // A run that was killed when the last file was gone has left the units in the manager.
-    ops::load(&ctl, [], &mut |event| told::tell(&event, ui))?;
+    ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
     let selected = selected(&ctl, &args.apps)?;
     if let Some(one) = selected.iter().find(|selected| selected.instance.is_some()) {
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);
         return Err(Error::Usage(text));
     }
-    let _lock = context::lock(&ctl, selected.iter().map(|one| &one.app), ui)?;
-    let observed = ops::observe(&ctl)?;
-    let apps = selected.iter().filter_map(|selected| {
-        Some(plan::removal(&selected.app, observed.apps.get(&selected.app)?, plan::Reason::Deleted))
-    });
-    let plan = Plan { apps: apps.collect(), gone: Vec::new() };
-    if ui.json {
-        ui.json_line(&report::plan::json(&plan))?;
-    }
-    let mut sink = |event: ops::Event| told::tell(&event, ui);
-    let done = ops::act(&ctl, &plan, &observed, &BTreeMap::new(), &mut sink)?;
-    told::finish(&ctl, &done, ui)
+    let apps: Vec<AppName> = selected.into_iter().map(|one| one.app).collect();
+    let mut sink = |event: ops::Event| match event {
+        // The plan is data; what is stopped is told as it happens. A reader that is gone must not
+        // stop what is under way.
+        ops::Event::Planned { plan, .. } if ui.json => drop(show::plan(&plan, false, ui)),
+        event => show::event(&event, ui),
+    };
+    let finished = ops::delete(&ctl, &apps, &mut sink)?;
+    show::finish(&ctl, &finished.done, ui)
 }
 
 /// What the selectors mean.

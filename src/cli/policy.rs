@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::ecosystem::{self, AppName, OnFailure, Share};
+use crate::ecosystem::{self, App, AppName, Ecosystem, OnFailure, Share};
 use crate::error::Error;
 use crate::ops::{Manner, Overrides};
 use crate::rollout::Policy;
@@ -70,6 +70,12 @@ impl PolicyArgs {
             }),
             force: self.force,
         }
+    }
+
+    /// How the rollout of each app of a file goes.
+    pub fn policies(&self, ecosystem: &Ecosystem) -> Result<BTreeMap<AppName, Manner>, Error> {
+        let policy = |app: &App| Policy::of(&app.rollout, app.listen_timeout, app.kill_timeout);
+        self.manners(ecosystem.apps.iter().map(|(name, app)| (name.clone(), policy(app))))
     }
 
     /// How each app's rollout goes.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Global, Ui, apply, context, control, input, told};
+use super::{Global, Ui, apply, context, control, input, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Reload, Selected, Verb};
@@ -133,13 +133,13 @@ pub fn run_reloads(
         }
     }
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
-    let mut sink = |event: ops::Event| told::tell(&event, ui);
+    let mut sink = |event: ops::Event| show::event(&event, ui);
     // The manager queues a second rollout of an app; this only tells why it takes longer.
     for (app, text) in ops::under_way(ctl, &names)? {
         sink(ops::Event::UnderWay { app, text });
     }
     let done = ops::reload(ctl, &reloads, &mut sink)?;
-    told::finish(ctl, &done, ui)
+    show::finish(ctl, &done, ui)
 }
 
 /// An instance that does not run cannot be replaced.

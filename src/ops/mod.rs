@@ -2,11 +2,13 @@
 //! nothing that `plan` or `rollout` could have decided.
 
 mod act;
+mod apply;
 mod asked;
 mod audit;
 mod control;
 mod credentials;
 mod delegate;
+mod delete;
 mod describe;
 mod doctor;
 mod done;
@@ -20,6 +22,7 @@ mod held;
 mod job;
 mod list;
 mod load;
+mod lock;
 mod log_files;
 mod log_owner;
 mod logs;
@@ -40,6 +43,7 @@ mod settle;
 mod sight;
 mod stay;
 mod steps;
+mod way_back;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -54,21 +58,24 @@ use crate::systemd::Systemd;
 use crate::translate::Target;
 use crate::unit::UnitName;
 
-pub use act::{Manner, act};
+pub use act::Manner;
+pub use apply::{Applied, ApplyRequest, apply, apply_privately};
 pub use asked::Asked;
 pub use audit::{Audit, audit};
 pub use control::{Verb, control};
 pub use delegate::delegate;
+pub use delete::delete;
 pub use describe::{Description, ListenerState, describe};
 pub use doctor::{app_facts, machine_facts};
-pub use done::{Done, UnitFailure};
+pub use done::{Done, Finished, UnitFailure};
 pub use error::Error;
 pub use event::{Event, Sink};
 pub use held::lacking;
 pub use list::{Row, Status, list, listeners, other_cpus, status};
 pub use load::load;
 pub use logs::{LogSpec, logs, restricted, suppressed, suppressed_of};
-pub use observe::{note_held, note_unheld, observe};
+pub use observe::observe;
+use observe::{note_held, note_unheld};
 pub use perform::perform;
 pub use reason::{Story, story};
 pub use reload::{Overrides, Reload, recorded_policy, reload, reloads};
@@ -76,8 +83,9 @@ pub use request::Request;
 use roll::{RollSpec, roll};
 pub use scale::{Change, scale};
 pub use select::{Selected, apps, disable, numbers, select};
-pub use settle::{settle, under_way};
-pub use stay::{masked, unwell};
+pub use settle::under_way;
+pub use stay::masked;
+pub use way_back::{WayBack, Why, way_back};
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -117,10 +125,10 @@ impl Context {
     ///
     /// # Errors
     /// The state directory cannot be written.
-    pub fn with_own_secret(mut self) -> Result<Context, Error> {
+    pub fn make_own_secret(&mut self) -> Result<(), Error> {
         let _shared = Lock::shared(&self.layout.state)?;
         self.layout.secret = disk::own_secret(&self.layout.state)?;
-        Ok(self)
+        Ok(())
     }
 
     fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {

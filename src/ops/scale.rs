@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::load::load;
+use super::lock::lock;
 use super::request::{Request, Task};
 use super::settle::settled;
 use super::witness::witnessed;
-use super::{Context, Done, Error, Event, Sink, delegate, recorded_policy};
+use super::{Context, Done, Error, Event, Finished, Sink, delegate, recorded_policy};
 use crate::disk;
 use crate::ecosystem::{AppName, MAX_INSTANCES};
 use crate::plan::{LinkChange, LinkId};
@@ -49,7 +50,13 @@ pub fn scale(
     app: &AppName,
     change: Change,
     sink: Sink<'_>,
-) -> Result<Done, Error> {
+) -> Result<Finished, Error> {
+    let lock = lock(context, [app], sink)?;
+    let done = locked(context, app, change, sink)?;
+    Ok(Finished::new([(app.clone(), done)].into(), Some(lock)))
+}
+
+fn locked(context: &Context, app: &AppName, change: Change, sink: Sink<'_>) -> Result<Done, Error> {
     let Some(mut found) = settled(context, app)? else { return Ok(Done::default()) };
     let former = found.links.clone();
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
