@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::reason::user_of;
+use super::template::user_of;
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
 use crate::ecosystem::Scope;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use super::asked::asked;
-use super::list::bind_of;
-use super::reason::log_files;
+use super::template::log_files;
 use super::{
     Asked, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
 };
@@ -233,7 +232,7 @@ fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, 
             name: file.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned(),
             address: Address::of_socket_unit(&file)?.to_string(),
             only_v6: Address::of_socket_unit(&file)?.is_only_v6(),
-            bind: bind_of(&file),
+            bind: translate::bind_of(&file),
             unit: unit.to_string(),
             state: if lost.contains(unit) { PATH_LOST.to_owned() } else { state.sub },
         })

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::load::{NEWER, is_unread};
-use super::reason::env_files;
 use super::sight::monotonic;
+use super::template::env_files;
 use super::{
     Context, Error, apps, credentials, held, log_owner, observe, story, suppressed, under_way,
 };

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{Context, Error, reason, recorded_policy};
+use super::look::look;
+use super::{Context, Error, recorded_policy};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::plan::ObservedFile;
@@ -129,7 +130,7 @@ pub(super) fn unready(
 
 /// The predicate of an instance that lacks listeners.
 pub(super) fn sentence(context: &Context, unit: &UnitName, lacks: &Unheld) -> String {
-    let sight = reason::look(context, unit).unwrap_or_default();
+    let sight = look(context, unit).unwrap_or_default();
     let elsewhere: BTreeSet<Address> =
         sight.processes.into_iter().flat_map(|process| process.listens).collect();
     lacks.text(&elsewhere.into_iter().collect::<Vec<_>>())

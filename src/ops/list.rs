@@ -11,7 +11,7 @@ use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::plan::reason::Unheld;
 use crate::systemd::{ActiveState, InstanceState, Listed};
-use crate::translate::{self, BIND, MARK};
+use crate::translate;
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Status of an instance in PM2's words.
@@ -286,14 +286,10 @@ pub fn listeners(found: &FoundApp) -> Vec<String> {
 
 /// Ports of the program that listeners stand for, by address.
 fn binds(found: &FoundApp) -> BTreeMap<String, u16> {
-    let pair =
-        |unit: UnitFile| Some((Address::of_socket_unit(&unit)?.to_string(), bind_of(&unit)?));
+    let pair = |unit: UnitFile| {
+        Some((Address::of_socket_unit(&unit)?.to_string(), translate::bind_of(&unit)?))
+    };
     sockets(found).filter_map(pair).collect()
-}
-
-/// The port of the program that a listener stands for, where that is another one than its own.
-pub(super) fn bind_of(unit: &UnitFile) -> Option<u16> {
-    unit.get(MARK, BIND)?.parse().ok()
 }
 
 fn sockets(found: &FoundApp) -> impl Iterator<Item = UnitFile> + '_ {

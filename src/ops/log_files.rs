@@ -8,8 +8,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::reason::{log_files, user_of};
-use super::{Context, Error, LogSpec};
+use super::template::{log_files, user_of};
+use super::{Context, Error, Selected};
 use crate::ecosystem::AppName;
 use crate::host;
 use crate::systemd::{Author, Entry};
@@ -35,11 +35,11 @@ pub(super) struct LogFiles {
 
 impl LogFiles {
     /// The files of these apps that are there.
-    pub(super) fn of(context: &Context, spec: &LogSpec) -> Result<LogFiles, Error> {
+    pub(super) fn of(context: &Context, selected: &[Selected]) -> Result<LogFiles, Error> {
         let apps = super::apps(context)?;
         let mut files = Vec::new();
         let mut known = BTreeSet::new();
-        for one in &spec.selected {
+        for one in selected {
             let name = one.app.template_unit();
             let Some(file) = apps.get(&one.app).and_then(|found| found.units.get(&name)) else {
                 continue;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::credentials;
-use super::reason::env_files;
+use super::template::env_files;
 use crate::host;
 use crate::plan::reason::{End, Evidence, code_of_step};
 use crate::translate;

@@ -7,11 +7,11 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::links::link_difference;
 use super::load::load;
 use super::overtaken::finish_stop;
 use super::request::{Former, Record, Request, Task};
 use super::resume::{self, reconnect, rolled};
-use super::scale::link_difference;
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, held, observe, recorded_policy};
 use crate::disk::{self, Exchange, Lock};

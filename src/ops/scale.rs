@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::links::link_difference;
 use super::load::load;
 use super::lock::lock;
 use super::request::{Request, Task};
@@ -10,7 +11,7 @@ use super::witness::witnessed;
 use super::{Context, Done, Error, Event, Finished, Sink, delegate, recorded_policy};
 use crate::disk;
 use crate::ecosystem::{AppName, MAX_INSTANCES};
-use crate::plan::{LinkChange, LinkId};
+use crate::plan::LinkChange;
 
 /// How the number changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,12 +114,4 @@ fn relink(
 /// What makes 0 to `wanted` less one the enabled ones.
 fn link_changes(links: &BTreeSet<u32>, wanted: u32) -> Vec<LinkChange> {
     link_difference(links, &(0..wanted).collect())
-}
-
-/// What makes `wanted` the enabled ones.
-pub(super) fn link_difference(links: &BTreeSet<u32>, wanted: &BTreeSet<u32>) -> Vec<LinkChange> {
-    let change = |make: bool| move |n: &u32| LinkChange { link: LinkId::Instance(*n), make };
-    let mut changes: Vec<LinkChange> = wanted.difference(links).map(change(true)).collect();
-    changes.extend(links.difference(wanted).map(change(false)));
-    changes
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::{Context, Event, reason, recorded_policy};
+use super::look::{listeners, look};
+use super::{Context, Event, recorded_policy};
 use crate::ecosystem::AppName;
 use crate::plan::reason::Sight;
 use crate::systemd::ActiveState;
@@ -43,7 +44,7 @@ fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
         // Those that are slower than a look's time.
         for unit in starting.intersection(&before) {
             // One whose processes are gone was looked at too late.
-            let sight = reason::look(context, unit).ok();
+            let sight = look(context, unit).ok();
             if let Some(sight) = sight.filter(|sight| !sight.processes.is_empty()) {
                 if told.insert(unit.clone()) && !notice(context, apps, unit, &sight) {
                     told.remove(unit);
@@ -64,7 +65,7 @@ fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
 fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &Sight) -> bool {
     let owner = apps.iter().find_map(|app| Some((app, app.instance_of(unit)?)));
     let Some((app, instance)) = owner else { return false };
-    let listeners = reason::listeners(context, app);
+    let listeners = listeners(context, app);
     let elsewhere = crate::plan::reason::elsewhere(sight, &listeners);
     let event = elsewhere.map(|text| Event::Elsewhere { app: app.clone(), instance, text });
     let any = event.is_some();

@@ -57,9 +57,9 @@ mod time;
 mod vigil;
 
 pub use command::{Change, Command, Doubt, Reason, Ticket};
-pub use event::{Event, JobResult, Serial, Sight, State};
+pub use event::{Event, Serial, Sight, State};
 pub use machine::Rollout;
-pub use outcome::{Failure, Left, Outcome, Trouble, Why};
+pub use outcome::{Failure, JobResult, Left, Outcome, Trouble, Why};
 pub use policy::{Limits, Policy, PolicyProblem};
 pub use progress::{InstanceProgress, Phase, Progress, Stage};
 pub use spec::{Former, Observed, Spec};

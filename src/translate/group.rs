@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::instance::span;
-use super::{Context, boot_target, joined, mark, socket_names};
+use super::{Context, boot_target, common, joined, mark, socket_names, span};
 use crate::ecosystem::Protocol;
 use crate::unit::{UnitFile, quote};
 
@@ -108,11 +107,6 @@ pub fn slice(context: &Context<'_>) -> UnitFile {
         });
     }
     mark(unit, context, "slice", None)
-}
-
-/// Where a reader finds more.
-pub fn common(section: &mut crate::unit::Section) {
-    section.set("Documentation", "man:clusterctl(1)");
 }
 
 /// `ListenStream` or `ListenDatagram`.

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::group::{common, listen_key};
-use super::{BIND, Context, marked};
+use super::group::listen_key;
+use super::{BIND, Context, common, marked};
 use crate::ecosystem::{Address, Listener, Protocol};
 use crate::unit::{UnitFile, quote};
 

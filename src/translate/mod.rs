@@ -15,6 +15,7 @@ mod weight;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Remark, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
@@ -35,6 +36,11 @@ pub const SOURCE: &str = "Source";
 /// Under the mark of a listener: the port that programs ask for to get it, where that is another one
 /// than the address has.
 pub const BIND: &str = "Bind";
+
+/// The port of the program that a listener stands for, where that is another one than its own.
+pub fn bind_of(socket: &UnitFile) -> Option<u16> {
+    socket.get(MARK, BIND)?.parse().ok()
+}
 
 /// The ecosystem file that a unit of ours came from; `None` for standard input. Units from before
 /// [`SOURCE`] say it in `SourcePath=`.
@@ -252,4 +258,15 @@ fn socket_names(app: &App) -> Vec<UnitName> {
 
 fn joined(names: &[UnitName]) -> String {
     names.iter().map(UnitName::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// Where a reader finds more.
+fn common(section: &mut Section) {
+    section.set("Documentation", "man:clusterctl(1)");
+}
+
+/// A time span as systemd.time(7) reads it.
+pub(super) fn span(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
