@@ -13,7 +13,6 @@ use super::{Context, Error, Selected};
 use crate::ecosystem::AppName;
 use crate::host;
 use crate::systemd::{Author, Entry};
-use crate::unit::UnitFile;
 
 /// Bytes that are read of a file at once.
 const MOST: u64 = 1 << 20;
@@ -41,12 +40,10 @@ impl LogFiles {
         let mut known = BTreeSet::new();
         for one in selected {
             let name = one.app.template_unit();
-            let Some(file) = apps.get(&one.app).and_then(|found| found.units.get(&name)) else {
-                continue;
-            };
-            let template = UnitFile::parse(name, &file.text);
-            let (user, app) = (user_of(&template), &one.app);
-            let paths = log_files(&template).into_iter();
+            let found = apps.get(&one.app).and_then(|found| found.units.parsed(&name));
+            let Some(template) = found else { continue };
+            let (user, app) = (user_of(template), &one.app);
+            let paths = log_files(template).into_iter();
             let new = paths.filter(|path| known.insert(path.clone()));
             files.extend(new.map(|path| LogFile { app: app.clone(), path, user, place: 0 }));
         }

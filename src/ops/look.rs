@@ -3,10 +3,10 @@
 use super::{Context, Error};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
+use crate::plan::OwnedUnit;
 use crate::plan::reason::Sight;
 use crate::systemd::Field;
-use crate::translate;
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::unit::UnitName;
 
 /// Looks at the processes of an instance.
 ///
@@ -28,16 +28,11 @@ pub(super) fn look(context: &Context, unit: &UnitName) -> Result<Sight, Error> {
 /// Addresses of an app, as its program asks for them.
 pub(super) fn listeners(context: &Context, app: &AppName) -> Vec<Address> {
     let Ok(apps) = super::apps(context) else { return Vec::new() };
-    let units = apps.get(app).into_iter().flat_map(|found| &found.units);
-    let sockets = units.filter(|(unit, _)| unit.kind() == UnitKind::Socket);
-    let files = sockets.map(|(unit, file)| UnitFile::parse(unit.clone(), &file.text));
+    let files = apps.get(app).into_iter().flat_map(|found| found.units.owned_listeners());
     // As the program asks for them.
-    let asked = |unit: UnitFile| {
-        let address = Address::of_socket_unit(&unit)?;
-        Some(
-            translate::bind_of(&unit)
-                .map_or_else(|| address.clone(), |port| address.with_port(port)),
-        )
+    let asked = |file: &OwnedUnit| {
+        let address = Address::of_socket_unit(&file.unit)?;
+        Some(file.record.bind.map_or_else(|| address.clone(), |port| address.with_port(port)))
     };
     files.filter_map(asked).collect()
 }

@@ -13,7 +13,7 @@ use crate::ecosystem::AppName;
 use crate::host;
 use crate::plan::reason::{self, End, Evidence, Held, Reason, Sight, Unheld, excerpt};
 use crate::systemd::{ActiveState, Author, Entry, Exit, Field, InstanceState, Journal, LoadState};
-use crate::unit::{UnitFile, UnitName};
+use crate::unit::{UnitFile, UnitName, quote};
 
 /// Why an instance failed, and the lines that show it.
 #[derive(Clone, Debug, Default)]
@@ -268,7 +268,7 @@ fn end(exit: Exit) -> End {
 fn lacking_folder(template: &UnitFile) -> Option<PathBuf> {
     let cwd = template.get("Service", "WorkingDirectory");
     let folders = cwd.into_iter().chain(template.all("Unit", "AssertPathIsDirectory"));
-    let mut folders = folders.map(|path| PathBuf::from(path.replace("%%", "%")));
+    let mut folders = folders.map(quote::unescaped).map(PathBuf::from);
     folders.find(|path| matches!(path.try_exists(), Ok(false)))
 }
 

@@ -9,10 +9,9 @@ use super::request::{Request, Task};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Selected, Sink, delegate};
 use crate::ecosystem::{AppName, OnFailure, Share};
-use crate::plan::ObservedFile;
+use crate::plan::OwnedUnits;
 use crate::rollout::Policy;
 use crate::translate::MARK;
-use crate::unit::{UnitFile, UnitName};
 
 /// What a command line says differently from the ecosystem file, for one rollout.
 #[derive(Clone, Debug, Default)]
@@ -79,10 +78,9 @@ impl Overrides {
 }
 
 /// The app's rollout settings, as the last apply recorded them in the group unit.
-pub fn recorded_policy(app: &AppName, units: &BTreeMap<UnitName, ObservedFile>) -> Policy {
-    let name = app.group_unit();
-    let group = units.get(&name).map(|file| UnitFile::parse(name, &file.text));
-    let recorded = |key: &str| group.as_ref()?.get(MARK, key).map(str::to_owned);
+pub fn recorded_policy(app: &AppName, units: &OwnedUnits) -> Policy {
+    let group = units.parsed(&app.group_unit());
+    let recorded = |key: &str| group?.get(MARK, key).map(str::to_owned);
     let millis = |key: &str| Some(Duration::from_millis(recorded(key)?.parse().ok()?));
     let default = Policy::default();
     Policy {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::Context;
 use crate::ecosystem::AppName;
 use crate::host;
-use crate::translate::{self, MARK};
-use crate::unit::UnitFile;
+use crate::translate::{self, Record};
+use crate::unit::{UnitFile, quote};
 
 /// The template on disk.
 pub(super) fn template(context: &Context, app: &AppName) -> Option<UnitFile> {
@@ -18,8 +18,8 @@ pub(super) fn template(context: &Context, app: &AppName) -> Option<UnitFile> {
 
 /// Files that the instances of an app write to.
 pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {
-    let files = template.all(MARK, "LogFile").map(|path| path.replace("%%", "%"));
-    let mut files: Vec<PathBuf> = files.map(PathBuf::from).filter(|path| path.is_file()).collect();
+    let mut files = Record::read(template).log_files;
+    files.retain(|path| path.is_file());
     files.dedup();
     files
 }
@@ -27,11 +27,11 @@ pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {
 /// The number of the user whom the instances run as, root for none.
 pub(super) fn user_of(template: &UnitFile) -> Option<u32> {
     let Some(name) = template.get("Service", "User") else { return Some(0) };
-    host::user(&name.replace("%%", "%")).map(|user| user.uid)
+    host::user(&quote::unescaped(name)).map(|user| user.uid)
 }
 
 /// Files of variables without which no instance of an app can start.
 pub(super) fn env_files(template: &UnitFile) -> Vec<PathBuf> {
-    let files = translate::env_files(template).chain(template.all(MARK, "EnvironmentFile"));
-    files.map(|path| PathBuf::from(path.replace("%%", "%"))).collect()
+    let of_manager = translate::env_files(template).map(quote::unescaped).map(PathBuf::from);
+    of_manager.chain(Record::read(template).env_files).collect()
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::group::listen_key;
-use super::{BIND, Context, common, marked};
+use super::{Context, Role, common, mark};
 use crate::ecosystem::{Address, Listener, Protocol};
 use crate::unit::{UnitFile, quote};
 
@@ -44,9 +44,7 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
             }
             context.pass_through(s, &app.socket);
         });
-    marked(unit, context, "listener", |s| {
-        s.set_some(BIND, listener.bind.map(|port| port.to_string()));
-    })
+    mark(unit, context, Role::Listener, |record| record.bind = listener.bind)
 }
 
 fn needs_free_bind(address: &Address) -> bool {
