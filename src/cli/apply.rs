@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::policy::PolicyArgs;
 use super::{Global, Ui, context, input, show};
 use crate::disk::{self, Definition};
-use crate::ecosystem::{AppName, Ecosystem};
+use crate::ecosystem::Ecosystem;
 use crate::error::Error;
 use crate::ops::{self, Applied, ApplyRequest};
 use crate::plan::profile;
@@ -220,13 +220,9 @@ pub fn reload_file(
     let Applied { finished, left_running, .. } = applied;
     // Others may work on these apps from here on, as during every reload.
     drop(finished);
-    let reload = |(app, manner): (AppName, Option<ops::Manner>)| ops::Reload {
-        app,
-        instances: None,
-        policy: manner.as_ref().map(|manner| manner.policy.clone()),
-        kill_after: manner.and_then(|manner| manner.kill_after),
-    };
-    let reloads: Vec<ops::Reload> = left_running.into_iter().map(reload).collect();
+    let all = left_running.into_iter();
+    let reloads: Vec<ops::Reload> =
+        all.map(|(app, policy)| ops::Reload { app, instances: None, policy }).collect();
     let mut sink = |event: ops::Event| show::event(&event, ui);
     let done = ops::reload(&ctl, &reloads, &mut sink)?;
     show::finish(&ctl, &done, ui)

@@ -123,13 +123,11 @@ pub fn run_reloads(
     if !overrides.is_empty() {
         let recorded = reloads.iter().filter_map(|reload| {
             let found = apps.get(&reload.app)?;
-            Some((reload.app.clone(), ops::recorded_policy(&reload.app, &found.units)))
+            Some((reload.app.clone(), found.units.policy(&reload.app)))
         });
-        let mut manners = policy.manners(recorded)?;
+        let mut policies = policy.with(recorded)?;
         for reload in &mut reloads {
-            let Some(manner) = manners.remove(&reload.app) else { continue };
-            reload.policy = Some(manner.policy);
-            reload.kill_after = manner.kill_after;
+            reload.policy = policies.remove(&reload.app);
         }
     }
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();

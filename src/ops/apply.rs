@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::act::{Manner, act};
+use super::act::act;
 use super::load::load;
 use super::lock::lock;
 use super::settle::settle;
@@ -13,6 +13,7 @@ use super::{Context, Done, Error, Event, Finished, Sink, note_held, note_unheld,
 use crate::disk::{self, Definition, Entry, FoundApp, Lock};
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::plan::{self, Observed, Plan};
+use crate::rollout::Policy;
 use crate::translate::translate;
 
 /// A definition, and how it is put in force.
@@ -23,7 +24,7 @@ pub struct ApplyRequest {
     /// Its text, which the history keeps.
     pub definition: Definition,
     /// How the instances of each app are replaced.
-    pub policies: BTreeMap<AppName, Manner>,
+    pub policies: BTreeMap<AppName, Policy>,
     /// What the history says was done.
     pub verb: String,
     /// Who the history says did it.
@@ -52,7 +53,7 @@ pub struct Applied {
     pub finished: Finished,
     /// Apps whose processes were left running, and how their rollouts go: `reload FILE` replaces
     /// these afterwards.
-    pub left_running: Vec<(AppName, Option<Manner>)>,
+    pub left_running: Vec<(AppName, Option<Policy>)>,
     /// Whether the history knows of it. It is told only of what has succeeded.
     pub recorded: Result<(), Error>,
 }
@@ -113,7 +114,7 @@ pub fn apply(
 pub fn apply_privately(
     context: &Context,
     ecosystem: &Ecosystem,
-    policies: &BTreeMap<AppName, Manner>,
+    policies: &BTreeMap<AppName, Policy>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     let observed = observe(context)?;

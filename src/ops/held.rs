@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::look::look;
-use super::{Context, Error, recorded_policy};
+use super::{Context, Error};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
 use crate::plan::OwnedUnits;
@@ -44,7 +44,7 @@ impl Listeners {
             Some((name, Address::of_socket_unit(unit)?))
         });
         let all: Vec<(String, Address)> = named.collect();
-        let patience = recorded_policy(app, units).listen_timeout.max(GRACE);
+        let patience = units.policy(app).listen_timeout.max(GRACE);
         let claim = Claim::of(template);
         let traced = units.record(&app.template_unit()).traced_because.is_some();
         (!all.is_empty()).then_some(Listeners { all, claim, traced, patience })

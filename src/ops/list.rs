@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::glance::{Seen, states};
 use super::held::{self, Asked, Listeners};
-use super::{Context, Error, Selected, observe, recorded_policy};
+use super::{Context, Error, Selected, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
@@ -120,7 +120,7 @@ pub fn list(
             let rollout = rollouts.get(app).cloned();
             let lost = if up.contains(app) { lost(context, found) } else { Vec::new() };
             let row = Row { rollout, lost, ..blank(app, found, &manager) };
-            (row, recorded_policy(app, &found.units).min_ready)
+            (row, found.units.policy(app).min_ready)
         });
         let unit = app.instance_unit(number);
         let lacks = lacking.remove(&unit);

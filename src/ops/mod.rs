@@ -61,7 +61,6 @@ use crate::systemd::Systemd;
 use crate::translate::Target;
 use crate::unit::UnitName;
 
-pub use act::Manner;
 pub use apply::{Applied, ApplyRequest, apply, apply_privately};
 pub use asked::Asked;
 pub use audit::{Audit, audit};
@@ -81,7 +80,7 @@ pub use observe::observe;
 use observe::{note_held, note_unheld};
 pub use perform::perform;
 pub use reason::{Story, story};
-pub use reload::{Overrides, Reload, recorded_policy, reload, reloads};
+pub use reload::{Reload, reload, reloads};
 pub use request::Request;
 use roll::{RollSpec, roll};
 pub use scale::{Change, scale};

@@ -8,7 +8,7 @@ use super::lock::lock;
 use super::request::{Request, Task};
 use super::settle::settled;
 use super::witness::witnessed;
-use super::{Context, Done, Error, Event, Finished, Sink, delegate, recorded_policy};
+use super::{Context, Done, Error, Event, Finished, Sink, delegate};
 use crate::disk;
 use crate::ecosystem::{AppName, MAX_INSTANCES};
 use crate::plan::LinkChange;
@@ -82,8 +82,7 @@ fn locked(context: &Context, app: &AppName, change: Change, sink: Sink<'_>) -> R
             before: before.max(1),
             wanted,
         },
-        policy: Some(recorded_policy(app, &found.units)),
-        kill_after: None,
+        policy: Some(found.units.policy(app)),
         former: Vec::new(),
         links: Some(former),
     };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::doctor::{RUN, run};
 use super::sight::{monotonic, sight};
-use super::{Context, Done, Error, UnitFailure, held, recorded_policy};
+use super::{Context, Done, Error, UnitFailure, held};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, OwnedUnits};
@@ -135,7 +135,7 @@ pub fn masked(context: &Context, app: &AppName) -> Result<Vec<UnitName>, Error> 
 
 /// What the last apply recorded; with `on_their_way` for instances that nobody has just started.
 pub(super) fn expected(app: &AppName, units: &OwnedUnits, on_their_way: bool) -> Expected {
-    let policy = recorded_policy(app, units);
+    let policy = units.policy(app);
     Expected {
         min_ready: policy.min_ready,
         patience: on_their_way.then_some(policy.listen_timeout),

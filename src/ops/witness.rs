@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::look::{listeners, look};
-use super::{Context, Event, recorded_policy};
+use super::{Context, Event};
 use crate::ecosystem::AppName;
 use crate::plan::reason::Sight;
 use crate::systemd::ActiveState;
@@ -80,8 +80,7 @@ fn listens(sight: &Sight) -> bool {
 /// The time between two looks, by the app that has the least to get ready.
 fn tick(context: &Context, apps: &[AppName]) -> Duration {
     let found = super::apps(context).unwrap_or_else(|_| BTreeMap::new());
-    let limits = apps
-        .iter()
-        .filter_map(|app| Some(recorded_policy(app, &found.get(app)?.units).listen_timeout));
+    let limits =
+        apps.iter().filter_map(|app| Some(found.get(app)?.units.policy(app).listen_timeout));
     (limits.min().unwrap_or(TICK.1) / LOOKS).clamp(TICK.0, TICK.1)
 }

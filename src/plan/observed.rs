@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::AppName;
+use crate::rollout::Policy;
 use crate::translate::Record;
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
@@ -116,6 +117,11 @@ impl OwnedUnits {
     /// What a unit says.
     pub fn parsed(&self, name: &UnitName) -> Option<&UnitFile> {
         self.0.get(name).map(|file| &file.unit)
+    }
+
+    /// How the rollouts of an app go, as the last apply recorded it.
+    pub fn policy(&self, app: &AppName) -> Policy {
+        Policy::read(&self.record(&app.group_unit()))
     }
 
     /// The units of listeners.

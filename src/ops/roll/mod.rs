@@ -35,8 +35,6 @@ pub(super) struct RollSpec {
     pub chosen: bool,
     /// How to get there.
     pub policy: Policy,
-    /// Kills a draining instance after this time, when that is earlier than its unit would.
-    pub kill_after: Option<Duration>,
 }
 
 /// What a rollout does besides asking the manager.
@@ -91,7 +89,7 @@ pub(super) fn roll<'a>(
         kept: wanted.max(before),
         starts: aside.starts,
         unready: aside.unready,
-        kill_after: spec.kill_after,
+        kill_after: spec.policy.kill_after,
         results: BTreeMap::new(),
         draining: BTreeMap::new(),
     };
