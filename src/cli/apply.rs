@@ -224,6 +224,7 @@ pub fn reload_file(
     let reloads: Vec<ops::Reload> =
         all.map(|(app, policy)| ops::Reload { app, instances: None, policy }).collect();
     let mut sink = |event: ops::Event| show::event(&event, ui);
-    let done = ops::reload(&ctl, &reloads, &mut sink)?;
+    let observed = ops::observe(&ctl)?;
+    let done = ops::reload(&ctl, &observed, &reloads, &mut sink)?;
     show::finish(&ctl, &done, ui)
 }

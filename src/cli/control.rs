@@ -1,8 +1,9 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Global, Ui, context, show};
+use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
@@ -143,10 +144,19 @@ pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Err
 
 /// What the selectors mean.
 pub fn selected(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
-    let selected = known(ctl, selectors)?;
+    selected_of(ctl, &ops::apps(ctl)?, selectors)
+}
+
+/// The same where it is known already which apps there are.
+pub fn selected_of(
+    ctl: &ops::Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    let selected = known_of(ctl, apps, selectors)?;
     for one in &selected {
         let Some(number) = one.instance else { continue };
-        let there = ops::numbers(ctl, &one.app)?;
+        let there = ops::numbers(ctl, apps, &one.app)?;
         if !there.contains(&number) {
             let selector = format!("{}@{number}", one.app);
             return Err(Error::Instance { selector, known: instances(&one.app, &there) });
@@ -157,8 +167,15 @@ pub fn selected(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected
 
 /// The same, also for instances that are not there any more.
 pub fn known(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
-    let apps = ops::apps(ctl)?;
-    ops::select(&apps, selectors).map_err(|selector| {
+    known_of(ctl, &ops::apps(ctl)?, selectors)
+}
+
+fn known_of(
+    ctl: &ops::Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    ops::select(apps, selectors).map_err(|selector| {
         let own = context::own_apps(ctl);
         let app = selector.split('@').next().unwrap_or_default();
         if own.iter().any(|name| name == app) || (apps.is_empty() && !own.is_empty()) {

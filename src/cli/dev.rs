@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::policy::PolicyArgs;
 use super::{Global, Ui, context, input, show, watching};
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::embedded::{self, Lifeline, Line, Manager, Options};
 use crate::error::Error;
 use crate::ops::{self, Done, Row, Selected, Status};
 use crate::report::{self, Paint, Style};
+use crate::rollout::Policy;
 use crate::systemd::Systemd;
 
 /// Run the apps of an ecosystem file here and now, without a running systemd
@@ -201,7 +201,8 @@ fn serve(
 
 /// Applies without showing the plan first; only trouble is told. Says whether there was none.
 fn apply(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<bool, Error> {
-    let policies = PolicyArgs::default().policies(ecosystem)?;
+    let apps = ecosystem.apps.iter();
+    let policies = apps.map(|(name, app)| (name.clone(), Policy::of(app))).collect();
     let done = ops::apply_privately(ctl, ecosystem, &policies, &mut |_| {})?;
     let bad: BTreeMap<AppName, Done> =
         done.into_iter().filter(|(_, done)| !done.is_success()).collect();

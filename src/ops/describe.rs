@@ -10,6 +10,7 @@ use super::{
 };
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName};
+use crate::plan::Observed;
 use crate::plan::reason::standing;
 use crate::systemd::{ActiveState, SocketState};
 use crate::translate::{self, Record};
@@ -104,11 +105,16 @@ const SETTINGS: [&str; 9] = [
     "Slice",
 ];
 
-/// Describes one app, or one instance of it.
+/// Describes one app, or one instance of it; `observed` is everything as it has just been found.
 ///
 /// # Errors
 /// The manager does not answer.
-pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<Description, Error> {
+pub fn describe(
+    context: &Context,
+    one: &Selected,
+    found: &FoundApp,
+    observed: &Observed,
+) -> Result<Description, Error> {
     let app = &one.app;
     let apps = [(app.clone(), found.clone())].into();
     let instances = list(context, &apps, std::slice::from_ref(one))?;
@@ -139,7 +145,7 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
         readiness: readiness(template),
         settings: settings.collect(),
         listeners: listeners(context, found)?,
-        outdated: outdated(context, app)?,
+        outdated: outdated(observed, app),
         reasons: reasons(context, app, &instances),
         log_files: log_files.iter().map(|path| path.display().to_string()).collect(),
         asked: asked.into_iter().collect(),
@@ -163,11 +169,10 @@ fn reasons(context: &Context, app: &AppName, rows: &[Row]) -> BTreeMap<u32, Stri
     told.collect()
 }
 
-fn outdated(context: &Context, app: &AppName) -> Result<Vec<u32>, Error> {
-    let observed = observe(context)?;
-    let Some(found) = observed.apps.get(app) else { return Ok(Vec::new()) };
+fn outdated(observed: &Observed, app: &AppName) -> Vec<u32> {
+    let Some(found) = observed.apps.get(app) else { return Vec::new() };
     let up = found.instances.iter().filter(|(_, instance)| instance.active.is_up());
-    Ok(up.map(|(number, _)| *number).filter(|n| found.is_outdated(app, *n)).collect())
+    up.map(|(number, _)| *number).filter(|n| found.is_outdated(app, *n)).collect()
 }
 
 /// Whether the unit itself sets a variable.

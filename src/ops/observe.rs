@@ -17,7 +17,17 @@ use crate::unit::{UnitFile, UnitKind, UnitName};
 /// # Errors
 /// The unit directory cannot be read, or the manager does not answer.
 pub fn observe(context: &Context) -> Result<Observed, Error> {
-    let found = disk::scan(&context.layout)?;
+    observe_found(context, disk::scan(&context.layout)?)
+}
+
+/// The same for apps that have just been found on disk.
+///
+/// # Errors
+/// The manager does not answer.
+pub fn observe_found(
+    context: &Context,
+    found: BTreeMap<AppName, FoundApp>,
+) -> Result<Observed, Error> {
     let states = active_states(&context.systemd, &found)?;
     let mut up = Vec::new();
     for app in found.keys() {
@@ -42,7 +52,7 @@ fn unread(
     apps: &BTreeMap<AppName, FoundApp>,
     instances: Vec<UnitName>,
 ) -> Result<BTreeSet<UnitName>, Error> {
-    let asked = telling(&context.layout, apps, &instances);
+    let asked = telling(&context.layout, apps.keys(), &instances);
     let states = context.systemd.instances(&asked, &NEWER)?;
     let answers = asked.iter().zip(&states);
     let told: BTreeMap<&UnitName, bool> =

@@ -109,8 +109,8 @@ pub(super) fn carry_out(
         held::unready(context, app, units.get_or_init(read).as_ref()?, number)
     };
     let restore = || restore(context, app, request);
-    let aside = resume::Aside { restore: &restore, unready: &unready };
-    let run = || rolled(context, spec, request, &aside, sink);
+    let hooks = resume::RequestHooks { restore: &restore, unready: &unready };
+    let run = || rolled(context, spec, request, &hooks, sink);
     witnessed(context, std::slice::from_ref(app), run)
 }
 

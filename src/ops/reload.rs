@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::load::load;
+use super::load::load_found;
 use super::parallel::parallel;
 use super::request::{Request, Task};
-use super::witness::witnessed;
+use super::witness::witnessed_for;
 use super::{Context, Done, Error, Selected, Sink, delegate};
 use crate::ecosystem::AppName;
+use crate::plan::{Active, Observed, OwnedUnits};
 use crate::rollout::Policy;
 
 /// One app to reload.
@@ -21,8 +22,64 @@ pub struct Reload {
     pub policy: Option<Policy>,
 }
 
+/// Takes out the apps whose instances have all given up: they have ended as failed, and nobody has
+/// stopped them. Nothing of them serves, so to replace their instances is to start them.
+pub fn given_up(observed: &Observed, selected: Vec<Selected>) -> (Vec<Selected>, Vec<Selected>) {
+    selected.into_iter().partition(|one| {
+        let found = observed.apps.get(&one.app);
+        one.instance.is_none() && found.is_some_and(|found| found.group == Active::Failed)
+    })
+}
+
+/// What can be reloaded of a selection.
+#[derive(Debug, Default)]
+pub struct Running {
+    /// Apps that run.
+    pub reloads: Vec<Reload>,
+    /// Apps that are stopped, and that only `all` or a namespace means.
+    pub left_alone: Vec<AppName>,
+    /// An app that is stopped and was named: that is an error.
+    pub stopped: Option<AppName>,
+}
+
+/// Leaves out apps that are stopped, up to one that is named. `named` are the selectors as written.
+pub fn running(observed: &Observed, selected: &[Selected], named: &[String]) -> Running {
+    let mut running = Running::default();
+    for reload in reloads(selected) {
+        let found = observed.apps.get(&reload.app);
+        let up = found.is_some_and(|found| {
+            found.group.is_up() || found.instances.values().any(|one| one.active.is_up())
+        });
+        let is_named = named.iter().any(|one| one.split('@').next() == Some(reload.app.as_str()));
+        match (up, is_named) {
+            (true, _) => running.reloads.push(reload),
+            (false, true) => {
+                running.stopped = Some(reload.app);
+                break;
+            }
+            (false, false) => running.left_alone.push(reload.app),
+        }
+    }
+    running
+}
+
+/// The first instance that is to be replaced and does not run, with those of its app that do.
+pub fn not_running(
+    observed: &Observed,
+    reloads: &[Reload],
+) -> Option<(AppName, u32, BTreeSet<u32>)> {
+    reloads.iter().find_map(|reload| {
+        let found = observed.apps.get(&reload.app)?;
+        let up = found.instances.iter().filter(|(_, one)| one.active.is_up());
+        let there: BTreeSet<u32> = up.map(|(number, _)| *number).collect();
+        let asked = reload.instances.iter().flatten();
+        let gone = asked.copied().find(|number| !there.contains(number))?;
+        Some((reload.app.clone(), gone, there))
+    })
+}
+
 /// Selected apps and instances, app by app.
-pub fn reloads(selected: &[Selected]) -> Vec<Reload> {
+fn reloads(selected: &[Selected]) -> Vec<Reload> {
     let mut by_app: BTreeMap<AppName, Option<BTreeSet<u32>>> = BTreeMap::new();
     for one in selected {
         let instances = by_app.entry(one.app.clone()).or_insert_with(|| Some(BTreeSet::new()));
@@ -35,12 +92,14 @@ pub fn reloads(selected: &[Selected]) -> Vec<Reload> {
     by_app.into_iter().map(reload).collect()
 }
 
-/// Rolls over the instances of apps, all apps at the same time.
+/// Rolls over the instances of apps, all apps at the same time. `observed` is how they have just been
+/// found.
 ///
 /// # Errors
 /// The manager cannot be asked. What becomes of instances is in the result.
 pub fn reload(
     context: &Context,
+    observed: &Observed,
     reloads: &[Reload],
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
@@ -54,8 +113,14 @@ pub fn reload(
         Ok((reload.app.clone(), Done::of(delegate(context, &reload.app, &request, sink))?))
     };
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
-    load(context, names.iter().cloned(), sink)?;
-    witnessed(context, &names, || parallel(reloads, &work, &|| context.noticed(), sink))
+    let units = observed.apps.iter().filter(|(app, _)| names.contains(app));
+    let units: BTreeMap<AppName, OwnedUnits> =
+        units.map(|(app, found)| (app.clone(), found.units.clone())).collect();
+    load_found(context, &units, sink)?;
+    let patience = units.iter().map(|(app, units)| units.policy(app).listen_timeout).min();
+    witnessed_for(context, &names, patience, || {
+        parallel(reloads, &work, &|| context.noticed(), sink)
+    })
 }
 
 #[cfg(test)]

@@ -20,17 +20,44 @@ const LOOKS: u32 = 8;
 
 /// Does `work`, and looks meanwhile at the instances of these apps that are being started.
 pub(super) fn witnessed<T>(context: &Context, apps: &[AppName], work: impl FnOnce() -> T) -> T {
+    let patience = || {
+        let found = super::apps(context).unwrap_or_else(|_| BTreeMap::new());
+        let limits = apps.iter().filter_map(|app| Some(found.get(app)?.units.policy(app)));
+        limits.map(|policy| policy.listen_timeout).min()
+    };
+    beside(context, apps, patience, work)
+}
+
+/// The same where it is known how long the app that has the least may take to get ready.
+pub(super) fn witnessed_for<T>(
+    context: &Context,
+    apps: &[AppName],
+    patience: Option<Duration>,
+    work: impl FnOnce() -> T,
+) -> T {
+    beside(context, apps, || patience, work)
+}
+
+fn beside<T>(
+    context: &Context,
+    apps: &[AppName],
+    patience: impl FnOnce() -> Option<Duration> + Send,
+    work: impl FnOnce() -> T,
+) -> T {
     let (over, end) = channel::<()>();
     std::thread::scope(|scope| {
-        scope.spawn(move || watch(context, apps, &end));
+        scope.spawn(move || {
+            let tick = (patience().unwrap_or(TICK.1) / LOOKS).clamp(TICK.0, TICK.1);
+            watch(context, apps, tick, &end);
+        });
         let result = work();
         drop(over);
         result
     })
 }
 
-fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
-    let tick = tick(context, apps);
+/// Looks once in each `tick`.
+fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>) {
     let patterns: Vec<String> = apps.iter().map(|app| format!("{app}@*.service")).collect();
     let mut before = BTreeSet::new();
     let mut told = BTreeSet::new();
@@ -75,12 +102,4 @@ fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &Sight) -
 
 fn listens(sight: &Sight) -> bool {
     sight.processes.iter().any(|process| !process.listens.is_empty())
-}
-
-/// The time between two looks, by the app that has the least to get ready.
-fn tick(context: &Context, apps: &[AppName]) -> Duration {
-    let found = super::apps(context).unwrap_or_else(|_| BTreeMap::new());
-    let limits =
-        apps.iter().filter_map(|app| Some(found.get(app)?.units.policy(app).listen_timeout));
-    (limits.min().unwrap_or(TICK.1) / LOOKS).clamp(TICK.0, TICK.1)
 }

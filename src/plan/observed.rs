@@ -94,14 +94,14 @@ impl OwnedUnit {
 }
 
 impl OwnedUnits {
-    /// Adds or replaces a file.
-    pub fn insert(&mut self, name: UnitName, file: ObservedFile) {
-        self.add(OwnedUnit::new(name, file));
+    /// Adds or replaces a file; returns what it replaces.
+    pub fn insert(&mut self, name: UnitName, file: ObservedFile) -> Option<OwnedUnit> {
+        self.add(OwnedUnit::new(name, file))
     }
 
-    /// Adds or replaces a file that is parsed already.
-    pub fn add(&mut self, unit: OwnedUnit) {
-        self.0.insert(unit.unit.name.clone(), unit);
+    /// The same for a file that is parsed already.
+    pub fn add(&mut self, unit: OwnedUnit) -> Option<OwnedUnit> {
+        self.0.insert(unit.unit.name.clone(), unit)
     }
 
     /// What a unit remembers; nothing, where there is none.
@@ -146,7 +146,7 @@ impl std::ops::Deref for OwnedUnits {
 impl FromIterator<(UnitName, ObservedFile)> for OwnedUnits {
     fn from_iter<I: IntoIterator<Item = (UnitName, ObservedFile)>>(files: I) -> OwnedUnits {
         let mut units = OwnedUnits::default();
-        files.into_iter().for_each(|(name, file)| units.insert(name, file));
+        files.into_iter().for_each(|(name, file)| drop(units.insert(name, file)));
         units
     }
 }
