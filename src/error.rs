@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::disk;
 use crate::ecosystem::AppName;
 use crate::ops;
 
@@ -68,8 +67,6 @@ pub enum Error {
     Usage(String),
     /// The machine refused.
     Ops(ops::Error),
-    /// Everything is in force, and what belongs to that could not be written down or cleared away.
-    Unrecorded(disk::Error),
     /// It was tried, and the result is not what was asked for; it has been reported already.
     Failed,
     /// The private manager cannot be had.
@@ -94,7 +91,6 @@ impl Error {
             Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
             Error::Ops(_) | Error::Failed | Error::Stopped(_) | Error::Trial(_) => exit::FAILED,
-            Error::Unrecorded(_) => exit::FAILED,
             Error::NothingBefore => exit::UNKNOWN,
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.
@@ -137,11 +133,6 @@ impl Error {
             Error::Trial(_) => Some(
                 "say what it listens on: clusterctl start … --listen 3000, or write an ecosystem \
                  file: clusterctl init"
-                    .to_owned(),
-            ),
-            Error::Unrecorded(_) => Some(
-                "make room there or mend that, then run the same command again: it adds what the \
-                 history lacks"
                     .to_owned(),
             ),
             // Its text names the next command itself.
@@ -221,10 +212,6 @@ impl fmt::Display for Error {
             Error::Usage(text) | Error::Trial(text) => f.write_str(text),
             Error::Ops(error) => write!(f, "{error}"),
             Error::Embedded(error) => write!(f, "failed to start the private manager: {error}"),
-            Error::Unrecorded(error) => write!(
-                f,
-                "everything is in force, and `history` and `rollback` may not know of it: {error}"
-            ),
             Error::Failed => f.write_str("not everything is as asked for"),
             Error::Interrupted => f.write_str("interrupted"),
             Error::Output(error) => write!(f, "cannot write the output: {error}"),

@@ -1,31 +1,49 @@
 //! clusterctl: PM2's cluster mode for any program, on plain systemd.
 //!
 //! ```text
-//! text ─parse→ Schema ─resolve(host facts)→ Ecosystem ─translate→ UnitSet ┐
-//!                                              disk + D-Bus ─→ Observed ┴─plan→ Plan ─drive→ Outcome
+//! text ─read→ Fields ─resolve(host facts)→ Ecosystem ─translate→ UnitSet ┐
+//!                                              disk + D-Bus ─→ Observed ┴─plan→ Plan ─act→ Done
 //! ```
 //!
-//! Everything before the last arrow is pure and synchronous. Imports go one way only, from the
-//! bottom of this list to its top; `tests/layers` holds that.
+//! Everything before the last arrow is pure and synchronous. Imports go one way only: each module
+//! uses those above it in this list; `tests/layers` holds that. What is loaded into other people's
+//! processes (`src/shims`) is compiled on its own, and shares `handover`.
 
-// pure: values in, values out
-pub mod ecosystem;
-pub mod handover;
+// Pure: values in, values out.
+
 pub mod limits;
-pub mod plan;
-pub mod rollout;
-pub mod translate;
+
 pub mod unit;
-// edges: the only I/O
+
+pub mod handover;
+
+pub mod ecosystem;
+
+pub mod translate;
+
+pub mod rollout;
+
+pub mod plan;
+
+// Edges: the only input and output.
+
 pub mod disk;
-pub mod embedded;
+
 pub mod host;
+
 pub mod systemd;
-// drivers and faces
-pub mod cli;
-pub mod error;
+
+pub mod embedded;
+
+// Drivers and faces.
+
 pub mod ops;
+
 pub mod report;
+
+pub mod error;
+
+pub mod cli;
 
 /// The program that hands listeners over by ptrace: static, and whole in itself.
 pub const TRACER_FILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clusterctl-exec"));

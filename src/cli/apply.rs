@@ -1,15 +1,13 @@
-//! `clusterctl apply`, and what other verbs do with an ecosystem file that they are given. It never
-//! decides what to do: `converge` puts the file in force.
+//! `clusterctl apply`, and what other verbs do with an ecosystem file that they are given.
 
 use std::path::{Path, PathBuf};
 
-use super::converge::{How, Untouched, converge};
 use super::policy::PolicyArgs;
-use super::{Global, Ui, context, input, told};
+use super::{Global, Ui, context, input, show};
 use crate::disk::{self, Definition};
-use crate::ecosystem::AppName;
+use crate::ecosystem::Ecosystem;
 use crate::error::Error;
-use crate::ops;
+use crate::ops::{self, Applied, ApplyRequest};
 use crate::plan::profile;
 
 /// Make the running apps what an ecosystem file says
@@ -51,18 +49,99 @@ impl ApplyArgs {
 pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let name = args.name.as_deref();
     let definition = read(&args.file, name, args.env.clone(), &args.only, global, ui)?;
-    let (dry_run, prune) = (args.dry_run, args.prune);
-    let shown = args.file.display().to_string();
-    let how = How {
+    let options = Options {
         verb: "apply".to_owned(),
         back_to: None,
-        shown,
-        dry_run,
-        prune,
+        shown: args.file.display().to_string(),
+        dry_run: args.dry_run,
+        prune: args.prune,
         reloads: false,
         policy: &args.policy,
     };
-    converge(definition, &how, global, ui).map(drop)
+    put_in_force(definition, &options, global, ui).map(drop)
+}
+
+/// What a command line says of a definition that it puts in force.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// What the history says of it.
+    pub verb: String,
+    /// The entry of the history that is gone back to, if one is.
+    pub back_to: Option<u64>,
+    /// The name of the file in messages.
+    pub shown: String,
+    /// Only show what would happen.
+    pub dry_run: bool,
+    /// Stop and remove apps that are gone.
+    pub prune: bool,
+    /// Whether apps that did not change are replaced afterwards.
+    pub reloads: bool,
+    /// How changed apps are replaced.
+    pub policy: &'a PolicyArgs,
+}
+
+/// Makes the running apps what a definition says, and shows what comes of it.
+///
+/// # Errors
+/// The definition has problems, or not everything is as it says.
+pub fn put_in_force(
+    definition: Definition,
+    options: &Options<'_>,
+    global: &Global,
+    ui: &mut Ui,
+) -> Result<(ops::Context, Applied), Error> {
+    let layout = context::layout(global.scope())?;
+    let ecosystem = input::load_text(&definition, &options.shown, &layout, options.prune, ui)?;
+    let policies = options.policy.policies(&ecosystem)?;
+    let mut ctl = context::interruptible(context::connect(global)?)?;
+    show::left_out(&ctl, &ecosystem, ui)?;
+    let request = ApplyRequest {
+        ecosystem: ecosystem.clone(),
+        definition,
+        policies,
+        verb: options.verb.clone(),
+        user: context::user(),
+        back_to: options.back_to,
+        dry_run: options.dry_run,
+        prune: options.prune,
+        reloads: options.reloads,
+    };
+    let mut shown = Ok(());
+    let mut sink = |event: ops::Event| match event {
+        // Without a change, apps that do not serve are all that there is to say to people.
+        ops::Event::Planned { plan, all_well } => {
+            if all_well || !plan.is_empty() || ui.json {
+                shown = show::plan(&plan, options.dry_run, ui);
+            }
+        }
+        event => show::event(&event, ui),
+    };
+    let mut applied = ops::apply(&mut ctl, request, &mut sink)?;
+    shown?;
+    if !options.dry_run {
+        show_applied(&ctl, &ecosystem, &mut applied, ui)?;
+    }
+    Ok((ctl, applied))
+}
+
+/// How each app ended up, and what is to be said of those that nothing was done about.
+fn show_applied(
+    ctl: &ops::Context,
+    ecosystem: &Ecosystem,
+    applied: &mut Applied,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    let done = &applied.finished.done;
+    for app in ecosystem.apps.keys().filter(|app| !done.contains_key(*app)) {
+        show::unheld(ctl, app, ui)?;
+    }
+    for app in ecosystem.apps.keys() {
+        show::masked(ctl, app, ui)?;
+    }
+    show::finish(ctl, done, ui)?;
+    std::mem::replace(&mut applied.recorded, Ok(()))?;
+    show::ends_at_logout(ctl, ecosystem, ui);
+    Ok(())
 }
 
 fn read(
@@ -128,25 +207,24 @@ pub fn reload_file(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let definition = read(file, name, env, names, global, ui)?;
-    let shown = file.display().to_string();
-    let how = How {
+    let options = Options {
         verb: "reload".to_owned(),
         back_to: None,
-        shown,
+        shown: file.display().to_string(),
         dry_run: false,
         prune: false,
         reloads: true,
         policy,
     };
-    let Untouched { ctl, apps } = converge(definition, &how, global, ui)?;
-    let reload = |(app, manner): (AppName, Option<ops::Manner>)| ops::Reload {
-        app,
-        instances: None,
-        policy: manner.as_ref().map(|manner| manner.policy.clone()),
-        kill_after: manner.and_then(|manner| manner.kill_after),
-    };
-    let reloads: Vec<ops::Reload> = apps.into_iter().map(reload).collect();
-    let mut sink = |event: ops::Event| told::tell(&event, ui);
-    let done = ops::reload(&ctl, &reloads, &mut sink)?;
-    told::finish(&ctl, &done, ui)
+    let (ctl, applied) = put_in_force(definition, &options, global, ui)?;
+    let Applied { finished, left_running, .. } = applied;
+    // Others may work on these apps from here on, as during every reload.
+    drop(finished);
+    let all = left_running.into_iter();
+    let reloads: Vec<ops::Reload> =
+        all.map(|(app, policy)| ops::Reload { app, instances: None, policy }).collect();
+    let mut sink = |event: ops::Event| show::event(&event, ui);
+    let observed = ops::observe(&ctl)?;
+    let done = ops::reload(&ctl, &observed, &reloads, &mut sink)?;
+    show::finish(&ctl, &done, ui)
 }

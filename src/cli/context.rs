@@ -1,5 +1,5 @@
-//! What the process gives: environment, directories, signals, the manager and the locks. It never
-//! reads an ecosystem file, and writes nothing to the terminal but that it waits.
+//! What the process gives: environment, directories, signals and the manager. It never reads an
+//! ecosystem file, and writes nothing to the terminal.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::{Global, Ui};
-use crate::disk::{self, Holder, Layout, Lock};
-use crate::ecosystem::{AppName, Scope};
+use super::Global;
+use crate::disk::Layout;
+use crate::ecosystem::Scope;
 use crate::error::Error;
 use crate::host::Machine;
 use crate::ops;
 use crate::plan;
-use crate::report;
 use crate::systemd::Systemd;
 
 /// The directories of a scope.
@@ -30,7 +29,7 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
     // cron, CI and `sudo -u` do not set it; the bus is found without it as well.
     let runtime = dir("XDG_RUNTIME_DIR").or_else(own_runtime);
     if runtime.as_deref() == Some(Path::new(crate::embedded::RUNTIME)) {
-        return Ok(super::dev::private_layout());
+        return Ok(private_layout());
     }
     let home = dir("HOME");
     let below = |xdg: &str, rest: &str| dir(xdg).or_else(|| Some(home.as_ref()?.join(rest)));
@@ -38,6 +37,16 @@ pub fn layout(scope: Scope) -> Result<Layout, Error> {
         (Some(config), Some(data)) => Ok(Layout::user(&config, &data, runtime.as_deref())),
         _ => Err(Error::Usage("HOME is not set to an absolute path".to_owned())),
     }
+}
+
+/// Where the files of the private manager of `clusterctl dev` live, in its own mount namespace.
+pub fn private_layout() -> Layout {
+    Layout::private(Path::new(crate::embedded::RUNTIME))
+}
+
+/// The login name of who asks, which the history keeps.
+pub fn user() -> String {
+    std::env::var("SUDO_USER").unwrap_or_else(|_| crate::host::own_user())
 }
 
 /// Where logind and the user's manager put the runtime directory of the calling user.
@@ -83,28 +92,6 @@ pub fn interruptible(ctl: ops::Context) -> Result<ops::Context, Error> {
 pub fn endable(ctl: ops::Context) -> Result<ops::Context, Error> {
     signal_hook::flag::register(SIGTERM, Arc::clone(&ctl.end))?;
     interruptible(ctl)
-}
-
-/// Keeps other commands from changing these apps until the result is dropped, and says who does so
-/// now.
-///
-/// # Errors
-/// The state directory cannot be written.
-pub fn lock<'a>(
-    ctl: &ops::Context,
-    apps: impl IntoIterator<Item = &'a AppName>,
-    ui: &mut Ui,
-) -> Result<Lock, Error> {
-    let waiting = |Holder { app, command }: Holder| {
-        let command = report::printable(&command);
-        let command = if command.is_empty() { "another clusterctl".into() } else { command };
-        let app = app.map_or_else(String::new, |app| format!("{app}: "));
-        ui.note(&format!("{app}waiting for {command}"));
-    };
-    let lock = Lock::apps(&ctl.layout.state, apps, waiting)?;
-    let _shared = Lock::shared(&ctl.layout.state)?;
-    disk::sweep_unfinished(&ctl.layout);
-    Ok(lock)
 }
 
 /// The program that units call for a rolling reload.

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Global, Ui, context, told};
-use crate::disk::Lock;
+use super::{Global, Ui, context, show};
+use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
-use crate::plan::{self, Plan};
-use crate::report;
 use crate::unit::{UnitKind, UnitName};
 
 /// Stop apps or instances
@@ -118,55 +116,47 @@ pub fn run(
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    // What starts instances takes turns with what changes their number. A stop waits for nobody.
-    let _lock = match verb {
-        Verb::Stop => None,
-        Verb::Start | Verb::Restart => turn(ctl, selected, ui)?,
-    };
-    let apps = ops::apps(ctl)?;
-    let mut sink = |event: ops::Event| told::tell(&event, ui);
-    let done = ops::control(ctl, verb, selected, &apps, &mut sink)?;
-    told::finish(ctl, &done, ui)
-}
-
-/// The locks of apps, for whoever may take them: who may start an app may perhaps write nothing.
-fn turn(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<Option<Lock>, Error> {
-    match context::lock(ctl, selected.iter().map(|one| &one.app), ui) {
-        Err(Error::Ops(ops::Error::Disk(error))) if error.is_permission() => Ok(None),
-        lock => lock.map(Some),
-    }
+    let mut sink = |event: ops::Event| show::event(&event, ui);
+    let finished = ops::control(ctl, verb, selected, &mut sink)?;
+    show::finish(ctl, &finished.done, ui)
 }
 
 /// Runs `delete`.
 pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
     // A run that was killed when the last file was gone has left the units in the manager.
-    ops::load(&ctl, [], &mut |event| told::tell(&event, ui))?;
+    ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
     let selected = selected(&ctl, &args.apps)?;
     if let Some(one) = selected.iter().find(|selected| selected.instance.is_some()) {
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);
         return Err(Error::Usage(text));
     }
-    let _lock = context::lock(&ctl, selected.iter().map(|one| &one.app), ui)?;
-    let observed = ops::observe(&ctl)?;
-    let apps = selected.iter().filter_map(|selected| {
-        Some(plan::removal(&selected.app, observed.apps.get(&selected.app)?, plan::Reason::Deleted))
-    });
-    let plan = Plan { apps: apps.collect(), gone: Vec::new() };
-    if ui.json {
-        ui.json_line(&report::plan::json(&plan))?;
-    }
-    let mut sink = |event: ops::Event| told::tell(&event, ui);
-    let done = ops::act(&ctl, &plan, &observed, &BTreeMap::new(), &mut sink)?;
-    told::finish(&ctl, &done, ui)
+    let apps: Vec<AppName> = selected.into_iter().map(|one| one.app).collect();
+    let mut sink = |event: ops::Event| match event {
+        // The plan is data; what is stopped is told as it happens. A reader that is gone must not
+        // stop what is under way.
+        ops::Event::Planned { plan, .. } if ui.json => drop(show::plan(&plan, false, ui)),
+        event => show::event(&event, ui),
+    };
+    let finished = ops::delete(&ctl, &apps, &mut sink)?;
+    show::finish(&ctl, &finished.done, ui)
 }
 
 /// What the selectors mean.
 pub fn selected(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
-    let selected = known(ctl, selectors)?;
+    selected_of(ctl, &ops::apps(ctl)?, selectors)
+}
+
+/// The same where it is known already which apps there are.
+pub fn selected_of(
+    ctl: &ops::Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    let selected = known_of(ctl, apps, selectors)?;
     for one in &selected {
         let Some(number) = one.instance else { continue };
-        let there = ops::numbers(ctl, &one.app)?;
+        let there = ops::numbers(ctl, apps, &one.app)?;
         if !there.contains(&number) {
             let selector = format!("{}@{number}", one.app);
             return Err(Error::Instance { selector, known: instances(&one.app, &there) });
@@ -177,8 +167,15 @@ pub fn selected(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected
 
 /// The same, also for instances that are not there any more.
 pub fn known(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
-    let apps = ops::apps(ctl)?;
-    ops::select(&apps, selectors).map_err(|selector| {
+    known_of(ctl, &ops::apps(ctl)?, selectors)
+}
+
+fn known_of(
+    ctl: &ops::Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    ops::select(apps, selectors).map_err(|selector| {
         let own = context::own_apps(ctl);
         let app = selector.split('@').next().unwrap_or_default();
         if own.iter().any(|name| name == app) || (apps.is_empty() && !own.is_empty()) {

@@ -22,9 +22,11 @@ const LINES: usize = crate::limits::DESCRIBED_LINES;
 pub fn run(args: &DescribeArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
     let ctl = context::connect(global)?;
     let apps = ops::apps(&ctl)?;
-    for one in control::selected(&ctl, &args.apps)? {
+    let selected = control::selected_of(&ctl, &apps, &args.apps)?;
+    let observed = ops::observe_found(&ctl, apps.clone())?;
+    for one in selected {
         let Some(found) = apps.get(&one.app) else { continue };
-        let description = ops::describe(&ctl, &one, found)?;
+        let description = ops::describe(&ctl, &one, found, &observed)?;
         if ui.json {
             let value = serde_json::json!({"version": 1, "app": description});
             ui.json_line(&value)?;

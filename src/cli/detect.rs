@@ -1,20 +1,15 @@
-//! `clusterctl detect`, and the trial run that `start` makes too.
+//! `clusterctl detect`.
 
 use std::ffi::OsString;
-use std::io::{Read, Seek};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use serde::{Deserialize, Serialize};
 
-use super::{Global, Ui, context, input, policy, start};
+use super::trial::{self, Trial};
+use super::{Global, Ui, input, policy};
 use crate::ecosystem::{self, Address, is_private, without_covered};
 use crate::embedded;
 use crate::error::{Error, exit};
-use crate::report;
 
 /// Run a program once and print what it listens on
 ///
@@ -39,29 +34,6 @@ enum Stage {
     Init,
 }
 
-/// What a trial run showed.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct Trial {
-    /// Values of `listen`.
-    pub listen: Vec<String>,
-    /// Sockets that are for its own processes.
-    #[serde(default)]
-    pub private: Vec<String>,
-    /// The exit code of a program that ended by itself.
-    pub exit: Option<i32>,
-    /// Whether it waits in `accept()`.
-    #[serde(default)]
-    pub accepts: bool,
-    /// Why there was no trial.
-    error: Option<String>,
-    /// The last lines that the program printed.
-    #[serde(skip)]
-    pub words: Vec<String>,
-}
-
-/// Lines of a program that did not do what was expected.
-const WORDS: usize = crate::limits::TRIAL_LINES;
-
 /// Runs the verb; the exit code is 1 when the program listens on nothing.
 pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error> {
     match args.stage {
@@ -73,84 +45,21 @@ pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error>
         None => {}
     }
     let words = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let command = start::resolve_words(words, global, ui)?;
-    let waiting = || ui.note(&still_nothing(args.timeout));
-    let trial = tried(&command, &input::current_folder()?, args.timeout, waiting)?;
+    let command = trial::resolve_words(words, global, ui)?;
+    let waiting = || ui.note(&trial::still_nothing(args.timeout));
+    let trial = trial::tried(&command, &input::current_folder()?, args.timeout, waiting)?;
     if ui.json {
         ui.json_line(&serde_json::json!({ "listen": trial.listen, "exit": trial.exit }))?;
     } else if let Some(line) = ecosystem::listen_line(&trial.listen) {
         ui.data(&line)?;
     } else {
-        show_words(&trial, ui);
+        trial::show_words(&trial, ui);
         ui.note(&match trial.exit {
             Some(code) => format!("it ended with code {code} and listened on nothing"),
             None => format!("it listened on nothing for {:?}", args.timeout),
         });
     }
     Ok(if trial.listen.is_empty() { exit::FAILED } else { exit::OK })
-}
-
-/// Prints what the program said last.
-pub fn show_words(trial: &Trial, ui: &mut Ui) {
-    for line in &trial.words {
-        ui.note(&format!("  | {}", report::printable(line)));
-    }
-}
-
-/// Long enough for most servers to listen.
-const SOON: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-
-/// What is said to those who wait.
-pub fn still_nothing(limit: Duration) -> String {
-    format!("it listens on nothing yet; waiting for it, {limit:?} in all (Ctrl-C gives up)")
-}
-
-/// Runs a program once, and says what it listened on. `waiting` is called when that takes more
-/// than a second.
-///
-/// # Errors
-/// Private networks are not allowed here.
-pub fn tried(
-    command: &ecosystem::Command,
-    folder: &Path,
-    limit: Duration,
-    waiting: impl FnOnce(),
-) -> Result<Trial, Error> {
-    let failed = |why: String| Error::Trial(format!("cannot try the program: {why}"));
-    let broken = |source: std::io::Error| failed(source.to_string());
-    let mut log = tempfile::tempfile().map_err(broken)?;
-    let mut child = Command::new(context::own_program())
-        .args(["detect", "--stage", "watch", "--timeout"])
-        .arg(format!("{}ms", limit.as_millis()))
-        .arg("--")
-        .arg(&command.program)
-        .args(&command.args)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(log.try_clone().map_err(broken)?)
-        .spawn()
-        .map_err(broken)?;
-    // Open until the end: it tells the trial that somebody waits for it.
-    let stdin = child.stdin.take();
-    if let Some(stdout) = &child.stdout
-        && poll(&mut [PollFd::new(stdout, PollFlags::IN)], Some(&SOON)) == Ok(0)
-    {
-        waiting();
-    }
-    let output = child.wait_with_output().map_err(broken)?;
-    drop(stdin);
-    log.rewind().map_err(broken)?;
-    let mut text = Vec::new();
-    log.read_to_end(&mut text).map_err(broken)?;
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let words = lines[lines.len().saturating_sub(WORDS)..].to_vec();
-    match serde_json::from_slice::<Trial>(&output.stdout) {
-        Ok(Trial { error: Some(why), .. }) => Err(failed(why)),
-        Ok(trial) => Ok(Trial { words, ..trial }),
-        Err(_) => Err(failed(words.join("\n"))),
-    }
 }
 
 fn of_clients(addresses: &[Address]) -> Vec<Address> {

@@ -1,5 +1,6 @@
 //! `clusterctl dev`: the same units under a private manager, where systemd is not running.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::{Global, Ui, context, converge, input, watching};
-use crate::disk::Layout;
-use crate::ecosystem::AppName;
+use super::{Global, Ui, context, input, show, watching};
+use crate::ecosystem::{AppName, Ecosystem};
 use crate::embedded::{self, Lifeline, Line, Manager, Options};
 use crate::error::Error;
-use crate::ops::{self, Row, Selected, Status};
+use crate::ops::{self, Done, Row, Selected, Status};
 use crate::report::{self, Paint, Style};
+use crate::rollout::Policy;
 use crate::systemd::Systemd;
 
 /// Run the apps of an ecosystem file here and now, without a running systemd
@@ -64,7 +65,7 @@ pub fn run(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
     }
     check_command(&args.command)?;
     // What the file gets wrong is said before anything is started.
-    input::load(&args.file, args.env.as_deref(), &private_layout(), ui)?;
+    input::load(&args.file, args.env.as_deref(), &context::private_layout(), ui)?;
     let mut again: Vec<OsString> = std::env::args_os().skip(1).collect();
     let verb = again.iter().position(|arg| arg == "dev").unwrap_or(0);
     again.insert(verb + 1, "--inner".into());
@@ -106,12 +107,6 @@ fn check_command(command: &[OsString]) -> Result<(), Error> {
     let program = program.to_string_lossy();
     let text = format!("there is no program `{}`, which `dev` should run", program.escape_debug());
     Err(Error::Usage(text))
-}
-
-/// Where the private manager's files live, in its own mount namespace.
-pub fn private_layout() -> Layout {
-    let runtime = Path::new(embedded::RUNTIME);
-    Layout::private(runtime)
 }
 
 #[derive(Debug)]
@@ -164,13 +159,13 @@ fn serve(
 ) -> Result<u8, Error> {
     ui.private = true;
     let systemd = Systemd::connect_to(&manager.address())?;
-    let mut ctl =
-        ops::Context::new(private_layout(), systemd, context::own_program())?.with_own_secret()?;
+    let mut ctl = ops::Context::new(context::private_layout(), systemd, context::own_program())?;
+    ctl.make_own_secret()?;
     ctl.interrupt = interrupt;
     let ecosystem = input::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
     // Before the apps start, so that no change is missed.
     let watching = watching::begin(&args.watch, &ecosystem)?;
-    let good = converge::quietly(&ctl, &ecosystem, ui)?;
+    let good = apply(&ctl, &ecosystem, ui)?;
     let watches = watching.is_some();
     if let Some(watching) = watching {
         let wake = wake.clone();
@@ -201,6 +196,23 @@ fn serve(
             Ok(Wake::Changed(apps, path)) => watching::reload(&ctl, &apps, &path, ui),
             Ok(Wake::Asked) | Err(_) => return Err(Error::Interrupted),
         }
+    }
+}
+
+/// Applies without showing the plan first; only trouble is told. Says whether there was none.
+fn apply(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<bool, Error> {
+    let apps = ecosystem.apps.iter();
+    let policies = apps.map(|(name, app)| (name.clone(), Policy::of(app))).collect();
+    let done = ops::apply_privately(ctl, ecosystem, &policies, &mut |_| {})?;
+    let bad: BTreeMap<AppName, Done> =
+        done.into_iter().filter(|(_, done)| !done.is_success()).collect();
+    if bad.is_empty() {
+        return Ok(true);
+    }
+    match show::finish(ctl, &bad, ui) {
+        // What happened to one app is no reason to end the others.
+        Err(Error::Failed) => Ok(false),
+        result => result.map(|()| false),
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::converge::{How, converge};
+use super::apply::{Options, put_in_force};
 use super::policy::PolicyArgs;
-use super::target::{self, Target, Why};
 use super::{Global, Ui, context, input};
 use crate::disk::{self, Entry};
 use crate::error::Error;
 use crate::host::text;
+use crate::ops::{self, WayBack, Why};
 use crate::report;
 
 /// Show what was applied
@@ -114,12 +114,12 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
     let entries = entries(file.as_deref(), global)?;
     let target = target(&entries, number, global)?;
     ui.note(&report::printable(&target.to_string()));
-    let Target { entry: target, .. } = target;
+    let WayBack { entry: target, .. } = target;
     let definition = target.definition.clone();
     let now = definition.source.as_ref().map(|path| text::read(path, text::MOST));
     let differs = now.is_some_and(|text| text.ok().as_ref() != Some(&definition.text));
     let source = definition.source.clone();
-    let how = How {
+    let options = Options {
         verb: format!("rollback to {}", target.number),
         back_to: Some(target.number),
         shown: format!("definition {}", target.number),
@@ -128,7 +128,7 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
         reloads: false,
         policy: &args.policy,
     };
-    converge(definition, &how, global, ui)?;
+    put_in_force(definition, &options, global, ui)?;
     if let Some(source) = source.filter(|_| differs && !args.dry_run) {
         ui.note(&format!(
             "{} still says otherwise: the next apply of it follows it again",
@@ -178,18 +178,18 @@ fn target<'a>(
     entries: &'a [Entry],
     number: Option<u64>,
     global: &Global,
-) -> Result<Target<'a>, Error> {
+) -> Result<WayBack<'a>, Error> {
     if let Some(number) = number {
         let entry = entries.iter().find(|entry| entry.number == number);
         let entry = entry.ok_or_else(|| Error::Unknown {
             selector: number.to_string(),
             known: entries.iter().map(|entry| entry.number.to_string()).collect(),
         })?;
-        return Ok(Target { entry, why: Why::Itself });
+        return Ok(WayBack { entry, why: Why::Itself });
     }
     let layout = context::layout(global.scope())?;
     let source = entries.last().and_then(|entry| entry.definition.source.as_deref());
     let begun = disk::begun_return(&layout, source);
     let found = disk::scan(&layout)?;
-    target::without_number(entries, &found, begun).ok_or(Error::NothingBefore)
+    ops::way_back(entries, &found, begun).ok_or(Error::NothingBefore)
 }

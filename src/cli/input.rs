@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Ui;
 use super::context::machine;
 use crate::disk::{Definition, Layout};
-use crate::ecosystem::{Color, Loaded};
+use crate::ecosystem::{Color, Ecosystem, Loaded};
 use crate::error::Error;
 use crate::host::{Machine, text};
 
@@ -113,19 +113,33 @@ fn load_on(host: &Machine, file: &Path, env: Option<&str>, ui: &mut Ui) -> Resul
     resolve(&definition, &file.display().to_string(), host, ui)
 }
 
-/// Resolves the text of an ecosystem file; warnings are printed. With `prune`, apps that are gone
-/// from the file will be removed, and what they hold is free.
+/// Resolves the text of an ecosystem file, as far as its apps are asked for; warnings are printed.
+/// With `prune`, apps that are gone from the file will be removed, and what they hold is free.
 ///
 /// # Errors
-/// It has problems.
+/// It has problems, or an app is asked for that it does not have.
 pub fn load_text(
     definition: &Definition,
     shown: &str,
     layout: &Layout,
     prune: bool,
     ui: &mut Ui,
-) -> Result<Loaded, Error> {
-    resolve(definition, shown, &machine(layout).pruning(prune), ui)
+) -> Result<Ecosystem, Error> {
+    let prune = prune && definition.only.is_empty();
+    let loaded = resolve(definition, shown, &machine(layout).pruning(prune), ui)?;
+    only(loaded.ecosystem, &definition.only)
+}
+
+fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosystem, Error> {
+    if names.is_empty() {
+        return Ok(ecosystem);
+    }
+    let known: Vec<String> = ecosystem.apps.keys().map(ToString::to_string).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        return Err(Error::Unknown { selector: unknown.clone(), known });
+    }
+    ecosystem.apps.retain(|name, _| names.iter().any(|wanted| wanted == name.as_str()));
+    Ok(ecosystem)
 }
 
 fn resolve(

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::ecosystem::{self, AppName, OnFailure, Share};
+use crate::ecosystem::{self, AppName, Ecosystem, OnFailure, Share};
 use crate::error::Error;
-use crate::ops::{Manner, Overrides};
-use crate::rollout::Policy;
+use crate::rollout::{Overrides, Policy};
 
 /// How a rollout goes; what is not given is as in the ecosystem file.
 #[derive(Debug, Default, clap::Args)]
@@ -72,16 +71,21 @@ impl PolicyArgs {
         }
     }
 
+    /// How the rollout of each app of a file goes.
+    pub fn policies(&self, ecosystem: &Ecosystem) -> Result<BTreeMap<AppName, Policy>, Error> {
+        self.with(ecosystem.apps.iter().map(|(name, app)| (name.clone(), Policy::of(app))))
+    }
+
     /// How each app's rollout goes.
-    pub fn manners(
+    pub fn with(
         &self,
         policies: impl IntoIterator<Item = (AppName, Policy)>,
-    ) -> Result<BTreeMap<AppName, Manner>, Error> {
+    ) -> Result<BTreeMap<AppName, Policy>, Error> {
         let overrides = self.overrides();
-        let manner = |(app, policy): (AppName, Policy)| {
-            let policy = overrides.on(&app, &policy).map_err(Error::Usage)?;
-            Ok((app, Manner { policy, kill_after: overrides.kill_timeout }))
+        let changed = |(app, policy): (AppName, Policy)| {
+            let policy = policy.with(&app, &overrides).map_err(Error::Usage)?;
+            Ok((app, policy))
         };
-        policies.into_iter().map(manner).collect()
+        policies.into_iter().map(changed).collect()
     }
 }

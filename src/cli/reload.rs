@@ -1,14 +1,13 @@
 //! `clusterctl reload`.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Global, Ui, apply, context, control, input, told};
+use super::{Global, Ui, apply, context, control, input, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::ops::{self, Reload, Selected, Verb};
-use crate::plan::{Active, Observed};
+use crate::ops::{self, Reload, Running, Selected, Verb};
+use crate::plan::Observed;
 
 /// Replace every instance of apps, a few at a time, without losing a request
 ///
@@ -54,21 +53,22 @@ pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error>
         return Err(Error::Usage("--only, --env and --as go with one ecosystem file".to_owned()));
     }
     let ctl = context::interruptible(context::connect(global)?)?;
-    let selected = control::selected(&ctl, &args.apps)?;
-    again(&ctl, selected, &args.apps, &args.policy, ui)
+    let apps = ops::apps(&ctl)?;
+    let selected = control::selected_of(&ctl, &apps, &args.apps)?;
+    let observed = ops::observe_found(&ctl, apps)?;
+    again(&ctl, &observed, selected, &args.apps, &args.policy, ui)
 }
 
 /// Reloads what runs, and starts apps that have given up. `named` are the selectors as written.
 pub fn again(
     ctl: &ops::Context,
+    observed: &Observed,
     selected: Vec<Selected>,
     named: &[String],
     policy: &PolicyArgs,
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    let observed = ops::observe(ctl)?;
-    let (given_up, selected): (Vec<Selected>, Vec<Selected>) =
-        selected.into_iter().partition(|one| has_given_up(&observed, one));
+    let (given_up, selected) = ops::given_up(observed, selected);
     if !given_up.is_empty() {
         // Nothing of them serves: to replace their instances is to start them.
         control::run(ctl, Verb::Start, &given_up, ui)?;
@@ -76,89 +76,47 @@ pub fn again(
     if selected.is_empty() && !given_up.is_empty() {
         return Ok(());
     }
-    let reloads = running(&observed, ops::reloads(&selected), named, ui)?;
-    run_reloads(ctl, reloads, policy, ui)
-}
-
-/// An app whose instances have all given up has ended as failed, and nobody has stopped it.
-fn has_given_up(observed: &Observed, one: &Selected) -> bool {
-    let found = observed.apps.get(&one.app);
-    one.instance.is_none() && found.is_some_and(|found| found.group == Active::Failed)
-}
-
-/// Without apps that are stopped: one that is named is an error, one that `all` or a namespace
-/// means is left alone.
-fn running(
-    observed: &Observed,
-    reloads: Vec<Reload>,
-    selectors: &[String],
-    ui: &mut Ui,
-) -> Result<Vec<Reload>, Error> {
-    let mut running = Vec::new();
-    for reload in reloads {
-        let found = observed.apps.get(&reload.app);
-        let up = found.is_some_and(|found| {
-            found.group.is_up() || found.instances.values().any(|one| one.active.is_up())
-        });
-        let named = selectors.iter().any(|one| one.split('@').next() == Some(reload.app.as_str()));
-        match (up, named) {
-            (true, _) => running.push(reload),
-            (false, true) => return Err(Error::Stopped(reload.app)),
-            (false, false) => ui.note(&format!("{}: stopped, left alone", reload.app)),
-        }
+    let Running { reloads, left_alone, stopped } = ops::running(observed, &selected, named);
+    for app in left_alone {
+        ui.note(&format!("{app}: stopped, left alone"));
     }
-    Ok(running)
+    match stopped {
+        Some(app) => Err(Error::Stopped(app)),
+        None => run_reloads(ctl, observed, reloads, policy, ui),
+    }
 }
 
 /// Reloads, and tells how it went.
-pub fn run_reloads(
+fn run_reloads(
     ctl: &ops::Context,
+    observed: &Observed,
     mut reloads: Vec<Reload>,
     policy: &PolicyArgs,
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    let apps = ops::apps(ctl)?;
-    check_instances(ctl, &reloads)?;
+    if let Some((app, number, there)) = ops::not_running(observed, &reloads) {
+        return Err(Error::Unknown {
+            selector: format!("{app}@{number}"),
+            known: there.iter().map(|number| format!("{app}@{number}")).collect(),
+        });
+    }
     let overrides = policy.overrides();
     if !overrides.is_empty() {
         let recorded = reloads.iter().filter_map(|reload| {
-            let found = apps.get(&reload.app)?;
-            Some((reload.app.clone(), ops::recorded_policy(&reload.app, &found.units)))
+            let found = observed.apps.get(&reload.app)?;
+            Some((reload.app.clone(), found.units.policy(&reload.app)))
         });
-        let mut manners = policy.manners(recorded)?;
+        let mut policies = policy.with(recorded)?;
         for reload in &mut reloads {
-            let Some(manner) = manners.remove(&reload.app) else { continue };
-            reload.policy = Some(manner.policy);
-            reload.kill_after = manner.kill_after;
+            reload.policy = policies.remove(&reload.app);
         }
     }
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
-    let mut sink = |event: ops::Event| told::tell(&event, ui);
+    let mut sink = |event: ops::Event| show::event(&event, ui);
     // The manager queues a second rollout of an app; this only tells why it takes longer.
     for (app, text) in ops::under_way(ctl, &names)? {
         sink(ops::Event::UnderWay { app, text });
     }
-    let done = ops::reload(ctl, &reloads, &mut sink)?;
-    told::finish(ctl, &done, ui)
-}
-
-/// An instance that does not run cannot be replaced.
-fn check_instances(ctl: &ops::Context, reloads: &[Reload]) -> Result<(), Error> {
-    if reloads.iter().all(|reload| reload.instances.is_none()) {
-        return Ok(());
-    }
-    let observed = ops::observe(ctl)?;
-    for reload in reloads {
-        let Some(found) = observed.apps.get(&reload.app) else { continue };
-        let known: BTreeSet<u32> =
-            found.instances.iter().filter(|(_, i)| i.active.is_up()).map(|(n, _)| *n).collect();
-        let unknown = reload.instances.iter().flatten().find(|number| !known.contains(number));
-        if let Some(number) = unknown {
-            return Err(Error::Unknown {
-                selector: format!("{}@{number}", reload.app),
-                known: known.iter().map(|number| format!("{}@{number}", reload.app)).collect(),
-            });
-        }
-    }
-    Ok(())
+    let done = ops::reload(ctl, observed, &reloads, &mut sink)?;
+    show::finish(ctl, &done, ui)
 }

@@ -2,7 +2,7 @@
 
 use libsystemd::daemon::{NotifyState, notify};
 
-use super::{Global, Ui, context, told};
+use super::{Global, Ui, context, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Done, Event};
@@ -33,7 +33,7 @@ pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error
                 last = text;
             }
         }
-        told::tell(&event, ui);
+        show::event(&event, ui);
     };
     let outcome = match ops::perform(&ctl, &app, &mut sink) {
         // To the manager this is no failure of the group, which it stops or restarts.
@@ -41,8 +41,8 @@ pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error
         result => result?,
     };
     let done = Done { rollout: Some(outcome), ..Done::default() };
-    say(&told::verdict(&ctl, &app, &done).0.text);
-    told::finish(&ctl, &[(app, done)].into(), ui)
+    say(&show::verdict(&ctl, &app, &done).0.text);
+    show::finish(&ctl, &[(app, done)].into(), ui)
 }
 
 /// Ends as a process that has been told to go.

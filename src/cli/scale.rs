@@ -1,6 +1,6 @@
 //! `clusterctl scale`.
 
-use super::{Global, Ui, context, control, told};
+use super::{Global, Ui, context, control, show};
 use crate::error::Error;
 use crate::ops::{self, Change};
 
@@ -39,8 +39,7 @@ pub fn run(args: &ScaleArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
     if one.instance.is_some() {
         return Err(Error::Usage(format!("scale takes the app: clusterctl scale {} …", one.app)));
     }
-    let _lock = context::lock(&ctl, [&one.app], ui)?;
-    let mut sink = |event: ops::Event| told::tell(&event, ui);
-    let done = ops::scale(&ctl, &one.app, args.number, &mut sink)?;
-    told::finish(&ctl, &[(one.app.clone(), done)].into(), ui)
+    let mut sink = |event: ops::Event| show::event(&event, ui);
+    let finished = ops::scale(&ctl, &one.app, args.number, &mut sink)?;
+    show::finish(&ctl, &finished.done, ui)
 }

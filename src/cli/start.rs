@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Global, Ui, apply, context, control, detect, init, input, policy};
+use super::trial::{self, FILE, Trial, resolve};
+use super::{Global, Ui, apply, context, control, init, input, policy};
 use crate::disk::Layout;
-use crate::ecosystem::{self, App, AppName, Color, Handover, Host, Scope, Seen, Start, entry};
+use crate::ecosystem::{self, AppName, Handover, Host, Scope, Seen, Start, entry};
 use crate::error::Error;
 use crate::ops::{self, Verb};
 
@@ -46,9 +47,6 @@ pub struct StartArgs {
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<String>,
 }
-
-/// Where the found app is written to.
-const FILE: &str = "ecosystem.toml";
 
 /// Runs the verb.
 pub fn run(args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
@@ -109,7 +107,7 @@ fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Re
             args.timeout
         ));
         let waiting = || ui.paragraph(&still_nothing(program, args.timeout));
-        let trial = detect::tried(&app.command, &app.cwd, args.timeout, waiting)?;
+        let trial = trial::tried(&app.command, &app.cwd, args.timeout, waiting)?;
         let accepts = trial.accepts;
         seen.listen = judged(program, trial, ui)?;
         if accepts && resolve(&entry(&seen), &layout, ui)?.handover == Handover::Trace {
@@ -218,12 +216,12 @@ fn still_nothing(program: &str, limit: Duration) -> String {
     let program = if program.contains(' ') { format!("'{program}'") } else { program.to_owned() };
     format!(
         "{}\nfor a worker, which never listens, write: clusterctl start {program} --worker",
-        detect::still_nothing(limit)
+        trial::still_nothing(limit)
     )
 }
 
 /// What to listen on after a trial, empty for a worker.
-fn judged(program: &str, trial: detect::Trial, ui: &mut Ui) -> Result<Vec<String>, Error> {
+fn judged(program: &str, trial: Trial, ui: &mut Ui) -> Result<Vec<String>, Error> {
     for path in &trial.private {
         ui.note(&format!("{path} is left out: a socket of the program's own processes"));
     }
@@ -232,7 +230,7 @@ fn judged(program: &str, trial: detect::Trial, ui: &mut Ui) -> Result<Vec<String
         return Ok(trial.listen);
     }
     if let Some(code) = trial.exit {
-        detect::show_words(&trial, ui);
+        trial::show_words(&trial, ui);
         return Err(Error::Trial(format!(
             "{program} ended by itself with code {code} before it listened on anything; there \
              was no network in that run, not even to a database on this machine"
@@ -240,33 +238,4 @@ fn judged(program: &str, trial: detect::Trial, ui: &mut Ui) -> Result<Vec<String
     }
     ui.note("it listens on nothing: started as a worker, without `listen`");
     Ok(Vec::new())
-}
-
-/// What the words of a command line would run as an app.
-pub fn resolve_words(
-    words: Vec<String>,
-    global: &Global,
-    ui: &mut Ui,
-) -> Result<ecosystem::Command, Error> {
-    let script = words.first().filter(|word| Path::new(word).is_file()).cloned();
-    let (start, args) = match script {
-        Some(script) => (Start::Script(script), words[1..].to_vec()),
-        None => (Start::Command(words), Vec::new()),
-    };
-    let (name, instances) = ("detect".to_owned(), "1".to_owned());
-    let listen = Vec::new();
-    let seen = Seen { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
-    Ok(resolve(&entry(&seen), &context::layout(global.scope())?, ui)?.command)
-}
-
-/// The one app of an ecosystem that is not written yet.
-fn resolve(text: &str, layout: &Layout, ui: &mut Ui) -> Result<App, Error> {
-    let base = input::current_folder()?;
-    let color = if ui.err.color { Color::On } else { Color::Off };
-    let source = base.join(FILE);
-    let host = context::machine(layout);
-    let loaded = ecosystem::load(text, Some(&source), &base, None, &host).map_err(|problems| {
-        Error::Config(problems.shown_as("as an app").render(color).trim_end().to_owned())
-    })?;
-    loaded.ecosystem.apps.into_values().next().ok_or(Error::Failed)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Global, Ui, context, input};
 use crate::error::Error;
-use crate::report::plan::plural;
+use crate::plan::plural;
 
 /// Check an ecosystem file, and touch nothing
 ///

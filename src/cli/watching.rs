@@ -79,7 +79,10 @@ pub fn reload(ctl: &ops::Context, apps: &[AppName], path: &Path, ui: &mut Ui) {
     let file = path.display().to_string().escape_debug().to_string();
     ui.note(&format!("{file} changed: reloading {}", names.join(", ")));
     let all = apps.iter().map(|app| Selected { app: app.clone(), instance: None });
-    match reload::again(ctl, all.collect(), &[], &PolicyArgs::default(), ui) {
+    let again = ops::observe(ctl).map_err(Error::from).and_then(|observed| {
+        reload::again(ctl, &observed, all.collect(), &[], &PolicyArgs::default(), ui)
+    });
+    match again {
         // It has been told already.
         Ok(()) | Err(Error::Failed | Error::Interrupted) => {}
         Err(error) => ui.error(&error),

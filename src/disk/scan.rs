@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Layout};
 use crate::ecosystem::{Address, AppName, Ownership, fnv1a};
-use crate::plan::{LinkId, ObservedFile};
-use crate::translate::{self, MARK, source_of};
-use crate::unit::{UnitFile, UnitName};
+use crate::plan::{LinkId, ObservedFile, OwnedUnit, OwnedUnits};
+use crate::translate::{self, MARK, Record};
+use crate::unit::{UnitFile, UnitName, quote};
 
 /// The disk's part of an observed app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundApp {
     /// Unit files that carry our mark for this app.
-    pub units: BTreeMap<UnitName, ObservedFile>,
+    pub units: OwnedUnits,
     /// The environment file, when we may read it.
     pub environment: Option<ObservedFile>,
     /// The ecosystem file that the group names as its source.
@@ -32,35 +32,29 @@ pub struct FoundApp {
 impl FoundApp {
     /// The `--env` with which it was applied last.
     pub fn profile(&self, app: &AppName) -> Option<String> {
-        let group = app.group_unit();
-        let unit = UnitFile::parse(group.clone(), &self.units.get(&group)?.text);
-        unit.get(MARK, "Profile").map(|name| name.replace("%%", "%"))
+        self.units.record(&app.group_unit()).group.profile
     }
 
     /// What its units and variables are made of: another text for every change in them.
     pub fn digest(&self) -> String {
-        let texts = self.units.iter().map(|(unit, file)| (unit.as_str(), file));
-        let texts = texts.chain(self.environment.iter().map(|file| ("", file)));
-        let all = texts.fold(String::new(), |all, (name, file)| {
-            format!("{all}{name}\0{}\0{}\0", file.text.len(), file.text)
+        let texts = self.units.iter().map(|(unit, file)| (unit.as_str(), &file.text));
+        let texts = texts.chain(self.environment.iter().map(|file| ("", &file.text)));
+        let all = texts.fold(String::new(), |all, (name, text)| {
+            format!("{all}{name}\0{}\0{text}\0", text.len())
         });
         format!("{:016x}", fnv1a(all.as_bytes()))
     }
 
     /// Whether it runs to its end once instead of serving, and counts as running afterwards.
     pub fn is_job(&self, app: &AppName) -> bool {
-        let template = app.template_unit();
-        let Some(file) = self.units.get(&template) else { return false };
-        let unit = UnitFile::parse(template, &file.text);
-        unit.get("Service", "RemainAfterExit") == Some("yes")
+        let template = self.units.parsed(&app.template_unit());
+        template.is_some_and(|unit| unit.get("Service", "RemainAfterExit") == Some("yes"))
     }
 
     /// The environment file that the instances read.
     pub fn environment_path(&self, layout: &Layout, app: &AppName) -> Option<PathBuf> {
-        let template = app.template_unit();
-        let unit = UnitFile::parse(template.clone(), &self.units.get(&template)?.text);
-        let files = translate::env_files(&unit).map(|path| path.replace("%%", "%"));
-        let mut files = files.map(PathBuf::from);
+        let template = self.units.parsed(&app.template_unit())?;
+        let mut files = translate::env_files(template).map(quote::unescaped).map(PathBuf::from);
         files.find(|path| path.parent() == Some(&layout.environment))
     }
 }
@@ -76,16 +70,18 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
         other => other.map_err(Error::new("read", &layout.units))?,
     };
     for entry in entries.flatten() {
-        let Some((app, name, file, unit)) = owned(&entry.path()) else { continue };
+        let Some((app, file)) = owned(&entry.path()) else { continue };
         let found = apps.entry(app.clone()).or_default();
+        let is_group = file.unit.name == app.group_unit();
         // Every unit names it, so that an app is found that a killed run has removed in part.
-        if found.source.is_none() || name == app.group_unit() {
-            found.source = source_of(&unit);
+        if found.source.is_none() || is_group {
+            found.source.clone_from(&file.record.source);
         }
-        if name == app.group_unit() {
-            found.namespace = unit.get(MARK, "Namespace").unwrap_or("default").to_owned();
+        if is_group {
+            let namespace = file.record.group.namespace.clone();
+            found.namespace = namespace.unwrap_or_else(|| "default".to_owned());
         }
-        found.units.insert(name, file);
+        found.units.add(file);
     }
     for (app, found) in &mut apps {
         found.environment = found.environment_path(layout, app).and_then(|path| read(&path));
@@ -95,7 +91,7 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
     Ok(apps)
 }
 
-fn owned(path: &Path) -> Option<(AppName, UnitName, ObservedFile, UnitFile)> {
+fn owned(path: &Path) -> Option<(AppName, OwnedUnit)> {
     let name = UnitName::parse(path.file_name()?.to_str()?).ok()?;
     if !path.symlink_metadata().ok()?.is_file() {
         return None;
@@ -104,9 +100,8 @@ fn owned(path: &Path) -> Option<(AppName, UnitName, ObservedFile, UnitFile)> {
     if !file.text.contains(MARK) {
         return None;
     }
-    let unit = UnitFile::parse(name.clone(), &file.text);
-    let app = AppName::parse(unit.get(MARK, "App")?).ok()?;
-    Some((app, name, file, unit))
+    let file = OwnedUnit::new(name, file);
+    Some((file.record.app.clone()?, file))
 }
 
 fn read(path: &Path) -> Option<ObservedFile> {
@@ -145,22 +140,19 @@ pub fn inputs_changed(layout: &Layout, unit: &UnitName, definition: Option<&Unit
         let files = inside.map(|entry| entry.path());
         files.chain([dir]).map(|path| modified(&path)).collect::<Vec<_>>()
     });
-    let own = layout.environment.to_string_lossy().into_owned();
+    let own = layout.environment.as_path();
     let named = definition.into_iter().flat_map(|unit| {
-        let files = translate::env_files(unit).chain(unit.all(MARK, "EnvironmentFile"));
-        let files = files.filter(|path| !path.starts_with(&own)).collect::<Vec<_>>();
-        files
-            .into_iter()
-            .map(|path| modified(Path::new(&path.replace("%%", "%"))))
-            .collect::<Vec<_>>()
+        let of_manager = translate::env_files(unit).map(quote::unescaped).map(PathBuf::from);
+        let files = of_manager.chain(Record::read(unit).env_files);
+        files.filter(|path| !path.starts_with(own)).map(|path| modified(&path)).collect::<Vec<_>>()
     });
     drop_ins.chain(named).max().unwrap_or(0)
 }
 
 /// The ecosystem file that an app comes from, if there is such an app and it came from a file.
 pub fn source(layout: &Layout, app: &AppName) -> Option<PathBuf> {
-    let (owner, _, _, unit) = owned(&layout.unit(&app.group_unit()))?;
-    source_of(&unit).filter(|_| owner == *app)
+    let (owner, group) = owned(&layout.unit(&app.group_unit()))?;
+    group.record.source.filter(|_| owner == *app)
 }
 
 /// Whose a unit name is.
@@ -176,9 +168,9 @@ pub fn ownership(layout: &Layout, name: &str) -> Ownership {
 
 /// Whether the instances of an app rely on its listener for this address, be its unit there or not.
 pub fn relies_on(layout: &Layout, app: &AppName, address: &Address) -> bool {
-    let Some((owner, _, _, unit)) = owned(&layout.unit(&app.template_unit())) else { return false };
+    let Some((owner, template)) = owned(&layout.unit(&app.template_unit())) else { return false };
     let listener = app.address_unit(address);
-    let mut sockets = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
+    let mut sockets = template.unit.all("Service", "Sockets").flat_map(str::split_whitespace);
     owner == *app && sockets.any(|name| name == listener.as_str())
 }
 
@@ -187,7 +179,8 @@ pub fn owns_address(layout: &Layout, app: &AppName, address: &Address) -> bool {
     let Ok(entries) = fs::read_dir(&layout.units) else { return false };
     let sockets = entries.flatten().map(|entry| entry.path());
     let sockets = sockets.filter(|path| path.extension().is_some_and(|ext| ext == "socket"));
-    sockets.filter_map(|path| owned(&path)).any(|(owner, _, _, unit)| {
-        owner == *app && Address::of_socket_unit(&unit).is_some_and(|a| a.conflicts_with(address))
+    sockets.filter_map(|path| owned(&path)).any(|(owner, file)| {
+        owner == *app
+            && Address::of_socket_unit(&file.unit).is_some_and(|a| a.conflicts_with(address))
     })
 }

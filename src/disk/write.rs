@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::{Error, Layout, scan};
 use crate::ecosystem::AppName;
 use crate::plan::{Change, FileChange, FileId, LinkChange, LinkId, ObservedFile};
-use crate::translate::{MARK, environment_owner};
+use crate::translate::{Record, environment_owner};
 use crate::unit::{UnitFile, UnitName};
 
 /// Writes or removes one file of an app.
@@ -131,7 +131,7 @@ fn refuse_foreign(path: &Path, app: &AppName, name: &UnitName) -> Result<(), Err
         Ok(meta) if !meta.is_file() => true,
         Ok(_) => {
             let text = fs::read_to_string(path).map_err(Error::new("read", path))?;
-            UnitFile::parse(name.clone(), &text).get(MARK, "App") != Some(app.as_str())
+            Record::read(&UnitFile::parse(name.clone(), &text)).app.as_ref() != Some(app)
         }
     };
     if foreign {

@@ -2,14 +2,14 @@
 //! different apps at the same time. It can be killed anywhere; the next apply goes on.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::load::load;
 use super::log_owner;
 use super::parallel::parallel;
 use super::steps::{self, AppRun};
 use super::witness::witnessed;
-use super::{Context, Done, Error, Event, Sink, UnitFailure, recorded_policy};
+use super::{Context, Done, Error, Event, Sink, UnitFailure};
 use crate::disk::{self, Lock};
 use crate::ecosystem::AppName;
 use crate::plan::{AppPlan, Change, FileChange, FileId, Observed, Plan, check};
@@ -24,7 +24,7 @@ pub fn act(
     context: &Context,
     plan: &Plan,
     observed: &Observed,
-    policies: &BTreeMap<AppName, Manner>,
+    policies: &BTreeMap<AppName, Policy>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     if let Some(violation) = check(plan).into_iter().next() {
@@ -76,7 +76,7 @@ fn run_apps(
     context: &Context,
     plan: &Plan,
     observed: &Observed,
-    policies: &BTreeMap<AppName, Manner>,
+    policies: &BTreeMap<AppName, Policy>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     let mut busy: Vec<&AppPlan> = plan.apps.iter().filter(|app| !app.steps.is_empty()).collect();
@@ -84,30 +84,18 @@ fn run_apps(
     busy.sort_by_key(|app| !app.removes_app());
     let going = busy.iter().filter(|app| app.removes_app());
     let going = going.filter_map(|app| Some((&app.app, &observed.apps.get(&app.app)?.units)));
-    let limits = going.map(|(app, units)| steps::limit(&recorded_policy(app, units)));
+    let limits = going.map(|(app, units)| steps::limit(&units.policy(app)));
     let freed = Instant::now() + limits.max().unwrap_or_default();
     let work = |app: &&AppPlan, sink: Sink<'_>| {
         let found = observed.apps.get(&app.app);
         // An app that goes is not in the file: its units know how long it may drain.
-        let recorded = || {
-            let policy = found.map(|found| recorded_policy(&app.app, &found.units));
-            Manner { policy: policy.unwrap_or_default(), kill_after: None }
-        };
-        let manner = policies.get(&app.app).cloned().unwrap_or_else(recorded);
-        let run = AppRun { context, app, found, manner, freed };
+        let recorded = || found.map(|found| found.units.policy(&app.app)).unwrap_or_default();
+        let policy = policies.get(&app.app).cloned().unwrap_or_else(recorded);
+        let run = AppRun { context, app, found, policy, freed };
         Ok((app.app.clone(), run.steps(sink)?))
     };
     let names: Vec<AppName> = busy.iter().map(|app| app.app.clone()).collect();
     witnessed(context, &names, || parallel(&busy, &work, &|| context.noticed(), sink))
-}
-
-/// How one app's rollout goes.
-#[derive(Clone, Debug, Default)]
-pub struct Manner {
-    /// Amounts, waits, and what follows a failure.
-    pub policy: Policy,
-    /// Kills a draining instance earlier than its unit would.
-    pub kill_after: Option<Duration>,
 }
 
 /// Files that nothing runs from any more. One that something still needs stays for the next apply.

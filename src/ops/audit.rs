@@ -3,15 +3,15 @@
 
 use std::process::{Command, Stdio};
 
-use super::reason::user_of;
+use super::template::user_of;
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
 use crate::ecosystem::Scope;
 use crate::host;
 use crate::plan::audit::{Advice, Conduct, Known, advice, overall};
 use crate::systemd::Field;
-use crate::translate::{self, MARK};
-use crate::unit::{UnitFile, UnitName};
+use crate::translate::{self, Record};
+use crate::unit::{UnitFile, UnitName, quote};
 
 /// One app.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -39,9 +39,8 @@ pub struct Audit {
 /// # Errors
 /// The manager does not answer.
 pub fn audit(context: &Context, one: &Selected, found: &FoundApp) -> Result<Audit, Error> {
-    let name = one.app.template_unit();
-    let text = found.units.get(&name).map_or("", |file| file.text.as_str());
-    let template = UnitFile::parse(name, text);
+    let missing = UnitFile::new(one.app.template_unit());
+    let template = found.units.parsed(&missing.name).unwrap_or(&missing);
     let units: Vec<UnitName> = found
         .links
         .iter()
@@ -49,17 +48,17 @@ pub fn audit(context: &Context, one: &Selected, found: &FoundApp) -> Result<Audi
         .map(|number| one.app.instance_unit(*number))
         .collect();
     let (seen, instances, unseen) = conduct(context, &units)?;
-    let get = |key: &str| template.get("Service", key).map(|value| value.replace("%%", "%"));
+    let get = |key: &str| template.get("Service", key).map(quote::unescaped);
     let system = context.layout.scope == Scope::System;
     let known = Known {
         cwd: get("WorkingDirectory").unwrap_or_default().into(),
-        as_root: system && user_of(&template) == Some(0),
-        writable: translate::writable(&template).into_iter().map(|one| one.path).collect(),
+        as_root: system && user_of(template) == Some(0),
+        writable: translate::writable(template).into_iter().map(|one| one.path).collect(),
     };
     let unit = units.first().cloned().unwrap_or_else(|| one.app.instance_unit(0));
     Ok(Audit {
         app: one.app.to_string(),
-        sandbox: template.get(MARK, "Sandbox").unwrap_or("off").to_owned(),
+        sandbox: Record::read(template).sandbox.unwrap_or_else(|| "off".to_owned()),
         user: get("User").unwrap_or_else(|| if system { "root".into() } else { host::own_user() }),
         exposure: exposure(context.layout.scope, &unit),
         open: translate::strict_directives()

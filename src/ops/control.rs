@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::job::{failure, real_end, report_unit};
 use super::load::load;
+use super::lock::lock_if_permitted;
 use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
-use super::{Context, Done, Error, Selected, Sink, UnitFailure, ended, observe};
+use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, ended, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::systemd::{ActiveState, ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
@@ -28,11 +29,27 @@ pub enum Verb {
 /// limits, this one only keeps a lost signal from waiting for ever.
 const PATIENCE: Duration = crate::limits::JOB;
 
-/// Runs the jobs of a verb and waits for their ends.
+/// Runs the jobs of a verb and waits for their ends. What starts instances takes turns with what
+/// changes their number; a stop waits for nobody.
 ///
 /// # Errors
 /// The manager cannot be asked. What becomes of units is in the result.
 pub fn control(
+    context: &Context,
+    verb: Verb,
+    selected: &[Selected],
+    sink: Sink<'_>,
+) -> Result<Finished, Error> {
+    let names = selected.iter().map(|one| &one.app);
+    let lock = match verb {
+        Verb::Stop => None,
+        Verb::Start | Verb::Restart => lock_if_permitted(context, names, sink)?,
+    };
+    let apps = apps(context)?;
+    Ok(Finished::new(run(context, verb, selected, &apps, sink)?, lock))
+}
+
+fn run(
     context: &Context,
     verb: Verb,
     selected: &[Selected],
@@ -72,11 +89,12 @@ pub fn control(
             started.push(unit.clone());
         }
         let deadline = Instant::now() + PATIENCE;
-        let mut run = || context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen);
-        let mut outcomes = witnessed(context, &names, &mut run)?;
+        let mut run_jobs =
+            || context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen);
+        let mut outcomes = witnessed(context, &names, &mut run_jobs)?;
         if verb == Verb::Stop && outcomes.iter().any(was_canceled) {
             // A rollout has started an instance meanwhile; the stop of its group has ended it.
-            outcomes = run()?;
+            outcomes = run_jobs()?;
         }
         if let Some(error) = denied(&outcomes) {
             return Err(error.into());
@@ -122,7 +140,7 @@ fn give_way(
     let stopped: Vec<Selected> =
         down.map(|(app, _)| Selected { app: app.clone(), instance: None }).collect();
     if !stopped.is_empty() {
-        control(context, Verb::Stop, &stopped, apps, sink)?;
+        run(context, Verb::Stop, &stopped, apps, sink)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::unit::UnitFile;
+use crate::unit::{UnitFile, quote};
 
 /// Directives with `NAME:PATH`, and what `describe` adds.
 const KEYS: [(&str, &str); 2] =
@@ -23,6 +23,6 @@ pub(super) fn files(template: &UnitFile) -> Vec<PathBuf> {
 fn pairs<'a>(template: &'a UnitFile, key: &'a str) -> impl Iterator<Item = (String, PathBuf)> + 'a {
     template.all("Service", key).filter_map(|value| {
         let (name, path) = value.split_once(':')?;
-        Some((name.to_owned(), PathBuf::from(path.replace("%%", "%"))))
+        Some((name.to_owned(), PathBuf::from(quote::unescaped(path))))
     })
 }

@@ -282,8 +282,6 @@ impl Report<'_> {
 impl Request {
     /// Whether it asks for what the job does by itself.
     fn is_plain(&self) -> bool {
-        matches!(self.task, Task::Reload { instances: None })
-            && self.policy.is_none()
-            && self.kill_after.is_none()
+        matches!(self.task, Task::Reload { instances: None }) && self.policy.is_none()
     }
 }

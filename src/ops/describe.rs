@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use super::asked::asked;
-use super::list::bind_of;
-use super::reason::log_files;
+use super::template::log_files;
 use super::{
     Asked, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
 };
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName};
+use crate::plan::Observed;
 use crate::plan::reason::standing;
 use crate::systemd::{ActiveState, SocketState};
-use crate::translate::{self, MARK};
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::translate::{self, Record};
+use crate::unit::{UnitFile, UnitKind, UnitName, quote};
 
 /// One app.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -105,26 +105,29 @@ const SETTINGS: [&str; 9] = [
     "Slice",
 ];
 
-/// Describes one app, or one instance of it.
+/// Describes one app, or one instance of it; `observed` is everything as it has just been found.
 ///
 /// # Errors
 /// The manager does not answer.
-pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<Description, Error> {
+pub fn describe(
+    context: &Context,
+    one: &Selected,
+    found: &FoundApp,
+    observed: &Observed,
+) -> Result<Description, Error> {
     let app = &one.app;
     let apps = [(app.clone(), found.clone())].into();
     let instances = list(context, &apps, std::slice::from_ref(one))?;
-    let parse = |name: &UnitName| {
-        found.units.get(name).map(|file| UnitFile::parse(name.clone(), &file.text))
-    };
-    let template =
-        parse(&app.template_unit()).unwrap_or_else(|| UnitFile::new(app.template_unit()));
-    let get = |key: &str| template.get("Service", key).map(|value| value.replace("%%", "%"));
+    let missing = UnitFile::new(app.template_unit());
+    let template = found.units.parsed(&app.template_unit()).unwrap_or(&missing);
+    let record = found.units.record(&app.template_unit());
+    let get = |key: &str| template.get("Service", key).map(quote::unescaped);
     let group = context.systemd.instances(&[app.group_unit()], &[])?;
     let settings = SETTINGS.iter().filter_map(|key| Some(((*key).to_owned(), get(key)?)));
-    let log_files = log_files(&template);
+    let log_files = log_files(template);
     let running = instances.iter().filter(|row| row.pid.is_some()).map(|row| row.instance);
     let asked = asked(context, app, running, &log_files);
-    let mut environments = translate::env_files(&template);
+    let mut environments = translate::env_files(template);
     Ok(Description {
         app: app.to_string(),
         namespace: found.namespace.clone(),
@@ -135,14 +138,14 @@ pub fn describe(context: &Context, one: &Selected, found: &FoundApp) -> Result<D
         cwd: get("WorkingDirectory").unwrap_or_default(),
         user: instances.first().map_or_else(String::new, |row| row.user.clone()),
         environment_file: environments.next().map(str::to_owned),
-        credentials: credentials::shown(&template),
-        sandbox: template.get(MARK, "Sandbox").unwrap_or("off").to_owned(),
-        handover: handover(&template),
-        drained_by: drained_by(&template).to_owned(),
-        readiness: readiness(&template),
+        credentials: credentials::shown(template),
+        sandbox: record.sandbox.clone().unwrap_or_else(|| "off".to_owned()),
+        handover: handover(template, &record),
+        drained_by: drained_by(template, &record).to_owned(),
+        readiness: readiness(template),
         settings: settings.collect(),
         listeners: listeners(context, found)?,
-        outdated: outdated(context, app)?,
+        outdated: outdated(observed, app),
         reasons: reasons(context, app, &instances),
         log_files: log_files.iter().map(|path| path.display().to_string()).collect(),
         asked: asked.into_iter().collect(),
@@ -166,11 +169,10 @@ fn reasons(context: &Context, app: &AppName, rows: &[Row]) -> BTreeMap<u32, Stri
     told.collect()
 }
 
-fn outdated(context: &Context, app: &AppName) -> Result<Vec<u32>, Error> {
-    let observed = observe(context)?;
-    let Some(found) = observed.apps.get(app) else { return Ok(Vec::new()) };
+fn outdated(observed: &Observed, app: &AppName) -> Vec<u32> {
+    let Some(found) = observed.apps.get(app) else { return Vec::new() };
     let up = found.instances.iter().filter(|(_, instance)| instance.active.is_up());
-    Ok(up.map(|(number, _)| *number).filter(|n| found.is_outdated(app, *n)).collect())
+    up.map(|(number, _)| *number).filter(|n| found.is_outdated(app, *n)).collect()
 }
 
 /// Whether the unit itself sets a variable.
@@ -178,8 +180,8 @@ fn sets(template: &UnitFile, name: &str) -> bool {
     template.all("Service", "Environment").any(|line| line.starts_with(&format!("\"{name}=")))
 }
 
-fn drained_by(template: &UnitFile) -> &'static str {
-    if template.get(MARK, "TracedBecause").is_some() {
+fn drained_by(template: &UnitFile, record: &Record) -> &'static str {
+    if record.traced_because.is_some() {
         "the tracer, before the program gets its signal"
     } else if sets(template, "NODE_OPTIONS") {
         "the Node file, before the program's own handler runs"
@@ -190,10 +192,10 @@ fn drained_by(template: &UnitFile) -> &'static str {
     }
 }
 
-fn handover(template: &UnitFile) -> String {
+fn handover(template: &UnitFile, record: &Record) -> String {
     let has = |name: &str| sets(template, name);
     let native = template.get("Service", "Sockets").is_some();
-    if let Some(why) = template.get(MARK, "TracedBecause") {
+    if let Some(why) = &record.traced_because {
         // Go waits for its sockets itself, whatever they are.
         let hint = template.get("Service", "NonBlocking") == Some("yes") && !why.contains("Go ");
         let hint =
@@ -228,12 +230,13 @@ fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, 
     let open = sockets.iter().zip(&states).filter(|(_, state)| state.active == ActiveState::Active);
     let lost = observe::lost(&context.layout, &found.units, open.map(|(unit, _)| unit));
     let rows = sockets.iter().zip(states).filter_map(|(unit, state): (_, SocketState)| {
-        let file = UnitFile::parse(unit.clone(), &found.units.get(unit)?.text);
+        let found = found.units.get(unit)?;
+        let file = &found.unit;
         Some(ListenerState {
             name: file.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned(),
-            address: Address::of_socket_unit(&file)?.to_string(),
-            only_v6: Address::of_socket_unit(&file)?.is_only_v6(),
-            bind: bind_of(&file),
+            address: Address::of_socket_unit(file)?.to_string(),
+            only_v6: Address::of_socket_unit(file)?.is_only_v6(),
+            bind: found.record.bind,
             unit: unit.to_string(),
             state: if lost.contains(unit) { PATH_LOST.to_owned() } else { state.sub },
         })

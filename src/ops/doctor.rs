@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::load::{NEWER, is_unread};
-use super::reason::env_files;
 use super::sight::monotonic;
+use super::template::env_files;
 use super::{
     Context, Error, apps, credentials, held, log_owner, observe, story, suppressed, under_way,
 };
@@ -18,8 +18,8 @@ use crate::plan::doctor::{AppFacts, MachineFacts, Run};
 use crate::plan::reason::standing;
 use crate::plan::{Active, ObservedApp, shell_word};
 use crate::systemd::{ActiveState, Field, InstanceState, LoadState, Timestamp};
-use crate::translate::{self, MARK};
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::translate;
+use crate::unit::{UnitFile, UnitName, quote};
 
 /// What [`run`] is made of, and the main process.
 pub(super) const RUN: [Field; 3] = [Field::Restarts, Field::ActiveSince, Field::MainPid];
@@ -150,22 +150,14 @@ pub(super) fn run(context: &Context, unit: &UnitName, state: &InstanceState) -> 
 
 /// What the next start needs of the app itself, and that is not there.
 fn lacking(name: &AppName, observed: &ObservedApp) -> Vec<PathBuf> {
-    let read =
-        |unit: UnitName| Some(UnitFile::parse(unit.clone(), &observed.units.get(&unit)?.text));
-    let path = |unit: &Option<UnitFile>, section: &str, key: &str| {
-        Some(PathBuf::from(unit.as_ref()?.get(section, key)?.replace("%%", "%")))
-    };
-    let (group, template) = (read(name.group_unit()), read(name.template_unit()));
-    let program = path(&group, MARK, "Program");
+    let group = observed.units.record(&name.group_unit()).group;
+    let template = observed.units.parsed(&name.template_unit());
+    let cwd = template.and_then(|unit| unit.get("Service", "WorkingDirectory"));
+    let program = group.program;
     let interpreter = program.as_deref().and_then(host::interpreter);
-    let needed = [
-        path(&template, "Service", "WorkingDirectory"),
-        program,
-        interpreter,
-        path(&group, MARK, "Script"),
-    ];
-    let mut files = template.as_ref().map(env_files).unwrap_or_default();
-    files.extend(template.iter().flat_map(credentials::files));
+    let needed = [cwd.map(quote::unescaped).map(PathBuf::from), program, interpreter, group.script];
+    let mut files = template.map(env_files).unwrap_or_default();
+    files.extend(template.into_iter().flat_map(credentials::files));
     // What may not be looked at is not known to be gone.
     needed
         .into_iter()
@@ -177,13 +169,12 @@ fn lacking(name: &AppName, observed: &ObservedApp) -> Vec<PathBuf> {
 
 /// The user or group of the instances that does not exist, and the command that makes it.
 fn missing_owner(name: &AppName, observed: &ObservedApp) -> Option<(String, String)> {
-    let template = name.template_unit();
-    let unit = UnitFile::parse(template.clone(), &observed.units.get(&template)?.text);
+    let unit = observed.units.parsed(&name.template_unit())?;
     if unit.get("Service", "DynamicUser").is_some() {
         return None;
     }
     let named = |key: &str| {
-        let name = unit.get("Service", key)?.replace("%%", "%");
+        let name = quote::unescaped(unit.get("Service", key)?);
         name.parse::<u32>().is_err().then_some(name)
     };
     let user = named("User").filter(|user| host::user(user).is_none());
@@ -202,14 +193,11 @@ fn given_away(
     name: &AppName,
     observed: &ObservedApp,
 ) -> Vec<(PathBuf, PathBuf, String)> {
-    let template = name.template_unit();
-    let Some(file) = observed.units.get(&template).filter(|_| scope == Scope::System) else {
-        return Vec::new();
-    };
-    let unit = UnitFile::parse(template, &file.text);
-    let files: BTreeSet<PathBuf> = translate::env_files(&unit)
-        .map(|path| PathBuf::from(path.replace("%%", "%")))
-        .chain(credentials::files(&unit))
+    let template = observed.units.parsed(&name.template_unit());
+    let Some(unit) = template.filter(|_| scope == Scope::System) else { return Vec::new() };
+    let files: BTreeSet<PathBuf> = translate::env_files(unit)
+        .map(|path| PathBuf::from(quote::unescaped(path)))
+        .chain(credentials::files(unit))
         .collect();
     let found = |path: PathBuf| {
         let (folder, who) = host::changeable_by(&path)?;
@@ -220,22 +208,19 @@ fn given_away(
 
 /// Log files that instances cannot write to, and why.
 fn unlogged(name: &AppName, observed: &ObservedApp) -> Vec<(PathBuf, String)> {
-    let template = name.template_unit();
-    let Some(file) = observed.units.get(&template) else { return Vec::new() };
-    log_owner::unwritable(&UnitFile::parse(template, &file.text))
+    let template = observed.units.parsed(&name.template_unit());
+    template.map(log_owner::unwritable).unwrap_or_default()
 }
 
 /// What `#!/usr/bin/env NAME` of the program would not find at the next start. `main` is the process of an instance.
 fn not_found(name: &AppName, observed: &ObservedApp, main: Option<u32>) -> Vec<(String, PathBuf)> {
-    let read =
-        |unit: UnitName| Some(UnitFile::parse(unit.clone(), &observed.units.get(&unit)?.text));
     let look = || {
-        let (group, template) = (read(name.group_unit())?, read(name.template_unit())?);
-        let program = PathBuf::from(group.get(MARK, "Program")?.replace("%%", "%"));
-        let cwd = template.get("Service", "WorkingDirectory")?.replace("%%", "%");
+        let program = observed.units.record(&name.group_unit()).group.program?;
+        let template = observed.units.parsed(&name.template_unit())?;
+        let cwd = quote::unescaped(template.get("Service", "WorkingDirectory")?);
         let wanted = host::searched(&program)?;
         let running = main.and_then(|pid| host::variable_of(pid, "PATH"));
-        let path = running.or_else(|| recorded_path(&template, observed))?;
+        let path = running.or_else(|| recorded_path(template, observed))?;
         let found = host::is_in_path(&wanted, &path, Path::new(&cwd));
         (!found).then_some((wanted, program))
     };
@@ -262,12 +247,11 @@ fn recorded_path(template: &UnitFile, observed: &ObservedApp) -> Option<String> 
 
 /// The program of the group's `ExecReload=`, when it is not there.
 fn missing_program(name: &AppName, observed: &ObservedApp) -> Option<PathBuf> {
-    let group = name.group_unit();
-    let unit = UnitFile::parse(group.clone(), &observed.units.get(&group)?.text);
+    let unit = observed.units.parsed(&name.group_unit())?;
     let line = unit.get("Service", "ExecReload")?;
     let path = line.strip_prefix('"').and_then(|rest| rest.split('"').next());
-    let path = path.or_else(|| line.split_whitespace().next())?.replace("%%", "%");
-    Some(PathBuf::from(path)).filter(|path| !path.is_file())
+    let path = path.or_else(|| line.split_whitespace().next())?;
+    Some(PathBuf::from(quote::unescaped(path))).filter(|path| !path.is_file())
 }
 
 /// Handover files that units name and that are not what they were.
@@ -318,10 +302,8 @@ fn strangers(
     let active = observed.instances.iter().filter(|(_, one)| one.active == Active::Active);
     let held: Vec<(u32, BTreeSet<u64>)> =
         active.filter_map(|(n, _)| Some((*n, sockets(context, name, *n)?))).collect();
-    let listeners = observed.units.iter().filter(|(unit, _)| unit.kind() == UnitKind::Socket);
-    for (unit, file) in listeners {
-        let file = UnitFile::parse(unit.clone(), &file.text);
-        let Some(address) = Address::of_socket_unit(&file) else { continue };
+    for unit in observed.units.listeners() {
+        let Some(address) = Address::of_socket_unit(unit) else { continue };
         let inodes = host::listening_inodes(&address).into_iter();
         let (ours, others): (Vec<u64>, Vec<u64>) = inodes.partition(|one| manager.contains(one));
         if ours.is_empty() {
@@ -330,7 +312,7 @@ fn strangers(
         for (number, sockets) in &held {
             let any = |inodes: &[u64]| inodes.iter().any(|inode| sockets.contains(inode));
             if !any(&ours) && any(&others) {
-                found.insert((*number, unit.clone()));
+                found.insert((*number, unit.name.clone()));
             }
         }
     }

@@ -1,8 +1,11 @@
 //! What became of an app that a verb worked on. It never says so: `report` does.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Error;
+use crate::disk::Lock;
+use crate::ecosystem::AppName;
 use crate::rollout::{Lost, Outcome};
 use crate::unit::UnitName;
 
@@ -15,6 +18,21 @@ pub struct Done {
     pub failures: Vec<(UnitName, UnitFailure)>,
     /// Steps that were left out because somebody asked to stop.
     pub left_out: usize,
+}
+
+/// What became of apps. Other commands wait for them until this is dropped, so that what is looked at
+/// to tell how it went is still what this command has left.
+#[derive(Debug)]
+pub struct Finished {
+    /// What became of each app.
+    pub done: BTreeMap<AppName, Done>,
+    _lock: Option<Lock>,
+}
+
+impl Finished {
+    pub(super) fn new(done: BTreeMap<AppName, Done>, lock: Option<Lock>) -> Finished {
+        Finished { done, _lock: lock }
+    }
 }
 
 /// Why a unit is not where it should be.

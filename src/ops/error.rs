@@ -40,6 +40,8 @@ pub enum Error {
     Reload(AppName),
     /// Nobody may execute what units would run from this directory.
     NoExec(PathBuf),
+    /// Everything is in force, and what belongs to that could not be written down or cleared away.
+    Unrecorded(disk::Error),
 }
 
 impl Error {
@@ -54,7 +56,7 @@ impl Error {
             | Error::Stopped(app)
             | Error::Reload(app) => Some(app),
             Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) => None,
-            Error::Number { .. } | Error::NoExec(_) => None,
+            Error::Number { .. } | Error::NoExec(_) | Error::Unrecorded(_) => None,
         }
     }
 
@@ -79,6 +81,11 @@ impl Error {
                 Some(format!("make room there (df -h {folder}), then run the same command again"))
             }
             Error::Disk(_) => Some("mend that, then run the same command again".to_owned()),
+            Error::Unrecorded(_) => Some(
+                "make room there or mend that, then run the same command again: it adds what the \
+                 history lacks"
+                    .to_owned(),
+            ),
             Error::Systemd(error) => error.hint(),
             Error::Plan(_) => Some("nothing was changed; please report this".to_owned()),
             Error::Number { app, asked, .. } if *asked < 1 => {
@@ -127,6 +134,10 @@ impl fmt::Display for Error {
         match self {
             Error::Disk(error) => write!(f, "{error}"),
             Error::Systemd(error) => write!(f, "{error}"),
+            Error::Unrecorded(error) => write!(
+                f,
+                "everything is in force, and `history` and `rollback` may not know of it: {error}"
+            ),
             Error::Plan(violation) => write!(f, "refused to act on a bad plan: {violation}"),
             Error::Number { app, now, .. } => {
                 write!(f, "{app} has {now}, and an app has 1 to {MAX_INSTANCES} instances")
@@ -160,6 +171,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Disk(error) => Some(error),
+            Error::Unrecorded(error) => Some(error),
             Error::Systemd(error) => Some(error),
             Error::Plan(_) | Error::Number { .. } | Error::Request(_) | Error::Lost(_) => None,
             Error::Unwritable(..) | Error::Broke(..) | Error::Stopped(_) => None,

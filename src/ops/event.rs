@@ -1,14 +1,27 @@
 //! Facts that a verb reports while it works: no text, no colour.
 
 use crate::ecosystem::AppName;
+use crate::plan::Plan;
 use crate::rollout;
 use crate::unit::UnitName;
 
 /// Something happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Another change holds the lock; we wait for it.
-    Waiting,
+    /// Another command holds the lock of an app, or of what apps share; we wait for it.
+    Waiting {
+        /// The app; none for what apps share.
+        app: Option<AppName>,
+        /// Its command line, as it wrote it; empty if it did not.
+        command: String,
+    },
+    /// What will be done, or with a dry run would be.
+    Planned {
+        /// The plan.
+        plan: Plan,
+        /// Whether the apps that nothing is planned for serve as they should.
+        all_well: bool,
+    },
     /// So many files and links were written.
     Written(usize),
     /// The manager has read the unit files that were written.

@@ -9,7 +9,7 @@ use crate::disk::{self, FoundApp};
 use crate::ecosystem::{AppName, Scope};
 use crate::host::{self, CgroupUsage, Usage};
 use crate::systemd::{ActiveState, Field, InstanceState, Listed};
-use crate::unit::{UnitFile, UnitName};
+use crate::unit::UnitName;
 
 /// An instance, what its main process uses, and what its cgroup does.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ impl<'a> Files<'a> {
     /// The cgroup of an app whose restarts the guard counts.
     fn slice(&self, app: &AppName, found: &FoundApp) -> Option<PathBuf> {
         let template = app.template_unit();
-        let unit = UnitFile::parse(template.clone(), &found.units.get(&template)?.text);
+        let unit = found.units.parsed(&template)?;
         let guarded = unit.get("Service", "ExecCondition")?.contains("/restart-guard");
         // A drop-in may end the counting.
         let plain = guarded && disk::drop_ins(&self.context.layout, &template).is_empty();

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{Context, Error, reason, recorded_policy};
+use super::look::look;
+use super::{Context, Error};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
-use crate::plan::ObservedFile;
+use crate::plan::OwnedUnits;
 use crate::plan::reason::{Claim, Unheld};
 use crate::systemd::{ActiveState, Field};
-use crate::translate::MARK;
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::unit::UnitName;
 
 /// A listener may be closed for so long before it counts as given up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -34,21 +34,19 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// `None` for an app without listeners.
-    pub(super) fn of(app: &AppName, units: &BTreeMap<UnitName, ObservedFile>) -> Option<Listeners> {
-        let read = |name: &UnitName| Some(UnitFile::parse(name.clone(), &units.get(name)?.text));
-        let template = read(&app.template_unit())?;
+    pub(super) fn of(app: &AppName, units: &OwnedUnits) -> Option<Listeners> {
+        let template = units.parsed(&app.template_unit())?;
         let handed: BTreeSet<&str> =
             template.all("Service", "Sockets").flat_map(str::split_whitespace).collect();
-        let sockets = units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
-        let named = sockets.filter(|unit| handed.contains(unit.as_str())).filter_map(|unit| {
-            let file = read(unit)?;
-            let name = file.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned();
-            Some((name, Address::of_socket_unit(&file)?))
+        let sockets = units.listeners().filter(|unit| handed.contains(unit.name.as_str()));
+        let named = sockets.filter_map(|unit| {
+            let name = unit.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned();
+            Some((name, Address::of_socket_unit(unit)?))
         });
         let all: Vec<(String, Address)> = named.collect();
-        let patience = recorded_policy(app, units).listen_timeout.max(GRACE);
-        let claim = Claim::of(&template);
-        let traced = template.get(MARK, "TracedBecause").is_some();
+        let patience = units.policy(app).listen_timeout.max(GRACE);
+        let claim = Claim::of(template);
+        let traced = units.record(&app.template_unit()).traced_because.is_some();
         (!all.is_empty()).then_some(Listeners { all, claim, traced, patience })
     }
 }
@@ -84,7 +82,7 @@ pub(super) fn unheld(context: &Context, mut asked: Vec<Asked<'_>>) -> BTreeMap<U
 pub(super) fn unheld_of(
     context: &Context,
     app: &AppName,
-    units: &BTreeMap<UnitName, ObservedFile>,
+    units: &OwnedUnits,
     numbers: impl IntoIterator<Item = u32>,
 ) -> BTreeMap<u32, Unheld> {
     let Some(listeners) = Listeners::of(app, units) else { return BTreeMap::new() };
@@ -111,7 +109,7 @@ pub fn lacking(context: &Context, app: &AppName) -> Result<BTreeMap<u32, Unheld>
 pub(super) fn unready(
     context: &Context,
     app: &AppName,
-    units: &BTreeMap<UnitName, ObservedFile>,
+    units: &OwnedUnits,
     number: u32,
 ) -> Option<String> {
     let begun = Instant::now();
@@ -129,7 +127,7 @@ pub(super) fn unready(
 
 /// The predicate of an instance that lacks listeners.
 pub(super) fn sentence(context: &Context, unit: &UnitName, lacks: &Unheld) -> String {
-    let sight = reason::look(context, unit).unwrap_or_default();
+    let sight = look(context, unit).unwrap_or_default();
     let elsewhere: BTreeSet<Address> =
         sight.processes.into_iter().flat_map(|process| process.listens).collect();
     lacks.text(&elsewhere.into_iter().collect::<Vec<_>>())

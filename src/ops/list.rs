@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use super::glance::{Seen, states};
 use super::held::{self, Asked, Listeners};
-use super::{Context, Error, Selected, observe, recorded_policy};
+use super::{Context, Error, Selected, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
+use crate::plan::OwnedUnit;
 use crate::plan::reason::Unheld;
 use crate::systemd::{ActiveState, InstanceState, Listed};
-use crate::translate::{self, BIND, MARK};
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::translate;
+use crate::unit::{UnitKind, UnitName};
 
 /// Status of an instance in PM2's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -119,7 +120,7 @@ pub fn list(
             let rollout = rollouts.get(app).cloned();
             let lost = if up.contains(app) { lost(context, found) } else { Vec::new() };
             let row = Row { rollout, lost, ..blank(app, found, &manager) };
-            (row, recorded_policy(app, &found.units).min_ready)
+            (row, found.units.policy(app).min_ready)
         });
         let unit = app.instance_unit(number);
         let lacks = lacking.remove(&unit);
@@ -141,8 +142,8 @@ pub fn list(
 fn lost(context: &Context, found: &FoundApp) -> Vec<String> {
     let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
     let lost = observe::lost(&context.layout, &found.units, sockets);
-    let units = lost.iter().map(|unit| UnitFile::parse(unit.clone(), &found.units[unit].text));
-    units.filter_map(|unit| Some(Address::of_socket_unit(&unit)?.to_string())).collect()
+    let units = lost.iter().filter_map(|unit| found.units.parsed(unit));
+    units.filter_map(|unit| Some(Address::of_socket_unit(unit)?.to_string())).collect()
 }
 
 /// Instances that are ready and lack listeners.
@@ -170,9 +171,8 @@ fn unheld(
 pub fn other_cpus(apps: &BTreeMap<AppName, FoundApp>) -> Vec<(AppName, u32, u32)> {
     let cpus = host::usable_cpus();
     let changed = apps.iter().filter_map(|(app, found)| {
-        let group = app.group_unit();
-        let unit = UnitFile::parse(group.clone(), &found.units.get(&group)?.text);
-        let (then, now) = translate::other_cpus(&unit, cpus)?;
+        let group = found.units.record(&app.group_unit()).group;
+        let (then, now) = translate::other_cpus(&group, cpus)?;
         Some((app.clone(), then, now))
     });
     changed.collect()
@@ -274,31 +274,22 @@ pub fn status(state: &InstanceState) -> Status {
 }
 
 fn user(app: &AppName, found: &FoundApp) -> Option<String> {
-    let template = app.template_unit();
-    let unit = found.units.get(&template).map(|file| UnitFile::parse(template, &file.text));
-    unit.as_ref().and_then(|unit| unit.get("Service", "User")).map(str::to_owned)
+    let template = found.units.parsed(&app.template_unit())?;
+    template.get("Service", "User").map(str::to_owned)
 }
 
 /// Addresses of an app's listeners, in the order of their units.
 pub fn listeners(found: &FoundApp) -> Vec<String> {
-    sockets(found).filter_map(|unit| Some(Address::of_socket_unit(&unit)?.to_string())).collect()
+    let addresses = found.units.listeners().filter_map(Address::of_socket_unit);
+    addresses.map(|address| address.to_string()).collect()
 }
 
 /// Ports of the program that listeners stand for, by address.
 fn binds(found: &FoundApp) -> BTreeMap<String, u16> {
-    let pair =
-        |unit: UnitFile| Some((Address::of_socket_unit(&unit)?.to_string(), bind_of(&unit)?));
-    sockets(found).filter_map(pair).collect()
-}
-
-/// The port of the program that a listener stands for, where that is another one than its own.
-pub(super) fn bind_of(unit: &UnitFile) -> Option<u16> {
-    unit.get(MARK, BIND)?.parse().ok()
-}
-
-fn sockets(found: &FoundApp) -> impl Iterator<Item = UnitFile> + '_ {
-    let sockets = found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
-    sockets.map(|(name, file)| UnitFile::parse(name.clone(), &file.text))
+    let pair = |file: &OwnedUnit| {
+        Some((Address::of_socket_unit(&file.unit)?.to_string(), file.record.bind?))
+    };
+    found.units.owned_listeners().filter_map(pair).collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Context, Error, Event, Sink};
-use crate::disk::{self, FoundApp, Layout};
+use crate::disk::{self, Layout};
 use crate::ecosystem::AppName;
+use crate::plan::OwnedUnits;
 use crate::systemd::{Field, InstanceState, LoadState};
 use crate::unit::UnitName;
 
@@ -21,8 +22,34 @@ pub fn load(
     apps: impl IntoIterator<Item = AppName>,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
+    let apps: BTreeSet<AppName> = apps.into_iter().collect();
+    let found = || -> Result<BTreeMap<AppName, OwnedUnits>, Error> {
+        let found = disk::scan(&context.layout)?.into_iter();
+        let asked = found.filter(|(app, _)| apps.contains(app));
+        Ok(asked.map(|(app, found)| (app, found.units)).collect())
+    };
+    load_if_changed(context, || changed_on_disk(context, &found()?), sink)
+}
+
+/// The same for units that have just been found on disk.
+///
+/// # Errors
+/// The manager does not answer.
+pub(super) fn load_found(
+    context: &Context,
+    found: &BTreeMap<AppName, OwnedUnits>,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    load_if_changed(context, || changed_on_disk(context, found), sink)
+}
+
+fn load_if_changed(
+    context: &Context,
+    changed: impl FnOnce() -> Result<bool, Error>,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
     let left = disk::unread(&context.layout);
-    if left.is_empty() && !changed_on_disk(context, &apps.into_iter().collect())? {
+    if left.is_empty() && !changed()? {
         return Ok(());
     }
     match context.systemd.daemon_reload() {
@@ -39,9 +66,10 @@ pub fn load(
     Ok(())
 }
 
-fn changed_on_disk(context: &Context, apps: &BTreeSet<AppName>) -> Result<bool, Error> {
-    let mut found = disk::scan(&context.layout)?;
-    found.retain(|app, _| apps.contains(app));
+fn changed_on_disk(
+    context: &Context,
+    found: &BTreeMap<AppName, OwnedUnits>,
+) -> Result<bool, Error> {
     if found.is_empty() {
         return Ok(false);
     }
@@ -49,8 +77,8 @@ fn changed_on_disk(context: &Context, apps: &BTreeSet<AppName>) -> Result<bool, 
     let listed = context.systemd.list(&patterns)?;
     let instances: Vec<UnitName> =
         listed.iter().filter_map(|row| UnitName::parse(&row.name).ok()).collect();
-    let mut units = telling(&context.layout, &found, &instances);
-    units.extend(found.values().flat_map(|app| app.units.keys()).cloned());
+    let mut units = telling(&context.layout, found.keys(), &instances);
+    units.extend(found.values().flat_map(|units| units.keys()).cloned());
     units.retain(|unit| !unit.is_template());
     let states = context.systemd.instances(&units, &NEWER)?;
     Ok(units.iter().zip(&states).any(|(unit, state)| is_unread(&context.layout, unit, state)))
@@ -82,13 +110,13 @@ fn counts(path: &Path) -> bool {
 
 /// The instances that tell whether any instance has to be read again: those with drop-ins of their
 /// own, and of the others, which share all their files, one for each app. The question is dear.
-pub(super) fn telling(
+pub(super) fn telling<'a>(
     layout: &Layout,
-    apps: &BTreeMap<AppName, FoundApp>,
+    apps: impl Iterator<Item = &'a AppName>,
     instances: &[UnitName],
 ) -> Vec<UnitName> {
     let mut units = Vec::new();
-    for app in apps.keys() {
+    for app in apps {
         let all = instances.iter().filter(|unit| app.instance_of(unit).is_some());
         let (own, shared): (Vec<&UnitName>, Vec<&UnitName>) =
             all.partition(|unit| !disk::drop_ins(layout, unit).is_empty());

@@ -8,12 +8,11 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::reason::{log_files, user_of};
-use super::{Context, Error, LogSpec};
+use super::template::{log_files, user_of};
+use super::{Context, Error, Selected};
 use crate::ecosystem::AppName;
 use crate::host;
 use crate::systemd::{Author, Entry};
-use crate::unit::UnitFile;
 
 /// Bytes that are read of a file at once.
 const MOST: u64 = crate::limits::LOG_FILE;
@@ -35,18 +34,16 @@ pub(super) struct LogFiles {
 
 impl LogFiles {
     /// The files of these apps that are there.
-    pub(super) fn of(context: &Context, spec: &LogSpec) -> Result<LogFiles, Error> {
+    pub(super) fn of(context: &Context, selected: &[Selected]) -> Result<LogFiles, Error> {
         let apps = super::apps(context)?;
         let mut files = Vec::new();
         let mut known = BTreeSet::new();
-        for one in &spec.selected {
+        for one in selected {
             let name = one.app.template_unit();
-            let Some(file) = apps.get(&one.app).and_then(|found| found.units.get(&name)) else {
-                continue;
-            };
-            let template = UnitFile::parse(name, &file.text);
-            let (user, app) = (user_of(&template), &one.app);
-            let paths = log_files(&template).into_iter();
+            let found = apps.get(&one.app).and_then(|found| found.units.parsed(&name));
+            let Some(template) = found else { continue };
+            let (user, app) = (user_of(template), &one.app);
+            let paths = log_files(template).into_iter();
             let new = paths.filter(|path| known.insert(path.clone()));
             files.extend(new.map(|path| LogFile { app: app.clone(), path, user, place: 0 }));
         }

@@ -14,8 +14,8 @@ use crate::disk;
 use crate::ecosystem::{AppName, Scope};
 use crate::host;
 use crate::plan::{Observed, shell_word};
-use crate::translate::MARK;
-use crate::unit::UnitFile;
+use crate::translate::Record;
+use crate::unit::{UnitFile, quote};
 
 /// Does so for these apps, whose units are on disk.
 ///
@@ -33,17 +33,17 @@ pub(super) fn hand_over(
     let found = disk::scan(&context.layout)?;
     for app in apps {
         let name = app.template_unit();
-        let Some(file) = found.get(*app).and_then(|found| found.units.get(&name)) else { continue };
-        let unit = UnitFile::parse(name.clone(), &file.text);
-        let user = unit.get("Service", "User").map(|user| user.replace("%%", "%"));
+        let template = found.get(*app).and_then(|found| found.units.parsed(&name));
+        let Some(unit) = template else { continue };
+        let user = unit.get("Service", "User").map(quote::unescaped);
         let Some(user) = user.and_then(|user| host::user(&user)).filter(|user| user.uid != 0)
         else {
             continue;
         };
-        let former = observed.apps.get(*app).and_then(|app| app.units.get(&name));
-        let former = former.map(|file| log_files(&UnitFile::parse(name, &file.text)));
+        let former = observed.apps.get(*app).and_then(|app| app.units.parsed(&name));
+        let former = former.map(log_files);
         let former = former.unwrap_or_default();
-        for path in log_files(&unit) {
+        for path in log_files(unit) {
             if let Some(why) = give(&path, &user, former.contains(&path)) {
                 let text = format!(
                     "output goes to the journal, not to {}: {why}; chown {} {}",
@@ -60,12 +60,12 @@ pub(super) fn hand_over(
 
 /// Each once, although both streams of an app may go to one file.
 fn log_files(unit: &UnitFile) -> BTreeSet<PathBuf> {
-    unit.all(MARK, "LogFile").map(|path| PathBuf::from(path.replace("%%", "%"))).collect()
+    Record::read(unit).log_files.into_iter().collect()
 }
 
 /// Log files that instances cannot write to, and why, as far as that can be told without trying.
 pub(super) fn unwritable(unit: &UnitFile) -> Vec<(PathBuf, String)> {
-    let user = unit.get("Service", "User").map(|user| user.replace("%%", "%"));
+    let user = unit.get("Service", "User").map(quote::unescaped);
     let user = user.and_then(|user| host::user(&user)).filter(|user| user.uid != 0);
     let opened_by_program = unit.get("Service", "ExecStart").is_some_and(|l| l.contains("--log"));
     let why = |path: &Path| {

@@ -46,7 +46,7 @@ pub fn logs<E: From<Error>>(
             return Ok(());
         }
     }
-    let mut files = LogFiles::of(context, spec).map_err(E::from)?;
+    let mut files = LogFiles::of(context, &spec.selected).map_err(E::from)?;
     for found in files.last(spec.lines) {
         if !entry(&found)? {
             return Ok(());

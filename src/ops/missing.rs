@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::credentials;
-use super::reason::env_files;
+use super::template::env_files;
 use crate::host;
 use crate::plan::reason::{End, Evidence, code_of_step};
 use crate::translate;
-use crate::unit::UnitFile;
+use crate::unit::{UnitFile, quote};
 
 /// The first of these paths that is missing; `None` when nothing is, or nothing is known of it.
 pub(super) fn of_start(template: &UnitFile, evidence: &Evidence) -> Option<String> {
@@ -31,7 +31,7 @@ pub(super) fn of_start(template: &UnitFile, evidence: &Evidence) -> Option<Strin
 
 /// What the command line names by absolute paths: what the manager executes, and what that becomes.
 fn programs(template: &UnitFile) -> Vec<String> {
-    let line = template.get("Service", "ExecStart").unwrap_or_default().replace("%%", "%");
+    let line = quote::unescaped(template.get("Service", "ExecStart").unwrap_or_default());
     let line = line.trim_start_matches(['-', '+', '!', ':', '@']);
     let first = |text: &str| match text.strip_prefix('"') {
         Some(rest) => rest.split('"').next().map(str::to_owned),

@@ -2,11 +2,13 @@
 //! nothing that `plan` or `rollout` could have decided.
 
 mod act;
+mod apply;
 mod asked;
 mod audit;
 mod control;
 mod credentials;
 mod delegate;
+mod delete;
 mod describe;
 mod doctor;
 mod done;
@@ -18,11 +20,14 @@ mod glance;
 mod handover_files;
 mod held;
 mod job;
+mod links;
 mod list;
 mod load;
+mod lock;
 mod log_files;
 mod log_owner;
 mod logs;
+mod look;
 mod missing;
 mod namespaces;
 mod observe;
@@ -40,6 +45,8 @@ mod settle;
 mod sight;
 mod stay;
 mod steps;
+mod template;
+mod way_back;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -54,30 +61,33 @@ use crate::systemd::Systemd;
 use crate::translate::Target;
 use crate::unit::UnitName;
 
-pub use act::{Manner, act};
+pub use apply::{Applied, ApplyRequest, apply, apply_privately};
 pub use asked::Asked;
 pub use audit::{Audit, audit};
 pub use control::{Verb, control};
 pub use delegate::delegate;
+pub use delete::delete;
 pub use describe::{Description, ListenerState, describe};
 pub use doctor::{app_facts, machine_facts};
-pub use done::{Done, UnitFailure};
+pub use done::{Done, Finished, UnitFailure};
 pub use error::Error;
 pub use event::{Event, Sink};
 pub use held::lacking;
 pub use list::{Row, Status, list, listeners, other_cpus, status};
 pub use load::load;
 pub use logs::{LogSpec, logs, restricted, suppressed, suppressed_of};
-pub use observe::{note_held, note_unheld, observe};
+use observe::{note_held, note_unheld};
+pub use observe::{observe, observe_found};
 pub use perform::perform;
 pub use reason::{Story, story};
-pub use reload::{Overrides, Reload, recorded_policy, reload, reloads};
+pub use reload::{Reload, Running, given_up, not_running, reload, running};
 pub use request::Request;
 use roll::{RollSpec, roll};
 pub use scale::{Change, scale};
 pub use select::{Selected, apps, disable, numbers, select};
-pub use settle::{settle, under_way};
-pub use stay::{masked, unwell};
+pub use settle::under_way;
+pub use stay::masked;
+pub use way_back::{WayBack, Why, way_back};
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -117,10 +127,10 @@ impl Context {
     ///
     /// # Errors
     /// The state directory cannot be written.
-    pub fn with_own_secret(mut self) -> Result<Context, Error> {
+    pub fn make_own_secret(&mut self) -> Result<(), Error> {
         let _shared = Lock::shared(&self.layout.state)?;
         self.layout.secret = disk::own_secret(&self.layout.state)?;
-        Ok(self)
+        Ok(())
     }
 
     fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {

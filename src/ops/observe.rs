@@ -7,7 +7,7 @@ use super::{Context, Error, held};
 use crate::disk::{self, FoundApp, Layout};
 use crate::ecosystem::{Address, AppName, Scope};
 use crate::host;
-use crate::plan::{Active, Observed, ObservedApp, ObservedFile, ObservedInstance};
+use crate::plan::{Active, Observed, ObservedApp, ObservedInstance, OwnedUnits};
 use crate::systemd::{ActiveState, Field, InstanceState, Systemd};
 use crate::translate::AppFiles;
 use crate::unit::{UnitFile, UnitKind, UnitName};
@@ -17,7 +17,17 @@ use crate::unit::{UnitFile, UnitKind, UnitName};
 /// # Errors
 /// The unit directory cannot be read, or the manager does not answer.
 pub fn observe(context: &Context) -> Result<Observed, Error> {
-    let found = disk::scan(&context.layout)?;
+    observe_found(context, disk::scan(&context.layout)?)
+}
+
+/// The same for apps that have just been found on disk.
+///
+/// # Errors
+/// The manager does not answer.
+pub fn observe_found(
+    context: &Context,
+    found: BTreeMap<AppName, FoundApp>,
+) -> Result<Observed, Error> {
     let states = active_states(&context.systemd, &found)?;
     let mut up = Vec::new();
     for app in found.keys() {
@@ -42,7 +52,7 @@ fn unread(
     apps: &BTreeMap<AppName, FoundApp>,
     instances: Vec<UnitName>,
 ) -> Result<BTreeSet<UnitName>, Error> {
-    let asked = telling(&context.layout, apps, &instances);
+    let asked = telling(&context.layout, apps.keys(), &instances);
     let states = context.systemd.instances(&asked, &NEWER)?;
     let answers = asked.iter().zip(&states);
     let told: BTreeMap<&UnitName, bool> =
@@ -132,9 +142,8 @@ fn observed_app(
     processes: &HashMap<UnitName, InstanceState>,
 ) -> ObservedApp {
     let template = name.template_unit();
-    let definition = found.units.get(&template);
-    let definition = definition.map(|file| UnitFile::parse(template.clone(), &file.text));
-    let newest_input = disk::inputs_changed(layout, &template, definition.as_ref());
+    let definition = found.units.parsed(&template);
+    let newest_input = disk::inputs_changed(layout, &template, definition);
     let state = |unit: &UnitName| states.get(unit).copied().unwrap_or_default();
     let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
     let listeners: BTreeMap<UnitName, Active> =
@@ -169,13 +178,10 @@ fn observed_app(
 /// Of these listeners, those whose path does not lead to them.
 pub(super) fn lost<'a>(
     layout: &Layout,
-    units: &BTreeMap<UnitName, ObservedFile>,
+    units: &OwnedUnits,
     open: impl Iterator<Item = &'a UnitName>,
 ) -> BTreeSet<UnitName> {
-    let address = |unit: &UnitName| {
-        let file = UnitFile::parse(unit.clone(), &units.get(unit)?.text);
-        Address::of_socket_unit(&file)
-    };
+    let address = |unit: &UnitName| Address::of_socket_unit(units.parsed(unit)?);
     let paths = open.filter_map(|unit| Some((unit, address(unit)?)));
     let mut paths = paths.filter(|(_, address)| address.path().is_some()).peekable();
     let system = layout.scope == Scope::System && paths.peek().is_some();

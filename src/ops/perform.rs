@@ -7,13 +7,13 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::links::link_difference;
 use super::load::load;
 use super::overtaken::finish_stop;
 use super::request::{Former, Record, Request, Task};
 use super::resume::{self, reconnect, rolled};
-use super::scale::link_difference;
 use super::witness::witnessed;
-use super::{Context, Error, Event, RollSpec, Sink, held, observe, recorded_policy};
+use super::{Context, Error, Event, RollSpec, Sink, held, observe};
 use crate::disk::{self, Exchange, Lock};
 use crate::ecosystem::AppName;
 use crate::rollout::Outcome;
@@ -101,7 +101,6 @@ pub(super) fn carry_out(
             wanted: *wanted,
             chosen: false,
             policy: request.policy.clone().unwrap_or_default(),
-            kill_after: request.kill_after,
         },
     };
     let units = OnceCell::new();
@@ -110,8 +109,8 @@ pub(super) fn carry_out(
         held::unready(context, app, units.get_or_init(read).as_ref()?, number)
     };
     let restore = || restore(context, app, request);
-    let aside = resume::Aside { restore: &restore, unready: &unready };
-    let run = || rolled(context, spec, request, &aside, sink);
+    let hooks = resume::RequestHooks { restore: &restore, unready: &unready };
+    let run = || rolled(context, spec, request, &hooks, sink);
     witnessed(context, std::slice::from_ref(app), run)
 }
 
@@ -152,8 +151,7 @@ fn reload_spec(
         before: enabled,
         wanted: enabled,
         chosen: instances.is_some(),
-        policy: request.policy.clone().unwrap_or_else(|| recorded_policy(app, &found.units)),
-        kill_after: request.kill_after,
+        policy: request.policy.clone().unwrap_or_else(|| found.units.policy(app)),
     }))
 }
 

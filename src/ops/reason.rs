@@ -2,19 +2,18 @@
 //! and what it was seen to do. `plan::reason` puts it into words.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::list::bind_of;
-use super::{Context, Error, missing};
-use crate::ecosystem::{Address, AppName, Scope};
+use super::look::{listeners, look};
+use super::template::{log_files, template, user_of};
+use super::{Context, missing};
+use crate::ecosystem::AppName;
 use crate::host;
 use crate::plan::reason::{self, End, Evidence, Held, Reason, Sight, Unheld, excerpt};
 use crate::systemd::{ActiveState, Author, Entry, Exit, Field, InstanceState, Journal, LoadState};
-use crate::translate::{self, MARK};
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::unit::{UnitFile, UnitName, quote};
 
 /// Why an instance failed, and the lines that show it.
 #[derive(Clone, Debug, Default)]
@@ -93,49 +92,6 @@ fn sight(context: &Context, app: &AppName, number: u32, state: &InstanceState) -
     let seen = context.sights().get(&app.instance_unit(number)).cloned();
     let starting = state.active == ActiveState::Activating && !state.sub.starts_with("auto-");
     seen.or_else(|| starting.then(|| look(context, &app.instance_unit(number)).ok()).flatten())
-}
-
-/// Looks at the processes of an instance.
-///
-/// # Errors
-/// The manager does not answer.
-pub(super) fn look(context: &Context, unit: &UnitName) -> Result<Sight, Error> {
-    let main = context.systemd.instances(std::slice::from_ref(unit), &[Field::MainPid])?;
-    let main = main.first().and_then(|state| state.main_pid);
-    let processes = context.systemd.processes(unit)?;
-    let mut pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
-    pids.sort_by_key(|pid| (Some(*pid) != main, *pid));
-    let manager = match context.layout.scope {
-        Scope::System => host::sockets_of(1),
-        Scope::User => main.and_then(host::usage).and_then(|u| host::sockets_of(u.parent)),
-    };
-    Ok(Sight { processes: host::look(&pids, &manager.unwrap_or_default()) })
-}
-
-fn template(context: &Context, app: &AppName) -> Option<UnitFile> {
-    let name = app.template_unit();
-    let text = fs::read_to_string(context.layout.unit(&name)).ok()?;
-    Some(UnitFile::parse(name, &text))
-}
-
-/// Files that the instances of an app write to.
-pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {
-    let files = template.all(MARK, "LogFile").map(|path| path.replace("%%", "%"));
-    let mut files: Vec<PathBuf> = files.map(PathBuf::from).filter(|path| path.is_file()).collect();
-    files.dedup();
-    files
-}
-
-/// The number of the user whom the instances run as, root for none.
-pub(super) fn user_of(template: &UnitFile) -> Option<u32> {
-    let Some(name) = template.get("Service", "User") else { return Some(0) };
-    host::user(&name.replace("%%", "%")).map(|user| user.uid)
-}
-
-/// Files of variables without which no instance of an app can start.
-pub(super) fn env_files(template: &UnitFile) -> Vec<PathBuf> {
-    let files = translate::env_files(template).chain(template.all(MARK, "EnvironmentFile"));
-    files.map(|path| PathBuf::from(path.replace("%%", "%"))).collect()
 }
 
 /// Bytes of a log file that are looked at.
@@ -308,25 +264,11 @@ fn end(exit: Exit) -> End {
     }
 }
 
-/// Addresses of an app, as its program asks for them.
-pub(super) fn listeners(context: &Context, app: &AppName) -> Vec<Address> {
-    let Ok(apps) = super::apps(context) else { return Vec::new() };
-    let units = apps.get(app).into_iter().flat_map(|found| &found.units);
-    let sockets = units.filter(|(unit, _)| unit.kind() == UnitKind::Socket);
-    let files = sockets.map(|(unit, file)| UnitFile::parse(unit.clone(), &file.text));
-    // As the program asks for them.
-    let asked = |unit: UnitFile| {
-        let address = Address::of_socket_unit(&unit)?;
-        Some(bind_of(&unit).map_or_else(|| address.clone(), |port| address.with_port(port)))
-    };
-    files.filter_map(asked).collect()
-}
-
 /// A folder without which no instance is started: that it is not there, if so.
 fn lacking_folder(template: &UnitFile) -> Option<PathBuf> {
     let cwd = template.get("Service", "WorkingDirectory");
     let folders = cwd.into_iter().chain(template.all("Unit", "AssertPathIsDirectory"));
-    let mut folders = folders.map(|path| PathBuf::from(path.replace("%%", "%")));
+    let mut folders = folders.map(quote::unescaped).map(PathBuf::from);
     folders.find(|path| matches!(path.try_exists(), Ok(false)))
 }
 

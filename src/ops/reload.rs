@@ -1,105 +1,15 @@
 //! Replaces the instances of apps whose units did not change: a code deploy.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use super::load::load;
+use super::load::load_found;
 use super::parallel::parallel;
 use super::request::{Request, Task};
-use super::witness::witnessed;
+use super::witness::witnessed_for;
 use super::{Context, Done, Error, Selected, Sink, delegate};
-use crate::ecosystem::{AppName, OnFailure, Share};
-use crate::plan::ObservedFile;
+use crate::ecosystem::AppName;
+use crate::plan::{Active, Observed, OwnedUnits};
 use crate::rollout::Policy;
-use crate::translate::MARK;
-use crate::unit::{UnitFile, UnitName};
-
-/// What a command line says differently from the ecosystem file, for one rollout.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// Extra instances.
-    pub max_surge: Option<Share>,
-    /// Instances that may be missing.
-    pub max_unavailable: Option<Share>,
-    /// How long an instance must stay ready.
-    pub min_ready: Option<Duration>,
-    /// How long an instance may take to get ready.
-    pub listen_timeout: Option<Duration>,
-    /// How long an instance may drain.
-    pub kill_timeout: Option<Duration>,
-    /// What follows a failure.
-    pub on_failure: Option<OnFailure>,
-    /// After a timeout, restart the others all the same.
-    pub force: bool,
-}
-
-impl Overrides {
-    /// Whether nothing is said.
-    pub fn is_empty(&self) -> bool {
-        let spans = [self.min_ready, self.listen_timeout, self.kill_timeout];
-        self.max_surge.is_none()
-            && self.max_unavailable.is_none()
-            && spans.iter().all(Option::is_none)
-            && self.on_failure.is_none()
-            && !self.force
-    }
-
-    /// The policy with these changes, or what is impossible about them.
-    ///
-    /// # Errors
-    /// A sentence: a limit beyond the unit's own, which would end the instance first, or amounts
-    /// that make no sense.
-    pub fn on(&self, app: &AppName, policy: &Policy) -> Result<Policy, String> {
-        for (flag, key, asked, own) in [
-            ("--listen-timeout", "listen_timeout", self.listen_timeout, policy.listen_timeout),
-            ("--kill-timeout", "kill_timeout", self.kill_timeout, policy.kill_timeout),
-        ] {
-            if asked.is_some_and(|asked| asked > own) {
-                let own = own.as_millis();
-                return Err(format!(
-                    "{flag} is longer than the {own} ms after which systemd itself ends an \
-                     instance of {app}; write `{key}` into the ecosystem file and apply it"
-                ));
-            }
-        }
-        let changed = Policy {
-            max_surge: self.max_surge.unwrap_or(policy.max_surge),
-            max_unavailable: self.max_unavailable.unwrap_or(policy.max_unavailable),
-            min_ready: self.min_ready.unwrap_or(policy.min_ready),
-            listen_timeout: self.listen_timeout.unwrap_or(policy.listen_timeout),
-            kill_timeout: self.kill_timeout.unwrap_or(policy.kill_timeout),
-            on_failure: self.on_failure.unwrap_or(policy.on_failure),
-            force: self.force || policy.force,
-        };
-        match changed.problems().first() {
-            Some(problem) => Err(problem.to_string()),
-            None => Ok(changed),
-        }
-    }
-}
-
-/// The app's rollout settings, as the last apply recorded them in the group unit.
-pub fn recorded_policy(app: &AppName, units: &BTreeMap<UnitName, ObservedFile>) -> Policy {
-    let name = app.group_unit();
-    let group = units.get(&name).map(|file| UnitFile::parse(name, &file.text));
-    let recorded = |key: &str| group.as_ref()?.get(MARK, key).map(str::to_owned);
-    let millis = |key: &str| Some(Duration::from_millis(recorded(key)?.parse().ok()?));
-    let default = Policy::default();
-    Policy {
-        max_surge: recorded("MaxSurge").and_then(|v| v.parse().ok()).unwrap_or(default.max_surge),
-        max_unavailable: recorded("MaxUnavailable")
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(default.max_unavailable),
-        min_ready: millis("MinReadyMs").unwrap_or(default.min_ready),
-        listen_timeout: millis("ListenTimeoutMs").unwrap_or(default.listen_timeout),
-        kill_timeout: millis("KillTimeoutMs").unwrap_or(default.kill_timeout),
-        on_failure: match recorded("OnFailure").as_deref() {
-            Some("pause") => OnFailure::Pause,
-            _ => default.on_failure,
-        },
-        force: false,
-    }
-}
 
 /// One app to reload.
 #[derive(Clone, Debug)]
@@ -110,12 +20,66 @@ pub struct Reload {
     pub instances: Option<BTreeSet<u32>>,
     /// How, if not as recorded.
     pub policy: Option<Policy>,
-    /// Kills a draining instance earlier than its unit would.
-    pub kill_after: Option<Duration>,
+}
+
+/// Takes out the apps whose instances have all given up: they have ended as failed, and nobody has
+/// stopped them. Nothing of them serves, so to replace their instances is to start them.
+pub fn given_up(observed: &Observed, selected: Vec<Selected>) -> (Vec<Selected>, Vec<Selected>) {
+    selected.into_iter().partition(|one| {
+        let found = observed.apps.get(&one.app);
+        one.instance.is_none() && found.is_some_and(|found| found.group == Active::Failed)
+    })
+}
+
+/// What can be reloaded of a selection.
+#[derive(Debug, Default)]
+pub struct Running {
+    /// Apps that run.
+    pub reloads: Vec<Reload>,
+    /// Apps that are stopped, and that only `all` or a namespace means.
+    pub left_alone: Vec<AppName>,
+    /// An app that is stopped and was named: that is an error.
+    pub stopped: Option<AppName>,
+}
+
+/// Leaves out apps that are stopped, up to one that is named. `named` are the selectors as written.
+pub fn running(observed: &Observed, selected: &[Selected], named: &[String]) -> Running {
+    let mut running = Running::default();
+    for reload in reloads(selected) {
+        let found = observed.apps.get(&reload.app);
+        let up = found.is_some_and(|found| {
+            found.group.is_up() || found.instances.values().any(|one| one.active.is_up())
+        });
+        let is_named = named.iter().any(|one| one.split('@').next() == Some(reload.app.as_str()));
+        match (up, is_named) {
+            (true, _) => running.reloads.push(reload),
+            (false, true) => {
+                running.stopped = Some(reload.app);
+                break;
+            }
+            (false, false) => running.left_alone.push(reload.app),
+        }
+    }
+    running
+}
+
+/// The first instance that is to be replaced and does not run, with those of its app that do.
+pub fn not_running(
+    observed: &Observed,
+    reloads: &[Reload],
+) -> Option<(AppName, u32, BTreeSet<u32>)> {
+    reloads.iter().find_map(|reload| {
+        let found = observed.apps.get(&reload.app)?;
+        let up = found.instances.iter().filter(|(_, one)| one.active.is_up());
+        let there: BTreeSet<u32> = up.map(|(number, _)| *number).collect();
+        let asked = reload.instances.iter().flatten();
+        let gone = asked.copied().find(|number| !there.contains(number))?;
+        Some((reload.app.clone(), gone, there))
+    })
 }
 
 /// Selected apps and instances, app by app.
-pub fn reloads(selected: &[Selected]) -> Vec<Reload> {
+fn reloads(selected: &[Selected]) -> Vec<Reload> {
     let mut by_app: BTreeMap<AppName, Option<BTreeSet<u32>>> = BTreeMap::new();
     for one in selected {
         let instances = by_app.entry(one.app.clone()).or_insert_with(|| Some(BTreeSet::new()));
@@ -124,16 +88,18 @@ pub fn reloads(selected: &[Selected]) -> Vec<Reload> {
             Some(number) => drop(instances.as_mut().map(|all| all.insert(number))),
         }
     }
-    let reload = |(app, instances)| Reload { app, instances, policy: None, kill_after: None };
+    let reload = |(app, instances)| Reload { app, instances, policy: None };
     by_app.into_iter().map(reload).collect()
 }
 
-/// Rolls over the instances of apps, all apps at the same time.
+/// Rolls over the instances of apps, all apps at the same time. `observed` is how they have just been
+/// found.
 ///
 /// # Errors
 /// The manager cannot be asked. What becomes of instances is in the result.
 pub fn reload(
     context: &Context,
+    observed: &Observed,
     reloads: &[Reload],
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
@@ -141,46 +107,26 @@ pub fn reload(
         let request = Request {
             task: Task::Reload { instances: reload.instances.clone() },
             policy: reload.policy.clone(),
-            kill_after: reload.kill_after,
             former: Vec::new(),
             links: None,
         };
         Ok((reload.app.clone(), Done::of(delegate(context, &reload.app, &request, sink))?))
     };
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
-    load(context, names.iter().cloned(), sink)?;
-    witnessed(context, &names, || parallel(reloads, &work, &|| context.noticed(), sink))
+    let units = observed.apps.iter().filter(|(app, _)| names.contains(app));
+    let units: BTreeMap<AppName, OwnedUnits> =
+        units.map(|(app, found)| (app.clone(), found.units.clone())).collect();
+    load_found(context, &units, sink)?;
+    let patience = units.iter().map(|(app, units)| units.policy(app).listen_timeout).min();
+    witnessed_for(context, &names, patience, || {
+        parallel(reloads, &work, &|| context.noticed(), sink)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn flags_change_the_policy_within_the_limits_of_the_unit() {
-        let app = AppName::parse("api").unwrap();
-        let policy = Policy::default();
-        let flags = Overrides {
-            max_surge: Some(Share::Percent(50)),
-            kill_timeout: Some(Duration::from_secs(1)),
-            force: true,
-            ..Overrides::default()
-        };
-        let changed = flags.on(&app, &policy).unwrap();
-        assert_eq!(changed.max_surge, Share::Percent(50));
-        assert_eq!(changed.kill_timeout, Duration::from_secs(1));
-        assert!(changed.force);
-        assert_eq!(changed.max_unavailable, policy.max_unavailable);
-        let flags = Overrides {
-            listen_timeout: Some(policy.listen_timeout + Duration::from_millis(1)),
-            ..Overrides::default()
-        };
-        assert!(flags.on(&app, &policy).unwrap_err().contains("write `listen_timeout`"));
-        let flags =
-            Overrides { max_unavailable: Some(Share::Percent(101)), ..Overrides::default() };
-        assert!(flags.on(&app, &policy).is_err());
-    }
 
     #[test]
     fn instances_of_one_app_are_one_reload() {

@@ -1,7 +1,6 @@
 //! What a command asks the process of a group's reload job to do, and what that one reports.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +14,6 @@ pub struct Request {
     pub task: Task,
     /// How; without it as the last apply recorded it.
     pub policy: Option<Policy>,
-    /// Kills a draining instance earlier than its unit would.
-    pub kill_after: Option<Duration>,
     /// The former definition, to be put back when the new one fails.
     pub former: Vec<Former>,
     /// The instances that were enabled, likewise; `None`: their number does not change.
@@ -60,7 +57,6 @@ impl Request {
         Request {
             task: Task::Reload { instances: None },
             policy: None,
-            kill_after: None,
             former: Vec::new(),
             links: None,
         }

@@ -33,7 +33,7 @@ struct Restored {
 }
 
 /// What a rollout needs of whoever runs it.
-pub(super) struct Aside<'a> {
+pub(super) struct RequestHooks<'a> {
     /// Puts the former files of the request back.
     pub restore: &'a dyn Fn() -> Result<(), Error>,
     /// What keeps an instance that is ready by its unit from serving.
@@ -45,7 +45,7 @@ pub(super) fn rolled(
     context: &Context,
     mut spec: RollSpec,
     request: &Request,
-    given: &Aside<'_>,
+    given: &RequestHooks<'_>,
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
     let begun = monotonic();
@@ -75,7 +75,7 @@ fn one_connection(
     context: &Context,
     spec: &RollSpec,
     request: &Request,
-    given: &Aside<'_>,
+    given: &RequestHooks<'_>,
     went_back: &mut Option<Restored>,
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
@@ -88,7 +88,7 @@ fn one_connection(
     };
     let forward: Option<Restore<'_>> =
         if has_former && went_back.is_none() { Some(&mut restore_once) } else { None };
-    let aside = roll::Aside {
+    let hooks = roll::RolloutHooks {
         restore: forward,
         unready: given.unready,
         interrupted: &|| context.is_interrupted(),
@@ -104,7 +104,7 @@ fn one_connection(
         }
         sink(event);
     };
-    let result = super::roll(&context.systemd, spec.clone(), aside, &mut heard);
+    let result = super::roll(&context.systemd, spec.clone(), hooks, &mut heard);
     if let (Some(at), Some(because)) = (put_back.get(), because) {
         *went_back = Some(Restored { at, because });
     }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::links::link_difference;
 use super::load::load;
+use super::lock::lock;
 use super::request::{Request, Task};
 use super::settle::settled;
 use super::witness::witnessed;
-use super::{Context, Done, Error, Event, Sink, delegate, recorded_policy};
+use super::{Context, Done, Error, Event, Finished, Sink, delegate};
 use crate::disk;
 use crate::ecosystem::{AppName, MAX_INSTANCES};
-use crate::plan::{LinkChange, LinkId};
+use crate::plan::LinkChange;
 
 /// How the number changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,13 @@ pub fn scale(
     app: &AppName,
     change: Change,
     sink: Sink<'_>,
-) -> Result<Done, Error> {
+) -> Result<Finished, Error> {
+    let lock = lock(context, [app], sink)?;
+    let done = locked(context, app, change, sink)?;
+    Ok(Finished::new([(app.clone(), done)].into(), Some(lock)))
+}
+
+fn locked(context: &Context, app: &AppName, change: Change, sink: Sink<'_>) -> Result<Done, Error> {
     let Some(mut found) = settled(context, app)? else { return Ok(Done::default()) };
     let former = found.links.clone();
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
@@ -74,8 +82,7 @@ pub fn scale(
             before: before.max(1),
             wanted,
         },
-        policy: Some(recorded_policy(app, &found.units)),
-        kill_after: None,
+        policy: Some(found.units.policy(app)),
         former: Vec::new(),
         links: Some(former),
     };
@@ -106,12 +113,4 @@ fn relink(
 /// What makes 0 to `wanted` less one the enabled ones.
 fn link_changes(links: &BTreeSet<u32>, wanted: u32) -> Vec<LinkChange> {
     link_difference(links, &(0..wanted).collect())
-}
-
-/// What makes `wanted` the enabled ones.
-pub(super) fn link_difference(links: &BTreeSet<u32>, wanted: &BTreeSet<u32>) -> Vec<LinkChange> {
-    let change = |make: bool| move |n: &u32| LinkChange { link: LinkId::Instance(*n), make };
-    let mut changes: Vec<LinkChange> = wanted.difference(links).map(change(true)).collect();
-    changes.extend(links.difference(wanted).map(change(false)));
-    changes
 }

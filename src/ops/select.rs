@@ -62,9 +62,13 @@ fn matches(apps: &BTreeMap<AppName, FoundApp>, selector: &str) -> Vec<Selected> 
 /// Numbers of the instances of an app that are enabled or loaded: those that can be meant.
 ///
 /// # Errors
-/// The unit directory cannot be read, or the manager does not answer.
-pub fn numbers(context: &Context, app: &AppName) -> Result<BTreeSet<u32>, Error> {
-    let mut numbers = apps(context)?.remove(app).unwrap_or_default().links;
+/// The manager does not answer.
+pub fn numbers(
+    context: &Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    app: &AppName,
+) -> Result<BTreeSet<u32>, Error> {
+    let mut numbers = apps.get(app).map(|found| found.links.clone()).unwrap_or_default();
     let listed = context.systemd.list(&[format!("{app}@*.service")])?;
     let loaded = listed.iter().filter(|row| row.active != ActiveState::Inactive);
     let units = loaded.filter_map(|row| UnitName::parse(&row.name).ok());

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::doctor::{RUN, run};
 use super::sight::{monotonic, sight};
-use super::{Context, Done, Error, UnitFailure, held, recorded_policy};
+use super::{Context, Done, Error, UnitFailure, held};
 use crate::disk;
 use crate::ecosystem::AppName;
-use crate::plan::{Observed, ObservedFile};
+use crate::plan::{Observed, OwnedUnits};
 use crate::rollout::{Expected, Look, Lost, Time, Vigil};
 use crate::systemd::{LoadState, Signal};
 use crate::unit::{UnitFile, UnitName};
@@ -134,12 +134,8 @@ pub fn masked(context: &Context, app: &AppName) -> Result<Vec<UnitName>, Error> 
 }
 
 /// What the last apply recorded; with `on_their_way` for instances that nobody has just started.
-pub(super) fn expected(
-    app: &AppName,
-    units: &BTreeMap<UnitName, ObservedFile>,
-    on_their_way: bool,
-) -> Expected {
-    let policy = recorded_policy(app, units);
+pub(super) fn expected(app: &AppName, units: &OwnedUnits, on_their_way: bool) -> Expected {
+    let policy = units.policy(app);
     Expected {
         min_ready: policy.min_ready,
         patience: on_their_way.then_some(policy.listen_timeout),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::job::{failure, real_end, report_unit};
 use super::request::{Former, Request, Task};
 use super::stay::{Stay, may_end, stay};
-use super::{Context, Done, Error, Manner, Sink, UnitFailure, delegate, ended, free};
+use super::{Context, Done, Error, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp};
 use crate::rollout::{Expected, Outcome, Policy};
@@ -25,7 +25,7 @@ pub(super) struct AppRun<'a> {
     pub context: &'a Context,
     pub app: &'a AppPlan,
     pub found: Option<&'a ObservedApp>,
-    pub manner: Manner,
+    pub policy: Policy,
     /// When apps that go have closed their listeners at the latest.
     pub freed: Instant,
 }
@@ -75,7 +75,7 @@ impl AppRun<'_> {
             return Ok(());
         }
         let expected = Expected {
-            min_ready: self.manner.policy.min_ready,
+            min_ready: self.policy.min_ready,
             patience: None,
             may_end: may_end(&self.app.app, self.app.template(self.found)),
         };
@@ -245,7 +245,7 @@ impl AppRun<'_> {
         worth: &dyn Fn(&JobOutcome) -> bool,
         sink: Sink<'_>,
     ) -> Result<Vec<JobOutcome>, Error> {
-        let limit = limit(&self.manner.policy);
+        let limit = limit(&self.policy);
         let systemd: &Systemd = &self.context.systemd;
         let mut seen = |place: usize, outcome: &JobOutcome| {
             let outcome = real_end(systemd, &jobs[place], outcome.clone());
@@ -275,8 +275,7 @@ impl AppRun<'_> {
                 before: before.max(1),
                 wanted: self.app.wanted,
             },
-            policy: Some(self.manner.policy.clone()),
-            kill_after: self.manner.kill_after,
+            policy: Some(self.policy.clone()),
             former,
             links: self.found.filter(|found| !found.links.is_empty()).map(|f| f.links.clone()),
         };

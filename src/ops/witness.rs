@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::{Context, Event, reason, recorded_policy};
+use super::look::{listeners, look};
+use super::{Context, Event};
 use crate::ecosystem::AppName;
 use crate::plan::reason::Sight;
 use crate::systemd::ActiveState;
@@ -19,17 +20,44 @@ const LOOKS: u32 = 8;
 
 /// Does `work`, and looks meanwhile at the instances of these apps that are being started.
 pub(super) fn witnessed<T>(context: &Context, apps: &[AppName], work: impl FnOnce() -> T) -> T {
+    let patience = || {
+        let found = super::apps(context).unwrap_or_else(|_| BTreeMap::new());
+        let limits = apps.iter().filter_map(|app| Some(found.get(app)?.units.policy(app)));
+        limits.map(|policy| policy.listen_timeout).min()
+    };
+    beside(context, apps, patience, work)
+}
+
+/// The same where it is known how long the app that has the least may take to get ready.
+pub(super) fn witnessed_for<T>(
+    context: &Context,
+    apps: &[AppName],
+    patience: Option<Duration>,
+    work: impl FnOnce() -> T,
+) -> T {
+    beside(context, apps, || patience, work)
+}
+
+fn beside<T>(
+    context: &Context,
+    apps: &[AppName],
+    patience: impl FnOnce() -> Option<Duration> + Send,
+    work: impl FnOnce() -> T,
+) -> T {
     let (over, end) = channel::<()>();
     std::thread::scope(|scope| {
-        scope.spawn(move || watch(context, apps, &end));
+        scope.spawn(move || {
+            let tick = (patience().unwrap_or(TICK.1) / LOOKS).clamp(TICK.0, TICK.1);
+            watch(context, apps, tick, &end);
+        });
         let result = work();
         drop(over);
         result
     })
 }
 
-fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
-    let tick = tick(context, apps);
+/// Looks once in each `tick`.
+fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>) {
     let patterns: Vec<String> = apps.iter().map(|app| format!("{app}@*.service")).collect();
     let mut before = BTreeSet::new();
     let mut told = BTreeSet::new();
@@ -43,7 +71,7 @@ fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
         // Those that are slower than a look's time.
         for unit in starting.intersection(&before) {
             // One whose processes are gone was looked at too late.
-            let sight = reason::look(context, unit).ok();
+            let sight = look(context, unit).ok();
             if let Some(sight) = sight.filter(|sight| !sight.processes.is_empty()) {
                 if told.insert(unit.clone()) && !notice(context, apps, unit, &sight) {
                     told.remove(unit);
@@ -64,7 +92,7 @@ fn watch(context: &Context, apps: &[AppName], end: &Receiver<()>) {
 fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &Sight) -> bool {
     let owner = apps.iter().find_map(|app| Some((app, app.instance_of(unit)?)));
     let Some((app, instance)) = owner else { return false };
-    let listeners = reason::listeners(context, app);
+    let listeners = listeners(context, app);
     let elsewhere = crate::plan::reason::elsewhere(sight, &listeners);
     let event = elsewhere.map(|text| Event::Elsewhere { app: app.clone(), instance, text });
     let any = event.is_some();
@@ -74,13 +102,4 @@ fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &Sight) -
 
 fn listens(sight: &Sight) -> bool {
     sight.processes.iter().any(|process| !process.listens.is_empty())
-}
-
-/// The time between two looks, by the app that has the least to get ready.
-fn tick(context: &Context, apps: &[AppName]) -> Duration {
-    let found = super::apps(context).unwrap_or_else(|_| BTreeMap::new());
-    let limits = apps
-        .iter()
-        .filter_map(|app| Some(recorded_policy(app, &found.get(app)?.units).listen_timeout));
-    (limits.min().unwrap_or(TICK.1) / LOOKS).clamp(TICK.0, TICK.1)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::action::{Action, AppPlan, Change, FileId, Plan};
-use crate::translate::MARK;
+use crate::translate::Record;
 use crate::unit::{UnitFile, UnitKind};
 
 /// A rule that a plan breaks.
@@ -56,7 +56,7 @@ fn unit_texts(app: &AppPlan) -> impl Iterator<Item = (UnitFile, Option<UnitFile>
 }
 
 fn touches_foreign_file(app: &AppPlan) -> bool {
-    let ours = |unit: &UnitFile| unit.get(MARK, "App") == Some(app.app.as_str());
+    let ours = |unit: &UnitFile| Record::read(unit).app.as_ref() == Some(&app.app);
     unit_texts(app).any(|(unit, before)| !ours(&unit) || before.is_some_and(|b| !ours(&b)))
 }
 

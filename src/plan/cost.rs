@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::action::{Change, Cost, FileChange, FileId};
-use crate::translate::{BIND, Weight, weight};
+use crate::translate::{Weight, weight};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// The listener's name in `LISTEN_FDNAMES`.
@@ -22,7 +22,7 @@ pub(super) fn is_socket_key(key: &str) -> bool {
         "RemoveOnStop",
         "ExecStopPost",
         FD_NAME,
-        BIND,
+        "Bind",
     ];
     !free.contains(&key)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::action::{Action, AppPlan, Change, FileId};
-use super::observed::{ObservedApp, ObservedFile};
+use super::observed::{ObservedApp, ObservedFile, OwnedUnit};
 use crate::unit::UnitKind;
 
 impl FileId {
@@ -52,10 +52,10 @@ impl AppPlan {
         replaced
             .filter_map(|change| {
                 let former = match &change.file {
-                    FileId::Unit(name) => found.units.get(name),
-                    FileId::Environment => found.environment.as_ref(),
+                    FileId::Unit(name) => found.units.get(name).map(OwnedUnit::file),
+                    FileId::Environment => found.environment.clone(),
                 };
-                Some((change.file.clone(), former?.clone()))
+                Some((change.file.clone(), former?))
             })
             .collect()
     }
@@ -121,7 +121,7 @@ mod tests {
     fn the_way_back_needs_what_is_replaced_alone() {
         let (before, after) = ("old".to_owned(), "new".to_owned());
         let replaced = plan(Change::Replace { before, after, keep_time: false });
-        let file = found().units[&api().template_unit()].clone();
+        let file = found().units[&api().template_unit()].file();
         assert_eq!(replaced.former(&found()), [(FileId::Unit(api().template_unit()), file)]);
         assert_eq!(plan(Change::Create { text: String::new() }).former(&found()), []);
     }

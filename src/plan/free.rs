@@ -6,7 +6,7 @@ use super::action::{Action, Plan, Reason};
 use super::observed::Observed;
 use crate::ecosystem::{Address, AppName};
 use crate::translate::AppFiles;
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::unit::UnitName;
 
 /// A new listener on the address of an app that goes has to wait until that one has closed its own.
 pub fn wait_for_addresses(
@@ -51,10 +51,8 @@ fn freed(plan: &Plan, observed: &Observed) -> Vec<(AppName, UnitName, Address)> 
         going.filter_map(|app| Some((app.app.clone(), &observed.apps.get(&app.app)?.units)));
     units
         .flat_map(|(app, units)| {
-            let sockets = units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
-            sockets.filter_map(move |(name, file)| {
-                let unit = UnitFile::parse(name.clone(), &file.text);
-                Some((app.clone(), name.clone(), Address::of_socket_unit(&unit)?))
+            units.listeners().filter_map(move |unit| {
+                Some((app.clone(), unit.name.clone(), Address::of_socket_unit(unit)?))
             })
         })
         .collect()

@@ -13,6 +13,7 @@ mod free;
 mod observed;
 pub mod profile;
 pub mod reason;
+mod summary;
 mod typed;
 
 pub use action::{
@@ -20,5 +21,8 @@ pub use action::{
 };
 pub use check::{Violation, check};
 pub use decide::{plan, removal};
-pub use observed::{Active, Observed, ObservedApp, ObservedFile, ObservedInstance};
+pub use observed::{
+    Active, Observed, ObservedApp, ObservedFile, ObservedInstance, OwnedUnit, OwnedUnits,
+};
+pub use summary::{plural, step_text, summary};
 pub use typed::shell_word;

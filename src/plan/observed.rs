@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::AppName;
-use crate::unit::{UnitKind, UnitName};
+use crate::rollout::Policy;
+use crate::translate::Record;
+use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Everything of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub struct Observed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedApp {
     /// Unit files that carry our mark for this app. Exact.
-    pub units: BTreeMap<UnitName, ObservedFile>,
+    pub units: OwnedUnits,
     /// The environment file. Exact.
     pub environment: Option<ObservedFile>,
     /// The ecosystem file that the units name as their source.
@@ -52,10 +54,109 @@ impl ObservedApp {
         let Some(instance) = self.instances.get(&number) else { return false };
         let read =
             |unit: &UnitName| unit.kind() == UnitKind::Socket || *unit == app.template_unit();
-        let units = self.units.iter().filter(|(unit, _)| read(unit)).map(|(_, file)| file);
-        let newest = units.chain(&self.environment).map(|file| file.modified).max().unwrap_or(0);
+        let units = self.units.iter().filter(|(unit, _)| read(unit)).map(|(_, file)| file.modified);
+        let variables = self.environment.iter().map(|file| file.modified);
+        let newest = units.chain(variables).max().unwrap_or(0);
         let newest = newest.max(self.newest_input).max(instance.newest_input);
         instance.started != 0 && (instance.started < newest || instance.unread)
+    }
+}
+
+/// Unit files of one app, each read and parsed once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedUnits(BTreeMap<UnitName, OwnedUnit>);
+
+/// A unit file as found, and what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedUnit {
+    /// Its text.
+    pub text: String,
+    /// Time of its last change, microseconds since 1970.
+    pub modified: u64,
+    /// What it says.
+    pub unit: UnitFile,
+    /// What it remembers.
+    pub record: Record,
+}
+
+impl OwnedUnit {
+    /// Parses a file.
+    pub fn new(name: UnitName, file: ObservedFile) -> OwnedUnit {
+        let ObservedFile { text, modified } = file;
+        let unit = UnitFile::parse(name, &text);
+        OwnedUnit { record: Record::read(&unit), text, modified, unit }
+    }
+
+    /// The file as it can be put back.
+    pub fn file(&self) -> ObservedFile {
+        ObservedFile { text: self.text.clone(), modified: self.modified }
+    }
+}
+
+impl OwnedUnits {
+    /// Adds or replaces a file; returns what it replaces.
+    pub fn insert(&mut self, name: UnitName, file: ObservedFile) -> Option<OwnedUnit> {
+        self.add(OwnedUnit::new(name, file))
+    }
+
+    /// The same for a file that is parsed already.
+    pub fn add(&mut self, unit: OwnedUnit) -> Option<OwnedUnit> {
+        self.0.insert(unit.unit.name.clone(), unit)
+    }
+
+    /// What a unit remembers; nothing, where there is none.
+    pub fn record(&self, name: &UnitName) -> Record {
+        self.0.get(name).map(|file| file.record.clone()).unwrap_or_default()
+    }
+
+    /// Takes a file out.
+    pub fn remove(&mut self, name: &UnitName) -> Option<OwnedUnit> {
+        self.0.remove(name)
+    }
+
+    /// What a unit says.
+    pub fn parsed(&self, name: &UnitName) -> Option<&UnitFile> {
+        self.0.get(name).map(|file| &file.unit)
+    }
+
+    /// How the rollouts of an app go, as the last apply recorded it.
+    pub fn policy(&self, app: &AppName) -> Policy {
+        Policy::read(&self.record(&app.group_unit()))
+    }
+
+    /// The units of listeners.
+    pub fn listeners(&self) -> impl Iterator<Item = &UnitFile> {
+        self.owned_listeners().map(|file| &file.unit)
+    }
+
+    /// The same, with what they remember.
+    pub fn owned_listeners(&self) -> impl Iterator<Item = &OwnedUnit> {
+        self.0.values().filter(|file| file.unit.name.kind() == UnitKind::Socket)
+    }
+}
+
+impl std::ops::Deref for OwnedUnits {
+    type Target = BTreeMap<UnitName, OwnedUnit>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl FromIterator<(UnitName, ObservedFile)> for OwnedUnits {
+    fn from_iter<I: IntoIterator<Item = (UnitName, ObservedFile)>>(files: I) -> OwnedUnits {
+        let mut units = OwnedUnits::default();
+        files.into_iter().for_each(|(name, file)| drop(units.insert(name, file)));
+        units
+    }
+}
+
+impl<'a> IntoIterator for &'a OwnedUnits {
+    type Item = (&'a UnitName, &'a OwnedUnit);
+    type IntoIter = std::collections::btree_map::Iter<'a, UnitName, OwnedUnit>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }
 

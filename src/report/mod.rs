@@ -11,7 +11,8 @@ pub mod plan;
 mod printable;
 pub mod progress;
 mod style;
+pub mod verdict;
 
 pub use printable::{json_line, only_colours, printable, printable_lines};
-pub use progress::Verdict;
 pub use style::{Paint, Style, table};
+pub use verdict::Verdict;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use super::{Paint, Style, hidden, printable, printable_lines};
-use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Note, Plan, Step};
+use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Note, Plan, Step, step_text};
 
 /// The plan with its reasons.
 pub fn text(plan: &Plan, style: &Style) -> String {
@@ -61,35 +61,9 @@ fn steps(app: &AppPlan) -> Vec<(String, String)> {
             (format!("{verb} {what}"), String::new())
         }));
     }
-    lines.extend(app.steps.iter().map(|step| (action(app, step), format!("({})", step.because))));
     lines
-}
-
-fn action(app: &AppPlan, step: &Step) -> String {
-    match &step.action {
-        Action::Open(unit) => format!("open {unit}"),
-        Action::Reopen(unit) => format!("open {unit} anew"),
-        Action::Close(unit) => format!("close {unit}"),
-        Action::Start(instances) => format!("start {}", plural(instances.len(), "instance")),
-        Action::Roll { replace, start, stop } => {
-            let parts = [("replace", replace), ("start", start), ("stop", stop)];
-            let parts = parts.iter().filter(|(_, set)| !set.is_empty());
-            let parts: Vec<String> = parts
-                .map(|(verb, set)| format!("{verb} {}", plural(set.len(), "instance")))
-                .collect();
-            format!("{}, without a gap", parts.join(", "))
-        }
-        Action::Rebind { .. } => "stop and start, with a gap".to_owned(),
-        Action::Stop => {
-            let files = plural(app.files.len(), "file");
-            format!("stop everything and remove {files}")
-        }
-    }
-}
-
-/// `1 instance`, `2 instances`.
-pub fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+        .extend(app.steps.iter().map(|step| (step_text(app, step), format!("({})", step.because))));
+    lines
 }
 
 fn file_name(file: &FileId) -> String {
@@ -97,17 +71,6 @@ fn file_name(file: &FileId) -> String {
         FileId::Unit(name) => name.to_string(),
         FileId::Environment => "the environment file".to_owned(),
     }
-}
-
-/// What happens to each app that something happens to, a line each.
-pub fn summary(plan: &Plan) -> Vec<String> {
-    let busy = plan.apps.iter().filter(|app| !app.is_empty());
-    busy.map(|app| {
-        let steps: Vec<String> = app.steps.iter().map(|step| action(app, step)).collect();
-        let what = if steps.is_empty() { "units changed".to_owned() } else { steps.join(", ") };
-        format!("{}: {what}", app.app)
-    })
-    .collect()
 }
 
 /// A unified diff of every file, without the values of the environment file and what a terminal

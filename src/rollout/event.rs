@@ -1,8 +1,7 @@
 //! What the driver tells the machine. Never what to do about it.
 
-use serde::{Deserialize, Serialize};
-
 use super::command::Ticket;
+use super::outcome::JobResult;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,28 +39,6 @@ pub enum Event {
     Tick,
     /// Somebody asks to stop between two instances.
     Interrupt,
-}
-
-/// How a job ended, in systemd's words where it has one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum JobResult {
-    /// The instance is ready (start, restart), or gone (stop).
-    Done,
-    /// The process exited or gave up before it was ready.
-    Failed,
-    /// It took too long. For a service systemd calls the job `failed` and the *unit's* result `timeout`: the driver
-    /// has to look there to tell a slow start from a broken one.
-    Timeout,
-    /// Somebody else asked for the opposite meanwhile.
-    Canceled,
-    /// Something it requires did not start.
-    Dependency,
-    /// A condition was not met.
-    Skipped,
-    /// There is no job, and why: systemd refuses it, as for a masked unit. Nothing was done to the instance.
-    Refused(String),
-    /// Any other result.
-    Other(String),
 }
 
 /// When the main process of a sighting was started, in microseconds of the monotonic clock

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::ecosystem::OnFailure;
 
 use super::command::{Change, Command, Doubt, Reason, Ticket};
-use super::event::{Event, JobResult, Serial};
-use super::outcome::{Failure, Outcome, Trouble, Why};
+use super::event::{Event, Serial};
+use super::outcome::{Failure, JobResult, Outcome, Trouble, Why};
 use super::policy::{Limits, Policy};
 use super::slot::{Definition, Job, Life, Slot, Wait};
 use super::spec::{Former, Spec};

@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::JobResult;
-
 /// How a rollout ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -43,6 +41,28 @@ pub enum Outcome {
         /// What runs now.
         left: Left,
     },
+}
+
+/// How a job ended, in systemd's words where it has one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobResult {
+    /// The instance is ready (start, restart), or gone (stop).
+    Done,
+    /// The process exited or gave up before it was ready.
+    Failed,
+    /// It took too long. For a service systemd calls the job `failed` and the *unit's* result `timeout`: the driver
+    /// has to look there to tell a slow start from a broken one.
+    Timeout,
+    /// Somebody else asked for the opposite meanwhile.
+    Canceled,
+    /// Something it requires did not start.
+    Dependency,
+    /// A condition was not met.
+    Skipped,
+    /// There is no job, and why: systemd refuses it, as for a masked unit. Nothing was done to the instance.
+    Refused(String),
+    /// Any other result.
+    Other(String),
 }
 
 /// An instance that did not do what it should.

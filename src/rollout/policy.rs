@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ecosystem::{OnFailure, RolloutSettings, Share};
+use crate::ecosystem::{App, OnFailure, RolloutSettings, Share};
+use crate::translate::Record;
 
 /// How one app is rolled out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Policy {
     pub on_failure: OnFailure,
     /// After an instance was not ready in time, restart the others all the same, at once and without care.
     pub force: bool,
+    /// Kills a draining instance after this time, when that is earlier than its unit would.
+    #[serde(default)]
+    pub kill_after: Option<Duration>,
 }
 
 impl Default for Policy {
@@ -37,6 +41,7 @@ impl Default for Policy {
             kill_timeout: Duration::from_secs(10),
             on_failure: OnFailure::Rollback,
             force: false,
+            kill_after: None,
         }
     }
 }
@@ -44,20 +49,32 @@ impl Default for Policy {
 impl Policy {
     /// What the ecosystem says about an app.
     #[must_use]
-    pub fn of(
-        settings: &RolloutSettings,
-        listen_timeout: Duration,
-        kill_timeout: Duration,
-    ) -> Self {
-        let &RolloutSettings { max_surge, max_unavailable, min_ready, on_failure } = settings;
+    pub fn of(app: &App) -> Self {
+        let RolloutSettings { max_surge, max_unavailable, min_ready, on_failure } = app.rollout;
         Self {
             max_surge,
             max_unavailable,
             min_ready,
-            listen_timeout,
-            kill_timeout,
+            listen_timeout: app.listen_timeout,
+            kill_timeout: app.kill_timeout,
             on_failure,
             force: false,
+            kill_after: None,
+        }
+    }
+
+    /// What the last apply recorded in the group unit of an app; the defaults for what is missing.
+    #[must_use]
+    pub fn read(record: &Record) -> Self {
+        let (group, default) = (&record.group, Self::default());
+        Self {
+            max_surge: group.max_surge.unwrap_or(default.max_surge),
+            max_unavailable: group.max_unavailable.unwrap_or(default.max_unavailable),
+            min_ready: group.min_ready.unwrap_or(default.min_ready),
+            listen_timeout: group.listen_timeout.unwrap_or(default.listen_timeout),
+            kill_timeout: group.kill_timeout.unwrap_or(default.kill_timeout),
+            on_failure: group.on_failure.unwrap_or(default.on_failure),
+            ..default
         }
     }
 

@@ -5,9 +5,9 @@
 //! and the answer decides.
 
 use super::command::Change;
-use super::event::{JobResult, Serial, Sight, State};
+use super::event::{Serial, Sight, State};
 use super::machine::{Course, Rollout};
-use super::outcome::Why;
+use super::outcome::{JobResult, Why};
 use super::slot::{Definition, Job, Life, Slot, Wait, Whose};
 use super::time::Time;
 

@@ -7,6 +7,7 @@ mod control;
 mod error;
 mod field;
 mod glimpse;
+mod job;
 mod jobs;
 mod journal;
 mod proxy;
@@ -27,7 +28,7 @@ pub use control::{JobInfo, KillWhom, Process, Setting};
 pub use error::{Error, ErrorKind};
 pub use field::Field;
 pub use glimpse::Glimpse;
-pub use jobs::{JobId, JobKind, JobMode, JobOutcome, JobResult};
+pub use job::{JobId, JobKind, JobMode, JobOutcome, JobResult};
 pub use journal::{Author, Entry, Journal};
 pub use state::{
     ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,

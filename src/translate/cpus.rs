@@ -1,26 +1,14 @@
 //! `instances = "max"` after the number of CPUs has changed. Unit files are plain files: nothing
 //! changes them at boot, so the number stays until the next apply, and verbs that show say so.
 
-use crate::ecosystem::{App, Instances};
-use crate::unit::{Section, UnitFile};
-
-use super::MARK;
-
-const KEY: &str = "AllCpusBut";
-
-/// Remembers in the group unit that the number of instances is one of CPUs.
-pub(super) fn record(section: &mut Section, app: &App) {
-    if let Instances::AllCpusBut(less) = app.instances {
-        section.set(KEY, less.to_string());
-    }
-}
+use super::GroupRecord;
+use crate::ecosystem::Instances;
 
 /// How many instances the file asked for, and how many it asks for on a machine with this many
 /// CPUs, when these differ.
-pub fn other_cpus(group: &UnitFile, cpus: u32) -> Option<(u32, u32)> {
-    let less: u32 = group.get(MARK, KEY)?.parse().ok()?;
-    let then: u32 = group.get(MARK, "Instances")?.parse().ok()?;
-    let now = Instances::AllCpusBut(less).on(cpus);
+pub fn other_cpus(group: &GroupRecord, cpus: u32) -> Option<(u32, u32)> {
+    let now = Instances::AllCpusBut(group.all_cpus_but?).on(cpus);
+    let then = group.instances?;
     (now != then).then_some((then, now))
 }
 
@@ -29,11 +17,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::unit::UnitName;
+    use crate::translate::Record;
+    use crate::unit::{UnitFile, UnitName};
 
-    fn group(mark: &str) -> UnitFile {
+    fn group(mark: &str) -> GroupRecord {
         let name = UnitName::parse("api.service").unwrap();
-        UnitFile::parse(name, &format!("[X-Clusterctl]\n{mark}"))
+        Record::read(&UnitFile::parse(name, &format!("[X-Clusterctl]\n{mark}"))).group
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::instance::span;
-use super::{Context, boot_target, joined, mark, socket_names};
+use super::{Context, GroupRecord, Role, boot_target, common, joined, mark, socket_names, span};
 use crate::ecosystem::Protocol;
 use crate::unit::{UnitFile, quote};
 
@@ -52,7 +51,7 @@ pub fn group(context: &Context<'_>) -> UnitFile {
         .section("Install", |s| {
             s.set("WantedBy", boot_target(context));
         });
-    mark(unit, context, "group", None)
+    mark(unit, context, Role::Group, |record| record.group = GroupRecord::of(app))
 }
 
 /// `api-wake.service`: a listener refuses to start when its own service is active, and would wake
@@ -71,7 +70,7 @@ pub fn wake(context: &Context<'_>) -> UnitFile {
             let wake = context.helper("wake");
             s.set("ExecStart", format!("{wake} %t/clusterctl {group} {template}"));
         });
-    mark(unit, context, "wake", None)
+    mark(unit, context, Role::Wake, |_| {})
 }
 
 /// `api-close.service`: active while the app is up, and ordered after its instances, so that it is
@@ -92,7 +91,7 @@ pub fn close(context: &Context<'_>) -> UnitFile {
             s.set("ExecStop", format!("{close} hold {group} {millis} {sockets}"));
             s.set("TimeoutStopSec", span(app.kill_timeout + Duration::from_secs(10)));
         });
-    mark(unit, context, "close", None)
+    mark(unit, context, Role::Close, |_| {})
 }
 
 /// One slice per app: limits of the whole app, and one cgroup to read.
@@ -107,12 +106,7 @@ pub fn slice(context: &Context<'_>) -> UnitFile {
             context.pass_through(s, &app.slice);
         });
     }
-    mark(unit, context, "slice", None)
-}
-
-/// Where a reader finds more.
-pub fn common(section: &mut crate::unit::Section) {
-    section.set("Documentation", "man:clusterctl(1)");
+    mark(unit, context, Role::Slice, |_| {})
 }
 
 /// `ListenStream` or `ListenDatagram`.

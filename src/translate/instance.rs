@@ -1,10 +1,8 @@
 //! The template of an app's instances.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::group::common;
-use super::{Context, environment, joined, sandbox, socket_names};
+use super::{Context, common, environment, joined, sandbox, socket_names, span};
 use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
 use crate::handover::contract::TRACER;
 use crate::unit::{Section, UnitFile, quote};
@@ -317,10 +315,4 @@ fn root_helper(context: &Context<'_>, script: &str) -> String {
         return format!("+{script}");
     }
     format!("+{} --bare -- {script}", context.helper(TRACER))
-}
-
-/// A time span as systemd.time(7) reads it.
-pub(super) fn span(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::group::{common, listen_key};
-use super::{BIND, Context, marked};
+use super::group::listen_key;
+use super::{Context, Role, common, mark};
 use crate::ecosystem::{Address, Listener, Protocol};
 use crate::unit::{UnitFile, quote};
 
@@ -44,9 +44,7 @@ pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
             }
             context.pass_through(s, &app.socket);
         });
-    marked(unit, context, "listener", |s| {
-        s.set_some(BIND, listener.bind.map(|port| port.to_string()));
-    })
+    mark(unit, context, Role::Listener, |record| record.bind = listener.bind)
 }
 
 fn needs_free_bind(address: &Address) -> bool {

@@ -8,6 +8,7 @@ mod environment;
 mod group;
 mod instance;
 mod listener;
+mod record;
 mod sandbox;
 mod secret;
 mod since;
@@ -15,13 +16,15 @@ mod weight;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::ecosystem::{App, AppName, Ecosystem, OnFailure, Remark, Scope, fnv1a};
+use crate::ecosystem::{App, AppName, Ecosystem, Remark, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};
+pub use record::{GroupRecord, Record, Role};
 pub use sandbox::{forbidden, strict_directives, writable};
 pub use secret::Secret;
 pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
@@ -29,19 +32,6 @@ pub use weight::{Weight, substance, weight};
 
 /// The section that marks a unit as ours; systemd ignores sections that start with `X-`.
 pub const MARK: &str = "X-Clusterctl";
-
-/// The key of that section for the ecosystem file that the unit came from.
-pub const SOURCE: &str = "Source";
-/// Under the mark of a listener: the port that programs ask for to get it, where that is another one
-/// than the address has.
-pub const BIND: &str = "Bind";
-
-/// The ecosystem file that a unit of ours came from; `None` for standard input. Units from before
-/// [`SOURCE`] say it in `SourcePath=`.
-pub fn source_of(unit: &UnitFile) -> Option<PathBuf> {
-    let path = unit.get(MARK, SOURCE).or_else(|| unit.get("Unit", "SourcePath"))?;
-    Some(path.replace("%%", "%").into())
-}
 
 /// The files of variables that the manager reads for an instance, by its template: one that has to be there
 /// may have a `-` before its path all the same, see `instance`.
@@ -116,7 +106,9 @@ fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles 
     let mut units = UnitSet::default();
     units.insert(group::group(&context));
     units.insert(group::slice(&context));
-    units.insert(mark(template, &context, "instance", Some(&revision)));
+    units.insert(mark(template, &context, Role::Instance, |record| {
+        of_instances(record, app, &revision);
+    }));
     if !app.listeners.is_empty() {
         units.insert(group::wake(&context));
         units.insert(group::close(&context));
@@ -159,42 +151,21 @@ impl Context<'_> {
     }
 }
 
-/// Header and ownership mark of a generated unit.
-fn mark(unit: UnitFile, context: &Context<'_>, role: &str, revision: Option<&str>) -> UnitFile {
-    marked(unit, context, role, |s| {
-        s.set_some("Revision", revision);
-    })
-}
-
-/// The same, with more lines under the mark.
-fn marked(
+/// Header and ownership mark of a generated unit; `more` adds to what it remembers.
+fn mark(
     unit: UnitFile,
     context: &Context<'_>,
-    role: &str,
-    more: impl FnOnce(&mut Section),
+    role: Role,
+    more: impl FnOnce(&mut Record),
 ) -> UnitFile {
-    let mut unit = unit.section(MARK, |s| {
-        s.set("App", context.app.name.as_str()).set("Role", role);
-        more(s);
-        // Not `SourcePath=`: the manager would ask for a daemon-reload whenever that file is touched.
-        let source = context.source.map(|path| quote::path(&path.to_string_lossy()));
-        s.set_some(SOURCE, source);
-        if role == "instance" {
-            s.set("Sandbox", context.app.sandbox.level.word());
-            s.set_some("TracedBecause", context.app.traced_because);
-            for path in &context.app.own_env_files {
-                s.set("EnvironmentFile", quote::path(&path.to_string_lossy()));
-            }
-            // Where `logs` and excerpts find what is not in the journal.
-            let logs = &context.app.logs;
-            for file in logs.out_file.iter().chain(&logs.error_file).filter(|_| !logs.disabled) {
-                s.set("LogFile", quote::path(&file.to_string_lossy()));
-            }
-        }
-        if role == "group" {
-            recorded(s, context.app);
-        }
-    });
+    let mut record = Record {
+        app: Some(context.app.name.clone()),
+        role: Some(role),
+        source: context.source.map(Path::to_owned),
+        ..Record::default()
+    };
+    more(&mut record);
+    let mut unit = unit.section(MARK, |s| record.write(s));
     let change = format!("systemctl {}edit {}", flag(context), unit.name);
     unit.header = vec![
         "Written by clusterctl; the next `clusterctl apply` replaces this file.".to_owned(),
@@ -204,33 +175,14 @@ fn marked(
     unit
 }
 
-/// What verbs without the ecosystem file need to know of the app.
-fn recorded(s: &mut Section, app: &App) {
-    // What the file asked for: tells a number changed by hand from one changed in the file.
-    s.set("Instances", app.count.to_string());
-    cpus::record(s, app);
-    s.set("Namespace", quote::text(&app.namespace));
-    s.set_some("Profile", app.profile.as_deref().map(quote::text));
-    if !app.autostart {
-        s.set("Autostart", "no");
-    }
-    let rollout = &app.rollout;
-    s.set("MaxSurge", rollout.max_surge.to_string());
-    s.set("MaxUnavailable", rollout.max_unavailable.to_string());
-    s.set("MinReadyMs", rollout.min_ready.as_millis().to_string());
-    s.set(
-        "OnFailure",
-        match rollout.on_failure {
-            OnFailure::Rollback => "rollback",
-            OnFailure::Pause => "pause",
-        },
-    );
-    s.set("ListenTimeoutMs", app.listen_timeout.as_millis().to_string());
-    s.set("KillTimeoutMs", app.kill_timeout.as_millis().to_string());
-    // Whether the next start can work is seen from these.
-    let path = |path: &Path| quote::path(&path.to_string_lossy());
-    s.set("Program", path(&app.command.program));
-    s.set_some("Script", app.command.script.as_deref().map(path));
+/// What the template remembers.
+fn of_instances(record: &mut Record, app: &App, revision: &str) {
+    record.revision = Some(revision.to_owned());
+    record.sandbox = Some(app.sandbox.level.word().to_owned());
+    record.traced_because = app.traced_because.map(str::to_owned);
+    record.env_files.clone_from(&app.own_env_files);
+    let files = app.logs.out_file.iter().chain(&app.logs.error_file);
+    record.log_files = files.filter(|_| !app.logs.disabled).cloned().collect();
 }
 
 fn flag(context: &Context<'_>) -> &'static str {
@@ -252,4 +204,15 @@ fn socket_names(app: &App) -> Vec<UnitName> {
 
 fn joined(names: &[UnitName]) -> String {
     names.iter().map(UnitName::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// Where a reader finds more.
+fn common(section: &mut Section) {
+    section.set("Documentation", "man:clusterctl(1)");
+}
+
+/// A time span as systemd.time(7) reads it.
+pub(super) fn span(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }

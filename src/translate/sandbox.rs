@@ -241,7 +241,7 @@ pub fn writable(template: &UnitFile) -> Vec<Writable> {
         }
     });
     let read = |word: String| {
-        let plain = word.replace("%%", "%");
+        let plain = quote::unescaped(&word);
         let path = plain.strip_prefix('-').unwrap_or(&plain);
         Writable { needed: path.len() == plain.len(), path: path.into() }
     };

@@ -59,6 +59,11 @@ pub fn text(text: &str) -> String {
     trimmed.replace('%', "%%")
 }
 
+/// A path or free text as it was before `%` was escaped.
+pub fn unescaped(value: &str) -> String {
+    value.replace("%%", "%")
+}
+
 /// One line of an environment file, read by `EnvironmentFile=`: double quotes, in which `\`, `"`,
 /// `` ` `` and `$` are escaped and newlines stand as they are (systemd.exec(5), EnvironmentFile=).
 pub fn env_file_line(name: &str, value: &str) -> String {

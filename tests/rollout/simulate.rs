@@ -415,6 +415,7 @@ fn policy(chance: &mut Chance) -> Policy {
         kill_timeout: Duration::from_millis(chance.between(10, 5000)),
         on_failure: if chance.percent(70) { OnFailure::Rollback } else { OnFailure::Pause },
         force: chance.percent(15),
+        kill_after: None,
     }
 }
 

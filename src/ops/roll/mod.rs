@@ -35,12 +35,10 @@ pub(super) struct RollSpec {
     pub chosen: bool,
     /// How to get there.
     pub policy: Policy,
-    /// Kills a draining instance after this time, when that is earlier than its unit would.
-    pub kill_after: Option<Duration>,
 }
 
 /// What a rollout does besides asking the manager.
-pub(super) struct Aside<'a> {
+pub(super) struct RolloutHooks<'a> {
     /// Puts the former definition back and has it loaded, if there is one.
     pub restore: Option<Restore<'a>>,
     /// Asked between two signals: whether to stop.
@@ -65,7 +63,7 @@ pub(super) type Restore<'a> = &'a mut (dyn FnMut() -> Result<(), Error> + 'a);
 pub(super) fn roll<'a>(
     systemd: &'a Systemd,
     spec: RollSpec,
-    aside: Aside<'a>,
+    hooks: RolloutHooks<'a>,
     sink: &mut dyn FnMut(Event),
 ) -> Result<Outcome, Error> {
     let (before, wanted) = (spec.before, spec.wanted);
@@ -86,12 +84,12 @@ pub(super) fn roll<'a>(
         jobs: HashMap::new(),
         early: HashMap::new(),
         begun: Instant::now(),
-        restore: aside.restore,
-        overtaken: aside.overtaken,
+        restore: hooks.restore,
+        overtaken: hooks.overtaken,
         kept: wanted.max(before),
-        starts: aside.starts,
-        unready: aside.unready,
-        kill_after: spec.kill_after,
+        starts: hooks.starts,
+        unready: hooks.unready,
+        kill_after: spec.policy.kill_after,
         results: BTreeMap::new(),
         draining: BTreeMap::new(),
     };
@@ -113,11 +111,11 @@ pub(super) fn roll<'a>(
     driver.carry_out(&mut machine, commands, sink)?;
     let mut asked = false;
     while machine.outcome().is_none() {
-        if (aside.ended)() {
+        if (hooks.ended)() {
             driver.end_extra();
             return Err(Error::Lost(driver.app));
         }
-        if !asked && (aside.interrupted)() {
+        if !asked && (hooks.interrupted)() {
             asked = true;
             driver.feed(&mut machine, Input::Interrupt, sink)?;
             continue;

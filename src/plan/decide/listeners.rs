@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 
 use super::AppDecision;
 use crate::ecosystem::Address;
-use crate::plan::{Action, ObservedFile, Reason, Step};
+use crate::plan::{Action, Reason, Step};
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
 impl AppDecision<'_> {
     pub(super) fn rebind(&self) -> Option<Step> {
         let open: BTreeSet<UnitName> = self.new_sockets().map(|unit| unit.name.clone()).collect();
-        let close: BTreeSet<UnitName> = self.old_sockets().map(|(name, _)| name.clone()).collect();
+        let close: BTreeSet<UnitName> = self.old_sockets().map(|unit| unit.name.clone()).collect();
         let overlap = self.new_sockets().any(|unit| {
             let address = Address::of_socket_unit(unit);
-            self.old_sockets().any(|(name, file)| {
-                let old = Address::of_socket_unit(&UnitFile::parse(name.clone(), &file.text));
+            self.old_sockets().any(|old| {
+                let old = Address::of_socket_unit(old);
                 matches!((&address, &old), (Some(new), Some(old)) if new.conflicts_with(old))
             })
         });
@@ -33,16 +33,15 @@ impl AppDecision<'_> {
     /// Whether somebody removed the file of a listener that instances rely on. It is written anew, and
     /// what it said before is not known, so they start anew with it.
     pub(super) fn has_removed_listener(&self) -> bool {
-        let template = self.name.template_unit();
-        let Some(file) = self.found.units.get(&template) else { return false };
-        let unit = UnitFile::parse(template, &file.text);
+        let template = self.found.units.parsed(&self.name.template_unit());
+        let Some(unit) = template else { return false };
         let mut known = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
         known.any(|name| self.new_sockets().any(|new| new.name.as_str() == name))
     }
 
-    fn old_sockets(&self) -> impl Iterator<Item = (&UnitName, &ObservedFile)> {
-        let sockets = self.found.units.iter().filter(|(name, _)| name.kind() == UnitKind::Socket);
-        sockets.filter(|(name, _)| self.files.units.get(name).is_none())
+    fn old_sockets(&self) -> impl Iterator<Item = &UnitFile> {
+        let sockets = self.found.units.listeners();
+        sockets.filter(|unit| self.files.units.get(&unit.name).is_none())
     }
 
     pub(super) fn opened_listeners(&self) -> Vec<Step> {
@@ -71,11 +70,10 @@ impl AppDecision<'_> {
     }
 
     pub(super) fn closed_listeners(&self) -> Vec<Step> {
-        let gone =
-            self.found.units.keys().filter(|unit| {
-                unit.kind() == UnitKind::Socket && self.files.units.get(unit).is_none()
-            });
-        gone.map(|unit| Step { action: Action::Close(unit.clone()), because: Reason::ListenerGone })
-            .collect()
+        let step = |unit: &UnitFile| Step {
+            action: Action::Close(unit.name.clone()),
+            because: Reason::ListenerGone,
+        };
+        self.old_sockets().map(step).collect()
     }
 }

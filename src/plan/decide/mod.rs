@@ -11,7 +11,7 @@ use super::action::{
 use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
 use super::observed::{Observed, ObservedApp};
 use crate::ecosystem::AppName;
-use crate::translate::{self, AppFiles, MARK, source_of, substance};
+use crate::translate::{self, AppFiles, GroupRecord, Record, substance};
 use crate::unit::{UnitFile, UnitKind, quote};
 
 /// Decides what brings `observed` to `wanted`.
@@ -109,14 +109,14 @@ impl AppDecision<'_> {
     /// Another ecosystem file than at the last apply.
     fn moved(&self) -> Option<Note> {
         let group = self.name.group_unit();
-        let new = source_of(self.files.units.get(&group)?);
+        let new = Record::read(self.files.units.get(&group)?).source;
         let known = self.found.units.contains_key(&group) && self.found.source != new;
         known.then(|| Note::Moved { from: self.found.source.clone() })
     }
 
     /// A change of `--env`, which nothing else in the plan names.
     fn profile(&self) -> Option<Note> {
-        let from = self.recorded("Profile");
+        let from = self.recorded().profile;
         let to = self.files.profile.clone();
         let known = self.found.units.contains_key(&self.name.group_unit());
         (known && from != to).then_some(Note::Profile { from, to })
@@ -172,9 +172,8 @@ impl AppDecision<'_> {
         if self.found.environment.as_ref()?.text != new.text {
             return None;
         }
-        let name = self.name.template_unit();
-        let template = UnitFile::parse(name.clone(), &self.found.units.get(&name)?.text);
-        let mut paths = translate::env_files(&template);
+        let template = self.found.units.parsed(&self.name.template_unit())?;
+        let mut paths = translate::env_files(template);
         let path = quote::path(&new.path.to_string_lossy());
         let own = |former: &&str| Path::new(former).parent() == Path::new(&path).parent();
         let former = paths.find(own).filter(|former| **former != path)?;
@@ -187,10 +186,11 @@ impl AppDecision<'_> {
         let Some(found) = self.found.units.get(&unit.name) else { return false };
         let same_file = self.renamed_environment();
         let text = same_file.map(|(former, new)| found.text.replace(&former, &new));
-        let parsed = UnitFile::parse(unit.name.clone(), text.as_ref().unwrap_or(&found.text));
+        let renamed = text.map(|text| UnitFile::parse(unit.name.clone(), &text));
+        let parsed = renamed.as_ref().unwrap_or(&found.unit);
         match unit.name.kind() {
             UnitKind::Socket => parsed.get("Socket", FD_NAME) == unit.get("Socket", FD_NAME),
-            _ => substance(&parsed) == substance(unit),
+            _ => substance(parsed) == substance(unit),
         }
     }
 
@@ -285,7 +285,7 @@ impl AppDecision<'_> {
             links.push(make(LinkId::Boot));
         }
         // Switched off in the file; what somebody enables by hand afterwards is theirs.
-        let was_on = self.recorded("Autostart").is_none();
+        let was_on = !self.recorded().not_started;
         if !self.files.autostart && self.found.enabled && was_on {
             links.push(unlink(LinkId::Boot));
         }
@@ -293,10 +293,8 @@ impl AppDecision<'_> {
     }
 
     /// What the last apply noted in the group unit.
-    fn recorded(&self, key: &str) -> Option<String> {
-        let group = self.name.group_unit();
-        let text = &self.found.units.get(&group)?.text;
-        UnitFile::parse(group, text).get(MARK, key).map(str::to_owned)
+    fn recorded(&self) -> GroupRecord {
+        self.found.units.record(&self.name.group_unit()).group
     }
 
     fn drift(&self) -> Option<Note> {
@@ -308,7 +306,7 @@ impl AppDecision<'_> {
 
     /// The number that the last apply wrote into the group unit.
     fn recorded_instances(&self) -> Option<u32> {
-        self.recorded("Instances")?.parse().ok()
+        self.recorded().instances
     }
 
     fn option_notes(&self, changes: &[FileChange]) -> Vec<Note> {

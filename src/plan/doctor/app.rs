@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{AppFacts, Finding, Severity, Words, finding, listeners};
 use crate::plan::{Active, reason};
-use crate::translate::{MARK, is_edited, other_cpus};
-use crate::unit::{UnitFile, UnitName};
+use crate::translate::{GroupRecord, is_edited, other_cpus};
+use crate::unit::UnitName;
 
 /// Everything about one app.
 pub fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
@@ -126,10 +126,8 @@ fn notes(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
 /// The units that the app is made of, as far as those that are there tell.
 fn needed_units(words: &Words<'_>, facts: &AppFacts) -> Vec<UnitName> {
     let app = words.app;
-    let template = app.template_unit();
-    let mut needed = vec![app.group_unit(), template.clone(), app.slice_unit()];
-    if let Some(file) = facts.observed.units.get(&template) {
-        let unit = UnitFile::parse(template, &file.text);
+    let mut needed = vec![app.group_unit(), app.template_unit(), app.slice_unit()];
+    if let Some(unit) = facts.observed.units.parsed(&app.template_unit()) {
         let sockets = unit.all("Service", "Sockets").flat_map(str::split_whitespace);
         let sockets: Vec<UnitName> =
             sockets.filter_map(|name| UnitName::parse(name).ok()).collect();
@@ -150,7 +148,7 @@ fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {
         let text = "stopped, and does not start at boot".to_owned();
         return Some(finding(Severity::Note, "disabled", text, None));
     }
-    if group(words, facts).is_some_and(|unit| unit.get(MARK, "Autostart") == Some("no")) {
+    if group(words, facts).not_started {
         let text = "runs, and does not start at boot, as `autostart = false` asks".to_owned();
         return Some(finding(Severity::Note, "disabled", text, None));
     }
@@ -261,12 +259,12 @@ fn numbers(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     }
     let enabled = observed.links.len();
     let group = group(words, facts);
-    let wanted = group.as_ref().and_then(|unit| unit.get(MARK, "Instances")?.parse().ok());
+    let wanted = group.instances.map(|count| count as usize);
     if let Some(wanted) = wanted.filter(|wanted: &usize| *wanted != enabled) {
         let text = format!("{enabled} instances are enabled, the file said {wanted}");
         let mend = words.clusterctl(&format!("scale {app} {wanted}"));
         found.push(finding(Severity::Note, "scaled", text, Some(mend)));
-    } else if let Some((then, now)) = group.and_then(|unit| other_cpus(&unit, facts.cpus)) {
+    } else if let Some((then, now)) = other_cpus(&group, facts.cpus) {
         let text = format!(
             "{then} instances as at the last apply, and by its CPUs this machine would have {now}: \
              nothing changes units at boot"
@@ -276,8 +274,6 @@ fn numbers(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     found
 }
 
-fn group(words: &Words<'_>, facts: &AppFacts) -> Option<UnitFile> {
-    let name = words.app.group_unit();
-    let text = &facts.observed.units.get(&name)?.text;
-    Some(UnitFile::parse(name, text))
+fn group(words: &Words<'_>, facts: &AppFacts) -> GroupRecord {
+    facts.observed.units.record(&words.app.group_unit()).group
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{AppFacts, Cgroups, Finding, MachineFacts, Severity, finding};
 use crate::ecosystem::{AppName, Scope};
-use crate::translate::{FLOOR, MARK};
+use crate::translate::FLOOR;
 use crate::unit::{UnitFile, UnitKind};
 
 /// Controllers that limits and the table of `list` need.
@@ -107,9 +107,8 @@ fn open_files(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Opt
 /// Only programs that are started under the tracer need ptrace.
 fn ptrace(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<Finding> {
     let level = machine.ptrace_scope?;
-    let traced = |unit: &UnitFile| unit.get(MARK, "TracedBecause").is_some();
-    let mut services = apps.values().flat_map(|facts| units(facts, UnitKind::Service));
-    if !services.any(|unit| traced(&unit)) {
+    let mut units = apps.values().flat_map(|facts| facts.observed.units.values());
+    if !units.any(|unit| unit.record.traced_because.is_some()) {
         return None;
     }
     let of = "an app that gets its listener through ptrace";
@@ -147,9 +146,9 @@ fn lingers(lingers: bool) -> Finding {
     finding(Severity::Warning, "linger", text.to_owned(), Some(mend))
 }
 
-fn units(facts: &AppFacts, kind: UnitKind) -> impl Iterator<Item = UnitFile> {
+fn units(facts: &AppFacts, kind: UnitKind) -> impl Iterator<Item = &UnitFile> {
     let files = facts.observed.units.iter().filter(move |(name, _)| name.kind() == kind);
-    files.map(|(name, file)| UnitFile::parse(name.clone(), &file.text))
+    files.map(|(_, file)| &file.unit)
 }
 
 fn largest(
@@ -158,5 +157,5 @@ fn largest(
     value: impl Fn(&UnitFile) -> Option<&str>,
 ) -> Option<u64> {
     let files = apps.values().flat_map(|facts| units(facts, kind));
-    files.filter_map(|unit| value(&unit)?.parse().ok()).max()
+    files.filter_map(|unit| value(unit)?.parse().ok()).max()
 }

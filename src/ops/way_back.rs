@@ -8,7 +8,7 @@ use crate::ecosystem::AppName;
 
 /// An entry to go back to.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub struct WayBack<'a> {
     /// The entry.
     pub entry: &'a Entry,
     /// Why this one.
@@ -28,7 +28,7 @@ pub enum Why {
     Begun,
 }
 
-impl fmt::Display for Target<'_> {
+impl fmt::Display for WayBack<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Entry { number, verb, user, .. } = self.entry;
         match &self.why {
@@ -48,21 +48,21 @@ impl fmt::Display for Target<'_> {
 ///
 /// `entries` are oldest first, `found` is what is on disk, `begun` the number of an entry that an
 /// earlier rollback has not reached.
-pub fn without_number<'a>(
+pub fn way_back<'a>(
     entries: &'a [Entry],
     found: &BTreeMap<AppName, FoundApp>,
     begun: Option<u64>,
-) -> Option<Target<'a>> {
+) -> Option<WayBack<'a>> {
     let newest = entries.last()?;
     let same = |entry: &&Entry| entry.definition.source == newest.definition.source;
     let entries: Vec<&Entry> = entries.iter().filter(same).collect();
     if let Some(entry) = entries.iter().find(|entry| Some(entry.number) == begun) {
-        return Some(Target { entry, why: Why::Begun });
+        return Some(WayBack { entry, why: Why::Begun });
     }
     unrecorded(&entries, found).or_else(|| {
         let other = |entry: &&&Entry| !entry.definition.reads_as(&newest.definition);
         let entry = entries.iter().rev().find(other)?;
-        Some(Target { entry, why: Why::Itself })
+        Some(WayBack { entry, why: Why::Itself })
     })
 }
 
@@ -70,7 +70,7 @@ pub fn without_number<'a>(
 fn unrecorded<'a>(
     entries: &[&'a Entry],
     found: &BTreeMap<AppName, FoundApp>,
-) -> Option<Target<'a>> {
+) -> Option<WayBack<'a>> {
     let newest = entries.last()?;
     let now: BTreeMap<&str, String> =
         found.iter().map(|(name, app)| (name.as_str(), app.digest())).collect();
@@ -78,9 +78,9 @@ fn unrecorded<'a>(
     for entry in entries.iter().rev() {
         for (app, recorded) in entry.files.iter().filter(|(app, _)| !seen.contains(app.as_str())) {
             match now.get(app.as_str()) {
-                None => return Some(Target { entry, why: Why::Gone(app.clone()) }),
+                None => return Some(WayBack { entry, why: Why::Gone(app.clone()) }),
                 Some(digest) if digest != recorded => {
-                    return Some(Target { entry, why: Why::Unrecorded });
+                    return Some(WayBack { entry, why: Why::Unrecorded });
                 }
                 Some(_) => {}
             }
@@ -95,7 +95,7 @@ fn unrecorded<'a>(
     let from_here = |app: &FoundApp| source.is_some() && app.source.as_ref() == source;
     let new = found.iter().any(|(name, app)| from_here(app) && !seen.contains(name.as_str()));
     // An entry that notes no files says nothing of what is on disk.
-    (new && !newest.files.is_empty()).then_some(Target { entry: newest, why: Why::Unrecorded })
+    (new && !newest.files.is_empty()).then_some(WayBack { entry: newest, why: Why::Unrecorded })
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn told(entries: &[Entry], now: Apps<'_>, begun: Option<u64>) -> String {
-        let target = without_number(entries, &disk(now), begun);
+        let target = way_back(entries, &disk(now), begun);
         target.map_or_else(String::new, |target| target.to_string())
     }
 

@@ -1,5 +1,5 @@
-//! What is said while a verb works, how each app ended up, and what is warned of besides. It never
-//! changes anything.
+//! What is shown: the plan, what happens while a verb works, how each app ended up, and what is warned of
+//! besides. It never changes anything.
 
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
@@ -8,17 +8,20 @@ use super::Ui;
 use crate::ecosystem::{AppName, Ecosystem, Scope};
 use crate::error::Error;
 use crate::ops::{self, Done, UnitFailure};
+use crate::plan::Plan;
 use crate::plan::reason::MASKED_AND_UP;
 use crate::report::{self, Verdict};
 use crate::rollout::Lost;
 use crate::translate::{self, LeftOut};
 
-/// Prints an event.
-pub fn tell(event: &ops::Event, ui: &mut Ui) {
+/// Prints an event. A plan is left to [`plan`], whose place in the output can be lost.
+pub fn event(event: &ops::Event, ui: &mut Ui) {
     if let ops::Event::Progress { app, at, progress } = event {
         ui.progress(app, *at, progress);
     }
-    if ui.json {
+    // Who is waited for is told to people alone.
+    let for_people = matches!(event, ops::Event::Waiting { .. });
+    if ui.json && !for_people {
         if let Some(value) = report::progress::json(event) {
             // A reader that is gone must not stop what is under way.
             let _ = ui.json_line(&value);
@@ -28,14 +31,33 @@ pub fn tell(event: &ops::Event, ui: &mut Ui) {
     }
 }
 
+/// Prints a plan, with a dry run what would change in the files as well.
+///
+/// # Errors
+/// The output cannot be written, and it is all that was asked for.
+pub fn plan(plan: &Plan, dry_run: bool, ui: &mut Ui) -> Result<(), Error> {
+    if ui.json {
+        let mut value = report::plan::json(plan);
+        if dry_run {
+            value["diff"] = report::plan::diff(plan).into();
+        }
+        return ui.json_line(&value);
+    }
+    ui.data(&report::plan::text(plan, &ui.out))?;
+    if dry_run {
+        ui.data(&report::plan::diff(plan))?;
+    }
+    Ok(())
+}
+
 /// How an app ended up, and what is known of the instance that decided it.
 pub fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (Verdict, ops::Story) {
-    let instance = report::progress::failed_instance(app, done);
+    let instance = report::verdict::failed_instance(app, done);
     let loops = |(_, why): &(_, UnitFailure)| matches!(why, UnitFailure::Lost(Lost::Loops { .. }));
     // One that ends again and again may have done so before this began.
     let since = if done.failures.iter().any(loops) { UNIX_EPOCH } else { ctl.begun };
     let story = instance.map(|number| ops::story(ctl, app, number, since)).unwrap_or_default();
-    (report::progress::verdict(app, done, story.reason.as_ref()), story)
+    (report::verdict::verdict(app, done, story.reason.as_ref()), story)
 }
 
 /// One sentence per app, and for each that failed the lines that matter and the next command.
@@ -53,7 +75,7 @@ pub fn finish(
             unheld(ctl, app, ui)?;
         }
         if ui.json {
-            for value in report::progress::ended(app, &verdict, &story) {
+            for value in report::verdict::ended(app, &verdict, &story) {
                 ui.json_line(&value)?;
             }
             continue;

@@ -1,0 +1,140 @@
+//! A trial run of a program, to see what it listens on: what `start` and `detect` share. It writes no
+//! ecosystem file.
+
+use std::io::{Read, Seek};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::{Deserialize, Serialize};
+
+use super::{Global, Ui, context, input};
+use crate::disk::Layout;
+use crate::ecosystem::{self, App, Color, Seen, Start, entry};
+use crate::error::Error;
+use crate::report;
+
+/// Where the found app is written to.
+pub const FILE: &str = "ecosystem.toml";
+
+/// What a trial run showed.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Trial {
+    /// Values of `listen`.
+    pub listen: Vec<String>,
+    /// Sockets that are for its own processes.
+    #[serde(default)]
+    pub private: Vec<String>,
+    /// The exit code of a program that ended by itself.
+    pub exit: Option<i32>,
+    /// Whether it waits in `accept()`.
+    #[serde(default)]
+    pub accepts: bool,
+    /// Why there was no trial.
+    pub error: Option<String>,
+    /// The last lines that the program printed.
+    #[serde(skip)]
+    pub words: Vec<String>,
+}
+
+/// Lines of a program that did not do what was expected.
+const WORDS: usize = crate::limits::TRIAL_LINES;
+
+/// Prints what the program said last.
+pub fn show_words(trial: &Trial, ui: &mut Ui) {
+    for line in &trial.words {
+        ui.note(&format!("  | {}", report::printable(line)));
+    }
+}
+
+/// Long enough for most servers to listen.
+const SOON: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// What is said to those who wait.
+pub fn still_nothing(limit: Duration) -> String {
+    format!("it listens on nothing yet; waiting for it, {limit:?} in all (Ctrl-C gives up)")
+}
+
+/// Runs a program once, and says what it listened on. `waiting` is called when that takes more
+/// than a second.
+///
+/// # Errors
+/// Private networks are not allowed here.
+pub fn tried(
+    command: &ecosystem::Command,
+    folder: &Path,
+    limit: Duration,
+    waiting: impl FnOnce(),
+) -> Result<Trial, Error> {
+    let failed = |why: String| Error::Trial(format!("cannot try the program: {why}"));
+    let broken = |source: std::io::Error| failed(source.to_string());
+    let mut log = tempfile::tempfile().map_err(broken)?;
+    let mut child = Command::new(context::own_program())
+        .args(["detect", "--stage", "watch", "--timeout"])
+        .arg(format!("{}ms", limit.as_millis()))
+        .arg("--")
+        .arg(&command.program)
+        .args(&command.args)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log.try_clone().map_err(broken)?)
+        .spawn()
+        .map_err(broken)?;
+    // Open until the end: it tells the trial that somebody waits for it.
+    let stdin = child.stdin.take();
+    if let Some(stdout) = &child.stdout
+        && poll(&mut [PollFd::new(stdout, PollFlags::IN)], Some(&SOON)) == Ok(0)
+    {
+        waiting();
+    }
+    let output = child.wait_with_output().map_err(broken)?;
+    drop(stdin);
+    log.rewind().map_err(broken)?;
+    let mut text = Vec::new();
+    log.read_to_end(&mut text).map_err(broken)?;
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let words = lines[lines.len().saturating_sub(WORDS)..].to_vec();
+    match serde_json::from_slice::<Trial>(&output.stdout) {
+        Ok(Trial { error: Some(why), .. }) => Err(failed(why)),
+        Ok(trial) => Ok(Trial { words, ..trial }),
+        Err(_) => Err(failed(words.join("\n"))),
+    }
+}
+
+/// What the words of a command line would run as an app.
+///
+/// # Errors
+/// They cannot be one.
+pub fn resolve_words(
+    words: Vec<String>,
+    global: &Global,
+    ui: &mut Ui,
+) -> Result<ecosystem::Command, Error> {
+    let script = words.first().filter(|word| Path::new(word).is_file()).cloned();
+    let (start, args) = match script {
+        Some(script) => (Start::Script(script), words[1..].to_vec()),
+        None => (Start::Command(words), Vec::new()),
+    };
+    let (name, instances) = ("detect".to_owned(), "1".to_owned());
+    let listen = Vec::new();
+    let seen = Seen { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
+    Ok(resolve(&entry(&seen), &context::layout(global.scope())?, ui)?.command)
+}
+
+/// The one app of an ecosystem that is not written yet.
+///
+/// # Errors
+/// It cannot be one.
+pub fn resolve(text: &str, layout: &Layout, ui: &mut Ui) -> Result<App, Error> {
+    let base = input::current_folder()?;
+    let color = if ui.err.color { Color::On } else { Color::Off };
+    let source = base.join(FILE);
+    let host = context::machine(layout);
+    let loaded = ecosystem::load(text, Some(&source), &base, None, &host).map_err(|problems| {
+        Error::Config(problems.shown_as("as an app").render(color).trim_end().to_owned())
+    })?;
+    loaded.ecosystem.apps.into_values().next().ok_or(Error::Failed)
+}

@@ -1,0 +1,194 @@
+//! Puts a definition in force: what `apply`, `reload FILE`, `rollback` and `dev` do. It leaves to
+//! `plan` what there is to do, and never reads an ecosystem file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::act::act;
+use super::load::load;
+use super::lock::lock;
+use super::settle::settle;
+use super::stay::unwell;
+use super::{Context, Done, Error, Event, Finished, Sink, note_held, note_unheld, observe};
+use crate::disk::{self, Definition, Entry, FoundApp, Lock};
+use crate::ecosystem::{AppName, Ecosystem};
+use crate::plan::{self, Observed, Plan};
+use crate::rollout::Policy;
+use crate::translate::translate;
+
+/// A definition, and how it is put in force.
+#[derive(Debug)]
+pub struct ApplyRequest {
+    /// The apps that it defines, as far as they are asked for.
+    pub ecosystem: Ecosystem,
+    /// Its text, which the history keeps.
+    pub definition: Definition,
+    /// How the instances of each app are replaced.
+    pub policies: BTreeMap<AppName, Policy>,
+    /// What the history says was done.
+    pub verb: String,
+    /// Who the history says did it.
+    pub user: String,
+    /// The entry of the history that is gone back to, if one is.
+    pub back_to: Option<u64>,
+    /// Only plan.
+    pub dry_run: bool,
+    /// Stop and remove apps that are gone from the definition.
+    pub prune: bool,
+    /// Whether the caller replaces the instances of apps that did not change afterwards.
+    pub reloads: bool,
+}
+
+impl ApplyRequest {
+    /// Whether all apps of the definition are asked for.
+    fn is_whole(&self) -> bool {
+        self.definition.only.is_empty()
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Applied {
+    /// What became of each app that something was done about, or that does not serve as it should.
+    pub finished: Finished,
+    /// Apps whose processes were left running, and how their rollouts go: `reload FILE` replaces
+    /// these afterwards.
+    pub left_running: Vec<(AppName, Option<Policy>)>,
+    /// Whether the history knows of it. It is told only of what has succeeded.
+    pub recorded: Result<(), Error>,
+}
+
+/// Makes the running apps what a definition says, and remembers it. The plan is an event; with
+/// `dry_run` it is all that there is.
+///
+/// # Errors
+/// A file cannot be read or written, or the manager not be asked. What became of units is in the
+/// result.
+pub fn apply(
+    context: &mut Context,
+    request: ApplyRequest,
+    sink: Sink<'_>,
+) -> Result<Applied, Error> {
+    if request.dry_run {
+        let (plan, _) = planned(context, &request)?;
+        sink(Event::Planned { plan, all_well: true });
+        let finished = Finished::new(BTreeMap::new(), None);
+        return Ok(Applied { finished, left_running: Vec::new(), recorded: Ok(()) });
+    }
+    let lock = lock_all(context, &request, sink)?;
+    context.make_own_secret()?;
+    let names: Vec<AppName> = request.ecosystem.apps.keys().cloned().collect();
+    // Nothing is planned around instances that are being replaced.
+    settle(context, &names, sink)?;
+    let (plan, observed) = planned(context, &request)?;
+    if plan.is_empty() && !names.is_empty() {
+        mend(context, &names, sink)?;
+    }
+    // "Nothing to do" is said only of what serves.
+    let idle = names.iter().filter(|app| !request.reloads && !plan.has_steps(app));
+    let mut done = unwell(context, &observed, idle)?;
+    sink(Event::Planned { plan: shown(&plan, request.reloads), all_well: done.is_empty() });
+    if !plan.is_empty() {
+        let shared = Lock::shared(&context.layout.state)?;
+        let source = request.definition.source.as_deref();
+        disk::note_return(&context.layout, source, request.back_to)?;
+        drop(shared);
+        done.extend(act(context, &plan, &observed, &request.policies, sink)?);
+    }
+    let left = names.iter().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
+    let left_running = left.map(|app| (app.clone(), request.policies.get(app).cloned())).collect();
+    // After success only: what did not come to serve is nothing to go back to.
+    let recorded = match done.values().all(Done::is_success) {
+        true => record(context, request, &plan),
+        false => Ok(()),
+    };
+    Ok(Applied { finished: Finished::new(done, Some(lock)), left_running, recorded })
+}
+
+/// Puts an ecosystem in force under a manager of its own, for which nobody else works: without locks
+/// and without a history.
+///
+/// # Errors
+/// A file cannot be read or written, or the manager not be asked. What became of units is in the
+/// result.
+pub fn apply_privately(
+    context: &Context,
+    ecosystem: &Ecosystem,
+    policies: &BTreeMap<AppName, Policy>,
+    sink: Sink<'_>,
+) -> Result<BTreeMap<AppName, Done>, Error> {
+    let observed = observe(context)?;
+    let wanted = translate(ecosystem, &context.target()?);
+    let plan = plan::plan(&wanted, &observed, None, false, true);
+    act(context, &plan, &observed, policies, sink)
+}
+
+/// Also of the apps that are gone from the file, when those are to be removed.
+fn lock_all(context: &Context, request: &ApplyRequest, sink: Sink<'_>) -> Result<Lock, Error> {
+    let ecosystem = &request.ecosystem;
+    let mut apps: BTreeSet<AppName> = ecosystem.apps.keys().cloned().collect();
+    if request.prune && request.is_whole() {
+        let observed = observe(context)?.apps.into_iter();
+        let same = observed.filter(|(_, found)| found.source == ecosystem.source);
+        apps.extend(same.map(|(name, _)| name));
+    }
+    lock(context, &apps, sink)
+}
+
+fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed), Error> {
+    let ecosystem = &request.ecosystem;
+    let mut observed = observe(context)?;
+    let wanted = translate(ecosystem, &context.target()?);
+    note_held(context, &wanted, &mut observed);
+    note_unheld(context, &wanted, &mut observed);
+    let source = ecosystem.source.as_deref();
+    let plan = plan::plan(&wanted, &observed, source, request.prune, request.is_whole());
+    Ok((plan, observed))
+}
+
+/// What units run and load is mended also when the units are as they should be, and so is what the
+/// manager has read of them.
+fn mend(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
+    let _shared = Lock::shared(&context.layout.state)?;
+    context.install_helpers()?;
+    load(context, apps.iter().cloned(), sink)
+}
+
+/// The plan as it is told. Of an app that is reloaded afterwards nobody says that there is nothing
+/// to do: its instances are replaced.
+fn shown(plan: &Plan, reloads: bool) -> Plan {
+    let mut shown = plan.clone();
+    shown.apps.retain(|app| !reloads || !app.is_empty() || !app.notes.is_empty());
+    shown
+}
+
+/// Notes what is in force now, and that a way back to it has come to its end.
+fn record(context: &Context, request: ApplyRequest, plan: &Plan) -> Result<(), Error> {
+    let ApplyRequest { definition, ecosystem, verb, user, .. } = request;
+    disk::note_return(&context.layout, definition.source.as_deref(), None)?;
+    remember(context, definition, &ecosystem, (verb, user), plan).map_err(Error::Unrecorded)
+}
+
+fn remember(
+    context: &Context,
+    definition: Definition,
+    ecosystem: &Ecosystem,
+    (verb, user): (String, String),
+    plan: &Plan,
+) -> Result<(), disk::Error> {
+    let _shared = Lock::shared(&context.layout.state)?;
+    // What cannot be removed now may be by the next apply.
+    let swept = disk::sweep_environment(&context.layout);
+    let found = disk::scan(&context.layout)?;
+    let (files, others): (Vec<_>, Vec<_>) =
+        found.iter().partition(|(app, _)| ecosystem.apps.contains_key(*app));
+    let files = files.into_iter().map(|(app, found)| (app.to_string(), found.digest())).collect();
+    let from_here = |found: &FoundApp| found.source.is_some() && found.source == definition.source;
+    let others = others.into_iter().filter(|(_, found)| from_here(found));
+    let others = others.map(|(app, _)| app.to_string()).collect();
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let changes = plan::summary(plan);
+    let entry = Entry { number: 0, time, user, verb, changes, definition, files, others };
+    disk::record(&context.layout, entry)?;
+    swept
+}

@@ -1,0 +1,37 @@
+//! What the template of an app's instances says of files and users.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::Context;
+use crate::ecosystem::AppName;
+use crate::host;
+use crate::translate::{self, Record};
+use crate::unit::{UnitFile, quote};
+
+/// The template on disk.
+pub(super) fn template(context: &Context, app: &AppName) -> Option<UnitFile> {
+    let name = app.template_unit();
+    let text = fs::read_to_string(context.layout.unit(&name)).ok()?;
+    Some(UnitFile::parse(name, &text))
+}
+
+/// Files that the instances of an app write to.
+pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {
+    let mut files = Record::read(template).log_files;
+    files.retain(|path| path.is_file());
+    files.dedup();
+    files
+}
+
+/// The number of the user whom the instances run as, root for none.
+pub(super) fn user_of(template: &UnitFile) -> Option<u32> {
+    let Some(name) = template.get("Service", "User") else { return Some(0) };
+    host::user(&quote::unescaped(name)).map(|user| user.uid)
+}
+
+/// Files of variables without which no instance of an app can start.
+pub(super) fn env_files(template: &UnitFile) -> Vec<PathBuf> {
+    let of_manager = translate::env_files(template).map(quote::unescaped).map(PathBuf::from);
+    of_manager.chain(Record::read(template).env_files).collect()
+}
