@@ -7,7 +7,6 @@ use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
-use crate::unit::{UnitKind, UnitName};
 
 /// Stop apps or instances
 ///
@@ -91,11 +90,11 @@ fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(
     let apps = ops::apps(ctl)?;
     for Selected { app, .. } in selected.iter().filter(|one| one.instance.is_none()) {
         let Some(found) = apps.get(app) else { continue };
-        let listeners: Vec<_> = found.units.iter().filter(|(unit, _)| is_listener(unit)).collect();
+        let listeners: Vec<_> = found.units.owned_listeners().collect();
         if listeners.is_empty() {
             continue;
         }
-        let datagrams = listeners.iter().any(|(_, file)| file.text.contains("\nListenDatagram="));
+        let datagrams = listeners.iter().any(|file| file.text.contains("\nListenDatagram="));
         let lost = if datagrams { ", datagrams beyond the queue are lost" } else { "" };
         ui.note(&format!(
             "{app}: new requests wait until what is under way is answered and an instance is ready \
@@ -103,10 +102,6 @@ fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(
         ));
     }
     Ok(())
-}
-
-fn is_listener(unit: &UnitName) -> bool {
-    unit.kind() == UnitKind::Socket
 }
 
 /// Runs a verb on what is selected, and tells how it went.

@@ -12,7 +12,7 @@ use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, e
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::systemd::{ActiveState, ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
-use crate::unit::{UnitKind, UnitName};
+use crate::unit::UnitName;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +185,7 @@ fn reached(
         if !done.is_success() {
             continue;
         }
-        let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
+        let sockets = found.units.listener_names();
         let why = format!(
             "is reached by no client: its path is gone or leads to another socket; next: clusterctl restart {app}"
         );
@@ -256,9 +256,8 @@ fn units(
             [name.group_unit()].into_iter().chain(instances).map(|unit| (kind, unit)).collect()
         }
         (Batch::Listeners, None) if verb == Verb::Stop => {
-            let units = app.into_iter().flat_map(|app| app.units.keys());
-            let mut units: Vec<UnitName> =
-                units.filter(|unit| unit.kind() == UnitKind::Socket).cloned().collect();
+            let listeners = app.into_iter().flat_map(|app| app.units.listener_names());
+            let mut units: Vec<UnitName> = listeners.cloned().collect();
             if !units.is_empty() {
                 // One that a last connection has started would keep a listener from opening again.
                 units.push(name.wake_unit());

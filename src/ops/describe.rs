@@ -14,7 +14,7 @@ use crate::plan::Observed;
 use crate::plan::reason::standing;
 use crate::systemd::{ActiveState, SocketState};
 use crate::translate::{self, Record};
-use crate::unit::{UnitFile, UnitKind, UnitName, quote};
+use crate::unit::{UnitFile, UnitName, quote};
 
 /// One app.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -224,8 +224,7 @@ fn readiness(template: &UnitFile) -> String {
 }
 
 fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, Error> {
-    let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
-    let sockets: Vec<UnitName> = sockets.cloned().collect();
+    let sockets: Vec<UnitName> = found.units.listener_names().cloned().collect();
     let states = context.systemd.sockets(&sockets)?;
     let open = sockets.iter().zip(&states).filter(|(_, state)| state.active == ActiveState::Active);
     let lost = observe::lost(&context.layout, &found.units, open.map(|(unit, _)| unit));

@@ -13,7 +13,7 @@ use crate::plan::OwnedUnit;
 use crate::plan::reason::Unheld;
 use crate::systemd::{ActiveState, InstanceState, Listed};
 use crate::translate;
-use crate::unit::{UnitKind, UnitName};
+use crate::unit::UnitName;
 
 /// Status of an instance in PM2's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -140,8 +140,7 @@ pub fn list(
 
 /// Addresses of listeners whose path does not lead to them.
 fn lost(context: &Context, found: &FoundApp) -> Vec<String> {
-    let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
-    let lost = observe::lost(&context.layout, &found.units, sockets);
+    let lost = observe::lost(&context.layout, &found.units, found.units.listener_names());
     let units = lost.iter().filter_map(|unit| found.units.parsed(unit));
     units.filter_map(|unit| Some(Address::of_socket_unit(unit)?.to_string())).collect()
 }

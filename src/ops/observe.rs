@@ -10,7 +10,7 @@ use crate::host;
 use crate::plan::{Active, Observed, ObservedApp, ObservedInstance, OwnedUnits};
 use crate::systemd::{ActiveState, Field, InstanceState, Systemd};
 use crate::translate::AppFiles;
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::unit::{UnitFile, UnitName};
 
 /// Everything of ours as it is now.
 ///
@@ -72,8 +72,7 @@ fn unread(
 pub fn note_held(context: &Context, wanted: &BTreeMap<AppName, AppFiles>, observed: &mut Observed) {
     for (name, files) in wanted {
         let Some(found) = observed.apps.get_mut(name) else { continue };
-        let sockets = files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
-        let new = sockets.filter(|unit| !found.units.contains_key(&unit.name));
+        let new = files.listeners().filter(|unit| !found.units.contains_key(&unit.name));
         let own = |unit: &&UnitFile| {
             let address = Address::of_socket_unit(unit)?;
             host::listening_instance(&context.layout, &address).filter(|(app, _)| app == name)
@@ -111,8 +110,8 @@ fn active_states(
     for (name, app) in apps {
         patterns.push(format!("{name}.service"));
         patterns.push(format!("{name}@*.service"));
-        let sockets = app.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
-        patterns.extend(sockets.map(|unit| unit.as_str().replace('\\', "\\\\")));
+        let listeners = app.units.listener_names();
+        patterns.extend(listeners.map(|unit| unit.as_str().replace('\\', "\\\\")));
     }
     let listed = systemd.list(&patterns)?;
     let states = listed
@@ -145,9 +144,8 @@ fn observed_app(
     let definition = found.units.parsed(&template);
     let newest_input = disk::inputs_changed(layout, &template, definition);
     let state = |unit: &UnitName| states.get(unit).copied().unwrap_or_default();
-    let sockets = found.units.keys().filter(|unit| unit.kind() == UnitKind::Socket);
     let listeners: BTreeMap<UnitName, Active> =
-        sockets.map(|unit| (unit.clone(), state(unit))).collect();
+        found.units.listener_names().map(|unit| (unit.clone(), state(unit))).collect();
     let open = listeners.iter().filter(|(_, state)| **state == Active::Active);
     let lost = lost(layout, &found.units, open.map(|(unit, _)| unit));
     let instances = states

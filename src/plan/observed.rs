@@ -129,6 +129,11 @@ impl OwnedUnits {
         self.owned_listeners().map(|file| &file.unit)
     }
 
+    /// Their names.
+    pub fn listener_names(&self) -> impl Iterator<Item = &UnitName> {
+        self.listeners().map(|unit| &unit.name)
+    }
+
     /// The same, with what they remember.
     pub fn owned_listeners(&self) -> impl Iterator<Item = &OwnedUnit> {
         self.0.values().filter(|file| file.unit.name.kind() == UnitKind::Socket)

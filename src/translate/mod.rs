@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::ecosystem::{App, AppName, Ecosystem, Remark, Scope, fnv1a};
-use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
+use crate::unit::{Section, UnitFile, UnitKind, UnitName, UnitSet, quote};
 
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
@@ -77,6 +77,13 @@ pub struct AppFiles {
     pub profile: Option<String>,
     /// What follows from the file without being written in it.
     pub remarks: Vec<Remark>,
+}
+
+impl AppFiles {
+    /// The units of listeners.
+    pub fn listeners(&self) -> impl Iterator<Item = &UnitFile> {
+        self.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket)
+    }
 }
 
 /// An environment file, mode 0600: `systemctl show` shows `Environment=` to everybody.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::AppDecision;
 use crate::ecosystem::Address;
 use crate::plan::{Action, Reason, Step};
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::unit::{UnitFile, UnitName};
 
 impl AppDecision<'_> {
     pub(super) fn rebind(&self) -> Option<Step> {
@@ -26,8 +26,7 @@ impl AppDecision<'_> {
     }
 
     fn new_sockets(&self) -> impl Iterator<Item = &UnitFile> {
-        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
-        sockets.filter(|unit| !self.found.units.contains_key(&unit.name))
+        self.files.listeners().filter(|unit| !self.found.units.contains_key(&unit.name))
     }
 
     /// Whether somebody removed the file of a listener that instances rely on. It is written anew, and
@@ -45,8 +44,8 @@ impl AppDecision<'_> {
     }
 
     pub(super) fn opened_listeners(&self) -> Vec<Step> {
-        let sockets = self.files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
-        sockets
+        self.files
+            .listeners()
             .filter_map(|unit| {
                 let state = self.found.listeners.get(&unit.name).copied().unwrap_or_default();
                 let known = self.found.units.contains_key(&unit.name);
