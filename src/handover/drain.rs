@@ -7,10 +7,9 @@
 
 use super::conversation::Standing;
 
-/// A client whose request is answered may send the next one for so long before it is told to go.
+/// A client whose request is answered may send the next one for so long. One that was told to go needs as
+/// long to hear of it, and for what it has sent until then: it may be busy, or far away.
 const MOMENT_MS: u64 = 500;
-/// One that was told needs so long to hear of it, and for what it has sent until then.
-const TOLD_MS: u64 = 100;
 /// How long a program with a handler of its own waits for its clients at least.
 const PATIENCE_MS: u64 = 1000;
 /// A client that connects and says nothing gets at least this long.
@@ -181,7 +180,7 @@ fn for_handler(seen: &Seen, clock: &Clock) -> Verdict {
 }
 
 fn may_go(seen: &Seen) -> bool {
-    seen.quiet >= if seen.told { TOLD_MS } else { MOMENT_MS }
+    seen.quiet >= MOMENT_MS
 }
 
 fn silent(clock: &Clock) -> u64 {

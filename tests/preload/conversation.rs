@@ -153,6 +153,27 @@ fn only_the_last_answer_may_say_that_it_is() {
     assert!(!conversation.is_at_last_answer(), "in the middle of it");
 }
 
+/// One that is busy, or far away, reads late what it was told, and has asked again until then.
+#[test]
+fn a_client_that_was_told_to_go_gets_its_moment_too() {
+    let clock = Clock { passed: 700, budget: 10_000, streams: 10_000 };
+    for (told, ended_by) in [
+        (false, EndedBy::Library),
+        (true, EndedBy::Library),
+        (false, EndedBy::Program),
+        (true, EndedBy::Program),
+    ] {
+        let ends = |quiet| {
+            let seen =
+                Seen { standing: Standing::Answered, unread: false, told, quiet, inherited: false };
+            let Verdict { holds, end_reading } = verdict(&seen, &clock, ended_by);
+            assert!(holds);
+            end_reading
+        };
+        assert_eq!((ends(480), ends(500)), (false, true), "{told} {ended_by:?}");
+    }
+}
+
 /// A request and its answer, as bytes.
 fn exchange() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let body = prop::collection::vec(any::<u8>(), 0..40);

@@ -226,6 +226,44 @@ fn an_idle_connection_is_told_to_go() {
     }
 }
 
+/// A program may take its time from the end of the input to its `close()`: threads take turns, others have
+/// closed before. What its client would send meanwhile nobody reads any more.
+#[test]
+fn a_client_hears_of_the_end_before_its_program_closes() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket, sys\n\
+        if sys.argv[1] == 'exits': signal.signal(signal.SIGTERM, lambda *_: os._exit(7))\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        client, _ = s.accept()\n\
+        while client.recv(1000):\n\
+        \x20   client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n\
+        os.write(1, b'gone\\n')\n\
+        sys.stdin.readline()\n\
+        client.close()\n\
+        signal.pause()\n";
+    for handler in ["default", "exits"] {
+        let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+        systemd.set("CLUSTERCTL_DRAIN", "1");
+        let script = script.replace("PORT", &port.to_string());
+        let mut program = systemd.start(&["python3", "-c", &script, handler]);
+        assert_eq!(systemd.notified(), "READY=1");
+        let mut client = connect(port);
+        client.write_all(GET.as_bytes()).unwrap();
+        client.read_exact(&mut [0; 42]).unwrap();
+        program.terminate();
+        assert_eq!(program.line(), "gone");
+        // It has not closed yet, and does not before it hears from here.
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "{handler}");
+        assert!(program.is_running(), "{handler}: the end has come with the program's own");
+        program.input.write_all(b"close\n").unwrap();
+        assert_eq!(program.end(), status(handler), "{}", program.errors());
+    }
+}
+
 #[test]
 fn only_the_last_of_several_answers_says_that_it_is() {
     let Some(mut server) = server("default") else { return };

@@ -244,11 +244,23 @@ impl Watch {
         let seen = Seen { standing, unread, told, quiet, inherited };
         let verdict = verdict(&seen, &self.clock, self.ended_by);
         if verdict.end_reading && !self.accepts {
-            // The program reads the end of the stream, and closes politely; a request that
-            // arrives before it reads is still answered.
-            sys::stop_reading(fd);
+            end_reading(fd, standing);
         }
         verdict.holds
+    }
+}
+
+/// The program reads the end of the stream, and closes politely.
+fn end_reading(fd: c_int, standing: Standing) {
+    if standing == Standing::Answered && follow::takes_turns(fd) {
+        // Nothing is left to be sent. The client hears of it now: what it sends from the program's last
+        // look to its `close()`, which takes as long as other threads and connections do, nobody reads.
+        if sys::unread(fd) == 0 {
+            sys::stop_both(fd);
+        }
+    } else {
+        // A request that arrives before the program reads is still answered.
+        sys::stop_reading(fd);
     }
 }
 
