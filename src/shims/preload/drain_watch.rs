@@ -91,7 +91,7 @@ extern "C" fn beside() -> ! {
     let started = sys::milliseconds();
     let mut watch = Watch::begin(setup);
     watch.ended_by = EndedBy::Program;
-    watch.accepts = true;
+    (watch.accepts, watch.beside) = (true, true);
     loop {
         sys::sleep_ms(LOOK_EVERY_MS);
         if drain::is_own() {
@@ -159,6 +159,8 @@ struct Watch {
     /// The process takes new connections meanwhile: one that was looked at may be another one by the time
     /// something is done to it, under the same number.
     accepts: bool,
+    /// The process is a worker of a master that stops it in ways of its own.
+    beside: bool,
 }
 
 impl Watch {
@@ -182,7 +184,7 @@ impl Watch {
             some => u64::from(some).min(most),
         };
         let clock = Clock { passed: 0, budget, streams };
-        Watch { setup, clock, ended_by, told: 0, endless: 0, accepts: false }
+        Watch { setup, clock, ended_by, told: 0, endless: 0, accepts: false, beside: false }
     }
 
     /// Counts the connections that hold up the drain, and tells those to go that may.
@@ -234,14 +236,14 @@ impl Watch {
         if standing == Standing::UnderWay && follow::has_several(fd) {
             workers::answer_several();
         }
-        // A program that has its signal speaks for itself: a second word would contradict it.
-        let may_tell = !matches!(self.ended_by, EndedBy::Handler(_));
+        // A program that has its signal speaks for itself. A worker does so at one moment, and not to those
+        // whose first bytes it reads later: nginx answers them until it is killed.
+        let may_tell = self.beside || !matches!(self.ended_by, EndedBy::Handler(_));
         let may_tell = may_tell && self.clock.passed >= TELL_FROM_MS && !polite::is_told(fd);
         if may_tell {
             follow::tell_to_go(fd, |told| if told { polite::tell(fd) } else { polite::forget(fd) });
         }
-        let (told, inherited) = (polite::is_told(fd), follow::is_inherited(fd));
-        let seen = Seen { standing, unread, told, quiet, inherited };
+        let seen = Seen { standing, unread, quiet, inherited: follow::is_inherited(fd) };
         let verdict = verdict(&seen, &self.clock, self.ended_by);
         if verdict.end_reading && !self.accepts {
             end_reading(fd, standing);
