@@ -572,6 +572,66 @@ fn a_client_whose_first_bytes_come_behind_the_masters_signal_is_told_to_go() {
     assert_eq!(program.end(), 0);
 }
 
+/// The same while the master waits: a worker goes on accepting, and says by itself which stream was the last
+/// when it is told to go. Its client knows before it has opened another one.
+#[test]
+fn a_client_that_comes_while_the_master_waits_is_told_with_the_first_frames() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        def end(*_):\n\
+        \x20   os.wait()\n\
+        \x20   os._exit(0)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        if os.fork():\n\
+        \x20   while True: signal.pause()\n\
+        c, _ = s.accept()\n\
+        while c.recv(100):\n\
+        \x20   c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n\
+        c, _ = s.accept()\n\
+        c.recv(1000)\n\
+        c.sendall(b'\\0\\0\\0\\4\\0\\0\\0\\0\\0')\n\
+        c.sendall(b'\\0\\0\\1\\1\\5\\0\\0\\0\\1\\x88')\n\
+        c.recv(1000)\n";
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
+    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let mut first = connect(port);
+    let mut answer = String::new();
+    first.write_all(GET.as_bytes()).unwrap();
+    first.read_exact(&mut [0; 42]).unwrap();
+    program.terminate();
+    while !answer.contains("Connection: close") {
+        first.write_all(GET.as_bytes()).unwrap();
+        answer.clear();
+        while !answer.ends_with("done") {
+            let mut byte = [0];
+            first.read_exact(&mut byte).unwrap();
+            answer.push(byte[0].into());
+        }
+    }
+    drop(first);
+    let mut client = connect(port);
+    client
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x03\x01\x05\0\0\0\x01\x82\x86\x84")
+        .unwrap();
+    let kinds: Vec<u8> = (0..3)
+        .map(|_| {
+            let mut head = [0; 9];
+            client.read_exact(&mut head).unwrap();
+            client.read_exact(&mut vec![0; head[2].into()]).unwrap();
+            head[3]
+        })
+        .collect();
+    assert_eq!(kinds, [4, 7, 1]);
+    drop(client);
+    assert_eq!(program.end(), 0);
+}
+
 /// A process that the program forks, as `multiprocessing` of Python does, has the connections of
 /// its parent open as well: its own end is nothing to their clients.
 #[test]

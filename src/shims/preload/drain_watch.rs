@@ -241,7 +241,7 @@ impl Watch {
         let may_tell = self.beside || !matches!(self.ended_by, EndedBy::Handler(_));
         let may_tell = may_tell && self.clock.passed >= TELL_FROM_MS && !polite::is_told(fd);
         if may_tell {
-            follow::tell_to_go(fd, |told| if told { polite::tell(fd) } else { polite::forget(fd) });
+            tell(fd);
         }
         let seen = Seen { standing, unread, quiet, inherited: follow::is_inherited(fd) };
         let verdict = verdict(&seen, &self.clock, self.ended_by);
@@ -263,6 +263,19 @@ fn end_reading(fd: c_int, standing: Standing) {
     } else {
         // A request that arrives before the program reads is still answered.
         sys::stop_reading(fd);
+    }
+}
+
+/// Tells a client of HTTP/2 to open no more streams.
+fn tell(fd: c_int) {
+    follow::tell_to_go(fd, |told| if told { polite::tell(fd) } else { polite::forget(fd) });
+}
+
+/// The program has sent something. A worker whose master was asked to stop goes on accepting, and may end a
+/// connection before anybody looks at it: its client is told behind the program's first frames.
+pub fn tell_at_once(fd: c_int) {
+    if workers::tells() && !polite::is_told(fd) && follow::is_followed(fd) && is_connection(fd) {
+        tell(fd);
     }
 }
 
