@@ -271,10 +271,12 @@ fn tell(fd: c_int) {
     follow::tell_to_go(fd, |told| if told { polite::tell(fd) } else { polite::forget(fd) });
 }
 
-/// The program has sent something. A worker whose master was asked to stop goes on accepting, and may end a
-/// connection before anybody looks at it: its client is told behind the program's first frames.
-pub fn tell_at_once(fd: c_int) {
-    if workers::tells() && !polite::is_told(fd) && follow::is_followed(fd) && is_connection(fd) {
+/// The program has sent so many bytes. A worker whose master was asked to stop goes on accepting, and may end
+/// a connection before anybody looks at it: its client is told behind the program's first frames, when no
+/// other thread knows of the connection yet.
+pub fn tell_at_once(fd: c_int, size: isize) {
+    let first = |fd| usize::try_from(size).is_ok_and(|size| follow::has_written_only(fd, size));
+    if workers::is_of_stopping_master() && !polite::is_told(fd) && first(fd) && is_connection(fd) {
         tell(fd);
     }
 }

@@ -75,7 +75,7 @@ unsafe fn answered(
     // SAFETY: the caller vouches for the parts.
     unsafe { follow::said_parts(fd, parts, count, result) };
     drop(sending);
-    drain_watch::tell_at_once(fd);
+    drain_watch::tell_at_once(fd, result);
     result
 }
 
