@@ -343,6 +343,24 @@ const DATA: u8 = 0;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
+/// Of more streams than are followed nobody knows which are answered. Where its frames end is known all the
+/// same, so a busy client is told to open no more, as any other.
+#[test]
+fn a_client_with_many_streams_can_be_told_to_go() {
+    let mut conversation = Conversation::NEW;
+    conversation.heard(&[http2::PREFACE, &frame(SETTINGS, 0, 0, &[0; 6])].concat());
+    conversation.said(&frame(SETTINGS, 0, 0, &[0; 6]));
+    for stream in 0..100 {
+        conversation.heard(&frame(HEADERS, END_STREAM | END_HEADERS, stream * 2 + 1, &[0x82]));
+    }
+    assert!(conversation.may_be_joined());
+    for stream in 0..100 {
+        conversation.said(&frame(HEADERS, END_STREAM | END_HEADERS, stream * 2 + 1, &[0x88]));
+    }
+    assert_eq!(conversation.standing(None, false), Standing::Unknown);
+    assert!(conversation.may_be_joined());
+}
+
 #[test]
 fn streams_of_http2_are_under_way_until_the_server_ends_them() {
     let mut conversation = Conversation::NEW;

@@ -15,7 +15,7 @@ use crate::follow;
 /// What the library asks of the kernel.
 pub mod sys {
     use std::sync::Mutex;
-    use std::sync::mpsc::Sender;
+    use std::sync::mpsc::{Receiver, Sender};
 
     pub const MSG_NOSIGNAL: i32 = 0;
     pub const MSG_DONTWAIT: i32 = 0;
@@ -25,14 +25,15 @@ pub mod sys {
         pub length: usize,
     }
 
-    /// To whoever holds a look up.
-    pub static SLEPT: Mutex<Option<Sender<()>>> = Mutex::new(None);
+    /// To whoever holds a look up, and where its end is noticed.
+    pub static SLEPT: Mutex<Option<(Sender<()>, Receiver<()>)>> = Mutex::new(None);
 
+    /// As long as the look takes.
     pub fn sleep_ms(_: u64) {
-        if let Some(held) = SLEPT.lock().unwrap().take() {
+        if let Some((held, over)) = SLEPT.lock().unwrap().take() {
             held.send(()).unwrap();
+            let _ = over.recv();
         }
-        std::thread::yield_now();
     }
 
     pub fn getpid() -> i32 {
@@ -98,9 +99,13 @@ fn beside_a_look<T>(
 ) -> T {
     let (begun, begins) = channel();
     let (end, ends) = channel();
-    *sys::SLEPT.lock().unwrap() = Some(end);
+    let (last, over) = channel();
+    *sys::SLEPT.lock().unwrap() = Some((end, over));
     thread::scope(|scope| {
-        scope.spawn(move || look(&begun, &ends));
+        scope.spawn(move || {
+            look(&begun, &ends);
+            drop(last);
+        });
         begins.recv().unwrap();
         let result = work();
         // Had nobody to wait: the look ends all the same.
