@@ -90,6 +90,8 @@ pub struct Conversation {
     leaves: bool,
     /// The requests are calls of gRPC.
     grpc: bool,
+    /// More streams were open than are followed: which of them are answered is not known any more.
+    crowded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +125,7 @@ impl Conversation {
         fields: Fields::NEW,
         leaves: false,
         grpc: false,
+        crowded: false,
     };
 
     /// A connection that was accepted just now.
@@ -142,9 +145,7 @@ impl Conversation {
             let (taken, frame) = self.asking2.take(bytes);
             bytes = bytes.get(taken..).unwrap_or(&[]);
             let Some(frame) = frame else { continue };
-            if !self.streams.asked(frame) {
-                return self.lose();
-            }
+            self.crowded |= !self.streams.asked(frame);
             self.grpc |= frame.has_fields() && http2::names_grpc(self.asking2.payload(bytes));
         }
         while self.mode == Mode::Http && !bytes.is_empty() {
@@ -332,6 +333,7 @@ impl Conversation {
         match self.mode {
             Mode::Upgraded => Standing::Endless,
             Mode::Unknown => Standing::Unknown,
+            Mode::Http2 if self.crowded => Standing::Unknown,
             Mode::Http if received == Some(0) => Standing::Silent,
             Mode::Http if self.event_stream && self.is_alone() => Standing::Endless,
             _ if unread => Standing::UnderWay,

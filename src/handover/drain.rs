@@ -7,10 +7,9 @@
 
 use super::conversation::Standing;
 
-/// A client whose request is answered may send the next one for so long before it is told to go.
+/// A client whose request is answered may send the next one for so long. One that was told to go needs as
+/// long to hear of it, and for what it has sent until then: it may be busy, or far away.
 const MOMENT_MS: u64 = 500;
-/// One that was told needs so long to hear of it, and for what it has sent until then.
-const TOLD_MS: u64 = 100;
 /// How long a program with a handler of its own waits for its clients at least.
 const PATIENCE_MS: u64 = 1000;
 /// A client that connects and says nothing gets at least this long.
@@ -53,8 +52,6 @@ pub struct Seen {
     pub standing: Standing,
     /// Bytes wait for the program.
     pub unread: bool,
-    /// The client was told to go: by `Connection: close`, or `GOAWAY`.
-    pub told: bool,
     /// Milliseconds since something passed over it, in either direction.
     pub quiet: u64,
     /// Most likely it is the parent's: this process has it from there, and has not used it.
@@ -150,7 +147,7 @@ fn for_library(seen: &Seen, clock: &Clock) -> Verdict {
         return END;
     }
     match seen.standing {
-        Standing::Answered if may_go(seen) => END,
+        Standing::Answered if may_go(seen, clock) => END,
         Standing::Silent if clock.passed >= silent(clock) => END,
         Standing::Endless if clock.passed >= clock.streams => END,
         _ => WAIT,
@@ -161,11 +158,13 @@ fn for_program(seen: &Seen, clock: &Clock) -> Verdict {
     let moment = PATIENCE_MS.min(clock.budget / 4);
     match seen.standing {
         Standing::UnderWay => WAIT,
+        // Its client may be about to read the answer, or to say that it has: a handler that closes what is
+        // idle would cut that.
+        Standing::Answered if !may_go(seen, clock) => WAIT,
         // The program has not ended it although its client was told: it may do so at its handler.
         Standing::Answered if clock.passed >= 2 * moment => LEAVE,
-        Standing::Answered if may_go(seen) => END,
+        Standing::Answered => END,
         Standing::Silent if clock.passed < silent(clock) => WAIT,
-        Standing::Answered => WAIT,
         Standing::Endless if clock.passed >= clock.streams => END,
         // It knows best how its streams end, and what it speaks.
         _ if clock.passed < moment => WAIT,
@@ -180,8 +179,8 @@ fn for_handler(seen: &Seen, clock: &Clock) -> Verdict {
     }
 }
 
-fn may_go(seen: &Seen) -> bool {
-    seen.quiet >= if seen.told { TOLD_MS } else { MOMENT_MS }
+fn may_go(seen: &Seen, clock: &Clock) -> bool {
+    seen.quiet >= MOMENT_MS.min(clock.budget / 4)
 }
 
 fn silent(clock: &Clock) -> u64 {

@@ -153,6 +153,33 @@ fn only_the_last_answer_may_say_that_it_is() {
     assert!(!conversation.is_at_last_answer(), "in the middle of it");
 }
 
+/// A client that was told to go, and is busy or far away, has asked again until it reads that.
+#[test]
+fn a_client_has_its_moment_whether_it_was_told_to_go_or_not() {
+    let clock = Clock { passed: 700, budget: 10_000, streams: 10_000 };
+    for ended_by in [EndedBy::Library, EndedBy::Program] {
+        for (quiet, ends) in [(0, false), (480, false), (500, true)] {
+            let seen =
+                Seen { standing: Standing::Answered, unread: false, quiet, inherited: false };
+            let Verdict { holds, end_reading } = verdict(&seen, &clock, ended_by);
+            assert_eq!((holds, end_reading), (true, ends), "{quiet} {ended_by:?}");
+        }
+    }
+}
+
+/// A handler gets its signal, and closes what is idle, when the longest answers have come. Their clients
+/// have not read them by then, and those of HTTP/2 go on speaking while they do.
+#[test]
+fn a_late_answer_has_its_moment_before_the_handler_runs() {
+    let clock = Clock { passed: 5000, budget: 10_000, streams: 10_000 };
+    let seen =
+        |quiet| Seen { standing: Standing::Answered, unread: false, quiet, inherited: false };
+    for (quiet, held) in [(0, true), (480, true), (500, false)] {
+        let Verdict { holds, end_reading } = verdict(&seen(quiet), &clock, EndedBy::Program);
+        assert_eq!((holds, end_reading), (held, false), "{quiet}");
+    }
+}
+
 /// A request and its answer, as bytes.
 fn exchange() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let body = prop::collection::vec(any::<u8>(), 0..40);
@@ -251,11 +278,11 @@ proptest! {
     /// No clock and no silence makes the library end a connection that is not known to be answered.
     #[test]
     fn what_is_not_known_to_be_answered_is_left_alone(
-        standing in standing(), unread: bool, told: bool, quiet: u64, inherited: bool,
+        standing in standing(), unread: bool, quiet: u64, inherited: bool,
         passed in 0_u64..100_000, budget in 1_u64..100_000, streams in 0_u64..100_000, at: u64,
     ) {
         let clock = Clock { passed, budget, streams };
-        let seen = Seen { standing, unread, told, quiet, inherited };
+        let seen = Seen { standing, unread, quiet, inherited };
         let last = passed + 500.min(budget / 10) >= budget;
         for ended_by in [EndedBy::Library, EndedBy::Program, EndedBy::Handler(at)] {
             let Verdict { holds, end_reading } = verdict(&seen, &clock, ended_by);
@@ -315,6 +342,24 @@ const HEADERS: u8 = 1;
 const DATA: u8 = 0;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+
+/// Of more streams than are followed nobody knows which are answered. Where its frames end is known all the
+/// same, so a busy client is told to open no more, as any other.
+#[test]
+fn a_client_with_many_streams_can_be_told_to_go() {
+    let mut conversation = Conversation::NEW;
+    conversation.heard(&[http2::PREFACE, &frame(SETTINGS, 0, 0, &[0; 6])].concat());
+    conversation.said(&frame(SETTINGS, 0, 0, &[0; 6]));
+    for stream in 0..100 {
+        conversation.heard(&frame(HEADERS, END_STREAM | END_HEADERS, stream * 2 + 1, &[0x82]));
+    }
+    assert!(conversation.may_be_joined());
+    for stream in 0..100 {
+        conversation.said(&frame(HEADERS, END_STREAM | END_HEADERS, stream * 2 + 1, &[0x88]));
+    }
+    assert_eq!(conversation.standing(None, false), Standing::Unknown);
+    assert!(conversation.may_be_joined());
+}
 
 #[test]
 fn streams_of_http2_are_under_way_until_the_server_ends_them() {

@@ -9,6 +9,8 @@ mod draining;
 mod endings;
 mod fuzz;
 mod languages;
+#[allow(unsafe_code, reason = "passes bytes as the library's callers do")]
+mod looks;
 mod other_machine;
 mod probing;
 mod safety;
@@ -18,3 +20,13 @@ mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;
 mod under_way;
+
+#[allow(dead_code, unsafe_code, reason = "a file of the library, which uses all of it")]
+#[path = "../../src/shims/preload/entry.rs"]
+mod entry;
+#[allow(dead_code, unsafe_code, reason = "a file of the library, which uses all of it")]
+#[path = "../../src/shims/preload/follow.rs"]
+mod follow;
+
+use clusterctl::handover;
+use looks::{setup, sys, workers};

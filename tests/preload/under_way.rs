@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use crate::support::{Program, Systemd, connect, has, read_all};
+use crate::support::{PATIENCE, Program, Systemd, connect, has, read_all};
 
 /// An asyncio server, as the fast servers of Python are built. It says `request` for each request
 /// that it begins, answers `/wait` when a line comes on standard input, streams parts of
@@ -223,6 +223,44 @@ fn an_idle_connection_is_told_to_go() {
         assert_eq!(read_all(&mut client), "");
         assert_eq!(server.program.line(), "gone");
         assert_eq!(server.program.end(), status(handler), "{}", server.program.errors());
+    }
+}
+
+/// A program may take its time from the end of the input to its `close()`: threads take turns, others have
+/// closed before. What its client would send meanwhile nobody reads any more.
+#[test]
+fn a_client_hears_of_the_end_before_its_program_closes() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket, sys\n\
+        if sys.argv[1] == 'exits': signal.signal(signal.SIGTERM, lambda *_: os._exit(7))\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        client, _ = s.accept()\n\
+        while client.recv(1000):\n\
+        \x20   client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n\
+        os.write(1, b'gone\\n')\n\
+        sys.stdin.readline()\n\
+        client.close()\n\
+        signal.pause()\n";
+    for handler in ["default", "exits"] {
+        let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+        systemd.set("CLUSTERCTL_DRAIN", "1");
+        let script = script.replace("PORT", &port.to_string());
+        let mut program = systemd.start(&["python3", "-c", &script, handler]);
+        assert_eq!(systemd.notified(), "READY=1");
+        let mut client = connect(port);
+        client.write_all(GET.as_bytes()).unwrap();
+        client.read_exact(&mut [0; 42]).unwrap();
+        program.terminate();
+        assert_eq!(program.line(), "gone");
+        // It has not closed yet, and does not before it hears from here.
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "{handler}");
+        assert!(program.is_running(), "{handler}: the end has come with the program's own");
+        program.input.write_all(b"close\n").unwrap();
+        assert_eq!(program.end(), status(handler), "{}", program.errors());
     }
 }
 
@@ -478,6 +516,119 @@ fn a_websocket_of_a_worker_whose_master_alone_is_signalled_is_closed() {
     }
     assert_eq!(said, [0x88, 2, 0x03, 0xf4]);
     client.write_all(b"\x88\x80\x01\x02\x03\x04").unwrap();
+    assert_eq!(program.end(), 0);
+}
+
+/// nginx tells the clients of HTTP/2 that it knows of when its workers shall go, and answers one whose first
+/// bytes come later until it is killed, with all streams that are open by then.
+#[test]
+fn a_client_whose_first_bytes_come_behind_the_masters_signal_is_told_to_go() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        def end(*_):\n\
+        \x20   os.write(1, b'signal\\n')\n\
+        \x20   os.wait()\n\
+        \x20   os._exit(0)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        if os.fork():\n\
+        \x20   while True: signal.pause()\n\
+        c, _ = s.accept()\n\
+        os.write(1, b'accepted\\n')\n\
+        c.recv(1000)\n\
+        c.sendall(b'\\0\\0\\0\\4\\0\\0\\0\\0\\0')\n\
+        stream = 1\n\
+        while True:\n\
+        \x20   c.sendall(b'\\0\\0\\1\\1\\5' + stream.to_bytes(4, 'big') + b'\\x88')\n\
+        \x20   if not c.recv(1000): break\n\
+        \x20   stream += 2\n";
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
+    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let mut client = connect(port);
+    assert_eq!(program.line(), "accepted");
+    program.terminate();
+    assert_eq!(program.line(), "signal");
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let began = std::time::Instant::now();
+    let (mut kind, mut stream) = (0, 1_u32);
+    while kind != 7 {
+        assert!(began.elapsed() < PATIENCE, "{stream} requests were answered without a word");
+        let mut head = [0; 9];
+        client.read_exact(&mut head).unwrap();
+        kind = head[3];
+        client.read_exact(&mut vec![0; head[2].into()]).unwrap();
+        if kind == 1 {
+            stream += 2;
+            let request = [&b"\0\0\x03\x01\x05"[..], &stream.to_be_bytes(), b"\x82\x86\x84"];
+            client.write_all(&request.concat()).unwrap();
+        }
+    }
+    drop(client);
+    assert_eq!(program.end(), 0);
+}
+
+/// The same while the master waits: a worker goes on accepting, and says by itself which stream was the last
+/// when it is told to go. Its client knows before it has opened another one.
+#[test]
+fn a_client_that_comes_while_the_master_waits_is_told_with_the_first_frames() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, signal, socket\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        def end(*_):\n\
+        \x20   os.wait()\n\
+        \x20   os._exit(0)\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        if os.fork():\n\
+        \x20   while True: signal.pause()\n\
+        c, _ = s.accept()\n\
+        while c.recv(100):\n\
+        \x20   c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n\
+        c, _ = s.accept()\n\
+        c.recv(1000)\n\
+        c.sendall(b'\\0\\0\\0\\4\\0\\0\\0\\0\\0')\n\
+        c.sendall(b'\\0\\0\\1\\1\\5\\0\\0\\0\\1\\x88')\n\
+        c.recv(1000)\n";
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
+    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let mut first = connect(port);
+    let mut answer = String::new();
+    first.write_all(GET.as_bytes()).unwrap();
+    first.read_exact(&mut [0; 42]).unwrap();
+    program.terminate();
+    while !answer.contains("Connection: close") {
+        first.write_all(GET.as_bytes()).unwrap();
+        answer.clear();
+        while !answer.ends_with("done") {
+            let mut byte = [0];
+            first.read_exact(&mut byte).unwrap();
+            answer.push(byte[0].into());
+        }
+    }
+    drop(first);
+    let mut client = connect(port);
+    client
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x03\x01\x05\0\0\0\x01\x82\x86\x84")
+        .unwrap();
+    let kinds: Vec<u8> = (0..3)
+        .map(|_| {
+            let mut head = [0; 9];
+            client.read_exact(&mut head).unwrap();
+            client.read_exact(&mut vec![0; head[2].into()]).unwrap();
+            head[3]
+        })
+        .collect();
+    assert_eq!(kinds, [4, 7, 1]);
+    drop(client);
     assert_eq!(program.end(), 0);
 }
 

@@ -92,7 +92,7 @@ extern "C" fn beside() -> ! {
     let started = sys::milliseconds();
     let mut watch = Watch::begin(setup);
     watch.ended_by = EndedBy::Program;
-    watch.accepts = true;
+    (watch.accepts, watch.beside) = (true, true);
     loop {
         sys::sleep_ms(LOOK_EVERY_MS);
         if drain::is_own() {
@@ -181,6 +181,8 @@ struct Watch {
     /// The process takes new connections meanwhile: one that was looked at may be another one by the time
     /// something is done to it, under the same number.
     accepts: bool,
+    /// The process is a worker of a master that stops it in ways of its own.
+    beside: bool,
 }
 
 impl Watch {
@@ -204,7 +206,7 @@ impl Watch {
             some => u64::from(some).min(most),
         };
         let clock = Clock { passed: 0, budget, streams };
-        Watch { setup, clock, ended_by, told: 0, endless: 0, accepts: false }
+        Watch { setup, clock, ended_by, told: 0, endless: 0, accepts: false, beside: false }
     }
 
     /// Counts the connections that hold up the drain, and tells those to go that may.
@@ -256,21 +258,48 @@ impl Watch {
         if standing == Standing::UnderWay && follow::has_several(fd) {
             workers::answer_several();
         }
-        // A program that has its signal speaks for itself: a second word would contradict it.
-        let may_tell = !matches!(self.ended_by, EndedBy::Handler(_));
+        // A program that has its signal speaks for itself. A worker does so at one moment, and not to those
+        // whose first bytes it reads later: nginx answers them until it is killed.
+        let may_tell = self.beside || !matches!(self.ended_by, EndedBy::Handler(_));
         let may_tell = may_tell && self.clock.passed >= TELL_FROM_MS && !polite::is_told(fd);
         if may_tell {
-            follow::tell_to_go(fd, |told| if told { polite::tell(fd) } else { polite::forget(fd) });
+            tell(fd);
         }
-        let (told, inherited) = (polite::is_told(fd), follow::is_inherited(fd));
-        let seen = Seen { standing, unread, told, quiet, inherited };
+        let seen = Seen { standing, unread, quiet, inherited: follow::is_inherited(fd) };
         let verdict = verdict(&seen, &self.clock, self.ended_by);
         if verdict.end_reading && !self.accepts {
-            // The program reads the end of the stream, and closes politely; a request that
-            // arrives before it reads is still answered.
-            sys::stop_reading(fd);
+            end_reading(fd, standing);
         }
         verdict.holds
+    }
+}
+
+/// The program reads the end of the stream, and closes politely.
+fn end_reading(fd: c_int, standing: Standing) {
+    if standing == Standing::Answered && follow::takes_turns(fd) {
+        // Nothing is left to be sent. The client hears of it now: what it sends from the program's last
+        // look to its `close()`, which takes as long as other threads and connections do, nobody reads.
+        if sys::unread(fd) == 0 {
+            sys::stop_both(fd);
+        }
+    } else {
+        // A request that arrives before the program reads is still answered.
+        sys::stop_reading(fd);
+    }
+}
+
+/// Tells a client of HTTP/2 to open no more streams.
+fn tell(fd: c_int) {
+    follow::tell_to_go(fd, |told| if told { polite::tell(fd) } else { polite::forget(fd) });
+}
+
+/// The program has sent so many bytes. A worker whose master was asked to stop goes on accepting, and may end
+/// a connection before anybody looks at it: its client is told behind the program's first frames, when no
+/// other thread knows of the connection yet.
+pub fn tell_at_once(fd: c_int, size: isize) {
+    let first = |fd| usize::try_from(size).is_ok_and(|size| follow::has_written_only(fd, size));
+    if workers::is_of_stopping_master() && !polite::is_told(fd) && first(fd) && is_connection(fd) {
+        tell(fd);
     }
 }
 

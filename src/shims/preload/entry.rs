@@ -23,8 +23,10 @@ pub struct Entry {
     pub missed: AtomicBool,
     /// Which process of a line of forks has used it last.
     pub generation: AtomicU32,
-    /// Counts when the drain begins to look at it, and when it has looked. It may lose the processor in
-    /// the middle of that, and the program must not lose track for it.
+    /// Looks of the drain, or for it, that go on at this moment. One may lose the processor in the middle of
+    /// that, and the program must not lose track for it.
+    looking: AtomicU16,
+    /// How many have begun.
     looks: AtomicU32,
     /// Looks of the drain since something passed.
     pub still: AtomicU16,
@@ -47,6 +49,7 @@ impl Entry {
             busy: AtomicBool::new(false),
             missed: AtomicBool::new(false),
             generation: AtomicU32::new(0),
+            looking: AtomicU16::new(0),
             looks: AtomicU32::new(0),
             still: AtomicU16::new(0),
             sending: AtomicU16::new(0),
@@ -87,13 +90,12 @@ impl Entry {
     pub fn update_beside(&self, work: impl FnOnce(&mut Conversation)) {
         self.still.store(0, Ordering::Relaxed);
         for _ in 0..LONGEST_WAIT_MS {
-            self.looks.fetch_add(1, Ordering::SeqCst);
+            self.begin_look();
             if self.take() {
                 self.work(work);
-                self.looks.fetch_add(1, Ordering::SeqCst);
-                return;
+                return self.end_look();
             }
-            self.looks.fetch_add(1, Ordering::SeqCst);
+            self.end_look();
             sys::sleep_ms(1);
         }
         self.missed.store(true, Ordering::Relaxed);
@@ -125,10 +127,11 @@ impl Entry {
     fn take_before_drain(&self) -> bool {
         for _ in 0..LONGEST_WAIT_MS {
             let before = self.looks.load(Ordering::SeqCst);
+            let looking = self.looking.load(Ordering::SeqCst) > 0;
             if self.take() {
                 return true;
             }
-            let by_drain = before % 2 == 1 || self.looks.load(Ordering::SeqCst) != before;
+            let by_drain = looking || self.looks.load(Ordering::SeqCst) != before;
             if !by_drain || self.missed.load(Ordering::Relaxed) {
                 return false;
             }
@@ -157,9 +160,18 @@ impl Entry {
 
     /// The same for the drain.
     pub fn look_beside<T>(&self, work: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
-        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.begin_look();
         let result = self.look(work);
-        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.end_look();
         result
+    }
+
+    fn begin_look(&self) {
+        self.looking.fetch_add(1, Ordering::SeqCst);
+        self.looks.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn end_look(&self) {
+        self.looking.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -256,6 +256,18 @@ pub fn sent_whole(fd: c_int, bytes: &[u8], flags: c_int) -> Option<usize> {
     sent.ok().filter(|sent| *sent == bytes.len())
 }
 
+/// Whether so many bytes are the first that the program has sent on a connection, and all of them.
+pub fn has_written_only(fd: c_int, size: usize) -> bool {
+    let entry = followed(fd).filter(|entry| !entry.missed.load(Ordering::Relaxed));
+    let written = entry.and_then(|entry| entry.look_before_drain(|c| c.written()));
+    size > 0 && written == Some(size as u64)
+}
+
+/// Whether both sides speak in turns, as in HTTP/1: behind an answer the program has nothing to say.
+pub fn takes_turns(fd: c_int) -> bool {
+    followed(fd).and_then(|entry| entry.look_beside(|c| c.is_followed())).unwrap_or(false)
+}
+
 /// Whether a client has asked for several things at once.
 pub fn has_several(fd: c_int) -> bool {
     followed(fd).and_then(|entry| entry.look_beside(|c| c.has_several())).unwrap_or(false)

@@ -58,7 +58,7 @@ unsafe fn answered(
     count: usize,
     call: impl Fn(*const Part, usize) -> isize,
 ) -> isize {
-    let _sending = follow::Sending::begin(fd);
+    let sending = follow::Sending::begin(fd);
     if endings::swallows(fd) {
         // SAFETY: the caller vouches for the parts.
         return unsafe { total(parts, count) };
@@ -73,7 +73,10 @@ unsafe fn answered(
         sent as isize + call(rest.as_ptr(), count).max(0)
     };
     // SAFETY: the caller vouches for the parts.
-    unsafe { follow::said_parts(fd, parts, count, result) }
+    unsafe { follow::said_parts(fd, parts, count, result) };
+    drop(sending);
+    drain_watch::tell_at_once(fd, result);
+    result
 }
 
 /// How many bytes the program wants to send.

@@ -100,6 +100,11 @@ pub fn tells() -> bool {
     is_said(STOPS)
 }
 
+/// Whether this process is a worker, and its master has got the signal.
+pub fn is_of_stopping_master() -> bool {
+    tells() && is_worker()
+}
+
 /// Whether workers need a moment to tell their clients, so many milliseconds after the signal.
 pub fn needs_time(passed: u64) -> bool {
     let last = several().map_or(0, |word| word.load(Ordering::Relaxed));
