@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use crate::booted;
-use crate::shop::load;
+use crate::shop::{assert_all_ended_well, load};
 use crate::support::{Machine, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,14 +18,6 @@ fn install(m: &Machine, script: &str, toml: &str) {
     m.ok(["clusterctl", "apply", "/srv/drain/ecosystem.toml"]);
 }
 
-/// How the instances of the app ended, by the journal: none was killed for its slowness.
-fn assert_all_ended_well(m: &Machine) {
-    let journal = m.journal("shop@*");
-    for bad in ["timed out", "SIGKILL", "Failed with result"] {
-        assert!(!journal.contains(bad), "{journal}");
-    }
-}
-
 booted!(a_five_second_stream_outlives_a_reload, |m| {
     install(m, "shop.js", "listen = 3000\nkill_timeout = '10s'");
     let mut stream = m.spawn(["curl", "-sN", "localhost:3000/stream"]);
@@ -35,7 +27,7 @@ booted!(a_five_second_stream_outlives_a_reload, |m| {
     let expected: Vec<String> =
         (0..10).map(|part| format!("part {part}")).chain(["end".to_owned()]).collect();
     assert_eq!((code, lines), (0, expected));
-    assert_all_ended_well(m);
+    assert_all_ended_well(m, "shop");
 });
 
 booted!(an_upgraded_connection_gets_the_kill_timeout, |m| {
@@ -50,7 +42,7 @@ booted!(an_upgraded_connection_gets_the_kill_timeout, |m| {
     client.line_with("echo still there");
     client.line_with("closed");
     assert_eq!(reload.wait().0, 0);
-    assert_all_ended_well(m);
+    assert_all_ended_well(m, "shop");
 });
 
 /// A reload under load of an app that shuts down by itself.
@@ -65,7 +57,7 @@ fn handlers(m: &Machine, on: &str, toml: &str) {
     let why = if on == "message" { "shutdown" } else { on };
     // Two instances and the extra one of the rollout.
     assert_eq!((left(&format!("leaving on {why}")), left("closed well")), (3, 3), "{journal}");
-    assert_all_ended_well(m);
+    assert_all_ended_well(m, "shop");
 }
 
 booted!(a_sigint_handler_runs_as_under_pm2, |m| handlers(m, "SIGINT", ""));
@@ -91,7 +83,7 @@ booted!(https_http2_net_and_tls_servers_lose_nothing, |m| {
     let failed: Vec<_> = lines.iter().filter(|line| line.starts_with("failed")).collect();
     assert!(code == 0 && failed.is_empty(), "{lines:#?}\n{}", m.journal("shop@*"));
     assert!(lines.iter().any(|line| line.starts_with("answered")), "{lines:#?}");
-    assert_all_ended_well(m);
+    assert_all_ended_well(m, "shop");
 });
 
 booted!(a_restart_says_what_it_costs_before_it_happens, |m| {

@@ -3,15 +3,11 @@
 use std::time::Duration;
 
 use crate::booted;
-use crate::shop::{applied, apply, ecosystem, load, pids, write};
+use crate::shop::{answers, applied, apply, ecosystem, load, pids, write};
 use crate::support::{Child, Machine, wait_until};
 
 fn version(number: u32) -> String {
     ecosystem(2, &format!("env = {{ GREETING = 'version{number}' }}"))
-}
-
-fn answers(m: &Machine) -> String {
-    m.ok_sh("for i in $(seq 12); do curl -s localhost:3000; echo; done | sort -u")
 }
 
 /// A second later all entries are a second older.

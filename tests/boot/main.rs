@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod any_app;
 mod apply;
 mod audit;
 mod bytes;

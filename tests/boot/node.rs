@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use crate::booted;
 use crate::npm;
+use crate::shop::assert_all_ended_well;
 use crate::support::{Machine, load::Load, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,14 +65,6 @@ fn reloads(m: &Machine, app: &str, load: Load) -> BTreeSet<String> {
     let report = run.stop();
     assert!(report.failed() == 0, "{app}: {report:#?}\n{}", m.journal(&format!("{app}@*")));
     report.instances().into_keys().collect()
-}
-
-/// How instances ended, by the journal: none was killed for its slowness.
-fn assert_all_ended_well(m: &Machine, app: &str) {
-    let journal = m.journal(&format!("{app}@*"));
-    for bad in ["timed out", "SIGKILL", "Failed with result"] {
-        assert!(!journal.contains(bad), "{journal}");
-    }
 }
 
 const THREADS: &str = "\

@@ -24,6 +24,12 @@ pub fn ecosystem(instances: u32, more: &str) -> String {
     )
 }
 
+/// The same with this greeting; relied on as soon as it is ready, to be quick.
+pub fn quick(instances: u32, greeting: &str) -> String {
+    let more = format!("env = {{ GREETING = '{greeting}' }}\nrollout = {{ min_ready = 0 }}");
+    ecosystem(instances, &more)
+}
+
 /// Writes the app and its ecosystem file, without applying it.
 pub fn write(m: &Machine, text: &str) {
     m.write("/srv/shop/server.js", SERVER);
@@ -41,6 +47,19 @@ pub fn applied(m: &Machine, text: &str) -> String {
     let output = apply(m);
     assert_eq!(output.code, 0, "{output:#?}");
     output.stdout
+}
+
+/// Every answer that port 3000 gives, each once.
+pub fn answers(m: &Machine) -> String {
+    m.ok_sh("for i in $(seq 24); do curl -s localhost:3000; echo; done | sort -u")
+}
+
+/// How the instances of an app ended, by the journal: none was killed for its slowness.
+pub fn assert_all_ended_well(m: &Machine, app: &str) {
+    let journal = m.journal(&format!("{app}@*"));
+    for bad in ["timed out", "SIGKILL", "Failed with result"] {
+        assert!(!journal.contains(bad), "{journal}");
+    }
 }
 
 /// Main processes of the first `count` instances.

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clusterctl::systemd::Systemd;
+use clusterctl::unit::UnitName;
 use futures_core::Stream;
 use serde::Serialize;
 use zbus::connection::Builder;
@@ -111,6 +112,11 @@ impl Outbox {
         let body = (id, job(id), unit, result);
         self.signal("/org/freedesktop/systemd1", MANAGER, "JobRemoved", &body);
     }
+}
+
+/// The name of a unit, which is one.
+pub fn unit(name: &str) -> UnitName {
+    UnitName::parse(name).unwrap()
 }
 
 pub fn job(id: u32) -> OwnedObjectPath {

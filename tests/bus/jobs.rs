@@ -3,14 +3,9 @@
 use std::time::{Duration, Instant};
 
 use clusterctl::systemd::{ErrorKind, JobId, JobKind, JobMode, JobOutcome, JobResult, Systemd};
-use clusterctl::unit::UnitName;
 use zbus::Message;
 
-use crate::fake::{self, Outbox, job};
-
-fn unit(name: &str) -> UnitName {
-    UnitName::parse(name).unwrap()
-}
+use crate::fake::{self, Outbox, job, unit};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)

@@ -8,11 +8,7 @@ use clusterctl::systemd::{
 use clusterctl::unit::UnitName;
 use zbus::{Message, OwnedObjectPath, Variant};
 
-use crate::fake::{self, MANAGER, Outbox, PROPERTIES, Row, Script, job};
-
-fn unit(name: &str) -> UnitName {
-    UnitName::parse(name).unwrap()
-}
+use crate::fake::{self, MANAGER, Outbox, PROPERTIES, Row, Script, job, unit};
 
 fn row(name: &str, load: &'static str, active: &'static str, sub: &'static str) -> Row {
     let path = OwnedObjectPath::try_from("/org/freedesktop/systemd1/unit/x").unwrap();

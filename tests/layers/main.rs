@@ -3,6 +3,7 @@
 
 mod imports;
 mod rooms;
+mod tests_shape;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 //! The preload library in real programs, without a systemd: a stand-in holds
-//! the listeners (`support.rs`).
+//! the listeners (`support`).
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 

@@ -7,6 +7,7 @@
 pub mod cgroup;
 pub mod chance;
 mod child;
+pub mod command;
 mod enter;
 pub mod load;
 mod logs;

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     cgroup::{PREFIX, Place},
+    command::succeed,
     roots, skip,
 };
 
@@ -115,9 +116,4 @@ impl Drop for Engine {
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.dir);
     }
-}
-
-fn succeed(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use super::{roots, skip};
+use super::{command::succeed, roots, skip};
 
 /// What a recipe says.
 #[derive(Debug, Default)]
@@ -108,12 +108,12 @@ impl Recipe {
         let name = format!("{}-{number}", std::process::id());
         let dir = skip::target_dir().join("containers").join(name);
         fs::create_dir_all(&dir).unwrap();
-        run(Command::new("cp").args(["-a", "-T"]).arg(&root).arg(&dir));
+        succeed(Command::new("cp").args(["-a", "-T"]).arg(&root).arg(&dir));
         for step in &self.steps[base.len()..] {
             match step {
                 Step::Copy(from, to) => copy(from, &dir.join(to.trim_start_matches('/'))),
                 Step::Run(script) => {
-                    run(Command::new("chroot").arg(&dir).args(["sh", "-c", script]))
+                    succeed(Command::new("chroot").arg(&dir).args(["sh", "-c", script]))
                 }
             }
         }
@@ -134,14 +134,9 @@ fn copy(from: &str, to: &Path) {
         _ => repository().join(from),
     };
     fs::create_dir_all(to.parent().unwrap()).unwrap();
-    run(Command::new("cp").args(["-a", "--no-preserve=ownership", "-T"]).arg(source).arg(to));
+    succeed(Command::new("cp").args(["-a", "--no-preserve=ownership", "-T"]).arg(source).arg(to));
 }
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

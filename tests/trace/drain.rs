@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use clusterctl::handover::{http2, websocket};
 
+use crate::languages::go_server;
 use crate::support::{PATIENCE, Program, Systemd, ask, compile, connect};
-use crate::{TRACER, go_server, started, untraced};
+use crate::{TRACER, started, untraced};
 
 /// A Go server that never ends by itself, and has asked for signals in this way.
 fn hears(how: &str, cgo: &str) -> Option<(Systemd, u16, Program)> {

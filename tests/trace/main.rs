@@ -4,25 +4,24 @@
 
 mod drain;
 mod fate;
+mod languages;
+mod listeners;
 mod registers;
 mod socket_line;
-#[path = "../preload/support.rs"]
+#[path = "../preload/support/mod.rs"]
 #[allow(dead_code, reason = "the preload library's tests use the rest")]
 mod support;
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use clusterctl::handover;
-use rustix::net::SocketType;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{PATIENCE, Program, Systemd, ask, compile, connect, has, http, read_all};
+
+use support::{PATIENCE, Program, Systemd, ask, check_shared, compile};
 
 /// The file that units start.
 const TRACER: &str = concat!(env!("OUT_DIR"), "/clusterctl-exec");
@@ -79,52 +78,7 @@ fn a_static_program_gets_its_listener_and_is_let_go() {
 #[test]
 fn four_instances_share_one_port() {
     let (systemd, port) = Systemd::tcp("127.0.0.1");
-    let port_text = port.to_string();
-    let mut programs: Vec<Program> =
-        (0..4).map(|_| systemd.start(&[TRACER, program(), "plain", &port_text])).collect();
-    programs.iter().for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
-    let clients: Vec<_> = (0..8)
-        .map(|_| std::thread::spawn(move || (0..50).for_each(|_| assert!(!ask(port).is_empty()))))
-        .collect();
-    clients.into_iter().for_each(|client| client.join().unwrap());
-    for program in &mut programs {
-        assert!(program.is_running(), "{}", program.errors());
-    }
-}
-
-#[test]
-fn both_wildcards_are_answered() {
-    for (held, mode) in [("::", "any"), ("0.0.0.0", "v6")] {
-        let mut systemd = Systemd::new();
-        let port = systemd.add_tcp(held);
-        // `any` asks for 0.0.0.0, `v6` for both families at once.
-        let started = systemd.start(&[TRACER, program(), mode, &port.to_string()]);
-        assert_eq!(systemd.notified(), "READY=1", "{held}");
-        assert_eq!(ask(port), started.pid().to_string(), "{held}");
-    }
-}
-
-#[test]
-fn a_second_host_of_the_port_is_the_programs_own() {
-    let (systemd, port, program) = started("beside");
-    program.reports(&["apart=1"]);
-    assert_eq!(systemd.notified(), "READY=1");
-    assert!(program.error_line().contains("not handed over"));
-    let mut client = std::net::TcpStream::connect(("127.0.0.2", port)).unwrap();
-    assert_eq!(read_all(&mut client), program.pid().to_string());
-}
-
-#[test]
-fn a_listener_stands_for_the_port_that_is_written_into_the_program() {
-    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-    let written = port ^ 1;
-    systemd.set("CLUSTERCTL_BIND", &format!("http={written}"));
-    let program = systemd.start(&[TRACER, program(), "plain", &written.to_string()]);
-    assert_eq!(systemd.notified(), "READY=1");
-    assert_eq!(ask(port), program.pid().to_string());
-    let line = program.error_line();
-    let expected = format!("asks for 127.0.0.1:{written} and gets 127.0.0.1:{port}: ");
-    assert!(line.contains(&expected), "{line}");
+    check_shared(&systemd, port, &[TRACER, program(), "plain", &port.to_string()]);
 }
 
 #[test]
@@ -227,24 +181,6 @@ fn a_program_that_never_listens_is_let_go() {
 }
 
 #[test]
-fn a_blocking_program_needs_a_listener_that_blocks() {
-    let (systemd, port) = Systemd::tcp("127.0.0.1");
-    let mut refused = systemd.start(&[TRACER, server(), "blocking", &port.to_string()]);
-    assert_eq!(refused.end(), 1);
-    assert!(refused.errors().contains("write `non_blocking = false`"));
-    assert!(!systemd.has_notification());
-
-    systemd.blocking();
-    let words = [TRACER, server(), "blocking", &port.to_string()];
-    let mut programs: Vec<Program> = (0..4).map(|_| systemd.start(&words)).collect();
-    programs.iter().for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
-    for _ in 0..50 {
-        assert!(!ask(port).is_empty());
-    }
-    assert!(programs.iter_mut().all(Program::is_running));
-}
-
-#[test]
 fn a_program_that_polls_before_it_accepts_needs_none() {
     for mode in ["poll", "select", "epoll"] {
         let (systemd, port) = Systemd::tcp("127.0.0.1");
@@ -252,63 +188,6 @@ fn a_program_that_polls_before_it_accepts_needs_none() {
         assert_eq!(systemd.notified(), "READY=1", "{mode}");
         assert_eq!(ask(port), program.pid().to_string(), "{mode}");
     }
-}
-
-#[test]
-fn the_configured_backlog_stays() {
-    let (systemd, port) = Systemd::tcp("127.0.0.1");
-    systemd.blocking();
-    let program = systemd.start(&[TRACER, server(), "backlog", &port.to_string()]);
-    assert_eq!(systemd.notified(), "READY=1");
-    program.reports(&["accepting=1", "backlog=777"]);
-}
-
-#[test]
-fn udp_and_unix_listeners() {
-    let mut systemd = Systemd::new();
-    let port = systemd.add_udp("127.0.0.1");
-    systemd.blocking();
-    let program = systemd.start(&[TRACER, server(), "udp", &port.to_string()]);
-    assert_eq!(systemd.notified(), "READY=1");
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.send_to(b"x", ("127.0.0.1", port)).unwrap();
-    let mut buffer = [0; 64];
-    let length = socket.recv(&mut buffer).unwrap();
-    assert_eq!(&buffer[..length], format!("{} x", program.pid()).as_bytes());
-
-    let mut systemd = Systemd::new();
-    let path = systemd.add_unix(SocketType::STREAM);
-    systemd.blocking();
-    // It removes the path before it binds.
-    let program = systemd.start(&[TRACER, server(), "unix", path.to_str().unwrap()]);
-    assert_eq!(systemd.notified(), "READY=1");
-    let mut stream = UnixStream::connect(&path).unwrap();
-    assert_eq!(read_all(&mut stream), program.pid().to_string());
-}
-
-#[test]
-fn the_only_listener_of_the_port_is_handed_over_whatever_host_is_asked_for() {
-    let (systemd, port) = Systemd::tcp("127.0.0.1");
-    let program = systemd.start(&[TRACER, program(), "any", &port.to_string()]);
-    assert_eq!(systemd.notified(), "READY=1");
-    let line = program.error_line();
-    let both = format!("the program asks for 0.0.0.0:{port} and gets 127.0.0.1:{port}");
-    assert!(line.contains(&both), "{line}");
-    assert_eq!(ask(port), program.pid().to_string());
-}
-
-#[test]
-fn datagrams_across_families_are_left_to_the_kernel() {
-    let mut systemd = Systemd::new();
-    let port = systemd.add_udp("::");
-    let mut program = systemd.start(&[TRACER, server(), "udp-message", &port.to_string()]);
-    // Nobody would translate the sender's address for it.
-    let line = program.error_line();
-    assert!(line.contains("the program binds udp:0.0.0.0:"), "{line}");
-    assert!(line.contains("not handed over; write http = \"udp:0.0.0.0:"), "{line}");
-    assert_eq!(program.end(), 1);
-    assert!(!systemd.has_notification());
 }
 
 #[test]
@@ -336,18 +215,6 @@ fn nothing_of_the_handover_reaches_what_the_program_executes() {
 }
 
 #[test]
-fn all_listeners_are_handed_over_before_it_goes() {
-    let (mut systemd, _) = Systemd::tcp("127.0.0.1");
-    let second = systemd.add_tcp("127.0.0.1");
-    systemd.set("CLUSTERCTL_READY", "first");
-    let program = systemd.start(&[TRACER, program(), "plain", &second.to_string()]);
-    assert_eq!(systemd.notified(), "READY=1");
-    assert_eq!(ask(second), program.pid().to_string());
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.pid())).unwrap();
-    assert!(!status.contains("TracerPid:\t0\n"), "the first listener is still to be taken");
-}
-
-#[test]
 fn what_cannot_be_run_is_named() {
     let (systemd, _) = Systemd::tcp("127.0.0.1");
     let mut missing = systemd.start(&[TRACER, "/nowhere/server"]);
@@ -367,73 +234,9 @@ fn the_verb_runs_the_same_tracer() {
     untraced(&started);
 }
 
-/// Compiles `tests/trace/server.go`, statically or not.
-fn go_server(cgo: &str) -> Option<String> {
-    if !has("go") {
-        return None;
-    }
-    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("go-server-{cgo}"));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trace/server.go");
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock();
-    if output.exists()
-        && output.metadata().unwrap().modified().unwrap()
-            > source.metadata().unwrap().modified().unwrap()
-    {
-        // A program that runs cannot be written again.
-        return Some(output.to_str().unwrap().to_owned());
-    }
-    let mut go = Command::new("go");
-    go.args(["build", "-o"]).arg(&output).arg(source);
-    go.env("CGO_ENABLED", cgo).env("GO111MODULE", "off");
-    go.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache"));
-    assert!(go.status().unwrap().success(), "go build");
-    Some(output.to_str().unwrap().to_owned())
-}
-
-/// Asks for something that takes a while.
-fn slow_request(port: u16) -> std::net::TcpStream {
-    let mut stream = connect(port);
-    stream.write_all(b"GET /slow HTTP/1.0\r\n\r\n").unwrap();
-    stream
-}
-
 fn drain(program: &Program) -> std::process::Output {
     let pid = program.pid().to_string();
     Command::new(TRACER).args(["--drain", &pid, "8000", "SIGTERM"]).output().unwrap()
-}
-
-#[test]
-fn a_go_program_that_knows_no_end_is_drained() {
-    let Some(server) = go_server("0") else { return };
-    let mut systemd = Systemd::new();
-    let port = systemd.add_tcp("::");
-    systemd.set("PORT", &port.to_string()).set("NAIVE", "1");
-    let mut old = systemd.start(&[TRACER, &server]);
-    assert_eq!(systemd.notified(), "READY=1");
-    let mut idle = connect(port);
-    idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let mut status = [0; 15];
-    idle.read_exact(&mut status).unwrap();
-    assert_eq!(&status, b"HTTP/1.1 200 OK");
-    let mut slow: Vec<_> = (0..4).map(|_| slow_request(port)).collect();
-    let output = drain(&old);
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    // It ran on meanwhile, answered, and has no connection any more.
-    assert!(old.is_running());
-    assert!(read_all(&mut idle).ends_with(" ."));
-    let new = systemd.start(&[TRACER, &server]);
-    assert_eq!(systemd.notified(), "READY=1");
-    // What it had not accepted yet is the other instance's.
-    for stream in &mut slow {
-        assert!(read_all(stream).starts_with("HTTP/1.0 200 OK"));
-    }
-    for _ in 0..20 {
-        assert!(http(port).contains("200"));
-    }
-    old.terminate();
-    assert_eq!(old.end(), -15);
-    drop(new);
 }
 
 #[test]
@@ -461,41 +264,4 @@ fn what_has_ended_or_never_listened_needs_no_draining() {
     late.reports(&["waiting=1"]);
     assert!(drain(&late).status.success());
     assert!(late.is_running());
-}
-
-#[test]
-fn static_rust() {
-    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static-rust-server");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trace/server.rs");
-    let mut rustc = Command::new("rustc");
-    rustc.args(["--edition", "2024", "-C", "target-feature=+crt-static", "-o"]);
-    assert!(rustc.arg(&output).arg(&source).status().unwrap().success());
-    let mut systemd = Systemd::new();
-    let port = systemd.add_tcp("::");
-    systemd.blocking();
-    let words = [TRACER, output.to_str().unwrap(), &port.to_string()];
-    let mut programs: Vec<Program> = (0..4).map(|_| systemd.start(&words)).collect();
-    programs.iter().for_each(|_| assert_eq!(systemd.notified(), "READY=1"));
-    for _ in 0..50 {
-        assert!(!ask(port).is_empty());
-    }
-    assert!(programs.iter_mut().all(Program::is_running));
-}
-
-#[test]
-fn go_static_and_dynamic() {
-    for cgo in ["0", "1"] {
-        let Some(server) = go_server(cgo) else { return };
-        for held in ["::", "0.0.0.0"] {
-            let mut systemd = Systemd::new();
-            let port = systemd.add_tcp(held);
-            systemd.set("PORT", &port.to_string());
-            let mut program = systemd.start(&[TRACER, &server]);
-            assert_eq!(systemd.notified(), "READY=1", "{cgo} {held}");
-            assert!(http(port).contains("200"), "{cgo} {held}");
-            untraced(&program);
-            program.terminate();
-            assert_eq!(program.end(), 0, "it shuts down by itself");
-        }
-    }
 }

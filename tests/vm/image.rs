@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::{Root, roots};
+use crate::support::{Root, command::succeed, roots};
 
 /// What takes time at a boot and serves nothing here.
 const MASKED: [&str; 20] = [
@@ -58,7 +58,7 @@ pub fn make(disk: &Path, files: &[(&str, &str)]) {
     for entry in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
         let name = entry.file_name().unwrap();
         if name != "boot" {
-            run(Command::new("cp").arg("-a").arg(&entry).arg(tree.join(name)));
+            succeed(Command::new("cp").arg("-a").arg(&entry).arg(tree.join(name)));
         }
     }
     for path in LEFT_OUT {
@@ -71,7 +71,7 @@ pub fn make(disk: &Path, files: &[(&str, &str)]) {
     fs::File::create(disk).unwrap().set_len(SIZE).unwrap();
     let mut command = Command::new("mke2fs");
     command.args(["-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d"]).arg(&tree).arg(disk);
-    run(&mut command);
+    succeed(&mut command);
     fs::remove_dir_all(&tree).unwrap();
 }
 
@@ -91,7 +91,7 @@ fn furnish(tree: &Path) {
     let _ = fs::remove_file(tree.join("etc/fstab"));
     let program = tree.join("usr/bin/clusterctl");
     // Its symbols are most of a debug build.
-    run(Command::new("strip").arg(env!("CARGO_BIN_EXE_clusterctl")).arg("-o").arg(&program));
+    succeed(Command::new("strip").arg(env!("CARGO_BIN_EXE_clusterctl")).arg("-o").arg(&program));
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -107,9 +107,4 @@ fn link(target: &str, tree: &Path, path: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let _ = fs::remove_file(&path);
     symlink(target, path).unwrap();
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,29 +1,36 @@
 //! A stand-in for systemd: it holds listeners, starts programs under the
 //! handover, and hears what they notify. Never used outside these tests.
 
+mod client;
+mod program;
+
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, OnceLock, mpsc};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-#[path = "../support/made.rs"]
+#[path = "../../support/made.rs"]
 pub mod made;
-#[path = "../support/skip.rs"]
+#[path = "../../support/skip.rs"]
 pub mod skip;
 
+#[allow(unused_imports, reason = "the tracer's tests use a part of them")]
+pub use client::{
+    ask, ask_with, being_served, check_shared, connect, ends_after_answer, http, read_all,
+};
+pub use program::Program;
 pub use skip::has;
 
 /// The library under test.
 pub const LIBRARY: &str = concat!(env!("OUT_DIR"), "/libclusterctl_preload.so");
+
 /// Long enough for a loaded machine; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -181,184 +188,6 @@ impl Systemd {
             .iter()
             .all(|fd| rustix::fs::fcntl_getfl(fd).unwrap().contains(rustix::fs::OFlags::NONBLOCK))
     }
-}
-
-/// A started program; killed when dropped, with its children.
-pub struct Program {
-    child: Child,
-    pub input: ChildStdin,
-    output: mpsc::Receiver<String>,
-    errors: mpsc::Receiver<String>,
-}
-
-impl Program {
-    fn new(mut child: Child) -> Program {
-        let output = lines(child.stdout.take().unwrap());
-        let errors = lines(child.stderr.take().unwrap());
-        Program { input: child.stdin.take().unwrap(), child, output, errors }
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The next line on standard output.
-    pub fn line(&self) -> String {
-        self.output.recv_timeout(PATIENCE).expect("the program says something")
-    }
-
-    /// The next line on standard error.
-    pub fn error_line(&self) -> String {
-        self.errors.recv_timeout(PATIENCE).expect("the program complains")
-    }
-
-    /// All that is left of standard output, once the program has closed it.
-    pub fn rest(&self) -> String {
-        let mut all = String::new();
-        while let Ok(line) = self.output.recv_timeout(PATIENCE) {
-            all += &line;
-            all.push('\n');
-        }
-        all
-    }
-
-    /// All that was written to standard error, once the program has closed it.
-    pub fn errors(&self) -> String {
-        let mut all = String::new();
-        while let Ok(line) = self.errors.recv_timeout(PATIENCE) {
-            all += &line;
-            all.push('\n');
-        }
-        all
-    }
-
-    /// Checks `name=value` lines in their order.
-    #[track_caller]
-    pub fn reports(&self, expected: &[&str]) {
-        let got: Vec<String> = expected.iter().map(|_| self.line()).collect();
-        assert_eq!(got, expected, "what the program reports");
-    }
-
-    pub fn terminate(&self) {
-        self.signal(rustix::process::Signal::TERM);
-    }
-
-    pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).unwrap();
-    }
-
-    /// Waits until it is stopped by a signal.
-    pub fn has_stopped(&self) {
-        use rustix::process::{WaitOptions, waitpid};
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
-        assert!(status.stopped(), "{status:?}");
-    }
-
-    /// Waits for the end: the exit status, or minus the signal.
-    #[track_caller]
-    pub fn end(&mut self) -> i32 {
-        use std::os::unix::process::ExitStatusExt;
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let process =
-            rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
-        let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
-        let ready = loop {
-            match rustix::event::poll(&mut ended, Some(&PATIENCE.try_into().unwrap())) {
-                Err(rustix::io::Errno::INTR) => {}
-                result => break result.unwrap(),
-            }
-        };
-        assert!(ready > 0, "the program does not end");
-        let status = self.child.wait().unwrap();
-        status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
-    }
-
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-}
-
-/// Ends what a process has started, and what that has started.
-pub fn end_children(pid: u32) {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    for child in children.unwrap_or_default().split_whitespace() {
-        let child: u32 = child.parse().unwrap();
-        end_children(child);
-        let child = rustix::process::Pid::from_raw(i32::try_from(child).unwrap()).unwrap();
-        let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        end_children(self.pid());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// Connects and reads to the end.
-pub fn ask(port: u16) -> String {
-    ask_with(port, "")
-}
-
-/// Connects, sends, and reads to the end.
-pub fn ask_with(port: u16, request: &str) -> String {
-    let mut stream = connect(port);
-    stream.write_all(request.as_bytes()).unwrap();
-    read_all(&mut stream)
-}
-
-pub fn connect(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-/// A client whose request this program has begun to answer.
-pub fn being_served(program: &mut Program, port: u16) -> TcpStream {
-    let mut client = connect(port);
-    client.write_all(b"?").unwrap();
-    assert_eq!(program.line(), "accepted=1");
-    client
-}
-
-/// Stops the program; it answers first.
-#[track_caller]
-pub fn ends_after_answer(program: &mut Program, client: &mut TcpStream) {
-    program.terminate();
-    assert_eq!(read_all(client), program.pid().to_string());
-    assert_eq!(program.end(), 0, "{}", program.errors());
-}
-
-pub fn read_all(stream: &mut impl Read) -> String {
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.trim().to_owned()
-}
-
-/// Asks an HTTP server for `/` and returns the status line.
-pub fn http(port: u16) -> String {
-    let request = "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n";
-    let mut stream = connect(port);
-    stream.write_all(request.as_bytes()).unwrap();
-    let answer = read_all(&mut stream);
-    let _ = stream.shutdown(Shutdown::Both);
-    answer.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The C servers of `programs/server.c`, compiled once.

@@ -1,18 +1,13 @@
 //! What users of PM2 and of systemd mean, and what happens then.
 
+mod by_hand;
+mod ports;
+
 use std::time::Duration;
 
+use crate::any_app::{apply, put};
 use crate::booted;
 use crate::support::{Machine, Output, wait_until};
-
-fn put(m: &Machine, folder: &str, script: &str, text: &str, app: &str) {
-    m.write(&format!("{folder}/{script}"), text);
-    m.write(&format!("{folder}/ecosystem.toml"), format!("[[apps]]\nname = 'kk'\n{app}\n"));
-}
-
-fn apply(m: &Machine) -> Output {
-    m.clusterctl(["apply", "/srv/kk/ecosystem.toml"])
-}
 
 fn applied(m: &Machine) -> Output {
     let output = apply(m);
@@ -54,94 +49,6 @@ booted!(the_commonest_file_of_pm2_just_works, |m| {
     put(m, "/srv/kk", "app.js", SERVER, app);
     applied(m);
     all_answer(m, 3702, 2);
-});
-
-booted!(a_port_that_an_instance_holds_is_named, |m| {
-    let server = SERVER.replace("process.env.PORT", "3700");
-    let app = "script = 'app.js'\ninstances = 2\nmax_restarts = 2";
-    put(m, "/srv/kk", "app.js", &server, app);
-    let output = apply(m);
-    let why = "its port 3700 is held by kk@";
-    let doctor = || m.clusterctl(["doctor", "kk"]).stdout;
-    wait_until("one gives up", Duration::from_secs(30), || doctor().contains("gave up"));
-    assert!(doctor().contains(why), "{} {output:#?}", doctor());
-    assert!(doctor().contains("write `listen = 3700`"), "{}", doctor());
-    assert!(m.clusterctl(["describe", "kk"]).stdout.contains(why));
-    // What is advised works, though the port is held by an instance.
-    put(m, "/srv/kk", "app.js", &server, &format!("{app}\nlisten = 3700"));
-    let output = applied(m);
-    assert!(output.stdout.contains("an instance holds the address itself"), "{output:#?}");
-    all_answer(m, 3700, 2);
-});
-
-booted!(whoever_holds_a_port_is_named, |m| {
-    let app = "script = 'app.js'\nlisten = 3700";
-    put(m, "/srv/kk", "app.js", SERVER, app);
-    applied(m);
-    // Another app of ours.
-    m.write("/srv/b/app.js", SERVER);
-    m.write(
-        "/srv/b/ecosystem.toml",
-        "[[apps]]\nname = 'b'\nscript = 'app.js'\nlisten = '0.0.0.0:3700'\n",
-    );
-    let output = m.clusterctl(["apply", "/srv/b/ecosystem.toml"]);
-    assert_eq!(output.code, 3, "{output:#?}");
-    assert!(output.stderr.contains("held by kk-3700.socket (app kk)"), "{output:#?}");
-    assert!(!output.stderr.contains("stop that program"), "{output:#?}");
-    // The file itself is sound.
-    let output = m.clusterctl(["validate", "/srv/b/ecosystem.toml"]);
-    assert_eq!(output.code, 0, "{output:#?}");
-    // A socket unit of somebody else's, a service of somebody else's, a program.
-    m.write("/etc/systemd/system/other.socket", "[Socket]\nListenStream=3701\nAccept=yes\n");
-    m.write("/etc/systemd/system/other@.service", "[Service]\nExecStart=/bin/cat\n");
-    m.write(
-        "/etc/systemd/system/web.service",
-        "[Service]\nExecStart=/usr/bin/python3 -m http.server 3702\n",
-    );
-    m.ok(["systemctl", "daemon-reload"]);
-    m.ok(["systemctl", "start", "other.socket", "web.service"]);
-    wait_until("web listens", Duration::from_secs(10), || {
-        m.run(["curl", "-s", "localhost:3702"]).code == 0
-    });
-    for (port, holder) in [(3701, "other.socket"), (3702, "web.service")] {
-        m.write(
-            "/srv/b/ecosystem.toml",
-            format!("[[apps]]\nname = 'b'\nscript = 'app.js'\nlisten = {port}\n"),
-        );
-        let output = m.clusterctl(["apply", "/srv/b/ecosystem.toml"]);
-        assert_eq!(output.code, 3, "{output:#?}");
-        assert!(output.stderr.contains(&format!("held by {holder}")), "{output:#?}");
-        assert!(output.stderr.contains(&format!("systemctl stop {holder}")), "{output:#?}");
-    }
-});
-
-/// PM2's daemon starts a program with these variables, or listens for its cluster itself.
-const PM2: &str = "\
-import os, socket, subprocess, sys, time
-s = socket.socket()
-s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(('', 3702))
-s.listen()
-env = dict(os.environ, name='web', pm_id='3')
-subprocess.Popen(['/usr/bin/python3', '-m', 'http.server', '3701'], env=env)
-time.sleep(1000)
-";
-
-booted!(pm2_is_named_with_its_app, |m| {
-    m.write("/srv/god.py", PM2);
-    let god = "exec -a 'PM2 v5.4.2: God Daemon (/root/.pm2)' python3 /srv/god.py";
-    let _god = m.spawn(["bash", "-c", god]);
-    wait_until("both listen", Duration::from_secs(20), || {
-        m.run(["curl", "-s", "-m", "1", "localhost:3701"]).code == 0
-    });
-    for (port, holder) in [(3701, "held by PM2 (app web, id 3)"), (3702, "held by PM2 (its daemon")]
-    {
-        put(m, "/srv/kk", "app.js", SERVER, &format!("script = 'app.js'\nlisten = {port}"));
-        let output = apply(m);
-        assert_eq!(output.code, 3, "{output:#?}");
-        assert!(output.stderr.contains(holder), "{output:#?}");
-        assert!(output.stderr.contains("pm2 delete"), "{output:#?}");
-    }
 });
 
 booted!(instances_that_are_not_there_are_refused, |m| {
@@ -298,21 +205,6 @@ booted!(a_switched_link_is_followed, |m| {
     assert!(m.ok(["curl", "-s", "localhost:3700"]).contains("two"));
 });
 
-booted!(what_was_started_by_hand, |m| {
-    put(m, "/srv/kk", "app.js", SERVER, "script = 'app.js'\nlisten = 3700\ninstances = 2");
-    applied(m);
-    m.ok(["systemctl", "start", "kk@9"]);
-    let output = applied(m);
-    assert!(output.stdout.contains("instances: 3 → 2"), "{output:#?}");
-    // Instances that run while the group is down.
-    m.ok(["systemctl", "stop", "kk.service"]);
-    m.ok(["systemctl", "start", "kk@1", "kk@5"]);
-    applied(m);
-    assert_eq!(m.systemctl_show("kk.service", "ActiveState"), "active");
-    assert_eq!(m.systemctl_show("kk@5", "ActiveState"), "inactive");
-    all_answer(m, 3700, 2);
-});
-
 booted!(a_deleted_app_leaves_no_failed_unit, |m| {
     put(
         m,
@@ -332,20 +224,6 @@ booted!(a_deleted_app_leaves_no_failed_unit, |m| {
     assert_eq!(m.ok_sh("systemctl list-units --all --no-legend --plain 'kk*'"), "");
 });
 
-booted!(stopped_for_good_outlasts_a_reboot, |m| {
-    put(m, "/srv/kk", "app.js", SERVER, "script = 'app.js'\nlisten = 3700");
-    applied(m);
-    let output = m.clusterctl(["stop", "kk"]);
-    assert!(output.stderr.contains("starts again at boot"), "{output:#?}");
-    assert!(output.stderr.contains("clusterctl stop --disable kk"), "{output:#?}");
-    m.reboot();
-    assert_eq!(m.systemctl_show("kk@0", "ActiveState"), "active");
-    assert_eq!(m.clusterctl(["stop", "--disable", "kk"]).code, 0);
-    m.reboot();
-    assert_eq!(m.systemctl_show("kk@0", "ActiveState"), "inactive");
-    assert_eq!(m.clusterctl(["doctor", "kk"]).code, 0);
-});
-
 booted!(standard_input_has_a_name, |m| {
     m.write("/srv/kk/app.js", "setInterval(() => {}, 1000)");
     let app = |name: &str| format!("[[apps]]\nname = '{name}'\nscript = 'app.js'\n");
@@ -360,20 +238,6 @@ booted!(standard_input_has_a_name, |m| {
     let output = m.sh("clusterctl history /srv/kk/generated.toml");
     assert_eq!(output.code, 0, "{output:#?}");
     assert_eq!(m.sh("clusterctl apply /one --as /x.toml").code, 2);
-});
-
-booted!(autostart_off_disables, |m| {
-    put(m, "/srv/kk", "app.js", SERVER, "script = 'app.js'\nlisten = 3700");
-    applied(m);
-    put(m, "/srv/kk", "app.js", SERVER, "script = 'app.js'\nlisten = 3700\nautostart = false");
-    applied(m);
-    assert_eq!(m.run(["systemctl", "is-enabled", "kk"]).stdout.trim(), "disabled");
-    let doctor = m.clusterctl(["doctor", "kk"]).stdout;
-    assert!(!doctor.contains("systemctl enable"), "{doctor}");
-    // Who enables it by hand is left alone.
-    m.ok(["systemctl", "enable", "kk"]);
-    applied(m);
-    assert_eq!(m.run(["systemctl", "is-enabled", "kk"]).stdout.trim(), "enabled");
 });
 
 booted!(a_user_is_told_of_lingering_and_of_her_apps, |m| {
@@ -422,44 +286,4 @@ booted!(json_is_one_protocol, |m| {
     assert!(all[1]["problems"].is_array(), "{all:?}");
     let all = lines(&["restart", "-o", "json", "nothing"]);
     assert!(all.iter().any(|one| one["event"] == "error"), "{all:?}");
-});
-
-booted!(an_instance_that_is_masked_meanwhile_is_told_as_it_is, |m| {
-    let server = "\
-        const listen = () => require('http').createServer((q, s) => s.end(process.env.GREETING))\
-          .listen(3700);\
-        const held = () => require('fs').existsSync('/srv/kk/go') ? listen() : setTimeout(held, 20);\
-        held();";
-    let app = |greeting: &str, more: &str| {
-        format!(
-            "script = 'app.js'\nlisten = 3700\ninstances = 3\nlisten_timeout = '60s'\n\
-             env = {{ GREETING = '{greeting}' }}\n{more}"
-        )
-    };
-    m.write("/srv/kk/go", "");
-    put(m, "/srv/kk", "app.js", server, &app("one", ""));
-    applied(m);
-    for (more, says) in [
-        ("rollout = { on_failure = 'pause' }", "now old: @1 @2, new: @0"),
-        ("", "the former definition runs everywhere again"),
-    ] {
-        let before = m.systemctl_show("kk@1", "MainPID");
-        m.ok(["rm", "-f", "/srv/kk/go", "/tmp/out"]);
-        put(m, "/srv/kk", "app.js", server, &app("two", more));
-        let mut child =
-            m.spawn(["sh", "-c", "exec clusterctl apply /srv/kk/ecosystem.toml >/tmp/out 2>&1"]);
-        wait_until("the first new instance starts", Duration::from_secs(20), || {
-            m.sh("cat /tmp/out").stdout.contains("start kk@3")
-        });
-        m.ok(["systemctl", "mask", "kk@1"]);
-        m.write("/srv/kk/go", "");
-        assert_eq!(child.wait().0, 1);
-        let said = m.ok_sh("cat /tmp/out");
-        assert!(said.contains(says) && said.contains("masked"), "{said}");
-        assert!(!said.contains("not ready"), "{said}");
-        assert_eq!(m.systemctl_show("kk@1", "MainPID"), before);
-        m.ok(["systemctl", "unmask", "kk@1"]);
-        put(m, "/srv/kk", "app.js", server, &app("one", ""));
-        applied(m);
-    }
 });

@@ -4,14 +4,19 @@
 //! each of them the same run is killed; what served must serve on, no unit may be half written, and
 //! one more run must end where the undisturbed one did, file by file.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+mod scenes;
+mod state;
 
-use crate::shop::{ecosystem, load};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use scenes::{CHANGE, CREATE, DELETE, PRUNE, RELOAD, ROLLBACK, SCALE, SHRINK};
+use state::files;
+pub(crate) use state::{State, leavings, state};
+
+use crate::shop::{load, quick};
 use crate::support::{Machine, Output, Root, machine, skip};
 
-pub(crate) const KILLER: &str = include_str!("fixtures/kill/kill.py");
+pub(crate) const KILLER: &str = include_str!("../fixtures/kill/kill.py");
 const FILE: &str = "/srv/shop/ecosystem.toml";
 
 /// What is killed.
@@ -44,12 +49,6 @@ pub(crate) struct Scene {
     pub(crate) serves: bool,
 }
 
-/// `shop` with these instances and this greeting; relied on at once, to be quick.
-fn shop(instances: u32, greeting: &str) -> String {
-    let more = format!("env = {{ GREETING = '{greeting}' }}\nrollout = {{ min_ready = 0 }}");
-    ecosystem(instances, &more)
-}
-
 /// Another app of the same file, with a variable that nobody may find afterwards.
 fn with_worker(file: &str) -> String {
     format!(
@@ -67,153 +66,6 @@ fn apply(m: &Machine, file: &str) {
     m.ok(["clusterctl", "apply", FILE]);
 }
 
-fn applies(_: &Machine, _: usize) -> String {
-    format!("apply {FILE}")
-}
-
-pub(crate) const CREATE: Scene = Scene {
-    directions: 1,
-    base: |m, _| {
-        if m.exists("/etc/systemd/system/shop.service") {
-            m.ok(["clusterctl", "delete", "shop"]);
-        }
-        put(m, &shop(2, "one"));
-    },
-    command: applies,
-    serves: false,
-};
-
-pub(crate) const DELETE: Scene = Scene {
-    directions: 1,
-    base: |m, _| apply(m, &shop(2, "one")),
-    command: |_, _| "delete shop".to_owned(),
-    serves: false,
-};
-
-pub(crate) const CHANGE: Scene = Scene {
-    directions: 2,
-    base: |m, round| put(m, &shop(2, ["one", "two"][round % 2])),
-    command: applies,
-    serves: true,
-};
-
-pub(crate) const SHRINK: Scene = Scene {
-    directions: 2,
-    base: |m, round| put(m, &shop([2, 4][round % 2], "one")),
-    command: applies,
-    serves: true,
-};
-
-pub(crate) const PRUNE: Scene = Scene {
-    directions: 1,
-    base: |m, _| {
-        apply(m, &with_worker(&shop(1, "one")));
-        put(m, &shop(1, "one"));
-    },
-    command: |_, _| format!("apply --prune {FILE}"),
-    serves: true,
-};
-
-pub(crate) const SCALE: Scene = Scene {
-    directions: 2,
-    base: |_, _| {},
-    command: |_, round| format!("scale shop {}", [2, 4][round % 2]),
-    serves: true,
-};
-
-pub(crate) const RELOAD: Scene = Scene {
-    directions: 1,
-    base: |_, _| {},
-    command: |_, _| "reload shop".to_owned(),
-    serves: true,
-};
-
-pub(crate) const ROLLBACK: Scene = Scene {
-    directions: 2,
-    base: |_, _| {},
-    command: |m, round| {
-        let wanted = format!("GREETING = '{}'", ["one", "two"][round % 2]);
-        let history: serde_json::Value =
-            serde_json::from_str(&m.ok(["clusterctl", "history", "-o", "json"])).unwrap();
-        let entries = history["entries"].as_array().unwrap();
-        let number = |entry: &&serde_json::Value| {
-            let path = format!("/var/lib/clusterctl/history/{}.json", entry["number"]);
-            m.read(&path).contains(&wanted)
-        };
-        format!("rollback {}", entries.iter().rfind(number).unwrap()["number"])
-    },
-    serves: true,
-};
-
-/// What must be the same after one run and after a killed and a second one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    /// Every file, with its mode and its content, or where it leads.
-    pub(crate) files: BTreeMap<String, String>,
-    /// Every unit that is up or has failed, as `systemctl list-units` tells it, and what it runs with.
-    pub(crate) units: String,
-    /// The definition that `history` tells of last.
-    pub(crate) definition: String,
-}
-
-fn walk(m: &Machine, dir: &str, files: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(m.path(dir)).into_iter().flatten().map(|entry| entry.unwrap()) {
-        let inside = format!("{dir}/{}", entry.file_name().to_str().unwrap());
-        let meta = entry.path().symlink_metadata().unwrap();
-        if meta.is_dir() {
-            walk(m, &inside, files);
-            continue;
-        }
-        let content = match meta.is_symlink() {
-            true => fs::read_link(entry.path()).unwrap().display().to_string(),
-            false => String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned(),
-        };
-        files.insert(inside, format!("{:o} {content}", meta.permissions().mode()));
-    }
-}
-
-fn files(m: &Machine) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    for dir in ["/etc/systemd/system", "/etc/clusterctl", "/var/lib/clusterctl/handover"] {
-        walk(m, dir, &mut files);
-    }
-    files
-}
-
-/// Units, with the greeting that each of their processes has, and what the manager has yet to read.
-const UNITS: &str = "\
-systemctl list-units --plain --no-legend 'shop*' 'worker*' 'clusterctl-*' | awk '{ print $1, $2, $3 }' | sort
-for unit in $(systemctl list-units --plain --no-legend 'shop@*' | awk '{ print $1 }' | sort); do
-    pid=$(systemctl show -P MainPID $unit)
-    echo \"$unit $(tr '\\0' '\\n' </proc/$pid/environ | grep ^GREETING=)\"
-done
-systemctl show -p Id,NeedDaemonReload 'shop*' 'worker*' | grep -B1 =yes || true
-systemctl list-jobs --no-legend --plain | grep -E ' (shop|worker|clusterctl)' || true
-";
-
-pub(crate) fn state(m: &Machine) -> State {
-    let mut entries: Vec<(u32, String)> = Vec::new();
-    for entry in fs::read_dir(m.path("/var/lib/clusterctl/history")).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        let value: serde_json::Value = match number {
-            Some(_) => serde_json::from_slice(&fs::read(&path).unwrap()).unwrap(),
-            None => continue,
-        };
-        entries.push((number.unwrap(), value["definition"]["text"].as_str().unwrap().to_owned()));
-    }
-    let definition = entries.into_iter().max().map(|(_, text)| text).unwrap_or_default();
-    State { files: files(m), units: m.ok_sh(UNITS), definition }
-}
-
-/// What nobody may leave behind.
-pub(crate) fn leavings(m: &Machine) -> String {
-    m.ok_sh(
-        "cd /; find etc/systemd etc/clusterctl var/lib/clusterctl run/clusterctl -name '.clusterctl-*' \
-         -o -name '*.request' -o -path 'run/clusterctl/unread/*' | sort",
-    )
-}
-
 fn prepared(m: &Machine) {
     m.write("/srv/kill.py", KILLER);
     m.write("/srv/shop/server.js", crate::shop::SERVER);
@@ -223,8 +75,8 @@ fn prepared(m: &Machine) {
          ExecReload=/usr/bin/python3 /srv/kill.py /run/kill-rollout /usr/bin/clusterctl rollout shop\n",
     );
     // Both directions have been gone once, so that a rollback has something to go back to.
-    apply(m, &shop(2, "one"));
-    apply(m, &shop(2, "two"));
+    apply(m, &quick(2, "one"));
+    apply(m, &quick(2, "two"));
 }
 
 pub(crate) fn run(m: &Machine, command: &str) -> Output {

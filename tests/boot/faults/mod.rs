@@ -1,24 +1,15 @@
 //! The worst day of a command: it is killed, nobody reads what it says, and administrators, the bus
 //! and other commands are in its way.
 
-use std::process::Stdio;
+mod bus;
+
 use std::time::Duration;
 
 use crate::booted;
-use crate::shop::{applied, apply, ecosystem, load, pids, write};
-use crate::support::{Machine, Root, machine, wait_until};
+use crate::shop::{answers, applied, apply, ecosystem, load, pids, quick, write};
+use crate::support::{Machine, Root, machine};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// An app that becomes ready at once and is relied on at once.
-fn quick(instances: u32, greeting: &str) -> String {
-    let more = format!("env = {{ GREETING = '{greeting}' }}\nrollout = {{ min_ready = 0 }}");
-    ecosystem(instances, &more)
-}
-
-fn answers(m: &Machine) -> String {
-    m.ok_sh("for i in $(seq 12); do curl -s localhost:3000; echo; done | sort -u")
-}
 
 fn needs_reload(m: &Machine) -> String {
     let ask = "systemctl show -p Id,NeedDaemonReload 'shop*' 'clusterctl-shop.slice'";
@@ -252,121 +243,6 @@ booted!(a_user_without_a_runtime_directory_in_the_environment, |m| {
     let output = run(&["clusterctl", "--user", "history", "-o", "json"]);
     assert_eq!(output.stdout.matches("\"number\"").count(), 2, "{output:#?}");
     assert_eq!(m.ok_sh("find / -xdev -name '*.request' 2>/dev/null"), "");
-});
-
-/// The bus or the manager, interrupted in the middle of a rollout.
-fn interrupted(m: &Machine, interruption: &str) {
-    applied(m, &ecosystem(4, "rollout = { min_ready = '500ms' }"));
-    let mut run = m.load(load());
-    run.wait_flowing();
-    let before = pids(m, 4);
-    let mut reload = m.command(["clusterctl", "reload", "shop"]);
-    let reload = reload.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("the rollout has replaced something", PATIENCE, || {
-        m.systemctl_show("shop@0", "MainPID") != before[0]
-    });
-    m.ok_sh(interruption);
-    let output = reload.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{interruption}: {said}");
-    let after = pids(m, 4);
-    assert!(before.iter().zip(&after).all(|(old, new)| old != new), "{before:?} {after:?}: {said}");
-    assert_eq!(running(m), 4, "{said}");
-    run.stop().assert_none_failed();
-}
-
-booted!(a_rollout_outlives_a_restart_of_the_bus, |m| {
-    interrupted(m, "systemctl restart dbus.service");
-});
-
-booted!(a_rollout_outlives_a_new_start_of_the_manager, |m| {
-    interrupted(m, "systemctl daemon-reexec");
-});
-
-booted!(a_rollout_outlives_a_bus_that_is_silent_for_a_while, |m| {
-    interrupted(
-        m,
-        "pid=$(systemctl show -P MainPID dbus); kill -STOP $pid; sleep 5; kill -CONT $pid",
-    );
-});
-
-booted!(a_rollout_outlives_a_bus_that_is_gone_for_a_while, |m| {
-    interrupted(
-        m,
-        "systemctl stop dbus.socket dbus.service 2>/dev/null; sleep 3; systemctl start dbus.socket",
-    );
-});
-
-booted!(without_a_bus_every_verb_says_so_and_changes_nothing, |m| {
-    applied(m, &quick(2, "one"));
-    write(m, &quick(3, "two"));
-    let before = (pids(m, 2), m.ok_sh("ls -lR --time-style=full-iso /etc/systemd/system"));
-    m.ok_sh("systemctl stop dbus.socket dbus.service 2>/dev/null");
-    for verb in [
-        "apply /srv/shop/ecosystem.toml",
-        "reload shop",
-        "scale shop 4",
-        "stop shop",
-        "delete shop",
-        "list",
-    ] {
-        let output = m.sh(&format!("timeout 60 clusterctl {verb}"));
-        assert_eq!(output.code, 4, "{verb}: {output:#?}");
-        let first = output.stderr.lines().next().unwrap_or_default();
-        assert!(first.starts_with("error: ") && first.contains("bus"), "{verb}: {output:#?}");
-    }
-    let after = (pids(m, 2), m.ok_sh("ls -lR --time-style=full-iso /etc/systemd/system"));
-    assert_eq!(before, after);
-    m.ok_sh("systemctl start dbus.socket");
-    assert_eq!(apply(m).code, 0);
-});
-
-/// What is said when the start job of the first new instance ends otherwise than by itself.
-fn ends_otherwise(m: &Machine, drop_in: &str, during: impl Fn(), says: &str) {
-    m.write("/srv/shop/go", "");
-    applied(m, &ecosystem(2, "env = { HOLD = '/srv/shop/go' }\nrollout = { min_ready = 0 }"));
-    m.ok_sh("rm /srv/shop/go");
-    m.write("/etc/systemd/system/shop@.service.d/mine.conf", drop_in);
-    m.ok(["systemctl", "daemon-reload"]);
-    let before = pids(m, 2);
-    let mut reload = m.spawn(["sh", "-c", "clusterctl reload shop 2>&1"]);
-    during();
-    let (code, lines) = reload.wait();
-    let said = lines.join("\n");
-    assert_eq!(code, 1, "{drop_in}: {said}");
-    assert!(lines.iter().any(|line| line.starts_with(says)), "{drop_in}: {said}");
-    assert_eq!(pids(m, 2), before, "{said}");
-    assert_eq!(running(m), 2, "{said}");
-    assert_eq!(m.ok(["systemctl", "list-jobs", "--no-legend", "--plain"]), "", "{said}");
-    m.ok_sh(
-        "rm -r /etc/systemd/system/shop@.service.d; systemctl daemon-reload; touch /srv/shop/go",
-    );
-    m.ok(["clusterctl", "reload", "shop"]);
-    assert_eq!(running(m), 2);
-}
-
-booted!(a_start_whose_job_ends_otherwise_is_told_and_leaves_nothing, |m| {
-    m.write(
-        "/etc/systemd/system/broken.service",
-        "[Service]\nType=oneshot\nExecStart=/bin/false\n",
-    );
-    let requires = "[Unit]\nRequires=broken.service\nAfter=broken.service\n";
-    ends_otherwise(m, requires, || {}, "shop@2 lacks something it requires");
-    ends_otherwise(m, "[Unit]\nJobTimeoutSec=2\n", || {}, "shop@2 was not ready in time");
-    let cancel = || {
-        let job = || {
-            let list = "systemctl list-jobs --no-legend --plain";
-            m.ok_sh(&format!("{list} | awk '$2 == \"shop@2.service\" {{ print $1 }}'"))
-        };
-        wait_until("the start of the first new instance", PATIENCE, || !job().is_empty());
-        m.ok(["systemctl", "cancel", &job()]);
-    };
-    ends_otherwise(
-        m,
-        "[Unit]\nDescription=as before\n",
-        cancel,
-        "shop@2 was stopped by somebody else",
-    );
 });
 
 /// How many reloads in a row: `CLUSTERCTL_RELOADS`.

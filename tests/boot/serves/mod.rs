@@ -1,9 +1,12 @@
 //! "Done" is said only of what serves: versions that get ready and die, on every way that starts them.
 
+mod doctor;
+mod verbs;
+
 use std::time::Duration;
 
 use crate::booted;
-use crate::shop::{ecosystem, load, pids};
+use crate::shop::{answers, apply, ecosystem, load, pids};
 use crate::support::{Child, Machine, Output, wait_until};
 
 /// Serves, and dies as many milliseconds after `listen()` as `/srv/shop/dies` says of its instance: lines of
@@ -33,10 +36,6 @@ fn write(m: &Machine, dies: &str, text: &str) {
     m.write("/srv/shop/worker.js", WORKER);
     m.write("/srv/shop/dies", dies);
     m.write("/srv/shop/ecosystem.toml", text);
-}
-
-fn apply(m: &Machine) -> Output {
-    m.clusterctl(["apply", "/srv/shop/ecosystem.toml"])
 }
 
 /// `shop` with so many instances, running well.
@@ -77,8 +76,13 @@ fn enabled(m: &Machine) -> String {
     m.ok_sh("ls /etc/systemd/system/shop.service.wants | sort | xargs")
 }
 
-fn answers(m: &Machine) -> String {
-    m.ok_sh("for i in $(seq 24); do curl -s localhost:3000; echo; done | sort -u")
+/// What the doctor finds about `shop`, with its severity.
+fn problems(m: &Machine) -> String {
+    let output = m.clusterctl(["doctor", "shop", "-o", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    let found = value["findings"].as_array().unwrap().iter();
+    let found = found.filter(|one| one["severity"] == "problem" && one["app"] == "shop");
+    found.map(|one| one["check"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
 }
 
 booted!(a_version_that_listens_and_dies_replaces_nothing, |m| {
@@ -245,209 +249,6 @@ booted!(a_server_that_has_ended_is_no_job, |m| {
     m.write("/srv/shop/server.js", server);
     refused(&apply(m), &["shop@0"]);
     assert_eq!(online(m), 0);
-});
-
-booted!(a_first_apply_that_does_not_stay_up_is_no_success, |m| {
-    write(m, "all 100", &ecosystem(2, ""));
-    let output = apply(m);
-    refused(
-        &output,
-        &["died soon after it was ready", "died on purpose", "next: clusterctl logs shop@"],
-    );
-    assert_eq!(remembered(m), 0);
-    m.ok(["clusterctl", "delete", "shop"]);
-    let worker = "[[apps]]\nname = 'shop'\nscript = 'worker.js'\ninstances = 2\n";
-    write(m, "all 0", worker);
-    refused(&apply(m), &["shop@", "worker broken on purpose"]);
-    let output = m.clusterctl(["doctor"]);
-    assert_eq!(output.code, 1, "{output:#?}");
-    m.write("/srv/shop/dies", "");
-    m.ok(["clusterctl", "restart", "shop"]);
-    let output = apply(m);
-    assert_eq!((output.code, remembered(m)), (0, 1), "{output:#?}");
-    // A worker that throws at its start costs no old one.
-    let before = pids(m, 2);
-    m.write("/srv/shop/dies", "all 0");
-    refused(&m.clusterctl(["reload", "shop"]), &["shop@2 ", "worker broken on purpose"]);
-    assert_eq!((pids(m, 2), online(m)), (before, 2));
-});
-
-booted!(start_restart_and_scale_tell_the_truth, |m| {
-    shop(m, 2, "");
-    m.ok(["clusterctl", "stop", "shop"]);
-    m.write("/srv/shop/dies", "1 300");
-    let says = &[
-        "shop@1 died soon after it was ready: it ended with code 3",
-        "next: clusterctl logs shop@1",
-    ];
-    refused(&m.clusterctl(["start", "shop"]), says);
-    refused(&m.clusterctl(["restart", "shop"]), says);
-    // Only what is asked for is looked at.
-    m.ok(["clusterctl", "restart", "shop@0"]);
-    refused(&m.clusterctl(["restart", "shop@1"]), says);
-    m.write("/srv/shop/dies", "");
-    m.ok(["clusterctl", "restart", "shop"]);
-    assert_eq!(online(m), 2);
-    let before = pids(m, 2);
-    m.write("/srv/shop/dies", "3 300");
-    let output = m.clusterctl(["scale", "shop", "4"]);
-    refused(&output, &["shop@3 died soon after it was ready"]);
-    // The number goes back as well.
-    assert_eq!(enabled(m), "shop@0.service shop@1.service", "{output:#?}");
-    assert_eq!(instances(m), "shop@0.service shop@1.service", "{output:#?}");
-    assert_eq!(pids(m, 2), before);
-    m.write("/srv/shop/dies", "");
-    m.ok(["clusterctl", "scale", "shop", "4"]);
-    assert_eq!(online(m), 4);
-});
-
-booted!(nothing_to_do_is_said_only_of_what_serves, |m| {
-    let more = "restart_delay = '2s'\nmax_restarts = 'unlimited'";
-    write(m, "all 100", &ecosystem(2, more));
-    refused(&apply(m), &["shop@"]);
-    for round in 0..3 {
-        let output = apply(m);
-        refused(&output, &["shop@", "ends again and again", "next: clusterctl logs shop@"]);
-        assert!(!output.stdout.contains("nothing to do"), "round {round}: {output:#?}");
-        assert_eq!(remembered(m), 0, "round {round}");
-    }
-    m.write("/srv/shop/dies", "");
-    m.ok(["clusterctl", "restart", "shop"]);
-    let output = apply(m);
-    assert_eq!(output.code, 0, "{output:#?}");
-    assert!(output.stdout.contains("nothing to do"), "{output:#?}");
-    assert_eq!(remembered(m), 1);
-});
-
-booted!(a_failed_apply_puts_the_number_back_too, |m| {
-    let links = |numbers: std::ops::Range<u32>| {
-        numbers.map(|n| format!("shop@{n}.service")).collect::<Vec<_>>().join(" ")
-    };
-    for (before, wanted) in [(4, 2), (2, 4)] {
-        shop(m, before, "");
-        for dies in ["all 300", "1 600"] {
-            let env = format!("env = {{ DIES = '{dies}' }}");
-            m.write("/srv/shop/ecosystem.toml", ecosystem(wanted, &env));
-            let output = apply(m);
-            refused(&output, &["the former definition runs everywhere again"]);
-            assert_eq!(enabled(m), links(0..before), "{before} to {wanted}: {output:#?}");
-            assert_eq!(instances(m), links(0..before), "{before} to {wanted}: {output:#?}");
-        }
-        let group = m.read("/etc/systemd/system/shop.service");
-        assert!(group.contains(&format!("\nInstances={before}\n")), "{group}");
-        m.ok(["clusterctl", "delete", "shop"]);
-    }
-});
-
-/// What the doctor finds about `shop`, with its severity.
-fn problems(m: &Machine) -> String {
-    let output = m.clusterctl(["doctor", "shop", "-o", "json"]);
-    let value: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
-    let found = value["findings"].as_array().unwrap().iter();
-    let found = found.filter(|one| one["severity"] == "problem" && one["app"] == "shop");
-    found.map(|one| one["check"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
-}
-
-booted!(the_doctor_looks_at_more_than_a_moment, |m| {
-    // Longer than the program lives on a busy machine.
-    shop(m, 2, "max_restarts = 'unlimited'\nrollout = { min_ready = '4s' }");
-    assert_eq!(problems(m), "");
-    m.write("/srv/shop/dies", "1 700");
-    m.ok(["systemctl", "kill", "-s", "KILL", "shop@1"]);
-    wait_until("it was restarted twice", Duration::from_secs(30), || {
-        m.systemctl_show("shop@1", "NRestarts").parse::<u32>().unwrap() >= 2
-    });
-    // Most of the time it is online.
-    for look in 0..15 {
-        assert_eq!(problems(m), "looping", "look {look}");
-        // Only the other one stays up for as long as it must.
-        assert_eq!(online(m), 1, "look {look}");
-    }
-    m.write("/srv/shop/dies", "");
-    m.ok(["clusterctl", "restart", "shop@1"]);
-    assert_eq!(problems(m), "");
-    // It runs, and could not start again.
-    m.ok(["mv", "/srv/shop/server.js", "/srv/shop/kept.js"]);
-    let output = m.clusterctl(["doctor", "shop"]);
-    assert_eq!((output.code, problems(m).as_str()), (1, "cannot-start"), "{output:#?}");
-    assert!(output.stdout.contains("/srv/shop/server.js"), "{output:#?}");
-    m.ok(["mv", "/srv/shop/kept.js", "/srv/shop/server.js"]);
-    assert_eq!(problems(m), "");
-});
-
-booted!(the_doctor_misses_an_interpreter, |m| {
-    m.write("/opt/own/interpreter", "#!/bin/sh\nexec node \"$@\"\n");
-    m.ok(["chmod", "+x", "/opt/own/interpreter"]);
-    let app = "[[apps]]\nname = 'shop'\nscript = './server.js'\ninterpreter = '/opt/own/interpreter'\n\
-        listen = 3000\n";
-    write(m, "", app);
-    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
-    assert_eq!(problems(m), "");
-    m.ok(["mv", "/opt/own/interpreter", "/opt/own/gone"]);
-    assert_eq!(problems(m), "cannot-start");
-    let script = "[[apps]]\nname = 'shop'\nscript = './run'\n";
-    m.write("/srv/shop/run", "#!/opt/own/shell\nexec sleep infinity\n");
-    m.ok_sh("chmod +x /srv/shop/run; ln -s /bin/sh /opt/own/shell");
-    m.write("/srv/shop/ecosystem.toml", script);
-    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
-    assert_eq!(problems(m), "");
-    m.ok(["rm", "/opt/own/shell"]);
-    assert_eq!(problems(m), "cannot-start");
-    // What is searched in the app's own PATH is found there alone.
-    m.write("/srv/shop/run", "#!/usr/bin/env -S quicksh -e\nexec sleep infinity\n");
-    m.ok_sh("chmod +x /srv/shop/run; ln -s /bin/sh /opt/own/quicksh");
-    let script = format!("{script}env = {{ PATH = '/opt/own:/usr/bin:/bin' }}\n");
-    m.write("/srv/shop/ecosystem.toml", script);
-    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
-    assert_eq!(problems(m), "");
-    m.ok(["mv", "/opt/own/quicksh", "/usr/local/bin/quicksh"]);
-    for stopped in [false, true] {
-        if stopped {
-            m.ok(["clusterctl", "stop", "shop"]);
-        }
-        let output = m.clusterctl(["doctor", "shop"]);
-        assert_eq!((output.code, problems(m).as_str()), (1, "cannot-start"), "{output:#?}");
-        assert!(
-            output.stdout.contains("`quicksh`, which the first line of /srv/shop/run"),
-            "{output:#?}"
-        );
-    }
-});
-
-booted!(a_start_without_the_working_folder_is_no_success, |m| {
-    shop(m, 2, "");
-    m.ok(["mv", "/srv/shop", "/srv/former"]);
-    m.ok(["systemctl", "kill", "--signal=KILL", "shop@1"]);
-    wait_until("the instance has ended", Duration::from_secs(30), || {
-        m.systemctl_show("shop@1", "ActiveState") == "inactive"
-    });
-    // Also for those who know systemctl alone, and with the reason.
-    let output = m.run(["systemctl", "start", "shop@1"]);
-    assert_eq!(output.code, 1, "{output:#?}");
-    let status = m.run(["systemctl", "status", "shop@1"]).stdout;
-    assert!(status.contains("start assertion failed"), "{status}");
-    assert!(m.journal("shop@1").contains("Assertion failed"), "{}", m.journal("shop@1"));
-    assert!(m.clusterctl(["list"]).stdout.contains("errored"), "{:#?}", m.clusterctl(["list"]));
-    let why = "shop@1 could not be started: a folder that it needs is not there: `/srv/shop` does not exist";
-    for command in [&["start", "shop@1"][..], &["restart", "shop@1"]] {
-        let output = m.clusterctl(command);
-        refused(&output, &[why]);
-        assert!(!output.stderr.contains("✓"), "{output:#?}");
-    }
-    refused(&m.clusterctl(["reload", "shop"]), &[why]);
-    let found = m.clusterctl(["doctor", "shop"]).stdout;
-    assert!(found.contains(why), "{found}");
-    // It is there again, as another folder: what ran all the time runs in the one that was removed.
-    m.ok_sh("cp -r /srv/former /srv/shop; rm -r /srv/former");
-    let output = apply(m);
-    assert_eq!(output.code, 0, "{output:#?}");
-    let found = m.clusterctl(["doctor", "shop"]).stdout;
-    assert!(found.contains("shop@0 runs in a folder that was removed"), "{found}");
-    assert!(!found.contains("shop@1 runs in a folder"), "{found}");
-    m.ok(["clusterctl", "reload", "shop"]);
-    let found = m.clusterctl(["doctor", "shop"]).stdout;
-    assert!(!found.contains("runs in a folder"), "{found}");
-    assert_eq!((online(m), problems(m).as_str()), (2, ""));
 });
 
 fn again_and_again(m: &Machine, app: &str) -> Child {

@@ -1,5 +1,7 @@
 //! A service manager to roll in: units with processes, jobs, automatic restarts, and signals that come late or never.
 
+mod bus;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -276,102 +278,6 @@ impl World {
         if matches!(self.units[&number].state, State::Starting | State::Ready) {
             self.lose(number, JobResult::Failed, chance);
         }
-    }
-
-    pub fn submit(&mut self, number: u32, change: Change, ticket: Ticket, chance: &mut Chance) {
-        self.units.entry(number).or_insert_with(Unit::none);
-        let former = self.units[&number].job;
-        if let Some(job) = former
-            && (job.change == Change::Stop) != (change == Change::Stop)
-        {
-            self.end_job(number, JobResult::Canceled, chance);
-        }
-        let driver = self.driver;
-        self.units.get_mut(&number).unwrap().job = Some(Job { change, ticket, driver });
-        let state = self.units[&number].state;
-        match (change, state) {
-            (Change::Start, State::Ready) => self.end_job(number, JobResult::Done, chance),
-            (Change::Stop, State::Dead) => self.end_job(number, JobResult::Done, chance),
-            (Change::Start | Change::Restart, State::Dead) => self.begin(number, 0, chance),
-            (Change::Restart, State::Restarting) => {
-                self.change(number, State::Dead, chance);
-                self.begin(number, 0, chance);
-            }
-            (Change::Stop, State::Restarting) => {
-                self.change(number, State::Dead, chance);
-                self.end_job(number, JobResult::Done, chance);
-            }
-            (Change::Restart | Change::Stop, State::Starting | State::Ready) => {
-                self.drain(number, chance)
-            }
-            // The job waits for what is under way.
-            (Change::Start, State::Starting | State::Stopping | State::Restarting) => {}
-            (Change::Restart | Change::Stop, State::Stopping) => {}
-        }
-    }
-
-    fn drain(&mut self, number: u32, chance: &mut Chance) {
-        self.units.get_mut(&number).unwrap().ready_at = None;
-        self.change(number, State::Stopping, chance);
-        let limit = u64::try_from(self.weather.kill_timeout.as_millis()).unwrap();
-        let mut after = chance.between(1, limit);
-        if chance.percent(self.weather.stuck) {
-            after = limit + 60_000;
-        }
-        self.after(after, number, Later::Stopped);
-    }
-
-    fn change(&mut self, number: u32, state: State, chance: &mut Chance) {
-        let unit = self.units.get_mut(&number).unwrap();
-        unit.state = state;
-        let sight = unit.sight();
-        self.tell(self.driver, Event::Seen { instance: number, sight }, chance);
-    }
-
-    fn end_job(&mut self, number: u32, result: JobResult, chance: &mut Chance) {
-        if let Some(job) = self.units.get_mut(&number).unwrap().job.take() {
-            let event = Event::JobDone { instance: number, ticket: job.ticket, result };
-            self.ended.insert((job.driver, job.ticket), Serial(self.units[&number].serial));
-            self.tell(job.driver, event, chance);
-        }
-    }
-
-    /// The answer to a question; it always comes, though not at once. The bus keeps the order of signals and
-    /// answers, so that no older sighting comes between.
-    pub fn look(&mut self, number: u32, chance: &mut Chance) {
-        let unit = self.units.get(&number).cloned().unwrap_or_else(Unit::none);
-        let sight = unit.sight();
-        let event = match unit.mute && unit.state == State::Ready {
-            true => Event::NotListening { instance: number, sight, what: "closed it".to_owned() },
-            false => Event::Seen { instance: number, sight },
-        };
-        self.looked.insert(number, (self.now, unit));
-        let older = |happening: &Happening| {
-            let Happening::Deliver { event: Event::Seen { instance, .. }, .. } = happening else {
-                return false;
-            };
-            *instance == number
-        };
-        self.queue.retain(|_, happening| !older(happening));
-        let after = if self.weather.late > 0 { chance.between(0, 1000) } else { 0 };
-        self.deliver(after, self.driver, event);
-    }
-
-    /// A signal, as reliable as the weather.
-    pub fn tell(&mut self, driver: u32, event: Event, chance: &mut Chance) {
-        if chance.percent(self.weather.lost) {
-            return;
-        }
-        let times = if chance.percent(self.weather.twice) { 2 } else { 1 };
-        for _ in 0..times {
-            let late = chance.percent(self.weather.late);
-            let after = if late { chance.between(0, 4000) } else { 0 };
-            self.deliver(after, driver, event.clone());
-        }
-    }
-
-    pub fn deliver(&mut self, after: u64, driver: u32, event: Event) {
-        self.put(after, Happening::Deliver { driver, event });
     }
 
     fn after(&mut self, after: u64, number: u32, what: Later) {

@@ -1,0 +1,14 @@
+//! An app `kk` of any script, for what is said of apps that are each made for one scenario.
+
+use crate::support::{Machine, Output};
+
+/// Writes a script and the ecosystem file that names it, without applying it.
+pub fn put(m: &Machine, folder: &str, script: &str, text: &str, app: &str) {
+    m.write(&format!("{folder}/{script}"), text);
+    m.write(&format!("{folder}/ecosystem.toml"), format!("[[apps]]\nname = 'kk'\n{app}\n"));
+}
+
+/// Applies what was written to `/srv/kk`.
+pub fn apply(m: &Machine) -> Output {
+    m.clusterctl(["apply", "/srv/kk/ecosystem.toml"])
+}

@@ -1,0 +1,163 @@
+//! What is executed, and what follows from it: commands, handover, readiness, and the signal that ends it.
+
+use clusterctl::ecosystem::{Handover, Readiness};
+
+use crate::host::{FakeHost, dynamic_elf, go_elf};
+use crate::{app, app_on, command, read};
+
+#[test]
+fn commands_are_found_as_a_shell_finds_them() {
+    let run = |text: &str| command(&app(&format!("name = 'x'\n{text}")));
+    assert_eq!(run("command = ['gunicorn', 'shop.wsgi']"), ["/usr/bin/gunicorn", "shop.wsgi"]);
+    assert_eq!(run("script = 'npm'\nargs = 'start'"), ["/usr/bin/npm", "start"]);
+    assert_eq!(run("script = 'npm run  start'"), ["/usr/bin/npm", "run", "start"]);
+    assert_eq!(run("script = './server'"), ["/srv/app/server"]);
+    assert_eq!(run("command = ['./server', '-x']"), ["/srv/app/server", "-x"]);
+    assert_eq!(
+        run("script = 'node server.js | tee log'"),
+        ["/usr/bin/bash", "-c", "node server.js | tee log"]
+    );
+    assert_eq!(run("script = 'server.js'\ninterpreter = 'ruby'")[0], "/usr/bin/ruby");
+    assert_eq!(run("script = 'server.js'\ncwd = '../app'")[1], "/srv/app/server.js");
+}
+
+#[test]
+fn the_apps_own_path_is_searched_first() {
+    let path = "env = { PATH = '/opt/bun/bin:/usr/bin' }";
+    let run = |text: &str| command(&app(&format!("name = 'x'\n{text}\n{path}")));
+    assert_eq!(run("script = 'server.js'\ninterpreter = 'bun'")[0], "/opt/bun/bin/bun");
+    assert_eq!(run("command = ['bun', 'run', 'dev']")[0], "/opt/bun/bin/bun");
+    assert_eq!(run("script = 'bun run dev'")[0], "/opt/bun/bin/bun");
+    // Through a `#!` line as well, which nothing else would find.
+    assert_eq!(run("script = './cli'")[0], "/srv/app/cli");
+    // And the extension's usual interpreter.
+    let mut host = FakeHost::new();
+    host.program_with("/opt/node/bin/node", &dynamic_elf());
+    let own = app_on("script = 'server.js'\nenv = { PATH = '/opt/node/bin' }", &host);
+    assert_eq!(command(&own)[0], "/opt/node/bin/node");
+}
+
+#[test]
+fn handover_follows_what_is_executed() {
+    let mut host = FakeHost::new();
+    host.program_with("/srv/app/go", &go_elf());
+    host.program_with("/srv/app/tool", b"#!/usr/bin/env -S node --flag\n");
+    host.program_with("/srv/app/start", b"#!/bin/sh\nexec node server.js\n");
+    host.program_with("/srv/app/plain", b"#!/bin/sh\nexec python3 x\n");
+    let way = |run: &str| {
+        let app = app_on(&format!("name = 'x'\nlisten = 80\n{run}"), &host);
+        (app.handover, app.node)
+    };
+    assert_eq!(way("script = 'server.js'"), (Handover::Preload, true));
+    assert_eq!(way("script = 'worker.py'"), (Handover::Preload, false));
+    assert_eq!(way("script = 'npm start'"), (Handover::Preload, true));
+    assert_eq!(way("script = './tool'"), (Handover::Preload, true));
+    assert_eq!(way("script = './start'"), (Handover::Preload, true));
+    assert_eq!(way("script = './plain'"), (Handover::Preload, false));
+    assert_eq!(way("script = 'cd /x && npm start'"), (Handover::Preload, true));
+    assert_eq!(way("script = './server'"), (Handover::Trace, false));
+    assert_eq!(way("script = './go'"), (Handover::Trace, false));
+    assert_eq!(way("script = 'worker.py'\nhandover = 'trace'"), (Handover::Trace, false));
+    assert_eq!(way("script = './go'\nhandover = 'native'"), (Handover::Native, false));
+}
+
+#[test]
+fn wrappers_are_looked_through() {
+    let mut host = FakeHost::new();
+    host.program_with("/srv/app/go", &go_elf());
+    host.program_with("/srv/app/bin/go", &go_elf());
+    host.program_with("/srv/app/start", b"#!/bin/sh\n# up\nulimit -n 9999\nexec ./go \"$@\"\n");
+    host.program_with("/srv/app/piped", b"#!/bin/sh\n./go | tee log\n");
+    let dynamic = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    for name in ["/bin/sh", "/usr/bin/sh", "/usr/bin/env", "/usr/bin/nice", "/usr/bin/timeout"] {
+        host.program_with(name, &dynamic[..4096]);
+    }
+    let way = |run: &str| {
+        let app = app_on(&format!("name = 'x'\nlisten = 80\n{run}"), &host);
+        (app.handover, app.traced_because)
+    };
+    let go = (Handover::Trace, Some("it is a Go program, which makes its system calls itself"));
+    assert_eq!(way("script = './go'"), go);
+    assert_eq!(way("command = ['env', 'A=b', './go', '-x']"), go);
+    assert_eq!(way("command = ['nice', '-n', '5', './go']"), go);
+    assert_eq!(way("command = ['timeout', '30s', 'env', 'A=b', './go']"), go);
+    assert_eq!(way("command = ['sh', '-c', 'cd bin && exec ./go']"), go);
+    assert_eq!(way("script = 'cd bin && A=b exec ./go --port 80'"), go);
+    assert_eq!(way("script = './start'"), go);
+    assert_eq!(way("command = ['sh', './start']"), go);
+    assert_eq!(way("script = './piped'"), (Handover::Preload, None));
+    assert_eq!(way("command = ['env', 'A=b', './start']"), go);
+    let asked = way("script = 'server.js'\nhandover = 'trace'");
+    assert_eq!(asked, (Handover::Trace, Some("`handover = \"trace\"` asks for it")));
+}
+
+#[test]
+fn readiness_follows_the_handover() {
+    let ready = |text: &str| app(&format!("script = 'server.js'\n{text}")).readiness;
+    assert_eq!(ready("listen = 80"), Readiness::FirstListener);
+    assert_eq!(ready("listen = 80\nready = 'all'"), Readiness::AllListeners);
+    assert_eq!(ready("listen = 80\nwait_ready = true"), Readiness::Notify);
+    assert_eq!(ready("wait_ready = true"), Readiness::Notify);
+    assert_eq!(ready("listen = 80\nhandover = 'native'"), Readiness::Listening);
+    assert_eq!(ready("listen = 80\nreadiness = 'exec'"), Readiness::Exec);
+}
+
+#[test]
+fn a_program_that_gains_privileges_cannot_be_reached() {
+    let mut host = FakeHost::new();
+    host.elevated.insert("/usr/bin/node".into());
+    let text = "[[apps]]\nscript = 'server.js'\nlisten = 80\n";
+    assert!(read(text, None, &host).is_ok());
+    // What it may not gain keeps nothing out of it.
+    assert!(read(&format!("{text}user = 'api'"), None, &host).is_ok());
+    for more in ["sandbox = 'off'", "service = { NoNewPrivileges = false }"] {
+        let problems = read(&format!("{text}user = 'api'\n{more}"), None, &host).unwrap_err();
+        assert!(problems.to_string().contains("gains privileges"));
+    }
+}
+
+#[test]
+fn known_servers_stop_by_the_signal_at_which_they_finish() {
+    let mut host = FakeHost::new();
+    let names = [
+        ("nginx", "SIGQUIT"),
+        ("php-fpm8.2", "SIGQUIT"),
+        ("php83-php-fpm", "SIGQUIT"),
+        ("apache2", "SIGWINCH"),
+        ("lighttpd", "SIGINT"),
+        ("haproxy", "SIGUSR1"),
+        ("uwsgi", "SIGTERM"),
+        // A script that may stay.
+        ("apache2ctl", "SIGTERM"),
+        ("nginx-exporter", "SIGTERM"),
+        // Not Apache's, by what is in it.
+        ("httpd", "SIGTERM"),
+    ];
+    for (name, _) in names {
+        host.program_with(&format!("/usr/sbin/{name}"), &dynamic_elf());
+    }
+    for (name, signal) in names {
+        let program = format!("command = ['/usr/sbin/{name}']\nname = 'x'\nlisten = 80");
+        let found = app_on(&program, &host);
+        assert_eq!(found.kill_signal, signal, "{name}");
+        let known = signal != "SIGTERM" || name == "uwsgi";
+        assert_eq!((found.treekill, found.remarks.is_empty()), (!known, !known), "{name}");
+        assert_eq!(found.env.contains_key("UWSGI_HOOK_MASTER_START"), name == "uwsgi");
+        let written = format!("{program}\nkill_signal = 'SIGHUP'\ntreekill = true");
+        let found = app_on(&written, &host);
+        assert_eq!(found.kill_signal, "SIGHUP");
+        assert!(found.treekill && found.remarks.is_empty() && found.env.is_empty(), "{name}");
+    }
+    // Through a shell, and through Bundler.
+    let line = "command = \"cd /srv && exec nginx -g 'daemon off;'\"\nname = 'x'";
+    for name in ["bash", "sh", "nginx"] {
+        host.program_with(&format!("/usr/bin/{name}"), &dynamic_elf());
+    }
+    host.program_with("/bin/sh", &dynamic_elf());
+    host.program_with("/usr/bin/bundle", &dynamic_elf());
+    assert_eq!(app_on(line, &host).kill_signal, "SIGQUIT");
+    // A shell that stays is the one that gets the signal.
+    assert_eq!(app_on(&line.replace("exec ", ""), &host).kill_signal, "SIGTERM");
+    let line = "command = 'bundle exec unicorn -c x.rb'\nname = 'x'";
+    assert_eq!(app_on(line, &host).kill_signal, "SIGQUIT");
+}

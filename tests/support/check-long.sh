@@ -1,0 +1,32 @@
+#!/bin/sh
+# The long tests that `make check` leaves out; the first that fails ends it.
+set -eu
+cd "$(dirname "$0")/../.."
+
+# long TARGET ARGUMENTS...
+long() {
+    target=$1
+    shift
+    ${CARGO:-cargo} test --test "$target" -- --ignored "$@"
+}
+
+# The scenarios of `make check` on Debian testing as well.
+long boot testing
+# Containers in podman.
+long boot podman
+# Every operation under every kind of connection for every runtime: an hour.
+long boot matrix_whole
+# Two builds of the program, compared.
+long packages
+# A kill and an error at every point of every verb: four hours.
+long boot every_point
+# Two and three commands on one app at once: an hour.
+long boot pairs::long
+# 1000 reloads of two apps at a time (more with CLUSTERCTL_RELOADS).
+long boot faults::long
+# The programs of npm and PyPI in docs/programs.md.
+long boot catalogue
+# A thousand instances, and five minutes of reloads and kills (more with SOAK_SECONDS).
+long boot --nocapture --test-threads=1 crowd soak
+# What takes long in a virtual machine.
+long vm --skip support:: --test-threads=1
