@@ -6,12 +6,6 @@ use std::path::{Path, PathBuf};
 /// As long as a file may be that tests the program.
 const LONGEST: usize = 350;
 
-/// Files of tests that are longer, each with its reason.
-const LONG: [(&str, &str); 2] = [
-    ("preload/conversation.rs", "one reader of connections, by cases and by properties"),
-    ("preload/under_way.rs", "one server in Python, told by every test what to do at its signal"),
-];
-
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
@@ -23,21 +17,18 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn files_of_tests_are_short() {
     let mut todo = vec![tests()];
-    let (mut wrong, mut known) = (Vec::new(), 0);
+    let mut wrong = Vec::new();
     while let Some(path) = todo.pop() {
         if path.is_dir() {
             todo.extend(entries(&path));
         } else if path.extension().is_some_and(|end| end == "rs") {
             let lines = fs::read_to_string(&path).unwrap().lines().count();
-            let is_known = LONG.iter().any(|(name, _)| path.ends_with(name));
-            known += usize::from(is_known);
-            if (lines > LONGEST) != is_known {
+            if lines > LONGEST {
                 wrong.push(format!("{}: {lines} lines", path.display()));
             }
         }
     }
-    assert!(wrong.is_empty(), "over {LONGEST} lines, or listed and not:\n{}", wrong.join("\n"));
-    assert_eq!(known, LONG.len(), "a file that is listed is not there");
+    assert!(wrong.is_empty(), "over {LONGEST} lines:\n{}", wrong.join("\n"));
 }
 
 #[test]
