@@ -1,5 +1,13 @@
 //! What was applied, one file each below the state directory: definitions may hold secrets, hence
 //! mode 0600 in a directory of mode 0700.
+//!
+//! The history notes a digest of each app's files. `rollback` compares it with the disk and not
+//! with the definition translated anew, which users, programs and `env_file` may have changed
+//! since. So what an apply has left that failed or was killed is no entry, and the last entry is
+//! what is gone back to (`ops/way_back.rs`).
+//!
+//! The history holds what is in force, not what was tried: an entry follows a success, and an apply
+//! that finds nothing to do adds what a killed one could not.
 
 use std::collections::BTreeMap;
 use std::fs;

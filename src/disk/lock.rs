@@ -5,6 +5,9 @@
 //! Locks of apps are taken in the order of their names, and the shared one after them, so that two
 //! commands never wait for each other. The kernel releases them when a process ends, however it
 //! ends; a file that stays behind locks nothing.
+//!
+//! Each app has a lock, and what apps share one more, held for moments only: an app whose clients
+//! never leave must not hold up the others.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};

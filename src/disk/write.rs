@@ -1,4 +1,6 @@
 //! Writing: beside the target, synced, renamed. A reader sees the old file or the new one.
+//!
+//! Links are written as files, in the same step as the units and before the one daemon-reload.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};

@@ -9,6 +9,17 @@
 //!
 //! It never injects anything into the program, and never stores anything. Each process ends when
 //! the one above it is gone, and the kernel kills what is left with process 1.
+//!
+//! Discovery looks from outside. `start app.js` and `detect` run the program once in fresh user,
+//! network and process-id namespaces and read the kernel's tables of sockets there, instead of
+//! loading the preload library in a watch mode: everything that listens in that network is the
+//! program's, static or dynamic, in any language, through any wrapper. It counts when nothing has
+//! changed for 300 ms. Ports that the kernel chose are told by the range, which is narrowed in
+//! there. What it costs: the program really runs once, as the caller and with the caller's
+//! variables, and writes its files; nothing is reachable by network, so that one that needs its
+//! database first ends early, is shown with its last lines, and is started with `--listen`. An
+//! IPv6-only wildcard cannot be told from a dual-stack one and counts as dual-stack. One that runs
+//! on without listening is a worker, as PM2 users expect; one that ends is refused.
 
 use super::{Error, mounts, namespace};
 use crate::ecosystem::Address;

@@ -1,4 +1,11 @@
 //! The one decision of the handover: which listener answers this `bind()`.
+//!
+//! The port decides, the host gives way: the only listener of the port answers a bind of any host,
+//! a line in the log says so, and addresses are translated for that program. With several it is the
+//! one of exactly this address, else the only one of the family. Who has it under its own address
+//! keeps a second host for itself: it would answer the public as an administrator. Datagrams cross
+//! from IPv6 to IPv4 alone: a held `udp:0.0.0.0:P` that is asked for as `[::]:P` answers
+//! EAFNOSUPPORT, and programs that try IPv6 first fall back to what is held.
 
 use super::address::{Address, Kind};
 

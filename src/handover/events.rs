@@ -1,6 +1,11 @@
 //! Where server-sent events end: behind the empty line that makes a client take what came before it
 //! for an event (HTML, section 9.2.6). Lines end with CR, LF or both, and one that begins with a colon
 //! is a comment.
+//!
+//! A chunked answer is ended from outside only if it is `text/event-stream`: a last chunk would
+//! make half of a file a whole one. Compressed events are not, since nobody sees where one ends,
+//! nor events that answer anything but a GET: an `EventSource` sends nothing else and comes again
+//! by itself, while the answer to a prompt has an end, and no second one.
 
 use super::digits::hexadecimal;
 

@@ -2,6 +2,12 @@
 //! section 4.1), and the frame by which a client is told to open no more.
 //!
 //! Looks at nothing but the nine bytes before each frame; fields are `hpack`'s.
+//!
+//! Streams of HTTP/2 are left to their time once their client has its GOAWAY, as nginx
+//! (`worker_shutdown_timeout`), Envoy (drain time) and gRPC (`MAX_CONNECTION_AGE_GRACE`) do. What a
+//! stream carries is compressed (HPACK), the program would go on sending on one that was ended,
+//! which is an error of the whole connection, and a gRPC client takes the end of the connection for
+//! UNAVAILABLE, which may be tried again, but RST_STREAM with NO_ERROR for INTERNAL.
 
 /// What a client sends first, RFC 9113 section 3.4.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,5 +1,8 @@
 //! Asks for a rollout and follows it: the group's reload job performs it, and goes on when the
 //! command that asked is gone. Decides nothing about instances.
+//!
+//! A second reload joins the first one's job and runs after it (`job_install()` in systemd's
+//! job.c); the caller of the first does not wait for the second.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,9 @@
 //! Waits until listeners of apps that go are closed, so that others can open on their addresses. It
 //! closes none itself.
+//!
+//! A renamed app waits for the close of the old listener, not for the end of the old instances. Two
+//! socket units cannot share an address, nor can one hand its queue to the other: connections are
+//! refused for that moment.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -1,5 +1,11 @@
 //! Log files in folders of root's, for apps whose own user opens them: each is made, or given to that
 //! user, before the app starts. Everything is done to the open file, never to its name.
+//!
+//! Log files are opened by the program's user (`clusterctl-exec --log`), always: systemd opens
+//! `StandardOutput=append:` as root before it takes the user's rights, and a folder that is root's
+//! at an apply may be somebody else's at the next restart. Apps of root get a file only where
+//! nobody else can have put a link. `ops/log_owner.rs` gives files in folders of root's to the user
+//! beforehand, by descriptor. A log that cannot be opened costs no app its start.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -1,6 +1,10 @@
 //! Whether the manager may make namespaces for its services. Nothing but trying tells: containers
 //! forbid them by capabilities, by filters of system calls and by AppArmor, each in its own way.
 //! It starts one service that does nothing, once in a boot, and only in a container.
+//!
+//! Whether namespaces are permitted is tried, once in a boot and in containers alone: capabilities,
+//! filters and AppArmor forbid them in ways that nothing else tells, and the start would end with
+//! 226/NAMESPACE.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,9 @@
 //! A rollout goes on when the bus or the manager was restarted in the middle of it: connects again, and
 //! rolls what is left. What is left is told by when each process started. Never replaces anybody itself.
+//!
+//! A rollout starts over when bus or manager were restarted, with what is left: a process that
+//! started since the rollout began is what it shall be. After the former definition was put back,
+//! one that started since then.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -1,5 +1,8 @@
 //! Waits until nobody replaces, starts, stops or restarts an app any more: what is decided before that
 //! rests on what is gone a moment later. Changes nothing.
+//!
+//! A reload never takes the place of a stop (`JobMode::Fail`), and nothing is decided while an app
+//! is turned: between the two halves of a restart it looks stopped, and only its job tells.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

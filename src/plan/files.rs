@@ -1,5 +1,9 @@
 //! What follows from an app's plan for its files: the order in which they are written, what is in
 //! force afterwards, and what a way back needs. It never opens a file.
+//!
+//! Outdated is what started before its unit, environment file or a drop-in changed. A file in which
+//! nothing concerns a running process keeps its time when it is rewritten; so do files that a
+//! rollback puts back.
 
 use std::collections::BTreeSet;
 

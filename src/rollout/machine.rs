@@ -1,5 +1,14 @@
 //! The machine's state, its entrance, and what ends a wait: job results, deadlines, failures.
 //! What is done next is decided in `steps`; what a sighting means, in `sight`.
+//!
+//! On the way back the old definition needs no canary: it ran a moment ago. A number that is put
+//! back without a definition replaces nobody.
+//!
+//! An instance that drains holds its place in a rollout. With `max_surge = 1` there is memory for N
+//! + 1 processes, and N must serve: once one of them drains, neither may another stop nor another
+//! start, whatever is done with the numbers. Not counting those that drain, as Kubernetes does,
+//! would take the memory of 2 N. So endless streams are bounded instead (`stream_timeout`), and
+//! whoever has the memory says so (`max_surge = "100%"`): then all drain at the same time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,10 @@
 //! How careful a rollout is: amounts, waits, and what follows a failure. Never knows what runs at the moment.
+//!
+//! Flags shorten a rollout's timeouts and never lengthen them: the unit's own `TimeoutStartSec=`
+//! and `TimeoutStopSec=` would end the instance first. `--kill-timeout` kills from the driver.
+//!
+//! `max_surge` is 1 by default: memory for one more process is what most machines have, and
+//! readiness decides how long a rollout takes. `max_surge = "100%"` replaces all at once.
 
 use std::fmt;
 use std::time::Duration;

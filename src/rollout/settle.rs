@@ -1,4 +1,11 @@
 //! What `min_ready` means: when an instance counts, when the definition is proven, and when all have stayed.
+//!
+//! Done means that it stays (`rollout/settle.rs`, `rollout/vigil.rs`). The canary has to stay ready
+//! for `min_ready`; the others are relied on as soon as they are ready, and the death of any new
+//! one ends the rollout until the last has stayed ready too. Before it says so, the machine asks
+//! every new instance once more, since a signal may be on its way. `apply` of a new app, `start`
+//! and `restart` run plain jobs and watch the instances afterwards by the same rule; "nothing to
+//! do" rests on such a look as well.
 
 use super::command::{Command, Doubt};
 use super::machine::{Course, Rollout};

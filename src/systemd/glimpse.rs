@@ -3,6 +3,10 @@
 //! The state of a unit and the start of its process are two questions, between which the manager may replace the process:
 //! the state of the one and the start of the other would look like a death that never was. So the start is asked for
 //! before and after everything else, and answers between which it changed are thrown away.
+//!
+//! A look is of one moment: the start of the process is read before and after its state. The
+//! manager goes on between two questions of one batch, and the state of a process that drains
+//! together with the start of the next one is a death that never was.
 
 use std::time::Instant;
 

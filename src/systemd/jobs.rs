@@ -3,6 +3,11 @@
 //! The subscription stands before the first job is submitted, results are matched by the job, and
 //! one that arrives before the reply to its own submission is kept. A unit that the manager
 //! refuses is one outcome among the others, never the end of the batch.
+//!
+//! Which process a finished job led to is asked, not derived. systemd counts `NRestarts` on when a
+//! start by hand overtakes a restart of its own, and merges the two jobs: neither the counter nor
+//! the order of what was seen tells the process that we started from one that it started. A look
+//! after the job's end does, and every wait begins with that process.
 
 use std::collections::HashMap;
 use std::time::Instant;

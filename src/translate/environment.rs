@@ -1,5 +1,8 @@
 //! The environment of an instance: what clusterctl sets in the unit, and the app's own variables
 //! in a file that only the manager reads.
+//!
+//! Variables of an app live in a file of mode 0600 (`EnvironmentFile=`): everybody may read
+//! `Environment=` over D-Bus.
 
 use super::{Context, EnvFile, Secret};
 use crate::ecosystem::{App, AppName, Handover, Listener, Protocol, Readiness};

@@ -1,4 +1,31 @@
 //! The units that tie an app together: group, wake unit and slice.
+//!
+//! The group waits, and sees listeners closed, by a script (`units/group`), not by `Before=` and
+//! `PropagatesStopTo=`. From 253 on `PropagatesStopTo=` restarts the sockets when the group is
+//! restarted; no declaration closes them on stop and keeps them on restart on all versions. The
+//! script looks at the group's own job. With `Before=`, a stop would return while instances drain.
+//!
+//! At a stop, clients come before instances (`units/close`): whoever has connected is answered,
+//! everybody else refused. Closing a listener refuses nobody while instances that drain hold copies
+//! of it, and shutdown(2) resets who waits in its queue. Hence three steps: a socket filter drops
+//! the first segment of new connections (they try again a second later), and instances accept who
+//! is in the queue; then instances are asked to stop; and as soon as none of them waits on the
+//! listener any more, systemd closes it and shutdown(2) makes the kernel refuse, also while copies
+//! are open, and frees the address for a start that overtakes the stop. A program that still waited
+//! on it would take that for an error (Node ends). Unix listeners lose their path instead of the
+//! filter. The descriptors are copied from the manager (pidfd_getfd(2)), which gives them to no
+//! program that runs at a stop; where that is forbidden, clients are lost as they would be without.
+//!
+//! `api-close.service` is a unit of its own, ordered after the instances at a start and so stopped
+//! before them. While the stop of a *listener* waits for instances, systemd accepts its clients to
+//! drop them (`flush_ports()` in its socket.c), so listeners are stopped last; at a shutdown of the
+//! machine, where it is systemd that stops them, a few may be dropped so.
+//!
+//! `TimeoutStopSec=` of the group is finite: a group that cannot be stopped would hold up a
+//! shutdown.
+//!
+//! The `--env` of an app is noted in its group unit, not in the history, which forgets after twenty
+//! entries.
 
 use std::time::Duration;
 

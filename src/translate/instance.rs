@@ -1,4 +1,34 @@
 //! The template of an app's instances.
+//!
+//! A group whose instances have all given up fails (`units/restart-guard`, `units/wake`): an open
+//! listener that nobody serves looks healthy to every balancer. Each instance writes that it gave
+//! up before it looks whether the others have, so that the last one sees them all. A start fails
+//! only when all have given up, since what an instance needs may appear while it is restarted.
+//!
+//! `restart-guard` as `ExecCondition=` ends a crash loop. A start limit would close the listener
+//! for all instances. `RestartSteps=` is not used: it follows `NRestarts`, which a stable run does
+//! not reset. A rollout notes beforehand that it starts the instance, since the guard's own
+//! question to the manager took half as long as a Node app's start.
+//!
+//! Nothing may fail before the guard runs. What the manager does for a unit it does for the guard
+//! first, and where that fails nobody counts. A file of variables that cannot be read would be
+//! tried for ever: hence the `-` before its path, and the guard reads it (`--env`) and fails the
+//! start itself, with 255, the one code that is a failure of an `ExecCondition=`. Every other
+//! failure of its set-up is a start that was skipped, as by a condition: `systemctl start`
+//! succeeds. Folders are therefore asserted (`AssertPathIsDirectory=`), unless directives of the
+//! file make or show folders; nothing can assert a user.
+//!
+//! Helpers that run as root (`+`) get no variable (`clusterctl-exec --bare`, linked with nothing):
+//! the loader obeys `LD_PRELOAD`, and a shell its functions, before the first line of a script
+//! could drop them; the app's user has a say in what they name.
+//!
+//! Unix listeners of programs without the library are bind-mounted over themselves (`BindPaths=`),
+//! because Go and php-fpm remove the path when they close their listener, and a mount point cannot
+//! be removed.
+//!
+//! Jobs remain active when they have ended well (`RemainAfterExit=`): everything that wants an
+//! instance to run finds that it does, so that a migration runs once. A job that failed is not run
+//! again by the group's script either.
 
 use std::path::PathBuf;
 

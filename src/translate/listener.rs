@@ -1,4 +1,17 @@
 //! One listener → its socket unit.
+//!
+//! A socket unit is named by its address alone (`api-3000.socket`), so that renaming a listener
+//! does not close its port. A listener's address is never edited in place: any daemon-reload would
+//! drop the port.
+//!
+//! `[::]` beside IPv4 is IPv6 alone (`BindIPv6Only=`), in one app and in brackets only: a bare port
+//! says both families, and which of two apps had meant less would be a guess. It is part of the
+//! address, so it has a unit of its own. The kernel's tables do not tell which `[::]` is so; beside
+//! IPv4 it can be nothing else.
+//!
+//! The port of the program is no part of a listener's identity (`bind`): it is in the instances'
+//! environment and under the mark of the socket unit, so that it changes by a rollout. A traced
+//! program learns its true address by getsockname().
 
 use std::net::IpAddr;
 

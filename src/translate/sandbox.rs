@@ -7,6 +7,11 @@
 //! RestrictNamespaces= (the sandbox of Chromium), ProtectClock= (it closes all devices),
 //! RestrictSUIDSGID= (`git init --shared`), PrivateTmp= (Unix sockets in /tmp), ProtectHome= (where
 //! apps of PM2 live), and a list of all system calls that are allowed (a runtime's next version).
+//!
+//! `sandbox = "default"` takes nothing that a program without root's rights could use, save for
+//! ways to gain some, and nothing from root: less than 5 instead of about 9 in `systemd-analyze
+//! security`. What breaks programs is left to `strict`, which nobody gets unasked: lists of allowed
+//! calls, closed homes, `ProtectClock=` (it closes all devices).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

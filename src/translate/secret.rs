@@ -1,5 +1,10 @@
 //! The key under which texts that may hold secrets get a name that everybody may read. Without the
 //! key nobody can try out which text has a name: a PIN is found in a moment otherwise.
+//!
+//! That file is named by its content, with a key: everybody may read the name, and a short secret
+//! would be found by trying. A new key renames the file and keeps its time, so that no process is
+//! replaced. The template names one text or the other, so that an apply that is cut anywhere leaves
+//! units and variables of one version. Former texts are removed when an apply has succeeded.
 
 use std::fmt;
 

@@ -2,6 +2,10 @@
 //!
 //! The versions are those of the manual ("Added in version"); a booted test compares them with
 //! what the systemd of each root says that it reads.
+//!
+//! Units hold only what systemd 252 reads, apart from directives that the file itself asks for;
+//! those are left out, and named, where the manager is too old (`translate/since.rs`,
+//! docs/versions.md). So an upgrade of systemd changes no unit.
 
 use std::collections::BTreeMap;
 

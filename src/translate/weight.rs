@@ -3,6 +3,10 @@
 //! Tried on systemd 252 and 257: after a daemon-reload alone the manager acts on the new values of
 //! the live keys, and the limits in the cgroups of running services follow, also when a line is
 //! gone. `SetUnitProperties` would do the same and leave a drop-in behind that shadows the file.
+//!
+//! Limits and timeouts change by the daemon-reload alone: the cgroups of running services follow,
+//! also when a line is gone. `SetUnitProperties` would leave a drop-in that shadows the file later.
+//! `translate::weight` knows the keys.
 
 use crate::unit::UnitFile;
 

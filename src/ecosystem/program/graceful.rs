@@ -1,5 +1,9 @@
 //! What is known of some servers by their names: the signal at which they finish what they have begun, as their
 //! documentation says. At SIGTERM their processes end at once, or do something else.
+//!
+//! Known servers are told by their names (`resolve/signals.rs`), since no file says which signal
+//! its program takes for a graceful end. Apache is told by what is in it as well, because busybox
+//! has an `httpd` that ignores SIGWINCH. Nothing is chosen where the file writes `kill_signal`.
 
 use std::path::Path;
 

@@ -1,5 +1,9 @@
 //! A Node app that PM2 runs as a cluster: its processes share the port that the program asks for,
 //! which no key of PM2's names.
+//!
+//! A Node app with several instances and a `PORT` gets that listener. PM2's files do not name it,
+//! and without it the instances would fight for the port. `exec_mode = "fork"` and `listen = []`
+//! keep an app from it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

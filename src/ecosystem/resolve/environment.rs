@@ -1,4 +1,7 @@
 //! `env`, `env_NAME`, `port`, `instance_var`, `increment_var`: the program's variables.
+//!
+//! `PORT` is set when an app's TCP listeners are all for one port and it has no `PORT` of its own,
+//! since that is what most programs ask for.
 
 use std::collections::BTreeMap;
 use toml::de::DeValue;

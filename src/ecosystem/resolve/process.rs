@@ -1,4 +1,7 @@
 //! Whom the program runs as, and how it is stopped and restarted.
+//!
+//! `max_restarts = 0` means none, as in PM2; `"unlimited"` removes the limit. `listen_timeout` is
+//! 60 s, not PM2's 3 s, because a timeout is a failure here, never a go-ahead.
 
 use std::path::Path;
 use std::time::Duration;

@@ -4,6 +4,9 @@
 //! the text) and records on `socket`. It stores nothing, so no line can outlive the manager, and
 //! it needs neither a machine id nor cgroups. What a process wrote before it crashed is in the
 //! socket and is read to the end.
+//!
+//! `clusterctl dev` brings a stand-in for journald: it takes the same sockets and prints; nothing
+//! is stored.
 
 mod record;
 mod stream;

@@ -1,5 +1,18 @@
 //! What becomes of an app's listeners. Never decides about instances, save that those which hold a
 //! listener that moves start anew with it.
+//!
+//! A Unix listener whose path is lost is restarted beside its instances (`Action::Reopen`): nobody
+//! reaches it any more, so nothing is lost by that, and the instances, which hold the former
+//! socket, are replaced as in any rollout.
+//!
+//! An address that moves to an overlapping one (`127.0.0.1:80` → `[::]:80`) costs a moment of
+//! refused connections, and the plan says so: the kernel gives an address once. The group is
+//! stopped with a note of the old listeners (`/run/clusterctl/api.service.moves`), which its
+//! scripts hold, empty and close as at any stop; then they start it again by themselves, in the
+//! middle of its own stop, so that all new listeners open in one transaction: a connection to the
+//! first would start the wake unit, and while that runs no other listener opens. Each instance
+//! starts when its former process has ended, and whoever asked may die. Datagrams are moved by a
+//! stop and a start.
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,14 @@
 //!
 //! The sentence is the predicate of "api@0": "was not ready in time: it listens on …". What nobody
 //! has words for is said in systemd's own.
+//!
+//! Why an instance failed is decided in one pure module (`plan::reason`) from what `ops::reason`
+//! collects: the structured fields of the manager's messages in the journal, by invocation, since a
+//! unit's own properties are those of the next restart by the time that anybody asks; lines of the
+//! program and of its log files; sockets and system calls of its processes. What an instance does
+//! that is not ready can only be seen while it lives, so a thread of the waiting command
+//! (`ops::witness`) looks eight times within `listen_timeout`, and never at an instance that is
+//! quicker than that.
 
 mod codes;
 mod excerpt;

@@ -2,6 +2,9 @@
 //! library was loaded into them: gunicorn and puma do, because `LISTEN_PID` is theirs. They never
 //! call `bind()`, and not all tell systemd when they are ready, so the first use of the listener
 //! makes it a taken one.
+//!
+//! A listener that a program takes by itself is adopted at its first use, so that it becomes ready,
+//! keeps its backlog and drains.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};

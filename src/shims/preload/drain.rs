@@ -11,6 +11,10 @@
 //! A handler of the program's own gets the signal when its clients have been told to go: many close
 //! idle connections at once, also one over which a request is on its way, and many end the process.
 //! A quarter of the time, and at most 2.5 s, is left for what the handler does.
+//!
+//! `raise()` of SIGTERM with its default action does not come back while the other threads finish,
+//! as it would not without us: Deno and everything that "emulates the default handler" aborts
+//! behind it.
 
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};

@@ -3,6 +3,19 @@
 //! program itself would cut them.
 //!
 //! To the program it looks as if its client had left. What it writes before it notices goes nowhere.
+//!
+//! Streams without an end are ended in their own protocol from outside: their frames, chunks and
+//! events are followed from the first byte, so a close frame or a last chunk fits between two of
+//! the program's own writes, where the kernel's count of bytes says that none is missing. What the
+//! program writes afterwards is swallowed for a second and a half, then fails as with any client
+//! that has left: threads that only write (puma, Java) would learn of it in no other way. 1012 and
+//! not 1001, as the Node file has it and uvicorn: the client is to come again.
+//!
+//! A handler of the program's own comes first, and what it cuts ends well all the same: `close()`,
+//! `shutdown()`, `exit()` and `raise()` send the end of a stream before they do what they do. So
+//! nobody has to know which servers close their websockets (uvicorn, hypercorn) and which cut them
+//! (aiohttp, granian); what nobody has ended a second after the signal, the library does, one after
+//! the other.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};

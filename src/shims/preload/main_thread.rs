@@ -5,6 +5,10 @@
 //! So a thread that waits for a listener goes on when the main thread sleeps, for which it has to
 //! look: the kernel tells nobody when a thread goes to sleep. Never waits for longer than a
 //! fraction of a second, and never in the main thread itself.
+//!
+//! A Ruby thread that waits for a listener goes on when the main thread sleeps, once Ruby has its
+//! SIGTERM: a server without connections is quick enough to close the pipe to which puma's handler
+//! still writes, which Ruby 3.3 never ends. It hung at 13 of 300 stops, and at none of 300 since.
 
 use crate::sys;
 

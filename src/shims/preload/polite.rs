@@ -3,6 +3,14 @@
 //! connection elsewhere, instead of sending into one that is about to be closed.
 //!
 //! Only the beginning of an answer is looked at, and nothing is touched before draining.
+//!
+//! Draining speaks HTTP: the next HTTP/1.1 answer on each connection says `Connection: close`,
+//! since closing an idle connection races with the request that is on its way. HTTP/2 without TLS
+//! gets a GOAWAY between two frames of the program's own (`preload/follow.rs`). A handler of the
+//! program's own gets SIGTERM after that: many end the process or close idle connections at once. A
+//! connection of HTTP/1 on which everything is answered is shut down in both directions from here:
+//! with its input alone, clients would ask until the program comes to close it. Nothing protects
+//! what is on its way in that very moment; half a second of rest makes it rare.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};

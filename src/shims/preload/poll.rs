@@ -1,4 +1,8 @@
 //! Notices which listeners a program waits for by itself.
+//!
+//! No EPOLLEXCLUSIVE on listeners. It brought no throughput (17.4 against 17.4 thousand connections
+//! per second, four processes on two CPUs), and gave every one of 200 single connections to the
+//! same process.
 
 use core::ffi::{c_int, c_void};
 

@@ -4,6 +4,10 @@
 //! that programs use. Wrappers close descriptor 3, or put something else
 //! there (Node's `ipc` channel does); the home stays, is inherited by whatever
 //! they execute, and is where `bind()` takes the listener from.
+//!
+//! A process learns that it was forked from a page that the kernel empties (`MADV_WIPEONFORK`): the
+//! C library forks inside of `daemon()` and others without anybody in between, and a child of
+//! `vfork()` must not touch its parent's table.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_int;

@@ -6,6 +6,10 @@
 //! A number per listener, of the process that has begun to serve it last, in a file in memory that
 //! is inherited as the listeners' homes are, for as long as something is missing. Never holds
 //! anything else, and never waits.
+//!
+//! The processes of an instance count their listeners together, in a file in memory beside the
+//! inherited listeners, since one may serve one listener and its sibling the other, or wait for the
+//! port of its child.
 
 use core::ffi::c_int;
 

@@ -5,6 +5,10 @@
 //!
 //! A program that has got its signal is watched until it ends, by a process of its own: systemd
 //! sends the signal when the first one has ended.
+//!
+//! A traced program is drained from outside (`ExecStop=clusterctl-exec --drain`), before it gets
+//! its signal: with one thread stopped for that moment it makes itself a socket to which nobody
+//! connects, and puts it in the place of its listener.
 
 use core::ffi::c_int;
 

@@ -2,6 +2,13 @@
 //! `EnvironmentFile=`; `parse_env_file_internal()` in its env-file.c, version 254 and later).
 //!
 //! Decodes in place, since a text only gets shorter. Opens nothing, and knows nothing of processes.
+//!
+//! `env_file` where others have a say is read by `clusterctl-exec --env`, as the program's user,
+//! which then becomes the program: the manager reads `EnvironmentFile=` as root, through links, in
+//! its main process. It speaks systemd's language (version 254 and later), held by a test that
+//! compares the two on random files. Every file behind such a one is read so too, since later ones
+//! win. Where starting counts as ready, `ExecStartPre=` reads it once before, so that a file that
+//! cannot be read fails the start as it does with the manager.
 
 /// One setting of a file, `NAME=value` with its NUL, and how long the name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

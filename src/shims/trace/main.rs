@@ -9,6 +9,15 @@
 //! `--drain` lets go of a program's connections, see `drain`; `--listeners` helps to close an app's
 //! listeners, see `listeners`; `--env` and `--bare` start programs
 //! with other variables, see `variables`, and `--log` with other output, see `log_files`.
+//!
+//! The tracer is a file of its own (`clusterctl-exec`, 50 KB, static, embedded as the preload
+//! library is), not the program itself: units rely on it when clusterctl is gone, a new clusterctl
+//! does not make every app outdated, and it starts in a millisecond. `clusterctl exec` runs the
+//! same bytes from memory. It becomes the program after leaving a tracer behind by a double fork,
+//! so the program keeps its process number and has no strange child.
+//!
+//! What a traced program cannot do: bind its listener again after it has closed it, or close every
+//! descriptor before it binds.
 
 #![no_std]
 #![no_main]

@@ -3,6 +3,19 @@
 //! Go's runtime catches every signal, and looks only in its handler whether the program wants to
 //! hear of it; nothing outside of its memory tells. So the handler runs in the copy, which is
 //! ended at the first call that says what it decided: nothing that it would do is done.
+//!
+//! Whether a Go program acts on SIGTERM is asked of a copy of it. Its runtime catches every signal,
+//! and the thread that takes them for `signal.Notify()` holds back the same signals whichever were
+//! asked for. So a stopped thread forks, the copy gets the signal, and is killed at the first call
+//! of the handler that tells: Go raises again what nobody asked for. Nothing that the copy would do
+//! is done. Without such a thread nobody ever asked, and there is no copy; where it cannot be made,
+//! the program is not trusted to finish anything.
+//!
+//! One that acts on it gets its signal after a second, and finishes by itself; some end at once all
+//! the same, so a request without a byte of an answer holds the signal back, for half of the time
+//! at most. One that the signal would end is kept until its connections have ended. `SHUT_RD` makes
+//! Go cancel the handler that is at work, and a stream between two parts looks like an idle
+//! connection: silence decides nothing before the last quarter of `kill_timeout`.
 
 use core::ffi::c_int;
 

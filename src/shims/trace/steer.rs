@@ -1,5 +1,13 @@
 //! One stopped thread of a running program that makes calls for us, one after the other, and
 //! then goes on with its own.
+//!
+//! A traced program gets no datagrams across families, since nobody is left to translate their
+//! senders.
+//!
+//! A traced program that waits in `accept()` on a non-blocking listener is ended with a line that
+//! says what to write (`non_blocking = false`). The flag is shared by all instances and systemd
+//! sets it at each start, so no instance can have it another way for itself. Whether a program
+//! waits is seen from its first calls after `listen()`.
 
 use core::ffi::c_int;
 

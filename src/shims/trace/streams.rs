@@ -5,6 +5,15 @@
 //! close frame is sent over a copy of the descriptor while every thread of the program either stands at
 //! the entry of a call or is known not to send on it, and only where the kernel has counted as many
 //! bytes as were seen: a byte that left in any other way keeps it from being sent.
+//!
+//! Streams of a traced program show by themselves what they are (`handover/overheard.rs`,
+//! `trace/streams.rs`), since nobody has seen their heads: a websocket by whole frames in both
+//! directions, of which about thirty bits are what they have to be, and nothing else from the
+//! program. A close frame leaves over a copy of the descriptor while each thread stands at the
+//! entry of a call or is known not to send there, and only where the kernel has counted as many
+//! bytes as were seen. Events end by the end of their input alone: a last chunk, sent from outside,
+//! would make half of the answer to a prompt a whole one, and that it answers a GET cannot be
+//! known. An `EventSource` comes again after both.
 
 use core::ffi::c_int;
 

@@ -1,5 +1,9 @@
 //! The sockets of a process by the kernel's tables in /proc: for where copies of its descriptors
 //! are forbidden (`pidfd_getfd()`, as in containers), although tracing it is not.
+//!
+//! Where `pidfd_getfd()` is forbidden and ptrace is not (the filters of Docker and systemd-nspawn),
+//! sockets are known from /proc: by their inodes, the tables of `/proc/PID/net`, and the names of
+//! their protocols. Nobody is told to go there.
 
 use core::ffi::c_int;
 

@@ -5,6 +5,12 @@
 //!
 //! All threads stop at their calls. When a call begins to send an answer, the beginning leaves
 //! from here, over a copy of the descriptor, and the program's call sends the rest.
+//!
+//! Clients of a traced program are told to go as well: its threads stop at every call meanwhile,
+//! and an answer that begins in `write()`, `writev()` or `sendto()` leaves with `Connection:
+//! close`, the first line from the tracer, over a copy of the descriptor, the rest by the program's
+//! own call. Closing an idle connection, as `Shutdown()` does, races with the next request.
+//! Encrypted answers cannot be told apart, and go as they are.
 
 use core::ffi::c_int;
 

@@ -1,5 +1,9 @@
 //! The process that the manager waits for, before it sends a program its signal: it ends then, while
 //! another one goes on watching.
+//!
+//! A traced program is watched beyond its signal: systemd sends it when the process of `ExecStop=`
+//! has ended, so another one goes on until the program ends. What the program cuts by `close()`,
+//! `shutdown()` or `exit_group()` ends by a close frame first.
 
 use core::ffi::c_int;
 
