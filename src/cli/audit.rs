@@ -1,6 +1,6 @@
 //! `clusterctl audit`.
 
-use super::{Global, Ui, context, control};
+use super::{Place, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -16,13 +16,13 @@ pub struct AuditArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &AuditArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub fn run(args: &AuditArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let mut audits = Vec::new();
     let all = ["all".to_owned()];
     let wanted = if args.apps.is_empty() && !apps.is_empty() { &all[..] } else { &args.apps[..] };
-    for one in control::selected(&ctl, wanted)? {
+    for one in control::selected(place, &ctl, wanted)? {
         if let Some(found) = apps.get(&one.app) {
             audits.push(ops::audit(&ctl, &one, found)?);
         }

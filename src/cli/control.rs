@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Global, Ui, context, show};
+use super::{Place, Ui, show};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
@@ -46,9 +46,9 @@ pub struct DeleteArgs {
 }
 
 /// Runs `stop`.
-pub fn stop(args: &StopArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
-    let selected = selected(&ctl, &args.apps)?;
+pub fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
+    let selected = selected(place, &ctl, &args.apps)?;
     let whole = selected.iter().filter(|one| one.instance.is_none());
     let apps: Vec<AppName> = whole.map(|one| one.app.clone()).collect();
     if args.disable && apps.is_empty() {
@@ -73,13 +73,13 @@ pub fn stop(args: &StopArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
 }
 
 /// Runs `restart`.
-pub fn restart(args: &RestartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    control(Verb::Restart, &args.apps, global, ui)
+pub fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    control(Verb::Restart, &args.apps, place, ui)
 }
 
-fn control(verb: Verb, selectors: &[String], global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
-    let selected = selected(&ctl, selectors)?;
+fn control(verb: Verb, selectors: &[String], place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
+    let selected = selected(place, &ctl, selectors)?;
     if verb == Verb::Restart {
         tell_cost(&ctl, &selected, ui)?;
     }
@@ -122,11 +122,11 @@ pub fn run(
 }
 
 /// Runs `delete`.
-pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     // A run that was killed when the last file was gone has left the units in the manager.
     ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
-    let selected = selected(&ctl, &args.apps)?;
+    let selected = selected(place, &ctl, &args.apps)?;
     if let Some(one) = selected.iter().find(|selected| selected.instance.is_some()) {
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);
         return Err(Error::Usage(text));
@@ -143,17 +143,22 @@ pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Err
 }
 
 /// What the selectors mean.
-pub fn selected(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
-    selected_of(ctl, &ops::apps(ctl)?, selectors)
+pub fn selected(
+    place: &Place<'_>,
+    ctl: &ops::Context,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    selected_of(place, ctl, &ops::apps(ctl)?, selectors)
 }
 
 /// The same where it is known already which apps there are.
 pub fn selected_of(
+    place: &Place<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    let selected = known_of(ctl, apps, selectors)?;
+    let selected = known_of(place, apps, selectors)?;
     for one in &selected {
         let Some(number) = one.instance else { continue };
         let there = ops::numbers(ctl, apps, &one.app)?;
@@ -166,20 +171,24 @@ pub fn selected_of(
 }
 
 /// The same, also for instances that are not there any more.
-pub fn known(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
-    known_of(ctl, &ops::apps(ctl)?, selectors)
+pub fn known(
+    place: &Place<'_>,
+    ctl: &ops::Context,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    known_of(place, &ops::apps(ctl)?, selectors)
 }
 
 fn known_of(
-    ctl: &ops::Context,
+    place: &Place<'_>,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
     ops::select(apps, selectors).map_err(|selector| {
-        let own = context::own_apps(ctl);
+        let own = place.own_apps();
         let app = selector.split('@').next().unwrap_or_default();
         if own.iter().any(|name| name == app) || (apps.is_empty() && !own.is_empty()) {
-            return Error::Own { selector, command: context::with_user() };
+            return Error::Own { selector, command: place.with_user() };
         }
         Error::Unknown { selector, known: apps.keys().map(ToString::to_string).collect() }
     })

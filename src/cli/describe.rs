@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::{Global, Ui, context, control};
+use super::{Place, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -19,10 +19,10 @@ pub struct DescribeArgs {
 const LINES: usize = crate::limits::DESCRIBED_LINES;
 
 /// Runs the verb.
-pub fn run(args: &DescribeArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub fn run(args: &DescribeArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
-    let selected = control::selected_of(&ctl, &apps, &args.apps)?;
+    let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let observed = ops::observe_found(&ctl, apps.clone())?;
     for one in selected {
         let Some(found) = apps.get(&one.app) else { continue };

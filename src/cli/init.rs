@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Ui;
+use super::{Place, Ui};
 use crate::ecosystem::{AppName, Project, Start, port_in, starter};
 use crate::error::Error;
 use crate::host::text;
@@ -21,8 +21,8 @@ pub struct InitArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &InitArgs, ui: &mut Ui) -> Result<(), Error> {
-    let text = starter(&project(Path::new(".")));
+pub fn run(args: &InitArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let text = starter(&project(&place.inside(Path::new("."))));
     if args.file == Path::new("-") {
         return ui.data(&text);
     }
@@ -35,7 +35,7 @@ pub fn run(args: &InitArgs, ui: &mut Ui) -> Result<(), Error> {
             _ => Error::File { path, source },
         }
     };
-    let file = OpenOptions::new().write(true).create_new(true).open(&args.file);
+    let file = OpenOptions::new().write(true).create_new(true).open(place.inside(&args.file));
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
     let file = args.file.display();
     ui.note(&format!("wrote {file}"));

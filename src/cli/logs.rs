@@ -1,6 +1,6 @@
 //! `clusterctl logs`.
 
-use super::{Global, Ui, context};
+use super::{Place, Ui};
 use crate::error::Error;
 use crate::ops::{self, LogSpec};
 use crate::report;
@@ -35,11 +35,11 @@ fn lines(text: &str) -> Result<Lines, String> {
 }
 
 /// Runs the verb.
-pub fn run(args: &LogsArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub fn run(args: &LogsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     let everything = ["all".to_owned()];
     let selectors = if args.apps.is_empty() { &everything[..] } else { &args.apps };
-    let mut selected = super::control::known(&ctl, selectors)?;
+    let mut selected = super::control::known(place, &ctl, selectors)?;
     if args.instance.is_some() {
         for one in &mut selected {
             one.instance = args.instance;

@@ -2,7 +2,7 @@
 
 use libsystemd::daemon::{NotifyState, notify};
 
-use super::{Global, Ui, context, show};
+use super::{Place, Ui, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Done, Event};
@@ -19,8 +19,8 @@ pub struct RolloutArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::endable(context::connect(global)?)?;
+pub fn run(args: &RolloutArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.endable(place.connect()?)?;
     let Ok(app) = AppName::parse(&args.app) else {
         return Err(Error::Unknown { selector: args.app.clone(), known: Vec::new() });
     };

@@ -226,7 +226,6 @@ fn no_module_is_a_drawer() {
 const PRINTING: [(&str, &str); 4] = [
     ("cli/terminal.rs", "that is what it is for"),
     ("cli/dev.rs", "lines of apps, which it makes printable itself"),
-    ("cli/pm2.rs", "the command line could not be read yet"),
     ("embedded/trial.rs", "a descriptor for a program, to which it writes nothing itself"),
 ];
 
