@@ -49,7 +49,7 @@ const OPTIONS: [(&str, &str); 13] = [
 pub fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
     if error.kind() != ErrorKind::UnknownArgument {
         ui.usage(&error);
-        return if error.use_stderr() { exit::USAGE } else { exit::OK };
+        return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);
     }
     let unknown = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(text)) => text.clone(),
