@@ -15,7 +15,7 @@ use crate::plan::profile;
 /// Writes the units, enables and starts them, waits until every instance is ready. Does nothing
 /// where nothing differs. Changed apps are replaced a few instances at a time, without a gap.
 #[derive(Debug, clap::Args)]
-pub struct ApplyArgs {
+pub(super) struct ApplyArgs {
     /// The ecosystem file; `-` is standard input
     #[arg(default_value = "ecosystem.toml")]
     file: PathBuf,
@@ -40,13 +40,13 @@ pub struct ApplyArgs {
 
 impl ApplyArgs {
     /// Whether nothing is to be changed.
-    pub fn is_dry_run(&self) -> bool {
+    pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run
     }
 }
 
 /// Runs the verb.
-pub fn run(args: &ApplyArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ApplyArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let name = args.name.as_deref();
     let definition = read(&args.file, name, args.env.clone(), &args.only, place, ui)?;
     let options = Options {
@@ -63,7 +63,7 @@ pub fn run(args: &ApplyArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error
 
 /// What a command line says of a definition that it puts in force.
 #[derive(Debug)]
-pub struct Options<'a> {
+pub(super) struct Options<'a> {
     /// What the history says of it.
     pub verb: String,
     /// The entry of the history that is gone back to, if one is.
@@ -84,7 +84,7 @@ pub struct Options<'a> {
 ///
 /// # Errors
 /// The definition has problems, or not everything is as it says.
-pub fn put_in_force(
+pub(super) fn put_in_force(
     definition: Definition,
     options: &Options<'_>,
     place: &Place<'_>,
@@ -184,7 +184,7 @@ fn profile(
 }
 
 /// Applies a file as it stands.
-pub fn file(file: &Path, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn file(file: &Path, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let args = ApplyArgs {
         file: file.to_owned(),
         dry_run: false,
@@ -198,7 +198,7 @@ pub fn file(file: &Path, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
 }
 
 /// Applies a file, then reloads those of its apps that this did not replace.
-pub fn reload_file(
+pub(super) fn reload_file(
     file: &Path,
     env: Option<String>,
     name: Option<&Path>,

@@ -9,14 +9,14 @@ use crate::{ops, report};
 /// What an app would miss is measured from what its running instances do at this moment: files that
 /// they write, sockets, devices, namespaces, capabilities, memory. Changes nothing.
 #[derive(Debug, clap::Args)]
-pub struct AuditArgs {
+pub(super) struct AuditArgs {
     /// Apps, instances (`api@2`) or namespaces; all without
     #[arg(value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs the verb.
-pub fn run(args: &AuditArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &AuditArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let mut audits = Vec::new();

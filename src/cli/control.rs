@@ -14,7 +14,7 @@ use crate::unit::{UnitKind, UnitName};
 /// A stopped app's listeners are closed: no connection can wake it again. One stopped instance
 /// leaves the listeners open for the others.
 #[derive(Debug, clap::Args)]
-pub struct StopArgs {
+pub(super) struct StopArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
@@ -30,7 +30,7 @@ pub struct StopArgs {
 /// Datagrams that do not fit into the queue of a UDP listener are lost. `clusterctl reload` replaces
 /// instances a few at a time, and makes nobody wait.
 #[derive(Debug, clap::Args)]
-pub struct RestartArgs {
+pub(super) struct RestartArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
@@ -39,14 +39,14 @@ pub struct RestartArgs {
 /// Stop apps and remove their units
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "del")]
-pub struct DeleteArgs {
+pub(super) struct DeleteArgs {
     /// Apps, namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs `stop`.
-pub fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, &args.apps)?;
     let whole = selected.iter().filter(|one| one.instance.is_none());
@@ -73,7 +73,7 @@ pub fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error
 }
 
 /// Runs `restart`.
-pub fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     control(Verb::Restart, &args.apps, place, ui)
 }
 
@@ -110,7 +110,7 @@ fn is_listener(unit: &UnitName) -> bool {
 }
 
 /// Runs a verb on what is selected, and tells how it went.
-pub fn run(
+pub(super) fn run(
     ctl: &ops::Context,
     verb: Verb,
     selected: &[Selected],
@@ -122,7 +122,7 @@ pub fn run(
 }
 
 /// Runs `delete`.
-pub fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     // A run that was killed when the last file was gone has left the units in the manager.
     ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
@@ -143,7 +143,7 @@ pub fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), E
 }
 
 /// What the selectors mean.
-pub fn selected(
+pub(super) fn selected(
     place: &Place<'_>,
     ctl: &ops::Context,
     selectors: &[String],
@@ -152,7 +152,7 @@ pub fn selected(
 }
 
 /// The same where it is known already which apps there are.
-pub fn selected_of(
+pub(super) fn selected_of(
     place: &Place<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
@@ -171,7 +171,7 @@ pub fn selected_of(
 }
 
 /// The same, also for instances that are not there any more.
-pub fn known(
+pub(super) fn known(
     place: &Place<'_>,
     ctl: &ops::Context,
     selectors: &[String],

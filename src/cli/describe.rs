@@ -9,7 +9,7 @@ use crate::{ops, report};
 /// Show everything about apps: definition, listeners, instances, files, last lines of log
 #[derive(Debug, clap::Args)]
 #[command(visible_aliases = ["show", "info", "desc"])]
-pub struct DescribeArgs {
+pub(super) struct DescribeArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
@@ -19,7 +19,7 @@ pub struct DescribeArgs {
 const LINES: usize = crate::limits::DESCRIBED_LINES;
 
 /// Runs the verb.
-pub fn run(args: &DescribeArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &DescribeArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;

@@ -16,7 +16,7 @@ use crate::error::{Error, exit};
 /// It runs in a network of its own, with nothing reachable, until it has listened for a moment,
 /// and is ended then. Files that it writes are real.
 #[derive(Debug, clap::Args)]
-pub struct DetectArgs {
+pub(super) struct DetectArgs {
     /// How long to wait for the program to listen (`15s`)
     #[arg(long, value_name = "TIME", value_parser = policy::time, default_value = "15s")]
     timeout: Duration,
@@ -35,7 +35,7 @@ enum Stage {
 }
 
 /// Runs the verb; the exit code is 1 when the program listens on nothing.
-pub fn run(args: &DetectArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &DetectArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
     match args.stage {
         Some(Stage::Watch) => return watch(args, ui),
         Some(Stage::Init) => {

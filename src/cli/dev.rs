@@ -27,7 +27,7 @@ use crate::systemd::Systemd;
 /// ends with it and returns its exit code; `clusterctl` and `systemctl --user` in there speak to
 /// the private manager.
 #[derive(Debug, clap::Args)]
-pub struct DevArgs {
+pub(super) struct DevArgs {
     /// The ecosystem file
     #[arg(default_value = "ecosystem.toml")]
     file: PathBuf,
@@ -59,7 +59,7 @@ const READY: Duration = crate::limits::DEV_READY;
 const LIMIT: Duration = crate::limits::DEV_DRAIN;
 
 /// Runs the verb; the exit code is the inner process's, or the command's.
-pub fn run(args: &DevArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &DevArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
     if args.inner {
         return inner(args, place, ui);
     }
@@ -279,7 +279,7 @@ fn print(lines: &Receiver<Line>, style: &Style, hidden: Option<u32>, closed: &mu
 const WARNING: u8 = 4;
 
 /// `dev` takes no scope: its manager is always a user's.
-pub fn check(global: &Global) -> Result<(), Error> {
+pub(super) fn check(global: &Global) -> Result<(), Error> {
     if global.user || global.system {
         return Err(Error::Usage(
             "`dev` has a service manager of its own: leave out --user and --system".to_owned(),

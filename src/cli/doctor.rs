@@ -12,14 +12,14 @@ use crate::{ops, report};
 /// Changes nothing. Ends with 0 when there is no problem, warnings and notes apart, else with 1.
 /// Without root it looks at what it may, and says what it left out.
 #[derive(Debug, clap::Args)]
-pub struct DoctorArgs {
+pub(super) struct DoctorArgs {
     /// Apps or namespaces; all without
     #[arg(value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs the verb.
-pub fn run(args: &DoctorArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &DoctorArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let scope = place.scope;
     let mut machine = place.around.machine_facts(scope);
     let mut apps = BTreeMap::new();

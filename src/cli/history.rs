@@ -18,7 +18,7 @@ use crate::report;
 /// The last 20 definitions that were put in force, oldest first. `clusterctl rollback N` goes back
 /// to one of them.
 #[derive(Debug, clap::Args)]
-pub struct HistoryArgs {
+pub(super) struct HistoryArgs {
     /// Only what changed this app, or came from this ecosystem file
     #[arg(value_name = "APP|FILE")]
     of: Option<String>,
@@ -32,7 +32,7 @@ pub struct HistoryArgs {
 /// replaced as by `apply`. Users, programs and files named
 /// by `env_file` are taken as they are now. The ecosystem file itself stays as it is.
 #[derive(Debug, clap::Args)]
-pub struct RollbackArgs {
+pub(super) struct RollbackArgs {
     /// The number of the definition, or an app of the ecosystem file
     #[arg(value_name = "N|APP")]
     to: Option<String>,
@@ -51,13 +51,13 @@ pub struct RollbackArgs {
 
 impl RollbackArgs {
     /// Whether nothing is to be changed.
-    pub fn is_dry_run(&self) -> bool {
+    pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run
     }
 }
 
 /// Runs `history`.
-pub fn history(args: &HistoryArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn history(args: &HistoryArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let entries = match args.of.as_deref() {
         Some(app) if !input::is_file(app) => of_app(app, place)?,
         file => entries(file.map(Path::new), place)?,
@@ -104,7 +104,7 @@ fn found(
 }
 
 /// Runs `rollback`.
-pub fn rollback(args: &RollbackArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn rollback(args: &RollbackArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let number = args.to.as_deref().and_then(|text| text.parse().ok());
     let app = args.to.as_deref().filter(|_| number.is_none());
     let file = match (number, app, &args.file) {

@@ -12,7 +12,7 @@ use crate::host::text;
 
 /// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
 /// nor such an end.
-pub fn is_file(word: &str) -> bool {
+pub(super) fn is_file(word: &str) -> bool {
     word == "-" || word.contains('/') || word.ends_with(".toml")
 }
 
@@ -21,7 +21,7 @@ pub fn is_file(word: &str) -> bool {
 ///
 /// # Errors
 /// The file cannot be read, or is no standard input though a name is given.
-pub fn read_ecosystem(
+pub(super) fn read_ecosystem(
     place: &Place<'_>,
     file: &Path,
     name: Option<&Path>,
@@ -59,7 +59,7 @@ fn is_descriptor(file: &Path) -> bool {
 ///
 /// # Errors
 /// The file cannot be read, or has problems.
-pub fn load(
+pub(super) fn load(
     place: &Place<'_>,
     file: &Path,
     env: Option<&str>,
@@ -73,7 +73,7 @@ pub fn load(
 ///
 /// # Errors
 /// The file cannot be read, or has problems.
-pub fn check(
+pub(super) fn check(
     place: &Place<'_>,
     file: &Path,
     env: Option<&str>,
@@ -103,7 +103,7 @@ fn load_for(
 ///
 /// # Errors
 /// It has problems, or an app is asked for that it does not have.
-pub fn load_text(
+pub(super) fn load_text(
     place: &Place<'_>,
     definition: &Definition,
     shown: &str,

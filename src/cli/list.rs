@@ -12,14 +12,14 @@ use crate::{ops, report};
 /// below the table.
 #[derive(Debug, clap::Args)]
 #[command(visible_aliases = ["ls", "ps", "status"])]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     /// Only these apps, instances (`api@2`) or namespaces
     #[arg(value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs the verb.
-pub fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let selectors = if args.apps.is_empty() { &["all".to_owned()][..] } else { &args.apps };

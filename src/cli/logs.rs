@@ -8,7 +8,7 @@ use crate::report;
 /// Show what the instances wrote, merged in order, each line with its instance in front
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "log")]
-pub struct LogsArgs {
+pub(super) struct LogsArgs {
     /// Only these apps, instances (`api@2`) or namespaces
     #[arg(value_name = "APP")]
     apps: Vec<String>,
@@ -35,7 +35,7 @@ fn lines(text: &str) -> Result<Lines, String> {
 }
 
 /// Runs the verb.
-pub fn run(args: &LogsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &LogsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let everything = ["all".to_owned()];
     let selectors = if args.apps.is_empty() { &everything[..] } else { &args.apps };

@@ -7,14 +7,14 @@ use crate::error::{Error, exit};
 
 /// Whatever follows these verbs.
 #[derive(Debug, clap::Args)]
-pub struct Pm2Args {
+pub(super) struct Pm2Args {
     /// Ignored
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
 /// Says who does it instead.
-pub fn explain(ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn explain(ui: &mut Ui) -> Result<(), Error> {
     ui.paragraph(
         "nothing to do: `clusterctl apply` writes ordinary systemd units and enables them, so that every app and its\n\
          number of instances are there again after a reboot\n\
@@ -46,7 +46,7 @@ const OPTIONS: [(&str, &str); 13] = [
 
 /// Says what clap finds wrong with the command line, or the help that was asked for; for an option of
 /// PM2 what to do instead, since clap's own advice is to hand it to something else.
-pub fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
+pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
     if error.kind() != ErrorKind::UnknownArgument {
         ui.usage(&error);
         return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);

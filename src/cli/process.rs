@@ -21,7 +21,7 @@ use crate::plan::doctor::MachineFacts;
 use crate::systemd::{self, Systemd};
 
 /// The terminal and the machine of this process.
-pub fn world() -> World {
+pub(super) fn world() -> World {
     World { ui: Ui::of_process(), surroundings: Box::new(Process) }
 }
 
@@ -124,7 +124,7 @@ fn user_layout() -> Result<Layout, Error> {
 }
 
 /// Where the files of the private manager of `clusterctl dev` live, in its own mount namespace.
-pub fn private_layout() -> Layout {
+pub(super) fn private_layout() -> Layout {
     Layout::private(Path::new(crate::embedded::RUNTIME))
 }
 
@@ -136,7 +136,7 @@ fn own_runtime() -> Option<PathBuf> {
 }
 
 /// The file of this program.
-pub fn own_program() -> PathBuf {
+pub(super) fn own_program() -> PathBuf {
     // A file that was replaced or lies outside of a chroot has a path that leads nowhere.
     let own = std::env::current_exe().ok().filter(|path| path.exists());
     let path = std::env::var_os("PATH").unwrap_or_default();

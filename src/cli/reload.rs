@@ -17,7 +17,7 @@ use crate::plan::Observed;
 /// instances. With an ecosystem file it applies that first.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "gracefulReload")]
-pub struct ReloadArgs {
+pub(super) struct ReloadArgs {
     /// Apps, instances (`api@2`), namespaces, `all`, or an ecosystem file
     #[arg(required = true, value_name = "APP|FILE")]
     apps: Vec<String>,
@@ -35,7 +35,7 @@ pub struct ReloadArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &ReloadArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ReloadArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     if let [file] = args.apps.as_slice()
         && input::is_file(file)
     {
@@ -60,7 +60,7 @@ pub fn run(args: &ReloadArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Erro
 }
 
 /// Reloads what runs, and starts apps that have given up. `named` are the selectors as written.
-pub fn again(
+pub(super) fn again(
     ctl: &ops::Context,
     observed: &Observed,
     selected: Vec<Selected>,

@@ -9,7 +9,7 @@ use crate::ops::{self, Change};
 /// The highest numbers go first, drained. The number survives a reboot; the next `clusterctl apply`
 /// follows its file again and says so.
 #[derive(Debug, clap::Args)]
-pub struct ScaleArgs {
+pub(super) struct ScaleArgs {
     /// The app
     app: String,
     /// The number of instances, or how many more or fewer: `4`, `+2`, `-1`
@@ -30,7 +30,7 @@ fn change(text: &str) -> Result<Change, String> {
 }
 
 /// Runs the verb.
-pub fn run(args: &ScaleArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ScaleArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = control::selected(place, &ctl, std::slice::from_ref(&args.app))?;
     let [one] = selected.as_slice() else {

@@ -19,7 +19,7 @@ use crate::ops::{self, Verb};
 /// listens on, writes that into ecosystem.toml in the current folder, and applies it. An existing
 /// file is never overwritten. A program that listens on nothing is started as a worker.
 #[derive(Debug, clap::Args)]
-pub struct StartArgs {
+pub(super) struct StartArgs {
     /// Apps, instances (`api@2`), namespaces, `all`; or one script, program or quoted command line
     #[arg(required = true, value_name = "APP|PROGRAM")]
     what: Vec<String>,
@@ -50,7 +50,7 @@ pub struct StartArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let program = args.what.first().filter(|_| args.what.len() == 1);
     // With arguments or options of a program nothing else can be meant.
     let program = program.filter(|text| {

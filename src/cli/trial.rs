@@ -17,11 +17,11 @@ use crate::error::Error;
 use crate::report;
 
 /// Where the found app is written to.
-pub const FILE: &str = "ecosystem.toml";
+pub(super) const FILE: &str = "ecosystem.toml";
 
 /// What a trial run showed.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Trial {
+pub(super) struct Trial {
     /// Values of `listen`.
     pub listen: Vec<String>,
     /// Sockets that are for its own processes.
@@ -43,7 +43,7 @@ pub struct Trial {
 const WORDS: usize = crate::limits::TRIAL_LINES;
 
 /// Prints what the program said last.
-pub fn show_words(trial: &Trial, ui: &mut Ui) {
+pub(super) fn show_words(trial: &Trial, ui: &mut Ui) {
     for line in &trial.words {
         ui.note(&format!("  | {}", report::printable(line)));
     }
@@ -53,7 +53,7 @@ pub fn show_words(trial: &Trial, ui: &mut Ui) {
 const SOON: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// What is said to those who wait.
-pub fn still_nothing(limit: Duration) -> String {
+pub(super) fn still_nothing(limit: Duration) -> String {
     format!("it listens on nothing yet; waiting for it, {limit:?} in all (Ctrl-C gives up)")
 }
 
@@ -62,7 +62,7 @@ pub fn still_nothing(limit: Duration) -> String {
 ///
 /// # Errors
 /// Private networks are not allowed here.
-pub fn tried(
+pub(super) fn tried(
     command: &ecosystem::Command,
     folder: &Path,
     limit: Duration,
@@ -109,7 +109,7 @@ pub fn tried(
 ///
 /// # Errors
 /// They cannot be one.
-pub fn resolve_words(
+pub(super) fn resolve_words(
     words: Vec<String>,
     place: &Place<'_>,
     ui: &mut Ui,
@@ -129,7 +129,12 @@ pub fn resolve_words(
 ///
 /// # Errors
 /// It cannot be one.
-pub fn resolve(place: &Place<'_>, text: &str, layout: &Layout, ui: &mut Ui) -> Result<App, Error> {
+pub(super) fn resolve(
+    place: &Place<'_>,
+    text: &str,
+    layout: &Layout,
+    ui: &mut Ui,
+) -> Result<App, Error> {
     let base = place.current_folder()?;
     let color = if ui.err.color { Color::On } else { Color::Off };
     let source = base.join(FILE);

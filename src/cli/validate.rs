@@ -10,7 +10,7 @@ use crate::plan::plural;
 ///
 /// Shows every problem of the file at once, with its place, its cause and what to write instead.
 #[derive(Debug, clap::Args)]
-pub struct ValidateArgs {
+pub(super) struct ValidateArgs {
     /// The ecosystem file; `-` is standard input
     #[arg(default_value = "ecosystem.toml")]
     file: PathBuf,
@@ -20,7 +20,7 @@ pub struct ValidateArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &ValidateArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ValidateArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let layout = place.layout()?;
     let loaded = input::check(place, &args.file, args.env.as_deref(), &layout, ui)?;
     let apps = &loaded.ecosystem.apps;

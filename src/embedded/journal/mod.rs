@@ -36,7 +36,7 @@ pub struct Line {
 
 /// The running receiver.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     stop: UnixStream,
     thread: JoinHandle<()>,
 }
@@ -46,7 +46,7 @@ impl Journal {
     ///
     /// # Errors
     /// The sockets cannot be made.
-    pub fn listen(dir: &Path, lines: Sender<Line>) -> Result<Self, Error> {
+    pub(super) fn listen(dir: &Path, lines: Sender<Line>) -> Result<Self, Error> {
         let open = || -> io::Result<(UnixStream, Receiver)> {
             let (stop, stopped) = UnixStream::pair()?;
             let streams = UnixListener::bind(dir.join("stdout"))?;
@@ -70,7 +70,7 @@ impl Journal {
     }
 
     /// Reads what has been written, to the last byte, and ends.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         drop(self.stop);
         // A receiver that panicked has nothing more to give.
         let _ = self.thread.join();
