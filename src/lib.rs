@@ -9,6 +9,8 @@
 //! uses those above it in this list; `tests/layers` holds that. What is loaded into other people's
 //! processes (`src/shims`) is compiled on its own, and shares `handover`.
 
+#![warn(unreachable_pub)]
+
 // Pure: values in, values out.
 
 pub mod limits;

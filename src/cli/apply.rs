@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Global, Ui, context, input, show};
+use super::{Place, Ui, input, show};
 use crate::disk::{self, Definition};
 use crate::ecosystem::Ecosystem;
 use crate::error::Error;
@@ -15,7 +15,7 @@ use crate::plan::profile;
 /// Writes the units, enables and starts them, waits until every instance is ready. Does nothing
 /// where nothing differs. Changed apps are replaced a few instances at a time, without a gap.
 #[derive(Debug, clap::Args)]
-pub struct ApplyArgs {
+pub(super) struct ApplyArgs {
     /// The ecosystem file; `-` is standard input
     #[arg(default_value = "ecosystem.toml")]
     file: PathBuf,
@@ -40,15 +40,15 @@ pub struct ApplyArgs {
 
 impl ApplyArgs {
     /// Whether nothing is to be changed.
-    pub fn is_dry_run(&self) -> bool {
+    pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run
     }
 }
 
 /// Runs the verb.
-pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ApplyArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let name = args.name.as_deref();
-    let definition = read(&args.file, name, args.env.clone(), &args.only, global, ui)?;
+    let definition = read(&args.file, name, args.env.clone(), &args.only, place, ui)?;
     let options = Options {
         verb: "apply".to_owned(),
         back_to: None,
@@ -58,12 +58,12 @@ pub fn run(args: &ApplyArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
         reloads: false,
         policy: &args.policy,
     };
-    put_in_force(definition, &options, global, ui).map(drop)
+    put_in_force(definition, &options, place, ui).map(drop)
 }
 
 /// What a command line says of a definition that it puts in force.
 #[derive(Debug)]
-pub struct Options<'a> {
+pub(super) struct Options<'a> {
     /// What the history says of it.
     pub verb: String,
     /// The entry of the history that is gone back to, if one is.
@@ -84,23 +84,24 @@ pub struct Options<'a> {
 ///
 /// # Errors
 /// The definition has problems, or not everything is as it says.
-pub fn put_in_force(
+pub(super) fn put_in_force(
     definition: Definition,
     options: &Options<'_>,
-    global: &Global,
+    place: &Place<'_>,
     ui: &mut Ui,
 ) -> Result<(ops::Context, Applied), Error> {
-    let layout = context::layout(global.scope())?;
-    let ecosystem = input::load_text(&definition, &options.shown, &layout, options.prune, ui)?;
+    let layout = place.layout()?;
+    let ecosystem =
+        input::load_text(place, &definition, &options.shown, &layout, options.prune, ui)?;
     let policies = options.policy.policies(&ecosystem)?;
-    let mut ctl = context::interruptible(context::connect(global)?)?;
+    let mut ctl = place.interruptible(place.connect()?)?;
     show::left_out(&ctl, &ecosystem, ui)?;
     let request = ApplyRequest {
         ecosystem: ecosystem.clone(),
         definition,
         policies,
         verb: options.verb.clone(),
-        user: context::user(),
+        user: place.user(),
         back_to: options.back_to,
         dry_run: options.dry_run,
         prune: options.prune,
@@ -149,11 +150,11 @@ fn read(
     name: Option<&Path>,
     env: Option<String>,
     only: &[String],
-    global: &Global,
+    place: &Place<'_>,
     ui: &mut Ui,
 ) -> Result<Definition, Error> {
-    let (text, source, base) = input::read_ecosystem(file, name)?;
-    let env = profile(env, source.as_deref(), global, ui)?;
+    let (text, source, base) = input::read_ecosystem(place, file, name)?;
+    let env = profile(env, source.as_deref(), place, ui)?;
     Ok(Definition { text, source, base, env, only: only.to_vec() })
 }
 
@@ -162,13 +163,13 @@ fn read(
 fn profile(
     given: Option<String>,
     source: Option<&Path>,
-    global: &Global,
+    place: &Place<'_>,
     ui: &mut Ui,
 ) -> Result<Option<String>, Error> {
     if let Some(word) = given {
         return Ok(profile::of_word(word));
     }
-    let apps = disk::scan(&context::layout(global.scope())?)?;
+    let apps = disk::scan(&place.layout()?)?;
     let of_file =
         apps.iter().filter(|(_, found)| source.is_some() && found.source.as_deref() == source);
     let applied = of_file.map(|(app, found)| (found.profile(app), app));
@@ -183,7 +184,7 @@ fn profile(
 }
 
 /// Applies a file as it stands.
-pub fn file(file: &Path, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn file(file: &Path, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let args = ApplyArgs {
         file: file.to_owned(),
         dry_run: false,
@@ -193,20 +194,20 @@ pub fn file(file: &Path, global: &Global, ui: &mut Ui) -> Result<(), Error> {
         name: None,
         policy: PolicyArgs::default(),
     };
-    run(&args, global, ui)
+    run(&args, place, ui)
 }
 
 /// Applies a file, then reloads those of its apps that this did not replace.
-pub fn reload_file(
+pub(super) fn reload_file(
     file: &Path,
     env: Option<String>,
     name: Option<&Path>,
     names: &[String],
     policy: &PolicyArgs,
-    global: &Global,
+    place: &Place<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    let definition = read(file, name, env, names, global, ui)?;
+    let definition = read(file, name, env, names, place, ui)?;
     let options = Options {
         verb: "reload".to_owned(),
         back_to: None,
@@ -216,7 +217,7 @@ pub fn reload_file(
         reloads: true,
         policy,
     };
-    let (ctl, applied) = put_in_force(definition, &options, global, ui)?;
+    let (ctl, applied) = put_in_force(definition, &options, place, ui)?;
     let Applied { finished, left_running, .. } = applied;
     // Others may work on these apps from here on, as during every reload.
     drop(finished);

@@ -1,6 +1,6 @@
 //! `clusterctl audit`.
 
-use super::{Global, Ui, context, control};
+use super::{Place, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -9,20 +9,20 @@ use crate::{ops, report};
 /// What an app would miss is measured from what its running instances do at this moment: files that
 /// they write, sockets, devices, namespaces, capabilities, memory. Changes nothing.
 #[derive(Debug, clap::Args)]
-pub struct AuditArgs {
+pub(super) struct AuditArgs {
     /// Apps, instances (`api@2`) or namespaces; all without
     #[arg(value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs the verb.
-pub fn run(args: &AuditArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub(super) fn run(args: &AuditArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let mut audits = Vec::new();
     let all = ["all".to_owned()];
     let wanted = if args.apps.is_empty() && !apps.is_empty() { &all[..] } else { &args.apps[..] };
-    for one in control::selected(&ctl, wanted)? {
+    for one in control::selected(place, &ctl, wanted)? {
         if let Some(found) = apps.get(&one.app) {
             audits.push(ops::audit(&ctl, &one, found)?);
         }

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// Print the completion script of a shell
 #[derive(Debug, clap::Args)]
-pub struct CompletionsArgs {
+pub(super) struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
@@ -16,16 +16,16 @@ pub struct CompletionsArgs {
 /// Print the JSON schema of ecosystem.toml, for editors
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
-pub struct SchemaArgs {}
+pub(super) struct SchemaArgs {}
 
 /// Runs `completions`.
-pub fn run(args: &CompletionsArgs, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &CompletionsArgs, ui: &mut Ui) -> Result<(), Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "clusterctl", &mut script);
     ui.data(&String::from_utf8_lossy(&script))
 }
 
 /// Runs `schema`.
-pub fn schema(ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn schema(ui: &mut Ui) -> Result<(), Error> {
     ui.data(&crate::ecosystem::json_schema())
 }

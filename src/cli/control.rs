@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Global, Ui, context, show};
+use super::{Place, Ui, show};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::ops::{self, Selected, Verb};
 /// A stopped app's listeners are closed: no connection can wake it again. One stopped instance
 /// leaves the listeners open for the others.
 #[derive(Debug, clap::Args)]
-pub struct StopArgs {
+pub(super) struct StopArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
@@ -29,7 +29,7 @@ pub struct StopArgs {
 /// Datagrams that do not fit into the queue of a UDP listener are lost. `clusterctl reload` replaces
 /// instances a few at a time, and makes nobody wait.
 #[derive(Debug, clap::Args)]
-pub struct RestartArgs {
+pub(super) struct RestartArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
@@ -38,16 +38,16 @@ pub struct RestartArgs {
 /// Stop apps and remove their units
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "del")]
-pub struct DeleteArgs {
+pub(super) struct DeleteArgs {
     /// Apps, namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs `stop`.
-pub fn stop(args: &StopArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
-    let selected = selected(&ctl, &args.apps)?;
+pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
+    let selected = selected(place, &ctl, &args.apps)?;
     let whole = selected.iter().filter(|one| one.instance.is_none());
     let apps: Vec<AppName> = whole.map(|one| one.app.clone()).collect();
     if args.disable && apps.is_empty() {
@@ -72,13 +72,13 @@ pub fn stop(args: &StopArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> 
 }
 
 /// Runs `restart`.
-pub fn restart(args: &RestartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    control(Verb::Restart, &args.apps, global, ui)
+pub(super) fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    control(Verb::Restart, &args.apps, place, ui)
 }
 
-fn control(verb: Verb, selectors: &[String], global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
-    let selected = selected(&ctl, selectors)?;
+fn control(verb: Verb, selectors: &[String], place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
+    let selected = selected(place, &ctl, selectors)?;
     if verb == Verb::Restart {
         tell_cost(&ctl, &selected, ui)?;
     }
@@ -105,7 +105,7 @@ fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(
 }
 
 /// Runs a verb on what is selected, and tells how it went.
-pub fn run(
+pub(super) fn run(
     ctl: &ops::Context,
     verb: Verb,
     selected: &[Selected],
@@ -117,11 +117,11 @@ pub fn run(
 }
 
 /// Runs `delete`.
-pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     // A run that was killed when the last file was gone has left the units in the manager.
     ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
-    let selected = selected(&ctl, &args.apps)?;
+    let selected = selected(place, &ctl, &args.apps)?;
     if let Some(one) = selected.iter().find(|selected| selected.instance.is_some()) {
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);
         return Err(Error::Usage(text));
@@ -138,17 +138,22 @@ pub fn delete(args: &DeleteArgs, global: &Global, ui: &mut Ui) -> Result<(), Err
 }
 
 /// What the selectors mean.
-pub fn selected(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
-    selected_of(ctl, &ops::apps(ctl)?, selectors)
+pub(super) fn selected(
+    place: &Place<'_>,
+    ctl: &ops::Context,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    selected_of(place, ctl, &ops::apps(ctl)?, selectors)
 }
 
 /// The same where it is known already which apps there are.
-pub fn selected_of(
+pub(super) fn selected_of(
+    place: &Place<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    let selected = known_of(ctl, apps, selectors)?;
+    let selected = known_of(place, apps, selectors)?;
     for one in &selected {
         let Some(number) = one.instance else { continue };
         let there = ops::numbers(ctl, apps, &one.app)?;
@@ -161,20 +166,24 @@ pub fn selected_of(
 }
 
 /// The same, also for instances that are not there any more.
-pub fn known(ctl: &ops::Context, selectors: &[String]) -> Result<Vec<Selected>, Error> {
-    known_of(ctl, &ops::apps(ctl)?, selectors)
+pub(super) fn known(
+    place: &Place<'_>,
+    ctl: &ops::Context,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    known_of(place, &ops::apps(ctl)?, selectors)
 }
 
 fn known_of(
-    ctl: &ops::Context,
+    place: &Place<'_>,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
     ops::select(apps, selectors).map_err(|selector| {
-        let own = context::own_apps(ctl);
+        let own = place.own_apps();
         let app = selector.split('@').next().unwrap_or_default();
         if own.iter().any(|name| name == app) || (apps.is_empty() && !own.is_empty()) {
-            return Error::Own { selector, command: context::with_user() };
+            return Error::Own { selector, command: place.with_user() };
         }
         Error::Unknown { selector, known: apps.keys().map(ToString::to_string).collect() }
     })

@@ -2,14 +2,14 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::{Global, Ui, context, control};
+use super::{Place, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
 /// Show everything about apps: definition, listeners, instances, files, last lines of log
 #[derive(Debug, clap::Args)]
 #[command(visible_aliases = ["show", "info", "desc"])]
-pub struct DescribeArgs {
+pub(super) struct DescribeArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
@@ -19,10 +19,10 @@ pub struct DescribeArgs {
 const LINES: usize = crate::limits::DESCRIBED_LINES;
 
 /// Runs the verb.
-pub fn run(args: &DescribeArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub(super) fn run(args: &DescribeArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
-    let selected = control::selected_of(&ctl, &apps, &args.apps)?;
+    let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let observed = ops::observe_found(&ctl, apps.clone())?;
     for one in selected {
         let Some(found) = apps.get(&one.app) else { continue };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::trial::{self, Trial};
-use super::{Global, Ui, input, policy};
+use super::{Place, Ui, policy};
 use crate::ecosystem::{self, Address, is_private, without_covered};
 use crate::embedded;
 use crate::error::{Error, exit};
@@ -16,7 +16,7 @@ use crate::error::{Error, exit};
 /// It runs in a network of its own, with nothing reachable, until it has listened for a moment,
 /// and is ended then. Files that it writes are real.
 #[derive(Debug, clap::Args)]
-pub struct DetectArgs {
+pub(super) struct DetectArgs {
     /// How long to wait for the program to listen (`15s`)
     #[arg(long, value_name = "TIME", value_parser = policy::time, default_value = "15s")]
     timeout: Duration,
@@ -35,7 +35,7 @@ enum Stage {
 }
 
 /// Runs the verb; the exit code is 1 when the program listens on nothing.
-pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &DetectArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
     match args.stage {
         Some(Stage::Watch) => return watch(args, ui),
         Some(Stage::Init) => {
@@ -45,9 +45,9 @@ pub fn run(args: &DetectArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error>
         None => {}
     }
     let words = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let command = trial::resolve_words(words, global, ui)?;
+    let command = trial::resolve_words(words, place, ui)?;
     let waiting = || ui.note(&trial::still_nothing(args.timeout));
-    let trial = trial::tried(&command, &input::current_folder()?, args.timeout, waiting)?;
+    let trial = trial::tried(&command, &place.current_folder()?, args.timeout, waiting)?;
     if ui.json {
         ui.json_line(&serde_json::json!({ "listen": trial.listen, "exit": trial.exit }))?;
     } else if let Some(line) = ecosystem::listen_line(&trial.listen) {

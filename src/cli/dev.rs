@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::{Global, Ui, context, input, show, watching};
+use super::{Global, Place, Ui, input, process, show, watching};
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::embedded::{self, Lifeline, Line, Manager, Options};
 use crate::error::Error;
@@ -27,7 +27,7 @@ use crate::systemd::Systemd;
 /// ends with it and returns its exit code; `clusterctl` and `systemctl --user` in there speak to
 /// the private manager.
 #[derive(Debug, clap::Args)]
-pub struct DevArgs {
+pub(super) struct DevArgs {
     /// The ecosystem file
     #[arg(default_value = "ecosystem.toml")]
     file: PathBuf,
@@ -59,14 +59,14 @@ const READY: Duration = crate::limits::DEV_READY;
 const LIMIT: Duration = crate::limits::DEV_DRAIN;
 
 /// Runs the verb; the exit code is the inner process's, or the command's.
-pub fn run(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &DevArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
     if args.inner {
-        return inner(args, ui);
+        return inner(args, place, ui);
     }
     check_command(&args.command)?;
     // What the file gets wrong is said before anything is started.
-    input::load(&args.file, args.env.as_deref(), &context::private_layout(), ui)?;
-    let mut again: Vec<OsString> = std::env::args_os().skip(1).collect();
+    input::load(place, &args.file, args.env.as_deref(), &process::private_layout(), ui)?;
+    let mut again: Vec<OsString> = place.around.arguments();
     let verb = again.iter().position(|arg| arg == "dev").unwrap_or(0);
     again.insert(verb + 1, "--inner".into());
     match embedded::enter(again) {
@@ -86,7 +86,7 @@ fn in_a_scope() -> Error {
     }
     let mut command = Command::new("systemd-run");
     command.args(["--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--"]);
-    command.arg(context::own_program()).args(std::env::args_os().skip(1)).env(SCOPE, "1");
+    command.arg(process::own_program()).args(std::env::args_os().skip(1)).env(SCOPE, "1");
     // Without systemd-run there is no manager to ask either.
     let _ = command.exec();
     embedded::Error::NoCgroup.into()
@@ -117,7 +117,7 @@ enum Wake {
     Ended(std::io::Result<ExitStatus>),
 }
 
-fn inner(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
+fn inner(args: &DevArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let mut lifeline = Lifeline::take()?;
     let (sender, lines) = channel();
     let manager = Manager::start(Options { lines: sender, ready: READY })?;
@@ -142,7 +142,7 @@ fn inner(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
         interrupted.store(true, Ordering::Relaxed);
         let _ = asked.send(Wake::Asked);
     });
-    let result = serve(args, &manager, interrupt, (wake, &woken), ui);
+    let result = serve(args, place, &manager, interrupt, (wake, &woken), ui);
     manager.stop(LIMIT);
     // A printer that panicked has nothing more to print.
     let _ = printer.join();
@@ -152,6 +152,7 @@ fn inner(args: &DevArgs, ui: &mut Ui) -> Result<u8, Error> {
 /// Applies, then waits for the end of the command or for somebody who asks to stop.
 fn serve(
     args: &DevArgs,
+    place: &Place<'_>,
     manager: &Manager,
     interrupt: Arc<AtomicBool>,
     (wake, woken): (Sender<Wake>, &Receiver<Wake>),
@@ -159,10 +160,10 @@ fn serve(
 ) -> Result<u8, Error> {
     ui.private = true;
     let systemd = Systemd::connect_to(&manager.address())?;
-    let mut ctl = ops::Context::new(context::private_layout(), systemd, context::own_program())?;
+    let mut ctl = ops::Context::new(process::private_layout(), systemd, process::own_program())?;
     ctl.make_own_secret()?;
     ctl.interrupt = interrupt;
-    let ecosystem = input::load(&args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
+    let ecosystem = input::load(place, &args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
     // Before the apps start, so that no change is missed.
     let watching = watching::begin(&args.watch, &ecosystem)?;
     let good = apply(&ctl, &ecosystem, ui)?;
@@ -278,7 +279,7 @@ fn print(lines: &Receiver<Line>, style: &Style, hidden: Option<u32>, closed: &mu
 const WARNING: u8 = 4;
 
 /// `dev` takes no scope: its manager is always a user's.
-pub fn check(global: &Global) -> Result<(), Error> {
+pub(super) fn check(global: &Global) -> Result<(), Error> {
     if global.user || global.system {
         return Err(Error::Usage(
             "`dev` has a service manager of its own: leave out --user and --system".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Global, Ui, context, control};
+use super::{Place, Ui, control};
 use crate::error::{Error, exit};
 use crate::plan::doctor;
 use crate::{ops, report};
@@ -12,23 +12,23 @@ use crate::{ops, report};
 /// Changes nothing. Ends with 0 when there is no problem, warnings and notes apart, else with 1.
 /// Without root it looks at what it may, and says what it left out.
 #[derive(Debug, clap::Args)]
-pub struct DoctorArgs {
+pub(super) struct DoctorArgs {
     /// Apps or namespaces; all without
     #[arg(value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs the verb.
-pub fn run(args: &DoctorArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error> {
-    let scope = global.scope();
-    let mut machine = ops::machine_facts(scope);
+pub(super) fn run(args: &DoctorArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+    let scope = place.scope;
+    let mut machine = place.around.machine_facts(scope);
     let mut apps = BTreeMap::new();
-    match manager(global) {
+    match manager(place) {
         Err(Error::Ops(error)) => machine.manager = Some(Err((error.to_string(), error.hint()))),
         Err(error) => return Err(error),
         Ok((ctl, version)) => {
             machine.manager = Some(Ok(version));
-            let selected = control::selected(&ctl, &args.apps)?;
+            let selected = control::selected(place, &ctl, &args.apps)?;
             let names: BTreeSet<_> = selected.into_iter().map(|one| one.app).collect();
             apps = ops::app_facts(&ctl, &names)?;
         }
@@ -41,8 +41,8 @@ pub fn run(args: &DoctorArgs, global: &Global, ui: &mut Ui) -> Result<u8, Error>
     Ok(if doctor::has_problem(&findings) { exit::FAILED } else { exit::OK })
 }
 
-fn manager(global: &Global) -> Result<(ops::Context, u32), Error> {
-    let ctl = context::connect(global)?;
+fn manager(place: &Place<'_>) -> Result<(ops::Context, u32), Error> {
+    let ctl = place.connect()?;
     let version = ctl.systemd.version()?;
     Ok((ctl, version))
 }

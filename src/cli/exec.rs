@@ -18,7 +18,7 @@ use crate::error::Error;
 /// Takes the listeners from LISTEN_FDS, as systemd-socket-activate(1) sets it.
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
-pub struct ExecArgs {
+pub(super) struct ExecArgs {
     /// Let go of a program that does not listen after so many milliseconds
     #[arg(long, value_name = "MS", default_value_t = 60_000)]
     listen_timeout: u64,
@@ -31,7 +31,7 @@ pub struct ExecArgs {
 ///
 /// # Errors
 /// There is no such program, or the tracer cannot be started.
-pub fn run(args: &ExecArgs) -> Result<u8, Error> {
+pub(super) fn run(args: &ExecArgs) -> Result<u8, Error> {
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Error::Usage("no program to run".to_owned()));
     };

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::apply::{Options, put_in_force};
 use super::policy::PolicyArgs;
-use super::{Global, Ui, context, input};
+use super::{Place, Ui, input};
 use crate::disk::{self, Entry};
 use crate::error::Error;
 use crate::host::text;
@@ -18,7 +18,7 @@ use crate::report;
 /// The last 20 definitions that were put in force, oldest first. `clusterctl rollback N` goes back
 /// to one of them.
 #[derive(Debug, clap::Args)]
-pub struct HistoryArgs {
+pub(super) struct HistoryArgs {
     /// Only what changed this app, or came from this ecosystem file
     #[arg(value_name = "APP|FILE")]
     of: Option<String>,
@@ -32,7 +32,7 @@ pub struct HistoryArgs {
 /// replaced as by `apply`. Users, programs and files named
 /// by `env_file` are taken as they are now. The ecosystem file itself stays as it is.
 #[derive(Debug, clap::Args)]
-pub struct RollbackArgs {
+pub(super) struct RollbackArgs {
     /// The number of the definition, or an app of the ecosystem file
     #[arg(value_name = "N|APP")]
     to: Option<String>,
@@ -51,16 +51,16 @@ pub struct RollbackArgs {
 
 impl RollbackArgs {
     /// Whether nothing is to be changed.
-    pub fn is_dry_run(&self) -> bool {
+    pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run
     }
 }
 
 /// Runs `history`.
-pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn history(args: &HistoryArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let entries = match args.of.as_deref() {
-        Some(app) if !input::is_file(app) => of_app(app, global)?,
-        file => entries(file.map(Path::new), global)?,
+        Some(app) if !input::is_file(app) => of_app(app, place)?,
+        file => entries(file.map(Path::new), place)?,
     };
     if ui.json {
         return ui.json_line(&report::history::json(&entries));
@@ -69,14 +69,14 @@ pub fn history(args: &HistoryArgs, global: &Global, ui: &mut Ui) -> Result<(), E
         ui.note("nothing was applied yet: clusterctl apply ecosystem.toml");
         return Ok(());
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now = place.around.now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     ui.data(&report::history::text(&entries, now, &ui.out))
 }
 
-fn entries(file: Option<&Path>, global: &Global) -> Result<Vec<Entry>, Error> {
-    let mut entries = disk::history(&context::layout(global.scope())?)?;
+fn entries(file: Option<&Path>, place: &Place<'_>) -> Result<Vec<Entry>, Error> {
+    let mut entries = disk::history(&place.layout()?)?;
     let Some(file) = file else { return Ok(entries) };
-    let path = input::absolute(file)?;
+    let path = place.absolute(file)?;
     let source = |entry: &Entry| entry.definition.source.clone();
     let known = entries.iter().filter_map(source).map(|path| path.display().to_string());
     let known: BTreeSet<String> = known.collect();
@@ -85,8 +85,8 @@ fn entries(file: Option<&Path>, global: &Global) -> Result<Vec<Entry>, Error> {
 }
 
 /// What changed an app.
-fn of_app(app: &str, global: &Global) -> Result<Vec<Entry>, Error> {
-    let mut entries = disk::history(&context::layout(global.scope())?)?;
+fn of_app(app: &str, place: &Place<'_>) -> Result<Vec<Entry>, Error> {
+    let mut entries = disk::history(&place.layout()?)?;
     let known = entries.iter().flat_map(Entry::apps).map(str::to_owned).collect();
     entries.retain(|entry| entry.apps().any(|changed| changed == app));
     found(entries, app.to_owned(), known)
@@ -104,15 +104,15 @@ fn found(
 }
 
 /// Runs `rollback`.
-pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn rollback(args: &RollbackArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let number = args.to.as_deref().and_then(|text| text.parse().ok());
     let app = args.to.as_deref().filter(|_| number.is_none());
     let file = match (number, app, &args.file) {
-        (None, app, None) => Some(file_meant(app, global)?),
+        (None, app, None) => Some(file_meant(app, place)?),
         (_, _, file) => file.clone(),
     };
-    let entries = entries(file.as_deref(), global)?;
-    let target = target(&entries, number, global)?;
+    let entries = entries(file.as_deref(), place)?;
+    let target = target(&entries, number, place)?;
     ui.note(&report::printable(&target.to_string()));
     let WayBack { entry: target, .. } = target;
     let definition = target.definition.clone();
@@ -128,7 +128,7 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
         reloads: false,
         policy: &args.policy,
     };
-    put_in_force(definition, &options, global, ui)?;
+    put_in_force(definition, &options, place, ui)?;
     if let Some(source) = source.filter(|_| differs && !args.dry_run) {
         ui.note(&format!(
             "{} still says otherwise: the next apply of it follows it again",
@@ -140,8 +140,8 @@ pub fn rollback(args: &RollbackArgs, global: &Global, ui: &mut Ui) -> Result<(),
 
 /// The file that is meant without a number and without --file: the one that an app came from, the
 /// one in this folder, or the only one.
-fn file_meant(app: Option<&str>, global: &Global) -> Result<PathBuf, Error> {
-    let layout = context::layout(global.scope())?;
+fn file_meant(app: Option<&str>, place: &Place<'_>) -> Result<PathBuf, Error> {
+    let layout = place.layout()?;
     if let Some(app) = app {
         let apps = disk::scan(&layout)?;
         let found = apps.iter().find(|(name, _)| name.as_str() == app);
@@ -155,7 +155,7 @@ fn file_meant(app: Option<&str>, global: &Global) -> Result<PathBuf, Error> {
     let entries = disk::history(&layout)?;
     let sources = entries.iter().filter_map(|entry| entry.definition.source.clone());
     let sources: BTreeSet<PathBuf> = sources.collect();
-    let here = input::absolute(Path::new("ecosystem.toml"))?;
+    let here = place.absolute(Path::new("ecosystem.toml"))?;
     match sources.len() {
         _ if sources.contains(&here) => Ok(here),
         0 => Err(Error::NothingBefore),
@@ -177,7 +177,7 @@ fn deleted(app: &str, entries: &[Entry]) -> Option<PathBuf> {
 fn target<'a>(
     entries: &'a [Entry],
     number: Option<u64>,
-    global: &Global,
+    place: &Place<'_>,
 ) -> Result<WayBack<'a>, Error> {
     if let Some(number) = number {
         let entry = entries.iter().find(|entry| entry.number == number);
@@ -187,7 +187,7 @@ fn target<'a>(
         })?;
         return Ok(WayBack { entry, why: Why::Itself });
     }
-    let layout = context::layout(global.scope())?;
+    let layout = place.layout()?;
     let source = entries.last().and_then(|entry| entry.definition.source.as_deref());
     let begun = disk::begun_return(&layout, source);
     let found = disk::scan(&layout)?;

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Ui;
+use super::{Place, Ui};
 use crate::ecosystem::{AppName, Project, Start, port_in, starter};
 use crate::error::Error;
 use crate::host::text;
@@ -14,15 +14,15 @@ use crate::host::text;
 /// An existing file is never overwritten.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "ecosystem")]
-pub struct InitArgs {
+pub(super) struct InitArgs {
     /// The file to write; `-` is standard output
     #[arg(default_value = "ecosystem.toml")]
     file: PathBuf,
 }
 
 /// Runs the verb.
-pub fn run(args: &InitArgs, ui: &mut Ui) -> Result<(), Error> {
-    let text = starter(&project(Path::new(".")));
+pub(super) fn run(args: &InitArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let text = starter(&project(&place.inside(Path::new("."))));
     if args.file == Path::new("-") {
         return ui.data(&text);
     }
@@ -35,7 +35,7 @@ pub fn run(args: &InitArgs, ui: &mut Ui) -> Result<(), Error> {
             _ => Error::File { path, source },
         }
     };
-    let file = OpenOptions::new().write(true).create_new(true).open(&args.file);
+    let file = OpenOptions::new().write(true).create_new(true).open(place.inside(&args.file));
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
     let file = args.file.display();
     ui.note(&format!("wrote {file}"));
@@ -92,7 +92,7 @@ fn project(dir: &Path) -> Project {
 }
 
 /// The name in a folder's package.json.
-pub fn package(folder: &Path) -> Option<String> {
+pub(super) fn package(folder: &Path) -> Option<String> {
     let text = text::read(&folder.join("package.json"), MOST).ok()?;
     let package: serde_json::Value = serde_json::from_str(&text).ok()?;
     // `@scope/name` is called by its name.
@@ -100,7 +100,7 @@ pub fn package(folder: &Path) -> Option<String> {
 }
 
 /// A name that an app may have: what it may not hold becomes a dash.
-pub fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let name: String = name.chars().map(keep).take(60).collect();
     let name = name.trim_matches(['-', '_', '.']).to_owned();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Global, Ui, context, control};
+use super::{Place, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -12,31 +12,31 @@ use crate::{ops, report};
 /// below the table.
 #[derive(Debug, clap::Args)]
 #[command(visible_aliases = ["ls", "ps", "status"])]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     /// Only these apps, instances (`api@2`) or namespaces
     #[arg(value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs the verb.
-pub fn run(args: &ListArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub(super) fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let selectors = if args.apps.is_empty() { &["all".to_owned()][..] } else { &args.apps };
     let selected = match args.apps.is_empty() && apps.is_empty() {
         true => Vec::new(),
-        false => control::selected(&ctl, selectors)?,
+        false => control::selected(place, &ctl, selectors)?,
     };
     let rows = ops::list(&ctl, &apps, &selected)?;
     if ui.json {
         return ui.json_line(&report::list::json(&rows));
     }
     if apps.is_empty() {
-        match context::own_apps(&ctl).len() {
+        match place.own_apps().len() {
             0 => ui.say("no app is applied yet: clusterctl apply ecosystem.toml"),
             _ => {
                 ui.note("no app of the system is applied; your own apps are with --user");
-                ui.next(&context::with_user());
+                ui.next(&place.with_user());
             }
         }
         return Ok(());

@@ -1,6 +1,6 @@
 //! `clusterctl logs`.
 
-use super::{Global, Ui, context};
+use super::{Place, Ui};
 use crate::error::Error;
 use crate::ops::{self, LogSpec};
 use crate::report;
@@ -8,7 +8,7 @@ use crate::report;
 /// Show what the instances wrote, merged in order, each line with its instance in front
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "log")]
-pub struct LogsArgs {
+pub(super) struct LogsArgs {
     /// Only these apps, instances (`api@2`) or namespaces
     #[arg(value_name = "APP")]
     apps: Vec<String>,
@@ -35,11 +35,11 @@ fn lines(text: &str) -> Result<Lines, String> {
 }
 
 /// Runs the verb.
-pub fn run(args: &LogsArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
+pub(super) fn run(args: &LogsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
     let everything = ["all".to_owned()];
     let selectors = if args.apps.is_empty() { &everything[..] } else { &args.apps };
-    let mut selected = super::control::known(&ctl, selectors)?;
+    let mut selected = super::control::known(place, &ctl, selectors)?;
     if args.instance.is_some() {
         for one in &mut selected {
             one.instance = args.instance;

@@ -3,7 +3,6 @@
 mod apply;
 mod audit;
 mod completions;
-mod context;
 mod control;
 mod describe;
 mod detect;
@@ -17,6 +16,7 @@ mod list;
 mod logs;
 mod pm2;
 mod policy;
+mod process;
 mod reload;
 mod rollout;
 mod scale;
@@ -27,16 +27,18 @@ mod trial;
 mod unpack;
 mod validate;
 mod watching;
+mod world;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::ecosystem::Scope;
-use crate::embedded;
 use crate::error::{self, Error};
 
 pub use terminal::Ui;
+pub use world::{Place, Purpose, Surroundings, World};
 
 /// PM2's cluster mode for any program, on plain systemd
 ///
@@ -75,11 +77,12 @@ enum Output {
 }
 
 impl Global {
-    fn scope(&self) -> Scope {
-        // What runs below `clusterctl dev` means the private manager.
-        let private =
-            std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|dir| dir == embedded::RUNTIME);
-        if self.user || (private && !self.system) { Scope::User } else { Scope::System }
+    fn scope(&self, by_default: Scope) -> Scope {
+        match (self.user, self.system) {
+            (true, _) => Scope::User,
+            (false, true) => Scope::System,
+            (false, false) => by_default,
+        }
     }
 }
 
@@ -144,53 +147,59 @@ pub fn command() -> clap::Command {
     <Args as clap::CommandFactory>::command()
 }
 
-/// Runs the program.
+/// Runs the program in its process.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    ExitCode::from(run(std::env::args_os(), &mut process::world()))
+}
+
+/// Runs a command line, the program's name first. The exit code is one of `error::exit` unless another
+/// program's is passed on.
+pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
+    let World { ui, surroundings } = world;
+    let args = match Args::try_parse_from(line) {
         Ok(args) => args,
-        Err(error) => pm2::exit(error),
+        Err(error) => return pm2::refuse(error, ui),
     };
-    let json = args.global.output == Output::Json;
-    let mut ui = Ui::of_process(json, args.verb.is_stream(), args.global.user);
+    let global = &args.global;
+    ui.take_form(global.output == Output::Json, args.verb.is_stream(), global.user);
     if args.verb.changes() {
         ui.goes_on();
     }
-    match run(&args, &mut ui) {
-        Ok(code) => ExitCode::from(code),
+    let scope = global.scope(surroundings.default_scope());
+    match dispatch(&args, &Place { scope, around: &**surroundings }, ui) {
+        Ok(code) => code,
         Err(error) => {
             ui.error(&error);
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
     }
 }
 
-/// The exit code is 0 unless another program's is passed on.
-fn run(args: &Args, ui: &mut Ui) -> Result<u8, Error> {
-    let global = &args.global;
+fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let done = match &args.verb {
-        Verb::Dev(args) => return dev::check(global).and_then(|()| dev::run(args, ui)),
+        Verb::Dev(own) => return dev::check(&args.global).and_then(|()| dev::run(own, place, ui)),
         Verb::Exec(args) => return exec::run(args),
-        Verb::Doctor(args) => return doctor::run(args, global, ui),
-        Verb::Apply(args) => apply::run(args, global, ui),
-        Verb::Start(args) => start::run(args, global, ui),
-        Verb::Stop(args) => control::stop(args, global, ui),
-        Verb::Restart(args) => control::restart(args, global, ui),
-        Verb::Reload(args) => reload::run(args, global, ui),
-        Verb::Scale(args) => scale::run(args, global, ui),
-        Verb::Delete(args) => control::delete(args, global, ui),
-        Verb::History(args) => history::history(args, global, ui),
-        Verb::Rollback(args) => history::rollback(args, global, ui),
-        Verb::Detect(args) => return detect::run(args, global, ui),
-        Verb::Audit(args) => audit::run(args, global, ui),
-        Verb::Describe(args) => describe::run(args, global, ui),
-        Verb::Logs(args) => logs::run(args, global, ui),
-        Verb::Init(args) => init::run(args, ui),
+        Verb::Doctor(args) => return doctor::run(args, place, ui),
+        Verb::Apply(args) => apply::run(args, place, ui),
+        Verb::Start(args) => start::run(args, place, ui),
+        Verb::Stop(args) => control::stop(args, place, ui),
+        Verb::Restart(args) => control::restart(args, place, ui),
+        Verb::Reload(args) => reload::run(args, place, ui),
+        Verb::Scale(args) => scale::run(args, place, ui),
+        Verb::Delete(args) => control::delete(args, place, ui),
+        Verb::History(args) => history::history(args, place, ui),
+        Verb::Rollback(args) => history::rollback(args, place, ui),
+        Verb::Detect(args) => return detect::run(args, place, ui),
+        Verb::Audit(args) => audit::run(args, place, ui),
+        Verb::Describe(args) => describe::run(args, place, ui),
+        Verb::Logs(args) => logs::run(args, place, ui),
+        Verb::Init(args) => init::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),
-        Verb::List(args) => list::run(args, global, ui),
-        Verb::Validate(args) => validate::run(args, global, ui),
-        Verb::Rollout(args) => rollout::run(args, global, ui),
+        Verb::List(args) => list::run(args, place, ui),
+        Verb::Validate(args) => validate::run(args, place, ui),
+        Verb::Rollout(args) => rollout::run(args, place, ui),
         Verb::Save(_) => pm2::explain(ui),
     };
     done.map(|()| error::exit::OK)

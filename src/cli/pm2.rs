@@ -3,18 +3,18 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Ui;
-use crate::error::Error;
+use crate::error::{Error, exit};
 
 /// Whatever follows these verbs.
 #[derive(Debug, clap::Args)]
-pub struct Pm2Args {
+pub(super) struct Pm2Args {
     /// Ignored
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
 /// Says who does it instead.
-pub fn explain(ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn explain(ui: &mut Ui) -> Result<(), Error> {
     ui.paragraph(
         "nothing to do: `clusterctl apply` writes ordinary systemd units and enables them, so that every app and its\n\
          number of instances are there again after a reboot\n\
@@ -44,11 +44,12 @@ const OPTIONS: [(&str, &str); 13] = [
     ("--no-color", "set NO_COLOR=1"),
 ];
 
-/// Ends with what clap finds wrong with the command line; for an option of PM2 with what to do
-/// instead, since clap's own advice is to hand it to something else.
-pub fn exit(mut error: clap::Error) -> ! {
+/// Says what clap finds wrong with the command line, or the help that was asked for; for an option of
+/// PM2 what to do instead, since clap's own advice is to hand it to something else.
+pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
     if error.kind() != ErrorKind::UnknownArgument {
-        error.exit();
+        ui.usage(&error);
+        return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);
     }
     let unknown = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(text)) => text.clone(),
@@ -56,10 +57,9 @@ pub fn exit(mut error: clap::Error) -> ! {
     };
     let option = unknown.split('=').next().unwrap_or_default();
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(Vec::new()));
-    let _ = error.print();
+    ui.usage(&error);
     if let Some((_, help)) = OPTIONS.iter().find(|(name, _)| *name == option) {
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "\n{option}: {help}");
+        ui.paragraph(&format!("\n{option}: {help}"));
     }
-    std::process::exit(i32::from(crate::error::exit::USAGE))
+    exit::USAGE
 }

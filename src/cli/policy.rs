@@ -12,7 +12,7 @@ use crate::rollout::{Overrides, Policy};
 /// How a rollout goes; what is not given is as in the ecosystem file.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Rollout")]
-pub struct PolicyArgs {
+pub(super) struct PolicyArgs {
     /// Extra instances while it lasts, a number or a share of all
     #[arg(long, value_name = "N|N%", value_parser = share)]
     max_surge: Option<Share>,
@@ -50,13 +50,13 @@ fn share(text: &str) -> Result<Share, String> {
 }
 
 /// A duration on the command line.
-pub fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     ecosystem::duration(text).ok_or_else(|| "write 500ms, 5s, 2m or milliseconds".to_owned())
 }
 
 impl PolicyArgs {
     /// The same in the words of `ops`.
-    pub fn overrides(&self) -> Overrides {
+    pub(super) fn overrides(&self) -> Overrides {
         Overrides {
             max_surge: self.max_surge,
             max_unavailable: self.max_unavailable,
@@ -72,12 +72,15 @@ impl PolicyArgs {
     }
 
     /// How the rollout of each app of a file goes.
-    pub fn policies(&self, ecosystem: &Ecosystem) -> Result<BTreeMap<AppName, Policy>, Error> {
+    pub(super) fn policies(
+        &self,
+        ecosystem: &Ecosystem,
+    ) -> Result<BTreeMap<AppName, Policy>, Error> {
         self.with(ecosystem.apps.iter().map(|(name, app)| (name.clone(), Policy::of(app))))
     }
 
     /// How each app's rollout goes.
-    pub fn with(
+    pub(super) fn with(
         &self,
         policies: impl IntoIterator<Item = (AppName, Policy)>,
     ) -> Result<BTreeMap<AppName, Policy>, Error> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Global, Ui, apply, context, control, input, show};
+use super::{Place, Ui, apply, control, input, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Reload, Running, Selected, Verb};
@@ -17,7 +17,7 @@ use crate::plan::Observed;
 /// instances. With an ecosystem file it applies that first.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "gracefulReload")]
-pub struct ReloadArgs {
+pub(super) struct ReloadArgs {
     /// Apps, instances (`api@2`), namespaces, `all`, or an ecosystem file
     #[arg(required = true, value_name = "APP|FILE")]
     apps: Vec<String>,
@@ -35,7 +35,7 @@ pub struct ReloadArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ReloadArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     if let [file] = args.apps.as_slice()
         && input::is_file(file)
     {
@@ -45,22 +45,22 @@ pub fn run(args: &ReloadArgs, global: &Global, ui: &mut Ui) -> Result<(), Error>
             args.name.as_deref(),
             &args.only,
             &args.policy,
-            global,
+            place,
             ui,
         );
     }
     if !args.only.is_empty() || args.env.is_some() || args.name.is_some() {
         return Err(Error::Usage("--only, --env and --as go with one ecosystem file".to_owned()));
     }
-    let ctl = context::interruptible(context::connect(global)?)?;
+    let ctl = place.interruptible(place.connect()?)?;
     let apps = ops::apps(&ctl)?;
-    let selected = control::selected_of(&ctl, &apps, &args.apps)?;
+    let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let observed = ops::observe_found(&ctl, apps)?;
     again(&ctl, &observed, selected, &args.apps, &args.policy, ui)
 }
 
 /// Reloads what runs, and starts apps that have given up. `named` are the selectors as written.
-pub fn again(
+pub(super) fn again(
     ctl: &ops::Context,
     observed: &Observed,
     selected: Vec<Selected>,

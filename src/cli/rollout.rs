@@ -2,7 +2,7 @@
 
 use libsystemd::daemon::{NotifyState, notify};
 
-use super::{Global, Ui, context, show};
+use super::{Place, Ui, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Done, Event};
@@ -13,14 +13,14 @@ use crate::report;
 /// This is what `systemctl reload APP` runs; use `clusterctl reload APP`.
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
-pub struct RolloutArgs {
+pub(super) struct RolloutArgs {
     /// The app
     app: String,
 }
 
 /// Runs the verb.
-pub fn run(args: &RolloutArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::endable(context::connect(global)?)?;
+pub(super) fn run(args: &RolloutArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.endable(place.connect()?)?;
     let Ok(app) = AppName::parse(&args.app) else {
         return Err(Error::Unknown { selector: args.app.clone(), known: Vec::new() });
     };

@@ -1,6 +1,6 @@
 //! `clusterctl scale`.
 
-use super::{Global, Ui, context, control, show};
+use super::{Place, Ui, control, show};
 use crate::error::Error;
 use crate::ops::{self, Change};
 
@@ -9,7 +9,7 @@ use crate::ops::{self, Change};
 /// The highest numbers go first, drained. The number survives a reboot; the next `clusterctl apply`
 /// follows its file again and says so.
 #[derive(Debug, clap::Args)]
-pub struct ScaleArgs {
+pub(super) struct ScaleArgs {
     /// The app
     app: String,
     /// The number of instances, or how many more or fewer: `4`, `+2`, `-1`
@@ -30,9 +30,9 @@ fn change(text: &str) -> Result<Change, String> {
 }
 
 /// Runs the verb.
-pub fn run(args: &ScaleArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = context::connect(global)?;
-    let selected = control::selected(&ctl, std::slice::from_ref(&args.app))?;
+pub(super) fn run(args: &ScaleArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
+    let selected = control::selected(place, &ctl, std::slice::from_ref(&args.app))?;
     let [one] = selected.as_slice() else {
         return Err(Error::Usage("scale takes one app".to_owned()));
     };

@@ -15,7 +15,7 @@ use crate::rollout::Lost;
 use crate::translate::{self, LeftOut};
 
 /// Prints an event. A plan is left to [`plan`], whose place in the output can be lost.
-pub fn event(event: &ops::Event, ui: &mut Ui) {
+pub(super) fn event(event: &ops::Event, ui: &mut Ui) {
     if let ops::Event::Progress { app, at, progress } = event {
         ui.progress(app, *at, progress);
     }
@@ -35,7 +35,7 @@ pub fn event(event: &ops::Event, ui: &mut Ui) {
 ///
 /// # Errors
 /// The output cannot be written, and it is all that was asked for.
-pub fn plan(plan: &Plan, dry_run: bool, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn plan(plan: &Plan, dry_run: bool, ui: &mut Ui) -> Result<(), Error> {
     if ui.json {
         let mut value = report::plan::json(plan);
         if dry_run {
@@ -51,7 +51,7 @@ pub fn plan(plan: &Plan, dry_run: bool, ui: &mut Ui) -> Result<(), Error> {
 }
 
 /// How an app ended up, and what is known of the instance that decided it.
-pub fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (Verdict, ops::Story) {
+pub(super) fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (Verdict, ops::Story) {
     let instance = report::verdict::failed_instance(app, done);
     let loops = |(_, why): &(_, UnitFailure)| matches!(why, UnitFailure::Lost(Lost::Loops { .. }));
     // One that ends again and again may have done so before this began.
@@ -61,7 +61,7 @@ pub fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (Verdict, ops:
 }
 
 /// One sentence per app, and for each that failed the lines that matter and the next command.
-pub fn finish(
+pub(super) fn finish(
     ctl: &ops::Context,
     done: &BTreeMap<AppName, Done>,
     ui: &mut Ui,
@@ -101,7 +101,7 @@ pub fn finish(
 }
 
 /// Warns of listeners that instances do not take although they are ready.
-pub fn unheld(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn unheld(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Error> {
     let lacking = ops::lacking(ctl, app)?;
     let name = app.to_string();
     let lines = report::list::unheld(lacking.iter().map(|(n, lacks)| (&name, *n, lacks)));
@@ -117,7 +117,7 @@ pub fn unheld(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Erro
 }
 
 /// Warns of instances that run and could not start again.
-pub fn masked(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn masked(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Error> {
     for unit in ops::masked(ctl, app)? {
         let text = format!("{unit} {MASKED_AND_UP}");
         let flag = if ctl.layout.scope == Scope::User { " --user" } else { "" };
@@ -135,7 +135,7 @@ pub fn masked(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Erro
 }
 
 /// Says that apps of a user end with the last session.
-pub fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
+pub(super) fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
     let user = crate::host::own_user();
     let starts = ecosystem.apps.values().any(|app| app.autostart);
     if ctl.layout.scope == Scope::User && starts && !crate::host::lingers(&user) {
@@ -147,7 +147,11 @@ pub fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
 }
 
 /// Says what the file asks for and this manager is too old for, or may not do.
-pub fn left_out(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn left_out(
+    ctl: &ops::Context,
+    ecosystem: &Ecosystem,
+    ui: &mut Ui,
+) -> Result<(), Error> {
     for (app, keys) in translate::forbidden(ecosystem, &ctl.target()?) {
         let keys: Vec<String> = keys.iter().map(|key| format!("{key}=")).collect();
         ui.note(&format!(

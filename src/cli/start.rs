@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::trial::{self, FILE, Trial, resolve};
-use super::{Global, Ui, apply, context, control, init, input, policy};
+use super::world::Purpose;
+use super::{Place, Ui, apply, control, init, policy};
 use crate::disk::Layout;
-use crate::ecosystem::{self, AppName, Handover, Host, Scope, Seen, Start, entry};
+use crate::ecosystem::{self, AppName, Handover, Scope, Seen, Start, entry};
 use crate::error::Error;
 use crate::ops::{self, Verb};
 
@@ -18,7 +19,7 @@ use crate::ops::{self, Verb};
 /// listens on, writes that into ecosystem.toml in the current folder, and applies it. An existing
 /// file is never overwritten. A program that listens on nothing is started as a worker.
 #[derive(Debug, clap::Args)]
-pub struct StartArgs {
+pub(super) struct StartArgs {
     /// Apps, instances (`api@2`), namespaces, `all`; or one script, program or quoted command line
     #[arg(required = true, value_name = "APP|PROGRAM")]
     what: Vec<String>,
@@ -49,22 +50,23 @@ pub struct StartArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     let program = args.what.first().filter(|_| args.what.len() == 1);
     // With arguments or options of a program nothing else can be meant.
-    let program = program
-        .filter(|text| args.is_about_a_program() || looks_like_program(text, args.cwd.as_deref()));
-    let ctl = context::connect(global)?;
+    let program = program.filter(|text| {
+        args.is_about_a_program() || looks_like_program(text, args.cwd.as_deref(), place)
+    });
+    let ctl = place.connect()?;
     let known = ops::select(&ops::apps(&ctl)?, &args.what);
     match (program, known) {
-        (Some(program), Err(_)) => discover(program, args, global, ui),
+        (Some(program), Err(_)) => discover(program, args, place, ui),
         (_, _) if args.is_about_a_program() => Err(Error::Usage(
             "options and arguments of a program go with one script, program or command line: \
              clusterctl start ./server -i 4 -- ARGS"
                 .to_owned(),
         )),
         (_, Ok(_)) | (None, Err(_)) => {
-            let selected = control::selected(&ctl, &args.what)?;
+            let selected = control::selected(place, &ctl, &args.what)?;
             control::run(&ctl, Verb::Start, &selected, ui)
         }
     }
@@ -79,8 +81,8 @@ impl StartArgs {
 }
 
 /// A path, an existing file, a script's name, or a command line; anything else is the name of an app.
-fn looks_like_program(text: &str, cwd: Option<&Path>) -> bool {
-    let folder = cwd.unwrap_or(Path::new("."));
+fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Place<'_>) -> bool {
+    let folder = place.inside(cwd.unwrap_or(Path::new(".")));
     let script = SCRIPTS.iter().any(|end| text.ends_with(end));
     script || text.contains(['/', ' ']) || folder.join(text).is_file()
 }
@@ -89,16 +91,16 @@ fn looks_like_program(text: &str, cwd: Option<&Path>) -> bool {
 const SCRIPTS: [&str; 10] =
     [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php", ".sh"];
 
-fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let layout = context::layout(global.scope())?;
-    refuse_what_cannot_be(program, &layout)?;
-    let log = log_file(args.log.as_deref())?;
-    let here = input::current_folder()?;
+fn discover(program: &str, args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let layout = place.layout()?;
+    refuse_what_cannot_be(program, place)?;
+    let log = log_file(args.log.as_deref(), place)?;
+    let here = place.current_folder()?;
     let folder = args.cwd.as_ref().map_or(here.clone(), |cwd| here.join(cwd));
     let mut seen = Seen { log, ..seen_as(program, args, &folder) };
-    let app = resolve(&entry(&seen), &layout, ui)?;
+    let app = resolve(place, &entry(&seen), &layout, ui)?;
     if args.name.is_none() {
-        refuse_another_folders(&app.name, program, &here, &layout)?;
+        refuse_another_folders(place, &app.name, program, &here, &layout)?;
     }
     if seen.listen.is_empty() && !args.worker {
         ui.note(&format!(
@@ -110,13 +112,14 @@ fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Re
         let trial = trial::tried(&app.command, &app.cwd, args.timeout, waiting)?;
         let accepts = trial.accepts;
         seen.listen = judged(program, trial, ui)?;
-        if accepts && resolve(&entry(&seen), &layout, ui)?.handover == Handover::Trace {
+        if accepts && resolve(place, &entry(&seen), &layout, ui)?.handover == Handover::Trace {
             ui.note("it waits in accept(), and so do all that share its listeners");
             seen.blocks = true;
         }
     }
     let text = entry(&seen);
-    if Path::new(FILE).exists() {
+    let path = place.inside(Path::new(FILE));
+    if path.exists() {
         ui.data(&text)?;
         let text = format!(
             "{FILE} exists here and is not overwritten; add the lines above to it, then: \
@@ -125,27 +128,27 @@ fn discover(program: &str, args: &StartArgs, global: &Global, ui: &mut Ui) -> Re
         return Err(Error::Usage(text));
     }
     // What is wrong with it, such as a port that is taken, is said before a file is left behind.
-    resolve(&text, &layout, ui)?;
+    resolve(place, &text, &layout, ui)?;
     let comment = "# Written by `clusterctl start`, and yours from now on: change it, then run \
         `clusterctl apply`.\n# All keys: ecosystem.toml(5)\n\n";
-    let file = OpenOptions::new().write(true).create_new(true).open(FILE);
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut file| file.write_all(format!("{comment}{text}").as_bytes()))
         .map_err(|source| Error::Trial(format!("cannot write {FILE}: {source}")))?;
     ui.note(&format!("wrote {FILE}"));
-    apply::file(Path::new(FILE), global, ui)
+    apply::file(Path::new(FILE), place, ui)
 }
 
-fn refuse_what_cannot_be(program: &str, layout: &Layout) -> Result<(), Error> {
+fn refuse_what_cannot_be(program: &str, place: &Place<'_>) -> Result<(), Error> {
     let config = [".toml", ".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml"];
     // A line is what its first word is.
-    let line = program.contains(' ') && !Path::new(program).is_file();
+    let line = program.contains(' ') && !place.inside(Path::new(program)).is_file();
     if !line && config.iter().any(|end| program.ends_with(end)) {
         let text = format!(
             "{program} is no program; an ecosystem file starts with: clusterctl apply FILE"
         );
         return Err(Error::Usage(text));
     }
-    if layout.scope == Scope::System && !rustix::process::geteuid().is_root() {
+    if place.scope == Scope::System && !place.around.is_root() {
         let text = "apps of the system are started by root: sudo clusterctl start …; your own: \
             clusterctl --user start …";
         return Err(Error::Usage(text.to_owned()));
@@ -156,12 +159,13 @@ fn refuse_what_cannot_be(program: &str, layout: &Layout) -> Result<(), Error> {
 /// A `server.js` in two folders: the second one must not become a new version of the first one's
 /// app by chance.
 fn refuse_another_folders(
+    place: &Place<'_>,
     name: &AppName,
     program: &str,
     here: &Path,
     layout: &Layout,
 ) -> Result<(), Error> {
-    let host = context::machine(layout);
+    let host = place.around.host(layout, Purpose::Apply { prunes: false });
     let Some(other) = host.other_source(name, Some(&here.join(FILE))) else { return Ok(()) };
     let other = other.display().to_string();
     let own = ecosystem::name_in_folder(name, here);
@@ -198,7 +202,7 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
 }
 
 /// PM2's `-l`: a file for both streams. An address is what --listen means.
-fn log_file(log: Option<&Path>) -> Result<Option<String>, Error> {
+fn log_file(log: Option<&Path>, place: &Place<'_>) -> Result<Option<String>, Error> {
     let Some(log) = log else { return Ok(None) };
     let text = log.to_string_lossy().into_owned();
     let address = text.parse::<u16>().is_ok()
@@ -208,7 +212,7 @@ fn log_file(log: Option<&Path>) -> Result<Option<String>, Error> {
         let text = format!("-l names a log file, as in PM2; an address is: --listen {text}");
         return Err(Error::Usage(text));
     }
-    Ok(Some(input::absolute(log)?.to_string_lossy().into_owned()))
+    Ok(Some(place.absolute(log)?.to_string_lossy().into_owned()))
 }
 
 /// After a second of a trial: what happens, and how to leave it out.

@@ -2,6 +2,7 @@
 //! reads nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use crate::ecosystem::AppName;
@@ -31,30 +32,71 @@ pub struct Ui {
     pub private: bool,
     /// Rollouts under way, below all that is printed.
     live: Live,
+    streams: Streams,
+}
+
+/// Where it is written to.
+struct Streams {
+    out: Box<dyn Write>,
+    err: Box<dyn Write>,
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streams")
+    }
 }
 
 impl Ui {
     /// Asks the terminal and the environment.
-    pub fn of_process(json: bool, stream: bool, user: bool) -> Ui {
+    pub fn of_process() -> Ui {
         let width = rustix::termios::tcgetwinsize(std::io::stdout())
             .map_or(80, |size| usize::from(size.ws_col).max(40));
-        let style = |terminal: bool| Style {
-            color: terminal && !json && colours_wanted(),
-            boxes: terminal,
-            width,
-        };
+        let style =
+            |terminal: bool| Style { color: terminal && colours_wanted(), boxes: terminal, width };
         Ui {
             out: style(std::io::stdout().is_terminal()),
             err: style(std::io::stderr().is_terminal()),
-            json,
-            stream,
+            ..Ui::over(Box::new(std::io::stdout()), Box::new(std::io::stderr()))
+        }
+    }
+
+    /// Writes text without colours to these instead of standard output and standard error.
+    pub fn over(out: Box<dyn Write>, err: Box<dyn Write>) -> Ui {
+        Ui {
+            out: Style::PLAIN,
+            err: Style::PLAIN,
+            json: false,
+            stream: false,
             begun: false,
             changes: false,
             unread: false,
-            user,
+            user: false,
             private: false,
             live: Live::default(),
+            streams: Streams { out, err },
         }
+    }
+
+    /// Takes the form that a command line asks for: data or text, a stream of events or one value,
+    /// and whether commands in messages need `--user`.
+    pub fn take_form(&mut self, json: bool, stream: bool, user: bool) {
+        (self.json, self.stream, self.user) = (json, stream, user);
+        self.out.color &= !json;
+        self.err.color &= !json;
+    }
+
+    /// What clap says of a command line, as it says it: help goes to standard output.
+    pub fn usage(&mut self, said: &clap::Error) {
+        let style = if said.use_stderr() { self.err } else { self.out };
+        let text = said.render();
+        let text = if style.color { text.ansi().to_string() } else { text.to_string() };
+        let Streams { out, err } = &mut self.streams;
+        // A reader that is gone needs no help.
+        let _ = match said.use_stderr() {
+            true => write_out(err, &text),
+            false => write_out(out, &text),
+        };
     }
 
     /// From here on something changes, and goes on whoever reads what is said of it.
@@ -70,8 +112,8 @@ impl Ui {
         if self.unread {
             return Ok(());
         }
-        self.live.erase();
-        match write_out(&report::only_colours(text)) {
+        self.live.erase(&mut self.streams.err);
+        match write_out(&mut self.streams.out, &report::only_colours(text)) {
             Err(error) if self.changes => {
                 self.unread = true;
                 // The rest is told on standard error, which is text.
@@ -141,9 +183,9 @@ impl Ui {
 
     /// A message of several lines. A lost standard error is no reason to stop the work.
     pub fn paragraph(&mut self, text: &str) {
-        self.live.erase();
-        let _ = writeln!(std::io::stderr(), "{}", report::only_colours(text));
-        self.live.draw(&self.err);
+        self.live.erase(&mut self.streams.err);
+        let _ = writeln!(self.streams.err, "{}", report::only_colours(text));
+        self.live.draw(&mut self.streams.err, &self.err);
     }
 
     /// The same with commands in it.
@@ -157,14 +199,14 @@ impl Ui {
         if !self.err.boxes || self.json {
             return;
         }
-        self.live.erase();
+        self.live.erase(&mut self.streams.err);
         self.live.rollouts.insert(app.clone(), (at, progress.clone()));
-        self.live.draw(&self.err);
+        self.live.draw(&mut self.streams.err, &self.err);
     }
 
     /// Removes the view of rollouts.
     pub fn end_progress(&mut self) {
-        self.live.erase();
+        self.live.erase(&mut self.streams.err);
         self.live.rollouts.clear();
     }
 
@@ -200,8 +242,7 @@ impl Ui {
     }
 }
 
-fn write_out(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn write_out(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
 }
@@ -218,21 +259,21 @@ struct Live {
 }
 
 impl Live {
-    fn erase(&mut self) {
+    fn erase(&mut self, err: &mut dyn Write) {
         if self.drawn > 0 {
             // Up, and everything below is cleared: ECMA-48 CPL and ED.
-            let _ = write!(std::io::stderr(), "\x1b[{}F\x1b[J", self.drawn);
+            let _ = write!(err, "\x1b[{}F\x1b[J", self.drawn);
             self.drawn = 0;
         }
     }
 
-    fn draw(&mut self, style: &Style) {
+    fn draw(&mut self, err: &mut dyn Write, style: &Style) {
         let mut text = String::new();
         for (app, (at, progress)) in &self.rollouts {
             text.push_str(&report::progress::live(app, *at, progress, style));
         }
         self.drawn = text.lines().count();
-        let _ = write!(std::io::stderr(), "{text}");
+        let _ = write!(err, "{text}");
     }
 }
 

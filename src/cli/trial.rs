@@ -9,18 +9,19 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
-use super::{Global, Ui, context, input};
+use super::world::Purpose;
+use super::{Place, Ui, process};
 use crate::disk::Layout;
 use crate::ecosystem::{self, App, Color, Seen, Start, entry};
 use crate::error::Error;
 use crate::report;
 
 /// Where the found app is written to.
-pub const FILE: &str = "ecosystem.toml";
+pub(super) const FILE: &str = "ecosystem.toml";
 
 /// What a trial run showed.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Trial {
+pub(super) struct Trial {
     /// Values of `listen`.
     pub listen: Vec<String>,
     /// Sockets that are for its own processes.
@@ -42,7 +43,7 @@ pub struct Trial {
 const WORDS: usize = crate::limits::TRIAL_LINES;
 
 /// Prints what the program said last.
-pub fn show_words(trial: &Trial, ui: &mut Ui) {
+pub(super) fn show_words(trial: &Trial, ui: &mut Ui) {
     for line in &trial.words {
         ui.note(&format!("  | {}", report::printable(line)));
     }
@@ -52,7 +53,7 @@ pub fn show_words(trial: &Trial, ui: &mut Ui) {
 const SOON: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// What is said to those who wait.
-pub fn still_nothing(limit: Duration) -> String {
+pub(super) fn still_nothing(limit: Duration) -> String {
     format!("it listens on nothing yet; waiting for it, {limit:?} in all (Ctrl-C gives up)")
 }
 
@@ -61,7 +62,7 @@ pub fn still_nothing(limit: Duration) -> String {
 ///
 /// # Errors
 /// Private networks are not allowed here.
-pub fn tried(
+pub(super) fn tried(
     command: &ecosystem::Command,
     folder: &Path,
     limit: Duration,
@@ -70,7 +71,7 @@ pub fn tried(
     let failed = |why: String| Error::Trial(format!("cannot try the program: {why}"));
     let broken = |source: std::io::Error| failed(source.to_string());
     let mut log = tempfile::tempfile().map_err(broken)?;
-    let mut child = Command::new(context::own_program())
+    let mut child = Command::new(process::own_program())
         .args(["detect", "--stage", "watch", "--timeout"])
         .arg(format!("{}ms", limit.as_millis()))
         .arg("--")
@@ -108,12 +109,12 @@ pub fn tried(
 ///
 /// # Errors
 /// They cannot be one.
-pub fn resolve_words(
+pub(super) fn resolve_words(
     words: Vec<String>,
-    global: &Global,
+    place: &Place<'_>,
     ui: &mut Ui,
 ) -> Result<ecosystem::Command, Error> {
-    let script = words.first().filter(|word| Path::new(word).is_file()).cloned();
+    let script = words.first().filter(|word| place.inside(Path::new(word)).is_file()).cloned();
     let (start, args) = match script {
         Some(script) => (Start::Script(script), words[1..].to_vec()),
         None => (Start::Command(words), Vec::new()),
@@ -121,19 +122,24 @@ pub fn resolve_words(
     let (name, instances) = ("detect".to_owned(), "1".to_owned());
     let listen = Vec::new();
     let seen = Seen { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
-    Ok(resolve(&entry(&seen), &context::layout(global.scope())?, ui)?.command)
+    Ok(resolve(place, &entry(&seen), &place.layout()?, ui)?.command)
 }
 
 /// The one app of an ecosystem that is not written yet.
 ///
 /// # Errors
 /// It cannot be one.
-pub fn resolve(text: &str, layout: &Layout, ui: &mut Ui) -> Result<App, Error> {
-    let base = input::current_folder()?;
+pub(super) fn resolve(
+    place: &Place<'_>,
+    text: &str,
+    layout: &Layout,
+    ui: &mut Ui,
+) -> Result<App, Error> {
+    let base = place.current_folder()?;
     let color = if ui.err.color { Color::On } else { Color::Off };
     let source = base.join(FILE);
-    let host = context::machine(layout);
-    let loaded = ecosystem::load(text, Some(&source), &base, None, &host).map_err(|problems| {
+    let host = place.around.host(layout, Purpose::Apply { prunes: false });
+    let loaded = ecosystem::load(text, Some(&source), &base, None, &*host).map_err(|problems| {
         Error::Config(problems.shown_as("as an app").render(color).trim_end().to_owned())
     })?;
     loaded.ecosystem.apps.into_values().next().ok_or(Error::Failed)

@@ -8,7 +8,7 @@ use crate::error::Error;
 /// Write the preload library, the tracer, the Node file and the scripts of units to a directory
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
-pub struct UnpackArgs {
+pub(super) struct UnpackArgs {
     /// Put them into a directory below that is named by their content, as units name them
     #[arg(long)]
     by_content: bool,
@@ -21,7 +21,7 @@ pub struct UnpackArgs {
 ///
 /// # Errors
 /// The file system refuses.
-pub fn run(args: &UnpackArgs) -> Result<(), Error> {
+pub(super) fn run(args: &UnpackArgs) -> Result<(), Error> {
     // A package's files are for everybody, whoever builds it.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let files = crate::embedded_files();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Global, Ui, context, input};
+use super::{Place, Ui, input};
 use crate::error::Error;
 use crate::plan::plural;
 
@@ -10,7 +10,7 @@ use crate::plan::plural;
 ///
 /// Shows every problem of the file at once, with its place, its cause and what to write instead.
 #[derive(Debug, clap::Args)]
-pub struct ValidateArgs {
+pub(super) struct ValidateArgs {
     /// The ecosystem file; `-` is standard input
     #[arg(default_value = "ecosystem.toml")]
     file: PathBuf,
@@ -20,9 +20,9 @@ pub struct ValidateArgs {
 }
 
 /// Runs the verb.
-pub fn run(args: &ValidateArgs, global: &Global, ui: &mut Ui) -> Result<(), Error> {
-    let layout = context::layout(global.scope())?;
-    let loaded = input::check(&args.file, args.env.as_deref(), &layout, ui)?;
+pub(super) fn run(args: &ValidateArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let layout = place.layout()?;
+    let loaded = input::check(place, &args.file, args.env.as_deref(), &layout, ui)?;
     let apps = &loaded.ecosystem.apps;
     let instances: u32 = apps.values().map(|app| app.count).sum();
     if ui.json {

@@ -12,7 +12,7 @@ use crate::host::Changes;
 use crate::ops::{self, Selected};
 
 /// What is watched, and for whom.
-pub struct Watching {
+pub(super) struct Watching {
     changes: Changes,
     /// Whose changes each folder or file holds.
     concerned: BTreeMap<PathBuf, Vec<AppName>>,
@@ -25,7 +25,7 @@ pub struct Watching {
 ///
 /// # Errors
 /// A path that cannot be watched.
-pub fn begin(paths: &[OsString], ecosystem: &Ecosystem) -> Result<Option<Watching>, Error> {
+pub(super) fn begin(paths: &[OsString], ecosystem: &Ecosystem) -> Result<Option<Watching>, Error> {
     if paths.is_empty() {
         return Ok(None);
     }
@@ -55,7 +55,7 @@ fn whole(path: &Path) -> Result<PathBuf, Error> {
 impl Watching {
     /// Tells of apps whose files have changed, each time with one of those files, until nobody wants
     /// to hear of it any more.
-    pub fn run(mut self, tell: &mut dyn FnMut(Vec<AppName>, PathBuf) -> bool) {
+    pub(super) fn run(mut self, tell: &mut dyn FnMut(Vec<AppName>, PathBuf) -> bool) {
         while let Ok(changed) = self.changes.wait() {
             let own = |path: &&PathBuf| !self.logs.contains(path);
             let Some(first) = changed.iter().find(own).cloned() else { continue };
@@ -74,7 +74,7 @@ impl Watching {
 }
 
 /// Reloads apps. What goes wrong is told, and ends nothing: the next change may mend it.
-pub fn reload(ctl: &ops::Context, apps: &[AppName], path: &Path, ui: &mut Ui) {
+pub(super) fn reload(ctl: &ops::Context, apps: &[AppName], path: &Path, ui: &mut Ui) {
     let names: Vec<&str> = apps.iter().map(AppName::as_str).collect();
     let file = path.display().to_string().escape_debug().to_string();
     ui.note(&format!("{file} changed: reloading {}", names.join(", ")));

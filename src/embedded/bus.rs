@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// The program, and where distributions put it.
-pub const DAEMON: &str = "/usr/bin/dbus-daemon";
+pub(super) const DAEMON: &str = "/usr/bin/dbus-daemon";
 
 const SOCKET: &str = "[Unit]\nDescription=Bus\nDefaultDependencies=no\n\
                       IgnoreOnIsolate=yes\n\n[Socket]\nListenStream=%t/bus\n";
@@ -15,7 +15,7 @@ const SOCKET: &str = "[Unit]\nDescription=Bus\nDefaultDependencies=no\n\
 ///
 /// # Errors
 /// The file that could not be written.
-pub fn write(runtime: &Path, unit_dir: &Path) -> Result<(), Error> {
+pub(super) fn write(runtime: &Path, unit_dir: &Path) -> Result<(), Error> {
     let services = runtime.join("bus-services");
     fs::create_dir_all(&services).map_err(Error::step("making the bus directory"))?;
     put(&runtime.join("bus.conf"), &config(runtime))?;

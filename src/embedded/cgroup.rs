@@ -7,7 +7,7 @@ const PREFIX: &str = "clusterctl-dev-";
 
 /// Makes a cgroup below the one of this process, or says `None` where that is not allowed.
 #[must_use]
-pub fn make() -> Option<PathBuf> {
+pub(super) fn make() -> Option<PathBuf> {
     let own = own()?;
     sweep(&own);
     let dir = own.join(format!("{PREFIX}{}", std::process::id()));
@@ -25,13 +25,13 @@ pub fn make() -> Option<PathBuf> {
 ///
 /// # Errors
 /// Whatever the kernel says.
-pub fn join(dir: &Path) -> std::io::Result<()> {
+pub(super) fn join(dir: &Path) -> std::io::Result<()> {
     fs::write(dir.join("cgroup.procs"), "0")
 }
 
 /// Removes `dir` and what is below it. What still has processes stays, and goes with the next
 /// start's [`make`].
-pub fn remove(dir: &Path) {
+pub(super) fn remove(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove(&entry.path());

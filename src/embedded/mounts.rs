@@ -14,7 +14,7 @@ use std::path::Path;
 pub const RUNTIME: &str = "/run/systemd/clusterctl";
 
 /// Where output of services is sent to.
-pub const JOURNAL: &str = "/run/systemd/journal";
+pub(super) const JOURNAL: &str = "/run/systemd/journal";
 
 const STRICT: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
@@ -22,7 +22,7 @@ const STRICT: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(Mou
 ///
 /// # Errors
 /// The mount that failed.
-pub fn close() -> Result<(), Error> {
+pub(super) fn close() -> Result<(), Error> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private)
         .map_err(Error::step("making mounts private (the root of a chroot must be a mount)"))?;
@@ -33,7 +33,7 @@ pub fn close() -> Result<(), Error> {
 ///
 /// # Errors
 /// The mount that failed.
-pub fn cgroups() -> Result<(), Error> {
+pub(super) fn cgroups() -> Result<(), Error> {
     let dir = "/sys/fs/cgroup";
     let cgroups = || mount("cgroup2", dir, "cgroup2", STRICT, None);
     let mounted = match cgroups() {
@@ -51,7 +51,7 @@ pub fn cgroups() -> Result<(), Error> {
 ///
 /// # Errors
 /// The mount or directory that failed.
-pub fn run() -> Result<(), Error> {
+pub(super) fn run() -> Result<(), Error> {
     graft(Path::new(if Path::new("/run/systemd").is_dir() { "/run/systemd" } else { "/run" }))?;
     for dir in ["/run/systemd/system", JOURNAL, RUNTIME] {
         fs::create_dir_all(dir).map_err(Error::step(format!("making {dir}")))?;

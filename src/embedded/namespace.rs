@@ -15,7 +15,7 @@ use std::{fs, io};
 ///
 /// # Errors
 /// The kernel's or the container's refusal, as [`Error::Forbidden`].
-pub fn isolate() -> Result<(), Error> {
+pub(super) fn isolate() -> Result<(), Error> {
     isolate_with(UnshareFlags::empty())
 }
 
@@ -24,7 +24,7 @@ pub fn isolate() -> Result<(), Error> {
 ///
 /// # Errors
 /// As [`isolate`].
-pub fn isolate_network() -> Result<(), Error> {
+pub(super) fn isolate_network() -> Result<(), Error> {
     isolate_with(UnshareFlags::NEWNET)
 }
 
@@ -45,7 +45,7 @@ fn isolate_with(more: UnshareFlags) -> Result<(), Error> {
 ///
 /// # Errors
 /// The kernel's refusal, as [`Error::Forbidden`].
-pub fn leave_mounts() -> Result<(), Error> {
+pub(super) fn leave_mounts() -> Result<(), Error> {
     unshare(UnshareFlags::NEWNS).map_err(Error::Forbidden)
 }
 
@@ -53,7 +53,7 @@ pub fn leave_mounts() -> Result<(), Error> {
 ///
 /// # Errors
 /// The kernel's refusal, as [`Error::Forbidden`].
-pub fn leave_cgroups() -> Result<(), Error> {
+pub(super) fn leave_cgroups() -> Result<(), Error> {
     unshare(UnshareFlags::NEWCGROUP).map_err(Error::Forbidden)
 }
 
@@ -61,7 +61,7 @@ pub fn leave_cgroups() -> Result<(), Error> {
 ///
 /// # Errors
 /// Whatever the kernel says.
-pub fn drop_admin() -> Result<(), Error> {
+pub(super) fn drop_admin() -> Result<(), Error> {
     if getuid().is_root() {
         return Ok(());
     }

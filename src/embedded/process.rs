@@ -5,7 +5,7 @@ use std::fs;
 
 /// Kills every process but this one, which must be process 1 of its namespace, and waits until
 /// all are gone. Does nothing in any other process.
-pub fn kill_others() {
+pub(super) fn kill_others() {
     if getpid() != Pid::INIT {
         return;
     }

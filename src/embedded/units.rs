@@ -36,7 +36,7 @@ const UNITS: [(&str, &str); 7] = [
 ///
 /// # Errors
 /// The file that could not be written.
-pub fn write(dir: &Path) -> Result<(), Error> {
+pub(super) fn write(dir: &Path) -> Result<(), Error> {
     for (name, text) in UNITS {
         put(&dir.join(name), text)?;
     }
@@ -49,6 +49,6 @@ pub fn write(dir: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// What the file system said.
-pub fn put(path: &Path, text: &str) -> Result<(), Error> {
+pub(super) fn put(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(Error::step(format!("writing {}", path.display())))
 }

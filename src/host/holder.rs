@@ -12,7 +12,7 @@ use crate::unit::{UnitFile, UnitKind, UnitName};
 
 /// Whoever listens on an address.
 #[derive(Debug)]
-pub struct Owner {
+pub(super) struct Owner {
     /// How to name it, and what to do about it.
     pub holder: Holder,
     /// The instance of an app of ours that listens by itself.
@@ -22,7 +22,7 @@ pub struct Owner {
 }
 
 /// The owner of what conflicts with an address; `None` when nothing does.
-pub fn owner(layout: &Layout, table: &Table, address: &Address) -> Option<Owner> {
+pub(super) fn owner(layout: &Layout, table: &Table, address: &Address) -> Option<Owner> {
     let (held, inode) = table.conflicting(address)?;
     let pids = processes_with(inode);
     if pids.iter().any(|pid| is_manager(*pid)) {

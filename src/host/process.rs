@@ -99,7 +99,7 @@ pub fn variable_of(pid: u32, name: &str) -> Option<String> {
 }
 
 /// Whether a thread of a process waits in `accept()` of this descriptor.
-pub fn accepts_at(pid: u32, fd: u32) -> bool {
+pub(super) fn accepts_at(pid: u32, fd: u32) -> bool {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let descriptor = format!("{fd:#x}");
     tasks.map(|task| task.path()).any(|task| {

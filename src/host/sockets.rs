@@ -9,13 +9,13 @@ use crate::ecosystem::{Address, Protocol};
 
 /// Every listening socket of our network namespace.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(super) struct Table {
     entries: Vec<(Address, u64)>,
 }
 
 impl Table {
     /// Reads the tables of the kernel; what cannot be read is taken as empty.
-    pub fn read() -> Table {
+    pub(super) fn read() -> Table {
         let mut entries = Vec::new();
         let files = [
             ("tcp", Protocol::Stream),
@@ -33,7 +33,7 @@ impl Table {
     }
 
     /// All addresses, sorted, each once.
-    pub fn addresses(self) -> Vec<Address> {
+    pub(super) fn addresses(self) -> Vec<Address> {
         let mut all: Vec<Address> = self.entries.into_iter().map(|(address, _)| address).collect();
         all.sort();
         all.dedup();
@@ -41,7 +41,7 @@ impl Table {
     }
 
     /// Inodes of the sockets that listen on exactly this address, for whichever families.
-    pub fn inodes(&self, address: &Address) -> Vec<u64> {
+    pub(super) fn inodes(&self, address: &Address) -> Vec<u64> {
         let plain = |address: &Address| match address {
             Address::Inet { protocol, socket, .. } => Address::inet(*protocol, *socket),
             other => other.clone(),
@@ -51,19 +51,19 @@ impl Table {
     }
 
     /// What is held that conflicts with an address, and its inode.
-    pub fn conflicting(&self, address: &Address) -> Option<(Address, u64)> {
+    pub(super) fn conflicting(&self, address: &Address) -> Option<(Address, u64)> {
         self.entries.iter().find(|(held, _)| held.conflicts_with(address)).cloned()
     }
 
     /// What listens on a TCP port.
-    pub fn on_port(&self, port: u16) -> Option<Address> {
+    pub(super) fn on_port(&self, port: u16) -> Option<Address> {
         let tcp = |address: &Address| address.protocol() == Protocol::Stream;
         let mut all = self.entries.iter().map(|(address, _)| address);
         all.find(|held| held.port() == Some(port) && tcp(held)).cloned()
     }
 
     /// Addresses of these sockets, sorted, each once.
-    pub fn of(&self, inodes: &BTreeSet<u64>) -> Vec<Address> {
+    pub(super) fn of(&self, inodes: &BTreeSet<u64>) -> Vec<Address> {
         let held = self.entries.iter().filter(|(_, inode)| inodes.contains(inode)).cloned();
         Table { entries: held.collect() }.addresses()
     }
@@ -116,14 +116,14 @@ fn connections() -> Vec<(SocketAddr, String, u64)> {
 }
 
 /// Connections that nobody has answered yet: whom they are for, and their inodes.
-pub fn connecting() -> Vec<(SocketAddr, u64)> {
+pub(super) fn connecting() -> Vec<(SocketAddr, u64)> {
     // TCP_SYN_SENT
     let waiting = connections().into_iter().filter(|(_, state, _)| state == "02");
     waiting.map(|(peer, _, inode)| (peer, inode)).collect()
 }
 
 /// Whom a connection leads to.
-pub fn peer(inode: u64) -> Option<SocketAddr> {
+pub(super) fn peer(inode: u64) -> Option<SocketAddr> {
     connections().into_iter().find(|(_, _, other)| *other == inode).map(|(peer, _, _)| peer)
 }
 
@@ -167,19 +167,19 @@ pub fn sockets_of(pid: u32) -> Option<BTreeSet<u64>> {
 }
 
 /// The inode of a socket to which a descriptor leads.
-pub fn socket_inode(target: &str) -> Option<u64> {
+pub(super) fn socket_inode(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// Processes that hold a socket, as far as their descriptors can be seen.
-pub fn processes_with(inode: u64) -> Vec<u32> {
+pub(super) fn processes_with(inode: u64) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| sockets_of(*pid).is_some_and(|held| held.contains(&inode))).collect()
 }
 
 /// The name of a process, for a message.
-pub fn process_name(pid: u32) -> String {
+pub(super) fn process_name(pid: u32) -> String {
     let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     comm.trim().escape_debug().to_string()
 }

@@ -20,7 +20,7 @@ use crate::rollout::Policy;
 /// # Errors
 /// A file could not be written or the manager not be asked: what was done until then stays, and
 /// the next apply completes it. What became of units is in the result.
-pub fn act(
+pub(super) fn act(
     context: &Context,
     plan: &Plan,
     observed: &Observed,

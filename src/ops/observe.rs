@@ -69,7 +69,11 @@ fn unread(
 
 /// Notes new listeners whose address an instance of their app listens on by itself: it has to let go
 /// before the manager can hold the address.
-pub fn note_held(context: &Context, wanted: &BTreeMap<AppName, AppFiles>, observed: &mut Observed) {
+pub(super) fn note_held(
+    context: &Context,
+    wanted: &BTreeMap<AppName, AppFiles>,
+    observed: &mut Observed,
+) {
     for (name, files) in wanted {
         let Some(found) = observed.apps.get_mut(name) else { continue };
         let new = files.listeners().filter(|unit| !found.units.contains_key(&unit.name));
@@ -83,7 +87,7 @@ pub fn note_held(context: &Context, wanted: &BTreeMap<AppName, AppFiles>, observ
 }
 
 /// Notes instances that are ready by the manager's word and gave up the listeners that made them so.
-pub fn note_unheld(
+pub(super) fn note_unheld(
     context: &Context,
     wanted: &BTreeMap<AppName, AppFiles>,
     observed: &mut Observed,

@@ -65,7 +65,7 @@ impl Request {
 
 /// One line of a report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Record {
+pub(super) enum Record {
     /// The rollout does something.
     Does(Command),
     /// How it stands.

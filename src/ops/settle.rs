@@ -23,7 +23,7 @@ const PATIENCE: Duration = crate::limits::OTHER_JOB;
 ///
 /// # Errors
 /// The manager cannot be asked.
-pub fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
+pub(super) fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
     let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
     let watch = context.systemd.watch(&groups)?;
     let mut told = BTreeSet::new();

@@ -81,7 +81,7 @@ fn listening(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), 
 ///
 /// # Errors
 /// The manager cannot be asked.
-pub fn unwell<'a>(
+pub(super) fn unwell<'a>(
     context: &Context,
     observed: &Observed,
     apps: impl IntoIterator<Item = &'a AppName>,

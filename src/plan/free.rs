@@ -9,7 +9,7 @@ use crate::translate::AppFiles;
 use crate::unit::UnitName;
 
 /// A new listener on the address of an app that goes has to wait until that one has closed its own.
-pub fn wait_for_addresses(
+pub(super) fn wait_for_addresses(
     plan: &mut Plan,
     wanted: &BTreeMap<AppName, AppFiles>,
     observed: &Observed,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// The two texts with each variable on a line of its own, told as the same or another one.
-pub fn values(before: &str, after: &str) -> (String, String) {
+pub(super) fn values(before: &str, after: &str) -> (String, String) {
     let (old, new) = (variables(before), variables(after));
     let told = |of: &BTreeMap<&str, &str>, other: &BTreeMap<&str, &str>, differs: &str| {
         let line = |(name, value): (&&str, &&str)| match other.get(name) {

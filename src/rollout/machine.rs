@@ -4,11 +4,11 @@
 //! On the way back the old definition needs no canary: it ran a moment ago. A number that is put
 //! back without a definition replaces nobody.
 //!
-//! An instance that drains holds its place in a rollout. With `max_surge = 1` there is memory for N
-//! + 1 processes, and N must serve: once one of them drains, neither may another stop nor another
-//! start, whatever is done with the numbers. Not counting those that drain, as Kubernetes does,
-//! would take the memory of 2 N. So endless streams are bounded instead (`stream_timeout`), and
-//! whoever has the memory says so (`max_surge = "100%"`): then all drain at the same time.
+//! An instance that drains holds its place in a rollout. With `max_surge = 1` there is memory for
+//! one process more than N, and N must serve: once one of them drains, neither may another stop nor
+//! another start, whatever is done with the numbers. Not counting those that drain, as Kubernetes
+//! does, would take the memory of 2 N. So endless streams are bounded instead (`stream_timeout`),
+//! and whoever has the memory says so (`max_surge = "100%"`): then all drain at the same time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -19,7 +19,7 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    pub fn until(until: Time) -> Self {
+    pub(super) fn until(until: Time) -> Self {
         Self { until, asked: false }
     }
 }
@@ -100,7 +100,7 @@ pub(super) enum Whose {
 
 impl Slot {
     /// An instance that does not exist.
-    pub fn gone(now: Time) -> Self {
+    pub(super) fn gone(now: Time) -> Self {
         Self {
             made: Definition::New,
             life: Life::Gone,
@@ -120,18 +120,18 @@ impl Slot {
     }
 
     /// An instance found at the start.
-    pub fn found(sight: &Sight, made: Definition, life: Life, now: Time) -> Self {
+    pub(super) fn found(sight: &Sight, made: Definition, life: Life, now: Time) -> Self {
         Self { made, life, last: Some(sight.rank()), born: Some(sight.serial), ..Self::gone(now) }
     }
 
-    pub fn enter(&mut self, life: Life, now: Time) {
+    pub(super) fn enter(&mut self, life: Life, now: Time) {
         self.life = life;
         self.since = now;
     }
 
     /// A job is submitted, and starts a process of the definition `made` unless it is a stop; what is seen of earlier
     /// processes does not count from here on.
-    pub fn submit(&mut self, job: Job, made: Definition, now: Time) {
+    pub(super) fn submit(&mut self, job: Job, made: Definition, now: Time) {
         self.before = None;
         self.before = Some(Box::new(self.clone()));
         if job.change != Change::Stop {
@@ -154,14 +154,14 @@ impl Slot {
     }
 
     /// There is no such job: everything is as before it was submitted.
-    pub fn refuse(&mut self) {
+    pub(super) fn refuse(&mut self) {
         if let Some(before) = self.before.take() {
             *self = Self { last: self.last, refused: true, ..*before };
         }
     }
 
     /// Takes note of a sighting; false if it is older than what is known already.
-    pub fn note(&mut self, sight: &Sight) -> bool {
+    pub(super) fn note(&mut self, sight: &Sight) -> bool {
         if self.last > Some(sight.rank()) {
             return false;
         }
@@ -170,7 +170,7 @@ impl Slot {
     }
 
     /// Whose sighting this is.
-    pub fn whose(&self, sight: &Sight) -> Whose {
+    pub(super) fn whose(&self, sight: &Sight) -> Whose {
         match self.born {
             Some(born) if sight.serial == born => Whose::Own,
             Some(born) if sight.serial < born => Whose::Former,
@@ -181,7 +181,7 @@ impl Slot {
     }
 
     /// From now on the process of this sighting is counted on.
-    pub fn adopt(&mut self, sight: &Sight) {
+    pub(super) fn adopt(&mut self, sight: &Sight) {
         self.count_on(sight.serial);
     }
 
@@ -193,7 +193,7 @@ impl Slot {
     }
 
     /// If what was last seen of the processes since the last start was that one is ready, that one is counted on.
-    pub fn adopt_ready(&mut self) -> bool {
+    pub(super) fn adopt_ready(&mut self) -> bool {
         match self.last {
             Some((serial, State::Ready)) if serial > self.base => {
                 self.count_on(serial);
@@ -203,37 +203,37 @@ impl Slot {
         }
     }
 
-    pub fn alive(&self) -> bool {
+    pub(super) fn alive(&self) -> bool {
         self.life != Life::Gone
     }
 
-    pub fn serving(&self) -> bool {
+    pub(super) fn serving(&self) -> bool {
         self.life == Life::Serving
     }
 
-    pub fn busy(&self) -> bool {
+    pub(super) fn busy(&self) -> bool {
         matches!(self.life, Life::Busy(_))
     }
 
     /// A start or restart of ours is under way.
-    pub fn starting(&self) -> bool {
+    pub(super) fn starting(&self) -> bool {
         matches!(self.life, Life::Busy(job) if job.change != Change::Stop)
     }
 
-    pub fn settling(&self) -> bool {
+    pub(super) fn settling(&self) -> bool {
         matches!(self.life, Life::Settling(_))
     }
 
-    pub fn ready(&self) -> bool {
+    pub(super) fn ready(&self) -> bool {
         self.serving() || self.settling()
     }
 
     /// Not ready, and nothing waits for it: taking it down costs nothing.
-    pub fn idle(&self) -> bool {
+    pub(super) fn idle(&self) -> bool {
         matches!(self.life, Life::Down | Life::Failed)
     }
 
-    pub fn wait(&self) -> Option<Wait> {
+    pub(super) fn wait(&self) -> Option<Wait> {
         match self.life {
             Life::Busy(job) => Some(job.wait),
             Life::Settling(wait) | Life::Recovering(wait) => Some(wait),
@@ -241,7 +241,7 @@ impl Slot {
         }
     }
 
-    pub fn set_wait(&mut self, new: Wait) {
+    pub(super) fn set_wait(&mut self, new: Wait) {
         match &mut self.life {
             Life::Busy(job) => job.wait = new,
             Life::Settling(wait) | Life::Recovering(wait) => *wait = new,

@@ -8,7 +8,7 @@ use crate::unit::UnitFile;
 const KEY: &str = "Checksum";
 
 /// Adds the mark to a finished file.
-pub fn seal(unit: &mut UnitFile) {
+pub(super) fn seal(unit: &mut UnitFile) {
     let sum = sum(&unit.to_string());
     if let Some(section) = unit.sections.iter_mut().find(|section| section.name == MARK) {
         section.set(KEY, sum);

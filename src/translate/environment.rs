@@ -13,7 +13,7 @@ use crate::unit::quote;
 const MERGED: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
 
 /// `Environment=` lines, quoted.
-pub fn lines(context: &Context<'_>) -> Vec<String> {
+pub(super) fn lines(context: &Context<'_>) -> Vec<String> {
     let mut lines: Vec<String> =
         settings(context).iter().map(|(name, value)| quote::assignment(name, value)).collect();
     // The one value that must keep its specifier.
@@ -22,7 +22,7 @@ pub fn lines(context: &Context<'_>) -> Vec<String> {
 }
 
 /// The app's own variables, in the order of their names.
-pub fn file(context: &Context<'_>) -> Option<EnvFile> {
+pub(super) fn file(context: &Context<'_>) -> Option<EnvFile> {
     let app = context.app;
     let own = app.env.iter().filter(|(name, _)| !MERGED.contains(&name.as_str()));
     let text: String = own.map(|(name, value)| quote::env_file_line(name, value) + "\n").collect();

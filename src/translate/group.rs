@@ -36,7 +36,7 @@ use crate::unit::{UnitFile, quote};
 /// `api.service`: what an admin starts, stops, reloads and enables.
 ///
 /// Its instances are wanted through `api.service.wants/` links, so that scaling rewrites no unit.
-pub fn group(context: &Context<'_>) -> UnitFile {
+pub(super) fn group(context: &Context<'_>) -> UnitFile {
     let app = context.app;
     let sockets = joined(&socket_names(app));
     let program = quote::executable(&context.target.program.to_string_lossy());
@@ -83,7 +83,7 @@ pub fn group(context: &Context<'_>) -> UnitFile {
 
 /// `api-wake.service`: a listener refuses to start when its own service is active, and would wake
 /// nobody when it is, hence a unit that is normally inactive.
-pub fn wake(context: &Context<'_>) -> UnitFile {
+pub(super) fn wake(context: &Context<'_>) -> UnitFile {
     let app = context.app;
     let unit = UnitFile::new(app.name.wake_unit())
         .section("Unit", |s| {
@@ -102,7 +102,7 @@ pub fn wake(context: &Context<'_>) -> UnitFile {
 
 /// `api-close.service`: active while the app is up, and ordered after its instances, so that it is
 /// stopped before any of them is asked to stop. No other unit of an app has that place.
-pub fn close(context: &Context<'_>) -> UnitFile {
+pub(super) fn close(context: &Context<'_>) -> UnitFile {
     let app = context.app;
     let unit = UnitFile::new(app.name.close_unit())
         .section("Unit", |s| {
@@ -122,7 +122,7 @@ pub fn close(context: &Context<'_>) -> UnitFile {
 }
 
 /// One slice per app: limits of the whole app, and one cgroup to read.
-pub fn slice(context: &Context<'_>) -> UnitFile {
+pub(super) fn slice(context: &Context<'_>) -> UnitFile {
     let app = context.app;
     let mut unit = UnitFile::new(app.name.slice_unit()).section("Unit", |s| {
         s.set("Description", format!("{} (all processes)", app.name));
@@ -137,7 +137,7 @@ pub fn slice(context: &Context<'_>) -> UnitFile {
 }
 
 /// `ListenStream` or `ListenDatagram`.
-pub fn listen_key(protocol: Protocol) -> &'static str {
+pub(super) fn listen_key(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Stream => "ListenStream",
         Protocol::Datagram => "ListenDatagram",

@@ -38,7 +38,7 @@ use crate::handover::contract::TRACER;
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
-pub fn template(context: &Context<'_>) -> UnitFile {
+pub(super) fn template(context: &Context<'_>) -> UnitFile {
     let app = context.app;
     let group = app.name.group_unit();
     let sockets = joined(&socket_names(app));

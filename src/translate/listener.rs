@@ -21,7 +21,7 @@ use crate::ecosystem::{Address, Listener, Protocol};
 use crate::unit::{UnitFile, quote};
 
 /// `api-http-3000.socket`. It belongs to no boot target: the group wants it.
-pub fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
+pub(super) fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
     let app = context.app;
     let address = &listener.address;
     let unit = UnitFile::new(app.name.socket_unit(listener))

@@ -123,6 +123,15 @@ pub fn job(id: u32) -> OwnedObjectPath {
     OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/job/{id}")).unwrap()
 }
 
+/// The object of a unit.
+pub fn unit_path(name: &str) -> String {
+    let plain = |c: char| match c {
+        c if c.is_ascii_alphanumeric() => c.to_string(),
+        c => format!("_{:02x}", u32::from(c)),
+    };
+    format!("/org/freedesktop/systemd1/unit/{}", name.chars().map(plain).collect::<String>())
+}
+
 /// A script is a function of each call that is not the bus's own.
 pub trait Script {
     fn call(&mut self, call: &Message, out: &mut Outbox);

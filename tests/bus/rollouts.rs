@@ -14,7 +14,7 @@ use clusterctl::systemd::ActiveState;
 use clusterctl::unit::UnitName;
 use zbus::{Message, OwnedObjectPath, Variant};
 
-use crate::fake::{self, Outbox, PROPERTIES, Row, Script, job};
+use crate::fake::{self, Outbox, PROPERTIES, Row, Script, job, unit_path};
 
 /// What becomes of a unit next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Manager {
         let values: HashMap<&str, Variant<'_>> =
             values.into_iter().map(|(key, value)| (key, Variant::from(value))).collect();
         let body = ("org.freedesktop.systemd1.Unit", values, &[""; 0][..]);
-        out.signal(&path(name), PROPERTIES, "PropertiesChanged", &body);
+        out.signal(&unit_path(name), PROPERTIES, "PropertiesChanged", &body);
     }
 
     fn submit(&mut self, call: &Message, out: &mut Outbox) {
@@ -126,7 +126,7 @@ impl Manager {
     fn property(&self, call: &Message) -> Variant<'static> {
         let (_, name): (String, String) = call.body().deserialize().unwrap();
         let of = call.header().path().unwrap().as_str().to_owned();
-        let unit = self.units.iter().find(|(name, _)| path(name) == of).map(|(_, unit)| unit);
+        let unit = self.units.iter().find(|(name, _)| unit_path(name) == of).map(|(_, unit)| unit);
         match name.as_str() {
             "Result" => Variant::from("success"),
             "NRestarts" => Variant::from(0u32),
@@ -156,14 +156,6 @@ impl Script for Manager {
     fn quiet(&mut self, out: &mut Outbox) {
         self.advance(100, out);
     }
-}
-
-fn path(name: &str) -> String {
-    let plain = |c: char| match c {
-        c if c.is_ascii_alphanumeric() => c.to_string(),
-        c => format!("_{:02x}", u32::from(c)),
-    };
-    format!("/org/freedesktop/systemd1/unit/{}", name.chars().map(plain).collect::<String>())
 }
 
 fn install(layout: &Layout, app: &str, instances: u32) {

@@ -224,10 +224,9 @@ fn no_module_is_a_drawer() {
 
 /// Files that write to a terminal, each with why it does not leave that to `cli::terminal`, whose last
 /// step lets no control character but colours through.
-const PRINTING: [(&str, &str); 4] = [
+const PRINTING: [(&str, &str); 3] = [
     ("cli/terminal.rs", "that is what it is for"),
     ("cli/dev.rs", "lines of apps, which it makes printable itself"),
-    ("cli/pm2.rs", "the command line could not be read yet"),
     ("embedded/trial.rs", "a descriptor for a program, to which it writes nothing itself"),
 ];
 

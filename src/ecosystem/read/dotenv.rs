@@ -7,7 +7,7 @@ mod env_file;
 
 /// The variables that systemd reads from a text, in their order; later ones win. Each has a name and
 /// a value, and the line in which it begins, from 1 on.
-pub fn variables(text: &str) -> Vec<(String, String, usize)> {
+pub(crate) fn variables(text: &str) -> Vec<(String, String, usize)> {
     let mut bytes = [text.as_bytes(), b"\0"].concat();
     let mut found = Vec::new();
     let mut places = Vec::new();
@@ -26,7 +26,7 @@ pub fn variables(text: &str) -> Vec<(String, String, usize)> {
 
 /// A line that dotenv reads and systemd reads otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Its number, from 1 on.
     pub line: usize,
     /// The name of the variable.
@@ -38,7 +38,7 @@ pub struct Difference {
 }
 
 /// All such lines.
-pub fn differences(text: &str) -> Vec<Difference> {
+pub(crate) fn differences(text: &str) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut open: Option<char> = None;
     let mut joined = false;
@@ -157,7 +157,7 @@ fn left_open(value: &str) -> Option<char> {
 }
 
 /// The last value that a file gives a variable.
-pub fn value_of(text: &str, name: &str) -> Option<String> {
+pub(crate) fn value_of(text: &str, name: &str) -> Option<String> {
     let last = variables(text).into_iter().rfind(|(key, ..)| key == name);
     last.map(|(_, value, _)| value)
 }

@@ -39,7 +39,7 @@ pub struct Line {
 
 /// The running receiver.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     stop: UnixStream,
     thread: JoinHandle<()>,
 }
@@ -49,7 +49,7 @@ impl Journal {
     ///
     /// # Errors
     /// The sockets cannot be made.
-    pub fn listen(dir: &Path, lines: Sender<Line>) -> Result<Self, Error> {
+    pub(super) fn listen(dir: &Path, lines: Sender<Line>) -> Result<Self, Error> {
         let open = || -> io::Result<(UnixStream, Receiver)> {
             let (stop, stopped) = UnixStream::pair()?;
             let streams = UnixListener::bind(dir.join("stdout"))?;
@@ -73,7 +73,7 @@ impl Journal {
     }
 
     /// Reads what has been written, to the last byte, and ends.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         drop(self.stop);
         // A receiver that panicked has nothing more to give.
         let _ = self.thread.join();

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::time::SystemTime;
 
 /// Reads all records that are there.
-pub fn read(socket: &UnixDatagram, lines: &Sender<Line>) {
+pub(super) fn read(socket: &UnixDatagram, lines: &Sender<Line>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(size) = socket.recv(&mut buffer) {
         if let Some(line) = parse(&buffer[..size]) {

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 /// Identifier, unit, priority, level prefix, and three forwards.
 const HEADER: usize = 7;
 
-pub struct Stream {
+pub(super) struct Stream {
     pub socket: UnixStream,
     pid: i32,
     unit: Option<String>,
@@ -19,7 +19,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub fn new(socket: UnixStream) -> Self {
+    pub(super) fn new(socket: UnixStream) -> Self {
         let peer = rustix::net::sockopt::socket_peercred(&socket).ok();
         let pid = peer.map_or(0, |peer| peer.pid.as_raw_nonzero().get());
         let unit = unit_of(pid);
@@ -27,7 +27,7 @@ impl Stream {
     }
 
     /// Reads what is there; says if more can come.
-    pub fn read(&mut self, lines: &Sender<Line>) -> bool {
+    pub(super) fn read(&mut self, lines: &Sender<Line>) -> bool {
         let mut buffer = [0; 16 * 1024];
         loop {
             match self.socket.read(&mut buffer) {
@@ -43,7 +43,7 @@ impl Stream {
     }
 
     /// Sends a last line that has no line feed.
-    pub fn flush(&mut self, lines: &Sender<Line>) {
+    pub(super) fn flush(&mut self, lines: &Sender<Line>) {
         if !self.rest.is_empty() {
             let line = std::mem::take(&mut self.rest);
             self.line(&line, lines);

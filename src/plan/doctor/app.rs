@@ -8,7 +8,7 @@ use crate::translate::{GroupRecord, is_edited, other_cpus};
 use crate::unit::UnitName;
 
 /// Everything about one app.
-pub fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+pub(super) fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     let mut found = files(words, facts);
     found.extend(boot(words, facts));
     found.extend(instances(words, facts));

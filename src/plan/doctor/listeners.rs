@@ -4,7 +4,7 @@ use super::{AppFacts, Finding, Run, Severity, Words, finding};
 use crate::plan::Active;
 
 /// Everything about its listeners.
-pub fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+pub(super) fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     let mut found = Vec::new();
     let app = words.app;
     let running = facts.observed.group == Active::Active;

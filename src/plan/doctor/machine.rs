@@ -11,7 +11,7 @@ use crate::unit::{UnitFile, UnitKind};
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// Everything about the machine.
-pub fn check(
+pub(super) fn check(
     scope: Scope,
     machine: &MachineFacts,
     apps: &BTreeMap<AppName, AppFacts>,

@@ -12,7 +12,7 @@
 
 /// One setting of a file, `NAME=value` with its NUL, and how long the name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Assignment {
+pub(super) struct Assignment {
     /// Where the entry begins in the text.
     pub start: usize,
     /// Length of the name.
@@ -25,7 +25,7 @@ pub struct Assignment {
 
 /// Why a file is refused as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotUtf8;
+pub(super) struct NotUtf8;
 
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ enum State {
 
 /// Reads a text from its beginning to its end.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a mut [u8],
     /// The next byte.
     at: usize,
@@ -57,13 +57,13 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The last byte of `text` is room for a NUL, and no part of the file.
-    pub fn new(text: &'a mut [u8]) -> Reader<'a> {
+    pub(super) fn new(text: &'a mut [u8]) -> Reader<'a> {
         let entry = Assignment { start: 0, name: 0, length: 0, line: 1 };
         Reader { text, at: 0, state: State::BeforeName, line: 1, entry, blanks: None }
     }
 
     /// The next setting, whatever its name.
-    pub fn next(&mut self) -> Option<Result<Assignment, NotUtf8>> {
+    pub(super) fn next(&mut self) -> Option<Result<Assignment, NotUtf8>> {
         let end = self.text.len().saturating_sub(1);
         while self.at < end {
             let byte = self.text.get(self.at).copied().unwrap_or(b'\n');
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether an environment can hold the name (systemd drops all others).
-pub fn valid_name(name: &[u8]) -> bool {
+pub(super) fn valid_name(name: &[u8]) -> bool {
     let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     name.iter().all(word) && name.first().is_some_and(|byte| !byte.is_ascii_digit())
 }

@@ -1,0 +1,14 @@
+use clusterctl::error::exit;
+
+use crate::stage::{SHOP, Stage};
+
+/// What the journal of the real machine holds is the subject of the booted tests.
+#[test]
+fn refuses() {
+    let stage = Stage::applied(SHOP);
+    stage.run(&["logs", "nobody"], exit::UNKNOWN);
+    stage.run(&["logs", "-n", "few"], exit::USAGE);
+    let stage = stage.without_bus();
+    stage.run(&["logs"], exit::MANAGER);
+    stage.expect("logs-refused");
+}

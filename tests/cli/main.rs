@@ -1,0 +1,33 @@
+//! Every verb of the command line, from its words to its messages and its exit code, in the process of
+//! the test: with a fake manager on a fake bus, facts of a made-up machine, and all folders below a
+//! temporary one. What is said is in `expected`; `UPDATE_EXPECT=1` rewrites it, read the diff.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[allow(dead_code, reason = "shared with tests/bus, which uses more of it")]
+#[path = "../bus/fake.rs"]
+mod fake;
+#[path = "../support/host.rs"]
+mod host;
+mod manager;
+mod stage;
+
+mod apply;
+mod audit;
+mod completions;
+mod delete;
+mod describe;
+mod detect;
+mod dev;
+mod doctor;
+mod every;
+mod history;
+mod init;
+mod list;
+mod logs;
+mod reload;
+mod restart;
+mod rollback;
+mod scale;
+mod start;
+mod stop;
+mod validate;
