@@ -68,7 +68,8 @@ pub enum Error {
     /// The machine refused.
     Ops(ops::Error),
     /// It was tried, and the result is not what was asked for; it has been reported already.
-    Failed,
+    /// These apps are not as they shall be.
+    Failed(Vec<AppName>),
     /// The private manager cannot be had.
     Embedded(crate::embedded::Error),
     /// A program could not be tried, or did not show what it listens on.
@@ -90,7 +91,7 @@ impl Error {
             }
             Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
-            Error::Ops(_) | Error::Failed | Error::Stopped(_) | Error::Trial(_) => exit::FAILED,
+            Error::Ops(_) | Error::Failed(_) | Error::Stopped(_) | Error::Trial(_) => exit::FAILED,
             Error::NothingBefore => exit::UNKNOWN,
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.
@@ -137,7 +138,7 @@ impl Error {
             ),
             // Its text names the next command itself.
             Error::Embedded(_) => None,
-            Error::Config(_) | Error::Failed | Error::Interrupted | Error::Output(_) => None,
+            Error::Config(_) | Error::Failed(_) | Error::Interrupted | Error::Output(_) => None,
         }
     }
 }
@@ -212,7 +213,10 @@ impl fmt::Display for Error {
             Error::Usage(text) | Error::Trial(text) => f.write_str(text),
             Error::Ops(error) => write!(f, "{error}"),
             Error::Embedded(error) => write!(f, "failed to start the private manager: {error}"),
-            Error::Failed => f.write_str("not everything is as asked for"),
+            Error::Failed(apps) => {
+                let names: Vec<&str> = apps.iter().map(AppName::as_str).collect();
+                write!(f, "failed for {}", names.join(", "))
+            }
             Error::Interrupted => f.write_str("interrupted"),
             Error::Output(error) => write!(f, "cannot write the output: {error}"),
         }

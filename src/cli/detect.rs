@@ -39,7 +39,9 @@ pub(super) fn run(args: &DetectArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u
     match args.stage {
         Some(Stage::Watch) => return watch(args, ui),
         Some(Stage::Init) => {
-            let (program, rest) = args.command.split_first().ok_or(Error::Failed)?;
+            let words = args.command.split_first();
+            let (program, rest) =
+                words.ok_or_else(|| Error::Usage("no program is named".to_owned()))?;
             return Ok(embedded::init(program, rest)?);
         }
         None => {}

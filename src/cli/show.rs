@@ -67,12 +67,13 @@ pub(super) fn finish(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     ui.end_progress();
-    let mut good = true;
+    let mut bad = Vec::new();
     for (app, done) in done {
         let (verdict, story) = verdict(ctl, app, done);
-        good &= verdict.good;
         if verdict.good {
             unheld(ctl, app, ui)?;
+        } else {
+            bad.push(app.clone());
         }
         if ui.json {
             for value in report::verdict::ended(app, &verdict, &story) {
@@ -93,10 +94,10 @@ pub(super) fn finish(
             ui.later(&story.reason.and_then(|reason| reason.next).unwrap_or(logs));
         }
     }
-    match good {
+    match bad.is_empty() {
         true => Ok(()),
         false if done.values().any(Done::is_interrupted) => Err(Error::Interrupted),
-        false => Err(Error::Failed),
+        false => Err(Error::Failed(bad)),
     }
 }
 

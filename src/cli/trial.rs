@@ -142,5 +142,10 @@ pub(super) fn resolve(
     let loaded = ecosystem::load(text, Some(&source), &base, None, &*host).map_err(|problems| {
         Error::Config(problems.shown_as("as an app").render(color).trim_end().to_owned())
     })?;
-    loaded.ecosystem.apps.into_values().next().ok_or(Error::Failed)
+    loaded
+        .ecosystem
+        .apps
+        .into_values()
+        .next()
+        .ok_or_else(|| Error::Usage("no program is named".to_owned()))
 }
