@@ -172,7 +172,7 @@ fn reasons(context: &Context, app: &AppName, rows: &[Row]) -> BTreeMap<u32, Stri
 fn outdated(observed: &Observed, app: &AppName) -> Vec<u32> {
     let Some(found) = observed.apps.get(app) else { return Vec::new() };
     let up = found.instances.iter().filter(|(_, instance)| instance.active.is_up());
-    up.map(|(number, _)| *number).filter(|n| found.is_outdated(app, *n)).collect()
+    up.map(|(number, _)| *number).filter(|n| found.is_outdated(*n)).collect()
 }
 
 /// Whether the unit itself sets a variable.

@@ -155,7 +155,7 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
             enabled: files.autostart,
             newest_input: 0,
             group: Active::Active,
-            listeners: sockets.map(|unit| (unit.name.clone(), Active::Active)).collect(),
+            triggers: sockets.map(|unit| (unit.name.clone(), Active::Active)).collect(),
             instances: (0..files.instances).map(|n| (n, up)).collect(),
             held: Default::default(),
             lost: Default::default(),
@@ -247,7 +247,7 @@ fn what_happened_meanwhile_is_mended() {
     let shop_app = stopped.apps.get_mut(&name("shop")).unwrap();
     shop_app.group = Active::Inactive;
     shop_app.instances.values_mut().for_each(|i| i.active = Active::Inactive);
-    shop_app.listeners.values_mut().for_each(|l| *l = Active::Inactive);
+    shop_app.triggers.values_mut().for_each(|l| *l = Active::Inactive);
     story("stopped-by-hand", &wanted, &stopped, false);
 
     let mut missing = applied(&wanted);
@@ -257,7 +257,7 @@ fn what_happened_meanwhile_is_mended() {
 
     let mut lost = applied(&wanted);
     let shop_app = lost.apps.get_mut(&name("shop")).unwrap();
-    shop_app.lost = shop_app.listeners.keys().cloned().collect();
+    shop_app.lost = shop_app.triggers.keys().cloned().collect();
     story("listener-lost", &wanted, &lost, false);
 
     let mut unheld = applied(&wanted);

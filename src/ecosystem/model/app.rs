@@ -312,9 +312,25 @@ pub struct RolloutSettings {
     pub on_failure: OnFailure,
 }
 
+impl Default for RolloutSettings {
+    fn default() -> RolloutSettings {
+        RolloutSettings {
+            max_surge: Share::Count(1),
+            max_unavailable: Share::Count(0),
+            min_ready: RolloutSettings::MIN_READY,
+            on_failure: OnFailure::Rollback,
+        }
+    }
+}
+
 impl RolloutSettings {
     /// `min_ready` where the file says nothing: as long as `min_uptime` is, with which a run counts as no crash.
     pub const MIN_READY: Duration = Duration::from_secs(1);
+    /// `listen_timeout` where the file says nothing. PM2's 3 s would fail healthy slow starters, since here a
+    /// timeout is a failed start.
+    pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(60);
+    /// `kill_timeout` where the file says nothing.
+    pub const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
 /// Where output goes.

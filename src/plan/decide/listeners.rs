@@ -1,4 +1,4 @@
-//! What becomes of an app's listeners. Never decides about instances, save that those which hold a
+//! What becomes of an app's listeners, and of whatever else opens and closes with it. Never decides about instances, save that those which hold a
 //! listener that moves start anew with it.
 
 use std::collections::BTreeSet;
@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::AppDecision;
 use crate::ecosystem::Address;
 use crate::plan::{Action, Reason, Step};
+use crate::translate::Role;
 use crate::unit::{UnitFile, UnitName};
 
 impl AppDecision<'_> {
@@ -43,13 +44,16 @@ impl AppDecision<'_> {
         sockets.filter(|unit| self.files.units.get(&unit.name).is_none())
     }
 
-    pub(super) fn opened_listeners(&self) -> Vec<Step> {
+    pub(super) fn opened_triggers(&self) -> Vec<Step> {
         self.files
-            .listeners()
+            .triggers()
             .filter_map(|unit| {
-                let state = self.found.listeners.get(&unit.name).copied().unwrap_or_default();
+                let state = self.found.triggers.get(&unit.name).copied().unwrap_or_default();
                 let known = self.found.units.contains_key(&unit.name);
-                let because = if known { Reason::ListenerDown } else { Reason::NewListener };
+                let because = match Role::of(unit) {
+                    role if known => Reason::TriggerDown(role),
+                    role => Reason::NewTrigger(role),
+                };
                 (!state.is_up()).then(|| Step { action: Action::Open(unit.name.clone()), because })
             })
             .collect()
@@ -68,11 +72,12 @@ impl AppDecision<'_> {
         self.found.lost.iter().filter(|unit| self.files.units.get(unit).is_some())
     }
 
-    pub(super) fn closed_listeners(&self) -> Vec<Step> {
+    pub(super) fn closed_triggers(&self) -> Vec<Step> {
         let step = |unit: &UnitFile| Step {
             action: Action::Close(unit.name.clone()),
-            because: Reason::ListenerGone,
+            because: Reason::TriggerGone,
         };
-        self.old_sockets().map(step).collect()
+        let triggers = self.found.units.triggers();
+        triggers.filter(|unit| self.files.units.get(&unit.name).is_none()).map(step).collect()
     }
 }
