@@ -13,6 +13,7 @@ mod role;
 mod sandbox;
 mod secret;
 mod since;
+mod timer;
 mod weight;
 
 use std::collections::BTreeMap;
@@ -126,6 +127,10 @@ fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles 
     if !app.listeners.is_empty() {
         units.insert(group::wake(&context));
         units.insert(group::close(&context));
+    }
+    if !app.schedules.is_empty() {
+        units.insert(timer::timer(&context));
+        units.insert(timer::timed(&context));
     }
     for listener in &app.listeners {
         units.insert(listener::socket(&context, listener));

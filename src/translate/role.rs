@@ -17,13 +17,25 @@ pub enum Role {
     Wake,
     /// Closes listeners before instances are asked to stop.
     Close,
+    /// Elapses when the schedule of the app says so.
+    Timer,
+    /// What its timer starts.
+    Timed,
     /// Limits all processes of the app.
     Slice,
 }
 
 impl Role {
-    pub(super) const ALL: [Role; 6] =
-        [Role::Group, Role::Instance, Role::Listener, Role::Wake, Role::Close, Role::Slice];
+    pub(super) const ALL: [Role; 8] = [
+        Role::Group,
+        Role::Instance,
+        Role::Listener,
+        Role::Wake,
+        Role::Close,
+        Role::Timer,
+        Role::Timed,
+        Role::Slice,
+    ];
 
     /// As units have it.
     pub fn word(self) -> &'static str {
@@ -32,6 +44,8 @@ impl Role {
             Role::Instance => "instance",
             Role::Wake => "wake",
             Role::Close => "close",
+            Role::Timer => "timer",
+            Role::Timed => "timed",
             Role::Slice => "slice",
             Role::Listener => "listener",
         }
@@ -53,6 +67,7 @@ impl Role {
         match name.kind() {
             UnitKind::Socket => Role::Listener,
             UnitKind::Slice => Role::Slice,
+            UnitKind::Timer => Role::Timer,
             _ if name.is_template() => Role::Instance,
             _ if name.stem().ends_with("-wake") => Role::Wake,
             _ if name.stem().ends_with("-close") => Role::Close,
@@ -63,7 +78,7 @@ impl Role {
     /// Whether it starts other units when something happens: opened while the app is up, closed with
     /// it, and before its file goes.
     pub fn is_trigger(self) -> bool {
-        self == Role::Listener
+        matches!(self, Role::Listener | Role::Timer)
     }
 
     /// Whether instances get something of it at their start.
@@ -73,7 +88,7 @@ impl Role {
 
     /// Whether the manager acts on changed settings while something runs from it.
     pub fn is_live(self) -> bool {
-        matches!(self, Role::Instance | Role::Slice)
+        matches!(self, Role::Instance | Role::Slice | Role::Timer)
     }
 }
 
@@ -95,6 +110,7 @@ mod tests {
             ("api-close.service", Role::Close),
             ("api-3000.socket", Role::Listener),
             ("clusterctl-api.slice", Role::Slice),
+            ("api-cron.timer", Role::Timer),
         ] {
             assert_eq!(of(name, ""), role, "{name}");
             assert_eq!(of(name, "[X-Clusterctl]\nRole=nothing\n"), role, "{name}");

@@ -42,6 +42,7 @@ mod refusals;
 mod rights;
 mod rollouts;
 mod sandbox;
+mod schedule;
 mod secrets;
 mod servers;
 mod serves;

@@ -145,7 +145,7 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
     let app = |files: &AppFiles| {
         let file = |text: String| ObservedFile { text, modified: 1_000 };
         let units = files.units.iter().map(|unit| (unit.name.clone(), file(unit.to_string())));
-        let sockets = files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+        let triggers = files.triggers();
         let up = ObservedInstance { active: Active::Active, started: 2_000, ..Default::default() };
         ObservedApp {
             units: units.collect(),
@@ -155,7 +155,7 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
             enabled: files.autostart,
             newest_input: 0,
             group: Active::Active,
-            triggers: sockets.map(|unit| (unit.name.clone(), Active::Active)).collect(),
+            triggers: triggers.map(|unit| (unit.name.clone(), Active::Active)).collect(),
             instances: (0..files.instances).map(|n| (n, up)).collect(),
             held: Default::default(),
             lost: Default::default(),

@@ -78,6 +78,8 @@ pub struct App {
     pub treekill: bool,
     /// When a stopped program is started again.
     pub restart: Restart,
+    /// When instances are replaced, or a job runs again, whatever happens.
+    pub schedules: Vec<Schedule>,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
     /// How instances are replaced.
@@ -102,6 +104,15 @@ pub struct App {
     pub profile: Option<String>,
     /// What its author may want to know when it is put in force.
     pub remarks: Vec<Remark>,
+}
+
+/// A cron expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// As written.
+    pub cron: String,
+    /// The same as calendar events of systemd.time(7): it elapses with each of them.
+    pub calendars: Vec<String>,
 }
 
 /// Something that follows from the file without being written in it.

@@ -44,9 +44,11 @@ impl AppDecision<'_> {
         sockets.filter(|unit| self.files.units.get(&unit.name).is_none())
     }
 
-    pub(super) fn opened_triggers(&self) -> Vec<Step> {
+    /// What opens: listeners, or all others that do.
+    pub(super) fn opened(&self, listeners: bool) -> Vec<Step> {
         self.files
             .triggers()
+            .filter(|unit| (Role::of(unit) == Role::Listener) == listeners)
             .filter_map(|unit| {
                 let state = self.found.triggers.get(&unit.name).copied().unwrap_or_default();
                 let known = self.found.units.contains_key(&unit.name);
@@ -72,12 +74,14 @@ impl AppDecision<'_> {
         self.found.lost.iter().filter(|unit| self.files.units.get(unit).is_some())
     }
 
-    pub(super) fn closed_triggers(&self) -> Vec<Step> {
+    /// What closes: listeners, or all others that do.
+    pub(super) fn closed(&self, listeners: bool) -> Vec<Step> {
         let step = |unit: &UnitFile| Step {
             action: Action::Close(unit.name.clone()),
             because: Reason::TriggerGone,
         };
         let triggers = self.found.units.triggers();
-        triggers.filter(|unit| self.files.units.get(&unit.name).is_none()).map(step).collect()
+        let gone = triggers.filter(|unit| self.files.units.get(&unit.name).is_none());
+        gone.filter(|unit| (Role::of(unit) == Role::Listener) == listeners).map(step).collect()
     }
 }

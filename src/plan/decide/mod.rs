@@ -85,12 +85,16 @@ impl AppDecision<'_> {
         let mut notes = self.option_notes(&files);
         if let Some(rebind) = self.rebind() {
             steps.push(rebind);
+            steps.extend(self.opened(false));
+            steps.extend(self.closed(false));
         } else if self.files.autostart || self.is_up() {
-            steps.extend(self.opened_triggers());
+            steps.extend(self.opened(true));
             steps.extend(self.reopened_listeners());
             steps.extend(self.started_group());
             steps.extend(self.instance_step(&files));
-            steps.extend(self.closed_triggers());
+            // What acts on instances, once they are as they should be.
+            steps.extend(self.opened(false));
+            steps.extend([true, false].into_iter().flat_map(|listeners| self.closed(listeners)));
         }
         if !self.files.autostart {
             notes.push(Note::NoAutostart { runs: self.is_up() });
