@@ -40,9 +40,11 @@ pub fn timed(context: &Context<'_>) -> UnitFile {
     } else {
         format!("reload {group}")
     };
-    // A stop of the app cancels what is under way, which is no failure.
+    // A stop or restart of the app cancels what is under way, which is no failure. The group may still be up by
+    // then, and has the job that is to come.
     let up = format!("{systemctl}is-active --quiet {group}");
-    let script = format!("{systemctl}{task} || ! {up}");
+    let job = format!("{systemctl}list-jobs {group} | grep -q {group}");
+    let script = format!("{systemctl}{task} || {job} || ! {up}");
     let unit = UnitFile::new(app.name.timed_unit())
         .section("Unit", |s| {
             s.set("Description", format!("{} (restart by its schedule)", app.name));
