@@ -22,7 +22,7 @@ pub use load::{Loaded, load};
 pub use model::address::{Address, Protocol};
 pub use model::app::{
     App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs, OnFailure,
-    RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
+    RateLimit, Readiness, Remark, Restart, RolloutSettings, Schedule, Share,
 };
 pub use model::host::{Holder, Host, Kind, Ownership, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};

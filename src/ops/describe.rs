@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use super::asked::asked;
+use super::schedule::{ScheduleState, schedule};
 use super::template::log_files;
 use super::{
     Asked, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
@@ -51,6 +52,8 @@ pub struct Description {
     pub settings: Vec<(String, String)>,
     /// Address, unit and state of each listener.
     pub listeners: Vec<ListenerState>,
+    /// When it is restarted by its schedule.
+    pub schedule: Option<ScheduleState>,
     /// What the program asks for and gets a listener in the place of.
     pub asked: Vec<Asked>,
     /// The instances.
@@ -145,6 +148,7 @@ pub fn describe(
         readiness: readiness(template),
         settings: settings.collect(),
         listeners: listeners(context, found)?,
+        schedule: schedule(context, found)?,
         outdated: outdated(observed, app),
         reasons: reasons(context, app, &instances),
         log_files: log_files.iter().map(|path| path.display().to_string()).collect(),
@@ -172,7 +176,7 @@ fn reasons(context: &Context, app: &AppName, rows: &[Row]) -> BTreeMap<u32, Stri
 fn outdated(observed: &Observed, app: &AppName) -> Vec<u32> {
     let Some(found) = observed.apps.get(app) else { return Vec::new() };
     let up = found.instances.iter().filter(|(_, instance)| instance.active.is_up());
-    up.map(|(number, _)| *number).filter(|n| found.is_outdated(app, *n)).collect()
+    up.map(|(number, _)| *number).filter(|n| found.is_outdated(*n)).collect()
 }
 
 /// Whether the unit itself sets a variable.

@@ -114,8 +114,8 @@ fn active_states(
     for (name, app) in apps {
         patterns.push(format!("{name}.service"));
         patterns.push(format!("{name}@*.service"));
-        let listeners = app.units.listener_names();
-        patterns.extend(listeners.map(|unit| unit.as_str().replace('\\', "\\\\")));
+        let triggers = app.units.triggers();
+        patterns.extend(triggers.map(|unit| unit.name.as_str().replace('\\', "\\\\")));
     }
     let listed = systemd.list(&patterns)?;
     let states = listed
@@ -148,9 +148,9 @@ fn observed_app(
     let definition = found.units.parsed(&template);
     let newest_input = disk::inputs_changed(layout, &template, definition);
     let state = |unit: &UnitName| states.get(unit).copied().unwrap_or_default();
-    let listeners: BTreeMap<UnitName, Active> =
-        found.units.listener_names().map(|unit| (unit.clone(), state(unit))).collect();
-    let open = listeners.iter().filter(|(_, state)| **state == Active::Active);
+    let triggers: BTreeMap<UnitName, Active> =
+        found.units.triggers().map(|unit| (unit.name.clone(), state(&unit.name))).collect();
+    let open = triggers.iter().filter(|(_, state)| **state == Active::Active);
     let lost = lost(layout, &found.units, open.map(|(unit, _)| unit));
     let instances = states
         .keys()
@@ -169,7 +169,7 @@ fn observed_app(
         links: found.links,
         enabled: found.enabled,
         newest_input,
-        listeners,
+        triggers,
         instances,
         lost,
         held: Default::default(),

@@ -141,7 +141,7 @@ fn reload_spec(
     // A job that has ended well is not run again unless its definition changed.
     let over = |number: &u32| {
         let completed = found.instances.get(number).is_some_and(|one| one.completed);
-        completed && !found.is_outdated(app, *number)
+        completed && !found.is_outdated(*number)
     };
     let outdated = || known.iter().copied().filter(|number| !over(number)).collect();
     Ok(Some(RollSpec {

@@ -9,9 +9,10 @@ use super::request::{Former, Request, Task};
 use super::stay::{Stay, may_end, stay};
 use super::{Context, Done, Error, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
-use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp};
+use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp, OwnedUnit};
 use crate::rollout::{Expected, Outcome, Policy};
 use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, JobResult, Systemd};
+use crate::translate::Role;
 use crate::unit::UnitName;
 
 /// How often units that go are stopped, if others cancel that.
@@ -194,18 +195,17 @@ impl AppRun<'_> {
         Ok(())
     }
 
-    /// The listeners last: while the stop of one waits for instances, the manager accepts its
+    /// The group with its instances first, listeners and all others last: while the stop of one waits for instances, the manager accepts its
     /// clients to drop them. The group closes them in time.
     fn stop_all(&self, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
         let name = &self.app.app;
         let Some(found) = self.found else { return Ok(()) };
         let instances = found.instances.keys().map(|number| name.instance_unit(*number));
         let first: Vec<UnitName> = [name.group_unit()].into_iter().chain(instances).collect();
-        let mut last: Vec<UnitName> = found.listeners.keys().cloned().collect();
-        if !last.is_empty() {
-            last.extend([name.wake_unit(), name.close_unit()]);
-        }
-        last.push(name.slice_unit());
+        let mut others: Vec<&OwnedUnit> = found.units.values().collect();
+        others.retain(|file| !matches!(file.role, Role::Group | Role::Instance));
+        others.sort_by_key(|file| file.role);
+        let last: Vec<UnitName> = others.iter().map(|file| file.unit.name.clone()).collect();
         for units in [first, last] {
             self.stop_for_good(&units, done, sink)?;
             // One that failed would be listed for ever, under a name without a file.

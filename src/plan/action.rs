@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::observed::ObservedApp;
 use super::profile;
 use crate::ecosystem::{AppName, Remark};
+use crate::translate::Role;
 use crate::unit::UnitName;
 
 /// What apply will do.
@@ -156,7 +157,7 @@ pub struct Step {
 /// What happens to units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A listener opens.
+    /// A listener, or whatever else is opened with the app, opens.
     Open(UnitName),
     /// A listener opens anew; instances keep the former one until they are replaced.
     Reopen(UnitName),
@@ -171,7 +172,7 @@ pub enum Action {
         /// Those beyond the wanted number.
         stop: BTreeSet<u32>,
     },
-    /// A listener closes.
+    /// It closes.
     Close(UnitName),
     /// The app stops and starts, because a new listener needs an address that an old one holds:
     /// connections are refused meanwhile.
@@ -194,12 +195,12 @@ pub enum Reason {
     NewApp,
     /// The app is not running.
     NotRunning,
-    /// The listener is new.
-    NewListener,
-    /// The listener is not active.
-    ListenerDown,
-    /// The listener is gone from the file.
-    ListenerGone,
+    /// What opens is new.
+    NewTrigger(Role),
+    /// What should be open is not active.
+    TriggerDown(Role),
+    /// What closes is gone from the file.
+    TriggerGone,
     /// The path of a listener no longer leads to it.
     PathLost,
     /// Instances are ready and do not hold the listeners that made them so.
@@ -296,12 +297,12 @@ impl fmt::Display for Reason {
         match self {
             Reason::NewApp => f.write_str("new app"),
             Reason::NotRunning => f.write_str("not running"),
-            Reason::NewListener => f.write_str("new listener"),
+            Reason::NewTrigger(role) => write!(f, "new {}", role.word()),
             Reason::AddressFreed { by, closes } => write!(
                 f,
                 "new listener; connections are refused from when {by} closes {closes} until then"
             ),
-            Reason::ListenerDown => f.write_str("listener is not active"),
+            Reason::TriggerDown(role) => write!(f, "{} is not active", role.word()),
             Reason::AddressMoves => f.write_str(
                 "old and new address overlap; connections are refused for a moment, and wait then \
                  until the app is up again",
@@ -310,7 +311,7 @@ impl fmt::Display for Reason {
                 "an instance holds the address itself; connections are refused until the app is up \
                  again",
             ),
-            Reason::ListenerGone => f.write_str("gone from the file"),
+            Reason::TriggerGone => f.write_str("gone from the file"),
             Reason::PathLost => f.write_str("its path is gone or leads to another socket"),
             Reason::NotListening => f.write_str("ready, but not listening"),
             Reason::Changed(keys) => {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::action::{Action, AppPlan, Change, FileId, Plan};
-use crate::translate::Record;
-use crate::unit::{UnitFile, UnitKind};
+use crate::translate::{Record, Role};
+use crate::unit::UnitFile;
 
 /// A rule that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,8 +84,8 @@ fn removes_open_listener(app: &AppPlan) -> bool {
         return false;
     }
     let removed = app.files.iter().filter_map(|change| match (&change.file, &change.change) {
-        (FileId::Unit(unit), Change::Remove { .. }) if unit.kind() == UnitKind::Socket => {
-            Some(unit)
+        (FileId::Unit(unit), Change::Remove { before }) => {
+            Role::of(&UnitFile::parse(unit.clone(), before)).is_trigger().then_some(unit)
         }
         _ => None,
     });

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::action::{Change, Cost, FileChange, FileId};
-use crate::translate::{Weight, weight};
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::translate::{Role, Weight, weight};
+use crate::unit::{UnitFile, UnitName};
 
 /// The listener's name in `LISTEN_FDNAMES`.
 pub(super) const FD_NAME: &str = "FileDescriptorName";
@@ -44,17 +44,16 @@ impl FileChange {
         let FileId::Unit(unit) = &self.file else {
             return Some(if *keep_time { Cost::Nothing } else { Cost::Rollout });
         };
-        let read_at_start = unit.is_template() || unit.kind() == UnitKind::Socket;
-        if read_at_start && !keep_time {
+        let role = Role::of(&UnitFile::parse(unit.clone(), after));
+        if role.is_read_at_start() && !keep_time {
             return Some(Cost::Rollout);
         }
         let mut keys = different_keys(unit, before, after);
-        if unit.kind() == UnitKind::Socket && keys.iter().any(|key| is_socket_key(key)) {
+        if role == Role::Listener && keys.iter().any(|key| is_socket_key(key)) {
             return Some(Cost::Reopen);
         }
         // What the group and the wake unit do matters only when they do it.
-        let has_limits = unit.is_template() || unit.kind() == UnitKind::Slice;
-        keys.retain(|key| has_limits && weight(key) == Weight::Live);
+        keys.retain(|key| role.is_live() && weight(key) == Weight::Live);
         Some(if keys.is_empty() { Cost::Nothing } else { Cost::Live(keys) })
     }
 }

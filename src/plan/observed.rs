@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::AppName;
 use crate::rollout::Policy;
-use crate::translate::Record;
-use crate::unit::{UnitFile, UnitKind, UnitName};
+use crate::translate::{Record, Role};
+use crate::unit::{UnitFile, UnitName};
 
 /// Everything of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub struct ObservedApp {
     pub newest_input: u64,
     /// State of the group. May be stale.
     pub group: Active,
-    /// States of the listeners by unit. May be stale.
-    pub listeners: BTreeMap<UnitName, Active>,
+    /// States of what is opened and closed with the app, by unit. May be stale.
+    pub triggers: BTreeMap<UnitName, Active>,
     /// New listeners whose address an instance of the app listens on by itself. May be stale.
     pub held: BTreeSet<UnitName>,
     /// Open listeners whose path no longer leads to them. May be stale.
@@ -50,11 +50,10 @@ pub struct ObservedApp {
 
 impl ObservedApp {
     /// Whether an instance started before the last change of what it reads at its start.
-    pub fn is_outdated(&self, app: &AppName, number: u32) -> bool {
+    pub fn is_outdated(&self, number: u32) -> bool {
         let Some(instance) = self.instances.get(&number) else { return false };
-        let read =
-            |unit: &UnitName| unit.kind() == UnitKind::Socket || *unit == app.template_unit();
-        let units = self.units.iter().filter(|(unit, _)| read(unit)).map(|(_, file)| file.modified);
+        let read = self.units.values().filter(|file| file.role.is_read_at_start());
+        let units = read.map(|file| file.modified);
         let variables = self.environment.iter().map(|file| file.modified);
         let newest = units.chain(variables).max().unwrap_or(0);
         let newest = newest.max(self.newest_input).max(instance.newest_input);
@@ -77,6 +76,8 @@ pub struct OwnedUnit {
     pub unit: UnitFile,
     /// What it remembers.
     pub record: Record,
+    /// What it is for.
+    pub role: Role,
 }
 
 impl OwnedUnit {
@@ -84,7 +85,7 @@ impl OwnedUnit {
     pub fn new(name: UnitName, file: ObservedFile) -> OwnedUnit {
         let ObservedFile { text, modified } = file;
         let unit = UnitFile::parse(name, &text);
-        OwnedUnit { record: Record::read(&unit), text, modified, unit }
+        OwnedUnit { record: Record::read(&unit), role: Role::of(&unit), text, modified, unit }
     }
 
     /// The file as it can be put back.
@@ -136,7 +137,17 @@ impl OwnedUnits {
 
     /// The same, with what they remember.
     pub fn owned_listeners(&self) -> impl Iterator<Item = &OwnedUnit> {
-        self.0.values().filter(|file| file.unit.name.kind() == UnitKind::Socket)
+        self.of_role(Role::Listener)
+    }
+
+    /// The units of this role, with what they remember.
+    pub fn of_role(&self, role: Role) -> impl Iterator<Item = &OwnedUnit> {
+        self.0.values().filter(move |file| file.role == role)
+    }
+
+    /// The units that are opened and closed with the app.
+    pub fn triggers(&self) -> impl Iterator<Item = &UnitFile> {
+        self.0.values().filter(|file| file.role.is_trigger()).map(|file| &file.unit)
     }
 }
 

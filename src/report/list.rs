@@ -132,6 +132,7 @@ mod tests {
             lost: vec![],
             binds: [].into(),
             enabled: true,
+            schedule: None,
             rollout: None,
         }
     }

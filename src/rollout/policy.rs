@@ -37,15 +37,19 @@ pub struct Policy {
     pub kill_after: Option<Duration>,
 }
 
+/// What the ecosystem file means where it says nothing: so go the rollouts of apps whose group remembers less,
+/// as after an older version.
 impl Default for Policy {
     fn default() -> Self {
+        let RolloutSettings { max_surge, max_unavailable, min_ready, on_failure } =
+            RolloutSettings::default();
         Self {
-            max_surge: Share::Count(1),
-            max_unavailable: Share::Count(0),
-            min_ready: RolloutSettings::MIN_READY,
-            listen_timeout: Duration::from_secs(30),
-            kill_timeout: Duration::from_secs(10),
-            on_failure: OnFailure::Rollback,
+            max_surge,
+            max_unavailable,
+            min_ready,
+            listen_timeout: RolloutSettings::LISTEN_TIMEOUT,
+            kill_timeout: RolloutSettings::KILL_TIMEOUT,
+            on_failure,
             force: false,
             kill_after: None,
         }

@@ -21,6 +21,7 @@ pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
 pub(super) const SERVICE_UNIT: &str = "org.freedesktop.systemd1.Service";
 pub(super) const SOCKET_UNIT: &str = "org.freedesktop.systemd1.Socket";
+pub(super) const TIMER_UNIT: &str = "org.freedesktop.systemd1.Timer";
 pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 pub(super) const UNIT_PATHS: &str = "/org/freedesktop/systemd1/unit";
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 use zbus::{Message, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::field::{Field, Property};
-use super::proxy::{SERVICE_UNIT, SOCKET_UNIT, UNIT};
+use super::proxy::{SERVICE_UNIT, SOCKET_UNIT, TIMER_UNIT, UNIT};
 use super::state::{
     ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
 };
@@ -147,6 +147,20 @@ impl Systemd {
             [(SOCKET_UNIT, "Result"), (SOCKET_UNIT, "Listen"), (SOCKET_UNIT, "NConnections")];
         let rows = self.properties("read the state of the listeners", names, &wanted)?;
         Ok(rows.into_iter().map(|(listed, values)| socket_state(listed, &Values(values))).collect())
+    }
+
+    /// When a timer unit elapses next, microseconds since 1970; `None` while it does not.
+    ///
+    /// # Errors
+    /// The manager does not answer.
+    pub fn next_elapse(&self, name: &UnitName) -> Result<Option<u64>, Error> {
+        let wanted = [(TIMER_UNIT, "NextElapseUSecRealtime")];
+        let rows =
+            self.properties("read the next time of a timer", std::slice::from_ref(name), &wanted)?;
+        let value = rows.into_iter().next().and_then(|(_, values)| {
+            values.get("NextElapseUSecRealtime").and_then(|v| v.downcast_ref::<u64>().ok())
+        });
+        Ok(value.filter(|micros| *micros != 0 && *micros != u64::MAX))
     }
 
     /// One row per name: what `ListUnitsByNames` says, and these properties.

@@ -285,7 +285,7 @@ fn needed_folders(app: &App) -> Vec<PathBuf> {
 }
 
 /// Whether the app runs to its end once, as a migration does, instead of serving.
-fn is_job(app: &App) -> bool {
+pub(super) fn is_job(app: &App) -> bool {
     !app.restart.auto && app.readiness == Readiness::Exec && app.listeners.is_empty()
 }
 

@@ -9,9 +9,11 @@ mod group;
 mod instance;
 mod listener;
 mod record;
+mod role;
 mod sandbox;
 mod secret;
 mod since;
+mod timer;
 mod weight;
 
 use std::collections::BTreeMap;
@@ -19,12 +21,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::ecosystem::{App, AppName, Ecosystem, Remark, Scope, fnv1a};
-use crate::unit::{Section, UnitFile, UnitKind, UnitName, UnitSet, quote};
+use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};
-pub use record::{GroupRecord, Record, Role};
+pub use record::{GroupRecord, Record};
+pub use role::Role;
 pub use sandbox::{forbidden, strict_directives, writable};
 pub use secret::Secret;
 pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
@@ -82,7 +85,12 @@ pub struct AppFiles {
 impl AppFiles {
     /// The units of listeners.
     pub fn listeners(&self) -> impl Iterator<Item = &UnitFile> {
-        self.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket)
+        self.units.iter().filter(|unit| Role::of(unit) == Role::Listener)
+    }
+
+    /// The units that are opened and closed with the app.
+    pub fn triggers(&self) -> impl Iterator<Item = &UnitFile> {
+        self.units.iter().filter(|unit| Role::of(unit).is_trigger())
     }
 }
 
@@ -119,6 +127,10 @@ fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles 
     if !app.listeners.is_empty() {
         units.insert(group::wake(&context));
         units.insert(group::close(&context));
+    }
+    if !app.schedules.is_empty() {
+        units.insert(timer::timer(&context));
+        units.insert(timer::timed(&context));
     }
     for listener in &app.listeners {
         units.insert(listener::socket(&context, listener));

@@ -7,43 +7,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::MARK;
+use super::{MARK, Role};
 use crate::ecosystem::{App, AppName, Instances, OnFailure, Share};
 use crate::unit::{Section, UnitFile, quote};
-
-/// What a unit of an app is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// What is started, stopped, reloaded and enabled.
-    Group,
-    /// The template of the instances.
-    Instance,
-    /// Starts the group when a client connects while it is down.
-    Wake,
-    /// Closes listeners before instances are asked to stop.
-    Close,
-    /// Limits all processes of the app.
-    Slice,
-    /// Holds an address.
-    Listener,
-}
-
-impl Role {
-    const ALL: [Role; 6] =
-        [Role::Group, Role::Instance, Role::Wake, Role::Close, Role::Slice, Role::Listener];
-
-    /// As units have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Role::Group => "group",
-            Role::Instance => "instance",
-            Role::Wake => "wake",
-            Role::Close => "close",
-            Role::Slice => "slice",
-            Role::Listener => "listener",
-        }
-    }
-}
 
 /// What a unit remembers. Units of older versions, and units that somebody has edited, may lack any
 /// of it.
@@ -130,7 +96,7 @@ impl Record {
         let former_source = || unit.get("Unit", "SourcePath").map(quote::unescaped);
         Record {
             app: reader.text("App").and_then(|name| AppName::parse(&name).ok()),
-            role: Role::ALL.into_iter().find(|role| unit.get(MARK, "Role") == Some(role.word())),
+            role: Role::written(unit),
             revision: reader.text("Revision"),
             bind: reader.parsed("Bind"),
             source: reader.text("Source").or_else(former_source).map(PathBuf::from),

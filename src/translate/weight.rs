@@ -25,8 +25,9 @@ pub enum Weight {
 
 const FREE: [&str; 4] = ["Description", "Documentation", "SourcePath", "WantedBy"];
 
-/// systemd.kill(5), the timeouts and restart rules of systemd.service(5).
-const WHEN_NEEDED: [&str; 23] = [
+/// systemd.kill(5), the timeouts and restart rules of systemd.service(5), the times of systemd.timer(5).
+const WHEN_NEEDED: [&str; 24] = [
+    "OnCalendar",
     "TimeoutStartSec",
     "TimeoutStopSec",
     "TimeoutSec",

@@ -43,6 +43,7 @@ mod refusals;
 mod rights;
 mod rollouts;
 mod sandbox;
+mod schedule;
 mod secrets;
 mod servers;
 mod serves;

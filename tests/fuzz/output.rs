@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use clusterctl::disk::{Definition, Entry};
 use clusterctl::ecosystem::{AppName, Remark};
-use clusterctl::ops::{Asked, Audit, Description, Event, ListenerState, Row, Status};
+use clusterctl::ops::{
+    Asked, Audit, Description, Event, ListenerState, Row, ScheduleState, Status,
+};
 use clusterctl::plan::audit::{Advice, Need};
 use clusterctl::plan::doctor::{Finding, Severity};
 use clusterctl::plan::{Action, AppPlan, Change, FileChange, FileId, Note, Plan, Reason, Step};
@@ -20,6 +22,11 @@ const HOSTILE: &str = "([a-z ]{0,3}(\x1b\\[2J|\x1b\\]0;t\x07|\x1b\\[32m|\u{9b}1m
 
 fn app() -> AppName {
     AppName::parse("api").unwrap()
+}
+
+fn schedule(text: &str) -> Option<ScheduleState> {
+    let (unit, calendar) = (text.into(), vec![text.into()]);
+    Some(ScheduleState { unit, calendar, next: Some(9), next_in_seconds: Some(1) })
 }
 
 fn row(text: &str) -> Row {
@@ -40,6 +47,7 @@ fn row(text: &str) -> Row {
         unheld: None,
         lost: vec![text.into()],
         enabled: true,
+        schedule: schedule(text),
         rollout: Some(text.into()),
     }
 }
@@ -70,6 +78,7 @@ fn description(text: &str) -> Description {
             unit: own(),
             state: own(),
         }],
+        schedule: schedule(text),
         asked: vec![Asked { asks_for: own(), gets: own() }],
         instances: vec![row(text)],
         reasons: BTreeMap::from([(0, own())]),

@@ -19,7 +19,7 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
     let app = |files: &AppFiles| {
         let file = |text: String| ObservedFile { text, modified: 1_000 };
         let units = files.units.iter().map(|unit| (unit.name.clone(), file(unit.to_string())));
-        let sockets = files.units.iter().filter(|unit| unit.name.kind() == UnitKind::Socket);
+        let triggers = files.triggers();
         let up = ObservedInstance { active: Active::Active, started: 2_000, ..Default::default() };
         ObservedApp {
             units: units.collect(),
@@ -29,7 +29,7 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
             enabled: files.autostart,
             newest_input: 0,
             group: Active::Active,
-            listeners: sockets.map(|unit| (unit.name.clone(), Active::Active)).collect(),
+            triggers: triggers.map(|unit| (unit.name.clone(), Active::Active)).collect(),
             instances: (0..files.instances).map(|n| (n, up)).collect(),
             held: Default::default(),
             lost: Default::default(),
@@ -121,7 +121,7 @@ fn what_happened_meanwhile_is_mended() {
     let shop_app = stopped.apps.get_mut(&name("shop")).unwrap();
     shop_app.group = Active::Inactive;
     shop_app.instances.values_mut().for_each(|i| i.active = Active::Inactive);
-    shop_app.listeners.values_mut().for_each(|l| *l = Active::Inactive);
+    shop_app.triggers.values_mut().for_each(|l| *l = Active::Inactive);
     story("stopped-by-hand", &wanted, &stopped, false);
 
     let mut missing = applied(&wanted);
@@ -131,7 +131,7 @@ fn what_happened_meanwhile_is_mended() {
 
     let mut lost = applied(&wanted);
     let shop_app = lost.apps.get_mut(&name("shop")).unwrap();
-    shop_app.lost = shop_app.listeners.keys().cloned().collect();
+    shop_app.lost = shop_app.triggers.keys().cloned().collect();
     story("listener-lost", &wanted, &lost, false);
 
     let mut unheld = applied(&wanted);

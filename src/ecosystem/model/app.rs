@@ -78,6 +78,8 @@ pub struct App {
     pub treekill: bool,
     /// When a stopped program is started again.
     pub restart: Restart,
+    /// When instances are replaced, or a job runs again, whatever happens.
+    pub schedules: Vec<Schedule>,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
     /// How instances are replaced.
@@ -102,6 +104,15 @@ pub struct App {
     pub profile: Option<String>,
     /// What its author may want to know when it is put in force.
     pub remarks: Vec<Remark>,
+}
+
+/// A cron expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// As written.
+    pub cron: String,
+    /// The same as calendar events of systemd.time(7): it elapses with each of them.
+    pub calendars: Vec<String>,
 }
 
 /// Something that follows from the file without being written in it.
@@ -312,9 +323,25 @@ pub struct RolloutSettings {
     pub on_failure: OnFailure,
 }
 
+impl Default for RolloutSettings {
+    fn default() -> RolloutSettings {
+        RolloutSettings {
+            max_surge: Share::Count(1),
+            max_unavailable: Share::Count(0),
+            min_ready: RolloutSettings::MIN_READY,
+            on_failure: OnFailure::Rollback,
+        }
+    }
+}
+
 impl RolloutSettings {
     /// `min_ready` where the file says nothing: as long as `min_uptime` is, with which a run counts as no crash.
     pub const MIN_READY: Duration = Duration::from_secs(1);
+    /// `listen_timeout` where the file says nothing. PM2's 3 s would fail healthy slow starters, since here a
+    /// timeout is a failed start.
+    pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(60);
+    /// `kill_timeout` where the file says nothing.
+    pub const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
 /// Where output goes.

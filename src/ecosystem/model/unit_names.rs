@@ -35,6 +35,16 @@ impl AppName {
         self.unit("-close", UnitKind::Service)
     }
 
+    /// `api-cron.timer`: elapses when the schedule says so.
+    pub fn timer_unit(&self) -> UnitName {
+        self.unit("-cron", UnitKind::Timer)
+    }
+
+    /// `api-cron.service`: what the timer starts.
+    pub fn timed_unit(&self) -> UnitName {
+        self.unit("-cron", UnitKind::Service)
+    }
+
     /// `clusterctl-api.slice`; dashes of the name are escaped, since a dash means nesting there.
     pub fn slice_unit(&self) -> UnitName {
         AppName::valid(&format!("clusterctl-{}", escape(self.as_str())), UnitKind::Slice)
@@ -53,11 +63,18 @@ impl AppName {
     }
 
     /// Every unit name that the app's definition occupies, instances aside.
-    pub fn unit_names<'a>(&self, listeners: impl Iterator<Item = &'a Listener>) -> Vec<UnitName> {
+    pub fn unit_names<'a>(
+        &self,
+        listeners: impl Iterator<Item = &'a Listener>,
+        scheduled: bool,
+    ) -> Vec<UnitName> {
         let (wake, close) = (self.wake_unit(), self.close_unit());
         let mut names =
             vec![self.group_unit(), self.template_unit(), wake, close, self.slice_unit()];
         names.extend(listeners.map(|listener| self.socket_unit(listener)));
+        if scheduled {
+            names.extend([self.timer_unit(), self.timed_unit()]);
+        }
         names
     }
 

@@ -236,6 +236,9 @@ const KEYS: &[Key] = &[
         .eg("exp_backoff_restart_delay = \"100ms\""),
     key("max_memory_restart", Kind::Size, "none", "Memory of an instance above which it is killed and restarted.")
         .eg("max_memory_restart = \"300M\"").differs("the kernel enforces it at once, on all processes of the instance"),
+    key("cron_restart", Kind::Texts, "none", "When instances are replaced one after the other, or a job runs again: `minute hour day month weekday`, as cron has it, seconds before them if wanted.")
+        .alias(&["cron"]).eg("cron_restart = \"0 3 * * *\"")
+        .differs("a rollout instead of a restart of all at once, and an app that is stopped stays so"),
     key("autostart", Kind::Boolean, "true", "`apply` starts the app and enables it at boot.").eg("autostart = false"),
     key("rollout", Kind::Rollout, "see below", "How instances are replaced.")
         .eg("rollout = { max_surge = 1, max_unavailable = 0 }").ours(),

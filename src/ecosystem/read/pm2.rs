@@ -77,11 +77,6 @@ const RETIRED: &[Retired] = &[
         "remove it, and let a `.path` unit with `PathChanged=` start `clusterctl reload NAME` (systemd.path(5))",
     ),
     missed(
-        &["cron_restart", "cron"],
-        "is not supported by this version",
-        "remove it, and let a `.timer` unit with `OnCalendar=` start `clusterctl reload NAME` (systemd.timer(5))",
-    ),
-    missed(
         &["name_prefix", "append_env_to_name"],
         "would hide the app's real name",
         "write the whole name: `name = \"shop-api\"`",

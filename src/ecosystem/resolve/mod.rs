@@ -13,6 +13,7 @@ mod logs;
 mod process;
 mod rollout;
 mod sandbox;
+mod schedule;
 mod stop;
 
 use std::path::{Path, PathBuf};
@@ -69,10 +70,9 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     listeners.extend(more);
     let serving = (!listeners.is_empty()).then_some(&*systemd.service);
     let sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &process, ran.as_ref(), serving);
-    let mut remarks: Vec<Remark> = remark.into_iter().collect();
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
     let stop = stop::stop(process.kill_signal, process.treekill, kind.as_ref());
-    remarks.extend(stop.remark.into_iter().chain(followed(cx, cwd.as_deref())));
+    let followed = followed(cx, cwd.as_deref());
     env.add(stop.variable);
     environment::counted_port(cx, fields, &env, &listeners);
     let program = ran.as_ref().zip(kind.as_ref());
@@ -81,7 +81,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
     let rollout = rollout::rollout(cx, fields, is_job(process.restart.auto, &hands, &listeners));
-    let backlog = listeners::backlog(cx, fields);
+    let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
         namespace,
@@ -109,6 +109,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         shutdown_with_message: hands.shutdown_with_message,
         treekill: stop.all,
         restart: process.restart,
+        schedules,
         autostart: process.autostart,
         rollout,
         logs: process.logs,
@@ -120,7 +121,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         slice: systemd.slice,
         socket: systemd.socket,
         profile: cx.env_name.map(str::to_owned),
-        remarks,
+        remarks: remark.into_iter().chain(stop.remark).chain(followed).collect(),
     });
     Resolved { at, name, named: fields.get("name").is_some(), listeners, app }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::model::app::{Backoff, Logs, Restart};
+use crate::ecosystem::model::app::{Backoff, Logs, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Context, Node};
@@ -15,9 +15,6 @@ use crate::ecosystem::read::problem::{Problem, visible};
 use crate::ecosystem::read::{suggest, value};
 use crate::limits;
 
-/// PM2's 3 s would fail healthy slow starters, since here a timeout is a failed start.
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(60);
-const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 /// systemd's default `RestartSec=`.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 /// PM2's cap of the growing pause.
@@ -69,11 +66,11 @@ pub(super) struct Process {
 pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Process {
     let user = user(cx, fields);
     let logs = logs::logs(cx, fields, cwd, user.as_deref());
-    let kill_timeout = positive(cx, fields, "kill_timeout", KILL_TIMEOUT);
+    let kill_timeout = positive(cx, fields, "kill_timeout", RolloutSettings::KILL_TIMEOUT);
     Process {
         user,
         group: group(cx, fields),
-        listen_timeout: positive(cx, fields, "listen_timeout", LISTEN_TIMEOUT),
+        listen_timeout: positive(cx, fields, "listen_timeout", RolloutSettings::LISTEN_TIMEOUT),
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
         kill_signal: signal(cx, fields),

@@ -16,12 +16,15 @@ pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>, job: bool) -> R
         Some(Fields::read(cx, node.place, entries, keys::rollout_keys(), false))
     });
     let inner = inner.unwrap_or_default();
+    let default = RolloutSettings::default();
     let settings = RolloutSettings {
-        max_surge: inner.read_with("max_surge", |node| share(cx, node)).unwrap_or(Share::Count(1)),
+        max_surge: inner
+            .read_with("max_surge", |node| share(cx, node))
+            .unwrap_or(default.max_surge),
         max_unavailable: inner
             .read_with("max_unavailable", |node| share(cx, node))
-            .unwrap_or(Share::Count(0)),
-        min_ready: inner.span_of(cx, "min_ready", RolloutSettings::MIN_READY),
+            .unwrap_or(default.max_unavailable),
+        min_ready: inner.span_of(cx, "min_ready", default.min_ready),
         on_failure: match inner.read_with("on_failure", |node| node.choice(cx, keys::ON_FAILURE)) {
             Some("pause") => OnFailure::Pause,
             _ => OnFailure::Rollback,

@@ -1,4 +1,4 @@
-//! What becomes of an app's listeners. Never decides about instances, save that those which hold a
+//! What becomes of an app's listeners, and of whatever else opens and closes with it. Never decides about instances, save that those which hold a
 //! listener that moves start anew with it.
 //!
 //! A Unix listener whose path is lost is restarted beside its instances (`Action::Reopen`): nobody
@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use super::AppDecision;
 use crate::ecosystem::Address;
 use crate::plan::{Action, Reason, Step};
+use crate::translate::Role;
 use crate::unit::{UnitFile, UnitName};
 
 impl AppDecision<'_> {
@@ -56,13 +57,18 @@ impl AppDecision<'_> {
         sockets.filter(|unit| self.files.units.get(&unit.name).is_none())
     }
 
-    pub(super) fn opened_listeners(&self) -> Vec<Step> {
+    /// What opens: listeners, or all others that do.
+    pub(super) fn opened(&self, listeners: bool) -> Vec<Step> {
         self.files
-            .listeners()
+            .triggers()
+            .filter(|unit| (Role::of(unit) == Role::Listener) == listeners)
             .filter_map(|unit| {
-                let state = self.found.listeners.get(&unit.name).copied().unwrap_or_default();
+                let state = self.found.triggers.get(&unit.name).copied().unwrap_or_default();
                 let known = self.found.units.contains_key(&unit.name);
-                let because = if known { Reason::ListenerDown } else { Reason::NewListener };
+                let because = match Role::of(unit) {
+                    role if known => Reason::TriggerDown(role),
+                    role => Reason::NewTrigger(role),
+                };
                 (!state.is_up()).then(|| Step { action: Action::Open(unit.name.clone()), because })
             })
             .collect()
@@ -81,11 +87,14 @@ impl AppDecision<'_> {
         self.found.lost.iter().filter(|unit| self.files.units.get(unit).is_some())
     }
 
-    pub(super) fn closed_listeners(&self) -> Vec<Step> {
+    /// What closes: listeners, or all others that do.
+    pub(super) fn closed(&self, listeners: bool) -> Vec<Step> {
         let step = |unit: &UnitFile| Step {
             action: Action::Close(unit.name.clone()),
-            because: Reason::ListenerGone,
+            because: Reason::TriggerGone,
         };
-        self.old_sockets().map(step).collect()
+        let triggers = self.found.units.triggers();
+        let gone = triggers.filter(|unit| self.files.units.get(&unit.name).is_none());
+        gone.filter(|unit| (Role::of(unit) == Role::Listener) == listeners).map(step).collect()
     }
 }

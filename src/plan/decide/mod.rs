@@ -11,8 +11,8 @@ use super::action::{
 use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
 use super::observed::{Observed, ObservedApp};
 use crate::ecosystem::AppName;
-use crate::translate::{self, AppFiles, GroupRecord, Record, substance};
-use crate::unit::{UnitFile, UnitKind, quote};
+use crate::translate::{self, AppFiles, GroupRecord, Record, Role, substance};
+use crate::unit::{UnitFile, UnitName, quote};
 
 /// Decides what brings `observed` to `wanted`.
 ///
@@ -85,12 +85,16 @@ impl AppDecision<'_> {
         let mut notes = self.option_notes(&files);
         if let Some(rebind) = self.rebind() {
             steps.push(rebind);
+            steps.extend(self.opened(false));
+            steps.extend(self.closed(false));
         } else if self.files.autostart || self.is_up() {
-            steps.extend(self.opened_listeners());
+            steps.extend(self.opened(true));
             steps.extend(self.reopened_listeners());
             steps.extend(self.started_group());
             steps.extend(self.instance_step(&files));
-            steps.extend(self.closed_listeners());
+            // What acts on instances, once they are as they should be.
+            steps.extend(self.opened(false));
+            steps.extend([true, false].into_iter().flat_map(|listeners| self.closed(listeners)));
         }
         if !self.files.autostart {
             notes.push(Note::NoAutostart { runs: self.is_up() });
@@ -188,8 +192,8 @@ impl AppDecision<'_> {
         let text = same_file.map(|(former, new)| found.text.replace(&former, &new));
         let renamed = text.map(|text| UnitFile::parse(unit.name.clone(), &text));
         let parsed = renamed.as_ref().unwrap_or(&found.unit);
-        match unit.name.kind() {
-            UnitKind::Socket => parsed.get("Socket", FD_NAME) == unit.get("Socket", FD_NAME),
+        match Role::of(unit) {
+            Role::Listener => parsed.get("Socket", FD_NAME) == unit.get("Socket", FD_NAME),
             _ => substance(parsed) == substance(unit),
         }
     }
@@ -213,8 +217,7 @@ impl AppDecision<'_> {
         // What holds the former socket is reached by nobody there.
         let all =
             !changed.is_empty() || self.lost().next().is_some() || self.has_removed_listener();
-        let outdated =
-            |n: &u32| self.found.is_outdated(self.name, *n) || self.found.unheld.contains(n);
+        let outdated = |n: &u32| self.found.is_outdated(*n) || self.found.unheld.contains(n);
         let replace: BTreeSet<u32> =
             wanted.iter().copied().filter(|n| up(n) && (all || outdated(n))).collect();
         if start.is_empty() && stop.is_empty() && replace.is_empty() {
@@ -260,8 +263,8 @@ impl AppDecision<'_> {
                 {
                     keys.extend(different_keys(unit, before, after));
                 }
-                (FileId::Unit(unit), Change::Replace { keep_time: false, .. })
-                    if unit.kind() == UnitKind::Socket =>
+                (FileId::Unit(unit), Change::Replace { after, keep_time: false, .. })
+                    if is_listener(unit, after) =>
                 {
                     keys.insert(FD_NAME.to_owned());
                 }
@@ -312,7 +315,7 @@ impl AppDecision<'_> {
     fn option_notes(&self, changes: &[FileChange]) -> Vec<Note> {
         let sockets = changes.iter().filter_map(|change| match (&change.file, &change.change) {
             (FileId::Unit(unit), Change::Replace { before, after, .. })
-                if unit.kind() == UnitKind::Socket
+                if is_listener(unit, after)
                     && different_keys(unit, before, after).iter().any(|k| is_socket_key(k)) =>
             {
                 Some(Note::ListenerOption(unit.clone()))
@@ -321,4 +324,8 @@ impl AppDecision<'_> {
         });
         sockets.collect()
     }
+}
+
+fn is_listener(unit: &UnitName, text: &str) -> bool {
+    Role::of(&UnitFile::parse(unit.clone(), text)) == Role::Listener
 }

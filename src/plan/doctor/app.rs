@@ -211,7 +211,7 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         .observed
         .instances
         .iter()
-        .filter(|(number, one)| one.active.is_up() && facts.observed.is_outdated(app, **number))
+        .filter(|(number, one)| one.active.is_up() && facts.observed.is_outdated(**number))
         .map(|(number, _)| format!("@{number}"))
         .collect();
     if !outdated.is_empty() && !facts.rolling {

@@ -2,15 +2,23 @@
 
 use super::{AppFacts, Finding, Run, Severity, Words, finding};
 use crate::plan::Active;
+use crate::translate::Role;
 
 /// Everything about its listeners.
 pub(super) fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     let mut found = Vec::new();
     let app = words.app;
     let running = facts.observed.group == Active::Active;
-    for (unit, state) in &facts.observed.listeners {
+    let units = &facts.observed.units;
+    let listens = |unit| units.get(unit).is_some_and(|file| file.role == Role::Listener);
+    for (unit, state) in &facts.observed.triggers {
         let up = state.is_up();
-        if running && !up {
+        if running && !up && !listens(unit) {
+            let text = format!("{unit} is not active while {app} runs");
+            found.push(finding(Severity::Problem, "trigger-down", text, Some(words.apply(facts))));
+        } else if !listens(unit) {
+            // Started by hand, it finds the app stopped and does nothing.
+        } else if running && !up {
             let text = format!("{unit} does not listen while {app} runs");
             let mend = words.clusterctl(&format!("restart {app}"));
             found.push(finding(Severity::Problem, "listener-closed", text, Some(mend)));

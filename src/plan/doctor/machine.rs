@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{AppFacts, Cgroups, Finding, MachineFacts, Severity, finding};
 use crate::ecosystem::{AppName, Scope};
-use crate::translate::FLOOR;
-use crate::unit::{UnitFile, UnitKind};
+use crate::translate::{FLOOR, Role};
+use crate::unit::UnitFile;
 
 /// Controllers that limits and the table of `list` need.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
@@ -73,7 +73,7 @@ fn cgroups(machine: &MachineFacts) -> Finding {
 
 fn backlog(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<Finding> {
     let allowed = machine.somaxconn?;
-    let wanted = largest(apps, UnitKind::Socket, |unit| unit.get("Socket", "Backlog"))?;
+    let wanted = largest(apps, Role::Listener, |unit| unit.get("Socket", "Backlog"))?;
     Some(match wanted > allowed {
         true => {
             let text = format!(
@@ -92,7 +92,7 @@ fn backlog(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option
 
 fn open_files(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<Finding> {
     let allowed = machine.nr_open?;
-    let wanted = largest(apps, UnitKind::Service, |unit| {
+    let wanted = largest(apps, Role::Instance, |unit| {
         // Soft and hard limit may be given apart; the hard one is what the kernel checks.
         let value = unit.get("Service", "LimitNOFILE")?;
         Some(value.rsplit_once(':').map_or(value, |(_, hard)| hard))
@@ -146,16 +146,11 @@ fn lingers(lingers: bool) -> Finding {
     finding(Severity::Warning, "linger", text.to_owned(), Some(mend))
 }
 
-fn units(facts: &AppFacts, kind: UnitKind) -> impl Iterator<Item = &UnitFile> {
-    let files = facts.observed.units.iter().filter(move |(name, _)| name.kind() == kind);
-    files.map(|(_, file)| &file.unit)
-}
-
 fn largest(
     apps: &BTreeMap<AppName, AppFacts>,
-    kind: UnitKind,
+    role: Role,
     value: impl Fn(&UnitFile) -> Option<&str>,
 ) -> Option<u64> {
-    let files = apps.values().flat_map(|facts| units(facts, kind));
-    files.filter_map(|unit| value(unit)?.parse().ok()).max()
+    let files = apps.values().flat_map(|facts| facts.observed.units.of_role(role));
+    files.filter_map(|file| value(&file.unit)?.parse().ok()).max()
 }

@@ -106,7 +106,7 @@ mod tests {
             observed.units.insert(unit, file(""));
         }
         observed.units.insert(socket.clone(), file("[Socket]\nBacklog=4096\n"));
-        observed.listeners.insert(socket, Active::Active);
+        observed.triggers.insert(socket, Active::Active);
         observed.source = Some("/srv/api/ecosystem.toml".into());
         observed.links = [0, 1].into();
         observed.enabled = true;
@@ -154,7 +154,7 @@ mod tests {
         for unit in [api().slice_unit(), api().wake_unit(), api().close_unit(), socket] {
             let spoil = |facts: &mut AppFacts| {
                 facts.observed.units.remove(&unit);
-                facts.observed.listeners.clear();
+                facts.observed.triggers.clear();
             };
             app(spoil, &["unit-gone: clusterctl apply /srv/api/ecosystem.toml"]);
         }
@@ -284,7 +284,7 @@ mod tests {
         let socket = || UnitName::parse("api-3000.socket").unwrap();
         app(
             |f| {
-                f.observed.listeners.insert(socket(), Active::Inactive);
+                f.observed.triggers.insert(socket(), Active::Inactive);
             },
             &["listener-closed: clusterctl restart api"],
         );
