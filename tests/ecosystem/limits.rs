@@ -164,3 +164,18 @@ fn so_long_lines_are_drawn() {
     assert!(drawn(limits::DRAWN_LINE).contains('^'));
     assert!(!drawn(limits::DRAWN_LINE + 1).contains('^'));
 }
+
+#[test]
+fn listeners_end() {
+    let listen = |count: usize| {
+        let ports: Vec<String> = (0..count).map(|nr| (3000 + nr).to_string()).collect();
+        format!("script = 'server.js'\nlisten = [{}]", ports.join(", "))
+    };
+    let (most, beyond) = (listen(limits::LISTENERS), listen(limits::LISTENERS + 1));
+    ends(&most, &beyond);
+    let host = FakeHost::new();
+    let problems = problems(&beyond, &host).unwrap().render(Color::Off);
+    assert!(problems.contains("65 listeners, and only 64 can be handed over"), "{problems}");
+    // Whoever reads LISTEN_FDS gets them all.
+    ends(&format!("{beyond}\nhandover = 'native'"), "listen = 'nowhere'");
+}

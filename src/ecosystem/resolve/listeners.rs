@@ -11,7 +11,7 @@ use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Context, Node};
 use crate::ecosystem::read::problem::{Place, Problem, visible};
 use crate::ecosystem::read::value::{self, AddressError};
-use crate::limits::LISTENER_NAME;
+use crate::limits::{LISTENER_NAME, LISTENERS};
 
 /// Room for many more connections than any kernel's default `somaxconn`, which caps it.
 const BACKLOG: u32 = 4096;
@@ -60,8 +60,30 @@ fn told_apart(mut read: Vec<Read>) -> Vec<Read> {
     read
 }
 
+/// What the chosen handover cannot do for these listeners.
+pub(super) fn handed_over(
+    cx: &mut Context<'_>,
+    listeners: &[(Listener, Place)],
+    handover: Handover,
+) {
+    unasked(cx, listeners, handover);
+    too_many(cx, listeners, handover);
+}
+
+/// More listeners than are handed over: the rest would be held and served by nobody.
+fn too_many(cx: &mut Context<'_>, listeners: &[(Listener, Place)], handover: Handover) {
+    let Some((_, at)) = listeners.get(LISTENERS) else { return };
+    if matches!(handover, Handover::Preload | Handover::Trace) {
+        let message =
+            format!("{} listeners, and only {LISTENERS} can be handed over", listeners.len());
+        let help = "leave some out, or write `handover = \"native\"` for a program that reads \
+                    LISTEN_FDS";
+        cx.problems.push(Problem::error(at, message).help(help));
+    }
+}
+
 /// A port of the program where nobody answers when the program asks for it.
-pub(super) fn unasked(cx: &mut Context<'_>, listeners: &[(Listener, Place)], handover: Handover) {
+fn unasked(cx: &mut Context<'_>, listeners: &[(Listener, Place)], handover: Handover) {
     if matches!(handover, Handover::Preload | Handover::Trace) {
         return;
     }

@@ -77,7 +77,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     environment::counted_port(cx, fields, &env, &listeners);
     let program = ran.as_ref().zip(kind.as_ref());
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
-    listeners::unasked(cx, &listeners, hands.handover);
+    listeners::handed_over(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
     let rollout = rollout::rollout(cx, fields, is_job(process.restart.auto, &hands, &listeners));
