@@ -42,7 +42,12 @@ pub(super) fn run(args: &RolloutArgs, place: &Place<'_>, ui: &mut Ui) -> Result<
     };
     let done = Done { rollout: Some(outcome), ..Done::default() };
     say(&show::verdict(&ctl, &app, &done).0.text);
-    show::finish(&ctl, &[(app, done)].into(), ui)
+    match show::finish(&ctl, &[(app.clone(), done)].into(), ui) {
+        // The first that a stop of the group cancels is the start that the rollout waited for, so that this one
+        // was over before the manager ended it.
+        Err(Error::Failed(_)) if ctl.is_ended() => end(&ops::Error::Stopped(app), ui),
+        result => result,
+    }
 }
 
 /// Ends as a process that has been told to go.

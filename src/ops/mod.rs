@@ -148,6 +148,11 @@ impl Context {
         std::mem::take(&mut self.notices())
     }
 
+    /// Whether the manager ends the rollout of this process.
+    pub fn is_ended(&self) -> bool {
+        self.end.load(Ordering::Relaxed)
+    }
+
     /// Whether somebody wants rollouts to stop between two instances.
     pub fn is_interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::booted;
+use crate::shop::{applied, ecosystem};
 use crate::support::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,6 +62,19 @@ booted!(a_scale_during_a_restart_reaches_its_number, |m| {
     assert_eq!(restart.wait().0, 0);
     for (unit, wanted) in [("slow@0", "active"), ("slow@1", "inactive"), ("slow@2", "inactive")] {
         assert_eq!(m.systemctl_show(unit, "ActiveState"), wanted, "{unit}");
+    }
+});
+
+// Whatever the rollout is at when the manager ends it.
+booted!(an_app_that_is_stopped_in_any_moment_of_a_reload_has_not_failed, |m| {
+    applied(m, &ecosystem(2, "rollout = { min_ready = '100ms' }"));
+    for round in 0..12 {
+        m.ok(["systemctl", "reload", "--no-block", "shop"]);
+        m.ok_sh(&format!("sleep 0.{:02}", round * 7 + 5));
+        m.ok(["clusterctl", "stop", "shop"]);
+        let state = m.systemctl_show("shop", "ActiveState");
+        assert_eq!(state, "inactive", "{round}: {}", m.ok_sh("journalctl | tail -30"));
+        m.ok(["clusterctl", "start", "shop"]);
     }
 });
 
