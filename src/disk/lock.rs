@@ -38,6 +38,11 @@ pub struct Holder {
     pub command: String,
 }
 
+/// Directory of the locks of apps.
+pub fn locks(state: &Path) -> PathBuf {
+    state.join("locks")
+}
+
 impl Lock {
     /// Takes the locks of apps below `state`, waiting for other holders; `waiting` is called once
     /// for each of them.
@@ -52,8 +57,7 @@ impl Lock {
         let apps: BTreeSet<&AppName> = apps.into_iter().collect();
         let mut files = Vec::new();
         for app in apps {
-            // No name of an app ends so, and none has a slash.
-            let path = state.join("locks").join(format!("{app}.lock"));
+            let path = locks(state).join(app.lock_name());
             let told = |command| waiting(Holder { app: Some(app.clone()), command });
             files.push(take(&path, told)?);
         }

@@ -24,7 +24,7 @@ pub use handover::{
 };
 pub use history::{Definition, Entry, begun_return, history, note_return, record};
 pub use layout::Layout;
-pub use lock::{Holder, Lock};
+pub use lock::{Holder, Lock, locks};
 pub use moves::{forget_move, note_move};
 pub use scan::{
     FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan, source,

@@ -169,6 +169,7 @@ impl Context {
             handover: self.handover().dir,
             environment: self.layout.environment.clone(),
             secret: self.layout.secret,
+            locks: disk::locks(&self.layout.state),
             namespaces: namespaces::permitted(&self.layout),
             program: self.program.clone(),
         })

@@ -56,6 +56,8 @@ pub struct Target {
     pub environment: PathBuf,
     /// What names the files in it.
     pub secret: Secret,
+    /// Directory of the locks of apps, each held while a command works on its app.
+    pub locks: PathBuf,
     /// Whether the manager may make namespaces for a service, which some containers forbid.
     pub namespaces: bool,
     /// The `clusterctl` that `systemctl reload` of a group runs.

@@ -165,6 +165,7 @@ mod tests {
             handover: "/h".into(),
             environment: "/e".into(),
             secret: crate::translate::Secret::default(),
+            locks: "/l".into(),
             namespaces: true,
             program: "/p".into(),
         };

@@ -44,7 +44,9 @@ pub(super) fn timed(context: &Context<'_>) -> UnitFile {
     // then, and has the job that is to come.
     let up = format!("{systemctl}is-active --quiet {group}");
     let job = format!("{systemctl}list-jobs {group} | grep -q {group}");
-    let script = format!("{systemctl}{task} || {job} || ! {up}");
+    // A command that works on the app watches its instances, and would take this for the work of somebody else.
+    let lock = context.target.locks.join(app.name.lock_name());
+    let script = format!("flock \"$1\" true; {systemctl}{task} || {job} || ! {up}");
     let unit = UnitFile::new(app.name.timed_unit())
         .section("Unit", |s| {
             s.set("Description", format!("{} (restart by its schedule)", app.name));
@@ -55,7 +57,8 @@ pub(super) fn timed(context: &Context<'_>) -> UnitFile {
         .section("Service", |s| {
             s.set("Type", "oneshot");
             s.set("ExecCondition", up);
-            let words = ["/bin/sh", "-c", &script].map(quote::argument);
+            let words = ["/bin/sh", "-c", &script, "sh", &lock.to_string_lossy()];
+            let words = words.map(quote::argument);
             s.set("ExecStart", words.join(" "));
             // A rollout lasts as long as its instances need; each of them has a deadline.
             s.set("TimeoutStartSec", "infinity");

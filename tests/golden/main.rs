@@ -31,6 +31,7 @@ fn files(text: &str, scope: Scope) -> BTreeMap<AppName, AppFiles> {
         handover: "/var/lib/clusterctl/handover/0".into(),
         environment: "/etc/clusterctl/environment".into(),
         secret: Secret::default(),
+        locks: "/var/lib/clusterctl/locks".into(),
         namespaces: true,
         program: "/usr/bin/clusterctl".into(),
     };

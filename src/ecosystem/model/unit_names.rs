@@ -40,6 +40,11 @@ impl AppName {
         self.unit("-cron", UnitKind::Timer)
     }
 
+    /// The name of the lock that a command on this app holds: no name of an app ends so, and none has a slash.
+    pub fn lock_name(&self) -> String {
+        format!("{self}.lock")
+    }
+
     /// `api-cron.service`: what the timer starts.
     pub fn timed_unit(&self) -> UnitName {
         self.unit("-cron", UnitKind::Service)
