@@ -83,6 +83,16 @@ booted!(a_schedule_runs_a_job_again, |m| {
     applied(m);
     let runs = || m.read("/srv/kk/runs").lines().count();
     wait_until("the job has run again", Duration::from_secs(30), || runs() >= 3);
+    // A command that works on the app is waited for.
+    let lock = "/var/lib/clusterctl/locks/kk.lock";
+    let command = m.spawn(["flock", lock, "sleep", "infinity"]);
+    let waits = format!("pgrep -fx 'flock {lock} true'");
+    let minute = Duration::from_secs(60);
+    wait_until("the schedule waits", minute, || m.sh(&waits).code == 0);
+    let before = runs();
+    m.ok(["pkill", "-x", "sleep"]);
+    drop(command);
+    wait_until("the job has run again", minute, || runs() > before);
     m.ok(["clusterctl", "stop", "kk"]);
     let state = m.systemctl_show("kk-cron.timer", "ActiveState");
     assert_eq!(state, "inactive");
