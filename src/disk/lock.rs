@@ -1,13 +1,11 @@
 //! Two commands never change the same app, nor files that apps share, at the same time.
 //!
-//! Each app has a lock, held for as long as a command works on the app, rollout included. One more
+//! Each app has a lock, held for as long as a command works on the app, rollout included: an app
+//! whose clients never leave must not hold up the others. One more
 //! lock guards what apps share (helper files, environment files, history), held for moments only.
 //! Locks of apps are taken in the order of their names, and the shared one after them, so that two
 //! commands never wait for each other. The kernel releases them when a process ends, however it
 //! ends; a file that stays behind locks nothing.
-//!
-//! Each app has a lock, and what apps share one more, held for moments only: an app whose clients
-//! never leave must not hold up the others.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -226,6 +226,7 @@ pub fn init(program: &OsString, args: &[OsString]) -> Result<u8, Error> {
         let _ = io::stdin().read(&mut [0]);
         // It may have ended, which is what is wanted.
         let _ = kill_process_group(main, Signal::TERM);
+        // A deadline, not a wait for something: when the last child has ended before it, this process does.
         thread::sleep(limits::TRIAL_ENDS);
         std::process::exit(1);
     });

@@ -2,7 +2,7 @@
 //! the preload library, the tracer, the Node file, and the scripts of `units/`.
 //!
 //! Names and formats alone. What a value means is in [`super::environment`]. The tests compare them with
-//! the texts of those who read them, in which they are written out.
+//! the Node file and the scripts, in which they are written out.
 
 use core::fmt;
 
@@ -30,6 +30,12 @@ pub const LISTEN_TIMEOUT: &str = "CLUSTERCTL_LISTEN_TIMEOUT_MS";
 pub const WAIT_READY: &str = "CLUSTERCTL_WAIT_READY";
 /// `1` where a Node program gets the message `shutdown` instead of the signal.
 pub const SHUTDOWN_WITH_MESSAGE: &str = "CLUSTERCTL_SHUTDOWN_WITH_MESSAGE";
+
+/// The value of a variable, if an entry of the environment is that one.
+#[must_use]
+pub fn value<'a>(entry: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+}
 
 /// File name of the preload library.
 pub const LIBRARY: &str = "libclusterctl_preload.so";
@@ -89,8 +95,6 @@ mod tests {
     use super::super::environment;
     use super::*;
 
-    const LIBRARY_TEXT: &str = include_str!("../shims/preload/setup.rs");
-    const TRACER_TEXT: &str = include_str!("../shims/trace/start.rs");
     const NODE_TEXT: &str = include_str!("../shims/node/clusterctl.cjs");
     const GUARD_TEXT: &str = include_str!("../../units/restart-guard");
     const CLOSE_TEXT: &str = include_str!("../../units/close");
@@ -104,20 +108,23 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_a_variable_knows_it_by_its_name() {
-        let library = [READY, BIND, DRAIN, KILL_SIGNAL, KILL_TIMEOUT, STREAM_TIMEOUT];
-        let node = [WAIT_READY, SHUTDOWN_WITH_MESSAGE, KILL_SIGNAL, KILL_TIMEOUT, STREAM_TIMEOUT];
-        for (reader, text, known) in [
-            ("the library", LIBRARY_TEXT, &library[..]),
-            ("the tracer", TRACER_TEXT, &[LISTEN_TIMEOUT]),
-            ("the Node file", NODE_TEXT, &node),
-        ] {
-            for name in names(text) {
-                assert!(known.contains(&name), "{reader} reads {name}, which nobody sets");
-            }
-            for name in known {
-                assert!(names(text).any(|word| word == *name), "{reader} does not read {name}");
-            }
+    fn the_node_file_knows_its_variables_by_their_names() {
+        let known = [WAIT_READY, SHUTDOWN_WITH_MESSAGE, KILL_SIGNAL, KILL_TIMEOUT, STREAM_TIMEOUT];
+        for name in names(NODE_TEXT) {
+            assert!(known.contains(&name), "it reads {name}, which nobody sets");
+        }
+        for name in known {
+            assert!(names(NODE_TEXT).any(|word| word == name), "it does not read {name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_known_by_its_whole_name() {
+        assert_eq!(value(b"CLUSTERCTL_DRAIN=1", DRAIN), Some(&b"1"[..]));
+        assert_eq!(value(b"CLUSTERCTL_DRAIN=", DRAIN), Some(&b""[..]));
+        for other in [&b"CLUSTERCTL_DRAIN"[..], b"CLUSTERCTL_DRAINS=1", b"CLUSTERCTL_READY=1", b""]
+        {
+            assert_eq!(value(other, DRAIN), None);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Programs close a listener and take it again when they reload their workers, so only what lasts counts. Nothing is
 //! said where descriptors cannot be seen: those of other users are for root.
 //!
-//! Ready is looked at as well as told (`ops/held.rs`, `host/held.rs`). systemd keeps an instance
+//! Ready is looked at as well as told. systemd keeps an instance
 //! `active` that has closed its listener, and only descriptors tell: those of the instance's
 //! processes, without the copies that nobody asked for (where systemd put them, and the library's
 //! own from 900 on). The library marks its own as closed on exec while its program serves, which

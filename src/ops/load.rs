@@ -2,7 +2,7 @@
 //! administrator has changed one, or a former run was killed before it came to that.
 //!
 //! Whether the manager reads unit files again is asked of the manager, and of a note
-//! (`ops/load.rs`, `disk/unread.rs`). `NeedDaemonReload` tells of drop-ins and of what a killed run
+//! (`disk/unread.rs`). `NeedDaemonReload` tells of drop-ins and of what a killed run
 //! has written, but not of links, of files that kept their time, and, on 252, of a unit's first
 //! drop-in. So a run notes an app in /run before its first write and forgets it after the
 //! daemon-reload; a note whose writer is gone makes the next run reload. Units do not carry

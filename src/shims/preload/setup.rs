@@ -13,6 +13,7 @@ use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
+use crate::handover::contract;
 use crate::handover::environment::{self as variables, FIRST_DESCRIPTOR, MAX_LISTENERS, Ready};
 use crate::handover::{Address, Held, Kind, UnixName};
 use crate::sys::{self, FileId};
@@ -154,19 +155,19 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
         setup.count = variables::listen_fds(value);
     } else if let Some(value) = entry.strip_prefix(b"LISTEN_FDNAMES=") {
         keep(&mut setup.names, value);
-    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_BIND=") {
+    } else if let Some(value) = contract::value(entry, contract::BIND) {
         keep(&mut setup.binds, value);
     } else if let Some(value) = entry.strip_prefix(b"NOTIFY_SOCKET=") {
         setup.notify = variables::notify_socket(value);
-    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_READY=") {
+    } else if let Some(value) = contract::value(entry, contract::READY) {
         setup.ready = variables::ready(value);
-    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_DRAIN=") {
+    } else if let Some(value) = contract::value(entry, contract::DRAIN) {
         setup.drain = value == b"1";
-    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_KILL_TIMEOUT_MS=") {
+    } else if let Some(value) = contract::value(entry, contract::KILL_TIMEOUT) {
         setup.kill_timeout_ms = variables::kill_timeout_ms(value).unwrap_or(0);
-    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_KILL_SIGNAL=") {
+    } else if let Some(value) = contract::value(entry, contract::KILL_SIGNAL) {
         setup.kill_signal = variables::kill_signal(value).unwrap_or(setup.kill_signal);
-    } else if let Some(value) = entry.strip_prefix(b"CLUSTERCTL_STREAM_TIMEOUT_MS=") {
+    } else if let Some(value) = contract::value(entry, contract::STREAM_TIMEOUT) {
         setup.stream_timeout_ms = variables::stream_timeout_ms(value).unwrap_or(0);
     }
 }

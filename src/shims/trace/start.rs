@@ -2,6 +2,7 @@
 
 use core::ffi::c_int;
 
+use crate::handover::contract;
 use crate::handover::digits::decimal;
 use crate::handover::environment::{Fate, fate};
 use crate::kernel::{self, EACCES, ENOENT, EPERM};
@@ -95,7 +96,7 @@ fn timeout(environment: *mut *const u8) -> u64 {
     let value = entries(environment).find_map(|place| {
         // SAFETY: a place of the environment holds a C string.
         let entry = unsafe { sys::c_bytes(*place) };
-        entry.strip_prefix(b"CLUSTERCTL_LISTEN_TIMEOUT_MS=")
+        contract::value(entry, contract::LISTEN_TIMEOUT)
     });
     value.and_then(decimal).unwrap_or(TIMEOUT_MS)
 }

@@ -93,24 +93,27 @@ fn a_handler_of_a_program_that_may_start_no_thread_comes_when_clients_are_told()
     assert_eq!(program.end(), 7);
 }
 
+/// A server of Python's whose clients keep their connections.
+const KEEPS_ALIVE: &str = "import http.server, os, signal, threading\n\
+    class Server(http.server.BaseHTTPRequestHandler):\n\
+    \x20   protocol_version = 'HTTP/1.1'\n\
+    \x20   def do_GET(self):\n\
+    \x20       self.send_response(200)\n\
+    \x20       self.send_header('Content-Length', '4')\n\
+    \x20       self.end_headers()\n\
+    \x20       self.wfile.write(b'done')\n";
+
 /// The main thread waits for the signal, and others serve: it goes on when the handler has run.
 #[test]
 fn a_program_that_waits_for_its_signal_gets_it_when_its_clients_are_told() {
-    let script = "import http.server, os, signal, threading\n\
-        class Server(http.server.BaseHTTPRequestHandler):\n\
-        \x20   protocol_version = 'HTTP/1.1'\n\
-        \x20   def do_GET(self):\n\
-        \x20       self.send_response(200)\n\
-        \x20       self.send_header('Content-Length', '4')\n\
-        \x20       self.end_headers()\n\
-        \x20       self.wfile.write(b'done')\n\
+    let script = "SERVER\
         signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'handler\\n'))\n\
         server = http.server.ThreadingHTTPServer(('127.0.0.1', PORT), Server)\n\
         threading.Thread(target=server.serve_forever, daemon=True).start()\n\
         WAIT\n\
         os._exit(7)\n";
     for wait in ["signal.pause()", "import ctypes; ctypes.CDLL(None).sigsuspend(bytes(128))"] {
-        let script = script.replace("WAIT", wait);
+        let script = script.replace("SERVER", KEEPS_ALIVE).replace("WAIT", wait);
         gets_its_signal_when_clients_are_told(&["python3", "-c", &script]);
     }
 }
@@ -121,20 +124,17 @@ fn a_python_server_gets_its_signal_when_its_clients_are_told() {
     if !has("python3") {
         return;
     }
-    let script = "import http.server, os, signal\n\
-        class Server(http.server.BaseHTTPRequestHandler):\n\
-        \x20   protocol_version = 'HTTP/1.1'\n\
-        \x20   def do_GET(self):\n\
-        \x20       self.send_response(200)\n\
-        \x20       self.send_header('Content-Length', '4')\n\
-        \x20       self.end_headers()\n\
-        \x20       self.wfile.write(b'done')\n\
+    let script = "SERVER\
         def end(*_):\n\
         \x20   os.write(1, b'handler\\n')\n\
         \x20   os._exit(7)\n\
         signal.signal(signal.SIGTERM, end)\n\
         http.server.ThreadingHTTPServer(('127.0.0.1', PORT), Server).serve_forever()\n";
-    gets_its_signal_when_clients_are_told(&["python3", "-c", script]);
+    gets_its_signal_when_clients_are_told(&[
+        "python3",
+        "-c",
+        &script.replace("SERVER", KEEPS_ALIVE),
+    ]);
 }
 
 /// puma closes connections at once on which no request has arrived yet.

@@ -1,8 +1,33 @@
 //! Workers of a master that alone gets the signal, and processes that were forked.
 
 use super::GET;
-use crate::support::{PATIENCE, Systemd, connect, has};
+use crate::support::{PATIENCE, Program, Systemd, connect, has};
 use std::io::{Read, Write};
+
+/// A master that alone gets the signal, at which it does `end`, and its worker, which has accepted `c` and
+/// does `work`. Over a pipe, `read` and `write`, it says that the worker shall go, as nginx and Apache do.
+fn signalled_alone(end: &str, work: &str) -> Option<(Systemd, u16, Program)> {
+    if !has("python3") {
+        return None;
+    }
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
+    let script = format!(
+        "import os, select, signal, socket, time\n\
+         s = socket.socket()\n\
+         s.bind(('127.0.0.1', {port}))\n\
+         s.listen()\n\
+         read, write = os.pipe()\n\
+         def end(*_): {end}\n\
+         signal.signal(signal.SIGTERM, end)\n\
+         if os.fork():\n\
+         \x20   while True: signal.pause()\n\
+         c, _ = s.accept()\n\
+         {work}"
+    );
+    let program = systemd.start(&["python3", "-c", &script]);
+    Some((systemd, port, program))
+}
 
 /// A worker of gunicorn's whose parent has a handler, which it replaces by one that ends by the
 /// signal's default action: nobody waits for a signal that is blocked.
@@ -42,27 +67,10 @@ fn a_forked_worker_with_a_handler_of_its_own_ends() {
 /// nginx and Apache do: its workers tell their clients first.
 #[test]
 fn the_workers_of_a_master_that_alone_is_signalled_tell_their_clients() {
-    if !has("python3") {
-        return;
-    }
-    let script = "import os, select, signal, socket, sys\n\
-        s = socket.socket()\n\
-        s.bind(('127.0.0.1', PORT))\n\
-        s.listen()\n\
-        read, write = os.pipe()\n\
-        def end(*_):\n\
-        \x20   os.write(1, b'signal\\n')\n\
-        \x20   os.write(write, b'x')\n\
-        \x20   os._exit(0)\n\
-        signal.signal(signal.SIGTERM, end)\n\
-        if os.fork():\n\
-        \x20   while True: signal.pause()\n\
-        c, _ = s.accept()\n\
-        while read not in (ready := select.select([c, read], [], [])[0]) and c.recv(100):\n\
+    let end = "os.write(1, b'signal\\n'); os.write(write, b'x'); os._exit(0)";
+    let worker = "while read not in (ready := select.select([c, read], [], [])[0]) and c.recv(100):\n\
         \x20   c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n";
-    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-    systemd.set("CLUSTERCTL_DRAIN", "1");
-    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let Some((_systemd, port, mut program)) = signalled_alone(end, worker) else { return };
     let mut client = connect(port);
     let mut ask = || {
         client.write_all(GET.as_bytes()).unwrap();
@@ -86,29 +94,12 @@ fn the_workers_of_a_master_that_alone_is_signalled_tell_their_clients() {
 /// requests is answered first.
 #[test]
 fn a_master_waits_for_the_answers_to_several_requests_of_one_client() {
-    if !has("python3") {
-        return;
-    }
-    let script = "import os, select, signal, socket, time\n\
-        s = socket.socket()\n\
-        s.bind(('127.0.0.1', PORT))\n\
-        s.listen()\n\
-        read, write = os.pipe()\n\
-        def end(*_):\n\
-        \x20   os.write(write, b'x')\n\
-        \x20   os.wait()\n\
-        \x20   os._exit(0)\n\
-        signal.signal(signal.SIGTERM, end)\n\
-        if os.fork():\n\
-        \x20   while True: signal.pause()\n\
-        c, _ = s.accept()\n\
-        for _ in range(c.recv(1000).count(b'GET')):\n\
+    let end = "os.write(write, b'x'); os.wait(); os._exit(0)";
+    let worker = "for _ in range(c.recv(1000).count(b'GET')):\n\
         \x20   time.sleep(0.4)\n\
         \x20   c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n\
         \x20   if select.select([read], [], [], 0)[0]: break\n";
-    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "40000");
-    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let Some((_systemd, port, mut program)) = signalled_alone(end, worker) else { return };
     let mut client = connect(port);
     client.write_all(GET.repeat(5).as_bytes()).unwrap();
     let mut first = [0; 4];
@@ -124,26 +115,11 @@ fn a_master_waits_for_the_answers_to_several_requests_of_one_client() {
 /// Nobody else would end it: nginx leaves it to the manager's SIGKILL.
 #[test]
 fn a_websocket_of_a_worker_whose_master_alone_is_signalled_is_closed() {
-    if !has("python3") {
-        return;
-    }
-    let script = "import os, signal, socket\n\
-        s = socket.socket()\n\
-        s.bind(('127.0.0.1', PORT))\n\
-        s.listen()\n\
-        def end(*_):\n\
-        \x20   os.wait()\n\
-        \x20   os._exit(0)\n\
-        signal.signal(signal.SIGTERM, end)\n\
-        if os.fork():\n\
-        \x20   while True: signal.pause()\n\
-        c, _ = s.accept()\n\
-        c.recv(1000)\n\
+    let end = "os.wait(); os._exit(0)";
+    let worker = "c.recv(1000)\n\
         c.sendall(b'HTTP/1.1 101 x\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n\\r\\n')\n\
         while c.recv(100): c.sendall(b'\\x81\\x02hi')\n";
-    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
-    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let Some((_systemd, port, mut program)) = signalled_alone(end, worker) else { return };
     let mut client = connect(port);
     client.write_all(GET.as_bytes()).unwrap();
     let mut head = [0; 59];
@@ -164,22 +140,8 @@ fn a_websocket_of_a_worker_whose_master_alone_is_signalled_is_closed() {
 /// bytes come later until it is killed, with all streams that are open by then.
 #[test]
 fn a_client_whose_first_bytes_come_behind_the_masters_signal_is_told_to_go() {
-    if !has("python3") {
-        return;
-    }
-    let script = "import os, signal, socket\n\
-        s = socket.socket()\n\
-        s.bind(('127.0.0.1', PORT))\n\
-        s.listen()\n\
-        def end(*_):\n\
-        \x20   os.write(1, b'signal\\n')\n\
-        \x20   os.wait()\n\
-        \x20   os._exit(0)\n\
-        signal.signal(signal.SIGTERM, end)\n\
-        if os.fork():\n\
-        \x20   while True: signal.pause()\n\
-        c, _ = s.accept()\n\
-        os.write(1, b'accepted\\n')\n\
+    let end = "os.write(1, b'signal\\n'); os.wait(); os._exit(0)";
+    let worker = "os.write(1, b'accepted\\n')\n\
         c.recv(1000)\n\
         c.sendall(b'\\0\\0\\0\\4\\0\\0\\0\\0\\0')\n\
         stream = 1\n\
@@ -187,9 +149,7 @@ fn a_client_whose_first_bytes_come_behind_the_masters_signal_is_told_to_go() {
         \x20   c.sendall(b'\\0\\0\\1\\1\\5' + stream.to_bytes(4, 'big') + b'\\x88')\n\
         \x20   if not c.recv(1000): break\n\
         \x20   stream += 2\n";
-    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
-    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let Some((_systemd, port, mut program)) = signalled_alone(end, worker) else { return };
     let mut client = connect(port);
     assert_eq!(program.line(), "accepted");
     program.terminate();
@@ -217,30 +177,15 @@ fn a_client_whose_first_bytes_come_behind_the_masters_signal_is_told_to_go() {
 /// when it is told to go. Its client knows before it has opened another one.
 #[test]
 fn a_client_that_comes_while_the_master_waits_is_told_with_the_first_frames() {
-    if !has("python3") {
-        return;
-    }
-    let script = "import os, signal, socket\n\
-        s = socket.socket()\n\
-        s.bind(('127.0.0.1', PORT))\n\
-        s.listen()\n\
-        def end(*_):\n\
-        \x20   os.wait()\n\
-        \x20   os._exit(0)\n\
-        signal.signal(signal.SIGTERM, end)\n\
-        if os.fork():\n\
-        \x20   while True: signal.pause()\n\
-        c, _ = s.accept()\n\
-        while c.recv(100):\n\
+    let end = "os.wait(); os._exit(0)";
+    let worker = "while c.recv(100):\n\
         \x20   c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\ndone')\n\
         c, _ = s.accept()\n\
         c.recv(1000)\n\
         c.sendall(b'\\0\\0\\0\\4\\0\\0\\0\\0\\0')\n\
         c.sendall(b'\\0\\0\\1\\1\\5\\0\\0\\0\\1\\x88')\n\
         c.recv(1000)\n";
-    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-    systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
-    let mut program = systemd.start(&["python3", "-c", &script.replace("PORT", &port.to_string())]);
+    let Some((_systemd, port, mut program)) = signalled_alone(end, worker) else { return };
     let mut first = connect(port);
     let mut answer = String::new();
     first.write_all(GET.as_bytes()).unwrap();
