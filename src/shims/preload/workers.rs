@@ -1,8 +1,8 @@
 //! What a master and the workers that it has forked tell each other of a stop: a server whose master
 //! alone gets the signal (nginx, Apache) has its workers close idle connections at once. They tell
 //! their clients to go first, and the master's handler waits for that. In each worker that serves a
-//! thread looks after them, which ends streams without an end later, as in any other program. nginx and Apache leave those to
-//! SIGKILL.
+//! thread looks after them, which ends streams without an end later, as in any other program: nginx
+//! and Apache leave those to SIGKILL.
 //!
 //! A page that is shared through `fork()`. It never holds anything else, and nobody waits for a word.
 
