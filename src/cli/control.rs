@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::flags::UPDATE_ENV;
 use super::{Place, Ui, show};
-use crate::disk::FoundApp;
+use crate::disk::{self, FoundApp, Ids};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Selected, Verb};
@@ -14,8 +15,8 @@ use crate::ops::{self, Selected, Verb};
 /// leaves the listeners open for the others.
 #[derive(Debug, clap::Args)]
 pub(super) struct StopArgs {
-    /// Apps, instances (`api@2`), namespaces, or `all`
-    #[arg(required = true, value_name = "APP")]
+    /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
     /// Not at the next boot either, until the next start or apply
     #[arg(long)]
@@ -30,8 +31,11 @@ pub(super) struct StopArgs {
 /// instances a few at a time, and makes nobody wait.
 #[derive(Debug, clap::Args)]
 pub(super) struct RestartArgs {
-    /// Apps, instances (`api@2`), namespaces, or `all`
-    #[arg(required = true, value_name = "APP")]
+    /// Ignored: variables come from the ecosystem file
+    #[arg(long, short = 'a', hide = true)]
+    update_env: bool,
+    /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
 }
 
@@ -39,8 +43,8 @@ pub(super) struct RestartArgs {
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "del")]
 pub(super) struct DeleteArgs {
-    /// Apps, namespaces, or `all`
-    #[arg(required = true, value_name = "APP")]
+    /// Apps, namespaces, `all`, `/patterns/`, or an ecosystem file
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
 }
 
@@ -63,9 +67,9 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
     let enabled: Vec<&str> = enabled.map(AppName::as_str).collect();
     if let [_, ..] = enabled.as_slice() {
         let names = enabled.join(" ");
-        let verb = if enabled.len() == 1 { "starts" } else { "start" };
+        let (verb, them) = if enabled.len() == 1 { ("starts", "it") } else { ("start", "them") };
         ui.say(&format!(
-            "{names} {verb} again at boot; to keep it stopped: clusterctl stop --disable {names}"
+            "{names} {verb} again at boot; to keep {them} stopped: clusterctl stop --disable {names}"
         ));
     }
     Ok(())
@@ -73,6 +77,9 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
 
 /// Runs `restart`.
 pub(super) fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if args.update_env {
+        ui.note(&format!("--update-env: {UPDATE_ENV}"));
+    }
     control(Verb::Restart, &args.apps, place, ui)
 }
 
@@ -111,7 +118,14 @@ pub(super) fn run(
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    let mut sink = |event: ops::Event| show::event(&event, ui);
+    // The manager answers the start of what runs as well as any other.
+    let up = if verb == Verb::Start { ops::up(ctl, selected)? } else { BTreeSet::new() };
+    let mut sink = |event: ops::Event| match &event {
+        ops::Event::Unit { app, unit, verb: "start", failure: None } if up.contains(unit) => {
+            ui.count_as_up(app, unit);
+        }
+        _ => show::event(&event, ui),
+    };
     let finished = ops::control(ctl, verb, selected, &mut sink)?;
     show::finish(ctl, &finished.done, ui)
 }
@@ -146,6 +160,18 @@ pub(super) fn selected(
     selected_of(place, ctl, &ops::apps(ctl)?, selectors)
 }
 
+/// The same; all apps where nothing is selected.
+pub(super) fn selected_or_all(
+    place: &Place<'_>,
+    ctl: &ops::Context,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    match selectors.is_empty() {
+        true => Ok(ops::whole(&ops::apps(ctl)?)),
+        false => selected(place, ctl, selectors),
+    }
+}
+
 /// The same where it is known already which apps there are.
 pub(super) fn selected_of(
     place: &Place<'_>,
@@ -153,7 +179,7 @@ pub(super) fn selected_of(
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    let selected = known_of(place, apps, selectors)?;
+    let selected = known_of(place, ctl, apps, selectors)?;
     for one in &selected {
         let Some(number) = one.instance else { continue };
         let there = ops::numbers(ctl, apps, &one.app)?;
@@ -171,22 +197,62 @@ pub(super) fn known(
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    known_of(place, &ops::apps(ctl)?, selectors)
+    known_of(place, ctl, &ops::apps(ctl)?, selectors)
+}
+
+/// The same; `None` where one of them means nothing.
+pub(super) fn try_selected(
+    place: &Place<'_>,
+    ctl: &ops::Context,
+    selectors: &[String],
+) -> Result<Option<Vec<Selected>>, Error> {
+    let apps = ops::apps(ctl)?;
+    let names = expanded(place, ctl, &apps, selectors)?;
+    Ok(ops::select(&apps, &names).ok())
+}
+
+/// Names for ids, patterns, scripts and files among the selectors.
+fn expanded(
+    place: &Place<'_>,
+    ctl: &ops::Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<String>, Error> {
+    // A number means what the last table showed, so that none is given here.
+    let ids = disk::ids(&ctl.layout);
+    let folder = place.current_folder().ok();
+    let names = ops::expand(apps, &ids, folder.as_deref(), selectors);
+    names.map_err(|ops::BadSelector(why)| Error::Usage(why))
 }
 
 fn known_of(
     place: &Place<'_>,
+    ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    ops::select(apps, selectors).map_err(|selector| {
+    let names = expanded(place, ctl, apps, selectors)?;
+    ops::select(apps, &names).map_err(|selector| {
         let own = place.own_apps();
         let app = selector.split('@').next().unwrap_or_default();
         if own.iter().any(|name| name == app) || (apps.is_empty() && !own.is_empty()) {
             return Error::Own { selector, command: place.with_user() };
         }
+        if !apps.is_empty() && selector.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Error::Instance { selector, known: known_ids(&disk::ids(&ctl.layout)) };
+        }
         Error::Unknown { selector, known: apps.keys().map(ToString::to_string).collect() }
     })
+}
+
+/// The ids of the table, which `list` gives.
+fn known_ids(ids: &Ids) -> String {
+    let all: BTreeSet<u64> = ids.all().collect();
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    match all.is_empty() {
+        true => "no id yet; clusterctl list gives them".to_owned(),
+        false => format!("{}; see clusterctl list", all.join(", ")),
+    }
 }
 
 /// `api@0 to api@3`, or one by one where numbers are missing.

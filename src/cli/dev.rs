@@ -29,10 +29,10 @@ use crate::systemd::Systemd;
 #[derive(Debug, clap::Args)]
 pub(super) struct DevArgs {
     /// The ecosystem file
-    #[arg(default_value = "ecosystem.toml")]
+    #[arg(default_value = "ecosystem.toml", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     /// Use the variables of `env_NAME` too
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = super::complete::profiles())]
     env: Option<String>,
     /// Print only the apps' own lines
     #[arg(short, long)]

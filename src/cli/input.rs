@@ -11,9 +11,65 @@ use crate::error::Error;
 use crate::host::text;
 
 /// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
-/// nor such an end.
-pub(super) fn is_file(word: &str) -> bool {
-    word == "-" || word.contains('/') || word.ends_with(".toml")
+/// nor such an end, and a pattern has a slash at both ends.
+pub(super) fn is_file(word: &str, place: &Place<'_>) -> bool {
+    let pattern = word.len() > 2 && word.starts_with('/') && word.ends_with('/');
+    let script = word.contains('/') && !pattern && !is_script(word);
+    script || is_ecosystem(word, place)
+}
+
+/// A script that an app runs is a selector.
+fn is_script(word: &str) -> bool {
+    let configured = ENDS.iter().any(|end| word.ends_with(end));
+    !configured
+        && [".js", ".cjs", ".mjs", ".ts", ".py", ".rb", ".php", ".sh"]
+            .iter()
+            .any(|end| word.ends_with(end))
+}
+
+/// Names of ecosystem files, those of other tools among them, in the order in which they are looked for.
+const USUAL: [&str; 8] = [
+    "ecosystem.toml",
+    "ecosystem.config.js",
+    "ecosystem.config.cjs",
+    "ecosystem.config.mjs",
+    "ecosystem.config.ts",
+    "ecosystem.json",
+    "ecosystem.yaml",
+    "ecosystem.yml",
+];
+
+/// Ends of such names. A script may end in `.js`, so that this end alone says nothing.
+const ENDS: [&str; 9] = [
+    ".toml",
+    ".config.js",
+    ".config.cjs",
+    ".config.mjs",
+    ".config.ts",
+    ".json",
+    ".json5",
+    ".yaml",
+    ".yml",
+];
+
+/// Whether `start` means a file with apps by this word, and not a program.
+pub(super) fn is_ecosystem(word: &str, place: &Place<'_>) -> bool {
+    // A line is what its first word is.
+    let line = word.contains(' ') && !place.inside(Path::new(word)).is_file();
+    word == "-" || !line && ENDS.iter().any(|end| word.ends_with(end))
+}
+
+/// The ecosystem file of the current folder, where none is named.
+///
+/// # Errors
+/// There is none.
+pub(super) fn usual_file(place: &Place<'_>) -> Result<String, Error> {
+    let there = USUAL.into_iter().find(|name| place.inside(Path::new(name)).is_file());
+    let missing = || Error::File {
+        path: "ecosystem.toml".to_owned(),
+        source: rustix::io::Errno::NOENT.into(),
+    };
+    there.map(str::to_owned).ok_or_else(missing)
 }
 
 /// An ecosystem file's text, its absolute path, and the folder that relative paths in it start

@@ -10,7 +10,7 @@ use crate::report;
 #[command(visible_alias = "log")]
 pub(super) struct LogsArgs {
     /// Only these apps, instances (`api@2`) or namespaces
-    #[arg(value_name = "APP")]
+    #[arg(value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
     /// Go on with what comes, until Ctrl-C
     #[arg(short, long)]

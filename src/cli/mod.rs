@@ -2,26 +2,37 @@
 
 mod apply;
 mod audit;
+mod complete;
 mod completions;
 mod control;
 mod describe;
 mod detect;
 mod dev;
 mod doctor;
+mod environment;
 mod exec;
+mod flags;
+mod flush;
+mod global;
 mod history;
+mod id;
 mod init;
 mod input;
+mod jlist;
 mod list;
 mod logs;
 mod pm2;
 mod policy;
 mod process;
 mod reload;
+mod reopen;
+mod reset;
 mod rollout;
 mod scale;
 mod show;
+mod signal;
 mod start;
+mod start_or;
 mod terminal;
 mod trial;
 mod unpack;
@@ -32,11 +43,11 @@ mod world;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use crate::ecosystem::Scope;
 use crate::error::{self, Error};
 
+use global::Global;
 pub use terminal::Ui;
 pub use world::{Place, Purpose, Surroundings, World};
 
@@ -51,39 +62,6 @@ pub struct Args {
     global: Global,
     #[command(subcommand)]
     verb: Verb,
-}
-
-/// What every verb takes.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Global {
-    /// Talk to the service manager of the calling user
-    #[arg(long, global = true, conflicts_with = "system")]
-    user: bool,
-    /// Talk to the system's service manager (default)
-    #[arg(long, global = true)]
-    system: bool,
-    /// Form of the output
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
-    output: Output,
-}
-
-/// Form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
-impl Global {
-    fn scope(&self, by_default: Scope) -> Scope {
-        match (self.user, self.system) {
-            (true, _) => Scope::User,
-            (false, true) => Scope::System,
-            (false, false) => by_default,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -111,9 +89,23 @@ enum Verb {
     Unpack(unpack::UnpackArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
-    /// Not needed: what runs is what starts at boot
-    #[command(hide = true, aliases = ["startup", "unstartup", "resurrect", "dump"])]
-    Save(pm2::Pm2Args),
+    #[command(name = "startOrReload", visible_alias = "startOrGracefulReload")]
+    StartOrReload(start_or::StartOrReloadArgs),
+    #[command(name = "startOrRestart")]
+    StartOrRestart(start_or::StartOrRestartArgs),
+    Reset(reset::ResetArgs),
+    #[command(name = "sendSignal")]
+    SendSignal(signal::SignalArgs),
+    Env(environment::EnvArgs),
+    Id(id::IdArgs),
+    Jlist(jlist::JlistArgs),
+    Prettylist(jlist::PrettylistArgs),
+    Flush(flush::FlushArgs),
+    #[command(name = "reloadLogs")]
+    ReloadLogs(reopen::ReopenArgs),
+    /// A word that is no command, such as one of PM2 that is not needed.
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 impl Verb {
@@ -137,6 +129,10 @@ impl Verb {
                 | Verb::Reload(_)
                 | Verb::Scale(_)
                 | Verb::Delete(_)
+                | Verb::StartOrReload(_)
+                | Verb::StartOrRestart(_)
+                | Verb::Flush(_)
+                | Verb::ReloadLogs(_)
                 | Verb::Rollback(_)
         )
     }
@@ -149,6 +145,9 @@ pub fn command() -> clap::Command {
 
 /// Runs the program in its process.
 pub fn main() -> ExitCode {
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
     ExitCode::from(run(std::env::args_os(), &mut process::world()))
 }
 
@@ -156,12 +155,17 @@ pub fn main() -> ExitCode {
 /// program's is passed on.
 pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
     let World { ui, surroundings } = world;
+    let mut line: Vec<OsString> = line.into_iter().collect();
+    if line.len() == 2 && line[1] == "-v" {
+        // As in PM2; with a command it says more.
+        line[1] = "--version".into();
+    }
     let args = match Args::try_parse_from(line) {
         Ok(args) => args,
         Err(error) => return pm2::refuse(error, ui),
     };
     let global = &args.global;
-    ui.take_form(global.output == Output::Json, args.verb.is_stream(), global.user);
+    ui.take_form(global, args.verb.is_stream());
     if args.verb.changes() {
         ui.goes_on();
     }
@@ -181,7 +185,7 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Exec(args) => return exec::run(args),
         Verb::Doctor(args) => return doctor::run(args, place, ui),
         Verb::Apply(args) => apply::run(args, place, ui),
-        Verb::Start(args) => start::run(args, place, ui),
+        Verb::Start(own) => start::run(own, &args.global, place, ui),
         Verb::Stop(args) => control::stop(args, place, ui),
         Verb::Restart(args) => control::restart(args, place, ui),
         Verb::Reload(args) => reload::run(args, place, ui),
@@ -200,7 +204,17 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::List(args) => list::run(args, place, ui),
         Verb::Validate(args) => validate::run(args, place, ui),
         Verb::Rollout(args) => rollout::run(args, place, ui),
-        Verb::Save(_) => pm2::explain(ui),
+        Verb::StartOrReload(args) => start_or::reload(args, place, ui),
+        Verb::StartOrRestart(args) => start_or::restart(args, place, ui),
+        Verb::Reset(args) => reset::run(args, place, ui),
+        Verb::SendSignal(args) => signal::run(args, place, ui),
+        Verb::Env(args) => environment::run(args, place, ui),
+        Verb::Id(args) => id::run(args, place, ui),
+        Verb::Jlist(_) => jlist::run(place, ui),
+        Verb::Prettylist(_) => jlist::pretty(place, ui),
+        Verb::Flush(args) => flush::run(args, place, ui),
+        Verb::ReloadLogs(args) => reopen::run(args, place, ui),
+        Verb::Other(words) => return pm2::explain(words, ui),
     };
     done.map(|()| error::exit::OK)
 }

@@ -5,6 +5,7 @@
 mod exchange;
 mod handover;
 mod history;
+mod ids;
 mod layout;
 mod lock;
 mod moves;
@@ -23,6 +24,7 @@ pub use handover::{
     unpack_handover,
 };
 pub use history::{Definition, Entry, begun_return, history, note_return, record};
+pub use ids::{Ids, give_ids, ids};
 pub use layout::Layout;
 pub use lock::{Holder, Lock, locks};
 pub use moves::{forget_move, note_move};
@@ -30,7 +32,7 @@ pub use scan::{
     FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan, source,
 };
 pub use secret::{own_secret, secret};
-pub use tally::{announce_start, restarts, short_runs};
+pub use tally::{announce_start, forget_restarts, restarts, short_runs};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{
     apply_file, apply_link, restore_file, sweep_environment, sweep_unfinished, write_atomic,

@@ -33,11 +33,11 @@ pub use interpreter::{interpreter, is_in_path, searched};
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,
-    processes, usage, variable_of,
+    processes, usage, variable_of, variables,
 };
 pub use sight::look;
 pub use socket_file::is_lost;
-pub use sockets::sockets_of;
+pub use sockets::{dropped_clients, sockets_of};
 pub use users::{has_group, own_user, user};
 
 /// Every address that is listened on in the network namespace of this process, sorted.
