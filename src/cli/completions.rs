@@ -37,9 +37,18 @@ pub(super) fn run(args: &CompletionsArgs, ui: &mut Ui) -> Result<(), Error> {
         Shell::Elvish => &Elvish,
         Shell::Fish => &Fish,
         Shell::Powershell => &Powershell,
-        Shell::Zsh => &Zsh,
+        Shell::Zsh => return ui.data(&zsh(&complete::registration(&Zsh)?)),
     };
     ui.data(&complete::registration(shell)?)
+}
+
+/// zsh loads the file at the first word that it has to complete, and runs it for that word: then the
+/// function is to be called as well.
+fn zsh(script: &str) -> String {
+    let last = script.lines().last().unwrap_or_default();
+    let function = last.split(' ').nth(1).unwrap_or_default();
+    let call = format!("if [ \"$funcstack[1]\" = _clusterctl ]; then\n    {function} \"$@\"\nfi\n");
+    format!("{script}{call}")
 }
 
 /// Runs `schema`.

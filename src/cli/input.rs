@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::Ui;
 use super::world::{Place, Purpose};
 use crate::disk::{Definition, Layout};
-use crate::ecosystem::{Color, Ecosystem, Host, Loaded};
+use crate::ecosystem::{Color, Ecosystem, Host, Loaded, Problems, Severity};
 use crate::error::Error;
 use crate::host::text;
+use crate::plan::plural;
 
 /// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
 /// nor such an end, and a pattern has a slash at both ends.
@@ -173,7 +174,11 @@ pub(super) fn load_text(
     only(loaded.ecosystem, &definition.only)
 }
 
-fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosystem, Error> {
+/// The apps of these names, of an ecosystem, or all without any.
+///
+/// # Errors
+/// There is no such app.
+pub(super) fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosystem, Error> {
     if names.is_empty() {
         return Ok(ecosystem);
     }
@@ -206,7 +211,19 @@ fn resolve(
             if ui.json {
                 ui.json_problems(problems.to_json())?;
             }
-            Err(Error::Config(problems.render(color).trim_end().to_owned()))
+            let total = total(&problems, shown);
+            Err(Error::Config(format!("{}\n\n{total}", problems.render(color).trim_end())))
         }
     }
+}
+
+/// `ecosystem.toml: 2 problems, 1 warning`.
+fn total(problems: &Problems, shown: &str) -> String {
+    let count = |severity| problems.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let more = match warnings {
+        0 => String::new(),
+        warnings => format!(", {}", plural(warnings, "warning")),
+    };
+    format!("{}: {}{more}", crate::report::printable(shown), plural(errors, "problem"))
 }

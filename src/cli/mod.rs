@@ -14,6 +14,7 @@ mod exec;
 mod flags;
 mod flush;
 mod global;
+mod groups;
 mod history;
 mod id;
 mod init;
@@ -43,7 +44,7 @@ mod world;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::error::{self, Error};
 
@@ -84,6 +85,7 @@ enum Verb {
     Describe(describe::DescribeArgs),
     Logs(logs::LogsArgs),
     Init(init::InitArgs),
+    #[command(alias = "completion")]
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Unpack(unpack::UnpackArgs),
@@ -140,7 +142,12 @@ impl Verb {
 
 /// The whole command line, for documentation and completion.
 pub fn command() -> clap::Command {
-    <Args as clap::CommandFactory>::command()
+    groups::grouped(<Args as clap::CommandFactory>::command())
+}
+
+/// The heading of the manual, and of the help, below which a command is.
+pub fn group(verb: &str) -> &'static str {
+    groups::group(verb)
 }
 
 /// Runs the program in its process.
@@ -160,7 +167,8 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
         // As in PM2; with a command it says more.
         line[1] = "--version".into();
     }
-    let args = match Args::try_parse_from(line) {
+    let matches = command().try_get_matches_from(line);
+    let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => return pm2::refuse(error, ui),
     };

@@ -85,6 +85,12 @@ const COMMANDS: &[(&[&str], Wanted, &str)] = &[
         "fetching code is left to git, rsync or CI, whose last step is: clusterctl reload ecosystem.toml",
     ),
     (
+        &["serve", "expose"],
+        Otherwise,
+        "a folder is served by any static server, which becomes an app: clusterctl start --name site --listen 8080 \
+         'python3 -m http.server 8080 --directory PATH'",
+    ),
+    (
         &["pull", "forward", "backward"],
         Otherwise,
         "code comes by git itself; then: clusterctl reload APP; a former definition: clusterctl rollback",

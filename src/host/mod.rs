@@ -16,6 +16,7 @@ mod cpus;
 mod held;
 mod holder;
 mod interpreter;
+mod journald;
 mod kernel;
 mod process;
 mod sight;
@@ -30,6 +31,7 @@ pub use conduct::conduct;
 pub use cpus::usable as usable_cpus;
 pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};
+pub use journald::journal;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,

@@ -1,13 +1,13 @@
 //! The journal of apps and instances, as a stream of entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::log_files::LogFiles;
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{Entry, Journal};
+use crate::systemd::{Entry, Journal, Levels};
 use crate::unit::UnitName;
 
 /// What to read.
@@ -17,8 +17,54 @@ pub struct LogSpec {
     pub selected: Vec<Selected>,
     /// So many of the newest entries; `None` is all.
     pub lines: Option<u64>,
+    /// Only what was written since then.
+    pub since: Option<SystemTime>,
+    /// Which of the program's two streams.
+    pub stream: Stream,
+    /// Also what the manager says that is no trouble: starts and stops.
+    pub manager: bool,
     /// Go on with what comes.
     pub follow: bool,
+}
+
+/// What a program writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Both.
+    Both,
+    /// Files of standard output, and of the journal what is no error.
+    Out,
+    /// Files of standard error, and errors in the journal, which keeps no streams apart.
+    Err,
+}
+
+/// Priorities up to this one (`err`) are errors: syslog(3).
+const ERROR: u8 = 3;
+
+/// Priorities up to this one (`notice`) of the manager say that something went wrong: an end with a
+/// failure, a kill, a limit. Starts and stops are `info`.
+const TROUBLE: u8 = 5;
+
+impl LogSpec {
+    /// Priorities of what units wrote, and of what the manager says of them.
+    fn levels(&self) -> (Levels, Levels) {
+        let own = match self.stream {
+            Stream::Both => Levels::All,
+            Stream::Out => Levels::From(ERROR + 1, 7),
+            Stream::Err => Levels::From(0, ERROR),
+        };
+        let about = match (self.manager, self.stream) {
+            (true, _) => Levels::All,
+            (false, Stream::Both) => Levels::From(0, TROUBLE),
+            (false, Stream::Out | Stream::Err) => Levels::None,
+        };
+        (own, about)
+    }
+
+    fn since_usec(&self) -> Option<u64> {
+        let since = self.since?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_micros()).ok()
+    }
 }
 
 /// How often a follower looks for instances that are new, such as after a scale.
@@ -39,14 +85,12 @@ pub fn logs<E: From<Error>>(
     let failed = |error: crate::systemd::Error| E::from(Error::from(error));
     let mut journal = Journal::open(context.layout.scope).map_err(failed)?;
     let mut units = units(context, spec).map_err(E::from)?;
-    journal.select(&units).map_err(failed)?;
-    journal.rewind(spec.lines).map_err(failed)?;
-    while let Some(found) = journal.read().map_err(failed)? {
-        if !entry(&found)? {
-            return Ok(());
-        }
+    let (own, about) = spec.levels();
+    journal.select_some(&units, own, about).map_err(failed)?;
+    if !past(&mut journal, spec, entry)? {
+        return Ok(());
     }
-    let mut files = LogFiles::of(context, &spec.selected).map_err(E::from)?;
+    let mut files = LogFiles::of(context, spec).map_err(E::from)?;
     for found in files.last(spec.lines) {
         if !entry(&found)? {
             return Ok(());
@@ -70,10 +114,49 @@ pub fn logs<E: From<Error>>(
         let now = self::units(context, spec).map_err(E::from)?;
         if now != units {
             units = now;
-            journal.select(&units).map_err(failed)?;
+            journal.select_some(&units, own, about).map_err(failed)?;
             journal.rewind(Some(0)).map_err(failed)?;
         }
     }
+}
+
+/// What the journal holds already; false when nobody wants more.
+fn past<E: From<Error>>(
+    journal: &mut Journal,
+    spec: &LogSpec,
+    entry: &mut dyn FnMut(&Entry) -> Result<bool, E>,
+) -> Result<bool, E> {
+    let failed = |error: crate::systemd::Error| E::from(Error::from(error));
+    let Some(since) = spec.since_usec() else {
+        journal.rewind(spec.lines).map_err(failed)?;
+        while let Some(found) = journal.read().map_err(failed)? {
+            if !entry(&found)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    };
+    journal.since(since).map_err(failed)?;
+    // Which are the newest is known at the end.
+    let mut newest = VecDeque::new();
+    while let Some(found) = journal.read().map_err(failed)? {
+        match spec.lines {
+            None if !entry(&found)? => return Ok(false),
+            None => {}
+            Some(lines) => {
+                newest.push_back(found);
+                if newest.len() as u64 > lines {
+                    newest.pop_front();
+                }
+            }
+        }
+    }
+    for found in newest {
+        if !entry(&found)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What restricts the reader, for a warning: then only its own messages are seen.

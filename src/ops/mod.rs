@@ -84,7 +84,7 @@ pub use flush::{Flushed, flush};
 pub use held::lacking;
 pub use list::{Row, Status, list, listeners, other_cpus, status};
 pub use load::load;
-pub use logs::{LogSpec, logs, restricted, suppressed, suppressed_of};
+pub use logs::{LogSpec, Stream, logs, restricted, suppressed, suppressed_of};
 pub use meter::cpu_now;
 use observe::{note_held, note_unheld};
 pub use observe::{observe, observe_found};

@@ -8,6 +8,7 @@ pub mod history;
 pub mod jlist;
 pub mod list;
 pub mod logs;
+pub mod moment;
 pub mod plan;
 mod printable;
 pub mod progress;

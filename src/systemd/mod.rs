@@ -29,7 +29,7 @@ pub use error::{Error, ErrorKind};
 pub use field::Field;
 pub use glimpse::Glimpse;
 pub use job::{JobId, JobKind, JobMode, JobOutcome, JobResult};
-pub use journal::{Author, Entry, Journal};
+pub use journal::{Author, Entry, Journal, Levels};
 pub use state::{
     ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
 };
