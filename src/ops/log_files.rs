@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::logs::{LogSpec, Stream};
+use super::log_spec::{LogSpec, Stream};
 use super::template::{error_file, log_files, user_of};
 use super::{Context, Error};
 use crate::ecosystem::AppName;

@@ -4,68 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::log_files::LogFiles;
-use super::{Context, Error, Selected};
+use super::log_spec::LogSpec;
+use super::{Context, Error};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{Entry, Journal, Levels};
+use crate::systemd::{Entry, Journal};
 use crate::unit::UnitName;
-
-/// What to read.
-#[derive(Clone, Debug)]
-pub struct LogSpec {
-    /// Apps and instances.
-    pub selected: Vec<Selected>,
-    /// So many of the newest entries; `None` is all.
-    pub lines: Option<u64>,
-    /// Only what was written since then.
-    pub since: Option<SystemTime>,
-    /// Which of the program's two streams.
-    pub stream: Stream,
-    /// Also what the manager says that is no trouble: starts and stops.
-    pub manager: bool,
-    /// Go on with what comes.
-    pub follow: bool,
-}
-
-/// What a program writes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// Both.
-    Both,
-    /// Files of standard output, and of the journal what is no error.
-    Out,
-    /// Files of standard error, and errors in the journal, which keeps no streams apart.
-    Err,
-}
-
-/// Priorities up to this one (`err`) are errors: syslog(3).
-const ERROR: u8 = 3;
-
-/// Priorities up to this one (`notice`) of the manager say that something went wrong: an end with a
-/// failure, a kill, a limit. Starts and stops are `info`.
-const TROUBLE: u8 = 5;
-
-impl LogSpec {
-    /// Priorities of what units wrote, and of what the manager says of them.
-    fn levels(&self) -> (Levels, Levels) {
-        let own = match self.stream {
-            Stream::Both => Levels::All,
-            Stream::Out => Levels::From(ERROR + 1, 7),
-            Stream::Err => Levels::From(0, ERROR),
-        };
-        let about = match (self.manager, self.stream) {
-            (true, _) => Levels::All,
-            (false, Stream::Both) => Levels::From(0, TROUBLE),
-            (false, Stream::Out | Stream::Err) => Levels::None,
-        };
-        (own, about)
-    }
-
-    fn since_usec(&self) -> Option<u64> {
-        let since = self.since?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_micros()).ok()
-    }
-}
 
 /// How often a follower looks for instances that are new, such as after a scale.
 const GLANCE: Duration = Duration::from_secs(2);

@@ -64,7 +64,8 @@ fn every_verb_and_flag_is_in_the_manual() {
 fn help_has_the_groups_of_the_manual() {
     let text = page("clusterctl.1");
     let help = clusterctl::cli::command().render_help().to_string();
-    for verb in verbs() {
+    // clap adds `help` itself.
+    for verb in verbs().into_iter().filter(|verb| verb.get_name() != "help") {
         let name = verb.get_name();
         let entry = text.find(&format!("\n.It Ic {name}")).unwrap();
         let heading = text[..entry].rsplit("\n.Ss ").next().unwrap().lines().next().unwrap();
