@@ -49,8 +49,8 @@ pub(super) fn group(context: &Context<'_>) -> UnitFile {
             if !sockets.is_empty() {
                 s.set("Wants", format!("{sockets} {}", app.name.close_unit()));
             }
-            if !app.schedules.is_empty() {
-                s.set("Wants", app.name.timer_unit().as_str());
+            for role in app.roles().filter(|role| role.is_trigger() && *role != Role::Listener) {
+                s.set("Wants", app.name.unit_of(role).as_str());
             }
             if !context.user() {
                 s.set("After", "network.target");

@@ -109,6 +109,11 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("hardening", "sandbox"),
 ];
 
+/// Finds a key of an app by any of its spellings.
+pub fn key_of_app(spelling: &str) -> Option<&'static Key> {
+    find(KEYS, spelling)
+}
+
 /// Finds a key by any of its spellings.
 pub(crate) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key> {
     let named = |text: &str| table.iter().find(|k| k.name == text || k.aliases.contains(&text));
