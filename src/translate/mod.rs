@@ -127,7 +127,7 @@ fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles 
         units,
         environment: environment::file(&context),
         instances: app.count,
-        autostart: app.autostart,
+        autostart: app.process.autostart,
         revision,
         profile: app.profile.clone(),
         remarks: app.remarks.clone(),
