@@ -75,6 +75,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let stop = stop::stop(keys.kill_signal, keys.treekill, kind.as_ref());
     let followed = followed(cx, cwd.as_deref());
     env.add(stop.variable);
+    environment::source_maps(cx, fields, &mut env, kind.as_ref());
     environment::counted_port(cx, fields, &env, &listeners);
     let program = ran.as_ref().zip(kind.as_ref());
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
