@@ -33,7 +33,7 @@ booted!(a_schedule_replaces_instances_one_after_the_other, |m| {
     put(m, APP);
     applied(m);
     let before = (pid(m, 0), pid(m, 1));
-    assert_eq!(m.ok(["clusterctl", "pid", "kk"]), format!("{}\n{}\n", before.0, before.1));
+    assert_eq!(m.ok(["clusterctl", "pid", "kk"]), format!("{}\n{}", before.0, before.1));
     let load = Load::http("127.0.0.1:3800").new_connections(40.0).keep_alive(40.0);
     let mut load = m.load(load.expect("instance "));
     load.wait_flowing();
