@@ -30,7 +30,7 @@ pub enum Role {
 
 /// What is true of all units of a role.
 #[derive(Clone, Copy)]
-struct Row {
+struct RoleRow {
     role: Role,
     /// As units have it in their record.
     word: &'static str,
@@ -65,7 +65,7 @@ pub struct Shown {
 }
 
 /// A unit that every app has.
-const EVERY: Row = Row {
+const EVERY: RoleRow = RoleRow {
     role: Role::Group,
     word: "group",
     rest: "",
@@ -78,16 +78,17 @@ const EVERY: Row = Row {
 };
 
 /// A unit of apps with listeners.
-const LISTENING: Row = Row { has: |app| !app.listeners.is_empty(), ..EVERY };
+const LISTENING: RoleRow = RoleRow { has: |app| !app.listeners.is_empty(), ..EVERY };
 
 /// A unit of apps with a schedule. Another app may be named `api-cron`, as long as `api` has none.
-const SCHEDULED: Row = Row { has: |app| !app.schedules.is_empty(), reserved: false, ..EVERY };
+const SCHEDULED: RoleRow =
+    RoleRow { has: |app| !app.schedules.is_empty(), reserved: false, ..EVERY };
 
 /// One row for each role, in their order.
-const ROWS: [Row; 8] = [
+const ROWS: [RoleRow; 8] = [
     EVERY,
-    Row { role: Role::Instance, word: "instance", rest: "@", live: true, ..EVERY },
-    Row {
+    RoleRow { role: Role::Instance, word: "instance", rest: "@", live: true, ..EVERY },
+    RoleRow {
         role: Role::Listener,
         word: "listener",
         rest: "-",
@@ -95,9 +96,9 @@ const ROWS: [Row; 8] = [
         trigger: true,
         ..LISTENING
     },
-    Row { role: Role::Wake, word: "wake", rest: "-wake", ..LISTENING },
-    Row { role: Role::Close, word: "close", rest: "-close", ..LISTENING },
-    Row {
+    RoleRow { role: Role::Wake, word: "wake", rest: "-wake", ..LISTENING },
+    RoleRow { role: Role::Close, word: "close", rest: "-close", ..LISTENING },
+    RoleRow {
         role: Role::Timer,
         word: "timer",
         rest: "-cron",
@@ -113,8 +114,8 @@ const ROWS: [Row; 8] = [
         }),
         ..SCHEDULED
     },
-    Row { role: Role::Timed, word: "timed", rest: "-cron", ..SCHEDULED },
-    Row { role: Role::Slice, word: "slice", kind: UnitKind::Slice, live: true, ..EVERY },
+    RoleRow { role: Role::Timed, word: "timed", rest: "-cron", ..SCHEDULED },
+    RoleRow { role: Role::Slice, word: "slice", kind: UnitKind::Slice, live: true, ..EVERY },
 ];
 
 impl Role {
@@ -129,7 +130,7 @@ impl Role {
         all
     };
 
-    fn row(self) -> Row {
+    fn row(self) -> RoleRow {
         ROWS[self as usize]
     }
 
