@@ -24,6 +24,7 @@ mod history;
 mod init;
 mod list;
 mod logs;
+mod pid;
 mod reload;
 mod restart;
 mod rollback;
