@@ -8,8 +8,6 @@ set -eu
 # command or file that shows that the package is there, and the package
 build='
 cc gcc
-pkg-config pkg-config
-/usr/include/systemd/sd-journal.h libsystemd-dev
 /usr/include/stdio.h libc6-dev
 '
 check='
