@@ -11,12 +11,11 @@ built = $(if $(filter $(RELEASE),$(BINARY)),build)
 INSTALL = install
 zsh = $(PREFIX)/share/zsh/site-functions
 
-.PHONY: all build deps check check-long bless demo demo-live bench clean
-.PHONY: install install-program install-docs deb rpm arch
+.PHONY: all build deps check check-long bless demo demo-live demo-pm2 bench install install-program \
+	install-docs deb rpm arch clean
 
-all: build
-
-build:
+all build:
+	@CARGO="$(CARGO)" packaging/rust.sh
 	$(CARGO) build --release
 
 # Installs what the tests need and is missing.
@@ -35,9 +34,9 @@ check-long: check
 bless:
 	UPDATE_EXPECT=1 $(CARGO) test --workspace
 
-# demo-live is the same, and stays until Ctrl-C.
-demo demo-live: deps build
-	PATH="$(abspath $(TARGET))/release:$$PATH" examples/demo.sh $(if $(filter demo-live,$@),--live)
+# demo-live stays until Ctrl-C; demo-pm2 does the same to PM2 and shows it beside.
+demo demo-live demo-pm2:
+	@CARGO="$(CARGO)" TARGET="$(TARGET)" tests/support/demo.sh $@
 
 bench:
 	@tests/support/install.sh bench
