@@ -12,14 +12,16 @@ INSTALL = install
 zsh = $(PREFIX)/share/zsh/site-functions
 
 .PHONY: all build deps check check-long bless demo demo-live demo-pm2 bench install install-program \
-	install-docs deb rpm arch clean
+	install-docs rust deb rpm arch dist clean
 
-all build:
-	@CARGO="$(CARGO)" packaging/rust.sh
+all build: rust
 	$(CARGO) build --release
 
+rust:
+	@CARGO="$(CARGO)" packaging/rust.sh
+
 # Installs what the tests need and is missing.
-deps:
+deps: rust
 	@CARGO="$(CARGO)" tests/support/deps.sh
 
 # Formats, lints and tests everything, on systems booted for it too.
@@ -38,22 +40,28 @@ bless:
 demo demo-live demo-pm2:
 	@CARGO="$(CARGO)" TARGET="$(TARGET)" tests/support/demo.sh $@
 
-bench:
+bench: rust
 	@tests/support/install.sh bench
 	$(CARGO) bench --bench bench
 
 install: install-program install-docs
 
-install-program: $(built)
+# Installs what `make` has built, so that root needs no Rust.
+install-program: $(if $(wildcard $(BINARY)),,$(built))
 install-program install-docs:
 	BINARY="$(BINARY)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" ZSH="$(zsh)" INSTALL="$(INSTALL)" \
 		packaging/install.sh $(@:install-%=%)
 
 # Packages end up in target/package.
-deb rpm arch:
+deb rpm arch: $(if $(built),rust)
 	@tests/support/install.sh $@
 	$(if $(built),$(MAKE) build)
 	packaging/build.sh $@ "$(BINARY)"
+
+# Everything of a release, for x86_64 and aarch64, in target/dist.
+dist: rust
+	@tests/support/install.sh $@
+	CARGO="$(CARGO)" TARGET="$(TARGET)" packaging/dist.sh
 
 clean:
 	$(CARGO) clean

@@ -1,7 +1,13 @@
 //! The packages that the recipes below `packaging/` make of this build: complete, alike, and to
 //! the liking of the distributions' checkers. What happens when one is installed, upgraded and
 //! removed is in `boot/package.rs`.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bare;
+mod ways;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -7,7 +7,6 @@ cd "$(dirname "$0")/../.."
 cargo=${CARGO:-cargo}
 tools=${CARGO_TARGET_DIR:-target}/tools
 
-packaging/rust.sh
 tests/support/install.sh check
 
 if ! $cargo fmt --version >/dev/null 2>&1 || ! $cargo clippy --version >/dev/null 2>&1; then

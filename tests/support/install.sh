@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what clusterctl needs to be built, shown and tested, if it is missing.
-# Usage: install.sh demo|demo-pm2|check|bench|deb|rpm|arch [--list]
+# Usage: install.sh demo|demo-pm2|check|bench|deb|rpm|arch|dist [--list]
 #
 # Works on Debian and its relatives, as root and for a user with sudo; elsewhere it names what to
 # install and fails.
@@ -61,9 +61,6 @@ go golang-go
 bundle ruby-bundler
 poetry python3-poetry
 /usr/lib/*/libjemalloc.so.2 libjemalloc2
-aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
-/usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
-qemu-aarch64 qemu-user
 musl-gcc musl-tools
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '
@@ -83,6 +80,16 @@ pacman pacman-package-manager
 bsdtar libarchive-tools
 fakeroot fakeroot
 setpriv util-linux
+'
+# To make what the other machine runs.
+cross='
+aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+qemu-aarch64 qemu-user
+'
+dist='
+mmdebstrap mmdebstrap
+objdump binutils
 '
 lint='
 lintian lintian
@@ -108,8 +115,9 @@ demo-pm2) wanted=$build$demo$pm2 ;;
 deb) wanted=$build$deb ;;
 rpm) wanted=$build$rpm ;;
 arch) wanted=$build$arch ;;
-bench) wanted=$build$check$bench ;;
-*) wanted=$build$check$deb$rpm$arch$lint ;;
+dist) wanted=$build$deb$rpm$arch$cross$dist ;;
+bench) wanted=$build$check$cross$bench ;;
+*) wanted=$build$check$cross$deb$rpm$arch$lint ;;
 esac
 
 missing=$(printf '%s' "$wanted" | while read -r sign package; do
