@@ -5,6 +5,11 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 
+# The service manager wants a control group: a user has it from a manager of the user's own, or from root.
+if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null && ! systemctl --user is-active --quiet -- -.slice; then
+    exec sudo env "PATH=$PATH" "$0" "$@"
+fi
+
 case ${1-} in
     --live) exec clusterctl dev "$here/node-http/ecosystem.toml" ;;
     --inside) ;;
@@ -26,8 +31,10 @@ esac
 load=$here/demo/load.js
 app=$DEMO/server.js
 
-bold() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-say() { bold "== $*"; }
+say() {
+    if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
+    printf '\n%s\n' "${bold-}== $*${plain-}"
+}
 indent() { sed 's/^/    /'; }
 
 # under_load NAME COMMAND: says the command, runs it while requests come in, and notes what became of them.
