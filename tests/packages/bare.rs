@@ -48,7 +48,13 @@ impl Bare {
     /// What a script prints, which must succeed; with `-x`, what it did is in its errors.
     fn run(&self, script: &str) -> String {
         let mut command = Command::new("systemd-nspawn");
-        command.args(["--quiet", "--volatile=overlay", "--register=no", "--keep-unit", "--as-pid2"]);
+        command.args([
+            "--quiet",
+            "--volatile=overlay",
+            "--register=no",
+            "--keep-unit",
+            "--as-pid2",
+        ]);
         command.args(["--console=pipe", "--timezone=off", "--resolv-conf=copy-host"]);
         command.arg("--directory").arg(&self.root);
         for (folder, at) in &self.seen {
@@ -92,7 +98,10 @@ fn the_archive_runs_where_nothing_is_installed() {
             "#,
         );
         let version = format!("clusterctl {}", env!("CARGO_PKG_VERSION"));
-        assert!(said.contains(&format!("{version} is installed: /usr/local/bin/clusterctl")), "{said}");
+        assert!(
+            said.contains(&format!("{version} is installed: /usr/local/bin/clusterctl")),
+            "{said}"
+        );
         assert!(said.contains("systemd does not run on this machine"), "{said}");
     }
 }
@@ -131,7 +140,10 @@ fn cargo_installs_the_crate_with_what_it_asks_for_and_nothing_else() {
     let Some(bare) = Bare::new("bookworm", &[tools]) else { return };
     let dir = tempfile::tempdir().unwrap();
     let crates = dir.path().join("crates");
-    ok(Command::new(env!("CARGO")).current_dir(root()).args(["vendor", "--locked", "-q"]).arg(&crates));
+    ok(Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["vendor", "--locked", "-q"])
+        .arg(&crates));
     // The crate itself, as the registry would give it.
     let add = r#"
         name=$(basename "$1" .crate)
@@ -158,7 +170,8 @@ fn cargo_installs_the_crate_with_what_it_asks_for_and_nothing_else() {
 /// The sources as a clone has them.
 fn clone(to: &Path) {
     fs::create_dir_all(to).unwrap();
-    let copy = "git ls-files -co --exclude-standard -z | tar --null -T - -cf - | tar -C \"$1\" -xf -";
+    let copy =
+        "git ls-files -co --exclude-standard -z | tar --null -T - -cf - | tar -C \"$1\" -xf -";
     ok(Command::new("sh").current_dir(root()).args(["-ec", copy, "sh"]).arg(to));
 }
 

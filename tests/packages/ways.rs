@@ -150,7 +150,8 @@ fn the_installer_refuses_what_is_not_as_the_checksums_say() {
 /// A command named cargo that says to be of some version.
 fn cargo_of(version: &str, dir: &Path) -> PathBuf {
     let path = dir.join(format!("cargo-{version}"));
-    fs::write(&path, format!("#!/bin/sh\necho 'cargo {version} (fd9c4297c 2022-07-01)'\n")).unwrap();
+    fs::write(&path, format!("#!/bin/sh\necho 'cargo {version} (fd9c4297c 2022-07-01)'\n"))
+        .unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
