@@ -14,15 +14,17 @@ zsh = $(PREFIX)/share/zsh/site-functions
 .PHONY: all build deps check check-long bless demo demo-live demo-pm2 bench install install-program \
 	install-docs rust deb rpm arch dist clean
 
+export CARGO TARGET
+
 all build: rust
 	$(CARGO) build --release
 
 rust:
-	@CARGO="$(CARGO)" packaging/rust.sh
+	@packaging/rust.sh
 
 # Installs what the tests need and is missing.
 deps: rust
-	@CARGO="$(CARGO)" tests/support/deps.sh
+	@tests/support/deps.sh
 
 # Formats, lints and tests everything, on systems booted for it too.
 check: deps
@@ -30,7 +32,7 @@ check: deps
 
 # The tests that take hours as well.
 check-long: check
-	CARGO="$(CARGO)" tests/support/check-long.sh
+	tests/support/check-long.sh
 
 # Rewrites the expected output of tests; read the diff.
 bless:
@@ -38,7 +40,7 @@ bless:
 
 # demo-live stays until Ctrl-C; demo-pm2 does the same to PM2 and shows it beside.
 demo demo-live demo-pm2:
-	@CARGO="$(CARGO)" TARGET="$(TARGET)" tests/support/demo.sh $@
+	@tests/support/demo.sh $@
 
 bench: rust
 	@tests/support/install.sh bench
@@ -61,7 +63,7 @@ deb rpm arch: $(if $(built),rust)
 # Everything of a release, for x86_64 and aarch64, in target/dist.
 dist: rust
 	@tests/support/install.sh $@
-	CARGO="$(CARGO)" TARGET="$(TARGET)" packaging/dist.sh
+	packaging/dist.sh
 
 clean:
 	$(CARGO) clean

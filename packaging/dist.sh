@@ -25,10 +25,11 @@ debian() { case $1 in x86_64) echo amd64 ;; aarch64) echo arm64 ;; esac; }
 
 # The C library of Debian 11 for a machine, unpacked and never run.
 sysroot() {
-    root=$TARGET/roots/glibc-$oldest-$1
+    root=$TARGET/sysroots/glibc-$oldest-$1
     if [ ! -d "$root" ]; then
         echo "== unpacking the C library of Debian 11 for $1" >&2
         rm -rf "$root.part"
+        mkdir -p "$TARGET/sysroots"
         mmdebstrap --quiet --variant=extract --architectures="$(debian "$1")" \
             --include=libc6-dev,libgcc-s1 bullseye "$root.part" \
             "${CLUSTERCTL_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >&2
