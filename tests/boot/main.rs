@@ -25,6 +25,7 @@ mod hostile;
 mod intent;
 mod interop;
 mod kills;
+mod libsystemd;
 mod listeners;
 mod listening;
 mod load;
