@@ -21,6 +21,8 @@ pub mod handover;
 
 pub mod ecosystem;
 
+pub mod import;
+
 pub mod translate;
 
 pub mod rollout;

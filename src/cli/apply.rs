@@ -153,7 +153,7 @@ fn read(
     place: &Place<'_>,
     ui: &mut Ui,
 ) -> Result<Definition, Error> {
-    let (text, source, base) = input::read_ecosystem(place, file, name)?;
+    let (text, source, base) = input::read_ecosystem(place, file, name, ui)?;
     let env = profile(env, source.as_deref(), place, ui)?;
     Ok(Definition { text, source, base, env, only: only.to_vec() })
 }

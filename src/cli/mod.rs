@@ -9,7 +9,9 @@ mod detect;
 mod dev;
 mod doctor;
 mod exec;
+mod foreign;
 mod history;
+mod import;
 mod init;
 mod input;
 mod list;
@@ -106,6 +108,7 @@ enum Verb {
     Describe(describe::DescribeArgs),
     Logs(logs::LogsArgs),
     Init(init::InitArgs),
+    Import(import::ImportArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Unpack(unpack::UnpackArgs),
@@ -194,6 +197,7 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
+        Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),

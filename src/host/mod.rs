@@ -45,6 +45,18 @@ pub fn listening() -> Vec<Address> {
     sockets::Table::read().addresses()
 }
 
+/// What a process and those that it started listen on, sorted.
+pub fn listening_of(pid: u32) -> Vec<Address> {
+    let all = process::family(pid);
+    let held = all.into_iter().filter_map(sockets_of).flatten().collect();
+    sockets::Table::read().of(&held)
+}
+
+/// What a process itself listens on, sorted.
+pub fn held_by(pid: u32) -> Vec<Address> {
+    sockets::Table::read().of(&sockets_of(pid).unwrap_or_default())
+}
+
 /// Inodes of the sockets that listen on an address in the network namespace of this process.
 pub fn listening_inodes(address: &Address) -> Vec<u64> {
     sockets::Table::read().inodes(address)

@@ -19,6 +19,7 @@ mod free;
 mod glance;
 mod handover_files;
 mod held;
+pub mod import;
 mod job;
 mod links;
 mod list;
