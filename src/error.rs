@@ -167,10 +167,16 @@ fn another_file(path: &str) -> String {
     match (Path::new(FILE).is_file(), name) {
         (true, true) => format!("an ecosystem file is meant; one app of it: {FILE} --only {path}"),
         (true, false) => format!("there is: {FILE}"),
-        (false, _) => match crate::ops::import::found(Path::new(".")).first().and_then(|path| path.file_name()) {
+        (false, _) => match crate::ops::import::found(Path::new("."))
+            .first()
+            .and_then(|path| path.file_name())
+        {
             Some(name) => {
                 let name = name.to_string_lossy();
-                format!("there is {}: clusterctl apply {0}, or make one of it: clusterctl import", name.escape_debug())
+                format!(
+                    "there is {}: clusterctl apply {0}, or make one of it: clusterctl import",
+                    name.escape_debug()
+                )
             }
             None => "write one with: clusterctl init".to_owned(),
         },

@@ -201,6 +201,13 @@ pub const RESTORE: Duration = Duration::from_secs(120);
 /// Time for node to evaluate a configuration, and for PM2 to answer: either takes a second where nothing is wrong.
 pub const EVALUATION: Duration = Duration::from_secs(60);
 
+/// Time for handshakes that have begun, after which new clients go to another socket: a client that has to send its
+/// answer once more does so within a second.
+pub const HANDSHAKES: Duration = Duration::from_millis(1200);
+
+/// Time for PM2's processes to listen again, after which nobody waits for them any more.
+pub const PM2_LISTENS: Duration = Duration::from_secs(30);
+
 /// Time for the private manager of `dev` to start.
 pub const DEV_READY: Duration = Duration::from_secs(20);
 

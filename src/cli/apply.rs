@@ -145,6 +145,18 @@ fn show_applied(
     Ok(())
 }
 
+/// The definition that a file is, with the profile of its last apply.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn read_definition(
+    file: &Path,
+    place: &Place<'_>,
+    ui: &mut Ui,
+) -> Result<Definition, Error> {
+    read(file, None, None, &[], place, ui)
+}
+
 fn read(
     file: &Path,
     name: Option<&Path>,

@@ -206,7 +206,9 @@ fn with_files(
         }
         let names = of_file(Path::new(selector), place, apps)?;
         if names.is_empty() {
-            let text = format!("no app of {selector} is applied; put it in force with: clusterctl apply {selector}");
+            let text = format!(
+                "no app of {selector} is applied; put it in force with: clusterctl apply {selector}"
+            );
             return Err(Error::Usage(text));
         }
         all.extend(names);
@@ -226,7 +228,8 @@ fn of_file(
         apps.iter().filter(|(_, found)| from_it(found)).map(|(name, _)| name.to_string()).collect();
     let Some(kind) = Foreign::of(&path).filter(|_| own.is_empty()) else { return Ok(own) };
     let drafts = ops::import::read(&path, kind);
-    let drafts = drafts.map_err(|refusal| foreign::refused(&file.display().to_string(), refusal))?;
+    let drafts =
+        drafts.map_err(|refusal| foreign::refused(&file.display().to_string(), refusal))?;
     let names = drafts.apps.iter().map(|draft| draft.name().to_owned());
     Ok(names.filter(|name| apps.keys().any(|app| app.as_str() == name)).collect())
 }

@@ -2,6 +2,9 @@
 //! `delete` take as it stands. It writes no file.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,11 +12,12 @@ use super::trial::{self, Trial};
 use super::world::Purpose;
 use super::{Place, Ui};
 use crate::disk;
-use crate::ecosystem::{self, AppName, Color, is_private, port_in, without_covered};
+use crate::ecosystem::{self, AppName, Color, Scope, is_private, port_in, without_covered};
 use crate::error::Error;
 use crate::host::text;
 use crate::import::{self, Draft, Drafts, Foreign, Imported, Process};
 use crate::ops::import::RunningPm2;
+use crate::plan::shell_word;
 use crate::report::printable;
 
 /// How long a program is tried that nobody has asked to try: most listen within a second.
@@ -30,6 +34,8 @@ pub(super) struct Origin<'a> {
     pub file: Option<&'a Path>,
     /// Whether programs are run to see what they listen on.
     pub tries: bool,
+    /// Who runs the apps so far, if it is not root.
+    pub runs_as: Option<String>,
 }
 
 /// A file of another tool as an ecosystem file.
@@ -45,9 +51,21 @@ pub(super) fn converted(
 ) -> Result<Imported, Error> {
     let path = place.absolute(file)?;
     let name = file.display().to_string();
-    let drafts = crate::ops::import::read(&path, kind).map_err(|refusal| refused(&name, refusal))?;
+    std::fs::metadata(&path).map_err(|source| Error::File { path: name.clone(), source })?;
+    let drafts =
+        crate::ops::import::read(&path, kind).map_err(|refusal| refused(&name, refusal))?;
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
-    settled(drafts, &Origin { name, base, file: Some(&path), tries }, None, place, ui)
+    // supervisord runs as root, and containers as whoever their image says.
+    let own = !matches!(kind, Foreign::Supervisord | Foreign::Compose);
+    let origin = Origin { name, base, file: Some(&path), tries, runs_as: own.then(caller).flatten() };
+    settled(drafts, &origin, None, place, ui)
+}
+
+/// Whoever calls, if that is not root: behind `sudo` too, whose apps PM2 runs.
+fn caller() -> Option<String> {
+    let caller = crate::ops::import::caller();
+    let own = || Some(crate::host::own_user()).filter(|_| !rustix::process::geteuid().is_root());
+    caller.other.map(|user| user.name).or_else(own)
 }
 
 /// Why a set-up cannot be imported.
@@ -68,12 +86,17 @@ pub(super) fn settled(
     ui: &mut Ui,
 ) -> Result<Imported, Error> {
     let layout = place.layout()?;
+    // Apps of a user's own manager run as that user anyway.
+    if let Some(user) = origin.runs_as.as_ref().filter(|_| place.scope == Scope::System) {
+        drafts.apps.iter_mut().for_each(|draft| draft.runs_as(user));
+    }
     let host = place.around.host(&layout, Purpose::Check);
     let around = import::Surroundings { origin: &origin.name, base: &origin.base, host: &*host };
     if drafts.apps.iter().any(|draft| !draft.has_listener()) {
         let found = disk::scan(&layout).unwrap_or_default();
         let running = if pm2.is_none() { crate::ops::import::running() } else { None };
-        let processes = running.as_ref().and_then(|pm2| Some(import::process_list(&pm2.list().ok()?)));
+        let processes =
+            running.as_ref().and_then(|pm2| Some(import::process_list(&pm2.list().ok()?)));
         let pm2 = pm2.or(running.as_ref().zip(processes.as_deref()));
         for draft in drafts.apps.iter_mut().filter(|draft| !draft.has_listener()) {
             if !as_seen(draft, origin, pm2, &found) && origin.tries {
@@ -150,7 +173,67 @@ pub(super) fn tell(imported: &Imported, name: &str, ui: &mut Ui) {
     }
 }
 
+/// The same in one line, for a file that is taken again and again.
+pub(super) fn summarize(imported: &Imported, name: &str, ui: &mut Ui) {
+    let word = |left: &crate::import::Left| {
+        left.what.split([' ', ':']).next().unwrap_or_default().to_owned()
+    };
+    let mut words: Vec<String> = imported.left.iter().map(word).collect();
+    words.sort();
+    words.dedup();
+    if !words.is_empty() {
+        let name = shell_word(name);
+        let text =
+            format!("{name}: without {}; why: clusterctl import {name} --to -", words.join(", "));
+        ui.note(&printable(&text));
+    }
+}
+
 /// Says what is left out.
-pub(super) fn tell_left_out(imported: &Imported, ui: &mut Ui) {
+fn tell_left_out(imported: &Imported, ui: &mut Ui) {
     imported.left.iter().for_each(|left| ui.note(&printable(&left.to_string())));
+}
+
+/// Writes the file and says what is next.
+pub(super) fn write(
+    imported: &Imported,
+    to: &Path,
+    name: &str,
+    place: &Place<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    if to == Path::new("-") {
+        ui.data(&imported.text)?;
+        tell(imported, "standard output", ui);
+        return finish(imported);
+    }
+    const OPEN: u32 = 0o644;
+    const OWN: u32 = 0o600;
+    let shown = to.display();
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::Usage(format!(
+            "{shown} exists and is not overwritten; to another file: clusterctl import {} --to FILE",
+            shell_word(name)
+        )),
+        _ => Error::File { path: shown.to_string(), source },
+    };
+    let mode = if imported.secret { OWN } else { OPEN };
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(place.inside(to));
+    file.and_then(|mut file| file.write_all(imported.text.as_bytes())).map_err(failed)?;
+    tell(imported, &shown.to_string(), ui);
+    ui.note(&format!("wrote {shown} from {name}"));
+    if imported.secret {
+        ui.note(&format!("{shown} holds secrets, so that nobody else may read it"));
+    }
+    let word = shell_word(&shown.to_string());
+    ui.note(&format!("next: clusterctl validate {word} && clusterctl apply {word}"));
+    finish(imported)
+}
+
+/// The exit code is that of a file with problems where it has some.
+fn finish(imported: &Imported) -> Result<(), Error> {
+    match &imported.problems {
+        Some(_) => Err(Error::Config("correct what is marked above in the new file".to_owned())),
+        None => Ok(()),
+    }
 }

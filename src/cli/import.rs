@@ -1,13 +1,10 @@
 //! `clusterctl import`: an ecosystem file of what another tool runs.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::foreign::{self, Origin};
 use super::trial::FILE;
-use super::{Place, Ui};
+use super::{Place, Ui, takeover};
 use crate::error::Error;
 use crate::import::{Foreign, Imported};
 use crate::ops::import as sources;
@@ -30,6 +27,12 @@ pub(super) struct ImportArgs {
     /// Run no program to see what it listens on
     #[arg(long)]
     no_trial: bool,
+    /// Move the apps of the PM2 that runs, one by one: units start, take the port over, PM2 stops last
+    #[arg(long, conflicts_with = "no_trial")]
+    takeover: bool,
+    /// The way back: PM2 runs the apps again that were moved, and their units go
+    #[arg(long, conflicts_with_all = ["takeover", "no_trial", "file", "to"])]
+    give_back: bool,
 }
 
 /// Whether a folder holds what says more of its apps than a starter would: a `package.json` with no more than
@@ -42,7 +45,8 @@ pub(super) fn has_setup(folder: &Path) -> bool {
 
 /// Imports what lies in the current folder.
 pub(super) fn current_folder(to: &Path, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
-    run(&ImportArgs { file: None, to: Some(to.to_owned()), no_trial: false }, place, ui)
+    let to = Some(to.to_owned());
+    run(&ImportArgs { file: None, to, no_trial: false, takeover: false, give_back: false }, place, ui)
 }
 
 /// The word for the PM2 that runs.
@@ -50,6 +54,13 @@ const PM2: &str = "pm2";
 
 /// Runs the verb.
 pub(super) fn run(args: &ImportArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if args.give_back {
+        return takeover::back(place, ui);
+    }
+    if args.takeover {
+        let to = args.to.as_deref().unwrap_or(Path::new(FILE));
+        return takeover::run(args.file.as_deref(), to, place, ui);
+    }
     let here = place.current_folder()?;
     let file = match &args.file {
         Some(file) if file == Path::new(PM2) && !place.inside(file).is_file() => None,
@@ -61,7 +72,7 @@ pub(super) fn run(args: &ImportArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(
         None => of_pm2(args, place, &here, ui)?,
     };
     let to = args.to.clone().unwrap_or_else(|| beside(&base, &here));
-    write(&imported, &to, &name, place, ui)
+    foreign::write(&imported, &to, &name, place, ui)
 }
 
 /// The file that counts of those that lie in a folder; the others are named.
@@ -111,61 +122,22 @@ fn of_pm2(
 ) -> Result<(Imported, PathBuf, String), Error> {
     if let Some(pm2) = sources::running() {
         let name = format!("the PM2 in {}", pm2.home.display());
-        let (drafts, processes) = pm2.drafts().map_err(|refusal| foreign::refused(&name, refusal))?;
-        let origin = Origin { name: name.clone(), base: here.to_owned(), file: None, tries: !args.no_trial };
+        let (drafts, processes) =
+            pm2.drafts().map_err(|refusal| foreign::refused(&name, refusal))?;
+        let origin =
+            Origin { name: name.clone(), base: here.to_owned(), file: None, tries: !args.no_trial, runs_as: pm2.user() };
         let imported = foreign::settled(drafts, &origin, Some((&pm2, &processes)), place, ui)?;
         return Ok((imported, here.to_owned(), name));
     }
     let Some(dump) = sources::dump_file() else {
         let why = "there is nothing to import: no file of another tool lies here, and no PM2 runs for you";
         let instead = "name a file: clusterctl import FILE, or begin anew: clusterctl init";
-        return Err(Error::Foreign { file: String::new(), why: why.to_owned(), instead: instead.to_owned() });
+        return Err(Error::Foreign {
+            file: String::new(),
+            why: why.to_owned(),
+            instead: instead.to_owned(),
+        });
     };
     let (imported, _, name) = of_file(&dump, args, place, ui)?;
     Ok((imported, here.to_owned(), name))
-}
-
-/// Writes the file and says what is next.
-pub(super) fn write(
-    imported: &Imported,
-    to: &Path,
-    name: &str,
-    place: &Place<'_>,
-    ui: &mut Ui,
-) -> Result<(), Error> {
-    if to == Path::new("-") {
-        ui.data(&imported.text)?;
-        foreign::tell(imported, "standard output", ui);
-        return finish(imported);
-    }
-    const OPEN: u32 = 0o644;
-    const OWN: u32 = 0o600;
-    let shown = to.display();
-    let failed = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::Usage(format!(
-            "{shown} exists and is not overwritten; to another file: clusterctl import {} --to FILE",
-            crate::plan::shell_word(name)
-        )),
-        _ => Error::File { path: shown.to_string(), source },
-    };
-    let mode = if imported.secret { OWN } else { OPEN };
-    let file =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(place.inside(to));
-    file.and_then(|mut file| file.write_all(imported.text.as_bytes())).map_err(failed)?;
-    foreign::tell(imported, &shown.to_string(), ui);
-    ui.note(&format!("wrote {shown} from {name}"));
-    if imported.secret {
-        ui.note(&format!("{shown} holds secrets, so that nobody else may read it"));
-    }
-    let word = crate::plan::shell_word(&shown.to_string());
-    ui.note(&format!("next: clusterctl validate {word} && clusterctl apply {word}"));
-    finish(imported)
-}
-
-/// The exit code is that of a file with problems where it has some.
-fn finish(imported: &Imported) -> Result<(), Error> {
-    match &imported.problems {
-        Some(_) => Err(Error::Config("correct what is marked above in the new file".to_owned())),
-        None => Ok(()),
-    }
 }

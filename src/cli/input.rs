@@ -14,7 +14,10 @@ use crate::import::Foreign;
 /// Whether a word of the command line means an ecosystem file, or one of another tool: an app's name
 /// has neither a slash nor such an end.
 pub(super) fn is_file(word: &str) -> bool {
-    word == "-" || word.contains('/') || word.ends_with(".toml") || Foreign::of(Path::new(word)).is_some()
+    word == "-"
+        || word.contains('/')
+        || word.ends_with(".toml")
+        || Foreign::of(Path::new(word)).is_some()
 }
 
 /// An ecosystem file's text, its absolute path, and the folder that relative paths in it start
@@ -45,7 +48,7 @@ pub(super) fn read_ecosystem(
     if let Some(kind) = Foreign::of(&path) {
         let imported = foreign::converted(file, kind, true, place, ui)?;
         // What has to be corrected is said by whoever reads the text.
-        foreign::tell_left_out(&imported, ui);
+        foreign::summarize(&imported, &file.display().to_string(), ui);
         let base = parent(&path);
         return Ok((imported.text, Some(path), base));
     }
@@ -138,7 +141,11 @@ fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosystem, Error> 
     Ok(ecosystem)
 }
 
-fn resolve(
+/// Resolves a definition by what `host` tells of the machine; warnings are printed.
+///
+/// # Errors
+/// It has problems.
+pub(super) fn resolve(
     definition: &Definition,
     shown: &str,
     host: &dyn Host,

@@ -24,6 +24,7 @@ mod rollout;
 mod scale;
 mod show;
 mod start;
+mod takeover;
 mod terminal;
 mod trial;
 mod unpack;

@@ -156,7 +156,8 @@ fn is_configuration(word: &str, place: &Place<'_>) -> bool {
 /// PM2's `start ecosystem.config.js`.
 fn apply_file(file: &str, args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
     if args.is_about_a_program() {
-        let text = format!("{file} says itself how its apps run; start it with: clusterctl apply {file}");
+        let text =
+            format!("{file} says itself how its apps run; start it with: clusterctl apply {file}");
         return Err(Error::Usage(text));
     }
     apply::file(Path::new(file), place, ui)
@@ -202,7 +203,10 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
     };
     let called = ecosystem::name_of_command(&words, folder, init::package(folder).as_deref());
     Seen {
-        name: args.name.clone().unwrap_or_else(|| ecosystem::plain_name(&called.unwrap_or_default())),
+        name: args
+            .name
+            .clone()
+            .unwrap_or_else(|| ecosystem::plain_name(&called.unwrap_or_default())),
         start: match is_line {
             true => Start::Line(program.to_owned()),
             false => Start::Script(program.to_owned()),

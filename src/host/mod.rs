@@ -32,12 +32,12 @@ pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
-    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,
+    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, is_gone, is_uprooted,
     processes, usage, variable_of,
 };
 pub use sight::look;
 pub use socket_file::is_lost;
-pub use sockets::sockets_of;
+pub use sockets::{descriptor, sockets_of};
 pub use users::{has_group, own_user, user};
 
 /// Every address that is listened on in the network namespace of this process, sorted.

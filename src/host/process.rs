@@ -84,7 +84,7 @@ pub fn accepts(pid: u32) -> bool {
 }
 
 /// A process and all that it has started.
-pub(super) fn family(pid: u32) -> Vec<u32> {
+pub fn family(pid: u32) -> Vec<u32> {
     let mut all = vec![pid];
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     for task in tasks {

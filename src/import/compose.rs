@@ -8,8 +8,18 @@ use super::value::{self, short, texts};
 use super::{Refusal, ports};
 
 /// Images that hold a runtime and nothing of an app.
-const RUNTIMES: [&str; 10] =
-    ["node", "python", "ruby", "php", "golang", "openjdk", "eclipse-temurin", "denoland/deno", "oven/bun", "perl"];
+const RUNTIMES: [&str; 10] = [
+    "node",
+    "python",
+    "ruby",
+    "php",
+    "golang",
+    "openjdk",
+    "eclipse-temurin",
+    "denoland/deno",
+    "oven/bun",
+    "perl",
+];
 
 /// The services that are one command.
 ///
@@ -17,7 +27,10 @@ const RUNTIMES: [&str; 10] =
 /// It is no compose file, or no service is.
 pub fn from_yaml(file: &Json) -> Result<Drafts, Refusal> {
     let Some(services) = file.get("services").and_then(Json::as_object) else {
-        return Err(Refusal::new("it has no `services`", "name another file: clusterctl import FILE"));
+        return Err(Refusal::new(
+            "it has no `services`",
+            "name another file: clusterctl import FILE",
+        ));
     };
     let mut drafts = Drafts::default();
     for (name, service) in services {
@@ -25,7 +38,8 @@ pub fn from_yaml(file: &Json) -> Result<Drafts, Refusal> {
         match one_command(service) {
             Ok(command) => drafts.apps.push(app(name, service, command)),
             Err(why) => drafts.left.push(
-                Left::new(name, why).instead("leave it to containers, for instance to podman-systemd.unit(5)"),
+                Left::new(name, why)
+                    .instead("leave it to containers, for instance to podman-systemd.unit(5)"),
             ),
         }
     }
@@ -103,18 +117,22 @@ fn attribute(draft: &mut Draft, service: &Map<String, Json>, key: &str, value: &
         "deploy" => deploy(draft, value),
         "mem_limit" => {
             draft.set("max_memory_restart", memory(value));
-        },
+        }
         "cpus" => draft.set_in("service", "CPUQuota", percent(value)),
         "depends_on" => draft.leave(
             Left::new("depends_on", "has no key here")
                 .instead("order units with `systemctl edit NAME@`: After=other.service"),
         ),
-        "healthcheck" => draft.leave(
-            Left::new("healthcheck", "has no key here")
-                .instead("an instance that listens is ready; `wait_ready` lets the program say so"),
-        ),
-        "secrets" => draft.leave(Left::new("secrets", "belongs to containers").instead("`credentials`")),
-        other => draft.leave(Left::new(format!("{other} = {}", short(value)), "belongs to containers")),
+        "healthcheck" => draft
+            .leave(Left::new("healthcheck", "has no key here").instead(
+                "an instance that listens is ready; `wait_ready` lets the program say so",
+            )),
+        "secrets" => {
+            draft.leave(Left::new("secrets", "belongs to containers").instead("`credentials`"))
+        }
+        other => {
+            draft.leave(Left::new(format!("{other} = {}", short(value)), "belongs to containers"))
+        }
     }
 }
 
@@ -141,7 +159,9 @@ fn place(draft: &mut Draft, service: &Map<String, Json>) {
     for mount in mounts {
         let text = texts(mount).join("");
         let (source, target) = match text.split_once(':') {
-            Some((source, rest)) => (source.to_owned(), rest.split(':').next().unwrap_or(rest).to_owned()),
+            Some((source, rest)) => {
+                (source.to_owned(), rest.split(':').next().unwrap_or(rest).to_owned())
+            }
             None => {
                 let of = |key: &str| mount.get(key).and_then(Json::as_str).unwrap_or_default();
                 (of("source").to_owned(), of("target").to_owned())
@@ -157,14 +177,19 @@ fn place(draft: &mut Draft, service: &Map<String, Json>) {
                     draft.set("cwd", folder.trim_start_matches("./"));
                 }
             }
-            None => others.push(if source.is_empty() { target } else { format!("{source}:{target}") }),
+            None => {
+                others.push(if source.is_empty() { target } else { format!("{source}:{target}") })
+            }
         }
     }
     draft.left.retain(|left| left.what != "volumes");
     if !others.is_empty() {
         draft.leave(
-            Left::new("volumes", format!("mounts {}, which no container needs here", others.join(", ")))
-                .instead("the app sees the machine's own paths: correct them in `env` and `command`"),
+            Left::new(
+                "volumes",
+                format!("mounts {}, which no container needs here", others.join(", ")),
+            )
+            .instead("the app sees the machine's own paths: correct them in `env` and `command`"),
         );
     }
     if let Some(inside) = inside.filter(|_| !found) {
@@ -195,7 +220,10 @@ fn environment(draft: &mut Draft, value: &Json) {
 }
 
 fn from_shell(draft: &mut Draft, name: &str) {
-    draft.leave(Left::new(format!("environment.{name}"), "comes from the shell there").instead("write its value"));
+    draft.leave(
+        Left::new(format!("environment.{name}"), "comes from the shell there")
+            .instead("write its value"),
+    );
 }
 
 fn env_file(draft: &mut Draft, value: &Json) {
@@ -221,7 +249,9 @@ fn published(draft: &mut Draft, value: &Json) {
         };
         match listener(&text) {
             Some(value) => all.push(value),
-            None => draft.leave(Left::new(format!("ports: {text}"), "is no single port").instead("write `listen`")),
+            None => draft.leave(
+                Left::new(format!("ports: {text}"), "is no single port").instead("write `listen`"),
+            ),
         }
     }
     match all.as_slice() {
@@ -244,7 +274,9 @@ fn listener(text: &str) -> Option<toml::Value> {
     if own == bind {
         return Some(at);
     }
-    Some(toml::Value::Table([("at".to_owned(), at), ("bind".to_owned(), i64::from(bind).into())].into_iter().collect()))
+    Some(toml::Value::Table(
+        [("at".to_owned(), at), ("bind".to_owned(), i64::from(bind).into())].into_iter().collect(),
+    ))
 }
 
 fn user(draft: &mut Draft, value: &Json) {

@@ -98,7 +98,10 @@ impl Draft {
     /// Whether it says what it listens on, or that it listens on nothing.
     pub fn has_listener(&self) -> bool {
         // The one place where no `listen` is written although there is one: see `ports`.
-        self.worker || self.by_variable || self.get("listen").is_some() || self.get("port").is_some()
+        self.worker
+            || self.by_variable
+            || self.get("listen").is_some()
+            || self.get("port").is_some()
     }
 
     /// Sets a key; an earlier value is replaced in its place.
@@ -127,6 +130,13 @@ impl Draft {
             _ => Value::Array(parsed),
         };
         self.set("listen", value).remark = Some(remark.to_owned());
+    }
+
+    /// Says whom it runs as, where nothing says it yet: PM2's apps run as whoever started PM2.
+    pub fn runs_as(&mut self, user: &str) {
+        if self.get("user").is_none() {
+            self.set("user", user).remark = Some("who runs it so far".to_owned());
+        }
     }
 
     /// Notes why nobody knows what it listens on.

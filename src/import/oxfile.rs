@@ -44,7 +44,12 @@ pub fn from_toml(text: &str) -> Result<Drafts, Refusal> {
 }
 
 /// A table that is merged entry by entry.
-fn merge(all: &mut Map<String, Json>, key: &str, defaults: &Map<String, Json>, app: &Map<String, Json>) {
+fn merge(
+    all: &mut Map<String, Json>,
+    key: &str,
+    defaults: &Map<String, Json>,
+    app: &Map<String, Json>,
+) {
     let of = |table: &Map<String, Json>| table.get(key).and_then(Json::as_object).cloned();
     let mut merged = of(defaults).unwrap_or_default();
     merged.extend(of(app).unwrap_or_default());
@@ -78,10 +83,18 @@ enum Unit {
 
 /// Words that mean nothing here: why, and what to do instead.
 const UNKNOWN: [(&str, &str, &str); 11] = [
-    ("crash_restart_limit", "counts crashes in five minutes", "`max_restarts` counts those in a row"),
+    (
+        "crash_restart_limit",
+        "counts crashes in five minutes",
+        "`max_restarts` counts those in a row",
+    ),
     ("start_order", "is not known here", "order units with `systemctl edit NAME@`: After="),
     ("start_delay_secs", "is not known here", "the app is started when the manager comes to it"),
-    ("health_cmd", "has no key here", "a program says that it is ready by `wait_ready`; a check of your own fits into `service`, ExecStartPost="),
+    (
+        "health_cmd",
+        "has no key here",
+        "a program says that it is ready by `wait_ready`; a check of your own fits into `service`, ExecStartPost=",
+    ),
     ("health_interval_secs", "belongs to `health_cmd`", ""),
     ("health_timeout_secs", "belongs to `health_cmd`", ""),
     ("health_max_failures", "belongs to `health_cmd`", ""),
@@ -137,8 +150,11 @@ fn attribute(draft: &mut Draft, app: &Map<String, Json>, word: &str, value: &Jso
             draft.set("watch_delay", format!("{number}s"));
         }
         "wait_ready" => draft.leave(
-            Left::new("wait_ready", "waits for `health_cmd` there; here the program itself says so")
-                .instead("an instance that listens is ready"),
+            Left::new(
+                "wait_ready",
+                "waits for `health_cmd` there; here the program itself says so",
+            )
+            .instead("an instance that listens is ready"),
         ),
         "max_cpu_percent" => {
             draft.set_in("service", "CPUQuota", format!("{}%", value.as_f64().unwrap_or_default()));

@@ -89,7 +89,8 @@ fn attribute(draft: &mut Draft, word: &str, value: &Json) {
     }
     let Some(value) = value::toml(value) else { return };
     if key != "name" && draft.get(&key).is_some() {
-        return draft.leave(Left::new(word, format!("says the same as `{key}`, which is there too")));
+        return draft
+            .leave(Left::new(word, format!("says the same as `{key}`, which is there too")));
     }
     draft.set(&key, fitted(value, kind));
 }
@@ -114,8 +115,11 @@ fn environment(draft: &mut Draft, key: &str, value: &Json) {
     for (name, value) in variables {
         match (no_json(value), value) {
             (Some(what), _) => draft.leave(
-                Left::new(format!("{key}.{name}"), format!("was {what} when the file was evaluated"))
-                    .instead("set it in your shell before the import, or write its value"),
+                Left::new(
+                    format!("{key}.{name}"),
+                    format!("was {what} when the file was evaluated"),
+                )
+                .instead("set it in your shell before the import, or write its value"),
             ),
             (None, Json::Null) => {
                 draft.leave(Left::new(format!("{key}.{name}"), "has no value"));

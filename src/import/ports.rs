@@ -38,7 +38,8 @@ fn by_variable(draft: &mut Draft, port: u16) {
 
 /// A port or an address behind an option of the command line.
 fn by_option(draft: &Draft) -> Option<(String, String)> {
-    let words: Vec<String> = ["script", "command", "args"].into_iter().flat_map(|key| words(draft, key)).collect();
+    let words: Vec<String> =
+        ["script", "command", "args"].into_iter().flat_map(|key| words(draft, key)).collect();
     words.iter().enumerate().find_map(|(at, word)| {
         let (option, value) = match word.split_once('=') {
             Some((option, value)) => (option, Some(value)),
@@ -69,7 +70,10 @@ fn listen_value(text: &str) -> Option<String> {
     let (host, number) = text.rsplit_once(':')?;
     let number = port(number)?;
     let host = if host == "localhost" { "127.0.0.1" } else { host };
-    format!("{host}:{number}").parse::<std::net::SocketAddr>().ok().map(|address| address.to_string())
+    format!("{host}:{number}")
+        .parse::<std::net::SocketAddr>()
+        .ok()
+        .map(|address| address.to_string())
 }
 
 /// A port that may be listened on.

@@ -22,7 +22,8 @@ pub fn from_text(text: &str, env_file: bool) -> Result<Drafts, Refusal> {
             continue;
         }
         let parts = line.split_once(':').map(|(name, command)| (name.trim(), command.trim()));
-        let Some((name, command)) = parts.filter(|(name, command)| is_name(name) && !command.is_empty())
+        let Some((name, command)) =
+            parts.filter(|(name, command)| is_name(name) && !command.is_empty())
         else {
             let left = Left::new(format!("line {}", number + 1), "is no `name: command`");
             drafts.left.push(left);
@@ -39,7 +40,10 @@ pub fn from_text(text: &str, env_file: bool) -> Result<Drafts, Refusal> {
         }
     }
     if drafts.apps.is_empty() {
-        return Err(Refusal::new("it has no line `name: command`", "write one: web: node server.js"));
+        return Err(Refusal::new(
+            "it has no line `name: command`",
+            "write one: web: node server.js",
+        ));
     }
     drafts.name_apps();
     Ok(drafts)

@@ -30,7 +30,11 @@ pub(super) fn replace(draft: &mut Draft) {
         Some("in the place of `pm2 serve`".to_owned());
     draft.listens(&[port.to_string()], "as `pm2 serve` was told");
     for (is, what, instead) in [
-        (spa, "PM2_SERVE_SPA", "index.html for paths that do not exist needs another server, such as nginx or `npx serve -s`"),
+        (
+            spa,
+            "PM2_SERVE_SPA",
+            "index.html for paths that do not exist needs another server, such as nginx or `npx serve -s`",
+        ),
         (password, "PM2_SERVE_BASIC_AUTH", "a password needs another server, such as nginx"),
     ] {
         if is {

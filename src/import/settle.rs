@@ -81,7 +81,12 @@ fn take_out(drafts: &mut Drafts, problem: &Problem) -> bool {
     } else {
         return false;
     };
-    draft.leave(Left { app: None, what, why: reason(key, &problem.message), instead: problem.help.clone() });
+    draft.leave(Left {
+        app: None,
+        what,
+        why: reason(key, &problem.message),
+        instead: problem.help.clone(),
+    });
     true
 }
 

@@ -9,7 +9,9 @@ const INLINE: usize = 2;
 
 /// The whole file.
 pub(super) fn file(drafts: &Drafts, origin: &str) -> String {
-    let mut text = comment(&format!("Imported from {origin}. Check it with `clusterctl validate`, put it in force with"));
+    let mut text = comment(&format!(
+        "Imported from {origin}. Check it with `clusterctl validate`, put it in force with"
+    ));
     text += "# `clusterctl apply`. All keys: ecosystem.toml(5)\n";
     drafts.remarks.iter().for_each(|line| text += &comment(line));
     if !drafts.left.is_empty() {
@@ -29,11 +31,14 @@ fn app(text: &mut String, draft: &Draft) {
     draft.keys.iter().for_each(|entry| *text += &line(entry));
     let (small, large): (Vec<_>, Vec<_>) =
         draft.tables.iter().filter(|(_, lines)| !lines.is_empty()).partition(|(_, lines)| {
-            lines.len() <= INLINE && lines.iter().all(|line| !line.value.is_table() && line.remark.is_none())
+            lines.len() <= INLINE
+                && lines.iter().all(|line| !line.value.is_table() && line.remark.is_none())
         });
     for (name, lines) in small {
-        let entries: Vec<String> =
-            lines.iter().map(|line| format!("{} = {}", key(&line.key), value(&line.value))).collect();
+        let entries: Vec<String> = lines
+            .iter()
+            .map(|line| format!("{} = {}", key(&line.key), value(&line.value)))
+            .collect();
         *text += &format!("{} = {{ {} }}\n", key(name), entries.join(", "));
     }
     draft.left.iter().for_each(|left| *text += &left_out(left));
@@ -87,7 +92,8 @@ pub(super) fn value(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Table(table) if !table.is_empty() => {
-            let entries = table.iter().map(|(name, item)| format!("{} = {}", key(name), self::value(item)));
+            let entries =
+                table.iter().map(|(name, item)| format!("{} = {}", key(name), self::value(item)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),

@@ -41,7 +41,10 @@ fn refuses() {
     stage.run(&["import"], exit::CONFIG); // no app
     stage.write("ecosystem.config.js", "throw new Error('not today')");
     stage.run(&["import"], exit::CONFIG); // it fails
-    stage.write("ecosystem.config.js", "module.exports = { script: 'nothing.js', env: { PORT: 1 } }");
+    stage.write(
+        "ecosystem.config.js",
+        "module.exports = { script: 'nothing.js', env: { PORT: 1 } }",
+    );
     stage.run(&["import"], exit::CONFIG); // written, to be corrected
     assert!(stage.path("ecosystem.toml").exists());
     stage.expect("import-refused");

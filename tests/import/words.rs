@@ -19,7 +19,8 @@ fn every_attribute_is_a_key_or_stands_there_with_a_reason() {
     let table = attributes.as_object().unwrap();
     assert!(table.len() >= 65, "{}", table.len());
     for (word, value) in table {
-        let mut app = json!({ "script": "server.js", "name": "api", "instances": 2, "env": { "A": 1 } });
+        let mut app =
+            json!({ "script": "server.js", "name": "api", "instances": 2, "env": { "A": 1 } });
         app.as_object_mut().unwrap().insert(word.clone(), value.clone());
         let mut host = FakeHost::new();
         host.changeable.clear();
@@ -39,7 +40,10 @@ fn every_attribute_is_a_key_or_stands_there_with_a_reason() {
         let line = imported.text.lines().find(|line| named(line));
         let line = line.unwrap_or_else(|| panic!("{word} is lost:\n{}", imported.text));
         // What is a comment has a reason.
-        let left = imported.left.iter().any(|left| left.what.starts_with(&key) || left.what.starts_with(word));
+        let left = imported
+            .left
+            .iter()
+            .any(|left| left.what.starts_with(&key) || left.what.starts_with(word));
         assert_eq!(line.starts_with('#'), left, "{word}: {line}");
     }
 }
@@ -55,7 +59,8 @@ fn texts_from_outside_stay_texts() {
     let around = Surroundings { origin: evil, base: Path::new("/srv/app"), host: &host };
     let imported = settle(pm2(&json!({ "apps": [app], evil: evil })).unwrap(), &around);
     let loaded = load(&imported.text, None, Path::new("/srv/app"), None, &host);
-    let apps = loaded.unwrap_or_else(|problems| panic!("{problems}\n{}", imported.text)).ecosystem.apps;
+    let apps =
+        loaded.unwrap_or_else(|problems| panic!("{problems}\n{}", imported.text)).ecosystem.apps;
     assert_eq!(apps.len(), 1, "{}", imported.text);
     let app = apps.values().next().unwrap();
     assert_eq!(app.env.get("GOOD").map(String::as_str), Some(evil));

@@ -33,12 +33,16 @@ pub fn from_text(texts: &[String], here: &str) -> Result<Drafts, Refusal> {
         match kind {
             "program" => drafts.apps.push(program::app(section, name, groups.get(name), here)),
             "fcgi-program" => drafts.left.push(
-                Left::new(&section.name, "gets its socket as standard input, which is no `listen` here")
-                    .instead("php-fpm and others take a listener by themselves: write an app for them"),
+                Left::new(
+                    &section.name,
+                    "gets its socket as standard input, which is no `listen` here",
+                )
+                .instead("php-fpm and others take a listener by themselves: write an app for them"),
             ),
             "eventlistener" => drafts.left.push(
-                Left::new(&section.name, "listens to supervisord's own events")
-                    .instead("systemd starts a unit when another one fails: OnFailure= in `service`"),
+                Left::new(&section.name, "listens to supervisord's own events").instead(
+                    "systemd starts a unit when another one fails: OnFailure= in `service`",
+                ),
             ),
             _ => {}
         }

@@ -85,7 +85,9 @@ fn entry(draft: &mut Draft, section: &Section, key: &str, value: &str) {
                 .instead("order units with `systemctl edit NAME@`: After=other.service"),
         ),
         "serverurl" => draft.leave(Left::new("serverurl", "is supervisord's own address")),
-        "stdout_events_enabled" | "stderr_events_enabled" | "stdout_capture_maxbytes"
+        "stdout_events_enabled"
+        | "stderr_events_enabled"
+        | "stdout_capture_maxbytes"
         | "stderr_capture_maxbytes"
             if !is_no(value) && value.trim() != "0" =>
         {
@@ -98,11 +100,23 @@ fn entry(draft: &mut Draft, section: &Section, key: &str, value: &str) {
 /// What is read together with another key, has the same effect here anyway, or is unknown.
 fn known_without_effect(draft: &mut Draft, section: &Section, key: &str, value: &str) {
     match key {
-        "autostart" | "exitcodes" | "redirect_stderr" | "stderr_logfile" | "process_name"
-        | "numprocs_start" | "stdout_events_enabled" | "stderr_events_enabled"
-        | "stdout_capture_maxbytes" | "stderr_capture_maxbytes" | "stopasgroup" | "killasgroup"
-        | "stdout_syslog" | "stderr_syslog" => {}
-        "stdout_logfile_maxbytes" | "stderr_logfile_maxbytes" | "stdout_logfile_backups"
+        "autostart"
+        | "exitcodes"
+        | "redirect_stderr"
+        | "stderr_logfile"
+        | "process_name"
+        | "numprocs_start"
+        | "stdout_events_enabled"
+        | "stderr_events_enabled"
+        | "stdout_capture_maxbytes"
+        | "stderr_capture_maxbytes"
+        | "stopasgroup"
+        | "killasgroup"
+        | "stdout_syslog"
+        | "stderr_syslog" => {}
+        "stdout_logfile_maxbytes"
+        | "stderr_logfile_maxbytes"
+        | "stdout_logfile_backups"
         | "stderr_logfile_backups" => {
             let file = key.split("_maxbytes").next().unwrap_or(key).replace("_backups", "");
             if section.get(&file).is_some_and(|path| path.starts_with('/')) && value.trim() != "0" {
@@ -121,7 +135,9 @@ fn is_no(value: &str) -> bool {
 }
 
 fn is_yes(value: Option<&str>) -> bool {
-    value.is_some_and(|value| ["true", "yes", "on", "1"].contains(&value.to_ascii_lowercase().as_str()))
+    value.is_some_and(|value| {
+        ["true", "yes", "on", "1"].contains(&value.to_ascii_lowercase().as_str())
+    })
 }
 
 /// `unexpected`, the default, restarts after every end but those with `exitcodes`.
@@ -152,11 +168,15 @@ fn log(draft: &mut Draft, section: &Section, key: &str, path: &str) {
         "AUTO" | "syslog" | "/dev/stdout" | "/dev/stderr" | "/dev/fd/1" | "/dev/fd/2" => {}
         "NONE" | "/dev/null" => {
             let other = if key == "out_file" { "stderr_logfile" } else { "stdout_logfile" };
-            let both = section.get(other).is_some_and(|other| ["NONE", "/dev/null"].contains(&other));
+            let both =
+                section.get(other).is_some_and(|other| ["NONE", "/dev/null"].contains(&other));
             if both || is_yes(section.get("redirect_stderr")) {
                 draft.set("disable_logs", true);
             } else {
-                draft.leave(Left::new(format!("{key}: {path}"), "would throw one stream away; the journal keeps it"));
+                draft.leave(Left::new(
+                    format!("{key}: {path}"),
+                    "would throw one stream away; the journal keeps it",
+                ));
             }
         }
         path => {
@@ -182,7 +202,8 @@ fn defaults(draft: &mut Draft, section: &Section) {
 fn numbered(draft: &mut Draft, section: &Section) {
     let command = draft.text("command").unwrap_or_default().to_owned();
     let Some(start) = command.find("%(process_num)") else { return };
-    let first = section.get("numprocs_start").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let first =
+        section.get("numprocs_start").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     let rest = &command[start + "%(process_num)".len()..];
     let end = rest.find('d').map_or(0, |end| end + 1);
     let width = rest[..end].trim_start_matches('0').trim_end_matches('d').parse().unwrap_or(0);

@@ -94,7 +94,8 @@ pub(super) fn evaluate(path: &Path, form: Form) -> Result<Evaluated, Refusal> {
         let why = behind(&err).or_else(|| err.lines().last().map(str::to_owned));
         let why = why.unwrap_or_else(|| "it ended before it exported anything".to_owned());
         let why = why.lines().next().unwrap_or_default().to_owned();
-        let instead = format!("see what node says: node -e 'require({:?})'", path.display().to_string());
+        let instead =
+            format!("see what node says: node -e 'require({:?})'", path.display().to_string());
         return Err(Refusal { why: format!("node cannot evaluate it: {why}"), instead });
     };
     let value = import::json(&text)?;
@@ -143,9 +144,10 @@ pub(super) fn node(home: &Path) -> Option<PathBuf> {
         }));
     }
     versions.sort();
-    let newest = versions.into_iter().rev().flat_map(|(_, folder)| {
-        [folder.join("bin/node"), folder.join("installation/bin/node")]
-    });
+    let newest = versions
+        .into_iter()
+        .rev()
+        .flat_map(|(_, folder)| [folder.join("bin/node"), folder.join("installation/bin/node")]);
     in_path.chain(managed).chain(newest).find(|node| node.is_file())
 }
 

@@ -46,8 +46,9 @@ fn json_of(path: &Path) -> serde_json::Value {
 /// It cannot be read, is not what it seems to be, or has no app.
 pub fn read(path: &Path, kind: Foreign) -> Result<Drafts, Refusal> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let unreadable = |error: std::io::Error| {
-        Refusal { why: format!("it cannot be read: {error}"), instead: "check the path and its rights: ls -l".to_owned() }
+    let unreadable = |error: std::io::Error| Refusal {
+        why: format!("it cannot be read: {error}"),
+        instead: "check the path and its rights: ls -l".to_owned(),
     };
     if kind == Foreign::Pm2Script {
         return evaluated(path, evaluate::Form::Module);

@@ -31,7 +31,8 @@ pub struct RunningPm2 {
 fn homes(caller: &Caller) -> Vec<PathBuf> {
     let named = std::env::var_os("PM2_HOME").map(PathBuf::from);
     let own = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".pm2"));
-    let mut all: Vec<PathBuf> = named.into_iter().chain([caller.home.join(".pm2")]).chain(own).collect();
+    let mut all: Vec<PathBuf> =
+        named.into_iter().chain([caller.home.join(".pm2")]).chain(own).collect();
     all.dedup();
     all
 }
@@ -58,7 +59,13 @@ fn in_home(home: &Path) -> Option<RunningPm2> {
     let other = host::user(&owner.to_string()).filter(|_| owner != own);
     let program = program(&node)?;
     let user_home = home.parent().unwrap_or(home).to_owned();
-    Some(RunningPm2 { home: home.to_owned(), daemon: pid, caller: Caller { other, home: user_home }, node, program })
+    Some(RunningPm2 {
+        home: home.to_owned(),
+        daemon: pid,
+        caller: Caller { other, home: user_home },
+        node,
+        program,
+    })
 }
 
 /// PM2's command line: in PATH, or beside the node that runs the daemon.
@@ -71,6 +78,12 @@ fn program(node: &Path) -> Option<PathBuf> {
 }
 
 impl RunningPm2 {
+    /// Who has started it, if that is not root.
+    pub fn user(&self) -> Option<String> {
+        let owner = std::fs::metadata(format!("/proc/{}", self.daemon)).ok()?.uid();
+        host::user(&owner.to_string()).filter(|user| user.uid != 0).map(|user| user.name)
+    }
+
     /// A command for this daemon.
     fn command(&self, words: &[&str]) -> Command {
         let mut command = self.caller.command(&self.node);
