@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Place, Ui, foreign, input, show};
+use super::{Site, Ui, foreign, input, show};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::import::Foreign;
-use crate::ops::{self, Selected, Verb};
+use crate::ops::{self, ControlVerb, Selected};
 
 /// Stop apps or instances
 ///
@@ -47,7 +47,7 @@ pub(super) struct DeleteArgs {
 }
 
 /// Runs `stop`.
-pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn stop(args: &StopArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, &args.apps)?;
     let whole = selected.iter().filter(|one| one.instance.is_none());
@@ -56,7 +56,7 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
         let text = "an instance stays away with: clusterctl scale APP N".to_owned();
         return Err(Error::Usage(text));
     }
-    run(&ctl, Verb::Stop, &selected, ui)?;
+    run(&ctl, ControlVerb::Stop, &selected, ui)?;
     if args.disable {
         return Ok(ops::disable(&ctl, &apps)?);
     }
@@ -74,14 +74,19 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
 }
 
 /// Runs `restart`.
-pub(super) fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
-    control(Verb::Restart, &args.apps, place, ui)
+pub(super) fn restart(args: &RestartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    control(ControlVerb::Restart, &args.apps, place, ui)
 }
 
-fn control(verb: Verb, selectors: &[String], place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+fn control(
+    verb: ControlVerb,
+    selectors: &[String],
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, selectors)?;
-    if verb == Verb::Restart {
+    if verb == ControlVerb::Restart {
         tell_cost(&ctl, &selected, ui)?;
     }
     run(&ctl, verb, &selected, ui)
@@ -109,7 +114,7 @@ fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(
 /// Runs a verb on what is selected, and tells how it went.
 pub(super) fn run(
     ctl: &ops::Context,
-    verb: Verb,
+    verb: ControlVerb,
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
@@ -119,7 +124,7 @@ pub(super) fn run(
 }
 
 /// Runs `delete`.
-pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn delete(args: &DeleteArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     // A run that was killed when the last file was gone has left the units in the manager.
     ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
@@ -141,7 +146,7 @@ pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Resul
 
 /// What the selectors mean.
 pub(super) fn selected(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -150,7 +155,7 @@ pub(super) fn selected(
 
 /// The same where it is known already which apps there are.
 pub(super) fn selected_of(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
@@ -169,7 +174,7 @@ pub(super) fn selected_of(
 
 /// The same, also for instances that are not there any more.
 pub(super) fn known(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -177,7 +182,7 @@ pub(super) fn known(
 }
 
 fn known_of(
-    place: &Place<'_>,
+    place: &Site<'_>,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -194,7 +199,7 @@ fn known_of(
 
 /// The selectors with the apps of each file that is named, in its place.
 fn with_files(
-    place: &Place<'_>,
+    place: &Site<'_>,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<String>, Error> {
@@ -219,7 +224,7 @@ fn with_files(
 /// Apps that come from a file; for one of another tool, which may have been imported, those that it names.
 fn of_file(
     file: &Path,
-    place: &Place<'_>,
+    place: &Site<'_>,
     apps: &BTreeMap<AppName, FoundApp>,
 ) -> Result<Vec<String>, Error> {
     let path = place.absolute(file)?;

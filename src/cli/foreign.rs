@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::trial::{self, Trial};
 use super::world::Purpose;
-use super::{Place, Ui};
+use super::{Site, Ui};
 use crate::disk;
 use crate::ecosystem::{self, AppName, Color, Scope, is_private, port_in, without_covered};
 use crate::error::Error;
@@ -46,7 +46,7 @@ pub(super) fn converted(
     file: &Path,
     kind: Foreign,
     tries: bool,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<Imported, Error> {
     let path = place.absolute(file)?;
@@ -57,7 +57,8 @@ pub(super) fn converted(
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     // supervisord runs as root, and containers as whoever their image says.
     let own = !matches!(kind, Foreign::Supervisord | Foreign::Compose);
-    let origin = Origin { name, base, file: Some(&path), tries, runs_as: own.then(caller).flatten() };
+    let origin =
+        Origin { name, base, file: Some(&path), tries, runs_as: own.then(caller).flatten() };
     settled(drafts, &origin, None, place, ui)
 }
 
@@ -82,7 +83,7 @@ pub(super) fn settled(
     mut drafts: Drafts,
     origin: &Origin<'_>,
     pm2: Option<(&RunningPm2, &[Process])>,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<Imported, Error> {
     let layout = place.layout()?;
@@ -92,6 +93,13 @@ pub(super) fn settled(
     }
     let host = place.around.host(&layout, Purpose::Check);
     let around = import::Surroundings { origin: &origin.name, base: &origin.base, host: &*host };
+    if let Some((pm2, processes)) = pm2 {
+        // What its processes hold counts more than what their variables say.
+        for draft in &mut drafts.apps {
+            let listens = pm2.listens(processes, draft.name());
+            draft.listens(&listens, "as its process under PM2 does");
+        }
+    }
     if drafts.apps.iter().any(|draft| !draft.has_listener()) {
         let found = disk::scan(&layout).unwrap_or_default();
         let running = if pm2.is_none() { crate::ops::import::running() } else { None };
@@ -121,7 +129,7 @@ fn as_seen(
     let own = AppName::parse(draft.name()).ok().and_then(|name| found.get(&name));
     let own = own.filter(|own| own.source.is_some() && own.source.as_deref() == origin.file);
     if let Some(own) = own.filter(|_| !draft.has_listener()) {
-        let addresses = own.units.listeners().filter_map(ecosystem::Address::of_socket_unit);
+        let addresses = own.units.listeners().filter_map(ecosystem::ListenAddress::of_socket_unit);
         let addresses: Vec<_> = addresses.filter(|address| !is_private(address)).collect();
         draft.listens(&without_covered(&addresses), "as its units do");
         // It was tried when it was applied first.
@@ -199,7 +207,7 @@ pub(super) fn write(
     imported: &Imported,
     to: &Path,
     name: &str,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     if to == Path::new("-") {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::foreign::{self, Origin};
 use super::trial::FILE;
-use super::{Place, Ui, takeover};
+use super::{Site, Ui, takeover};
 use crate::error::Error;
 use crate::import::{Foreign, Imported};
 use crate::ops::import as sources;
@@ -44,16 +44,20 @@ pub(super) fn has_setup(folder: &Path) -> bool {
 }
 
 /// Imports what lies in the current folder.
-pub(super) fn current_folder(to: &Path, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn current_folder(to: &Path, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let to = Some(to.to_owned());
-    run(&ImportArgs { file: None, to, no_trial: false, takeover: false, give_back: false }, place, ui)
+    run(
+        &ImportArgs { file: None, to, no_trial: false, takeover: false, give_back: false },
+        place,
+        ui,
+    )
 }
 
 /// The word for the PM2 that runs.
 const PM2: &str = "pm2";
 
 /// Runs the verb.
-pub(super) fn run(args: &ImportArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ImportArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     if args.give_back {
         return takeover::back(place, ui);
     }
@@ -95,7 +99,7 @@ fn beside(base: &Path, here: &Path) -> PathBuf {
 fn of_file(
     file: &Path,
     args: &ImportArgs,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(Imported, PathBuf, String), Error> {
     let path = place.absolute(file)?;
@@ -116,7 +120,7 @@ fn of_file(
 /// The apps of the PM2 that runs, else those that `pm2 save` wrote.
 fn of_pm2(
     args: &ImportArgs,
-    place: &Place<'_>,
+    place: &Site<'_>,
     here: &Path,
     ui: &mut Ui,
 ) -> Result<(Imported, PathBuf, String), Error> {
@@ -124,8 +128,13 @@ fn of_pm2(
         let name = format!("the PM2 in {}", pm2.home.display());
         let (drafts, processes) =
             pm2.drafts().map_err(|refusal| foreign::refused(&name, refusal))?;
-        let origin =
-            Origin { name: name.clone(), base: here.to_owned(), file: None, tries: !args.no_trial, runs_as: pm2.user() };
+        let origin = Origin {
+            name: name.clone(),
+            base: here.to_owned(),
+            file: None,
+            tries: !args.no_trial,
+            runs_as: pm2.user(),
+        };
         let imported = foreign::settled(drafts, &origin, Some((&pm2, &processes)), place, ui)?;
         return Ok((imported, here.to_owned(), name));
     }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::world::{Place, Purpose};
+use super::world::{Purpose, Site};
 use super::{Ui, foreign};
 use crate::disk::{Definition, Layout};
 use crate::ecosystem::{Color, Ecosystem, Host, Loaded};
@@ -26,7 +26,7 @@ pub(super) fn is_file(word: &str) -> bool {
 /// # Errors
 /// The file cannot be read, or is no standard input though a name is given.
 pub(super) fn read_ecosystem(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     name: Option<&Path>,
     ui: &mut Ui,
@@ -72,7 +72,7 @@ fn is_descriptor(file: &Path) -> bool {
 /// # Errors
 /// The file cannot be read, or has problems.
 pub(super) fn load(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -86,7 +86,7 @@ pub(super) fn load(
 /// # Errors
 /// The file cannot be read, or has problems.
 pub(super) fn check(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -97,7 +97,7 @@ pub(super) fn check(
 
 fn load_for(
     purpose: Purpose,
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -116,7 +116,7 @@ fn load_for(
 /// # Errors
 /// It has problems, or an app is asked for that it does not have.
 pub(super) fn load_text(
-    place: &Place<'_>,
+    place: &Site<'_>,
     definition: &Definition,
     shown: &str,
     layout: &Layout,

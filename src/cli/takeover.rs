@@ -6,7 +6,7 @@ use super::apply::read_definition;
 use super::foreign::{self, Origin};
 use super::policy::PolicyArgs;
 use super::world::Purpose;
-use super::{Place, Ui, input, show};
+use super::{Site, Ui, input, show};
 use crate::disk::Definition;
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::error::Error;
@@ -21,7 +21,8 @@ fn pm2() -> Result<RunningPm2, Error> {
     running().ok_or_else(|| Error::Foreign {
         file: String::new(),
         why: "no PM2 runs for you".to_owned(),
-        instead: "call as the user whose PM2 it is, with sudo; PM2_HOME names another folder".to_owned(),
+        instead: "call as the user whose PM2 it is, with sudo; PM2_HOME names another folder"
+            .to_owned(),
     })
 }
 
@@ -34,7 +35,7 @@ fn processes(pm2: &RunningPm2) -> Result<Vec<Process>, Error> {
 pub(super) fn run(
     file: Option<&Path>,
     to: &Path,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let pm2 = pm2()?;
@@ -49,7 +50,8 @@ pub(super) fn run(
     let host = place.around.host(&layout, Purpose::Check);
     let ecosystem = input::resolve(&definition, &file.display().to_string(), &*host, ui)?.ecosystem;
     let mut ctl = place.interruptible(place.connect()?)?;
-    let online: Vec<&AppName> = ecosystem.apps.keys().filter(|name| is_online(name, &processes)).collect();
+    let online: Vec<&AppName> =
+        ecosystem.apps.keys().filter(|name| is_online(name, &processes)).collect();
     if online.is_empty() {
         let why = format!("PM2 runs none of the apps of {}", file.display());
         let instead = "see: pm2 list".to_owned();
@@ -74,7 +76,7 @@ fn written(
     to: &Path,
     pm2: &RunningPm2,
     processes: &[Process],
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<PathBuf, Error> {
     if place.inside(to).exists() {
@@ -96,7 +98,7 @@ fn one(
     pm2: &RunningPm2,
     processes: &[Process],
     (name, ecosystem, definition): (&AppName, &Ecosystem, &Definition),
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<bool, Error> {
     let mut alone = ecosystem.clone();
@@ -153,7 +155,12 @@ fn tell(name: &AppName, moved: &Moved, ui: &mut Ui) {
 }
 
 /// PM2's saved state follows when everything has come over: until then the next boot brings PM2's apps.
-fn ended(pm2: &RunningPm2, online: &[&AppName], left: &[AppName], ui: &mut Ui) -> Result<(), Error> {
+fn ended(
+    pm2: &RunningPm2,
+    online: &[&AppName],
+    left: &[AppName],
+    ui: &mut Ui,
+) -> Result<(), Error> {
     if !left.is_empty() {
         ui.note("PM2's saved state is untouched, since not all apps have come over: the same command goes on");
         return Err(Error::Failed(left.to_vec()));
@@ -169,7 +176,7 @@ fn ended(pm2: &RunningPm2, online: &[&AppName], left: &[AppName], ui: &mut Ui) -
 }
 
 /// The way back: every app that PM2 has as stopped and that has units.
-pub(super) fn back(place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn back(place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let pm2 = pm2()?;
     let processes = processes(&pm2)?;
     let ctl = place.connect()?;

@@ -59,15 +59,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::disk::{self, Layout, Lock};
-use crate::plan::reason::Sight;
+use crate::plan::reason::InstanceSight;
 use crate::systemd::Systemd;
 use crate::translate::Target;
 use crate::unit::UnitName;
 
 pub use apply::{Applied, ApplyRequest, apply, apply_privately};
-pub use asked::Asked;
+pub use asked::AskedAddress;
 pub use audit::{Audit, audit};
-pub use control::{Verb, control};
+pub use control::{ControlVerb, control};
 pub use delegate::delegate;
 pub use delete::delete;
 pub use describe::{Description, ListenerState, describe};
@@ -86,12 +86,12 @@ pub use reason::{Story, story};
 pub use reload::{Reload, Running, given_up, not_running, reload, running};
 pub use request::Request;
 use roll::{RollSpec, roll};
-pub use scale::{Change, scale};
+pub use scale::{Scaling, scale};
 pub use schedule::ScheduleState;
 pub use select::{Selected, apps, disable, numbers, select};
 pub use settle::under_way;
 pub use stay::masked;
-pub use way_back::{WayBack, Why, way_back};
+pub use way_back::{WayBack, WayBackReason, way_back};
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ pub struct Context {
     /// Listeners open beside sockets of others, which are not waited for.
     pub(crate) shares_ports: bool,
     /// What instances did whose start was waited for.
-    sights: Mutex<BTreeMap<UnitName, Sight>>,
+    sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
     notices: Mutex<Vec<Event>>,
 }
@@ -127,7 +127,17 @@ impl Context {
         layout.secret = disk::secret(&layout.state)?;
         let (interrupt, end) = (Arc::default(), Arc::default());
         let shares_ports = false;
-        Ok(Context { layout, systemd, program, begun, interrupt, end, shares_ports, sights, notices })
+        Ok(Context {
+            layout,
+            systemd,
+            program,
+            begun,
+            interrupt,
+            end,
+            shares_ports,
+            sights,
+            notices,
+        })
     }
 
     /// For what writes units: makes the key that names environment files, unless there is one.
@@ -140,7 +150,7 @@ impl Context {
         Ok(())
     }
 
-    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {
+    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, InstanceSight>> {
         self.sights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -155,7 +155,7 @@ impl RunningPm2 {
     }
 
     /// Sockets by which PM2 itself is reached.
-    fn is_own(&self, address: &crate::ecosystem::Address) -> bool {
+    fn is_own(&self, address: &crate::ecosystem::ListenAddress) -> bool {
         address.path().is_some_and(|path| path.starts_with(&self.home))
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::gap::{Gap, is_open};
 use super::{RunningPm2, restart, undo};
 use crate::disk::FoundApp;
-use crate::ecosystem::{Address, AppName};
+use crate::ecosystem::{AppName, ListenAddress};
 use crate::import::{Process, Refusal};
 use crate::ops::{Context, Error, Sink};
 
@@ -40,8 +40,8 @@ pub fn give_back(
 ) -> Result<Returned, Error> {
     let own: Vec<&Process> =
         processes.iter().filter(|process| process.name == name.as_str()).collect();
-    let addresses: BTreeSet<Address> =
-        found.units.listeners().filter_map(Address::of_socket_unit).collect();
+    let addresses: BTreeSet<ListenAddress> =
+        found.units.listeners().filter_map(ListenAddress::of_socket_unit).collect();
     let gap = Gap::watch(addresses.clone());
     let (refused, undone) = std::thread::scope(|scope| {
         let starting = scope.spawn(|| restart(pm2, &own));

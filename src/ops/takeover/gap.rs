@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::ecosystem::Address;
+use crate::ecosystem::ListenAddress;
 use crate::host;
 
 const EVERY: Duration = Duration::from_millis(2);
@@ -20,7 +20,7 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    pub(super) fn watch(addresses: BTreeSet<Address>) -> Gap {
+    pub(super) fn watch(addresses: BTreeSet<ListenAddress>) -> Gap {
         let over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&over);
         let watcher = std::thread::spawn(move || {
@@ -47,7 +47,7 @@ impl Gap {
 }
 
 /// Whether each is listened on.
-pub(super) fn is_open(addresses: &BTreeSet<Address>) -> bool {
+pub(super) fn is_open(addresses: &BTreeSet<ListenAddress>) -> bool {
     let all = host::listening();
     addresses.iter().all(|address| all.iter().any(|held| held.conflicts_with(address)))
 }

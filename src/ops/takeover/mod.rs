@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::import::RunningPm2;
-use super::{ApplyRequest, Context, Done, Error, Event, Sink, Verb, apply, control, delete};
-use crate::ecosystem::{Address, App, AppName};
+use super::{ApplyRequest, Context, ControlVerb, Done, Error, Event, Sink, apply, control, delete};
+use crate::ecosystem::{App, AppName, ListenAddress};
 use crate::import::{Process, Refusal};
 use crate::ops::Selected;
 
@@ -69,7 +69,8 @@ pub fn take_over(
     let own: Vec<&Process> =
         processes.iter().filter(|process| process.name == name.as_str()).collect();
     let held = held(&app);
-    let passage = if held.is_empty() { Ok(None) } else { Shared::begin(context, pm2, &own, &app).map(Some) };
+    let passage =
+        if held.is_empty() { Ok(None) } else { Shared::begin(context, pm2, &own, &app).map(Some) };
     context.shares_ports = matches!(passage, Ok(Some(_)));
     let moved = match passage {
         Ok(shared) => beside(context, pm2, &own, request, (&name, &app), shared, sink),
@@ -83,9 +84,9 @@ pub fn take_over(
 }
 
 /// Listeners of an app on which something listens now.
-fn held(app: &App) -> BTreeSet<Address> {
+fn held(app: &App) -> BTreeSet<ListenAddress> {
     let all = crate::host::listening();
-    let taken = |address: &Address| all.iter().any(|held| held.conflicts_with(address));
+    let taken = |address: &ListenAddress| all.iter().any(|held| held.conflicts_with(address));
     app.listeners.iter().map(|listener| listener.address.clone()).filter(taken).collect()
 }
 
@@ -141,7 +142,7 @@ fn after(
     own: &[&Process],
     request: ApplyRequest,
     name: &AppName,
-    held: &BTreeSet<Address>,
+    held: &BTreeSet<ListenAddress>,
     sink: Sink<'_>,
 ) -> Result<Moved, Error> {
     let gap = Gap::watch(held.clone());
@@ -174,7 +175,7 @@ fn applied(
 /// Takes units away that did not come to serve.
 fn undo(context: &Context, name: &AppName, sink: Sink<'_>) -> Result<(), Error> {
     let selected = [Selected { app: name.clone(), instance: None }];
-    drop(control(context, Verb::Stop, &selected, sink)?);
+    drop(control(context, ControlVerb::Stop, &selected, sink)?);
     drop(delete(context, std::slice::from_ref(name), sink)?);
     Ok(())
 }

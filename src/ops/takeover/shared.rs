@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 use super::RunningPm2;
 use crate::disk;
-use crate::ecosystem::{Address, App, Protocol};
+use crate::ecosystem::{App, ListenAddress, Protocol};
 use crate::handover::contract;
 use crate::host;
 use crate::import::Process;
@@ -36,7 +36,7 @@ pub(super) struct Shared {
 /// One port.
 #[derive(Debug)]
 struct Port {
-    address: Address,
+    address: ListenAddress,
     unit: UnitName,
     /// A copy of the socket of PM2's process.
     theirs: OwnedFd,
@@ -91,7 +91,8 @@ impl Shared {
             self.steer(port, OURS);
         });
         self.let_handshakes_end();
-        let drains: Vec<_> = own.iter().filter_map(|process| self.drain(process.pid?, limit)).collect();
+        let drains: Vec<_> =
+            own.iter().filter_map(|process| self.drain(process.pid?, limit)).collect();
         for mut child in drains {
             // Whatever its end: PM2 stops the process afterwards.
             let _ = child.wait();
@@ -111,7 +112,7 @@ impl Shared {
             disk::unshare_port(&context.layout, &port.unit)?;
         }
         context.systemd.daemon_reload()?;
-        let own: Vec<Address> = self.ports.iter().map(|port| port.address.clone()).collect();
+        let own: Vec<ListenAddress> = self.ports.iter().map(|port| port.address.clone()).collect();
         // Theirs close here.
         drop(self.ports);
         for address in &own {
@@ -171,17 +172,20 @@ fn inheritable(socket: &OwnedFd) -> rustix::io::Result<OwnedFd> {
 }
 
 /// A copy of the socket with which PM2's processes listen on an address.
-fn copy(pm2: &RunningPm2, own: &[&Process], address: &Address) -> Result<OwnedFd, String> {
+fn copy(pm2: &RunningPm2, own: &[&Process], address: &ListenAddress) -> Result<OwnedFd, String> {
     let inodes = host::listening_inodes(address);
     let [inode] = inodes.as_slice() else {
         return Err(format!("{address} is not one socket of PM2's: {} listen there", inodes.len()));
     };
     let pids = own.iter().filter_map(|process| process.pid).flat_map(host::family);
-    let found = pids.chain([pm2.daemon]).find_map(|pid| Some((pid, host::descriptor(pid, *inode)?)));
+    let found =
+        pids.chain([pm2.daemon]).find_map(|pid| Some((pid, host::descriptor(pid, *inode)?)));
     let Some((pid, fd)) = found else {
         return Err(format!("{address} is held by no process of PM2's"));
     };
-    copied(pid, fd).map_err(|error| format!("the kernel gives no copy of the socket of process {pid}: {error}"))
+    copied(pid, fd).map_err(|error| {
+        format!("the kernel gives no copy of the socket of process {pid}: {error}")
+    })
 }
 
 fn copied(pid: u32, fd: i32) -> rustix::io::Result<OwnedFd> {
@@ -191,11 +195,12 @@ fn copied(pid: u32, fd: i32) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Makes a socket one beside which another one of root's may open.
-fn share(socket: &OwnedFd, address: &Address) -> Result<(), String> {
-    let Address::Inet { protocol: Protocol::Stream, .. } = address else {
+fn share(socket: &OwnedFd, address: &ListenAddress) -> Result<(), String> {
+    let ListenAddress::Inet { protocol: Protocol::Stream, .. } = address else {
         return Err(format!("{address} is no TCP port"));
     };
-    let failed = |error: rustix::io::Errno| format!("the kernel does not let {address} be shared: {error}");
+    let failed =
+        |error: rustix::io::Errno| format!("the kernel does not let {address} be shared: {error}");
     let root = Some(rustix::fs::Uid::ROOT);
     rustix::fs::fchown(socket, root, None).map_err(failed)?;
     rustix::net::sockopt::set_socket_reuseport(socket, true).map_err(failed)
