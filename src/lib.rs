@@ -22,6 +22,8 @@ pub mod handover;
 
 pub mod ecosystem;
 
+pub mod import;
+
 pub mod translate;
 
 pub mod rollout;

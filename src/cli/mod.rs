@@ -9,7 +9,9 @@ mod detect;
 mod dev;
 mod doctor;
 mod exec;
+mod foreign;
 mod history;
+mod import;
 mod init;
 mod input;
 mod list;
@@ -23,6 +25,7 @@ mod rollout;
 mod scale;
 mod show;
 mod start;
+mod takeover;
 mod terminal;
 mod trial;
 mod unpack;
@@ -108,6 +111,7 @@ enum Verb {
     Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
     Init(init::InitArgs),
+    Import(import::ImportArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Unpack(unpack::UnpackArgs),
@@ -197,6 +201,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
+        Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),

@@ -52,6 +52,7 @@ mod shop;
 mod soak;
 mod stop;
 mod table;
+mod takeover;
 mod trace;
 mod trace_drain;
 mod traps;
