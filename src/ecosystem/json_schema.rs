@@ -68,6 +68,7 @@ fn kind(kind: Kind) -> Value {
         Kind::Number => json!({ "type": "integer", "minimum": 0 }),
         Kind::Duration | Kind::Size => json!({ "type": ["integer", "string"], "minimum": 0 }),
         Kind::Texts => json!({ "type": ["string", "array"], "items": address }),
+        Kind::FlagOrTexts => json!({ "type": ["boolean", "string", "array"], "items": address }),
         Kind::Numbers => {
             json!({ "type": ["integer", "array"], "items": { "type": "integer", "minimum": 0 } })
         }

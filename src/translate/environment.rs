@@ -43,6 +43,23 @@ pub fn owner_of_file(name: &str) -> Option<AppName> {
     AppName::parse(app).ok().filter(|_| hex)
 }
 
+/// Variables of the manager that are taken out, in one line; the manager takes them out last, and so would take
+/// out those of the app and of the handover too.
+pub(super) fn filtered(context: &Context<'_>) -> Option<String> {
+    let app = context.app;
+    let ours = settings(context);
+    let counted = app.increment_var.as_ref().map(|(name, _)| name);
+    let set = |name: &String| {
+        app.env.contains_key(name)
+            || *name == app.instance_var
+            || Some(name) == counted
+            || ours.iter().any(|(other, _)| other == name)
+    };
+    let names: Vec<&str> =
+        app.filtered.iter().filter(|name| !set(name)).map(String::as_str).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
 fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
     let app = context.app;
     let mut all = Vec::new();

@@ -33,7 +33,9 @@
 use std::path::PathBuf;
 
 use super::{Context, common, environment, joined, sandbox, socket_names, span};
-use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
+use crate::ecosystem::{
+    App, Asks, Backoff, Handover, PidFile, RateLimit, Readiness, last_line, runtime_folder,
+};
 use crate::handover::contract::TRACER;
 use crate::unit::{Section, UnitFile, quote};
 
@@ -125,6 +127,7 @@ fn process(s: &mut Section, context: &Context<'_>) {
     for line in environment::lines(context) {
         s.set("Environment", line);
     }
+    s.set_some("UnsetEnvironment", environment::filtered(context));
     // One that cannot be read fails a start before anything of the unit runs, the guard included, so that the
     // restarts would never end. Where there is a guard, it sees to it that they can be read.
     let optional = if is_guarded(app) { "-" } else { "" };
@@ -132,6 +135,20 @@ fn process(s: &mut Section, context: &Context<'_>) {
         s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
     s.set("TimeoutStartSec", span(app.listen_timeout));
+    pid_file(s, context);
+}
+
+/// Writes the number of the main process to a file, and removes it when the instance has stopped. Neither is
+/// worth a start that fails.
+fn pid_file(s: &mut Section, context: &Context<'_>) {
+    let Some(PidFile { path, by_program }) = &context.app.pid_file else { return };
+    let helper = match by_program {
+        true => format!("{} --bare -- {}", context.helper(TRACER), context.helper("pid-file")),
+        false => root_helper(context, "pid-file"),
+    };
+    let file = quote::argument(&path.to_string_lossy());
+    s.set("ExecStartPost", format!("-{helper} write {file} %i $MAINPID"));
+    s.set("ExecStopPost", format!("-{helper} remove {file} %i"));
 }
 
 /// The program, behind what becomes it one after the other.
@@ -303,8 +320,10 @@ fn stopping(s: &mut Section, context: &Context<'_>) {
         s.set("ExecStop", format!("{tracer} --drain $MAINPID {millis} {signal}{streams}"));
     }
     s.set("KillSignal", &app.kill_signal);
-    if !app.treekill {
-        s.set("KillMode", "mixed");
+    match app.asks {
+        Asks::All => {}
+        Asks::Main => drop(s.set("KillMode", "mixed")),
+        Asks::MainAlone => drop(s.set("KillMode", "process")),
     }
     s.set("TimeoutStopSec", span(app.kill_timeout));
     // A program that dies of the signal that asked it to stop has stopped well.

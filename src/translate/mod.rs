@@ -204,6 +204,7 @@ fn of_instances(record: &mut Record, app: &App, revision: &str) {
     record.env_files.clone_from(&app.own_env_files);
     let files = app.logs.out_file.iter().chain(&app.logs.error_file);
     record.log_files = files.filter(|_| !app.logs.disabled).cloned().collect();
+    record.log_files.dedup();
 }
 
 fn flag(context: &Context<'_>) -> &'static str {

@@ -6,6 +6,7 @@ mod support;
 
 mod any_app;
 mod apply;
+mod attributes;
 mod audit;
 mod bytes;
 mod catalogue;

@@ -49,6 +49,8 @@ pub struct App {
     pub env_files: Vec<PathBuf>,
     /// Such files that are read with the rights of `user`, after all others.
     pub own_env_files: Vec<PathBuf>,
+    /// Variables of the manager that do not reach the program.
+    pub filtered: Vec<String>,
     /// Variable that holds the instance number.
     pub instance_var: String,
     /// Variable that is `base + instance number`.
@@ -74,8 +76,8 @@ pub struct App {
     pub kill_signal: String,
     /// PM2's `shutdown` message instead of the signal (Node).
     pub shutdown_with_message: bool,
-    /// Whether the stop signal goes to all processes of the instance, or to its main one alone.
-    pub treekill: bool,
+    /// Which processes of the instance the stop signal goes to.
+    pub asks: Asks,
     /// When a stopped program is started again.
     pub restart: Restart,
     /// When instances are replaced, or a job runs again, whatever happens.
@@ -86,6 +88,8 @@ pub struct App {
     pub rollout: RolloutSettings,
     /// Where output goes.
     pub logs: Logs,
+    /// Where the number of the main process is written.
+    pub pid_file: Option<PidFile>,
     /// Highest memory use in bytes before systemd kills and restarts the instance.
     pub max_memory: Option<u64>,
     /// Whether the shared descriptors are non-blocking (`NonBlocking=`).
@@ -342,6 +346,26 @@ impl RolloutSettings {
     pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(60);
     /// `kill_timeout` where the file says nothing.
     pub const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+}
+
+/// Which processes of an instance are asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// All of them.
+    All,
+    /// The main one, which asks its own; those that are left when it has ended are killed.
+    Main,
+    /// The main one; others go on running.
+    MainAlone,
+}
+
+/// A file that holds the number of an instance's main process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PidFile {
+    /// As written; the instance's number is put before its extension.
+    pub path: PathBuf,
+    /// Whether it is written with the rights of the program's user, who could lead root elsewhere.
+    pub by_program: bool,
 }
 
 /// Where output goes.

@@ -16,6 +16,8 @@ pub enum Kind {
     Size,
     /// A string, or an array of strings.
     Texts,
+    /// `true`, `false`, or as [`Kind::Texts`].
+    FlagOrTexts,
     /// A whole number or an array of them.
     Numbers,
     /// A string or a number.
@@ -117,7 +119,8 @@ pub(crate) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key
 
 /// Whether a key sends output into a file.
 pub(crate) fn is_log_file(spelling: &str) -> bool {
-    find(KEYS, spelling).is_some_and(|key| ["out_file", "error_file"].contains(&key.name))
+    find(KEYS, spelling)
+        .is_some_and(|key| ["out_file", "error_file", "log_file"].contains(&key.name))
 }
 
 /// `maxMemoryRestart` → `max_memory_restart`.
@@ -167,6 +170,10 @@ const KEYS: &[Key] = &[
     // what runs
     key("name", Kind::Text, "the script's name without its extension", "Name of the app and of its units.")
         .eg("name = \"api\""),
+    key("name_prefix", Kind::Text, "none", "Stands before the name, with a dash between them.")
+        .eg("name_prefix = \"shop\"").differs("a dash instead of a colon, which no unit can have there"),
+    key("append_env_to_name", Kind::Boolean, "false", "With `--env NAME` the app is called `…-NAME`, so that several profiles of a file can run side by side.")
+        .eg("append_env_to_name = true"),
     key("namespace", Kind::Text, "\"default\"", "Group of apps that a command can select at once.")
         .eg("namespace = \"shop\""),
     key("script", Kind::Text, "", "File to run, relative to `cwd`, or a line for the shell.")
@@ -203,6 +210,8 @@ const KEYS: &[Key] = &[
         .eg("env = { NODE_ENV = \"production\" }").differs("nothing of your shell's environment is added"),
     key("env_file", Kind::Texts, "none", "Files of `NAME=value` lines, relative to `cwd`, read at every start.")
         .alias(&["env_files"]).eg("env_file = \".env\"").ours(),
+    key("filter_env", Kind::FlagOrTexts, "true", "Variables of the service manager that do not reach the app; of your shell's none does.")
+        .eg("filter_env = [\"SSH_AUTH_SOCK\"]").differs("whole names; PM2 drops what contains a word of a list"),
     key("instance_var", Kind::Text, "\"NODE_APP_INSTANCE\"", "Variable that holds the instance number.")
         .eg("instance_var = \"INSTANCE\""),
     key("increment_var", Kind::Text, "none", "Variable of `env` that grows by one per instance.")
@@ -222,7 +231,7 @@ const KEYS: &[Key] = &[
         .eg("kill_signal = \"SIGINT\"").ours(),
     key("shutdown_with_message", Kind::Boolean, "false", "Node gets the message `shutdown` instead of the signal.")
         .eg("shutdown_with_message = true"),
-    key("treekill", Kind::Boolean, "true; false for such a server, whose main process asks its own", "The signal goes to all processes of the instance.")
+    key("treekill", Kind::Boolean, "true; for such a server the main process, which asks its own", "The signal goes to all processes of the instance; with false to the main one alone, and others go on running.")
         .eg("treekill = false"),
     // restarts
     key("autorestart", Kind::Boolean, "true", "A stopped program is started again.").eg("autorestart = false"),
@@ -249,6 +258,14 @@ const KEYS: &[Key] = &[
     key("error_file", Kind::Text, "the journal", "File that standard error is appended to.")
         .alias(&["error", "err", "err_file", "err_log"]).eg("error_file = \"/var/log/api.err\"")
         .differs("one file for all instances"),
+    key("log_file", Kind::Text, "the journal", "File that both streams are appended to, instead of `out_file` and `error_file`.")
+        .alias(&["log"]).eg("log_file = \"/var/log/api.log\"")
+        .differs("the streams go to no other file besides; `true` means the journal"),
+    key("merge_logs", Kind::Boolean, "true", "All instances write to one file.")
+        .alias(&["combine_logs"]).eg("merge_logs = true")
+        .differs("always so: false is warned of, and `clusterctl logs api@1` shows one instance"),
+    key("pid_file", Kind::Text, "none", "File that holds the number of an instance's main process; the instance's number is put before its extension.")
+        .alias(&["pid"]).eg("pid_file = \"/run/api.pid\""),
     key("disable_logs", Kind::Boolean, "false", "Output is thrown away.").eg("disable_logs = true"),
     key("log_rate_limit", Kind::TextOrNumber, "journald's own",
         "Lines that the journal takes of an instance in 30 s, or \"unlimited\"; further ones are lost.")

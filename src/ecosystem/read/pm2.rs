@@ -77,39 +77,14 @@ const RETIRED: &[Retired] = &[
         "remove it, and let a `.path` unit with `PathChanged=` start `clusterctl reload NAME` (systemd.path(5))",
     ),
     missed(
-        &["name_prefix", "append_env_to_name"],
-        "would hide the app's real name",
-        "write the whole name: `name = \"shop-api\"`",
-    ),
-    missed(
         &["post_update", "deploy", "install_url"],
         "belongs to PM2's own deployment",
         "remove it, and run `clusterctl apply` as the last step of a deployment",
     ),
     missed(
-        &["log_file", "log"],
-        "would be a third copy of the output",
-        "remove it: the journal holds both streams; `out_file` and `error_file` may name the same file",
-    ),
-    missed(
-        &["pid_file", "pid"],
-        "is not needed: systemd knows the process",
-        "remove it; `systemctl show -P MainPID NAME@0` tells the number",
-    ),
-    missed(
         &["wait_for", "depends_on"],
         "is not supported by this version",
         "order units with `systemctl edit NAME@`: `[Unit]`, `After=other.service`",
-    ),
-    idle(
-        &["filter_env"],
-        "is not needed: nothing of your shell's environment reaches the app",
-        "remove it, and list what the app needs in `env`",
-    ),
-    idle(
-        &["merge_logs", "combine_logs"],
-        "is not needed: the journal keeps every instance apart and shows them together",
-        JOURNAL,
     ),
     idle(
         &["time", "log_date_format", "log_type"],

@@ -10,6 +10,7 @@ mod handover;
 mod listener_names;
 mod listeners;
 mod logs;
+mod name;
 mod process;
 mod rollout;
 mod sandbox;
@@ -20,10 +21,10 @@ use std::path::{Path, PathBuf};
 
 use super::model::app::{App, Handover, Instances, Listener, Readiness, Remark};
 use super::model::host::Kind;
-use super::model::name::{AppName, NameError};
+use super::model::name::AppName;
 use super::program::{command, kind};
 use super::read::fields::Fields;
-use super::read::node::{Context, Node};
+use super::read::node::Context;
 use super::read::path::path;
 use super::read::problem::{Place, Problem, visible};
 use crate::limits;
@@ -46,7 +47,7 @@ pub(super) struct Resolved {
 /// Resolves one app.
 pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let cwd = cwd(cx, fields);
-    let (name, at) = name(cx, fields, cwd.as_deref());
+    let (name, at) = name::name(cx, fields, cwd.as_deref());
     let mut env = environment::environment(cx, fields);
     cx.path = env.variables.get("PATH").cloned();
     let ran = command::command(cx, fields, cwd.as_deref());
@@ -95,6 +96,7 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         env: env.variables,
         env_files: env_files.by_manager,
         own_env_files: env_files.by_program,
+        filtered: env.filtered,
         instance_var: env.instance_var,
         increment_var: env.increment_var,
         handover: hands.handover,
@@ -107,12 +109,13 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         stream_timeout: process.stream_timeout,
         kill_signal: stop.signal,
         shutdown_with_message: hands.shutdown_with_message,
-        treekill: stop.all,
+        asks: stop.asks,
         restart: process.restart,
         schedules,
         autostart: process.autostart,
         rollout,
         logs: process.logs,
+        pid_file: process.pid_file,
         max_memory: process.max_memory,
         non_blocking: hands.non_blocking(process.non_blocking, kind.as_ref()),
         backlog,
@@ -129,56 +132,6 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
 /// Whether an app runs to its end once, instead of serving.
 fn is_job(restarts: bool, hands: &handover::Hands, listeners: &[(Listener, Place)]) -> bool {
     !restarts && hands.readiness == Readiness::Exec && listeners.is_empty()
-}
-
-/// The name, and where it is written: the key or the whole table.
-fn name(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> (Option<AppName>, Place) {
-    let Some(node) = fields.get("name") else {
-        let stem = command::stem(fields, cwd.unwrap_or(cx.base));
-        let name = stem.as_deref().and_then(|stem| AppName::parse(stem).ok());
-        if name.is_none() && stem.is_some() {
-            let message = "the script's name cannot be the app's";
-            let help = "write `name = \"…\"` with letters, digits, `-`, `_` and `.`";
-            cx.problems.push(Problem::absent(&fields.place, message).help(help));
-        }
-        return (name, fields.place.clone());
-    };
-    let at = node.place.clone();
-    (node.text(cx).and_then(|text| parse_name(cx, &node, &text)), at)
-}
-
-fn parse_name(cx: &mut Context<'_>, node: &Node<'_>, text: &str) -> Option<AppName> {
-    if text == "all" {
-        let problem = Problem::error(&node.place, "an app cannot be named `all`")
-            .help("`all` selects every app in commands: choose another name");
-        return cx.note(problem);
-    }
-    let error = match AppName::parse(text) {
-        Ok(name) => return Some(name),
-        Err(error) => error,
-    };
-    let message = match error {
-        NameError::Empty => "the name is empty".to_owned(),
-        NameError::TooLong => {
-            format!("the name is longer than {} bytes", limits::APP_NAME)
-        }
-        NameError::Start => "a name starts with a letter or a digit".to_owned(),
-        NameError::Char(char) => format!("`{}` cannot be in a name", char.escape_debug()),
-    };
-    let help = match suggested_name(text) {
-        Some(name) => format!("it becomes a unit name: write `name = \"{name}\"`"),
-        None => "it becomes a unit name: use letters, digits, `-`, `_` and `.`".to_owned(),
-    };
-    cx.note(Problem::error(&node.place, message).help(help))
-}
-
-/// The nearest text that is a name.
-fn suggested_name(text: &str) -> Option<String> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let flat: String = text.chars().map(plain).collect();
-    let parts: Vec<&str> = flat.split('-').filter(|part| !part.is_empty()).collect();
-    let name: String = parts.join("-").chars().take(limits::APP_NAME).collect();
-    AppName::parse(name.trim_start_matches(['-', '_', '.'])).ok().map(|name| name.to_string())
 }
 
 /// The working directory; `None` after a problem.

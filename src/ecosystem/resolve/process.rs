@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::model::app::{Backoff, Logs, Restart, RolloutSettings};
+use crate::ecosystem::model::app::{Backoff, Logs, PidFile, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Context, Node};
@@ -57,6 +57,7 @@ pub(super) struct Process {
     pub restart: Restart,
     pub autostart: bool,
     pub logs: Logs,
+    pub pid_file: Option<PidFile>,
     pub max_memory: Option<u64>,
     /// As written.
     pub non_blocking: Option<bool>,
@@ -66,6 +67,7 @@ pub(super) struct Process {
 pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Process {
     let user = user(cx, fields);
     let logs = logs::logs(cx, fields, cwd, user.as_deref());
+    let pid_file = logs::pid_file(cx, fields, cwd, user.as_deref());
     let kill_timeout = positive(cx, fields, "kill_timeout", RolloutSettings::KILL_TIMEOUT);
     Process {
         user,
@@ -78,6 +80,7 @@ pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Pa
         restart: restart(cx, fields),
         autostart: fields.flag(cx, "autostart", true),
         logs,
+        pid_file,
         max_memory: memory(cx, fields),
         non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),
     }
@@ -134,7 +137,9 @@ fn user(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
         Some(user) => Some(user.name),
         None => {
             let message = format!("user `{}` does not exist", visible(&text));
-            let help = format!("create it: `useradd --system {}`", shell_safe(&text, "NAME"));
+            let number = text.parse::<u32>().map(|uid| format!("--uid {uid} ")).unwrap_or_default();
+            let name = shell_safe(&text, "NAME");
+            let help = format!("create it: `useradd --system {number}{name}`");
             cx.note(Problem::error(&node.place, message).help(help))
         }
     }
