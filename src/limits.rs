@@ -56,6 +56,9 @@ pub const LOG_LINES: u32 = 100_000_000;
 /// Least memory of an instance: in less no runtime can even start.
 pub const LEAST_MEMORY: u64 = 1 << 20;
 
+/// Bytes of a request for metrics that are read: a scraper's header has a few hundred.
+pub const HTTP_REQUEST: usize = 16 * 1024;
+
 // what is read of files
 
 /// Bytes of an ecosystem file: more than anybody writes by hand.

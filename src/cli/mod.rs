@@ -14,6 +14,7 @@ mod init;
 mod input;
 mod list;
 mod logs;
+mod metrics;
 mod pm2;
 mod policy;
 mod process;
@@ -105,6 +106,7 @@ enum Verb {
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
     Logs(logs::LogsArgs),
+    Metrics(metrics::MetricsArgs),
     Init(init::InitArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
@@ -193,6 +195,7 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Audit(args) => audit::run(args, place, ui),
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
+        Verb::Metrics(args) => metrics::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),

@@ -33,6 +33,7 @@ pub use program::elf;
 pub use program::naming::{in_folder as name_in_folder, name as name_of_command};
 pub use read::Color;
 pub use read::keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};
+pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
 pub use read::value::duration;
 pub use starter::{

@@ -18,6 +18,7 @@ mod holder;
 mod interpreter;
 mod kernel;
 mod process;
+mod queues;
 mod sight;
 mod socket_file;
 mod sockets;
@@ -35,6 +36,7 @@ pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,
     processes, usage, variable_of,
 };
+pub use queues::{Queue, queues};
 pub use sight::look;
 pub use socket_file::is_lost;
 pub use sockets::sockets_of;

@@ -13,15 +13,15 @@ booted!(pid_file_holds_the_main_process_of_each_instance, |m| {
         let file = |number: u32| format!("{folder}/shop-{number}.pid");
         let main = |number: u32| m.systemctl_show(&format!("shop@{number}"), "MainPID");
         for number in [0, 1] {
-            assert_eq!(m.read(file(number)).trim(), main(number), "{folder}");
+            assert_eq!(m.read(&file(number)).trim(), main(number), "{folder}");
         }
         let before = main(1);
         m.ok(["clusterctl", "reload", "shop"]);
         assert_ne!(main(1), before);
-        assert_eq!(m.read(file(1)).trim(), main(1));
-        assert!(!m.exists(file(2)), "of the extra instance");
+        assert_eq!(m.read(&file(1)).trim(), main(1));
+        assert!(!m.exists(&file(2)), "of the extra instance");
         m.ok(["clusterctl", "stop", "shop"]);
-        assert!(!m.exists(file(0)) && !m.exists(file(1)));
+        assert!(!m.exists(&file(0)) && !m.exists(&file(1)));
     }
     // What cannot be written costs no start, and is told.
     m.ok_sh("mkdir /srv/pids; chown ada /srv/pids");

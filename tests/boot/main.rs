@@ -32,6 +32,7 @@ mod load;
 mod locks;
 mod log_files;
 mod matrix;
+mod metrics;
 mod node;
 mod nodes;
 mod npm;

@@ -24,6 +24,7 @@ mod history;
 mod init;
 mod list;
 mod logs;
+mod metrics;
 mod reload;
 mod restart;
 mod rollback;

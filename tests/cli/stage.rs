@@ -277,6 +277,11 @@ impl Surroundings for Seen {
         Ok(self.0.input.borrow().clone())
     }
 
+    fn request(&self, most: usize) -> io::Result<Vec<u8>> {
+        let input = self.0.input.borrow();
+        Ok(input.bytes().take(most).collect())
+    }
+
     fn program(&self) -> PathBuf {
         self.0.root.path().join("clusterctl")
     }

@@ -88,3 +88,9 @@ fn uid_and_gid_are_names_or_numbers() {
     assert_eq!((app.user.as_deref(), app.group.as_deref()), (Some("api"), Some("www-data")));
     assert!(said("uid = 4711").contains("`useradd --system --uid 4711 NAME`"));
 }
+
+#[test]
+fn exec_interpreter_is_another_word_for_interpreter() {
+    let app = app("exec = 'worker.py'\nexec_interpreter = 'python3'");
+    assert_eq!(app.command.program, Path::new("/usr/bin/python3"));
+}

@@ -49,6 +49,14 @@ pub(crate) fn note(cx: &mut Context<'_>, entry: &Entry<'_>, to_file: bool) -> bo
     true
 }
 
+/// What is said of an attribute of PM2 that has no meaning here: whether the app would miss it, why it has none,
+/// and what to write instead.
+pub fn retired(name: &str) -> Option<(bool, &'static str, &'static str)> {
+    let name = snake_case(name);
+    let found = RETIRED.iter().find(|retired| retired.names.contains(&name.as_str()))?;
+    Some((found.missed, found.why, found.help))
+}
+
 fn switched_off(value: &DeValue<'_>) -> bool {
     match value {
         DeValue::Boolean(on) => !on,
