@@ -21,7 +21,7 @@ fn answers_a_request() {
     };
     let metrics = answer("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(
-        metrics.starts_with("HTTP/1.1 200 OK\r\n") && metrics.ends_with("\n# EOF\n"),
+        metrics.starts_with("HTTP/1.1 200 OK\n") && metrics.ends_with("\n# EOF\n"),
         "{metrics}"
     );
     assert!(metrics.contains("clusterctl_instances_wanted{app=\"worker\"} 1\n"), "{metrics}");

@@ -163,6 +163,10 @@ impl Stage {
             if let Some((start, _)) = line.split_once("Checksum=") {
                 return format!("{start}Checksum=…\n");
             }
+            if let Some((start, rest)) = line.split_once("revision=\"") {
+                let end = rest.split_once('"').map_or("", |(_, end)| end);
+                return format!("{start}revision=\"…\"{end}\n");
+            }
             // What is pointed at with carets stays in its column.
             if line.contains(" |") || line.starts_with("{") {
                 return format!("{line}\n");
