@@ -79,8 +79,8 @@ _clusterctl() {
             clusterctl,ls)
                 cmd="clusterctl__subcmd__list"
                 ;;
-            clusterctl,metrics)
-                cmd="clusterctl__subcmd__metrics"
+            clusterctl,pid)
+                cmd="clusterctl__subcmd__pid"
                 ;;
             clusterctl,ps)
                 cmd="clusterctl__subcmd__list"
@@ -166,8 +166,8 @@ _clusterctl() {
             clusterctl__subcmd__help,logs)
                 cmd="clusterctl__subcmd__help__subcmd__logs"
                 ;;
-            clusterctl__subcmd__help,metrics)
-                cmd="clusterctl__subcmd__help__subcmd__metrics"
+            clusterctl__subcmd__help,pid)
+                cmd="clusterctl__subcmd__help__subcmd__pid"
                 ;;
             clusterctl__subcmd__help,reload)
                 cmd="clusterctl__subcmd__help__subcmd__reload"
@@ -209,7 +209,7 @@ _clusterctl() {
 
     case "${cmd}" in
         clusterctl)
-            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc logs log metrics init ecosystem completions schema unpack validate rollout save help"
+            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc pid logs log init ecosystem completions schema unpack validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -489,7 +489,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help)
-            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe logs metrics init completions schema unpack validate rollout save help"
+            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe pid logs init completions schema unpack validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -698,7 +698,7 @@ _clusterctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        clusterctl__subcmd__help__subcmd__metrics)
+        clusterctl__subcmd__help__subcmd__pid)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -966,8 +966,8 @@ _clusterctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        clusterctl__subcmd__metrics)
-            opts="-o -h --http --user --system --output --help"
+        clusterctl__subcmd__pid)
+            opts="-o -h --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

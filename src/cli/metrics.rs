@@ -26,7 +26,7 @@ pub(super) fn run(args: &MetricsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<
     let failed = |source| Error::File { path: "standard input".to_owned(), source };
     let request = place.around.request(REQUEST).map_err(failed)?;
     let metrics = || text(place).map_err(|error| error.to_string());
-    ui.data(&report::metrics::answer(report::metrics::asked(&request), metrics))
+    ui.bytes(&report::metrics::answer(report::metrics::asked(&request), metrics))
 }
 
 fn text(place: &Place<'_>) -> Result<String, Error> {

@@ -15,6 +15,7 @@ mod input;
 mod list;
 mod logs;
 mod metrics;
+mod pid;
 mod pm2;
 mod policy;
 mod process;
@@ -105,6 +106,7 @@ enum Verb {
     Detect(detect::DetectArgs),
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
+    Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
     Init(init::InitArgs),
@@ -182,6 +184,7 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Dev(own) => return dev::check(&args.global).and_then(|()| dev::run(own, place, ui)),
         Verb::Exec(args) => return exec::run(args),
         Verb::Doctor(args) => return doctor::run(args, place, ui),
+        Verb::Pid(args) => return pid::run(args, place, ui),
         Verb::Apply(args) => apply::run(args, place, ui),
         Verb::Start(args) => start::run(args, place, ui),
         Verb::Stop(args) => control::stop(args, place, ui),

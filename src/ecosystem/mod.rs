@@ -22,17 +22,18 @@ pub use load::{Loaded, load};
 pub use model::address::{Address, Protocol};
 pub use model::app::{
     App, Asks, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
-    OnFailure, PidFile, RateLimit, Readiness, Remark, Restart, RolloutSettings, Schedule, Share,
+    OnFailure, PidFile, RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
 };
 pub use model::host::{Holder, Host, Kind, Ownership, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};
+pub use model::role::{Role, Shown};
 pub use model::runtime_folder::{last_line, runtime_folder};
 pub use model::sandbox::{Credential, Level, Sandbox};
 pub use model::unit_names::fnv1a;
 pub use program::elf;
 pub use program::naming::{in_folder as name_in_folder, name as name_of_command};
 pub use read::Color;
-pub use read::keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};
+pub use read::keys::{Key, Kind as KeyKind, Pm2, key_of_app as key, keys, rollout_keys};
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
 pub use read::value::duration;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod imports;
+mod places;
 mod rooms;
 mod tests_shape;
 

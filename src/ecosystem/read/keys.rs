@@ -111,6 +111,11 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("hardening", "sandbox"),
 ];
 
+/// Finds a key of an app by any of its spellings.
+pub fn key_of_app(spelling: &str) -> Option<&'static Key> {
+    find(KEYS, spelling)
+}
+
 /// Finds a key by any of its spellings.
 pub(crate) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key> {
     let named = |text: &str| table.iter().find(|k| k.name == text || k.aliases.contains(&text));
@@ -187,6 +192,8 @@ const KEYS: &[Key] = &[
         .alias(&["exec_interpreter"]).eg("interpreter = \"python3\""),
     key("interpreter_args", Kind::Texts, "none", "Arguments of the interpreter, before the script.")
         .alias(&["node_args"]).eg("interpreter_args = [\"--max-old-space-size=512\"]"),
+    key("source_map_support", Kind::Boolean, "false", "Node names the places of an error in the source that the program was compiled from.")
+        .eg("source_map_support = true").differs("off unless it is asked for; it costs memory and time"),
     key("cwd", Kind::Text, "the folder of the ecosystem file", "Working directory, relative to the ecosystem file.")
         .eg("cwd = \"/srv/api\""),
     key("user", Kind::TextOrNumber, "the manager's user", "User that the program runs as.")

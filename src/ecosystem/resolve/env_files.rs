@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::is_reserved;
-use super::process::Process;
+use crate::ecosystem::model::app::Process;
 use crate::ecosystem::model::host::{Kind, Scope};
 use crate::ecosystem::read::dotenv::{self, Difference};
 use crate::ecosystem::read::fields::Fields;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::model::app::{Backoff, Logs, PidFile, Restart, RolloutSettings};
+use crate::ecosystem::model::app::{Backoff, Logs, PidFile, Process, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Context, Node};
@@ -44,18 +44,13 @@ const SIGNALS: &[&str] = &[
 
 /// What the keys about the process came to.
 #[derive(Debug)]
-pub(super) struct Process {
-    pub user: Option<String>,
-    pub group: Option<String>,
-    pub listen_timeout: Duration,
-    pub kill_timeout: Duration,
-    pub stream_timeout: Option<Duration>,
+pub(super) struct ProcessKeys {
+    pub process: Process,
     /// As written.
     pub kill_signal: Option<String>,
     /// As written.
     pub treekill: Option<bool>,
     pub restart: Restart,
-    pub autostart: bool,
     pub logs: Logs,
     pub pid_file: Option<PidFile>,
     pub max_memory: Option<u64>,
@@ -64,21 +59,28 @@ pub(super) struct Process {
 }
 
 /// Reads all keys about the process.
-pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Process {
+pub(super) fn process(
+    cx: &mut Context<'_>,
+    fields: &Fields<'_>,
+    cwd: Option<&Path>,
+) -> ProcessKeys {
     let user = user(cx, fields);
     let logs = logs::logs(cx, fields, cwd, user.as_deref());
     let pid_file = logs::pid_file(cx, fields, cwd, user.as_deref());
     let kill_timeout = positive(cx, fields, "kill_timeout", RolloutSettings::KILL_TIMEOUT);
-    Process {
+    let process = Process {
         user,
         group: group(cx, fields),
         listen_timeout: positive(cx, fields, "listen_timeout", RolloutSettings::LISTEN_TIMEOUT),
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
+        autostart: fields.flag(cx, "autostart", true),
+    };
+    ProcessKeys {
+        process,
         kill_signal: signal(cx, fields),
         treekill: fields.read_with("treekill", |node| node.boolean(cx)),
         restart: restart(cx, fields),
-        autostart: fields.flag(cx, "autostart", true),
         logs,
         pid_file,
         max_memory: memory(cx, fields),
