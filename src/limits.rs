@@ -169,6 +169,9 @@ pub const MANAGER_RETURNS: Duration = Duration::from_secs(60);
 /// this one only keeps a lost signal from being waited for without an end.
 pub const JOB: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Time for all commands before a rollout, or after it: a migration of a database may take minutes.
+pub const HOOK: Duration = Duration::from_secs(15 * 60);
+
 /// Time that the manager may need beyond an app's own limits.
 pub const JOB_MARGIN: Duration = Duration::from_secs(30);
 

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod check_memory;
 mod completions;
 mod control;
 mod describe;
@@ -28,6 +29,7 @@ mod terminal;
 mod trial;
 mod unpack;
 mod validate;
+mod watch_files;
 mod watching;
 mod world;
 
@@ -115,6 +117,8 @@ enum Verb {
     Unpack(unpack::UnpackArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
+    WatchFiles(watch_files::WatchFilesArgs),
+    CheckMemory(check_memory::CheckMemoryArgs),
     /// Not needed: what runs is what starts at boot
     #[command(hide = true, aliases = ["startup", "unstartup", "resurrect", "dump"])]
     Save(pm2::Pm2Args),
@@ -206,6 +210,8 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::List(args) => list::run(args, place, ui),
         Verb::Validate(args) => validate::run(args, place, ui),
         Verb::Rollout(args) => rollout::run(args, place, ui),
+        Verb::WatchFiles(args) => watch_files::run(args, place, ui),
+        Verb::CheckMemory(args) => check_memory::run(args, place, ui),
         Verb::Save(_) => pm2::explain(ui),
     };
     done.map(|()| error::exit::OK)

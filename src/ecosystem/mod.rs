@@ -21,8 +21,8 @@ pub use json_schema::json_schema;
 pub use load::{Loaded, load};
 pub use model::address::{Address, Protocol};
 pub use model::app::{
-    App, Asks, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
-    OnFailure, PidFile, RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
+    App, Asks, Backoff, Command, Ecosystem, Handover, Hooks, Instances, InvalidShare, Listener,
+    Logs, OnFailure, PidFile, RateLimit, Readiness, Remark, Restart, RolloutSettings, Share, Watch,
 };
 pub use model::host::{Holder, Host, Kind, Ownership, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};

@@ -26,7 +26,7 @@ pub mod text;
 mod trust;
 mod users;
 
-pub use changes::Changes;
+pub use changes::{Changes, Ignored};
 pub use conduct::conduct;
 pub use cpus::usable as usable_cpus;
 pub use held::in_use;
@@ -34,7 +34,7 @@ pub use interpreter::{interpreter, is_in_path, searched};
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,
-    processes, usage, variable_of,
+    processes, resident, usage, variable_of,
 };
 pub use queues::{Queue, queues};
 pub use sight::look;

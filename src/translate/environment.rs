@@ -21,6 +21,13 @@ pub(super) fn lines(context: &Context<'_>) -> Vec<String> {
     lines
 }
 
+/// `Environment=` lines of commands that run beside the instances, and take no listener.
+pub(super) fn lines_of_hooks(context: &Context<'_>) -> Vec<String> {
+    let own = [("HOME", home(context)), ("PATH", search_path(context))];
+    let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    own.map(|(name, value)| quote::assignment(name, &value)).collect()
+}
+
 /// The app's own variables, in the order of their names.
 pub(super) fn file(context: &Context<'_>) -> Option<EnvFile> {
     let app = context.app;

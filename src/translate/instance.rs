@@ -32,7 +32,7 @@
 
 use std::path::PathBuf;
 
-use super::{Context, common, environment, joined, sandbox, socket_names, span};
+use super::{Context, common, environment, joined, memory, sandbox, socket_names, span};
 use crate::ecosystem::{
     App, Asks, Backoff, Handover, PidFile, RateLimit, Readiness, last_line, runtime_folder,
 };
@@ -85,7 +85,7 @@ pub(super) fn template(context: &Context<'_>) -> UnitFile {
             stopping(s, context);
             output(s, app);
             s.set("Slice", app.name.slice_unit().as_str());
-            s.set_some("MemoryMax", app.max_memory.map(|bytes| bytes.to_string()));
+            s.set_some("MemoryMax", memory::hard_limit(context).map(|bytes| bytes.to_string()));
             sandbox::set(s, context);
             context.pass_through(s, &app.service);
             if holds_listener(app) {
@@ -171,6 +171,12 @@ fn exec_start(context: &Context<'_>) -> String {
     command_line(&words)
 }
 
+/// A command of the app besides its program, with the variables that its user reads.
+pub(super) fn with_variables(context: &Context<'_>, words: &[String]) -> String {
+    let words: Vec<String> = env_reader(context).chain(words.iter().cloned()).collect();
+    command_line(&words)
+}
+
 fn command_line(words: &[String]) -> String {
     let mut words = words.iter();
     let first = words.next().map(|word| quote::executable(word));
@@ -232,7 +238,7 @@ fn restarts(s: &mut Section, context: &Context<'_>) {
     // start the wake unit meanwhile.
     s.set("Restart", if restart.auto { "always" } else { "no" });
     if !restart.auto {
-        if is_job(app) {
+        if app.is_job() {
             // What has ended well is not started again by whoever wants the instance to run: the
             // group at its start, an apply, a boot that comes later.
             s.set("RemainAfterExit", "yes");
@@ -270,7 +276,7 @@ fn is_guarded(app: &App) -> bool {
 }
 
 /// Files of variables that the manager reads, in this order.
-fn manager_env_files(context: &Context<'_>) -> Vec<PathBuf> {
+pub(super) fn manager_env_files(context: &Context<'_>) -> Vec<PathBuf> {
     let own = environment::file(context).map(|file| file.path);
     own.into_iter().chain(context.app.env_files.iter().cloned()).collect()
 }
@@ -299,11 +305,6 @@ fn needed_folders(app: &App) -> Vec<PathBuf> {
         }
     }
     folders
-}
-
-/// Whether the app runs to its end once, as a migration does, instead of serving.
-pub(super) fn is_job(app: &App) -> bool {
-    !app.restart.auto && app.readiness == Readiness::Exec && app.listeners.is_empty()
 }
 
 fn stopping(s: &mut Section, context: &Context<'_>) {

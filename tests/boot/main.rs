@@ -60,3 +60,4 @@ mod user_faults;
 mod variables;
 mod verify;
 mod versions;
+mod watch;

@@ -94,3 +94,35 @@ fn exec_interpreter_is_another_word_for_interpreter() {
     let app = app("exec = 'worker.py'\nexec_interpreter = 'python3'");
     assert_eq!(app.command.program, Path::new("/usr/bin/python3"));
 }
+
+#[test]
+fn watch_is_a_folder_or_paths() {
+    let paths =
+        |text: &str| app(&format!("script = 'server.js'\n{text}")).watch.map(|watch| watch.paths);
+    assert_eq!(paths("watch = true"), Some(vec!["/srv/app".into()]));
+    assert_eq!(paths("watch = 'src'"), Some(vec!["/srv/app/src".into()]));
+    assert_eq!(paths("watch = ['src', '/etc/api.env']").unwrap().len(), 2);
+    for off in ["", "watch = false", "watch = ''", "watch = []"] {
+        assert_eq!(paths(off), None, "{off}");
+    }
+}
+
+#[test]
+fn ignore_watch_and_watch_delay_say_what_counts_and_when() {
+    let text = "script = 'server.js'\nwatch = true\nwatch_delay = 1000\n\
+                ignore_watch = ['node_modules', './client/img/', '**/*.tmp', '/var/x/*']";
+    let watch = app(text).watch.unwrap();
+    assert_eq!(watch.delay.as_millis(), 1000);
+    assert_eq!(watch.ignore, ["node_modules", "/srv/app/client/img", "*.tmp", "/var/x"]);
+    assert!(said("ignore_watch = 'a'").contains("does nothing without `watch`"));
+    assert!(said("watch_delay = 9").contains("does nothing without `watch`"));
+}
+
+#[test]
+fn commands_run_around_a_rollout() {
+    let text = "script = 'server.js'\nbefore_reload = 'npm run migrate'\nafter_reload = ['a', 'b']";
+    let hooks = app(text).hooks;
+    assert_eq!((hooks.before.len(), hooks.after), (1, vec!["a".to_owned(), "b".to_owned()]));
+    let job = said("autorestart = false\nbefore_reload = 'x'");
+    assert!(job.contains("`before_reload` is never run"), "{job}");
+}

@@ -59,7 +59,11 @@ fn the_least_file_gets_every_default() {
     assert!(app.listeners.is_empty() && app.env.is_empty());
     assert_eq!((app.handover, app.readiness), (Handover::Nothing, Readiness::Exec));
     assert!(
-        app.node && app.asks == Asks::All && app.process.autostart && app.non_blocking && app.restart.auto
+        app.node
+            && app.asks == Asks::All
+            && app.process.autostart
+            && app.non_blocking
+            && app.restart.auto
     );
     assert_eq!(app.process.listen_timeout, Duration::from_secs(60));
     assert_eq!(app.process.kill_timeout, Duration::from_secs(10));

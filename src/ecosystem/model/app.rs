@@ -73,13 +73,17 @@ pub struct App {
     pub restart: Restart,
     /// When instances are replaced, or a job runs again, whatever happens.
     pub schedules: Vec<Schedule>,
+    /// Which files reload it when they change.
+    pub watch: Option<Watch>,
+    /// What runs around a rollout.
+    pub hooks: Hooks,
     /// How instances are replaced.
     pub rollout: RolloutSettings,
     /// Where output goes.
     pub logs: Logs,
     /// Where the number of the main process is written.
     pub pid_file: Option<PidFile>,
-    /// Highest memory use in bytes before systemd kills and restarts the instance.
+    /// Memory in bytes above which an instance is replaced; see `translate::memory` for what it is killed at.
     pub max_memory: Option<u64>,
     /// Whether the shared descriptors are non-blocking (`NonBlocking=`).
     pub non_blocking: bool,
@@ -115,6 +119,33 @@ pub struct Process {
     pub stream_timeout: Option<Duration>,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
+}
+
+impl App {
+    /// Whether it runs to its end once, as a migration does, instead of serving.
+    pub fn is_job(&self) -> bool {
+        !self.restart.auto && self.readiness == Readiness::Exec && self.listeners.is_empty()
+    }
+}
+
+/// Which files reload an app when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Folders, with all that is in them, and files: absolute.
+    pub paths: Vec<PathBuf>,
+    /// What does not count: names with `*` and `?`, or such whole paths.
+    pub ignore: Vec<String>,
+    /// How long nothing may change before the app is reloaded.
+    pub delay: Duration,
+}
+
+/// Lines for the shell that run around a rollout, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Before the first instance is replaced; nothing is replaced if one fails.
+    pub before: Vec<String>,
+    /// When all have been replaced.
+    pub after: Vec<String>,
 }
 
 /// A cron expression.

@@ -24,6 +24,16 @@ pub enum Role {
     Timer,
     /// What its timer starts.
     Timed,
+    /// Reloads the app when files change.
+    Watch,
+    /// Has instances looked at for their memory.
+    MemoryTimer,
+    /// Replaces instances that need too much.
+    MemoryCheck,
+    /// What runs before instances are replaced.
+    BeforeReload,
+    /// What runs when all have been replaced.
+    AfterReload,
     /// Limits all processes of the app.
     Slice,
 }
@@ -83,8 +93,12 @@ const LISTENING: Row = Row { has: |app| !app.listeners.is_empty(), ..EVERY };
 /// A unit of apps with a schedule. Another app may be named `api-cron`, as long as `api` has none.
 const SCHEDULED: Row = Row { has: |app| !app.schedules.is_empty(), reserved: false, ..EVERY };
 
+/// A unit of apps whose instances may need so much memory.
+const MEASURED: Row =
+    Row { has: |app| app.max_memory.is_some() && !app.is_job(), reserved: false, ..EVERY };
+
 /// One row for each role, in their order.
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 13] = [
     EVERY,
     Row { role: Role::Instance, word: "instance", rest: "@", live: true, ..EVERY },
     Row {
@@ -114,6 +128,48 @@ const ROWS: [Row; 8] = [
         ..SCHEDULED
     },
     Row { role: Role::Timed, word: "timed", rest: "-cron", ..SCHEDULED },
+    Row {
+        role: Role::Watch,
+        word: "watch",
+        rest: "-watch",
+        has: |app| app.watch.is_some(),
+        reserved: false,
+        trigger: true,
+        shown: Some(Shown {
+            name: "watch",
+            section: "X-Clusterctl",
+            key: "Watch",
+            json: "paths",
+            next: None,
+        }),
+        ..EVERY
+    },
+    Row {
+        role: Role::MemoryTimer,
+        word: "memory-timer",
+        rest: "-memory",
+        kind: UnitKind::Timer,
+        trigger: true,
+        live: true,
+        ..MEASURED
+    },
+    Row { role: Role::MemoryCheck, word: "memory-check", rest: "-memory", ..MEASURED },
+    Row {
+        role: Role::BeforeReload,
+        word: "before-reload",
+        rest: "-before-reload",
+        has: |app| !app.hooks.before.is_empty(),
+        reserved: false,
+        ..EVERY
+    },
+    Row {
+        role: Role::AfterReload,
+        word: "after-reload",
+        rest: "-after-reload",
+        has: |app| !app.hooks.after.is_empty(),
+        reserved: false,
+        ..EVERY
+    },
     Row { role: Role::Slice, word: "slice", kind: UnitKind::Slice, live: true, ..EVERY },
 ];
 

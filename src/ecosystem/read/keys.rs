@@ -250,11 +250,22 @@ const KEYS: &[Key] = &[
     key("restart_delay", Kind::Duration, "\"100ms\"", "Pause before a restart.").eg("restart_delay = \"1s\""),
     key("exp_backoff_restart_delay", Kind::Duration, "none", "First pause before a restart; grows up to 15 s.")
         .eg("exp_backoff_restart_delay = \"100ms\""),
-    key("max_memory_restart", Kind::Size, "none", "Memory of an instance above which it is killed and restarted.")
-        .eg("max_memory_restart = \"300M\"").differs("the kernel enforces it at once, on all processes of the instance"),
+    key("max_memory_restart", Kind::Size, "none", "Memory of an instance above which it is replaced, looked at every 30 s.")
+        .eg("max_memory_restart = \"300M\"")
+        .differs("of all its processes, no request is lost, and at half as much again the kernel kills it"),
     key("cron_restart", Kind::Texts, "none", "When instances are replaced one after the other, or a job runs again: `minute hour day month weekday`, as cron has it, seconds before them if wanted.")
         .alias(&["cron"]).eg("cron_restart = \"0 3 * * *\"")
         .differs("a rollout instead of a restart of all at once, and an app that is stopped stays so"),
+    key("watch", Kind::FlagOrTexts, "false", "Folders and files that reload the app when they change, relative to `cwd`, which `true` stands for.")
+        .eg("watch = true").differs("a rollout instead of a restart, so that code that does not start costs nothing"),
+    key("ignore_watch", Kind::Texts, "hidden files, `node_modules` and logs", "What does not count for `watch`: names with `*` and `?`, and paths.")
+        .eg("ignore_watch = [\"uploads\", \"*.tmp\"]").differs("patterns of names instead of regular expressions; the default stays"),
+    key("watch_delay", Kind::Duration, "\"200ms\"", "How long nothing may change before `watch` reloads the app.")
+        .eg("watch_delay = \"1s\""),
+    key("before_reload", Kind::Texts, "none", "Lines for the shell that run before instances are replaced, which they are not if one fails.")
+        .eg("before_reload = \"npm run migrate\"").ours(),
+    key("after_reload", Kind::Texts, "none", "Lines for the shell that run when all instances have been replaced.")
+        .eg("after_reload = [\"./purge-cache\"]").ours(),
     key("autostart", Kind::Boolean, "true", "`apply` starts the app and enables it at boot.").eg("autostart = false"),
     key("rollout", Kind::Rollout, "see below", "How instances are replaced.")
         .eg("rollout = { max_surge = 1, max_unavailable = 0 }").ours(),

@@ -79,15 +79,15 @@ const JOURNAL: &str = "remove it; `journalctl -u 'NAME@*'` shows time and instan
 const REMOVE: &str = "remove it";
 
 const RETIRED: &[Retired] = &[
-    missed(
-        &["watch", "watch_delay", "ignore_watch", "watch_options"],
-        "is not supported by this version",
-        "remove it, and let a `.path` unit with `PathChanged=` start `clusterctl reload NAME` (systemd.path(5))",
+    idle(
+        &["watch_options"],
+        "does nothing here: the kernel tells of changes",
+        "remove it; `ignore_watch` says what does not count, and `watch_delay` how long to wait",
     ),
     missed(
         &["post_update", "deploy", "install_url"],
         "belongs to PM2's own deployment",
-        "remove it, and run `clusterctl apply` as the last step of a deployment",
+        "remove it, and run `clusterctl apply` as the last step of a deployment; `before_reload` and `after_reload` run commands around it",
     ),
     missed(
         &["wait_for", "depends_on"],

@@ -16,6 +16,7 @@ mod rollout;
 mod sandbox;
 mod schedule;
 mod stop;
+mod watch;
 
 use std::path::{Path, PathBuf};
 
@@ -83,7 +84,10 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::handed_over(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let rollout = rollout::rollout(cx, fields, is_job(keys.restart.auto, &hands, &listeners));
+    let job = is_job(keys.restart.auto, &hands, &listeners);
+    let rollout = rollout::rollout(cx, fields, job);
+    let hooks = watch::hooks(cx, fields, job);
+    let watch = watch::watch(cx, fields, cwd.as_deref());
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
@@ -110,6 +114,8 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         asks: stop.asks,
         restart: keys.restart,
         schedules,
+        watch,
+        hooks,
         rollout,
         logs: keys.logs,
         pid_file: keys.pid_file,

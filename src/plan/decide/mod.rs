@@ -103,6 +103,7 @@ impl AppDecision<'_> {
             steps.extend(self.instance_step(&files));
             // What acts on instances, once they are as they should be.
             steps.extend(self.opened(false));
+            steps.extend(self.changed_triggers());
             steps.extend([true, false].into_iter().flat_map(|listeners| self.closed(listeners)));
         }
         if !self.files.autostart {
