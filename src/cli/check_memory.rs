@@ -1,7 +1,7 @@
 //! `clusterctl check-memory`: what the unit of `max_memory_restart` runs.
 
 use super::policy::PolicyArgs;
-use super::{Place, Ui, reload};
+use super::{Site, Ui, reload};
 use crate::disk::Lock;
 use crate::ecosystem::AppName;
 use crate::error::Error;
@@ -21,7 +21,7 @@ pub(super) struct CheckMemoryArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &CheckMemoryArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &CheckMemoryArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let Ok(app) = AppName::parse(&args.app) else {
         return Err(Error::Unknown { selector: args.app.clone(), known: Vec::new() });

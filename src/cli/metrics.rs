@@ -1,6 +1,6 @@
 //! `clusterctl metrics`.
 
-use super::{Place, Ui};
+use super::{Site, Ui};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -19,7 +19,7 @@ pub(super) struct MetricsArgs {
 const REQUEST: usize = crate::limits::HTTP_REQUEST;
 
 /// Runs the verb.
-pub(super) fn run(args: &MetricsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &MetricsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     if !args.http {
         return ui.data(&text(place)?);
     }
@@ -29,7 +29,7 @@ pub(super) fn run(args: &MetricsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<
     ui.bytes(&report::metrics::answer(report::metrics::asked(&request), metrics))
 }
 
-fn text(place: &Place<'_>) -> Result<String, Error> {
+fn text(place: &Site<'_>) -> Result<String, Error> {
     let ctl = place.connect()?;
     Ok(report::metrics::text(&ops::metrics(&ctl)?, place.around.now()))
 }

@@ -1,6 +1,6 @@
 //! `clusterctl pid`.
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::{Error, exit};
 use crate::ops;
 
@@ -15,7 +15,7 @@ pub(super) struct PidArgs {
 }
 
 /// Runs the verb. It fails when there is nothing to print, since a command that gets it cannot say why.
-pub(super) fn run(args: &PidArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &PidArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use libsystemd::daemon::{NotifyState, notify};
 
-use super::{Place, Ui, control, watching};
+use super::{Site, Ui, control, watching};
 use crate::disk::Lock;
 use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::host::{Changes, Ignored};
-use crate::ops::{self, Selected, Verb};
+use crate::host::{FolderChanges, Ignored};
+use crate::ops::{self, ControlVerb, Selected};
 
 /// Reload an app when files below PATH change
 ///
@@ -33,7 +33,7 @@ pub(super) struct WatchFilesArgs {
 }
 
 /// Runs the verb, until a path cannot be watched any more.
-pub(super) fn run(args: &WatchFilesArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &WatchFilesArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let Ok(app) = AppName::parse(&args.app) else {
         return Err(Error::Unknown { selector: args.app.clone(), known: Vec::new() });
     };
@@ -41,7 +41,7 @@ pub(super) fn run(args: &WatchFilesArgs, place: &Place<'_>, ui: &mut Ui) -> Resu
     let failed = |source| Error::File { path: paths.join(", "), source };
     let ignored = Ignored::of(&args.ignore);
     let delay = Duration::from_millis(args.delay);
-    let mut changes = Changes::below_but(&args.paths, ignored, delay).map_err(failed)?;
+    let mut changes = FolderChanges::below_but(&args.paths, ignored, delay).map_err(failed)?;
     // Run by hand there is nobody to tell.
     let _ = notify(false, &[NotifyState::Ready]);
     loop {
@@ -54,7 +54,7 @@ pub(super) fn run(args: &WatchFilesArgs, place: &Place<'_>, ui: &mut Ui) -> Resu
         if is_job(&ctl, &app)? {
             ui.note(&format!("{} changed: running {app} again", first.display()));
             let whole = [Selected { app: app.clone(), instance: None }];
-            match control::run(&ctl, Verb::Restart, &whole, ui) {
+            match control::run(&ctl, ControlVerb::Restart, &whole, ui) {
                 Ok(()) | Err(Error::Failed(_)) => {}
                 Err(error) => ui.error(&error),
             }

@@ -26,7 +26,7 @@ const OWN: [&str; 7] = [".log", ".pid", ".sock", ".swp", ".swx", ".tmp", "~"];
 
 /// Folders that are watched, with all that is in them.
 #[derive(Debug)]
-pub struct Changes {
+pub struct FolderChanges {
     inotify: OwnedFd,
     folders: BTreeMap<i32, PathBuf>,
     ignored: Ignored,
@@ -74,27 +74,27 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-impl Changes {
+impl FolderChanges {
     /// Watches files, and folders with all folders in them but hidden ones and `node_modules`.
     ///
     /// # Errors
     /// A path that is not there, or more folders than the kernel watches for one user.
-    pub fn below(roots: &[PathBuf]) -> io::Result<Changes> {
-        Changes::below_but(roots, Ignored::default(), SETTLED)
+    pub fn below(roots: &[PathBuf]) -> io::Result<FolderChanges> {
+        FolderChanges::below_but(roots, Ignored::default(), SETTLED)
     }
 
     /// The same without what is ignored; `settled` is how long nothing may change before it counts as all there is.
     ///
     /// # Errors
-    /// As [`Changes::below`].
+    /// As [`FolderChanges::below`].
     pub fn below_but(
         roots: &[PathBuf],
         ignored: Ignored,
         settled: Duration,
-    ) -> io::Result<Changes> {
+    ) -> io::Result<FolderChanges> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let settled = Timespec::try_from(settled).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        let mut changes = Changes { inotify, folders: BTreeMap::new(), ignored, settled };
+        let mut changes = FolderChanges { inotify, folders: BTreeMap::new(), ignored, settled };
         for root in roots {
             changes.add(root)?;
         }
@@ -217,7 +217,8 @@ mod tests {
         let img = at("client/img").display().to_string();
         let ignored = Ignored::of(&["uploads".into(), "*.t?p".into(), img]);
         let settled = Duration::from_millis(20);
-        let mut changes = Changes::below_but(&[dir.path().to_owned()], ignored, settled).unwrap();
+        let mut changes =
+            FolderChanges::below_but(&[dir.path().to_owned()], ignored, settled).unwrap();
         for name in ["uploads/a/b", "x.tap", "client/img/1", "src/img/1", "client/app.js"] {
             fs::write(at(name), "x").unwrap();
         }
@@ -231,7 +232,7 @@ mod tests {
         let other = tempfile::tempdir_in(dir.path().parent().unwrap()).unwrap();
         fs::create_dir_all(other.path().join("new/deep")).unwrap();
         fs::write(other.path().join("new/deep/a.js"), "x").unwrap();
-        let mut changes = Changes::below(&[dir.path().to_owned()]).unwrap();
+        let mut changes = FolderChanges::below(&[dir.path().to_owned()]).unwrap();
         fs::rename(other.path().join("new"), dir.path().join("new")).unwrap();
         assert!(changes.wait().unwrap().contains(&dir.path().join("new/deep/a.js")));
     }
@@ -242,7 +243,7 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         fs::create_dir_all(at("node_modules/x")).unwrap();
         fs::create_dir_all(at("src")).unwrap();
-        let mut changes = Changes::below(&[dir.path().to_owned()]).unwrap();
+        let mut changes = FolderChanges::below(&[dir.path().to_owned()]).unwrap();
         let mut next = |names: &[&str]| {
             let found = changes.wait().unwrap();
             assert_eq!(found, names.iter().map(|name| at(name)).collect::<BTreeSet<_>>());

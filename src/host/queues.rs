@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
 use super::sockets::hex_socket;
-use crate::ecosystem::{Address, Protocol};
+use crate::ecosystem::{ListenAddress, Protocol};
 
 /// One socket that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Where.
-    pub address: Address,
+    pub address: ListenAddress,
     /// Connections that nobody has accepted yet; of datagrams the bytes that nobody has read.
     pub waiting: u64,
     /// How many may wait; `None` for datagrams, whose limit is one of bytes.
@@ -153,7 +153,7 @@ fn inet(message: &[u8]) -> Option<Queue> {
     };
     let memory = attribute(message, INET_MESSAGE, MEMORY);
     Some(Queue {
-        address: Address::inet(Protocol::Stream, SocketAddr::new(ip, port)),
+        address: ListenAddress::inet(Protocol::Stream, SocketAddr::new(ip, port)),
         waiting: word(message, 56)?.into(),
         limit: word(message, 60).map(u64::from),
         dropped: memory.and_then(|memory| word(memory, DROPS * 4)).map(u64::from),
@@ -166,10 +166,10 @@ fn unix(message: &[u8]) -> Option<Queue> {
     let protocol = Protocol::Stream;
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let address = match name {
-        [0, name @ ..] => Address::Abstract { protocol, name: text(name) },
+        [0, name @ ..] => ListenAddress::Abstract { protocol, name: text(name) },
         name => {
             let name = name.strip_suffix(&[0]).unwrap_or(name);
-            Address::Unix { protocol, path: PathBuf::from(text(name)) }
+            ListenAddress::Unix { protocol, path: PathBuf::from(text(name)) }
         }
     };
     let (waiting, limit) = (word(queue, 0)?.into(), word(queue, 4).map(u64::from));
@@ -181,7 +181,7 @@ fn datagrams(line: &str) -> Option<Queue> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, "07", queues, ..] = fields.as_slice() else { return None };
     Some(Queue {
-        address: Address::inet(Protocol::Datagram, hex_socket(local)?),
+        address: ListenAddress::inet(Protocol::Datagram, hex_socket(local)?),
         waiting: u64::from_str_radix(queues.split_once(':')?.1, 16).ok()?,
         limit: None,
         dropped: fields.last()?.parse().ok(),
@@ -193,7 +193,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn queue(address: &Address) -> Queue {
+    fn queue(address: &ListenAddress) -> Queue {
         queues().unwrap().into_iter().find(|queue| queue.address == *address).unwrap()
     }
 
@@ -202,7 +202,7 @@ mod tests {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let listener = std::net::TcpListener::bind(host).unwrap();
             let socket = listener.local_addr().unwrap();
-            let address = Address::inet(Protocol::Stream, socket);
+            let address = ListenAddress::inet(Protocol::Stream, socket);
             assert_eq!(queue(&address).waiting, 0);
             let clients = [(); 3].map(|()| std::net::TcpStream::connect(socket).unwrap());
             let found = queue(&address);
@@ -218,7 +218,7 @@ mod tests {
         let path = dir.path().join("a.sock");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let client = std::os::unix::net::UnixStream::connect(&path).unwrap();
-        let found = queue(&Address::Unix { protocol: Protocol::Stream, path });
+        let found = queue(&ListenAddress::Unix { protocol: Protocol::Stream, path });
         assert_eq!((found.waiting, found.dropped), (1, None));
         drop((listener, client));
     }
@@ -228,7 +228,7 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = socket.local_addr().unwrap();
         socket.send_to(b"x", to).unwrap();
-        let found = queue(&Address::inet(Protocol::Datagram, to));
+        let found = queue(&ListenAddress::inet(Protocol::Datagram, to));
         assert!(found.waiting > 0 && found.dropped == Some(0), "{found:?}");
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Context, Error, Row, Selected, apps, list, observe};
-use crate::ecosystem::{Address, AppName};
+use crate::ecosystem::{AppName, ListenAddress};
 use crate::host::{self, Queue};
 use crate::plan::ObservedApp;
 
@@ -54,7 +54,7 @@ pub fn metrics(context: &Context) -> Result<Vec<AppMetrics>, Error> {
 
 fn of_app(app: &AppName, found: &ObservedApp, instances: Vec<Row>, queues: &[Queue]) -> AppMetrics {
     let group = found.units.record(&app.group_unit()).group;
-    let addresses = found.units.listeners().filter_map(Address::of_socket_unit);
+    let addresses = found.units.listeners().filter_map(ListenAddress::of_socket_unit);
     let up = found.instances.iter().filter(|(_, one)| one.active.is_up());
     AppMetrics {
         app: app.to_string(),
@@ -71,11 +71,11 @@ fn of_app(app: &AppName, found: &ObservedApp, instances: Vec<Row>, queues: &[Que
 }
 
 /// The queue of a listener; several sockets of one address are one.
-fn queue(address: &Address, queues: &[Queue]) -> Option<Queue> {
+fn queue(address: &ListenAddress, queues: &[Queue]) -> Option<Queue> {
     let same = |queue: &&Queue| match (&queue.address, address) {
         (
-            Address::Inet { protocol, socket, .. },
-            Address::Inet { protocol: wanted, socket: place, .. },
+            ListenAddress::Inet { protocol, socket, .. },
+            ListenAddress::Inet { protocol: wanted, socket: place, .. },
         ) => (protocol, socket) == (wanted, place),
         (held, wanted) => held == wanted,
     };
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn sockets_of_one_address_are_one_queue() {
-        let tcp = |socket: &str| Address::inet(Protocol::Stream, socket.parse().unwrap());
+        let tcp = |socket: &str| ListenAddress::inet(Protocol::Stream, socket.parse().unwrap());
         let one = |socket: &str, waiting| Queue {
             address: tcp(socket),
             waiting,

@@ -45,17 +45,17 @@ impl Serialize for UnitFacts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (role, shown) in shown_roles() {
-            map.serialize_entry(shown.name, &self.0.get(&role).map(|fact| Entry(shown, fact)))?;
+            map.serialize_entry(shown.name, &self.0.get(&role).map(|fact| ShownFact(shown, fact)))?;
         }
         map.end()
     }
 }
 
-struct Entry<'a>(Shown, &'a UnitFact);
+struct ShownFact<'a>(Shown, &'a UnitFact);
 
-impl Serialize for Entry<'_> {
+impl Serialize for ShownFact<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Entry(shown, fact) = self;
+        let ShownFact(shown, fact) = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("unit", &fact.unit)?;
         map.serialize_entry(shown.json, &fact.lines)?;

@@ -1,12 +1,12 @@
 //! `before_reload` and `after_reload` → units that a rollout starts: with the user, the folder, the variables and the
 //! sandbox of the app, and a journal of their own.
 
-use super::{Context, Role, common, environment, instance, mark, sandbox, span};
+use super::{Role, UnitContext, common, environment, instance, mark, sandbox, span};
 use crate::limits;
 use crate::unit::{UnitFile, quote};
 
 /// `api-before-reload.service` or `api-after-reload.service`.
-pub(super) fn hook(context: &Context<'_>, role: Role) -> UnitFile {
+pub(super) fn hook(context: &UnitContext<'_>, role: Role) -> UnitFile {
     let app = context.app;
     let (lines, key) = match role {
         Role::BeforeReload => (&app.hooks.before, "before_reload"),

@@ -6,21 +6,21 @@
 //! as long as it takes to be replaced.
 
 use super::watch::{program, program_path};
-use super::{Context, Role, common, mark};
+use super::{Role, UnitContext, common, mark};
 use crate::unit::UnitFile;
 
 /// How often instances are looked at: as often as PM2 looks.
 const INTERVAL: &str = "30s";
 
 /// The hard limit of an instance, in bytes.
-pub(super) fn hard_limit(context: &Context<'_>) -> Option<u64> {
+pub(super) fn hard_limit(context: &UnitContext<'_>) -> Option<u64> {
     let app = context.app;
     let limit = app.max_memory?;
     Some(if app.is_job() { limit } else { limit.saturating_add(limit / 2) })
 }
 
 /// `api-memory.timer`. The group wants it, and takes it along when it stops.
-pub(super) fn timer(context: &Context<'_>) -> UnitFile {
+pub(super) fn timer(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let unit = UnitFile::new(app.name.unit_of(Role::MemoryTimer))
         .section("Unit", |s| {
@@ -37,7 +37,7 @@ pub(super) fn timer(context: &Context<'_>) -> UnitFile {
 }
 
 /// `api-memory.service`.
-pub(super) fn check(context: &Context<'_>) -> UnitFile {
+pub(super) fn check(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let limit = app.max_memory.unwrap_or_default();
     let unit = UnitFile::new(app.name.unit_of(Role::MemoryCheck))

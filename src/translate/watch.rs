@@ -4,11 +4,11 @@
 //! kernel (inotify) and asks for the same rollout as `clusterctl reload`. It is no part of what serves: without it,
 //! or without clusterctl, the app goes on.
 
-use super::{Context, Role, common, mark};
+use super::{Role, UnitContext, common, mark};
 use crate::unit::{UnitFile, quote};
 
 /// `api-watch.service`. The group wants it, and takes it along when it stops.
-pub(super) fn watch(context: &Context<'_>) -> UnitFile {
+pub(super) fn watch(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let unit = UnitFile::new(app.name.unit_of(Role::Watch))
         .section("Unit", |s| {
@@ -31,7 +31,7 @@ pub(super) fn watch(context: &Context<'_>) -> UnitFile {
     mark(unit, context, Role::Watch, |record| record.watched = watched)
 }
 
-fn command(context: &Context<'_>) -> String {
+fn command(context: &UnitContext<'_>) -> String {
     let app = context.app;
     let mut line = program(context);
     line.push_str(&format!(" watch-files {}", app.name));
@@ -50,12 +50,12 @@ fn command(context: &Context<'_>) -> String {
 }
 
 /// The program, as a condition of a unit names it.
-pub(super) fn program_path(context: &Context<'_>) -> String {
+pub(super) fn program_path(context: &UnitContext<'_>) -> String {
     quote::path(&context.target.program.to_string_lossy())
 }
 
 /// The program, with the manager that it is to ask.
-pub(super) fn program(context: &Context<'_>) -> String {
+pub(super) fn program(context: &UnitContext<'_>) -> String {
     let flag = if context.user() { " --user" } else { "" };
     format!("{}{flag}", quote::executable(&context.target.program.to_string_lossy()))
 }

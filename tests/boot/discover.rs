@@ -2,6 +2,7 @@
 
 use crate::booted;
 use crate::support::{Machine, Output, load::Load, wait_until};
+use clusterctl::unit::ActiveState;
 use std::time::Duration;
 
 const SERVER: &str = "\

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use crate::booted;
 use crate::shop::{applied, ecosystem, load, pids};
 use crate::support::{Machine, skip};
+use clusterctl::unit::ActiveState;
 
 const HANDOVER: &str = "/usr/lib/clusterctl/bin";
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use zbus::{Message, OwnedObjectPath, Variant};
 
 use crate::fake::{Outbox, Row, Script, job, unit_path};
+use clusterctl::unit::ActiveState;
 
 /// What units are.
 #[derive(Default)]

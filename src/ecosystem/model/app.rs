@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::address::Address;
+use super::address::ListenAddress;
 use super::name::{AppName, ListenerName};
 use super::sandbox::Sandbox;
 use crate::limits;
@@ -34,7 +34,7 @@ pub struct App {
     /// Working directory, absolute.
     pub cwd: PathBuf,
     /// Whom it runs as, and how long it may take.
-    pub process: Process,
+    pub process: AppProcess,
     /// How many instances, as written.
     pub instances: Instances,
     /// How many instances, as resolved on this machine; at least 1.
@@ -105,7 +105,7 @@ pub struct App {
 
 /// Whom a process runs as, and how long it may take for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
+pub struct AppProcess {
     /// User that the program runs as; `None` is the manager's own.
     pub user: Option<String>,
     /// Group that the program runs as; `None` is the user's.
@@ -235,14 +235,14 @@ pub struct Listener {
     /// Its name: part of the socket unit's name and of `LISTEN_FDNAMES`.
     pub name: ListenerName,
     /// What it listens on.
-    pub address: Address,
+    pub address: ListenAddress,
     /// The port that the program asks for, where that is another one: 3000 served on 80.
     pub bind: Option<u16>,
 }
 
 impl Listener {
     /// What the program asks for to get it.
-    pub fn asked(&self) -> Address {
+    pub fn asked(&self) -> ListenAddress {
         self.bind.map_or_else(|| self.address.clone(), |port| self.address.with_port(port))
     }
 }

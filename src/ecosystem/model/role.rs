@@ -40,7 +40,7 @@ pub enum Role {
 
 /// What is true of all units of a role.
 #[derive(Clone, Copy)]
-struct Row {
+struct RoleRow {
     role: Role,
     /// As units have it in their record.
     word: &'static str,
@@ -75,7 +75,7 @@ pub struct Shown {
 }
 
 /// A unit that every app has.
-const EVERY: Row = Row {
+const EVERY: RoleRow = RoleRow {
     role: Role::Group,
     word: "group",
     rest: "",
@@ -88,20 +88,21 @@ const EVERY: Row = Row {
 };
 
 /// A unit of apps with listeners.
-const LISTENING: Row = Row { has: |app| !app.listeners.is_empty(), ..EVERY };
+const LISTENING: RoleRow = RoleRow { has: |app| !app.listeners.is_empty(), ..EVERY };
 
 /// A unit of apps with a schedule. Another app may be named `api-cron`, as long as `api` has none.
-const SCHEDULED: Row = Row { has: |app| !app.schedules.is_empty(), reserved: false, ..EVERY };
+const SCHEDULED: RoleRow =
+    RoleRow { has: |app| !app.schedules.is_empty(), reserved: false, ..EVERY };
 
 /// A unit of apps whose instances may need so much memory.
-const MEASURED: Row =
-    Row { has: |app| app.max_memory.is_some() && !app.is_job(), reserved: false, ..EVERY };
+const MEASURED: RoleRow =
+    RoleRow { has: |app| app.max_memory.is_some() && !app.is_job(), reserved: false, ..EVERY };
 
 /// One row for each role, in their order.
-const ROWS: [Row; 13] = [
+const ROWS: [RoleRow; 13] = [
     EVERY,
-    Row { role: Role::Instance, word: "instance", rest: "@", live: true, ..EVERY },
-    Row {
+    RoleRow { role: Role::Instance, word: "instance", rest: "@", live: true, ..EVERY },
+    RoleRow {
         role: Role::Listener,
         word: "listener",
         rest: "-",
@@ -109,9 +110,9 @@ const ROWS: [Row; 13] = [
         trigger: true,
         ..LISTENING
     },
-    Row { role: Role::Wake, word: "wake", rest: "-wake", ..LISTENING },
-    Row { role: Role::Close, word: "close", rest: "-close", ..LISTENING },
-    Row {
+    RoleRow { role: Role::Wake, word: "wake", rest: "-wake", ..LISTENING },
+    RoleRow { role: Role::Close, word: "close", rest: "-close", ..LISTENING },
+    RoleRow {
         role: Role::Timer,
         word: "timer",
         rest: "-cron",
@@ -127,8 +128,8 @@ const ROWS: [Row; 13] = [
         }),
         ..SCHEDULED
     },
-    Row { role: Role::Timed, word: "timed", rest: "-cron", ..SCHEDULED },
-    Row {
+    RoleRow { role: Role::Timed, word: "timed", rest: "-cron", ..SCHEDULED },
+    RoleRow {
         role: Role::Watch,
         word: "watch",
         rest: "-watch",
@@ -144,7 +145,7 @@ const ROWS: [Row; 13] = [
         }),
         ..EVERY
     },
-    Row {
+    RoleRow {
         role: Role::MemoryTimer,
         word: "memory-timer",
         rest: "-memory",
@@ -153,8 +154,8 @@ const ROWS: [Row; 13] = [
         live: true,
         ..MEASURED
     },
-    Row { role: Role::MemoryCheck, word: "memory-check", rest: "-memory", ..MEASURED },
-    Row {
+    RoleRow { role: Role::MemoryCheck, word: "memory-check", rest: "-memory", ..MEASURED },
+    RoleRow {
         role: Role::BeforeReload,
         word: "before-reload",
         rest: "-before-reload",
@@ -162,7 +163,7 @@ const ROWS: [Row; 13] = [
         reserved: false,
         ..EVERY
     },
-    Row {
+    RoleRow {
         role: Role::AfterReload,
         word: "after-reload",
         rest: "-after-reload",
@@ -170,7 +171,7 @@ const ROWS: [Row; 13] = [
         reserved: false,
         ..EVERY
     },
-    Row { role: Role::Slice, word: "slice", kind: UnitKind::Slice, live: true, ..EVERY },
+    RoleRow { role: Role::Slice, word: "slice", kind: UnitKind::Slice, live: true, ..EVERY },
 ];
 
 impl Role {
@@ -185,7 +186,7 @@ impl Role {
         all
     };
 
-    fn row(self) -> Row {
+    fn row(self) -> RoleRow {
         ROWS[self as usize]
     }
 

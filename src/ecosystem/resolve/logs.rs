@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use crate::ecosystem::model::app::{Logs, PidFile, RateLimit};
-use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::model::host::{PathKind, Scope};
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::path::{folder, path};
 use crate::ecosystem::read::problem::Problem;
 use crate::limits::LOG_LINES;
 
 /// Reads the keys about output; `user` is whom the program runs as.
 pub(super) fn logs(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
     user: Option<&str>,
@@ -51,7 +51,7 @@ pub(super) fn logs(
 
 /// `log_file`: both streams in one file. systemd gives each stream one place, so that there is no third copy.
 fn combined(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     both: Option<&Path>,
     single: &[&Option<PathBuf>],
@@ -78,7 +78,7 @@ fn combined(
 }
 
 /// `merge_logs`: what PM2 does with `true` is always so.
-fn merged(cx: &mut Context<'_>, fields: &Fields<'_>) {
+fn merged(cx: &mut Reading<'_>, fields: &Fields<'_>) {
     if fields.flag(cx, "merge_logs", true) {
         return;
     }
@@ -91,7 +91,7 @@ fn merged(cx: &mut Context<'_>, fields: &Fields<'_>) {
 
 /// Where the number of the main process is written, and with whose rights.
 pub(super) fn pid_file(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
     user: Option<&str>,
@@ -106,7 +106,7 @@ pub(super) fn pid_file(
     Some(PidFile { path, by_program: by_user })
 }
 
-fn rate_limit(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
+fn rate_limit(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
     let node = fields.get("log_rate_limit")?;
     let text = node.text_or_number(cx)?;
     if text == "unlimited" {
@@ -118,7 +118,7 @@ fn rate_limit(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
     }
 }
 
-fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
+fn log_file(cx: &mut Reading<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
     if text == "NULL" {
         // PM2's other word for it.
         return Some(PathBuf::from("/dev/null"));
@@ -130,13 +130,13 @@ fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Op
             .note(Problem::error(&node.place, "the file's name ends with a blank").help(help));
     }
     let shown = path.display();
-    if cx.host.kind(&path) == Kind::Directory {
+    if cx.host.kind(&path) == PathKind::Directory {
         let end = if node.name.contains("pid") { "pid" } else { "log" };
         let help = format!("name a file in it: `{shown}/{}.{end}`", node.name);
         return cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
-    if cx.host.kind(folder) == Kind::Missing {
+    if cx.host.kind(folder) == PathKind::Missing {
         let folder = folder.display();
         let help = format!("create it: `mkdir -p {folder}`");
         let message = format!("the folder `{folder}` does not exist");
@@ -148,7 +148,7 @@ fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Op
 /// The manager of the system would open files as root, through any link that is there at that
 /// moment, so that the program's own user opens them.
 fn opened_by_program(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     node: &Node<'_>,
     path: &Path,
     user: Option<&str>,

@@ -5,13 +5,13 @@ use std::path::Path;
 use crate::ecosystem::model::name::{AppName, NameError};
 use crate::ecosystem::program::command;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::problem::{Place, Problem};
 use crate::limits;
 
 /// The name, and where it is written: the key or the whole table.
 pub(super) fn name(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
 ) -> (Option<AppName>, Place) {
@@ -47,7 +47,7 @@ pub(super) fn name(
 const SEPARATOR: &str = "-";
 
 /// What stands before the name; nothing where it is empty, as in PM2.
-fn prefix(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
+fn prefix(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("name_prefix")?;
     let text = node.text(cx)?;
     // Written with its separator it means the same.
@@ -65,7 +65,7 @@ fn prefix(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
 }
 
 /// The name of the profile (`--env NAME`), if it is to be part of the app's.
-fn suffix(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
+fn suffix(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let wanted = fields.flag(cx, "append_env_to_name", false);
     let profile = cx.env_name.filter(|_| wanted)?;
     if AppName::parse(profile).is_ok() {
@@ -77,7 +77,7 @@ fn suffix(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
     cx.note(Problem::error(&node.place, message).help(help))
 }
 
-fn parse(cx: &mut Context<'_>, node: &Node<'_>, text: &str) -> Option<AppName> {
+fn parse(cx: &mut Reading<'_>, node: &Node<'_>, text: &str) -> Option<AppName> {
     if text == "all" {
         let problem = Problem::error(&node.place, "an app cannot be named `all`")
             .help("`all` selects every app in commands: choose another name");

@@ -7,9 +7,9 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::ecosystem::model::app::{Hooks, Watch};
-use crate::ecosystem::model::host::Kind;
+use crate::ecosystem::model::host::PathKind;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::path::{folder, path};
 use crate::ecosystem::read::problem::{Problem, visible};
 
@@ -19,7 +19,7 @@ const DELAY: Duration = Duration::from_millis(200);
 
 /// Reads the keys; nothing, where it is switched off.
 pub(super) fn watch(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
 ) -> Option<Watch> {
@@ -50,13 +50,13 @@ pub(super) fn watch(
 }
 
 fn watched(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     node: &Node<'_>,
     cwd: Option<&Path>,
     text: &str,
 ) -> Option<std::path::PathBuf> {
     let path = path(cx, node, folder(cwd, text)?, text)?;
-    if cx.host.kind(&path) != Kind::Missing {
+    if cx.host.kind(&path) != PathKind::Missing {
         return Some(path);
     }
     let message = format!("`{}` does not exist, so that nobody could watch it", path.display());
@@ -68,14 +68,14 @@ fn watched(
 }
 
 /// Patterns: those with a slash are whole paths from here on, others are names of files and folders.
-fn ignored(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Vec<String> {
+fn ignored(cx: &mut Reading<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Vec<String> {
     let Some(node) = fields.get("ignore_watch") else { return Vec::new() };
     let texts = node.texts(cx).unwrap_or_default();
     texts.into_iter().filter_map(|text| pattern(cx, &node, cwd, &text)).collect()
 }
 
 fn pattern(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     node: &Node<'_>,
     cwd: Option<&Path>,
     text: &str,
@@ -99,7 +99,7 @@ fn pattern(
 }
 
 /// Lines for the shell that a rollout runs.
-pub(super) fn hooks(cx: &mut Context<'_>, fields: &Fields<'_>, job: bool) -> Hooks {
+pub(super) fn hooks(cx: &mut Reading<'_>, fields: &Fields<'_>, job: bool) -> Hooks {
     let mut lines = |key: &str| {
         let Some(node) = fields.get(key) else { return Vec::new() };
         let texts = node.texts(cx).unwrap_or_default();

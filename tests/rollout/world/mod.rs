@@ -5,7 +5,9 @@ mod bus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use clusterctl::rollout::{Change, Event, JobResult, Observed, Serial, Sight, State, Ticket, Time};
+use clusterctl::rollout::{
+    JobResult, ObservedInstance, RolloutEvent, Serial, Sight, State, Ticket, Time, UnitJob,
+};
 
 use crate::chance::Chance;
 
@@ -48,7 +50,7 @@ pub struct Unit {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
-    pub change: Change,
+    pub change: UnitJob,
     pub ticket: Ticket,
     pub driver: u32,
 }
@@ -66,7 +68,7 @@ enum Later {
 #[derive(Debug, Clone)]
 enum Happening {
     Process { number: u32, serial: u64, what: Later },
-    Deliver { driver: u32, event: Event },
+    Deliver { driver: u32, event: RolloutEvent },
 }
 
 pub struct World {
@@ -129,10 +131,10 @@ impl World {
         }
     }
 
-    pub fn observe(&self) -> BTreeMap<u32, Observed> {
+    pub fn observe(&self) -> BTreeMap<u32, ObservedInstance> {
         let found = self.units.iter().map(|(&number, unit)| {
             let outdated = unit.definition != self.loaded;
-            (number, Observed { sight: unit.sight(), outdated })
+            (number, ObservedInstance { sight: unit.sight(), outdated })
         });
         found.collect()
     }
@@ -143,7 +145,7 @@ impl World {
 
     pub fn alive(&self) -> BTreeSet<u32> {
         let alive = self.units.iter().filter(|(_, unit)| {
-            let coming = unit.job.is_some_and(|job| job.change != Change::Stop);
+            let coming = unit.job.is_some_and(|job| job.change != UnitJob::Stop);
             unit.state != State::Dead || coming
         });
         alive.map(|(&number, _)| number).collect()
@@ -159,7 +161,7 @@ impl World {
     }
 
     /// Lets the next thing happen; an event if it is the driver's to know.
-    pub fn advance(&mut self, chance: &mut Chance) -> Option<Event> {
+    pub fn advance(&mut self, chance: &mut Chance) -> Option<RolloutEvent> {
         let ((time, _), happening) = self.queue.pop_first()?;
         self.now = self.now.max(time);
         match happening {
@@ -198,7 +200,7 @@ impl World {
     fn stopped(&mut self, number: u32, chance: &mut Chance) {
         self.change(number, State::Dead, chance);
         match self.units[&number].job {
-            Some(job) if job.change != Change::Stop => self.begin(number, 0, chance),
+            Some(job) if job.change != UnitJob::Stop => self.begin(number, 0, chance),
             Some(_) => self.end_job(number, JobResult::Done, chance),
             None => {}
         }
