@@ -1,13 +1,15 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::flags::UPDATE_ENV;
-use super::{Place, Ui, show};
+use super::{Site, Ui, foreign, input, show};
 use crate::disk::{self, FoundApp, Ids};
 use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::ops::{self, Selected, Verb};
+use crate::import::Foreign;
+use crate::ops::{self, ControlVerb, Selected};
 
 /// Stop apps or instances
 ///
@@ -49,7 +51,7 @@ pub(super) struct DeleteArgs {
 }
 
 /// Runs `stop`.
-pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn stop(args: &StopArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, &args.apps)?;
     let whole = selected.iter().filter(|one| one.instance.is_none());
@@ -58,7 +60,7 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
         let text = "an instance stays away with: clusterctl scale APP N".to_owned();
         return Err(Error::Usage(text));
     }
-    run(&ctl, Verb::Stop, &selected, ui)?;
+    run(&ctl, ControlVerb::Stop, &selected, ui)?;
     if args.disable {
         return Ok(ops::disable(&ctl, &apps)?);
     }
@@ -76,17 +78,22 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
 }
 
 /// Runs `restart`.
-pub(super) fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn restart(args: &RestartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     if args.update_env {
         ui.note(&format!("--update-env: {UPDATE_ENV}"));
     }
-    control(Verb::Restart, &args.apps, place, ui)
+    control(ControlVerb::Restart, &args.apps, place, ui)
 }
 
-fn control(verb: Verb, selectors: &[String], place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+fn control(
+    verb: ControlVerb,
+    selectors: &[String],
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, selectors)?;
-    if verb == Verb::Restart {
+    if verb == ControlVerb::Restart {
         tell_cost(&ctl, &selected, ui)?;
     }
     run(&ctl, verb, &selected, ui)
@@ -114,12 +121,12 @@ fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(
 /// Runs a verb on what is selected, and tells how it went.
 pub(super) fn run(
     ctl: &ops::Context,
-    verb: Verb,
+    verb: ControlVerb,
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
     // The manager answers the start of what runs as well as any other.
-    let up = if verb == Verb::Start { ops::up(ctl, selected)? } else { BTreeSet::new() };
+    let up = if verb == ControlVerb::Start { ops::up(ctl, selected)? } else { BTreeSet::new() };
     let mut sink = |event: ops::Event| match &event {
         ops::Event::Unit { app, unit, verb: "start", failure: None } if up.contains(unit) => {
             ui.count_as_up(app, unit);
@@ -131,7 +138,7 @@ pub(super) fn run(
 }
 
 /// Runs `delete`.
-pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn delete(args: &DeleteArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     // A run that was killed when the last file was gone has left the units in the manager.
     ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
@@ -153,7 +160,7 @@ pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Resul
 
 /// What the selectors mean.
 pub(super) fn selected(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -162,7 +169,7 @@ pub(super) fn selected(
 
 /// The same; all apps where nothing is selected.
 pub(super) fn selected_or_all(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -174,7 +181,7 @@ pub(super) fn selected_or_all(
 
 /// The same where it is known already which apps there are.
 pub(super) fn selected_of(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
@@ -193,7 +200,7 @@ pub(super) fn selected_of(
 
 /// The same, also for instances that are not there any more.
 pub(super) fn known(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -202,7 +209,7 @@ pub(super) fn known(
 
 /// The same; `None` where one of them means nothing.
 pub(super) fn try_selected(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Option<Vec<Selected>>, Error> {
@@ -213,7 +220,7 @@ pub(super) fn try_selected(
 
 /// Names for ids, patterns, scripts and files among the selectors.
 fn expanded(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
@@ -226,12 +233,13 @@ fn expanded(
 }
 
 fn known_of(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    let names = expanded(place, ctl, apps, selectors)?;
+    let selectors = with_files(place, apps, selectors)?;
+    let names = expanded(place, ctl, apps, &selectors)?;
     ops::select(apps, &names).map_err(|selector| {
         let own = place.own_apps();
         let app = selector.split('@').next().unwrap_or_default();
@@ -253,6 +261,48 @@ fn known_ids(ids: &Ids) -> String {
         true => "no id yet; clusterctl list gives them".to_owned(),
         false => format!("{}; see clusterctl list", all.join(", ")),
     }
+}
+
+/// The selectors with the apps of each file that is named, in its place.
+fn with_files(
+    place: &Site<'_>,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for selector in selectors {
+        if selector == "-" || !input::is_file(selector, place) {
+            all.push(selector.clone());
+            continue;
+        }
+        let names = of_file(Path::new(selector), place, apps)?;
+        if names.is_empty() {
+            let text = format!(
+                "no app of {selector} is applied; put it in force with: clusterctl apply {selector}"
+            );
+            return Err(Error::Usage(text));
+        }
+        all.extend(names);
+    }
+    Ok(all)
+}
+
+/// Apps that come from a file; for one of another tool, which may have been imported, those that it names.
+fn of_file(
+    file: &Path,
+    place: &Site<'_>,
+    apps: &BTreeMap<AppName, FoundApp>,
+) -> Result<Vec<String>, Error> {
+    let path = place.absolute(file)?;
+    let from_it = |found: &&FoundApp| found.source.as_deref() == Some(path.as_path());
+    let own: Vec<String> =
+        apps.iter().filter(|(_, found)| from_it(found)).map(|(name, _)| name.to_string()).collect();
+    let Some(kind) = Foreign::of(&path).filter(|_| own.is_empty()) else { return Ok(own) };
+    let drafts = ops::import::read(&path, kind);
+    let drafts =
+        drafts.map_err(|refusal| foreign::refused(&file.display().to_string(), refusal))?;
+    let names = drafts.apps.iter().map(|draft| draft.name().to_owned());
+    Ok(names.filter(|name| apps.keys().any(|app| app.as_str() == name)).collect())
 }
 
 /// `api@0 to api@3`, or one by one where numbers are missing.

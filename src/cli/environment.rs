@@ -1,6 +1,6 @@
 //! `clusterctl env`.
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::Error;
 use crate::{host, ops, report};
 
@@ -16,7 +16,7 @@ pub(super) struct EnvArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &EnvArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &EnvArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;

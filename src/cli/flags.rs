@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::Place;
+use super::Site;
 use crate::error::Error;
 
 /// What an option takes, and the value of its key.
@@ -29,12 +29,18 @@ struct Flag {
     short: Option<char>,
     long: &'static str,
     alias: &'static str,
+    /// Empty where it is called as the option is.
     key: &'static str,
     takes: Takes,
     help: &'static str,
 }
 
-const fn flag(long: &'static str, key: &'static str, takes: Takes, help: &'static str) -> Flag {
+const fn flag(long: &'static str, takes: Takes, help: &'static str) -> Flag {
+    named(long, "", takes, help)
+}
+
+/// One whose key has another name.
+const fn named(long: &'static str, key: &'static str, takes: Takes, help: &'static str) -> Flag {
     Flag { short: None, long, alias: "", key, takes, help }
 }
 
@@ -43,83 +49,61 @@ impl Flag {
         Flag { short: Some(short), ..self }
     }
 
+    fn key(&self) -> String {
+        match self.key {
+            "" => self.long.trim_start_matches("no-").replace('-', "_"),
+            key => key.to_owned(),
+        }
+    }
+
     const fn alias(self, alias: &'static str) -> Flag {
         Flag { alias, ..self }
     }
 }
 
 const FLAGS: &[Flag] = &[
-    flag("interpreter", "interpreter", Text("PROGRAM"), "Program that runs the script, or `none`"),
-    flag(
+    flag("interpreter", Text("PROGRAM"), "Program that runs the script, or `none`"),
+    named(
         "node-args",
         "interpreter_args",
         Text("ARGS"),
         "Arguments of the interpreter, in one word",
     )
     .alias("interpreter-args"),
-    flag("namespace", "namespace", Text("NAME"), "Group of apps that a command can select at once"),
-    flag("uid", "user", Text("USER"), "User that the program runs as"),
-    flag("gid", "group", Text("GROUP"), "Group that the program runs as"),
-    flag("error", "error_file", File, "The file for standard error, instead of the journal")
+    flag("namespace", Text("NAME"), "Group of apps that a command can select at once"),
+    named("uid", "user", Text("USER"), "User that the program runs as"),
+    named("gid", "group", Text("GROUP"), "Group that the program runs as"),
+    named("error", "error_file", File, "The file for standard error, instead of the journal")
         .short('e'),
-    flag("merge-logs", "merge_logs", Nothing("true"), "One log for all instances"),
-    flag("log-type", "log_type", Text("TYPE"), "Form of the lines in files"),
-    flag(
-        "log-date-format",
-        "log_date_format",
-        Text("FORMAT"),
-        "Time in front of the lines in files",
-    ),
-    flag("time", "time", Nothing("true"), "Time in front of the lines in files"),
-    flag("disable-logs", "disable_logs", Nothing("true"), "Throw the output away"),
-    flag("pid", "pid_file", File, "A file for the number of the process").short('p'),
-    flag(
-        "kill-timeout",
-        "kill_timeout",
-        Text("TIME"),
-        "Time to finish and exit before it is killed",
-    )
-    .short('k'),
-    flag("listen-timeout", "listen_timeout", Text("TIME"), "Time until an instance must be ready"),
-    flag("wait-ready", "wait_ready", Nothing("true"), "The program says when it is ready"),
+    flag("merge-logs", Nothing("true"), "One log for all instances"),
+    flag("log-type", Text("TYPE"), "Form of the lines in files"),
+    flag("log-date-format", Text("FORMAT"), "Time in front of the lines in files"),
+    flag("time", Nothing("true"), "Time in front of the lines in files"),
+    flag("disable-logs", Nothing("true"), "Throw the output away"),
+    named("pid", "pid_file", File, "A file for the number of the process").short('p'),
+    flag("kill-timeout", Text("TIME"), "Time to finish and exit before it is killed").short('k'),
+    flag("listen-timeout", Text("TIME"), "Time until an instance must be ready"),
+    flag("wait-ready", Nothing("true"), "The program says when it is ready"),
     flag(
         "shutdown-with-message",
-        "shutdown_with_message",
         Nothing("true"),
         "Node gets the message `shutdown` instead of the signal",
     ),
-    flag("no-treekill", "treekill", Nothing("false"), "The signal goes to the main process alone"),
-    flag(
-        "max-memory-restart",
-        "max_memory_restart",
-        Text("SIZE"),
-        "Memory of an instance above which it is replaced",
-    ),
-    flag("no-autorestart", "autorestart", Nothing("false"), "It is not started again when it ends"),
-    flag("no-autostart", "autostart", Nothing("false"), "It is set up and not started"),
-    flag("restart-delay", "restart_delay", Text("TIME"), "Pause before a restart"),
-    flag(
-        "exp-backoff-restart-delay",
-        "exp_backoff_restart_delay",
-        Text("TIME"),
-        "First pause before a restart; grows",
-    ),
-    flag("max-restarts", "max_restarts", Text("N"), "Unstable restarts before it has given up"),
-    flag("min-uptime", "min_uptime", Text("TIME"), "A shorter run counts as unstable"),
-    flag(
-        "stop-exit-codes",
-        "stop_exit_codes",
-        List("CODE,..."),
-        "Exit codes after which it is not started again",
-    ),
-    flag("cron-restart", "cron_restart", Text("SCHEDULE"), "When instances are replaced")
-        .short('c')
-        .alias("cron"),
-    flag("watch", "watch", Maybe("PATH,..."), "Replace instances when files change"),
-    flag("ignore-watch", "ignore_watch", List("PATTERN,..."), "Files whose changes do not count"),
-    flag("watch-delay", "watch_delay", Text("TIME"), "Pause after a change"),
-    flag("filter-env", "filter_env", List("NAME,..."), "Variables that it does not get"),
-    flag("source-map-support", "source_map_support", Nothing("true"), "Node reads source maps"),
+    flag("no-treekill", Nothing("false"), "The signal goes to the main process alone"),
+    flag("max-memory-restart", Text("SIZE"), "Memory of an instance above which it is replaced"),
+    flag("no-autorestart", Nothing("false"), "It is not started again when it ends"),
+    flag("no-autostart", Nothing("false"), "It is set up and not started"),
+    flag("restart-delay", Text("TIME"), "Pause before a restart"),
+    flag("exp-backoff-restart-delay", Text("TIME"), "First pause before a restart; grows"),
+    flag("max-restarts", Text("N"), "Unstable restarts before it has given up"),
+    flag("min-uptime", Text("TIME"), "A shorter run counts as unstable"),
+    flag("stop-exit-codes", List("CODE,..."), "Exit codes after which it is not started again"),
+    flag("cron-restart", Text("SCHEDULE"), "When instances are replaced").short('c').alias("cron"),
+    flag("watch", Maybe("PATH,..."), "Replace instances when files change"),
+    flag("ignore-watch", List("PATTERN,..."), "Files whose changes do not count"),
+    flag("watch-delay", Text("TIME"), "Pause after a change"),
+    flag("filter-env", List("NAME,..."), "Variables that it does not get"),
+    flag("source-map-support", Nothing("true"), "Node reads source maps"),
 ];
 
 /// Options that ask for what holds anyway, and what is said of them.
@@ -160,16 +144,16 @@ impl KeyFlags {
     }
 
     /// The lines of the file.
-    pub(super) fn keys(&self, place: &Place<'_>) -> Result<Vec<(String, String)>, Error> {
+    pub(super) fn keys(&self, place: &Site<'_>) -> Result<Vec<(String, String)>, Error> {
         let line = |(at, values): &(Flagged, Vec<String>)| {
             let flag = &FLAGS[*at];
-            Ok((flag.key.to_owned(), value(flag.takes, values, place)?))
+            Ok((flag.key(), value(flag.takes, values, place)?))
         };
         self.given.iter().map(line).collect()
     }
 }
 
-fn value(takes: Takes, values: &[String], place: &Place<'_>) -> Result<String, Error> {
+fn value(takes: Takes, values: &[String], place: &Site<'_>) -> Result<String, Error> {
     let list = || {
         let words: Vec<String> = values.iter().map(|word| word_as_toml(word)).collect();
         format!("[{}]", words.join(", "))
@@ -186,7 +170,7 @@ fn value(takes: Takes, values: &[String], place: &Place<'_>) -> Result<String, E
 }
 
 /// The path of a file for output. `NULL` is PM2's word for none.
-pub(super) fn file(text: &str, place: &Place<'_>) -> Result<String, Error> {
+pub(super) fn file(text: &str, place: &Site<'_>) -> Result<String, Error> {
     if text == "NULL" {
         return Ok("/dev/null".to_owned());
     }
@@ -199,6 +183,17 @@ fn word_as_toml(word: &str) -> String {
 
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
+}
+
+/// The line of the file that an option of `start` writes, where its value is known: for other commands,
+/// which do not take it.
+pub(super) fn line_of(option: &str) -> Option<String> {
+    let name = option.strip_prefix("--")?;
+    let flag = FLAGS.iter().find(|flag| [flag.long, flag.alias].contains(&name))?;
+    Some(match flag.takes {
+        Nothing(value) => format!("{} = {value}", flag.key()),
+        _ => flag.key(),
+    })
 }
 
 impl clap::Args for KeyFlags {

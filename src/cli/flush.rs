@@ -1,6 +1,6 @@
 //! `clusterctl flush`.
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -16,7 +16,7 @@ pub(super) struct FlushArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &FlushArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &FlushArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = control::selected_or_all(place, &ctl, &args.apps)?;
     let flushed = ops::flush(&ctl, &selected)?;

@@ -5,7 +5,7 @@ use clap::Command;
 
 /// Groups, and what is in them. Commands that are in none are shown in the last one.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Definition", &["apply", "validate", "history", "rollback", "delete", "init"]),
+    ("Definition", &["apply", "validate", "history", "rollback", "delete", "init", "import"]),
     (
         "Processes",
         &[
@@ -25,7 +25,19 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Looking",
-        &["list", "describe", "logs", "doctor", "audit", "env", "id", "jlist", "prettylist"],
+        &[
+            "list",
+            "describe",
+            "logs",
+            "doctor",
+            "audit",
+            "pid",
+            "metrics",
+            "env",
+            "id",
+            "jlist",
+            "prettylist",
+        ],
     ),
     ("More", &[]),
 ];

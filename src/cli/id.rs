@@ -1,6 +1,6 @@
 //! `clusterctl id`.
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::Error;
 use crate::ops;
 
@@ -13,7 +13,7 @@ pub(super) struct IdArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &IdArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &IdArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;

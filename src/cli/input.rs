@@ -3,17 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Ui;
-use super::world::{Place, Purpose};
+use super::world::{Purpose, Site};
+use super::{Ui, foreign};
 use crate::disk::{Definition, Layout};
 use crate::ecosystem::{Color, Ecosystem, Host, Loaded, Problems, Severity};
 use crate::error::Error;
 use crate::host::text;
+use crate::import::Foreign;
 use crate::plan::plural;
 
 /// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
 /// nor such an end, and a pattern has a slash at both ends.
-pub(super) fn is_file(word: &str, place: &Place<'_>) -> bool {
+pub(super) fn is_file(word: &str, place: &Site<'_>) -> bool {
     let pattern = word.len() > 2 && word.starts_with('/') && word.ends_with('/');
     let script = word.contains('/') && !pattern && !is_script(word);
     script || is_ecosystem(word, place)
@@ -21,8 +22,7 @@ pub(super) fn is_file(word: &str, place: &Place<'_>) -> bool {
 
 /// A script that an app runs is a selector.
 fn is_script(word: &str) -> bool {
-    let configured = ENDS.iter().any(|end| word.ends_with(end));
-    !configured
+    Foreign::of(Path::new(word)).is_none()
         && [".js", ".cjs", ".mjs", ".ts", ".py", ".rb", ".php", ".sh"]
             .iter()
             .any(|end| word.ends_with(end))
@@ -40,31 +40,18 @@ const USUAL: [&str; 8] = [
     "ecosystem.yml",
 ];
 
-/// Ends of such names. A script may end in `.js`, so that this end alone says nothing.
-const ENDS: [&str; 9] = [
-    ".toml",
-    ".config.js",
-    ".config.cjs",
-    ".config.mjs",
-    ".config.ts",
-    ".json",
-    ".json5",
-    ".yaml",
-    ".yml",
-];
-
 /// Whether `start` means a file with apps by this word, and not a program.
-pub(super) fn is_ecosystem(word: &str, place: &Place<'_>) -> bool {
+pub(super) fn is_ecosystem(word: &str, place: &Site<'_>) -> bool {
     // A line is what its first word is.
     let line = word.contains(' ') && !place.inside(Path::new(word)).is_file();
-    word == "-" || !line && ENDS.iter().any(|end| word.ends_with(end))
+    word == "-" || !line && (word.ends_with(".toml") || Foreign::of(Path::new(word)).is_some())
 }
 
 /// The ecosystem file of the current folder, where none is named.
 ///
 /// # Errors
 /// There is none.
-pub(super) fn usual_file(place: &Place<'_>) -> Result<String, Error> {
+pub(super) fn usual_file(place: &Site<'_>) -> Result<String, Error> {
     let there = USUAL.into_iter().find(|name| place.inside(Path::new(name)).is_file());
     let missing = || Error::File {
         path: "ecosystem.toml".to_owned(),
@@ -79,9 +66,10 @@ pub(super) fn usual_file(place: &Place<'_>) -> Result<String, Error> {
 /// # Errors
 /// The file cannot be read, or is no standard input though a name is given.
 pub(super) fn read_ecosystem(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     name: Option<&Path>,
+    ui: &mut Ui,
 ) -> Result<(String, Option<PathBuf>, PathBuf), Error> {
     let failed = |source| Error::File { path: file.display().to_string(), source };
     let parent = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
@@ -97,6 +85,13 @@ pub(super) fn read_ecosystem(
         return Err(Error::Usage(text));
     }
     let path = place.absolute(file)?;
+    if let Some(kind) = Foreign::of(&path) {
+        let imported = foreign::converted(file, kind, true, place, ui)?;
+        // What has to be corrected is said by whoever reads the text.
+        foreign::summarize(&imported, &file.display().to_string(), ui);
+        let base = parent(&path);
+        return Ok((imported.text, Some(path), base));
+    }
     let text = if is_descriptor(file) {
         std::fs::read_to_string(file)
     } else {
@@ -117,7 +112,7 @@ fn is_descriptor(file: &Path) -> bool {
 /// # Errors
 /// The file cannot be read, or has problems.
 pub(super) fn load(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -131,7 +126,7 @@ pub(super) fn load(
 /// # Errors
 /// The file cannot be read, or has problems.
 pub(super) fn check(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -142,13 +137,13 @@ pub(super) fn check(
 
 fn load_for(
     purpose: Purpose,
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
     ui: &mut Ui,
 ) -> Result<Loaded, Error> {
-    let (text, source, base) = read_ecosystem(place, file, None)?;
+    let (text, source, base) = read_ecosystem(place, file, None, ui)?;
     let definition =
         Definition { text, source, base, env: env.map(str::to_owned), only: Vec::new() };
     let host = place.around.host(layout, purpose);
@@ -161,7 +156,7 @@ fn load_for(
 /// # Errors
 /// It has problems, or an app is asked for that it does not have.
 pub(super) fn load_text(
-    place: &Place<'_>,
+    place: &Site<'_>,
     definition: &Definition,
     shown: &str,
     layout: &Layout,
@@ -190,7 +185,11 @@ pub(super) fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosyst
     Ok(ecosystem)
 }
 
-fn resolve(
+/// Resolves a definition by what `host` tells of the machine; warnings are printed.
+///
+/// # Errors
+/// It has problems.
+pub(super) fn resolve(
     definition: &Definition,
     shown: &str,
     host: &dyn Host,

@@ -1,6 +1,6 @@
 //! `clusterctl jlist` and `prettylist`: what programs that read PM2's list expect.
 
-use super::{Place, Ui};
+use super::{Site, Ui};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -16,18 +16,18 @@ pub(super) struct JlistArgs {}
 pub(super) struct PrettylistArgs {}
 
 /// Runs `jlist`.
-pub(super) fn run(place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let value = list(place)?;
     ui.data(&format!("{}\n", report::json_line(&value)))
 }
 
 /// Runs `prettylist`.
-pub(super) fn pretty(place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn pretty(place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let value = list(place)?;
     ui.data(&format!("{}\n", report::json_lines(&value)))
 }
 
-fn list(place: &Place<'_>) -> Result<serde_json::Value, Error> {
+fn list(place: &Site<'_>) -> Result<serde_json::Value, Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let ids = ops::ids(&ctl, &apps);

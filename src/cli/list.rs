@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::Row;
-use crate::report::list::{SORTS, View};
+use crate::report::list::{ListView, SORTS};
 use crate::{ops, report};
 
 /// Show all instances with their state
@@ -54,7 +54,7 @@ const NOW: Duration = Duration::from_millis(500);
 const WATCH: Duration = Duration::from_secs(2);
 
 /// Runs the verb.
-pub(super) fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ListArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     if args.mini {
         ui.out.boxes = false;
@@ -72,7 +72,7 @@ pub(super) fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(),
         let cpu = former
             .as_ref()
             .map(|(then, before)| ops::cpu_now(before, &rows, seen.duration_since(*then)));
-        let view = View { ids: ops::ids(&ctl, &apps), cpu_now: cpu };
+        let view = ListView { ids: ops::ids(&ctl, &apps), cpu_now: cpu };
         let mut sorted = rows.clone();
         if let Some(sort) = &args.sort {
             report::list::sort(&mut sorted, &view, sort);
@@ -93,7 +93,7 @@ pub(super) fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(),
 
 type Apps = BTreeMap<AppName, FoundApp>;
 
-fn look(args: &ListArgs, place: &Place<'_>, ctl: &ops::Context) -> Result<(Apps, Vec<Row>), Error> {
+fn look(args: &ListArgs, place: &Site<'_>, ctl: &ops::Context) -> Result<(Apps, Vec<Row>), Error> {
     let apps = ops::apps(ctl)?;
     let selected = match args.apps.is_empty() {
         true => ops::whole(&apps),
@@ -105,9 +105,9 @@ fn look(args: &ListArgs, place: &Place<'_>, ctl: &ops::Context) -> Result<(Apps,
 
 fn show(
     rows: &[Row],
-    view: &View,
+    view: &ListView,
     apps: &Apps,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     if ui.json {

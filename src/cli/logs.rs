@@ -1,9 +1,9 @@
 //! `clusterctl logs`.
 
-use super::{Place, Ui};
+use super::{Site, Ui};
 use crate::error::Error;
 use crate::ops::{self, LogSpec, Stream};
-use crate::report::logs::{Look, TIME};
+use crate::report::logs::{LineForm, TIME};
 use crate::report::{self, moment};
 
 /// Show what the instances wrote, merged in order, each line with its instance in front
@@ -25,7 +25,7 @@ pub(super) struct LogsArgs {
     nostream: bool,
     /// How many of the newest lines, or `all` [default: 15, all with --since]
     #[arg(short = 'n', long, value_name = "N", value_parser = lines)]
-    lines: Option<Lines>,
+    lines: Option<LineCount>,
     /// Only what was written since then: 10m, 2h30m, now, today, 14:00, "2026-05-01 14:00"
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -60,17 +60,17 @@ pub(super) struct LogsArgs {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Lines(Option<u64>);
+struct LineCount(Option<u64>);
 
 /// Lines that are shown where nobody says how many, as in PM2.
 const USUAL: u64 = 15;
 
-fn lines(text: &str) -> Result<Lines, String> {
+fn lines(text: &str) -> Result<LineCount, String> {
     if text == "all" {
-        return Ok(Lines(None));
+        return Ok(LineCount(None));
     }
     let number = text.parse().map_err(|_| "write a number, or `all`".to_owned())?;
-    Ok(Lines(Some(number)))
+    Ok(LineCount(Some(number)))
 }
 
 fn pattern(text: &str) -> Result<String, String> {
@@ -81,7 +81,7 @@ fn pattern(text: &str) -> Result<String, String> {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &LogsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &LogsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let since = match &args.since {
         None => None,
         Some(text) => Some(moment::parse(text, place.around.now()).ok_or_else(|| {
@@ -101,7 +101,7 @@ pub(super) fn run(args: &LogsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(),
         ui.note(&format!("warning: {error}"));
         ui.note(&format!("next: {}", error.hint().unwrap_or_default()));
     }
-    let usual = if since.is_some() { Lines(None) } else { Lines(Some(USUAL)) };
+    let usual = if since.is_some() { LineCount(None) } else { LineCount(Some(USUAL)) };
     let stream = match (args.err, args.out) {
         (true, _) => Stream::Err,
         (false, true) => Stream::Out,
@@ -126,7 +126,7 @@ pub(super) fn run(args: &LogsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(),
 }
 
 fn print(args: &LogsArgs, ctl: &ops::Context, spec: &LogSpec, ui: &mut Ui) -> Result<(), Error> {
-    let look = Look {
+    let look = LineForm {
         raw: args.raw,
         pairs: args.format,
         time: args.timestamp.clone(),

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod check_memory;
 mod complete;
 mod completions;
 mod control;
@@ -13,15 +14,19 @@ mod environment;
 mod exec;
 mod flags;
 mod flush;
+mod foreign;
 mod global;
 mod groups;
 mod history;
 mod id;
+mod import;
 mod init;
 mod input;
 mod jlist;
 mod list;
 mod logs;
+mod metrics;
+mod pid;
 mod pm2;
 mod policy;
 mod process;
@@ -34,10 +39,12 @@ mod show;
 mod signal;
 mod start;
 mod start_or;
+mod takeover;
 mod terminal;
 mod trial;
 mod unpack;
 mod validate;
+mod watch_files;
 mod watching;
 mod world;
 
@@ -50,7 +57,7 @@ use crate::error::{self, Error};
 
 use global::Global;
 pub use terminal::Ui;
-pub use world::{Place, Purpose, Surroundings, World};
+pub use world::{Purpose, Site, Surroundings, World};
 
 /// PM2's cluster mode for any program, on plain systemd
 ///
@@ -83,8 +90,11 @@ enum Verb {
     Detect(detect::DetectArgs),
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
+    Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
+    Metrics(metrics::MetricsArgs),
     Init(init::InitArgs),
+    Import(import::ImportArgs),
     #[command(alias = "completion")]
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
@@ -105,6 +115,8 @@ enum Verb {
     Flush(flush::FlushArgs),
     #[command(name = "reloadLogs")]
     ReloadLogs(reopen::ReopenArgs),
+    WatchFiles(watch_files::WatchFilesArgs),
+    CheckMemory(check_memory::CheckMemoryArgs),
     /// A word that is no command, such as one of PM2 that is not needed.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -178,7 +190,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
         ui.goes_on();
     }
     let scope = global.scope(surroundings.default_scope());
-    match dispatch(&args, &Place { scope, around: &**surroundings }, ui) {
+    match dispatch(&args, &Site { scope, around: &**surroundings }, ui) {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
@@ -187,11 +199,12 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
     }
 }
 
-fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let done = match &args.verb {
         Verb::Dev(own) => return dev::check(&args.global).and_then(|()| dev::run(own, place, ui)),
         Verb::Exec(args) => return exec::run(args),
         Verb::Doctor(args) => return doctor::run(args, place, ui),
+        Verb::Pid(args) => return pid::run(args, place, ui),
         Verb::Apply(args) => apply::run(args, place, ui),
         Verb::Start(own) => start::run(own, &args.global, place, ui),
         Verb::Stop(args) => control::stop(args, place, ui),
@@ -205,7 +218,9 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Audit(args) => audit::run(args, place, ui),
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
+        Verb::Metrics(args) => metrics::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
+        Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),
@@ -222,6 +237,8 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Prettylist(_) => jlist::pretty(place, ui),
         Verb::Flush(args) => flush::run(args, place, ui),
         Verb::ReloadLogs(args) => reopen::run(args, place, ui),
+        Verb::WatchFiles(args) => watch_files::run(args, place, ui),
+        Verb::CheckMemory(args) => check_memory::run(args, place, ui),
         Verb::Other(words) => return pm2::explain(words, ui),
     };
     done.map(|()| error::exit::OK)

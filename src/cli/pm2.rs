@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Ui;
+use super::{Ui, flags};
 use crate::error::{Error, exit};
 
 /// Whether what somebody wants of a command is so already: scripts that were written for PM2 go on.
@@ -177,18 +177,11 @@ pub(super) fn explain(words: &[OsString], ui: &mut Ui) -> Result<u8, Error> {
     Err(Error::Verb { word, hint })
 }
 
-/// Options of PM2 that are said otherwise here, or need not be said.
-const OPTIONS: [(&str, &str); 14] = [
+/// Options of PM2 that need not be said, or are said otherwise; others are keys of the file.
+const OTHERS: [(&str, &str); 8] = [
     ("--no-daemon", "there is no daemon; in a container: clusterctl dev"),
     ("--attach", "to see what an app writes: clusterctl logs APP -f"),
-    ("--cron", "write `cron_restart` into the ecosystem file"),
-    ("--cron-restart", "write `cron_restart` into the ecosystem file"),
-    ("--max-memory-restart", "write `max_memory_restart` into the ecosystem file"),
-    ("--interpreter", "write `interpreter` into the ecosystem file"),
-    ("--node-args", "write `interpreter_args` into the ecosystem file"),
-    ("--no-autorestart", "write `autorestart = false` into the ecosystem file"),
-    ("--restart-delay", "write `restart_delay` into the ecosystem file"),
-    ("--watch", "files are watched by: clusterctl dev --watch, or `watch` in the ecosystem file"),
+    ("--time", "clusterctl logs --timestamp shows the time of every line"),
     ("--parallel", "how many are replaced at once: --max-surge, --max-unavailable"),
     (
         "--hp",
@@ -196,7 +189,16 @@ const OPTIONS: [(&str, &str); 14] = [
     ),
     ("--ext", "file names of `watch` are chosen by `ignore_watch` in the ecosystem file"),
     ("--deep-monitoring", "nothing is loaded into programs to watch them"),
+    ("--gc", "Node's own option: interpreter_args in the ecosystem file"),
 ];
+
+/// What to do instead of an option of PM2.
+fn instead(option: &str) -> Option<String> {
+    if let Some((_, help)) = OTHERS.iter().find(|(name, _)| *name == option) {
+        return Some((*help).to_owned());
+    }
+    Some(format!("write `{}` into the ecosystem file", flags::line_of(option)?))
+}
 
 /// Says what clap finds wrong with the command line, or the help that was asked for; for an option of
 /// PM2 what to do instead, since clap's own advice is to hand it to something else.
@@ -213,7 +215,7 @@ pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
     };
     let option = unknown.split('=').next().unwrap_or_default();
     ui.usage(&error);
-    if let Some((_, help)) = OPTIONS.iter().find(|(name, _)| *name == option) {
+    if let Some(help) = instead(option) {
         ui.paragraph(&format!("\n{option}: {help}"));
     }
     exit::USAGE

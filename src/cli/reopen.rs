@@ -1,7 +1,7 @@
 //! `clusterctl reloadLogs`.
 
 use super::policy::PolicyArgs;
-use super::{Place, Ui, control, reload};
+use super::{Site, Ui, control, reload};
 use crate::error::Error;
 use crate::ops;
 
@@ -20,7 +20,7 @@ pub(super) struct ReopenArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &ReopenArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ReopenArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.interruptible(place.connect()?)?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_or_all(place, &ctl, &args.apps)?;

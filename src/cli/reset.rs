@@ -1,6 +1,6 @@
 //! `clusterctl reset`.
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::Error;
 use crate::ops;
 use crate::plan::plural;
@@ -17,7 +17,7 @@ pub(super) struct ResetArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &ResetArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ResetArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use super::Ui;
-use crate::ecosystem::{Address, AppName, Ecosystem, Protocol, Scope};
+use crate::ecosystem::{AppName, Ecosystem, ListenAddress, Protocol, Scope};
 use crate::error::Error;
 use crate::ops::{self, Done, UnitFailure};
 use crate::plan::Plan;
 use crate::plan::reason::MASKED_AND_UP;
-use crate::report::{self, Verdict};
-use crate::rollout::Lost;
+use crate::report::{self, AppVerdict};
+use crate::rollout::NotServing;
 use crate::translate::{self, LeftOut};
 
 /// Prints an event. A plan is left to [`plan`], whose place in the output can be lost.
@@ -56,9 +56,10 @@ pub(super) fn plan(plan: &Plan, dry_run: bool, ui: &mut Ui) -> Result<(), Error>
 }
 
 /// How an app ended up, and what is known of the instance that decided it.
-pub(super) fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (Verdict, ops::Story) {
+pub(super) fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (AppVerdict, ops::Story) {
     let instance = report::verdict::failed_instance(app, done);
-    let loops = |(_, why): &(_, UnitFailure)| matches!(why, UnitFailure::Lost(Lost::Loops { .. }));
+    let loops =
+        |(_, why): &(_, UnitFailure)| matches!(why, UnitFailure::Lost(NotServing::Loops { .. }));
     // One that ends again and again may have done so before this began.
     let since = if done.failures.iter().any(loops) { UNIX_EPOCH } else { ctl.begun };
     let story = instance.map(|number| ops::story(ctl, app, number, since)).unwrap_or_default();
@@ -125,8 +126,9 @@ fn ending(ctl: &ops::Context, app: &AppName, ui: &Ui) -> String {
     // Only of TCP the kernel counts who was turned away.
     let apps = ops::apps(ctl).unwrap_or_default();
     let listeners = apps.get(app).map(ops::addresses).unwrap_or_default();
-    let tcp =
-        |address: &Address| address.protocol() == Protocol::Stream && address.port().is_some();
+    let tcp = |address: &ListenAddress| {
+        address.protocol() == Protocol::Stream && address.port().is_some()
+    };
     match !listeners.is_empty() && listeners.iter().all(tcp) {
         true => format!("{text}, 0 refused"),
         false => text,
@@ -170,7 +172,7 @@ pub(super) fn masked(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(
 /// Says that apps of a user end with the last session.
 pub(super) fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
     let user = crate::host::own_user();
-    let starts = ecosystem.apps.values().any(|app| app.autostart);
+    let starts = ecosystem.apps.values().any(|app| app.process.autostart);
     if ctl.layout.scope == Scope::User && starts && !crate::host::lingers(&user) {
         ui.note(&format!(
             "warning: apps of {user} end at logout, and start at login instead of at boot"

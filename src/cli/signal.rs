@@ -1,6 +1,6 @@
 //! `clusterctl sendSignal`.
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::Error;
 use crate::ops::{self, Sent, signal_number};
 
@@ -23,7 +23,7 @@ fn signal(text: &str) -> Result<i32, String> {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &SignalArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &SignalArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;

@@ -6,13 +6,15 @@ use std::time::Duration;
 use super::flags::{self, KeyFlags};
 use super::trial::{self, FILE, Trial, resolve};
 use super::world::Purpose;
-use super::{Global, Place, Ui, apply, control, init, input, policy};
+use super::{Global, Site, Ui, apply, control, init, input, policy};
 use crate::disk::{self, Layout};
-use crate::ecosystem::{self, AppName, Handover, Scope, Seen, Start, entry};
+use crate::ecosystem::{self, AppName, Handover, Scope, SeenApp, StartCommand, entry};
 use crate::error::Error;
-use crate::ops::Verb;
+use crate::ops::ControlVerb;
 
 /// Start apps or instances, an ecosystem file, or a program that has none yet
+///
+/// `clusterctl start ecosystem.config.js` applies the file, as PM2 starts it.
 ///
 /// `clusterctl start app.js -i 4` runs the program once in a network of its own, sees what it
 /// listens on, writes that into ecosystem.toml in the current folder, and applies it. A file that
@@ -62,7 +64,7 @@ pub(super) struct StartArgs {
 pub(super) fn run(
     args: &StartArgs,
     global: &Global,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     for remark in args.keys.remarks() {
@@ -96,7 +98,7 @@ pub(super) fn run(
             write(&entries, place, ui)
         }
         None if !own => control::selected(place, &ctl, &what)
-            .and_then(|selected| control::run(&ctl, Verb::Start, &selected, ui)),
+            .and_then(|selected| control::run(&ctl, ControlVerb::Start, &selected, ui)),
         Some(apps) if own && programs => Err(Error::Usage(format!(
             "{} runs as {} already; what it runs with is in its ecosystem file: change it there, then: \
              clusterctl apply; the number of instances: clusterctl scale",
@@ -110,7 +112,7 @@ pub(super) fn run(
         )),
         _ => {
             let selected = control::selected(place, &ctl, &what)?;
-            control::run(&ctl, Verb::Start, &selected, ui)
+            control::run(&ctl, ControlVerb::Start, &selected, ui)
         }
     }
 }
@@ -120,7 +122,7 @@ fn of_file(
     file: &str,
     args: &StartArgs,
     global: &Global,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     if args.is_about_a_program() || global.output_file().is_some() {
@@ -141,7 +143,7 @@ impl StartArgs {
 }
 
 /// A path, an existing file, a script's name, or a command line; anything else is the name of an app.
-fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Place<'_>) -> bool {
+fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Site<'_>) -> bool {
     let folder = place.inside(cwd.unwrap_or(Path::new(".")));
     text.contains(['/', ' ']) || is_script(text, &folder)
 }
@@ -160,7 +162,7 @@ fn discover(
     program: &str,
     args: &StartArgs,
     global: &Global,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<String, Error> {
     let layout = place.layout()?;
@@ -173,7 +175,7 @@ fn discover(
         let out = flags::file(&out.to_string_lossy(), place)?;
         keys.push(("out_file".to_owned(), toml::Value::from(out).to_string()));
     }
-    let mut seen = Seen { log, keys, ..seen_as(program, args, &folder) };
+    let mut seen = SeenApp { log, keys, ..seen_as(program, args, &folder) };
     let app = resolve(place, &entry(&seen), &layout, ui)?;
     if args.name.is_none() {
         refuse_another_folders(place, &app.name, program, &here, &layout)?;
@@ -197,7 +199,7 @@ fn discover(
 }
 
 /// Puts the entries into the ecosystem file of the current folder, and applies it.
-fn write(entries: &[String], place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let layout = place.layout()?;
     let path = place.inside(Path::new(FILE));
     let new = entries.join("\n");
@@ -233,7 +235,7 @@ fn write(entries: &[String], place: &Place<'_>, ui: &mut Ui) -> Result<(), Error
 /// How a file begins that `start` has written, so that it may add to it.
 const MARK: &str = "# Written by `clusterctl start`";
 
-fn refuse_what_cannot_be(place: &Place<'_>) -> Result<(), Error> {
+fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {
     if place.scope == Scope::System && !place.around.is_root() {
         let text = "apps of the system are started by root: sudo clusterctl start …; your own: \
             clusterctl --user start …";
@@ -245,7 +247,7 @@ fn refuse_what_cannot_be(place: &Place<'_>) -> Result<(), Error> {
 /// A `server.js` in two folders: the second one must not become a new version of the first one's
 /// app by chance.
 fn refuse_another_folders(
-    place: &Place<'_>,
+    place: &Site<'_>,
     name: &AppName,
     program: &str,
     here: &Path,
@@ -265,22 +267,25 @@ fn refuse_another_folders(
 }
 
 /// The app as the command line describes it.
-fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
+fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> SeenApp {
     let is_line = program.contains(' ') && !folder.join(program).is_file();
     let words: Vec<String> = match is_line {
         true => program.split_whitespace().map(str::to_owned).collect(),
         false => [program.to_owned()].into_iter().chain(args.args.iter().cloned()).collect(),
     };
     let called = ecosystem::name_of_command(&words, folder, init::package(folder).as_deref());
-    Seen {
-        name: args.name.clone().unwrap_or_else(|| init::plain(&called.unwrap_or_default())),
+    SeenApp {
+        name: args
+            .name
+            .clone()
+            .unwrap_or_else(|| ecosystem::plain_name(&called.unwrap_or_default())),
         start: match is_line {
-            true => Start::Line(program.to_owned()),
+            true => StartCommand::Line(program.to_owned()),
             // `start npm --name web -- start`: a program of the PATH, not a script of the folder.
             false if !program.contains('/') && !is_script(program, folder) => {
-                Start::Command(words.clone())
+                StartCommand::Command(words.clone())
             }
-            false => Start::Script(program.to_owned()),
+            false => StartCommand::Script(program.to_owned()),
         },
         args: match is_line || program.contains('/') || is_script(program, folder) {
             true => args.args.clone(),
@@ -296,7 +301,7 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
 }
 
 /// PM2's `-l`: a file for both streams. An address is what --listen means.
-fn log_file(log: Option<&Path>, place: &Place<'_>) -> Result<Option<String>, Error> {
+fn log_file(log: Option<&Path>, place: &Site<'_>) -> Result<Option<String>, Error> {
     let Some(log) = log else { return Ok(None) };
     let text = log.to_string_lossy().into_owned();
     let address = text.parse::<u16>().is_ok()

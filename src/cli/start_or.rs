@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Place, Ui, apply, control};
+use super::{Site, Ui, apply, control};
 use crate::error::Error;
-use crate::ops::{Selected, Verb};
+use crate::ops::{ControlVerb, Selected};
 
 /// Apply an ecosystem file, and replace every instance that this did not replace
 ///
@@ -42,11 +42,7 @@ struct FileArgs {
 }
 
 /// Runs `startOrReload`.
-pub(super) fn reload(
-    args: &StartOrReloadArgs,
-    place: &Place<'_>,
-    ui: &mut Ui,
-) -> Result<(), Error> {
+pub(super) fn reload(args: &StartOrReloadArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let FileArgs { file, only, env, .. } = &args.file;
     apply::reload_file(file, env.clone(), None, only, &args.policy, place, ui)
 }
@@ -54,7 +50,7 @@ pub(super) fn reload(
 /// Runs `startOrRestart`.
 pub(super) fn restart(
     args: &StartOrRestartArgs,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let FileArgs { file, only, env, .. } = &args.file;
@@ -64,5 +60,5 @@ pub(super) fn restart(
     }
     let left: Vec<Selected> =
         left.into_iter().map(|app| Selected { app, instance: None }).collect();
-    control::run(&ctl, Verb::Restart, &left, ui)
+    control::run(&ctl, ControlVerb::Restart, &left, ui)
 }

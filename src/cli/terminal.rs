@@ -43,16 +43,16 @@ pub struct Ui {
     dropped: Option<u64>,
     /// Rollouts under way, below all that is printed.
     live: Live,
-    streams: Streams,
+    streams: TerminalStreams,
 }
 
 /// Where it is written to.
-struct Streams {
+struct TerminalStreams {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
 }
 
-impl fmt::Debug for Streams {
+impl fmt::Debug for TerminalStreams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Streams")
     }
@@ -90,7 +90,7 @@ impl Ui {
             begun_at: Instant::now(),
             dropped: None,
             live: Live::default(),
-            streams: Streams { out, err },
+            streams: TerminalStreams { out, err },
         }
     }
 
@@ -109,7 +109,7 @@ impl Ui {
         let style = if said.use_stderr() { self.err } else { self.out };
         let text = said.render();
         let text = if style.color { text.ansi().to_string() } else { text.to_string() };
-        let Streams { out, err } = &mut self.streams;
+        let TerminalStreams { out, err } = &mut self.streams;
         // A reader that is gone needs no help.
         let _ = match said.use_stderr() {
             true => write_out(err, &text),
@@ -151,6 +151,14 @@ impl Ui {
     /// It cannot be written.
     pub fn data_unless_silent(&mut self, text: &str) -> Result<(), Error> {
         if self.silent { Ok(()) } else { self.data(text) }
+    }
+
+    /// Data for a program that reads every byte, such as an HTTP client: nothing is taken out of it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn bytes(&mut self, text: &str) -> Result<(), Error> {
+        Ok(write_out(&mut self.streams.out, text)?)
     }
 
     /// Data as JSON, one value on a line.

@@ -11,6 +11,7 @@ mod lock;
 mod moves;
 mod scan;
 mod secret;
+mod shared_port;
 mod tally;
 mod unread;
 mod write;
@@ -23,15 +24,16 @@ pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
     unpack_handover,
 };
-pub use history::{Definition, Entry, begun_return, history, note_return, record};
+pub use history::{Definition, HistoryEntry, begun_return, history, note_return, record};
 pub use ids::{Ids, give_ids, ids};
 pub use layout::Layout;
-pub use lock::{Holder, Lock, locks};
+pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
 pub use scan::{
     FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan, source,
 };
 pub use secret::{own_secret, secret};
+pub use shared_port::{share_port, unshare_port};
 pub use tally::{announce_start, forget_restarts, restarts, short_runs};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{

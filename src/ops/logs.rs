@@ -8,7 +8,7 @@ use super::log_spec::LogSpec;
 use super::{Context, Error};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{Entry, Journal};
+use crate::systemd::{Journal, JournalEntry};
 use crate::unit::UnitName;
 
 /// How often a follower looks for instances that are new, such as after a scale.
@@ -24,7 +24,7 @@ const FILES: Duration = Duration::from_millis(300);
 pub fn logs<E: From<Error>>(
     context: &Context,
     spec: &LogSpec,
-    entry: &mut dyn FnMut(&Entry) -> Result<bool, E>,
+    entry: &mut dyn FnMut(&JournalEntry) -> Result<bool, E>,
 ) -> Result<(), E> {
     let failed = |error: crate::systemd::Error| E::from(Error::from(error));
     let mut journal = Journal::open(context.layout.scope).map_err(failed)?;
@@ -68,7 +68,7 @@ pub fn logs<E: From<Error>>(
 fn past<E: From<Error>>(
     journal: &mut Journal,
     spec: &LogSpec,
-    entry: &mut dyn FnMut(&Entry) -> Result<bool, E>,
+    entry: &mut dyn FnMut(&JournalEntry) -> Result<bool, E>,
 ) -> Result<bool, E> {
     let failed = |error: crate::systemd::Error| E::from(Error::from(error));
     let Some(since) = spec.since_usec() else {

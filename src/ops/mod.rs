@@ -21,6 +21,8 @@ mod free;
 mod glance;
 mod handover_files;
 mod held;
+mod hooks;
+pub mod import;
 mod job;
 mod links;
 mod list;
@@ -31,7 +33,9 @@ mod log_owner;
 mod log_spec;
 mod logs;
 mod look;
+mod memory;
 mod meter;
+mod metrics;
 mod missing;
 mod namespaces;
 mod observe;
@@ -46,13 +50,14 @@ mod reset;
 mod resume;
 mod roll;
 mod scale;
-mod schedule;
 mod select;
 mod settle;
+mod shown;
 mod sight;
 mod signal;
 mod stay;
 mod steps;
+pub mod takeover;
 mod template;
 mod way_back;
 mod witness;
@@ -64,15 +69,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::disk::{self, Layout, Lock};
-use crate::plan::reason::Sight;
+use crate::plan::reason::InstanceSight;
 use crate::systemd::Systemd;
 use crate::translate::Target;
 use crate::unit::UnitName;
 
 pub use apply::{Applied, ApplyRequest, apply, apply_privately};
-pub use asked::Asked;
+pub use asked::AskedAddress;
 pub use audit::{Audit, audit};
-pub use control::{Verb, control};
+pub use control::{ControlVerb, control};
 pub use delegate::delegate;
 pub use delete::delete;
 pub use describe::{Description, ListenerState, describe};
@@ -87,7 +92,9 @@ pub use list::{Row, Status, list, listeners, other_cpus, status};
 pub use load::load;
 pub use log_spec::{LogSpec, Stream};
 pub use logs::{logs, restricted, suppressed, suppressed_of};
+pub use memory::heavy;
 pub use meter::cpu_now;
+pub use metrics::{AppMetrics, metrics};
 use observe::{note_held, note_unheld};
 pub use observe::{observe, observe_found};
 pub use perform::perform;
@@ -97,13 +104,13 @@ pub use reopen::writes_files;
 pub use request::Request;
 pub use reset::reset;
 use roll::{RollSpec, roll};
-pub use scale::{Change, scale};
-pub use schedule::ScheduleState;
+pub use scale::{Scaling, scale};
 pub use select::{Selected, addresses, apps, disable, numbers, select, up, whole};
 pub use settle::under_way;
+pub use shown::{UnitFact, UnitFacts};
 pub use signal::{Sent, send_signal, signal_number};
 pub use stay::masked;
-pub use way_back::{WayBack, Why, way_back};
+pub use way_back::{WayBack, WayBackReason, way_back};
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -120,8 +127,10 @@ pub struct Context {
     pub interrupt: Arc<AtomicBool>,
     /// The manager ends the rollout of this process, to stop or restart the app.
     pub end: Arc<AtomicBool>,
+    /// Listeners open beside sockets of others, which are not waited for.
+    pub(crate) shares_ports: bool,
     /// What instances did whose start was waited for.
-    sights: Mutex<BTreeMap<UnitName, Sight>>,
+    sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
     notices: Mutex<Vec<Event>>,
 }
@@ -136,7 +145,18 @@ impl Context {
         let (sights, notices) = (Mutex::default(), Mutex::default());
         layout.secret = disk::secret(&layout.state)?;
         let (interrupt, end) = (Arc::default(), Arc::default());
-        Ok(Context { layout, systemd, program, begun, interrupt, end, sights, notices })
+        let shares_ports = false;
+        Ok(Context {
+            layout,
+            systemd,
+            program,
+            begun,
+            interrupt,
+            end,
+            shares_ports,
+            sights,
+            notices,
+        })
     }
 
     /// For what writes units: makes the key that names environment files, unless there is one.
@@ -149,7 +169,7 @@ impl Context {
         Ok(())
     }
 
-    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {
+    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, InstanceSight>> {
         self.sights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Error};
 use crate::disk::{self, FoundApp};
-use crate::ecosystem::{Address, AppName};
+use crate::ecosystem::{AppName, ListenAddress};
 use crate::plan::{LinkChange, LinkId};
-use crate::systemd::ActiveState;
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// One app, or some of its instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +46,8 @@ pub fn whole(apps: &BTreeMap<AppName, FoundApp>) -> Vec<Selected> {
 }
 
 /// Addresses that an app is reached at.
-pub fn addresses(found: &FoundApp) -> Vec<Address> {
-    found.units.listeners().filter_map(Address::of_socket_unit).collect()
+pub fn addresses(found: &FoundApp) -> Vec<ListenAddress> {
+    found.units.listeners().filter_map(ListenAddress::of_socket_unit).collect()
 }
 
 fn matches(apps: &BTreeMap<AppName, FoundApp>, selector: &str) -> Vec<Selected> {

@@ -31,14 +31,14 @@ const CPU: usize = 7;
 
 /// What is shown of instances besides their rows.
 #[derive(Clone, Debug, Default)]
-pub struct View {
+pub struct ListView {
     /// Their numbers.
     pub ids: Ids,
     /// What they use at this moment, by unit; else the mean since their start is shown.
     pub cpu_now: Option<BTreeMap<String, f64>>,
 }
 
-impl View {
+impl ListView {
     fn cpu(&self, row: &Row) -> Option<f64> {
         match &self.cpu_now {
             Some(now) => now.get(&row.unit).copied(),
@@ -48,7 +48,7 @@ impl View {
 }
 
 /// One row per instance.
-pub fn text(rows: &[Row], view: &View, style: &Style) -> String {
+pub fn text(rows: &[Row], view: &ListView, style: &Style) -> String {
     let first = if view.ids.all().next().is_none() { ID + 1 } else { ID };
     let mut columns = COLUMNS;
     if view.cpu_now.is_some() {
@@ -65,7 +65,7 @@ pub fn text(rows: &[Row], view: &View, style: &Style) -> String {
 }
 
 /// The rows as data.
-pub fn json(rows: &[Row], view: &View) -> serde_json::Value {
+pub fn json(rows: &[Row], view: &ListView) -> serde_json::Value {
     let one = |row: &Row| {
         let mut value = serde_json::json!(row);
         value["id"] = view.ids.of(&row.app, row.instance).into();
@@ -82,7 +82,7 @@ pub fn json(rows: &[Row], view: &View) -> serde_json::Value {
 pub const SORTS: [&str; 8] = ["name", "id", "pid", "memory", "cpu", "status", "uptime", "restarts"];
 
 /// Sorts rows by one of [`SORTS`], with `:desc` the other way round.
-pub fn sort(rows: &mut [Row], view: &View, by: &str) {
+pub fn sort(rows: &mut [Row], view: &ListView, by: &str) {
     let (name, order) = by.split_once(':').unwrap_or((by, "asc"));
     let number = |one: f64, other: f64| one.partial_cmp(&other).unwrap_or(Ordering::Equal);
     let compare = |one: &Row, other: &Row| match name {
@@ -101,7 +101,7 @@ pub fn sort(rows: &mut [Row], view: &View, by: &str) {
     });
 }
 
-fn cells(row: &Row, view: &View) -> Vec<String> {
+fn cells(row: &Row, view: &ListView) -> Vec<String> {
     let dash = || "-".to_owned();
     vec![
         view.ids.of(&row.app, row.instance).map_or_else(dash, |id| id.to_string()),
@@ -198,6 +198,7 @@ mod tests {
             pid: (status == Status::Online).then_some(4711),
             uptime_seconds: (status == Status::Online).then_some(75.0),
             restarts: 2,
+            cpu_seconds: None,
             cpu_percent: Some(1.25),
             memory_bytes: Some(44_564_480),
             user: "www".into(),
@@ -206,7 +207,7 @@ mod tests {
             lost: vec![],
             binds: [].into(),
             enabled: true,
-            schedule: None,
+            units: Default::default(),
             rollout: None,
         }
     }
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn plain_in_a_pipe() {
         let rows = [row(0, Status::Online), row(1, Status::Errored)];
-        let text = text(&rows, &View::default(), &Style::PLAIN);
+        let text = text(&rows, &ListView::default(), &Style::PLAIN);
         assert_eq!(
             text,
             "name  instance  status   pid   uptime  restarts  cpu   memory  user  listener\n\
@@ -228,14 +229,14 @@ mod tests {
         let mut row = row(0, Status::Online);
         row.listeners.push("[::]:81".into());
         row.binds = [("[::]:80".into(), 3000)].into();
-        let text = text(&[row], &View::default(), &Style::PLAIN);
+        let text = text(&[row], &ListView::default(), &Style::PLAIN);
         assert!(text.contains(" [::]:80->3000 [::]:81\n"), "{text}");
     }
 
     #[test]
     fn in_a_box_with_colours_on_a_terminal() {
         let style = Style { color: true, boxes: true, width: 100 };
-        let text = text(&[row(0, Status::Online)], &View::default(), &style);
+        let text = text(&[row(0, Status::Online)], &ListView::default(), &style);
         assert!(text.starts_with("┌──────┬"), "{text}");
         assert!(text.contains("\x1b[32monline\x1b[0m"), "{text}");
         let lines: Vec<&str> = text.lines().collect();
@@ -243,7 +244,7 @@ mod tests {
     }
 
     /// As wide as they get: PM2's own table leaves out columns below 80 and 120 columns.
-    fn wide() -> (Vec<Row>, View) {
+    fn wide() -> (Vec<Row>, ListView) {
         let mut rows = vec![row(0, Status::Online), row(11, Status::WaitingRestart)];
         for row in &mut rows {
             row.app = "checkout-service-of-the-shop".into();
@@ -257,7 +258,7 @@ mod tests {
             crate::disk::Layout { state: root.path().to_owned(), ..crate::disk::Layout::system() };
         let names: Vec<String> =
             rows.iter().map(|row| format!("{}@{}", row.app, row.instance)).collect();
-        (rows, View { ids: crate::disk::give_ids(&layout, &names).unwrap(), cpu_now: None })
+        (rows, ListView { ids: crate::disk::give_ids(&layout, &names).unwrap(), cpu_now: None })
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{Paint, Style, moment, printable};
-use crate::systemd::{Author, Entry};
+use crate::systemd::{Author, JournalEntry};
 
 /// Priorities up to this one (`err`) are shown as errors.
 const ERROR: u8 = 3;
 
 /// How lines are shown.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct LineForm {
     /// The text alone, without whose it is.
     pub raw: bool,
     /// As `key=value`, in PM2's order.
@@ -22,7 +22,7 @@ pub struct Look {
 }
 
 /// Who says it: `out`, `err` for errors and files of standard error, or `systemd`.
-fn source(entry: &Entry) -> &'static str {
+fn source(entry: &JournalEntry) -> &'static str {
     match entry.author {
         Author::Manager => "systemd",
         Author::Unit if entry.priority <= ERROR => "err",
@@ -31,7 +31,7 @@ fn source(entry: &Entry) -> &'static str {
 }
 
 /// The app and the instance of `api@2.service`, or the app and the name of a file.
-fn whose(entry: &Entry) -> (String, Option<u32>) {
+fn whose(entry: &JournalEntry) -> (String, Option<u32>) {
     let unit = entry.unit.strip_suffix(".service").unwrap_or(&entry.unit);
     let (app, number) = unit.rsplit_once('@').unwrap_or((unit, ""));
     let app = app.split(' ').next().unwrap_or(app).to_owned();
@@ -39,13 +39,13 @@ fn whose(entry: &Entry) -> (String, Option<u32>) {
 }
 
 /// Whether nobody has written down when it was said: in files lines have no time.
-fn is_of_file(entry: &Entry) -> bool {
+fn is_of_file(entry: &JournalEntry) -> bool {
     entry.fields.iter().any(|(name, _)| name == "FILE")
 }
 
 /// `api@2 | text`. A message of several lines becomes several lines. Errors have `!` in the place
 /// of `|`, so that they are told apart without colours.
-pub fn line(entry: &Entry, look: &Look, style: &Style) -> String {
+pub fn line(entry: &JournalEntry, look: &LineForm, style: &Style) -> String {
     let unit = entry.unit.strip_suffix(".service").unwrap_or(&entry.unit);
     let (app, number) = whose(entry);
     let bar = if source(entry) == "err" { "!" } else { "|" };
@@ -54,8 +54,8 @@ pub fn line(entry: &Entry, look: &Look, style: &Style) -> String {
     let time = look.time.as_deref().filter(|_| !is_of_file(entry));
     let time = time.map(|pattern| moment::text(entry.realtime_usec, pattern));
     let front = match (look, &time) {
-        (Look { raw: true, .. }, None) => String::new(),
-        (Look { raw: true, .. }, Some(time)) => format!("{} ", style.paint(Paint::Dim, time)),
+        (LineForm { raw: true, .. }, None) => String::new(),
+        (LineForm { raw: true, .. }, Some(time)) => format!("{} ", style.paint(Paint::Dim, time)),
         (_, None) => format!("{tag} "),
         (_, Some(time)) => format!("{} {tag} ", style.paint(Paint::Dim, time)),
     };
@@ -83,7 +83,7 @@ pub fn line(entry: &Entry, look: &Look, style: &Style) -> String {
 /// The time where no pattern is given.
 pub const TIME: &str = "%Y-%m-%dT%H:%M:%S%:z";
 
-fn painted(line: &str, source: &str, look: &Look, style: &Style) -> String {
+fn painted(line: &str, source: &str, look: &LineForm, style: &Style) -> String {
     if let Some(word) = look.highlight.as_deref().filter(|word| !word.is_empty())
         && line.contains(word)
     {
@@ -98,7 +98,7 @@ fn painted(line: &str, source: &str, look: &Look, style: &Style) -> String {
 
 /// One object with what matters: when, whose, what kind, and the text, or a list of bytes for what is
 /// not UTF-8.
-pub fn brief_json(entry: &Entry) -> Value {
+pub fn brief_json(entry: &JournalEntry) -> Value {
     let (app, instance) = whose(entry);
     let message = match std::str::from_utf8(&entry.message) {
         Ok(text) => Value::from(text),
@@ -115,7 +115,7 @@ pub fn brief_json(entry: &Entry) -> Value {
 
 /// One object with all fields, as `journalctl -o json` writes it: text, or a list of bytes for
 /// what is not UTF-8; a field that occurs twice becomes a list.
-pub fn json(entry: &Entry) -> Value {
+pub fn json(entry: &JournalEntry) -> Value {
     let mut object = Map::new();
     object.insert("__REALTIME_TIMESTAMP".into(), entry.realtime_usec.to_string().into());
     object.insert("UNIT".into(), entry.unit.clone().into());
@@ -139,8 +139,8 @@ pub fn json(entry: &Entry) -> Value {
 mod tests {
     use super::*;
 
-    fn entry(message: &[u8]) -> Entry {
-        Entry {
+    fn entry(message: &[u8]) -> JournalEntry {
+        JournalEntry {
             realtime_usec: 1,
             unit: "api@2.service".into(),
             author: Author::Unit,
@@ -153,32 +153,35 @@ mod tests {
 
     #[test]
     fn every_line_has_its_instance() {
-        let line = |entry: &Entry| line(entry, &Look::default(), &Style::PLAIN);
+        let line = |entry: &JournalEntry| line(entry, &LineForm::default(), &Style::PLAIN);
         assert_eq!(line(&entry(b"a\nb")), "api@2 | a\napi@2 | b\n");
-        let error = Entry { priority: 3, ..entry(b"bad") };
+        let error = JournalEntry { priority: 3, ..entry(b"bad") };
         assert_eq!(line(&error), "api@2 ! bad\n");
     }
 
     #[test]
     fn no_escape_sequence_reaches_the_terminal() {
-        let look = Look::default();
+        let look = LineForm::default();
         let shown = line(&entry(b"\x1b[2J\x07"), &look, &Style::PLAIN);
         assert_eq!(shown, "api@2 | ␛[2J\u{fffd}\n");
     }
 
     #[test]
     fn forms_of_a_line() {
-        let entry = Entry { realtime_usec: 1_000_000, ..entry(b"one two") };
-        let shown = |look: Look| line(&entry, &look, &Style::PLAIN);
-        assert_eq!(shown(Look { raw: true, ..Look::default() }), "one two\n");
+        let entry = JournalEntry { realtime_usec: 1_000_000, ..entry(b"one two") };
+        let shown = |look: LineForm| line(&entry, &look, &Style::PLAIN);
+        assert_eq!(shown(LineForm { raw: true, ..LineForm::default() }), "one two\n");
         let time = Some("at".to_owned());
-        assert_eq!(shown(Look { time: time.clone(), ..Look::default() }), "at api@2 | one two\n");
         assert_eq!(
-            shown(Look { pairs: true, time, ..Look::default() }),
+            shown(LineForm { time: time.clone(), ..LineForm::default() }),
+            "at api@2 | one two\n"
+        );
+        assert_eq!(
+            shown(LineForm { pairs: true, time, ..LineForm::default() }),
             "timestamp=at app=api id=2 type=out message=\"one two\"\n"
         );
         let style = Style { color: true, ..Style::PLAIN };
-        let look = Look { highlight: Some("two".into()), raw: true, ..Look::default() };
+        let look = LineForm { highlight: Some("two".into()), raw: true, ..LineForm::default() };
         assert_eq!(line(&entry, &look, &style), "one \x1b[33mtwo\x1b[0m\n");
         let value = brief_json(&entry);
         assert_eq!(

@@ -8,6 +8,7 @@ pub mod history;
 pub mod jlist;
 pub mod list;
 pub mod logs;
+pub mod metrics;
 pub mod moment;
 pub mod plan;
 mod printable;
@@ -21,4 +22,4 @@ pub use printable::{json_line, json_lines, only_colours, printable, printable_li
 pub use style::{Paint, Style};
 pub use table::{Column, cut, table, wrap};
 pub use tally::Tally;
-pub use verdict::Verdict;
+pub use verdict::AppVerdict;

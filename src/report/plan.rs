@@ -7,7 +7,7 @@ use similar::TextDiff;
 
 use super::{Paint, Style, hidden, printable, printable_lines};
 use crate::plan::{
-    Action, AppPlan, Change, FileChange, FileId, LinkId, Note, Plan, Step, plural, step_text,
+    Action, AppPlan, ChangeKind, FileChange, FileId, LinkId, Note, Plan, Step, plural, step_text,
 };
 
 /// The plan with its reasons, each unit on a line.
@@ -59,9 +59,9 @@ fn steps(app: &AppPlan) -> Vec<(String, String)> {
     if !app.removes_app() {
         for change in &app.files {
             let verb = match change.change {
-                Change::Create { .. } => "write",
-                Change::Replace { .. } => "change",
-                Change::Remove { .. } => continue,
+                ChangeKind::Create { .. } => "write",
+                ChangeKind::Replace { .. } => "change",
+                ChangeKind::Remove { .. } => continue,
             };
             let cost = change.cost().map_or_else(String::new, |cost| format!("({cost})"));
             lines.push((format!("{verb} {}", file_name(&change.file)), cost));
@@ -88,9 +88,9 @@ fn brief_steps(app: &AppPlan) -> Vec<(String, String)> {
         let mut counts: BTreeMap<(u8, String), Vec<&FileChange>> = BTreeMap::new();
         for change in &app.files {
             let verb = match change.change {
-                Change::Create { .. } => 0,
-                Change::Replace { .. } => 1,
-                Change::Remove { .. } => 2,
+                ChangeKind::Create { .. } => 0,
+                ChangeKind::Replace { .. } => 1,
+                ChangeKind::Remove { .. } => 2,
             };
             let cost = change.cost().map_or_else(String::new, |cost| format!("({cost})"));
             counts.entry((verb, cost)).or_default().push(change);
@@ -131,9 +131,9 @@ pub fn diff(plan: &Plan) -> String {
     for app in &plan.apps {
         for change in &app.files {
             let (before, after) = match &change.change {
-                Change::Create { text } => ("", text.as_str()),
-                Change::Replace { before, after, .. } => (before.as_str(), after.as_str()),
-                Change::Remove { before } => (before.as_str(), ""),
+                ChangeKind::Create { text } => ("", text.as_str()),
+                ChangeKind::Replace { before, after, .. } => (before.as_str(), after.as_str()),
+                ChangeKind::Remove { before } => (before.as_str(), ""),
             };
             let (name, (before, after)) = match &change.file {
                 FileId::Unit(name) => (name.to_string(), (before.to_owned(), after.to_owned())),
@@ -141,7 +141,7 @@ pub fn diff(plan: &Plan) -> String {
                     (format!("{}.environment", app.app), hidden::values(before, after))
                 }
             };
-            if matches!(change.change, Change::Create { .. }) {
+            if matches!(change.change, ChangeKind::Create { .. }) {
                 // Of a new file there is nothing to compare.
                 out.push_str(&printable_lines(&format!("+++ {name}\n{}\n\n", after.trim_end())));
                 continue;
@@ -174,9 +174,9 @@ fn app_json(app: &AppPlan) -> Value {
         "files": app.files.iter().map(|change| json!({
             "file": file_name(&change.file),
             "change": match change.change {
-                Change::Create { .. } => "create",
-                Change::Replace { .. } => "replace",
-                Change::Remove { .. } => "remove",
+                ChangeKind::Create { .. } => "create",
+                ChangeKind::Replace { .. } => "replace",
+                ChangeKind::Remove { .. } => "remove",
             },
             "cost": change.cost().map(|cost| cost.to_string()),
         })).collect::<Vec<_>>(),

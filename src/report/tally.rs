@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::ecosystem::AppName;
 use crate::ops::Event;
 use crate::plan::plural;
-use crate::rollout::{Change, Command, Reason};
+use crate::rollout::{Instruction, JobReason, UnitJob};
 use crate::unit::UnitName;
 
 /// The counts of all apps.
@@ -42,7 +42,10 @@ impl Tally {
                     _ => false,
                 };
             }
-            Event::Rollout { app, command: Command::Submit { instance, change, reason, .. } } => {
+            Event::Rollout {
+                app,
+                command: Instruction::Submit { instance, change, reason, .. },
+            } => {
                 let counts = self.apps.entry(app.clone()).or_default();
                 counts.submitted(*instance, *change, *reason);
             }
@@ -83,13 +86,13 @@ impl Tally {
 }
 
 impl Counts {
-    fn submitted(&mut self, instance: u32, change: Change, reason: Reason) {
+    fn submitted(&mut self, instance: u32, change: UnitJob, reason: JobReason) {
         match (change, reason) {
-            (Change::Restart, _) => self.replaced.insert(instance),
-            (Change::Start, Reason::Surge | Reason::Canary) => self.extra.insert(instance),
-            (Change::Start, _) => self.started.insert(instance),
-            (Change::Stop, Reason::Surplus) => self.stopped.insert(instance),
-            (Change::Stop, _) => self.extra.remove(&instance),
+            (UnitJob::Restart, _) => self.replaced.insert(instance),
+            (UnitJob::Start, JobReason::Surge | JobReason::Canary) => self.extra.insert(instance),
+            (UnitJob::Start, _) => self.started.insert(instance),
+            (UnitJob::Stop, JobReason::Surplus) => self.stopped.insert(instance),
+            (UnitJob::Stop, _) => self.extra.remove(&instance),
         };
     }
 
@@ -130,12 +133,12 @@ mod tests {
         let app = AppName::parse("api").unwrap();
         let mut tally = Tally::default();
         for (instance, change, reason) in [
-            (2, Change::Start, Reason::Canary),
-            (0, Change::Restart, Reason::Outdated),
-            (1, Change::Restart, Reason::Outdated),
-            (2, Change::Stop, Reason::SurgeOver),
+            (2, UnitJob::Start, JobReason::Canary),
+            (0, UnitJob::Restart, JobReason::Outdated),
+            (1, UnitJob::Restart, JobReason::Outdated),
+            (2, UnitJob::Stop, JobReason::SurgeOver),
         ] {
-            let command = Command::Submit { ticket: Ticket(1), instance, change, reason };
+            let command = Instruction::Submit { ticket: Ticket(1), instance, change, reason };
             tally.note(&Event::Rollout { app: app.clone(), command });
         }
         let took = Some(Duration::from_millis(2444));

@@ -8,6 +8,7 @@ fn starts_what_is_stopped() {
     stage.run(&["start", "shop"], exit::OK); // nothing to do
     assert_eq!(stage.said(&["stop", "shop"]).0, exit::OK);
     stage.run(&["start", "shop"], exit::OK);
+    stage.run(&["start", "ecosystem.toml"], exit::OK); // the same as apply
     stage.expect("start");
 }
 
