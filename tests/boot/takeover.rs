@@ -47,10 +47,10 @@ module.exports = {
 ";
 
 /// Who started PM2.
-const AS_ADA: &str = "HOME=/home/ada PM2_HOME=/home/ada/.pm2";
+pub const AS_ADA: &str = "HOME=/home/ada PM2_HOME=/home/ada/.pm2";
 
 /// The four apps under a PM2 of ada's. False, with the reason noted, when PM2 cannot be had.
-fn shop(m: &Machine) -> bool {
+pub fn shop(m: &Machine) -> bool {
     let dir = match npm::locked("pm2") {
         Ok(dir) => dir,
         Err(reason) => {
@@ -81,7 +81,7 @@ fn shop(m: &Machine) -> bool {
 }
 
 /// What is typed by ada with sudo.
-fn as_sudo(m: &Machine, command: &str) -> crate::support::Output {
+pub fn as_sudo(m: &Machine, command: &str) -> crate::support::Output {
     m.sh(&format!(
         "cd /srv/shop && SUDO_UID=$(id -u ada) SUDO_GID=$(id -g ada) SUDO_USER=ada exec clusterctl {command}"
     ))
