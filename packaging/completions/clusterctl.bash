@@ -889,7 +889,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__import)
-            opts="-o -h --to --no-trial --user --system --output --help"
+            opts="-o -h --to --no-trial --takeover --give-back --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -278,6 +278,8 @@ complete -c clusterctl -n "__fish_clusterctl_using_subcommand import" -l to -d '
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand import" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand import" -l no-trial -d 'Run no program to see what it listens on'
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand import" -l takeover -d 'Move the apps of the PM2 that runs, one by one: units start, take the port over, PM2 stops last'
+complete -c clusterctl -n "__fish_clusterctl_using_subcommand import" -l give-back -d 'The way back: PM2 runs the apps again that were moved, and their units go'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand import" -l user -d 'Talk to the service manager of the calling user'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand import" -l system -d 'Talk to the system\'s service manager (default)'
 complete -c clusterctl -n "__fish_clusterctl_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
