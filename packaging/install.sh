@@ -25,12 +25,18 @@ program() {
     # The program brings its handover files along; in lib/clusterctl they lie for units that are written
     # by hand, and to be read. Units of apps name a directory below lib/clusterctl/bin that no later
     # version replaces: with DESTDIR it is for the package's scripts to make it.
-    "$BINARY" unpack "$prefix/lib/clusterctl"
+    # shellcheck disable=SC2086 # an emulator with its options, for the program of another machine
+    ${CLUSTERCTL_RUN:-} "$BINARY" unpack "$prefix/lib/clusterctl"
     [ -n "$DESTDIR" ] || "$BINARY" unpack --by-content "$PREFIX/lib/clusterctl/bin"
     for page in man/*.[1-8]; do
         put 0644 "$page" "$share/man/man${page##*.}/${page##*/}"
     done
     put 0644 packaging/ecosystem.schema.json "$share/clusterctl/ecosystem.schema.json"
+    # Nothing enables them but whoever wants metrics.
+    for unit in units/clusterctl-metrics.socket units/clusterctl-metrics@.service; do
+        put 0644 "$unit" "$prefix/lib/systemd/system/${unit#units/}"
+        sed -i "s|/usr/bin/clusterctl|$PREFIX/bin/clusterctl|" "$prefix/lib/systemd/system/${unit#units/}"
+    done
     put 0644 packaging/sbom.cdx.json "$share/clusterctl/sbom.cdx.json"
     completions=packaging/completions
     put 0644 $completions/clusterctl.bash "$share/bash-completion/completions/clusterctl"
@@ -40,8 +46,8 @@ program() {
 
 docs() {
     # shellcheck disable=SC2046 # names of this checkout, without spaces
-    for text in *.md LICENSE-* docs/* $(find examples packaging/polkit -type f); do
-        case $text in packaging/polkit/*) to=examples/${text#packaging/} ;; *) to=$text ;; esac
+    for text in *.md LICENSE-* docs/* $(find examples packaging/polkit packaging/grafana -type f); do
+        case $text in packaging/*) to=examples/${text#packaging/} ;; *) to=$text ;; esac
         if [ -x "$text" ]; then mode=0755; else mode=0644; fi
         put "$mode" "$text" "$share/doc/clusterctl/$to"
     done

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod imports;
+mod places;
 mod rooms;
 mod tests_shape;
 
@@ -246,8 +247,12 @@ fn one_place_writes_to_the_terminal() {
 
 /// So many places may be unsafe in what is loaded into, or runs beside, other people's processes; there
 /// is none elsewhere (`unsafe_code = "deny"`). Fewer is better: lower the number then.
-const UNSAFE: [(&str, usize); 3] =
-    [("src/shims/preload", 233), ("src/shims/trace", 49), ("src/handover", 0)];
+const UNSAFE: [(&str, usize); 4] = [
+    ("src/shims/preload", 233),
+    ("src/shims/trace", 49),
+    ("src/shims/libsystemd", 5),
+    ("src/handover", 0),
+];
 
 #[test]
 fn unsafe_places_do_not_grow_in_number() {
