@@ -90,7 +90,8 @@ pub fn as_sudo(m: &Machine, command: &str) -> crate::support::Output {
 /// So many requests per second over connections that are kept, beside those with a connection each.
 fn clients(m: &Machine, kept: f64) -> Vec<(&'static str, Run)> {
     let of = |name, address: &str, text: &str| {
-        let load = Load::http(address).new_connections(30.0).keep_alive(kept).expect(text);
+        let load = Load::http(address).new_connections(30.0).for_seconds(300.0).expect(text);
+        let load = if kept > 0.0 { load.keep_alive(kept) } else { load };
         let mut load = m.load(load);
         load.wait_flowing();
         (name, load)
