@@ -211,6 +211,10 @@ pub const EVALUATION: Duration = Duration::from_secs(60);
 /// answer once more does so within a second.
 pub const HANDSHAKES: Duration = Duration::from_millis(1200);
 
+/// Least time for PM2's processes to finish what they have begun: in its last twentieth kept-alive connections are
+/// ended between two requests, which has to be longer than most answers take.
+pub const TAKEOVER_DRAIN: Duration = Duration::from_secs(30);
+
 /// Time for PM2's processes to listen again, after which nobody waits for them any more.
 pub const PM2_LISTENS: Duration = Duration::from_secs(30);
 

@@ -47,7 +47,7 @@ pub(super) fn run(
     let definition = read_definition(&file, place, ui)?;
     let layout = place.layout()?;
     // What runs at this moment is no fault of the file: it is taken over.
-    let host = place.around.host(&layout, Purpose::Check);
+    let host = place.around.host(&layout, Purpose::TakeOver);
     let ecosystem = input::resolve(&definition, &file.display().to_string(), &*host, ui)?.ecosystem;
     let mut ctl = place.interruptible(place.connect()?)?;
     let online: Vec<&AppName> =
@@ -86,7 +86,14 @@ fn written(
     let name = format!("the PM2 in {}", pm2.home.display());
     let (drafts, _) = pm2.drafts().map_err(|refusal| foreign::refused(&name, refusal))?;
     let base = place.current_folder()?;
-    let origin = Origin { name: name.clone(), base, file: None, tries: false, runs_as: pm2.user() };
+    let origin = Origin {
+        name: name.clone(),
+        base,
+        file: None,
+        tries: false,
+        prefers_running: true,
+        runs_as: pm2.user(),
+    };
     let imported = foreign::settled(drafts, &origin, Some((pm2, processes)), place, ui)?;
     foreign::write(&imported, to, &name, place, ui)?;
     Ok(to.to_owned())
@@ -169,8 +176,10 @@ fn ended(
     let names: Vec<String> = online.iter().map(|name| shell_word(name.as_str())).collect();
     let names = names.join(" ");
     ui.note(&format!(
-        "PM2 keeps {names} as stopped, and has saved that: nothing starts twice at the next boot\n\
-         back: clusterctl import --give-back; for good: pm2 delete {names} && pm2 save --force"
+        "PM2 keeps {names} as stopped, and has saved that: nothing starts twice at the next boot"
+    ));
+    ui.note(&format!(
+        "back: clusterctl import --give-back; for good: pm2 delete {names} && pm2 save --force"
     ));
     Ok(())
 }

@@ -20,6 +20,7 @@ mod errors;
 mod faults;
 mod filtered;
 mod graceful;
+mod guides;
 mod harness;
 mod history;
 mod hostile;
