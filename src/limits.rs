@@ -56,6 +56,9 @@ pub const LOG_LINES: u32 = 100_000_000;
 /// Least memory of an instance: in less no runtime can even start.
 pub const LEAST_MEMORY: u64 = 1 << 20;
 
+/// Bytes of a request for metrics that are read: a scraper's header has a few hundred.
+pub const HTTP_REQUEST: usize = 16 * 1024;
+
 // what is read of files
 
 /// Bytes of an ecosystem file: more than anybody writes by hand.
@@ -63,6 +66,10 @@ pub const FILE: u64 = 64 << 20;
 
 /// Bytes of a file of a project in which `init` looks for its port and its name.
 pub const PROJECT_FILE: u64 = 4 << 20;
+
+/// Bytes that a configuration in JavaScript may export, and that PM2 may tell of its processes: each of hundreds
+/// of them with a whole shell environment.
+pub const EVALUATED: u64 = 16 << 20;
 
 /// Bytes of a file of variables that are looked at before systemd reads it.
 pub const ENV_FILE: usize = 64 << 10;
@@ -166,6 +173,9 @@ pub const MANAGER_RETURNS: Duration = Duration::from_secs(60);
 /// this one only keeps a lost signal from being waited for without an end.
 pub const JOB: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Time for all commands before a rollout, or after it: a migration of a database may take minutes.
+pub const HOOK: Duration = Duration::from_secs(15 * 60);
+
 /// Time that the manager may need beyond an app's own limits.
 pub const JOB_MARGIN: Duration = Duration::from_secs(30);
 
@@ -193,6 +203,16 @@ pub const ROLLOUT_ANSWER: Duration = Duration::from_secs(5);
 
 /// Time to write the former unit files, with a daemon-reload; systemd gives its generators 90 s.
 pub const RESTORE: Duration = Duration::from_secs(120);
+
+/// Time for node to evaluate a configuration, and for PM2 to answer: either takes a second where nothing is wrong.
+pub const EVALUATION: Duration = Duration::from_secs(60);
+
+/// Time for handshakes that have begun, after which new clients go to another socket: a client that has to send its
+/// answer once more does so within a second.
+pub const HANDSHAKES: Duration = Duration::from_millis(1200);
+
+/// Time for PM2's processes to listen again, after which nobody waits for them any more.
+pub const PM2_LISTENS: Duration = Duration::from_secs(30);
 
 /// Time for the private manager of `dev` to start.
 pub const DEV_READY: Duration = Duration::from_secs(20);

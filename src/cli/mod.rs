@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod check_memory;
 mod completions;
 mod control;
 mod describe;
@@ -9,11 +10,15 @@ mod detect;
 mod dev;
 mod doctor;
 mod exec;
+mod foreign;
 mod history;
+mod import;
 mod init;
 mod input;
 mod list;
 mod logs;
+mod metrics;
+mod pid;
 mod pm2;
 mod policy;
 mod process;
@@ -22,10 +27,12 @@ mod rollout;
 mod scale;
 mod show;
 mod start;
+mod takeover;
 mod terminal;
 mod trial;
 mod unpack;
 mod validate;
+mod watch_files;
 mod watching;
 mod world;
 
@@ -104,13 +111,18 @@ enum Verb {
     Detect(detect::DetectArgs),
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
+    Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
+    Metrics(metrics::MetricsArgs),
     Init(init::InitArgs),
+    Import(import::ImportArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Unpack(unpack::UnpackArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
+    WatchFiles(watch_files::WatchFilesArgs),
+    CheckMemory(check_memory::CheckMemoryArgs),
     /// Not needed: what runs is what starts at boot
     #[command(hide = true, aliases = ["startup", "unstartup", "resurrect", "dump"])]
     Save(pm2::Pm2Args),
@@ -180,6 +192,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Dev(own) => return dev::check(&args.global).and_then(|()| dev::run(own, place, ui)),
         Verb::Exec(args) => return exec::run(args),
         Verb::Doctor(args) => return doctor::run(args, place, ui),
+        Verb::Pid(args) => return pid::run(args, place, ui),
         Verb::Apply(args) => apply::run(args, place, ui),
         Verb::Start(args) => start::run(args, place, ui),
         Verb::Stop(args) => control::stop(args, place, ui),
@@ -193,13 +206,17 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Audit(args) => audit::run(args, place, ui),
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
+        Verb::Metrics(args) => metrics::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
+        Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),
         Verb::List(args) => list::run(args, place, ui),
         Verb::Validate(args) => validate::run(args, place, ui),
         Verb::Rollout(args) => rollout::run(args, place, ui),
+        Verb::WatchFiles(args) => watch_files::run(args, place, ui),
+        Verb::CheckMemory(args) => check_memory::run(args, place, ui),
         Verb::Save(_) => pm2::explain(ui),
     };
     done.map(|()| error::exit::OK)

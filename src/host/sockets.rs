@@ -99,7 +99,7 @@ fn inet_line(line: &str, protocol: Protocol) -> Option<(ListenAddress, u64)> {
     Some((ListenAddress::inet(protocol, socket), fields.get(9)?.parse().ok()?))
 }
 
-fn hex_socket(text: &str) -> Option<SocketAddr> {
+pub(super) fn hex_socket(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     Some(SocketAddr::new(hex_ip(ip)?, u16::from_str_radix(port, 16).ok()?))
 }
@@ -165,6 +165,17 @@ pub fn sockets_of(pid: u32) -> Option<BTreeSet<u64>> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let links = descriptors.flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
     Some(links.filter_map(|link| socket_inode(link.to_str()?)).collect())
+}
+
+/// The descriptor under which a process holds a socket.
+pub fn descriptor(pid: u32, inode: u64) -> Option<i32> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let leads = |path: &Path| {
+        let link = fs::read_link(path).ok()?;
+        (socket_inode(link.to_str()?)? == inode).then_some(())
+    };
+    let mut found = descriptors.filter(|entry| leads(&entry.path()).is_some());
+    found.next()?.file_name().to_str()?.parse().ok()
 }
 
 /// The inode of a socket to which a descriptor leads.

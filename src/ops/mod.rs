@@ -19,6 +19,8 @@ mod free;
 mod glance;
 mod handover_files;
 mod held;
+mod hooks;
+pub mod import;
 mod job;
 mod links;
 mod list;
@@ -28,6 +30,8 @@ mod log_files;
 mod log_owner;
 mod logs;
 mod look;
+mod memory;
+mod metrics;
 mod missing;
 mod namespaces;
 mod observe;
@@ -40,12 +44,13 @@ mod request;
 mod resume;
 mod roll;
 mod scale;
-mod schedule;
 mod select;
 mod settle;
+mod shown;
 mod sight;
 mod stay;
 mod steps;
+pub mod takeover;
 mod template;
 mod way_back;
 mod witness;
@@ -77,6 +82,8 @@ pub use held::lacking;
 pub use list::{Row, Status, list, listeners, other_cpus, status};
 pub use load::load;
 pub use logs::{LogSpec, logs, restricted, suppressed, suppressed_of};
+pub use memory::heavy;
+pub use metrics::{AppMetrics, metrics};
 use observe::{note_held, note_unheld};
 pub use observe::{observe, observe_found};
 pub use perform::perform;
@@ -85,9 +92,9 @@ pub use reload::{Reload, Running, given_up, not_running, reload, running};
 pub use request::Request;
 use roll::{RollSpec, roll};
 pub use scale::{Scaling, scale};
-pub use schedule::ScheduleState;
 pub use select::{Selected, apps, disable, numbers, select};
 pub use settle::under_way;
+pub use shown::{UnitFact, UnitFacts};
 pub use stay::masked;
 pub use way_back::{WayBack, WayBackReason, way_back};
 
@@ -106,6 +113,8 @@ pub struct Context {
     pub interrupt: Arc<AtomicBool>,
     /// The manager ends the rollout of this process, to stop or restart the app.
     pub end: Arc<AtomicBool>,
+    /// Listeners open beside sockets of others, which are not waited for.
+    pub(crate) shares_ports: bool,
     /// What instances did whose start was waited for.
     sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
@@ -122,7 +131,18 @@ impl Context {
         let (sights, notices) = (Mutex::default(), Mutex::default());
         layout.secret = disk::secret(&layout.state)?;
         let (interrupt, end) = (Arc::default(), Arc::default());
-        Ok(Context { layout, systemd, program, begun, interrupt, end, sights, notices })
+        let shares_ports = false;
+        Ok(Context {
+            layout,
+            systemd,
+            program,
+            begun,
+            interrupt,
+            end,
+            shares_ports,
+            sights,
+            notices,
+        })
     }
 
     /// For what writes units: makes the key that names environment files, unless there is one.

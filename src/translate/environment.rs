@@ -21,6 +21,13 @@ pub(super) fn lines(context: &UnitContext<'_>) -> Vec<String> {
     lines
 }
 
+/// `Environment=` lines of commands that run beside the instances, and take no listener.
+pub(super) fn lines_of_hooks(context: &UnitContext<'_>) -> Vec<String> {
+    let own = [("HOME", home(context)), ("PATH", search_path(context))];
+    let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    own.map(|(name, value)| quote::assignment(name, &value)).collect()
+}
+
 /// The app's own variables, in the order of their names.
 pub(super) fn file(context: &UnitContext<'_>) -> Option<EnvFile> {
     let app = context.app;
@@ -43,6 +50,23 @@ pub fn owner_of_file(name: &str) -> Option<AppName> {
     AppName::parse(app).ok().filter(|_| hex)
 }
 
+/// Variables of the manager that are taken out, in one line; the manager takes them out last, and so would take
+/// out those of the app and of the handover too.
+pub(super) fn filtered(context: &UnitContext<'_>) -> Option<String> {
+    let app = context.app;
+    let ours = settings(context);
+    let counted = app.increment_var.as_ref().map(|(name, _)| name);
+    let set = |name: &String| {
+        app.env.contains_key(name)
+            || *name == app.instance_var
+            || Some(name) == counted
+            || ours.iter().any(|(other, _)| other == name)
+    };
+    let names: Vec<&str> =
+        app.filtered.iter().filter(|name| !set(name)).map(String::as_str).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
 fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
     let app = context.app;
     let mut all = Vec::new();
@@ -62,7 +86,7 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
     if matches!(app.handover, Handover::Preload | Handover::Trace) {
         all.extend(binds(app).map(|binds| (contract::BIND, binds)));
     }
-    let millis = app.kill_timeout.as_millis().to_string();
+    let millis = app.process.kill_timeout.as_millis().to_string();
     if app.handover == Handover::Preload {
         all.push(("LD_PRELOAD", libraries(context)));
         all.push((contract::READY, ready(app.readiness).to_owned()));
@@ -72,7 +96,7 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
     }
     if app.handover == Handover::Trace {
         all.push((contract::READY, ready(app.readiness).to_owned()));
-        let millis = app.listen_timeout.as_millis().to_string();
+        let millis = app.process.listen_timeout.as_millis().to_string();
         all.push((contract::LISTEN_TIMEOUT, millis));
     }
     // The tracer takes out of the environment what is the handover's, the Node file included.
@@ -96,7 +120,7 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
             all.push((contract::KILL_SIGNAL, app.kill_signal.clone()));
         }
         all.push((contract::KILL_TIMEOUT, millis));
-        let streams = app.stream_timeout.map(|timeout| timeout.as_millis().to_string());
+        let streams = app.process.stream_timeout.map(|timeout| timeout.as_millis().to_string());
         all.extend(streams.map(|millis| (contract::STREAM_TIMEOUT, millis)));
     } else {
         for name in MERGED {
@@ -166,7 +190,7 @@ fn node_file(context: &UnitContext<'_>) -> String {
 
 /// A system service without `User=` has no HOME (systemd.exec(5)), which npm and others need.
 fn home(context: &UnitContext<'_>) -> Option<String> {
-    let bare = !context.user() && context.app.user.is_none();
+    let bare = !context.user() && context.app.process.user.is_none();
     (bare && !context.app.env.contains_key("HOME")).then(|| "/root".to_owned())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clusterctl::ecosystem::Share;
 use clusterctl::rollout::{
-    Former, Instruction, RolloutJobResult, FoundInstance, Outcome, Policy, Rollout, RolloutEvent,
+    Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent, RolloutJobResult,
     Serial, Sight, Spec, State, Time, UnitJob,
 };
 
@@ -36,7 +36,8 @@ fn duration(
             count += 1;
             let (after, event) = match command {
                 Instruction::Submit { instance, change, ticket, .. } => {
-                    let done = RolloutEvent::JobDone { instance, ticket, result: RolloutJobResult::Done };
+                    let done =
+                        RolloutEvent::JobDone { instance, ticket, result: RolloutJobResult::Done };
                     started.extend((change != UnitJob::Stop).then_some(instance));
                     let after = match change {
                         UnitJob::Start => 500,

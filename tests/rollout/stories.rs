@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use clusterctl::ecosystem::{OnFailure, Share};
 use clusterctl::rollout::{
-    Doubt, Former, InstancePhase, Instruction, RolloutJobResult, FoundInstance, Outcome, Policy,
-    Rollout, RolloutEvent, Serial, Sight, Spec, State, Ticket, Time, UnitJob,
+    Doubt, Former, FoundInstance, InstancePhase, Instruction, Outcome, Policy, Rollout,
+    RolloutEvent, RolloutJobResult, Serial, Sight, Spec, State, Ticket, Time, UnitJob,
 };
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::model::app::{Backoff, Logs, Restart, RolloutSettings};
+use crate::ecosystem::model::app::{AppProcess, Backoff, Logs, PidFile, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Node, Reading};
@@ -45,18 +45,14 @@ const SIGNALS: &[&str] = &[
 /// What the keys about the process came to.
 #[derive(Debug)]
 pub(super) struct ProcessKeys {
-    pub user: Option<String>,
-    pub group: Option<String>,
-    pub listen_timeout: Duration,
-    pub kill_timeout: Duration,
-    pub stream_timeout: Option<Duration>,
+    pub process: AppProcess,
     /// As written.
     pub kill_signal: Option<String>,
     /// As written.
     pub treekill: Option<bool>,
     pub restart: Restart,
-    pub autostart: bool,
     pub logs: Logs,
+    pub pid_file: Option<PidFile>,
     pub max_memory: Option<u64>,
     /// As written.
     pub non_blocking: Option<bool>,
@@ -70,18 +66,23 @@ pub(super) fn process(
 ) -> ProcessKeys {
     let user = user(cx, fields);
     let logs = logs::logs(cx, fields, cwd, user.as_deref());
+    let pid_file = logs::pid_file(cx, fields, cwd, user.as_deref());
     let kill_timeout = positive(cx, fields, "kill_timeout", RolloutSettings::KILL_TIMEOUT);
-    ProcessKeys {
+    let process = AppProcess {
         user,
         group: group(cx, fields),
         listen_timeout: positive(cx, fields, "listen_timeout", RolloutSettings::LISTEN_TIMEOUT),
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
+        autostart: fields.flag(cx, "autostart", true),
+    };
+    ProcessKeys {
+        process,
         kill_signal: signal(cx, fields),
         treekill: fields.read_with("treekill", |node| node.boolean(cx)),
         restart: restart(cx, fields),
-        autostart: fields.flag(cx, "autostart", true),
         logs,
+        pid_file,
         max_memory: memory(cx, fields),
         non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),
     }
@@ -138,7 +139,9 @@ fn user(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
         Some(user) => Some(user.name),
         None => {
             let message = format!("user `{}` does not exist", visible(&text));
-            let help = format!("create it: `useradd --system {}`", shell_safe(&text, "NAME"));
+            let number = text.parse::<u32>().map(|uid| format!("--uid {uid} ")).unwrap_or_default();
+            let name = shell_safe(&text, "NAME");
+            let help = format!("create it: `useradd --system {number}{name}`");
             cx.note(Problem::error(&node.place, message).help(help))
         }
     }

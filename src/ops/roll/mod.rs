@@ -12,7 +12,7 @@ use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
 use crate::rollout::{
-    Doubt, Former, Instruction, FoundInstance, Outcome, Policy, Rollout, RolloutEvent as Input,
+    Doubt, Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent as Input,
     RolloutJobResult, Serial, Spec, State, Ticket, Time, UnitJob,
 };
 use crate::systemd::{self, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};

@@ -5,8 +5,8 @@ mod end;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clusterctl::rollout::{
-    Former, Instruction, RolloutJobResult, Rollout, RolloutEvent, Serial, Spec, Stage, State, Ticket,
-    Time, UnitJob,
+    Former, Instruction, Rollout, RolloutEvent, RolloutJobResult, Serial, Spec, Stage, State,
+    Ticket, Time, UnitJob,
 };
 
 use crate::world::World;

@@ -1,6 +1,6 @@
 //! The bus of the world: jobs that are submitted and end, questions, and signals as reliable as the weather.
 
-use clusterctl::rollout::{RolloutJobResult, RolloutEvent, Serial, State, Ticket, UnitJob};
+use clusterctl::rollout::{RolloutEvent, RolloutJobResult, Serial, State, Ticket, UnitJob};
 
 use super::{Happening, Job, Later, Unit, World};
 use crate::chance::Chance;

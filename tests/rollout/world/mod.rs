@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clusterctl::rollout::{
-    RolloutJobResult, FoundInstance, RolloutEvent, Serial, Sight, State, Ticket, Time, UnitJob,
+    FoundInstance, RolloutEvent, RolloutJobResult, Serial, Sight, State, Ticket, Time, UnitJob,
 };
 
 use crate::chance::Chance;
@@ -185,7 +185,9 @@ impl World {
                 self.plan_death(number, chance);
             }
             (Later::Exit, State::Starting) => self.lose(number, RolloutJobResult::Failed, chance),
-            (Later::StartTimeout, State::Starting) => self.lose(number, RolloutJobResult::Timeout, chance),
+            (Later::StartTimeout, State::Starting) => {
+                self.lose(number, RolloutJobResult::Timeout, chance)
+            }
             (Later::Exit, State::Ready) => self.lose(number, RolloutJobResult::Failed, chance),
             (Later::Stopped, State::Stopping) => self.stopped(number, chance),
             (Later::AutoRestart, State::Restarting) => {
