@@ -7,6 +7,7 @@ use super::Error;
 use crate::disk::Lock;
 use crate::ecosystem::AppName;
 use crate::rollout::{Lost, Outcome};
+use crate::systemd;
 use crate::unit::UnitName;
 
 /// What became of one app.
@@ -40,6 +41,8 @@ impl Finished {
 pub enum UnitFailure {
     /// A job came to nothing; the manager's word for it.
     Job(String),
+    /// The manager does not permit its job.
+    Denied(systemd::Error),
     /// It came up, or should have, and did not stay.
     Lost(Lost),
     /// Its rollout could not go on: the whole sentence, with the app and the next command.
@@ -50,6 +53,7 @@ impl fmt::Display for UnitFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Job(why) | Self::Rollout(why) => f.write_str(why),
+            Self::Denied(error) => error.fmt(f),
             Self::Lost(lost) => lost.fmt(f),
         }
     }
@@ -61,6 +65,14 @@ impl Done {
         self.failures.is_empty()
             && self.left_out == 0
             && matches!(self.rollout, None | Some(Outcome::Complete))
+    }
+
+    /// The first unit whose job the manager does not permit, of all that failed.
+    pub fn denied(&self) -> Option<(&UnitName, &systemd::Error)> {
+        self.failures.iter().find_map(|(unit, why)| match why {
+            UnitFailure::Denied(error) => Some((unit, error)),
+            _ => None,
+        })
     }
 
     /// Whether somebody asked to stop before the end.

@@ -1,6 +1,6 @@
 //! How the end of a job is told, and whether it is a failure. It never submits one.
 
-use super::{Event, Sink};
+use super::{Event, Sink, UnitFailure};
 use crate::ecosystem::AppName;
 use crate::systemd::{ActiveState, ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
 use crate::unit::UnitName;
@@ -35,17 +35,21 @@ pub(super) fn report_unit(
     outcome: &JobOutcome,
     sink: Sink<'_>,
 ) {
-    let failure = failure(outcome);
+    let failure = failure(outcome).map(|why| why.to_string());
     sink(Event::Unit { app: app.clone(), unit: unit.clone(), verb: verb(*kind), failure });
 }
 
 /// Why a job did not bring its unit where it should be; a unit that is not loaded is stopped.
-pub(super) fn failure(outcome: &JobOutcome) -> Option<String> {
-    match outcome {
-        outcome if outcome.is_success() => None,
-        JobOutcome::Ended(result) => Some(result.to_string()),
-        JobOutcome::Refused(error) if error.kind() == ErrorKind::NoSuchUnit => None,
-        JobOutcome::Refused(error) => Some(error.to_string()),
-        JobOutcome::Unfinished => Some("has not ended in time".to_owned()),
-    }
+pub(super) fn failure(outcome: &JobOutcome) -> Option<UnitFailure> {
+    let why = match outcome {
+        outcome if outcome.is_success() => return None,
+        JobOutcome::Ended(result) => result.to_string(),
+        JobOutcome::Refused(error) if error.kind() == ErrorKind::NoSuchUnit => return None,
+        JobOutcome::Refused(error) if error.is_permission() => {
+            return Some(UnitFailure::Denied(error.clone()));
+        }
+        JobOutcome::Refused(error) => error.to_string(),
+        JobOutcome::Unfinished => "has not ended in time".to_owned(),
+    };
+    Some(UnitFailure::Job(why))
 }

@@ -16,6 +16,8 @@ pub struct Verdict {
     pub good: bool,
     /// The instance whose log tells more.
     pub look_at: Option<u32>,
+    /// What to do, where no log tells it.
+    pub next: Option<String>,
 }
 
 /// The same as data: the lines that matter, then the sentence.
@@ -24,7 +26,8 @@ pub fn ended(app: &AppName, verdict: &Verdict, story: &Story) -> Vec<Value> {
     let lines = story.lines.iter().filter(|_| instance.is_some()).map(
         |line| json!({"event": "log", "app": app.as_str(), "instance": instance, "line": line}),
     );
-    let next = story.reason.as_ref().and_then(|reason| reason.next.clone());
+    let reason = story.reason.as_ref().and_then(|reason| reason.next.clone());
+    let next = verdict.next.clone().or(reason);
     let done = json!({
         "event": "done", "app": app.as_str(), "success": verdict.good, "text": verdict.text,
         "instance": instance, "files": story.files, "next": next,
@@ -52,7 +55,7 @@ fn ended_later<'a>(app: &AppName, done: &'a Done, number: u32) -> Option<&'a Los
     let mut all = done.failures.iter();
     match &all.find(|(unit, _)| app.instance_of(unit) == Some(number))?.1 {
         UnitFailure::Lost(lost @ (Lost::Died | Lost::Loops { .. })) => Some(lost),
-        UnitFailure::Lost(_) | UnitFailure::Job(_) | UnitFailure::Rollout(_) => None,
+        _ => None,
     }
 }
 
@@ -63,6 +66,10 @@ pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
+        if let Some((unit, error)) = done.denied() {
+            let text = format!("{app}: {unit} {error}{more}");
+            return Verdict { text, good: false, look_at: None, next: error.hint() };
+        }
         let instance = failed_instance(app, done);
         let text = match (reason, instance) {
             (Some(reason), Some(number)) if reason.is_by_others() => {
@@ -76,19 +83,19 @@ pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
             _ if matches!(why, UnitFailure::Rollout(_)) => why.to_string(),
             _ => format!("{app}: {unit} {why}{more}"),
         };
-        return Verdict { text, good: false, look_at: instance };
+        return Verdict { text, good: false, look_at: instance, next: None };
     }
     if done.left_out > 0 {
         let text = format!("{app}: interrupted; the same command goes on from here");
-        return Verdict { text, good: false, look_at: None };
+        return Verdict { text, good: false, look_at: None, next: None };
     }
     match &done.rollout {
         None | Some(Outcome::Complete) => {
-            Verdict { text: format!("{app}: done"), good: true, look_at: None }
+            Verdict { text: format!("{app}: done"), good: true, look_at: None, next: None }
         }
         Some(outcome) => {
             let (text, look_at) = bad_outcome(app, outcome, reason);
-            Verdict { text, good: false, look_at }
+            Verdict { text, good: false, look_at, next: None }
         }
     }
 }

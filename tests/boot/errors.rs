@@ -24,7 +24,7 @@ const ERRORS: [(i32, &str); 5] = [
 
 /// The first and the last call of each kind: those in between are for the same reason.
 fn on_disk(mut points: Vec<Point>) -> Vec<Point> {
-    points.retain(|point| !point.label.starts_with("send "));
+    points.retain(|point| !["ask ", "send "].iter().any(|one| point.label.starts_with(one)));
     let key = |point: &Point| (point.victim == Victim::Rollout, point.label.clone());
     let mut last: BTreeMap<(bool, String), usize> = BTreeMap::new();
     for point in &points {
@@ -42,7 +42,7 @@ fn of_command(points: Vec<Point>) -> Vec<Point> {
 }
 
 /// Names of the units of instances that are up.
-fn instances(units: &str) -> Vec<&str> {
+pub(crate) fn instances(units: &str) -> Vec<&str> {
     let up = units.lines().filter(|line| line.contains(".service loaded active"));
     up.filter_map(|line| line.split(' ').next()).filter(|name| name.contains('@')).collect()
 }
