@@ -97,7 +97,9 @@ impl Error {
             | Error::Ops(ops::Error::Systemd(_))
             | Error::Failed { denied: true, .. } => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
-            Error::Ops(_) | Error::Failed { .. } | Error::Stopped(_) | Error::Trial(_) => exit::FAILED,
+            Error::Ops(_) | Error::Failed { .. } | Error::Stopped(_) | Error::Trial(_) => {
+                exit::FAILED
+            }
             Error::NothingBefore => exit::UNKNOWN,
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.

@@ -91,7 +91,8 @@ pub(super) fn finish(
                 ui.note(&format!("  it writes to {file}"));
             }
             let logs = format!("clusterctl logs {app}@{instance}");
-            ui.later(&story.reason.and_then(|reason| reason.next).unwrap_or(logs));
+            let of_reason = || story.reason.and_then(|reason| reason.next);
+            ui.later(&verdict.next.or_else(of_reason).unwrap_or(logs));
         } else if let Some(next) = verdict.next {
             ui.later(&next);
         }

@@ -107,7 +107,7 @@ fn run(
         for ((owner, job), outcome) in owners.iter().zip(&jobs).zip(outcomes) {
             let (unit, outcome) = (&job.1, real_end(&context.systemd, job, outcome));
             let failures = &mut done.entry(owner.clone()).or_default().failures;
-            failures.extend(failure(&outcome).map(|why| (unit.clone(), why)));
+            failures.extend(failure(job.0, &outcome).map(|why| (unit.clone(), why)));
         }
     }
     give_way(context, &overtaken, apps, sink)?;

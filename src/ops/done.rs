@@ -6,7 +6,7 @@ use std::fmt;
 use super::Error;
 use crate::disk::Lock;
 use crate::ecosystem::AppName;
-use crate::rollout::{Lost, Outcome};
+use crate::rollout::{Lost, Outcome, Why};
 use crate::systemd;
 use crate::unit::UnitName;
 
@@ -41,6 +41,8 @@ impl Finished {
 pub enum UnitFailure {
     /// A job came to nothing; the manager's word for it.
     Job(String),
+    /// Its start was ended by something else than its process: what is known of that may be of a run before.
+    Start(Why),
     /// The manager does not permit its job.
     Denied(systemd::Error),
     /// It came up, or should have, and did not stay.
@@ -53,6 +55,7 @@ impl fmt::Display for UnitFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Job(why) | Self::Rollout(why) => f.write_str(why),
+            Self::Start(why) => why.fmt(f),
             Self::Denied(error) => error.fmt(f),
             Self::Lost(lost) => lost.fmt(f),
         }

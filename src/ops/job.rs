@@ -2,6 +2,7 @@
 
 use super::{Event, Sink, UnitFailure};
 use crate::ecosystem::AppName;
+use crate::rollout::{self, Why};
 use crate::systemd::{ActiveState, ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
 use crate::unit::UnitName;
 
@@ -35,21 +36,40 @@ pub(super) fn report_unit(
     outcome: &JobOutcome,
     sink: Sink<'_>,
 ) {
-    let failure = failure(outcome).map(|why| why.to_string());
+    let failure = told(outcome);
     sink(Event::Unit { app: app.clone(), unit: unit.clone(), verb: verb(*kind), failure });
 }
 
-/// Why a job did not bring its unit where it should be; a unit that is not loaded is stopped.
-pub(super) fn failure(outcome: &JobOutcome) -> Option<UnitFailure> {
-    let why = match outcome {
-        outcome if outcome.is_success() => return None,
-        JobOutcome::Ended(result) => result.to_string(),
-        JobOutcome::Refused(error) if error.kind() == ErrorKind::NoSuchUnit => return None,
+/// How a job ended that did not bring its unit where it should be; a unit that is not loaded is stopped.
+fn told(outcome: &JobOutcome) -> Option<String> {
+    match outcome {
+        outcome if outcome.is_success() => None,
+        JobOutcome::Ended(result) => Some(result.to_string()),
+        JobOutcome::Refused(error) if error.kind() == ErrorKind::NoSuchUnit => None,
+        JobOutcome::Refused(error) => Some(error.to_string()),
+        JobOutcome::Unfinished => Some("has not ended in time".to_owned()),
+    }
+}
+
+/// The same as what became of the unit.
+pub(super) fn failure(kind: JobKind, outcome: &JobOutcome) -> Option<UnitFailure> {
+    let text = told(outcome)?;
+    let start = |result| Some(UnitFailure::Start(Why::Job(result)));
+    match outcome {
         JobOutcome::Refused(error) if error.is_permission() => {
-            return Some(UnitFailure::Denied(error.clone()));
+            Some(UnitFailure::Denied(error.clone()))
         }
-        JobOutcome::Refused(error) => error.to_string(),
-        JobOutcome::Unfinished => "has not ended in time".to_owned(),
-    };
-    Some(UnitFailure::Job(why))
+        JobOutcome::Ended(result) if kind != JobKind::Stop => match result {
+            JobResult::Dependency => start(rollout::JobResult::Dependency),
+            JobResult::Canceled => start(rollout::JobResult::Canceled),
+            JobResult::Timeout => start(rollout::JobResult::Timeout),
+            JobResult::Unsupported
+            | JobResult::Collected
+            | JobResult::Once
+            | JobResult::Frozen
+            | JobResult::Concurrency => start(rollout::JobResult::Other(text)),
+            _ => Some(UnitFailure::Job(text)),
+        },
+        _ => Some(UnitFailure::Job(text)),
+    }
 }

@@ -20,6 +20,7 @@ mod glance;
 mod handover_files;
 mod held;
 mod job;
+mod latecomers;
 mod links;
 mod list;
 mod load;

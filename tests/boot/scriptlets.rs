@@ -72,7 +72,9 @@ fn handover_dirs(m: &Machine) -> Vec<String> {
 
 /// Every unit that the machine has started since it booted, with the process that it has now.
 fn started(m: &Machine) -> String {
-    m.ok_sh("systemctl show -p Id,MainPID,ActiveEnterTimestampMonotonic 'shop*' clusterctl-shop.slice")
+    m.ok_sh(
+        "systemctl show -p Id,MainPID,ActiveEnterTimestampMonotonic 'shop*' clusterctl-shop.slice",
+    )
 }
 
 fn lives(manager: &Manager) {
