@@ -18,8 +18,12 @@ long boot podman
 long boot matrix_whole
 # Two builds of the program, compared.
 long packages
-# A kill and an error at every point of every verb: four hours.
-long boot every_point
+# A kill and an error at every point of every verb, and the bus or the manager interrupted at every message. Such
+# tests wait more than they compute.
+RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) * 2))}" long boot --skip every_point_testing every_point
+# Some of each on Debian testing.
+RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) * 2))}" CLUSTERCTL_POINTS=${CLUSTERCTL_POINTS:-10} \
+    long boot every_point_testing
 # Two and three commands on one app at once: an hour.
 long boot pairs::long
 # 1000 reloads of two apps at a time (more with CLUSTERCTL_RELOADS).
