@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Place, Ui, show};
+use super::{Site, Ui, show};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::ops::{self, Selected, Verb};
+use crate::ops::{self, ControlVerb, Selected};
 
 /// Stop apps or instances
 ///
@@ -45,7 +45,7 @@ pub(super) struct DeleteArgs {
 }
 
 /// Runs `stop`.
-pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn stop(args: &StopArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, &args.apps)?;
     let whole = selected.iter().filter(|one| one.instance.is_none());
@@ -54,7 +54,7 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
         let text = "an instance stays away with: clusterctl scale APP N".to_owned();
         return Err(Error::Usage(text));
     }
-    run(&ctl, Verb::Stop, &selected, ui)?;
+    run(&ctl, ControlVerb::Stop, &selected, ui)?;
     if args.disable {
         return Ok(ops::disable(&ctl, &apps)?);
     }
@@ -72,14 +72,19 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
 }
 
 /// Runs `restart`.
-pub(super) fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
-    control(Verb::Restart, &args.apps, place, ui)
+pub(super) fn restart(args: &RestartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    control(ControlVerb::Restart, &args.apps, place, ui)
 }
 
-fn control(verb: Verb, selectors: &[String], place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+fn control(
+    verb: ControlVerb,
+    selectors: &[String],
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, selectors)?;
-    if verb == Verb::Restart {
+    if verb == ControlVerb::Restart {
         tell_cost(&ctl, &selected, ui)?;
     }
     run(&ctl, verb, &selected, ui)
@@ -107,7 +112,7 @@ fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(
 /// Runs a verb on what is selected, and tells how it went.
 pub(super) fn run(
     ctl: &ops::Context,
-    verb: Verb,
+    verb: ControlVerb,
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
@@ -117,7 +122,7 @@ pub(super) fn run(
 }
 
 /// Runs `delete`.
-pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn delete(args: &DeleteArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     // A run that was killed when the last file was gone has left the units in the manager.
     ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
@@ -139,7 +144,7 @@ pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Resul
 
 /// What the selectors mean.
 pub(super) fn selected(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -148,7 +153,7 @@ pub(super) fn selected(
 
 /// The same where it is known already which apps there are.
 pub(super) fn selected_of(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
@@ -167,7 +172,7 @@ pub(super) fn selected_of(
 
 /// The same, also for instances that are not there any more.
 pub(super) fn known(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -175,7 +180,7 @@ pub(super) fn known(
 }
 
 fn known_of(
-    place: &Place<'_>,
+    place: &Site<'_>,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {

@@ -4,8 +4,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Place, Ui};
-use crate::ecosystem::{AppName, Project, Start, port_in, starter};
+use super::{Site, Ui};
+use crate::ecosystem::{AppName, Project, StartCommand, port_in, starter};
 use crate::error::Error;
 use crate::host::text;
 
@@ -21,7 +21,7 @@ pub(super) struct InitArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &InitArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &InitArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let text = starter(&project(&place.inside(Path::new("."))));
     if args.file == Path::new("-") {
         return ui.data(&text);
@@ -70,19 +70,19 @@ fn project(dir: &Path) -> Project {
     let main = text("/main").filter(|main| dir.join(main).is_file());
     let entry = ENTRIES.iter().find(|(name, _)| dir.join(name).is_file());
     let start = match (main, text("/scripts/start"), entry) {
-        (Some(main), _, _) => Start::Script(main),
-        (None, _, Some((name, []))) => Start::Script((*name).to_owned()),
-        (None, Some(_), _) => Start::Command(vec!["npm".into(), "start".into()]),
+        (Some(main), _, _) => StartCommand::Script(main),
+        (None, _, Some((name, []))) => StartCommand::Script((*name).to_owned()),
+        (None, Some(_), _) => StartCommand::Command(vec!["npm".into(), "start".into()]),
         (None, None, Some((_, command))) => {
-            Start::Command(command.iter().map(|word| (*word).to_owned()).collect())
+            StartCommand::Command(command.iter().map(|word| (*word).to_owned()).collect())
         }
-        (None, None, None) => Start::Unknown,
+        (None, None, None) => StartCommand::Unknown,
     };
     let source = match &start {
-        Start::Script(script) => read(script),
-        Start::Command(words) => Some(words.join(" ")),
-        Start::Line(line) => Some(line.clone()),
-        Start::Unknown => None,
+        StartCommand::Script(script) => read(script),
+        StartCommand::Command(words) => Some(words.join(" ")),
+        StartCommand::Line(line) => Some(line.clone()),
+        StartCommand::Unknown => None,
     };
     let folder = std::path::absolute(dir).ok();
     let folder = folder.as_deref().and_then(Path::file_name);

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Ui;
-use super::world::{Place, Purpose};
+use super::world::{Purpose, Site};
 use crate::disk::{Definition, Layout};
 use crate::ecosystem::{Color, Ecosystem, Host, Loaded};
 use crate::error::Error;
@@ -22,7 +22,7 @@ pub(super) fn is_file(word: &str) -> bool {
 /// # Errors
 /// The file cannot be read, or is no standard input though a name is given.
 pub(super) fn read_ecosystem(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     name: Option<&Path>,
 ) -> Result<(String, Option<PathBuf>, PathBuf), Error> {
@@ -60,7 +60,7 @@ fn is_descriptor(file: &Path) -> bool {
 /// # Errors
 /// The file cannot be read, or has problems.
 pub(super) fn load(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -74,7 +74,7 @@ pub(super) fn load(
 /// # Errors
 /// The file cannot be read, or has problems.
 pub(super) fn check(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -85,7 +85,7 @@ pub(super) fn check(
 
 fn load_for(
     purpose: Purpose,
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -104,7 +104,7 @@ fn load_for(
 /// # Errors
 /// It has problems, or an app is asked for that it does not have.
 pub(super) fn load_text(
-    place: &Place<'_>,
+    place: &Site<'_>,
     definition: &Definition,
     shown: &str,
     layout: &Layout,

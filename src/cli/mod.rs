@@ -38,7 +38,7 @@ use crate::ecosystem::Scope;
 use crate::error::{self, Error};
 
 pub use terminal::Ui;
-pub use world::{Place, Purpose, Surroundings, World};
+pub use world::{Purpose, Site, Surroundings, World};
 
 /// PM2's cluster mode for any program, on plain systemd
 ///
@@ -166,7 +166,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
         ui.goes_on();
     }
     let scope = global.scope(surroundings.default_scope());
-    match dispatch(&args, &Place { scope, around: &**surroundings }, ui) {
+    match dispatch(&args, &Site { scope, around: &**surroundings }, ui) {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
@@ -175,7 +175,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
     }
 }
 
-fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let done = match &args.verb {
         Verb::Dev(own) => return dev::check(&args.global).and_then(|()| dev::run(own, place, ui)),
         Verb::Exec(args) => return exec::run(args),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::trial::{self, FILE, Trial, resolve};
 use super::world::Purpose;
-use super::{Place, Ui, apply, control, init, policy};
+use super::{Site, Ui, apply, control, init, policy};
 use crate::disk::Layout;
-use crate::ecosystem::{self, AppName, Handover, Scope, Seen, Start, entry};
+use crate::ecosystem::{self, AppName, Handover, Scope, SeenApp, StartCommand, entry};
 use crate::error::Error;
-use crate::ops::{self, Verb};
+use crate::ops::{self, ControlVerb};
 
 /// Start apps or instances, or a program that has no ecosystem file yet
 ///
@@ -50,7 +50,7 @@ pub(super) struct StartArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let program = args.what.first().filter(|_| args.what.len() == 1);
     // With arguments or options of a program nothing else can be meant.
     let program = program.filter(|text| {
@@ -67,7 +67,7 @@ pub(super) fn run(args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
         )),
         (_, Ok(_)) | (None, Err(_)) => {
             let selected = control::selected(place, &ctl, &args.what)?;
-            control::run(&ctl, Verb::Start, &selected, ui)
+            control::run(&ctl, ControlVerb::Start, &selected, ui)
         }
     }
 }
@@ -81,7 +81,7 @@ impl StartArgs {
 }
 
 /// A path, an existing file, a script's name, or a command line; anything else is the name of an app.
-fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Place<'_>) -> bool {
+fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Site<'_>) -> bool {
     let folder = place.inside(cwd.unwrap_or(Path::new(".")));
     let script = SCRIPTS.iter().any(|end| text.ends_with(end));
     script || text.contains(['/', ' ']) || folder.join(text).is_file()
@@ -91,13 +91,13 @@ fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Place<'_>) -> bool
 const SCRIPTS: [&str; 10] =
     [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php", ".sh"];
 
-fn discover(program: &str, args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+fn discover(program: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let layout = place.layout()?;
     refuse_what_cannot_be(program, place)?;
     let log = log_file(args.log.as_deref(), place)?;
     let here = place.current_folder()?;
     let folder = args.cwd.as_ref().map_or(here.clone(), |cwd| here.join(cwd));
-    let mut seen = Seen { log, ..seen_as(program, args, &folder) };
+    let mut seen = SeenApp { log, ..seen_as(program, args, &folder) };
     let app = resolve(place, &entry(&seen), &layout, ui)?;
     if args.name.is_none() {
         refuse_another_folders(place, &app.name, program, &here, &layout)?;
@@ -138,7 +138,7 @@ fn discover(program: &str, args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> 
     apply::file(Path::new(FILE), place, ui)
 }
 
-fn refuse_what_cannot_be(program: &str, place: &Place<'_>) -> Result<(), Error> {
+fn refuse_what_cannot_be(program: &str, place: &Site<'_>) -> Result<(), Error> {
     let config = [".toml", ".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml"];
     // A line is what its first word is.
     let line = program.contains(' ') && !place.inside(Path::new(program)).is_file();
@@ -159,7 +159,7 @@ fn refuse_what_cannot_be(program: &str, place: &Place<'_>) -> Result<(), Error> 
 /// A `server.js` in two folders: the second one must not become a new version of the first one's
 /// app by chance.
 fn refuse_another_folders(
-    place: &Place<'_>,
+    place: &Site<'_>,
     name: &AppName,
     program: &str,
     here: &Path,
@@ -179,18 +179,18 @@ fn refuse_another_folders(
 }
 
 /// The app as the command line describes it.
-fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
+fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> SeenApp {
     let is_line = program.contains(' ') && !folder.join(program).is_file();
     let words: Vec<String> = match is_line {
         true => program.split_whitespace().map(str::to_owned).collect(),
         false => [program.to_owned()].into_iter().chain(args.args.iter().cloned()).collect(),
     };
     let called = ecosystem::name_of_command(&words, folder, init::package(folder).as_deref());
-    Seen {
+    SeenApp {
         name: args.name.clone().unwrap_or_else(|| init::plain(&called.unwrap_or_default())),
         start: match is_line {
-            true => Start::Line(program.to_owned()),
-            false => Start::Script(program.to_owned()),
+            true => StartCommand::Line(program.to_owned()),
+            false => StartCommand::Script(program.to_owned()),
         },
         args: args.args.clone(),
         cwd: args.cwd.as_ref().map(|dir| dir.display().to_string()),
@@ -202,7 +202,7 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
 }
 
 /// PM2's `-l`: a file for both streams. An address is what --listen means.
-fn log_file(log: Option<&Path>, place: &Place<'_>) -> Result<Option<String>, Error> {
+fn log_file(log: Option<&Path>, place: &Site<'_>) -> Result<Option<String>, Error> {
     let Some(log) = log else { return Ok(None) };
     let text = log.to_string_lossy().into_owned();
     let address = text.parse::<u16>().is_ok()

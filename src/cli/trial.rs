@@ -10,9 +10,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::world::Purpose;
-use super::{Place, Ui, process};
+use super::{Site, Ui, process};
 use crate::disk::Layout;
-use crate::ecosystem::{self, App, Color, Seen, Start, entry};
+use crate::ecosystem::{self, App, Color, SeenApp, StartCommand, entry};
 use crate::error::Error;
 use crate::report;
 
@@ -111,17 +111,18 @@ pub(super) fn tried(
 /// They cannot be one.
 pub(super) fn resolve_words(
     words: Vec<String>,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<ecosystem::Command, Error> {
     let script = words.first().filter(|word| place.inside(Path::new(word)).is_file()).cloned();
     let (start, args) = match script {
-        Some(script) => (Start::Script(script), words[1..].to_vec()),
-        None => (Start::Command(words), Vec::new()),
+        Some(script) => (StartCommand::Script(script), words[1..].to_vec()),
+        None => (StartCommand::Command(words), Vec::new()),
     };
     let (name, instances) = ("detect".to_owned(), "1".to_owned());
     let listen = Vec::new();
-    let seen = Seen { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
+    let seen =
+        SeenApp { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
     Ok(resolve(place, &entry(&seen), &place.layout()?, ui)?.command)
 }
 
@@ -130,7 +131,7 @@ pub(super) fn resolve_words(
 /// # Errors
 /// It cannot be one.
 pub(super) fn resolve(
-    place: &Place<'_>,
+    place: &Site<'_>,
     text: &str,
     layout: &Layout,
     ui: &mut Ui,

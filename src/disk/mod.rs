@@ -22,9 +22,9 @@ pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
     unpack_handover,
 };
-pub use history::{Definition, Entry, begun_return, history, note_return, record};
+pub use history::{Definition, HistoryEntry, begun_return, history, note_return, record};
 pub use layout::Layout;
-pub use lock::{Holder, Lock, locks};
+pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
 pub use scan::{
     FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan, source,

@@ -21,5 +21,5 @@ pub mod message;
 pub mod overheard;
 pub mod websocket;
 
-pub use address::{Address, Kind, UnixName};
+pub use address::{Address, SocketKind, UnixName};
 pub use decide::{Asked, Decision, Held, View, decide};

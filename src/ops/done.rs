@@ -6,7 +6,7 @@ use std::fmt;
 use super::Error;
 use crate::disk::Lock;
 use crate::ecosystem::AppName;
-use crate::rollout::{Lost, Outcome, Why};
+use crate::rollout::{InstanceFault, NotServing, Outcome};
 use crate::systemd;
 use crate::unit::UnitName;
 
@@ -42,11 +42,11 @@ pub enum UnitFailure {
     /// A job came to nothing; the manager's word for it.
     Job(String),
     /// Its start was ended by something else than its process: what is known of that may be of a run before.
-    Start(Why),
+    Start(InstanceFault),
     /// The manager does not permit its job.
     Denied(systemd::Error),
     /// It came up, or should have, and did not stay.
-    Lost(Lost),
+    Lost(NotServing),
     /// Its rollout could not go on: the whole sentence, with the app and the next command.
     Rollout(String),
 }

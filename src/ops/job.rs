@@ -2,9 +2,9 @@
 
 use super::{Event, Sink, UnitFailure};
 use crate::ecosystem::AppName;
-use crate::rollout::{self, Why};
-use crate::systemd::{ActiveState, ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
-use crate::unit::UnitName;
+use crate::rollout::{InstanceFault, RolloutJobResult};
+use crate::systemd::{ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
+use crate::unit::{ActiveState, UnitName};
 
 fn verb(kind: JobKind) -> &'static str {
     match kind {
@@ -54,20 +54,20 @@ fn told(outcome: &JobOutcome) -> Option<String> {
 /// The same as what became of the unit.
 pub(super) fn failure(kind: JobKind, outcome: &JobOutcome) -> Option<UnitFailure> {
     let text = told(outcome)?;
-    let start = |result| Some(UnitFailure::Start(Why::Job(result)));
+    let start = |result| Some(UnitFailure::Start(InstanceFault::Job(result)));
     match outcome {
         JobOutcome::Refused(error) if error.is_permission() => {
             Some(UnitFailure::Denied(error.clone()))
         }
         JobOutcome::Ended(result) if kind != JobKind::Stop => match result {
-            JobResult::Dependency => start(rollout::JobResult::Dependency),
-            JobResult::Canceled => start(rollout::JobResult::Canceled),
-            JobResult::Timeout => start(rollout::JobResult::Timeout),
+            JobResult::Dependency => start(RolloutJobResult::Dependency),
+            JobResult::Canceled => start(RolloutJobResult::Canceled),
+            JobResult::Timeout => start(RolloutJobResult::Timeout),
             JobResult::Unsupported
             | JobResult::Collected
             | JobResult::Once
             | JobResult::Frozen
-            | JobResult::Concurrency => start(rollout::JobResult::Other(text)),
+            | JobResult::Concurrency => start(RolloutJobResult::Other(text)),
             _ => Some(UnitFailure::Job(text)),
         },
         _ => Some(UnitFailure::Job(text)),

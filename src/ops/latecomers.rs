@@ -11,8 +11,8 @@ use super::{Context, Error, Sink, UnitFailure};
 use crate::ecosystem::AppName;
 use crate::limits::JOB;
 use crate::plan::{AppPlan, LinkId, ObservedApp};
-use crate::systemd::{ActiveState, JobKind, JobMode, Listed};
-use crate::unit::UnitName;
+use crate::systemd::{JobKind, JobMode, Listed};
+use crate::unit::{ActiveState, UnitName};
 
 /// Stops them. Gives what did not stop.
 ///

@@ -58,15 +58,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::disk::{self, Layout, Lock};
-use crate::plan::reason::Sight;
+use crate::plan::reason::InstanceSight;
 use crate::systemd::Systemd;
 use crate::translate::Target;
 use crate::unit::UnitName;
 
 pub use apply::{Applied, ApplyRequest, apply, apply_privately};
-pub use asked::Asked;
+pub use asked::AskedAddress;
 pub use audit::{Audit, audit};
-pub use control::{Verb, control};
+pub use control::{ControlVerb, control};
 pub use delegate::delegate;
 pub use delete::delete;
 pub use describe::{Description, ListenerState, describe};
@@ -85,12 +85,12 @@ pub use reason::{Story, story};
 pub use reload::{Reload, Running, given_up, not_running, reload, running};
 pub use request::Request;
 use roll::{RollSpec, roll};
-pub use scale::{Change, scale};
+pub use scale::{Scaling, scale};
 pub use schedule::ScheduleState;
 pub use select::{Selected, apps, disable, numbers, select};
 pub use settle::under_way;
 pub use stay::masked;
-pub use way_back::{WayBack, Why, way_back};
+pub use way_back::{WayBack, WayBackReason, way_back};
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ pub struct Context {
     /// The manager ends the rollout of this process, to stop or restart the app.
     pub end: Arc<AtomicBool>,
     /// What instances did whose start was waited for.
-    sights: Mutex<BTreeMap<UnitName, Sight>>,
+    sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
     notices: Mutex<Vec<Event>>,
 }
@@ -136,7 +136,7 @@ impl Context {
         Ok(())
     }
 
-    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {
+    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, InstanceSight>> {
         self.sights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::{Context, Error, Event, Sink, observe};
 use crate::ecosystem::AppName;
 use crate::plan::ObservedApp;
-use crate::systemd::{ActiveState, Listed};
-use crate::unit::UnitName;
+use crate::systemd::Listed;
+use crate::unit::{ActiveState, UnitName};
 
 /// How often apps are looked at, should a signal get lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

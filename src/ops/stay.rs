@@ -9,7 +9,7 @@ use super::{Context, Done, Error, UnitFailure, held};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, OwnedUnits};
-use crate::rollout::{Expected, Look, Lost, Time, Vigil};
+use crate::rollout::{Expected, Look, NotServing, Time, Vigil};
 use crate::systemd::{LoadState, Signal};
 use crate::unit::{UnitFile, UnitName};
 
@@ -70,7 +70,7 @@ fn listening(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), 
     let lacking = held::unheld_of(context, stay.app, &units, stay.numbers.iter().copied());
     for number in lacking.into_keys() {
         if held::unready(context, stay.app, &units, number).is_some() {
-            let failure = UnitFailure::Lost(Lost::NotListening);
+            let failure = UnitFailure::Lost(NotServing::NotListening);
             done.failures.push((stay.app.instance_unit(number), failure));
         }
     }
@@ -116,7 +116,7 @@ fn looping(
     for (unit, state) in units.iter().zip(context.systemd.instances(&units, &RUN)?) {
         let run = run(context, unit, &state);
         if run.loops() {
-            let lost = Lost::Loops { restarts: run.restarts.max(run.short_runs) };
+            let lost = NotServing::Loops { restarts: run.restarts.max(run.short_runs) };
             done.failures.push((unit.clone(), UnitFailure::Lost(lost)));
         }
     }

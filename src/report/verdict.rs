@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use crate::ecosystem::AppName;
 use crate::ops::{Done, Story, UnitFailure};
-use crate::plan::reason::Reason;
-use crate::rollout::{Failure, JobResult, Left, Lost, Outcome, Why};
+use crate::plan::reason::FailureReason;
+use crate::rollout::{Failure, InstanceFault, Left, NotServing, Outcome, RolloutJobResult};
 use crate::unit::UnitName;
 
 /// How an app ended up, with the instance to look at when it did not go well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct AppVerdict {
     /// One sentence.
     pub text: String,
     /// Whether the app is where it should be.
@@ -22,7 +22,7 @@ pub struct Verdict {
 }
 
 /// The same as data: the lines that matter, then the sentence.
-pub fn ended(app: &AppName, verdict: &Verdict, story: &Story) -> Vec<Value> {
+pub fn ended(app: &AppName, verdict: &AppVerdict, story: &Story) -> Vec<Value> {
     let instance = verdict.look_at;
     let lines = story.lines.iter().filter(|_| instance.is_some()).map(
         |line| json!({"event": "log", "app": app.as_str(), "instance": instance, "line": line}),
@@ -57,16 +57,20 @@ fn because(outcome: &Outcome) -> Option<&Failure> {
 }
 
 /// How an instance that came up was lost, where its end completes the sentence.
-fn ended_later<'a>(app: &AppName, done: &'a Done, number: u32) -> Option<&'a Lost> {
+fn ended_later<'a>(app: &AppName, done: &'a Done, number: u32) -> Option<&'a NotServing> {
     let mut all = done.failures.iter();
     match &all.find(|(unit, _)| app.instance_of(unit) == Some(number))?.1 {
-        UnitFailure::Lost(lost @ (Lost::Died | Lost::Loops { .. })) => Some(lost),
+        UnitFailure::Lost(lost @ (NotServing::Died | NotServing::Loops { .. })) => Some(lost),
         _ => None,
     }
 }
 
 /// What ended the start of an instance, where that was not its process.
-fn start_ended<'a>(app: &AppName, done: &'a Done, instance: Option<u32>) -> Option<(u32, &'a Why)> {
+fn start_ended<'a>(
+    app: &AppName,
+    done: &'a Done,
+    instance: Option<u32>,
+) -> Option<(u32, &'a InstanceFault)> {
     let number = instance?;
     done.failures.iter().find_map(|(unit, why)| match why {
         UnitFailure::Start(why) if app.instance_of(unit) == Some(number) => Some((number, why)),
@@ -75,29 +79,29 @@ fn start_ended<'a>(app: &AppName, done: &'a Done, instance: Option<u32>) -> Opti
 }
 
 /// Where to look, if not into the log of the instance.
-fn next_of(app: &AppName, number: u32, why: &Why) -> Option<String> {
+fn next_of(app: &AppName, number: u32, why: &InstanceFault) -> Option<String> {
     let unit = app.instance_unit(number);
-    matches!(why, Why::Job(JobResult::Dependency))
+    matches!(why, InstanceFault::Job(RolloutJobResult::Dependency))
         .then(|| format!("systemctl list-dependencies {unit}"))
 }
 
 /// Puts the end of an app's steps into a sentence. `reason` is why that instance failed.
-pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
+pub fn verdict(app: &AppName, done: &Done, reason: Option<&FailureReason>) -> AppVerdict {
     if let Some(first) = done.failures.first() {
         return of_failures(app, done, first, reason);
     }
     if done.left_out > 0 {
         let text = format!("{app}: interrupted; the same command goes on from here");
-        return Verdict { text, good: false, look_at: None, next: None };
+        return AppVerdict { text, good: false, look_at: None, next: None };
     }
     match &done.rollout {
         None | Some(Outcome::Complete) => {
-            Verdict { text: format!("{app}: done"), good: true, look_at: None, next: None }
+            AppVerdict { text: format!("{app}: done"), good: true, look_at: None, next: None }
         }
         Some(outcome) => {
             let (text, look_at) = bad_outcome(app, outcome, reason);
             let next = because(outcome).and_then(|why| next_of(app, why.instance, &why.why));
-            Verdict { text, good: false, look_at, next }
+            AppVerdict { text, good: false, look_at, next }
         }
     }
 }
@@ -107,22 +111,22 @@ fn of_failures(
     app: &AppName,
     done: &Done,
     (unit, why): &(UnitName, UnitFailure),
-    reason: Option<&Reason>,
-) -> Verdict {
+    reason: Option<&FailureReason>,
+) -> AppVerdict {
     let more = match done.failures.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };
     if let Some((unit, error)) = done.denied() {
         let text = format!("{app}: {unit} {error}{more}");
-        return Verdict { text, good: false, look_at: None, next: error.hint() };
+        return AppVerdict { text, good: false, look_at: None, next: error.hint() };
     }
     let instance = failed_instance(app, done);
     // A start that takes too long is explained by what the process did instead, if that is known.
-    let explained = |(_, why): &(u32, &Why)| reason.is_none() || !why.is_timeout();
+    let explained = |(_, why): &(u32, &InstanceFault)| reason.is_none() || !why.is_timeout();
     if let Some((number, why)) = start_ended(app, done, instance).filter(explained) {
         let (text, next) = (format!("{app}@{number} {why}"), next_of(app, number, why));
-        return Verdict { text, good: false, look_at: instance, next };
+        return AppVerdict { text, good: false, look_at: instance, next };
     }
     let text = match (reason, instance) {
         (Some(reason), Some(number)) if reason.is_by_others() => {
@@ -136,25 +140,29 @@ fn of_failures(
         _ if matches!(why, UnitFailure::Rollout(_)) => why.to_string(),
         _ => format!("{app}: {unit} {why}{more}"),
     };
-    Verdict { text, good: false, look_at: instance, next: None }
+    AppVerdict { text, good: false, look_at: instance, next: None }
 }
 
 /// What an instance did wrong, and why.
-fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String {
+fn failure(app: &AppName, failure: &Failure, reason: Option<&FailureReason>) -> String {
     let Failure { instance, why } = failure;
     let start = matches!(
         why,
-        Why::Job(
-            JobResult::Failed
-                | JobResult::Timeout
-                | JobResult::Skipped
-                | JobResult::Refused(_)
-                | JobResult::Other(_)
-        ) | Why::StartTimeout
+        InstanceFault::Job(
+            RolloutJobResult::Failed
+                | RolloutJobResult::Timeout
+                | RolloutJobResult::Skipped
+                | RolloutJobResult::Refused(_)
+                | RolloutJobResult::Other(_)
+        ) | InstanceFault::StartTimeout
     );
     match reason {
         // It was stopped since, or not even started: what is known of its end is no reason.
-        _ if matches!(why, Why::NotListening(_) | Why::Job(JobResult::Dependency)) => {
+        _ if matches!(
+            why,
+            InstanceFault::NotListening(_) | InstanceFault::Job(RolloutJobResult::Dependency)
+        ) =>
+        {
             format!("{app}@{instance} {why}")
         }
         Some(reason) if reason.is_by_others() || start && reason.is_whole() => {
@@ -165,7 +173,11 @@ fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String 
     }
 }
 
-fn bad_outcome(app: &AppName, outcome: &Outcome, reason: Option<&Reason>) -> (String, Option<u32>) {
+fn bad_outcome(
+    app: &AppName,
+    outcome: &Outcome,
+    reason: Option<&FailureReason>,
+) -> (String, Option<u32>) {
     let of = |why: &Failure| failure(app, why, reason);
     match outcome {
         Outcome::Complete => (format!("{app}: done"), None),

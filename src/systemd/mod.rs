@@ -24,16 +24,14 @@ use zbus::{Connection, Message};
 
 use crate::ecosystem::Scope;
 
-pub use control::{JobInfo, KillWhom, Process, Setting};
+pub use control::{JobInfo, KillWhom, Setting, UnitProcess};
 pub use error::{Error, ErrorKind};
 pub use field::Field;
 pub use glimpse::Glimpse;
 pub use job::{JobId, JobKind, JobMode, JobOutcome, JobResult};
-pub use journal::{Author, Entry, Journal};
-pub use state::{
-    ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
-};
-pub use watch::{Changes, Signal, Watch};
+pub use journal::{Author, Journal, JournalEntry};
+pub use state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp};
+pub use watch::{PropertyChanges, Signal, Watch};
 
 /// How long the manager may take to answer a question. It answers in milliseconds unless it is
 /// reloading, which on a slow machine with many units takes seconds.
@@ -47,7 +45,7 @@ const RELOAD: Duration = crate::limits::RELOAD;
 pub struct Systemd {
     /// Replaced by [`Systemd::reconnect`].
     connection: Arc<Mutex<Connection>>,
-    address: Address,
+    address: ManagerAddress,
     /// One batch of calls at a time: the bus limits the calls that a connection may have open,
     /// whichever thread they come from.
     turn: Arc<Mutex<()>>,
@@ -55,7 +53,7 @@ pub struct Systemd {
 
 /// Where a manager is found.
 #[derive(Debug, Clone)]
-enum Address {
+enum ManagerAddress {
     Scope(Scope),
     Bus(String),
     /// A stream that is gone when it is gone.
@@ -71,7 +69,7 @@ impl Systemd {
         if scope == Scope::System && !booted() {
             return Err(error::no_bus(scope, false, String::new()));
         }
-        Systemd::build(builder(scope), Address::Scope(scope))
+        Systemd::build(builder(scope), ManagerAddress::Scope(scope))
             .map_err(|e| error::no_bus(scope, booted(), e.to_string()))
     }
 
@@ -80,7 +78,7 @@ impl Systemd {
     /// # Errors
     /// Nobody listens there.
     pub fn connect_to(address: &str) -> Result<Systemd, Error> {
-        Systemd::build(Builder::address(address), Address::Bus(address.to_owned()))
+        Systemd::build(Builder::address(address), ManagerAddress::Bus(address.to_owned()))
             .map_err(|e| error::no_bus(Scope::User, true, e.to_string()))
     }
 
@@ -90,11 +88,11 @@ impl Systemd {
     /// # Errors
     /// The peer does not greet as a bus does.
     pub fn over(stream: UnixStream) -> Result<Systemd, Error> {
-        Systemd::build(Builder::unix_stream(stream), Address::Stream)
+        Systemd::build(Builder::unix_stream(stream), ManagerAddress::Stream)
             .map_err(|e| Error::from_bus("connect to systemd", &e))
     }
 
-    fn build(builder: Builder<'_>, address: Address) -> zbus::Result<Systemd> {
+    fn build(builder: Builder<'_>, address: ManagerAddress) -> zbus::Result<Systemd> {
         let connection = connected(builder)?;
         let connection = Arc::new(Mutex::new(connection));
         Ok(Systemd { connection, address, turn: Arc::default() })
@@ -107,9 +105,9 @@ impl Systemd {
     /// There is no bus, or the manager is not on it yet.
     pub fn reconnect(&self) -> Result<(), Error> {
         let builder = match &self.address {
-            Address::Scope(scope) => builder(*scope),
-            Address::Bus(address) => Builder::address(address.as_str()),
-            Address::Stream => return Err(Error::disconnected("connect to systemd")),
+            ManagerAddress::Scope(scope) => builder(*scope),
+            ManagerAddress::Bus(address) => Builder::address(address.as_str()),
+            ManagerAddress::Stream => return Err(Error::disconnected("connect to systemd")),
         };
         let new = connected(builder).map_err(|e| Error::from_bus("connect to systemd", &e))?;
         *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = new;

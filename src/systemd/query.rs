@@ -15,11 +15,9 @@ use zbus::{Message, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::field::{Field, Property};
 use super::proxy::{SERVICE_UNIT, SOCKET_UNIT, TIMER_UNIT, UNIT};
-use super::state::{
-    ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
-};
+use super::state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp};
 use super::{ANSWER, Error, JobId, Systemd, proxy};
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// From so many properties of the service interface on, all of them come cheaper.
 const WHOLESALE: usize = 10;

@@ -29,14 +29,16 @@
 
 use std::time::Duration;
 
-use super::{Context, GroupRecord, Role, boot_target, common, joined, mark, socket_names, span};
+use super::{
+    GroupRecord, Role, UnitContext, boot_target, common, joined, mark, socket_names, span,
+};
 use crate::ecosystem::Protocol;
 use crate::unit::{UnitFile, quote};
 
 /// `api.service`: what an admin starts, stops, reloads and enables.
 ///
 /// Its instances are wanted through `api.service.wants/` links, so that scaling rewrites no unit.
-pub(super) fn group(context: &Context<'_>) -> UnitFile {
+pub(super) fn group(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let sockets = joined(&socket_names(app));
     let program = quote::executable(&context.target.program.to_string_lossy());
@@ -86,7 +88,7 @@ pub(super) fn group(context: &Context<'_>) -> UnitFile {
 
 /// `api-wake.service`: a listener refuses to start when its own service is active, and would wake
 /// nobody when it is, hence a unit that is normally inactive.
-pub(super) fn wake(context: &Context<'_>) -> UnitFile {
+pub(super) fn wake(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let unit = UnitFile::new(app.name.wake_unit())
         .section("Unit", |s| {
@@ -105,7 +107,7 @@ pub(super) fn wake(context: &Context<'_>) -> UnitFile {
 
 /// `api-close.service`: active while the app is up, and ordered after its instances, so that it is
 /// stopped before any of them is asked to stop. No other unit of an app has that place.
-pub(super) fn close(context: &Context<'_>) -> UnitFile {
+pub(super) fn close(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let unit = UnitFile::new(app.name.close_unit())
         .section("Unit", |s| {
@@ -125,7 +127,7 @@ pub(super) fn close(context: &Context<'_>) -> UnitFile {
 }
 
 /// One slice per app: limits of the whole app, and one cgroup to read.
-pub(super) fn slice(context: &Context<'_>) -> UnitFile {
+pub(super) fn slice(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let mut unit = UnitFile::new(app.name.slice_unit()).section("Unit", |s| {
         s.set("Description", format!("{} (all processes)", app.name));

@@ -116,7 +116,7 @@ pub fn translate(ecosystem: &Ecosystem, target: &Target) -> BTreeMap<AppName, Ap
 }
 
 fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles {
-    let context = Context { app, source, target };
+    let context = UnitContext { app, source, target };
     let environment = environment::file(&context);
     let template = instance::template(&context);
     let revision = revision(&template);
@@ -149,13 +149,13 @@ fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles 
 }
 
 /// What the functions of this module share.
-struct Context<'a> {
+struct UnitContext<'a> {
     app: &'a App,
     source: Option<&'a Path>,
     target: &'a Target,
 }
 
-impl Context<'_> {
+impl UnitContext<'_> {
     fn helper(&self, script: &str) -> String {
         quote::executable(&self.target.handover.join(script).to_string_lossy())
     }
@@ -175,7 +175,7 @@ impl Context<'_> {
 /// Header and ownership mark of a generated unit; `more` adds to what it remembers.
 fn mark(
     unit: UnitFile,
-    context: &Context<'_>,
+    context: &UnitContext<'_>,
     role: Role,
     more: impl FnOnce(&mut Record),
 ) -> UnitFile {
@@ -206,7 +206,7 @@ fn of_instances(record: &mut Record, app: &App, revision: &str) {
     record.log_files = files.filter(|_| !app.logs.disabled).cloned().collect();
 }
 
-fn flag(context: &Context<'_>) -> &'static str {
+fn flag(context: &UnitContext<'_>) -> &'static str {
     if context.user() { "--user " } else { "" }
 }
 
@@ -215,7 +215,7 @@ fn revision(template: &UnitFile) -> String {
 }
 
 /// The unit that an admin enables: `multi-user.target`, or `default.target` of a user.
-fn boot_target(context: &Context<'_>) -> &'static str {
+fn boot_target(context: &UnitContext<'_>) -> &'static str {
     if context.user() { "default.target" } else { "multi-user.target" }
 }
 

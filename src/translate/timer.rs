@@ -1,11 +1,11 @@
 //! `cron_restart` → a timer unit, and the service unit that it starts.
 
 use super::instance::is_job;
-use super::{Context, Role, common, flag, mark};
+use super::{Role, UnitContext, common, flag, mark};
 use crate::unit::{UnitFile, quote};
 
 /// `api-cron.timer`. It belongs to no boot target: the group wants it, and takes it along when it stops.
-pub(super) fn timer(context: &Context<'_>) -> UnitFile {
+pub(super) fn timer(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let written: Vec<&str> = app.schedules.iter().map(|one| one.cron.as_str()).collect();
     let description = format!("{} (cron_restart: {})", app.name, written.join(", "));
@@ -30,7 +30,7 @@ pub(super) fn timer(context: &Context<'_>) -> UnitFile {
 
 /// `api-cron.service`. An app that is down stays down; systemd starts none of these while one lasts, so that
 /// a rollout is over before the next one.
-pub(super) fn timed(context: &Context<'_>) -> UnitFile {
+pub(super) fn timed(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let systemctl = format!("systemctl {}", flag(context));
     let group = app.name.group_unit();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::address::Address;
+use super::address::ListenAddress;
 use super::name::{AppName, ListenerName};
 use super::sandbox::Sandbox;
 use crate::limits;
@@ -193,14 +193,14 @@ pub struct Listener {
     /// Its name: part of the socket unit's name and of `LISTEN_FDNAMES`.
     pub name: ListenerName,
     /// What it listens on.
-    pub address: Address,
+    pub address: ListenAddress,
     /// The port that the program asks for, where that is another one: 3000 served on 80.
     pub bind: Option<u16>,
 }
 
 impl Listener {
     /// What the program asks for to get it.
-    pub fn asked(&self) -> Address {
+    pub fn asked(&self) -> ListenAddress {
         self.bind.map_or_else(|| self.address.clone(), |port| self.address.with_port(port))
     }
 }

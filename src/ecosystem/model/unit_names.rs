@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::address::{Address, Protocol};
+use super::address::{ListenAddress, Protocol};
 use super::app::Listener;
 use super::name::AppName;
 use crate::limits::ADDRESS_IN_NAME;
@@ -63,7 +63,7 @@ impl AppName {
     }
 
     /// The unit of the listener on an address.
-    pub fn address_unit(&self, address: &Address) -> UnitName {
+    pub fn address_unit(&self, address: &ListenAddress) -> UnitName {
         self.unit(&format!("-{}", address_slug(address)), UnitKind::Socket)
     }
 
@@ -100,20 +100,22 @@ impl AppName {
     }
 }
 
-fn address_slug(address: &Address) -> String {
+fn address_slug(address: &ListenAddress) -> String {
     let mut slug = match address {
-        Address::Inet { socket, only_v6: false, .. } if socket.to_string().starts_with("[::]:") => {
+        ListenAddress::Inet { socket, only_v6: false, .. }
+            if socket.to_string().starts_with("[::]:") =>
+        {
             socket.port().to_string()
         }
         // A colon in a name would separate an alias from it: systemd-analyze(1), `verify`.
-        Address::Inet { socket, only_v6: true, .. } if socket.ip().is_unspecified() => {
+        ListenAddress::Inet { socket, only_v6: true, .. } if socket.ip().is_unspecified() => {
             format!("ipv6-{}", socket.port())
         }
-        Address::Inet { socket, .. } => format!("{}-{}", socket.ip(), socket.port()),
-        Address::Unix { path, .. } => {
+        ListenAddress::Inet { socket, .. } => format!("{}-{}", socket.ip(), socket.port()),
+        ListenAddress::Unix { path, .. } => {
             path.display().to_string().trim_matches('/').replace('/', "-")
         }
-        Address::Abstract { name, .. } => format!("abstract-{name}"),
+        ListenAddress::Abstract { name, .. } => format!("abstract-{name}"),
     };
     if address.protocol() == Protocol::Datagram {
         slug.insert_str(0, if address.port().is_some() { "udp-" } else { "dgram-" });
@@ -143,13 +145,13 @@ mod tests {
     use super::*;
     use crate::ecosystem::model::name::ListenerName;
 
-    fn socket(name: &str, address: Address) -> String {
+    fn socket(name: &str, address: ListenAddress) -> String {
         let listener = Listener { name: ListenerName::parse(name).unwrap(), address, bind: None };
         AppName::parse("api").unwrap().socket_unit(&listener).to_string()
     }
 
-    fn inet(protocol: Protocol, socket: &str) -> Address {
-        Address::inet(protocol, socket.parse().unwrap())
+    fn inet(protocol: Protocol, socket: &str) -> ListenAddress {
+        ListenAddress::inet(protocol, socket.parse().unwrap())
     }
 
     #[test]
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!(socket("http", only_v6), "api-ipv6-80.socket");
         let stats = inet(Protocol::Datagram, "127.0.0.1:8125");
         assert_eq!(socket("stats", stats), "api-udp-127.0.0.1-8125.socket");
-        let unix = Address::Unix { protocol: stream, path: "/run/api/admin.sock".into() };
+        let unix = ListenAddress::Unix { protocol: stream, path: "/run/api/admin.sock".into() };
         assert_eq!(socket("admin", unix), "api-run-api-admin.sock.socket");
     }
 
@@ -171,7 +173,7 @@ mod tests {
     fn an_address_is_the_name_as_far_as_that_has_room() {
         let named = |length: usize| {
             let path = format!("/run/{}", "x".repeat(length - "run-".len()));
-            socket("x", Address::Unix { protocol: Protocol::Stream, path: path.into() })
+            socket("x", ListenAddress::Unix { protocol: Protocol::Stream, path: path.into() })
         };
         let whole = format!("api-run-{}.socket", "x".repeat(ADDRESS_IN_NAME - 4));
         assert_eq!(named(ADDRESS_IN_NAME), whole);
@@ -182,7 +184,8 @@ mod tests {
 
     #[test]
     fn odd_paths_keep_a_readable_part_and_a_hash() {
-        let unix = |path: &str| Address::Unix { protocol: Protocol::Stream, path: path.into() };
+        let unix =
+            |path: &str| ListenAddress::Unix { protocol: Protocol::Stream, path: path.into() };
         let name = socket("s", unix("/srv/a b/ü.sock"));
         assert!(name.starts_with("api-srv-ab-.sock-"), "{name}");
         assert_ne!(name, socket("s", unix("/srv/ab/ü.sock")));

@@ -174,6 +174,10 @@ booted!(every_verb_that_starts_tells_of_a_job_that_ends_otherwise, |m| {
     };
     for (drop_in, says) in ENDS {
         for verb in ["apply", "scale", "start", "restart"] {
+            // Without its job an instance starts on, and the group with it: only a rollout ends that.
+            if says.contains("somebody else") && matches!(verb, "start" | "restart") {
+                continue;
+            }
             let at = format!("{verb}: {says}");
             m.write("/srv/shop/go", "");
             applied(m, &text(1));
