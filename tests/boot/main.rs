@@ -51,6 +51,7 @@ mod servers;
 mod serves;
 mod shop;
 mod soak;
+mod start_cost;
 mod stop;
 mod table;
 mod trace;
