@@ -145,7 +145,7 @@ pub(super) fn masked(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(
 /// Says that apps of a user end with the last session.
 pub(super) fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
     let user = crate::host::own_user();
-    let starts = ecosystem.apps.values().any(|app| app.autostart);
+    let starts = ecosystem.apps.values().any(|app| app.process.autostart);
     if ctl.layout.scope == Scope::User && starts && !crate::host::lingers(&user) {
         ui.note(&format!(
             "warning: apps of {user} end at logout, and start at login instead of at boot"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use super::asked::asked;
-use super::schedule::{ScheduleState, schedule};
+use super::shown::{UnitFacts, unit_facts};
 use super::template::log_files;
 use super::{
     AskedAddress, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
@@ -52,8 +52,9 @@ pub struct Description {
     pub settings: Vec<(String, String)>,
     /// Address, unit and state of each listener.
     pub listeners: Vec<ListenerState>,
-    /// When it is restarted by its schedule.
-    pub schedule: Option<ScheduleState>,
+    /// What is said of its other units, such as its schedule.
+    #[serde(flatten)]
+    pub units: UnitFacts,
     /// What the program asks for and gets a listener in the place of.
     pub asked: Vec<AskedAddress>,
     /// The instances.
@@ -148,7 +149,7 @@ pub fn describe(
         readiness: readiness(template),
         settings: settings.collect(),
         listeners: listeners(context, found)?,
-        schedule: schedule(context, found)?,
+        units: unit_facts(context, found)?,
         outdated: outdated(observed, app),
         reasons: reasons(context, app, &instances),
         log_files: log_files.iter().map(|path| path.display().to_string()).collect(),

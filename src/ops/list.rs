@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::glance::{FastState, states};
 use super::held::{self, AskedInstance, Listeners};
-use super::schedule::{ScheduleState, schedule};
+use super::shown::{UnitFacts, facts_of_apps};
 use super::{Context, Error, Selected, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::{AppName, ListenAddress, Scope};
@@ -73,8 +73,9 @@ pub struct Row {
     pub binds: BTreeMap<String, u16>,
     /// Whether it starts with its app at boot.
     pub enabled: bool,
-    /// When its app is restarted by a schedule.
-    pub schedule: Option<ScheduleState>,
+    /// What is said of other units of its app, such as its schedule.
+    #[serde(flatten)]
+    pub units: UnitFacts,
     /// What the app's rollout says of itself while one is under way.
     pub rollout: Option<String>,
 }
@@ -117,14 +118,14 @@ pub fn list(
     let mut lacking = unheld(context, &units, &states);
     let up = units.iter().zip(&states).filter(|(_, seen)| seen.state.active.is_active());
     let up: BTreeSet<&AppName> = up.map(|((app, ..), _)| *app).collect();
-    let schedules = wanted_schedules(context, apps, selected)?;
+    let facts = facts_of_apps(context, apps, selected)?;
     let mut blanks: BTreeMap<&AppName, (Row, Duration)> = BTreeMap::new();
     let rows = units.into_iter().zip(states).map(|((app, found, number), seen)| {
         let (blank, min_ready) = blanks.entry(app).or_insert_with(|| {
             let rollout = rollouts.get(app).cloned();
             let lost = if up.contains(app) { lost(context, found) } else { Vec::new() };
-            let schedule = schedules.get(app).cloned();
-            let row = Row { rollout, lost, schedule, ..blank(app, found, &manager) };
+            let units = facts.get(app).cloned().unwrap_or_default();
+            let row = Row { rollout, lost, units, ..blank(app, found, &manager) };
             (row, found.units.policy(app).min_ready)
         });
         let unit = app.instance_unit(number);
@@ -199,20 +200,6 @@ fn rollouts(
     Ok(found)
 }
 
-/// The schedules of those apps that have one.
-fn wanted_schedules(
-    context: &Context,
-    apps: &BTreeMap<AppName, FoundApp>,
-    selected: &[Selected],
-) -> Result<BTreeMap<AppName, ScheduleState>, Error> {
-    let mut found = BTreeMap::new();
-    for app in selected.iter().map(|one| &one.app).collect::<BTreeSet<_>>() {
-        let state = apps.get(app).map(|units| schedule(context, units)).transpose()?.flatten();
-        found.extend(state.map(|state| (app.clone(), state)));
-    }
-    Ok(found)
-}
-
 /// What all instances of an app have in common.
 fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
     Row {
@@ -232,7 +219,7 @@ fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
         lost: Vec::new(),
         binds: binds(found),
         enabled: false,
-        schedule: None,
+        units: UnitFacts::default(),
         rollout: None,
     }
 }

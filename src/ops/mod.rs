@@ -19,6 +19,7 @@ mod free;
 mod glance;
 mod handover_files;
 mod held;
+pub mod import;
 mod job;
 mod latecomers;
 mod links;
@@ -41,12 +42,13 @@ mod request;
 mod resume;
 mod roll;
 mod scale;
-mod schedule;
 mod select;
 mod settle;
+mod shown;
 mod sight;
 mod stay;
 mod steps;
+pub mod takeover;
 mod template;
 mod way_back;
 mod witness;
@@ -86,9 +88,9 @@ pub use reload::{Reload, Running, given_up, not_running, reload, running};
 pub use request::Request;
 use roll::{RollSpec, roll};
 pub use scale::{Scaling, scale};
-pub use schedule::ScheduleState;
 pub use select::{Selected, apps, disable, numbers, select};
 pub use settle::under_way;
+pub use shown::{UnitFact, UnitFacts};
 pub use stay::masked;
 pub use way_back::{WayBack, WayBackReason, way_back};
 
@@ -107,6 +109,8 @@ pub struct Context {
     pub interrupt: Arc<AtomicBool>,
     /// The manager ends the rollout of this process, to stop or restart the app.
     pub end: Arc<AtomicBool>,
+    /// Listeners open beside sockets of others, which are not waited for.
+    pub(crate) shares_ports: bool,
     /// What instances did whose start was waited for.
     sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
@@ -123,7 +127,18 @@ impl Context {
         let (sights, notices) = (Mutex::default(), Mutex::default());
         layout.secret = disk::secret(&layout.state)?;
         let (interrupt, end) = (Arc::default(), Arc::default());
-        Ok(Context { layout, systemd, program, begun, interrupt, end, sights, notices })
+        let shares_ports = false;
+        Ok(Context {
+            layout,
+            systemd,
+            program,
+            begun,
+            interrupt,
+            end,
+            shares_ports,
+            sights,
+            notices,
+        })
     }
 
     /// For what writes units: makes the key that names environment files, unless there is one.

@@ -62,7 +62,7 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
     if matches!(app.handover, Handover::Preload | Handover::Trace) {
         all.extend(binds(app).map(|binds| (contract::BIND, binds)));
     }
-    let millis = app.kill_timeout.as_millis().to_string();
+    let millis = app.process.kill_timeout.as_millis().to_string();
     if app.handover == Handover::Preload {
         all.push(("LD_PRELOAD", libraries(context)));
         all.push((contract::READY, ready(app.readiness).to_owned()));
@@ -72,7 +72,7 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
     }
     if app.handover == Handover::Trace {
         all.push((contract::READY, ready(app.readiness).to_owned()));
-        let millis = app.listen_timeout.as_millis().to_string();
+        let millis = app.process.listen_timeout.as_millis().to_string();
         all.push((contract::LISTEN_TIMEOUT, millis));
     }
     // The tracer takes out of the environment what is the handover's, the Node file included.
@@ -96,7 +96,7 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
             all.push((contract::KILL_SIGNAL, app.kill_signal.clone()));
         }
         all.push((contract::KILL_TIMEOUT, millis));
-        let streams = app.stream_timeout.map(|timeout| timeout.as_millis().to_string());
+        let streams = app.process.stream_timeout.map(|timeout| timeout.as_millis().to_string());
         all.extend(streams.map(|millis| (contract::STREAM_TIMEOUT, millis)));
     } else {
         for name in MERGED {
@@ -166,7 +166,7 @@ fn node_file(context: &UnitContext<'_>) -> String {
 
 /// A system service without `User=` has no HOME (systemd.exec(5)), which npm and others need.
 fn home(context: &UnitContext<'_>) -> Option<String> {
-    let bare = !context.user() && context.app.user.is_none();
+    let bare = !context.user() && context.app.process.user.is_none();
     (bare && !context.app.env.contains_key("HOME")).then(|| "/root".to_owned())
 }
 

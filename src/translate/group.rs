@@ -51,8 +51,8 @@ pub(super) fn group(context: &UnitContext<'_>) -> UnitFile {
             if !sockets.is_empty() {
                 s.set("Wants", format!("{sockets} {}", app.name.close_unit()));
             }
-            if !app.schedules.is_empty() {
-                s.set("Wants", app.name.timer_unit().as_str());
+            for role in app.roles().filter(|role| role.is_trigger() && *role != Role::Listener) {
+                s.set("Wants", app.name.unit_of(role).as_str());
             }
             if !context.user() {
                 s.set("After", "network.target");
@@ -75,7 +75,7 @@ pub(super) fn group(context: &UnitContext<'_>) -> UnitFile {
             s.set("TimeoutStartSec", "infinity");
             // A group that cannot be stopped would hold up a shutdown. Instances accept who waits,
             // then finish what they have begun.
-            s.set("TimeoutStopSec", span(app.kill_timeout * 2 + Duration::from_secs(30)));
+            s.set("TimeoutStopSec", span(app.process.kill_timeout * 2 + Duration::from_secs(30)));
             // A stop during a reload ends the rollout between two instances.
             s.set("SuccessExitStatus", "SIGTERM");
             s.set("NotifyAccess", "all");
@@ -119,9 +119,10 @@ pub(super) fn close(context: &UnitContext<'_>) -> UnitFile {
         .section("Service", |s| {
             s.set("Type", "oneshot").set("RemainAfterExit", "yes");
             let (group, close) = (app.name.group_unit(), context.helper("close"));
-            let (millis, sockets) = (app.kill_timeout.as_millis(), joined(&socket_names(app)));
+            let (millis, sockets) =
+                (app.process.kill_timeout.as_millis(), joined(&socket_names(app)));
             s.set("ExecStop", format!("{close} hold {group} {millis} {sockets}"));
-            s.set("TimeoutStopSec", span(app.kill_timeout + Duration::from_secs(10)));
+            s.set("TimeoutStopSec", span(app.process.kill_timeout + Duration::from_secs(10)));
         });
     mark(unit, context, Role::Close, |_| {})
 }

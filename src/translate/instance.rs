@@ -120,8 +120,8 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
     }
     s.set("ExecStart", exec_start(context));
     s.set("WorkingDirectory", quote::path(&app.cwd.to_string_lossy()));
-    s.set_some("User", app.user.as_deref().map(quote::text));
-    s.set_some("Group", app.group.as_deref().map(quote::text));
+    s.set_some("User", app.process.user.as_deref().map(quote::text));
+    s.set_some("Group", app.process.group.as_deref().map(quote::text));
     for line in environment::lines(context) {
         s.set("Environment", line);
     }
@@ -131,7 +131,7 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
     for path in manager_env_files(context) {
         s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
-    s.set("TimeoutStartSec", span(app.listen_timeout));
+    s.set("TimeoutStartSec", span(app.process.listen_timeout));
 }
 
 /// The program, behind what becomes it one after the other.
@@ -294,11 +294,11 @@ fn stopping(s: &mut Section, context: &UnitContext<'_>) {
     if app.handover == Handover::Trace {
         // No library is there that would drain at the signal.
         let tracer = context.helper(TRACER);
-        let limit = app.kill_timeout.as_millis();
+        let limit = app.process.kill_timeout.as_millis();
         // Before the manager loses patience.
         let millis = limit - (limit / 10).min(500);
         let signal = &app.kill_signal;
-        let streams = app.stream_timeout.map(|timeout| format!(" {}", timeout.as_millis()));
+        let streams = app.process.stream_timeout.map(|timeout| format!(" {}", timeout.as_millis()));
         let streams = streams.unwrap_or_default();
         s.set("ExecStop", format!("{tracer} --drain $MAINPID {millis} {signal}{streams}"));
     }
@@ -306,7 +306,7 @@ fn stopping(s: &mut Section, context: &UnitContext<'_>) {
     if !app.treekill {
         s.set("KillMode", "mixed");
     }
-    s.set("TimeoutStopSec", span(app.kill_timeout));
+    s.set("TimeoutStopSec", span(app.process.kill_timeout));
     // A program that dies of the signal that asked it to stop has stopped well.
     let asked: String = app.restart.stop_exit_codes.iter().map(|code| format!(" {code}")).collect();
     s.set("SuccessExitStatus", format!("143 {}{asked}", app.kill_signal));

@@ -23,11 +23,11 @@ use std::time::Duration;
 use crate::ecosystem::{App, AppName, Ecosystem, Remark, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
+pub use crate::ecosystem::Role;
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};
 pub use record::{GroupRecord, Record};
-pub use role::Role;
 pub use sandbox::{forbidden, strict_directives, writable};
 pub use secret::Secret;
 pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
@@ -117,34 +117,42 @@ pub fn translate(ecosystem: &Ecosystem, target: &Target) -> BTreeMap<AppName, Ap
 
 fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles {
     let context = UnitContext { app, source, target };
-    let environment = environment::file(&context);
     let template = instance::template(&context);
     let revision = revision(&template);
     let mut units = UnitSet::default();
-    units.insert(group::group(&context));
-    units.insert(group::slice(&context));
-    units.insert(mark(template, &context, Role::Instance, |record| {
-        of_instances(record, app, &revision);
-    }));
-    if !app.listeners.is_empty() {
-        units.insert(group::wake(&context));
-        units.insert(group::close(&context));
-    }
-    if !app.schedules.is_empty() {
-        units.insert(timer::timer(&context));
-        units.insert(timer::timed(&context));
-    }
-    for listener in &app.listeners {
-        units.insert(listener::socket(&context, listener));
+    for unit in app.roles().flat_map(|role| written(&context, role, &template, &revision)) {
+        units.insert(unit);
     }
     AppFiles {
         units,
-        environment,
+        environment: environment::file(&context),
         instances: app.count,
-        autostart: app.autostart,
+        autostart: app.process.autostart,
         revision,
         profile: app.profile.clone(),
         remarks: app.remarks.clone(),
+    }
+}
+
+/// The units of a role that an app has.
+fn written(
+    context: &UnitContext<'_>,
+    role: Role,
+    template: &UnitFile,
+    revision: &str,
+) -> Vec<UnitFile> {
+    let app = context.app;
+    match role {
+        Role::Group => vec![group::group(context)],
+        Role::Instance => vec![mark(template.clone(), context, role, |record| {
+            of_instances(record, app, revision);
+        })],
+        Role::Listener => app.listeners.iter().map(|one| listener::socket(context, one)).collect(),
+        Role::Wake => vec![group::wake(context)],
+        Role::Close => vec![group::close(context)],
+        Role::Timer => vec![timer::timer(context)],
+        Role::Timed => vec![timer::timed(context)],
+        Role::Slice => vec![group::slice(context)],
     }
 }
 

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use clusterctl::disk::{Definition, HistoryEntry};
-use clusterctl::ecosystem::{AppName, Remark};
+use clusterctl::ecosystem::{AppName, Remark, Role};
 use clusterctl::ops::{
-    AskedAddress, Audit, Description, Event, ListenerState, Row, ScheduleState, Status,
+    AskedAddress, Audit, Description, Event, ListenerState, Row, Status, UnitFact, UnitFacts,
 };
 use clusterctl::plan::audit::{Advice, Need};
 use clusterctl::plan::doctor::{Finding, FindingSeverity};
@@ -26,9 +26,10 @@ fn app() -> AppName {
     AppName::parse("api").unwrap()
 }
 
-fn schedule(text: &str) -> Option<ScheduleState> {
-    let (unit, calendar) = (text.into(), vec![text.into()]);
-    Some(ScheduleState { unit, calendar, next: Some(9), next_in_seconds: Some(1) })
+fn units(text: &str) -> UnitFacts {
+    let (unit, lines) = (text.into(), vec![text.into()]);
+    let fact = UnitFact { unit, lines, next: Some(9), next_in_seconds: Some(1) };
+    [(Role::Timer, fact)].into_iter().collect()
 }
 
 fn row(text: &str) -> Row {
@@ -49,7 +50,7 @@ fn row(text: &str) -> Row {
         unheld: None,
         lost: vec![text.into()],
         enabled: true,
-        schedule: schedule(text),
+        units: units(text),
         rollout: Some(text.into()),
     }
 }
@@ -80,7 +81,7 @@ fn description(text: &str) -> Description {
             unit: own(),
             state: own(),
         }],
-        schedule: schedule(text),
+        units: units(text),
         asked: vec![AskedAddress { asks_for: own(), gets: own() }],
         instances: vec![row(text)],
         reasons: BTreeMap::from([(0, own())]),

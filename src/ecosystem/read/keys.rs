@@ -109,10 +109,23 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("hardening", "sandbox"),
 ];
 
+/// Finds a key of an app by any of its spellings.
+pub fn key_of_app(spelling: &str) -> Option<&'static Key> {
+    find(KEYS, spelling)
+}
+
 /// Finds a key by any of its spellings.
 pub(crate) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key> {
     let named = |text: &str| table.iter().find(|k| k.name == text || k.aliases.contains(&text));
     named(spelling).or_else(|| named(&snake_case(spelling)))
+}
+
+/// The key of an app that a word means, by any of its spellings.
+///
+/// # Errors
+/// There is none: the word in snake case.
+pub fn canonical(spelling: &str) -> Result<&'static Key, String> {
+    find(KEYS, spelling).ok_or_else(|| snake_case(spelling))
 }
 
 /// Whether a key sends output into a file.
@@ -185,6 +198,8 @@ const KEYS: &[Key] = &[
         .alias(&["exec_interpreter"]).eg("interpreter = \"python3\""),
     key("interpreter_args", ValueKind::Texts, "none", "Arguments of the interpreter, before the script.")
         .alias(&["node_args"]).eg("interpreter_args = [\"--max-old-space-size=512\"]"),
+    key("source_map_support", ValueKind::Boolean, "false", "Node names the places of an error in the source that the program was compiled from.")
+        .eg("source_map_support = true").differs("off unless it is asked for; it costs memory and time"),
     key("cwd", ValueKind::Text, "the folder of the ecosystem file", "Working directory, relative to the ecosystem file.")
         .eg("cwd = \"/srv/api\""),
     key("user", ValueKind::TextOrNumber, "the manager's user", "User that the program runs as.")

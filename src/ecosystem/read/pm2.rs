@@ -134,9 +134,9 @@ const RETIRED: &[Retired] = &[
         "remove it; nothing is loaded into the program to watch it",
     ),
     idle(
-        &["source_map_support", "disable_source_map_support"],
-        "does nothing here: Node does it",
-        "write `interpreter_args = \"--enable-source-maps\"`",
+        &["disable_source_map_support"],
+        "is not needed: source maps are off unless `source_map_support = true` asks for them",
+        REMOVE,
     ),
     idle(&["force"], "is not needed: an app is known by its name", REMOVE),
     idle(&["write", "execute_command"], "does nothing here", REMOVE),

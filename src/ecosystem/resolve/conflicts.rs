@@ -63,8 +63,8 @@ fn taken_names(cx: &mut Reading<'_>, apps: &[Resolved], source: Option<&Path>) {
 /// Names of all units of an app, instances aside: they are of its template.
 fn units(app: &Resolved) -> Vec<UnitName> {
     let listeners = app.listeners.iter().map(|(listener, _)| listener);
-    let scheduled = app.app.as_ref().is_some_and(|app| !app.schedules.is_empty());
-    app.name.as_ref().map(|name| name.unit_names(listeners, scheduled)).unwrap_or_default()
+    let names = app.name.as_ref().map(|name| name.unit_names(listeners, app.app.as_ref()));
+    names.unwrap_or_default()
 }
 
 /// App `api` has `api-wake.service`, and so has an app that is named `api-wake`.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::is_reserved;
-use super::process::ProcessKeys;
+use crate::ecosystem::model::app::AppProcess;
 use crate::ecosystem::model::host::{PathKind, Scope};
 use crate::ecosystem::read::dotenv::{self, Difference};
 use crate::ecosystem::read::fields::Fields;
@@ -40,7 +40,7 @@ pub(super) fn env_files(
     cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
-    process: &ProcessKeys,
+    process: &AppProcess,
     service: &[(String, String)],
 ) -> EnvFiles {
     let mut files = EnvFiles::default();
@@ -131,7 +131,7 @@ fn read_by_program(
     cx: &mut Reading<'_>,
     node: &Node<'_>,
     path: &Path,
-    process: &ProcessKeys,
+    process: &AppProcess,
 ) -> bool {
     if cx.host.scope() == Scope::User {
         return false;
@@ -157,7 +157,7 @@ fn read_by_program(
     true
 }
 
-fn readable(cx: &mut Reading<'_>, node: &Node<'_>, path: &Path, process: &ProcessKeys, own: bool) {
+fn readable(cx: &mut Reading<'_>, node: &Node<'_>, path: &Path, process: &AppProcess, own: bool) {
     let (user, group) = (process.user.as_deref(), process.group.as_deref());
     let Some(name) = user.filter(|_| !cx.host.may_read(path, user, group)) else { return };
     let shown = path.display();

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use crate::ecosystem::model::app::Listener;
+use crate::ecosystem::program::kind::ProgramKind;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{KeyValue, Node, Reading};
 use crate::ecosystem::read::problem::{Place, Problem, visible};
@@ -44,6 +45,9 @@ impl Environment {
         }
     }
 }
+
+/// What `source_map_support` asks of Node, which programs that start Node pass on.
+const SOURCE_MAPS: &str = "--enable-source-maps";
 
 type Variables = BTreeMap<String, (String, Place)>;
 
@@ -148,6 +152,29 @@ fn port(cx: &mut Reading<'_>, fields: &Fields<'_>, variables: &mut Variables) {
         _ => {
             variables.insert("PORT".to_owned(), (text, node.place));
         }
+    }
+}
+
+/// `source_map_support`, which only Node understands: one more of its options.
+pub(super) fn source_maps(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    env: &mut Environment,
+    kind: Option<&ProgramKind>,
+) {
+    let (true, Some(entry)) =
+        (fields.flag(cx, "source_map_support", false), fields.entry("source_map_support"))
+    else {
+        return;
+    };
+    if kind.is_some_and(|kind| !kind.node) {
+        let message = "`source_map_support` does nothing here: only Node reads source maps";
+        cx.problems.push(Problem::warning(&entry.at, message).help("remove it"));
+        return;
+    }
+    let options = env.variables.entry("NODE_OPTIONS".to_owned()).or_default();
+    if !options.split_whitespace().any(|option| option == SOURCE_MAPS) {
+        *options = format!("{options} {SOURCE_MAPS}").trim_start().to_owned();
     }
 }
 

@@ -54,9 +54,10 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let kind = ran.as_ref().map(|ran| kind::program_kind(cx.search(), ran, here));
     let mut listeners = listeners::listeners(cx, fields);
     let (instances, count) = instances(cx, fields);
-    let process = process::process(cx, fields, cwd.as_deref());
+    let keys = process::process(cx, fields, cwd.as_deref());
     let systemd = directives::directives(cx, fields);
-    let env_files = env_files::env_files(cx, fields, cwd.as_deref(), &process, &systemd.service);
+    let env_files =
+        env_files::env_files(cx, fields, cwd.as_deref(), &keys.process, &systemd.service);
     let known = cluster::ClusterFacts {
         ran: ran.as_ref(),
         kind: kind.as_ref(),
@@ -69,26 +70,26 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let (more, remark) = cluster::listener(cx, fields, &known).unzip();
     listeners.extend(more);
     let serving = (!listeners.is_empty()).then_some(&*systemd.service);
-    let sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &process, ran.as_ref(), serving);
+    let sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &keys, ran.as_ref(), serving);
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
-    let stop = stop::stop(process.kill_signal, process.treekill, kind.as_ref());
+    let stop = stop::stop(keys.kill_signal, keys.treekill, kind.as_ref());
     let followed = followed(cx, cwd.as_deref());
     env.add(stop.variable);
+    environment::source_maps(cx, fields, &mut env, kind.as_ref());
     environment::counted_port(cx, fields, &env, &listeners);
     let program = ran.as_ref().zip(kind.as_ref());
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::handed_over(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let rollout = rollout::rollout(cx, fields, is_job(process.restart.auto, &hands, &listeners));
+    let rollout = rollout::rollout(cx, fields, is_job(keys.restart.auto, &hands, &listeners));
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
         namespace,
         command: ran.command,
         cwd,
-        user: process.user,
-        group: process.group,
+        process: keys.process,
         instances,
         count,
         listeners: listeners.iter().map(|(listener, _)| listener.clone()).collect(),
@@ -102,19 +103,15 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         node: kind.as_ref().is_some_and(|kind| kind.node),
         python: kind.as_ref().is_some_and(|kind| kind.python),
         readiness: hands.readiness,
-        listen_timeout: process.listen_timeout,
-        kill_timeout: process.kill_timeout,
-        stream_timeout: process.stream_timeout,
         kill_signal: stop.signal,
         shutdown_with_message: hands.shutdown_with_message,
         treekill: stop.all,
-        restart: process.restart,
+        restart: keys.restart,
         schedules,
-        autostart: process.autostart,
         rollout,
-        logs: process.logs,
-        max_memory: process.max_memory,
-        non_blocking: hands.non_blocking(process.non_blocking, kind.as_ref()),
+        logs: keys.logs,
+        max_memory: keys.max_memory,
+        non_blocking: hands.non_blocking(keys.non_blocking, kind.as_ref()),
         backlog,
         sandbox,
         service: systemd.service,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::model::app::{Backoff, Logs, Restart, RolloutSettings};
+use crate::ecosystem::model::app::{AppProcess, Backoff, Logs, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Node, Reading};
@@ -45,17 +45,12 @@ const SIGNALS: &[&str] = &[
 /// What the keys about the process came to.
 #[derive(Debug)]
 pub(super) struct ProcessKeys {
-    pub user: Option<String>,
-    pub group: Option<String>,
-    pub listen_timeout: Duration,
-    pub kill_timeout: Duration,
-    pub stream_timeout: Option<Duration>,
+    pub process: AppProcess,
     /// As written.
     pub kill_signal: Option<String>,
     /// As written.
     pub treekill: Option<bool>,
     pub restart: Restart,
-    pub autostart: bool,
     pub logs: Logs,
     pub max_memory: Option<u64>,
     /// As written.
@@ -71,16 +66,19 @@ pub(super) fn process(
     let user = user(cx, fields);
     let logs = logs::logs(cx, fields, cwd, user.as_deref());
     let kill_timeout = positive(cx, fields, "kill_timeout", RolloutSettings::KILL_TIMEOUT);
-    ProcessKeys {
+    let process = AppProcess {
         user,
         group: group(cx, fields),
         listen_timeout: positive(cx, fields, "listen_timeout", RolloutSettings::LISTEN_TIMEOUT),
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
+        autostart: fields.flag(cx, "autostart", true),
+    };
+    ProcessKeys {
+        process,
         kill_signal: signal(cx, fields),
         treekill: fields.read_with("treekill", |node| node.boolean(cx)),
         restart: restart(cx, fields),
-        autostart: fields.flag(cx, "autostart", true),
         logs,
         max_memory: memory(cx, fields),
         non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),

@@ -22,7 +22,7 @@ pub(super) fn sandbox(
     cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
-    process: &ProcessKeys,
+    keys: &ProcessKeys,
     ran: Option<&ResolvedCommand>,
     serving: Option<&[(String, String)]>,
 ) -> Sandbox {
@@ -34,14 +34,14 @@ pub(super) fn sandbox(
     let writable = writable(cx, fields, cwd, level);
     let program = ran.map(|ran| ran.command.program.as_path());
     let gains_rights = program.is_some_and(|program| cx.host.gains_privileges(program));
-    let user = process.user.as_deref().and_then(|user| cx.host.user(user));
+    let user = keys.process.user.as_deref().and_then(|user| cx.host.user(user));
     let as_root = cx.host.scope() == Scope::System && user.is_none_or(|user| user.uid == 0);
     if level == Level::Strict {
         strict(cx, fields, gains_rights);
     }
     let script = ran.and_then(|ran| ran.command.script.as_deref());
     let needed = cwd.into_iter().chain(program).chain(script).map(Path::to_owned);
-    let logs = process.logs.out_file.iter().chain(&process.logs.error_file).cloned();
+    let logs = keys.logs.out_file.iter().chain(&keys.logs.error_file).cloned();
     let mut needed = needed.chain(logs).chain(writable.iter().cloned());
     let in_homes = needed.any(|path| lies_in_homes(cx, &path));
     let foreign_calls = program.is_some_and(|program| makes_foreign_calls(cx, program));

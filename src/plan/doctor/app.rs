@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{AppFacts, Finding, FindingSeverity, Words, finding, listeners};
-use crate::plan::reason;
+use crate::ecosystem::Role;
+use crate::plan::{OwnedUnit, reason};
 use crate::translate::{GroupRecord, is_edited, other_cpus};
 use crate::unit::{ActiveState, UnitName};
 
@@ -136,7 +137,19 @@ fn needed_units(words: &Words<'_>, facts: &AppFacts) -> Vec<UnitName> {
             needed.extend(sockets);
         }
     }
+    let named: BTreeSet<&str> = facts.observed.units.values().flat_map(refers_to).collect();
+    let others = Role::ALL.into_iter().filter(|role| *role != Role::Listener);
+    let mut others: Vec<UnitName> = others.map(|role| app.unit_of(role)).collect();
+    others.retain(|unit| named.contains(unit.as_str()) && !needed.contains(unit));
+    needed.extend(others);
     needed
+}
+
+/// Names of units that a unit of ours starts.
+fn refers_to(file: &OwnedUnit) -> impl Iterator<Item = &str> {
+    let keys = [("Unit", "Wants"), ("Socket", "Service"), ("Timer", "Unit"), ("Path", "Unit")];
+    let lines = keys.into_iter().flat_map(|(section, key)| file.unit.all(section, key));
+    lines.flat_map(str::split_whitespace)
 }
 
 fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {

@@ -87,6 +87,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::ecosystem::Role;
     use crate::plan::{ObservedFile, ObservedInstance};
     use crate::unit::{ActiveState, UnitName};
 
@@ -161,6 +162,26 @@ mod tests {
             let spoil = |facts: &mut AppFacts| {
                 facts.observed.units.remove(&unit);
                 facts.observed.triggers.clear();
+            };
+            app(spoil, &["unit-gone: clusterctl apply /srv/api/ecosystem.toml"]);
+        }
+    }
+
+    #[test]
+    fn what_other_units_start_is_missed() {
+        let (timer, timed) = (api().unit_of(Role::Timer), api().unit_of(Role::Timed));
+        let both = |f: &mut AppFacts| {
+            let group =
+                file("[Unit]\nWants=api-cron.timer\n[X-Clusterctl]\nApp=api\nInstances=2\n");
+            f.observed.units.insert(api().group_unit(), group);
+            f.observed.units.insert(timer.clone(), file("[Timer]\nUnit=api-cron.service\n"));
+            f.observed.units.insert(timed.clone(), file("[X-Clusterctl]\nRole=timed\n"));
+        };
+        app(both, &[]);
+        for gone in [&timer, &timed] {
+            let spoil = |f: &mut AppFacts| {
+                both(f);
+                f.observed.units.remove(gone);
             };
             app(spoil, &["unit-gone: clusterctl apply /srv/api/ecosystem.toml"]);
         }
