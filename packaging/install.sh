@@ -32,6 +32,11 @@ program() {
         put 0644 "$page" "$share/man/man${page##*.}/${page##*/}"
     done
     put 0644 packaging/ecosystem.schema.json "$share/clusterctl/ecosystem.schema.json"
+    # Nothing enables them but whoever wants metrics.
+    for unit in units/clusterctl-metrics.socket units/clusterctl-metrics@.service; do
+        put 0644 "$unit" "$prefix/lib/systemd/system/${unit#units/}"
+        sed -i "s|/usr/bin/clusterctl|$PREFIX/bin/clusterctl|" "$prefix/lib/systemd/system/${unit#units/}"
+    done
     put 0644 packaging/sbom.cdx.json "$share/clusterctl/sbom.cdx.json"
     completions=packaging/completions
     put 0644 $completions/clusterctl.bash "$share/bash-completion/completions/clusterctl"
@@ -41,8 +46,8 @@ program() {
 
 docs() {
     # shellcheck disable=SC2046 # names of this checkout, without spaces
-    for text in *.md LICENSE-* docs/* $(find examples packaging/polkit -type f); do
-        case $text in packaging/polkit/*) to=examples/${text#packaging/} ;; *) to=$text ;; esac
+    for text in *.md LICENSE-* docs/* $(find examples packaging/polkit packaging/grafana -type f); do
+        case $text in packaging/*) to=examples/${text#packaging/} ;; *) to=$text ;; esac
         if [ -x "$text" ]; then mode=0755; else mode=0644; fi
         put "$mode" "$text" "$share/doc/clusterctl/$to"
     done

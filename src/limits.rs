@@ -53,6 +53,9 @@ pub const LOG_LINES: u32 = 100_000_000;
 /// Least memory of an instance: in less no runtime can even start.
 pub const LEAST_MEMORY: u64 = 1 << 20;
 
+/// Bytes of a request for metrics that are read: a scraper's header has a few hundred.
+pub const HTTP_REQUEST: usize = 16 * 1024;
+
 // what is read of files
 
 /// Bytes of an ecosystem file: more than anybody writes by hand.
@@ -166,6 +169,9 @@ pub const MANAGER_RETURNS: Duration = Duration::from_secs(60);
 /// The longest start or stop that a definition can ask for, and then some: each unit has its own limits,
 /// this one only keeps a lost signal from being waited for without an end.
 pub const JOB: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Time for all commands before a rollout, or after it: a migration of a database may take minutes.
+pub const HOOK: Duration = Duration::from_secs(15 * 60);
 
 /// Time that the manager may need beyond an app's own limits.
 pub const JOB_MARGIN: Duration = Duration::from_secs(30);

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod check_memory;
 mod completions;
 mod control;
 mod describe;
@@ -16,6 +17,7 @@ mod init;
 mod input;
 mod list;
 mod logs;
+mod metrics;
 mod pid;
 mod pm2;
 mod policy;
@@ -30,6 +32,7 @@ mod terminal;
 mod trial;
 mod unpack;
 mod validate;
+mod watch_files;
 mod watching;
 mod world;
 
@@ -110,6 +113,7 @@ enum Verb {
     Describe(describe::DescribeArgs),
     Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
+    Metrics(metrics::MetricsArgs),
     Init(init::InitArgs),
     Import(import::ImportArgs),
     Completions(completions::CompletionsArgs),
@@ -117,6 +121,8 @@ enum Verb {
     Unpack(unpack::UnpackArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
+    WatchFiles(watch_files::WatchFilesArgs),
+    CheckMemory(check_memory::CheckMemoryArgs),
     /// Not needed: what runs is what starts at boot
     #[command(hide = true, aliases = ["startup", "unstartup", "resurrect", "dump"])]
     Save(pm2::Pm2Args),
@@ -200,6 +206,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Audit(args) => audit::run(args, place, ui),
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
+        Verb::Metrics(args) => metrics::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
         Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
@@ -208,6 +215,8 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::List(args) => list::run(args, place, ui),
         Verb::Validate(args) => validate::run(args, place, ui),
         Verb::Rollout(args) => rollout::run(args, place, ui),
+        Verb::WatchFiles(args) => watch_files::run(args, place, ui),
+        Verb::CheckMemory(args) => check_memory::run(args, place, ui),
         Verb::Save(_) => pm2::explain(ui),
     };
     done.map(|()| error::exit::OK)

@@ -48,12 +48,11 @@ const KEYS: [&str; 18] = [
 ];
 
 /// All others that need not be said.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 5] = [
     (
         "--update-env",
         "variables come from the ecosystem file alone: change `env`, then: clusterctl apply",
     ),
-    ("--watch", "files are not watched: run `clusterctl reload APP` after a change"),
     ("--no-daemon", "there is no daemon; in a container: clusterctl dev"),
     ("--attach", "to see what an app writes: clusterctl logs APP -f"),
     ("--time", "journalctl -u 'APP@*' shows the time of every line"),

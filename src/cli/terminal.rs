@@ -127,6 +127,14 @@ impl Ui {
         }
     }
 
+    /// Data for a program that reads every byte, such as an HTTP client: nothing is taken out of it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn bytes(&mut self, text: &str) -> Result<(), Error> {
+        Ok(write_out(&mut self.streams.out, text)?)
+    }
+
     /// Data as JSON, one value on a line.
     ///
     /// # Errors

@@ -78,6 +78,12 @@ pub trait Surroundings: Debug {
     /// It cannot be read, or is no text.
     fn standard_input(&self) -> std::io::Result<String>;
 
+    /// An HTTP request on standard input up to the end of its header, at most so many bytes of it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn request(&self, most: usize) -> std::io::Result<Vec<u8>>;
+
     /// The program that units call for a rolling reload.
     fn program(&self) -> PathBuf;
 

@@ -70,6 +70,9 @@ fn kind(kind: ValueKind) -> Value {
             json!({ "type": ["integer", "string"], "minimum": 0 })
         }
         ValueKind::Texts => json!({ "type": ["string", "array"], "items": address }),
+        ValueKind::FlagOrTexts => {
+            json!({ "type": ["boolean", "string", "array"], "items": address })
+        }
         ValueKind::Numbers => {
             json!({ "type": ["integer", "array"], "items": { "type": "integer", "minimum": 0 } })
         }

@@ -21,8 +21,8 @@ pub use json_schema::json_schema;
 pub use load::{Loaded, load};
 pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
-    App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs, OnFailure,
-    RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
+    App, Asks, Backoff, Command, Ecosystem, Handover, Hooks, Instances, InvalidShare, Listener,
+    Logs, OnFailure, PidFile, RateLimit, Readiness, Remark, Restart, RolloutSettings, Share, Watch,
 };
 pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};
@@ -39,6 +39,7 @@ pub use read::keys::{
     Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, key_of_app as key, keys,
     rollout_keys,
 };
+pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
 pub use read::value::duration;
 pub use starter::{

@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 
 /// How long nothing may change before it counts as all there is: editors and compilers write a few
 /// files one after the other.
-const SETTLED: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+const SETTLED: Duration = Duration::from_millis(200);
 
 /// Folders of what others wrote.
 const OTHERS: [&str; 3] = ["node_modules", "__pycache__", "lost+found"];
@@ -28,6 +29,49 @@ const OWN: [&str; 7] = [".log", ".pid", ".sock", ".swp", ".swx", ".tmp", "~"];
 pub struct FolderChanges {
     inotify: OwnedFd,
     folders: BTreeMap<i32, PathBuf>,
+    ignored: Ignored,
+    settled: Timespec,
+}
+
+/// What does not count besides what never does: names with `*` and `?`, and such whole paths.
+#[derive(Clone, Debug, Default)]
+pub struct Ignored {
+    names: Vec<String>,
+    paths: Vec<String>,
+}
+
+impl Ignored {
+    /// Patterns with a slash are whole paths.
+    pub fn of(patterns: &[String]) -> Ignored {
+        let (paths, names) = patterns.iter().cloned().partition(|one| one.contains('/'));
+        Ignored { names, paths }
+    }
+
+    /// Whether this path, or a folder that it is in, is meant.
+    fn holds(&self, path: &Path) -> bool {
+        let name = |name: &OsStr| {
+            let name = name.to_string_lossy();
+            self.names.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
+        };
+        let whole = |path: &Path| {
+            let text = path.to_string_lossy();
+            self.paths.iter().any(|pattern| matches(pattern.as_bytes(), text.as_bytes()))
+        };
+        path.file_name().is_some_and(name) || path.ancestors().any(whole)
+    }
+}
+
+/// Whether a text is what a pattern means, in which `*` is any text and `?` any byte.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => {
+            (0..=text.len()).any(|skipped| matches(rest, text.get(skipped..).unwrap_or_default()))
+        }
+        ([b'?', rest @ ..], [_, text @ ..]) => matches(rest, text),
+        ([one, rest @ ..], [other, text @ ..]) => one == other && matches(rest, text),
+        _ => false,
+    }
 }
 
 impl FolderChanges {
@@ -36,8 +80,21 @@ impl FolderChanges {
     /// # Errors
     /// A path that is not there, or more folders than the kernel watches for one user.
     pub fn below(roots: &[PathBuf]) -> io::Result<FolderChanges> {
+        FolderChanges::below_but(roots, Ignored::default(), SETTLED)
+    }
+
+    /// The same without what is ignored; `settled` is how long nothing may change before it counts as all there is.
+    ///
+    /// # Errors
+    /// As [`FolderChanges::below`].
+    pub fn below_but(
+        roots: &[PathBuf],
+        ignored: Ignored,
+        settled: Duration,
+    ) -> io::Result<FolderChanges> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let mut changes = FolderChanges { inotify, folders: BTreeMap::new() };
+        let settled = Timespec::try_from(settled).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let mut changes = FolderChanges { inotify, folders: BTreeMap::new(), ignored, settled };
         for root in roots {
             changes.add(root)?;
         }
@@ -52,7 +109,7 @@ impl FolderChanges {
     pub fn wait(&mut self) -> io::Result<BTreeSet<PathBuf>> {
         let mut changed = BTreeSet::new();
         loop {
-            let limit = (!changed.is_empty()).then_some(&SETTLED);
+            let limit = (!changed.is_empty()).then_some(&self.settled);
             let ready = match poll(&mut [PollFd::new(&self.inotify, PollFlags::IN)], limit) {
                 Err(Errno::INTR) => continue,
                 ready => ready?,
@@ -61,9 +118,13 @@ impl FolderChanges {
                 return Ok(changed);
             }
             for path in self.read()? {
+                if self.ignored.holds(&path) {
+                    continue;
+                }
                 if path.is_dir() && !path.is_symlink() {
-                    // It may be gone again by now.
+                    // It may be gone again by now. What is in it already was written before it was watched.
                     let _ = self.add(&path);
+                    changed.extend(self.files_in(&path));
                 } else {
                     changed.insert(path);
                 }
@@ -84,6 +145,11 @@ impl FolderChanges {
             };
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
             let folder = self.folders.get(&event.wd());
+            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                // More has changed than the kernel could tell.
+                paths.extend(self.folders.values().next().map(|folder| folder.join("…")));
+                continue;
+            }
             match (folder, name) {
                 (Some(folder), Some(name)) if is_worth(name) => paths.push(folder.join(name)),
                 // A single file that is watched has no name of its own.
@@ -104,11 +170,28 @@ impl FolderChanges {
         self.folders.insert(inotify::add_watch(&self.inotify, path, flags)?, path.to_owned());
         let Ok(entries) = fs::read_dir(path) else { return Ok(()) };
         for entry in entries.flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_worth(&entry.file_name()) {
+            let counts = is_worth(&entry.file_name()) && !self.ignored.holds(&entry.path());
+            if counts && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 self.add(&entry.path())?;
             }
         }
         Ok(())
+    }
+
+    /// Files that lie in a folder, however deep, and count.
+    fn files_in(&self, folder: &Path) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if !is_worth(&entry.file_name()) || self.ignored.holds(&path) {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => files.extend(self.files_in(&path)),
+                _ => files.push(path),
+            }
+        }
+        files
     }
 }
 
@@ -123,6 +206,36 @@ fn is_worth(name: &OsStr) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_is_ignored_is_no_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["uploads/a", "client/img", "src/img"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        let img = at("client/img").display().to_string();
+        let ignored = Ignored::of(&["uploads".into(), "*.t?p".into(), img]);
+        let settled = Duration::from_millis(20);
+        let mut changes =
+            FolderChanges::below_but(&[dir.path().to_owned()], ignored, settled).unwrap();
+        for name in ["uploads/a/b", "x.tap", "client/img/1", "src/img/1", "client/app.js"] {
+            fs::write(at(name), "x").unwrap();
+        }
+        let wanted = ["src/img/1", "client/app.js"].map(at);
+        assert_eq!(changes.wait().unwrap(), BTreeSet::from(wanted));
+    }
+
+    #[test]
+    fn files_of_a_folder_that_is_moved_in_are_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir_in(dir.path().parent().unwrap()).unwrap();
+        fs::create_dir_all(other.path().join("new/deep")).unwrap();
+        fs::write(other.path().join("new/deep/a.js"), "x").unwrap();
+        let mut changes = FolderChanges::below(&[dir.path().to_owned()]).unwrap();
+        fs::rename(other.path().join("new"), dir.path().join("new")).unwrap();
+        assert!(changes.wait().unwrap().contains(&dir.path().join("new/deep/a.js")));
+    }
 
     #[test]
     fn what_the_author_writes_is_a_change_and_nothing_else() {

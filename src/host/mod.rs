@@ -20,6 +20,7 @@ mod holder;
 mod interpreter;
 mod kernel;
 mod process;
+mod queues;
 mod sight;
 mod socket_file;
 mod sockets;
@@ -27,7 +28,7 @@ pub mod text;
 mod trust;
 mod users;
 
-pub use changes::FolderChanges;
+pub use changes::{FolderChanges, Ignored};
 pub use conduct::conduct;
 pub use cpus::usable as usable_cpus;
 pub use held::in_use;
@@ -35,8 +36,9 @@ pub use interpreter::{interpreter, is_in_path, searched};
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, is_gone,
-    is_uprooted, processes, usage, variable_of,
+    is_uprooted, processes, resident, usage, variable_of,
 };
+pub use queues::{Queue, queues};
 pub use sight::look;
 pub use socket_file::is_lost;
 pub use sockets::{descriptor, sockets_of};

@@ -63,6 +63,35 @@ pub fn all_processes(dir: &Path) -> Option<Vec<u32>> {
     Some(pids)
 }
 
+/// Memory that all processes of an instance need, by its main one: what they have in memory of their own, and of
+/// files that they have mapped. Cache that the kernel would give up is none.
+pub fn resident(main: u32) -> Option<u64> {
+    let dir = cgroup_of(main);
+    let counted = dir.and_then(|dir| read(dir.join("memory.stat")));
+    let field = |text: &str, name: &str| -> Option<u64> {
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    };
+    match counted {
+        Some(text) => Some(field(&text, "anon")? + field(&text, "file_mapped")?),
+        // Without the memory controller each process is counted, and what they share more than once.
+        None => of_family(main),
+    }
+}
+
+fn of_family(pid: u32) -> Option<u64> {
+    let status = read(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let own: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| read(task.path().join("children")));
+    let children: Vec<u32> = children
+        .flat_map(|text| {
+            text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect();
+    Some(own * 1024 + children.into_iter().filter_map(of_family).sum::<u64>())
+}
+
 /// `accept` and `accept4`, as `/proc/PID/syscall` numbers them.
 #[cfg(target_arch = "x86_64")]
 const ACCEPT: [&str; 2] = ["43", "288"];

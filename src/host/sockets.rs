@@ -99,7 +99,7 @@ fn inet_line(line: &str, protocol: Protocol) -> Option<(ListenAddress, u64)> {
     Some((ListenAddress::inet(protocol, socket), fields.get(9)?.parse().ok()?))
 }
 
-fn hex_socket(text: &str) -> Option<SocketAddr> {
+pub(super) fn hex_socket(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     Some(SocketAddr::new(hex_ip(ip)?, u16::from_str_radix(port, 16).ok()?))
 }

@@ -57,6 +57,9 @@ pub struct Row {
     pub uptime_seconds: Option<f64>,
     /// Automatic restarts since the last start by hand.
     pub restarts: u32,
+    /// CPU time since the start.
+    #[serde(skip)]
+    pub cpu_seconds: Option<f64>,
     /// Mean share of one CPU since the start, in percent.
     pub cpu_percent: Option<f64>,
     /// Memory of the instance's cgroup in bytes, or of the main process without that.
@@ -211,6 +214,7 @@ fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
         pid: None,
         uptime_seconds: None,
         restarts: 0,
+        cpu_seconds: None,
         cpu_percent: None,
         memory_bytes: None,
         user: user(app, found).unwrap_or_else(|| manager.to_owned()),
@@ -230,6 +234,7 @@ fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, seen: &FastState
     let cpu = cpu.or(state.cpu_nsec.map(|nsec| nsec as f64 / 1e9));
     let cpu = cpu.or(process.map(|one| one.cpu_seconds));
     let uptime = process.map(|one| one.uptime_seconds);
+    let cpu_seconds = cpu;
     let cpu = cpu.zip(uptime).filter(|(_, uptime)| *uptime > 0.0);
     let memory = cgroup.and_then(|all| all.memory_bytes).or(state.memory);
     Row {
@@ -239,6 +244,7 @@ fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, seen: &FastState
         pid: state.main_pid,
         uptime_seconds: uptime,
         restarts: state.restarts,
+        cpu_seconds,
         cpu_percent: cpu.map(|(seconds, uptime)| 100.0 * seconds / uptime),
         memory_bytes: memory.or(process.map(|one| one.memory_bytes)),
         enabled,

@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::hooks;
 use super::links::link_difference;
 use super::load::load;
 use super::overtaken::finish_stop;
@@ -15,9 +16,10 @@ use super::resume::{self, reconnect, rolled};
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, held, observe};
 use crate::disk::{self, Exchange, Lock};
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, OnFailure};
 use crate::rollout::Outcome;
 use crate::systemd::{JobKind, JobMode};
+use crate::translate::Role;
 
 /// How long a listener may take to open.
 const PATIENCE: Duration = crate::limits::LISTENER_OPENS;
@@ -103,15 +105,32 @@ pub(super) fn carry_out(
             policy: request.policy.clone().unwrap_or_default(),
         },
     };
+    let hooked = match &request.task {
+        Task::Reload { instances } => instances.is_none(),
+        Task::Change { outdated, .. } => !outdated.is_empty(),
+    };
+    if hooked && let Err(why) = hooks::run(context, app, Role::BeforeReload)? {
+        if !request.former.is_empty() && spec.policy.on_failure == OnFailure::Rollback {
+            restore(context, app, request)?;
+        }
+        return Err(Error::Broke(app.clone(), format!("{why}; nothing was replaced")));
+    }
     let units = OnceCell::new();
     let unready = |number| {
         let read = || disk::scan(&context.layout).ok()?.remove(app).map(|found| found.units);
         held::unready(context, app, units.get_or_init(read).as_ref()?, number)
     };
     let restore = || restore(context, app, request);
-    let hooks = resume::RequestHooks { restore: &restore, unready: &unready };
-    let run = || rolled(context, spec, request, &hooks, sink);
-    witnessed(context, std::slice::from_ref(app), run)
+    let given = resume::RequestHooks { restore: &restore, unready: &unready };
+    let run = || rolled(context, spec, request, &given, sink);
+    let outcome = witnessed(context, std::slice::from_ref(app), run)?;
+    if hooked
+        && outcome == Outcome::Complete
+        && let Err(why) = hooks::run(context, app, Role::AfterReload)?
+    {
+        return Err(Error::Broke(app.clone(), format!("every instance was replaced, then {why}")));
+    }
+    Ok(outcome)
 }
 
 /// Opens listeners anew whose path no longer leads to them: the instances are about to be replaced, and no client reaches

@@ -124,6 +124,7 @@ mod tests {
             pid: (status == Status::Online).then_some(4711),
             uptime_seconds: (status == Status::Online).then_some(75.0),
             restarts: 2,
+            cpu_seconds: None,
             cpu_percent: Some(1.25),
             memory_bytes: Some(44_564_480),
             user: "www".into(),

@@ -7,6 +7,7 @@ mod hidden;
 pub mod history;
 pub mod list;
 pub mod logs;
+pub mod metrics;
 pub mod plan;
 mod printable;
 pub mod progress;

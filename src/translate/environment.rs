@@ -21,6 +21,13 @@ pub(super) fn lines(context: &UnitContext<'_>) -> Vec<String> {
     lines
 }
 
+/// `Environment=` lines of commands that run beside the instances, and take no listener.
+pub(super) fn lines_of_hooks(context: &UnitContext<'_>) -> Vec<String> {
+    let own = [("HOME", home(context)), ("PATH", search_path(context))];
+    let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    own.map(|(name, value)| quote::assignment(name, &value)).collect()
+}
+
 /// The app's own variables, in the order of their names.
 pub(super) fn file(context: &UnitContext<'_>) -> Option<EnvFile> {
     let app = context.app;
@@ -41,6 +48,23 @@ pub fn owner_of_file(name: &str) -> Option<AppName> {
     let (app, hash) = name.rsplit_once('@')?;
     let hex = hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit());
     AppName::parse(app).ok().filter(|_| hex)
+}
+
+/// Variables of the manager that are taken out, in one line; the manager takes them out last, and so would take
+/// out those of the app and of the handover too.
+pub(super) fn filtered(context: &UnitContext<'_>) -> Option<String> {
+    let app = context.app;
+    let ours = settings(context);
+    let counted = app.increment_var.as_ref().map(|(name, _)| name);
+    let set = |name: &String| {
+        app.env.contains_key(name)
+            || *name == app.instance_var
+            || Some(name) == counted
+            || ours.iter().any(|(other, _)| other == name)
+    };
+    let names: Vec<&str> =
+        app.filtered.iter().filter(|name| !set(name)).map(String::as_str).collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {

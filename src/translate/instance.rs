@@ -32,8 +32,10 @@
 
 use std::path::PathBuf;
 
-use super::{UnitContext, common, environment, joined, sandbox, socket_names, span};
-use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
+use super::{UnitContext, common, environment, joined, memory, sandbox, socket_names, span};
+use crate::ecosystem::{
+    App, Asks, Backoff, Handover, PidFile, RateLimit, Readiness, last_line, runtime_folder,
+};
 use crate::handover::contract::TRACER;
 use crate::unit::{Section, UnitFile, quote};
 
@@ -83,7 +85,7 @@ pub(super) fn template(context: &UnitContext<'_>) -> UnitFile {
             stopping(s, context);
             output(s, app);
             s.set("Slice", app.name.slice_unit().as_str());
-            s.set_some("MemoryMax", app.max_memory.map(|bytes| bytes.to_string()));
+            s.set_some("MemoryMax", memory::hard_limit(context).map(|bytes| bytes.to_string()));
             sandbox::set(s, context);
             context.pass_through(s, &app.service);
             if holds_listener(app) {
@@ -125,6 +127,7 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
     for line in environment::lines(context) {
         s.set("Environment", line);
     }
+    s.set_some("UnsetEnvironment", environment::filtered(context));
     // One that cannot be read fails a start before anything of the unit runs, the guard included, so that the
     // restarts would never end. Where there is a guard, it sees to it that they can be read.
     let optional = if is_guarded(app) { "-" } else { "" };
@@ -132,6 +135,20 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
         s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
     s.set("TimeoutStartSec", span(app.process.listen_timeout));
+    pid_file(s, context);
+}
+
+/// Writes the number of the main process to a file, and removes it when the instance has stopped. Neither is
+/// worth a start that fails.
+fn pid_file(s: &mut Section, context: &UnitContext<'_>) {
+    let Some(PidFile { path, by_program }) = &context.app.pid_file else { return };
+    let helper = match by_program {
+        true => format!("{} --bare -- {}", context.helper(TRACER), context.helper("pid-file")),
+        false => root_helper(context, "pid-file"),
+    };
+    let file = quote::argument(&path.to_string_lossy());
+    s.set("ExecStartPost", format!("-{helper} write {file} %i $MAINPID"));
+    s.set("ExecStopPost", format!("-{helper} remove {file} %i"));
 }
 
 /// The program, behind what becomes it one after the other.
@@ -151,6 +168,12 @@ fn exec_start(context: &UnitContext<'_>) -> String {
     }
     words.push(app.command.program.to_string_lossy().into_owned());
     words.extend(app.command.args.iter().cloned());
+    command_line(&words)
+}
+
+/// A command of the app besides its program, with the variables that its user reads.
+pub(super) fn with_variables(context: &UnitContext<'_>, words: &[String]) -> String {
+    let words: Vec<String> = env_reader(context).chain(words.iter().cloned()).collect();
     command_line(&words)
 }
 
@@ -215,7 +238,7 @@ fn restarts(s: &mut Section, context: &UnitContext<'_>) {
     // start the wake unit meanwhile.
     s.set("Restart", if restart.auto { "always" } else { "no" });
     if !restart.auto {
-        if is_job(app) {
+        if app.is_job() {
             // What has ended well is not started again by whoever wants the instance to run: the
             // group at its start, an apply, a boot that comes later.
             s.set("RemainAfterExit", "yes");
@@ -253,7 +276,7 @@ fn is_guarded(app: &App) -> bool {
 }
 
 /// Files of variables that the manager reads, in this order.
-fn manager_env_files(context: &UnitContext<'_>) -> Vec<PathBuf> {
+pub(super) fn manager_env_files(context: &UnitContext<'_>) -> Vec<PathBuf> {
     let own = environment::file(context).map(|file| file.path);
     own.into_iter().chain(context.app.env_files.iter().cloned()).collect()
 }
@@ -284,11 +307,6 @@ fn needed_folders(app: &App) -> Vec<PathBuf> {
     folders
 }
 
-/// Whether the app runs to its end once, as a migration does, instead of serving.
-pub(super) fn is_job(app: &App) -> bool {
-    !app.restart.auto && app.readiness == Readiness::Exec && app.listeners.is_empty()
-}
-
 fn stopping(s: &mut Section, context: &UnitContext<'_>) {
     let app = context.app;
     if app.handover == Handover::Trace {
@@ -303,8 +321,10 @@ fn stopping(s: &mut Section, context: &UnitContext<'_>) {
         s.set("ExecStop", format!("{tracer} --drain $MAINPID {millis} {signal}{streams}"));
     }
     s.set("KillSignal", &app.kill_signal);
-    if !app.treekill {
-        s.set("KillMode", "mixed");
+    match app.asks {
+        Asks::All => {}
+        Asks::Main => drop(s.set("KillMode", "mixed")),
+        Asks::MainAlone => drop(s.set("KillMode", "process")),
     }
     s.set("TimeoutStopSec", span(app.process.kill_timeout));
     // A program that dies of the signal that asked it to stop has stopped well.

@@ -6,14 +6,17 @@ mod checksum;
 mod cpus;
 mod environment;
 mod group;
+mod hook;
 mod instance;
 mod listener;
+mod memory;
 mod record;
 mod role;
 mod sandbox;
 mod secret;
 mod since;
 mod timer;
+mod watch;
 mod weight;
 
 use std::collections::BTreeMap;
@@ -152,6 +155,10 @@ fn written(
         Role::Close => vec![group::close(context)],
         Role::Timer => vec![timer::timer(context)],
         Role::Timed => vec![timer::timed(context)],
+        Role::Watch => vec![watch::watch(context)],
+        Role::MemoryTimer => vec![memory::timer(context)],
+        Role::MemoryCheck => vec![memory::check(context)],
+        Role::BeforeReload | Role::AfterReload => vec![hook::hook(context, role)],
         Role::Slice => vec![group::slice(context)],
     }
 }
@@ -212,6 +219,7 @@ fn of_instances(record: &mut Record, app: &App, revision: &str) {
     record.env_files.clone_from(&app.own_env_files);
     let files = app.logs.out_file.iter().chain(&app.logs.error_file);
     record.log_files = files.filter(|_| !app.logs.disabled).cloned().collect();
+    record.log_files.dedup();
 }
 
 fn flag(context: &UnitContext<'_>) -> &'static str {

@@ -33,6 +33,8 @@ pub struct Record {
     pub env_files: Vec<PathBuf>,
     /// The template: where `logs` and excerpts find what is not in the journal.
     pub log_files: Vec<PathBuf>,
+    /// The unit that watches files: folders and files.
+    pub watched: Vec<PathBuf>,
     /// The group: what the app is, all further keys.
     pub group: GroupRecord,
 }
@@ -86,6 +88,9 @@ impl Record {
         for file in &self.log_files {
             s.set("LogFile", path(file));
         }
+        for watched in &self.watched {
+            s.set("Watch", path(watched));
+        }
         self.group.write(s);
     }
 
@@ -104,6 +109,7 @@ impl Record {
             traced_because: reader.text("TracedBecause"),
             env_files: reader.paths("EnvironmentFile"),
             log_files: reader.paths("LogFile"),
+            watched: reader.paths("Watch"),
             group: GroupRecord::read(&reader),
         }
     }
@@ -263,12 +269,13 @@ mod tests {
             (sandbox, traced_because) in (option::of(line()), option::of(line())),
             env_files in prop::collection::vec(file(), 0..3),
             log_files in prop::collection::vec(file(), 0..3),
+            watched in prop::collection::vec(file(), 0..3),
             group in group(),
         ) -> Record {
             let app = named.then(|| AppName::parse("api").unwrap());
             Record {
                 app, role, revision, bind, source, sandbox, traced_because, env_files, log_files,
-                group,
+                watched, group,
             }
         }
     }

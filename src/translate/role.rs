@@ -2,7 +2,7 @@
 
 use super::MARK;
 use crate::ecosystem::{AppName, Role};
-use crate::unit::UnitFile;
+use crate::unit::{UnitFile, UnitKind};
 
 impl Role {
     /// The role of a unit of ours.
@@ -29,7 +29,9 @@ impl Role {
             return Role::Group;
         }
         // A name that is not reserved may be the one of another app's group.
-        let known = |role: &&Role| **role != Role::Group && role.is_reserved();
+        let known = |role: &&Role| {
+            **role != Role::Group && (role.is_reserved() || kind != UnitKind::Service)
+        };
         let named = |role: &&Role| unit.name.stem().ends_with(role.name_parts().0);
         of_kind.iter().filter(known).find(named).copied().unwrap_or(Role::Group)
     }
@@ -55,6 +57,7 @@ mod tests {
             ("api-3000.socket", Role::Listener),
             ("clusterctl-api.slice", Role::Slice),
             ("api-cron.timer", Role::Timer),
+            ("api-memory.timer", Role::MemoryTimer),
         ] {
             assert_eq!(of(name, ""), role, "{name}");
             assert_eq!(of(name, "[X-Clusterctl]\nRole=nothing\n"), role, "{name}");

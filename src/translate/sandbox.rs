@@ -210,8 +210,10 @@ fn filters(app: &App) -> bool {
 
 fn log_folders(app: &App) -> impl Iterator<Item = &Path> {
     let files = app.logs.out_file.iter().chain(&app.logs.error_file);
-    let folders = files.filter_map(|file| file.parent());
-    folders.filter(|folder| !folder.starts_with("/dev") && !app.logs.disabled)
+    let files = files.filter(|_| !app.logs.disabled);
+    let own = app.pid_file.iter().filter(|file| file.by_program).map(|file| &file.path);
+    let folders = files.chain(own).filter_map(|file| file.parent());
+    folders.filter(|folder| !folder.starts_with("/dev"))
 }
 
 /// Whether the file wants it, or what the app is made of lies in the folders that `PrivateTmp=` replaces.

@@ -1,6 +1,5 @@
 //! `cron_restart` → a timer unit, and the service unit that it starts.
 
-use super::instance::is_job;
 use super::{Role, UnitContext, common, flag, mark};
 use crate::unit::{UnitFile, quote};
 
@@ -35,7 +34,7 @@ pub(super) fn timed(context: &UnitContext<'_>) -> UnitFile {
     let systemctl = format!("systemctl {}", flag(context));
     let group = app.name.group_unit();
     // A job has nobody to serve meanwhile. What is not loaded was stopped by hand, and the pattern leaves it out.
-    let task = if is_job(app) {
+    let task = if app.is_job() {
         format!("restart '{}@*.service'", app.name)
     } else {
         format!("reload {group}")

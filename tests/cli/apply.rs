@@ -25,6 +25,27 @@ fn prunes_and_reads_standard_input() {
 }
 
 #[test]
+fn another_profile_of_the_file_is_not_gone_from_it() {
+    let stage = Stage::new();
+    let profiles = "append_env_to_name = true\nenv_qa = { A = 1 }\nenv_live = { A = 2 }\n";
+    stage.write("ecosystem.toml", &WORKER.replace("user", &format!("{profiles}user")));
+    for profile in ["qa", "live"] {
+        let (code, _, err) = stage.said(&["apply", "--prune", "--env", profile]);
+        assert_eq!((code, err.contains("gone")), (exit::OK, false), "{err}");
+    }
+    assert!(stage.path("units/worker-qa.service").exists());
+    assert!(stage.path("units/worker-live.service").exists());
+    // What is gone from its own profile is.
+    stage.write(
+        "ecosystem.toml",
+        &format!("{WORKER}env_qa = {{}}\n").replace("rollout = { min_ready = 0 }\n", ""),
+    );
+    assert_eq!(stage.said(&["apply", "--prune", "--env", "qa"]).0, exit::OK);
+    assert!(!stage.path("units/worker-qa.service").exists());
+    assert!(stage.path("units/worker-live.service").exists());
+}
+
+#[test]
 fn tells_data() {
     let stage = Stage::new();
     stage.write("ecosystem.toml", WORKER);

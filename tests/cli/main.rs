@@ -25,6 +25,7 @@ mod import;
 mod init;
 mod list;
 mod logs;
+mod metrics;
 mod pid;
 mod reload;
 mod restart;

@@ -163,6 +163,10 @@ impl Stage {
             if let Some((start, _)) = line.split_once("Checksum=") {
                 return format!("{start}Checksum=…\n");
             }
+            if let Some((start, rest)) = line.split_once("revision=\"") {
+                let end = rest.split_once('"').map_or("", |(_, end)| end);
+                return format!("{start}revision=\"…\"{end}\n");
+            }
             // What is pointed at with carets stays in its column.
             if line.contains(" |") || line.starts_with("{") {
                 return format!("{line}\n");
@@ -275,6 +279,11 @@ impl Surroundings for Seen {
 
     fn standard_input(&self) -> io::Result<String> {
         Ok(self.0.input.borrow().clone())
+    }
+
+    fn request(&self, most: usize) -> io::Result<Vec<u8>> {
+        let input = self.0.input.borrow();
+        Ok(input.bytes().take(most).collect())
     }
 
     fn program(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attributes;
 #[path = "../support/host.rs"]
 mod host;
 mod keys;
@@ -14,7 +15,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use clusterctl::ecosystem::{
-    self, App, Color, Handover, Instances, Loaded, OnFailure, Problems, Readiness, Share, load,
+    self, App, Asks, Color, Handover, Instances, Loaded, OnFailure, Problems, Readiness, Share,
+    load,
 };
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
@@ -57,7 +59,11 @@ fn the_least_file_gets_every_default() {
     assert!(app.listeners.is_empty() && app.env.is_empty());
     assert_eq!((app.handover, app.readiness), (Handover::Nothing, Readiness::Exec));
     assert!(
-        app.node && app.treekill && app.process.autostart && app.non_blocking && app.restart.auto
+        app.node
+            && app.asks == Asks::All
+            && app.process.autostart
+            && app.non_blocking
+            && app.restart.auto
     );
     assert_eq!(app.process.listen_timeout, Duration::from_secs(60));
     assert_eq!(app.process.kill_timeout, Duration::from_secs(10));
@@ -179,10 +185,10 @@ fn hostile_strings_arrive_as_they_are() {
 #[test]
 fn pm2_keys_without_a_meaning_only_warn() {
     let text =
-        "[[apps]]\nscript = 'server.js'\nexec_mode = 'cluster'\nmergeLogs = true\nwatch = false";
+        "[[apps]]\nscript = 'server.js'\nexec_mode = 'cluster'\ncombineLogs = true\nvizion = true";
     let loaded = read(text, None, &FakeHost::new()).unwrap();
     let warnings: Vec<_> = loaded.warnings.iter().map(|p| p.path.as_str()).collect();
-    assert_eq!(warnings, ["apps[0].exec_mode", "apps[0].mergeLogs"]);
+    assert_eq!(warnings, ["apps[0].exec_mode", "apps[0].vizion"]);
 }
 
 #[test]

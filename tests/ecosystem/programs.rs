@@ -1,6 +1,6 @@
 //! What is executed, and what follows from it: commands, handover, readiness, and the signal that ends it.
 
-use clusterctl::ecosystem::{Handover, Readiness};
+use clusterctl::ecosystem::{Asks, Handover, Readiness};
 
 use crate::host::{FakeHost, dynamic_elf, go_elf};
 use crate::{app, app_on, command, read};
@@ -141,12 +141,16 @@ fn known_servers_stop_by_the_signal_at_which_they_finish() {
         let found = app_on(&program, &host);
         assert_eq!(found.kill_signal, signal, "{name}");
         let known = signal != "SIGTERM" || name == "uwsgi";
-        assert_eq!((found.treekill, found.remarks.is_empty()), (!known, !known), "{name}");
+        let asks = if known { Asks::Main } else { Asks::All };
+        assert_eq!((found.asks, found.remarks.is_empty()), (asks, !known), "{name}");
         assert_eq!(found.env.contains_key("UWSGI_HOOK_MASTER_START"), name == "uwsgi");
         let written = format!("{program}\nkill_signal = 'SIGHUP'\ntreekill = true");
         let found = app_on(&written, &host);
         assert_eq!(found.kill_signal, "SIGHUP");
-        assert!(found.treekill && found.remarks.is_empty() && found.env.is_empty(), "{name}");
+        assert!(
+            found.asks == Asks::All && found.remarks.is_empty() && found.env.is_empty(),
+            "{name}"
+        );
     }
     // Through a shell, and through Bundler.
     let line = "command = \"cd /srv && exec nginx -g 'daemon off;'\"\nname = 'x'";

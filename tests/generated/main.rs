@@ -2,6 +2,8 @@
 //! the ecosystem file, the list of crates. `UPDATE_EXPECT=1` writes them anew; read the diff.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod tables;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

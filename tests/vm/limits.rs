@@ -8,7 +8,7 @@ use crate::{
 #[test]
 #[ignore = "a boot: make check-long"]
 fn an_instance_without_memory_dies_alone() {
-    let file = ecosystem(1, "instances = 3\nmax_memory_restart = '40M'");
+    let file = ecosystem(1, "instances = 3\nservice = { MemoryMax = '40M' }");
     let Some(mut guest) = Guest::new(&files(&file)) else { return };
     guest.boot(2);
     guest.ok(APPLY);

@@ -47,6 +47,8 @@ pub struct App {
     pub env_files: Vec<PathBuf>,
     /// Such files that are read with the rights of `user`, after all others.
     pub own_env_files: Vec<PathBuf>,
+    /// Variables of the manager that do not reach the program.
+    pub filtered: Vec<String>,
     /// Variable that holds the instance number.
     pub instance_var: String,
     /// Variable that is `base + instance number`.
@@ -65,17 +67,23 @@ pub struct App {
     pub kill_signal: String,
     /// PM2's `shutdown` message instead of the signal (Node).
     pub shutdown_with_message: bool,
-    /// Whether the stop signal goes to all processes of the instance, or to its main one alone.
-    pub treekill: bool,
+    /// Which processes of the instance the stop signal goes to.
+    pub asks: Asks,
     /// When a stopped program is started again.
     pub restart: Restart,
     /// When instances are replaced, or a job runs again, whatever happens.
     pub schedules: Vec<Schedule>,
+    /// Which files reload it when they change.
+    pub watch: Option<Watch>,
+    /// What runs around a rollout.
+    pub hooks: Hooks,
     /// How instances are replaced.
     pub rollout: RolloutSettings,
     /// Where output goes.
     pub logs: Logs,
-    /// Highest memory use in bytes before systemd kills and restarts the instance.
+    /// Where the number of the main process is written.
+    pub pid_file: Option<PidFile>,
+    /// Memory in bytes above which an instance is replaced; see `translate::memory` for what it is killed at.
     pub max_memory: Option<u64>,
     /// Whether the shared descriptors are non-blocking (`NonBlocking=`).
     pub non_blocking: bool,
@@ -111,6 +119,33 @@ pub struct AppProcess {
     pub stream_timeout: Option<Duration>,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
+}
+
+impl App {
+    /// Whether it runs to its end once, as a migration does, instead of serving.
+    pub fn is_job(&self) -> bool {
+        !self.restart.auto && self.readiness == Readiness::Exec && self.listeners.is_empty()
+    }
+}
+
+/// Which files reload an app when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Folders, with all that is in them, and files: absolute.
+    pub paths: Vec<PathBuf>,
+    /// What does not count: names with `*` and `?`, or such whole paths.
+    pub ignore: Vec<String>,
+    /// How long nothing may change before the app is reloaded.
+    pub delay: Duration,
+}
+
+/// Lines for the shell that run around a rollout, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Before the first instance is replaced; nothing is replaced if one fails.
+    pub before: Vec<String>,
+    /// When all have been replaced.
+    pub after: Vec<String>,
 }
 
 /// A cron expression.
@@ -349,6 +384,26 @@ impl RolloutSettings {
     pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(60);
     /// `kill_timeout` where the file says nothing.
     pub const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+}
+
+/// Which processes of an instance are asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// All of them.
+    All,
+    /// The main one, which asks its own; those that are left when it has ended are killed.
+    Main,
+    /// The main one; others go on running.
+    MainAlone,
+}
+
+/// A file that holds the number of an instance's main process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PidFile {
+    /// As written; the instance's number is put before its extension.
+    pub path: PathBuf,
+    /// Whether it is written with the rights of the program's user, who could lead root elsewhere.
+    pub by_program: bool,
 }
 
 /// Where output goes.

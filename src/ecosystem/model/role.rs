@@ -24,6 +24,16 @@ pub enum Role {
     Timer,
     /// What its timer starts.
     Timed,
+    /// Reloads the app when files change.
+    Watch,
+    /// Has instances looked at for their memory.
+    MemoryTimer,
+    /// Replaces instances that need too much.
+    MemoryCheck,
+    /// What runs before instances are replaced.
+    BeforeReload,
+    /// What runs when all have been replaced.
+    AfterReload,
     /// Limits all processes of the app.
     Slice,
 }
@@ -84,8 +94,12 @@ const LISTENING: RoleRow = RoleRow { has: |app| !app.listeners.is_empty(), ..EVE
 const SCHEDULED: RoleRow =
     RoleRow { has: |app| !app.schedules.is_empty(), reserved: false, ..EVERY };
 
+/// A unit of apps whose instances may need so much memory.
+const MEASURED: RoleRow =
+    RoleRow { has: |app| app.max_memory.is_some() && !app.is_job(), reserved: false, ..EVERY };
+
 /// One row for each role, in their order.
-const ROWS: [RoleRow; 8] = [
+const ROWS: [RoleRow; 13] = [
     EVERY,
     RoleRow { role: Role::Instance, word: "instance", rest: "@", live: true, ..EVERY },
     RoleRow {
@@ -115,6 +129,48 @@ const ROWS: [RoleRow; 8] = [
         ..SCHEDULED
     },
     RoleRow { role: Role::Timed, word: "timed", rest: "-cron", ..SCHEDULED },
+    RoleRow {
+        role: Role::Watch,
+        word: "watch",
+        rest: "-watch",
+        has: |app| app.watch.is_some(),
+        reserved: false,
+        trigger: true,
+        shown: Some(Shown {
+            name: "watch",
+            section: "X-Clusterctl",
+            key: "Watch",
+            json: "paths",
+            next: None,
+        }),
+        ..EVERY
+    },
+    RoleRow {
+        role: Role::MemoryTimer,
+        word: "memory-timer",
+        rest: "-memory",
+        kind: UnitKind::Timer,
+        trigger: true,
+        live: true,
+        ..MEASURED
+    },
+    RoleRow { role: Role::MemoryCheck, word: "memory-check", rest: "-memory", ..MEASURED },
+    RoleRow {
+        role: Role::BeforeReload,
+        word: "before-reload",
+        rest: "-before-reload",
+        has: |app| !app.hooks.before.is_empty(),
+        reserved: false,
+        ..EVERY
+    },
+    RoleRow {
+        role: Role::AfterReload,
+        word: "after-reload",
+        rest: "-after-reload",
+        has: |app| !app.hooks.after.is_empty(),
+        reserved: false,
+        ..EVERY
+    },
     RoleRow { role: Role::Slice, word: "slice", kind: UnitKind::Slice, live: true, ..EVERY },
 ];
 

@@ -16,6 +16,8 @@ pub enum ValueKind {
     Size,
     /// A string, or an array of strings.
     Texts,
+    /// `true`, `false`, or as [`ValueKind::Texts`].
+    FlagOrTexts,
     /// A whole number or an array of them.
     Numbers,
     /// A string or a number.
@@ -130,7 +132,8 @@ pub fn canonical(spelling: &str) -> Result<&'static Key, String> {
 
 /// Whether a key sends output into a file.
 pub(crate) fn is_log_file(spelling: &str) -> bool {
-    find(KEYS, spelling).is_some_and(|key| ["out_file", "error_file"].contains(&key.name))
+    find(KEYS, spelling)
+        .is_some_and(|key| ["out_file", "error_file", "log_file"].contains(&key.name))
 }
 
 /// `maxMemoryRestart` → `max_memory_restart`.
@@ -185,6 +188,10 @@ const KEYS: &[Key] = &[
     // what runs
     key("name", ValueKind::Text, "the script's name without its extension", "Name of the app and of its units.")
         .eg("name = \"api\""),
+    key("name_prefix", ValueKind::Text, "none", "Stands before the name, with a dash between them.")
+        .eg("name_prefix = \"shop\"").differs("a dash instead of a colon, which no unit can have there"),
+    key("append_env_to_name", ValueKind::Boolean, "false", "With `--env NAME` the app is called `…-NAME`, so that several profiles of a file can run side by side.")
+        .eg("append_env_to_name = true"),
     key("namespace", ValueKind::Text, "\"default\"", "Group of apps that a command can select at once.")
         .eg("namespace = \"shop\""),
     key("script", ValueKind::Text, "", "File to run, relative to `cwd`, or a line for the shell.")
@@ -223,6 +230,8 @@ const KEYS: &[Key] = &[
         .eg("env = { NODE_ENV = \"production\" }").differs("nothing of your shell's environment is added"),
     key("env_file", ValueKind::Texts, "none", "Files of `NAME=value` lines, relative to `cwd`, read at every start.")
         .alias(&["env_files"]).eg("env_file = \".env\"").ours(),
+    key("filter_env", ValueKind::FlagOrTexts, "true", "Variables of the service manager that do not reach the app; of your shell's none does.")
+        .eg("filter_env = [\"SSH_AUTH_SOCK\"]").differs("whole names; PM2 drops what contains a word of a list"),
     key("instance_var", ValueKind::Text, "\"NODE_APP_INSTANCE\"", "Variable that holds the instance number.")
         .eg("instance_var = \"INSTANCE\""),
     key("increment_var", ValueKind::Text, "none", "Variable of `env` that grows by one per instance.")
@@ -242,7 +251,7 @@ const KEYS: &[Key] = &[
         .eg("kill_signal = \"SIGINT\"").ours(),
     key("shutdown_with_message", ValueKind::Boolean, "false", "Node gets the message `shutdown` instead of the signal.")
         .eg("shutdown_with_message = true"),
-    key("treekill", ValueKind::Boolean, "true; false for such a server, whose main process asks its own", "The signal goes to all processes of the instance.")
+    key("treekill", ValueKind::Boolean, "true; for such a server the main process, which asks its own", "The signal goes to all processes of the instance; with false to the main one alone, and others go on running.")
         .eg("treekill = false"),
     // restarts
     key("autorestart", ValueKind::Boolean, "true", "A stopped program is started again.").eg("autorestart = false"),
@@ -254,11 +263,22 @@ const KEYS: &[Key] = &[
     key("restart_delay", ValueKind::Duration, "\"100ms\"", "Pause before a restart.").eg("restart_delay = \"1s\""),
     key("exp_backoff_restart_delay", ValueKind::Duration, "none", "First pause before a restart; grows up to 15 s.")
         .eg("exp_backoff_restart_delay = \"100ms\""),
-    key("max_memory_restart", ValueKind::Size, "none", "Memory of an instance above which it is killed and restarted.")
-        .eg("max_memory_restart = \"300M\"").differs("the kernel enforces it at once, on all processes of the instance"),
+    key("max_memory_restart", ValueKind::Size, "none", "Memory of an instance above which it is replaced, looked at every 30 s.")
+        .eg("max_memory_restart = \"300M\"")
+        .differs("of all its processes, no request is lost, and at half as much again the kernel kills it"),
     key("cron_restart", ValueKind::Texts, "none", "When instances are replaced one after the other, or a job runs again: `minute hour day month weekday`, as cron has it, seconds before them if wanted.")
         .alias(&["cron"]).eg("cron_restart = \"0 3 * * *\"")
         .differs("a rollout instead of a restart of all at once, and an app that is stopped stays so"),
+    key("watch", ValueKind::FlagOrTexts, "false", "Folders and files that reload the app when they change, relative to `cwd`, which `true` stands for.")
+        .eg("watch = true").differs("a rollout instead of a restart, so that code that does not start costs nothing"),
+    key("ignore_watch", ValueKind::Texts, "hidden files, `node_modules` and logs", "What does not count for `watch`: names with `*` and `?`, and paths.")
+        .eg("ignore_watch = [\"uploads\", \"*.tmp\"]").differs("patterns of names instead of regular expressions; the default stays"),
+    key("watch_delay", ValueKind::Duration, "\"200ms\"", "How long nothing may change before `watch` reloads the app.")
+        .eg("watch_delay = \"1s\""),
+    key("before_reload", ValueKind::Texts, "none", "Lines for the shell that run before instances are replaced, which they are not if one fails.")
+        .eg("before_reload = \"npm run migrate\"").ours(),
+    key("after_reload", ValueKind::Texts, "none", "Lines for the shell that run when all instances have been replaced.")
+        .eg("after_reload = [\"./purge-cache\"]").ours(),
     key("autostart", ValueKind::Boolean, "true", "`apply` starts the app and enables it at boot.").eg("autostart = false"),
     key("rollout", ValueKind::Rollout, "see below", "How instances are replaced.")
         .eg("rollout = { max_surge = 1, max_unavailable = 0 }").ours(),
@@ -269,6 +289,14 @@ const KEYS: &[Key] = &[
     key("error_file", ValueKind::Text, "the journal", "File that standard error is appended to.")
         .alias(&["error", "err", "err_file", "err_log"]).eg("error_file = \"/var/log/api.err\"")
         .differs("one file for all instances"),
+    key("log_file", ValueKind::Text, "the journal", "File that both streams are appended to, instead of `out_file` and `error_file`.")
+        .alias(&["log"]).eg("log_file = \"/var/log/api.log\"")
+        .differs("the streams go to no other file besides; `true` means the journal"),
+    key("merge_logs", ValueKind::Boolean, "true", "All instances write to one file.")
+        .alias(&["combine_logs"]).eg("merge_logs = true")
+        .differs("always so: false is warned of, and `clusterctl logs api@1` shows one instance"),
+    key("pid_file", ValueKind::Text, "none", "File that holds the number of an instance's main process; the instance's number is put before its extension.")
+        .alias(&["pid"]).eg("pid_file = \"/run/api.pid\""),
     key("disable_logs", ValueKind::Boolean, "false", "Output is thrown away.").eg("disable_logs = true"),
     key("log_rate_limit", ValueKind::TextOrNumber, "journald's own",
         "Lines that the journal takes of an instance in 30 s, or \"unlimited\"; further ones are lost.")

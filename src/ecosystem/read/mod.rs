@@ -8,7 +8,7 @@ pub(super) mod fields;
 pub(super) mod keys;
 pub(super) mod node;
 pub(super) mod path;
-mod pm2;
+pub(super) mod pm2;
 pub(super) mod problem;
 mod render;
 pub(super) mod suggest;

@@ -49,6 +49,14 @@ pub(crate) fn note(cx: &mut Reading<'_>, entry: &KeyValue<'_>, to_file: bool) ->
     true
 }
 
+/// What is said of an attribute of PM2 that has no meaning here: whether the app would miss it, why it has none,
+/// and what to write instead.
+pub fn retired(name: &str) -> Option<(bool, &'static str, &'static str)> {
+    let name = snake_case(name);
+    let found = RETIRED.iter().find(|retired| retired.names.contains(&name.as_str()))?;
+    Some((found.missed, found.why, found.help))
+}
+
 fn switched_off(value: &DeValue<'_>) -> bool {
     match value {
         DeValue::Boolean(on) => !on,
@@ -71,45 +79,20 @@ const JOURNAL: &str = "remove it; `journalctl -u 'NAME@*'` shows time and instan
 const REMOVE: &str = "remove it";
 
 const RETIRED: &[Retired] = &[
-    missed(
-        &["watch", "watch_delay", "ignore_watch", "watch_options"],
-        "is not supported by this version",
-        "remove it, and let a `.path` unit with `PathChanged=` start `clusterctl reload NAME` (systemd.path(5))",
-    ),
-    missed(
-        &["name_prefix", "append_env_to_name"],
-        "would hide the app's real name",
-        "write the whole name: `name = \"shop-api\"`",
+    idle(
+        &["watch_options"],
+        "does nothing here: the kernel tells of changes",
+        "remove it; `ignore_watch` says what does not count, and `watch_delay` how long to wait",
     ),
     missed(
         &["post_update", "deploy", "install_url"],
         "belongs to PM2's own deployment",
-        "remove it, and run `clusterctl apply` as the last step of a deployment",
-    ),
-    missed(
-        &["log_file", "log"],
-        "would be a third copy of the output",
-        "remove it: the journal holds both streams; `out_file` and `error_file` may name the same file",
-    ),
-    missed(
-        &["pid_file", "pid"],
-        "is not needed: systemd knows the process",
-        "remove it; `systemctl show -P MainPID NAME@0` tells the number",
+        "remove it, and run `clusterctl apply` as the last step of a deployment; `before_reload` and `after_reload` run commands around it",
     ),
     missed(
         &["wait_for", "depends_on"],
         "is not supported by this version",
         "order units with `systemctl edit NAME@`: `[Unit]`, `After=other.service`",
-    ),
-    idle(
-        &["filter_env"],
-        "is not needed: nothing of your shell's environment reaches the app",
-        "remove it, and list what the app needs in `env`",
-    ),
-    idle(
-        &["merge_logs", "combine_logs"],
-        "is not needed: the journal keeps every instance apart and shows them together",
-        JOURNAL,
     ),
     idle(
         &["time", "log_date_format", "log_type"],

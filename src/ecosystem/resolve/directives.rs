@@ -192,10 +192,6 @@ const SERVICE: Owned = &[
     ("StandardOutput", "use `out_file` or `disable_logs`"),
     ("StandardError", "use `error_file` or `disable_logs`"),
     ("SyslogIdentifier", "remove it: `clusterctl logs` tells instances apart by their unit"),
-    (
-        "MemoryMax",
-        "use `max_memory_restart` for an instance, or `MemoryMax` in `slice` for the app",
-    ),
     ("Slice", "use the table `slice` for limits of the whole app"),
 ];
 

@@ -33,6 +33,8 @@ const INSTANCE_VAR: &str = "NODE_APP_INSTANCE";
 #[derive(Debug)]
 pub(super) struct Environment {
     pub variables: BTreeMap<String, String>,
+    /// Variables of the manager that are to be left out.
+    pub filtered: Vec<String>,
     pub instance_var: String,
     pub increment_var: Option<(String, i64)>,
 }
@@ -46,6 +48,23 @@ impl Environment {
     }
 }
 
+/// `filter_env`: a name or names; what PM2's `true` means is always so.
+fn filtered(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<String> {
+    let Some(node) = fields.get("filter_env") else { return Vec::new() };
+    if let DeValue::Boolean(on) = node.value {
+        if !on {
+            let message = "`filter_env = false` lets nothing of your shell's environment through";
+            let help = "remove it, and list what the app needs in `env` or `env_file`";
+            cx.problems.push(Problem::warning(&node.place, message).help(help));
+        }
+        return Vec::new();
+    }
+    let names = match node.value {
+        DeValue::String(_) | DeValue::Array(_) => node.texts(cx).unwrap_or_default(),
+        _ => node.wrong_type(cx, "`true`, a string or an array of strings").unwrap_or_default(),
+    };
+    names.into_iter().filter(|name| valid_name(cx, name, &node.place).is_some()).collect()
+}
 /// What `source_map_support` asks of Node, which programs that start Node pass on.
 const SOURCE_MAPS: &str = "--enable-source-maps";
 
@@ -67,7 +86,7 @@ pub(super) fn environment(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Environm
     let instance_var = instance_var(cx, fields, &variables);
     let increment_var = increment_var(cx, fields, &variables, &instance_var);
     let variables = variables.into_iter().map(|(name, (value, _))| (name, value)).collect();
-    Environment { variables, instance_var, increment_var }
+    Environment { variables, filtered: filtered(cx, fields), instance_var, increment_var }
 }
 
 fn table(cx: &mut Reading<'_>, node: &Node<'_>) -> Variables {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::ecosystem::model::app::{Logs, RateLimit};
+use crate::ecosystem::model::app::{Logs, PidFile, RateLimit};
 use crate::ecosystem::model::host::{PathKind, Scope};
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Node, Reading};
@@ -30,15 +30,80 @@ pub(super) fn logs(
     };
     let out_file = file("out_file");
     let error_file = file("error_file");
+    let both = match fields.get("log_file").map(|node| node.value.as_bool()) {
+        Some(None) => file("log_file"),
+        _ => None,
+    };
+    combined(cx, fields, both.as_deref(), &[&out_file, &error_file]);
+    merged(cx, fields);
     let mut by_program = Vec::new();
-    for (name, path) in [("out_file", &out_file), ("error_file", &error_file)] {
+    for (name, path) in [("out_file", &out_file), ("error_file", &error_file), ("log_file", &both)]
+    {
         let Some((node, path)) = fields.get(name).zip(path.as_deref()) else { continue };
-        if !disabled && opened_by_program(cx, &node, path, user) {
+        if !disabled && opened_by_program(cx, &node, path, user, "/var/log") {
             by_program.push(path.to_owned());
         }
     }
+    let (out_file, error_file) = (out_file.or_else(|| both.clone()), error_file.or(both));
     let rate_limit = rate_limit(cx, fields);
     Logs { disabled, out_file, error_file, by_program, rate_limit }
+}
+
+/// `log_file`: both streams in one file. systemd gives each stream one place, so that there is no third copy.
+fn combined(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    both: Option<&Path>,
+    single: &[&Option<PathBuf>],
+) {
+    let Some(entry) = fields.entry("log_file") else { return };
+    if entry.node.value.as_bool() == Some(true) {
+        let message =
+            "`log_file = true` does nothing here: the journal holds both streams in their order";
+        let help = "remove it, or name a file: `log_file = \"/var/log/NAME.log\"`";
+        cx.problems.push(Problem::warning(&entry.at, message).help(help));
+    }
+    let Some(both) = both else { return };
+    for (name, path) in ["out_file", "error_file"].into_iter().zip(single) {
+        let Some(other) = fields.entry(name).filter(|_| path.as_deref() != Some(both)) else {
+            continue;
+        };
+        let message =
+            format!("`log_file` and `{name}` both take the same stream, which has one place");
+        let problem = Problem::error(&entry.at, message)
+            .help("keep `log_file` for both streams together, or the other two for each of them")
+            .related(other.at.span.clone(), "the other place");
+        cx.problems.push(problem);
+    }
+}
+
+/// `merge_logs`: what PM2 does with `true` is always so.
+fn merged(cx: &mut Reading<'_>, fields: &Fields<'_>) {
+    if fields.flag(cx, "merge_logs", true) {
+        return;
+    }
+    let Some(entry) = fields.entry("merge_logs") else { return };
+    let message = "`merge_logs = false` does nothing here: all instances write to one file";
+    let help = "remove it; without `out_file` and `error_file` the journal keeps every instance apart: \
+                `clusterctl logs NAME@0`";
+    cx.problems.push(Problem::warning(&entry.at, message).help(help));
+}
+
+/// Where the number of the main process is written, and with whose rights.
+pub(super) fn pid_file(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    cwd: Option<&Path>,
+    user: Option<&str>,
+) -> Option<PidFile> {
+    let node = fields.get("pid_file")?;
+    let text = node.text(cx)?;
+    let path = log_file(cx, &node, &text, folder(cwd, &text)?)?;
+    let by_user = cx.host.scope() == Scope::System && cx.host.changeable_by(&path).is_some();
+    if by_user {
+        opened_by_program(cx, &node, &path, user, "/run");
+    }
+    Some(PidFile { path, by_program: by_user })
 }
 
 fn rate_limit(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
@@ -66,7 +131,8 @@ fn log_file(cx: &mut Reading<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Op
     }
     let shown = path.display();
     if cx.host.kind(&path) == PathKind::Directory {
-        let help = format!("name a file in it: `{shown}/{}.log`", node.name);
+        let end = if node.name.contains("pid") { "pid" } else { "log" };
+        let help = format!("name a file in it: `{shown}/{}.{end}`", node.name);
         return cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -86,6 +152,7 @@ fn opened_by_program(
     node: &Node<'_>,
     path: &Path,
     user: Option<&str>,
+    of_root: &str,
 ) -> bool {
     if cx.host.scope() == Scope::User {
         return false;
@@ -97,8 +164,9 @@ fn opened_by_program(
             "{who} may change `{}`, and a link that is put there would be written to as root",
             folder.display()
         );
-        let help = "name the app's `user`, which then opens the file itself, or a file in a folder \
-                    of root, such as /var/log";
+        let help = format!(
+            "name the app's `user`, which then opens the file itself, or a file in a folder of root, such as {of_root}"
+        );
         cx.problems.push(Problem::error(&node.place, message).help(help));
     }
     !root

@@ -10,20 +10,22 @@ mod handover;
 mod listener_names;
 mod listeners;
 mod logs;
+mod name;
 mod process;
 mod rollout;
 mod sandbox;
 mod schedule;
 mod stop;
+mod watch;
 
 use std::path::{Path, PathBuf};
 
 use super::model::app::{App, Handover, Instances, Listener, Readiness, Remark};
 use super::model::host::PathKind;
-use super::model::name::{AppName, NameError};
+use super::model::name::AppName;
 use super::program::{command, kind};
 use super::read::fields::Fields;
-use super::read::node::{Node, Reading};
+use super::read::node::Reading;
 use super::read::path::path;
 use super::read::problem::{Place, Problem, visible};
 use crate::limits;
@@ -46,7 +48,7 @@ pub(super) struct Resolved {
 /// Resolves one app.
 pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let cwd = cwd(cx, fields);
-    let (name, at) = name(cx, fields, cwd.as_deref());
+    let (name, at) = name::name(cx, fields, cwd.as_deref());
     let mut env = environment::environment(cx, fields);
     cx.path = env.variables.get("PATH").cloned();
     let ran = command::command(cx, fields, cwd.as_deref());
@@ -82,7 +84,10 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::handed_over(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let rollout = rollout::rollout(cx, fields, is_job(keys.restart.auto, &hands, &listeners));
+    let job = is_job(keys.restart.auto, &hands, &listeners);
+    let rollout = rollout::rollout(cx, fields, job);
+    let hooks = watch::hooks(cx, fields, job);
+    let watch = watch::watch(cx, fields, cwd.as_deref());
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
@@ -96,6 +101,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         env: env.variables,
         env_files: env_files.by_manager,
         own_env_files: env_files.by_program,
+        filtered: env.filtered,
         instance_var: env.instance_var,
         increment_var: env.increment_var,
         handover: hands.handover,
@@ -105,11 +111,14 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         readiness: hands.readiness,
         kill_signal: stop.signal,
         shutdown_with_message: hands.shutdown_with_message,
-        treekill: stop.all,
+        asks: stop.asks,
         restart: keys.restart,
         schedules,
+        watch,
+        hooks,
         rollout,
         logs: keys.logs,
+        pid_file: keys.pid_file,
         max_memory: keys.max_memory,
         non_blocking: hands.non_blocking(keys.non_blocking, kind.as_ref()),
         backlog,
@@ -126,56 +135,6 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
 /// Whether an app runs to its end once, instead of serving.
 fn is_job(restarts: bool, hands: &handover::Hands, listeners: &[(Listener, Place)]) -> bool {
     !restarts && hands.readiness == Readiness::Exec && listeners.is_empty()
-}
-
-/// The name, and where it is written: the key or the whole table.
-fn name(cx: &mut Reading<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> (Option<AppName>, Place) {
-    let Some(node) = fields.get("name") else {
-        let stem = command::stem(fields, cwd.unwrap_or(cx.base));
-        let name = stem.as_deref().and_then(|stem| AppName::parse(stem).ok());
-        if name.is_none() && stem.is_some() {
-            let message = "the script's name cannot be the app's";
-            let help = "write `name = \"…\"` with letters, digits, `-`, `_` and `.`";
-            cx.problems.push(Problem::absent(&fields.place, message).help(help));
-        }
-        return (name, fields.place.clone());
-    };
-    let at = node.place.clone();
-    (node.text(cx).and_then(|text| parse_name(cx, &node, &text)), at)
-}
-
-fn parse_name(cx: &mut Reading<'_>, node: &Node<'_>, text: &str) -> Option<AppName> {
-    if text == "all" {
-        let problem = Problem::error(&node.place, "an app cannot be named `all`")
-            .help("`all` selects every app in commands: choose another name");
-        return cx.note(problem);
-    }
-    let error = match AppName::parse(text) {
-        Ok(name) => return Some(name),
-        Err(error) => error,
-    };
-    let message = match error {
-        NameError::Empty => "the name is empty".to_owned(),
-        NameError::TooLong => {
-            format!("the name is longer than {} bytes", limits::APP_NAME)
-        }
-        NameError::Start => "a name starts with a letter or a digit".to_owned(),
-        NameError::Char(char) => format!("`{}` cannot be in a name", char.escape_debug()),
-    };
-    let help = match suggested_name(text) {
-        Some(name) => format!("it becomes a unit name: write `name = \"{name}\"`"),
-        None => "it becomes a unit name: use letters, digits, `-`, `_` and `.`".to_owned(),
-    };
-    cx.note(Problem::error(&node.place, message).help(help))
-}
-
-/// The nearest text that is a name.
-fn suggested_name(text: &str) -> Option<String> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let flat: String = text.chars().map(plain).collect();
-    let parts: Vec<&str> = flat.split('-').filter(|part| !part.is_empty()).collect();
-    let name: String = parts.join("-").chars().take(limits::APP_NAME).collect();
-    AppName::parse(name.trim_start_matches(['-', '_', '.'])).ok().map(|name| name.to_string())
 }
 
 /// The working directory; `None` after a problem.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::model::app::{AppProcess, Backoff, Logs, Restart, RolloutSettings};
+use crate::ecosystem::model::app::{AppProcess, Backoff, Logs, PidFile, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Node, Reading};
@@ -52,6 +52,7 @@ pub(super) struct ProcessKeys {
     pub treekill: Option<bool>,
     pub restart: Restart,
     pub logs: Logs,
+    pub pid_file: Option<PidFile>,
     pub max_memory: Option<u64>,
     /// As written.
     pub non_blocking: Option<bool>,
@@ -65,6 +66,7 @@ pub(super) fn process(
 ) -> ProcessKeys {
     let user = user(cx, fields);
     let logs = logs::logs(cx, fields, cwd, user.as_deref());
+    let pid_file = logs::pid_file(cx, fields, cwd, user.as_deref());
     let kill_timeout = positive(cx, fields, "kill_timeout", RolloutSettings::KILL_TIMEOUT);
     let process = AppProcess {
         user,
@@ -80,6 +82,7 @@ pub(super) fn process(
         treekill: fields.read_with("treekill", |node| node.boolean(cx)),
         restart: restart(cx, fields),
         logs,
+        pid_file,
         max_memory: memory(cx, fields),
         non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),
     }
@@ -136,7 +139,9 @@ fn user(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
         Some(user) => Some(user.name),
         None => {
             let message = format!("user `{}` does not exist", visible(&text));
-            let help = format!("create it: `useradd --system {}`", shell_safe(&text, "NAME"));
+            let number = text.parse::<u32>().map(|uid| format!("--uid {uid} ")).unwrap_or_default();
+            let name = shell_safe(&text, "NAME");
+            let help = format!("create it: `useradd --system {number}{name}`");
             cx.note(Problem::error(&node.place, message).help(help))
         }
     }

@@ -1,7 +1,7 @@
 //! How an app is asked to stop: the signal that is written, or the graceful one of a known server with
 //! what that server needs for it.
 
-use crate::ecosystem::model::app::Remark;
+use crate::ecosystem::model::app::{Asks, Remark};
 use crate::ecosystem::program::graceful::Graceful;
 use crate::ecosystem::program::kind::ProgramKind;
 use crate::handover::contract;
@@ -18,8 +18,8 @@ const PHP_FPM: (&str, &str) = (contract::KILL_SIGNAL, "SIGTERM");
 pub(super) struct Stop {
     /// Such as `SIGTERM`.
     pub signal: String,
-    /// Whether all its processes get it.
-    pub all: bool,
+    /// Which of its processes get it.
+    pub asks: Asks,
     /// A variable without which the program does not take it so.
     pub variable: Option<(&'static str, &'static str)>,
     /// What nobody has written.
@@ -29,6 +29,7 @@ pub(super) struct Stop {
 /// What is written, and for a known server what suits it. Its signal is for its main process, which asks its own: they,
 /// and programs that they have started for a request, would take it for another one.
 pub(super) fn stop(signal: Option<String>, all: Option<bool>, kind: Option<&ProgramKind>) -> Stop {
+    let written = all.map(|all| if all { Asks::All } else { Asks::MainAlone });
     match (signal, kind.and_then(|kind| kind.graceful.as_ref())) {
         (None, Some(Graceful { program, signal })) => {
             let signal = (*signal).to_owned();
@@ -38,11 +39,11 @@ pub(super) fn stop(signal: Option<String>, all: Option<bool>, kind: Option<&Prog
                 name if name.contains("php-fpm") => Some(PHP_FPM),
                 _ => None,
             };
-            Stop { signal, all: all.unwrap_or(false), variable, remark: Some(remark) }
+            Stop { signal, asks: written.unwrap_or(Asks::Main), variable, remark: Some(remark) }
         }
         (signal, _) => Stop {
             signal: signal.unwrap_or_else(|| "SIGTERM".to_owned()),
-            all: all.unwrap_or(true),
+            asks: written.unwrap_or(Asks::All),
             variable: None,
             remark: None,
         },

@@ -117,7 +117,7 @@ fn beside(
     if served {
         let begun = Instant::now();
         if let Some(shared) = &shared {
-            shared.turn(own, app.kill_timeout);
+            shared.turn(own, app.process.kill_timeout);
         }
         drained = begun.elapsed();
         left_running = stop(pm2, own).err();

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 
 use super::AppDecision;
 use crate::ecosystem::ListenAddress;
+use crate::plan::cost::different_keys;
 use crate::plan::{Action, Step, StepReason};
 use crate::translate::Role;
 use crate::unit::{UnitFile, UnitName};
@@ -72,6 +73,22 @@ impl AppDecision<'_> {
                 (!state.is_up()).then(|| Step { action: Action::Open(unit.name.clone()), because })
             })
             .collect()
+    }
+
+    /// What runs since it was opened, by a unit that says something else now: it opens anew.
+    pub(super) fn changed_triggers(&self) -> Vec<Step> {
+        let step = |unit: &UnitFile| {
+            let role = Role::of(unit);
+            let found = self.found.units.get(&unit.name)?;
+            let up = self.found.triggers.get(&unit.name).is_some_and(|state| state.is_up());
+            let runs = up && role != Role::Listener && !role.is_live();
+            let keys = different_keys(&unit.name, &found.text, &unit.to_string());
+            (runs && !keys.is_empty()).then(|| Step {
+                action: Action::Reopen(unit.name.clone()),
+                because: StepReason::Changed(keys),
+            })
+        };
+        self.files.triggers().filter_map(step).collect()
     }
 
     /// Those whose path is gone: no client reaches them, so nobody loses anything.

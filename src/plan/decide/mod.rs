@@ -35,7 +35,7 @@ pub fn plan(
     }
     for (name, found) in &observed.apps {
         let from_here = source.is_some() && found.source.as_deref() == source;
-        if wanted.contains_key(name) || !from_here || !complete {
+        if wanted.contains_key(name) || !from_here || !complete || beside(name, found, wanted) {
             continue;
         }
         if prune {
@@ -47,6 +47,15 @@ pub fn plan(
     plan.apps.sort_by(|a, b| a.app.cmp(&b.app));
     super::free::wait_for_addresses(&mut plan, wanted, observed);
     plan
+}
+
+/// Whether an app is one of another profile than those that are wanted, and runs beside them: its name ends with
+/// that of its profile (`append_env_to_name`).
+fn beside(name: &AppName, found: &ObservedApp, wanted: &BTreeMap<AppName, AppFiles>) -> bool {
+    let record = found.units.record(&name.group_unit());
+    let Some(profile) = record.group.profile else { return false };
+    let named = name.as_str().strip_suffix(&profile).is_some_and(|rest| rest.ends_with('-'));
+    named && wanted.values().all(|files| files.profile.as_ref() != Some(&profile))
 }
 
 /// The plan that takes an app away.
@@ -95,6 +104,7 @@ impl AppDecision<'_> {
             steps.extend(self.instance_step(&files));
             // What acts on instances, once they are as they should be.
             steps.extend(self.opened(false));
+            steps.extend(self.changed_triggers());
             steps.extend([true, false].into_iter().flat_map(|listeners| self.closed(listeners)));
         }
         if !self.files.autostart {

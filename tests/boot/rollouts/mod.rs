@@ -292,11 +292,11 @@ booted!(limits_and_timeouts_change_without_a_rollout, |m| {
     assert_eq!(output.code, 0, "{output:#?}");
     let says = "change shop@.service (live, no process is replaced: CPUWeight, MemoryMax";
     assert!(output.stdout.contains(says), "{output:#?}");
-    assert_eq!(m.systemctl_show("shop@1", "MemoryMax"), "314572800");
+    assert_eq!(m.systemctl_show("shop@1", "MemoryMax"), "471859200");
     assert_eq!(m.systemctl_show("shop@1", "TimeoutStartUSec"), "7s");
     m.write("/srv/shop/ecosystem.toml", limits("400M", "8s"));
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
-    assert_eq!(m.systemctl_show("shop@1", "MemoryMax"), "419430400");
+    assert_eq!(m.systemctl_show("shop@1", "MemoryMax"), "629145600");
     // Nothing that would shadow the unit later.
     assert_eq!(m.systemctl_show("shop@1", "DropInPaths"), "");
     assert_eq!(before, pids(m, 2));
