@@ -145,6 +145,18 @@ fn show_applied(
     Ok(())
 }
 
+/// The definition that a file is, with the profile of its last apply.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn read_definition(
+    file: &Path,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<Definition, Error> {
+    read(file, None, None, &[], place, ui)
+}
+
 fn read(
     file: &Path,
     name: Option<&Path>,
@@ -153,7 +165,7 @@ fn read(
     place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<Definition, Error> {
-    let (text, source, base) = input::read_ecosystem(place, file, name)?;
+    let (text, source, base) = input::read_ecosystem(place, file, name, ui)?;
     let env = profile(env, source.as_deref(), place, ui)?;
     Ok(Definition { text, source, base, env, only: only.to_vec() })
 }

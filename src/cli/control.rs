@@ -1,11 +1,13 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use super::{Site, Ui, show};
+use super::{Site, Ui, foreign, input, show};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
+use crate::import::Foreign;
 use crate::ops::{self, ControlVerb, Selected};
 
 /// Stop apps or instances
@@ -14,7 +16,7 @@ use crate::ops::{self, ControlVerb, Selected};
 /// leaves the listeners open for the others.
 #[derive(Debug, clap::Args)]
 pub(super) struct StopArgs {
-    /// Apps, instances (`api@2`), namespaces, or `all`
+    /// Apps, instances (`api@2`), namespaces, `all`, or the file that they come from
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
     /// Not at the next boot either, until the next start or apply
@@ -30,7 +32,7 @@ pub(super) struct StopArgs {
 /// instances a few at a time, and makes nobody wait.
 #[derive(Debug, clap::Args)]
 pub(super) struct RestartArgs {
-    /// Apps, instances (`api@2`), namespaces, or `all`
+    /// Apps, instances (`api@2`), namespaces, `all`, or the file that they come from
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
 }
@@ -39,7 +41,7 @@ pub(super) struct RestartArgs {
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "del")]
 pub(super) struct DeleteArgs {
-    /// Apps, namespaces, or `all`
+    /// Apps, namespaces, `all`, or the file that they come from
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
 }
@@ -184,6 +186,7 @@ fn known_of(
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
+    let selectors = &with_files(place, apps, selectors)?;
     ops::select(apps, selectors).map_err(|selector| {
         let own = place.own_apps();
         let app = selector.split('@').next().unwrap_or_default();
@@ -192,6 +195,48 @@ fn known_of(
         }
         Error::Unknown { selector, known: apps.keys().map(ToString::to_string).collect() }
     })
+}
+
+/// The selectors with the apps of each file that is named, in its place.
+fn with_files(
+    place: &Site<'_>,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for selector in selectors {
+        if selector == "-" || !input::is_file(selector) {
+            all.push(selector.clone());
+            continue;
+        }
+        let names = of_file(Path::new(selector), place, apps)?;
+        if names.is_empty() {
+            let text = format!(
+                "no app of {selector} is applied; put it in force with: clusterctl apply {selector}"
+            );
+            return Err(Error::Usage(text));
+        }
+        all.extend(names);
+    }
+    Ok(all)
+}
+
+/// Apps that come from a file; for one of another tool, which may have been imported, those that it names.
+fn of_file(
+    file: &Path,
+    place: &Site<'_>,
+    apps: &BTreeMap<AppName, FoundApp>,
+) -> Result<Vec<String>, Error> {
+    let path = place.absolute(file)?;
+    let from_it = |found: &&FoundApp| found.source.as_deref() == Some(path.as_path());
+    let own: Vec<String> =
+        apps.iter().filter(|(_, found)| from_it(found)).map(|(name, _)| name.to_string()).collect();
+    let Some(kind) = Foreign::of(&path).filter(|_| own.is_empty()) else { return Ok(own) };
+    let drafts = ops::import::read(&path, kind);
+    let drafts =
+        drafts.map_err(|refusal| foreign::refused(&file.display().to_string(), refusal))?;
+    let names = drafts.apps.iter().map(|draft| draft.name().to_owned());
+    Ok(names.filter(|name| apps.keys().any(|app| app.as_str() == name)).collect())
 }
 
 /// `api@0 to api@3`, or one by one where numbers are missing.

@@ -4,13 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Site, Ui};
-use crate::ecosystem::{AppName, Project, StartCommand, port_in, starter};
+use super::{Site, Ui, import};
+use crate::ecosystem::{Project, StartCommand, plain_name, port_in, starter};
 use crate::error::Error;
 use crate::host::text;
 
 /// Write a commented ecosystem file for the project in the current folder
 ///
+/// Where a set-up of PM2 or another tool lies there, that is imported, as `clusterctl import` does.
 /// An existing file is never overwritten.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "ecosystem")]
@@ -22,6 +23,9 @@ pub(super) struct InitArgs {
 
 /// Runs the verb.
 pub(super) fn run(args: &InitArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if import::has_setup(&place.inside(Path::new("."))) {
+        return import::current_folder(&args.file, place, ui);
+    }
     let text = starter(&project(&place.inside(Path::new("."))));
     if args.file == Path::new("-") {
         return ui.data(&text);
@@ -87,7 +91,7 @@ fn project(dir: &Path) -> Project {
     let folder = std::path::absolute(dir).ok();
     let folder = folder.as_deref().and_then(Path::file_name);
     let name = text("/name").or_else(|| folder.map(|name| name.to_string_lossy().into_owned()));
-    let name = plain(&name.unwrap_or_default());
+    let name = plain_name(&name.unwrap_or_default());
     Project { name, start, port: source.as_deref().and_then(port_in) }
 }
 
@@ -97,12 +101,4 @@ pub(super) fn package(folder: &Path) -> Option<String> {
     let package: serde_json::Value = serde_json::from_str(&text).ok()?;
     // `@scope/name` is called by its name.
     Some(package.get("name")?.as_str()?.rsplit('/').next()?.to_owned())
-}
-
-/// A name that an app may have: what it may not hold becomes a dash.
-pub(super) fn plain(name: &str) -> String {
-    let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = name.chars().map(keep).take(60).collect();
-    let name = name.trim_matches(['-', '_', '.']).to_owned();
-    if AppName::parse(&name).is_ok() { name } else { "app".to_owned() }
 }

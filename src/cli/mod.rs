@@ -10,7 +10,9 @@ mod detect;
 mod dev;
 mod doctor;
 mod exec;
+mod foreign;
 mod history;
+mod import;
 mod init;
 mod input;
 mod list;
@@ -25,6 +27,7 @@ mod rollout;
 mod scale;
 mod show;
 mod start;
+mod takeover;
 mod terminal;
 mod trial;
 mod unpack;
@@ -112,6 +115,7 @@ enum Verb {
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
     Init(init::InitArgs),
+    Import(import::ImportArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Unpack(unpack::UnpackArgs),
@@ -204,6 +208,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Logs(args) => logs::run(args, place, ui),
         Verb::Metrics(args) => metrics::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
+        Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),

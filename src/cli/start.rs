@@ -11,9 +11,12 @@ use super::{Site, Ui, apply, control, init, policy};
 use crate::disk::Layout;
 use crate::ecosystem::{self, AppName, Handover, Scope, SeenApp, StartCommand, entry};
 use crate::error::Error;
+use crate::import::Foreign;
 use crate::ops::{self, ControlVerb};
 
 /// Start apps or instances, or a program that has no ecosystem file yet
+///
+/// `clusterctl start ecosystem.config.js` applies the file, as PM2 starts it.
 ///
 /// `clusterctl start app.js -i 4` runs the program once in a network of its own, sees what it
 /// listens on, writes that into ecosystem.toml in the current folder, and applies it. An existing
@@ -51,6 +54,11 @@ pub(super) struct StartArgs {
 
 /// Runs the verb.
 pub(super) fn run(args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if let [file] = args.what.as_slice()
+        && is_configuration(file, place)
+    {
+        return apply_file(file, args, place, ui);
+    }
     let program = args.what.first().filter(|_| args.what.len() == 1);
     // With arguments or options of a program nothing else can be meant.
     let program = program.filter(|text| {
@@ -93,7 +101,7 @@ const SCRIPTS: [&str; 10] =
 
 fn discover(program: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let layout = place.layout()?;
-    refuse_what_cannot_be(program, place)?;
+    refuse_what_cannot_be(place)?;
     let log = log_file(args.log.as_deref(), place)?;
     let here = place.current_folder()?;
     let folder = args.cwd.as_ref().map_or(here.clone(), |cwd| here.join(cwd));
@@ -138,16 +146,24 @@ fn discover(program: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> R
     apply::file(Path::new(FILE), place, ui)
 }
 
-fn refuse_what_cannot_be(program: &str, place: &Site<'_>) -> Result<(), Error> {
-    let config = [".toml", ".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml"];
+/// Whether a word is an ecosystem file, or one of another tool.
+fn is_configuration(word: &str, place: &Site<'_>) -> bool {
     // A line is what its first word is.
-    let line = program.contains(' ') && !place.inside(Path::new(program)).is_file();
-    if !line && config.iter().any(|end| program.ends_with(end)) {
-        let text = format!(
-            "{program} is no program; an ecosystem file starts with: clusterctl apply FILE"
-        );
+    let line = word.contains(' ') && !place.inside(Path::new(word)).is_file();
+    !line && (word.ends_with(".toml") || Foreign::of(Path::new(word)).is_some())
+}
+
+/// PM2's `start ecosystem.config.js`.
+fn apply_file(file: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if args.is_about_a_program() {
+        let text =
+            format!("{file} says itself how its apps run; start it with: clusterctl apply {file}");
         return Err(Error::Usage(text));
     }
+    apply::file(Path::new(file), place, ui)
+}
+
+fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {
     if place.scope == Scope::System && !place.around.is_root() {
         let text = "apps of the system are started by root: sudo clusterctl start …; your own: \
             clusterctl --user start …";
@@ -187,7 +203,10 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> SeenApp {
     };
     let called = ecosystem::name_of_command(&words, folder, init::package(folder).as_deref());
     SeenApp {
-        name: args.name.clone().unwrap_or_else(|| init::plain(&called.unwrap_or_default())),
+        name: args
+            .name
+            .clone()
+            .unwrap_or_else(|| ecosystem::plain_name(&called.unwrap_or_default())),
         start: match is_line {
             true => StartCommand::Line(program.to_owned()),
             false => StartCommand::Script(program.to_owned()),

@@ -1,6 +1,7 @@
 //! A trial run of a program, to see what it listens on: what `start` and `detect` share. It writes no
 //! ecosystem file.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -68,6 +69,20 @@ pub(super) fn tried(
     limit: Duration,
     waiting: impl FnOnce(),
 ) -> Result<Trial, Error> {
+    tried_with(command, folder, &BTreeMap::new(), limit, waiting)
+}
+
+/// The same with variables of the program's own.
+///
+/// # Errors
+/// Private networks are not allowed here.
+pub(super) fn tried_with(
+    command: &ecosystem::Command,
+    folder: &Path,
+    environment: &BTreeMap<String, String>,
+    limit: Duration,
+    waiting: impl FnOnce(),
+) -> Result<Trial, Error> {
     let failed = |why: String| Error::Trial(format!("cannot try the program: {why}"));
     let broken = |source: std::io::Error| failed(source.to_string());
     let mut log = tempfile::tempfile().map_err(broken)?;
@@ -77,6 +92,7 @@ pub(super) fn tried(
         .arg("--")
         .arg(&command.program)
         .args(&command.args)
+        .envs(environment)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -10,6 +10,7 @@ mod lock;
 mod moves;
 mod scan;
 mod secret;
+mod shared_port;
 mod tally;
 mod unread;
 mod write;
@@ -30,6 +31,7 @@ pub use scan::{
     FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan, source,
 };
 pub use secret::{own_secret, secret};
+pub use shared_port::{share_port, unshare_port};
 pub use tally::{announce_start, restarts, short_runs};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{

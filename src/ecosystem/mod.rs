@@ -32,9 +32,14 @@ pub use model::runtime_folder::{last_line, runtime_folder};
 pub use model::sandbox::{Credential, Level, Sandbox};
 pub use model::unit_names::fnv1a;
 pub use program::elf;
-pub use program::naming::{in_folder as name_in_folder, name as name_of_command};
+pub use program::naming::{
+    in_folder as name_in_folder, name as name_of_command, plain as plain_name,
+};
 pub use read::Color;
-pub use read::keys::{Key, Pm2, ValueKind as KeyKind, key_of_app as key, keys, rollout_keys};
+pub use read::keys::{
+    Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, key_of_app as key, keys,
+    rollout_keys,
+};
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
 pub use read::value::duration;

@@ -35,18 +35,30 @@ pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
-    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,
-    processes, resident, usage, variable_of,
+    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, is_gone,
+    is_uprooted, processes, resident, usage, variable_of,
 };
 pub use queues::{Queue, queues};
 pub use sight::look;
 pub use socket_file::is_lost;
-pub use sockets::sockets_of;
+pub use sockets::{descriptor, sockets_of};
 pub use users::{has_group, own_user, user};
 
 /// Every address that is listened on in the network namespace of this process, sorted.
 pub fn listening() -> Vec<ListenAddress> {
     sockets::Table::read().addresses()
+}
+
+/// What a process and those that it started listen on, sorted.
+pub fn listening_of(pid: u32) -> Vec<ListenAddress> {
+    let all = process::family(pid);
+    let held = all.into_iter().filter_map(sockets_of).flatten().collect();
+    sockets::Table::read().of(&held)
+}
+
+/// What a process itself listens on, sorted.
+pub fn held_by(pid: u32) -> Vec<ListenAddress> {
+    sockets::Table::read().of(&sockets_of(pid).unwrap_or_default())
 }
 
 /// Inodes of the sockets that listen on an address in the network namespace of this process.

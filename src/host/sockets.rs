@@ -167,6 +167,17 @@ pub fn sockets_of(pid: u32) -> Option<BTreeSet<u64>> {
     Some(links.filter_map(|link| socket_inode(link.to_str()?)).collect())
 }
 
+/// The descriptor under which a process holds a socket.
+pub fn descriptor(pid: u32, inode: u64) -> Option<i32> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let leads = |path: &Path| {
+        let link = fs::read_link(path).ok()?;
+        (socket_inode(link.to_str()?)? == inode).then_some(())
+    };
+    let mut found = descriptors.filter(|entry| leads(&entry.path()).is_some());
+    found.next()?.file_name().to_str()?.parse().ok()
+}
+
 /// The inode of a socket to which a descriptor leads.
 pub(super) fn socket_inode(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()

@@ -20,6 +20,7 @@ mod glance;
 mod handover_files;
 mod held;
 mod hooks;
+pub mod import;
 mod job;
 mod links;
 mod list;
@@ -49,6 +50,7 @@ mod shown;
 mod sight;
 mod stay;
 mod steps;
+pub mod takeover;
 mod template;
 mod way_back;
 mod witness;
@@ -111,6 +113,8 @@ pub struct Context {
     pub interrupt: Arc<AtomicBool>,
     /// The manager ends the rollout of this process, to stop or restart the app.
     pub end: Arc<AtomicBool>,
+    /// Listeners open beside sockets of others, which are not waited for.
+    pub(crate) shares_ports: bool,
     /// What instances did whose start was waited for.
     sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
@@ -127,7 +131,18 @@ impl Context {
         let (sights, notices) = (Mutex::default(), Mutex::default());
         layout.secret = disk::secret(&layout.state)?;
         let (interrupt, end) = (Arc::default(), Arc::default());
-        Ok(Context { layout, systemd, program, begun, interrupt, end, sights, notices })
+        let shares_ports = false;
+        Ok(Context {
+            layout,
+            systemd,
+            program,
+            begun,
+            interrupt,
+            end,
+            shares_ports,
+            sights,
+            notices,
+        })
     }
 
     /// For what writes units: makes the key that names environment files, unless there is one.

@@ -64,6 +64,6 @@ pub use outcome::{Failure, InstanceFault, Left, Outcome, RolloutJobResult, Troub
 pub use overrides::Overrides;
 pub use policy::{Limits, Policy, PolicyProblem};
 pub use progress::{InstancePhase, InstanceProgress, Progress, Stage};
-pub use spec::{Former, ObservedInstance, Spec};
+pub use spec::{Former, FoundInstance, Spec};
 pub use time::Time;
 pub use vigil::{Expected, Look, NotServing, Vigil};

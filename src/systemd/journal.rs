@@ -66,6 +66,7 @@ impl Journal {
     /// # Errors
     /// There is no journal, or none that the caller may read.
     pub fn open(scope: Scope) -> Result<Journal, Error> {
+        load_library()?;
         let reader = OpenOptions::default().local_only(true).open().map_err(failed)?;
         let journal = Journal::over(reader, scope)?;
         let readable = |found: systemd::Result<bool>| found.unwrap_or(false);
@@ -84,6 +85,7 @@ impl Journal {
     /// # Errors
     /// No such directory, or not readable.
     pub fn open_directory(directory: &Path, scope: Scope) -> Result<Journal, Error> {
+        load_library()?;
         let path = directory.to_str().unwrap_or_default();
         let reader = OpenDirectoryOptions::default().open_directory(path).map_err(failed)?;
         Journal::over(reader, scope)
@@ -252,6 +254,10 @@ impl std::fmt::Debug for Journal {
 }
 
 const DOING: &str = "read the journal";
+
+fn load_library() -> Result<(), Error> {
+    crate::libsystemd::load().map_err(|why| Error::new(ErrorKind::NoLibrary, DOING, why))
+}
 
 fn failed(error: systemd::Error) -> Error {
     let kind = match error.kind() {

@@ -6,7 +6,6 @@ use crate::{
     booted,
     support::{Machine, Output, load::Load, wait_until},
 };
-use clusterctl::unit::ActiveState;
 
 fn apply_example(m: &Machine) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/node-http");

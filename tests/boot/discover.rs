@@ -2,7 +2,6 @@
 
 use crate::booted;
 use crate::support::{Machine, Output, load::Load, wait_until};
-use clusterctl::unit::ActiveState;
 use std::time::Duration;
 
 const SERVER: &str = "\

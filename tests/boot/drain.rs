@@ -6,7 +6,6 @@ use std::{path::Path, time::Duration};
 use crate::booted;
 use crate::shop::{assert_all_ended_well, load};
 use crate::support::{Machine, wait_until};
-use clusterctl::unit::ActiveState;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

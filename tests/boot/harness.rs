@@ -8,7 +8,6 @@ use crate::{
     booted,
     support::{Machine, Root, load::Load, machine, skip, wait_until},
 };
-use clusterctl::unit::ActiveState;
 
 booted!(a_machine_boots_and_takes_commands, |m| {
     let state = m.run(["systemctl", "is-system-running"]).stdout;

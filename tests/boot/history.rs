@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::booted;
 use crate::shop::{answers, applied, apply, ecosystem, load, pids, write};
 use crate::support::{Child, Machine, wait_until};
-use clusterctl::unit::ActiveState;
 
 fn version(number: u32) -> String {
     ecosystem(2, &format!("env = {{ GREETING = 'version{number}' }}"))

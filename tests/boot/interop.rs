@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::booted;
 use crate::shop::{applied, apply, ecosystem, load, pids, write};
 use crate::support::{Machine, wait_until};
-use clusterctl::unit::ActiveState;
 
 booted!(systemctl_does_what_an_admin_expects, |m| {
     applied(m, &ecosystem(3, ""));

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::booted;
 use crate::shop::{applied, ecosystem};
 use crate::support::wait_until;
-use clusterctl::unit::ActiveState;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -11,7 +11,6 @@ use crate::booted;
 use crate::shop::{ecosystem, write};
 use crate::support::chance::Chance;
 use crate::support::{Machine, Root, machine, wait_until};
-use clusterctl::unit::ActiveState;
 
 /// What there is of the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

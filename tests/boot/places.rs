@@ -3,7 +3,6 @@
 
 use crate::booted;
 use crate::shop::{SERVER, applied, apply, ecosystem, write};
-use clusterctl::unit::ActiveState;
 
 const OWN: &str = "/var/lib/clusterctl/handover";
 const PACKAGED: &str = "/usr/lib/clusterctl/bin";

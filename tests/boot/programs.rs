@@ -3,7 +3,6 @@
 use crate::booted;
 use crate::shop::{apply, write};
 use crate::support::{Machine, wait_until};
-use clusterctl::unit::ActiveState;
 use std::time::Duration;
 
 fn app(m: &Machine, file: &str, program: &str, toml: &str) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::any_app::{apply, put};
 use crate::booted;
 use crate::support::{Machine, Output, wait_until};
-use clusterctl::unit::ActiveState;
 
 /// Applies what cannot work, and compares what is said.
 fn fails(m: &Machine, expected: &[&str]) -> Output {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::booted;
 use crate::support::load::Load;
 use crate::support::{Machine, wait_until};
-use clusterctl::unit::ActiveState;
 
 const SERVER: &str = "\
 require('http').createServer((q, s) => s.end(`instance ${process.env.NODE_APP_INSTANCE}`))

@@ -7,7 +7,6 @@ use crate::shop::{applied, ecosystem, load};
 use crate::support::chance::Chance;
 use crate::support::load::{Cause, Kind};
 use crate::support::{Machine, Root, machine, wait_until};
-use clusterctl::unit::ActiveState;
 
 /// What must not grow.
 #[derive(Debug, PartialEq, Eq)]

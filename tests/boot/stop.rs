@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::booted;
 use crate::support::{Child, Machine, wait_until};
 use crate::trace::go_server;
-use clusterctl::unit::ActiveState;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -10,7 +10,6 @@ use crate::booted;
 use crate::shop::{apply, load, pids, write};
 use crate::support::load::Load;
 use crate::support::{Machine, Output, skip, wait_until};
-use clusterctl::unit::ActiveState;
 
 fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)

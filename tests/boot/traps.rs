@@ -6,7 +6,6 @@ use crate::booted;
 use crate::shop::{applied, apply, ecosystem, listener_inode, load, pids, write};
 use crate::support::load::{Cause, Kind};
 use crate::support::wait_until;
-use clusterctl::unit::ActiveState;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -21,6 +21,7 @@ mod dev;
 mod doctor;
 mod every;
 mod history;
+mod import;
 mod init;
 mod list;
 mod logs;

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use zbus::{Message, OwnedObjectPath, Variant};
 
 use crate::fake::{Outbox, Row, Script, job, unit_path};
-use clusterctl::unit::ActiveState;
 
 /// What units are.
 #[derive(Default)]

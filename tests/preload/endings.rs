@@ -176,7 +176,7 @@ proptest! {
         messages.iter().for_each(|message| ends.push(ends.last().unwrap() + message.len()));
         let bytes = messages.concat();
         let sizes: Vec<_> = sizes.iter().map(|size| if small { size % 7 + 1 } else { *size }).collect();
-        let mut frames = websocket::Frames::NEW;
+        let mut frames = websocket::WebsocketFrames::NEW;
         for (end, piece) in pieces(&bytes, &sizes) {
             frames.pass(piece);
             assert_eq!(frames.may_be_joined(), ends.contains(&end), "{end} of {ends:?}");
@@ -191,7 +191,7 @@ proptest! {
         bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0x80_u8..0x8b, 0_u8..4], 0..300),
         sizes in prop::collection::vec(1_usize..9, 1..9),
     ) {
-        let (mut whole, mut cut) = (websocket::Frames::NEW, websocket::Frames::NEW);
+        let (mut whole, mut cut) = (websocket::WebsocketFrames::NEW, websocket::WebsocketFrames::NEW);
         whole.pass(&bytes);
         pieces(&bytes, &sizes).for_each(|(_, piece)| cut.pass(piece));
         assert_eq!(format!("{whole:?}"), format!("{cut:?}"));

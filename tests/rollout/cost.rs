@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clusterctl::ecosystem::Share;
 use clusterctl::rollout::{
-    Former, Instruction, JobResult, ObservedInstance, Outcome, Policy, Rollout, RolloutEvent,
+    Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent, RolloutJobResult,
     Serial, Sight, Spec, State, Time, UnitJob,
 };
 
@@ -17,7 +17,7 @@ fn duration(
     max_unavailable: Share,
 ) -> Duration {
     let ready = |serial| Sight { state: State::Ready, serial: Serial(serial) };
-    let old = ObservedInstance { sight: ready(1), outdated: true };
+    let old = FoundInstance { sight: ready(1), outdated: true };
     let spec = Spec {
         current: (0..instances).map(|number| (number, old)).collect(),
         before: instances,
@@ -36,7 +36,8 @@ fn duration(
             count += 1;
             let (after, event) = match command {
                 Instruction::Submit { instance, change, ticket, .. } => {
-                    let done = RolloutEvent::JobDone { instance, ticket, result: JobResult::Done };
+                    let done =
+                        RolloutEvent::JobDone { instance, ticket, result: RolloutJobResult::Done };
                     started.extend((change != UnitJob::Stop).then_some(instance));
                     let after = match change {
                         UnitJob::Start => 500,

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use clusterctl::ecosystem::{OnFailure, Share};
 use clusterctl::rollout::{
-    Doubt, Former, InstancePhase, Instruction, JobResult, ObservedInstance, Outcome, Policy,
-    Rollout, RolloutEvent, Serial, Sight, Spec, State, Ticket, Time, UnitJob,
+    Doubt, Former, FoundInstance, InstancePhase, Instruction, Outcome, Policy, Rollout,
+    RolloutEvent, RolloutJobResult, Serial, Sight, Spec, State, Ticket, Time, UnitJob,
 };
 
 #[test]
@@ -129,11 +129,11 @@ impl Story {
             [result, number] => {
                 let instance = number.parse().unwrap();
                 let result = match result {
-                    "done" => JobResult::Done,
-                    "failed" => JobResult::Failed,
-                    "timeout" => JobResult::Timeout,
-                    "canceled" => JobResult::Canceled,
-                    "refused" => JobResult::Refused("masked".to_owned()),
+                    "done" => RolloutJobResult::Done,
+                    "failed" => RolloutJobResult::Failed,
+                    "timeout" => RolloutJobResult::Timeout,
+                    "canceled" => RolloutJobResult::Canceled,
+                    "refused" => RolloutJobResult::Refused("masked".to_owned()),
                     _ => panic!("no event: {what}"),
                 };
                 RolloutEvent::JobDone { instance, ticket: self.tickets[&instance], result }
@@ -247,7 +247,7 @@ fn found(spec: &mut Spec, numbers: &str, state: State, outdated: bool) {
     let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
     for number in first.parse().unwrap()..=last.parse().unwrap() {
         let sight = Sight { state, serial: Serial(1) };
-        spec.current.insert(number, ObservedInstance { sight, outdated });
+        spec.current.insert(number, FoundInstance { sight, outdated });
     }
 }
 

@@ -122,6 +122,14 @@ pub(crate) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key
     named(spelling).or_else(|| named(&snake_case(spelling)))
 }
 
+/// The key of an app that a word means, by any of its spellings.
+///
+/// # Errors
+/// There is none: the word in snake case.
+pub fn canonical(spelling: &str) -> Result<&'static Key, String> {
+    find(KEYS, spelling).ok_or_else(|| snake_case(spelling))
+}
+
 /// Whether a key sends output into a file.
 pub(crate) fn is_log_file(spelling: &str) -> bool {
     find(KEYS, spelling)

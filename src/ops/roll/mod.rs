@@ -12,7 +12,7 @@ use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
 use crate::rollout::{
-    Doubt, Former, Instruction, ObservedInstance, Outcome, Policy, Rollout, RolloutEvent as Input,
+    Doubt, Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent as Input,
     RolloutJobResult, Serial, Spec, State, Ticket, Time, UnitJob,
 };
 use crate::systemd::{self, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
@@ -166,13 +166,13 @@ impl Driver<'_> {
         sink(Event::Progress { app, at, progress: machine.progress() });
     }
 
-    fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, ObservedInstance>, Error> {
+    fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, FoundInstance>, Error> {
         let mut current = BTreeMap::new();
         for number in self.units.keys().copied() {
             let sight = sight(&self.glimpse(number)?);
             if sight.state != State::Dead {
                 let outdated = spec.outdated.contains(&number);
-                current.insert(number, ObservedInstance { sight, outdated });
+                current.insert(number, FoundInstance { sight, outdated });
             }
         }
         Ok(current)

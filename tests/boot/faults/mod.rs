@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::booted;
 use crate::shop::{answers, applied, apply, ecosystem, load, pids, quick, write};
 use crate::support::{Machine, Root, machine};
-use clusterctl::unit::ActiveState;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{SERVER, all_answer, applied, put};
 use crate::booted;
 use crate::support::wait_until;
-use clusterctl::unit::ActiveState;
 
 booted!(what_was_started_by_hand, |m| {
     put(m, "/srv/kk", "app.js", SERVER, "script = 'app.js'\nlisten = 3700\ninstances = 2");

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::any_app::{apply, put};
 use crate::booted;
 use crate::support::{Machine, Output, wait_until};
-use clusterctl::unit::ActiveState;
 
 fn applied(m: &Machine) -> Output {
     let output = apply(m);

@@ -6,7 +6,6 @@ use crate::booted;
 use crate::shop::{applied, apply, write};
 use crate::support::load::{Cause, Kind, Load};
 use crate::support::{Machine, wait_until};
-use clusterctl::unit::ActiveState;
 
 /// Answers with what it sees of the client: one socket for each family, as redis and nginx have.
 const FAMILIES: &str = "\

@@ -6,7 +6,6 @@ use super::{midway, shop, wait_settled};
 use crate::booted;
 use crate::shop::{answers, ecosystem, load, pids};
 use crate::support::wait_until;
-use clusterctl::unit::ActiveState;
 
 booted!(a_rollout_goes_on_when_whoever_asked_for_it_is_gone, |m| {
     shop(m, "slow v1", 3, "");

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::booted;
 use crate::shop::{answers, ecosystem, load, pids};
 use crate::support::{Child, Machine, Output, wait_until};
-use clusterctl::unit::ActiveState;
 
 /// Starts as the file `behave` says: `good`, `slow` (ready after 700 ms), `throw`, `mute` (never
 /// listens) or `late` (crashes half a second after it is ready). Answers after 500 ms for `/slow`.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::booted;
 use crate::shop::{answers, apply, ecosystem, load, pids};
 use crate::support::{Child, Machine, Output, wait_until};
-use clusterctl::unit::ActiveState;
 
 /// Serves, and dies as many milliseconds after `listen()` as `/srv/shop/dies` says of its instance: lines of
 /// `INSTANCE MILLISECONDS` or `all MILLISECONDS`. `DIES` in its environment says the same of a definition.

@@ -6,7 +6,6 @@ use super::{enabled, instances, online, problems, refused, remembered, shop, wri
 use crate::booted;
 use crate::shop::{apply, ecosystem, pids};
 use crate::support::wait_until;
-use clusterctl::unit::ActiveState;
 
 booted!(a_first_apply_that_does_not_stay_up_is_no_success, |m| {
     write(m, "all 100", &ecosystem(2, ""));

@@ -5,8 +5,8 @@ mod end;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clusterctl::rollout::{
-    Former, Instruction, JobResult, Rollout, RolloutEvent, Serial, Spec, Stage, State, Ticket,
-    Time, UnitJob,
+    Former, Instruction, Rollout, RolloutEvent, RolloutJobResult, Serial, Spec, Stage, State,
+    Ticket, Time, UnitJob,
 };
 
 use crate::world::World;
@@ -71,7 +71,7 @@ impl Rules {
             RolloutEvent::JobDone { instance, ticket, result } => {
                 let change = self.open.remove(ticket);
                 let start = change.is_some_and(|change| change != UnitJob::Stop);
-                if start && *result == JobResult::Done {
+                if start && *result == RolloutJobResult::Done {
                     let serial = world.ended[&(world.driver, *ticket)];
                     self.tell(*instance, serial, State::Ready);
                 }

@@ -1,6 +1,6 @@
 //! The bus of the world: jobs that are submitted and end, questions, and signals as reliable as the weather.
 
-use clusterctl::rollout::{JobResult, RolloutEvent, Serial, State, Ticket, UnitJob};
+use clusterctl::rollout::{RolloutEvent, RolloutJobResult, Serial, State, Ticket, UnitJob};
 
 use super::{Happening, Job, Later, Unit, World};
 use crate::chance::Chance;
@@ -12,14 +12,14 @@ impl World {
         if let Some(job) = former
             && (job.change == UnitJob::Stop) != (change == UnitJob::Stop)
         {
-            self.end_job(number, JobResult::Canceled, chance);
+            self.end_job(number, RolloutJobResult::Canceled, chance);
         }
         let driver = self.driver;
         self.units.get_mut(&number).unwrap().job = Some(Job { change, ticket, driver });
         let state = self.units[&number].state;
         match (change, state) {
-            (UnitJob::Start, State::Ready) => self.end_job(number, JobResult::Done, chance),
-            (UnitJob::Stop, State::Dead) => self.end_job(number, JobResult::Done, chance),
+            (UnitJob::Start, State::Ready) => self.end_job(number, RolloutJobResult::Done, chance),
+            (UnitJob::Stop, State::Dead) => self.end_job(number, RolloutJobResult::Done, chance),
             (UnitJob::Start | UnitJob::Restart, State::Dead) => self.begin(number, 0, chance),
             (UnitJob::Restart, State::Restarting) => {
                 self.change(number, State::Dead, chance);
@@ -27,7 +27,7 @@ impl World {
             }
             (UnitJob::Stop, State::Restarting) => {
                 self.change(number, State::Dead, chance);
-                self.end_job(number, JobResult::Done, chance);
+                self.end_job(number, RolloutJobResult::Done, chance);
             }
             (UnitJob::Restart | UnitJob::Stop, State::Starting | State::Ready) => {
                 self.drain(number, chance)
@@ -56,7 +56,7 @@ impl World {
         self.tell(self.driver, RolloutEvent::Seen { instance: number, sight }, chance);
     }
 
-    pub(super) fn end_job(&mut self, number: u32, result: JobResult, chance: &mut Chance) {
+    pub(super) fn end_job(&mut self, number: u32, result: RolloutJobResult, chance: &mut Chance) {
         if let Some(job) = self.units.get_mut(&number).unwrap().job.take() {
             let event = RolloutEvent::JobDone { instance: number, ticket: job.ticket, result };
             self.ended.insert((job.driver, job.ticket), Serial(self.units[&number].serial));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clusterctl::rollout::{
-    JobResult, ObservedInstance, RolloutEvent, Serial, Sight, State, Ticket, Time, UnitJob,
+    FoundInstance, RolloutEvent, RolloutJobResult, Serial, Sight, State, Ticket, Time, UnitJob,
 };
 
 use crate::chance::Chance;
@@ -131,10 +131,10 @@ impl World {
         }
     }
 
-    pub fn observe(&self) -> BTreeMap<u32, ObservedInstance> {
+    pub fn observe(&self) -> BTreeMap<u32, FoundInstance> {
         let found = self.units.iter().map(|(&number, unit)| {
             let outdated = unit.definition != self.loaded;
-            (number, ObservedInstance { sight: unit.sight(), outdated })
+            (number, FoundInstance { sight: unit.sight(), outdated })
         });
         found.collect()
     }
@@ -181,12 +181,14 @@ impl World {
             (Later::Ready, State::Starting) => {
                 self.units.get_mut(&number).unwrap().ready_at = Some(self.now);
                 self.change(number, State::Ready, chance);
-                self.end_job(number, JobResult::Done, chance);
+                self.end_job(number, RolloutJobResult::Done, chance);
                 self.plan_death(number, chance);
             }
-            (Later::Exit, State::Starting) => self.lose(number, JobResult::Failed, chance),
-            (Later::StartTimeout, State::Starting) => self.lose(number, JobResult::Timeout, chance),
-            (Later::Exit, State::Ready) => self.lose(number, JobResult::Failed, chance),
+            (Later::Exit, State::Starting) => self.lose(number, RolloutJobResult::Failed, chance),
+            (Later::StartTimeout, State::Starting) => {
+                self.lose(number, RolloutJobResult::Timeout, chance)
+            }
+            (Later::Exit, State::Ready) => self.lose(number, RolloutJobResult::Failed, chance),
             (Later::Stopped, State::Stopping) => self.stopped(number, chance),
             (Later::AutoRestart, State::Restarting) => {
                 let restarts = self.units[&number].restarts + 1;
@@ -201,13 +203,13 @@ impl World {
         self.change(number, State::Dead, chance);
         match self.units[&number].job {
             Some(job) if job.change != UnitJob::Stop => self.begin(number, 0, chance),
-            Some(_) => self.end_job(number, JobResult::Done, chance),
+            Some(_) => self.end_job(number, RolloutJobResult::Done, chance),
             None => {}
         }
     }
 
     /// The process exits unasked; systemd will start it again.
-    fn lose(&mut self, number: u32, result: JobResult, chance: &mut Chance) {
+    fn lose(&mut self, number: u32, result: RolloutJobResult, chance: &mut Chance) {
         self.note_settled(number);
         if self.units[&number].state == State::Ready {
             self.deaths.push((Serial(self.units[&number].serial), self.now));
@@ -278,7 +280,7 @@ impl World {
     /// Somebody kills a process.
     pub fn kill(&mut self, number: u32, chance: &mut Chance) {
         if matches!(self.units[&number].state, State::Starting | State::Ready) {
-            self.lose(number, JobResult::Failed, chance);
+            self.lose(number, RolloutJobResult::Failed, chance);
         }
     }
 
