@@ -32,10 +32,10 @@
 
 use std::path::PathBuf;
 
-use super::{UnitContext, common, environment, joined, memory, sandbox, socket_names, span};
-use crate::ecosystem::{
-    App, Asks, Backoff, Handover, PidFile, RateLimit, Readiness, last_line, runtime_folder,
+use super::{
+    UnitContext, common, environment, joined, memory, pid_file, sandbox, socket_names, span,
 };
+use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
 use crate::handover::contract::TRACER;
 use crate::unit::{Section, UnitFile, quote};
 
@@ -135,20 +135,7 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
         s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
     s.set("TimeoutStartSec", span(app.process.listen_timeout));
-    pid_file(s, context);
-}
-
-/// Writes the number of the main process to a file, and removes it when the instance has stopped. Neither is
-/// worth a start that fails.
-fn pid_file(s: &mut Section, context: &UnitContext<'_>) {
-    let Some(PidFile { path, by_program }) = &context.app.pid_file else { return };
-    let helper = match by_program {
-        true => format!("{} --bare -- {}", context.helper(TRACER), context.helper("pid-file")),
-        false => root_helper(context, "pid-file"),
-    };
-    let file = quote::argument(&path.to_string_lossy());
-    s.set("ExecStartPost", format!("-{helper} write {file} %i $MAINPID"));
-    s.set("ExecStopPost", format!("-{helper} remove {file} %i"));
+    pid_file::set(s, context, &root_helper(context, "pid-file"));
 }
 
 /// The program, behind what becomes it one after the other.
@@ -171,13 +158,7 @@ fn exec_start(context: &UnitContext<'_>) -> String {
     command_line(&words)
 }
 
-/// A command of the app besides its program, with the variables that its user reads.
-pub(super) fn with_variables(context: &UnitContext<'_>, words: &[String]) -> String {
-    let words: Vec<String> = env_reader(context).chain(words.iter().cloned()).collect();
-    command_line(&words)
-}
-
-fn command_line(words: &[String]) -> String {
+pub(super) fn command_line(words: &[String]) -> String {
     let mut words = words.iter();
     let first = words.next().map(|word| quote::executable(word));
     let rest = words.map(|word| quote::argument(word));
@@ -185,7 +166,7 @@ fn command_line(words: &[String]) -> String {
 }
 
 /// Reads files of variables with the rights of the program's user.
-fn env_reader(context: &UnitContext<'_>) -> impl Iterator<Item = String> {
+pub(super) fn env_reader(context: &UnitContext<'_>) -> impl Iterator<Item = String> {
     let files = &context.app.own_env_files;
     let files = files.iter().flat_map(|file| ["--env".into(), file.to_string_lossy().into_owned()]);
     let reader = [tracer(context)].into_iter().chain(files).chain(["--".to_owned()]);
@@ -321,11 +302,7 @@ fn stopping(s: &mut Section, context: &UnitContext<'_>) {
         s.set("ExecStop", format!("{tracer} --drain $MAINPID {millis} {signal}{streams}"));
     }
     s.set("KillSignal", &app.kill_signal);
-    match app.asks {
-        Asks::All => {}
-        Asks::Main => drop(s.set("KillMode", "mixed")),
-        Asks::MainAlone => drop(s.set("KillMode", "process")),
-    }
+    s.set_some("KillMode", super::kill_mode(app.asks));
     s.set("TimeoutStopSec", span(app.process.kill_timeout));
     // A program that dies of the signal that asked it to stop has stopped well.
     let asked: String = app.restart.stop_exit_codes.iter().map(|code| format!(" {code}")).collect();
