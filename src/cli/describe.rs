@@ -20,7 +20,7 @@ const LINES: usize = crate::limits::DESCRIBED_LINES;
 
 /// Runs the verb.
 pub(super) fn run(args: &DescribeArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = place.connect()?;
+    let ctl = place.connect_to_ask()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let observed = ops::observe_found(&ctl, apps.clone())?;

@@ -20,7 +20,7 @@ pub(super) struct ListArgs {
 
 /// Runs the verb.
 pub(super) fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = place.connect()?;
+    let ctl = place.connect_to_ask()?;
     let apps = ops::apps(&ctl)?;
     let selectors = if args.apps.is_empty() { &["all".to_owned()][..] } else { &args.apps };
     let selected = match args.apps.is_empty() && apps.is_empty() {

@@ -51,6 +51,7 @@ mod shop;
 mod soak;
 mod stop;
 mod table;
+mod throng;
 mod trace;
 mod trace_drain;
 mod traps;
