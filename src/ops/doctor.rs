@@ -141,7 +141,7 @@ pub(super) fn run(context: &Context, unit: &UnitName, state: &InstanceState) -> 
     let since = state.active_since.filter(|_| ready);
     let age = |since: Timestamp| monotonic().saturating_sub(since.monotonic_usec);
     Run {
-        waits: state.sub.starts_with("auto-restart"),
+        waits: state.sub.starts_with("auto-restart") || state.sub == "condition",
         ready_for: since.map(|since| Duration::from_micros(age(since))),
         restarts: state.restarts,
         short_runs: disk::short_runs(&context.layout, unit).unwrap_or(0),

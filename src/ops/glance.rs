@@ -143,7 +143,7 @@ impl<'a> Files<'a> {
     fn slice(&self, app: &AppName, found: &FoundApp) -> Option<PathBuf> {
         let template = app.template_unit();
         let unit = found.units.parsed(&template)?;
-        let guarded = unit.get("Service", "ExecCondition")?.contains("/restart-guard");
+        let guarded = unit.get("Service", "ExecCondition")?.contains(" --guard");
         // A drop-in may end the counting.
         let plain = guarded && disk::drop_ins(&self.context.layout, &template).is_empty();
         let mut dir = self.root.clone().filter(|_| plain)?;

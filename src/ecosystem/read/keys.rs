@@ -231,7 +231,7 @@ const KEYS: &[Key] = &[
     key("max_restarts", Kind::TextOrNumber, "16", "Unstable restarts in a row before the instance is `errored`; 0 is none, \"unlimited\" never gives up.")
         .eg("max_restarts = 16"),
     key("min_uptime", Kind::Duration, "\"1s\"", "A shorter run counts as unstable.").eg("min_uptime = \"1s\""),
-    key("restart_delay", Kind::Duration, "\"100ms\"", "Pause before a restart.").eg("restart_delay = \"1s\""),
+    key("restart_delay", Kind::Duration, "0; a loop of restarts pauses", "Pause before each restart.").eg("restart_delay = \"1s\""),
     key("exp_backoff_restart_delay", Kind::Duration, "none", "First pause before a restart; grows up to 15 s.")
         .eg("exp_backoff_restart_delay = \"100ms\""),
     key("max_memory_restart", Kind::Size, "none", "Memory of an instance above which it is killed and restarted.")

@@ -28,6 +28,7 @@ mod number {
     pub const PIPE2: usize = 293;
     pub const PROCESS_VM_READV: usize = 310;
     pub const GETEUID: usize = 107;
+    pub const MKDIRAT: usize = 258;
     pub const FCNTL: usize = 72;
     pub const PIDFD_OPEN: usize = 434;
     pub const PIDFD_GETFD: usize = 438;
@@ -55,6 +56,7 @@ mod number {
     pub const WAIT4: usize = 260;
     pub const PROCESS_VM_READV: usize = 270;
     pub const GETEUID: usize = 175;
+    pub const MKDIRAT: usize = 34;
     pub const FCNTL: usize = 25;
     pub const PIDFD_OPEN: usize = 434;
     pub const PIDFD_GETFD: usize = 438;
@@ -197,6 +199,27 @@ pub fn open_to_append(folder: c_int, path: *const u8, more: c_int) -> Result<c_i
         .map(|fd| fd as c_int)
 }
 
+/// Opens a file to write it anew, made if it is missing; the path ends with NUL.
+pub fn open_to_replace(path: *const u8) -> Result<c_int, Errno> {
+    const MODE: usize = 0o644;
+    const O_TRUNC: c_int = 0o1000;
+    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | sys::O_CLOEXEC;
+    call(number::OPENAT, [word(sys::AT_FDCWD), path as usize, word(flags), MODE, 0, 0])
+        .map(|fd| fd as c_int)
+}
+
+/// Makes the folder of a file.
+pub fn make_folder_of(file: &[u8]) {
+    const MODE: usize = 0o755;
+    let mut path = [0; 4096];
+    let end = file.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    if let (Some(to), Some(from)) = (path.get_mut(..end), file.get(..end)) {
+        to.copy_from_slice(from);
+        let arguments = [word(sys::AT_FDCWD), path.as_ptr() as usize, MODE, 0, 0, 0];
+        let _ = call(number::MKDIRAT, arguments);
+    }
+}
+
 /// Takes back what kept [`open_to_append`] from waiting.
 pub fn let_it_block(fd: c_int) {
     const F_SETFL: usize = 4;
@@ -212,7 +235,12 @@ pub fn open_folder(path: &[u8]) -> Result<c_int, Errno> {
 
 /// Whether this process has root's rights over files.
 pub fn is_root() -> bool {
-    call(number::GETEUID, [0; 6]) == Ok(0)
+    user() == 0
+}
+
+/// The user with whose rights this process runs.
+pub fn user() -> u32 {
+    call(number::GETEUID, [0; 6]).map_or(u32::MAX, |user| user as u32)
 }
 
 /// Whose a file is.

@@ -13,7 +13,7 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
-use crate::{drain, fate, log_files};
+use crate::{drain, fate, guard, log_files};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
@@ -57,6 +57,12 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         && unsafe { sys::c_bytes(*verb) } == b"--log"
     {
         log_files::run(rest, environment);
+    }
+    if let [name, verb, rest @ ..] = arguments
+        // SAFETY: as above.
+        && let Some(user) = guard::verb(unsafe { sys::c_bytes(*verb) })
+    {
+        guard::run(user, *name, rest, environment);
     }
     let skip = match arguments.get(1) {
         // SAFETY: the kernel's own strings.
