@@ -25,7 +25,7 @@ pub(super) fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(),
     let selectors = if args.apps.is_empty() { &["all".to_owned()][..] } else { &args.apps };
     let selected = match args.apps.is_empty() && apps.is_empty() {
         true => Vec::new(),
-        false => control::selected(place, &ctl, selectors)?,
+        false => control::selected_of(place, &ctl, &apps, selectors)?,
     };
     let rows = ops::list(&ctl, &apps, &selected)?;
     if ui.json {

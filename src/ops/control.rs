@@ -166,7 +166,7 @@ fn stayed(
             continue;
         }
         let expected = expected(app, &found.units, false);
-        stay(context, &Stay { app, numbers, expected }, done)?;
+        stay(context, &Stay { app, numbers, expected, units: Some(&found.units) }, done)?;
     }
     Ok(())
 }
