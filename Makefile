@@ -11,17 +11,20 @@ built = $(if $(filter $(RELEASE),$(BINARY)),build)
 INSTALL = install
 zsh = $(PREFIX)/share/zsh/site-functions
 
-.PHONY: all build deps check check-long bless demo demo-live bench clean
-.PHONY: install install-program install-docs deb rpm arch
+.PHONY: all build deps check check-long bless demo demo-live demo-pm2 bench install install-program \
+	install-docs rust deb rpm arch dist clean
 
-all: build
+export CARGO TARGET
 
-build:
+all build: rust
 	$(CARGO) build --release
 
+rust:
+	@packaging/rust.sh
+
 # Installs what the tests need and is missing.
-deps:
-	@CARGO="$(CARGO)" tests/support/deps.sh
+deps: rust
+	@tests/support/deps.sh
 
 # Formats, lints and tests everything, on systems booted for it too.
 check: deps
@@ -29,32 +32,38 @@ check: deps
 
 # The tests that take hours as well.
 check-long: check
-	CARGO="$(CARGO)" tests/support/check-long.sh
+	tests/support/check-long.sh
 
 # Rewrites the expected output of tests; read the diff.
 bless:
 	UPDATE_EXPECT=1 $(CARGO) test --workspace
 
-# demo-live is the same, and stays until Ctrl-C.
-demo demo-live: deps build
-	PATH="$(abspath $(TARGET))/release:$$PATH" examples/demo.sh $(if $(filter demo-live,$@),--live)
+# demo-live stays until Ctrl-C; demo-pm2 does the same to PM2 and shows it beside.
+demo demo-live demo-pm2:
+	@tests/support/demo.sh $@
 
-bench:
+bench: rust
 	@tests/support/install.sh bench
 	$(CARGO) bench --bench bench
 
 install: install-program install-docs
 
-install-program: $(built)
+# Installs what `make` has built, so that root needs no Rust.
+install-program: $(if $(wildcard $(BINARY)),,$(built))
 install-program install-docs:
 	BINARY="$(BINARY)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" ZSH="$(zsh)" INSTALL="$(INSTALL)" \
 		packaging/install.sh $(@:install-%=%)
 
 # Packages end up in target/package.
-deb rpm arch:
+deb rpm arch: $(if $(built),rust)
 	@tests/support/install.sh $@
 	$(if $(built),$(MAKE) build)
 	packaging/build.sh $@ "$(BINARY)"
+
+# Everything of a release, for x86_64 and aarch64, in target/dist.
+dist: rust
+	@tests/support/install.sh $@
+	packaging/dist.sh
 
 clean:
 	$(CARGO) clean

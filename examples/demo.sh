@@ -1,46 +1,138 @@
 #!/bin/sh
-# The demonstration behind `make demo`: runs the app of examples/node-http under a private service
-# manager, shows what a user would look at, and leaves nothing behind. `--live` stays until Ctrl-C.
+# The demonstration behind `make demo`: the app of examples/node-http under a private service manager, with a new
+# release, a broken one, a kill of every process and a scale, all under load and counted. Where PM2 is
+# installed, the same is done to it. Leaves nothing behind. `--live` stays until Ctrl-C.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-port=3000
-url=http://localhost:$port/
 
-say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+# The service manager wants a control group: a user has it from a manager of the user's own, or from root.
+if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null && ! systemctl --user is-active --quiet -- -.slice; then
+    exec sudo env "PATH=$PATH" "$0" "$@"
+fi
 
 case ${1-} in
     --live) exec clusterctl dev "$here/node-http/ecosystem.toml" ;;
     --inside) ;;
-    *) exec clusterctl dev --quiet "$here/node-http/ecosystem.toml" -- "$0" --inside ;;
+    *)
+        # A copy, since the demo edits the app.
+        DEMO=$(mktemp -d)
+        export DEMO
+        trap 'rm -rf "$DEMO"' EXIT
+        trap 'exit 130' INT TERM
+        cp "$here"/node-http/* "$DEMO"
+        DEMO_PORT=$(node "$here/demo/load.js" free 3000)
+        export DEMO_PORT
+        sed -i "s/3000/$DEMO_PORT/" "$DEMO/ecosystem.toml"
+        clusterctl dev --quiet "$DEMO/ecosystem.toml" -- "$0" --inside
+        exit
+        ;;
 esac
 
-say "Four instances of an unmodified Node app share port $port"
-for _ in 1 2 3 4 5 6 7 8; do curl -s "$url" & done
-wait
+load=$here/demo/load.js
+app=$DEMO/server.js
 
-say "clusterctl list"
-clusterctl list
+say() {
+    if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
+    printf '\n%s\n' "${bold-}== $*${plain-}"
+}
+indent() { sed 's/^/    /'; }
 
-say "An instance crashes (kill -9); the others serve on, and systemd starts it again"
-systemctl --user kill --signal=KILL hello@2
-for _ in 1 2 3 4; do curl -s "$url" & done
-wait
-clusterctl list
+# under_load NAME COMMAND: says the command, runs it while requests come in, and notes what became of them.
+under_load() {
+    echo "  \$ $2"
+    node "$load" watch "$port" "$DEMO/$who.$1" sh -c "$2"
+}
 
-say "systemctl reload hello, while 400 requests come in: every process is replaced"
-log=$(mktemp)
-before=$(systemctl --user show -P MainPID 'hello@*' | sort | xargs)
-seq 400 | xargs -P 60 -I{} sh -c "curl -sf -m 20 $url >>$log || echo lost >>$log" &
-load=$!
-systemctl --user reload hello
-wait $load
-after=$(systemctl --user show -P MainPID 'hello@*' | sort | xargs)
-echo "processes before: $before"
-echo "processes after:  $after"
-answered=$(grep -c hello "$log" || :)
-lost=$(grep -c lost "$log" || :)
-rm -f "$log"
-echo "answered: $answered, lost requests: $lost"
+# release WORDS: the next version of the app, whatever was there before.
+release() {
+    sed "s/hello from/$1 from/" "$here/node-http/server.js" >"$app"
+}
 
-say "A clean end: everything stops, nothing is left behind"
-[ "$answered" = 400 ] && [ "$lost" = 0 ]
+# A typo, as it happens: the program throws when it starts.
+break_app() {
+    sed 's/http.createServer/htpp.createServer/' "$here/node-http/server.js" >"$app"
+}
+
+# lost WHO STEP: how many requests, and of how many.
+lost() {
+    read -r answered lost <"$DEMO/$1.$2"
+    echo "$lost of $((answered + lost))"
+}
+
+# row STEP WORDS: one line of the table at the end.
+row() {
+    if [ -n "$pm2" ]; then beside=$(lost pm2 "$1"); else beside=; fi
+    printf '    %-42s %-16s %s\n' "$2" "$(lost clusterctl "$1")" "$beside"
+}
+
+with_clusterctl() {
+    who=clusterctl port=$DEMO_PORT
+    say "Four instances share port $port"
+    clusterctl list | indent
+    node "$load" ask "$port" 12
+
+    say "A new release, under 100 requests a second: every process is replaced"
+    release "hello, new release,"
+    under_load release 'clusterctl reload hello'
+
+    say "A broken release: refused, and the former one serves on"
+    break_app
+    if under_load broken 'clusterctl reload hello'; then broken=accepted; else broken=refused; fi
+    release "hello, new release,"
+
+    say "kill -9 of all four: what they had begun is lost, and whoever comes then waits for the next ones"
+    # shellcheck disable=SC2016 # for the shell under load
+    under_load kill 'kill -9 $(systemctl --user show --property=MainPID --value "hello@*")'
+
+    say "More instances, and fewer"
+    under_load scale 'clusterctl scale hello 6 && clusterctl scale hello 3'
+}
+
+with_pm2() {
+    who=pm2 port=$(node "$load" free 3100)
+    say "The same app and the same steps with PM2 $(pm2 --version 2>/dev/null | tail -n 1), on port $port"
+    release hello
+    PORT=$port pm2 start --silent "$app" --instances 4 --name hello
+    node "$load" ask "$port" 12
+
+    release "hello, new release,"
+    under_load release 'pm2 reload hello' || :
+
+    break_app
+    under_load broken 'pm2 reload hello' || :
+    release "hello, new release,"
+    PORT=$port pm2 restart --silent --update-env hello
+    node "$load" ask "$port" 4
+
+    # shellcheck disable=SC2016 # for the shell under load
+    under_load kill 'kill -9 $(pm2 pid hello)' || :
+
+    under_load scale 'pm2 scale hello 6 --silent && pm2 scale hello 3 --silent' || :
+}
+
+say "An app as in every PM2 tutorial, unchanged, and the one file that clusterctl wants"
+indent <"$app"
+echo
+indent <"$DEMO/ecosystem.toml"
+
+with_clusterctl
+pm2=$(command -v pm2 || :)
+if [ -n "$pm2" ]; then
+    export PM2_HOME="$DEMO/pm2"
+    trap 'pm2 kill --silent >/dev/null' EXIT
+    with_pm2
+fi
+
+say "Lost requests"
+printf '    %-42s %-16s %s\n' "" clusterctl "${pm2:+PM2}"
+row release "a new release"
+row broken "a broken release ($broken${pm2:+; PM2 takes it})"
+row kill "kill -9 of every process"
+row scale "6 instances, then 3"
+[ -n "$pm2" ] || echo "    (make demo-pm2 does the same to PM2 and shows it beside)"
+
+# What is promised.
+read -r _ release <"$DEMO/clusterctl.release"
+read -r _ refused <"$DEMO/clusterctl.broken"
+read -r _ scaled <"$DEMO/clusterctl.scale"
+[ "$release $refused $scaled $broken" = "0 0 0 refused" ]

@@ -25,7 +25,8 @@ program() {
     # The program brings its handover files along; in lib/clusterctl they lie for units that are written
     # by hand, and to be read. Units of apps name a directory below lib/clusterctl/bin that no later
     # version replaces: with DESTDIR it is for the package's scripts to make it.
-    "$BINARY" unpack "$prefix/lib/clusterctl"
+    # shellcheck disable=SC2086 # an emulator with its options, for the program of another machine
+    ${CLUSTERCTL_RUN:-} "$BINARY" unpack "$prefix/lib/clusterctl"
     [ -n "$DESTDIR" ] || "$BINARY" unpack --by-content "$PREFIX/lib/clusterctl/bin"
     for page in man/*.[1-8]; do
         put 0644 "$page" "$share/man/man${page##*.}/${page##*/}"

@@ -36,6 +36,15 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// A file of another tool cannot be imported.
+    Foreign {
+        /// Its name; empty where there is none.
+        file: String,
+        /// Why not.
+        why: String,
+        /// What to do about it.
+        instead: String,
+    },
     /// A selector matches nothing.
     Unknown {
         /// As written.
@@ -84,7 +93,7 @@ impl Error {
     /// The exit code of the program.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Config(_) | Error::File { .. } => exit::CONFIG,
+            Error::Config(_) | Error::File { .. } | Error::Foreign { .. } => exit::CONFIG,
             Error::Unknown { .. } | Error::Own { .. } | Error::Instance { .. } => exit::UNKNOWN,
             Error::Usage(_) | Error::Which(_) | Error::Ops(ops::Error::Number { .. }) => {
                 exit::USAGE
@@ -121,6 +130,7 @@ impl Error {
             }
             Error::Unknown { known, .. } => Some(format!("there is: {}", known.join(", "))),
             Error::Own { command, .. } => Some(command.clone()),
+            Error::Foreign { instead, .. } => Some(instead.clone()),
             Error::Instance { known, .. } => Some(format!("there is: {known}")),
             Error::Which(commands) => Some(commands.join("\n  or: ")),
             Error::NothingBefore => Some("see: clusterctl history".to_owned()),
@@ -157,7 +167,19 @@ fn another_file(path: &str) -> String {
     match (Path::new(FILE).is_file(), name) {
         (true, true) => format!("an ecosystem file is meant; one app of it: {FILE} --only {path}"),
         (true, false) => format!("there is: {FILE}"),
-        (false, _) => "write one with: clusterctl init".to_owned(),
+        (false, _) => match crate::ops::import::found(Path::new("."))
+            .first()
+            .and_then(|path| path.file_name())
+        {
+            Some(name) => {
+                let name = name.to_string_lossy();
+                format!(
+                    "there is {}: clusterctl apply {0}, or make one of it: clusterctl import",
+                    name.escape_debug()
+                )
+            }
+            None => "write one with: clusterctl init".to_owned(),
+        },
     }
 }
 
@@ -196,6 +218,8 @@ impl fmt::Display for Error {
         match self {
             Error::Config(text) => f.write_str(text),
             Error::File { path, source } => write!(f, "cannot read {path}: {source}"),
+            Error::Foreign { file, why, .. } if file.is_empty() => f.write_str(why),
+            Error::Foreign { file, why, .. } => write!(f, "cannot import {file}: {why}"),
             Error::Unknown { selector, .. } => {
                 write!(f, "there is no `{}`", selector.escape_debug())
             }

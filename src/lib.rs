@@ -7,7 +7,8 @@
 //!
 //! Everything before the last arrow is pure and synchronous. Imports go one way only: each module
 //! uses those above it in this list; `tests/layers` holds that. What is loaded into other people's
-//! processes (`src/shims`) is compiled on its own, and shares `handover`.
+//! processes (`src/shims`) is compiled on its own, and shares `handover`; `shims/libsystemd` alone, which finds
+//! that library at run time, is part of the program.
 
 #![warn(unreachable_pub)]
 
@@ -20,6 +21,8 @@ pub mod unit;
 pub mod handover;
 
 pub mod ecosystem;
+
+pub mod import;
 
 pub mod translate;
 
@@ -46,6 +49,9 @@ pub mod report;
 pub mod error;
 
 pub mod cli;
+
+#[path = "shims/libsystemd/mod.rs"]
+mod libsystemd;
 
 /// The program that hands listeners over by ptrace: static, and whole in itself.
 pub const TRACER_FILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clusterctl-exec"));

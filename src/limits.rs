@@ -64,6 +64,10 @@ pub const FILE: u64 = 64 << 20;
 /// Bytes of a file of a project in which `init` looks for its port and its name.
 pub const PROJECT_FILE: u64 = 4 << 20;
 
+/// Bytes that a configuration in JavaScript may export, and that PM2 may tell of its processes: each of hundreds
+/// of them with a whole shell environment.
+pub const EVALUATED: u64 = 16 << 20;
+
 /// Bytes of a file of variables that are looked at before systemd reads it.
 pub const ENV_FILE: usize = 64 << 10;
 
@@ -193,6 +197,16 @@ pub const ROLLOUT_ANSWER: Duration = Duration::from_secs(5);
 
 /// Time to write the former unit files, with a daemon-reload; systemd gives its generators 90 s.
 pub const RESTORE: Duration = Duration::from_secs(120);
+
+/// Time for node to evaluate a configuration, and for PM2 to answer: either takes a second where nothing is wrong.
+pub const EVALUATION: Duration = Duration::from_secs(60);
+
+/// Time for handshakes that have begun, after which new clients go to another socket: a client that has to send its
+/// answer once more does so within a second.
+pub const HANDSHAKES: Duration = Duration::from_millis(1200);
+
+/// Time for PM2's processes to listen again, after which nobody waits for them any more.
+pub const PM2_LISTENS: Duration = Duration::from_secs(30);
 
 /// Time for the private manager of `dev` to start.
 pub const DEV_READY: Duration = Duration::from_secs(20);

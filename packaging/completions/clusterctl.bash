@@ -79,6 +79,9 @@ _clusterctl() {
             clusterctl,ls)
                 cmd="clusterctl__subcmd__list"
                 ;;
+            clusterctl,pid)
+                cmd="clusterctl__subcmd__pid"
+                ;;
             clusterctl,ps)
                 cmd="clusterctl__subcmd__list"
                 ;;
@@ -163,6 +166,9 @@ _clusterctl() {
             clusterctl__subcmd__help,logs)
                 cmd="clusterctl__subcmd__help__subcmd__logs"
                 ;;
+            clusterctl__subcmd__help,pid)
+                cmd="clusterctl__subcmd__help__subcmd__pid"
+                ;;
             clusterctl__subcmd__help,reload)
                 cmd="clusterctl__subcmd__help__subcmd__reload"
                 ;;
@@ -203,7 +209,7 @@ _clusterctl() {
 
     case "${cmd}" in
         clusterctl)
-            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc logs log init ecosystem completions schema unpack validate rollout save help"
+            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc pid logs log init ecosystem completions schema unpack validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -483,7 +489,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help)
-            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe logs init completions schema unpack validate rollout save help"
+            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe pid logs init completions schema unpack validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -679,6 +685,20 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__logs)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__help__subcmd__pid)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -931,6 +951,28 @@ _clusterctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__pid)
+            opts="-o -h --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0

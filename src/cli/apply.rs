@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Place, Ui, input, show};
+use super::{Site, Ui, input, show};
 use crate::disk::{self, Definition};
 use crate::ecosystem::Ecosystem;
 use crate::error::Error;
@@ -46,7 +46,7 @@ impl ApplyArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &ApplyArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ApplyArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let name = args.name.as_deref();
     let definition = read(&args.file, name, args.env.clone(), &args.only, place, ui)?;
     let options = Options {
@@ -87,7 +87,7 @@ pub(super) struct Options<'a> {
 pub(super) fn put_in_force(
     definition: Definition,
     options: &Options<'_>,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(ops::Context, Applied), Error> {
     let layout = place.layout()?;
@@ -145,15 +145,27 @@ fn show_applied(
     Ok(())
 }
 
+/// The definition that a file is, with the profile of its last apply.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn read_definition(
+    file: &Path,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<Definition, Error> {
+    read(file, None, None, &[], place, ui)
+}
+
 fn read(
     file: &Path,
     name: Option<&Path>,
     env: Option<String>,
     only: &[String],
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<Definition, Error> {
-    let (text, source, base) = input::read_ecosystem(place, file, name)?;
+    let (text, source, base) = input::read_ecosystem(place, file, name, ui)?;
     let env = profile(env, source.as_deref(), place, ui)?;
     Ok(Definition { text, source, base, env, only: only.to_vec() })
 }
@@ -163,7 +175,7 @@ fn read(
 fn profile(
     given: Option<String>,
     source: Option<&Path>,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<Option<String>, Error> {
     if let Some(word) = given {
@@ -184,7 +196,7 @@ fn profile(
 }
 
 /// Applies a file as it stands.
-pub(super) fn file(file: &Path, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn file(file: &Path, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let args = ApplyArgs {
         file: file.to_owned(),
         dry_run: false,
@@ -204,7 +216,7 @@ pub(super) fn reload_file(
     name: Option<&Path>,
     names: &[String],
     policy: &PolicyArgs,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let definition = read(file, name, env, names, place, ui)?;

@@ -1,6 +1,6 @@
 //! `clusterctl audit`.
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -16,7 +16,7 @@ pub(super) struct AuditArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &AuditArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &AuditArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let apps = ops::apps(&ctl)?;
     let mut audits = Vec::new();

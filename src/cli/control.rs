@@ -1,12 +1,14 @@
 //! `clusterctl stop`, `restart` and `delete`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use super::{Place, Ui, show};
+use super::{Site, Ui, foreign, input, show};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::ops::{self, Selected, Verb};
+use crate::import::Foreign;
+use crate::ops::{self, ControlVerb, Selected};
 
 /// Stop apps or instances
 ///
@@ -14,7 +16,7 @@ use crate::ops::{self, Selected, Verb};
 /// leaves the listeners open for the others.
 #[derive(Debug, clap::Args)]
 pub(super) struct StopArgs {
-    /// Apps, instances (`api@2`), namespaces, or `all`
+    /// Apps, instances (`api@2`), namespaces, `all`, or the file that they come from
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
     /// Not at the next boot either, until the next start or apply
@@ -30,7 +32,7 @@ pub(super) struct StopArgs {
 /// instances a few at a time, and makes nobody wait.
 #[derive(Debug, clap::Args)]
 pub(super) struct RestartArgs {
-    /// Apps, instances (`api@2`), namespaces, or `all`
+    /// Apps, instances (`api@2`), namespaces, `all`, or the file that they come from
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
 }
@@ -39,13 +41,13 @@ pub(super) struct RestartArgs {
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "del")]
 pub(super) struct DeleteArgs {
-    /// Apps, namespaces, or `all`
+    /// Apps, namespaces, `all`, or the file that they come from
     #[arg(required = true, value_name = "APP")]
     apps: Vec<String>,
 }
 
 /// Runs `stop`.
-pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn stop(args: &StopArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, &args.apps)?;
     let whole = selected.iter().filter(|one| one.instance.is_none());
@@ -54,7 +56,7 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
         let text = "an instance stays away with: clusterctl scale APP N".to_owned();
         return Err(Error::Usage(text));
     }
-    run(&ctl, Verb::Stop, &selected, ui)?;
+    run(&ctl, ControlVerb::Stop, &selected, ui)?;
     if args.disable {
         return Ok(ops::disable(&ctl, &apps)?);
     }
@@ -72,14 +74,19 @@ pub(super) fn stop(args: &StopArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
 }
 
 /// Runs `restart`.
-pub(super) fn restart(args: &RestartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
-    control(Verb::Restart, &args.apps, place, ui)
+pub(super) fn restart(args: &RestartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    control(ControlVerb::Restart, &args.apps, place, ui)
 }
 
-fn control(verb: Verb, selectors: &[String], place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+fn control(
+    verb: ControlVerb,
+    selectors: &[String],
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = selected(place, &ctl, selectors)?;
-    if verb == Verb::Restart {
+    if verb == ControlVerb::Restart {
         tell_cost(&ctl, &selected, ui)?;
     }
     run(&ctl, verb, &selected, ui)
@@ -107,7 +114,7 @@ fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(
 /// Runs a verb on what is selected, and tells how it went.
 pub(super) fn run(
     ctl: &ops::Context,
-    verb: Verb,
+    verb: ControlVerb,
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
@@ -117,7 +124,7 @@ pub(super) fn run(
 }
 
 /// Runs `delete`.
-pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn delete(args: &DeleteArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     // A run that was killed when the last file was gone has left the units in the manager.
     ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
@@ -139,7 +146,7 @@ pub(super) fn delete(args: &DeleteArgs, place: &Place<'_>, ui: &mut Ui) -> Resul
 
 /// What the selectors mean.
 pub(super) fn selected(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -148,7 +155,7 @@ pub(super) fn selected(
 
 /// The same where it is known already which apps there are.
 pub(super) fn selected_of(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
@@ -167,7 +174,7 @@ pub(super) fn selected_of(
 
 /// The same, also for instances that are not there any more.
 pub(super) fn known(
-    place: &Place<'_>,
+    place: &Site<'_>,
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
@@ -175,10 +182,11 @@ pub(super) fn known(
 }
 
 fn known_of(
-    place: &Place<'_>,
+    place: &Site<'_>,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
+    let selectors = &with_files(place, apps, selectors)?;
     ops::select(apps, selectors).map_err(|selector| {
         let own = place.own_apps();
         let app = selector.split('@').next().unwrap_or_default();
@@ -187,6 +195,48 @@ fn known_of(
         }
         Error::Unknown { selector, known: apps.keys().map(ToString::to_string).collect() }
     })
+}
+
+/// The selectors with the apps of each file that is named, in its place.
+fn with_files(
+    place: &Site<'_>,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for selector in selectors {
+        if selector == "-" || !input::is_file(selector) {
+            all.push(selector.clone());
+            continue;
+        }
+        let names = of_file(Path::new(selector), place, apps)?;
+        if names.is_empty() {
+            let text = format!(
+                "no app of {selector} is applied; put it in force with: clusterctl apply {selector}"
+            );
+            return Err(Error::Usage(text));
+        }
+        all.extend(names);
+    }
+    Ok(all)
+}
+
+/// Apps that come from a file; for one of another tool, which may have been imported, those that it names.
+fn of_file(
+    file: &Path,
+    place: &Site<'_>,
+    apps: &BTreeMap<AppName, FoundApp>,
+) -> Result<Vec<String>, Error> {
+    let path = place.absolute(file)?;
+    let from_it = |found: &&FoundApp| found.source.as_deref() == Some(path.as_path());
+    let own: Vec<String> =
+        apps.iter().filter(|(_, found)| from_it(found)).map(|(name, _)| name.to_string()).collect();
+    let Some(kind) = Foreign::of(&path).filter(|_| own.is_empty()) else { return Ok(own) };
+    let drafts = ops::import::read(&path, kind);
+    let drafts =
+        drafts.map_err(|refusal| foreign::refused(&file.display().to_string(), refusal))?;
+    let names = drafts.apps.iter().map(|draft| draft.name().to_owned());
+    Ok(names.filter(|name| apps.keys().any(|app| app.as_str() == name)).collect())
 }
 
 /// `api@0 to api@3`, or one by one where numbers are missing.

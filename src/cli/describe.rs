@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -19,7 +19,7 @@ pub(super) struct DescribeArgs {
 const LINES: usize = crate::limits::DESCRIBED_LINES;
 
 /// Runs the verb.
-pub(super) fn run(args: &DescribeArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &DescribeArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect_to_ask()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::trial::{self, Trial};
-use super::{Place, Ui, policy};
-use crate::ecosystem::{self, Address, is_private, without_covered};
+use super::{Site, Ui, policy};
+use crate::ecosystem::{self, ListenAddress, is_private, without_covered};
 use crate::embedded;
 use crate::error::{Error, exit};
 
@@ -22,23 +22,23 @@ pub(super) struct DetectArgs {
     timeout: Duration,
     /// The processes inside of the namespaces
     #[arg(long, hide = true)]
-    stage: Option<Stage>,
+    stage: Option<DetectStage>,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     command: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Stage {
+enum DetectStage {
     Watch,
     Init,
 }
 
 /// Runs the verb; the exit code is 1 when the program listens on nothing.
-pub(super) fn run(args: &DetectArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &DetectArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     match args.stage {
-        Some(Stage::Watch) => return watch(args, ui),
-        Some(Stage::Init) => {
+        Some(DetectStage::Watch) => return watch(args, ui),
+        Some(DetectStage::Init) => {
             let words = args.command.split_first();
             let (program, rest) =
                 words.ok_or_else(|| Error::Usage("no program is named".to_owned()))?;
@@ -64,11 +64,11 @@ pub(super) fn run(args: &DetectArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u
     Ok(if trial.listen.is_empty() { exit::FAILED } else { exit::OK })
 }
 
-fn of_clients(addresses: &[Address]) -> Vec<Address> {
+fn of_clients(addresses: &[ListenAddress]) -> Vec<ListenAddress> {
     addresses.iter().filter(|address| !is_private(address)).cloned().collect()
 }
 
-fn private(addresses: &[Address]) -> Vec<String> {
+fn private(addresses: &[ListenAddress]) -> Vec<String> {
     addresses.iter().filter(|address| is_private(address)).map(ToString::to_string).collect()
 }
 
@@ -91,8 +91,8 @@ fn watch(args: &DetectArgs, ui: &mut Ui) -> Result<u8, Error> {
             private: private(&sight.addresses),
             accepts: sight.accepts,
             exit: match sight.end {
-                embedded::End::Exit(code) => Some(code),
-                embedded::End::Settled | embedded::End::Limit => None,
+                embedded::TrialEnd::Exit(code) => Some(code),
+                embedded::TrialEnd::Settled | embedded::TrialEnd::Limit => None,
             },
             ..none
         },

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::{Global, Place, Ui, input, process, show, watching};
+use super::{Global, Site, Ui, input, process, show, watching};
 use crate::ecosystem::{AppName, Ecosystem};
-use crate::embedded::{self, Lifeline, Line, Manager, Options};
+use crate::embedded::{self, Lifeline, Manager, Options, OutputLine};
 use crate::error::Error;
 use crate::ops::{self, Done, Row, Selected, Status};
 use crate::report::{self, Paint, Style};
@@ -59,7 +59,7 @@ const READY: Duration = crate::limits::DEV_READY;
 const LIMIT: Duration = crate::limits::DEV_DRAIN;
 
 /// Runs the verb; the exit code is the inner process's, or the command's.
-pub(super) fn run(args: &DevArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &DevArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     if args.inner {
         return inner(args, place, ui);
     }
@@ -117,7 +117,7 @@ enum Wake {
     Ended(std::io::Result<ExitStatus>),
 }
 
-fn inner(args: &DevArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+fn inner(args: &DevArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let mut lifeline = Lifeline::take()?;
     let (sender, lines) = channel();
     let manager = Manager::start(Options { lines: sender, ready: READY })?;
@@ -152,7 +152,7 @@ fn inner(args: &DevArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
 /// Applies, then waits for the end of the command or for somebody who asks to stop.
 fn serve(
     args: &DevArgs,
-    place: &Place<'_>,
+    place: &Site<'_>,
     manager: &Manager,
     interrupt: Arc<AtomicBool>,
     (wake, woken): (Sender<Wake>, &Receiver<Wake>),
@@ -256,7 +256,12 @@ fn until_the_end(
 
 /// Prints until the manager has ended, but nothing of the process `hidden`. The terminal may be gone,
 /// of which `closed` is told.
-fn print(lines: &Receiver<Line>, style: &Style, hidden: Option<u32>, closed: &mut dyn FnMut()) {
+fn print(
+    lines: &Receiver<OutputLine>,
+    style: &Style,
+    hidden: Option<u32>,
+    closed: &mut dyn FnMut(),
+) {
     use std::io::Write;
     for line in lines {
         let unit = line.unit.strip_suffix(".service").unwrap_or(&line.unit);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::{Error, exit};
 use crate::plan::doctor;
 use crate::{ops, report};
@@ -19,7 +19,7 @@ pub(super) struct DoctorArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &DoctorArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+pub(super) fn run(args: &DoctorArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let scope = place.scope;
     let mut machine = place.around.machine_facts(scope);
     let mut apps = BTreeMap::new();
@@ -41,7 +41,7 @@ pub(super) fn run(args: &DoctorArgs, place: &Place<'_>, ui: &mut Ui) -> Result<u
     Ok(if doctor::has_problem(&findings) { exit::FAILED } else { exit::OK })
 }
 
-fn manager(place: &Place<'_>) -> Result<(ops::Context, u32), Error> {
+fn manager(place: &Site<'_>) -> Result<(ops::Context, u32), Error> {
     let ctl = place.connect()?;
     let version = ctl.systemd.version()?;
     Ok((ctl, version))

@@ -6,11 +6,11 @@ use std::time::UNIX_EPOCH;
 
 use super::apply::{Options, put_in_force};
 use super::policy::PolicyArgs;
-use super::{Place, Ui, input};
-use crate::disk::{self, Entry};
+use super::{Site, Ui, input};
+use crate::disk::{self, HistoryEntry};
 use crate::error::Error;
 use crate::host::text;
-use crate::ops::{self, WayBack, Why};
+use crate::ops::{self, WayBack, WayBackReason};
 use crate::report;
 
 /// Show what was applied
@@ -57,7 +57,7 @@ impl RollbackArgs {
 }
 
 /// Runs `history`.
-pub(super) fn history(args: &HistoryArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn history(args: &HistoryArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let entries = match args.of.as_deref() {
         Some(app) if !input::is_file(app) => of_app(app, place)?,
         file => entries(file.map(Path::new), place)?,
@@ -73,11 +73,11 @@ pub(super) fn history(args: &HistoryArgs, place: &Place<'_>, ui: &mut Ui) -> Res
     ui.data(&report::history::text(&entries, now, &ui.out))
 }
 
-fn entries(file: Option<&Path>, place: &Place<'_>) -> Result<Vec<Entry>, Error> {
+fn entries(file: Option<&Path>, place: &Site<'_>) -> Result<Vec<HistoryEntry>, Error> {
     let mut entries = disk::history(&place.layout()?)?;
     let Some(file) = file else { return Ok(entries) };
     let path = place.absolute(file)?;
-    let source = |entry: &Entry| entry.definition.source.clone();
+    let source = |entry: &HistoryEntry| entry.definition.source.clone();
     let known = entries.iter().filter_map(source).map(|path| path.display().to_string());
     let known: BTreeSet<String> = known.collect();
     entries.retain(|entry| entry.definition.source.as_ref() == Some(&path));
@@ -85,18 +85,18 @@ fn entries(file: Option<&Path>, place: &Place<'_>) -> Result<Vec<Entry>, Error> 
 }
 
 /// What changed an app.
-fn of_app(app: &str, place: &Place<'_>) -> Result<Vec<Entry>, Error> {
+fn of_app(app: &str, place: &Site<'_>) -> Result<Vec<HistoryEntry>, Error> {
     let mut entries = disk::history(&place.layout()?)?;
-    let known = entries.iter().flat_map(Entry::apps).map(str::to_owned).collect();
+    let known = entries.iter().flat_map(HistoryEntry::apps).map(str::to_owned).collect();
     entries.retain(|entry| entry.apps().any(|changed| changed == app));
     found(entries, app.to_owned(), known)
 }
 
 fn found(
-    entries: Vec<Entry>,
+    entries: Vec<HistoryEntry>,
     selector: String,
     known: BTreeSet<String>,
-) -> Result<Vec<Entry>, Error> {
+) -> Result<Vec<HistoryEntry>, Error> {
     if entries.is_empty() {
         return Err(Error::Unknown { selector, known: known.into_iter().collect() });
     }
@@ -104,7 +104,7 @@ fn found(
 }
 
 /// Runs `rollback`.
-pub(super) fn rollback(args: &RollbackArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn rollback(args: &RollbackArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let number = args.to.as_deref().and_then(|text| text.parse().ok());
     let app = args.to.as_deref().filter(|_| number.is_none());
     let file = match (number, app, &args.file) {
@@ -140,7 +140,7 @@ pub(super) fn rollback(args: &RollbackArgs, place: &Place<'_>, ui: &mut Ui) -> R
 
 /// The file that is meant without a number and without --file: the one that an app came from, the
 /// one in this folder, or the only one.
-fn file_meant(app: Option<&str>, place: &Place<'_>) -> Result<PathBuf, Error> {
+fn file_meant(app: Option<&str>, place: &Site<'_>) -> Result<PathBuf, Error> {
     let layout = place.layout()?;
     if let Some(app) = app {
         let apps = disk::scan(&layout)?;
@@ -168,16 +168,16 @@ fn file_meant(app: Option<&str>, place: &Place<'_>) -> Result<PathBuf, Error> {
 }
 
 /// The file of an app that is not there any more.
-fn deleted(app: &str, entries: &[Entry]) -> Option<PathBuf> {
+fn deleted(app: &str, entries: &[HistoryEntry]) -> Option<PathBuf> {
     let entry = entries.iter().rfind(|entry| entry.files.contains_key(app));
     entry.and_then(|entry| entry.definition.source.clone())
 }
 
 /// The entry to go back to.
 fn target<'a>(
-    entries: &'a [Entry],
+    entries: &'a [HistoryEntry],
     number: Option<u64>,
-    place: &Place<'_>,
+    place: &Site<'_>,
 ) -> Result<WayBack<'a>, Error> {
     if let Some(number) = number {
         let entry = entries.iter().find(|entry| entry.number == number);
@@ -185,7 +185,7 @@ fn target<'a>(
             selector: number.to_string(),
             known: entries.iter().map(|entry| entry.number.to_string()).collect(),
         })?;
-        return Ok(WayBack { entry, why: Why::Itself });
+        return Ok(WayBack { entry, why: WayBackReason::Itself });
     }
     let layout = place.layout()?;
     let source = entries.last().and_then(|entry| entry.definition.source.as_deref());

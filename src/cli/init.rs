@@ -4,13 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Place, Ui};
-use crate::ecosystem::{AppName, Project, Start, port_in, starter};
+use super::{Site, Ui, import};
+use crate::ecosystem::{Project, StartCommand, plain_name, port_in, starter};
 use crate::error::Error;
 use crate::host::text;
 
 /// Write a commented ecosystem file for the project in the current folder
 ///
+/// Where a set-up of PM2 or another tool lies there, that is imported, as `clusterctl import` does.
 /// An existing file is never overwritten.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "ecosystem")]
@@ -21,7 +22,10 @@ pub(super) struct InitArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &InitArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &InitArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if import::has_setup(&place.inside(Path::new("."))) {
+        return import::current_folder(&args.file, place, ui);
+    }
     let text = starter(&project(&place.inside(Path::new("."))));
     if args.file == Path::new("-") {
         return ui.data(&text);
@@ -70,24 +74,24 @@ fn project(dir: &Path) -> Project {
     let main = text("/main").filter(|main| dir.join(main).is_file());
     let entry = ENTRIES.iter().find(|(name, _)| dir.join(name).is_file());
     let start = match (main, text("/scripts/start"), entry) {
-        (Some(main), _, _) => Start::Script(main),
-        (None, _, Some((name, []))) => Start::Script((*name).to_owned()),
-        (None, Some(_), _) => Start::Command(vec!["npm".into(), "start".into()]),
+        (Some(main), _, _) => StartCommand::Script(main),
+        (None, _, Some((name, []))) => StartCommand::Script((*name).to_owned()),
+        (None, Some(_), _) => StartCommand::Command(vec!["npm".into(), "start".into()]),
         (None, None, Some((_, command))) => {
-            Start::Command(command.iter().map(|word| (*word).to_owned()).collect())
+            StartCommand::Command(command.iter().map(|word| (*word).to_owned()).collect())
         }
-        (None, None, None) => Start::Unknown,
+        (None, None, None) => StartCommand::Unknown,
     };
     let source = match &start {
-        Start::Script(script) => read(script),
-        Start::Command(words) => Some(words.join(" ")),
-        Start::Line(line) => Some(line.clone()),
-        Start::Unknown => None,
+        StartCommand::Script(script) => read(script),
+        StartCommand::Command(words) => Some(words.join(" ")),
+        StartCommand::Line(line) => Some(line.clone()),
+        StartCommand::Unknown => None,
     };
     let folder = std::path::absolute(dir).ok();
     let folder = folder.as_deref().and_then(Path::file_name);
     let name = text("/name").or_else(|| folder.map(|name| name.to_string_lossy().into_owned()));
-    let name = plain(&name.unwrap_or_default());
+    let name = plain_name(&name.unwrap_or_default());
     Project { name, start, port: source.as_deref().and_then(port_in) }
 }
 
@@ -97,12 +101,4 @@ pub(super) fn package(folder: &Path) -> Option<String> {
     let package: serde_json::Value = serde_json::from_str(&text).ok()?;
     // `@scope/name` is called by its name.
     Some(package.get("name")?.as_str()?.rsplit('/').next()?.to_owned())
-}
-
-/// A name that an app may have: what it may not hold becomes a dash.
-pub(super) fn plain(name: &str) -> String {
-    let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = name.chars().map(keep).take(60).collect();
-    let name = name.trim_matches(['-', '_', '.']).to_owned();
-    if AppName::parse(&name).is_ok() { name } else { "app".to_owned() }
 }

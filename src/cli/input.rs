@@ -3,17 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Ui;
-use super::world::{Place, Purpose};
+use super::world::{Purpose, Site};
+use super::{Ui, foreign};
 use crate::disk::{Definition, Layout};
 use crate::ecosystem::{Color, Ecosystem, Host, Loaded};
 use crate::error::Error;
 use crate::host::text;
+use crate::import::Foreign;
 
-/// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
-/// nor such an end.
+/// Whether a word of the command line means an ecosystem file, or one of another tool: an app's name
+/// has neither a slash nor such an end.
 pub(super) fn is_file(word: &str) -> bool {
-    word == "-" || word.contains('/') || word.ends_with(".toml")
+    word == "-"
+        || word.contains('/')
+        || word.ends_with(".toml")
+        || Foreign::of(Path::new(word)).is_some()
 }
 
 /// An ecosystem file's text, its absolute path, and the folder that relative paths in it start
@@ -22,9 +26,10 @@ pub(super) fn is_file(word: &str) -> bool {
 /// # Errors
 /// The file cannot be read, or is no standard input though a name is given.
 pub(super) fn read_ecosystem(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     name: Option<&Path>,
+    ui: &mut Ui,
 ) -> Result<(String, Option<PathBuf>, PathBuf), Error> {
     let failed = |source| Error::File { path: file.display().to_string(), source };
     let parent = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
@@ -40,6 +45,13 @@ pub(super) fn read_ecosystem(
         return Err(Error::Usage(text));
     }
     let path = place.absolute(file)?;
+    if let Some(kind) = Foreign::of(&path) {
+        let imported = foreign::converted(file, kind, true, place, ui)?;
+        // What has to be corrected is said by whoever reads the text.
+        foreign::summarize(&imported, &file.display().to_string(), ui);
+        let base = parent(&path);
+        return Ok((imported.text, Some(path), base));
+    }
     let text = if is_descriptor(file) {
         std::fs::read_to_string(file)
     } else {
@@ -60,7 +72,7 @@ fn is_descriptor(file: &Path) -> bool {
 /// # Errors
 /// The file cannot be read, or has problems.
 pub(super) fn load(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -74,7 +86,7 @@ pub(super) fn load(
 /// # Errors
 /// The file cannot be read, or has problems.
 pub(super) fn check(
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
@@ -85,13 +97,13 @@ pub(super) fn check(
 
 fn load_for(
     purpose: Purpose,
-    place: &Place<'_>,
+    place: &Site<'_>,
     file: &Path,
     env: Option<&str>,
     layout: &Layout,
     ui: &mut Ui,
 ) -> Result<Loaded, Error> {
-    let (text, source, base) = read_ecosystem(place, file, None)?;
+    let (text, source, base) = read_ecosystem(place, file, None, ui)?;
     let definition =
         Definition { text, source, base, env: env.map(str::to_owned), only: Vec::new() };
     let host = place.around.host(layout, purpose);
@@ -104,7 +116,7 @@ fn load_for(
 /// # Errors
 /// It has problems, or an app is asked for that it does not have.
 pub(super) fn load_text(
-    place: &Place<'_>,
+    place: &Site<'_>,
     definition: &Definition,
     shown: &str,
     layout: &Layout,
@@ -129,7 +141,11 @@ fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosystem, Error> 
     Ok(ecosystem)
 }
 
-fn resolve(
+/// Resolves a definition by what `host` tells of the machine; warnings are printed.
+///
+/// # Errors
+/// It has problems.
+pub(super) fn resolve(
     definition: &Definition,
     shown: &str,
     host: &dyn Host,

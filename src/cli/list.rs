@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Place, Ui, control};
+use super::{Site, Ui, control};
 use crate::error::Error;
 use crate::{ops, report};
 
@@ -19,7 +19,7 @@ pub(super) struct ListArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &ListArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ListArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect_to_ask()?;
     let apps = ops::apps(&ctl)?;
     let selectors = if args.apps.is_empty() { &["all".to_owned()][..] } else { &args.apps };

@@ -1,6 +1,6 @@
 //! `clusterctl logs`.
 
-use super::{Place, Ui};
+use super::{Site, Ui};
 use crate::error::Error;
 use crate::ops::{self, LogSpec};
 use crate::report;
@@ -17,25 +17,25 @@ pub(super) struct LogsArgs {
     follow: bool,
     /// How many of the newest lines, or `all`
     #[arg(short = 'n', long, value_name = "N", default_value = "15", value_parser = lines)]
-    lines: Lines,
+    lines: LineCount,
     /// Only this instance of the apps
     #[arg(long, value_name = "N")]
     instance: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Lines(Option<u64>);
+struct LineCount(Option<u64>);
 
-fn lines(text: &str) -> Result<Lines, String> {
+fn lines(text: &str) -> Result<LineCount, String> {
     if text == "all" {
-        return Ok(Lines(None));
+        return Ok(LineCount(None));
     }
     let number = text.parse().map_err(|_| "write a number, or `all`".to_owned())?;
-    Ok(Lines(Some(number)))
+    Ok(LineCount(Some(number)))
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &LogsArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &LogsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let everything = ["all".to_owned()];
     let selectors = if args.apps.is_empty() { &everything[..] } else { &args.apps };

@@ -9,11 +9,14 @@ mod detect;
 mod dev;
 mod doctor;
 mod exec;
+mod foreign;
 mod history;
+mod import;
 mod init;
 mod input;
 mod list;
 mod logs;
+mod pid;
 mod pm2;
 mod policy;
 mod process;
@@ -22,6 +25,7 @@ mod rollout;
 mod scale;
 mod show;
 mod start;
+mod takeover;
 mod terminal;
 mod trial;
 mod unpack;
@@ -38,7 +42,7 @@ use crate::ecosystem::Scope;
 use crate::error::{self, Error};
 
 pub use terminal::Ui;
-pub use world::{Place, Purpose, Surroundings, World};
+pub use world::{Purpose, Site, Surroundings, World};
 
 /// PM2's cluster mode for any program, on plain systemd
 ///
@@ -104,8 +108,10 @@ enum Verb {
     Detect(detect::DetectArgs),
     List(list::ListArgs),
     Describe(describe::DescribeArgs),
+    Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
     Init(init::InitArgs),
+    Import(import::ImportArgs),
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Unpack(unpack::UnpackArgs),
@@ -166,7 +172,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
         ui.goes_on();
     }
     let scope = global.scope(surroundings.default_scope());
-    match dispatch(&args, &Place { scope, around: &**surroundings }, ui) {
+    match dispatch(&args, &Site { scope, around: &**surroundings }, ui) {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
@@ -175,11 +181,12 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
     }
 }
 
-fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
+fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let done = match &args.verb {
         Verb::Dev(own) => return dev::check(&args.global).and_then(|()| dev::run(own, place, ui)),
         Verb::Exec(args) => return exec::run(args),
         Verb::Doctor(args) => return doctor::run(args, place, ui),
+        Verb::Pid(args) => return pid::run(args, place, ui),
         Verb::Apply(args) => apply::run(args, place, ui),
         Verb::Start(args) => start::run(args, place, ui),
         Verb::Stop(args) => control::stop(args, place, ui),
@@ -194,6 +201,7 @@ fn dispatch(args: &Args, place: &Place<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
+        Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),

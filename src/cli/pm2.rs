@@ -3,6 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Ui;
+use crate::ecosystem::key;
 use crate::error::{Error, exit};
 
 /// Whatever follows these verbs.
@@ -24,8 +25,30 @@ pub(super) fn explain(ui: &mut Ui) -> Result<(), Error> {
     Ok(())
 }
 
-/// Options of PM2 that are keys of the file here, or need not be said.
-const OPTIONS: [(&str, &str); 13] = [
+/// Options of PM2 that are keys of the file here, if there is such a key.
+const KEYS: [&str; 18] = [
+    "--cron",
+    "--cron-restart",
+    "--exp-backoff-restart-delay",
+    "--ignore-watch",
+    "--interpreter",
+    "--kill-timeout",
+    "--listen-timeout",
+    "--max-memory-restart",
+    "--max-restarts",
+    "--min-uptime",
+    "--no-autorestart",
+    "--no-treekill",
+    "--node-args",
+    "--restart-delay",
+    "--shutdown-with-message",
+    "--source-map-support",
+    "--stop-exit-codes",
+    "--watch",
+];
+
+/// All others that need not be said.
+const OTHERS: [(&str, &str); 6] = [
     (
         "--update-env",
         "variables come from the ecosystem file alone: change `env`, then: clusterctl apply",
@@ -33,16 +56,23 @@ const OPTIONS: [(&str, &str); 13] = [
     ("--watch", "files are not watched: run `clusterctl reload APP` after a change"),
     ("--no-daemon", "there is no daemon; in a container: clusterctl dev"),
     ("--attach", "to see what an app writes: clusterctl logs APP -f"),
-    ("--cron", "write `cron_restart` into the ecosystem file"),
-    ("--cron-restart", "write `cron_restart` into the ecosystem file"),
-    ("--max-memory-restart", "write `max_memory_restart` into the ecosystem file"),
-    ("--interpreter", "write `interpreter` into the ecosystem file"),
-    ("--node-args", "write `interpreter_args` into the ecosystem file"),
-    ("--no-autorestart", "write `autorestart = false` into the ecosystem file"),
-    ("--restart-delay", "write `restart_delay` into the ecosystem file"),
     ("--time", "journalctl -u 'APP@*' shows the time of every line"),
     ("--no-color", "set NO_COLOR=1"),
 ];
+
+/// What to do instead of an option of PM2.
+fn instead(option: &str) -> Option<String> {
+    let spelling = option.trim_start_matches('-').replace('-', "_");
+    let (spelling, value) = match spelling.strip_prefix("no_") {
+        Some(rest) => (rest, " = false"),
+        None => (spelling.as_str(), ""),
+    };
+    if let (true, Some(key)) = (KEYS.contains(&option), key(spelling)) {
+        return Some(format!("write `{}{value}` into the ecosystem file", key.name));
+    }
+    let (_, help) = OTHERS.iter().find(|(name, _)| *name == option)?;
+    Some((*help).to_owned())
+}
 
 /// Says what clap finds wrong with the command line, or the help that was asked for; for an option of
 /// PM2 what to do instead, since clap's own advice is to hand it to something else.
@@ -58,7 +88,7 @@ pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
     let option = unknown.split('=').next().unwrap_or_default();
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(Vec::new()));
     ui.usage(&error);
-    if let Some((_, help)) = OPTIONS.iter().find(|(name, _)| *name == option) {
+    if let Some(help) = instead(option) {
         ui.paragraph(&format!("\n{option}: {help}"));
     }
     exit::USAGE

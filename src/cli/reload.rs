@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Place, Ui, apply, control, input, show};
+use super::{Site, Ui, apply, control, input, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::ops::{self, Reload, Running, Selected, Verb};
+use crate::ops::{self, ControlVerb, Reload, Running, Selected};
 use crate::plan::Observed;
 
 /// Replace every instance of apps, a few at a time, without losing a request
@@ -35,7 +35,7 @@ pub(super) struct ReloadArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &ReloadArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ReloadArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     if let [file] = args.apps.as_slice()
         && input::is_file(file)
     {
@@ -71,7 +71,7 @@ pub(super) fn again(
     let (given_up, selected) = ops::given_up(observed, selected);
     if !given_up.is_empty() {
         // Nothing of them serves: to replace their instances is to start them.
-        control::run(ctl, Verb::Start, &given_up, ui)?;
+        control::run(ctl, ControlVerb::Start, &given_up, ui)?;
     }
     if selected.is_empty() && !given_up.is_empty() {
         return Ok(());

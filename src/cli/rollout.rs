@@ -2,7 +2,7 @@
 
 use libsystemd::daemon::{NotifyState, notify};
 
-use super::{Place, Ui, show};
+use super::{Site, Ui, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, Done, Event};
@@ -19,7 +19,7 @@ pub(super) struct RolloutArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &RolloutArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &RolloutArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.endable(place.connect()?)?;
     let Ok(app) = AppName::parse(&args.app) else {
         return Err(Error::Unknown { selector: args.app.clone(), known: Vec::new() });

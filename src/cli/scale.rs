@@ -1,8 +1,8 @@
 //! `clusterctl scale`.
 
-use super::{Place, Ui, control, show};
+use super::{Site, Ui, control, show};
 use crate::error::Error;
-use crate::ops::{self, Change};
+use crate::ops::{self, Scaling};
 
 /// Change the number of instances of an app
 ///
@@ -14,23 +14,23 @@ pub(super) struct ScaleArgs {
     app: String,
     /// The number of instances, or how many more or fewer: `4`, `+2`, `-1`
     #[arg(allow_hyphen_values = true, value_name = "N|+N|-N", value_parser = change)]
-    number: Change,
+    number: Scaling,
 }
 
-fn change(text: &str) -> Result<Change, String> {
+fn change(text: &str) -> Result<Scaling, String> {
     let number = |digits: &str| {
         let plain = digits.starts_with(|first: char| first.is_ascii_digit());
         digits.parse().ok().filter(|_| plain).ok_or_else(|| "write 4, +2 or -1".to_owned())
     };
     match text.split_at_checked(1) {
-        Some(("+", more)) => number(more).map(Change::More),
-        Some(("-", fewer)) => number(fewer).map(Change::Fewer),
-        _ => number(text).map(Change::To),
+        Some(("+", more)) => number(more).map(Scaling::More),
+        Some(("-", fewer)) => number(fewer).map(Scaling::Fewer),
+        _ => number(text).map(Scaling::To),
     }
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &ScaleArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ScaleArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
     let selected = control::selected(place, &ctl, std::slice::from_ref(&args.app))?;
     let [one] = selected.as_slice() else {

@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::ops::{self, Done, UnitFailure};
 use crate::plan::Plan;
 use crate::plan::reason::MASKED_AND_UP;
-use crate::report::{self, Verdict};
-use crate::rollout::Lost;
+use crate::report::{self, AppVerdict};
+use crate::rollout::NotServing;
 use crate::translate::{self, LeftOut};
 
 /// Prints an event. A plan is left to [`plan`], whose place in the output can be lost.
@@ -51,9 +51,10 @@ pub(super) fn plan(plan: &Plan, dry_run: bool, ui: &mut Ui) -> Result<(), Error>
 }
 
 /// How an app ended up, and what is known of the instance that decided it.
-pub(super) fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (Verdict, ops::Story) {
+pub(super) fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (AppVerdict, ops::Story) {
     let instance = report::verdict::failed_instance(app, done);
-    let loops = |(_, why): &(_, UnitFailure)| matches!(why, UnitFailure::Lost(Lost::Loops { .. }));
+    let loops =
+        |(_, why): &(_, UnitFailure)| matches!(why, UnitFailure::Lost(NotServing::Loops { .. }));
     // One that ends again and again may have done so before this began.
     let since = if done.failures.iter().any(loops) { UNIX_EPOCH } else { ctl.begun };
     let story = instance.map(|number| ops::story(ctl, app, number, since)).unwrap_or_default();
@@ -138,7 +139,7 @@ pub(super) fn masked(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(
 /// Says that apps of a user end with the last session.
 pub(super) fn ends_at_logout(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) {
     let user = crate::host::own_user();
-    let starts = ecosystem.apps.values().any(|app| app.autostart);
+    let starts = ecosystem.apps.values().any(|app| app.process.autostart);
     if ctl.layout.scope == Scope::User && starts && !crate::host::lingers(&user) {
         ui.note(&format!(
             "warning: apps of {user} end at logout, and start at login instead of at boot"

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use super::trial::{self, FILE, Trial, resolve};
 use super::world::Purpose;
-use super::{Place, Ui, apply, control, init, policy};
+use super::{Site, Ui, apply, control, init, policy};
 use crate::disk::Layout;
-use crate::ecosystem::{self, AppName, Handover, Scope, Seen, Start, entry};
+use crate::ecosystem::{self, AppName, Handover, Scope, SeenApp, StartCommand, entry};
 use crate::error::Error;
-use crate::ops::{self, Verb};
+use crate::import::Foreign;
+use crate::ops::{self, ControlVerb};
 
 /// Start apps or instances, or a program that has no ecosystem file yet
+///
+/// `clusterctl start ecosystem.config.js` applies the file, as PM2 starts it.
 ///
 /// `clusterctl start app.js -i 4` runs the program once in a network of its own, sees what it
 /// listens on, writes that into ecosystem.toml in the current folder, and applies it. An existing
@@ -50,7 +53,12 @@ pub(super) struct StartArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if let [file] = args.what.as_slice()
+        && is_configuration(file, place)
+    {
+        return apply_file(file, args, place, ui);
+    }
     let program = args.what.first().filter(|_| args.what.len() == 1);
     // With arguments or options of a program nothing else can be meant.
     let program = program.filter(|text| {
@@ -67,7 +75,7 @@ pub(super) fn run(args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<()
         )),
         (_, Ok(_)) | (None, Err(_)) => {
             let selected = control::selected(place, &ctl, &args.what)?;
-            control::run(&ctl, Verb::Start, &selected, ui)
+            control::run(&ctl, ControlVerb::Start, &selected, ui)
         }
     }
 }
@@ -81,7 +89,7 @@ impl StartArgs {
 }
 
 /// A path, an existing file, a script's name, or a command line; anything else is the name of an app.
-fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Place<'_>) -> bool {
+fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Site<'_>) -> bool {
     let folder = place.inside(cwd.unwrap_or(Path::new(".")));
     let script = SCRIPTS.iter().any(|end| text.ends_with(end));
     script || text.contains(['/', ' ']) || folder.join(text).is_file()
@@ -91,13 +99,13 @@ fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Place<'_>) -> bool
 const SCRIPTS: [&str; 10] =
     [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php", ".sh"];
 
-fn discover(program: &str, args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+fn discover(program: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let layout = place.layout()?;
-    refuse_what_cannot_be(program, place)?;
+    refuse_what_cannot_be(place)?;
     let log = log_file(args.log.as_deref(), place)?;
     let here = place.current_folder()?;
     let folder = args.cwd.as_ref().map_or(here.clone(), |cwd| here.join(cwd));
-    let mut seen = Seen { log, ..seen_as(program, args, &folder) };
+    let mut seen = SeenApp { log, ..seen_as(program, args, &folder) };
     let app = resolve(place, &entry(&seen), &layout, ui)?;
     if args.name.is_none() {
         refuse_another_folders(place, &app.name, program, &here, &layout)?;
@@ -138,16 +146,24 @@ fn discover(program: &str, args: &StartArgs, place: &Place<'_>, ui: &mut Ui) -> 
     apply::file(Path::new(FILE), place, ui)
 }
 
-fn refuse_what_cannot_be(program: &str, place: &Place<'_>) -> Result<(), Error> {
-    let config = [".toml", ".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml"];
+/// Whether a word is an ecosystem file, or one of another tool.
+fn is_configuration(word: &str, place: &Site<'_>) -> bool {
     // A line is what its first word is.
-    let line = program.contains(' ') && !place.inside(Path::new(program)).is_file();
-    if !line && config.iter().any(|end| program.ends_with(end)) {
-        let text = format!(
-            "{program} is no program; an ecosystem file starts with: clusterctl apply FILE"
-        );
+    let line = word.contains(' ') && !place.inside(Path::new(word)).is_file();
+    !line && (word.ends_with(".toml") || Foreign::of(Path::new(word)).is_some())
+}
+
+/// PM2's `start ecosystem.config.js`.
+fn apply_file(file: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if args.is_about_a_program() {
+        let text =
+            format!("{file} says itself how its apps run; start it with: clusterctl apply {file}");
         return Err(Error::Usage(text));
     }
+    apply::file(Path::new(file), place, ui)
+}
+
+fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {
     if place.scope == Scope::System && !place.around.is_root() {
         let text = "apps of the system are started by root: sudo clusterctl start …; your own: \
             clusterctl --user start …";
@@ -159,7 +175,7 @@ fn refuse_what_cannot_be(program: &str, place: &Place<'_>) -> Result<(), Error> 
 /// A `server.js` in two folders: the second one must not become a new version of the first one's
 /// app by chance.
 fn refuse_another_folders(
-    place: &Place<'_>,
+    place: &Site<'_>,
     name: &AppName,
     program: &str,
     here: &Path,
@@ -179,18 +195,21 @@ fn refuse_another_folders(
 }
 
 /// The app as the command line describes it.
-fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
+fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> SeenApp {
     let is_line = program.contains(' ') && !folder.join(program).is_file();
     let words: Vec<String> = match is_line {
         true => program.split_whitespace().map(str::to_owned).collect(),
         false => [program.to_owned()].into_iter().chain(args.args.iter().cloned()).collect(),
     };
     let called = ecosystem::name_of_command(&words, folder, init::package(folder).as_deref());
-    Seen {
-        name: args.name.clone().unwrap_or_else(|| init::plain(&called.unwrap_or_default())),
+    SeenApp {
+        name: args
+            .name
+            .clone()
+            .unwrap_or_else(|| ecosystem::plain_name(&called.unwrap_or_default())),
         start: match is_line {
-            true => Start::Line(program.to_owned()),
-            false => Start::Script(program.to_owned()),
+            true => StartCommand::Line(program.to_owned()),
+            false => StartCommand::Script(program.to_owned()),
         },
         args: args.args.clone(),
         cwd: args.cwd.as_ref().map(|dir| dir.display().to_string()),
@@ -202,7 +221,7 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> Seen {
 }
 
 /// PM2's `-l`: a file for both streams. An address is what --listen means.
-fn log_file(log: Option<&Path>, place: &Place<'_>) -> Result<Option<String>, Error> {
+fn log_file(log: Option<&Path>, place: &Site<'_>) -> Result<Option<String>, Error> {
     let Some(log) = log else { return Ok(None) };
     let text = log.to_string_lossy().into_owned();
     let address = text.parse::<u16>().is_ok()

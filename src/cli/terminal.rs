@@ -32,16 +32,16 @@ pub struct Ui {
     pub private: bool,
     /// Rollouts under way, below all that is printed.
     live: Live,
-    streams: Streams,
+    streams: TerminalStreams,
 }
 
 /// Where it is written to.
-struct Streams {
+struct TerminalStreams {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
 }
 
-impl fmt::Debug for Streams {
+impl fmt::Debug for TerminalStreams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Streams")
     }
@@ -74,7 +74,7 @@ impl Ui {
             user: false,
             private: false,
             live: Live::default(),
-            streams: Streams { out, err },
+            streams: TerminalStreams { out, err },
         }
     }
 
@@ -91,7 +91,7 @@ impl Ui {
         let style = if said.use_stderr() { self.err } else { self.out };
         let text = said.render();
         let text = if style.color { text.ansi().to_string() } else { text.to_string() };
-        let Streams { out, err } = &mut self.streams;
+        let TerminalStreams { out, err } = &mut self.streams;
         // A reader that is gone needs no help.
         let _ = match said.use_stderr() {
             true => write_out(err, &text),

@@ -1,6 +1,7 @@
 //! A trial run of a program, to see what it listens on: what `start` and `detect` share. It writes no
 //! ecosystem file.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,9 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::world::Purpose;
-use super::{Place, Ui, process};
+use super::{Site, Ui, process};
 use crate::disk::Layout;
-use crate::ecosystem::{self, App, Color, Seen, Start, entry};
+use crate::ecosystem::{self, App, Color, SeenApp, StartCommand, entry};
 use crate::error::Error;
 use crate::report;
 
@@ -68,6 +69,20 @@ pub(super) fn tried(
     limit: Duration,
     waiting: impl FnOnce(),
 ) -> Result<Trial, Error> {
+    tried_with(command, folder, &BTreeMap::new(), limit, waiting)
+}
+
+/// The same with variables of the program's own.
+///
+/// # Errors
+/// Private networks are not allowed here.
+pub(super) fn tried_with(
+    command: &ecosystem::Command,
+    folder: &Path,
+    environment: &BTreeMap<String, String>,
+    limit: Duration,
+    waiting: impl FnOnce(),
+) -> Result<Trial, Error> {
     let failed = |why: String| Error::Trial(format!("cannot try the program: {why}"));
     let broken = |source: std::io::Error| failed(source.to_string());
     let mut log = tempfile::tempfile().map_err(broken)?;
@@ -77,6 +92,7 @@ pub(super) fn tried(
         .arg("--")
         .arg(&command.program)
         .args(&command.args)
+        .envs(environment)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -111,17 +127,18 @@ pub(super) fn tried(
 /// They cannot be one.
 pub(super) fn resolve_words(
     words: Vec<String>,
-    place: &Place<'_>,
+    place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<ecosystem::Command, Error> {
     let script = words.first().filter(|word| place.inside(Path::new(word)).is_file()).cloned();
     let (start, args) = match script {
-        Some(script) => (Start::Script(script), words[1..].to_vec()),
-        None => (Start::Command(words), Vec::new()),
+        Some(script) => (StartCommand::Script(script), words[1..].to_vec()),
+        None => (StartCommand::Command(words), Vec::new()),
     };
     let (name, instances) = ("detect".to_owned(), "1".to_owned());
     let listen = Vec::new();
-    let seen = Seen { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
+    let seen =
+        SeenApp { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
     Ok(resolve(place, &entry(&seen), &place.layout()?, ui)?.command)
 }
 
@@ -130,7 +147,7 @@ pub(super) fn resolve_words(
 /// # Errors
 /// It cannot be one.
 pub(super) fn resolve(
-    place: &Place<'_>,
+    place: &Site<'_>,
     text: &str,
     layout: &Layout,
     ui: &mut Ui,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Place, Ui, input};
+use super::{Site, Ui, input};
 use crate::error::Error;
 use crate::plan::plural;
 
@@ -20,7 +20,7 @@ pub(super) struct ValidateArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &ValidateArgs, place: &Place<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn run(args: &ValidateArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let layout = place.layout()?;
     let loaded = input::check(place, &args.file, args.env.as_deref(), &layout, ui)?;
     let apps = &loaded.ecosystem.apps;

@@ -8,12 +8,12 @@ use super::policy::PolicyArgs;
 use super::{Ui, reload};
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::error::Error;
-use crate::host::Changes;
+use crate::host::FolderChanges;
 use crate::ops::{self, Selected};
 
 /// What is watched, and for whom.
 pub(super) struct Watching {
-    changes: Changes,
+    changes: FolderChanges,
     /// Whose changes each folder or file holds.
     concerned: BTreeMap<PathBuf, Vec<AppName>>,
     /// Files that apps write to by themselves.
@@ -39,7 +39,7 @@ pub(super) fn begin(paths: &[OsString], ecosystem: &Ecosystem) -> Result<Option<
         logs.extend(app.logs.out_file.iter().chain(&app.logs.error_file).cloned());
     }
     let roots: Vec<PathBuf> = concerned.keys().cloned().collect();
-    let changes = Changes::below(&roots).map_err(|source| {
+    let changes = FolderChanges::below(&roots).map_err(|source| {
         let paths: Vec<_> = roots.iter().map(|path| path.display().to_string()).collect();
         Error::File { path: paths.join(", "), source }
     })?;

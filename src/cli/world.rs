@@ -115,14 +115,14 @@ pub trait Surroundings: Debug {
 
 /// The surroundings, and the manager that this command line means.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct Site<'a> {
     /// Which manager is meant.
     pub scope: Scope,
     /// Where that is.
     pub around: &'a dyn Surroundings,
 }
 
-impl Place<'_> {
+impl Site<'_> {
     /// The directories of the manager.
     ///
     /// # Errors

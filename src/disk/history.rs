@@ -24,7 +24,7 @@ const KEPT: usize = crate::limits::HISTORY;
 
 /// An ecosystem as it was put in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct HistoryEntry {
     /// Number, from 1 on, in the order of time.
     pub number: u64,
     /// When, in seconds since 1970.
@@ -45,7 +45,7 @@ pub struct Entry {
     pub others: Vec<String>,
 }
 
-impl Entry {
+impl HistoryEntry {
     /// The names of the apps that changed.
     pub fn apps(&self) -> impl Iterator<Item = &str> {
         self.changes.iter().filter_map(|change| Some(change.split_once(": ")?.0))
@@ -80,13 +80,13 @@ impl Definition {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn history(layout: &Layout) -> Result<Vec<Entry>, Error> {
+pub fn history(layout: &Layout) -> Result<Vec<HistoryEntry>, Error> {
     let dir = dir(layout);
     let files = match fs::read_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         files => files.map_err(Error::new("read", &dir))?,
     };
-    let mut entries: Vec<Entry> = files
+    let mut entries: Vec<HistoryEntry> = files
         .filter_map(Result::ok)
         .filter(|file| number_of(&file.path()).is_some())
         .filter_map(|file| serde_json::from_slice(&fs::read(file.path()).ok()?).ok())
@@ -103,10 +103,10 @@ pub fn history(layout: &Layout) -> Result<Vec<Entry>, Error> {
 ///
 /// # Errors
 /// The file system refuses.
-pub fn record(layout: &Layout, mut entry: Entry) -> Result<Option<u64>, Error> {
+pub fn record(layout: &Layout, mut entry: HistoryEntry) -> Result<Option<u64>, Error> {
     let entries = history(layout)?;
     let source = &entry.definition.source;
-    let of_file: Vec<&Entry> =
+    let of_file: Vec<&HistoryEntry> =
         entries.iter().filter(|other| other.definition.source == *source).collect();
     let known = of_file.last().filter(|newest| {
         newest.definition == entry.definition
@@ -115,7 +115,7 @@ pub fn record(layout: &Layout, mut entry: Entry) -> Result<Option<u64>, Error> {
     let dir = dir(layout);
     private_dir(&dir)?;
     if let Some(newest) = known {
-        let mut same = Entry::clone(newest);
+        let mut same = HistoryEntry::clone(newest);
         same.files.append(&mut entry.files);
         same.others = entry.others;
         if same != **newest {
@@ -137,7 +137,7 @@ pub fn record(layout: &Layout, mut entry: Entry) -> Result<Option<u64>, Error> {
 
 /// A line for each app that is another one than in the last entry of its file without a change that
 /// was told.
-fn silently_changed(entry: &Entry, of_file: &[&Entry]) -> Vec<String> {
+fn silently_changed(entry: &HistoryEntry, of_file: &[&HistoryEntry]) -> Vec<String> {
     let former = |app: &str| of_file.iter().rev().find_map(|other| other.files.get(app));
     let told = |app: &str| entry.apps().any(|changed| changed == app);
     let silent = entry.files.iter().filter(|(app, now)| !told(app) && former(app) != Some(now));
@@ -172,7 +172,7 @@ fn return_path(layout: &Layout, source: Option<&Path>) -> PathBuf {
     dir(layout).join(format!("return-{:016x}", fnv1a(name.as_bytes())))
 }
 
-fn write(dir: &Path, entry: &Entry) -> Result<(), Error> {
+fn write(dir: &Path, entry: &HistoryEntry) -> Result<(), Error> {
     let place = path(dir, entry.number);
     let unwritable = |error: serde_json::Error| Error::new("write", &place)(error.into());
     let text = serde_json::to_vec_pretty(entry).map_err(unwritable)?;
@@ -198,12 +198,21 @@ mod tests {
 
     use super::*;
 
-    fn entry(text: &str) -> Entry {
+    fn entry(text: &str) -> HistoryEntry {
         let source = Some("/srv/ecosystem.toml".into());
         let definition = Definition { text: text.into(), source, ..Definition::default() };
         let verb = "apply".to_owned();
         let (files, others, changes) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Entry { number: 0, time: 1, user: "root".into(), verb, changes, definition, files, others }
+        HistoryEntry {
+            number: 0,
+            time: 1,
+            user: "root".into(),
+            verb,
+            changes,
+            definition,
+            files,
+            others,
+        }
     }
 
     #[test]
@@ -248,7 +257,7 @@ mod tests {
         assert_eq!(record(&layout, part.clone()).unwrap(), Some(1));
         assert_eq!(record(&layout, entry("a")).unwrap(), None);
         let changes = vec!["web: start 2 instances".to_owned()];
-        assert_eq!(record(&layout, Entry { changes, ..entry("a") }).unwrap(), Some(2));
+        assert_eq!(record(&layout, HistoryEntry { changes, ..entry("a") }).unwrap(), Some(2));
         assert_eq!(history(&layout).unwrap()[1].apps().collect::<Vec<_>>(), ["web"]);
         part.definition.env = Some("staging".to_owned());
         assert_eq!(record(&layout, part).unwrap(), Some(3));
@@ -272,9 +281,10 @@ mod tests {
         let layout = Layout { state: root.path().to_owned(), ..Layout::system() };
         let made_of = |text: &str, digest: &str| {
             let files = BTreeMap::from([("web".to_owned(), digest.to_owned())]);
-            Entry { files, ..entry(text) }
+            HistoryEntry { files, ..entry(text) }
         };
-        let told = Entry { changes: vec!["web: start 1 instance".into()], ..made_of("a", "1") };
+        let told =
+            HistoryEntry { changes: vec!["web: start 1 instance".into()], ..made_of("a", "1") };
         record(&layout, told).unwrap();
         assert_eq!(record(&layout, made_of("a # comment", "1")).unwrap(), Some(2));
         assert_eq!(record(&layout, made_of("b", "2")).unwrap(), Some(3));

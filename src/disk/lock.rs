@@ -29,7 +29,7 @@ pub struct Lock {
 
 /// Who holds a lock that somebody waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct LockHolder {
     /// The app; none for what apps share.
     pub app: Option<AppName>,
     /// The command line and the process number as the holder wrote them; empty if it did not.
@@ -50,13 +50,13 @@ impl Lock {
     pub fn apps<'a>(
         state: &Path,
         apps: impl IntoIterator<Item = &'a AppName>,
-        mut waiting: impl FnMut(Holder),
+        mut waiting: impl FnMut(LockHolder),
     ) -> Result<Lock, Error> {
         let apps: BTreeSet<&AppName> = apps.into_iter().collect();
         let mut files = Vec::new();
         for app in apps {
             let path = locks(state).join(app.lock_name());
-            let told = |command| waiting(Holder { app: Some(app.clone()), command });
+            let told = |command| waiting(LockHolder { app: Some(app.clone()), command });
             files.push(take(&path, told)?);
         }
         Ok(Lock { _files: files })
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn one_app_is_locked_once_and_another_beside_it() {
         let state = tempfile::tempdir().unwrap();
-        let free = |holder: Holder| panic!("waits for {holder:?}");
+        let free = |holder: LockHolder| panic!("waits for {holder:?}");
         let first = Lock::apps(state.path(), [&name("api")], free).unwrap();
         let _other = Lock::apps(state.path(), [&name("web")], free).unwrap();
         let _shared = Lock::shared(state.path()).unwrap();

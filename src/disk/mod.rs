@@ -11,6 +11,7 @@ mod lock;
 mod moves;
 mod scan;
 mod secret;
+mod shared_port;
 mod tally;
 mod unread;
 mod write;
@@ -24,14 +25,15 @@ pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
     unpack_handover,
 };
-pub use history::{Definition, Entry, begun_return, history, note_return, record};
+pub use history::{Definition, HistoryEntry, begun_return, history, note_return, record};
 pub use layout::Layout;
-pub use lock::{Holder, Lock, locks};
+pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
 pub use scan::{
     FoundApp, inputs_changed, ownership, owns_address, relies_on, scan, scan_app, source,
 };
 pub use secret::{own_secret, secret};
+pub use shared_port::{share_port, unshare_port};
 pub use tally::{announce_start, restarts, short_runs};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{

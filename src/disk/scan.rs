@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{DropIns, Error, Layout};
-use crate::ecosystem::{Address, AppName, Ownership, fnv1a};
+use crate::ecosystem::{AppName, ListenAddress, Ownership, fnv1a};
 use crate::plan::{LinkId, ObservedFile, OwnedUnit, OwnedUnits};
 use crate::translate::{self, MARK, Record};
 use crate::unit::{UnitFile, UnitName, quote};
@@ -204,7 +204,7 @@ pub fn ownership(layout: &Layout, name: &str) -> Ownership {
 }
 
 /// Whether the instances of an app rely on its listener for this address, be its unit there or not.
-pub fn relies_on(layout: &Layout, app: &AppName, address: &Address) -> bool {
+pub fn relies_on(layout: &Layout, app: &AppName, address: &ListenAddress) -> bool {
     let Some((owner, template)) = owned(&layout.unit(&app.template_unit())) else { return false };
     let listener = app.address_unit(address);
     let mut sockets = template.unit.all("Service", "Sockets").flat_map(str::split_whitespace);
@@ -212,12 +212,12 @@ pub fn relies_on(layout: &Layout, app: &AppName, address: &Address) -> bool {
 }
 
 /// Whether one of the app's own socket units on disk holds an address that conflicts with this.
-pub fn owns_address(layout: &Layout, app: &AppName, address: &Address) -> bool {
+pub fn owns_address(layout: &Layout, app: &AppName, address: &ListenAddress) -> bool {
     let Ok(entries) = fs::read_dir(&layout.units) else { return false };
     let sockets = entries.flatten().map(|entry| entry.path());
     let sockets = sockets.filter(|path| path.extension().is_some_and(|ext| ext == "socket"));
     sockets.filter_map(|path| owned(&path)).any(|(owner, file)| {
         owner == *app
-            && Address::of_socket_unit(&file.unit).is_some_and(|a| a.conflicts_with(address))
+            && ListenAddress::of_socket_unit(&file.unit).is_some_and(|a| a.conflicts_with(address))
     })
 }

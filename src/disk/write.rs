@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Error, Layout, scan, scan_app};
 use crate::ecosystem::AppName;
-use crate::plan::{Change, FileChange, FileId, LinkChange, LinkId, ObservedFile};
+use crate::plan::{ChangeKind, FileChange, FileId, LinkChange, LinkId, ObservedFile};
 use crate::translate::{Record, environment_owner};
 use crate::unit::{UnitFile, UnitName};
 
@@ -23,12 +23,12 @@ pub fn apply_file(layout: &Layout, app: &AppName, change: &FileChange) -> Result
     match &change.file {
         FileId::Unit(name) => apply_unit(layout, app, name, &change.change),
         FileId::Environment => match &change.change {
-            Change::Create { text } | Change::Replace { after: text, .. } => {
+            ChangeKind::Create { text } | ChangeKind::Replace { after: text, .. } => {
                 private_dir(&layout.environment)?;
                 let time = former_time(layout, app, &change.change)?;
                 write_atomic(&layout.env_file(app, text), text.as_bytes(), 0o600, time)
             }
-            Change::Remove { before } => remove(&layout.env_file(app, before)),
+            ChangeKind::Remove { before } => remove(&layout.env_file(app, before)),
         },
     }
 }
@@ -37,9 +37,9 @@ pub fn apply_file(layout: &Layout, app: &AppName, change: &FileChange) -> Result
 fn former_time(
     layout: &Layout,
     app: &AppName,
-    change: &Change,
+    change: &ChangeKind,
 ) -> Result<Option<SystemTime>, Error> {
-    if !matches!(change, Change::Replace { keep_time: true, .. }) {
+    if !matches!(change, ChangeKind::Replace { keep_time: true, .. }) {
         return Ok(None);
     }
     let found = scan_app(layout, app)?;
@@ -113,17 +113,17 @@ fn apply_unit(
     layout: &Layout,
     app: &AppName,
     name: &UnitName,
-    change: &Change,
+    change: &ChangeKind,
 ) -> Result<(), Error> {
     let path = layout.unit(name);
     refuse_foreign(&path, app, name)?;
     match change {
-        Change::Create { text } => write_atomic(&path, text.as_bytes(), 0o644, None),
-        Change::Replace { after, keep_time, .. } => {
+        ChangeKind::Create { text } => write_atomic(&path, text.as_bytes(), 0o644, None),
+        ChangeKind::Replace { after, keep_time, .. } => {
             let time = if *keep_time { modified(&path) } else { None };
             write_atomic(&path, after.as_bytes(), 0o644, time)
         }
-        Change::Remove { .. } => remove(&path),
+        ChangeKind::Remove { .. } => remove(&path),
     }
 }
 

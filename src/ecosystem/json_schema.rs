@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::read::keys::{Key, Kind, keys, rollout_keys};
+use super::read::keys::{Key, ValueKind, keys, rollout_keys};
 
 /// The schema as text: pretty-printed, with a final newline.
 pub fn json_schema() -> String {
@@ -22,7 +22,7 @@ fn app() -> Value {
         "type": "object",
         "additionalProperties": false,
         "properties": properties(keys()),
-        "patternProperties": { "^env_": kind(Kind::Environment) },
+        "patternProperties": { "^env_": kind(ValueKind::Environment) },
         "oneOf": [{ "required": ["script"] }, { "required": ["command"] }],
     })
 }
@@ -60,19 +60,21 @@ fn camel_case(name: &str) -> String {
     })
 }
 
-fn kind(kind: Kind) -> Value {
+fn kind(kind: ValueKind) -> Value {
     let address = json!({ "type": ["string", "integer"] });
     match kind {
-        Kind::Text => json!({ "type": "string" }),
-        Kind::Boolean => json!({ "type": "boolean" }),
-        Kind::Number => json!({ "type": "integer", "minimum": 0 }),
-        Kind::Duration | Kind::Size => json!({ "type": ["integer", "string"], "minimum": 0 }),
-        Kind::Texts => json!({ "type": ["string", "array"], "items": address }),
-        Kind::Numbers => {
+        ValueKind::Text => json!({ "type": "string" }),
+        ValueKind::Boolean => json!({ "type": "boolean" }),
+        ValueKind::Number => json!({ "type": "integer", "minimum": 0 }),
+        ValueKind::Duration | ValueKind::Size => {
+            json!({ "type": ["integer", "string"], "minimum": 0 })
+        }
+        ValueKind::Texts => json!({ "type": ["string", "array"], "items": address }),
+        ValueKind::Numbers => {
             json!({ "type": ["integer", "array"], "items": { "type": "integer", "minimum": 0 } })
         }
-        Kind::TextOrNumber => json!({ "type": ["string", "integer"] }),
-        Kind::Listen => {
+        ValueKind::TextOrNumber => json!({ "type": ["string", "integer"] }),
+        ValueKind::Listen => {
             let mapped = json!({
                 "type": "object",
                 "additionalProperties": false,
@@ -86,23 +88,23 @@ fn kind(kind: Kind) -> Value {
                 "additionalProperties": one,
             })
         }
-        Kind::Choice(all) => json!({ "enum": all }),
-        Kind::Environment => json!({
+        ValueKind::Choice(all) => json!({ "enum": all }),
+        ValueKind::Environment => json!({
             "type": "object",
             "additionalProperties": { "type": ["string", "number", "boolean"] },
             "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
         }),
-        Kind::Files => json!({
+        ValueKind::Files => json!({
             "type": "object",
             "additionalProperties": { "type": "string" },
             "propertyNames": { "pattern": "^[A-Za-z0-9._-]+$" },
         }),
-        Kind::Directives => json!({
+        ValueKind::Directives => json!({
             "type": "object",
             "additionalProperties": { "type": ["string", "number", "boolean", "array"] },
             "propertyNames": { "pattern": "^[A-Za-z][A-Za-z0-9]*$" },
         }),
-        Kind::Rollout => json!({
+        ValueKind::Rollout => json!({
             "type": "object",
             "additionalProperties": false,
             "properties": properties(rollout_keys()),

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::model::app::Ecosystem;
 use super::model::host::Host;
 use super::read::fields::Fields;
-use super::read::node::{self, Context, Entry, Node};
+use super::read::node::{self, KeyValue, Node, Reading};
 use super::read::problem::{Place, Problem, Problems, Severity, visible};
 use super::read::{keys, suggest, syntax};
 use super::resolve::{self, Resolved, conflicts};
@@ -39,7 +39,7 @@ pub fn load(
     let shown_as = source.and_then(Path::file_name).map(|name| name.to_string_lossy());
     let shown_as = shown_as.as_deref().unwrap_or("<stdin>");
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut cx = Context { host, base, env_name, path: None, problems: Vec::new() };
+    let mut cx = Reading { host, base, env_name, path: None, problems: Vec::new() };
     let apps = apps(&mut cx, document.get_ref());
     conflicts::check(&mut cx, &apps, source);
     let mut problems = cx.problems;
@@ -68,7 +68,7 @@ fn with_syntax_errors(text: &str, errors: &[toml::de::Error], found: Vec<Problem
     problems
 }
 
-fn apps(cx: &mut Context<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
+fn apps(cx: &mut Reading<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
     let mut apps = None;
     for entry in node::entries(document, "", "") {
         match entry.key {
@@ -87,7 +87,7 @@ fn apps(cx: &mut Context<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
     apps.iter().map(|fields| resolve::app(cx, fields)).collect()
 }
 
-fn list<'a>(cx: &mut Context<'_>, entry: &Entry<'a>) -> Vec<Fields<'a>> {
+fn list<'a>(cx: &mut Reading<'_>, entry: &KeyValue<'a>) -> Vec<Fields<'a>> {
     let DeValue::Array(items) = entry.node.value else {
         cx.problems.push(no_tables(&entry.at));
         return Vec::new();
@@ -110,7 +110,7 @@ fn no_tables(at: &Place) -> Problem {
         .help("write `[[apps]]` with two brackets above each app, and its name as `name`")
 }
 
-fn unknown_top_level(entry: &Entry<'_>) -> Problem {
+fn unknown_top_level(entry: &KeyValue<'_>) -> Problem {
     let message = format!("unknown key `{}` outside of an app", visible(entry.key));
     let problem = Problem::error(&entry.at, message);
     if matches!(entry.key, "app" | "pm2")
@@ -125,7 +125,7 @@ fn unknown_top_level(entry: &Entry<'_>) -> Problem {
 }
 
 /// `--env NAME` must mean something to at least one app.
-fn check_env_name(cx: &mut Context<'_>, apps: &[Fields<'_>]) {
+fn check_env_name(cx: &mut Reading<'_>, apps: &[Fields<'_>]) {
     let Some(wanted) = cx.env_name else { return };
     let names = apps.iter().flat_map(|app| &app.environments);
     let mut names: Vec<&str> = names.filter_map(|entry| entry.key.strip_prefix("env_")).collect();

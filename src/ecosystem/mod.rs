@@ -19,22 +19,29 @@ mod starter;
 pub use crate::limits::INSTANCES as MAX_INSTANCES;
 pub use json_schema::json_schema;
 pub use load::{Loaded, load};
-pub use model::address::{Address, Protocol};
+pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
     App, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs, OnFailure,
-    RateLimit, Readiness, Remark, Restart, RolloutSettings, Schedule, Share,
+    RateLimit, Readiness, Remark, Restart, RolloutSettings, Share,
 };
-pub use model::host::{Holder, Host, Kind, Ownership, Scope, User};
+pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};
+pub use model::role::{Role, Shown};
 pub use model::runtime_folder::{last_line, runtime_folder};
 pub use model::sandbox::{Credential, Level, Sandbox};
 pub use model::unit_names::fnv1a;
 pub use program::elf;
-pub use program::naming::{in_folder as name_in_folder, name as name_of_command};
+pub use program::naming::{
+    in_folder as name_in_folder, name as name_of_command, plain as plain_name,
+};
 pub use read::Color;
-pub use read::keys::{Key, Kind as KeyKind, Pm2, keys, rollout_keys};
+pub use read::keys::{
+    Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, key_of_app as key, keys,
+    rollout_keys,
+};
 pub use read::problem::{Problem, Problems, Severity};
 pub use read::value::duration;
 pub use starter::{
-    Project, Seen, Start, entry, is_private, listen_line, port_in, starter, without_covered,
+    Project, SeenApp, StartCommand, entry, is_private, listen_line, port_in, starter,
+    without_covered,
 };

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
-use super::model::address::{Address, Protocol};
+use super::model::address::{ListenAddress, Protocol};
 
 /// What was seen of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,14 +11,14 @@ pub struct Project {
     /// Name of the app.
     pub name: String,
     /// How it starts.
-    pub start: Start,
+    pub start: StartCommand,
     /// The port that its source seems to listen on.
     pub port: Option<u16>,
 }
 
 /// How a project starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum StartCommand {
     /// A script that an interpreter runs by its extension.
     Script(String),
     /// A command as one line.
@@ -31,11 +31,11 @@ pub enum Start {
 
 /// One app as it was seen running.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenApp {
     /// Name of the app.
     pub name: String,
     /// How it starts.
-    pub start: Start,
+    pub start: StartCommand,
     /// Arguments after that.
     pub args: Vec<String>,
     /// Working folder, when it is not the file's.
@@ -51,15 +51,15 @@ pub struct Seen {
 }
 
 /// The `[[apps]]` entry for an app that was seen running.
-pub fn entry(seen: &Seen) -> String {
+pub fn entry(seen: &SeenApp) -> String {
     let list =
         |words: &[String]| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
     let mut text = format!("[[apps]]\nname = {}\n", quoted(&seen.name));
     match &seen.start {
-        Start::Script(script) => text += &format!("script = {}\n", quoted(script)),
-        Start::Line(line) => text += &format!("command = {}\n", quoted(line)),
-        Start::Command(words) => text += &format!("command = [{}]\n", list(words)),
-        Start::Unknown => {}
+        StartCommand::Script(script) => text += &format!("script = {}\n", quoted(script)),
+        StartCommand::Line(line) => text += &format!("command = {}\n", quoted(line)),
+        StartCommand::Command(words) => text += &format!("command = [{}]\n", list(words)),
+        StartCommand::Unknown => {}
     }
     if !seen.args.is_empty() {
         text += &format!("args = [{}]\n", list(&seen.args));
@@ -113,25 +113,25 @@ fn number_or_text(text: &str) -> String {
 
 /// Addresses as values of `listen`, without those that another one covers: a dual-stack wildcard
 /// answers for IPv4 too.
-pub fn without_covered(addresses: &[Address]) -> Vec<String> {
-    let dual = |address: &Address| match address {
-        Address::Inet { socket, .. } if socket.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+pub fn without_covered(addresses: &[ListenAddress]) -> Vec<String> {
+    let dual = |address: &ListenAddress| match address {
+        ListenAddress::Inet { socket, .. } if socket.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
             Some((address.protocol(), socket.port()))
         }
         _ => None,
     };
-    let covered = |address: &Address| {
+    let covered = |address: &ListenAddress| {
         dual(address).is_none()
             && address.port().is_some_and(|port| {
                 addresses.iter().any(|other| dual(other) == Some((address.protocol(), port)))
             })
     };
-    let value = |address: &Address| match dual(address) {
+    let value = |address: &ListenAddress| match dual(address) {
         Some((Protocol::Stream, port)) => port.to_string(),
         Some((Protocol::Datagram, port)) => format!("udp:{port}"),
         // A path that does not end like one of a socket has to say that it is one.
         None => match address {
-            Address::Unix { protocol: Protocol::Stream, path } if !is_socket_name(path) => {
+            ListenAddress::Unix { protocol: Protocol::Stream, path } if !is_socket_name(path) => {
                 format!("unix:{}", path.display())
             }
             _ => address.to_string(),
@@ -151,7 +151,7 @@ const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run/user"];
 /// Whether a socket is of the kind that libraries make for themselves: multiprocessing of Python,
 /// the diagnostics of .NET and Java, and others leave theirs in a folder for temporary files, under
 /// a name that does not say that it is one for clients.
-pub fn is_private(address: &Address) -> bool {
+pub fn is_private(address: &ListenAddress) -> bool {
     address.path().is_some_and(|path| {
         !is_socket_name(path) && TEMPORARY.iter().any(|folder| path.starts_with(folder))
     })
@@ -165,13 +165,13 @@ pub fn starter(project: &Project) -> String {
     let port = project.port.unwrap_or(DEFAULT_PORT);
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let start = match &project.start {
-        Start::Script(script) => format!("script = {}", quoted(script)),
-        Start::Line(line) => format!("command = {}", quoted(line)),
-        Start::Command(words) => {
+        StartCommand::Script(script) => format!("script = {}", quoted(script)),
+        StartCommand::Line(line) => format!("command = {}", quoted(line)),
+        StartCommand::Command(words) => {
             let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
             format!("command = [{}]", words.join(", "))
         }
-        Start::Unknown => {
+        StartCommand::Unknown => {
             "script = \"server.js\"    # or: command = [\"gunicorn\", \"shop.wsgi\"]".into()
         }
     };
@@ -231,8 +231,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn inet(protocol: Protocol, socket: &str) -> Address {
-        Address::inet(protocol, socket.parse().unwrap())
+    fn inet(protocol: Protocol, socket: &str) -> ListenAddress {
+        ListenAddress::inet(protocol, socket.parse().unwrap())
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
             inet(Stream, "[::]:3000"),
             inet(Datagram, "0.0.0.0:3000"),
             inet(Datagram, "[::]:53"),
-            Address::Unix { protocol: Stream, path: "/run/a.sock".into() },
+            ListenAddress::Unix { protocol: Stream, path: "/run/a.sock".into() },
         ];
         let expected = ["127.0.0.1:9229", "3000", "udp:0.0.0.0:3000", "udp:53", "/run/a.sock"];
         assert_eq!(without_covered(&seen), expected);
@@ -262,7 +262,7 @@ mod tests {
             ("/run/app/http", false),
             ("/srv/app/app.sock", false),
         ] {
-            let address = Address::Unix { protocol: Protocol::Stream, path: path.into() };
+            let address = ListenAddress::Unix { protocol: Protocol::Stream, path: path.into() };
             assert_eq!(is_private(&address), private, "{path}");
         }
         assert!(!is_private(&inet(Protocol::Stream, "0.0.0.0:80")));
@@ -270,9 +270,9 @@ mod tests {
 
     #[test]
     fn an_entry_holds_what_was_seen() {
-        let mut seen = Seen {
+        let mut seen = SeenApp {
             name: "api".into(),
-            start: Start::Script("app.js".into()),
+            start: StartCommand::Script("app.js".into()),
             args: vec!["--x".into(), "a \"b\"".into()],
             cwd: None,
             instances: "4".into(),
@@ -287,7 +287,7 @@ mod tests {
         seen.listen.push("/run/a.sock".into());
         let text = entry(&seen);
         assert!(text.contains("instances = \"max\"\nlisten = [3000, \"/run/a.sock\"]\n"), "{text}");
-        assert_eq!(entry(&Seen { blocks: true, ..seen }), text + "non_blocking = false\n");
+        assert_eq!(entry(&SeenApp { blocks: true, ..seen }), text + "non_blocking = false\n");
     }
 
     #[test]

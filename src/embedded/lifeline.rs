@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 
 /// What the outer process wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum LifelineRequest {
     /// Drain and end. Also the answer to the death of the outer process.
     Stop,
     /// End now: it was asked twice.
@@ -42,18 +42,18 @@ impl Lifeline {
         Ok(Self { socket: socket.into(), asked: false })
     }
 
-    /// Waits for the next request. After [`Request::Kill`] there is none.
-    pub fn wait(&mut self) -> Request {
+    /// Waits for the next request. After [`LifelineRequest::Kill`] there is none.
+    pub fn wait(&mut self) -> LifelineRequest {
         loop {
             match self.socket.read(&mut [0]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) if self.asked => loop {
                     std::thread::park();
                 },
-                _ if self.asked => return Request::Kill,
+                _ if self.asked => return LifelineRequest::Kill,
                 _ => {
                     self.asked = true;
-                    return Request::Stop;
+                    return LifelineRequest::Stop;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Starts and stops the private manager. It never decides which apps run: it only gives the
 //! place for their units, and the address to talk to.
 
-use super::journal::{Journal, Line};
+use super::journal::{Journal, OutputLine};
 use super::{Error, bus, cgroup, mounts, namespace, process, units};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -23,7 +23,7 @@ const PROGRAMS: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"]
 #[derive(Debug)]
 pub struct Options {
     /// Takes every line that services and the manager print.
-    pub lines: Sender<Line>,
+    pub lines: Sender<OutputLine>,
     /// How long the manager may take to become ready.
     pub ready: Duration,
 }

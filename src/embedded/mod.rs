@@ -27,9 +27,9 @@ mod trial;
 mod units;
 
 pub use error::Error;
-pub use journal::Line;
-pub use lifeline::{Lifeline, Request};
+pub use journal::OutputLine;
+pub use lifeline::{Lifeline, LifelineRequest};
 pub use manager::{Manager, Options};
 pub use mounts::RUNTIME;
 pub use outer::enter;
-pub use trial::{End, Sight, init, watch};
+pub use trial::{TrialEnd, TrialSight, init, watch};

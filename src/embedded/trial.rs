@@ -22,7 +22,7 @@
 //! on without listening is a worker, as PM2 users expect; one that ends is refused.
 
 use super::{Error, mounts, namespace};
-use crate::ecosystem::Address;
+use crate::ecosystem::ListenAddress;
 use crate::{host, limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SendFlags, SocketType};
@@ -48,18 +48,18 @@ const EPHEMERAL: &str = "65024 65151";
 
 /// What was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct TrialSight {
     /// Addresses that it listened on, sorted; ports that the kernel chose are left out.
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<ListenAddress>,
     /// Whether it waits in `accept()`, instead of for several sockets at once.
     pub accepts: bool,
     /// Why the look ended.
-    pub end: End,
+    pub end: TrialEnd,
 }
 
 /// Why the look ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum TrialEnd {
     /// It listens, and nothing changed any more.
     Settled,
     /// It ran on until the limit.
@@ -76,7 +76,7 @@ pub enum End {
 ///
 /// # Errors
 /// The kernel's or the container's refusal.
-pub fn watch(init: &[OsString], limit: Duration) -> Result<Sight, Error> {
+pub fn watch(init: &[OsString], limit: Duration) -> Result<TrialSight, Error> {
     let folder = std::env::current_dir().map_err(Error::step("looking for the folder"))?;
     namespace::isolate_network()?;
     loopback_up().map_err(Error::step("starting the private network"))?;
@@ -100,7 +100,7 @@ pub fn watch(init: &[OsString], limit: Duration) -> Result<Sight, Error> {
     sight.map_err(Error::step("looking at the program"))
 }
 
-fn look(child: &mut Child, limit: Duration, folder: &Path) -> io::Result<Sight> {
+fn look(child: &mut Child, limit: Duration, folder: &Path) -> io::Result<TrialSight> {
     let begun = Instant::now();
     let range = ephemeral();
     let mut addresses = Vec::new();
@@ -108,18 +108,18 @@ fn look(child: &mut Child, limit: Duration, folder: &Path) -> io::Result<Sight> 
     loop {
         let ended = child.try_wait()?;
         let now = host::listening().into_iter().filter(|address| is_chosen(address, range));
-        let now: Vec<Address> = now.map(|address| absolute(address, folder)).collect();
+        let now: Vec<ListenAddress> = now.map(|address| absolute(address, folder)).collect();
         if let Some(status) = ended {
-            return Ok(Sight { addresses, accepts: false, end: End::Exit(code(status)) });
+            return Ok(TrialSight { addresses, accepts: false, end: TrialEnd::Exit(code(status)) });
         }
         if now != addresses {
             (addresses, since) = (now, Instant::now());
         } else if !addresses.is_empty() && since.elapsed() >= SETTLED {
             let accepts = host::accepts(child.id());
-            return Ok(Sight { addresses, accepts, end: End::Settled });
+            return Ok(TrialSight { addresses, accepts, end: TrialEnd::Settled });
         }
         if begun.elapsed() >= limit || is_abandoned()? {
-            return Ok(Sight { addresses, accepts: false, end: End::Limit });
+            return Ok(TrialSight { addresses, accepts: false, end: TrialEnd::Limit });
         }
     }
 }
@@ -144,27 +144,29 @@ fn ephemeral() -> (u16, u16) {
 }
 
 /// Whether the program chose the address, and not the kernel for it.
-fn is_chosen(address: &Address, (first, last): (u16, u16)) -> bool {
+fn is_chosen(address: &ListenAddress, (first, last): (u16, u16)) -> bool {
     match address {
-        Address::Inet { socket, .. } => !(first..=last).contains(&socket.port()),
+        ListenAddress::Inet { socket, .. } => !(first..=last).contains(&socket.port()),
         // unix(7), autobind: five hexadecimal digits.
-        Address::Abstract { name, .. } => {
+        ListenAddress::Abstract { name, .. } => {
             !(name.len() == 5 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
         }
-        Address::Unix { .. } => true,
+        ListenAddress::Unix { .. } => true,
     }
 }
 
 /// A Unix socket is listed as it was bound, and that may be relative to the folder.
-fn absolute(address: Address, folder: &Path) -> Address {
+fn absolute(address: ListenAddress, folder: &Path) -> ListenAddress {
     match address {
-        Address::Unix { protocol, path } => Address::Unix { protocol, path: folder.join(path) },
+        ListenAddress::Unix { protocol, path } => {
+            ListenAddress::Unix { protocol, path: folder.join(path) }
+        }
         other => other,
     }
 }
 
-fn sockets(addresses: &[Address]) -> Vec<(PathBuf, (u64, u64))> {
-    let paths = addresses.iter().filter_map(Address::path);
+fn sockets(addresses: &[ListenAddress]) -> Vec<(PathBuf, (u64, u64))> {
+    let paths = addresses.iter().filter_map(ListenAddress::path);
     paths.filter_map(|path| Some((path.to_owned(), inode_of(path)?))).collect()
 }
 
@@ -247,8 +249,8 @@ mod tests {
     use super::*;
     use crate::ecosystem::Protocol;
 
-    fn tcp(socket: &str) -> Address {
-        Address::inet(Protocol::Stream, socket.parse().unwrap())
+    fn tcp(socket: &str) -> ListenAddress {
+        ListenAddress::inet(Protocol::Stream, socket.parse().unwrap())
     }
 
     #[test]
@@ -256,15 +258,18 @@ mod tests {
         let range = (65024, 65151);
         assert!(is_chosen(&tcp("[::]:50051"), range));
         assert!(!is_chosen(&tcp("127.0.0.1:65030"), range));
-        let name =
-            |name: &str| Address::Abstract { protocol: Protocol::Datagram, name: name.into() };
+        let name = |name: &str| ListenAddress::Abstract {
+            protocol: Protocol::Datagram,
+            name: name.into(),
+        };
         assert!(!is_chosen(&name("0004f"), range));
         assert!(is_chosen(&name("shop"), range));
     }
 
     #[test]
     fn a_relative_path_is_one_of_the_folder() {
-        let path = |path: &str| Address::Unix { protocol: Protocol::Stream, path: path.into() };
+        let path =
+            |path: &str| ListenAddress::Unix { protocol: Protocol::Stream, path: path.into() };
         assert_eq!(absolute(path("a.sock"), Path::new("/srv")), path("/srv/a.sock"));
         assert_eq!(absolute(path("/run/a.sock"), Path::new("/srv")), path("/run/a.sock"));
     }

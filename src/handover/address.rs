@@ -11,7 +11,7 @@ const MAPPED_PREFIX: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /// What travels over a socket: a listener only answers its own kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SocketKind {
     /// TCP, or a Unix stream.
     Stream,
     /// UDP, or Unix datagrams.

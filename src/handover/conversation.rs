@@ -8,9 +8,9 @@
 //! It never looks at a clock: how long nothing has passed says nothing.
 
 use super::first_line::Start;
-use super::hpack::Fields;
-use super::http2::{self, Frames, PREFACE, Streams};
-use super::message::{BodyEnd, Endless, Event, Message, Side};
+use super::hpack::DynamicTable;
+use super::http2::{self, Http2Frames, PREFACE, Streams};
+use super::message::{BodyEnd, Endless, Message, MessageEvent, Side};
 use super::websocket;
 
 /// More requests than this on their way at once are not followed.
@@ -79,13 +79,13 @@ pub struct Conversation {
     /// Bytes that have left, whoever sent them.
     written: u64,
     /// What websockets need instead.
-    asking_frames: websocket::Frames,
-    answering_frames: websocket::Frames,
+    asking_frames: websocket::WebsocketFrames,
+    answering_frames: websocket::WebsocketFrames,
     /// What HTTP/2 needs instead.
-    asking2: Frames,
-    answering2: Frames,
+    asking2: Http2Frames,
+    answering2: Http2Frames,
     streams: Streams,
-    fields: Fields,
+    fields: DynamicTable,
     /// The program has sent a `GOAWAY` of its own.
     leaves: bool,
     /// The requests are calls of gRPC.
@@ -117,12 +117,12 @@ impl Conversation {
         began: false,
         read: 0,
         written: 0,
-        asking_frames: websocket::Frames::NEW,
-        answering_frames: websocket::Frames::NEW,
-        asking2: Frames::NEW,
-        answering2: Frames::NEW,
+        asking_frames: websocket::WebsocketFrames::NEW,
+        answering_frames: websocket::WebsocketFrames::NEW,
+        asking2: Http2Frames::NEW,
+        answering2: Http2Frames::NEW,
         streams: Streams::NEW,
-        fields: Fields::NEW,
+        fields: DynamicTable::NEW,
         leaves: false,
         grpc: false,
         crowded: false,
@@ -153,7 +153,7 @@ impl Conversation {
                 return self.lose();
             };
             bytes = bytes.get(taken..).unwrap_or(&[]);
-            if let Some(Event::Head { start, .. }) = event {
+            if let Some(MessageEvent::Head { start, .. }) = event {
                 self.asked(start);
                 self.asking.ends_with_head();
             }
@@ -187,8 +187,8 @@ impl Conversation {
             let Ok((taken, event)) = taken else { return self.lose() };
             bytes = bytes.get(taken..).unwrap_or(&[]);
             match event {
-                Some(Event::Head { start, endless }) => self.answers(start, endless),
-                Some(Event::End) => self.answered(),
+                Some(MessageEvent::Head { start, endless }) => self.answers(start, endless),
+                Some(MessageEvent::End) => self.answered(),
                 None => {}
             }
         }

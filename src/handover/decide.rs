@@ -7,13 +7,13 @@
 //! from IPv6 to IPv4 alone: a held `udp:0.0.0.0:P` that is asked for as `[::]:P` answers
 //! EAFNOSUPPORT, and programs that try IPv6 first fall back to what is held.
 
-use super::address::{Address, Kind};
+use super::address::{Address, SocketKind};
 
 /// What a program asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Kind of the program's own socket.
-    pub kind: Kind,
+    /// SocketKind of the program's own socket.
+    pub kind: SocketKind,
     /// Address given to `bind()`.
     pub address: Address,
     /// `IPV6_V6ONLY` of the program's own socket.
@@ -23,8 +23,8 @@ pub struct Asked {
 /// A listener that was inherited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Kind of the listener.
-    pub kind: Kind,
+    /// SocketKind of the listener.
+    pub kind: SocketKind,
     /// Its address, as `getsockname()` gives it.
     pub address: Address,
     /// Its `IPV6_V6ONLY`.
@@ -145,7 +145,7 @@ fn only_one(asked: &Asked, held: &[Option<Held>]) -> Option<Decision> {
     let (index, held) =
         one(&|held| port(held)).or_else(|| one(&|held| port(held) && family(held)))?;
     let across = is_inet4(&asked.address) != is_inet4(&held.address);
-    if across && asked.kind == Kind::Datagram {
+    if across && asked.kind == SocketKind::Datagram {
         // An answer would have to leave under an address of the other family.
         return None;
     }
@@ -191,7 +191,7 @@ fn across_families(asked: &Asked, held: &Held, index: usize) -> Decision {
             take(index, View::Inet4)
         }
         (Address::Inet6 { .. }, Address::Inet4 { .. })
-            if wildcards && !asked.only_v6 && asked.kind == Kind::Datagram =>
+            if wildcards && !asked.only_v6 && asked.kind == SocketKind::Datagram =>
         {
             Decision::NoFamily
         }

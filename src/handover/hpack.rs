@@ -12,16 +12,16 @@ const CONTENT_TYPE: u64 = 31;
 
 /// What one side has had the other one remember.
 #[derive(Clone, Copy, Debug)]
-pub struct Fields {
+pub struct DynamicTable {
     remembered: u64,
     /// The field that says so, by how many were remembered with it; 0 for none.
     events: u64,
     lost: bool,
 }
 
-impl Fields {
+impl DynamicTable {
     /// Before the first answer.
-    pub const NEW: Fields = Fields { remembered: 0, events: 0, lost: false };
+    pub const NEW: DynamicTable = DynamicTable { remembered: 0, events: 0, lost: false };
 
     /// Whether these fields say that events follow. They have to be all of a message.
     pub fn name_events(&mut self, mut block: &[u8]) -> bool {
@@ -115,7 +115,7 @@ mod tests {
             (b"\x88\xc0", true),
         ];
         for answers in [coded, plain] {
-            let mut fields = Fields::NEW;
+            let mut fields = DynamicTable::NEW;
             for (block, events) in answers {
                 assert_eq!(fields.name_events(block), events, "{}", block.escape_ascii());
             }
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_field_that_is_not_remembered_and_one_with_its_whole_name() {
-        let mut fields = Fields::NEW;
+        let mut fields = DynamicTable::NEW;
         assert!(fields.name_events(b"\x0f\x10\x11text/event-stream"));
         assert!(fields.name_events(b"\x00\x0ccontent-type\x11text/event-stream"));
         assert!(!fields.name_events(b"\x00\x03x-a\x11text/event-stream"));
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn what_is_cut_is_lost_for_good() {
         for cut in [&b"\x5f\x11text"[..], b"\x5f", b"\xff\xff\xff\xff\xff\xff\xff"] {
-            let mut fields = Fields::NEW;
+            let mut fields = DynamicTable::NEW;
             assert!(!fields.name_events(cut), "{}", cut.escape_ascii());
             assert!(!fields.name_events(b"\x88\x5f\x11text/event-stream"));
         }

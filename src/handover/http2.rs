@@ -38,7 +38,7 @@ pub fn may_begin_answer(bytes: &[u8]) -> bool {
 /// chance: about fifty bits are what they have to be.
 #[must_use]
 pub fn begins_answer(bytes: &[u8]) -> bool {
-    let mut frames = Frames::NEW;
+    let mut frames = Http2Frames::NEW;
     let (HEAD, Some(head)) = frames.take(bytes) else { return false };
     let rest = bytes.get(HEAD..).unwrap_or(&[]);
     let length = usize::try_from(frames.left).unwrap_or(usize::MAX);
@@ -55,7 +55,7 @@ const STATUS: core::ops::RangeInclusive<u8> = 0x88..=0x8e;
 
 /// The frames of one direction.
 #[derive(Clone, Copy, Debug)]
-pub struct Frames {
+pub struct Http2Frames {
     head: [u8; HEAD],
     filled: u8,
     /// Bytes of the frame's payload that are missing.
@@ -95,7 +95,7 @@ impl Frame {
     /// The fields of a message, where all of them are in these bytes behind the head of the frame;
     /// `frames` has taken that head.
     #[must_use]
-    pub fn fields<'a>(&self, frames: &Frames, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    pub fn fields<'a>(&self, frames: &Http2Frames, bytes: &'a [u8]) -> Option<&'a [u8]> {
         const PADDED: u8 = 8;
         const PRIORITY: u8 = 0x20;
         let payload = frames.payload(bytes);
@@ -118,10 +118,10 @@ impl Frame {
     }
 }
 
-impl Frames {
+impl Http2Frames {
     /// Before the first frame.
-    pub const NEW: Frames =
-        Frames { head: [0; HEAD], filled: 0, left: 0, any: false, block: false };
+    pub const NEW: Http2Frames =
+        Http2Frames { head: [0; HEAD], filled: 0, left: 0, any: false, block: false };
 
     /// Takes bytes up to the end of the next head; says how many it took.
     pub fn take(&mut self, bytes: &[u8]) -> (usize, Option<Frame>) {

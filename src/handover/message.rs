@@ -20,7 +20,7 @@ pub enum Side {
 
 /// What became certain with the last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum MessageEvent {
     /// The head is complete.
     Head {
         /// What the first line says.
@@ -115,7 +115,7 @@ impl Message {
         side: Side,
         bodiless: bool,
         bytes: &[u8],
-    ) -> Result<(usize, Option<Event>), Lost> {
+    ) -> Result<(usize, Option<MessageEvent>), Lost> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let (taken, event) = self.step(side, bodiless, rest)?;
@@ -132,7 +132,7 @@ impl Message {
         side: Side,
         bodiless: bool,
         bytes: &[u8],
-    ) -> Result<(usize, Option<Event>), Lost> {
+    ) -> Result<(usize, Option<MessageEvent>), Lost> {
         match self.phase {
             Phase::UntilClose => {
                 self.body(bytes);
@@ -170,7 +170,12 @@ impl Message {
     }
 
     /// Bytes of a body, which nobody looks at.
-    fn skip(&mut self, left: u64, bytes: &[u8], phase: fn(u64) -> Phase) -> (usize, Option<Event>) {
+    fn skip(
+        &mut self,
+        left: u64,
+        bytes: &[u8],
+        phase: fn(u64) -> Phase,
+    ) -> (usize, Option<MessageEvent>) {
         let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let left = left.saturating_sub(taken as u64);
         if left > 0 {
@@ -178,7 +183,7 @@ impl Message {
             return (taken, None);
         }
         self.phase = Phase::Before;
-        (taken, Some(Event::End))
+        (taken, Some(MessageEvent::End))
     }
 
     /// A first line that begins as none of HTTP/1 does is noticed before it ends.
@@ -199,7 +204,7 @@ impl Message {
         fits.then_some(()).ok_or(Lost)
     }
 
-    fn line_ended(&mut self, side: Side, bodiless: bool) -> Result<Option<Event>, Lost> {
+    fn line_ended(&mut self, side: Side, bodiless: bool) -> Result<Option<MessageEvent>, Lost> {
         match self.phase {
             Phase::FirstLine => self.first_line(side).map(|()| None),
             Phase::Fields if self.line.text().is_empty() => {
@@ -213,7 +218,7 @@ impl Message {
             }
             Phase::Trailer if self.line.text().is_empty() => {
                 self.phase = Phase::Before;
-                Ok(Some(Event::End))
+                Ok(Some(MessageEvent::End))
             }
             Phase::Trailer => Ok(None),
             _ => Err(Lost),
@@ -268,7 +273,7 @@ impl Message {
         Ok(())
     }
 
-    fn head_ended(&mut self, side: Side, bodiless: bool) -> Result<Event, Lost> {
+    fn head_ended(&mut self, side: Side, bodiless: bool) -> Result<MessageEvent, Lost> {
         let has_none = match (side, self.start) {
             (Side::Response, Start::Status(status)) => {
                 bodiless || status < 200 || matches!(status, 204 | 304)
@@ -291,7 +296,7 @@ impl Message {
                 (None, Side::Response) => Phase::UntilClose,
             }
         };
-        Ok(Event::Head { start: self.start, endless: self.endless })
+        Ok(MessageEvent::Head { start: self.start, endless: self.endless })
     }
 
     fn chunk_size(&mut self) -> Result<(), Lost> {

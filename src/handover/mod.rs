@@ -23,5 +23,5 @@ pub mod overheard;
 pub mod question;
 pub mod websocket;
 
-pub use address::{Address, Kind, UnixName};
+pub use address::{Address, SocketKind, UnixName};
 pub use decide::{Asked, Decision, Held, View, decide};

@@ -7,13 +7,13 @@
 //! claimed any more.
 
 use super::events;
-use super::websocket::{Frames, are_whole};
+use super::websocket::{WebsocketFrames, are_whole};
 
 /// Both directions of one connection, from some moment on.
 #[derive(Clone, Copy, Debug)]
 pub struct Overheard {
-    asking: Frames,
-    answering: Frames,
+    asking: WebsocketFrames,
+    answering: WebsocketFrames,
     /// The client has sent a whole message of a websocket.
     heard: bool,
     /// The server has.
@@ -26,8 +26,8 @@ pub struct Overheard {
 impl Overheard {
     /// Before anything has passed.
     pub const NEW: Overheard = Overheard {
-        asking: Frames::NEW,
-        answering: Frames::NEW,
+        asking: WebsocketFrames::NEW,
+        answering: WebsocketFrames::NEW,
         heard: false,
         said: false,
         no_websocket: false,

@@ -22,7 +22,7 @@ const SHORT: u8 = 126;
 /// seen the connection from its start. A client masks its frames, a server does not.
 #[must_use]
 pub fn are_whole(bytes: &[u8], masked: bool) -> bool {
-    let mut frames = Frames::NEW;
+    let mut frames = WebsocketFrames::NEW;
     for byte in bytes {
         frames.pass(core::slice::from_ref(byte));
         let [first, second] = frames.head;
@@ -37,7 +37,7 @@ pub fn are_whole(bytes: &[u8], masked: bool) -> bool {
 
 /// The frames of one direction.
 #[derive(Clone, Copy, Debug)]
-pub struct Frames {
+pub struct WebsocketFrames {
     /// The first two bytes of a head.
     head: [u8; 2],
     /// How many bytes of the head have come.
@@ -51,10 +51,16 @@ pub struct Frames {
     lost: bool,
 }
 
-impl Frames {
+impl WebsocketFrames {
     /// Before the first frame.
-    pub const NEW: Frames =
-        Frames { head: [0; 2], filled: 0, left: 0, in_message: false, closed: false, lost: false };
+    pub const NEW: WebsocketFrames = WebsocketFrames {
+        head: [0; 2],
+        filled: 0,
+        left: 0,
+        in_message: false,
+        closed: false,
+        lost: false,
+    };
 
     /// These bytes have passed.
     pub fn pass(&mut self, mut bytes: &[u8]) {

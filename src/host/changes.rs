@@ -25,19 +25,19 @@ const OWN: [&str; 7] = [".log", ".pid", ".sock", ".swp", ".swx", ".tmp", "~"];
 
 /// Folders that are watched, with all that is in them.
 #[derive(Debug)]
-pub struct Changes {
+pub struct FolderChanges {
     inotify: OwnedFd,
     folders: BTreeMap<i32, PathBuf>,
 }
 
-impl Changes {
+impl FolderChanges {
     /// Watches files, and folders with all folders in them but hidden ones and `node_modules`.
     ///
     /// # Errors
     /// A path that is not there, or more folders than the kernel watches for one user.
-    pub fn below(roots: &[PathBuf]) -> io::Result<Changes> {
+    pub fn below(roots: &[PathBuf]) -> io::Result<FolderChanges> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let mut changes = Changes { inotify, folders: BTreeMap::new() };
+        let mut changes = FolderChanges { inotify, folders: BTreeMap::new() };
         for root in roots {
             changes.add(root)?;
         }
@@ -130,7 +130,7 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         fs::create_dir_all(at("node_modules/x")).unwrap();
         fs::create_dir_all(at("src")).unwrap();
-        let mut changes = Changes::below(&[dir.path().to_owned()]).unwrap();
+        let mut changes = FolderChanges::below(&[dir.path().to_owned()]).unwrap();
         let mut next = |names: &[&str]| {
             let found = changes.wait().unwrap();
             assert_eq!(found, names.iter().map(|name| at(name)).collect::<BTreeSet<_>>());

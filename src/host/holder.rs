@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::sockets::{Table, process_name, processes_with};
 use crate::disk::Layout;
-use crate::ecosystem::{Address, AppName, Holder};
+use crate::ecosystem::{AddressHolder, AppName, ListenAddress};
 use crate::translate::MARK;
 use crate::unit::{UnitFile, UnitKind, UnitName};
 
@@ -14,7 +14,7 @@ use crate::unit::{UnitFile, UnitKind, UnitName};
 #[derive(Debug)]
 pub(super) struct Owner {
     /// How to name it, and what to do about it.
-    pub holder: Holder,
+    pub holder: AddressHolder,
     /// The instance of an app of ours that listens by itself.
     pub instance: Option<(AppName, u32)>,
     /// A manager holds it, for a socket unit of which there is no file.
@@ -22,7 +22,7 @@ pub(super) struct Owner {
 }
 
 /// The owner of what conflicts with an address; `None` when nothing does.
-pub(super) fn owner(layout: &Layout, table: &Table, address: &Address) -> Option<Owner> {
+pub(super) fn owner(layout: &Layout, table: &Table, address: &ListenAddress) -> Option<Owner> {
     let (held, inode) = table.conflicting(address)?;
     let pids = processes_with(inode);
     if pids.iter().any(|pid| is_manager(*pid)) {
@@ -34,13 +34,13 @@ pub(super) fn owner(layout: &Layout, table: &Table, address: &Address) -> Option
     let Some(pid) = pids.first().copied() else {
         let who = "another program".to_owned();
         let help = "`ss -lptn` as root names it; stop it, or choose another address".to_owned();
-        let holder = Holder { who, help, listener_of: None };
+        let holder = AddressHolder { who, help, listener_of: None };
         return Some(Owner { holder, instance: None, is_without_file: false });
     };
     let unit = unit_of(pid);
     let instance = unit.as_deref().and_then(|unit| instance(layout, unit));
     let holder = match (&instance, unit) {
-        (Some((app, number)), _) => Holder {
+        (Some((app, number)), _) => AddressHolder {
             who: format!("{app}@{number} (app {app})"),
             help: format!("choose another address, or: clusterctl stop {app}"),
             listener_of: None,
@@ -50,15 +50,15 @@ pub(super) fn owner(layout: &Layout, table: &Table, address: &Address) -> Option
     Some(Owner { holder, instance, is_without_file: false })
 }
 
-fn program(pid: u32, unit: Option<String>) -> Holder {
+fn program(pid: u32, unit: Option<String>) -> AddressHolder {
     let name = process_name(pid);
     match unit {
-        Some(unit) => Holder {
+        Some(unit) => AddressHolder {
             who: format!("{unit} (`{name}`, pid {pid})"),
             help: format!("choose another address, or: systemctl stop {unit}"),
             listener_of: None,
         },
-        None => Holder {
+        None => AddressHolder {
             who: format!("`{name}` (pid {pid})"),
             help: "stop that program, or choose another address".to_owned(),
             listener_of: None,
@@ -92,7 +92,7 @@ fn instance(layout: &Layout, unit: &str) -> Option<(AppName, u32)> {
 }
 
 /// The socket unit for which a manager holds an address, by the unit files.
-fn socket_unit(layout: &Layout, held: &Address) -> Option<Holder> {
+fn socket_unit(layout: &Layout, held: &ListenAddress) -> Option<AddressHolder> {
     let folders = [&layout.units].into_iter().chain(&layout.foreign);
     let files = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let found = files.filter_map(|entry| {
@@ -107,12 +107,12 @@ fn socket_unit(layout: &Layout, held: &Address) -> Option<Holder> {
     found.sort_by_key(|(_, unit)| unit.get(MARK, "App").is_none());
     let (name, unit) = found.first()?;
     Some(match unit.get(MARK, "App") {
-        Some(app) => Holder {
+        Some(app) => AddressHolder {
             who: format!("{name} (app {app})"),
             help: format!("choose another address, or: clusterctl stop {app}"),
             listener_of: AppName::parse(app).ok(),
         },
-        None => Holder {
+        None => AddressHolder {
             who: name.to_string(),
             help: format!("choose another address, or: systemctl stop {name}"),
             listener_of: None,
@@ -120,15 +120,15 @@ fn socket_unit(layout: &Layout, held: &Address) -> Option<Holder> {
     })
 }
 
-fn unknown_unit() -> Holder {
-    Holder {
+fn unknown_unit() -> AddressHolder {
+    AddressHolder {
         who: "systemd, for a socket unit".to_owned(),
         help: "`systemctl list-sockets` names it; stop it, or choose another address".to_owned(),
         listener_of: None,
     }
 }
 
-fn listens_on(unit: &UnitFile, held: &Address) -> bool {
+fn listens_on(unit: &UnitFile, held: &ListenAddress) -> bool {
     let values = ["ListenStream", "ListenDatagram"].into_iter();
     values.flat_map(|key| unit.all("Socket", key)).any(|value| match held.port() {
         Some(port) => value.rsplit(':').next() == Some(port.to_string().as_str()),
@@ -137,11 +137,11 @@ fn listens_on(unit: &UnitFile, held: &Address) -> bool {
 }
 
 /// PM2's daemon, or a program that it runs.
-fn pm2(pid: u32) -> Option<Holder> {
+fn pm2(pid: u32) -> Option<AddressHolder> {
     if is_god(pid) {
         let who = format!("PM2 (its daemon, pid {pid})");
         let help = "let PM2 stop that app first: pm2 list, pm2 delete APP".to_owned();
-        return Some(Holder { who, help, listener_of: None });
+        return Some(AddressHolder { who, help, listener_of: None });
     }
     let mut ancestors =
         std::iter::successors(Some(pid), |pid| super::usage(*pid).map(|u| u.parent));
@@ -155,7 +155,7 @@ fn pm2(pid: u32) -> Option<Holder> {
     let app = value("name").unwrap_or_else(|| process_name(pid));
     let id = value("pm_id").map_or_else(String::new, |id| format!(", id {id}"));
     let help = format!("let PM2 stop it first: pm2 delete {app}");
-    Some(Holder { who: format!("PM2 (app {app}{id})"), help, listener_of: None })
+    Some(AddressHolder { who: format!("PM2 (app {app}{id})"), help, listener_of: None })
 }
 
 fn is_god(pid: u32) -> bool {

@@ -33,7 +33,7 @@ pub fn searched(program: &Path) -> Option<String> {
 
 /// Whether a program is in a folder of a `PATH`, of which relative ones are in `cwd`.
 pub fn is_in_path(name: &str, path: &str, cwd: &Path) -> bool {
-    let found = |dir: &str| super::kind(&cwd.join(dir).join(name)) == super::Kind::Executable;
+    let found = |dir: &str| super::kind(&cwd.join(dir).join(name)) == super::PathKind::Executable;
     if name.contains('/') { found("") } else { path.split(':').any(found) }
 }
 

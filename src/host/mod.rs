@@ -8,7 +8,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Layout};
-use crate::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
+use crate::ecosystem::{
+    AddressHolder, AppName, Host, ListenAddress, Ownership, PathKind, Scope, User,
+};
 
 mod changes;
 mod conduct;
@@ -25,38 +27,53 @@ pub mod text;
 mod trust;
 mod users;
 
-pub use changes::Changes;
+pub use changes::FolderChanges;
 pub use conduct::conduct;
 pub use cpus::usable as usable_cpus;
 pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
-    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, is_gone, is_uprooted,
-    processes, usage, variable_of,
+    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, is_gone,
+    is_uprooted, processes, usage, variable_of,
 };
 pub use sight::look;
 pub use socket_file::is_lost;
-pub use sockets::sockets_of;
+pub use sockets::{descriptor, sockets_of};
 pub use users::{has_group, own_user, user};
 
 /// Every address that is listened on in the network namespace of this process, sorted.
-pub fn listening() -> Vec<Address> {
+pub fn listening() -> Vec<ListenAddress> {
     sockets::Table::read().addresses()
 }
 
+/// What a process and those that it started listen on, sorted.
+pub fn listening_of(pid: u32) -> Vec<ListenAddress> {
+    let all = process::family(pid);
+    let held = all.into_iter().filter_map(sockets_of).flatten().collect();
+    sockets::Table::read().of(&held)
+}
+
+/// What a process itself listens on, sorted.
+pub fn held_by(pid: u32) -> Vec<ListenAddress> {
+    sockets::Table::read().of(&sockets_of(pid).unwrap_or_default())
+}
+
 /// Inodes of the sockets that listen on an address in the network namespace of this process.
-pub fn listening_inodes(address: &Address) -> Vec<u64> {
+pub fn listening_inodes(address: &ListenAddress) -> Vec<u64> {
     sockets::Table::read().inodes(address)
 }
 
 /// The instance of an app of ours that listens by itself on what conflicts with an address.
-pub fn listening_instance(layout: &Layout, address: &Address) -> Option<(AppName, u32)> {
+pub fn listening_instance(layout: &Layout, address: &ListenAddress) -> Option<(AppName, u32)> {
     holder::owner(layout, &sockets::Table::read(), address)?.instance
 }
 
 /// Who listens on a TCP port, and which instance of an app of ours that is, if it is one.
-pub fn holder_of_port(layout: &Layout, port: u16) -> Option<(Holder, Option<(AppName, u32)>)> {
+pub fn holder_of_port(
+    layout: &Layout,
+    port: u16,
+) -> Option<(AddressHolder, Option<(AppName, u32)>)> {
     let table = sockets::Table::read();
     let owner = holder::owner(layout, &table, &table.on_port(port)?)?;
     Some((owner.holder, owner.instance))
@@ -71,13 +88,13 @@ pub struct Machine {
     /// Whether apps that are gone from the file are removed.
     prunes: bool,
     search_path: Vec<PathBuf>,
-    seen: RefCell<Seen>,
+    seen: RefCell<KnownAnswers>,
 }
 
 /// Answers that many apps of one file ask for again.
 #[derive(Debug, Default)]
-struct Seen {
-    kinds: HashMap<PathBuf, Kind>,
+struct KnownAnswers {
+    kinds: HashMap<PathBuf, PathKind>,
     heads: HashMap<PathBuf, Option<Vec<u8>>>,
     programs: HashMap<String, Option<PathBuf>>,
     holders: Option<sockets::Table>,
@@ -124,7 +141,7 @@ impl Host for Machine {
         text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
     }
 
-    fn kind(&self, path: &Path) -> Kind {
+    fn kind(&self, path: &Path) -> PathKind {
         if let Some(kind) = self.seen.borrow().kinds.get(path) {
             return *kind;
         }
@@ -172,7 +189,7 @@ impl Host for Machine {
             return program.clone();
         }
         let candidates = self.search_path.iter().map(|dir| dir.join(name));
-        let found = candidates.into_iter().find(|path| kind(path) == Kind::Executable);
+        let found = candidates.into_iter().find(|path| kind(path) == PathKind::Executable);
         self.seen.borrow_mut().programs.insert(name.to_owned(), found.clone());
         found
     }
@@ -189,7 +206,7 @@ impl Host for Machine {
         disk::ownership(&self.layout, name)
     }
 
-    fn holder(&self, app: &AppName, address: &Address) -> Option<Holder> {
+    fn holder(&self, app: &AppName, address: &ListenAddress) -> Option<AddressHolder> {
         let mut seen = self.seen.borrow_mut();
         let table = seen.holders.get_or_insert_with(sockets::Table::read);
         table.conflicting(address)?;
@@ -243,16 +260,16 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     id(one).is_some() && id(one) == id(other)
 }
 
-fn kind(path: &Path) -> Kind {
-    let Ok(meta) = fs::metadata(path) else { return Kind::Missing };
+fn kind(path: &Path) -> PathKind {
+    let Ok(meta) = fs::metadata(path) else { return PathKind::Missing };
     if meta.is_dir() {
-        Kind::Directory
+        PathKind::Directory
     } else if !meta.is_file() {
-        Kind::Other
+        PathKind::Other
     } else if meta.permissions().mode() & 0o111 != 0 {
-        Kind::Executable
+        PathKind::Executable
     } else {
-        Kind::File
+        PathKind::File
     }
 }
 

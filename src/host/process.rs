@@ -101,6 +101,18 @@ pub fn accepts(pid: u32) -> bool {
     })
 }
 
+/// A process and all that it has started.
+pub fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    for task in tasks {
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+        all.extend(children.flat_map(family));
+    }
+    all
+}
+
 /// Whether the working directory of a process was removed.
 pub fn is_uprooted(pid: u32) -> bool {
     let cwd = fs::read_link(format!("/proc/{pid}/cwd"));

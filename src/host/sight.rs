@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::sockets::{self, Table};
-use crate::plan::reason::Process;
+use crate::plan::reason::SeenProcess;
 
 /// Looks at processes. Sockets in `handed` are those that the manager handed over.
-pub fn look(pids: &[u32], handed: &BTreeSet<u64>) -> Vec<Process> {
+pub fn look(pids: &[u32], handed: &BTreeSet<u64>) -> Vec<SeenProcess> {
     let table = Table::read();
     let look = |pid: &u32| {
         let held = sockets::sockets_of(*pid)?;
-        Some(Process {
+        Some(SeenProcess {
             pid: *pid,
             name: sockets::process_name(*pid),
             listens: table.of(&held.difference(handed).copied().collect()),

@@ -5,12 +5,12 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use crate::ecosystem::{Address, Protocol};
+use crate::ecosystem::{ListenAddress, Protocol};
 
 /// Every listening socket of our network namespace.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    entries: Vec<(Address, u64)>,
+    entries: Vec<(ListenAddress, u64)>,
 }
 
 impl Table {
@@ -33,17 +33,18 @@ impl Table {
     }
 
     /// All addresses, sorted, each once.
-    pub(super) fn addresses(self) -> Vec<Address> {
-        let mut all: Vec<Address> = self.entries.into_iter().map(|(address, _)| address).collect();
+    pub(super) fn addresses(self) -> Vec<ListenAddress> {
+        let mut all: Vec<ListenAddress> =
+            self.entries.into_iter().map(|(address, _)| address).collect();
         all.sort();
         all.dedup();
         all
     }
 
     /// Inodes of the sockets that listen on exactly this address, for whichever families.
-    pub(super) fn inodes(&self, address: &Address) -> Vec<u64> {
-        let plain = |address: &Address| match address {
-            Address::Inet { protocol, socket, .. } => Address::inet(*protocol, *socket),
+    pub(super) fn inodes(&self, address: &ListenAddress) -> Vec<u64> {
+        let plain = |address: &ListenAddress| match address {
+            ListenAddress::Inet { protocol, socket, .. } => ListenAddress::inet(*protocol, *socket),
             other => other.clone(),
         };
         let same = self.entries.iter().filter(|(held, _)| plain(held) == plain(address));
@@ -51,30 +52,30 @@ impl Table {
     }
 
     /// What is held that conflicts with an address, and its inode.
-    pub(super) fn conflicting(&self, address: &Address) -> Option<(Address, u64)> {
+    pub(super) fn conflicting(&self, address: &ListenAddress) -> Option<(ListenAddress, u64)> {
         self.entries.iter().find(|(held, _)| held.conflicts_with(address)).cloned()
     }
 
     /// What listens on a TCP port.
-    pub(super) fn on_port(&self, port: u16) -> Option<Address> {
-        let tcp = |address: &Address| address.protocol() == Protocol::Stream;
+    pub(super) fn on_port(&self, port: u16) -> Option<ListenAddress> {
+        let tcp = |address: &ListenAddress| address.protocol() == Protocol::Stream;
         let mut all = self.entries.iter().map(|(address, _)| address);
         all.find(|held| held.port() == Some(port) && tcp(held)).cloned()
     }
 
     /// Addresses of these sockets, sorted, each once.
-    pub(super) fn of(&self, inodes: &BTreeSet<u64>) -> Vec<Address> {
+    pub(super) fn of(&self, inodes: &BTreeSet<u64>) -> Vec<ListenAddress> {
         let held = self.entries.iter().filter(|(_, inode)| inodes.contains(inode)).cloned();
         Table { entries: held.collect() }.addresses()
     }
 }
 
 /// The kernel's tables do not say which `[::]` are IPv6 alone: those beside which IPv4 has the port.
-fn told_apart(entries: Vec<(Address, u64)>) -> Vec<(Address, u64)> {
-    let key = |address: &Address| Some((address.protocol(), address.port()?));
+fn told_apart(entries: Vec<(ListenAddress, u64)>) -> Vec<(ListenAddress, u64)> {
+    let key = |address: &ListenAddress| Some((address.protocol(), address.port()?));
     let inet4 = entries.iter().filter(|(address, _)| address.is_inet4());
     let inet4: BTreeSet<_> = inet4.filter_map(|(address, _)| key(address)).collect();
-    let beside = |address: &Address| key(address).is_some_and(|key| inet4.contains(&key));
+    let beside = |address: &ListenAddress| key(address).is_some_and(|key| inet4.contains(&key));
     let told = entries.into_iter().map(|(address, inode)| match beside(&address) {
         true => (address.beside_inet4(), inode),
         false => (address, inode),
@@ -83,7 +84,7 @@ fn told_apart(entries: Vec<(Address, u64)>) -> Vec<(Address, u64)> {
 }
 
 /// `sl local_address rem_address st ... inode`; addresses are hexadecimal in host byte order.
-fn inet_line(line: &str, protocol: Protocol) -> Option<(Address, u64)> {
+fn inet_line(line: &str, protocol: Protocol) -> Option<(ListenAddress, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, state, ..] = fields.as_slice() else { return None };
     // An unbound UDP socket is none that anybody reaches.
@@ -95,7 +96,7 @@ fn inet_line(line: &str, protocol: Protocol) -> Option<(Address, u64)> {
         return None;
     }
     let socket = hex_socket(local)?;
-    Some((Address::inet(protocol, socket), fields.get(9)?.parse().ok()?))
+    Some((ListenAddress::inet(protocol, socket), fields.get(9)?.parse().ok()?))
 }
 
 fn hex_socket(text: &str) -> Option<SocketAddr> {
@@ -143,7 +144,7 @@ fn hex_ip(hex: &str) -> Option<IpAddr> {
 }
 
 /// `Num RefCount Protocol Flags Type St Inode Path`; flag 0x10000 is a listening stream.
-fn unix_line(line: &str) -> Option<(Address, u64)> {
+fn unix_line(line: &str) -> Option<(ListenAddress, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, _, _, flags, kind, _, inode, path, ..] = fields.as_slice() else { return None };
     let protocol = if *kind == "0002" { Protocol::Datagram } else { Protocol::Stream };
@@ -151,9 +152,9 @@ fn unix_line(line: &str) -> Option<(Address, u64)> {
         return None;
     }
     let address = match path.strip_prefix('@') {
-        Some(name) => Address::Abstract { protocol, name: name.to_owned() },
+        Some(name) => ListenAddress::Abstract { protocol, name: name.to_owned() },
         // A stale entry of a path that is gone holds nothing.
-        None if Path::new(path).exists() => Address::Unix { protocol, path: path.into() },
+        None if Path::new(path).exists() => ListenAddress::Unix { protocol, path: path.into() },
         None => return None,
     };
     Some((address, inode.parse().ok()?))
@@ -164,6 +165,17 @@ pub fn sockets_of(pid: u32) -> Option<BTreeSet<u64>> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let links = descriptors.flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
     Some(links.filter_map(|link| socket_inode(link.to_str()?)).collect())
+}
+
+/// The descriptor under which a process holds a socket.
+pub fn descriptor(pid: u32, inode: u64) -> Option<i32> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let leads = |path: &Path| {
+        let link = fs::read_link(path).ok()?;
+        (socket_inode(link.to_str()?)? == inode).then_some(())
+    };
+    let mut found = descriptors.filter(|entry| leads(&entry.path()).is_some());
+    found.next()?.file_name().to_str()?.parse().ok()
 }
 
 /// The inode of a socket to which a descriptor leads.
@@ -200,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_wildcard_of_ipv6_beside_one_of_ipv4_is_ipv6_alone() {
-        let tcp = |socket: &str| Address::inet(Protocol::Stream, socket.parse().unwrap());
+        let tcp = |socket: &str| ListenAddress::inet(Protocol::Stream, socket.parse().unwrap());
         let entries = ["[::]:80", "127.0.0.1:80", "[::]:81"].map(|text| (tcp(text), 1));
         let told: Vec<bool> =
             told_apart(entries.into()).iter().map(|(address, _)| address.is_only_v6()).collect();
@@ -211,7 +223,7 @@ mod tests {
     fn names_the_process_that_listens() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = listener.local_addr().unwrap();
-        let address = Address::inet(Protocol::Stream, socket);
+        let address = ListenAddress::inet(Protocol::Stream, socket);
         let (held, inode) = Table::read().conflicting(&address).unwrap();
         assert_eq!(held, address);
         assert!(processes_with(inode).contains(&std::process::id()));

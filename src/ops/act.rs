@@ -12,7 +12,7 @@ use super::witness::witnessed;
 use super::{Context, Done, Error, Event, Sink, UnitFailure};
 use crate::disk::{self, Lock};
 use crate::ecosystem::AppName;
-use crate::plan::{AppPlan, Change, FileChange, FileId, Observed, Plan, check};
+use crate::plan::{AppPlan, ChangeKind, FileChange, FileId, Observed, Plan, check};
 use crate::rollout::Policy;
 
 /// Carries out a plan.
@@ -55,7 +55,7 @@ fn write(context: &Context, plan: &Plan) -> Result<usize, Error> {
     let mut written = 0;
     for app in plan.apps.iter().filter(|app| !app.removes_app()) {
         let mut files: Vec<&FileChange> =
-            app.files.iter().filter(|f| !matches!(f.change, Change::Remove { .. })).collect();
+            app.files.iter().filter(|f| !matches!(f.change, ChangeKind::Remove { .. })).collect();
         files.sort_by_key(|change| change.file.rank());
         if !(files.is_empty() && app.links.is_empty()) {
             disk::note_unread(&context.layout, &app.app)?;
@@ -121,7 +121,7 @@ fn remove_files(context: &Context, app: &AppPlan) -> Result<(), disk::Error> {
         disk::note_unread(&context.layout, &app.app)?;
         disk::apply_links(&context.layout, &app.app, &app.links)?;
     }
-    let gone = app.files.iter().filter(|f| matches!(f.change, Change::Remove { .. }));
+    let gone = app.files.iter().filter(|f| matches!(f.change, ChangeKind::Remove { .. }));
     let mut files: Vec<&FileChange> = gone.collect();
     let group = FileId::Unit(app.app.group_unit());
     files.sort_by_key(|change| (change.file == group, change.file != FileId::Environment));

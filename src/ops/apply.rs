@@ -11,7 +11,7 @@ use super::observe::observe_some;
 use super::settle::settle;
 use super::stay::unwell;
 use super::{Context, Done, Error, Event, Finished, Sink, note_held, note_unheld, observe};
-use crate::disk::{self, Definition, Entry, FoundApp, Lock};
+use crate::disk::{self, Definition, FoundApp, HistoryEntry, Lock};
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::plan::{self, Observed, Plan};
 use crate::rollout::Policy;
@@ -193,7 +193,7 @@ fn remember(
     let others = others.map(|(app, _)| app.to_string()).collect();
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let changes = plan::summary(plan);
-    let entry = Entry { number: 0, time, user, verb, changes, definition, files, others };
+    let entry = HistoryEntry { number: 0, time, user, verb, changes, definition, files, others };
     disk::record(&context.layout, entry)?;
     swept
 }

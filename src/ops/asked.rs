@@ -13,7 +13,7 @@ use crate::unit::UnitName;
 
 /// An address that a program asks for, and the listener that it gets in its place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Asked {
+pub struct AskedAddress {
     /// What it asks for.
     pub asks_for: String,
     /// What it gets.
@@ -34,7 +34,7 @@ pub(super) fn asked(
     app: &AppName,
     instances: impl Iterator<Item = u32>,
     files: &[PathBuf],
-) -> BTreeSet<Asked> {
+) -> BTreeSet<AskedAddress> {
     let units: Vec<UnitName> = instances.map(|number| app.instance_unit(number)).collect();
     let states = context.systemd.instances(&units, &[Field::Invocation]).unwrap_or_default();
     let mut found = BTreeSet::new();
@@ -62,11 +62,11 @@ fn tail(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// The line of `explain_host()` in the handover.
-fn read(line: &str) -> Option<Asked> {
+fn read(line: &str) -> Option<AskedAddress> {
     let rest = line.strip_prefix("clusterctl: the program asks for ")?;
     let (asks_for, rest) = rest.split_once(" and gets ")?;
     let (gets, _) = rest.split_once(": the app's listener ")?;
-    Some(Asked { asks_for: asks_for.to_owned(), gets: gets.to_owned() })
+    Some(AskedAddress { asks_for: asks_for.to_owned(), gets: gets.to_owned() })
 }
 
 #[cfg(test)]

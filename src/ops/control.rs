@@ -11,12 +11,12 @@ use super::witness::witnessed;
 use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, ended, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{ActiveState, ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
-use crate::unit::UnitName;
+use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
+use crate::unit::{ActiveState, UnitName};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum ControlVerb {
     /// Start.
     Start,
     /// Stop.
@@ -36,14 +36,14 @@ const PATIENCE: Duration = crate::limits::JOB;
 /// The manager cannot be asked. What becomes of units is in the result.
 pub fn control(
     context: &Context,
-    verb: Verb,
+    verb: ControlVerb,
     selected: &[Selected],
     sink: Sink<'_>,
 ) -> Result<Finished, Error> {
     let names = selected.iter().map(|one| &one.app);
     let lock = match verb {
-        Verb::Stop => None,
-        Verb::Start | Verb::Restart => lock_if_permitted(context, names, sink)?,
+        ControlVerb::Stop => None,
+        ControlVerb::Start | ControlVerb::Restart => lock_if_permitted(context, names, sink)?,
     };
     let apps = apps(context)?;
     Ok(Finished::new(run(context, verb, selected, &apps, sink)?, lock))
@@ -51,7 +51,7 @@ pub fn control(
 
 fn run(
     context: &Context,
-    verb: Verb,
+    verb: ControlVerb,
     selected: &[Selected],
     apps: &BTreeMap<AppName, FoundApp>,
     sink: Sink<'_>,
@@ -61,7 +61,7 @@ fn run(
     let names: Vec<AppName> = selected.iter().map(|one| one.app.clone()).collect();
     let mut started: Vec<UnitName> = Vec::new();
     let mut overtaken: BTreeSet<AppName> = BTreeSet::new();
-    if verb != Verb::Stop {
+    if verb != ControlVerb::Stop {
         load(context, names.iter().cloned(), sink)?;
     }
     for batch in [Batch::App, Batch::Listeners] {
@@ -69,7 +69,8 @@ fn run(
         let mut owners = Vec::new();
         for one in selected {
             let found = apps.get(&one.app);
-            let job = found.is_some_and(|found| found.is_job(&one.app)) && verb != Verb::Stop;
+            let job =
+                found.is_some_and(|found| found.is_job(&one.app)) && verb != ControlVerb::Stop;
             let units = match batch {
                 Batch::App if job => job_units(context, verb, one, found)?,
                 _ => units(verb, batch, one, found),
@@ -92,7 +93,7 @@ fn run(
         let mut run_jobs =
             || context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen);
         let mut outcomes = witnessed(context, &names, &mut run_jobs)?;
-        if verb == Verb::Stop && outcomes.iter().any(was_canceled) {
+        if verb == ControlVerb::Stop && outcomes.iter().any(was_canceled) {
             // A rollout has started an instance meanwhile; the stop of its group has ended it.
             outcomes = run_jobs()?;
         }
@@ -112,10 +113,10 @@ fn run(
     }
     give_way(context, &overtaken, apps, sink)?;
     stayed(context, &started, apps, &mut done)?;
-    if verb != Verb::Stop {
+    if verb != ControlVerb::Stop {
         reached(context, selected, apps, &mut done);
     }
-    for one in selected.iter().filter(|_| verb == Verb::Stop) {
+    for one in selected.iter().filter(|_| verb == ControlVerb::Stop) {
         let stopped = |number| one.instance.is_none_or(|only| only == number);
         ended::forget(&context.systemd, &one.app, stopped)?;
     }
@@ -140,7 +141,7 @@ fn give_way(
     let stopped: Vec<Selected> =
         down.map(|(app, _)| Selected { app: app.clone(), instance: None }).collect();
     if !stopped.is_empty() {
-        run(context, Verb::Stop, &stopped, apps, sink)?;
+        run(context, ControlVerb::Stop, &stopped, apps, sink)?;
     }
     Ok(())
 }
@@ -207,7 +208,7 @@ fn denied(outcomes: &[JobOutcome]) -> Option<crate::systemd::Error> {
 /// Who asks for a job wants it to run once, also when it has run before.
 fn job_units(
     context: &Context,
-    verb: Verb,
+    verb: ControlVerb,
     one: &Selected,
     found: Option<&FoundApp>,
 ) -> Result<Vec<(JobKind, UnitName)>, Error> {
@@ -218,7 +219,7 @@ fn job_units(
     let group = name.group_unit();
     let state = context.systemd.instances(std::slice::from_ref(&group), &[])?;
     let up = state.first().is_some_and(|state| state.active != ActiveState::Inactive);
-    if verb == Verb::Start && !up {
+    if verb == ControlVerb::Start && !up {
         // Its instances with it.
         return Ok(vec![(JobKind::Start, group)]);
     }
@@ -237,15 +238,15 @@ enum Batch {
 }
 
 fn units(
-    verb: Verb,
+    verb: ControlVerb,
     batch: Batch,
     one: &Selected,
     app: Option<&FoundApp>,
 ) -> Vec<(JobKind, UnitName)> {
     let kind = match verb {
-        Verb::Start => JobKind::Start,
-        Verb::Stop => JobKind::Stop,
-        Verb::Restart => JobKind::Restart,
+        ControlVerb::Start => JobKind::Start,
+        ControlVerb::Stop => JobKind::Stop,
+        ControlVerb::Restart => JobKind::Restart,
     };
     let name = &one.app;
     match (batch, one.instance) {
@@ -255,7 +256,7 @@ fn units(
             let instances = instances.map(|number| name.instance_unit(*number));
             [name.group_unit()].into_iter().chain(instances).map(|unit| (kind, unit)).collect()
         }
-        (Batch::Listeners, None) if verb == Verb::Stop => {
+        (Batch::Listeners, None) if verb == ControlVerb::Stop => {
             let listeners = app.into_iter().flat_map(|app| app.units.listener_names());
             let mut units: Vec<UnitName> = listeners.cloned().collect();
             if !units.is_empty() {

@@ -15,10 +15,10 @@ use super::settle::settled;
 use super::{Context, Error, Event, Sink};
 use crate::disk::Exchange;
 use crate::ecosystem::AppName;
-use crate::plan::{Active, ObservedApp};
+use crate::plan::ObservedApp;
 use crate::rollout::{Outcome, Progress, Time};
 use crate::systemd::{self, JobId, JobKind, JobMode, JobResult, KillWhom, Signal, Watch};
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// How often a report is read, and an interrupt noticed.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -118,7 +118,7 @@ fn unreported(context: &Context, app: &AppName, result: Option<JobResult>) -> Re
 }
 
 fn is_up(found: &Option<ObservedApp>) -> bool {
-    found.as_ref().is_some_and(|found| found.group == Active::Active)
+    found.as_ref().is_some_and(|found| found.group.is_active())
 }
 
 /// Whether somebody stops or has stopped the app: then no instance of it may be started. A group that
@@ -126,11 +126,9 @@ fn is_up(found: &Option<ObservedApp>) -> bool {
 fn is_stopped(found: &Option<ObservedApp>) -> bool {
     let Some(found) = found else { return true };
     match found.group {
-        Active::Active | Active::Activating => false,
-        Active::Deactivating => true,
-        Active::Failed | Active::Inactive => {
-            !found.instances.values().any(|one| one.active.is_up())
-        }
+        ActiveState::Deactivating => true,
+        group if group.is_down() => !found.instances.values().any(|one| one.active.is_up()),
+        _ => false,
     }
 }
 

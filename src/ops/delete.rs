@@ -16,9 +16,9 @@ use crate::plan::{self, Plan};
 pub fn delete(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<Finished, Error> {
     let lock = lock(context, apps, sink)?;
     let observed = observe(context)?;
-    let removals = apps
-        .iter()
-        .filter_map(|app| Some(plan::removal(app, observed.apps.get(app)?, plan::Reason::Deleted)));
+    let removals = apps.iter().filter_map(|app| {
+        Some(plan::removal(app, observed.apps.get(app)?, plan::StepReason::Deleted))
+    });
     let plan = Plan { apps: removals.collect(), gone: Vec::new() };
     sink(Event::Planned { plan: plan.clone(), all_well: true });
     let done = act(context, &plan, &observed, &BTreeMap::new(), sink)?;

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use super::asked::asked;
-use super::schedule::{ScheduleState, schedule};
+use super::shown::{UnitFacts, unit_facts};
 use super::template::log_files;
 use super::{
-    Asked, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
+    AskedAddress, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
 };
 use crate::disk::{DropIns, FoundApp};
-use crate::ecosystem::{Address, AppName};
+use crate::ecosystem::{AppName, ListenAddress};
 use crate::plan::Observed;
 use crate::plan::reason::standing;
-use crate::systemd::{ActiveState, SocketState};
+use crate::systemd::SocketState;
 use crate::translate::{self, Record};
 use crate::unit::{UnitFile, UnitName, quote};
 
@@ -52,10 +52,11 @@ pub struct Description {
     pub settings: Vec<(String, String)>,
     /// Address, unit and state of each listener.
     pub listeners: Vec<ListenerState>,
-    /// When it is restarted by its schedule.
-    pub schedule: Option<ScheduleState>,
+    /// What is said of its other units, such as its schedule.
+    #[serde(flatten)]
+    pub units: UnitFacts,
     /// What the program asks for and gets a listener in the place of.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<AskedAddress>,
     /// The instances.
     pub instances: Vec<Row>,
     /// Why instances do not run, or are not ready.
@@ -148,7 +149,7 @@ pub fn describe(
         readiness: readiness(template),
         settings: settings.collect(),
         listeners: listeners(context, found)?,
-        schedule: schedule(context, found)?,
+        units: unit_facts(context, found)?,
         outdated: outdated(observed, app),
         reasons: reasons(context, app, &instances),
         log_files: log_files.iter().map(|path| path.display().to_string()).collect(),
@@ -230,15 +231,15 @@ fn readiness(template: &UnitFile) -> String {
 fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, Error> {
     let sockets: Vec<UnitName> = found.units.listener_names().cloned().collect();
     let states = context.systemd.sockets(&sockets)?;
-    let open = sockets.iter().zip(&states).filter(|(_, state)| state.active == ActiveState::Active);
+    let open = sockets.iter().zip(&states).filter(|(_, state)| state.active.is_active());
     let lost = observe::lost(&context.layout, &found.units, open.map(|(unit, _)| unit));
     let rows = sockets.iter().zip(states).filter_map(|(unit, state): (_, SocketState)| {
         let found = found.units.get(unit)?;
         let file = &found.unit;
         Some(ListenerState {
             name: file.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned(),
-            address: Address::of_socket_unit(file)?.to_string(),
-            only_v6: Address::of_socket_unit(file)?.is_only_v6(),
+            address: ListenAddress::of_socket_unit(file)?.to_string(),
+            only_v6: ListenAddress::of_socket_unit(file)?.is_only_v6(),
             bind: found.record.bind,
             unit: unit.to_string(),
             state: if lost.contains(unit) { PATH_LOST.to_owned() } else { state.sub },

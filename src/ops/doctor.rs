@@ -12,14 +12,14 @@ use super::{
     Context, Error, apps, credentials, held, log_owner, observe, story, suppressed, under_way,
 };
 use crate::disk::{self, DropIns};
-use crate::ecosystem::{Address, AppName, Scope};
+use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::doctor::{AppFacts, MachineFacts, Run};
 use crate::plan::reason::standing;
-use crate::plan::{Active, ObservedApp, shell_word};
-use crate::systemd::{ActiveState, Field, InstanceState, LoadState, Timestamp};
+use crate::plan::{ObservedApp, shell_word};
+use crate::systemd::{Field, InstanceState, LoadState, Timestamp};
 use crate::translate;
-use crate::unit::{UnitFile, UnitName, quote};
+use crate::unit::{ActiveState, UnitFile, UnitName, quote};
 
 /// What [`run`] is made of, and the main process.
 pub(super) const RUN: [Field; 3] = [Field::Restarts, Field::ActiveSince, Field::MainPid];
@@ -89,13 +89,13 @@ fn one(
     }
     let mut reasons = BTreeMap::new();
     for (number, one) in &observed.instances {
-        let gave_up = one.errored || one.active == Active::Failed;
+        let gave_up = one.errored || one.active == ActiveState::Failed;
         if gave_up || runs.get(number).is_some_and(Run::loops) {
             let told = story(context, name, *number, UNIX_EPOCH).reason;
             reasons.extend(told.map(|told| (*number, standing(&told, gave_up))));
         }
     }
-    let ready = observed.instances.iter().filter(|(_, one)| one.active == Active::Active);
+    let ready = observed.instances.iter().filter(|(_, one)| one.active.is_active());
     let unheld = held::unheld_of(context, name, &observed.units, ready.map(|(n, _)| *n));
     let unheld = unheld.into_iter().map(|(number, lacks)| {
         let what = held::sentence(context, &name.instance_unit(number), &lacks);
@@ -137,7 +137,7 @@ fn one(
 
 /// How long an instance runs, and how often it was restarted.
 pub(super) fn run(context: &Context, unit: &UnitName, state: &InstanceState) -> Run {
-    let ready = state.active == ActiveState::Active;
+    let ready = state.active.is_active();
     let since = state.active_since.filter(|_| ready);
     let age = |since: Timestamp| monotonic().saturating_sub(since.monotonic_usec);
     Run {
@@ -299,11 +299,11 @@ fn strangers(
         return found;
     }
     let Some(manager) = host::sockets_of(1) else { return found };
-    let active = observed.instances.iter().filter(|(_, one)| one.active == Active::Active);
+    let active = observed.instances.iter().filter(|(_, one)| one.active.is_active());
     let held: Vec<(u32, BTreeSet<u64>)> =
         active.filter_map(|(n, _)| Some((*n, sockets(context, name, *n)?))).collect();
     for unit in observed.units.listeners() {
-        let Some(address) = Address::of_socket_unit(unit) else { continue };
+        let Some(address) = ListenAddress::of_socket_unit(unit) else { continue };
         let inodes = host::listening_inodes(&address).into_iter();
         let (ours, others): (Vec<u64>, Vec<u64>) = inodes.partition(|one| manager.contains(one));
         if ours.is_empty() {

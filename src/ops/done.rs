@@ -6,7 +6,7 @@ use std::fmt;
 use super::Error;
 use crate::disk::Lock;
 use crate::ecosystem::AppName;
-use crate::rollout::{Lost, Outcome};
+use crate::rollout::{NotServing, Outcome};
 use crate::unit::UnitName;
 
 /// What became of one app.
@@ -41,7 +41,7 @@ pub enum UnitFailure {
     /// A job came to nothing; the manager's word for it.
     Job(String),
     /// It came up, or should have, and did not stay.
-    Lost(Lost),
+    Lost(NotServing),
     /// Its rollout could not go on: the whole sentence, with the app and the next command.
     Rollout(String),
 }

@@ -1,8 +1,8 @@
 //! What is left of instances that were asked to stop. Never touches one that runs.
 
 use crate::ecosystem::AppName;
-use crate::systemd::{ActiveState, Error, Systemd};
-use crate::unit::UnitName;
+use crate::systemd::{Error, Systemd};
+use crate::unit::{ActiveState, UnitName};
 
 /// Forgets that instances failed which were asked to stop: with which code a program ends when it
 /// is told to go is its own affair (yarn: 1), and its unit would count as failed for ever.

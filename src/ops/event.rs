@@ -53,7 +53,7 @@ pub enum Event {
         /// The app.
         app: AppName,
         /// What, and why.
-        command: rollout::Command,
+        command: rollout::Instruction,
     },
     /// How a rollout stands.
     Progress {

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{Context, Done, Error, UnitFailure};
-use crate::ecosystem::Address;
+use crate::ecosystem::ListenAddress;
 use crate::host;
-use crate::plan::{AppPlan, Change, FileChange, FileId};
+use crate::plan::{AppPlan, ChangeKind, FileChange, FileId};
 use crate::systemd::Signal;
 use crate::unit::{UnitFile, UnitName};
 
@@ -59,23 +59,23 @@ pub(super) fn closed(
 pub(super) fn released(context: &Context, app: &AppPlan) {
     const MOMENT: Duration = crate::limits::ADDRESS_FREE;
     let end = Instant::now() + MOMENT;
-    let addresses: Vec<Address> = app.files.iter().filter_map(opened).collect();
+    let addresses: Vec<ListenAddress> = app.files.iter().filter_map(opened).collect();
     let held = || {
         let all = host::listening();
         addresses.iter().any(|address| all.iter().any(|held| held.conflicts_with(address)))
     };
-    while held() && Instant::now() < end && !context.is_interrupted() {
+    while !context.shares_ports && held() && Instant::now() < end && !context.is_interrupted() {
         // The kernel tells nobody when the last copy of a listener stops listening.
         std::thread::sleep(GLANCE);
     }
 }
 
 /// The address of a listener whose unit is new.
-fn opened(file: &FileChange) -> Option<Address> {
-    let (FileId::Unit(unit), Change::Create { text }) = (&file.file, &file.change) else {
+fn opened(file: &FileChange) -> Option<ListenAddress> {
+    let (FileId::Unit(unit), ChangeKind::Create { text }) = (&file.file, &file.change) else {
         return None;
     };
-    Address::of_socket_unit(&UnitFile::parse(unit.clone(), text))
+    ListenAddress::of_socket_unit(&UnitFile::parse(unit.clone(), text))
 }
 
 fn open(context: &Context, listeners: &BTreeSet<UnitName>) -> Result<Vec<UnitName>, Error> {

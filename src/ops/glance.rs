@@ -12,12 +12,12 @@ use super::{Context, Error};
 use crate::disk::{self, DropIns, FoundApp};
 use crate::ecosystem::{AppName, Scope};
 use crate::host::{self, CgroupUsage, Usage};
-use crate::systemd::{ActiveState, Field, InstanceState, Listed};
-use crate::unit::UnitName;
+use crate::systemd::{Field, InstanceState, Listed};
+use crate::unit::{ActiveState, UnitName};
 
 /// An instance, what its main process uses, and what its cgroup does.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct FastState {
     pub state: InstanceState,
     pub process: Option<Usage>,
     pub cgroup: Option<CgroupUsage>,
@@ -41,13 +41,13 @@ pub(super) fn states(
     context: &Context,
     units: &[(&AppName, &FoundApp, u32)],
     listed: Vec<Listed>,
-) -> Result<Vec<Seen>, Error> {
+) -> Result<Vec<FastState>, Error> {
     let mut by_name: HashMap<String, Listed> =
         listed.into_iter().map(|row| (row.name.clone(), row)).collect();
     let files = Files::new(context);
     let mut slices: HashMap<&AppName, Option<PathBuf>> = HashMap::new();
     let mut rows: Vec<Listed> = Vec::with_capacity(units.len());
-    let mut seen: Vec<Option<Seen>> = Vec::with_capacity(units.len());
+    let mut seen: Vec<Option<FastState>> = Vec::with_capacity(units.len());
     for (app, found, number) in units {
         let unit = app.instance_unit(*number);
         let row = by_name.remove(unit.as_str()).unwrap_or_else(|| Listed::absent(&unit));
@@ -64,7 +64,7 @@ pub(super) fn states(
     let (running, others) = (open(true), open(false));
     let mut running = context.systemd.details(running, &RUNNING)?.into_iter().map(measured);
     let mut others = context.systemd.details(others, &OTHERS)?.into_iter().map(measured);
-    let mut seen: Vec<Seen> = seen
+    let mut seen: Vec<FastState> = seen
         .into_iter()
         .zip(&rows)
         .filter_map(|(seen, row)| match row.active {
@@ -73,8 +73,9 @@ pub(super) fn states(
             _ => others.next(),
         })
         .collect();
-    let uncounted =
-        |one: &Seen| one.state.memory.is_none() && one.process.is_some() && one.cgroup.is_none();
+    let uncounted = |one: &FastState| {
+        one.state.memory.is_none() && one.process.is_some() && one.cgroup.is_none()
+    };
     if let Some(place) = seen.iter().position(uncounted) {
         // With cgroups of version 1 the manager knows.
         let probe = context.systemd.details(vec![rows[place].clone()], &COUNTED)?;
@@ -87,10 +88,10 @@ pub(super) fn states(
 }
 
 /// Adds what the main process and its cgroup use.
-fn measured(state: InstanceState) -> Seen {
+fn measured(state: InstanceState) -> FastState {
     let process = state.main_pid.and_then(host::usage);
     let dir = state.main_pid.and_then(host::cgroup_of);
-    Seen { process, cgroup: dir.and_then(|dir| host::cgroup_usage(&dir)), state }
+    FastState { process, cgroup: dir.and_then(|dir| host::cgroup_usage(&dir)), state }
 }
 
 /// What files tell.
@@ -115,7 +116,7 @@ impl<'a> Files<'a> {
 
     /// An instance that runs, never restarted, and has exactly one process that the manager
     /// started. Whatever differs from that is left to the manager.
-    fn tell(&self, slice: &Path, unit: &UnitName, row: &Listed) -> Option<Seen> {
+    fn tell(&self, slice: &Path, unit: &UnitName, row: &Listed) -> Option<FastState> {
         if row.active != ActiveState::Active {
             return None;
         }
@@ -131,13 +132,13 @@ impl<'a> Files<'a> {
         let (pid, usage) = started.next().filter(|_| started.next().is_none())?;
         let state = InstanceState {
             load: row.load.clone(),
-            active: row.active.clone(),
+            active: row.active,
             sub: row.sub.clone(),
             job: row.job.clone(),
             main_pid: Some(pid),
             ..InstanceState::default()
         };
-        Some(Seen { state, process: Some(usage), cgroup: host::cgroup_usage(&dir) })
+        Some(FastState { state, process: Some(usage), cgroup: host::cgroup_usage(&dir) })
     }
 
     /// The cgroup of an app whose restarts the guard counts.

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use super::look::look;
 use super::{Context, Error};
 use crate::disk;
-use crate::ecosystem::{Address, AppName, Scope};
+use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::OwnedUnits;
 use crate::plan::reason::{Claim, Unheld};
-use crate::systemd::{ActiveState, Field};
+use crate::systemd::Field;
 use crate::unit::UnitName;
 
 /// A listener may be closed for so long before it counts as given up.
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What the instances of one app are handed, as their template names it.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    all: Vec<(String, Address)>,
+    all: Vec<(String, ListenAddress)>,
     claim: Claim,
     traced: bool,
     /// How long a program may take that has said by itself that it is ready.
@@ -51,9 +51,9 @@ impl Listeners {
         let sockets = units.listeners().filter(|unit| handed.contains(unit.name.as_str()));
         let named = sockets.filter_map(|unit| {
             let name = unit.get("Socket", "FileDescriptorName").unwrap_or_default().to_owned();
-            Some((name, Address::of_socket_unit(unit)?))
+            Some((name, ListenAddress::of_socket_unit(unit)?))
         });
-        let all: Vec<(String, Address)> = named.collect();
+        let all: Vec<(String, ListenAddress)> = named.collect();
         let patience = units.policy(app).listen_timeout.max(GRACE);
         let claim = Claim::of(template);
         let traced = units.record(&app.template_unit()).traced_because.is_some();
@@ -62,14 +62,17 @@ impl Listeners {
 }
 
 /// An instance that is ready, and its main process.
-pub(super) struct Asked<'a> {
+pub(super) struct AskedInstance<'a> {
     pub unit: UnitName,
     pub main: u32,
     pub listeners: &'a Listeners,
 }
 
 /// Instances that lack listeners, and went on lacking them for a while.
-pub(super) fn unheld(context: &Context, mut asked: Vec<Asked<'_>>) -> BTreeMap<UnitName, Unheld> {
+pub(super) fn unheld(
+    context: &Context,
+    mut asked: Vec<AskedInstance<'_>>,
+) -> BTreeMap<UnitName, Unheld> {
     let end = Instant::now() + GRACE;
     let mut found;
     loop {
@@ -99,8 +102,8 @@ pub(super) fn unheld_of(
     let names: Vec<UnitName> = numbers.into_iter().map(|n| app.instance_unit(n)).collect();
     let states = context.systemd.instances(&names, &[Field::MainPid]).unwrap_or_default();
     let ready = names.into_iter().zip(states).filter_map(|(unit, state)| {
-        let main = state.main_pid.filter(|_| state.active == ActiveState::Active)?;
-        Some(Asked { unit, main, listeners: &listeners })
+        let main = state.main_pid.filter(|_| state.active.is_active())?;
+        Some(AskedInstance { unit, main, listeners: &listeners })
     });
     let found = unheld(context, ready.collect());
     found.into_iter().filter_map(|(unit, one)| Some((app.instance_of(&unit)?, one))).collect()
@@ -138,7 +141,7 @@ pub(super) fn unready(
 /// The predicate of an instance that lacks listeners.
 pub(super) fn sentence(context: &Context, unit: &UnitName, lacks: &Unheld) -> String {
     let sight = look(context, unit).unwrap_or_default();
-    let elsewhere: BTreeSet<Address> =
+    let elsewhere: BTreeSet<ListenAddress> =
         sight.processes.into_iter().flat_map(|process| process.listens).collect();
     lacks.text(&elsewhere.into_iter().collect::<Vec<_>>())
 }
@@ -151,7 +154,7 @@ struct Eyes<'a> {
 }
 
 impl Eyes<'_> {
-    fn missing(&mut self, asked: &Asked<'_>) -> Option<Unheld> {
+    fn missing(&mut self, asked: &AskedInstance<'_>) -> Option<Unheld> {
         let processes = self.processes(asked);
         let handed = asked.listeners.all.len();
         let held = self.manager_of(asked.main)?;
@@ -170,7 +173,7 @@ impl Eyes<'_> {
             let mut ours = inodes.iter().filter(|inode| held.contains(inode)).peekable();
             ours.peek().is_some() && !ours.any(|inode| used.contains(inode))
         });
-        let missing: Vec<(String, Address)> = missing.cloned().collect();
+        let missing: Vec<(String, ListenAddress)> = missing.cloned().collect();
         let found = seen && !missing.is_empty();
         found.then_some(Unheld { missing, of: handed, claim: asked.listeners.claim })
     }
@@ -184,7 +187,7 @@ impl Eyes<'_> {
     }
 
     /// Processes of an instance, the main one first.
-    fn processes(&self, asked: &Asked<'_>) -> Vec<u32> {
+    fn processes(&self, asked: &AskedInstance<'_>) -> Vec<u32> {
         let whole = |dir: PathBuf| {
             let unit = dir.ancestors().find(|dir| dir.ends_with(asked.unit.as_str()))?;
             host::all_processes(unit)

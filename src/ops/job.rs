@@ -2,8 +2,8 @@
 
 use super::{Event, Sink};
 use crate::ecosystem::AppName;
-use crate::systemd::{ActiveState, ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
-use crate::unit::UnitName;
+use crate::systemd::{ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
+use crate::unit::{ActiveState, UnitName};
 
 fn verb(kind: JobKind) -> &'static str {
     match kind {

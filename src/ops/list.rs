@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::glance::{Seen, states};
-use super::held::{self, Asked, Listeners};
-use super::schedule::{ScheduleState, schedule};
+use super::glance::{FastState, states};
+use super::held::{self, AskedInstance, Listeners};
+use super::shown::{UnitFacts, facts_of_apps};
 use super::{Context, Error, Selected, observe};
 use crate::disk::FoundApp;
-use crate::ecosystem::{Address, AppName, Scope};
+use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::OwnedUnit;
 use crate::plan::reason::Unheld;
-use crate::systemd::{ActiveState, InstanceState, Listed};
+use crate::systemd::{InstanceState, Listed};
 use crate::translate;
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// Status of an instance in PM2's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -73,8 +73,9 @@ pub struct Row {
     pub binds: BTreeMap<String, u16>,
     /// Whether it starts with its app at boot.
     pub enabled: bool,
-    /// When its app is restarted by a schedule.
-    pub schedule: Option<ScheduleState>,
+    /// What is said of other units of its app, such as its schedule.
+    #[serde(flatten)]
+    pub units: UnitFacts,
     /// What the app's rollout says of itself while one is under way.
     pub rollout: Option<String>,
 }
@@ -115,16 +116,16 @@ pub fn list(
         Scope::User => host::own_user(),
     };
     let mut lacking = unheld(context, &units, &states);
-    let up = units.iter().zip(&states).filter(|(_, seen)| seen.state.active == ActiveState::Active);
+    let up = units.iter().zip(&states).filter(|(_, seen)| seen.state.active.is_active());
     let up: BTreeSet<&AppName> = up.map(|((app, ..), _)| *app).collect();
-    let schedules = wanted_schedules(context, apps, selected)?;
+    let facts = facts_of_apps(context, apps, selected)?;
     let mut blanks: BTreeMap<&AppName, (Row, Duration)> = BTreeMap::new();
     let rows = units.into_iter().zip(states).map(|((app, found, number), seen)| {
         let (blank, min_ready) = blanks.entry(app).or_insert_with(|| {
             let rollout = rollouts.get(app).cloned();
             let lost = if up.contains(app) { lost(context, found) } else { Vec::new() };
-            let schedule = schedules.get(app).cloned();
-            let row = Row { rollout, lost, schedule, ..blank(app, found, &manager) };
+            let units = facts.get(app).cloned().unwrap_or_default();
+            let row = Row { rollout, lost, units, ..blank(app, found, &manager) };
             (row, found.units.policy(app).min_ready)
         });
         let unit = app.instance_unit(number);
@@ -147,14 +148,14 @@ pub fn list(
 fn lost(context: &Context, found: &FoundApp) -> Vec<String> {
     let lost = observe::lost(&context.layout, &found.units, found.units.listener_names());
     let units = lost.iter().filter_map(|unit| found.units.parsed(unit));
-    units.filter_map(|unit| Some(Address::of_socket_unit(unit)?.to_string())).collect()
+    units.filter_map(|unit| Some(ListenAddress::of_socket_unit(unit)?.to_string())).collect()
 }
 
 /// Instances that are ready and lack listeners.
 fn unheld(
     context: &Context,
     units: &[(&AppName, &FoundApp, u32)],
-    states: &[Seen],
+    states: &[FastState],
 ) -> BTreeMap<UnitName, Unheld> {
     let apps: BTreeMap<&AppName, &FoundApp> =
         units.iter().map(|(app, found, _)| (*app, *found)).collect();
@@ -163,9 +164,9 @@ fn unheld(
         .filter_map(|(app, found)| Some((app, Listeners::of(app, &found.units)?)))
         .collect();
     let asked = units.iter().zip(states).filter_map(|((app, _, number), seen)| {
-        let main = seen.state.main_pid.filter(|_| seen.state.active == ActiveState::Active)?;
+        let main = seen.state.main_pid.filter(|_| seen.state.active.is_active())?;
         let listeners = listeners.get(app)?;
-        Some(Asked { unit: app.instance_unit(*number), main, listeners })
+        Some(AskedInstance { unit: app.instance_unit(*number), main, listeners })
     });
     held::unheld(context, asked.collect())
 }
@@ -199,20 +200,6 @@ fn rollouts(
     Ok(found)
 }
 
-/// The schedules of those apps that have one.
-fn wanted_schedules(
-    context: &Context,
-    apps: &BTreeMap<AppName, FoundApp>,
-    selected: &[Selected],
-) -> Result<BTreeMap<AppName, ScheduleState>, Error> {
-    let mut found = BTreeMap::new();
-    for app in selected.iter().map(|one| &one.app).collect::<BTreeSet<_>>() {
-        let state = apps.get(app).map(|units| schedule(context, units)).transpose()?.flatten();
-        found.extend(state.map(|state| (app.clone(), state)));
-    }
-    Ok(found)
-}
-
 /// What all instances of an app have in common.
 fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
     Row {
@@ -232,13 +219,13 @@ fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
         lost: Vec::new(),
         binds: binds(found),
         enabled: false,
-        schedule: None,
+        units: UnitFacts::default(),
         rollout: None,
     }
 }
 
-fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, seen: &Seen) -> Row {
-    let Seen { state, process, cgroup } = seen;
+fn row(blank: &Row, unit: UnitName, number: u32, enabled: bool, seen: &FastState) -> Row {
+    let FastState { state, process, cgroup } = seen;
     let cpu = cgroup.map(|all| all.cpu_seconds);
     let cpu = cpu.or(state.cpu_nsec.map(|nsec| nsec as f64 / 1e9));
     let cpu = cpu.or(process.map(|one| one.cpu_seconds));
@@ -278,9 +265,9 @@ fn online(age: Option<f64>, ended: bool, restarts: u32, min_ready: Duration) -> 
 /// The word for a state. systemd says `exec-condition` of an instance that gave up, and we say
 /// `assert` of one that it refused to start.
 pub fn status(state: &InstanceState) -> Status {
-    match &state.active {
+    match state.active {
         ActiveState::Active if state.sub == "exited" => Status::Completed,
-        ActiveState::Active | ActiveState::Reloading | ActiveState::Other(_) => Status::Online,
+        active if active.is_active() => Status::Online,
         // Between the two words the guard pauses; before a first start it takes no time that anybody sees.
         ActiveState::Activating
             if state.sub.starts_with("auto-restart") || state.sub == "condition" =>
@@ -293,7 +280,7 @@ pub fn status(state: &InstanceState) -> Status {
         ActiveState::Inactive if ["exec-condition", "assert"].contains(&state.result.as_str()) => {
             Status::Errored
         }
-        ActiveState::Inactive => Status::Stopped,
+        _ => Status::Stopped,
     }
 }
 
@@ -304,14 +291,14 @@ fn user(app: &AppName, found: &FoundApp) -> Option<String> {
 
 /// Addresses of an app's listeners, in the order of their units.
 pub fn listeners(found: &FoundApp) -> Vec<String> {
-    let addresses = found.units.listeners().filter_map(Address::of_socket_unit);
+    let addresses = found.units.listeners().filter_map(ListenAddress::of_socket_unit);
     addresses.map(|address| address.to_string()).collect()
 }
 
 /// Ports of the program that listeners stand for, by address.
 fn binds(found: &FoundApp) -> BTreeMap<String, u16> {
     let pair = |file: &OwnedUnit| {
-        Some((Address::of_socket_unit(&file.unit)?.to_string(), file.record.bind?))
+        Some((ListenAddress::of_socket_unit(&file.unit)?.to_string(), file.record.bind?))
     };
     found.units.owned_listeners().filter_map(pair).collect()
 }

@@ -1,7 +1,7 @@
 //! The locks of apps: who changes them takes turns. Never changes an app.
 
 use super::{Context, Error, Event, Sink};
-use crate::disk::{self, Holder, Lock};
+use crate::disk::{self, Lock, LockHolder};
 use crate::ecosystem::AppName;
 
 /// Keeps other commands from changing these apps until the result is dropped, and tells who does so
@@ -14,7 +14,7 @@ pub(super) fn lock<'a>(
     apps: impl IntoIterator<Item = &'a AppName>,
     sink: Sink<'_>,
 ) -> Result<Lock, Error> {
-    let waiting = |Holder { app, command }: Holder| sink(Event::Waiting { app, command });
+    let waiting = |LockHolder { app, command }: LockHolder| sink(Event::Waiting { app, command });
     let lock = Lock::apps(&context.layout.state, apps, waiting)?;
     let _shared = Lock::shared(&context.layout.state)?;
     disk::sweep_unfinished(&context.layout);

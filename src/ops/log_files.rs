@@ -12,7 +12,7 @@ use super::template::{log_files, user_of};
 use super::{Context, Error, Selected};
 use crate::ecosystem::AppName;
 use crate::host;
-use crate::systemd::{Author, Entry};
+use crate::systemd::{Author, JournalEntry};
 
 /// Bytes that are read of a file at once.
 const MOST: u64 = crate::limits::LOG_FILE;
@@ -55,7 +55,7 @@ impl LogFiles {
     }
 
     /// The last lines of each file, all of them without a number.
-    pub(super) fn last(&mut self, lines: Option<u64>) -> Vec<Entry> {
+    pub(super) fn last(&mut self, lines: Option<u64>) -> Vec<JournalEntry> {
         for LogFile { path, place, .. } in &mut self.files {
             let length = fs::metadata(&*path).map_or(0, |meta| meta.len());
             *place = if lines.is_some() { length.saturating_sub(MOST) } else { 0 };
@@ -77,13 +77,13 @@ impl LogFiles {
     }
 
     /// What was written since.
-    pub(super) fn news(&mut self) -> Vec<Entry> {
+    pub(super) fn news(&mut self) -> Vec<JournalEntry> {
         self.files.iter_mut().flat_map(read).collect()
     }
 }
 
 /// Whole lines behind the place, which moves behind them.
-fn read(LogFile { app, path, user, place }: &mut LogFile) -> Vec<Entry> {
+fn read(LogFile { app, path, user, place }: &mut LogFile) -> Vec<JournalEntry> {
     let mut bytes = Vec::new();
     let mut load = || -> std::io::Result<()> {
         let mut file = host::text::open_log(path, *user)?;
@@ -107,7 +107,7 @@ fn read(LogFile { app, path, user, place }: &mut LogFile) -> Vec<Entry> {
     *place += whole as u64;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    let entry = |line: &[u8]| Entry {
+    let entry = |line: &[u8]| JournalEntry {
         realtime_usec: u64::try_from(now).unwrap_or(0),
         unit: format!("{app} {name}"),
         author: Author::Unit,
@@ -119,7 +119,8 @@ fn read(LogFile { app, path, user, place }: &mut LogFile) -> Vec<Entry> {
             ("FILE".to_owned(), path.to_string_lossy().into_owned().into_bytes()),
         ],
     };
-    let mut lines: Vec<Entry> = bytes[..whole].split(|byte| *byte == b'\n').map(entry).collect();
+    let mut lines: Vec<JournalEntry> =
+        bytes[..whole].split(|byte| *byte == b'\n').map(entry).collect();
     if end.is_some() {
         lines.pop();
     }

@@ -7,7 +7,7 @@ use super::log_files::LogFiles;
 use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{Entry, Journal};
+use crate::systemd::{Journal, JournalEntry};
 use crate::unit::UnitName;
 
 /// What to read.
@@ -34,7 +34,7 @@ const FILES: Duration = Duration::from_millis(300);
 pub fn logs<E: From<Error>>(
     context: &Context,
     spec: &LogSpec,
-    entry: &mut dyn FnMut(&Entry) -> Result<bool, E>,
+    entry: &mut dyn FnMut(&JournalEntry) -> Result<bool, E>,
 ) -> Result<(), E> {
     let failed = |error: crate::systemd::Error| E::from(Error::from(error));
     let mut journal = Journal::open(context.layout.scope).map_err(failed)?;

@@ -1,10 +1,10 @@
 //! What the processes of an instance do, and what its app should have them do. Decides nothing.
 
 use super::{Context, Error};
-use crate::ecosystem::{Address, AppName, Scope};
+use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::OwnedUnit;
-use crate::plan::reason::Sight;
+use crate::plan::reason::InstanceSight;
 use crate::systemd::Field;
 use crate::unit::UnitName;
 
@@ -12,7 +12,7 @@ use crate::unit::UnitName;
 ///
 /// # Errors
 /// The manager does not answer.
-pub(super) fn look(context: &Context, unit: &UnitName) -> Result<Sight, Error> {
+pub(super) fn look(context: &Context, unit: &UnitName) -> Result<InstanceSight, Error> {
     let main = context.systemd.instances(std::slice::from_ref(unit), &[Field::MainPid])?;
     let main = main.first().and_then(|state| state.main_pid);
     let processes = context.systemd.processes(unit)?;
@@ -22,16 +22,16 @@ pub(super) fn look(context: &Context, unit: &UnitName) -> Result<Sight, Error> {
         Scope::System => host::sockets_of(1),
         Scope::User => main.and_then(host::usage).and_then(|u| host::sockets_of(u.parent)),
     };
-    Ok(Sight { processes: host::look(&pids, &manager.unwrap_or_default()) })
+    Ok(InstanceSight { processes: host::look(&pids, &manager.unwrap_or_default()) })
 }
 
 /// Addresses of an app, as its program asks for them.
-pub(super) fn listeners(context: &Context, app: &AppName) -> Vec<Address> {
+pub(super) fn listeners(context: &Context, app: &AppName) -> Vec<ListenAddress> {
     let Ok(apps) = super::apps(context) else { return Vec::new() };
     let files = apps.get(app).into_iter().flat_map(|found| found.units.owned_listeners());
     // As the program asks for them.
     let asked = |file: &OwnedUnit| {
-        let address = Address::of_socket_unit(&file.unit)?;
+        let address = ListenAddress::of_socket_unit(&file.unit)?;
         Some(file.record.bind.map_or_else(|| address.clone(), |port| address.with_port(port)))
     };
     files.filter_map(asked).collect()

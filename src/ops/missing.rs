@@ -5,13 +5,13 @@ use std::path::Path;
 use super::credentials;
 use super::template::env_files;
 use crate::host;
-use crate::plan::reason::{End, Evidence, code_of_step};
+use crate::plan::reason::{Evidence, ProcessEnd, code_of_step};
 use crate::translate;
 use crate::unit::{UnitFile, quote};
 
 /// The first of these paths that is missing; `None` when nothing is, or nothing is known of it.
 pub(super) fn of_start(template: &UnitFile, evidence: &Evidence) -> Option<String> {
-    let ended_at = |step| evidence.end == code_of_step(step).map(End::Code);
+    let ended_at = |step| evidence.end == code_of_step(step).map(ProcessEnd::Code);
     if ended_at("EXEC") {
         return programs(template).iter().find_map(|program| program_of(program));
     }

@@ -19,6 +19,7 @@ mod free;
 mod glance;
 mod handover_files;
 mod held;
+pub mod import;
 mod job;
 mod links;
 mod list;
@@ -40,12 +41,13 @@ mod request;
 mod resume;
 mod roll;
 mod scale;
-mod schedule;
 mod select;
 mod settle;
+mod shown;
 mod sight;
 mod stay;
 mod steps;
+pub mod takeover;
 mod template;
 mod way_back;
 mod witness;
@@ -57,15 +59,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::disk::{self, Layout, Lock};
-use crate::plan::reason::Sight;
+use crate::plan::reason::InstanceSight;
 use crate::systemd::Systemd;
 use crate::translate::Target;
 use crate::unit::UnitName;
 
 pub use apply::{Applied, ApplyRequest, apply, apply_privately};
-pub use asked::Asked;
+pub use asked::AskedAddress;
 pub use audit::{Audit, audit};
-pub use control::{Verb, control};
+pub use control::{ControlVerb, control};
 pub use delegate::delegate;
 pub use delete::delete;
 pub use describe::{Description, ListenerState, describe};
@@ -84,12 +86,12 @@ pub use reason::{Story, story};
 pub use reload::{Reload, Running, given_up, not_running, reload, running};
 pub use request::Request;
 use roll::{RollSpec, roll};
-pub use scale::{Change, scale};
-pub use schedule::ScheduleState;
+pub use scale::{Scaling, scale};
 pub use select::{Selected, apps, disable, numbers, select};
 pub use settle::under_way;
+pub use shown::{UnitFact, UnitFacts};
 pub use stay::masked;
-pub use way_back::{WayBack, Why, way_back};
+pub use way_back::{WayBack, WayBackReason, way_back};
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -106,8 +108,10 @@ pub struct Context {
     pub interrupt: Arc<AtomicBool>,
     /// The manager ends the rollout of this process, to stop or restart the app.
     pub end: Arc<AtomicBool>,
+    /// Listeners open beside sockets of others, which are not waited for.
+    pub(crate) shares_ports: bool,
     /// What instances did whose start was waited for.
-    sights: Mutex<BTreeMap<UnitName, Sight>>,
+    sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
     notices: Mutex<Vec<Event>>,
 }
@@ -122,7 +126,18 @@ impl Context {
         let (sights, notices) = (Mutex::default(), Mutex::default());
         layout.secret = disk::secret(&layout.state)?;
         let (interrupt, end) = (Arc::default(), Arc::default());
-        Ok(Context { layout, systemd, program, begun, interrupt, end, sights, notices })
+        let shares_ports = false;
+        Ok(Context {
+            layout,
+            systemd,
+            program,
+            begun,
+            interrupt,
+            end,
+            shares_ports,
+            sights,
+            notices,
+        })
     }
 
     /// For what writes units: makes the key that names environment files, unless there is one.
@@ -135,7 +150,7 @@ impl Context {
         Ok(())
     }
 
-    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, Sight>> {
+    fn sights(&self) -> MutexGuard<'_, BTreeMap<UnitName, InstanceSight>> {
         self.sights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

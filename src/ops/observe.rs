@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::load::{NEWER, is_unread, telling};
 use super::{Context, Error, held};
 use crate::disk::{self, DropIns, FoundApp, Layout};
-use crate::ecosystem::{Address, AppName, Scope};
+use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
-use crate::plan::{Active, Observed, ObservedApp, ObservedInstance, OwnedUnits};
-use crate::systemd::{ActiveState, Field, InstanceState, Systemd};
+use crate::plan::{Observed, ObservedApp, ObservedInstance, OwnedUnits};
+use crate::systemd::{Field, InstanceState, Systemd};
 use crate::translate::AppFiles;
-use crate::unit::{UnitFile, UnitName};
+use crate::unit::{ActiveState, UnitFile, UnitName};
 
 /// Everything of ours as it is now.
 ///
@@ -104,7 +104,7 @@ pub(super) fn note_held(
         let Some(found) = observed.apps.get_mut(name) else { continue };
         let new = files.listeners().filter(|unit| !found.units.contains_key(&unit.name));
         let own = |unit: &&UnitFile| {
-            let address = Address::of_socket_unit(unit)?;
+            let address = ListenAddress::of_socket_unit(unit)?;
             host::listening_instance(&context.layout, &address).filter(|(app, _)| app == name)
         };
         let held = new.filter(|unit| own(unit).is_some()).map(|unit| unit.name.clone());
@@ -132,7 +132,7 @@ pub(super) fn note_unheld(
 fn active_states(
     systemd: &Systemd,
     apps: &BTreeMap<AppName, FoundApp>,
-) -> Result<BTreeMap<UnitName, Active>, Error> {
+) -> Result<BTreeMap<UnitName, ActiveState>, Error> {
     if apps.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -146,37 +146,24 @@ fn active_states(
     let listed = systemd.list(&patterns)?;
     let states = listed
         .into_iter()
-        .filter_map(|unit| Some((UnitName::parse(&unit.name).ok()?, active(&unit.active))));
+        .filter_map(|unit| Some((UnitName::parse(&unit.name).ok()?, unit.active)));
     Ok(states.collect())
-}
-
-/// The planner's word for a state of the manager.
-fn active(state: &ActiveState) -> Active {
-    match state {
-        ActiveState::Active | ActiveState::Reloading => Active::Active,
-        ActiveState::Activating => Active::Activating,
-        ActiveState::Deactivating => Active::Deactivating,
-        ActiveState::Failed => Active::Failed,
-        ActiveState::Inactive => Active::Inactive,
-        // Newer words (`refreshing`, `maintenance`) are about units that run.
-        ActiveState::Other(_) => Active::Active,
-    }
 }
 
 fn observed_app(
     (layout, drop_ins): (&Layout, &DropIns),
     name: &AppName,
     found: FoundApp,
-    states: &BTreeMap<UnitName, Active>,
+    states: &BTreeMap<UnitName, ActiveState>,
     processes: &HashMap<UnitName, InstanceState>,
 ) -> ObservedApp {
     let template = name.template_unit();
     let definition = found.units.parsed(&template);
     let newest_input = disk::inputs_changed(layout, drop_ins, &template, definition);
     let state = |unit: &UnitName| states.get(unit).copied().unwrap_or_default();
-    let triggers: BTreeMap<UnitName, Active> =
+    let triggers: BTreeMap<UnitName, ActiveState> =
         found.units.triggers().map(|unit| (unit.name.clone(), state(&unit.name))).collect();
-    let open = triggers.iter().filter(|(_, state)| **state == Active::Active);
+    let open = triggers.iter().filter(|(_, state)| state.is_active());
     let lost = lost(layout, &found.units, open.map(|(unit, _)| unit));
     let instances = states
         .keys()
@@ -209,22 +196,22 @@ pub(super) fn lost<'a>(
     units: &OwnedUnits,
     open: impl Iterator<Item = &'a UnitName>,
 ) -> BTreeSet<UnitName> {
-    let address = |unit: &UnitName| Address::of_socket_unit(units.parsed(unit)?);
+    let address = |unit: &UnitName| ListenAddress::of_socket_unit(units.parsed(unit)?);
     let paths = open.filter_map(|unit| Some((unit, address(unit)?)));
     let mut paths = paths.filter(|(_, address)| address.path().is_some()).peekable();
     let system = layout.scope == Scope::System && paths.peek().is_some();
     let manager = if system { host::sockets_of(1) } else { None };
-    let gone = |address: &Address| {
+    let gone = |address: &ListenAddress| {
         address.path().is_some_and(|path| host::is_lost(path, manager.as_ref()))
     };
     paths.filter(|(_, address)| gone(address)).map(|(unit, _)| unit.clone()).collect()
 }
 
-fn instance(active: Active, process: &InstanceState, newest_input: u64) -> ObservedInstance {
+fn instance(active: ActiveState, process: &InstanceState, newest_input: u64) -> ObservedInstance {
     ObservedInstance {
         active,
         started: process.started.map_or(0, |time| time.realtime_usec),
-        completed: active == Active::Active && process.sub == "exited",
+        completed: active.is_active() && process.sub == "exited",
         errored: ["exec-condition", "assert"].contains(&process.result.as_str()),
         newest_input,
         unread: false,

@@ -3,8 +3,8 @@
 
 use super::{Context, Error};
 use crate::ecosystem::AppName;
-use crate::systemd::{ActiveState, JobKind, JobMode, Listed};
-use crate::unit::UnitName;
+use crate::systemd::{JobKind, JobMode, Listed};
+use crate::unit::{ActiveState, UnitName};
 
 /// Finishes a stop of the app whose place a reload has taken. Says whether there is one.
 ///

@@ -11,7 +11,7 @@ use super::links::link_difference;
 use super::load::load;
 use super::observe::observe_app;
 use super::overtaken::finish_stop;
-use super::request::{Former, Record, Request, Task};
+use super::request::{FormerFile, Record, Request, Task};
 use super::resume::{self, reconnect, rolled};
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, held};
@@ -160,7 +160,7 @@ fn reload_spec(
 fn restore(context: &Context, app: &AppName, request: &Request) -> Result<(), Error> {
     let shared = Lock::shared(&context.layout.state)?;
     disk::note_unread(&context.layout, app)?;
-    for Former { file, content } in &request.former {
+    for FormerFile { file, content } in &request.former {
         disk::restore_file(&context.layout, app, file, content)?;
     }
     if let Some(former) = &request.links {

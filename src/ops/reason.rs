@@ -11,15 +11,17 @@ use super::template::{log_files, template, user_of};
 use super::{Context, missing};
 use crate::ecosystem::AppName;
 use crate::host;
-use crate::plan::reason::{self, End, Evidence, Held, Reason, Sight, Unheld, excerpt};
-use crate::systemd::{ActiveState, Author, Entry, Exit, Field, InstanceState, Journal, LoadState};
-use crate::unit::{UnitFile, UnitName, quote};
+use crate::plan::reason::{
+    self, Evidence, FailureReason, HeldAddress, InstanceSight, ProcessEnd, Unheld, excerpt,
+};
+use crate::systemd::{Author, Exit, Field, InstanceState, Journal, JournalEntry, LoadState};
+use crate::unit::{ActiveState, UnitFile, UnitName, quote};
 
 /// Why an instance failed, and the lines that show it.
 #[derive(Clone, Debug, Default)]
 pub struct Story {
     /// In words; `None` when it did not fail.
-    pub reason: Option<Reason>,
+    pub reason: Option<FailureReason>,
     /// The lines that matter, those that name the error first.
     pub lines: Vec<String>,
     /// Files that the instance writes to besides the journal.
@@ -88,7 +90,12 @@ pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -
 
 /// What an instance does that is not ready: as it was seen while its start was waited for, else as
 /// it is seen now.
-fn sight(context: &Context, app: &AppName, number: u32, state: &InstanceState) -> Option<Sight> {
+fn sight(
+    context: &Context,
+    app: &AppName,
+    number: u32,
+    state: &InstanceState,
+) -> Option<InstanceSight> {
     let seen = context.sights().get(&app.instance_unit(number)).cloned();
     let starting = state.active == ActiveState::Activating && !state.sub.starts_with("auto-");
     seen.or_else(|| starting.then(|| look(context, &app.instance_unit(number)).ok()).flatten())
@@ -118,7 +125,7 @@ fn tail(path: &Path, user: Option<u32>, since: SystemTime) -> Vec<String> {
 
 /// One run of an instance, as the journal tells of it.
 #[derive(Default)]
-struct Run {
+struct JournalRun {
     invocation: String,
     /// It ended without a complaint of the manager.
     well: bool,
@@ -130,9 +137,9 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     let mut journal = Journal::open(context.layout.scope).ok()?;
     journal.select(std::slice::from_ref(unit)).ok()?;
-    let mut runs: Vec<Run> = read_runs(&mut journal, since)?;
+    let mut runs: Vec<JournalRun> = read_runs(&mut journal, since)?;
     // What the manager says of a job may be here before the journal has the rest.
-    let failed = |runs: &[Run]| runs.iter().any(|run| !run.evidence.result.is_empty());
+    let failed = |runs: &[JournalRun]| runs.iter().any(|run| !run.evidence.result.is_empty());
     let deadline = Instant::now() + JOURNAL;
     while since > 0
         && !failed(&runs)
@@ -141,7 +148,7 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
         note(&mut runs, &entry);
     }
     let gave_up = runs.iter().any(|run| run.evidence.gave_up);
-    let bad = |run: &&Run| match (run.evidence.result.as_str(), run.evidence.end) {
+    let bad = |run: &&JournalRun| match (run.evidence.result.as_str(), run.evidence.end) {
         ("", _) => false,
         // What keeps the manager from starting the guard.
         ("exec-condition", end) => end.is_some_and(reason::is_of_manager),
@@ -159,7 +166,7 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
     let mut evidence = run.evidence.clone();
     if run.well && !evidence.stopped {
         // Nobody writes down a code of 0.
-        evidence.end = evidence.end.or(Some(End::Code(0)));
+        evidence.end = evidence.end.or(Some(ProcessEnd::Code(0)));
         evidence.result = "success".to_owned();
     }
     evidence.gave_up = gave_up;
@@ -171,7 +178,7 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
 
 /// The runs since a moment, in microseconds since 1970. The first one is complete, as long as the
 /// journal is.
-fn read_runs(journal: &mut Journal, since: u128) -> Option<Vec<Run>> {
+fn read_runs(journal: &mut Journal, since: u128) -> Option<Vec<JournalRun>> {
     let mut runs = Vec::new();
     for count in ENTRIES {
         journal.rewind(Some(count)).ok()?;
@@ -199,13 +206,13 @@ fn read_runs(journal: &mut Journal, since: u128) -> Option<Vec<Run>> {
 
 /// Whether the manager wrote an entry, or its child that sets up a process of the unit and has not
 /// become the program yet: it has the manager's user, which journald itself notes.
-fn is_of_manager(entry: &Entry, field: &dyn Fn(&str) -> Option<String>) -> bool {
+fn is_of_manager(entry: &JournalEntry, field: &dyn Fn(&str) -> Option<String>) -> bool {
     let own = rustix::process::geteuid().as_raw().to_string();
     let user = field("_UID");
     entry.author == Author::Manager || user.is_some_and(|user| user == "0" || user == own)
 }
 
-fn note(runs: &mut Vec<Run>, entry: &Entry) {
+fn note(runs: &mut Vec<JournalRun>, entry: &JournalEntry) {
     let names = match entry.author {
         Author::Unit => ["_SYSTEMD_INVOCATION_ID", "_SYSTEMD_INVOCATION_ID"],
         Author::Manager => ["INVOCATION_ID", "USER_INVOCATION_ID"],
@@ -216,9 +223,9 @@ fn note(runs: &mut Vec<Run>, entry: &Entry) {
     };
     let invocation = names.into_iter().find_map(field).unwrap_or_default();
     if runs.last().is_none_or(|run| run.invocation != invocation) {
-        runs.push(Run { invocation, ..Run::default() });
+        runs.push(JournalRun { invocation, ..JournalRun::default() });
     }
-    let Some(Run { evidence, well, .. }) = runs.last_mut() else { return };
+    let Some(JournalRun { evidence, well, .. }) = runs.last_mut() else { return };
     if entry.author == Author::Manager {
         *well |= field("MESSAGE_ID").as_deref() == Some(WELL);
         evidence.stopped |= field("MESSAGE_ID").as_deref() == Some(STOPPING);
@@ -227,7 +234,7 @@ fn note(runs: &mut Vec<Run>, entry: &Entry) {
         // Also of the guard: what keeps that from running keeps the program from it.
         let text = String::from_utf8_lossy(&entry.message).into_owned();
         let step = text.split("Failed at step ").nth(1).and_then(|rest| rest.split(' ').next());
-        evidence.end = step.and_then(reason::code_of_step).map(End::Code);
+        evidence.end = step.and_then(reason::code_of_step).map(ProcessEnd::Code);
         return;
     }
     if entry.author == Author::Unit {
@@ -253,14 +260,15 @@ fn note(runs: &mut Vec<Run>, entry: &Entry) {
         || status.is_some_and(|status| (200..255).contains(&status));
     if let (true, Some(status), Some(code)) = (main, status, field("EXIT_CODE")) {
         let exited = code == "exited";
-        evidence.end = Some(if exited { End::Code(status) } else { End::Signal(status) });
+        evidence.end =
+            Some(if exited { ProcessEnd::Code(status) } else { ProcessEnd::Signal(status) });
     }
 }
 
-fn end(exit: Exit) -> End {
+fn end(exit: Exit) -> ProcessEnd {
     match exit {
-        Exit::Status(code) => End::Code(code),
-        Exit::Signal(signal) => End::Signal(signal),
+        Exit::Status(code) => ProcessEnd::Code(code),
+        Exit::Signal(signal) => ProcessEnd::Signal(signal),
     }
 }
 
@@ -283,7 +291,7 @@ fn unheld(context: &Context, app: &AppName, number: u32, state: &InstanceState) 
 }
 
 /// Who has the port that the instance says is in use.
-fn held(context: &Context, app: &AppName, number: u32, lines: &[String]) -> Option<Held> {
+fn held(context: &Context, app: &AppName, number: u32, lines: &[String]) -> Option<HeldAddress> {
     let said = reason::port_in_use(lines)?;
     let ports: BTreeSet<u16> = match said {
         Some(port) => [port].into(),
@@ -294,7 +302,7 @@ fn held(context: &Context, app: &AppName, number: u32, lines: &[String]) -> Opti
         let (holder, instance) = host::holder_of_port(&context.layout, port)?;
         let sibling = instance.filter(|(other, _)| other == app);
         let by = sibling.as_ref().map(|(app, number)| format!("{app}@{number}"));
-        Some(Held { port, sibling: by.is_some(), by: by.unwrap_or(holder.who) })
+        Some(HeldAddress { port, sibling: by.is_some(), by: by.unwrap_or(holder.who) })
     })
 }
 

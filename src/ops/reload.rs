@@ -8,8 +8,9 @@ use super::request::{Request, Task};
 use super::witness::witnessed_for;
 use super::{Context, Done, Error, Selected, Sink, delegate};
 use crate::ecosystem::AppName;
-use crate::plan::{Active, Observed, OwnedUnits};
+use crate::plan::{Observed, OwnedUnits};
 use crate::rollout::Policy;
+use crate::unit::ActiveState;
 
 /// One app to reload.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ pub struct Reload {
 pub fn given_up(observed: &Observed, selected: Vec<Selected>) -> (Vec<Selected>, Vec<Selected>) {
     selected.into_iter().partition(|one| {
         let found = observed.apps.get(&one.app);
-        one.instance.is_none() && found.is_some_and(|found| found.group == Active::Failed)
+        one.instance.is_none() && found.is_some_and(|found| found.group == ActiveState::Failed)
     })
 }
 

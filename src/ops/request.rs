@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{FileId, ObservedFile};
-use crate::rollout::{Command, Outcome, Policy, Progress, Time};
+use crate::rollout::{Instruction, Outcome, Policy, Progress, Time};
 
 /// A rollout as asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Request {
     /// How; without it as the last apply recorded it.
     pub policy: Option<Policy>,
     /// The former definition, to be put back when the new one fails.
-    pub former: Vec<Former>,
+    pub former: Vec<FormerFile>,
     /// The instances that were enabled, likewise; `None`: their number does not change.
     #[serde(default)]
     pub links: Option<BTreeSet<u32>>,
@@ -44,7 +44,7 @@ pub enum Task {
 
 /// A file of the former definition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Former {
+pub struct FormerFile {
     /// Which.
     pub file: FileId,
     /// As it was.
@@ -67,7 +67,7 @@ impl Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Record {
     /// The rollout does something.
-    Does(Command),
+    Does(Instruction),
     /// How it stands.
     Stands {
         /// Since the rollout began.
@@ -93,7 +93,7 @@ mod tests {
 
     fn request(texts: &[String]) -> Request {
         let file = FileId::Unit(UnitName::parse("api@.service").unwrap());
-        let former = |text: &String| Former {
+        let former = |text: &String| FormerFile {
             file: file.clone(),
             content: ObservedFile { text: text.clone(), modified: text.len() as u64 },
         };

@@ -16,7 +16,7 @@ use super::roll::{self, Restore};
 use super::sight::monotonic;
 use super::{Context, Error, Event, RollSpec, Sink};
 use crate::disk;
-use crate::rollout::{Command, Failure, Outcome};
+use crate::rollout::{Failure, Instruction, Outcome};
 use crate::systemd;
 use crate::unit::UnitName;
 
@@ -102,7 +102,8 @@ fn one_connection(
     };
     let mut because = None;
     let mut heard = |event: Event| {
-        if let Event::Rollout { command: Command::RestoreDefinition { because: why }, .. } = &event
+        if let Event::Rollout { command: Instruction::RestoreDefinition { because: why }, .. } =
+            &event
         {
             because = Some(why.clone());
         }

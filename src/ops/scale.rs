@@ -15,7 +15,7 @@ use crate::plan::LinkChange;
 
 /// How the number changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum Scaling {
     /// To exactly so many.
     To(u32),
     /// So many more.
@@ -24,7 +24,7 @@ pub enum Change {
     Fewer(u32),
 }
 
-impl Change {
+impl Scaling {
     /// The new number; `None` when an app cannot have so many.
     pub fn apply(self, now: u32) -> Option<u32> {
         let number = u32::try_from(self.asked(now)).ok()?;
@@ -34,9 +34,9 @@ impl Change {
     /// The number that is asked for, whether an app can have so many or not.
     fn asked(self, now: u32) -> i64 {
         match self {
-            Change::To(number) => i64::from(number),
-            Change::More(more) => i64::from(now) + i64::from(more),
-            Change::Fewer(fewer) => i64::from(now) - i64::from(fewer),
+            Scaling::To(number) => i64::from(number),
+            Scaling::More(more) => i64::from(now) + i64::from(more),
+            Scaling::Fewer(fewer) => i64::from(now) - i64::from(fewer),
         }
     }
 }
@@ -49,7 +49,7 @@ impl Change {
 pub fn scale(
     context: &Context,
     app: &AppName,
-    change: Change,
+    change: Scaling,
     sink: Sink<'_>,
 ) -> Result<Finished, Error> {
     let lock = lock(context, [app], sink)?;
@@ -57,7 +57,12 @@ pub fn scale(
     Ok(Finished::new([(app.clone(), done)].into(), Some(lock)))
 }
 
-fn locked(context: &Context, app: &AppName, change: Change, sink: Sink<'_>) -> Result<Done, Error> {
+fn locked(
+    context: &Context,
+    app: &AppName,
+    change: Scaling,
+    sink: Sink<'_>,
+) -> Result<Done, Error> {
     let Some(mut found) = settled(context, app)? else { return Ok(Done::default()) };
     let former = found.links.clone();
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);

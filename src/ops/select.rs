@@ -6,8 +6,7 @@ use super::{Context, Error};
 use crate::disk::{self, FoundApp};
 use crate::ecosystem::AppName;
 use crate::plan::{LinkChange, LinkId};
-use crate::systemd::ActiveState;
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// One app, or some of its instances.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use super::observe::observe_app;
 use super::{Context, Error, Event, Sink};
 use crate::ecosystem::AppName;
 use crate::plan::ObservedApp;
-use crate::systemd::{ActiveState, Listed};
-use crate::unit::UnitName;
+use crate::systemd::Listed;
+use crate::unit::{ActiveState, UnitName};
 
 /// How often apps are looked at, should a signal get lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

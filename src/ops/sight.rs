@@ -2,7 +2,8 @@
 //! asks the manager.
 
 use crate::rollout::{Serial, Sight, State};
-use crate::systemd::{ActiveState, Glimpse};
+use crate::systemd::Glimpse;
+use crate::unit::ActiveState;
 
 /// Now, in microseconds, on the clock of `ExecMainStartTimestampMonotonic`.
 pub(super) fn monotonic() -> u64 {
@@ -13,12 +14,12 @@ pub(super) fn monotonic() -> u64 {
 
 /// What the machine sees of an instance.
 pub(super) fn sight(seen: &Glimpse) -> Sight {
-    let now = match &seen.active {
-        ActiveState::Active | ActiveState::Reloading | ActiveState::Other(_) => State::Ready,
+    let now = match seen.active {
         ActiveState::Activating if seen.sub.starts_with("auto-restart") => State::Restarting,
         ActiveState::Activating => State::Starting,
         ActiveState::Deactivating => State::Stopping,
         ActiveState::Inactive | ActiveState::Failed => State::Dead,
+        _ => State::Ready,
     };
     Sight { state: now, serial: Serial(seen.started) }
 }

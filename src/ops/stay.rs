@@ -9,7 +9,7 @@ use super::{Context, Done, Error, UnitFailure, held};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, OwnedUnits};
-use crate::rollout::{Expected, Look, Lost, Time, Vigil};
+use crate::rollout::{Expected, Look, NotServing, Time, Vigil};
 use crate::systemd::{Glimpse, LoadState, Signal};
 use crate::unit::{UnitFile, UnitName};
 
@@ -81,7 +81,7 @@ fn listening(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), 
     let lacking = held::unheld_of(context, stay.app, units, stay.numbers.iter().copied());
     for number in lacking.into_keys() {
         if held::unready(context, stay.app, units, number).is_some() {
-            let failure = UnitFailure::Lost(Lost::NotListening);
+            let failure = UnitFailure::Lost(NotServing::NotListening);
             done.failures.push((stay.app.instance_unit(number), failure));
         }
     }
@@ -152,7 +152,7 @@ fn looping(
     for ((owner, unit), state) in owners.zip(&units).zip(states) {
         let run = run(context, unit, &state);
         if run.loops() {
-            let lost = Lost::Loops { restarts: run.restarts.max(run.short_runs) };
+            let lost = NotServing::Loops { restarts: run.restarts.max(run.short_runs) };
             let done = all.entry(owner.clone()).or_default();
             done.failures.push((unit.clone(), UnitFailure::Lost(lost)));
         }

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::job::{failure, real_end, report_unit};
-use super::request::{Former, Request, Task};
+use super::request::{FormerFile, Request, Task};
 use super::stay::{Stay, may_end, stay};
 use super::{Context, Done, Error, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp, OwnedUnit};
 use crate::rollout::{Expected, Outcome, Policy};
-use crate::systemd::{ActiveState, JobKind, JobMode, JobOutcome, JobResult, Systemd};
+use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult, Systemd};
 use crate::translate::Role;
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// How often units that go are stopped, if others cancel that.
 const STOPS: u32 = 5;
@@ -267,7 +267,8 @@ impl AppRun<'_> {
         let known = self.found.map(|found| found.instances.keys().copied().collect());
         let before = self.found.map_or(0, |found| found.links.len() as u32);
         let former = self.found.map(|found| self.app.former(found)).unwrap_or_default();
-        let former = former.into_iter().map(|(file, content)| Former { file, content }).collect();
+        let former =
+            former.into_iter().map(|(file, content)| FormerFile { file, content }).collect();
         let request = Request {
             task: Task::Change {
                 outdated: replace.union(stop).copied().collect(),

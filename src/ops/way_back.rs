@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::disk::{Entry, FoundApp};
+use crate::disk::{FoundApp, HistoryEntry};
 use crate::ecosystem::AppName;
 
 /// An entry to go back to.
 #[derive(Debug)]
 pub struct WayBack<'a> {
     /// The entry.
-    pub entry: &'a Entry,
+    pub entry: &'a HistoryEntry,
     /// Why this one.
-    pub why: Why,
+    pub why: WayBackReason,
 }
 
 /// Why an entry is the one to go back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum WayBackReason {
     /// Its number was given, or it is the last one that says something else than what is in force.
     Itself,
     /// An app is gone that it has.
@@ -30,14 +30,14 @@ pub enum Why {
 
 impl fmt::Display for WayBack<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Entry { number, verb, user, .. } = self.entry;
+        let HistoryEntry { number, verb, user, .. } = self.entry;
         match &self.why {
-            Why::Itself => write!(f, "back to {number}: {verb} by {user}"),
-            Why::Gone(app) => write!(f, "back to {number}: {app} is gone"),
-            Why::Unrecorded => {
+            WayBackReason::Itself => write!(f, "back to {number}: {verb} by {user}"),
+            WayBackReason::Gone(app) => write!(f, "back to {number}: {app} is gone"),
+            WayBackReason::Unrecorded => {
                 write!(f, "back to {number}: what is in force was never recorded as good")
             }
-            Why::Begun => {
+            WayBackReason::Begun => {
                 write!(f, "back to {number}: an earlier rollback to it has not ended")
             }
         }
@@ -49,26 +49,26 @@ impl fmt::Display for WayBack<'_> {
 /// `entries` are oldest first, `found` is what is on disk, `begun` the number of an entry that an
 /// earlier rollback has not reached.
 pub fn way_back<'a>(
-    entries: &'a [Entry],
+    entries: &'a [HistoryEntry],
     found: &BTreeMap<AppName, FoundApp>,
     begun: Option<u64>,
 ) -> Option<WayBack<'a>> {
     let newest = entries.last()?;
-    let same = |entry: &&Entry| entry.definition.source == newest.definition.source;
-    let entries: Vec<&Entry> = entries.iter().filter(same).collect();
+    let same = |entry: &&HistoryEntry| entry.definition.source == newest.definition.source;
+    let entries: Vec<&HistoryEntry> = entries.iter().filter(same).collect();
     if let Some(entry) = entries.iter().find(|entry| Some(entry.number) == begun) {
-        return Some(WayBack { entry, why: Why::Begun });
+        return Some(WayBack { entry, why: WayBackReason::Begun });
     }
     unrecorded(&entries, found).or_else(|| {
-        let other = |entry: &&&Entry| !entry.definition.reads_as(&newest.definition);
+        let other = |entry: &&&HistoryEntry| !entry.definition.reads_as(&newest.definition);
         let entry = entries.iter().rev().find(other)?;
-        Some(WayBack { entry, why: Why::Itself })
+        Some(WayBack { entry, why: WayBackReason::Itself })
     })
 }
 
 /// The newest entry that an app on disk differs from, if what is on disk is no entry at all.
 fn unrecorded<'a>(
-    entries: &[&'a Entry],
+    entries: &[&'a HistoryEntry],
     found: &BTreeMap<AppName, FoundApp>,
 ) -> Option<WayBack<'a>> {
     let newest = entries.last()?;
@@ -78,9 +78,9 @@ fn unrecorded<'a>(
     for entry in entries.iter().rev() {
         for (app, recorded) in entry.files.iter().filter(|(app, _)| !seen.contains(app.as_str())) {
             match now.get(app.as_str()) {
-                None => return Some(WayBack { entry, why: Why::Gone(app.clone()) }),
+                None => return Some(WayBack { entry, why: WayBackReason::Gone(app.clone()) }),
                 Some(digest) if digest != recorded => {
-                    return Some(WayBack { entry, why: Why::Unrecorded });
+                    return Some(WayBack { entry, why: WayBackReason::Unrecorded });
                 }
                 Some(_) => {}
             }
@@ -95,7 +95,8 @@ fn unrecorded<'a>(
     let from_here = |app: &FoundApp| source.is_some() && app.source.as_ref() == source;
     let new = found.iter().any(|(name, app)| from_here(app) && !seen.contains(name.as_str()));
     // An entry that notes no files says nothing of what is on disk.
-    (new && !newest.files.is_empty()).then_some(WayBack { entry: newest, why: Why::Unrecorded })
+    (new && !newest.files.is_empty())
+        .then_some(WayBack { entry: newest, why: WayBackReason::Unrecorded })
 }
 
 #[cfg(test)]
@@ -118,11 +119,11 @@ mod tests {
         apps.iter().map(app).collect()
     }
 
-    fn entry(number: u64, apps: Apps<'_>) -> Entry {
+    fn entry(number: u64, apps: Apps<'_>) -> HistoryEntry {
         let source = Some("/srv/ecosystem.toml".into());
         let text = format!("{apps:?}");
         let found = disk(apps);
-        Entry {
+        HistoryEntry {
             number,
             time: 1,
             user: "root".into(),
@@ -134,7 +135,7 @@ mod tests {
         }
     }
 
-    fn told(entries: &[Entry], now: Apps<'_>, begun: Option<u64>) -> String {
+    fn told(entries: &[HistoryEntry], now: Apps<'_>, begun: Option<u64>) -> String {
         let target = way_back(entries, &disk(now), begun);
         target.map_or_else(String::new, |target| target.to_string())
     }

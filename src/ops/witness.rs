@@ -8,9 +8,8 @@ use std::time::Duration;
 use super::look::{listeners, look};
 use super::{Context, Event};
 use crate::ecosystem::AppName;
-use crate::plan::reason::Sight;
-use crate::systemd::ActiveState;
-use crate::unit::UnitName;
+use crate::plan::reason::InstanceSight;
+use crate::unit::{ActiveState, UnitName};
 
 /// Looks at the longest and at the shortest so often.
 const TICK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -89,7 +88,7 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
 
 /// Says of an instance that it listens, and not on what it should; whether it does so. It may still come to that, so this
 /// ends nothing.
-fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &Sight) -> bool {
+fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &InstanceSight) -> bool {
     let owner = apps.iter().find_map(|app| Some((app, app.instance_of(unit)?)));
     let Some((app, instance)) = owner else { return false };
     let listeners = listeners(context, app);
@@ -100,6 +99,6 @@ fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &Sight) -
     any
 }
 
-fn listens(sight: &Sight) -> bool {
+fn listens(sight: &InstanceSight) -> bool {
     sight.processes.iter().any(|process| !process.listens.is_empty())
 }

@@ -72,12 +72,12 @@ pub struct FileChange {
     /// Which.
     pub file: FileId,
     /// How.
-    pub change: Change,
+    pub change: ChangeKind,
 }
 
 /// How a file changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum ChangeKind {
     /// It is new.
     Create {
         /// Its content.
@@ -151,7 +151,7 @@ pub struct Step {
     /// What.
     pub action: Action,
     /// Why.
-    pub because: Reason,
+    pub because: StepReason,
 }
 
 /// What happens to units.
@@ -190,7 +190,7 @@ pub enum Action {
 
 /// Why a step is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum StepReason {
     /// The app is new.
     NewApp,
     /// The app is not running.
@@ -292,37 +292,37 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for StepReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::NewApp => f.write_str("new app"),
-            Reason::NotRunning => f.write_str("not running"),
-            Reason::NewTrigger(role) => write!(f, "new {}", role.word()),
-            Reason::AddressFreed { by, closes } => write!(
+            StepReason::NewApp => f.write_str("new app"),
+            StepReason::NotRunning => f.write_str("not running"),
+            StepReason::NewTrigger(role) => write!(f, "new {}", role.word()),
+            StepReason::AddressFreed { by, closes } => write!(
                 f,
                 "new listener; connections are refused from when {by} closes {closes} until then"
             ),
-            Reason::TriggerDown(role) => write!(f, "{} is not active", role.word()),
-            Reason::AddressMoves => f.write_str(
+            StepReason::TriggerDown(role) => write!(f, "{} is not active", role.word()),
+            StepReason::AddressMoves => f.write_str(
                 "old and new address overlap; connections are refused for a moment, and wait then \
                  until the app is up again",
             ),
-            Reason::AddressHeld => f.write_str(
+            StepReason::AddressHeld => f.write_str(
                 "an instance holds the address itself; connections are refused until the app is up \
                  again",
             ),
-            Reason::TriggerGone => f.write_str("gone from the file"),
-            Reason::PathLost => f.write_str("its path is gone or leads to another socket"),
-            Reason::NotListening => f.write_str("ready, but not listening"),
-            Reason::Changed(keys) => {
+            StepReason::TriggerGone => f.write_str("gone from the file"),
+            StepReason::PathLost => f.write_str("its path is gone or leads to another socket"),
+            StepReason::NotListening => f.write_str("ready, but not listening"),
+            StepReason::Changed(keys) => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 write!(f, "changed: {}", keys.join(", "))
             }
-            Reason::Outdated => f.write_str("started before the last change of the definition"),
-            Reason::Instances { from, to } => write!(f, "instances: {from} → {to}"),
-            Reason::Missing => f.write_str("should run but does not"),
-            Reason::Deleted => f.write_str("clusterctl delete"),
-            Reason::AppGone => f.write_str("gone from the file, --prune"),
+            StepReason::Outdated => f.write_str("started before the last change of the definition"),
+            StepReason::Instances { from, to } => write!(f, "instances: {from} → {to}"),
+            StepReason::Missing => f.write_str("should run but does not"),
+            StepReason::Deleted => f.write_str("clusterctl delete"),
+            StepReason::AppGone => f.write_str("gone from the file, --prune"),
         }
     }
 }

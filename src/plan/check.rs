@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::action::{Action, AppPlan, Change, FileId, Plan};
+use super::action::{Action, AppPlan, ChangeKind, FileId, Plan};
 use crate::translate::{Record, Role};
 use crate::unit::UnitFile;
 
@@ -48,9 +48,9 @@ fn unit_texts(app: &AppPlan) -> impl Iterator<Item = (UnitFile, Option<UnitFile>
         let FileId::Unit(name) = &change.file else { return None };
         let parse = |text: &str| UnitFile::parse(name.clone(), text);
         Some(match &change.change {
-            Change::Create { text } => (parse(text), None),
-            Change::Replace { before, after, .. } => (parse(after), Some(parse(before))),
-            Change::Remove { before } => (parse(before), None),
+            ChangeKind::Create { text } => (parse(text), None),
+            ChangeKind::Replace { before, after, .. } => (parse(after), Some(parse(before))),
+            ChangeKind::Remove { before } => (parse(before), None),
         })
     })
 }
@@ -84,7 +84,7 @@ fn removes_open_listener(app: &AppPlan) -> bool {
         return false;
     }
     let removed = app.files.iter().filter_map(|change| match (&change.file, &change.change) {
-        (FileId::Unit(unit), Change::Remove { before }) => {
+        (FileId::Unit(unit), ChangeKind::Remove { before }) => {
             Role::of(&UnitFile::parse(unit.clone(), before)).is_trigger().then_some(unit)
         }
         _ => None,
@@ -103,7 +103,7 @@ fn removes_used_template(app: &AppPlan) -> bool {
     !app.removes_app()
         && app.files.iter().any(|change| {
             change.file == FileId::Unit(template.clone())
-                && matches!(change.change, Change::Remove { .. })
+                && matches!(change.change, ChangeKind::Remove { .. })
         })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Change, Cost, FileChange, FileId};
+use super::action::{ChangeKind, Cost, FileChange, FileId};
 use crate::translate::{Role, Weight, weight};
 use crate::unit::{UnitFile, UnitName};
 
@@ -27,12 +27,14 @@ pub(super) fn is_socket_key(key: &str) -> bool {
     !free.contains(&key)
 }
 
-pub(super) fn replaced(before: Option<&str>, after: &str, keep_time: bool) -> Option<Change> {
+pub(super) fn replaced(before: Option<&str>, after: &str, keep_time: bool) -> Option<ChangeKind> {
     match before {
-        None => Some(Change::Create { text: after.to_owned() }),
-        Some(before) if before != after => {
-            Some(Change::Replace { before: before.to_owned(), after: after.to_owned(), keep_time })
-        }
+        None => Some(ChangeKind::Create { text: after.to_owned() }),
+        Some(before) if before != after => Some(ChangeKind::Replace {
+            before: before.to_owned(),
+            after: after.to_owned(),
+            keep_time,
+        }),
         Some(_) => None,
     }
 }
@@ -40,7 +42,7 @@ pub(super) fn replaced(before: Option<&str>, after: &str, keep_time: bool) -> Op
 impl FileChange {
     /// What a changed file costs; `None` for one that is new or goes.
     pub fn cost(&self) -> Option<Cost> {
-        let Change::Replace { before, after, keep_time } = &self.change else { return None };
+        let ChangeKind::Replace { before, after, keep_time } = &self.change else { return None };
         let FileId::Unit(unit) = &self.file else {
             return Some(if *keep_time { Cost::Nothing } else { Cost::Rollout });
         };

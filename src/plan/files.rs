@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, AppPlan, Change, FileId};
+use super::action::{Action, AppPlan, ChangeKind, FileId};
 use super::observed::{ObservedApp, ObservedFile, OwnedUnit};
 use crate::unit::UnitKind;
 
@@ -39,11 +39,10 @@ impl AppPlan {
     pub fn template<'a>(&'a self, found: Option<&'a ObservedApp>) -> Option<&'a str> {
         let template = self.app.template_unit();
         let written = self.files.iter().find_map(|file| match (&file.file, &file.change) {
-            (FileId::Unit(unit), Change::Create { text } | Change::Replace { after: text, .. })
-                if *unit == template =>
-            {
-                Some(text)
-            }
+            (
+                FileId::Unit(unit),
+                ChangeKind::Create { text } | ChangeKind::Replace { after: text, .. },
+            ) if *unit == template => Some(text),
             _ => None,
         });
         let found = || found?.units.get(&template).map(|file| &file.text);
@@ -52,7 +51,7 @@ impl AppPlan {
 
     /// The former files of what changes. New ones do no harm, and a listener may be open already.
     pub fn former(&self, found: &ObservedApp) -> Vec<(FileId, ObservedFile)> {
-        let replaced = self.files.iter().filter(|f| matches!(f.change, Change::Replace { .. }));
+        let replaced = self.files.iter().filter(|f| matches!(f.change, ChangeKind::Replace { .. }));
         replaced
             .filter_map(|change| {
                 let former = match &change.file {
@@ -71,20 +70,20 @@ mod tests {
 
     use super::*;
     use crate::ecosystem::AppName;
-    use crate::plan::{FileChange, Reason, Step};
+    use crate::plan::{ChangeKind, FileChange, Step, StepReason};
 
     fn api() -> AppName {
         AppName::parse("api").unwrap()
     }
 
-    fn plan(change: Change) -> AppPlan {
+    fn plan(change: ChangeKind) -> AppPlan {
         let file = FileId::Unit(api().template_unit());
         AppPlan {
             app: api(),
             files: vec![FileChange { file, change }],
             links: Vec::new(),
             after: BTreeSet::new(),
-            steps: vec![Step { action: Action::Start([1, 3].into()), because: Reason::NewApp }],
+            steps: vec![Step { action: Action::Start([1, 3].into()), because: StepReason::NewApp }],
             notes: Vec::new(),
             wanted: 2,
         }
@@ -114,9 +113,9 @@ mod tests {
 
     #[test]
     fn the_template_in_force_is_the_new_one_else_the_one_that_is_there() {
-        let created = plan(Change::Create { text: "new".to_owned() });
+        let created = plan(ChangeKind::Create { text: "new".to_owned() });
         assert_eq!(created.template(Some(&found())), Some("new"));
-        let removed = plan(Change::Remove { before: String::new() });
+        let removed = plan(ChangeKind::Remove { before: String::new() });
         assert_eq!(removed.template(Some(&found())), Some("[Service]\nRestart=no\n"));
         assert_eq!(removed.template(None), None);
     }
@@ -124,14 +123,14 @@ mod tests {
     #[test]
     fn the_way_back_needs_what_is_replaced_alone() {
         let (before, after) = ("old".to_owned(), "new".to_owned());
-        let replaced = plan(Change::Replace { before, after, keep_time: false });
+        let replaced = plan(ChangeKind::Replace { before, after, keep_time: false });
         let file = found().units[&api().template_unit()].file();
         assert_eq!(replaced.former(&found()), [(FileId::Unit(api().template_unit()), file)]);
-        assert_eq!(plan(Change::Create { text: String::new() }).former(&found()), []);
+        assert_eq!(plan(ChangeKind::Create { text: String::new() }).former(&found()), []);
     }
 
     #[test]
     fn started_instances_are_those_of_plain_jobs() {
-        assert_eq!(plan(Change::Create { text: String::new() }).starts(), [1, 3].into());
+        assert_eq!(plan(ChangeKind::Create { text: String::new() }).starts(), [1, 3].into());
     }
 }

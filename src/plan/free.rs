@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::action::{Action, Plan, Reason};
+use super::action::{Action, Plan, StepReason};
 use super::observed::Observed;
-use crate::ecosystem::{Address, AppName};
+use crate::ecosystem::{AppName, ListenAddress};
 use crate::translate::AppFiles;
 use crate::unit::UnitName;
 
@@ -18,7 +18,7 @@ pub(super) fn wait_for_addresses(
     for app in plan.apps.iter_mut().filter(|app| !app.removes_app()) {
         let Some(files) = wanted.get(&app.app) else { continue };
         let held = |opened: &UnitName| {
-            let address = Address::of_socket_unit(files.units.get(opened)?)?;
+            let address = ListenAddress::of_socket_unit(files.units.get(opened)?)?;
             freed.iter().find(|(_, _, held)| held.conflicts_with(&address))
         };
         for step in &mut app.steps {
@@ -27,7 +27,7 @@ pub(super) fn wait_for_addresses(
                     if let Some((by, closes, _)) = held(unit) {
                         app.after.insert(closes.clone());
                         let (by, closes) = (by.clone(), closes.clone());
-                        step.because = Reason::AddressFreed { by, closes };
+                        step.because = StepReason::AddressFreed { by, closes };
                     }
                 }
                 Action::Rebind { open, .. } => {
@@ -45,14 +45,14 @@ pub(super) fn wait_for_addresses(
 }
 
 /// The listeners of apps that go.
-fn freed(plan: &Plan, observed: &Observed) -> Vec<(AppName, UnitName, Address)> {
+fn freed(plan: &Plan, observed: &Observed) -> Vec<(AppName, UnitName, ListenAddress)> {
     let going = plan.apps.iter().filter(|app| app.removes_app());
     let units =
         going.filter_map(|app| Some((app.app.clone(), &observed.apps.get(&app.app)?.units)));
     units
         .flat_map(|(app, units)| {
             units.listeners().filter_map(move |unit| {
-                Some((app.clone(), unit.name.clone(), Address::of_socket_unit(unit)?))
+                Some((app.clone(), unit.name.clone(), ListenAddress::of_socket_unit(unit)?))
             })
         })
         .collect()

@@ -17,12 +17,11 @@ mod summary;
 mod typed;
 
 pub use action::{
-    Action, AppPlan, Change, Cost, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
+    Action, AppPlan, ChangeKind, Cost, FileChange, FileId, LinkChange, LinkId, Note, Plan, Step,
+    StepReason,
 };
 pub use check::{Violation, check};
 pub use decide::{plan, removal};
-pub use observed::{
-    Active, Observed, ObservedApp, ObservedFile, ObservedInstance, OwnedUnit, OwnedUnits,
-};
+pub use observed::{Observed, ObservedApp, ObservedFile, ObservedInstance, OwnedUnit, OwnedUnits};
 pub use summary::{plural, step_text, summary};
 pub use typed::shell_word;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ecosystem::AppName;
 use crate::rollout::Policy;
 use crate::translate::{Record, Role};
-use crate::unit::{UnitFile, UnitName};
+use crate::unit::{ActiveState, UnitFile, UnitName};
 
 /// Everything of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub struct ObservedApp {
     /// file: drop-ins and the app's own environment files. Microseconds since 1970.
     pub newest_input: u64,
     /// State of the group. May be stale.
-    pub group: Active,
+    pub group: ActiveState,
     /// States of what is opened and closed with the app, by unit. May be stale.
-    pub triggers: BTreeMap<UnitName, Active>,
+    pub triggers: BTreeMap<UnitName, ActiveState>,
     /// New listeners whose address an instance of the app listens on by itself. May be stale.
     pub held: BTreeSet<UnitName>,
     /// Open listeners whose path no longer leads to them. May be stale.
@@ -189,7 +189,7 @@ pub struct ObservedFile {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ObservedInstance {
     /// Its state.
-    pub active: Active,
+    pub active: ActiveState,
     /// Start of its main process, microseconds since 1970; 0 when it never started.
     pub started: u64,
     /// Whether it ended because of too many unstable restarts.
@@ -200,27 +200,4 @@ pub struct ObservedInstance {
     pub newest_input: u64,
     /// Whether the manager has yet to read its files: whenever it started, it was not with them.
     pub unread: bool,
-}
-
-/// `ActiveState` of a unit (org.freedesktop.systemd1(5)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Active {
-    /// `active` or `reloading`.
-    Active,
-    /// `activating`, which includes an instance that waits for its automatic restart.
-    Activating,
-    /// `deactivating`.
-    Deactivating,
-    /// `failed`.
-    Failed,
-    /// `inactive`, or not loaded.
-    #[default]
-    Inactive,
-}
-
-impl Active {
-    /// Whether a process runs or is about to.
-    pub fn is_up(self) -> bool {
-        matches!(self, Active::Active | Active::Activating)
-    }
 }

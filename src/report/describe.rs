@@ -44,13 +44,14 @@ pub fn text(app: &Description, style: &Style) -> String {
         );
         out.push_str(&line("listener", &text, paint, style));
     }
-    if let Some(schedule) = &app.schedule {
-        let next = match schedule.next_in_seconds {
-            Some(seconds) => format!("next in {}", list::duration(seconds as f64)),
-            None => "not while the app is stopped".to_owned(),
+    for (shown, fact) in app.units.iter() {
+        let next = match fact.next_in_seconds {
+            _ if shown.next.is_none() => String::new(),
+            Some(seconds) => format!(", next in {}", list::duration(seconds as f64)),
+            None => ", not while the app is stopped".to_owned(),
         };
-        let text = format!("{}, {next} ({})", schedule.calendar.join(" or "), schedule.unit);
-        out.push_str(&line("schedule", &text, None, style));
+        let text = format!("{}{next} ({})", fact.lines.join(" or "), fact.unit);
+        out.push_str(&line(shown.name, &text, None, style));
     }
     for asked in &app.asked {
         let text = format!("asked for {}, gets {}", asked.asks_for, asked.gets);

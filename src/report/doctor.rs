@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Paint, Style, printable};
-use crate::plan::doctor::{Finding, Severity};
+use crate::plan::doctor::{Finding, FindingSeverity};
 
 /// A paragraph for the machine and one per app; a finding on a line, and below it its command.
 pub fn text(findings: &[Finding], style: &Style) -> String {
@@ -39,8 +39,8 @@ pub fn json(findings: &[Finding]) -> Value {
     };
     json!({
         "version": 1,
-        "problems": count(findings, Severity::Problem),
-        "warnings": count(findings, Severity::Warning),
+        "problems": count(findings, FindingSeverity::Problem),
+        "warnings": count(findings, FindingSeverity::Warning),
         "findings": findings.iter().map(one).collect::<Vec<_>>(),
     })
 }
@@ -50,27 +50,31 @@ fn sum(findings: &[Finding]) -> String {
         let count = count(findings, severity);
         format!("{count} {word}{}", if count == 1 { "" } else { "s" })
     };
-    format!("{}, {}", number(Severity::Problem, "problem"), number(Severity::Warning, "warning"))
+    format!(
+        "{}, {}",
+        number(FindingSeverity::Problem, "problem"),
+        number(FindingSeverity::Warning, "warning")
+    )
 }
 
-fn count(findings: &[Finding], severity: Severity) -> usize {
+fn count(findings: &[Finding], severity: FindingSeverity) -> usize {
     findings.iter().filter(|finding| finding.severity == severity).count()
 }
 
-fn word(severity: Severity) -> &'static str {
+fn word(severity: FindingSeverity) -> &'static str {
     match severity {
-        Severity::Ok => "ok",
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Problem => "problem",
+        FindingSeverity::Ok => "ok",
+        FindingSeverity::Note => "note",
+        FindingSeverity::Warning => "warning",
+        FindingSeverity::Problem => "problem",
     }
 }
 
-fn paint(severity: Severity) -> Paint {
+fn paint(severity: FindingSeverity) -> Paint {
     match severity {
-        Severity::Ok => Paint::Good,
-        Severity::Note => Paint::Dim,
-        Severity::Warning => Paint::Warn,
-        Severity::Problem => Paint::Bad,
+        FindingSeverity::Ok => Paint::Good,
+        FindingSeverity::Note => Paint::Dim,
+        FindingSeverity::Warning => Paint::Warn,
+        FindingSeverity::Problem => Paint::Bad,
     }
 }

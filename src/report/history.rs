@@ -2,17 +2,17 @@
 
 use super::list::duration;
 use super::{Paint, Style, table};
-use crate::disk::Entry;
+use crate::disk::HistoryEntry;
 
 const HEADER: [&str; 6] = ["number", "age", "by", "file", "what", "changes"];
 
 /// One row per entry, oldest first; `now` in seconds since 1970.
-pub fn text(entries: &[Entry], now: u64, style: &Style) -> String {
+pub fn text(entries: &[HistoryEntry], now: u64, style: &Style) -> String {
     let rows: Vec<Vec<String>> = entries.iter().map(|entry| row(entry, now)).collect();
     table(style, &HEADER, &rows, &|_, column| (column == 0).then_some(Paint::Bold))
 }
 
-fn row(entry: &Entry, now: u64) -> Vec<String> {
+fn row(entry: &HistoryEntry, now: u64) -> Vec<String> {
     let definition = &entry.definition;
     let mut file =
         definition.source.as_ref().map_or("-".to_owned(), |path| path.display().to_string());
@@ -29,13 +29,13 @@ fn row(entry: &Entry, now: u64) -> Vec<String> {
     ]
 }
 
-fn only(entry: &Entry) -> Option<String> {
+fn only(entry: &HistoryEntry) -> Option<String> {
     let only = &entry.definition.only;
     (!only.is_empty()).then(|| only.join(","))
 }
 
 /// The entries as data, without the texts: those may hold secrets.
-pub fn json(entries: &[Entry]) -> serde_json::Value {
+pub fn json(entries: &[HistoryEntry]) -> serde_json::Value {
     let entries: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -65,7 +65,8 @@ mod tests {
         let changes = vec!["shop: replace 2 instances".to_owned()];
         let (user, verb) = ("root".to_owned(), "apply".to_owned());
         let (files, others) = Default::default();
-        let entry = Entry { number: 3, time: 1000, user, verb, changes, definition, files, others };
+        let entry =
+            HistoryEntry { number: 3, time: 1000, user, verb, changes, definition, files, others };
         assert_eq!(
             text(&[entry], 1120, &Style::PLAIN),
             "number  age  by    file                       what   changes\n\

@@ -132,7 +132,7 @@ mod tests {
             lost: vec![],
             binds: [].into(),
             enabled: true,
-            schedule: None,
+            units: Default::default(),
             rollout: None,
         }
     }

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::{Paint, Style, printable};
-use crate::systemd::{Author, Entry};
+use crate::systemd::{Author, JournalEntry};
 
 /// Priorities up to this one (`err`) are shown as errors.
 const ERROR: u8 = 3;
 
 /// `api@2 | text`. A message of several lines becomes several lines.
-pub fn line(entry: &Entry, style: &Style) -> String {
+pub fn line(entry: &JournalEntry, style: &Style) -> String {
     let unit = entry.unit.strip_suffix(".service").unwrap_or(&entry.unit);
     let number = unit.rsplit_once('@').and_then(|(_, number)| number.parse().ok());
     let tag = printable(&format!("{unit} |"));
@@ -30,7 +30,7 @@ pub fn line(entry: &Entry, style: &Style) -> String {
 
 /// One object with all fields, as `journalctl -o json` writes it: text, or a list of bytes for
 /// what is not UTF-8; a field that occurs twice becomes a list.
-pub fn json(entry: &Entry) -> Value {
+pub fn json(entry: &JournalEntry) -> Value {
     let mut object = Map::new();
     object.insert("__REALTIME_TIMESTAMP".into(), entry.realtime_usec.to_string().into());
     object.insert("UNIT".into(), entry.unit.clone().into());
@@ -54,8 +54,8 @@ pub fn json(entry: &Entry) -> Value {
 mod tests {
     use super::*;
 
-    fn entry(message: &[u8]) -> Entry {
-        Entry {
+    fn entry(message: &[u8]) -> JournalEntry {
+        JournalEntry {
             realtime_usec: 1,
             unit: "api@2.service".into(),
             author: Author::Unit,

@@ -15,4 +15,4 @@ pub mod verdict;
 
 pub use printable::{json_line, only_colours, printable, printable_lines};
 pub use style::{Paint, Style, table};
-pub use verdict::Verdict;
+pub use verdict::AppVerdict;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use super::{Paint, Style, hidden, printable, printable_lines};
-use crate::plan::{Action, AppPlan, Change, FileId, LinkId, Note, Plan, Step, step_text};
+use crate::plan::{Action, AppPlan, ChangeKind, FileId, LinkId, Note, Plan, Step, step_text};
 
 /// The plan with its reasons.
 pub fn text(plan: &Plan, style: &Style) -> String {
@@ -45,9 +45,9 @@ fn steps(app: &AppPlan) -> Vec<(String, String)> {
     if !app.removes_app() {
         for change in &app.files {
             let verb = match change.change {
-                Change::Create { .. } => "write",
-                Change::Replace { .. } => "change",
-                Change::Remove { .. } => continue,
+                ChangeKind::Create { .. } => "write",
+                ChangeKind::Replace { .. } => "change",
+                ChangeKind::Remove { .. } => continue,
             };
             let cost = change.cost().map_or_else(String::new, |cost| format!("({cost})"));
             lines.push((format!("{verb} {}", file_name(&change.file)), cost));
@@ -80,9 +80,9 @@ pub fn diff(plan: &Plan) -> String {
     for app in &plan.apps {
         for change in &app.files {
             let (before, after) = match &change.change {
-                Change::Create { text } => ("", text.as_str()),
-                Change::Replace { before, after, .. } => (before.as_str(), after.as_str()),
-                Change::Remove { before } => (before.as_str(), ""),
+                ChangeKind::Create { text } => ("", text.as_str()),
+                ChangeKind::Replace { before, after, .. } => (before.as_str(), after.as_str()),
+                ChangeKind::Remove { before } => (before.as_str(), ""),
             };
             let (name, (before, after)) = match &change.file {
                 FileId::Unit(name) => (name.to_string(), (before.to_owned(), after.to_owned())),
@@ -118,9 +118,9 @@ fn app_json(app: &AppPlan) -> Value {
         "files": app.files.iter().map(|change| json!({
             "file": file_name(&change.file),
             "change": match change.change {
-                Change::Create { .. } => "create",
-                Change::Replace { .. } => "replace",
-                Change::Remove { .. } => "remove",
+                ChangeKind::Create { .. } => "create",
+                ChangeKind::Replace { .. } => "replace",
+                ChangeKind::Remove { .. } => "remove",
             },
             "cost": change.cost().map(|cost| cost.to_string()),
         })).collect::<Vec<_>>(),

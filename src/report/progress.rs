@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Paint, Style, printable};
 use crate::ecosystem::AppName;
 use crate::ops::Event;
-use crate::rollout::{Command, Phase, Progress, Stage, Time, Why};
+use crate::rollout::{InstanceFault, InstancePhase, Instruction, Progress, Stage, Time};
 
 /// One line for an event, if it is worth one.
 pub fn line(event: &Event, style: &Style) -> Option<String> {
@@ -57,22 +57,22 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
             Some(format!("{} {unit}: {verb}: {why}", style.paint(Paint::Bad, "✗")))
         }
         Event::Rollout { app, command } => match command {
-            Command::Submit { instance, change, reason, .. } => {
+            Instruction::Submit { instance, change, reason, .. } => {
                 let why = style.paint(Paint::Dim, &printable(&format!("({reason})")));
                 Some(format!("  {change} {app}@{instance} {why}"))
             }
-            Command::RestoreDefinition { because } => {
+            Instruction::RestoreDefinition { because } => {
                 let mark = style.paint(Paint::Bad, "✗");
                 let because = match because.why {
                     // Whether it died or was stopped by somebody is known once the journal has it.
-                    Why::Died | Why::DiedLater => {
+                    InstanceFault::Died | InstanceFault::DiedLater => {
                         format!("instance {} did not stay ready", because.instance)
                     }
                     _ => printable(&because.to_string()),
                 };
                 Some(format!("{mark} {app}: {because}: putting the former definition back"))
             }
-            Command::Look { .. } => None,
+            Instruction::Look { .. } => None,
         },
     }
 }
@@ -91,13 +91,13 @@ pub fn json(event: &Event) -> Option<Value> {
             "event": "unit", "app": app.as_str(), "unit": unit.as_str(), "verb": verb,
             "failure": failure,
         }),
-        Event::Rollout { app, command: Command::Submit { instance, change, reason, .. } } => {
+        Event::Rollout { app, command: Instruction::Submit { instance, change, reason, .. } } => {
             json!({
                 "event": "rollout", "app": app.as_str(), "instance": instance,
                 "change": change.to_string(), "because": reason.to_string(),
             })
         }
-        Event::Rollout { app, command: Command::RestoreDefinition { because } } => json!({
+        Event::Rollout { app, command: Instruction::RestoreDefinition { because } } => json!({
             "event": "restore", "app": app.as_str(), "because": because.to_string(),
         }),
         Event::Progress { app, at, progress } => json!({
@@ -116,7 +116,7 @@ pub fn json(event: &Event) -> Option<Value> {
         Event::Interrupted { app } => json!({"event": "interrupted", "app": app.as_str()}),
         // The plan is data of its own, and who is waited for is told to people alone.
         Event::Planned { .. } | Event::Waiting { .. } => return None,
-        Event::Rollout { command: Command::Look { .. }, .. } => return None,
+        Event::Rollout { command: Instruction::Look { .. }, .. } => return None,
     })
 }
 
@@ -128,7 +128,8 @@ pub fn live(app: &AppName, at: Time, progress: &Progress, style: &Style) -> Stri
     let seconds = |time: Duration| format!("{:.1}s", time.as_secs_f64());
     let stage = style.paint(Paint::Bold, &format!("{app}: {}", stage(progress)));
     let mut text = format!("{stage} {}\n", style.paint(Paint::Dim, &seconds(at.0)));
-    let there: Vec<_> = progress.instances.iter().filter(|i| i.phase != Phase::Gone).collect();
+    let there: Vec<_> =
+        progress.instances.iter().filter(|i| i.phase != InstancePhase::Gone).collect();
     if there.len() > LISTED {
         let _ = writeln!(text, "  {}", counted(progress));
         return text;
@@ -136,10 +137,13 @@ pub fn live(app: &AppName, at: Time, progress: &Progress, style: &Style) -> Stri
     for one in there {
         let since = style.paint(Paint::Dim, &seconds(at.since(one.since)));
         let paint = match one.phase {
-            Phase::Done => Paint::Good,
-            Phase::Failed => Paint::Bad,
-            Phase::Old | Phase::Down | Phase::Gone => Paint::Dim,
-            Phase::Draining | Phase::Starting | Phase::Settling | Phase::Recovering => Paint::Warn,
+            InstancePhase::Done => Paint::Good,
+            InstancePhase::Failed => Paint::Bad,
+            InstancePhase::Old | InstancePhase::Down | InstancePhase::Gone => Paint::Dim,
+            InstancePhase::Draining
+            | InstancePhase::Starting
+            | InstancePhase::Settling
+            | InstancePhase::Recovering => Paint::Warn,
         };
         let phase = style.paint(paint, &format!("{:<10}", phase(one.phase)));
         let extra = if one.extra { " (extra)" } else { "" };
@@ -169,14 +173,14 @@ fn stage(progress: &Progress) -> &'static str {
 fn counted(progress: &Progress) -> String {
     let mut parts = Vec::new();
     for wanted in [
-        Phase::Done,
-        Phase::Settling,
-        Phase::Starting,
-        Phase::Draining,
-        Phase::Recovering,
-        Phase::Failed,
-        Phase::Down,
-        Phase::Old,
+        InstancePhase::Done,
+        InstancePhase::Settling,
+        InstancePhase::Starting,
+        InstancePhase::Draining,
+        InstancePhase::Recovering,
+        InstancePhase::Failed,
+        InstancePhase::Down,
+        InstancePhase::Old,
     ] {
         let found: Vec<u32> =
             progress.instances.iter().filter(|i| i.phase == wanted).map(|i| i.instance).collect();
@@ -184,7 +188,7 @@ fn counted(progress: &Progress) -> String {
             continue;
         }
         let mut part = format!("{} {}", found.len(), phase(wanted));
-        if !matches!(wanted, Phase::Done | Phase::Old) {
+        if !matches!(wanted, InstancePhase::Done | InstancePhase::Old) {
             part.extend(found.iter().take(LISTED).map(|number| format!(" @{number}")));
         }
         parts.push(part);
@@ -192,16 +196,16 @@ fn counted(progress: &Progress) -> String {
     if parts.is_empty() { "nothing runs".to_owned() } else { parts.join(", ") }
 }
 
-fn phase(phase: Phase) -> &'static str {
+fn phase(phase: InstancePhase) -> &'static str {
     match phase {
-        Phase::Old => "old",
-        Phase::Down => "down",
-        Phase::Draining => "draining",
-        Phase::Starting => "starting",
-        Phase::Settling => "ready",
-        Phase::Recovering => "recovering",
-        Phase::Done => "done",
-        Phase::Failed => "failed",
-        Phase::Gone => "gone",
+        InstancePhase::Old => "old",
+        InstancePhase::Down => "down",
+        InstancePhase::Draining => "draining",
+        InstancePhase::Starting => "starting",
+        InstancePhase::Settling => "ready",
+        InstancePhase::Recovering => "recovering",
+        InstancePhase::Done => "done",
+        InstancePhase::Failed => "failed",
+        InstancePhase::Gone => "gone",
     }
 }

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::ecosystem::AppName;
 use crate::ops::{Done, Story, UnitFailure};
-use crate::plan::reason::Reason;
-use crate::rollout::{Failure, JobResult, Left, Lost, Outcome, Why};
+use crate::plan::reason::FailureReason;
+use crate::rollout::{Failure, InstanceFault, Left, NotServing, Outcome, RolloutJobResult};
 
 /// How an app ended up, with the instance to look at when it did not go well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct AppVerdict {
     /// One sentence.
     pub text: String,
     /// Whether the app is where it should be.
@@ -19,7 +19,7 @@ pub struct Verdict {
 }
 
 /// The same as data: the lines that matter, then the sentence.
-pub fn ended(app: &AppName, verdict: &Verdict, story: &Story) -> Vec<Value> {
+pub fn ended(app: &AppName, verdict: &AppVerdict, story: &Story) -> Vec<Value> {
     let instance = verdict.look_at;
     let lines = story.lines.iter().filter(|_| instance.is_some()).map(
         |line| json!({"event": "log", "app": app.as_str(), "instance": instance, "line": line}),
@@ -48,16 +48,16 @@ pub fn failed_instance(app: &AppName, done: &Done) -> Option<u32> {
 }
 
 /// How an instance that came up was lost, where its end completes the sentence.
-fn ended_later<'a>(app: &AppName, done: &'a Done, number: u32) -> Option<&'a Lost> {
+fn ended_later<'a>(app: &AppName, done: &'a Done, number: u32) -> Option<&'a NotServing> {
     let mut all = done.failures.iter();
     match &all.find(|(unit, _)| app.instance_of(unit) == Some(number))?.1 {
-        UnitFailure::Lost(lost @ (Lost::Died | Lost::Loops { .. })) => Some(lost),
+        UnitFailure::Lost(lost @ (NotServing::Died | NotServing::Loops { .. })) => Some(lost),
         UnitFailure::Lost(_) | UnitFailure::Job(_) | UnitFailure::Rollout(_) => None,
     }
 }
 
 /// Puts the end of an app's steps into a sentence. `reason` is why that instance failed.
-pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
+pub fn verdict(app: &AppName, done: &Done, reason: Option<&FailureReason>) -> AppVerdict {
     if let Some((unit, why)) = done.failures.first() {
         let more = match done.failures.len() - 1 {
             0 => String::new(),
@@ -76,39 +76,39 @@ pub fn verdict(app: &AppName, done: &Done, reason: Option<&Reason>) -> Verdict {
             _ if matches!(why, UnitFailure::Rollout(_)) => why.to_string(),
             _ => format!("{app}: {unit} {why}{more}"),
         };
-        return Verdict { text, good: false, look_at: instance };
+        return AppVerdict { text, good: false, look_at: instance };
     }
     if done.left_out > 0 {
         let text = format!("{app}: interrupted; the same command goes on from here");
-        return Verdict { text, good: false, look_at: None };
+        return AppVerdict { text, good: false, look_at: None };
     }
     match &done.rollout {
         None | Some(Outcome::Complete) => {
-            Verdict { text: format!("{app}: done"), good: true, look_at: None }
+            AppVerdict { text: format!("{app}: done"), good: true, look_at: None }
         }
         Some(outcome) => {
             let (text, look_at) = bad_outcome(app, outcome, reason);
-            Verdict { text, good: false, look_at }
+            AppVerdict { text, good: false, look_at }
         }
     }
 }
 
 /// What an instance did wrong, and why.
-fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String {
+fn failure(app: &AppName, failure: &Failure, reason: Option<&FailureReason>) -> String {
     let Failure { instance, why } = failure;
     let start = matches!(
         why,
-        Why::Job(
-            JobResult::Failed
-                | JobResult::Timeout
-                | JobResult::Skipped
-                | JobResult::Refused(_)
-                | JobResult::Other(_)
-        ) | Why::StartTimeout
+        InstanceFault::Job(
+            RolloutJobResult::Failed
+                | RolloutJobResult::Timeout
+                | RolloutJobResult::Skipped
+                | RolloutJobResult::Refused(_)
+                | RolloutJobResult::Other(_)
+        ) | InstanceFault::StartTimeout
     );
     match reason {
         // It was stopped since: what is known of its end is no reason.
-        _ if matches!(why, Why::NotListening(_)) => format!("{app}@{instance} {why}"),
+        _ if matches!(why, InstanceFault::NotListening(_)) => format!("{app}@{instance} {why}"),
         Some(reason) if reason.is_by_others() || start && reason.is_whole() => {
             format!("{app}@{instance} {}", reason.text)
         }
@@ -117,7 +117,11 @@ fn failure(app: &AppName, failure: &Failure, reason: Option<&Reason>) -> String 
     }
 }
 
-fn bad_outcome(app: &AppName, outcome: &Outcome, reason: Option<&Reason>) -> (String, Option<u32>) {
+fn bad_outcome(
+    app: &AppName,
+    outcome: &Outcome,
+    reason: Option<&FailureReason>,
+) -> (String, Option<u32>) {
     let of = |why: &Failure| failure(app, why, reason);
     match outcome {
         Outcome::Complete => (format!("{app}: done"), None),

@@ -12,7 +12,7 @@ pub struct Ticket(pub u64);
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Command {
+pub enum Instruction {
     /// Submit a job, without waiting for its end. A job that cannot be submitted is answered with
     /// [`JobDone`](super::Event::JobDone) as well.
     Submit {
@@ -21,11 +21,11 @@ pub enum Command {
         /// The instance.
         instance: u32,
         /// Which job.
-        change: Change,
+        change: UnitJob,
         /// Why.
-        reason: Reason,
+        reason: JobReason,
     },
-    /// Read the state of an instance and answer with [`Seen`](super::Event::Seen), after any signal that was sent
+    /// Read the state of an instance and answer with [`Seen`](super::RolloutEvent::Seen), after any signal that was sent
     /// before the state was read: in the order of the bus.
     Look {
         /// The instance.
@@ -43,7 +43,7 @@ pub enum Command {
 
 /// The job to submit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Change {
+pub enum UnitJob {
     /// Start, or join a start under way.
     Start,
     /// Stop drains, then start.
@@ -54,7 +54,7 @@ pub enum Change {
 
 /// Why a job is submitted; reads as a fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Reason {
+pub enum JobReason {
     /// The first of the new definition: only if it gets ready are others touched.
     Canary,
     /// Serves in the place of those being replaced.
@@ -97,7 +97,7 @@ pub enum Doubt {
 }
 
 /// As in `systemctl`.
-impl fmt::Display for Change {
+impl fmt::Display for UnitJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Start => "start",
@@ -107,7 +107,7 @@ impl fmt::Display for Change {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for JobReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Canary => "canary of the new definition",
@@ -139,7 +139,7 @@ impl fmt::Display for Doubt {
 }
 
 /// One line for logs and stories.
-impl fmt::Display for Command {
+impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Submit { instance, change, reason, ticket: _ } => {

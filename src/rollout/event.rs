@@ -1,11 +1,11 @@
 //! What the driver tells the machine. Never what to do about it.
 
 use super::command::Ticket;
-use super::outcome::JobResult;
+use super::outcome::RolloutJobResult;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum RolloutEvent {
     /// A submitted job ended, or could not be submitted.
     JobDone {
         /// The instance it was for.
@@ -13,7 +13,7 @@ pub enum Event {
         /// The ticket of the command that asked for the job.
         ticket: Ticket,
         /// How it ended.
-        result: JobResult,
+        result: RolloutJobResult,
     },
     /// How an instance looks: the answer to [`Look`](super::Command::Look), or a change that was signalled.
     Seen {

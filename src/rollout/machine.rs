@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use crate::ecosystem::OnFailure;
 
-use super::command::{Change, Command, Doubt, Reason, Ticket};
-use super::event::{Event, Serial};
-use super::outcome::{Failure, JobResult, Outcome, Trouble, Why};
+use super::command::{Doubt, Instruction, JobReason, Ticket, UnitJob};
+use super::event::{RolloutEvent, Serial};
+use super::outcome::{Failure, InstanceFault, Outcome, RolloutJobResult, Trouble};
 use super::policy::{Limits, Policy};
 use super::slot::{Definition, Job, Life, Slot, Wait};
 use super::spec::{Former, Spec};
@@ -74,7 +74,7 @@ pub(super) enum Ending {
 impl Rollout {
     /// Begins a rollout. Nothing to do is [`Outcome::Complete`] at once, without a command.
     #[must_use]
-    pub fn new(spec: Spec, now: Time) -> (Self, Vec<Command>) {
+    pub fn new(spec: Spec, now: Time) -> (Self, Vec<Instruction>) {
         let mixed = spec.mixed();
         let served = spec.current.values().filter(|seen| seen.ready()).count();
         let highest = spec.wanted.max(spec.before);
@@ -105,27 +105,27 @@ impl Rollout {
 
     /// Takes in one event, and answers what to do now, in this order.
     #[must_use = "the commands are to be carried out"]
-    pub fn handle(&mut self, now: Time, event: Event) -> Vec<Command> {
+    pub fn handle(&mut self, now: Time, event: RolloutEvent) -> Vec<Instruction> {
         let mut commands = Vec::new();
         match event {
             // Late answers to a question or a job that no longer matters.
             _ if self.outcome().is_some() => return commands,
-            Event::JobDone { instance, ticket, result } => {
+            RolloutEvent::JobDone { instance, ticket, result } => {
                 self.job_done(instance, ticket, result, now, &mut commands)
             }
-            Event::Seen { instance, sight } => self.seen(instance, &sight, now),
-            Event::NotListening { instance, sight, what } => {
+            RolloutEvent::Seen { instance, sight } => self.seen(instance, &sight, now),
+            RolloutEvent::NotListening { instance, sight, what } => {
                 self.not_listening(instance, &sight, what, now);
             }
-            Event::DefinitionRestored(result) => self.definition_restored(result),
-            Event::Tick => self.tick(now, &mut commands),
-            Event::Interrupt => self.interrupted = true,
+            RolloutEvent::DefinitionRestored(result) => self.definition_restored(result),
+            RolloutEvent::Tick => self.tick(now, &mut commands),
+            RolloutEvent::Interrupt => self.interrupted = true,
         }
         self.step(now, &mut commands);
         commands
     }
 
-    /// When to send [`Event::Tick`] at the latest; none once it is over.
+    /// When to send [`RolloutEvent::Tick`] at the latest; none once it is over.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let restoring = match self.course {
@@ -152,9 +152,9 @@ impl Rollout {
         &mut self,
         instance: u32,
         ticket: Ticket,
-        result: JobResult,
+        result: RolloutJobResult,
         now: Time,
-        out: &mut Vec<Command>,
+        out: &mut Vec<Instruction>,
     ) {
         let Some(slot) = self.slots.get_mut(&instance) else {
             // No instance of this rollout.
@@ -170,19 +170,21 @@ impl Rollout {
         }
         self.last_end = now;
         match (job.change, result) {
-            (Change::Stop, JobResult::Done) => slot.enter(Life::Gone, now),
-            (Change::Stop, _) => self.ask(instance, Doubt::StopFailed, now, out),
+            (UnitJob::Stop, RolloutJobResult::Done) => slot.enter(Life::Gone, now),
+            (UnitJob::Stop, _) => self.ask(instance, Doubt::StopFailed, now, out),
             // Which process it is cannot be told from what was seen meanwhile: systemd may have had a restart of its
             // own in its queue, and counts on where one of ours overtakes it.
-            (Change::Start | Change::Restart, JobResult::Done) => {
+            (UnitJob::Start | UnitJob::Restart, RolloutJobResult::Done) => {
                 slot.life = Life::Busy(Job { done: true, ..job });
                 self.ask(instance, Doubt::Started, now, out);
             }
-            (Change::Start | Change::Restart, result @ JobResult::Refused(_)) => {
+            (UnitJob::Start | UnitJob::Restart, result @ RolloutJobResult::Refused(_)) => {
                 slot.refuse();
-                self.follow_failure(Failure { instance, why: Why::Job(result) }, now);
+                self.follow_failure(Failure { instance, why: InstanceFault::Job(result) }, now);
             }
-            (Change::Start | Change::Restart, result) => self.fail(instance, Why::Job(result), now),
+            (UnitJob::Start | UnitJob::Restart, result) => {
+                self.fail(instance, InstanceFault::Job(result), now)
+            }
         }
     }
 
@@ -198,7 +200,10 @@ impl Rollout {
             (Ok(_), None) => Course::RollingBack(because),
             (Ok(_), Some((&instance, _))) => Course::Leaving(Ending::Failed {
                 because,
-                then: Some(Trouble::Rollback(Failure { instance, why: Why::StopTimeout })),
+                then: Some(Trouble::Rollback(Failure {
+                    instance,
+                    why: InstanceFault::StopTimeout,
+                })),
             }),
             (Err(error), _) => {
                 Course::Leaving(Ending::Failed { because, then: Some(Trouble::Restore(error)) })
@@ -206,7 +211,7 @@ impl Rollout {
         };
     }
 
-    fn tick(&mut self, now: Time, out: &mut Vec<Command>) {
+    fn tick(&mut self, now: Time, out: &mut Vec<Instruction>) {
         if let Course::Restoring { because, until } = &self.course
             && *until <= now
         {
@@ -225,14 +230,16 @@ impl Rollout {
         }
     }
 
-    fn expire(&mut self, instance: u32, now: Time, out: &mut Vec<Command>) {
+    fn expire(&mut self, instance: u32, now: Time, out: &mut Vec<Instruction>) {
         let Some(slot) = self.slots.get(&instance) else { return };
         let (doubt, why) = match slot.life {
-            Life::Busy(Job { change: Change::Stop, .. }) => (Doubt::StopOverdue, Why::StopTimeout),
-            Life::Busy(Job { done: true, .. }) => (Doubt::Started, Why::NoAnswer),
-            Life::Busy(_) => (Doubt::StartOverdue, Why::StartTimeout),
-            Life::Settling(_) => (Doubt::StillReady, Why::NoAnswer),
-            Life::Recovering(_) => (Doubt::RecoveryOverdue, Why::NotBack),
+            Life::Busy(Job { change: UnitJob::Stop, .. }) => {
+                (Doubt::StopOverdue, InstanceFault::StopTimeout)
+            }
+            Life::Busy(Job { done: true, .. }) => (Doubt::Started, InstanceFault::NoAnswer),
+            Life::Busy(_) => (Doubt::StartOverdue, InstanceFault::StartTimeout),
+            Life::Settling(_) => (Doubt::StillReady, InstanceFault::NoAnswer),
+            Life::Recovering(_) => (Doubt::RecoveryOverdue, InstanceFault::NotBack),
             Life::Gone | Life::Serving | Life::Down | Life::Failed | Life::Stuck => return,
         };
         if slot.wait().is_some_and(|wait| wait.asked) {
@@ -242,21 +249,27 @@ impl Rollout {
         }
     }
 
-    pub(super) fn ask(&mut self, instance: u32, doubt: Doubt, now: Time, out: &mut Vec<Command>) {
+    pub(super) fn ask(
+        &mut self,
+        instance: u32,
+        doubt: Doubt,
+        now: Time,
+        out: &mut Vec<Instruction>,
+    ) {
         if let Some(slot) = self.slots.get_mut(&instance) {
             slot.set_wait(Wait { until: now + ANSWER, asked: true });
             slot.asked_at = now;
-            out.push(Command::Look { instance, doubt });
+            out.push(Instruction::Look { instance, doubt });
         }
     }
 
     /// An instance did not do what it should; what follows depends on where the rollout stands.
-    pub(super) fn fail(&mut self, instance: u32, why: Why, now: Time) {
-        let stuck = why == Why::StopTimeout;
+    pub(super) fn fail(&mut self, instance: u32, why: InstanceFault, now: Time) {
+        let stuck = why == InstanceFault::StopTimeout;
         if let Some(slot) = self.slots.get_mut(&instance) {
             let life = match () {
                 () if stuck => Life::Stuck,
-                () if matches!(why, Why::NotListening(_)) => Life::Failed,
+                () if matches!(why, InstanceFault::NotListening(_)) => Life::Failed,
                 // Too late, but systemd's next try worked.
                 () if slot.adopt_ready() => Life::Serving,
                 () => Life::Failed,
@@ -267,7 +280,7 @@ impl Rollout {
     }
 
     fn follow_failure(&mut self, failure: Failure, now: Time) {
-        let stuck = failure.why == Why::StopTimeout;
+        let stuck = failure.why == InstanceFault::StopTimeout;
         match &self.course {
             Course::Rolling if self.policy.force && failure.why.is_timeout() => {
                 self.course = Course::Forced(failure);
@@ -308,13 +321,13 @@ impl Rollout {
     pub(super) fn submit(
         &mut self,
         instance: u32,
-        change: Change,
-        reason: Reason,
+        change: UnitJob,
+        reason: JobReason,
         now: Time,
-        out: &mut Vec<Command>,
+        out: &mut Vec<Instruction>,
     ) {
         let start = self.policy.listen_timeout + self.policy.kill_timeout;
-        let span = if change == Change::Stop { self.policy.kill_timeout } else { start };
+        let span = if change == UnitJob::Stop { self.policy.kill_timeout } else { start };
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let made = self.loaded();
@@ -323,11 +336,11 @@ impl Rollout {
             change,
             ticket,
             wait: Wait::until(now + span + MARGIN),
-            starting: change == Change::Start,
+            starting: change == UnitJob::Start,
             done: false,
         };
         slot.submit(job, made, now);
-        out.push(Command::Submit { ticket, instance, change, reason });
+        out.push(Instruction::Submit { ticket, instance, change, reason });
     }
 
     /// How long a lost instance may take to come back.
@@ -335,8 +348,8 @@ impl Rollout {
         Wait::until(now + self.policy.listen_timeout + self.policy.kill_timeout + MARGIN)
     }
 
-    pub(super) fn restore(&mut self, because: Failure, now: Time, out: &mut Vec<Command>) {
-        out.push(Command::RestoreDefinition { because: because.clone() });
+    pub(super) fn restore(&mut self, because: Failure, now: Time, out: &mut Vec<Instruction>) {
+        out.push(Instruction::RestoreDefinition { because: because.clone() });
         self.course = Course::Restoring { because, until: now + RESTORE };
     }
 

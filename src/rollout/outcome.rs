@@ -45,7 +45,7 @@ pub enum Outcome {
 
 /// How a job ended, in systemd's words where it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum JobResult {
+pub enum RolloutJobResult {
     /// The instance is ready (start, restart), or gone (stop).
     Done,
     /// The process exited or gave up before it was ready.
@@ -71,14 +71,14 @@ pub struct Failure {
     /// The instance.
     pub instance: u32,
     /// What it did instead.
-    pub why: Why,
+    pub why: InstanceFault,
 }
 
 /// What an instance did wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Why {
+pub enum InstanceFault {
     /// The job that starts it did not end well.
-    Job(JobResult),
+    Job(RolloutJobResult),
     /// Not ready in time, although nothing failed.
     StartTimeout,
     /// Ready, and dead again within `min_ready`.
@@ -95,12 +95,12 @@ pub enum Why {
     StopTimeout,
 }
 
-impl Why {
+impl InstanceFault {
     /// Whether more time might have helped.
     #[must_use]
     pub const fn is_timeout(&self) -> bool {
         match self {
-            Self::Job(JobResult::Timeout) | Self::StartTimeout => true,
+            Self::Job(RolloutJobResult::Timeout) | Self::StartTimeout => true,
             Self::Job(_) | Self::Died | Self::DiedLater | Self::NotListening(_) => false,
             Self::NoAnswer | Self::NotBack | Self::StopTimeout => false,
         }
@@ -137,18 +137,18 @@ impl fmt::Display for Failure {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for InstanceFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Job(JobResult::Done) => f.write_str("was done but is not ready"),
-            Self::Job(JobResult::Failed) => f.write_str("failed to start"),
-            Self::Job(JobResult::Timeout) | Self::StartTimeout => {
+            Self::Job(RolloutJobResult::Done) => f.write_str("was done but is not ready"),
+            Self::Job(RolloutJobResult::Failed) => f.write_str("failed to start"),
+            Self::Job(RolloutJobResult::Timeout) | Self::StartTimeout => {
                 f.write_str("was not ready in time")
             }
-            Self::Job(JobResult::Canceled) => f.write_str("was stopped by somebody else"),
-            Self::Job(JobResult::Dependency) => f.write_str("lacks something it requires"),
-            Self::Job(JobResult::Skipped) => f.write_str("was skipped by a condition"),
-            Self::Job(JobResult::Refused(result) | JobResult::Other(result)) => {
+            Self::Job(RolloutJobResult::Canceled) => f.write_str("was stopped by somebody else"),
+            Self::Job(RolloutJobResult::Dependency) => f.write_str("lacks something it requires"),
+            Self::Job(RolloutJobResult::Skipped) => f.write_str("was skipped by a condition"),
+            Self::Job(RolloutJobResult::Refused(result) | RolloutJobResult::Other(result)) => {
                 write!(f, "could not be started ({result})")
             }
             Self::Died => f.write_str("died soon after it was ready"),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::Change;
+use super::command::UnitJob;
 use super::machine::{Course, Rollout};
 use super::outcome::Left;
 use super::slot::{Definition, Job, Life, Slot};
@@ -46,14 +46,14 @@ pub struct InstanceProgress {
     /// Lives only during the rollout, or goes with it.
     pub extra: bool,
     /// What it does.
-    pub phase: Phase,
+    pub phase: InstancePhase,
     /// Since when.
     pub since: Time,
 }
 
 /// What one instance does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Phase {
+pub enum InstancePhase {
     /// Serves, and will be replaced.
     Old,
     /// Does not serve, and nothing has been done about it yet.
@@ -99,19 +99,19 @@ impl Rollout {
         }
     }
 
-    fn phase(&self, slot: &Slot) -> Phase {
+    fn phase(&self, slot: &Slot) -> InstancePhase {
         match slot.life {
-            Life::Gone => Phase::Gone,
+            Life::Gone => InstancePhase::Gone,
             // In a roll call it serves all the time.
-            Life::Settling(_) if !slot.settled => Phase::Settling,
-            Life::Serving | Life::Settling(_) if slot.made == self.goal() => Phase::Done,
-            Life::Serving | Life::Settling(_) => Phase::Old,
-            Life::Down => Phase::Down,
-            Life::Busy(Job { change: Change::Stop, .. }) => Phase::Draining,
-            Life::Busy(job) if job.starting => Phase::Starting,
-            Life::Busy(_) => Phase::Draining,
-            Life::Recovering(_) => Phase::Recovering,
-            Life::Failed | Life::Stuck => Phase::Failed,
+            Life::Settling(_) if !slot.settled => InstancePhase::Settling,
+            Life::Serving | Life::Settling(_) if slot.made == self.goal() => InstancePhase::Done,
+            Life::Serving | Life::Settling(_) => InstancePhase::Old,
+            Life::Down => InstancePhase::Down,
+            Life::Busy(Job { change: UnitJob::Stop, .. }) => InstancePhase::Draining,
+            Life::Busy(job) if job.starting => InstancePhase::Starting,
+            Life::Busy(_) => InstancePhase::Draining,
+            Life::Recovering(_) => InstancePhase::Recovering,
+            Life::Failed | Life::Stuck => InstancePhase::Failed,
         }
     }
 

@@ -7,7 +7,7 @@
 //! and `restart` run plain jobs and watch the instances afterwards by the same rule; "nothing to
 //! do" rests on such a look as well.
 
-use super::command::{Command, Doubt};
+use super::command::{Doubt, Instruction};
 use super::machine::{Course, Rollout};
 use super::slot::{Definition, Life, Slot, Wait};
 use super::time::Time;
@@ -54,7 +54,7 @@ impl Rollout {
 
     /// Whether all new instances were still ready when the last of them had been so for `min_ready`, and after our last
     /// job. Asks those of whom that is not known.
-    pub(super) fn all_answer(&mut self, now: Time, out: &mut Vec<Command>) -> bool {
+    pub(super) fn all_answer(&mut self, now: Time, out: &mut Vec<Instruction>) -> bool {
         let (goal, target, min_ready) = (self.goal(), self.target(), self.policy.min_ready);
         let new = move |slot: &Slot| slot.fresh && slot.serving() && slot.made == goal;
         let new = self.numbers(new).filter(|&number| number < target);

@@ -4,10 +4,10 @@
 //! before it, or to one that systemd started by itself. Once the job is done, or its deadline has passed, the machine asks,
 //! and the answer decides.
 
-use super::command::Change;
+use super::command::UnitJob;
 use super::event::{Serial, Sight, State};
 use super::machine::{Course, Rollout};
-use super::outcome::{JobResult, Why};
+use super::outcome::{InstanceFault, RolloutJobResult};
 use super::slot::{Definition, Job, Life, Slot, Wait, Whose};
 use super::time::Time;
 
@@ -43,7 +43,7 @@ impl Rollout {
             asked && slot.whose(sight) == Whose::Own && slot.note(sight)
         });
         if asked && self.course == Course::Rolling {
-            self.fail(instance, Why::NotListening(what), now);
+            self.fail(instance, InstanceFault::NotListening(what), now);
         } else {
             self.seen(instance, sight, now);
         }
@@ -51,7 +51,7 @@ impl Rollout {
 
     fn seen_busy(&mut self, instance: u32, job: Job, sight: &Sight, now: Time) {
         let Some(slot) = self.slots.get_mut(&instance) else { return };
-        if job.change == Change::Stop {
+        if job.change == UnitJob::Stop {
             if job.wait.asked && sight.state == State::Dead {
                 slot.enter(Life::Gone, now);
             }
@@ -61,7 +61,7 @@ impl Rollout {
         if whose == Whose::Former {
             if job.done && job.wait.asked && sight.state == State::Dead {
                 // Done, and no process came of it: something kept the manager from starting one.
-                self.fail(instance, Why::Job(JobResult::Skipped), now);
+                self.fail(instance, InstanceFault::Job(RolloutJobResult::Skipped), now);
             }
             // Else the process that is being replaced.
             return;
@@ -73,12 +73,12 @@ impl Rollout {
                 self.became_ready(instance, now);
             }
             // It was ready when its job was done.
-            _ if job.done => self.fail(instance, Why::Died, now),
+            _ if job.done => self.fail(instance, InstanceFault::Died, now),
             State::Starting if !job.starting => {
                 slot.enter(Life::Busy(Job { starting: true, ..job }), now)
             }
             State::Restarting | State::Dead if job.wait.asked => {
-                self.fail(instance, Why::Job(JobResult::Failed), now);
+                self.fail(instance, InstanceFault::Job(RolloutJobResult::Failed), now);
             }
             // The job's result, or the answer after its deadline, will tell.
             State::Starting | State::Ready | State::Stopping | State::Restarting | State::Dead => {}
@@ -100,7 +100,7 @@ impl Rollout {
                 self.seen_serving(instance, sight, now);
             }
             (Whose::Own, State::Stopping | State::Restarting | State::Dead)
-            | (Whose::Successor, _) => self.fail(instance, Why::Died, now),
+            | (Whose::Successor, _) => self.fail(instance, InstanceFault::Died, now),
         }
     }
 
@@ -125,7 +125,7 @@ impl Rollout {
                 // It died and came back before anybody told us.
                 let another = reborn(slot, restored, sight);
                 if self.on_probation(instance) {
-                    self.fail(instance, Why::DiedLater, now);
+                    self.fail(instance, InstanceFault::DiedLater, now);
                 } else if another || self.slots.get(&instance).is_some_and(|slot| slot.fresh) {
                     self.became_ready(instance, now);
                 }
@@ -169,7 +169,7 @@ impl Rollout {
     fn lose(&mut self, instance: u32, now: Time) {
         let goal = self.goal();
         if self.on_probation(instance) {
-            return self.fail(instance, Why::DiedLater, now);
+            return self.fail(instance, InstanceFault::DiedLater, now);
         }
         let wait = self.recovery(now);
         let back = self.going_back();

@@ -1,6 +1,6 @@
 //! One instance as the machine keeps it. Never decides what to do with it.
 
-use super::command::{Change, Ticket};
+use super::command::{Ticket, UnitJob};
 use super::event::{Serial, Sight, State};
 use super::time::Time;
 
@@ -27,7 +27,7 @@ impl Wait {
 /// A job of ours that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Job {
-    pub change: Change,
+    pub change: UnitJob,
     pub ticket: Ticket,
     pub wait: Wait,
     /// The former process is gone and the next one was seen; for the view only.
@@ -134,9 +134,9 @@ impl Slot {
     pub(super) fn submit(&mut self, job: Job, made: Definition, now: Time) {
         self.before = None;
         self.before = Some(Box::new(self.clone()));
-        if job.change != Change::Stop {
+        if job.change != UnitJob::Stop {
             self.made = made;
-            let joins = job.change == Change::Start && self.alive();
+            let joins = job.change == UnitJob::Start && self.alive();
             let last = self.last.map_or(self.base, |(serial, _)| serial);
             self.base = match self.last {
                 // The process that starts already is the one.
@@ -217,7 +217,7 @@ impl Slot {
 
     /// A start or restart of ours is under way.
     pub(super) fn starting(&self) -> bool {
-        matches!(self.life, Life::Busy(job) if job.change != Change::Stop)
+        matches!(self.life, Life::Busy(job) if job.change != UnitJob::Stop)
     }
 
     pub(super) fn settling(&self) -> bool {

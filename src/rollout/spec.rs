@@ -11,7 +11,7 @@ use super::time::Time;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// The instances that exist, by number; those left out count as dead.
-    pub current: BTreeMap<u32, Observed>,
+    pub current: BTreeMap<u32, FoundInstance>,
     /// How many instances there were meant to be before: what a rollback goes back to.
     pub before: u32,
     /// How many instances there shall be, `0..wanted`.
@@ -37,14 +37,14 @@ pub enum Former {
 
 /// One instance before the rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Observed {
+pub struct FoundInstance {
     /// How it looks.
     pub sight: Sight,
     /// Whether its process must be replaced; without meaning for dead ones.
     pub outdated: bool,
 }
 
-impl Observed {
+impl FoundInstance {
     pub(super) fn ready(&self) -> bool {
         self.sight.state == State::Ready
     }

@@ -1,6 +1,6 @@
 //! What to do next, given what is known. Called after every event; never waits, never reads an event.
 
-use super::command::{Change, Command, Reason};
+use super::command::{Instruction, JobReason, UnitJob};
 use super::machine::{Course, Ending, Rollout};
 use super::outcome::{Failure, Outcome};
 use super::slot::{Definition, Life, Slot};
@@ -8,7 +8,7 @@ use super::time::Time;
 
 impl Rollout {
     /// Goes on until nothing changes without another event.
-    pub(super) fn step(&mut self, now: Time, out: &mut Vec<Command>) {
+    pub(super) fn step(&mut self, now: Time, out: &mut Vec<Instruction>) {
         loop {
             let course = self.course.clone();
             match course.clone() {
@@ -25,7 +25,7 @@ impl Rollout {
         }
     }
 
-    fn roll(&mut self, because: Option<Failure>, now: Time, out: &mut Vec<Command>) {
+    fn roll(&mut self, because: Option<Failure>, now: Time, out: &mut Vec<Instruction>) {
         if self.reached() {
             if self.all_answer(now, out) {
                 self.course = Course::Finished(match because {
@@ -49,7 +49,7 @@ impl Rollout {
     }
 
     /// All at once, as `systemctl start` would: they take nothing from anybody, and prove the definition as well.
-    fn start_missing(&mut self, now: Time, out: &mut Vec<Command>) {
+    fn start_missing(&mut self, now: Time, out: &mut Vec<Instruction>) {
         let goal = self.goal();
         let back = self.going_back();
         for number in 0..self.target() {
@@ -59,10 +59,10 @@ impl Rollout {
                 continue;
             }
             match slot.life {
-                Life::Gone => self.submit(number, Change::Start, Reason::Missing, now, out),
+                Life::Gone => self.submit(number, UnitJob::Start, JobReason::Missing, now, out),
                 // Also one that failed, and that systemd has started again with the right definition since.
                 Life::Down | Life::Failed if slot.made == goal => {
-                    self.submit(number, Change::Start, Reason::NotReady, now, out);
+                    self.submit(number, UnitJob::Start, JobReason::NotReady, now, out);
                 }
                 Life::Down | Life::Failed | Life::Stuck => {}
                 Life::Busy(_) | Life::Settling(_) | Life::Recovering(_) | Life::Serving => {}
@@ -71,7 +71,7 @@ impl Rollout {
     }
 
     /// Surge instances, as many as are of use. On the way back those of the failed definition that still serve will do.
-    fn add_surge(&mut self, now: Time, out: &mut Vec<Command>) {
+    fn add_surge(&mut self, now: Time, out: &mut Vec<Instruction>) {
         let (goal, back) = (self.goal(), self.going_back());
         let serving = self.outdated().any(|number| self.slots[&number].serving());
         if back && !serving {
@@ -88,34 +88,34 @@ impl Rollout {
             }
             let outdated = |slot: &Slot| slot.made != goal && slot.serving();
             let (number, change) = if let Some(number) = self.extras(Slot::idle).next() {
-                (number, Change::Restart)
+                (number, UnitJob::Restart)
             } else if self.extra(Slot::alive) < limit {
-                (self.free_number(), Change::Start)
+                (self.free_number(), UnitJob::Start)
             } else if let Some(number) = self.extras(outdated).next()
                 && self.can_spare_one()
             {
-                (number, Change::Restart)
+                (number, UnitJob::Restart)
             } else {
                 return;
             };
             let first = !self.proven() && self.extra(usable) == 0;
-            let reason = if first { Reason::Canary } else { Reason::Surge };
+            let reason = if first { JobReason::Canary } else { JobReason::Surge };
             self.submit(number, change, reason, now, out);
         }
     }
 
     /// Replaces in place, those that do not serve first. With 4 instances, `max_surge = 1`: 4 + 1 serve, so one may go;
     /// with `max_surge = 2`, `max_unavailable = 1` and 10 instances: 10 + 2 serve, 9 must, so three may go.
-    fn replace(&mut self, now: Time, out: &mut Vec<Command>) {
+    fn replace(&mut self, now: Time, out: &mut Vec<Instruction>) {
         let proven = self.proven() || self.needs_no_canary();
         if !proven && self.numbers(|slot| slot.starting() || waits(slot)).next().is_some() {
             return;
         }
         let window = if proven { self.limits().batch() } else { 1 };
         let reason = match (self.going_back(), proven) {
-            (true, _) => Reason::RollBack,
-            (false, true) => Reason::Outdated,
-            (false, false) => Reason::Canary,
+            (true, _) => JobReason::RollBack,
+            (false, true) => JobReason::Outdated,
+            (false, false) => JobReason::Canary,
         };
         let (down, up): (Vec<u32>, Vec<u32>) =
             self.outdated().partition(|number| self.slots[number].idle());
@@ -125,13 +125,13 @@ impl Rollout {
                 return;
             }
             if slot.idle() || slot.serving() && self.can_spare_one() {
-                self.submit(number, Change::Restart, reason, now, out);
+                self.submit(number, UnitJob::Restart, reason, now, out);
             }
         }
     }
 
     /// All at once, highest first: those that stay serve, and draining costs nobody anything.
-    fn remove_surplus(&mut self, now: Time, out: &mut Vec<Command>) {
+    fn remove_surplus(&mut self, now: Time, out: &mut Vec<Instruction>) {
         let stays = |slot: &Slot| slot.serving() || self.as_before(slot);
         if !(0..self.target()).all(|number| self.slots.get(&number).is_some_and(stays))
             || !self.held && !self.all_answer(now, out)
@@ -142,13 +142,14 @@ impl Rollout {
         let removable = |slot: &Slot| slot.alive() && !slot.busy() && slot.life != Life::Stuck;
         let surplus: Vec<u32> = self.extras(removable).collect();
         for number in surplus.into_iter().rev() {
-            let reason = if number < self.lasting() { Reason::Surplus } else { Reason::SurgeOver };
-            self.submit(number, Change::Stop, reason, now, out);
+            let reason =
+                if number < self.lasting() { JobReason::Surplus } else { JobReason::SurgeOver };
+            self.submit(number, UnitJob::Stop, reason, now, out);
         }
     }
 
     /// PM2's way: restart what is left, then be done with it.
-    fn force(&mut self, because: Failure, now: Time, out: &mut Vec<Command>) {
+    fn force(&mut self, because: Failure, now: Time, out: &mut Vec<Instruction>) {
         self.stop_failed_surge(now, out);
         if !self.interrupted {
             for number in 0..self.wanted {
@@ -157,8 +158,8 @@ impl Rollout {
                 if slot.busy() || renewed || slot.refused {
                     continue;
                 }
-                let change = if slot.alive() { Change::Restart } else { Change::Start };
-                self.submit(number, change, Reason::Forced, now, out);
+                let change = if slot.alive() { UnitJob::Restart } else { UnitJob::Start };
+                self.submit(number, change, JobReason::Forced, now, out);
             }
         }
         if !self.quiet() {
@@ -170,7 +171,7 @@ impl Rollout {
         let removable = |slot: &Slot| slot.alive() && slot.life != Life::Stuck;
         let surplus: Vec<u32> = self.extras(removable).collect();
         for &number in surplus.iter().rev() {
-            self.submit(number, Change::Stop, Reason::SurgeOver, now, out);
+            self.submit(number, UnitJob::Stop, JobReason::SurgeOver, now, out);
         }
         if surplus.is_empty() {
             let unready = self.numbers(|slot| slot.alive() && !slot.serving()).collect();
@@ -179,7 +180,7 @@ impl Rollout {
     }
 
     /// Waits for what was submitted before the failure: only then is it clear what runs which definition.
-    fn abort(&mut self, because: Failure, back: bool, now: Time, out: &mut Vec<Command>) {
+    fn abort(&mut self, because: Failure, back: bool, now: Time, out: &mut Vec<Instruction>) {
         self.stop_failed_surge(now, out);
         if self.numbers(Slot::starting).next().is_some() {
             return;
@@ -192,7 +193,7 @@ impl Rollout {
     }
 
     /// Removes the surge instances that are not needed for as many to serve as before, then ends.
-    fn leave(&mut self, ending: Ending, now: Time, out: &mut Vec<Command>) {
+    fn leave(&mut self, ending: Ending, now: Time, out: &mut Vec<Instruction>) {
         self.stop_waiting(now);
         if !self.quiet() {
             return;
@@ -206,7 +207,7 @@ impl Rollout {
                 self.numbers(Slot::serving).filter(|&number| number >= lasting).collect();
             for number in serving.into_iter().rev() {
                 if self.serving() > floor {
-                    self.submit(number, Change::Stop, Reason::SurgeOver, now, out);
+                    self.submit(number, UnitJob::Stop, JobReason::SurgeOver, now, out);
                 }
             }
         }
@@ -224,12 +225,12 @@ impl Rollout {
         self.stop_waiting(now);
     }
 
-    fn stop_failed_surge(&mut self, now: Time, out: &mut Vec<Command>) {
+    fn stop_failed_surge(&mut self, now: Time, out: &mut Vec<Instruction>) {
         let lasting = self.lasting();
         let failed: Vec<u32> =
             self.numbers(Slot::idle).filter(|&number| number >= lasting).collect();
         for number in failed.into_iter().rev() {
-            self.submit(number, Change::Stop, Reason::SurgeFailed, now, out);
+            self.submit(number, UnitJob::Stop, JobReason::SurgeFailed, now, out);
         }
     }
 

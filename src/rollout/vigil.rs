@@ -34,7 +34,7 @@ pub struct Expected {
 
 /// Why an instance does not serve; reads as a fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lost {
+pub enum NotServing {
     /// Ready, and dead again within `min_ready`.
     Died,
     /// systemd starts it again and again.
@@ -68,7 +68,7 @@ enum Watched {
         confirmed: Time,
     },
     Ended,
-    Lost(Lost),
+    Lost(NotServing),
 }
 
 /// A process that had so many automatic restarts and waits for the next one is not waited for.
@@ -81,14 +81,14 @@ impl Vigil {
         let first = |look: &Look| match look.sight.state {
             State::Ready => Watched::ready(look, now),
             State::Dead if expected.may_end && look.well => Watched::Ended,
-            _ if expected.patience.is_none() => Watched::Lost(Lost::Died),
+            _ if expected.patience.is_none() => Watched::Lost(NotServing::Died),
             State::Restarting | State::Stopping if look.restarts >= LOOPS => {
-                Watched::Lost(Lost::Loops { restarts: look.restarts })
+                Watched::Lost(NotServing::Loops { restarts: look.restarts })
             }
             State::Starting | State::Restarting | State::Stopping => {
                 Watched::Awaited(look.sight.serial)
             }
-            State::Dead => Watched::Lost(Lost::Down),
+            State::Dead => Watched::Lost(NotServing::Down),
         };
         let watched = looks.iter().map(|(&number, look)| (number, first(look))).collect();
         Self { expected, begun: now, watched }
@@ -114,18 +114,18 @@ impl Vigil {
             // Nobody has just started it: one death after a long run is no loop, if it comes back and stays.
             Watched::Ready { serial, since, .. } if !just_started && stayed(since) => match state {
                 State::Ready => Watched::ready(look, now),
-                State::Dead => Watched::Lost(Lost::Down),
+                State::Dead => Watched::Lost(NotServing::Down),
                 State::Starting | State::Stopping | State::Restarting => Watched::Awaited(serial),
             },
             Watched::Ready { .. } if look.restarts >= loops => {
-                Watched::Lost(Lost::Loops { restarts: look.restarts })
+                Watched::Lost(NotServing::Loops { restarts: look.restarts })
             }
-            Watched::Ready { .. } => Watched::Lost(Lost::Died),
+            Watched::Ready { .. } => Watched::Lost(NotServing::Died),
             Watched::Awaited(_) if state == State::Ready => Watched::ready(look, now),
-            Watched::Awaited(_) if state == State::Dead => Watched::Lost(Lost::Down),
+            Watched::Awaited(_) if state == State::Dead => Watched::Lost(NotServing::Down),
             // The next process ended as well, without having been ready.
             Watched::Awaited(first) if state == State::Restarting && look.sight.serial > first => {
-                Watched::Lost(Lost::Loops { restarts: look.restarts })
+                Watched::Lost(NotServing::Loops { restarts: look.restarts })
             }
             Watched::Awaited(first) => Watched::Awaited(first),
         };
@@ -141,11 +141,11 @@ impl Vigil {
     }
 
     /// Instances that do not serve, as far as is known now.
-    pub fn lost(&self, now: Time) -> impl Iterator<Item = (u32, Lost)> {
+    pub fn lost(&self, now: Time) -> impl Iterator<Item = (u32, NotServing)> {
         let late = self.given_up() <= now;
         self.watched.iter().filter_map(move |(&number, watched)| match watched {
             Watched::Lost(lost) => Some((number, *lost)),
-            Watched::Awaited(_) if late => Some((number, Lost::NotReady)),
+            Watched::Awaited(_) if late => Some((number, NotServing::NotReady)),
             Watched::Awaited(_) | Watched::Ready { .. } | Watched::Ended => None,
         })
     }
@@ -184,7 +184,7 @@ impl Watched {
     }
 }
 
-impl fmt::Display for Lost {
+impl fmt::Display for NotServing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Died => f.write_str("died soon after it was ready"),
@@ -222,7 +222,7 @@ mod tests {
         Vigil::new(expected, &looks.collect(), at(5000))
     }
 
-    fn lost(vigil: &Vigil, now: u64) -> Vec<(u32, Lost)> {
+    fn lost(vigil: &Vigil, now: u64) -> Vec<(u32, NotServing)> {
         vigil.lost(at(now)).collect()
     }
 
@@ -251,23 +251,23 @@ mod tests {
             vigil.seen(0, &next, at(5300));
             assert_eq!(
                 (vigil.deadline(at(5300)), lost(&vigil, 5300)),
-                (None, vec![(0, Lost::Died)])
+                (None, vec![(0, NotServing::Died)])
             );
         }
         // It was ready when its job was done.
         let vigil = vigil(None, &[look(State::Restarting, 2, 0, 0)]);
-        assert_eq!(lost(&vigil, 5000), [(0, Lost::Died)]);
+        assert_eq!(lost(&vigil, 5000), [(0, NotServing::Died)]);
     }
 
     #[test]
     fn one_on_its_way_is_waited_for_and_a_loop_is_not() {
         let patience = Some(10 * SECOND);
-        let loops = Lost::Loops { restarts: 2 };
+        let loops = NotServing::Loops { restarts: 2 };
         let looping = vigil(patience, &[look(State::Restarting, 2, 0, 2)]);
         assert_eq!(lost(&looping, 5000), [(0, loops)]);
         let mut once = vigil(patience, &[look(State::Restarting, 2, 0, 1)]);
         assert_eq!((once.deadline(at(5000)), lost(&once, 5000)), (Some(at(15_000)), vec![]));
-        assert_eq!(lost(&once, 15_000), [(0, Lost::NotReady)]);
+        assert_eq!(lost(&once, 15_000), [(0, NotServing::NotReady)]);
         once.seen(0, &look(State::Starting, 3, 0, 1), at(6000));
         let mut back = once.clone();
         back.seen(0, &look(State::Ready, 3, 6500, 1), at(6500));
@@ -286,13 +286,13 @@ mod tests {
         long.seen(0, &look(State::Ready, 4, 5400, 1), at(5400));
         assert_eq!((long.deadline(at(5400)), lost(&long, 5400)), (Some(at(6400)), vec![]));
         long.seen(0, &look(State::Restarting, 4, 0, 1), at(6000));
-        assert_eq!(lost(&long, 6000), [(0, Lost::Loops { restarts: 1 })]);
+        assert_eq!(lost(&long, 6000), [(0, NotServing::Loops { restarts: 1 })]);
     }
 
     #[test]
     fn a_program_without_restarts_may_end_well() {
         let ended = |well| Look { well, ..look(State::Dead, 2, 0, 0) };
-        for (well, expected) in [(true, vec![]), (false, vec![(0, Lost::Died)])] {
+        for (well, expected) in [(true, vec![]), (false, vec![(0, NotServing::Died)])] {
             let expects = Expected { min_ready: SECOND, patience: None, may_end: true };
             let vigil = Vigil::new(expects, &[(0, ended(well))].into(), at(5000));
             assert_eq!((vigil.deadline(at(5000)), lost(&vigil, 5000)), (None, expected));

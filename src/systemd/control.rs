@@ -33,7 +33,7 @@ pub enum Setting {
 
 /// A process of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
+pub struct UnitProcess {
     /// The process.
     pub pid: u32,
     /// Its cgroup, from the root of the hierarchy.
@@ -98,7 +98,7 @@ impl Systemd {
     ///
     /// # Errors
     /// No such unit, or not permitted.
-    pub fn processes(&self, unit: &UnitName) -> Result<Vec<Process>, Error> {
+    pub fn processes(&self, unit: &UnitName) -> Result<Vec<UnitProcess>, Error> {
         let doing = "list the processes";
         let failed = |e: Error| e.about(unit.as_str());
         let reply =
@@ -108,7 +108,7 @@ impl Systemd {
             body.deserialize().map_err(|e| failed(Error::from_bus(doing, &e)))?;
         Ok(rows
             .into_iter()
-            .map(|(cgroup, pid, command)| Process { pid, cgroup, command })
+            .map(|(cgroup, pid, command)| UnitProcess { pid, cgroup, command })
             .collect())
     }
 

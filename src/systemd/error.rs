@@ -48,6 +48,8 @@ pub enum ErrorKind {
     Disconnected,
     /// There is no journal.
     NoJournal,
+    /// libsystemd, which reads the journal, is not installed.
+    NoLibrary,
     /// The journal is there, and the caller may not read it.
     JournalDenied,
     /// None of the above; the detail says more.
@@ -153,6 +155,10 @@ impl Error {
             }
             ErrorKind::Disconnected => "run it again: it continues where it stopped".to_owned(),
             ErrorKind::NoJournal => "`systemctl status systemd-journald`".to_owned(),
+            ErrorKind::NoLibrary => {
+                "install it: `apt-get install libsystemd0` (in Fedora and Arch: systemd-libs)"
+                    .to_owned()
+            }
             ErrorKind::JournalDenied => "become a member of the group systemd-journal \
                  (`usermod -aG systemd-journal USER`), or run it as root"
                 .to_owned(),
@@ -219,6 +225,7 @@ impl fmt::Display for Error {
             ErrorKind::Timeout => f.write_str("no answer in time")?,
             ErrorKind::Disconnected => f.write_str("the connection broke")?,
             ErrorKind::NoJournal => f.write_str("this machine keeps no journal")?,
+            ErrorKind::NoLibrary => f.write_str("libsystemd is not installed")?,
             ErrorKind::JournalDenied => f.write_str("permission denied")?,
             ErrorKind::Other => f.write_str("unexpected answer")?,
         }

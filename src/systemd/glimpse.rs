@@ -14,9 +14,8 @@ use zbus::Message;
 
 use super::proxy::{SERVICE_UNIT, UNIT};
 use super::query::{read_list, text};
-use super::state::ActiveState;
 use super::{ANSWER, Error, Systemd, proxy};
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// A service unit at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -34,7 +34,7 @@ pub struct Journal {
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct JournalEntry {
     /// When it was written, in microseconds since 1970.
     pub realtime_usec: u64,
     /// The unit that wrote it or that it is about.
@@ -51,7 +51,7 @@ pub struct Entry {
     pub fields: Vec<(String, Vec<u8>)>,
 }
 
-/// Who wrote an [`Entry`].
+/// Who wrote an [`JournalEntry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Author {
     /// The unit itself.
@@ -66,6 +66,7 @@ impl Journal {
     /// # Errors
     /// There is no journal, or none that the caller may read.
     pub fn open(scope: Scope) -> Result<Journal, Error> {
+        load_library()?;
         let reader = OpenOptions::default().local_only(true).open().map_err(failed)?;
         let journal = Journal::over(reader, scope)?;
         let readable = |found: systemd::Result<bool>| found.unwrap_or(false);
@@ -84,6 +85,7 @@ impl Journal {
     /// # Errors
     /// No such directory, or not readable.
     pub fn open_directory(directory: &Path, scope: Scope) -> Result<Journal, Error> {
+        load_library()?;
         let path = directory.to_str().unwrap_or_default();
         let reader = OpenDirectoryOptions::default().open_directory(path).map_err(failed)?;
         Journal::over(reader, scope)
@@ -204,7 +206,7 @@ impl Journal {
     ///
     /// # Errors
     /// The journal files cannot be read.
-    pub fn read(&mut self) -> Result<Option<Entry>, Error> {
+    pub fn read(&mut self) -> Result<Option<JournalEntry>, Error> {
         if !std::mem::take(&mut self.on_entry) && self.reader.next().map_err(failed)? == 0 {
             return Ok(None);
         }
@@ -215,7 +217,7 @@ impl Journal {
     ///
     /// # Errors
     /// The journal files cannot be read.
-    pub fn follow(&mut self, deadline: Instant) -> Result<Option<Entry>, Error> {
+    pub fn follow(&mut self, deadline: Instant) -> Result<Option<JournalEntry>, Error> {
         loop {
             if let Some(entry) = self.read()? {
                 return Ok(Some(entry));
@@ -233,7 +235,7 @@ impl Journal {
         }
     }
 
-    fn entry(&mut self) -> Result<Entry, Error> {
+    fn entry(&mut self) -> Result<JournalEntry, Error> {
         let realtime_usec = self.reader.timestamp_usec().map_err(failed)?;
         let mut fields = Vec::new();
         self.reader.restart_data();
@@ -252,6 +254,10 @@ impl std::fmt::Debug for Journal {
 }
 
 const DOING: &str = "read the journal";
+
+fn load_library() -> Result<(), Error> {
+    crate::libsystemd::load().map_err(|why| Error::new(ErrorKind::NoLibrary, DOING, why))
+}
 
 fn failed(error: systemd::Error) -> Error {
     let kind = match error.kind() {
@@ -286,7 +292,7 @@ fn user_groups() -> [Group; 4] {
         .map(|about| Group { about, fixed: vec![("_UID", getuid().as_raw().to_string())] })
 }
 
-fn entry_of(scope: Scope, realtime_usec: u64, fields: Vec<(String, Vec<u8>)>) -> Entry {
+fn entry_of(scope: Scope, realtime_usec: u64, fields: Vec<(String, Vec<u8>)>) -> JournalEntry {
     let text = |wanted: &str| {
         let found = fields.iter().find(|(name, _)| name == wanted);
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
@@ -308,7 +314,7 @@ fn entry_of(scope: Scope, realtime_usec: u64, fields: Vec<(String, Vec<u8>)>) ->
     let priority = text("PRIORITY").and_then(|level| level.parse().ok()).unwrap_or(6);
     let message = fields.iter().find(|(name, _)| name == "MESSAGE");
     let message = message.map(|(_, value)| value.clone()).unwrap_or_default();
-    Entry { realtime_usec, unit, author, pid, priority, message, fields }
+    JournalEntry { realtime_usec, unit, author, pid, priority, message, fields }
 }
 
 /// The files that hold what system services write.
@@ -328,7 +334,7 @@ mod tests {
 
     use super::*;
 
-    fn entry(scope: Scope, fields: &[(&str, &[u8])]) -> Entry {
+    fn entry(scope: Scope, fields: &[(&str, &[u8])]) -> JournalEntry {
         let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), v.to_vec())).collect();
         entry_of(scope, 7, fields)
     }

@@ -27,16 +27,14 @@ use crate::ecosystem::Scope;
 
 use direct::Direct;
 
-pub use control::{JobInfo, KillWhom, Process, Setting};
+pub use control::{JobInfo, KillWhom, Setting, UnitProcess};
 pub use error::{Error, ErrorKind};
 pub use field::Field;
 pub use glimpse::Glimpse;
 pub use job::{JobId, JobKind, JobMode, JobOutcome, JobResult};
-pub use journal::{Author, Entry, Journal};
-pub use state::{
-    ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
-};
-pub use watch::{Changes, Signal, Watch};
+pub use journal::{Author, Journal, JournalEntry};
+pub use state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp};
+pub use watch::{PropertyChanges, Signal, Watch};
 
 /// How long the manager may take to answer a question. It answers in milliseconds unless it is
 /// reloading, which on a slow machine with many units takes seconds.
@@ -52,7 +50,7 @@ pub struct Systemd {
     connection: Arc<Mutex<Option<Connection>>>,
     /// The manager's own socket, for whoever may use it.
     direct: Option<Arc<Direct>>,
-    address: Address,
+    address: ManagerAddress,
     /// One batch of calls at a time: the bus limits the calls that a connection may have open,
     /// whichever thread they come from.
     turn: Arc<Mutex<()>>,
@@ -60,7 +58,7 @@ pub struct Systemd {
 
 /// Where a manager is found.
 #[derive(Debug, Clone)]
-enum Address {
+enum ManagerAddress {
     Scope(Scope),
     Bus(String),
     /// A stream that is gone when it is gone.
@@ -76,7 +74,7 @@ impl Systemd {
         if scope == Scope::System && !booted() {
             return Err(error::no_bus(scope, false, String::new()));
         }
-        let mut systemd = Systemd::build(builder(scope), Address::Scope(scope))
+        let mut systemd = Systemd::build(builder(scope), ManagerAddress::Scope(scope))
             .map_err(|e| error::no_bus(scope, booted(), e.to_string()))?;
         systemd.direct = Direct::of(scope).map(Arc::new);
         Ok(systemd)
@@ -92,7 +90,7 @@ impl Systemd {
             Some(direct) => Ok(Systemd {
                 connection: Arc::default(),
                 direct: Some(Arc::new(direct)),
-                address: Address::Scope(scope),
+                address: ManagerAddress::Scope(scope),
                 turn: Arc::default(),
             }),
             None => Systemd::connect(scope),
@@ -104,7 +102,7 @@ impl Systemd {
     /// # Errors
     /// Nobody listens there.
     pub fn connect_to(address: &str) -> Result<Systemd, Error> {
-        Systemd::build(Builder::address(address), Address::Bus(address.to_owned()))
+        Systemd::build(Builder::address(address), ManagerAddress::Bus(address.to_owned()))
             .map_err(|e| error::no_bus(Scope::User, true, e.to_string()))
     }
 
@@ -114,11 +112,11 @@ impl Systemd {
     /// # Errors
     /// The peer does not greet as a bus does.
     pub fn over(stream: UnixStream) -> Result<Systemd, Error> {
-        Systemd::build(Builder::unix_stream(stream), Address::Stream)
+        Systemd::build(Builder::unix_stream(stream), ManagerAddress::Stream)
             .map_err(|e| Error::from_bus("connect to systemd", &e))
     }
 
-    fn build(builder: Builder<'_>, address: Address) -> zbus::Result<Systemd> {
+    fn build(builder: Builder<'_>, address: ManagerAddress) -> zbus::Result<Systemd> {
         let connection = connected(builder)?;
         let connection = Arc::new(Mutex::new(Some(connection)));
         Ok(Systemd { connection, direct: None, address, turn: Arc::default() })
@@ -154,9 +152,9 @@ impl Systemd {
 
     fn new_connection(&self) -> Result<Connection, Error> {
         let builder = match &self.address {
-            Address::Scope(scope) => builder(*scope),
-            Address::Bus(address) => Builder::address(address.as_str()),
-            Address::Stream => return Err(Error::disconnected("connect to systemd")),
+            ManagerAddress::Scope(scope) => builder(*scope),
+            ManagerAddress::Bus(address) => Builder::address(address.as_str()),
+            ManagerAddress::Stream => return Err(Error::disconnected("connect to systemd")),
         };
         connected(builder).map_err(|e| Error::from_bus("connect to systemd", &e))
     }

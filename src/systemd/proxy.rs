@@ -15,15 +15,28 @@ use serde::Serialize;
 use zbus::message::{Flags, Type};
 use zbus::{Connection, DynamicType, Message, MessageStream};
 
+use crate::unit::UnitKind;
+
 pub(super) const SERVICE: &str = "org.freedesktop.systemd1";
 pub(super) const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
 pub(super) const SERVICE_UNIT: &str = "org.freedesktop.systemd1.Service";
 pub(super) const SOCKET_UNIT: &str = "org.freedesktop.systemd1.Socket";
-pub(super) const TIMER_UNIT: &str = "org.freedesktop.systemd1.Timer";
 pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 pub(super) const UNIT_PATHS: &str = "/org/freedesktop/systemd1/unit";
+
+/// The interface of what only units of a kind have.
+pub(super) fn interface(kind: UnitKind) -> &'static str {
+    match kind {
+        UnitKind::Service => SERVICE_UNIT,
+        UnitKind::Socket => SOCKET_UNIT,
+        UnitKind::Slice => "org.freedesktop.systemd1.Slice",
+        UnitKind::Target => "org.freedesktop.systemd1.Target",
+        UnitKind::Timer => "org.freedesktop.systemd1.Timer",
+        UnitKind::Path => "org.freedesktop.systemd1.Path",
+    }
+}
 
 /// Calls under way at one time. dbus-daemon refuses more than 128 (`max_replies_per_connection`
 /// of a system bus) with `LimitsExceeded`.

@@ -14,12 +14,10 @@ use std::time::Instant;
 use zbus::{Message, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::field::{Field, Property};
-use super::proxy::{SERVICE_UNIT, SOCKET_UNIT, TIMER_UNIT, UNIT};
-use super::state::{
-    ActiveState, Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp,
-};
+use super::proxy::{SERVICE_UNIT, SOCKET_UNIT, UNIT};
+use super::state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp};
 use super::{ANSWER, Error, JobId, Systemd, proxy};
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// From so many properties of the service interface on, all of them come cheaper.
 const WHOLESALE: usize = 10;
@@ -149,16 +147,16 @@ impl Systemd {
         Ok(rows.into_iter().map(|(listed, values)| socket_state(listed, &Values(values))).collect())
     }
 
-    /// When a timer unit elapses next, microseconds since 1970; `None` while it does not.
+    /// A moment that a unit tells in a property of its kind, such as `NextElapseUSecRealtime` of a timer:
+    /// microseconds since 1970; `None` while there is none.
     ///
     /// # Errors
     /// The manager does not answer.
-    pub fn next_elapse(&self, name: &UnitName) -> Result<Option<u64>, Error> {
-        let wanted = [(TIMER_UNIT, "NextElapseUSecRealtime")];
-        let rows =
-            self.properties("read the next time of a timer", std::slice::from_ref(name), &wanted)?;
+    pub fn moment(&self, name: &UnitName, property: &'static str) -> Result<Option<u64>, Error> {
+        let wanted = [(proxy::interface(name.kind()), property)];
+        let rows = self.properties("read when a unit acts", std::slice::from_ref(name), &wanted)?;
         let value = rows.into_iter().next().and_then(|(_, values)| {
-            values.get("NextElapseUSecRealtime").and_then(|v| v.downcast_ref::<u64>().ok())
+            values.get(property).and_then(|v| v.downcast_ref::<u64>().ok())
         });
         Ok(value.filter(|micros| *micros != 0 && *micros != u64::MAX))
     }

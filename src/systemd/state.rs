@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::JobId;
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// Whether a unit's file could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,60 +34,6 @@ impl LoadState {
             "error" => LoadState::Error,
             other => LoadState::Other(other.to_owned()),
         }
-    }
-}
-
-/// The high-level state of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ActiveState {
-    /// Running; a service with `Type=notify` has said that it is ready.
-    Active,
-    /// Running, and reading its configuration again.
-    Reloading,
-    /// Stopped.
-    #[default]
-    Inactive,
-    /// Stopped, and not because anybody asked.
-    Failed,
-    /// Starting, or waiting to be restarted.
-    Activating,
-    /// Stopping.
-    Deactivating,
-    /// A word that a newer manager uses.
-    Other(String),
-}
-
-impl ActiveState {
-    /// Whether nothing runs, nor starts or stops.
-    pub fn is_down(&self) -> bool {
-        matches!(self, ActiveState::Inactive | ActiveState::Failed)
-    }
-
-    pub(super) fn from_text(text: &str) -> ActiveState {
-        match text {
-            "active" => ActiveState::Active,
-            "reloading" => ActiveState::Reloading,
-            "inactive" => ActiveState::Inactive,
-            "failed" => ActiveState::Failed,
-            "activating" => ActiveState::Activating,
-            "deactivating" => ActiveState::Deactivating,
-            other => ActiveState::Other(other.to_owned()),
-        }
-    }
-}
-
-/// As the manager says it.
-impl std::fmt::Display for ActiveState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            ActiveState::Active => "active",
-            ActiveState::Reloading => "reloading",
-            ActiveState::Inactive => "inactive",
-            ActiveState::Failed => "failed",
-            ActiveState::Activating => "activating",
-            ActiveState::Deactivating => "deactivating",
-            ActiveState::Other(word) => word,
-        })
     }
 }
 

@@ -16,9 +16,8 @@ use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, Variant};
 
 use super::query::{invocation, pid};
-use super::state::ActiveState;
 use super::{ANSWER, Error, ErrorKind, JobId, JobResult, Systemd, proxy};
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// What the manager said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +36,7 @@ pub enum Signal {
         /// The unit.
         unit: UnitName,
         /// What changed; absent fields did not.
-        changes: Changes,
+        changes: PropertyChanges,
     },
     /// The manager starts (`true`) or has finished (`false`) reading all unit files again.
     Reloading(bool),
@@ -48,7 +47,7 @@ pub enum Signal {
 /// New values of the properties of a unit that a driver acts on. systemd repeats all values
 /// whenever one changes; only those that are new are passed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct PropertyChanges {
     /// `ActiveState`.
     pub active: Option<ActiveState>,
     /// `SubState`.
@@ -65,10 +64,10 @@ pub struct Changes {
     pub result: Option<String>,
 }
 
-impl Changes {
+impl PropertyChanges {
     /// Leaves out what was heard before, and remembers the rest.
-    fn unheard(self, heard: &mut Changes) -> Changes {
-        Changes {
+    fn unheard(self, heard: &mut PropertyChanges) -> PropertyChanges {
+        PropertyChanges {
             active: unheard(self.active, &mut heard.active),
             sub: unheard(self.sub, &mut heard.sub),
             main_pid: unheard(self.main_pid, &mut heard.main_pid),
@@ -251,7 +250,7 @@ async fn pump(
 fn read_signal(
     message: &Message,
     units: &HashMap<String, UnitName>,
-    heard: &mut HashMap<UnitName, Changes>,
+    heard: &mut HashMap<UnitName, PropertyChanges>,
 ) -> Option<Signal> {
     let header = message.header();
     // The manager broadcasts. What is addressed to us alone comes from somebody who forges.
@@ -269,7 +268,7 @@ fn read_signal(
         (proxy::PROPERTIES, "PropertiesChanged") => {
             let unit = units.get(path)?.clone();
             let changes = read_changes(message)?.unheard(heard.entry(unit.clone()).or_default());
-            (changes != Changes::default()).then_some(Signal::Changed { unit, changes })
+            (changes != PropertyChanges::default()).then_some(Signal::Changed { unit, changes })
         }
         _ => None,
     }
@@ -283,13 +282,13 @@ fn read_job_removed(message: &Message) -> Option<Signal> {
     Some(Signal::JobRemoved { id, unit, result: JobResult::from_text(&result) })
 }
 
-fn read_changes(message: &Message) -> Option<Changes> {
+fn read_changes(message: &Message) -> Option<PropertyChanges> {
     let body = message.body();
     let (_, values, _): (&str, BTreeMap<&str, Variant<'_>>, HashSet<&str>) =
         body.deserialize().ok()?;
     let text = |name| values.get(name).and_then(|v| v.downcast_ref::<&str>().ok());
     let number = |name| values.get(name).and_then(|v| v.downcast_ref::<u32>().ok());
-    Some(Changes {
+    Some(PropertyChanges {
         active: text("ActiveState").map(ActiveState::from_text),
         sub: text("SubState").map(str::to_owned),
         main_pid: number("MainPID").map(pid),
@@ -307,13 +306,16 @@ mod tests {
     #[test]
     fn what_systemd_repeats_is_no_news() {
         let active = |state: &str| Some(ActiveState::from_text(state));
-        let mut heard = Changes::default();
-        let first =
-            Changes { active: active("active"), main_pid: Some(None), ..Changes::default() };
+        let mut heard = PropertyChanges::default();
+        let first = PropertyChanges {
+            active: active("active"),
+            main_pid: Some(None),
+            ..PropertyChanges::default()
+        };
         assert_eq!(first.clone().unheard(&mut heard), first);
-        assert_eq!(first.clone().unheard(&mut heard), Changes::default());
-        let next = Changes { main_pid: Some(Some(7)), ..first.clone() };
-        let news = Changes { main_pid: Some(Some(7)), ..Changes::default() };
+        assert_eq!(first.clone().unheard(&mut heard), PropertyChanges::default());
+        let next = PropertyChanges { main_pid: Some(Some(7)), ..first.clone() };
+        let news = PropertyChanges { main_pid: Some(Some(7)), ..PropertyChanges::default() };
         assert_eq!(next.unheard(&mut heard), news);
         assert_eq!(first.unheard(&mut heard).main_pid, Some(None), "back again is news too");
     }

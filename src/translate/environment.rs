@@ -4,7 +4,7 @@
 //! Variables of an app live in a file of mode 0600 (`EnvironmentFile=`): everybody may read
 //! `Environment=` over D-Bus.
 
-use super::{Context, EnvFile, Secret};
+use super::{EnvFile, Secret, UnitContext};
 use crate::ecosystem::{App, AppName, Handover, Listener, Protocol, Readiness};
 use crate::handover::contract::{self, LIBRARY, NODE_FILE};
 use crate::unit::quote;
@@ -13,7 +13,7 @@ use crate::unit::quote;
 const MERGED: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
 
 /// `Environment=` lines, quoted.
-pub(super) fn lines(context: &Context<'_>) -> Vec<String> {
+pub(super) fn lines(context: &UnitContext<'_>) -> Vec<String> {
     let mut lines: Vec<String> =
         settings(context).iter().map(|(name, value)| quote::assignment(name, value)).collect();
     // The one value that must keep its specifier.
@@ -22,7 +22,7 @@ pub(super) fn lines(context: &Context<'_>) -> Vec<String> {
 }
 
 /// The app's own variables, in the order of their names.
-pub(super) fn file(context: &Context<'_>) -> Option<EnvFile> {
+pub(super) fn file(context: &UnitContext<'_>) -> Option<EnvFile> {
     let app = context.app;
     let own = app.env.iter().filter(|(name, _)| !MERGED.contains(&name.as_str()));
     let text: String = own.map(|(name, value)| quote::env_file_line(name, value) + "\n").collect();
@@ -43,7 +43,7 @@ pub fn owner_of_file(name: &str) -> Option<AppName> {
     AppName::parse(app).ok().filter(|_| hex)
 }
 
-fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
+fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
     let app = context.app;
     let mut all = Vec::new();
     if let Some(home) = home(context) {
@@ -62,7 +62,7 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
     if matches!(app.handover, Handover::Preload | Handover::Trace) {
         all.extend(binds(app).map(|binds| (contract::BIND, binds)));
     }
-    let millis = app.kill_timeout.as_millis().to_string();
+    let millis = app.process.kill_timeout.as_millis().to_string();
     if app.handover == Handover::Preload {
         all.push(("LD_PRELOAD", libraries(context)));
         all.push((contract::READY, ready(app.readiness).to_owned()));
@@ -72,7 +72,7 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
     }
     if app.handover == Handover::Trace {
         all.push((contract::READY, ready(app.readiness).to_owned()));
-        let millis = app.listen_timeout.as_millis().to_string();
+        let millis = app.process.listen_timeout.as_millis().to_string();
         all.push((contract::LISTEN_TIMEOUT, millis));
     }
     // The tracer takes out of the environment what is the handover's, the Node file included.
@@ -96,7 +96,7 @@ fn settings(context: &Context<'_>) -> Vec<(&'static str, String)> {
             all.push((contract::KILL_SIGNAL, app.kill_signal.clone()));
         }
         all.push((contract::KILL_TIMEOUT, millis));
-        let streams = app.stream_timeout.map(|timeout| timeout.as_millis().to_string());
+        let streams = app.process.stream_timeout.map(|timeout| timeout.as_millis().to_string());
         all.extend(streams.map(|millis| (contract::STREAM_TIMEOUT, millis)));
     } else {
         for name in MERGED {
@@ -134,7 +134,7 @@ fn ready(readiness: Readiness) -> &'static str {
 }
 
 /// The user's own libraries come first: sanitizers insist on it.
-fn libraries(context: &Context<'_>) -> String {
+fn libraries(context: &UnitContext<'_>) -> String {
     let ours = preload(context);
     match context.app.env.get("LD_PRELOAD") {
         Some(own) if !own.is_empty() => format!("{own}:{ours}"),
@@ -142,7 +142,7 @@ fn libraries(context: &Context<'_>) -> String {
     }
 }
 
-fn node_options(context: &Context<'_>) -> String {
+fn node_options(context: &UnitContext<'_>) -> String {
     let ours = format!("--require {}", node_file(context));
     match context.app.env.get("NODE_OPTIONS") {
         Some(own) if !own.is_empty() => format!("{ours} {own}"),
@@ -150,12 +150,12 @@ fn node_options(context: &Context<'_>) -> String {
     }
 }
 
-fn preload(context: &Context<'_>) -> String {
+fn preload(context: &UnitContext<'_>) -> String {
     context.target.handover.join(LIBRARY).display().to_string()
 }
 
 /// Node splits NODE_OPTIONS at blanks, save inside double quotes, where a backslash escapes.
-fn node_file(context: &Context<'_>) -> String {
+fn node_file(context: &UnitContext<'_>) -> String {
     let path = context.target.handover.join(NODE_FILE).display().to_string();
     if path.contains([' ', '"', '\\']) {
         format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
@@ -165,8 +165,8 @@ fn node_file(context: &Context<'_>) -> String {
 }
 
 /// A system service without `User=` has no HOME (systemd.exec(5)), which npm and others need.
-fn home(context: &Context<'_>) -> Option<String> {
-    let bare = !context.user() && context.app.user.is_none();
+fn home(context: &UnitContext<'_>) -> Option<String> {
+    let bare = !context.user() && context.app.process.user.is_none();
     (bare && !context.app.env.contains_key("HOME")).then(|| "/root".to_owned())
 }
 
@@ -175,7 +175,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 
 /// An interpreter outside of systemd's PATH (nvm, pyenv) must find its siblings there too:
 /// `npm start` runs `/usr/bin/env node`.
-fn search_path(context: &Context<'_>) -> Option<String> {
+fn search_path(context: &UnitContext<'_>) -> Option<String> {
     let parent = context.app.command.program.parent()?.to_str()?;
     let known = DEFAULT_PATH.split(':').chain(["/bin", "/sbin"]).any(|dir| dir == parent);
     let own = context.app.env.contains_key("PATH");

@@ -29,14 +29,16 @@
 
 use std::time::Duration;
 
-use super::{Context, GroupRecord, Role, boot_target, common, joined, mark, socket_names, span};
+use super::{
+    GroupRecord, Role, UnitContext, boot_target, common, joined, mark, socket_names, span,
+};
 use crate::ecosystem::Protocol;
 use crate::unit::{UnitFile, quote};
 
 /// `api.service`: what an admin starts, stops, reloads and enables.
 ///
 /// Its instances are wanted through `api.service.wants/` links, so that scaling rewrites no unit.
-pub(super) fn group(context: &Context<'_>) -> UnitFile {
+pub(super) fn group(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let sockets = joined(&socket_names(app));
     let program = quote::executable(&context.target.program.to_string_lossy());
@@ -49,8 +51,8 @@ pub(super) fn group(context: &Context<'_>) -> UnitFile {
             if !sockets.is_empty() {
                 s.set("Wants", format!("{sockets} {}", app.name.close_unit()));
             }
-            if !app.schedules.is_empty() {
-                s.set("Wants", app.name.timer_unit().as_str());
+            for role in app.roles().filter(|role| role.is_trigger() && *role != Role::Listener) {
+                s.set("Wants", app.name.unit_of(role).as_str());
             }
             if !context.user() {
                 s.set("After", "network.target");
@@ -73,7 +75,7 @@ pub(super) fn group(context: &Context<'_>) -> UnitFile {
             s.set("TimeoutStartSec", "infinity");
             // A group that cannot be stopped would hold up a shutdown. Instances accept who waits,
             // then finish what they have begun.
-            s.set("TimeoutStopSec", span(app.kill_timeout * 2 + Duration::from_secs(30)));
+            s.set("TimeoutStopSec", span(app.process.kill_timeout * 2 + Duration::from_secs(30)));
             // A stop during a reload ends the rollout between two instances.
             s.set("SuccessExitStatus", "SIGTERM");
             s.set("NotifyAccess", "all");
@@ -86,7 +88,7 @@ pub(super) fn group(context: &Context<'_>) -> UnitFile {
 
 /// `api-wake.service`: a listener refuses to start when its own service is active, and would wake
 /// nobody when it is, hence a unit that is normally inactive.
-pub(super) fn wake(context: &Context<'_>) -> UnitFile {
+pub(super) fn wake(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let unit = UnitFile::new(app.name.wake_unit())
         .section("Unit", |s| {
@@ -105,7 +107,7 @@ pub(super) fn wake(context: &Context<'_>) -> UnitFile {
 
 /// `api-close.service`: active while the app is up, and ordered after its instances, so that it is
 /// stopped before any of them is asked to stop. No other unit of an app has that place.
-pub(super) fn close(context: &Context<'_>) -> UnitFile {
+pub(super) fn close(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let unit = UnitFile::new(app.name.close_unit())
         .section("Unit", |s| {
@@ -117,15 +119,16 @@ pub(super) fn close(context: &Context<'_>) -> UnitFile {
         .section("Service", |s| {
             s.set("Type", "oneshot").set("RemainAfterExit", "yes");
             let (group, close) = (app.name.group_unit(), context.helper("close"));
-            let (millis, sockets) = (app.kill_timeout.as_millis(), joined(&socket_names(app)));
+            let (millis, sockets) =
+                (app.process.kill_timeout.as_millis(), joined(&socket_names(app)));
             s.set("ExecStop", format!("{close} hold {group} {millis} {sockets}"));
-            s.set("TimeoutStopSec", span(app.kill_timeout + Duration::from_secs(10)));
+            s.set("TimeoutStopSec", span(app.process.kill_timeout + Duration::from_secs(10)));
         });
     mark(unit, context, Role::Close, |_| {})
 }
 
 /// One slice per app: limits of the whole app, and one cgroup to read.
-pub(super) fn slice(context: &Context<'_>) -> UnitFile {
+pub(super) fn slice(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let mut unit = UnitFile::new(app.name.slice_unit()).section("Unit", |s| {
         s.set("Description", format!("{} (all processes)", app.name));

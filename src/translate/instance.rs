@@ -33,13 +33,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Context, common, environment, joined, sandbox, socket_names, span};
+use super::{UnitContext, common, environment, joined, sandbox, socket_names, span};
 use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
 use crate::handover::contract::TRACER;
 use crate::unit::{Section, UnitFile, quote};
 
 /// `api@.service`.
-pub(super) fn template(context: &Context<'_>) -> UnitFile {
+pub(super) fn template(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let group = app.name.group_unit();
     let sockets = joined(&socket_names(app));
@@ -97,7 +97,7 @@ pub(super) fn template(context: &Context<'_>) -> UnitFile {
         })
 }
 
-fn process(s: &mut Section, context: &Context<'_>) {
+fn process(s: &mut Section, context: &UnitContext<'_>) {
     let app = context.app;
     match app.readiness {
         Readiness::FirstListener | Readiness::AllListeners | Readiness::Notify => {
@@ -121,8 +121,8 @@ fn process(s: &mut Section, context: &Context<'_>) {
     }
     s.set("ExecStart", exec_start(context));
     s.set("WorkingDirectory", quote::path(&app.cwd.to_string_lossy()));
-    s.set_some("User", app.user.as_deref().map(quote::text));
-    s.set_some("Group", app.group.as_deref().map(quote::text));
+    s.set_some("User", app.process.user.as_deref().map(quote::text));
+    s.set_some("Group", app.process.group.as_deref().map(quote::text));
     for line in environment::lines(context) {
         s.set("Environment", line);
     }
@@ -132,11 +132,11 @@ fn process(s: &mut Section, context: &Context<'_>) {
     for path in manager_env_files(context) {
         s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
-    s.set("TimeoutStartSec", span(app.listen_timeout));
+    s.set("TimeoutStartSec", span(app.process.listen_timeout));
 }
 
 /// The program, behind what becomes it one after the other.
-fn exec_start(context: &Context<'_>) -> String {
+fn exec_start(context: &UnitContext<'_>) -> String {
     let app = context.app;
     let mut words: Vec<String> = env_reader(context).collect();
     words.extend(log_opener(context));
@@ -163,19 +163,19 @@ fn command_line(words: &[String]) -> String {
 }
 
 /// Reads files of variables with the rights of the program's user.
-fn env_reader(context: &Context<'_>) -> impl Iterator<Item = String> {
+fn env_reader(context: &UnitContext<'_>) -> impl Iterator<Item = String> {
     let files = &context.app.own_env_files;
     let files = files.iter().flat_map(|file| ["--env".into(), file.to_string_lossy().into_owned()]);
     let reader = [tracer(context)].into_iter().chain(files).chain(["--".to_owned()]);
     reader.filter(|_| !context.app.own_env_files.is_empty())
 }
 
-fn tracer(context: &Context<'_>) -> String {
+fn tracer(context: &UnitContext<'_>) -> String {
     context.target.handover.join(TRACER).display().to_string()
 }
 
 /// Opens log files with the rights of the program's user, each with its descriptor.
-fn log_opener(context: &Context<'_>) -> Vec<String> {
+fn log_opener(context: &UnitContext<'_>) -> Vec<String> {
     let logs = &context.app.logs;
     let out = logs.out_file.iter().map(|path| ("1", path));
     let all = out.chain(logs.error_file.iter().map(|path| ("2", path)));
@@ -209,7 +209,7 @@ fn holds_listener(app: &App) -> bool {
         && paths.any(|path| runtime_folder(&app.service, path).is_some())
 }
 
-fn restarts(s: &mut Section, context: &Context<'_>) {
+fn restarts(s: &mut Section, context: &UnitContext<'_>) {
     let app = context.app;
     let restart = &app.restart;
     // An instance that waits for its restart counts as active, so that the listener does not
@@ -258,7 +258,7 @@ fn is_guarded(app: &App) -> bool {
 const LONG_DELAY: Duration = Duration::from_secs(1);
 
 /// Files of variables that the manager reads, in this order.
-fn manager_env_files(context: &Context<'_>) -> Vec<PathBuf> {
+fn manager_env_files(context: &UnitContext<'_>) -> Vec<PathBuf> {
     let own = environment::file(context).map(|file| file.path);
     own.into_iter().chain(context.app.env_files.iter().cloned()).collect()
 }
@@ -294,16 +294,16 @@ pub(super) fn is_job(app: &App) -> bool {
     !app.restart.auto && app.readiness == Readiness::Exec && app.listeners.is_empty()
 }
 
-fn stopping(s: &mut Section, context: &Context<'_>) {
+fn stopping(s: &mut Section, context: &UnitContext<'_>) {
     let app = context.app;
     if app.handover == Handover::Trace {
         // No library is there that would drain at the signal.
         let tracer = context.helper(TRACER);
-        let limit = app.kill_timeout.as_millis();
+        let limit = app.process.kill_timeout.as_millis();
         // Before the manager loses patience.
         let millis = limit - (limit / 10).min(500);
         let signal = &app.kill_signal;
-        let streams = app.stream_timeout.map(|timeout| format!(" {}", timeout.as_millis()));
+        let streams = app.process.stream_timeout.map(|timeout| format!(" {}", timeout.as_millis()));
         let streams = streams.unwrap_or_default();
         s.set("ExecStop", format!("{tracer} --drain $MAINPID {millis} {signal}{streams}"));
     }
@@ -311,7 +311,7 @@ fn stopping(s: &mut Section, context: &Context<'_>) {
     if !app.treekill {
         s.set("KillMode", "mixed");
     }
-    s.set("TimeoutStopSec", span(app.kill_timeout));
+    s.set("TimeoutStopSec", span(app.process.kill_timeout));
     // A program that dies of the signal that asked it to stop has stopped well.
     let asked: String = app.restart.stop_exit_codes.iter().map(|code| format!(" {code}")).collect();
     s.set("SuccessExitStatus", format!("143 {}{asked}", app.kill_signal));
@@ -343,7 +343,7 @@ fn output(s: &mut Section, app: &App) {
 
 /// A script that runs beside the program, with all rights. The variables are the program's, whose
 /// user may have a say in them: a loader or a shell would act on some before the script's first line.
-fn root_helper(context: &Context<'_>, script: &str) -> String {
+fn root_helper(context: &UnitContext<'_>, script: &str) -> String {
     let script = context.helper(script);
     if context.user() {
         // Nobody gains anything, and the manager is found by its variables.

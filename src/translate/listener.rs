@@ -16,12 +16,12 @@
 use std::net::IpAddr;
 
 use super::group::listen_key;
-use super::{Context, Role, common, mark};
-use crate::ecosystem::{Address, Listener, Protocol};
+use super::{Role, UnitContext, common, mark};
+use crate::ecosystem::{ListenAddress, Listener, Protocol};
 use crate::unit::{UnitFile, quote};
 
 /// `api-http-3000.socket`. It belongs to no boot target: the group wants it.
-pub(super) fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
+pub(super) fn socket(context: &UnitContext<'_>, listener: &Listener) -> UnitFile {
     let app = context.app;
     let address = &listener.address;
     let unit = UnitFile::new(app.name.socket_unit(listener))
@@ -60,8 +60,8 @@ pub(super) fn socket(context: &Context<'_>, listener: &Listener) -> UnitFile {
     mark(unit, context, Role::Listener, |record| record.bind = listener.bind)
 }
 
-fn needs_free_bind(address: &Address) -> bool {
-    let Address::Inet { socket, .. } = address else { return false };
+fn needs_free_bind(address: &ListenAddress) -> bool {
+    let ListenAddress::Inet { socket, .. } = address else { return false };
     let ip: IpAddr = socket.ip();
     !ip.is_unspecified() && !ip.is_loopback()
 }

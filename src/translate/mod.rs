@@ -23,11 +23,11 @@ use std::time::Duration;
 use crate::ecosystem::{App, AppName, Ecosystem, Remark, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
+pub use crate::ecosystem::Role;
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};
 pub use record::{GroupRecord, Record};
-pub use role::Role;
 pub use sandbox::{forbidden, strict_directives, writable};
 pub use secret::Secret;
 pub use since::{FLOOR, LeftOut, NEWER, left_out, since};
@@ -116,46 +116,54 @@ pub fn translate(ecosystem: &Ecosystem, target: &Target) -> BTreeMap<AppName, Ap
 }
 
 fn translate_app(app: &App, source: Option<&Path>, target: &Target) -> AppFiles {
-    let context = Context { app, source, target };
-    let environment = environment::file(&context);
+    let context = UnitContext { app, source, target };
     let template = instance::template(&context);
     let revision = revision(&template);
     let mut units = UnitSet::default();
-    units.insert(group::group(&context));
-    units.insert(group::slice(&context));
-    units.insert(mark(template, &context, Role::Instance, |record| {
-        of_instances(record, app, &revision);
-    }));
-    if !app.listeners.is_empty() {
-        units.insert(group::wake(&context));
-        units.insert(group::close(&context));
-    }
-    if !app.schedules.is_empty() {
-        units.insert(timer::timer(&context));
-        units.insert(timer::timed(&context));
-    }
-    for listener in &app.listeners {
-        units.insert(listener::socket(&context, listener));
+    for unit in app.roles().flat_map(|role| written(&context, role, &template, &revision)) {
+        units.insert(unit);
     }
     AppFiles {
         units,
-        environment,
+        environment: environment::file(&context),
         instances: app.count,
-        autostart: app.autostart,
+        autostart: app.process.autostart,
         revision,
         profile: app.profile.clone(),
         remarks: app.remarks.clone(),
     }
 }
 
+/// The units of a role that an app has.
+fn written(
+    context: &UnitContext<'_>,
+    role: Role,
+    template: &UnitFile,
+    revision: &str,
+) -> Vec<UnitFile> {
+    let app = context.app;
+    match role {
+        Role::Group => vec![group::group(context)],
+        Role::Instance => vec![mark(template.clone(), context, role, |record| {
+            of_instances(record, app, revision);
+        })],
+        Role::Listener => app.listeners.iter().map(|one| listener::socket(context, one)).collect(),
+        Role::Wake => vec![group::wake(context)],
+        Role::Close => vec![group::close(context)],
+        Role::Timer => vec![timer::timer(context)],
+        Role::Timed => vec![timer::timed(context)],
+        Role::Slice => vec![group::slice(context)],
+    }
+}
+
 /// What the functions of this module share.
-struct Context<'a> {
+struct UnitContext<'a> {
     app: &'a App,
     source: Option<&'a Path>,
     target: &'a Target,
 }
 
-impl Context<'_> {
+impl UnitContext<'_> {
     fn helper(&self, script: &str) -> String {
         quote::executable(&self.target.handover.join(script).to_string_lossy())
     }
@@ -175,7 +183,7 @@ impl Context<'_> {
 /// Header and ownership mark of a generated unit; `more` adds to what it remembers.
 fn mark(
     unit: UnitFile,
-    context: &Context<'_>,
+    context: &UnitContext<'_>,
     role: Role,
     more: impl FnOnce(&mut Record),
 ) -> UnitFile {
@@ -206,7 +214,7 @@ fn of_instances(record: &mut Record, app: &App, revision: &str) {
     record.log_files = files.filter(|_| !app.logs.disabled).cloned().collect();
 }
 
-fn flag(context: &Context<'_>) -> &'static str {
+fn flag(context: &UnitContext<'_>) -> &'static str {
     if context.user() { "--user " } else { "" }
 }
 
@@ -215,7 +223,7 @@ fn revision(template: &UnitFile) -> String {
 }
 
 /// The unit that an admin enables: `multi-user.target`, or `default.target` of a user.
-fn boot_target(context: &Context<'_>) -> &'static str {
+fn boot_target(context: &UnitContext<'_>) -> &'static str {
     if context.user() { "default.target" } else { "multi-user.target" }
 }
 

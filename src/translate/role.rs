@@ -1,59 +1,13 @@
-//! What a unit of an app is for, and what follows from that for plans and verbs, none of which asks
-//! for the kind of a unit.
+//! What a unit that is read says of its role.
 
 use super::MARK;
-use crate::unit::{UnitFile, UnitKind, UnitName};
-
-/// What a unit of an app is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// What is started, stopped, reloaded and enabled.
-    Group,
-    /// The template of the instances.
-    Instance,
-    /// Holds an address.
-    Listener,
-    /// Starts the group when a client connects while it is down.
-    Wake,
-    /// Closes listeners before instances are asked to stop.
-    Close,
-    /// Elapses when the schedule of the app says so.
-    Timer,
-    /// What its timer starts.
-    Timed,
-    /// Limits all processes of the app.
-    Slice,
-}
+use crate::ecosystem::{AppName, Role};
+use crate::unit::UnitFile;
 
 impl Role {
-    pub(super) const ALL: [Role; 8] = [
-        Role::Group,
-        Role::Instance,
-        Role::Listener,
-        Role::Wake,
-        Role::Close,
-        Role::Timer,
-        Role::Timed,
-        Role::Slice,
-    ];
-
-    /// As units have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Role::Group => "group",
-            Role::Instance => "instance",
-            Role::Wake => "wake",
-            Role::Close => "close",
-            Role::Timer => "timer",
-            Role::Timed => "timed",
-            Role::Slice => "slice",
-            Role::Listener => "listener",
-        }
-    }
-
     /// The role of a unit of ours.
     pub fn of(unit: &UnitFile) -> Role {
-        Role::written(unit).unwrap_or_else(|| Role::named(&unit.name))
+        Role::written(unit).unwrap_or_else(|| Role::named(unit))
     }
 
     /// What a unit says of itself.
@@ -63,32 +17,21 @@ impl Role {
     }
 
     /// Units of older versions, and those whose mark somebody has edited, do not say it.
-    fn named(name: &UnitName) -> Role {
-        match name.kind() {
-            UnitKind::Socket => Role::Listener,
-            UnitKind::Slice => Role::Slice,
-            UnitKind::Timer => Role::Timer,
-            _ if name.is_template() => Role::Instance,
-            _ if name.stem().ends_with("-wake") => Role::Wake,
-            _ if name.stem().ends_with("-close") => Role::Close,
-            _ => Role::Group,
+    fn named(unit: &UnitFile) -> Role {
+        let kind = unit.name.kind();
+        let of_kind = Role::ALL.into_iter().filter(|role| role.name_parts().1 == kind);
+        let of_kind: Vec<Role> = of_kind.collect();
+        if let [only] = of_kind[..] {
+            return only;
         }
-    }
-
-    /// Whether it starts other units when something happens: opened while the app is up, closed with
-    /// it, and before its file goes.
-    pub fn is_trigger(self) -> bool {
-        matches!(self, Role::Listener | Role::Timer)
-    }
-
-    /// Whether instances get something of it at their start.
-    pub fn is_read_at_start(self) -> bool {
-        matches!(self, Role::Instance | Role::Listener)
-    }
-
-    /// Whether the manager acts on changed settings while something runs from it.
-    pub fn is_live(self) -> bool {
-        matches!(self, Role::Instance | Role::Slice | Role::Timer)
+        let app = unit.get(MARK, "App").and_then(|name| AppName::parse(name).ok());
+        if app.is_some_and(|app| app.group_unit() == unit.name) {
+            return Role::Group;
+        }
+        // A name that is not reserved may be the one of another app's group.
+        let known = |role: &&Role| **role != Role::Group && role.is_reserved();
+        let named = |role: &&Role| unit.name.stem().ends_with(role.name_parts().0);
+        of_kind.iter().filter(known).find(named).copied().unwrap_or(Role::Group)
     }
 }
 
@@ -97,6 +40,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::unit::UnitName;
 
     #[test]
     fn a_unit_without_a_word_of_its_role_is_known_by_its_name() {
@@ -117,5 +61,7 @@ mod tests {
         }
         // An app may be named so.
         assert_eq!(of("api-wake.service", "[X-Clusterctl]\nRole=group\n"), Role::Group);
+        assert_eq!(of("api-wake.service", "[X-Clusterctl]\nApp=api-wake\n"), Role::Group);
+        assert_eq!(of("api-cron.service", ""), Role::Group);
     }
 }

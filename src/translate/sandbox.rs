@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Context, Target};
+use super::{Target, UnitContext};
 use crate::ecosystem::{App, AppName, Credential, Ecosystem, Handover, Level, Scope, last_line};
 use crate::unit::{Section, UnitFile, quote};
 
@@ -90,10 +90,10 @@ pub fn strict_directives() -> impl Iterator<Item = &'static str> {
     valued.into_iter().chain(ON_CLOSED)
 }
 
-type Lines = Vec<(&'static str, String)>;
+type Directives = Vec<(&'static str, String)>;
 
 /// Adds them to the template, but for those that the file itself writes.
-pub(super) fn set(s: &mut Section, context: &Context<'_>) {
+pub(super) fn set(s: &mut Section, context: &UnitContext<'_>) {
     for (key, value) in lines(context.app, context.target) {
         if !context.target.namespaces && IN_NAMESPACES.contains(&key) {
             continue;
@@ -120,11 +120,11 @@ pub fn forbidden(ecosystem: &Ecosystem, target: &Target) -> BTreeMap<AppName, Ve
     all
 }
 
-fn lines(app: &App, target: &Target) -> Lines {
+fn lines(app: &App, target: &Target) -> Directives {
     let user = target.scope == Scope::User;
     let all = match app.sandbox.level {
-        Level::Off => Lines::new(),
-        Level::Default if app.sandbox.as_root => Lines::new(),
+        Level::Off => Directives::new(),
+        Level::Default if app.sandbox.as_root => Directives::new(),
         Level::Default => default(app),
         Level::Strict => strict(app),
     };
@@ -145,7 +145,7 @@ fn lines(app: &App, target: &Target) -> Lines {
     all.into_iter().filter(kept).collect()
 }
 
-fn default(app: &App) -> Lines {
+fn default(app: &App) -> Directives {
     let mut all = vec![
         ("NoNewPrivileges", "yes".to_owned()),
         ("CapabilityBoundingSet", capabilities(app)),
@@ -162,7 +162,7 @@ fn default(app: &App) -> Lines {
     all
 }
 
-fn strict(app: &App) -> Lines {
+fn strict(app: &App) -> Directives {
     let mut all = vec![
         ("NoNewPrivileges", "yes".to_owned()),
         ("CapabilityBoundingSet", capabilities(app)),

@@ -1,15 +1,15 @@
 //! `cron_restart` → a timer unit, and the service unit that it starts.
 
 use super::instance::is_job;
-use super::{Context, Role, common, flag, mark};
+use super::{Role, UnitContext, common, flag, mark};
 use crate::unit::{UnitFile, quote};
 
 /// `api-cron.timer`. It belongs to no boot target: the group wants it, and takes it along when it stops.
-pub(super) fn timer(context: &Context<'_>) -> UnitFile {
+pub(super) fn timer(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let written: Vec<&str> = app.schedules.iter().map(|one| one.cron.as_str()).collect();
     let description = format!("{} (cron_restart: {})", app.name, written.join(", "));
-    let unit = UnitFile::new(app.name.timer_unit())
+    let unit = UnitFile::new(app.name.unit_of(Role::Timer))
         .section("Unit", |s| {
             s.set("Description", quote::text(&description));
             common(s);
@@ -23,14 +23,14 @@ pub(super) fn timer(context: &Context<'_>) -> UnitFile {
             s.set("AccuracySec", "1s").set("RandomizedDelaySec", "0");
             // What was missed while the app or the machine was down is not made up for: it has started anew.
             s.set("Persistent", "no");
-            s.set("Unit", app.name.timed_unit().as_str());
+            s.set("Unit", app.name.unit_of(Role::Timed).as_str());
         });
     mark(unit, context, Role::Timer, |_| {})
 }
 
 /// `api-cron.service`. An app that is down stays down; systemd starts none of these while one lasts, so that
 /// a rollout is over before the next one.
-pub(super) fn timed(context: &Context<'_>) -> UnitFile {
+pub(super) fn timed(context: &UnitContext<'_>) -> UnitFile {
     let app = context.app;
     let systemctl = format!("systemctl {}", flag(context));
     let group = app.name.group_unit();
@@ -47,7 +47,7 @@ pub(super) fn timed(context: &Context<'_>) -> UnitFile {
     // A command that works on the app watches its instances, and would take this for the work of somebody else.
     let lock = context.target.locks.join(app.name.lock_name());
     let script = format!("flock \"$1\" true; {systemctl}{task} || {job} || ! {up}");
-    let unit = UnitFile::new(app.name.timed_unit())
+    let unit = UnitFile::new(app.name.unit_of(Role::Timed))
         .section("Unit", |s| {
             s.set("Description", format!("{} (restart by its schedule)", app.name));
             common(s);

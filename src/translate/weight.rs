@@ -25,9 +25,8 @@ pub enum Weight {
 
 const FREE: [&str; 4] = ["Description", "Documentation", "SourcePath", "WantedBy"];
 
-/// systemd.kill(5), the timeouts and restart rules of systemd.service(5), the times of systemd.timer(5).
-const WHEN_NEEDED: [&str; 24] = [
-    "OnCalendar",
+/// systemd.kill(5), the timeouts and restart rules of systemd.service(5).
+const WHEN_NEEDED: [&str; 23] = [
     "TimeoutStartSec",
     "TimeoutStopSec",
     "TimeoutSec",
@@ -51,6 +50,31 @@ const WHEN_NEEDED: [&str; 24] = [
     "ExecCondition",
     "OnFailure",
     "OnSuccess",
+];
+
+/// When a unit starts another one: systemd.timer(5), and systemd.path(5) as far as systemd.socket(5) has not the
+/// same keys.
+const TRIGGERS: [&str; 20] = [
+    "OnActiveSec",
+    "OnBootSec",
+    "OnStartupSec",
+    "OnUnitActiveSec",
+    "OnUnitInactiveSec",
+    "OnCalendar",
+    "AccuracySec",
+    "RandomizedDelaySec",
+    "RandomizedOffsetSec",
+    "FixedRandomDelay",
+    "OnClockChange",
+    "OnTimezoneChange",
+    "Persistent",
+    "WakeSystem",
+    "RemainAfterElapse",
+    "PathExists",
+    "PathExistsGlob",
+    "PathChanged",
+    "PathModified",
+    "DirectoryNotEmpty",
 ];
 
 /// systemd.resource-control(5), as far as it is a number in a cgroup.
@@ -87,7 +111,7 @@ const LIMITS: [&str; 26] = [
 pub fn weight(key: &str) -> Weight {
     if FREE.contains(&key) {
         Weight::Free
-    } else if WHEN_NEEDED.contains(&key) || LIMITS.contains(&key) {
+    } else if WHEN_NEEDED.contains(&key) || TRIGGERS.contains(&key) || LIMITS.contains(&key) {
         Weight::Live
     } else {
         Weight::Process

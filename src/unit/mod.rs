@@ -3,6 +3,8 @@
 mod file;
 mod name;
 pub mod quote;
+mod state;
 
 pub use file::{Section, UnitFile, UnitSet};
 pub use name::{InvalidUnitName, UnitKind, UnitName, escape};
+pub use state::ActiveState;

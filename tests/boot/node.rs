@@ -52,6 +52,27 @@ booted!(every_form_of_listen, |m| {
     assert!(again.lines().all(|line| line.contains(" instance ")), "{again}");
 });
 
+/// One line, of which the map says that it was compiled from the first one of `original.ts`.
+const MAPPED: &str = "\
+require('http').createServer((q, s) => s.end(new Error('here').stack)).listen(3000);
+//# sourceMappingURL=data:application/json;base64,\
+eyJ2ZXJzaW9uIjozLCJzb3VyY2VzIjpbIm9yaWdpbmFsLnRzIl0sIm5hbWVzIjpbXSwibWFwcGluZ3MiOiJBQUFBIn0=
+";
+
+booted!(errors_name_the_source_that_a_program_was_compiled_from, |m| {
+    m.write("/srv/shop/mapped.js", MAPPED);
+    let answer = |more: &str| {
+        let app = format!("[[apps]]\nname = 'mapped'\nscript = 'mapped.js'\nlisten = 3000\n{more}");
+        m.write("/srv/shop/ecosystem.toml", app);
+        m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+        m.ok(["curl", "-s", "http://127.0.0.1:3000/"])
+    };
+    let compiled = answer("");
+    assert!(compiled.contains("/srv/shop/mapped.js:1:"), "{compiled}");
+    let written = answer("source_map_support = true\n");
+    assert!(written.contains("/srv/shop/original.ts:1:"), "{written}");
+});
+
 fn http_load(port: u16) -> Load {
     let load = Load::http(&format!("127.0.0.1:{port}")).new_connections(40.0).keep_alive(40.0);
     load.expect("instance ").instance_after("instance ")

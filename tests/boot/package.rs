@@ -135,3 +135,17 @@ booted!(a_purge_takes_everything_when_no_unit_is_left, |m| {
         assert!(!m.exists(place), "{place} is left");
     }
 });
+
+booted!(the_tests_that_debian_runs_on_its_package_pass, |m| {
+    m.ok(["rm", "/usr/bin/clusterctl"]);
+    install(m, &packages()[0]);
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/debian/tests");
+    let control = std::fs::read_to_string(tests.join("control")).unwrap();
+    let names: Vec<&str> =
+        control.lines().filter_map(|line| line.strip_prefix("Tests: ")).collect();
+    assert_eq!(names, ["serves", "without-systemd"]);
+    for name in names {
+        m.copy(&tests.join(name), &format!("/root/{name}"));
+        m.ok_sh(&format!("mkdir -p /root/tmp && AUTOPKGTEST_TMP=/root/tmp sh /root/{name} 2>&1"));
+    }
+});

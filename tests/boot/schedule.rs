@@ -33,6 +33,7 @@ booted!(a_schedule_replaces_instances_one_after_the_other, |m| {
     put(m, APP);
     applied(m);
     let before = (pid(m, 0), pid(m, 1));
+    assert_eq!(m.ok(["clusterctl", "pid", "kk"]), format!("{}\n{}", before.0, before.1));
     let load = Load::http("127.0.0.1:3800").new_connections(40.0).keep_alive(40.0);
     let mut load = m.load(load.expect("instance "));
     load.wait_flowing();
@@ -71,6 +72,11 @@ booted!(a_schedule_replaces_instances_one_after_the_other, |m| {
     assert!(!m.sh("systemctl list-units --all").stdout.contains("kk-cron.timer"));
     put(m, &format!("{APP}cron_restart = '0 4 * * *'"));
     applied(m);
+    m.ok(["rm", "/etc/systemd/system/kk-cron.timer"]);
+    let found = m.clusterctl(["doctor", "kk"]).stdout;
+    assert!(found.contains("kk-cron.timer is gone"), "{found}");
+    applied(m);
+    m.ok(["clusterctl", "doctor", "kk"]);
     m.ok(["clusterctl", "delete", "kk"]);
     let left = m.sh("systemctl list-units --all 'kk*'; ls /etc/systemd/system").stdout;
     assert!(!left.contains("kk-cron"), "{left}");

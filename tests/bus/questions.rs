@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use clusterctl::systemd::{
-    ActiveState, Exit, Field, JobId, KillWhom, LoadState, QueuedJob, Setting, Timestamp,
-};
-use clusterctl::unit::UnitName;
+use clusterctl::systemd::{Exit, Field, JobId, KillWhom, LoadState, QueuedJob, Setting, Timestamp};
+use clusterctl::unit::{ActiveState, UnitName};
 use zbus::{Message, OwnedObjectPath, Variant};
 
 use crate::fake::{self, MANAGER, Outbox, PROPERTIES, Row, Script, job, unit};
@@ -66,7 +64,7 @@ fn a_list_with_its_queued_jobs() {
     });
     let listed = systemd.list(&["*".to_owned()]).unwrap();
     assert_eq!((listed[0].name.as_str(), &listed[0].load), ("x.mount", &LoadState::Masked));
-    assert_eq!(listed[0].active, ActiveState::Other("refreshing".to_owned()));
+    assert_eq!(listed[0].active, ActiveState::Refreshing);
     assert_eq!(listed[0].job, None);
     assert_eq!(listed[1].active, ActiveState::Activating);
     assert_eq!(listed[1].job, Some(QueuedJob { id: JobId(12), kind: "restart".to_owned() }));

@@ -10,8 +10,7 @@ use clusterctl::disk::Layout;
 use clusterctl::ecosystem::AppName;
 use clusterctl::ops::{self, Context, Request};
 use clusterctl::rollout::{Outcome, Policy};
-use clusterctl::systemd::ActiveState;
-use clusterctl::unit::UnitName;
+use clusterctl::unit::{ActiveState, UnitName};
 use zbus::{Message, OwnedObjectPath, Variant};
 
 use crate::fake::{self, Outbox, PROPERTIES, Row, Script, job, unit_path};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use clusterctl::systemd::{ActiveState, Changes, JobId, JobResult, Signal};
-use clusterctl::unit::UnitName;
+use clusterctl::systemd::{JobId, JobResult, PropertyChanges, Signal};
+use clusterctl::unit::{ActiveState, UnitName};
 use zbus::Variant;
 
 use crate::fake::{self, MANAGER, Outbox, PROPERTIES};
@@ -47,10 +47,10 @@ fn nothing_is_lost_between_subscription_and_first_look() {
         changed(out, API_0, &[("ActiveState", "active".into()), ("SubState", "running".into())]);
     });
     let unit = UnitName::parse("api@0.service").unwrap();
-    let changes = Changes {
+    let changes = PropertyChanges {
         active: Some(ActiveState::Active),
         sub: Some("running".to_owned()),
-        ..Changes::default()
+        ..PropertyChanges::default()
     };
     let removed = Signal::JobRemoved {
         id: JobId(3),
@@ -72,13 +72,13 @@ fn all_properties_of_interest() {
         ];
         changed(out, API_0, &values);
     });
-    let changes = Changes {
+    let changes = PropertyChanges {
         main_pid: Some(None),
         restarts: Some(3),
         status_text: Some("draining".to_owned()),
         invocation: Some("ab".repeat(16)),
         result: Some("exit-code".to_owned()),
-        ..Changes::default()
+        ..PropertyChanges::default()
     };
     let unit = UnitName::parse("api@0.service").unwrap();
     assert_eq!(signals, [Signal::Changed { unit, changes }]);

@@ -27,6 +27,9 @@ fn knows_the_words_of_pm2() {
     let stage = Stage::new().without_bus();
     stage.run(&["save"], exit::OK);
     stage.run(&["reload", "shop", "--update-env"], exit::USAGE);
+    stage.run(&["start", "server.js", "--cron-restart=0 3 * * *"], exit::USAGE);
+    stage.run(&["start", "server.js", "--node-args=--inspect"], exit::USAGE);
+    stage.run(&["start", "server.js", "--no-treekill"], exit::USAGE);
     stage.run(&["frobnicate"], exit::USAGE);
     stage.expect("every");
 }

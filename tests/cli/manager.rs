@@ -19,6 +19,8 @@ pub struct Manager {
     jobs: u32,
     /// The caller may not change anything.
     pub denies: bool,
+    /// Main processes of units that run.
+    pub pids: BTreeMap<String, u32>,
     /// Units that do not start.
     pub broken: BTreeSet<String>,
 }
@@ -90,7 +92,10 @@ impl Manager {
         Some(match name.as_str() {
             "Version" => Variant::from("252"),
             "Result" => Variant::from("success"),
-            "NRestarts" | "MainPID" => Variant::from(0u32),
+            "NRestarts" => Variant::from(0u32),
+            "MainPID" => {
+                Variant::from(unit.and_then(|(name, _)| self.pids.get(name)).copied().unwrap_or(0))
+            }
             "NeedDaemonReload" => Variant::from(false),
             "ExecMainStartTimestampMonotonic" | "ActiveEnterTimestampMonotonic" => {
                 Variant::from(starts)

@@ -1,6 +1,6 @@
 //! The program under test: what `clusterctl dev` does, with hand-made units.
 
-use clusterctl::embedded::{self, Lifeline, Line, Manager, Options, Request};
+use clusterctl::embedded::{self, Lifeline, LifelineRequest, Manager, Options, OutputLine};
 use std::fs;
 use std::io::Write;
 use std::process::{Command, ExitCode};
@@ -54,7 +54,7 @@ pub fn inner(port: &str, app: &str) -> ExitCode {
     }
     std::thread::spawn(move || {
         let stop = lifeline.wait();
-        assert_eq!(stop, Request::Stop);
+        assert_eq!(stop, LifelineRequest::Stop);
         manager.stop(Duration::from_secs(20));
     })
     .join()
@@ -64,7 +64,7 @@ pub fn inner(port: &str, app: &str) -> ExitCode {
 }
 
 /// The terminal may be gone, which is no reason to stop before the apps have drained.
-fn print(lines: &Receiver<Line>) {
+fn print(lines: &Receiver<OutputLine>) {
     for line in lines {
         let _ = writeln!(std::io::stdout(), "{} | {}", line.unit, line.text);
     }

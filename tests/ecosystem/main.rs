@@ -56,9 +56,11 @@ fn the_least_file_gets_every_default() {
     assert_eq!((app.instances, app.count), (Instances::Count(1), 1));
     assert!(app.listeners.is_empty() && app.env.is_empty());
     assert_eq!((app.handover, app.readiness), (Handover::Nothing, Readiness::Exec));
-    assert!(app.node && app.treekill && app.autostart && app.non_blocking && app.restart.auto);
-    assert_eq!(app.listen_timeout, Duration::from_secs(60));
-    assert_eq!(app.kill_timeout, Duration::from_secs(10));
+    assert!(
+        app.node && app.treekill && app.process.autostart && app.non_blocking && app.restart.auto
+    );
+    assert_eq!(app.process.listen_timeout, Duration::from_secs(60));
+    assert_eq!(app.process.kill_timeout, Duration::from_secs(10));
     assert_eq!(app.kill_signal, "SIGTERM");
     assert_eq!(app.restart.max_restarts, Some(16));
     assert_eq!(app.rollout.max_surge, Share::Count(1));
@@ -127,9 +129,9 @@ fn pm2_spellings_mean_the_same() {
         ["/usr/bin/python3", "-u", "-X", "dev", "/srv/app/worker.py", "--name", "a b"]
     );
     assert_eq!(app.max_memory, Some(1 << 30));
-    assert_eq!(app.kill_timeout, Duration::from_millis(1600));
+    assert_eq!(app.process.kill_timeout, Duration::from_millis(1600));
     assert_eq!(app.restart.backoff.unwrap().first, Duration::from_millis(100));
-    assert_eq!(app.user.as_deref(), Some("api"));
+    assert_eq!(app.process.user.as_deref(), Some("api"));
     assert_eq!(app.logs.error_file.as_deref(), Some(Path::new("/dev/null")));
     assert_eq!(app.restart.stop_exit_codes, [0]);
     assert_eq!(app.restart.max_restarts, None);

@@ -3,16 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use clusterctl::disk::{Definition, Entry};
-use clusterctl::ecosystem::{AppName, Remark};
+use clusterctl::disk::{Definition, HistoryEntry};
+use clusterctl::ecosystem::{AppName, Remark, Role};
 use clusterctl::ops::{
-    Asked, Audit, Description, Event, ListenerState, Row, ScheduleState, Status,
+    AskedAddress, Audit, Description, Event, ListenerState, Row, Status, UnitFact, UnitFacts,
 };
 use clusterctl::plan::audit::{Advice, Need};
-use clusterctl::plan::doctor::{Finding, Severity};
-use clusterctl::plan::{Action, AppPlan, Change, FileChange, FileId, Note, Plan, Reason, Step};
+use clusterctl::plan::doctor::{Finding, FindingSeverity};
+use clusterctl::plan::{
+    Action, AppPlan, ChangeKind, FileChange, FileId, Note, Plan, Step, StepReason,
+};
 use clusterctl::report::{self, Style};
-use clusterctl::systemd::{Author, Entry as Line};
+use clusterctl::systemd::{Author, JournalEntry as OutputLine};
 use proptest::prelude::*;
 
 const COLOURS: Style = Style { color: true, boxes: true, width: 80 };
@@ -24,9 +26,10 @@ fn app() -> AppName {
     AppName::parse("api").unwrap()
 }
 
-fn schedule(text: &str) -> Option<ScheduleState> {
-    let (unit, calendar) = (text.into(), vec![text.into()]);
-    Some(ScheduleState { unit, calendar, next: Some(9), next_in_seconds: Some(1) })
+fn units(text: &str) -> UnitFacts {
+    let (unit, lines) = (text.into(), vec![text.into()]);
+    let fact = UnitFact { unit, lines, next: Some(9), next_in_seconds: Some(1) };
+    [(Role::Timer, fact)].into_iter().collect()
 }
 
 fn row(text: &str) -> Row {
@@ -47,7 +50,7 @@ fn row(text: &str) -> Row {
         unheld: None,
         lost: vec![text.into()],
         enabled: true,
-        schedule: schedule(text),
+        units: units(text),
         rollout: Some(text.into()),
     }
 }
@@ -78,8 +81,8 @@ fn description(text: &str) -> Description {
             unit: own(),
             state: own(),
         }],
-        schedule: schedule(text),
-        asked: vec![Asked { asks_for: own(), gets: own() }],
+        units: units(text),
+        asked: vec![AskedAddress { asks_for: own(), gets: own() }],
         instances: vec![row(text)],
         reasons: BTreeMap::from([(0, own())]),
         log_files: vec![own()],
@@ -88,7 +91,7 @@ fn description(text: &str) -> Description {
     }
 }
 
-fn history(text: &str) -> Entry {
+fn history(text: &str) -> HistoryEntry {
     let definition = Definition {
         text: text.into(),
         source: Some(text.into()),
@@ -99,7 +102,7 @@ fn history(text: &str) -> Entry {
     let (user, verb, changes) = (text.into(), text.into(), vec![text.into()]);
     let files = BTreeMap::from([(text.into(), text.into())]);
     let others = vec![text.into()];
-    Entry { number: 1, time: 0, user, verb, changes, definition, files, others }
+    HistoryEntry { number: 1, time: 0, user, verb, changes, definition, files, others }
 }
 
 fn plan(text: &str) -> Plan {
@@ -107,8 +110,8 @@ fn plan(text: &str) -> Plan {
     let profile = Note::Profile { from: Some(text.into()), to: None };
     let file = FileId::Unit(app().template_unit());
     let (before, after) = (format!("[Unit]\nA={text}\n"), format!("[Unit]\nB={text}\n"));
-    let change = Change::Replace { before, after, keep_time: false };
-    let because = Reason::Changed([text.to_owned()].into());
+    let change = ChangeKind::Replace { before, after, keep_time: false };
+    let because = StepReason::Changed([text.to_owned()].into());
     let app = AppPlan {
         after: std::collections::BTreeSet::new(),
         app: app(),
@@ -121,8 +124,8 @@ fn plan(text: &str) -> Plan {
     Plan { apps: vec![app], gone: Vec::new() }
 }
 
-fn line(text: &str) -> Line {
-    Line {
+fn line(text: &str) -> OutputLine {
+    OutputLine {
         realtime_usec: 1,
         unit: format!("{text}@0.service"),
         author: Author::Unit,
@@ -160,7 +163,7 @@ fn audited(text: &str) -> Audit {
 /// Everything that is printed as text, with the number of lines that it has for a harmless text.
 fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
     let finding = Finding {
-        severity: Severity::Problem,
+        severity: FindingSeverity::Problem,
         app: None,
         check: "x",
         text: text.into(),

@@ -61,7 +61,7 @@ const THIRD_PARTY: &str = "\
 
 The program contains these Rust crates, besides Rust's standard library (MIT OR Apache-2.0). Their texts and notices are
 in their sources; LGPL-2.1-or-later WITH GCC-exception-2.0 permits linking with programs of any licence. libsystemd
-itself (LGPL-2.1-or-later) is linked dynamically.
+itself (LGPL-2.1-or-later) is loaded at run time, from the machine.
 
 | crate | licence | source |
 | --- | --- | --- |

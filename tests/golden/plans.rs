@@ -5,12 +5,12 @@ use std::path::Path;
 
 use clusterctl::ecosystem::{AppName, Scope};
 use clusterctl::plan::{
-    Action, Active, Change, FileId, LinkId, Observed, ObservedApp, ObservedFile, ObservedInstance,
+    Action, ChangeKind, FileId, LinkId, Observed, ObservedApp, ObservedFile, ObservedInstance,
     Plan, check, plan,
 };
 use clusterctl::report::{self, Style};
 use clusterctl::translate::AppFiles;
-use clusterctl::unit::UnitKind;
+use clusterctl::unit::{ActiveState, UnitKind};
 
 use crate::{SOURCE, expect, files};
 
@@ -20,7 +20,8 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
         let file = |text: String| ObservedFile { text, modified: 1_000 };
         let units = files.units.iter().map(|unit| (unit.name.clone(), file(unit.to_string())));
         let triggers = files.triggers();
-        let up = ObservedInstance { active: Active::Active, started: 2_000, ..Default::default() };
+        let up =
+            ObservedInstance { active: ActiveState::Active, started: 2_000, ..Default::default() };
         ObservedApp {
             units: units.collect(),
             environment: files.environment.as_ref().map(|f| file(f.text.clone())),
@@ -28,8 +29,8 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
             links: (0..files.instances).collect(),
             enabled: files.autostart,
             newest_input: 0,
-            group: Active::Active,
-            triggers: triggers.map(|unit| (unit.name.clone(), Active::Active)).collect(),
+            group: ActiveState::Active,
+            triggers: triggers.map(|unit| (unit.name.clone(), ActiveState::Active)).collect(),
             instances: (0..files.instances).map(|n| (n, up)).collect(),
             held: Default::default(),
             lost: Default::default(),
@@ -119,14 +120,14 @@ fn what_happened_meanwhile_is_mended() {
 
     let mut stopped = applied(&wanted);
     let shop_app = stopped.apps.get_mut(&name("shop")).unwrap();
-    shop_app.group = Active::Inactive;
-    shop_app.instances.values_mut().for_each(|i| i.active = Active::Inactive);
-    shop_app.triggers.values_mut().for_each(|l| *l = Active::Inactive);
+    shop_app.group = ActiveState::Inactive;
+    shop_app.instances.values_mut().for_each(|i| i.active = ActiveState::Inactive);
+    shop_app.triggers.values_mut().for_each(|l| *l = ActiveState::Inactive);
     story("stopped-by-hand", &wanted, &stopped, false);
 
     let mut missing = applied(&wanted);
     missing.apps.get_mut(&name("shop")).unwrap().instances.get_mut(&0).unwrap().active =
-        Active::Failed;
+        ActiveState::Failed;
     story("failed-instance", &wanted, &missing, false);
 
     let mut lost = applied(&wanted);
@@ -145,7 +146,7 @@ fn what_somebody_did_by_hand_is_named() {
     // Instances that were started while the group was down.
     let mut by_hand = applied(&wanted);
     let shop_app = by_hand.apps.get_mut(&name("shop")).unwrap();
-    shop_app.group = Active::Inactive;
+    shop_app.group = ActiveState::Inactive;
     shop_app.instances.remove(&0);
     shop_app.instances.insert(9, shop_app.instances[&1]);
     story("started-by-hand", &wanted, &by_hand, false);
@@ -216,7 +217,7 @@ fn the_checker_finds_what_the_planner_must_never_do() {
             .files
             .iter_mut()
             .find(|f| f.file == FileId::Unit(name("shop").group_unit()));
-        if let Change::Replace { after, .. } = &mut file.unwrap().change {
+        if let ChangeKind::Replace { after, .. } = &mut file.unwrap().change {
             *after = edit(after);
         }
     };
@@ -257,10 +258,10 @@ fn a_plan_that_was_carried_out_leaves_nothing_to_do() {
             let app = observed.apps.get_mut(&name("shop")).unwrap();
             for change in &plan.apps[0].files {
                 let text = match &change.change {
-                    Change::Create { text } | Change::Replace { after: text, .. } => {
+                    ChangeKind::Create { text } | ChangeKind::Replace { after: text, .. } => {
                         Some(text.clone())
                     }
-                    Change::Remove { .. } => None,
+                    ChangeKind::Remove { .. } => None,
                 };
                 let file = text.map(|text| ObservedFile { text, modified: 1_000 });
                 match (&change.file, file) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod imports;
+mod places;
 mod rooms;
 mod tests_shape;
 
@@ -12,11 +13,12 @@ use imports::{Files, Place};
 
 /// Layers from the ground up, one module each: a module imports from those before it only. `src/lib.rs` and
 /// the table of ARCHITECTURE.md have them in the same order.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "limits",
     "unit",
     "handover",
     "ecosystem",
+    "import",
     "translate",
     "rollout",
     "plan",
@@ -36,7 +38,8 @@ const LAYERS: [&str; 16] = [
 const OF_SHIMS: [&str; 1] = ["handover"];
 
 /// Pure modules, and what none of them may touch.
-const PURE: [&str; 7] = ["limits", "unit", "handover", "ecosystem", "translate", "rollout", "plan"];
+const PURE: [&str; 8] =
+    ["limits", "unit", "handover", "ecosystem", "import", "translate", "rollout", "plan"];
 const IMPURE: [&str; 9] = [
     "std::fs",
     "std::env::var",
@@ -244,8 +247,12 @@ fn one_place_writes_to_the_terminal() {
 
 /// So many places may be unsafe in what is loaded into, or runs beside, other people's processes; there
 /// is none elsewhere (`unsafe_code = "deny"`). Fewer is better: lower the number then.
-const UNSAFE: [(&str, usize); 3] =
-    [("src/shims/preload", 233), ("src/shims/trace", 49), ("src/handover", 0)];
+const UNSAFE: [(&str, usize); 4] = [
+    ("src/shims/preload", 233),
+    ("src/shims/trace", 49),
+    ("src/shims/libsystemd", 5),
+    ("src/handover", 0),
+];
 
 #[test]
 fn unsafe_places_do_not_grow_in_number() {

@@ -1,7 +1,7 @@
 //! The decision and the environment, over everything that can be asked.
 
 use clusterctl::handover::environment::{self, Fate, Ready};
-use clusterctl::handover::{Address, Asked, Decision, Held, Kind, UnixName, View, decide};
+use clusterctl::handover::{Address, Asked, Decision, Held, SocketKind, UnixName, View, decide};
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
 fn v4(ip: [u8; 4], port: u16) -> Address {
@@ -19,14 +19,14 @@ fn unix(name: &str) -> Address {
 }
 
 fn held(address: Address) -> Option<Held> {
-    Some(Held { kind: Kind::Stream, address, only_v6: false, stands_for: None })
+    Some(Held { kind: SocketKind::Stream, address, only_v6: false, stands_for: None })
 }
 
 /// A TCP or Unix stream `bind()` against listeners of the same kind.
 #[track_caller]
 fn check(asked: Address, listeners: &[Address], expected: Decision) {
     let held: Vec<_> = listeners.iter().map(|address| held(*address)).collect();
-    let asked = Asked { kind: Kind::Stream, address: asked, only_v6: false };
+    let asked = Asked { kind: SocketKind::Stream, address: asked, only_v6: false };
     assert_eq!(decide(&asked, &held, 0), expected);
 }
 
@@ -57,7 +57,7 @@ fn the_dual_stack_wildcard_answers_ipv4_too() {
     check(v4(ANY4, 80), &[v6(0, 80), v4(ANY4, 80)], take(1, View::Same));
     let mut only = held(v6(0, 80)).unwrap();
     only.only_v6 = true;
-    let asked = Asked { kind: Kind::Stream, address: v4(ANY4, 80), only_v6: false };
+    let asked = Asked { kind: SocketKind::Stream, address: v4(ANY4, 80), only_v6: false };
     assert_eq!(decide(&asked, &[Some(only)], 0), port_of(0, View::Inet4));
     let both = [Some(only), held(v4(ANY4, 80))];
     assert_eq!(decide(&asked, &both, 0), take(1, View::Same), "two sockets are two listeners");
@@ -67,7 +67,7 @@ fn the_dual_stack_wildcard_answers_ipv4_too() {
 
 #[test]
 fn a_program_with_a_socket_for_each_family_sees_each_in_its_own() {
-    let asked = Asked { kind: Kind::Stream, address: v6(0, 80), only_v6: true };
+    let asked = Asked { kind: SocketKind::Stream, address: v6(0, 80), only_v6: true };
     assert_eq!(decide(&asked, &[held(v6(0, 80))], 0), take(0, View::Apart));
     assert_eq!(decide(&asked, &[held(v4(ANY4, 80))], 0), port_of(0, View::Apart));
 }
@@ -76,9 +76,13 @@ fn a_program_with_a_socket_for_each_family_sees_each_in_its_own() {
 fn dual_stack_of_an_ipv4_listener_is_that_listener() {
     check(v6(0, 80), &[v4(ANY4, 80)], take(0, View::Inet6));
     // Answers to datagrams would have to leave from an address of the other family.
-    let asked = Asked { kind: Kind::Datagram, address: v6(0, 80), only_v6: false };
-    let held =
-        Held { kind: Kind::Datagram, address: v4(ANY4, 80), only_v6: false, stands_for: None };
+    let asked = Asked { kind: SocketKind::Datagram, address: v6(0, 80), only_v6: false };
+    let held = Held {
+        kind: SocketKind::Datagram,
+        address: v4(ANY4, 80),
+        only_v6: false,
+        stands_for: None,
+    };
     assert_eq!(decide(&asked, &[Some(held)], 0), Decision::NoFamily);
 }
 
@@ -99,8 +103,9 @@ fn the_only_listener_of_a_port_is_the_one_whatever_host_is_asked_for() {
     check(v4(LOOPBACK, 80), &[v6(1, 80), v4(ANY4, 80)], port_of(1, View::Same));
     let other = v4([10, 0, 0, 1], 80);
     check(v4(LOOPBACK, 80), &[v4(ANY4, 80), other], Decision::Conflict { index: 0 });
-    let asked = Asked { kind: Kind::Datagram, address: v4(LOOPBACK, 80), only_v6: false };
-    let held = Held { kind: Kind::Datagram, address: v6(0, 80), only_v6: false, stands_for: None };
+    let asked = Asked { kind: SocketKind::Datagram, address: v4(LOOPBACK, 80), only_v6: false };
+    let held =
+        Held { kind: SocketKind::Datagram, address: v6(0, 80), only_v6: false, stands_for: None };
     assert_eq!(decide(&asked, &[Some(held)], 0), Decision::Conflict { index: 0 });
 }
 
@@ -108,7 +113,7 @@ fn the_only_listener_of_a_port_is_the_one_whatever_host_is_asked_for() {
 #[test]
 fn a_listener_stands_for_another_port_of_the_program() {
     let stands = |address: Address| Some(Held { stands_for: Some(3000), ..held(address).unwrap() });
-    let asks = |address: Address, only_v6| Asked { kind: Kind::Stream, address, only_v6 };
+    let asks = |address: Address, only_v6| Asked { kind: SocketKind::Stream, address, only_v6 };
     let any = [stands(v4(ANY4, 80)), held(v4(ANY4, 81))];
     assert_eq!(decide(&asks(v4(ANY4, 3000), false), &any, 0), take(0, View::Same));
     assert_eq!(decide(&asks(v4(LOOPBACK, 3000), false), &any, 0), port_of(0, View::Same));
@@ -131,7 +136,7 @@ fn a_listener_stands_for_another_port_of_the_program() {
 /// Whoever asks for it besides has another one in mind, for an administrator.
 #[test]
 fn a_second_host_of_a_port_that_is_taken_under_its_own_address_is_the_programs_own() {
-    let asked = Asked { kind: Kind::Stream, address: v4(LOOPBACK, 80), only_v6: false };
+    let asked = Asked { kind: SocketKind::Stream, address: v4(LOOPBACK, 80), only_v6: false };
     let listeners = [held(v4(ANY4, 81)), held(v4(ANY4, 80))];
     assert_eq!(decide(&asked, &listeners, 0), port_of(1, View::Same));
     assert_eq!(decide(&asked, &listeners, 0b01), port_of(1, View::Same));
@@ -163,7 +168,7 @@ fn everything_else_is_left_alone() {
     check(v4(ANY4, 8080), &[v4(ANY4, 80), v6(0, 80)], Decision::Leave);
     check(unix("/run/a"), &[v4(ANY4, 80)], Decision::Leave);
     check(v4(ANY4, 80), &[], Decision::Leave);
-    let asked = Asked { kind: Kind::Datagram, address: v4(ANY4, 80), only_v6: false };
+    let asked = Asked { kind: SocketKind::Datagram, address: v4(ANY4, 80), only_v6: false };
     assert_eq!(decide(&asked, &[held(v4(ANY4, 80))], 0), Decision::Leave, "UDP is not TCP");
 }
 
@@ -196,8 +201,8 @@ fn addresses() -> impl Strategy<Value = Address> {
     ]
 }
 
-fn kinds() -> impl Strategy<Value = Kind> {
-    prop_oneof![Just(Kind::Stream), Just(Kind::Datagram), Just(Kind::SeqPacket)]
+fn kinds() -> impl Strategy<Value = SocketKind> {
+    prop_oneof![Just(SocketKind::Stream), Just(SocketKind::Datagram), Just(SocketKind::SeqPacket)]
 }
 
 fn listeners() -> impl Strategy<Value = Vec<Option<Held>>> {

@@ -1,17 +1,18 @@
 //! Facts about an instance that failed → what users read.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use clusterctl::ecosystem::{Address, Protocol, Scope};
+use clusterctl::ecosystem::{ListenAddress, Protocol, Scope};
 use clusterctl::plan::reason::{
-    End, Evidence, Held, Process, Sight, excerpt, naming, port_in_use, reason,
+    Evidence, HeldAddress, InstanceSight, ProcessEnd, SeenProcess, excerpt, naming, port_in_use,
+    reason,
 };
 
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn tcp(socket: &str) -> Address {
-    Address::inet(Protocol::Stream, socket.parse().unwrap())
+fn tcp(socket: &str) -> ListenAddress {
+    ListenAddress::inet(Protocol::Stream, socket.parse().unwrap())
 }
 
 fn said(result: &str, change: impl FnOnce(&mut Evidence)) -> String {
@@ -27,54 +28,54 @@ fn said(result: &str, change: impl FnOnce(&mut Evidence)) -> String {
 /// One line per kind of failure: what users read.
 #[test]
 fn every_kind_of_failure_has_its_words() {
-    let process = |pid, listens: &[&str], waits: Option<&str>| Process {
+    let process = |pid, listens: &[&str], waits: Option<&str>| SeenProcess {
         pid,
         name: "node".to_owned(),
         listens: listens.iter().map(|socket| tcp(socket)).collect(),
         waits: waits.map(str::to_owned),
     };
-    let late = |processes: Vec<Process>| {
+    let late = |processes: Vec<SeenProcess>| {
         move |e: &mut Evidence| {
             e.listeners = vec![tcp("[::]:8080")];
-            e.sight = Some(Sight { processes });
+            e.sight = Some(InstanceSight { processes });
         }
     };
     let ended = |end| move |e: &mut Evidence| e.end = Some(end);
     let all = [
-        said("exit-code", ended(End::Code(7))),
+        said("exit-code", ended(ProcessEnd::Code(7))),
         said("exit-code", |e| {
-            ended(End::Code(1))(e);
+            ended(ProcessEnd::Code(1))(e);
             e.lines = lines("Error: no such database\n    at app.js:3:1");
         }),
         said("exit-code", |e| {
-            ended(End::Code(1))(e);
+            ended(ProcessEnd::Code(1))(e);
             e.was_ready = true;
         }),
-        said("exit-code", ended(End::Code(203))),
+        said("exit-code", ended(ProcessEnd::Code(203))),
         said("exit-code", |e| {
-            ended(End::Code(203))(e);
+            ended(ProcessEnd::Code(203))(e);
             e.missing = Some("/usr/local/bin/pyx".to_owned());
         }),
-        said("exit-code", ended(End::Code(217))),
-        said("signal", ended(End::Signal(9))),
-        said("signal", ended(End::Signal(40))),
-        said("core-dump", ended(End::Signal(11))),
-        said("oom-kill", ended(End::Signal(9))),
-        said("watchdog", ended(End::Signal(6))),
-        said("protocol", ended(End::Code(0))),
+        said("exit-code", ended(ProcessEnd::Code(217))),
+        said("signal", ended(ProcessEnd::Signal(9))),
+        said("signal", ended(ProcessEnd::Signal(40))),
+        said("core-dump", ended(ProcessEnd::Signal(11))),
+        said("oom-kill", ended(ProcessEnd::Signal(9))),
+        said("watchdog", ended(ProcessEnd::Signal(6))),
+        said("protocol", ended(ProcessEnd::Code(0))),
         said("protocol", |_| {}),
         said("resources", |_| {}),
         said("exec-condition", |e| e.gave_up = true),
         said("start-limit-hit", |_| {}),
         said("something-new", |_| {}),
         said("exit-code", |e| {
-            ended(End::Code(1))(e);
-            e.held = Some(Held { port: 3700, by: "kk@1".to_owned(), sibling: true });
+            ended(ProcessEnd::Code(1))(e);
+            e.held = Some(HeldAddress { port: 3700, by: "kk@1".to_owned(), sibling: true });
         }),
         said("exit-code", |e| {
-            ended(End::Code(1))(e);
+            ended(ProcessEnd::Code(1))(e);
             let by = "`nginx` (pid 812)".to_owned();
-            e.held = Some(Held { port: 80, by, sibling: false });
+            e.held = Some(HeldAddress { port: 80, by, sibling: false });
         }),
         said("", |e| e.masked = true),
         said("timeout", |_| {}),
@@ -88,7 +89,9 @@ fn every_kind_of_failure_has_its_words() {
             late(vec![process(5, &[], None)])(e);
             e.lines = lines("the input device is not a TTY");
         }),
-        said("timeout", |e| e.sight = Some(Sight { processes: vec![process(5, &[], None)] })),
+        said("timeout", |e| {
+            e.sight = Some(InstanceSight { processes: vec![process(5, &[], None)] })
+        }),
     ];
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reasons");
     let actual = all.join("\n") + "\n";

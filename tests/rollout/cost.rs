@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clusterctl::ecosystem::Share;
 use clusterctl::rollout::{
-    Change, Command, Event, Former, JobResult, Observed, Outcome, Policy, Rollout, Serial, Sight,
-    Spec, State, Time,
+    Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent, RolloutJobResult,
+    Serial, Sight, Spec, State, Time, UnitJob,
 };
 
 /// How long a rollout takes in which every start takes half a second and every stop a fifth.
@@ -17,7 +17,7 @@ fn duration(
     max_unavailable: Share,
 ) -> Duration {
     let ready = |serial| Sight { state: State::Ready, serial: Serial(serial) };
-    let old = Observed { sight: ready(1), outdated: true };
+    let old = FoundInstance { sight: ready(1), outdated: true };
     let spec = Spec {
         current: (0..instances).map(|number| (number, old)).collect(),
         before: instances,
@@ -28,28 +28,29 @@ fn duration(
     };
     let mut now = Time::default();
     let (mut rollout, mut commands) = Rollout::new(spec, now);
-    let mut events: BTreeMap<(Time, u64), Event> = BTreeMap::new();
+    let mut events: BTreeMap<(Time, u64), RolloutEvent> = BTreeMap::new();
     let mut started: BTreeSet<u32> = BTreeSet::new();
     let mut count = 0;
     loop {
         for command in commands {
             count += 1;
             let (after, event) = match command {
-                Command::Submit { instance, change, ticket, .. } => {
-                    let done = Event::JobDone { instance, ticket, result: JobResult::Done };
-                    started.extend((change != Change::Stop).then_some(instance));
+                Instruction::Submit { instance, change, ticket, .. } => {
+                    let done =
+                        RolloutEvent::JobDone { instance, ticket, result: RolloutJobResult::Done };
+                    started.extend((change != UnitJob::Stop).then_some(instance));
                     let after = match change {
-                        Change::Start => 500,
-                        Change::Restart => 700,
-                        Change::Stop => 200,
+                        UnitJob::Start => 500,
+                        UnitJob::Restart => 700,
+                        UnitJob::Stop => 200,
                     };
                     (after, done)
                 }
-                Command::Look { instance, .. } => {
+                Instruction::Look { instance, .. } => {
                     let serial = if started.contains(&instance) { 2 } else { 1 };
-                    (0, Event::Seen { instance, sight: ready(serial) })
+                    (0, RolloutEvent::Seen { instance, sight: ready(serial) })
                 }
-                Command::RestoreDefinition { because } => panic!("{because}"),
+                Instruction::RestoreDefinition { because } => panic!("{because}"),
             };
             events.insert((now + Duration::from_millis(after), count), event);
         }
@@ -66,7 +67,7 @@ fn duration(
             }
             _ => {
                 now = now.max(deadline);
-                Event::Tick
+                RolloutEvent::Tick
             }
         };
         commands = rollout.handle(now, event);

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use clusterctl::ecosystem::{OnFailure, Share};
 use clusterctl::rollout::{
-    Change, Command, Doubt, Event, Former, JobResult, Observed, Outcome, Phase, Policy, Rollout,
-    Serial, Sight, Spec, State, Ticket, Time,
+    Doubt, Former, FoundInstance, InstancePhase, Instruction, Outcome, Policy, Rollout,
+    RolloutEvent, RolloutJobResult, Serial, Sight, Spec, State, Ticket, Time, UnitJob,
 };
 
 #[test]
@@ -94,45 +94,49 @@ impl Story {
         story.page
     }
 
-    fn handle(&mut self, time: Time, what: &str, event: Event) {
+    fn handle(&mut self, time: Time, what: &str, event: RolloutEvent) {
         let commands = self.rollout.handle(time, event);
         self.step(time, what, &commands);
         for command in commands {
-            let Command::Look { instance, doubt: Doubt::Started | Doubt::RollCall } = command
+            let Instruction::Look { instance, doubt: Doubt::Started | Doubt::RollCall } = command
             else {
                 continue;
             };
             let state = if self.unready.remove(&instance) { "restarting" } else { "ready" };
             let sight = self.sight(instance, state, &[]);
-            self.handle(time, &format!("seen {instance} {state}"), Event::Seen { instance, sight });
+            self.handle(
+                time,
+                &format!("seen {instance} {state}"),
+                RolloutEvent::Seen { instance, sight },
+            );
         }
     }
 
-    fn event(&mut self, what: &str) -> Event {
+    fn event(&mut self, what: &str) -> RolloutEvent {
         let words: Vec<&str> = what.split_whitespace().collect();
         match words[..] {
-            ["tick"] => Event::Tick,
-            ["interrupt"] => Event::Interrupt,
-            ["restored"] => Event::DefinitionRestored(Ok(Serial(self.counted))),
-            ["not", "restored", ..] => Event::DefinitionRestored(Err(words[2..].join(" "))),
+            ["tick"] => RolloutEvent::Tick,
+            ["interrupt"] => RolloutEvent::Interrupt,
+            ["restored"] => RolloutEvent::DefinitionRestored(Ok(Serial(self.counted))),
+            ["not", "restored", ..] => RolloutEvent::DefinitionRestored(Err(words[2..].join(" "))),
             ["seen", number, state, ref more @ ..] => {
                 let instance = number.parse().unwrap();
                 let sight = self.sight(instance, state, more);
                 let latest = self.processes.entry(instance).or_default();
                 *latest = sight.serial.0.max(*latest);
-                Event::Seen { instance, sight }
+                RolloutEvent::Seen { instance, sight }
             }
             [result, number] => {
                 let instance = number.parse().unwrap();
                 let result = match result {
-                    "done" => JobResult::Done,
-                    "failed" => JobResult::Failed,
-                    "timeout" => JobResult::Timeout,
-                    "canceled" => JobResult::Canceled,
-                    "refused" => JobResult::Refused("masked".to_owned()),
+                    "done" => RolloutJobResult::Done,
+                    "failed" => RolloutJobResult::Failed,
+                    "timeout" => RolloutJobResult::Timeout,
+                    "canceled" => RolloutJobResult::Canceled,
+                    "refused" => RolloutJobResult::Refused("masked".to_owned()),
                     _ => panic!("no event: {what}"),
                 };
-                Event::JobDone { instance, ticket: self.tickets[&instance], result }
+                RolloutEvent::JobDone { instance, ticket: self.tickets[&instance], result }
             }
             _ => panic!("no event: {what}"),
         }
@@ -149,20 +153,20 @@ impl Story {
         }
     }
 
-    fn step(&mut self, time: Time, what: &str, commands: &[Command]) {
+    fn step(&mut self, time: Time, what: &str, commands: &[Instruction]) {
         writeln!(self.page, "{time:>8}  {what}").unwrap();
         for command in commands {
             writeln!(self.page, "{:>8}  → {command}", "").unwrap();
-            if let Command::Submit { instance, ticket, change, .. } = command {
+            if let Instruction::Submit { instance, ticket, change, .. } = command {
                 self.tickets.insert(*instance, *ticket);
-                if *change != Change::Stop {
+                if *change != UnitJob::Stop {
                     self.counted += 1;
                     self.processes.insert(*instance, self.counted);
                 }
             }
         }
         let progress = self.rollout.progress();
-        let shown = progress.instances.iter().filter(|it| it.phase != Phase::Gone);
+        let shown = progress.instances.iter().filter(|it| it.phase != InstancePhase::Gone);
         let shown: Vec<String> = shown
             .map(|it| format!("{}{} {:?}", it.instance, if it.extra { "+" } else { "" }, it.phase))
             .collect();
@@ -243,7 +247,7 @@ fn found(spec: &mut Spec, numbers: &str, state: State, outdated: bool) {
     let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
     for number in first.parse().unwrap()..=last.parse().unwrap() {
         let sight = Sight { state, serial: Serial(1) };
-        spec.current.insert(number, Observed { sight, outdated });
+        spec.current.insert(number, FoundInstance { sight, outdated });
     }
 }
 

@@ -16,8 +16,8 @@ long boot testing
 long boot podman
 # Every operation under every kind of connection for every runtime: an hour.
 long boot matrix_whole
-# Two builds of the program, compared.
-long packages
+# Two builds of the program, compared; each way to get it, in roots with nothing but what its users have.
+long packages --skip support::
 # A kill and an error at every point of every verb: four hours.
 long boot every_point
 # Two and three commands on one app at once: an hour.

@@ -12,6 +12,13 @@ rm -rf "$target/skipped" "$target/left-out" "$target/boot-logs"
 mkdir -p "$target/skipped"
 : >"$log"
 
+# Machines are booted by root: the tests of a user with sudo run by it.
+if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null && sudo -v; then
+    by_sudo="sudo --preserve-env env PATH=$PATH"
+    export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="$by_sudo"
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="$by_sudo"
+fi
+
 # Tests of booted machines wait more than they compute: twice as many at once as there are processors
 # take half the time.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) * 2))}"
@@ -95,6 +102,10 @@ elif command -v node >/dev/null; then
 else
     skip "tests of the Node file" "node is missing (make deps installs it)"
 fi
+
+# What they left is the user's again, but for the roots of machines, whose files belong to many.
+[ -z "${by_sudo-}" ] ||
+    sudo find "$target" -path "$target/roots" -prune -o -user root -exec chown -h "$(id -u):$(id -g)" {} +
 
 skipped=$(find "$target/skipped" -type f -exec cat {} + | sort)
 if [ -n "$skipped" ]; then

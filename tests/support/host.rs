@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use clusterctl::ecosystem::{Address, AppName, Holder, Host, Kind, Ownership, Scope, User};
+use clusterctl::ecosystem::{
+    AddressHolder, AppName, Host, ListenAddress, Ownership, PathKind, Scope, User,
+};
 
 /// A machine that is what its fields say.
 #[derive(Clone, Debug)]
@@ -14,7 +16,7 @@ pub struct FakeHost {
     pub cpus: u32,
     pub unprivileged_port_start: u16,
     /// Paths with what they are; parents are folders by themselves.
-    pub paths: BTreeMap<PathBuf, Kind>,
+    pub paths: BTreeMap<PathBuf, PathKind>,
     /// First bytes of files.
     pub heads: BTreeMap<PathBuf, Vec<u8>>,
     /// Folders of `PATH`.
@@ -87,7 +89,7 @@ impl FakeHost {
 
     pub fn folder(&mut self, path: &str) -> &mut FakeHost {
         for folder in Path::new(path).ancestors() {
-            self.paths.insert(folder.to_path_buf(), Kind::Directory);
+            self.paths.insert(folder.to_path_buf(), PathKind::Directory);
         }
         self
     }
@@ -95,13 +97,13 @@ impl FakeHost {
     pub fn file(&mut self, path: &str) -> &mut FakeHost {
         let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
         self.folder(&folder.to_string_lossy());
-        self.paths.insert(path.into(), Kind::File);
+        self.paths.insert(path.into(), PathKind::File);
         self
     }
 
     pub fn program_with(&mut self, path: &str, head: &[u8]) -> &mut FakeHost {
         self.file(path);
-        self.paths.insert(path.into(), Kind::Executable);
+        self.paths.insert(path.into(), PathKind::Executable);
         self.heads.insert(path.into(), head.to_vec());
         self
     }
@@ -164,8 +166,8 @@ impl Host for FakeHost {
         self.unprivileged_port_start
     }
 
-    fn kind(&self, path: &Path) -> Kind {
-        self.paths.get(path).copied().unwrap_or(Kind::Missing)
+    fn kind(&self, path: &Path) -> PathKind {
+        self.paths.get(path).copied().unwrap_or(PathKind::Missing)
     }
 
     fn head(&self, path: &Path, max: usize) -> Option<Vec<u8>> {
@@ -192,7 +194,7 @@ impl Host for FakeHost {
 
     fn program(&self, name: &str) -> Option<PathBuf> {
         let paths = self.path.iter().map(|folder| folder.join(name));
-        paths.into_iter().find(|path| self.kind(path) == Kind::Executable)
+        paths.into_iter().find(|path| self.kind(path) == PathKind::Executable)
     }
 
     fn user(&self, name: &str) -> Option<User> {
@@ -208,9 +210,9 @@ impl Host for FakeHost {
         self.units.get(name).cloned().unwrap_or(Ownership::Free)
     }
 
-    fn holder(&self, _app: &AppName, address: &Address) -> Option<Holder> {
+    fn holder(&self, _app: &AppName, address: &ListenAddress) -> Option<AddressHolder> {
         let help = "stop that program, or choose another address".to_owned();
-        self.holders.get(&address.to_string()).map(|who| Holder {
+        self.holders.get(&address.to_string()).map(|who| AddressHolder {
             who: who.clone(),
             help,
             listener_of: None,

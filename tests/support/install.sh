@@ -1,16 +1,23 @@
 #!/bin/sh
-# Installs what clusterctl needs to be built and tested, if it is missing.
-# Usage: install.sh check|bench|deb|rpm|arch [--list]
+# Installs what clusterctl needs to be built, shown and tested, if it is missing.
+# Usage: install.sh demo|demo-pm2|check|bench|deb|rpm|arch|dist [--list]
 #
-# Works on Debian and its relatives, as root; elsewhere it names what to install and fails.
+# Works on Debian and its relatives, as root and for a user with sudo; elsewhere it names what to
+# install and fails.
 set -eu
 
 # command or file that shows that the package is there, and the package
 build='
 cc gcc
-pkg-config pkg-config
-/usr/include/systemd/sd-journal.h libsystemd-dev
 /usr/include/stdio.h libc6-dev
+'
+demo='
+/usr/lib/systemd/systemd systemd
+dbus-daemon dbus-daemon
+node nodejs
+'
+pm2='
+npm npm
 '
 check='
 /usr/lib/systemd/systemd systemd
@@ -54,9 +61,6 @@ go golang-go
 bundle ruby-bundler
 poetry python3-poetry
 /usr/lib/*/libjemalloc.so.2 libjemalloc2
-aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
-/usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
-qemu-aarch64 qemu-user
 musl-gcc musl-tools
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '
@@ -77,6 +81,16 @@ bsdtar libarchive-tools
 fakeroot fakeroot
 setpriv util-linux
 '
+# To make what the other machine runs.
+cross='
+aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+qemu-aarch64 qemu-user
+'
+dist='
+mmdebstrap mmdebstrap
+objdump binutils
+'
 lint='
 lintian lintian
 rpmlint rpmlint
@@ -96,11 +110,14 @@ there() {
 }
 
 case ${1:-check} in
+demo) wanted=$build$demo ;;
+demo-pm2) wanted=$build$demo$pm2 ;;
 deb) wanted=$build$deb ;;
 rpm) wanted=$build$rpm ;;
 arch) wanted=$build$arch ;;
-bench) wanted=$build$check$bench ;;
-*) wanted=$build$check$deb$rpm$arch$lint ;;
+dist) wanted=$build$deb$rpm$arch$cross$dist ;;
+bench) wanted=$build$check$cross$bench ;;
+*) wanted=$build$check$cross$deb$rpm$arch$lint ;;
 esac
 
 missing=$(printf '%s' "$wanted" | while read -r sign package; do
@@ -112,25 +129,30 @@ if [ "${2:-}" = --list ]; then
     echo "$missing"
     exit 0
 fi
-if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+sudo=
+[ "$(id -u)" = 0 ] || sudo=$(command -v sudo || :)
+if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ] && [ -z "$sudo" ]; then
     echo "missing: $missing" >&2
     echo "install these (on Debian as root: apt-get install $missing), then try again" >&2
     exit 1
 fi
-echo "installing: $missing"
-export DEBIAN_FRONTEND=noninteractive
+echo "== installing $missing(some minutes for the tests, half a minute for the demo)"
+apt() {
+    # The pty is where dpkg would ask and draw.
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null
+}
 # What serves here is for machines that the tests boot: nothing of it shall run on this one.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
+    trap '$sudo rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+    $sudo chmod +x "$policy"
 fi
-apt-get update -qq
+apt update
 # shellcheck disable=SC2086 # a list of words
-apt-get install -qq -y --no-install-recommends $missing
+apt install -y --no-install-recommends $missing
 for unit in nginx lighttpd haproxy redis-server php8.2-fpm; do
     case " $missing " in
-    *" $(echo "$unit" | tr -d 0-9.) "*) systemctl disable --quiet "$unit.service" ;;
+    *" $(echo "$unit" | tr -d 0-9.) "*) $sudo systemctl disable --quiet "$unit.service" ;;
     esac
 done

@@ -8,7 +8,7 @@ use crate::unit::UnitFile;
 
 /// What a listener listens on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Address {
+pub enum ListenAddress {
     /// TCP or UDP on one address.
     Inet {
         /// Stream or datagram.
@@ -44,27 +44,27 @@ pub enum Protocol {
     Datagram,
 }
 
-impl Address {
+impl ListenAddress {
     /// An address of TCP or UDP; `[::]` is both families.
-    pub fn inet(protocol: Protocol, socket: SocketAddr) -> Address {
-        Address::Inet { protocol, socket, only_v6: false }
+    pub fn inet(protocol: Protocol, socket: SocketAddr) -> ListenAddress {
+        ListenAddress::Inet { protocol, socket, only_v6: false }
     }
 
     /// The same, where `[::]` is IPv6 alone.
-    pub fn beside_inet4(self) -> Address {
+    pub fn beside_inet4(self) -> ListenAddress {
         match self {
-            Address::Inet { protocol, socket, .. } => {
+            ListenAddress::Inet { protocol, socket, .. } => {
                 let only_v6 = socket.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-                Address::Inet { protocol, socket, only_v6 }
+                ListenAddress::Inet { protocol, socket, only_v6 }
             }
             other => other,
         }
     }
 
     /// The same address with another port; Unix sockets stay as they are.
-    pub fn with_port(&self, port: u16) -> Address {
+    pub fn with_port(&self, port: u16) -> ListenAddress {
         let mut other = self.clone();
-        if let Address::Inet { socket, .. } = &mut other {
+        if let ListenAddress::Inet { socket, .. } = &mut other {
             socket.set_port(port);
         }
         other
@@ -72,27 +72,27 @@ impl Address {
 
     /// Whether it is `[::]` for IPv6 alone.
     pub fn is_only_v6(&self) -> bool {
-        matches!(self, Address::Inet { only_v6: true, .. })
+        matches!(self, ListenAddress::Inet { only_v6: true, .. })
     }
 
     /// Whether it is one of IPv4.
     pub fn is_inet4(&self) -> bool {
-        matches!(self, Address::Inet { socket: SocketAddr::V4(_), .. })
+        matches!(self, ListenAddress::Inet { socket: SocketAddr::V4(_), .. })
     }
 
     /// Stream or datagram.
     pub fn protocol(&self) -> Protocol {
         match self {
-            Address::Inet { protocol, .. }
-            | Address::Unix { protocol, .. }
-            | Address::Abstract { protocol, .. } => *protocol,
+            ListenAddress::Inet { protocol, .. }
+            | ListenAddress::Unix { protocol, .. }
+            | ListenAddress::Abstract { protocol, .. } => *protocol,
         }
     }
 
     /// TCP or UDP port.
     pub fn port(&self) -> Option<u16> {
         match self {
-            Address::Inet { socket, .. } => Some(socket.port()),
+            ListenAddress::Inet { socket, .. } => Some(socket.port()),
             _ => None,
         }
     }
@@ -100,7 +100,7 @@ impl Address {
     /// Path in the file system.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Address::Unix { path, .. } => Some(path),
+            ListenAddress::Unix { path, .. } => Some(path),
             _ => None,
         }
     }
@@ -108,34 +108,34 @@ impl Address {
     /// The value of `ListenStream=` or `ListenDatagram=`, not yet quoted (systemd.socket(5)).
     pub fn listen_value(&self) -> String {
         match self {
-            Address::Inet { socket, .. } => socket.to_string(),
-            Address::Unix { path, .. } => path.display().to_string(),
-            Address::Abstract { name, .. } => format!("@{name}"),
+            ListenAddress::Inet { socket, .. } => socket.to_string(),
+            ListenAddress::Unix { path, .. } => path.display().to_string(),
+            ListenAddress::Abstract { name, .. } => format!("@{name}"),
         }
     }
 
     /// The address of a socket unit that clusterctl wrote.
-    pub fn of_socket_unit(unit: &UnitFile) -> Option<Address> {
+    pub fn of_socket_unit(unit: &UnitFile) -> Option<ListenAddress> {
         let stream = unit.get("Socket", "ListenStream").map(|value| (Protocol::Stream, value));
         let datagram = || unit.get("Socket", "ListenDatagram").map(|v| (Protocol::Datagram, v));
         let (protocol, value) = stream.or_else(datagram)?;
         let value = value.replace("%%", "%");
         Some(if let Some(name) = value.strip_prefix('@') {
-            Address::Abstract { protocol, name: name.to_owned() }
+            ListenAddress::Abstract { protocol, name: name.to_owned() }
         } else if value.starts_with('/') {
-            Address::Unix { protocol, path: value.into() }
+            ListenAddress::Unix { protocol, path: value.into() }
         } else {
             let only_v6 = unit.get("Socket", "BindIPv6Only") == Some("ipv6-only");
-            let address = Address::inet(protocol, value.parse().ok()?);
+            let address = ListenAddress::inet(protocol, value.parse().ok()?);
             if only_v6 { address.beside_inet4() } else { address }
         })
     }
 
     /// Whether both cannot be held at the same time.
-    pub fn conflicts_with(&self, other: &Address) -> bool {
+    pub fn conflicts_with(&self, other: &ListenAddress) -> bool {
         let (
-            Address::Inet { protocol: a, socket: x, only_v6: x_only },
-            Address::Inet { protocol: b, socket: y, only_v6: y_only },
+            ListenAddress::Inet { protocol: a, socket: x, only_v6: x_only },
+            ListenAddress::Inet { protocol: b, socket: y, only_v6: y_only },
         ) = (self, other)
         else {
             return self == other;
@@ -150,7 +150,7 @@ impl Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.protocol() == Protocol::Datagram {
             f.write_str(if self.port().is_some() { "udp:" } else { "dgram:" })?;
@@ -164,8 +164,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn tcp(socket: &str) -> Address {
-        Address::inet(Protocol::Stream, socket.parse().unwrap())
+    fn tcp(socket: &str) -> ListenAddress {
+        ListenAddress::inet(Protocol::Stream, socket.parse().unwrap())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::address::Address;
+use super::address::ListenAddress;
 use super::name::{AppName, ListenerName};
 use super::sandbox::Sandbox;
 use crate::limits;
@@ -33,10 +33,8 @@ pub struct App {
     pub command: Command,
     /// Working directory, absolute.
     pub cwd: PathBuf,
-    /// User that the program runs as; `None` is the manager's own.
-    pub user: Option<String>,
-    /// Group that the program runs as; `None` is the user's.
-    pub group: Option<String>,
+    /// Whom it runs as, and how long it may take.
+    pub process: AppProcess,
     /// How many instances, as written.
     pub instances: Instances,
     /// How many instances, as resolved on this machine; at least 1.
@@ -63,13 +61,6 @@ pub struct App {
     pub python: bool,
     /// What makes an instance ready.
     pub readiness: Readiness,
-    /// Time until an instance must be ready.
-    pub listen_timeout: Duration,
-    /// Time that an instance may take to drain and exit before it is killed.
-    pub kill_timeout: Duration,
-    /// Time for which an instance that is asked to stop lets streams go on that may never end;
-    /// without it, they may as long as everything else.
-    pub stream_timeout: Option<Duration>,
     /// Signal that asks the program to stop, such as `SIGTERM`.
     pub kill_signal: String,
     /// PM2's `shutdown` message instead of the signal (Node).
@@ -80,8 +71,6 @@ pub struct App {
     pub restart: Restart,
     /// When instances are replaced, or a job runs again, whatever happens.
     pub schedules: Vec<Schedule>,
-    /// Whether apply starts and enables the app.
-    pub autostart: bool,
     /// How instances are replaced.
     pub rollout: RolloutSettings,
     /// Where output goes.
@@ -104,6 +93,24 @@ pub struct App {
     pub profile: Option<String>,
     /// What its author may want to know when it is put in force.
     pub remarks: Vec<Remark>,
+}
+
+/// Whom a process runs as, and how long it may take for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppProcess {
+    /// User that the program runs as; `None` is the manager's own.
+    pub user: Option<String>,
+    /// Group that the program runs as; `None` is the user's.
+    pub group: Option<String>,
+    /// Time until an instance must be ready.
+    pub listen_timeout: Duration,
+    /// Time that an instance may take to drain and exit before it is killed.
+    pub kill_timeout: Duration,
+    /// Time for which an instance that is asked to stop lets streams go on that may never end;
+    /// without it, they may as long as everything else.
+    pub stream_timeout: Option<Duration>,
+    /// Whether apply starts and enables the app.
+    pub autostart: bool,
 }
 
 /// A cron expression.
@@ -193,14 +200,14 @@ pub struct Listener {
     /// Its name: part of the socket unit's name and of `LISTEN_FDNAMES`.
     pub name: ListenerName,
     /// What it listens on.
-    pub address: Address,
+    pub address: ListenAddress,
     /// The port that the program asks for, where that is another one: 3000 served on 80.
     pub bind: Option<u16>,
 }
 
 impl Listener {
     /// What the program asks for to get it.
-    pub fn asked(&self) -> Address {
+    pub fn asked(&self) -> ListenAddress {
         self.bind.map_or_else(|| self.address.clone(), |port| self.address.with_port(port))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::address::Address;
+use super::address::ListenAddress;
 use super::name::AppName;
 
 /// Which service manager.
@@ -17,7 +17,7 @@ pub enum Scope {
 
 /// What a path is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum PathKind {
     /// Nothing is there.
     Missing,
     /// A file that may be executed.
@@ -56,7 +56,7 @@ pub struct User {
 
 /// Who holds an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct AddressHolder {
     /// A sentence fragment such as "`nginx` (pid 812)".
     pub who: String,
     /// What to do about it.
@@ -80,7 +80,7 @@ impl Search<'_> {
         let folders = self.path.into_iter().flat_map(|path| path.split(':'));
         let absolute = folders.map(Path::new).filter(|folder| folder.is_absolute());
         let mut own = absolute.map(|folder| folder.join(name));
-        own.find(|path| self.host.kind(path) == Kind::Executable)
+        own.find(|path| self.host.kind(path) == PathKind::Executable)
             .or_else(|| self.host.program(name))
     }
 }
@@ -102,7 +102,7 @@ pub trait Host: fmt::Debug {
     /// Lowest port that an unprivileged manager may bind (`net.ipv4.ip_unprivileged_port_start`).
     fn unprivileged_port_start(&self) -> u16;
     /// What a path is, links followed.
-    fn kind(&self, path: &Path) -> Kind;
+    fn kind(&self, path: &Path) -> PathKind;
     /// First bytes of a file, at most `max`; `None` when it cannot be read.
     fn head(&self, path: &Path, max: usize) -> Option<Vec<u8>>;
     /// `length` bytes of a file from `offset` on, fewer at its end; `None` when it cannot be read.
@@ -133,7 +133,7 @@ pub trait Host: fmt::Debug {
     /// Whose the unit `name` (with suffix) is.
     fn unit(&self, name: &str) -> Ownership;
     /// Who holds an address, if anybody but the app's own socket unit or instances does.
-    fn holder(&self, app: &AppName, address: &Address) -> Option<Holder>;
+    fn holder(&self, app: &AppName, address: &ListenAddress) -> Option<AddressHolder>;
     /// Whether the file is about to be put in force. Otherwise it is only checked, and what runs on
     /// the machine at this moment makes nothing wrong with it.
     fn applies(&self) -> bool {

@@ -7,6 +7,7 @@ pub(super) mod address;
 pub(super) mod app;
 pub(super) mod host;
 pub(super) mod name;
+pub(super) mod role;
 pub(super) mod runtime_folder;
 pub(super) mod sandbox;
 pub(super) mod unit_names;

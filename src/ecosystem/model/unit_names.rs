@@ -3,56 +3,53 @@
 
 use std::fmt::Write as _;
 
-use super::address::{Address, Protocol};
-use super::app::Listener;
+use super::address::{ListenAddress, Protocol};
+use super::app::{App, Listener};
 use super::name::AppName;
+use super::role::Role;
 use crate::limits::ADDRESS_IN_NAME;
-use crate::unit::{UnitKind, UnitName, escape};
+use crate::unit::{UnitName, escape};
 
 impl AppName {
+    /// The unit of a role that an app has one of; listeners have names of their own, see
+    /// [`AppName::socket_unit`].
+    pub fn unit_of(&self, role: Role) -> UnitName {
+        debug_assert!(role != Role::Listener, "every listener has its name");
+        match role {
+            // Dashes of the name are escaped, since a dash means nesting there.
+            Role::Slice => AppName::valid(&format!("clusterctl-{}", escape(self.as_str())), role),
+            _ => self.unit("", role),
+        }
+    }
+
     /// `api.service`: what an admin starts, stops, reloads and enables.
     pub fn group_unit(&self) -> UnitName {
-        self.unit("", UnitKind::Service)
+        self.unit_of(Role::Group)
     }
 
     /// `api@.service`.
     pub fn template_unit(&self) -> UnitName {
-        self.unit("@", UnitKind::Service)
+        self.unit_of(Role::Instance)
     }
 
     /// `api@N.service`.
     pub fn instance_unit(&self, number: u32) -> UnitName {
-        self.unit(&format!("@{number}"), UnitKind::Service)
+        self.unit(&number.to_string(), Role::Instance)
     }
 
     /// `api-wake.service`: started by the first connection when no instance is up.
     pub fn wake_unit(&self) -> UnitName {
-        self.unit("-wake", UnitKind::Service)
+        self.unit_of(Role::Wake)
     }
 
     /// `api-close.service`: closes the listeners before the instances are asked to stop.
     pub fn close_unit(&self) -> UnitName {
-        self.unit("-close", UnitKind::Service)
+        self.unit_of(Role::Close)
     }
 
-    /// `api-cron.timer`: elapses when the schedule says so.
-    pub fn timer_unit(&self) -> UnitName {
-        self.unit("-cron", UnitKind::Timer)
-    }
-
-    /// The name of the lock that a command on this app holds: no name of an app ends so, and none has a slash.
-    pub fn lock_name(&self) -> String {
-        format!("{self}.lock")
-    }
-
-    /// `api-cron.service`: what the timer starts.
-    pub fn timed_unit(&self) -> UnitName {
-        self.unit("-cron", UnitKind::Service)
-    }
-
-    /// `clusterctl-api.slice`; dashes of the name are escaped, since a dash means nesting there.
+    /// `clusterctl-api.slice`.
     pub fn slice_unit(&self) -> UnitName {
-        AppName::valid(&format!("clusterctl-{}", escape(self.as_str())), UnitKind::Slice)
+        self.unit_of(Role::Slice)
     }
 
     /// `api-3000.socket`: the address is the name, because a listener's address must never be
@@ -63,24 +60,27 @@ impl AppName {
     }
 
     /// The unit of the listener on an address.
-    pub fn address_unit(&self, address: &Address) -> UnitName {
-        self.unit(&format!("-{}", address_slug(address)), UnitKind::Socket)
+    pub fn address_unit(&self, address: &ListenAddress) -> UnitName {
+        self.unit(&address_slug(address), Role::Listener)
     }
 
-    /// Every unit name that the app's definition occupies, instances aside.
+    /// The name of the lock that a command on this app holds: no name of an app ends so, and none has a slash.
+    pub fn lock_name(&self) -> String {
+        format!("{self}.lock")
+    }
+
+    /// Every unit name that the app's definition occupies, instances aside; `app` is `None` where only its
+    /// name and its listeners could be read.
     pub fn unit_names<'a>(
         &self,
         listeners: impl Iterator<Item = &'a Listener>,
-        scheduled: bool,
+        app: Option<&App>,
     ) -> Vec<UnitName> {
-        let (wake, close) = (self.wake_unit(), self.close_unit());
-        let mut names =
-            vec![self.group_unit(), self.template_unit(), wake, close, self.slice_unit()];
-        names.extend(listeners.map(|listener| self.socket_unit(listener)));
-        if scheduled {
-            names.extend([self.timer_unit(), self.timed_unit()]);
-        }
-        names
+        let mut single = Role::ALL.to_vec();
+        single.retain(|role| *role != Role::Listener);
+        single.retain(|role| role.is_reserved() || app.is_some_and(|app| role.is_of(app)));
+        let sockets = listeners.map(|listener| self.socket_unit(listener));
+        single.into_iter().map(|role| self.unit_of(role)).chain(sockets).collect()
     }
 
     /// The app's instance number that a unit name of this app stands for.
@@ -90,30 +90,32 @@ impl AppName {
         (self.instance_unit(number) == *unit).then_some(number)
     }
 
-    fn unit(&self, rest: &str, kind: UnitKind) -> UnitName {
-        AppName::valid(&format!("{}{rest}", self.as_str()), kind)
+    fn unit(&self, rest: &str, role: Role) -> UnitName {
+        AppName::valid(&format!("{}{}{rest}", self.as_str(), role.name_parts().0), role)
     }
 
-    fn valid(stem: &str, kind: UnitKind) -> UnitName {
+    fn valid(stem: &str, role: Role) -> UnitName {
         // AppName and ListenerName are narrower than unit names and short enough together.
-        UnitName::new(stem, kind).unwrap_or_else(|error| unreachable!("{error}"))
+        UnitName::new(stem, role.name_parts().1).unwrap_or_else(|error| unreachable!("{error}"))
     }
 }
 
-fn address_slug(address: &Address) -> String {
+fn address_slug(address: &ListenAddress) -> String {
     let mut slug = match address {
-        Address::Inet { socket, only_v6: false, .. } if socket.to_string().starts_with("[::]:") => {
+        ListenAddress::Inet { socket, only_v6: false, .. }
+            if socket.to_string().starts_with("[::]:") =>
+        {
             socket.port().to_string()
         }
         // A colon in a name would separate an alias from it: systemd-analyze(1), `verify`.
-        Address::Inet { socket, only_v6: true, .. } if socket.ip().is_unspecified() => {
+        ListenAddress::Inet { socket, only_v6: true, .. } if socket.ip().is_unspecified() => {
             format!("ipv6-{}", socket.port())
         }
-        Address::Inet { socket, .. } => format!("{}-{}", socket.ip(), socket.port()),
-        Address::Unix { path, .. } => {
+        ListenAddress::Inet { socket, .. } => format!("{}-{}", socket.ip(), socket.port()),
+        ListenAddress::Unix { path, .. } => {
             path.display().to_string().trim_matches('/').replace('/', "-")
         }
-        Address::Abstract { name, .. } => format!("abstract-{name}"),
+        ListenAddress::Abstract { name, .. } => format!("abstract-{name}"),
     };
     if address.protocol() == Protocol::Datagram {
         slug.insert_str(0, if address.port().is_some() { "udp-" } else { "dgram-" });
@@ -143,13 +145,13 @@ mod tests {
     use super::*;
     use crate::ecosystem::model::name::ListenerName;
 
-    fn socket(name: &str, address: Address) -> String {
+    fn socket(name: &str, address: ListenAddress) -> String {
         let listener = Listener { name: ListenerName::parse(name).unwrap(), address, bind: None };
         AppName::parse("api").unwrap().socket_unit(&listener).to_string()
     }
 
-    fn inet(protocol: Protocol, socket: &str) -> Address {
-        Address::inet(protocol, socket.parse().unwrap())
+    fn inet(protocol: Protocol, socket: &str) -> ListenAddress {
+        ListenAddress::inet(protocol, socket.parse().unwrap())
     }
 
     #[test]
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!(socket("http", only_v6), "api-ipv6-80.socket");
         let stats = inet(Protocol::Datagram, "127.0.0.1:8125");
         assert_eq!(socket("stats", stats), "api-udp-127.0.0.1-8125.socket");
-        let unix = Address::Unix { protocol: stream, path: "/run/api/admin.sock".into() };
+        let unix = ListenAddress::Unix { protocol: stream, path: "/run/api/admin.sock".into() };
         assert_eq!(socket("admin", unix), "api-run-api-admin.sock.socket");
     }
 
@@ -171,7 +173,7 @@ mod tests {
     fn an_address_is_the_name_as_far_as_that_has_room() {
         let named = |length: usize| {
             let path = format!("/run/{}", "x".repeat(length - "run-".len()));
-            socket("x", Address::Unix { protocol: Protocol::Stream, path: path.into() })
+            socket("x", ListenAddress::Unix { protocol: Protocol::Stream, path: path.into() })
         };
         let whole = format!("api-run-{}.socket", "x".repeat(ADDRESS_IN_NAME - 4));
         assert_eq!(named(ADDRESS_IN_NAME), whole);
@@ -182,7 +184,8 @@ mod tests {
 
     #[test]
     fn odd_paths_keep_a_readable_part_and_a_hash() {
-        let unix = |path: &str| Address::Unix { protocol: Protocol::Stream, path: path.into() };
+        let unix =
+            |path: &str| ListenAddress::Unix { protocol: Protocol::Stream, path: path.into() };
         let name = socket("s", unix("/srv/a b/ü.sock"));
         assert!(name.starts_with("api-srv-ab-.sock-"), "{name}");
         assert_ne!(name, socket("s", unix("/srv/ab/ü.sock")));

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::naming;
 use crate::ecosystem::model::app::Command;
-use crate::ecosystem::model::host::Kind;
+use crate::ecosystem::model::host::PathKind;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::path::folder;
 use crate::ecosystem::read::problem::{Place, Problem, visible};
 use crate::ecosystem::read::{suggest, value};
@@ -55,7 +55,7 @@ pub(crate) fn stem(fields: &Fields<'_>, folder: &Path) -> Option<String> {
 
 /// Reads what is executed; `None` after a problem, or when there is no folder to look in.
 pub(crate) fn command(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
 ) -> Option<ResolvedCommand> {
@@ -92,7 +92,7 @@ pub(crate) fn command(
     finish(cx, ran, args?)
 }
 
-fn refuse_interpreter(cx: &mut Context<'_>, fields: &Fields<'_>) {
+fn refuse_interpreter(cx: &mut Reading<'_>, fields: &Fields<'_>) {
     for name in ["interpreter", "interpreter_args"] {
         if let Some(entry) = fields.entry(name) {
             let problem = Problem::error(&entry.at, format!("`{name}` belongs to `script`"))
@@ -104,7 +104,7 @@ fn refuse_interpreter(cx: &mut Context<'_>, fields: &Fields<'_>) {
 
 /// Adds `args`, and refuses what neither systemd nor the kernel can carry.
 fn finish(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     mut ran: ResolvedCommand,
     args: Vec<String>,
 ) -> Option<ResolvedCommand> {
@@ -130,7 +130,7 @@ fn finish(
 
 /// `command`: an array, or a line.
 fn direct(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     node: &Node<'_>,
     cwd: &Path,
@@ -153,7 +153,7 @@ fn ran(node: &Node<'_>, program: PathBuf, args: Vec<String>) -> ResolvedCommand 
 
 /// A line: run directly where no shell is needed, so that the program is the main process.
 fn line(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     node: &Node<'_>,
     text: &str,
@@ -179,14 +179,14 @@ fn line(
 }
 
 /// Finds a program by path, or by name as a shell finds it.
-fn locate(cx: &mut Context<'_>, node: &Node<'_>, name: &str, cwd: &Path) -> Option<PathBuf> {
+fn locate(cx: &mut Reading<'_>, node: &Node<'_>, name: &str, cwd: &Path) -> Option<PathBuf> {
     if !name.contains('/') {
         if let Some(path) = cx.search().program(name) {
             return Some(path);
         }
         let message = format!("no program `{}` in any folder of `PATH`", visible(name));
         let help = match cx.host.kind(&value::absolute(cwd, name)) {
-            Kind::Executable => format!("for the one in `{}` write `./{name}`", cwd.display()),
+            PathKind::Executable => format!("for the one in `{}` write `./{name}`", cwd.display()),
             _ => unexpanded(cx)
                 .unwrap_or_else(|| "install it, or write its absolute path".to_owned()),
         };
@@ -195,13 +195,15 @@ fn locate(cx: &mut Context<'_>, node: &Node<'_>, name: &str, cwd: &Path) -> Opti
     let path = value::absolute(cwd, name);
     let shown = path.display();
     let (message, help) = match cx.host.kind(&path) {
-        Kind::Executable => return Some(path),
-        Kind::Missing => (
+        PathKind::Executable => return Some(path),
+        PathKind::Missing => (
             format!("`{shown}` does not exist"),
             format!("relative paths start from the working directory, `{}`", cwd.display()),
         ),
-        Kind::Directory => (format!("`{shown}` is a folder"), "name the program in it".to_owned()),
-        Kind::File | Kind::Other => {
+        PathKind::Directory => {
+            (format!("`{shown}` is a folder"), "name the program in it".to_owned())
+        }
+        PathKind::File | PathKind::Other => {
             (format!("`{shown}` is not executable"), format!("run `chmod +x {shown}`"))
         }
     };
@@ -209,7 +211,7 @@ fn locate(cx: &mut Context<'_>, node: &Node<'_>, name: &str, cwd: &Path) -> Opti
 }
 
 /// What is wrong with a `PATH` that is written as for a shell.
-fn unexpanded(cx: &Context<'_>) -> Option<String> {
+fn unexpanded(cx: &Reading<'_>) -> Option<String> {
     let mut folders = cx.path.as_deref()?.split(':');
     let folder = folders.find(|folder| folder.starts_with('~') || folder.contains('$'))?;
     Some(format!("`{}` in `PATH` is not expanded: write the whole path", visible(folder)))
@@ -224,20 +226,20 @@ struct Script<'f, 'a> {
 }
 
 impl Script<'_, '_> {
-    fn command(&self, cx: &mut Context<'_>, prefix: Vec<String>) -> Option<ResolvedCommand> {
+    fn command(&self, cx: &mut Reading<'_>, prefix: Vec<String>) -> Option<ResolvedCommand> {
         if self.text.trim().is_empty() {
             return self.node.bad(cx, "`script` is empty");
         }
         let path = value::absolute(self.cwd, &self.text);
         match cx.host.kind(&path) {
-            Kind::Executable | Kind::File => self.file(cx, path, prefix),
-            Kind::Missing => self.no_file(cx, &path, prefix),
-            Kind::Directory => {
+            PathKind::Executable | PathKind::File => self.file(cx, path, prefix),
+            PathKind::Missing => self.no_file(cx, &path, prefix),
+            PathKind::Directory => {
                 let message = format!("`{}` is a folder", path.display());
                 let help = "name the file in it, such as `index.js`";
                 cx.note(Problem::error(&self.node.place, message).help(help))
             }
-            Kind::Other => {
+            PathKind::Other => {
                 let message = format!("`{}` cannot be read", path.display());
                 let help = "make it a file that whoever runs clusterctl can read";
                 cx.note(Problem::error(&self.node.place, message).help(help))
@@ -248,7 +250,7 @@ impl Script<'_, '_> {
     /// The text names no file: a program's name, a line, or a mistake.
     fn no_file(
         &self,
-        cx: &mut Context<'_>,
+        cx: &mut Reading<'_>,
         path: &Path,
         prefix: Vec<String>,
     ) -> Option<ResolvedCommand> {
@@ -274,7 +276,7 @@ impl Script<'_, '_> {
 
     /// The same name with another usual extension or folder, or one that is nearly the same, if
     /// such a file exists.
-    fn similar(&self, cx: &Context<'_>) -> Option<String> {
+    fn similar(&self, cx: &Reading<'_>) -> Option<String> {
         let bare = self.text.rsplit_once('.').map_or(self.text.as_str(), |(bare, _)| bare);
         let names = INTERPRETERS.iter().flat_map(|(extension, _)| {
             [self.text.as_str(), bare].map(|stem| format!("{stem}.{extension}"))
@@ -286,14 +288,17 @@ impl Script<'_, '_> {
         let slash = if parent.is_empty() { "" } else { "/" };
         let near = near.map(|near| format!("{parent}{slash}{near}"));
         names.chain(folders).chain(near).find(|name| {
-            matches!(cx.host.kind(&value::absolute(self.cwd, name)), Kind::File | Kind::Executable)
+            matches!(
+                cx.host.kind(&value::absolute(self.cwd, name)),
+                PathKind::File | PathKind::Executable
+            )
         })
     }
 
     /// The text names a file: run by its interpreter, or by itself.
     fn file(
         &self,
-        cx: &mut Context<'_>,
+        cx: &mut Reading<'_>,
         path: PathBuf,
         prefix: Vec<String>,
     ) -> Option<ResolvedCommand> {
@@ -322,7 +327,7 @@ impl Script<'_, '_> {
     }
 
     /// `Some(None)` runs the file itself.
-    fn usual_interpreter(&self, cx: &mut Context<'_>, path: &Path) -> Option<Option<PathBuf>> {
+    fn usual_interpreter(&self, cx: &mut Reading<'_>, path: &Path) -> Option<Option<PathBuf>> {
         let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         let usual = INTERPRETERS.iter().find(|(known, _)| extension.as_deref() == Some(*known));
         if let Some((extension, name)) = usual {
@@ -336,7 +341,7 @@ impl Script<'_, '_> {
             });
             return cx.note(Problem::error(&self.node.place, message).help(help));
         }
-        if cx.host.kind(path) == Kind::Executable {
+        if cx.host.kind(path) == PathKind::Executable {
             return Some(None);
         }
         let message =

@@ -7,7 +7,7 @@ use super::command::ResolvedCommand;
 use super::elf::{self, Elf, Image};
 use super::graceful::{self, Graceful};
 use super::node;
-use crate::ecosystem::model::host::{Kind, Search};
+use crate::ecosystem::model::host::{PathKind, Search};
 use crate::ecosystem::read::value;
 use crate::limits;
 
@@ -54,7 +54,7 @@ pub(crate) fn program_kind(host: Search<'_>, ran: &ResolvedCommand, cwd: &Path) 
     };
     follow(
         host,
-        Start { program: &command.program, args: &command.args, cwd },
+        Startup { program: &command.program, args: &command.args, cwd },
         limits::SCRIPTS,
         &mut kind,
     );
@@ -66,14 +66,14 @@ fn base_name(path: &Path) -> String {
 }
 
 /// A program about to be started.
-struct Start<'a> {
+struct Startup<'a> {
     program: &'a Path,
     args: &'a [String],
     cwd: &'a Path,
 }
 
-fn follow(host: Search<'_>, start: Start<'_>, depth: u32, kind: &mut ProgramKind) {
-    let Start { program, args, cwd } = start;
+fn follow(host: Search<'_>, start: Startup<'_>, depth: u32, kind: &mut ProgramKind) {
+    let Startup { program, args, cwd } = start;
     let name = base_name(program);
     kind.node |= node::is_node(&name);
     let wraps = WRAPPERS.contains(&name.as_str());
@@ -117,7 +117,7 @@ fn follow_next(host: Search<'_>, next: &Next, depth: u32, kind: &mut ProgramKind
 /// A script is what its interpreter is; one for a shell is what it runs in the end.
 fn script(
     host: Search<'_>,
-    start: &Start<'_>,
+    start: &Startup<'_>,
     head: &[u8],
     (interpreter, argument): (&str, Option<&str>),
     depth: u32,
@@ -128,7 +128,7 @@ fn script(
     kind.node |= shell && node::mentioned(&text);
     match interpreted_by(host, interpreter, argument) {
         Some(next) if depth > 0 => {
-            follow(host, Start { program: &next, args: &[], ..*start }, depth - 1, kind);
+            follow(host, Startup { program: &next, args: &[], ..*start }, depth - 1, kind);
             let shell = SHELLS.contains(&base_name(&next).as_str());
             if shell
                 && head.len() < elf::HEAD
@@ -161,7 +161,7 @@ fn interpreter_text(interpreter: &str, argument: Option<&str>) -> String {
 fn interpreted_by(host: Search<'_>, interpreter: &str, argument: Option<&str>) -> Option<PathBuf> {
     let path = Path::new(interpreter);
     if base_name(path) != "env" {
-        return (host.kind(path) == Kind::Executable).then(|| path.to_path_buf());
+        return (host.kind(path) == PathKind::Executable).then(|| path.to_path_buf());
     }
     let argument = argument?;
     let split = ["-S", "--split-string="].iter().find_map(|flag| argument.strip_prefix(flag));
@@ -172,7 +172,7 @@ fn interpreted_by(host: Search<'_>, interpreter: &str, argument: Option<&str>) -
     let named = words.into_iter().find(|word| !word.starts_with('-') && !word.contains('='))?;
     if named.contains('/') {
         let path = PathBuf::from(named);
-        return (host.kind(&path) == Kind::Executable).then_some(path);
+        return (host.kind(&path) == PathKind::Executable).then_some(path);
     }
     host.program(&named)
 }
@@ -222,8 +222,8 @@ struct Next {
 }
 
 impl Next {
-    fn start(&self) -> Start<'_> {
-        Start { program: &self.program, args: &self.args, cwd: &self.cwd }
+    fn start(&self) -> Startup<'_> {
+        Startup { program: &self.program, args: &self.args, cwd: &self.cwd }
     }
 }
 
@@ -288,5 +288,5 @@ fn locate(host: Search<'_>, word: &str, cwd: &Path) -> Option<PathBuf> {
         return host.program(word);
     }
     let path = value::absolute(cwd, word);
-    (host.kind(&path) == Kind::Executable).then_some(path)
+    (host.kind(&path) == PathKind::Executable).then_some(path)
 }

@@ -74,6 +74,14 @@ pub fn in_folder(name: &AppName, folder: &Path) -> AppName {
     AppName::parse(&own).unwrap_or_else(|_| name.clone())
 }
 
+/// A name that an app may have: what it may not hold becomes a dash.
+pub fn plain(name: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(keep).take(60).collect();
+    let name = name.trim_matches(['-', '_', '.']).to_owned();
+    if AppName::parse(&name).is_ok() { name } else { "app".to_owned() }
+}
+
 /// The script among the arguments of an interpreter, or the module after `-m`.
 fn script<'a>(words: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut takes_value = false;

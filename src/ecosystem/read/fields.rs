@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::keys::{self, Key};
-use super::node::{Context, Entry, Node};
+use super::node::{KeyValue, Node, Reading};
 use super::problem::{Place, Problem, visible};
 use super::{pm2, suggest};
 use crate::limits;
@@ -14,21 +14,21 @@ use crate::limits;
 pub(crate) struct Fields<'a> {
     /// The place of the whole table.
     pub place: Place,
-    known: BTreeMap<&'static str, Entry<'a>>,
+    known: BTreeMap<&'static str, KeyValue<'a>>,
     /// Known keys that unknown ones were probably meant to be.
     meant: Vec<&'static str>,
     /// Keys that begin with `env_` and are none of the known ones.
-    pub environments: Vec<Entry<'a>>,
+    pub environments: Vec<KeyValue<'a>>,
     /// PM2's word for sharing a port, which decides whether `PORT` is a listener.
-    pub exec_mode: Option<Entry<'a>>,
+    pub exec_mode: Option<KeyValue<'a>>,
 }
 
 impl<'a> Fields<'a> {
     /// Sorts entries into known keys, and notes unknown, retired and repeated ones.
     pub(crate) fn read(
-        cx: &mut Context<'_>,
+        cx: &mut Reading<'_>,
         place: Place,
-        entries: Vec<Entry<'a>>,
+        entries: Vec<KeyValue<'a>>,
         table: &'static [Key],
         app: bool,
     ) -> Fields<'a> {
@@ -54,7 +54,7 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    fn take(&mut self, cx: &mut Context<'_>, key: &'static Key, entry: Entry<'a>) {
+    fn take(&mut self, cx: &mut Reading<'_>, key: &'static Key, entry: KeyValue<'a>) {
         if let Some(first) = self.known.get(key.name) {
             let spelling = if entry.key == key.name { first.key } else { entry.key };
             let message = format!("`{}` is set twice: `{spelling}` is the same", key.name);
@@ -78,7 +78,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A key with its value.
-    pub(crate) fn entry(&self, name: &str) -> Option<&Entry<'a>> {
+    pub(crate) fn entry(&self, name: &str) -> Option<&KeyValue<'a>> {
         self.known.get(name)
     }
 
@@ -92,12 +92,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A boolean, or its default.
-    pub(crate) fn flag(&self, cx: &mut Context<'_>, name: &str, default: bool) -> bool {
+    pub(crate) fn flag(&self, cx: &mut Reading<'_>, name: &str, default: bool) -> bool {
         self.read_with(name, |node| node.boolean(cx)).unwrap_or(default)
     }
 
     /// A duration, or its default.
-    pub(crate) fn span_of(&self, cx: &mut Context<'_>, name: &str, default: Duration) -> Duration {
+    pub(crate) fn span_of(&self, cx: &mut Reading<'_>, name: &str, default: Duration) -> Duration {
         self.read_with(name, |node| node.duration(cx)).unwrap_or(default)
     }
 }
@@ -113,7 +113,7 @@ fn nearest_key(spelling: &str, table: &'static [Key]) -> Option<&'static str> {
 }
 
 /// A key that nothing knows.
-fn unknown(entry: &Entry<'_>, table: &[Key], near: Option<&str>) -> Problem {
+fn unknown(entry: &KeyValue<'_>, table: &[Key], near: Option<&str>) -> Problem {
     let message = format!("unknown key `{}`", visible(entry.key));
     let problem = Problem::error(&entry.at, message);
     if let Some(near) = near {

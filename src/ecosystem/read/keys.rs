@@ -3,7 +3,7 @@
 
 /// What a key's value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// A string.
     Text,
     /// `true` or `false`.
@@ -54,7 +54,7 @@ pub struct Key {
     /// Other accepted spellings; camelCase of each is accepted too.
     pub aliases: &'static [&'static str],
     /// What the value may be.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// What holds without it, in words or as TOML.
     pub default: &'static str,
     /// An example of the whole line.
@@ -109,10 +109,23 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("hardening", "sandbox"),
 ];
 
+/// Finds a key of an app by any of its spellings.
+pub fn key_of_app(spelling: &str) -> Option<&'static Key> {
+    find(KEYS, spelling)
+}
+
 /// Finds a key by any of its spellings.
 pub(crate) fn find(table: &'static [Key], spelling: &str) -> Option<&'static Key> {
     let named = |text: &str| table.iter().find(|k| k.name == text || k.aliases.contains(&text));
     named(spelling).or_else(|| named(&snake_case(spelling)))
+}
+
+/// The key of an app that a word means, by any of its spellings.
+///
+/// # Errors
+/// There is none: the word in snake case.
+pub fn canonical(spelling: &str) -> Result<&'static Key, String> {
+    find(KEYS, spelling).ok_or_else(|| snake_case(spelling))
 }
 
 /// Whether a key sends output into a file.
@@ -132,7 +145,12 @@ pub(crate) fn snake_case(text: &str) -> String {
     out
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+const fn key(
+    name: &'static str,
+    kind: ValueKind,
+    default: &'static str,
+    about: &'static str,
+) -> Key {
     Key { name, aliases: &[], kind, default, example: "", about, pm2: Pm2::Same }
 }
 
@@ -165,114 +183,116 @@ pub(crate) const ON_FAILURE: &[&str] = &["rollback", "pause"];
 
 const KEYS: &[Key] = &[
     // what runs
-    key("name", Kind::Text, "the script's name without its extension", "Name of the app and of its units.")
+    key("name", ValueKind::Text, "the script's name without its extension", "Name of the app and of its units.")
         .eg("name = \"api\""),
-    key("namespace", Kind::Text, "\"default\"", "Group of apps that a command can select at once.")
+    key("namespace", ValueKind::Text, "\"default\"", "Group of apps that a command can select at once.")
         .eg("namespace = \"shop\""),
-    key("script", Kind::Text, "", "File to run, relative to `cwd`, or a line for the shell.")
+    key("script", ValueKind::Text, "", "File to run, relative to `cwd`, or a line for the shell.")
         .alias(&["exec"]).eg("script = \"server.js\"")
         .differs("a line without shell syntax runs without a shell"),
-    key("command", Kind::Texts, "", "Program and arguments, instead of `script`.")
+    key("command", ValueKind::Texts, "", "Program and arguments, instead of `script`.")
         .alias(&["cmd"]).eg("command = [\"gunicorn\", \"shop.wsgi\"]").ours(),
-    key("args", Kind::Texts, "none", "Arguments; a string is split as a shell splits it.")
+    key("args", ValueKind::Texts, "none", "Arguments; a string is split as a shell splits it.")
         .eg("args = [\"--port\", \"3000\"]"),
-    key("interpreter", Kind::Text, "by the script's extension", "Program that runs the script, or `\"none\"`.")
+    key("interpreter", ValueKind::Text, "by the script's extension", "Program that runs the script, or `\"none\"`.")
         .alias(&["exec_interpreter"]).eg("interpreter = \"python3\""),
-    key("interpreter_args", Kind::Texts, "none", "Arguments of the interpreter, before the script.")
+    key("interpreter_args", ValueKind::Texts, "none", "Arguments of the interpreter, before the script.")
         .alias(&["node_args"]).eg("interpreter_args = [\"--max-old-space-size=512\"]"),
-    key("cwd", Kind::Text, "the folder of the ecosystem file", "Working directory, relative to the ecosystem file.")
+    key("source_map_support", ValueKind::Boolean, "false", "Node names the places of an error in the source that the program was compiled from.")
+        .eg("source_map_support = true").differs("off unless it is asked for; it costs memory and time"),
+    key("cwd", ValueKind::Text, "the folder of the ecosystem file", "Working directory, relative to the ecosystem file.")
         .eg("cwd = \"/srv/api\""),
-    key("user", Kind::TextOrNumber, "the manager's user", "User that the program runs as.")
+    key("user", ValueKind::TextOrNumber, "the manager's user", "User that the program runs as.")
         .alias(&["uid"]).eg("user = \"api\""),
-    key("group", Kind::TextOrNumber, "the user's group", "Group that the program runs as.")
+    key("group", ValueKind::TextOrNumber, "the user's group", "Group that the program runs as.")
         .alias(&["gid"]).eg("group = \"www-data\""),
     // how many, and where
-    key("instances", Kind::TextOrNumber, "1", "Number of processes; 0 or \"max\" is one per CPU, -1 one less.")
+    key("instances", ValueKind::TextOrNumber, "1", "Number of processes; 0 or \"max\" is one per CPU, -1 one less.")
         .eg("instances = \"max\""),
-    key("listen", Kind::Listen, "none", "Addresses that systemd holds and all instances share.")
+    key("listen", ValueKind::Listen, "none", "Addresses that systemd holds and all instances share.")
         .eg("listen = \"0.0.0.0:80\"").ours(),
-    key("port", Kind::Number, "none", "Sets `PORT`; without `listen`, it is the listener too.")
+    key("port", ValueKind::Number, "none", "Sets `PORT`; without `listen`, it is the listener too.")
         .eg("port = 3000").differs("also listens on it"),
-    key("backlog", Kind::Number, "4096", "Length of each listener's accept queue.").eg("backlog = 4096").ours(),
-    key("non_blocking", Kind::Boolean, "true; false for a php-fpm that takes its listener natively", "Whether the shared listeners are non-blocking; false for statically linked programs that wait in accept().")
+    key("backlog", ValueKind::Number, "4096", "Length of each listener's accept queue.").eg("backlog = 4096").ours(),
+    key("non_blocking", ValueKind::Boolean, "true; false for a php-fpm that takes its listener natively", "Whether the shared listeners are non-blocking; false for statically linked programs that wait in accept().")
         .eg("non_blocking = false").ours(),
-    key("handover", Kind::Choice(HANDOVERS), "\"auto\"", "How the program gets the listeners; auto: preload, or trace where no library can be loaded.")
+    key("handover", ValueKind::Choice(HANDOVERS), "\"auto\"", "How the program gets the listeners; auto: preload, or trace where no library can be loaded.")
         .eg("handover = \"native\"").ours(),
     // environment
-    key("env", Kind::Environment, "empty", "Environment of the program.")
+    key("env", ValueKind::Environment, "empty", "Environment of the program.")
         .eg("env = { NODE_ENV = \"production\" }").differs("nothing of your shell's environment is added"),
-    key("env_file", Kind::Texts, "none", "Files of `NAME=value` lines, relative to `cwd`, read at every start.")
+    key("env_file", ValueKind::Texts, "none", "Files of `NAME=value` lines, relative to `cwd`, read at every start.")
         .alias(&["env_files"]).eg("env_file = \".env\"").ours(),
-    key("instance_var", Kind::Text, "\"NODE_APP_INSTANCE\"", "Variable that holds the instance number.")
+    key("instance_var", ValueKind::Text, "\"NODE_APP_INSTANCE\"", "Variable that holds the instance number.")
         .eg("instance_var = \"INSTANCE\""),
-    key("increment_var", Kind::Text, "none", "Variable of `env` that grows by one per instance.")
+    key("increment_var", ValueKind::Text, "none", "Variable of `env` that grows by one per instance.")
         .eg("increment_var = \"METRICS_PORT\""),
     // ready and stop
-    key("readiness", Kind::Choice(READINESS), "\"first\" with listeners, else \"exec\"", "What makes an instance ready.")
+    key("readiness", ValueKind::Choice(READINESS), "\"first\" with listeners, else \"exec\"", "What makes an instance ready.")
         .alias(&["ready"]).eg("readiness = \"all\"").ours(),
-    key("wait_ready", Kind::Boolean, "false", "The program says when it is ready: `process.send('ready')` or `READY=1`.")
+    key("wait_ready", ValueKind::Boolean, "false", "The program says when it is ready: `process.send('ready')` or `READY=1`.")
         .eg("wait_ready = true"),
-    key("listen_timeout", Kind::Duration, "\"60s\"", "Time until an instance must be ready.")
+    key("listen_timeout", ValueKind::Duration, "\"60s\"", "Time until an instance must be ready.")
         .eg("listen_timeout = \"60s\"").differs("a timeout is a failed start; PM2 goes on after 3 s"),
-    key("kill_timeout", Kind::Duration, "\"10s\"", "Time to finish and exit before the instance is killed.")
+    key("kill_timeout", ValueKind::Duration, "\"10s\"", "Time to finish and exit before the instance is killed.")
         .eg("kill_timeout = \"10s\"").differs("PM2 kills after 1.6 s"),
-    key("stream_timeout", Kind::Duration, "`kill_timeout`", "How long streams without an end (server-sent events, websockets, tunnels) may go on when the instance is asked to stop.")
+    key("stream_timeout", ValueKind::Duration, "`kill_timeout`", "How long streams without an end (server-sent events, websockets, tunnels) may go on when the instance is asked to stop.")
         .eg("stream_timeout = \"2s\"").ours(),
-    key("kill_signal", Kind::Text, "\"SIGTERM\", or the graceful one of a known server (nginx, Apache, php-fpm, lighttpd, haproxy, unicorn, starman, hypnotoad)", "Signal that asks the program to stop.")
+    key("kill_signal", ValueKind::Text, "\"SIGTERM\", or the graceful one of a known server (nginx, Apache, php-fpm, lighttpd, haproxy, unicorn, starman, hypnotoad)", "Signal that asks the program to stop.")
         .eg("kill_signal = \"SIGINT\"").ours(),
-    key("shutdown_with_message", Kind::Boolean, "false", "Node gets the message `shutdown` instead of the signal.")
+    key("shutdown_with_message", ValueKind::Boolean, "false", "Node gets the message `shutdown` instead of the signal.")
         .eg("shutdown_with_message = true"),
-    key("treekill", Kind::Boolean, "true; false for such a server, whose main process asks its own", "The signal goes to all processes of the instance.")
+    key("treekill", ValueKind::Boolean, "true; false for such a server, whose main process asks its own", "The signal goes to all processes of the instance.")
         .eg("treekill = false"),
     // restarts
-    key("autorestart", Kind::Boolean, "true", "A stopped program is started again.").eg("autorestart = false"),
-    key("stop_exit_codes", Kind::Numbers, "none", "Exit codes after which it is not started again.")
+    key("autorestart", ValueKind::Boolean, "true", "A stopped program is started again.").eg("autorestart = false"),
+    key("stop_exit_codes", ValueKind::Numbers, "none", "Exit codes after which it is not started again.")
         .eg("stop_exit_codes = [0]"),
-    key("max_restarts", Kind::TextOrNumber, "16", "Unstable restarts in a row before the instance is `errored`; 0 is none, \"unlimited\" never gives up.")
+    key("max_restarts", ValueKind::TextOrNumber, "16", "Unstable restarts in a row before the instance is `errored`; 0 is none, \"unlimited\" never gives up.")
         .eg("max_restarts = 16"),
-    key("min_uptime", Kind::Duration, "\"1s\"", "A shorter run counts as unstable.").eg("min_uptime = \"1s\""),
-    key("restart_delay", Kind::Duration, "0; a loop of restarts pauses", "Pause before each restart.").eg("restart_delay = \"1s\""),
-    key("exp_backoff_restart_delay", Kind::Duration, "none", "First pause before a restart; grows up to 15 s.")
+    key("min_uptime", ValueKind::Duration, "\"1s\"", "A shorter run counts as unstable.").eg("min_uptime = \"1s\""),
+    key("restart_delay", ValueKind::Duration, "0; a loop of restarts pauses", "Pause before each restart.").eg("restart_delay = \"1s\""),
+    key("exp_backoff_restart_delay", ValueKind::Duration, "none", "First pause before a restart; grows up to 15 s.")
         .eg("exp_backoff_restart_delay = \"100ms\""),
-    key("max_memory_restart", Kind::Size, "none", "Memory of an instance above which it is killed and restarted.")
+    key("max_memory_restart", ValueKind::Size, "none", "Memory of an instance above which it is killed and restarted.")
         .eg("max_memory_restart = \"300M\"").differs("the kernel enforces it at once, on all processes of the instance"),
-    key("cron_restart", Kind::Texts, "none", "When instances are replaced one after the other, or a job runs again: `minute hour day month weekday`, as cron has it, seconds before them if wanted.")
+    key("cron_restart", ValueKind::Texts, "none", "When instances are replaced one after the other, or a job runs again: `minute hour day month weekday`, as cron has it, seconds before them if wanted.")
         .alias(&["cron"]).eg("cron_restart = \"0 3 * * *\"")
         .differs("a rollout instead of a restart of all at once, and an app that is stopped stays so"),
-    key("autostart", Kind::Boolean, "true", "`apply` starts the app and enables it at boot.").eg("autostart = false"),
-    key("rollout", Kind::Rollout, "see below", "How instances are replaced.")
+    key("autostart", ValueKind::Boolean, "true", "`apply` starts the app and enables it at boot.").eg("autostart = false"),
+    key("rollout", ValueKind::Rollout, "see below", "How instances are replaced.")
         .eg("rollout = { max_surge = 1, max_unavailable = 0 }").ours(),
     // output
-    key("out_file", Kind::Text, "the journal", "File that standard output is appended to.")
+    key("out_file", ValueKind::Text, "the journal", "File that standard output is appended to.")
         .alias(&["out", "output", "out_log"]).eg("out_file = \"/var/log/api.log\"")
         .differs("one file for all instances"),
-    key("error_file", Kind::Text, "the journal", "File that standard error is appended to.")
+    key("error_file", ValueKind::Text, "the journal", "File that standard error is appended to.")
         .alias(&["error", "err", "err_file", "err_log"]).eg("error_file = \"/var/log/api.err\"")
         .differs("one file for all instances"),
-    key("disable_logs", Kind::Boolean, "false", "Output is thrown away.").eg("disable_logs = true"),
-    key("log_rate_limit", Kind::TextOrNumber, "journald's own",
+    key("disable_logs", ValueKind::Boolean, "false", "Output is thrown away.").eg("disable_logs = true"),
+    key("log_rate_limit", ValueKind::TextOrNumber, "journald's own",
         "Lines that the journal takes of an instance in 30 s, or \"unlimited\"; further ones are lost.")
         .eg("log_rate_limit = \"unlimited\"").ours(),
     // rights
-    key("sandbox", Kind::Choice(SANDBOXES), "\"default\"", "What an app is kept from: by default what only root needs; strict: all but serving clients.")
+    key("sandbox", ValueKind::Choice(SANDBOXES), "\"default\"", "What an app is kept from: by default what only root needs; strict: all but serving clients.")
         .eg("sandbox = \"strict\"").ours(),
-    key("writable", Kind::Texts, "none", "Folders and files that the app may write to under `sandbox = \"strict\"`, relative to `cwd`.")
+    key("writable", ValueKind::Texts, "none", "Folders and files that the app may write to under `sandbox = \"strict\"`, relative to `cwd`.")
         .eg("writable = [\"uploads\", \"/var/lib/api\"]").ours(),
-    key("credentials", Kind::Files, "none", "Secrets that systemd reads at each start and gives to the app alone, in $CREDENTIALS_DIRECTORY.")
+    key("credentials", ValueKind::Files, "none", "Secrets that systemd reads at each start and gives to the app alone, in $CREDENTIALS_DIRECTORY.")
         .eg("credentials = { db = \"/etc/keys/db\" }").ours(),
     // systemd
-    key("service", Kind::Directives, "empty", "systemd directives for each instance's `[Service]`.")
+    key("service", ValueKind::Directives, "empty", "systemd directives for each instance's `[Service]`.")
         .eg("service = { CPUWeight = 200 }").ours(),
-    key("slice", Kind::Directives, "empty", "systemd directives for the `[Slice]` of the whole app.")
+    key("slice", ValueKind::Directives, "empty", "systemd directives for the `[Slice]` of the whole app.")
         .eg("slice = { MemoryMax = \"2G\" }").ours(),
-    key("socket", Kind::Directives, "empty", "systemd directives for each listener's `[Socket]`.")
+    key("socket", ValueKind::Directives, "empty", "systemd directives for each listener's `[Socket]`.")
         .eg("socket = { SocketMode = \"0660\" }").ours(),
 ];
 
 const ROLLOUT_KEYS: &[Key] = &[
     key(
         "max_surge",
-        Kind::TextOrNumber,
+        ValueKind::TextOrNumber,
         "1",
         "Extra instances during a rollout, a number or percent.",
     )
@@ -280,7 +300,7 @@ const ROLLOUT_KEYS: &[Key] = &[
     .ours(),
     key(
         "max_unavailable",
-        Kind::TextOrNumber,
+        ValueKind::TextOrNumber,
         "0",
         "Instances that may be missing during a rollout, a number or percent.",
     )
@@ -288,7 +308,7 @@ const ROLLOUT_KEYS: &[Key] = &[
     .ours(),
     key(
         "min_ready",
-        Kind::Duration,
+        ValueKind::Duration,
         "1s",
         "Time that an instance must stay ready before it counts.",
     )
@@ -296,7 +316,7 @@ const ROLLOUT_KEYS: &[Key] = &[
     .ours(),
     key(
         "on_failure",
-        Kind::Choice(ON_FAILURE),
+        ValueKind::Choice(ON_FAILURE),
         "\"rollback\"",
         "What a failure does: put the former state back, or leave it.",
     )

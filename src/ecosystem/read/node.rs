@@ -12,7 +12,7 @@ use crate::ecosystem::model::host::{Host, Search};
 
 /// What every step of reading needs: the machine, and where problems go.
 #[derive(Debug)]
-pub(crate) struct Context<'h> {
+pub(crate) struct Reading<'h> {
     /// Facts about the machine.
     pub host: &'h dyn Host,
     /// Absolute folder that relative paths start from.
@@ -25,7 +25,7 @@ pub(crate) struct Context<'h> {
     pub problems: Vec<Problem>,
 }
 
-impl Context<'_> {
+impl Reading<'_> {
     /// Where programs of the app that is being read are found.
     pub(crate) fn search(&self) -> Search<'_> {
         Search { host: self.host, path: self.path.as_deref() }
@@ -63,7 +63,7 @@ impl<'a> Node<'a> {
     }
 
     /// Notes that the value has the wrong type.
-    pub(crate) fn wrong_type<T>(&self, cx: &mut Context<'_>, wanted: &str) -> Option<T> {
+    pub(crate) fn wrong_type<T>(&self, cx: &mut Reading<'_>, wanted: &str) -> Option<T> {
         let found = self.type_name();
         let problem =
             Problem::error(&self.place, format!("`{}` must be {wanted}, not {found}", self.name));
@@ -71,7 +71,7 @@ impl<'a> Node<'a> {
     }
 
     /// Notes that the value is impossible.
-    pub(crate) fn bad<T>(&self, cx: &mut Context<'_>, message: impl Into<String>) -> Option<T> {
+    pub(crate) fn bad<T>(&self, cx: &mut Reading<'_>, message: impl Into<String>) -> Option<T> {
         cx.note(self.with_example(Problem::error(&self.place, message)))
     }
 
@@ -102,7 +102,7 @@ impl<'a> Node<'a> {
     }
 
     /// A string without NUL.
-    pub(crate) fn text(&self, cx: &mut Context<'_>) -> Option<String> {
+    pub(crate) fn text(&self, cx: &mut Reading<'_>) -> Option<String> {
         match self.value.as_str() {
             Some(text) => self.checked(cx, text),
             None => self.wrong_type(cx, "a string"),
@@ -110,7 +110,7 @@ impl<'a> Node<'a> {
     }
 
     /// Refuses NUL, which ends a string in every system call.
-    pub(crate) fn checked(&self, cx: &mut Context<'_>, text: &str) -> Option<String> {
+    pub(crate) fn checked(&self, cx: &mut Reading<'_>, text: &str) -> Option<String> {
         if text.contains('\0') {
             let message = format!("`{}` contains a NUL character", self.name);
             let help = "leave the NUL out: no argument, path or variable can carry it";
@@ -120,7 +120,7 @@ impl<'a> Node<'a> {
     }
 
     /// A string, or a number as one.
-    pub(crate) fn text_or_number(&self, cx: &mut Context<'_>) -> Option<String> {
+    pub(crate) fn text_or_number(&self, cx: &mut Reading<'_>) -> Option<String> {
         match self.value {
             DeValue::String(text) => self.checked(cx, text),
             DeValue::Integer(_) => match self.as_integer() {
@@ -132,7 +132,7 @@ impl<'a> Node<'a> {
     }
 
     /// `true` or `false`.
-    pub(crate) fn boolean(&self, cx: &mut Context<'_>) -> Option<bool> {
+    pub(crate) fn boolean(&self, cx: &mut Reading<'_>) -> Option<bool> {
         match self.value.as_bool() {
             Some(value) => Some(value),
             None => self.wrong_type(cx, "`true` or `false`"),
@@ -140,7 +140,7 @@ impl<'a> Node<'a> {
     }
 
     /// A whole number within limits.
-    pub(crate) fn number(&self, cx: &mut Context<'_>, least: i64, most: i64) -> Option<i64> {
+    pub(crate) fn number(&self, cx: &mut Reading<'_>, least: i64, most: i64) -> Option<i64> {
         if !self.value.is_integer() {
             return self.wrong_type(cx, "a whole number");
         }
@@ -151,7 +151,7 @@ impl<'a> Node<'a> {
     }
 
     /// Milliseconds, or a text such as `1m30s`.
-    pub(crate) fn duration(&self, cx: &mut Context<'_>) -> Option<Duration> {
+    pub(crate) fn duration(&self, cx: &mut Reading<'_>) -> Option<Duration> {
         let text = match self.value {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.as_str().to_owned(),
@@ -167,7 +167,7 @@ impl<'a> Node<'a> {
     }
 
     /// A string that is split as a shell splits it, or an array of strings and numbers.
-    pub(crate) fn words(&self, cx: &mut Context<'_>) -> Option<Vec<String>> {
+    pub(crate) fn words(&self, cx: &mut Reading<'_>) -> Option<Vec<String>> {
         match self.value {
             DeValue::String(text) => {
                 let text = self.checked(cx, text)?;
@@ -180,7 +180,7 @@ impl<'a> Node<'a> {
     }
 
     /// One string, or an array of strings and numbers.
-    pub(crate) fn texts(&self, cx: &mut Context<'_>) -> Option<Vec<String>> {
+    pub(crate) fn texts(&self, cx: &mut Reading<'_>) -> Option<Vec<String>> {
         let DeValue::Array(items) = self.value else { return Some(vec![self.text(cx)?]) };
         let items = items.iter().enumerate();
         let texts: Vec<_> = items
@@ -192,7 +192,7 @@ impl<'a> Node<'a> {
     /// One of a closed set of strings.
     pub(crate) fn choice(
         &self,
-        cx: &mut Context<'_>,
+        cx: &mut Reading<'_>,
         all: &[&'static str],
     ) -> Option<&'static str> {
         let text = self.text(cx)?;
@@ -209,7 +209,7 @@ impl<'a> Node<'a> {
     }
 
     /// Entries of a table in the order of the file.
-    pub(crate) fn entries(&self, cx: &mut Context<'_>, wanted: &str) -> Option<Vec<Entry<'a>>> {
+    pub(crate) fn entries(&self, cx: &mut Reading<'_>, wanted: &str) -> Option<Vec<KeyValue<'a>>> {
         match self.value {
             DeValue::Table(table) => Some(entries(table, &self.place.path, self.example)),
             _ => self.wrong_type(cx, wanted),
@@ -219,7 +219,7 @@ impl<'a> Node<'a> {
 
 /// A key with its value.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct KeyValue<'a> {
     /// The key as written.
     pub key: &'a str,
     /// The key's place.
@@ -229,7 +229,11 @@ pub(crate) struct Entry<'a> {
 }
 
 /// Entries of a table in the order of the file.
-pub(crate) fn entries<'a>(table: &'a DeTable<'a>, path: &str, eg: &'static str) -> Vec<Entry<'a>> {
+pub(crate) fn entries<'a>(
+    table: &'a DeTable<'a>,
+    path: &str,
+    eg: &'static str,
+) -> Vec<KeyValue<'a>> {
     let mut entries: Vec<_> =
         table.iter().map(|(key, value)| entry(key, value, path, eg)).collect();
     entries.sort_by_key(|entry| entry.at.span.start);
@@ -241,11 +245,11 @@ fn entry<'a>(
     value: &'a Spanned<DeValue<'a>>,
     path: &str,
     example: &'static str,
-) -> Entry<'a> {
+) -> KeyValue<'a> {
     let name: &str = key.get_ref();
     let dot = if path.is_empty() { "" } else { "." };
     let path = format!("{path}{dot}{name}");
     let place = Place { span: value.span(), path: path.clone() };
     let node = Node { value: value.get_ref(), place, name: name.to_owned(), example };
-    Entry { key: name, at: Place { span: key.span(), path }, node }
+    KeyValue { key: name, at: Place { span: key.span(), path }, node }
 }

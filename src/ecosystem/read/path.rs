@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::node::{Context, Node};
+use super::node::{Node, Reading};
 use super::problem::Problem;
 use super::value;
 
 /// An absolute path that a unit file can carry in a path setting: nothing is quoted there.
 pub(crate) fn path(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     node: &Node<'_>,
     base: &Path,
     text: &str,

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::keys::snake_case;
-use super::node::{Context, Entry};
+use super::node::{KeyValue, Reading};
 use super::problem::Problem;
 
 /// A PM2 key without a meaning here.
@@ -23,7 +23,7 @@ pub(crate) struct Retired {
 const TIMES: [&str; 2] = ["time", "log_date_format"];
 
 /// Notes a retired PM2 key; false when the key is none. `to_file` says that output goes into a file.
-pub(crate) fn note(cx: &mut Context<'_>, entry: &Entry<'_>, to_file: bool) -> bool {
+pub(crate) fn note(cx: &mut Reading<'_>, entry: &KeyValue<'_>, to_file: bool) -> bool {
     let name = snake_case(entry.key);
     let Some(retired) = RETIRED.iter().find(|r| r.names.contains(&name.as_str())) else {
         return false;
@@ -134,9 +134,9 @@ const RETIRED: &[Retired] = &[
         "remove it; nothing is loaded into the program to watch it",
     ),
     idle(
-        &["source_map_support", "disable_source_map_support"],
-        "does nothing here: Node does it",
-        "write `interpreter_args = \"--enable-source-maps\"`",
+        &["disable_source_map_support"],
+        "is not needed: source maps are off unless `source_map_support = true` asks for them",
+        REMOVE,
     ),
     idle(&["force"], "is not needed: an app is known by its name", REMOVE),
     idle(&["write", "execute_command"], "does nothing here", REMOVE),

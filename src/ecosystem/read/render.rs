@@ -20,7 +20,7 @@ pub enum Color {
 
 /// A problem as data.
 #[derive(Debug, Serialize)]
-struct View<'a> {
+struct ProblemData<'a> {
     severity: &'static str,
     file: &'a str,
     line: usize,
@@ -136,8 +136,8 @@ impl Problems {
         serde_json::json!(views.collect::<Vec<_>>())
     }
 
-    fn view<'a>(&'a self, problem: &'a Problem, (line, column): (usize, usize)) -> View<'a> {
-        View {
+    fn view<'a>(&'a self, problem: &'a Problem, (line, column): (usize, usize)) -> ProblemData<'a> {
+        ProblemData {
             severity: match problem.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",

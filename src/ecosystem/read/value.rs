@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::ecosystem::model::address::{Address, Protocol};
+use crate::ecosystem::model::address::{ListenAddress, Protocol};
 use crate::limits;
 
 /// `1m30s`, `500ms`, `2h`; a bare number is milliseconds.
@@ -148,7 +148,7 @@ pub(crate) enum AddressError {
 
 /// `80`, `:80`, `0.0.0.0:80`, `[::1]:80`, `localhost:80`, `/run/x.sock`, `@name`, each with `tcp:`,
 /// `udp:`, `unix:` or `dgram:` before it. A bare port is `[::]`, which is IPv4 too.
-pub(crate) fn address(text: &str) -> Result<Address, AddressError> {
+pub(crate) fn address(text: &str) -> Result<ListenAddress, AddressError> {
     use Protocol::{Datagram, Stream};
     let schemes = [("tcp", Stream), ("udp", Datagram), ("unix", Stream), ("dgram", Datagram)];
     let text = text.trim();
@@ -173,7 +173,7 @@ pub(crate) fn address(text: &str) -> Result<Address, AddressError> {
     }
 }
 
-fn unix(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
+fn unix(text: &str, protocol: Protocol) -> Result<ListenAddress, AddressError> {
     // `unix:///run/x.sock` has the path after two slashes.
     let text = text.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(text);
     if text.trim_start_matches(['@', '/']).is_empty() {
@@ -183,15 +183,15 @@ fn unix(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
         return Err(AddressError::LongPath);
     }
     if let Some(name) = text.strip_prefix('@') {
-        return Ok(Address::Abstract { protocol, name: name.to_owned() });
+        return Ok(ListenAddress::Abstract { protocol, name: name.to_owned() });
     }
     if !text.starts_with('/') {
         return Err(AddressError::RelativePath);
     }
-    Ok(Address::Unix { protocol, path: absolute(Path::new("/"), text) })
+    Ok(ListenAddress::Unix { protocol, path: absolute(Path::new("/"), text) })
 }
 
-fn inet(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
+fn inet(text: &str, protocol: Protocol) -> Result<ListenAddress, AddressError> {
     if text.contains('%') {
         return Err(AddressError::Zone);
     }
@@ -216,7 +216,7 @@ fn inet(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
     let number = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse::<u16>().ok());
     match number.flatten() {
         Some(0) | None => Err(AddressError::Port(port.to_owned())),
-        Some(port) => Ok(Address::inet(protocol, SocketAddr::new(ip, port))),
+        Some(port) => Ok(ListenAddress::inet(protocol, SocketAddr::new(ip, port))),
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::ecosystem::model::address::{Address, Protocol};
+use crate::ecosystem::model::address::{ListenAddress, Protocol};
 use crate::ecosystem::model::app::{Listener, Remark};
 use crate::ecosystem::model::name::ListenerName;
 use crate::ecosystem::program::command::ResolvedCommand;
@@ -16,12 +16,12 @@ use crate::ecosystem::program::elf;
 use crate::ecosystem::program::kind::ProgramKind;
 use crate::ecosystem::read::dotenv;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::Context;
+use crate::ecosystem::read::node::Reading;
 use crate::ecosystem::read::problem::{Place, Problem};
 use crate::ecosystem::starter;
 
 /// What is known of the app when its listeners are decided.
-pub(super) struct Known<'a> {
+pub(super) struct ClusterFacts<'a> {
     pub ran: Option<&'a ResolvedCommand>,
     pub kind: Option<&'a ProgramKind>,
     pub env: &'a BTreeMap<String, String>,
@@ -36,9 +36,9 @@ pub(super) struct Known<'a> {
 /// The listener that an app without `listen` has because its processes share a port, and a remark
 /// that says so.
 pub(super) fn listener(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
-    known: &Known<'_>,
+    known: &ClusterFacts<'_>,
 ) -> Option<((Listener, Place), Remark)> {
     let mode = fields.exec_mode.as_ref().and_then(|entry| entry.node.value.as_str());
     let cluster = mode.is_some_and(|mode| mode.starts_with("cluster"));
@@ -53,14 +53,14 @@ pub(super) fn listener(
     };
     let text = format!("[::]:{port}");
     let socket = text.parse().ok()?;
-    let address = Address::inet(Protocol::Stream, socket);
+    let address = ListenAddress::inet(Protocol::Stream, socket);
     let name = ListenerName::parse(&port.to_string()).ok()?;
     let at = fields.exec_mode.as_ref().map_or_else(|| fields.place.clone(), |e| e.at.clone());
     Some(((Listener { name, address, bind: None }, at), Remark::PortShared(port)))
 }
 
 /// `PORT` as the program will see it.
-fn port(cx: &Context<'_>, known: &Known<'_>) -> Option<u16> {
+fn port(cx: &Reading<'_>, known: &ClusterFacts<'_>) -> Option<u16> {
     if known.counted == Some("PORT") {
         return None;
     }
@@ -74,7 +74,7 @@ fn port(cx: &Context<'_>, known: &Known<'_>) -> Option<u16> {
 }
 
 /// What the key means here: nothing where there is a listener, and that one is missing elsewhere.
-fn exec_mode(cx: &mut Context<'_>, fields: &Fields<'_>, known: &Known<'_>, unshared: bool) {
+fn exec_mode(cx: &mut Reading<'_>, fields: &Fields<'_>, known: &ClusterFacts<'_>, unshared: bool) {
     let Some(entry) = &fields.exec_mode else { return };
     if !unshared {
         let message =
@@ -95,7 +95,7 @@ fn exec_mode(cx: &mut Context<'_>, fields: &Fields<'_>, known: &Known<'_>, unsha
     cx.problems.push(Problem::warning(&entry.at, message).help(help));
 }
 
-fn port_in_source(cx: &Context<'_>, known: &Known<'_>) -> Option<u16> {
+fn port_in_source(cx: &Reading<'_>, known: &ClusterFacts<'_>) -> Option<u16> {
     let ends = [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"];
     let args = &known.ran?.command.args;
     let script = args.iter().find(|arg| ends.iter().any(|end| arg.ends_with(end)))?;

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Resolved;
-use crate::ecosystem::model::address::Address;
+use crate::ecosystem::model::address::ListenAddress;
 use crate::ecosystem::model::app::Listener;
 use crate::ecosystem::model::host::Ownership;
 use crate::ecosystem::model::name::AppName;
 use crate::ecosystem::program::naming;
-use crate::ecosystem::read::node::Context;
+use crate::ecosystem::read::node::Reading;
 use crate::ecosystem::read::problem::{Place, Problem, visible};
 use crate::unit::UnitName;
 
 /// Notes everything that is held twice. `source` is the file.
-pub(in crate::ecosystem) fn check(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
+pub(in crate::ecosystem) fn check(cx: &mut Reading<'_>, apps: &[Resolved], source: Option<&Path>) {
     same_names(cx, apps);
     taken_names(cx, apps, source);
     same_units(cx, apps);
@@ -24,7 +24,7 @@ pub(in crate::ecosystem) fn check(cx: &mut Context<'_>, apps: &[Resolved], sourc
     held_addresses(cx, apps, source);
 }
 
-fn same_names(cx: &mut Context<'_>, apps: &[Resolved]) {
+fn same_names(cx: &mut Reading<'_>, apps: &[Resolved]) {
     let mut first: BTreeMap<&AppName, &Place> = BTreeMap::new();
     for app in apps {
         let Some(name) = &app.name else { continue };
@@ -41,7 +41,7 @@ fn same_names(cx: &mut Context<'_>, apps: &[Resolved]) {
 
 /// Two projects with a `server.js` each: the second one must not become a new version of the first
 /// one's app by chance.
-fn taken_names(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
+fn taken_names(cx: &mut Reading<'_>, apps: &[Resolved], source: Option<&Path>) {
     for app in apps.iter().filter(|app| !app.named) {
         let Some(name) = &app.name else { continue };
         let Some(other) = cx.host.other_source(name, source) else { continue };
@@ -63,12 +63,12 @@ fn taken_names(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
 /// Names of all units of an app, instances aside: they are of its template.
 fn units(app: &Resolved) -> Vec<UnitName> {
     let listeners = app.listeners.iter().map(|(listener, _)| listener);
-    let scheduled = app.app.as_ref().is_some_and(|app| !app.schedules.is_empty());
-    app.name.as_ref().map(|name| name.unit_names(listeners, scheduled)).unwrap_or_default()
+    let names = app.name.as_ref().map(|name| name.unit_names(listeners, app.app.as_ref()));
+    names.unwrap_or_default()
 }
 
 /// App `api` has `api-wake.service`, and so has an app that is named `api-wake`.
-fn same_units(cx: &mut Context<'_>, apps: &[Resolved]) {
+fn same_units(cx: &mut Reading<'_>, apps: &[Resolved]) {
     let mut first: BTreeMap<UnitName, &Resolved> = BTreeMap::new();
     for app in apps {
         for unit in units(app) {
@@ -89,7 +89,7 @@ fn same_units(cx: &mut Context<'_>, apps: &[Resolved]) {
     }
 }
 
-fn foreign_units(cx: &mut Context<'_>, apps: &[Resolved]) {
+fn foreign_units(cx: &mut Reading<'_>, apps: &[Resolved]) {
     for app in apps {
         let Some(name) = &app.name else { continue };
         for unit in units(app) {
@@ -105,8 +105,8 @@ fn foreign_units(cx: &mut Context<'_>, apps: &[Resolved]) {
     }
 }
 
-fn same_addresses(cx: &mut Context<'_>, apps: &[Resolved]) {
-    let all: Vec<(&Resolved, &Address, &Place)> = apps
+fn same_addresses(cx: &mut Reading<'_>, apps: &[Resolved]) {
+    let all: Vec<(&Resolved, &ListenAddress, &Place)> = apps
         .iter()
         .flat_map(|app| app.listeners.iter().map(move |(l, at)| (app, &l.address, at)))
         .collect();
@@ -136,7 +136,7 @@ fn same_addresses(cx: &mut Context<'_>, apps: &[Resolved]) {
 const OWN: &str = "give each listener an address of its own";
 
 /// How both can be: a bare port is both families, and may be meant for one of them.
-fn apart(held: &Address, address: &Address) -> String {
+fn apart(held: &ListenAddress, address: &ListenAddress) -> String {
     let (inet4, other) = if held.is_inet4() { (held, address) } else { (address, held) };
     if inet4.is_inet4() && !other.is_inet4() {
         return format!(
@@ -148,7 +148,7 @@ fn apart(held: &Address, address: &Address) -> String {
 }
 
 /// One socket of a program is one listener.
-fn same_binds(cx: &mut Context<'_>, apps: &[Resolved]) {
+fn same_binds(cx: &mut Reading<'_>, apps: &[Resolved]) {
     for app in apps {
         for (nr, (listener, at)) in app.listeners.iter().enumerate() {
             let clash = |other: &Listener| {
@@ -173,7 +173,7 @@ fn same_binds(cx: &mut Context<'_>, apps: &[Resolved]) {
     }
 }
 
-fn held_addresses(cx: &mut Context<'_>, apps: &[Resolved], source: Option<&Path>) {
+fn held_addresses(cx: &mut Reading<'_>, apps: &[Resolved], source: Option<&Path>) {
     let here = |name: &AppName| apps.iter().any(|app| app.name.as_ref() == Some(name));
     for app in apps {
         let Some(name) = &app.name else { continue };

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use crate::ecosystem::model::app::Listener;
 use crate::ecosystem::model::runtime_folder::{last_line, runtime_folder};
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Entry, Node};
+use crate::ecosystem::read::node::{KeyValue, Node, Reading};
 use crate::ecosystem::read::problem::{Place, Problem, visible};
 
 /// Lines for each section.
@@ -20,7 +20,7 @@ pub(super) struct Directives {
 type Owned = &'static [(&'static str, &'static str)];
 
 /// Reads all three tables.
-pub(super) fn directives(cx: &mut Context<'_>, fields: &Fields<'_>) -> Directives {
+pub(super) fn directives(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Directives {
     Directives {
         service: table(cx, fields, "service", SERVICE),
         slice: table(cx, fields, "slice", &[]),
@@ -30,7 +30,7 @@ pub(super) fn directives(cx: &mut Context<'_>, fields: &Fields<'_>) -> Directive
 
 /// A directory that goes with any instance must not hold what clients of all connect to.
 pub(super) fn kept_folders(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     service: &[(String, String)],
     listeners: &[(Listener, Place)],
@@ -55,7 +55,7 @@ pub(super) fn kept_folders(
 }
 
 fn table(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     name: &str,
     owned: Owned,
@@ -65,7 +65,7 @@ fn table(
     entries.iter().flat_map(|entry| lines(cx, entry, owned)).collect()
 }
 
-fn lines(cx: &mut Context<'_>, entry: &Entry<'_>, owned: Owned) -> Vec<(String, String)> {
+fn lines(cx: &mut Reading<'_>, entry: &KeyValue<'_>, owned: Owned) -> Vec<(String, String)> {
     let values = match entry.node.value {
         DeValue::Array(items) => {
             let nodes = items.iter().enumerate();
@@ -82,7 +82,7 @@ fn lines(cx: &mut Context<'_>, entry: &Entry<'_>, owned: Owned) -> Vec<(String, 
     values.into_iter().map(|value| (entry.key.to_owned(), value)).collect()
 }
 
-fn refused(entry: &Entry<'_>, owned: Owned) -> Option<Problem> {
+fn refused(entry: &KeyValue<'_>, owned: Owned) -> Option<Problem> {
     let key = entry.key;
     let letter = key.starts_with(|c: char| c.is_ascii_alphabetic());
     if !letter || !key.chars().all(|c| c.is_ascii_alphanumeric()) {
@@ -104,7 +104,7 @@ fn refused(entry: &Entry<'_>, owned: Owned) -> Option<Problem> {
 }
 
 /// One value as systemd reads it. Its specifiers and quotes are the author's.
-fn line(cx: &mut Context<'_>, node: &Node<'_>) -> Option<String> {
+fn line(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<String> {
     match node.value {
         DeValue::String(text) => {
             let text = node.checked(cx, text)?;

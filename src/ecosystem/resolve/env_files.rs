@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::is_reserved;
-use super::process::Process;
-use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::model::app::AppProcess;
+use crate::ecosystem::model::host::{PathKind, Scope};
 use crate::ecosystem::read::dotenv::{self, Difference};
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::path::{folder, path};
 use crate::ecosystem::read::problem::{Problem, visible};
 use crate::limits;
@@ -37,10 +37,10 @@ impl EnvFiles {
 
 /// Reads the key; `service` are the directives that are passed through.
 pub(super) fn env_files(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
-    process: &Process,
+    process: &AppProcess,
     service: &[(String, String)],
 ) -> EnvFiles {
     let mut files = EnvFiles::default();
@@ -67,7 +67,7 @@ pub(super) fn env_files(
     files
 }
 
-fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
+fn file(cx: &mut Reading<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
     let path = path(cx, node, cwd, text)?;
     let shown = path.display().to_string();
     if shown.contains(['*', '?', '[', '\\']) || shown.ends_with(char::is_whitespace) {
@@ -78,18 +78,18 @@ fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option
     }
     let kind = cx.host.kind(&path);
     match kind {
-        Kind::Missing => {
+        PathKind::Missing => {
             let help = "create it, or remove `env_file`: without it no instance would start";
             return cx
                 .note(Problem::error(&node.place, format!("`{shown}` does not exist")).help(help));
         }
-        Kind::Directory => {
+        PathKind::Directory => {
             let help = "name the file in it";
             return cx
                 .note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
         }
         // The manager may well read what we may not.
-        Kind::File | Kind::Executable | Kind::Other => {}
+        PathKind::File | PathKind::Executable | PathKind::Other => {}
     }
     harmless(cx, node, &path);
     if cx.host.may_read(&path, None, None) {
@@ -101,7 +101,7 @@ fn file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option
 }
 
 /// What a file says wins over what the handover sets.
-fn harmless(cx: &mut Context<'_>, node: &Node<'_>, path: &Path) {
+fn harmless(cx: &mut Reading<'_>, node: &Node<'_>, path: &Path) {
     let Some(text) = cx.host.head(path, limits::ENV_FILE) else { return };
     let text = String::from_utf8_lossy(&text);
     for Difference { line, name, what, help } in dotenv::differences(&text) {
@@ -127,7 +127,12 @@ fn harmless(cx: &mut Context<'_>, node: &Node<'_>, path: &Path) {
 
 /// The manager of the system reads files as root, through any link, and what is in them reaches
 /// commands of root's as well. Where somebody else has a say, the program's own user has to read.
-fn read_by_program(cx: &mut Context<'_>, node: &Node<'_>, path: &Path, process: &Process) -> bool {
+fn read_by_program(
+    cx: &mut Reading<'_>,
+    node: &Node<'_>,
+    path: &Path,
+    process: &AppProcess,
+) -> bool {
     if cx.host.scope() == Scope::User {
         return false;
     }
@@ -152,7 +157,7 @@ fn read_by_program(cx: &mut Context<'_>, node: &Node<'_>, path: &Path, process: 
     true
 }
 
-fn readable(cx: &mut Context<'_>, node: &Node<'_>, path: &Path, process: &Process, own: bool) {
+fn readable(cx: &mut Reading<'_>, node: &Node<'_>, path: &Path, process: &AppProcess, own: bool) {
     let (user, group) = (process.user.as_deref(), process.group.as_deref());
     let Some(name) = user.filter(|_| !cx.host.may_read(path, user, group)) else { return };
     let shown = path.display();

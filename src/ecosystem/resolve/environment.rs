@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use crate::ecosystem::model::app::Listener;
+use crate::ecosystem::program::kind::ProgramKind;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Entry, Node};
+use crate::ecosystem::read::node::{KeyValue, Node, Reading};
 use crate::ecosystem::read::problem::{Place, Problem, visible};
 use crate::limits;
 
@@ -45,10 +46,13 @@ impl Environment {
     }
 }
 
+/// What `source_map_support` asks of Node, which programs that start Node pass on.
+const SOURCE_MAPS: &str = "--enable-source-maps";
+
 type Variables = BTreeMap<String, (String, Place)>;
 
 /// Reads all keys about variables.
-pub(super) fn environment(cx: &mut Context<'_>, fields: &Fields<'_>) -> Environment {
+pub(super) fn environment(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Environment {
     let mut variables = Variables::new();
     if let Some(node) = fields.get("env") {
         variables = table(cx, &node);
@@ -66,12 +70,12 @@ pub(super) fn environment(cx: &mut Context<'_>, fields: &Fields<'_>) -> Environm
     Environment { variables, instance_var, increment_var }
 }
 
-fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Variables {
+fn table(cx: &mut Reading<'_>, node: &Node<'_>) -> Variables {
     let entries = node.entries(cx, "a table of variables").unwrap_or_default();
     entries.iter().filter_map(|entry| variable(cx, entry)).collect()
 }
 
-fn variable(cx: &mut Context<'_>, entry: &Entry<'_>) -> Option<(String, (String, Place))> {
+fn variable(cx: &mut Reading<'_>, entry: &KeyValue<'_>) -> Option<(String, (String, Place))> {
     let named = valid_name(cx, entry.key, &entry.at);
     let value = variable_value(cx, &entry.node)?;
     named?;
@@ -79,7 +83,7 @@ fn variable(cx: &mut Context<'_>, entry: &Entry<'_>) -> Option<(String, (String,
     Some((entry.key.to_owned(), (value, place)))
 }
 
-fn variable_value(cx: &mut Context<'_>, node: &Node<'_>) -> Option<String> {
+fn variable_value(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<String> {
     let value = match node.value {
         DeValue::String(text) => node.checked(cx, text)?,
         DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
@@ -105,7 +109,7 @@ fn variable_value(cx: &mut Context<'_>, node: &Node<'_>) -> Option<String> {
 }
 
 /// Whether systemd carries the name, and nobody else needs it.
-fn valid_name(cx: &mut Context<'_>, name: &str, at: &Place) -> Option<()> {
+fn valid_name(cx: &mut Reading<'_>, name: &str, at: &Place) -> Option<()> {
     let start = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     let rest = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !name.as_bytes().first().is_some_and(start) || !name.bytes().all(rest) {
@@ -131,7 +135,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 /// `port` is PM2's way to set `PORT`.
-fn port(cx: &mut Context<'_>, fields: &Fields<'_>, variables: &mut Variables) {
+fn port(cx: &mut Reading<'_>, fields: &Fields<'_>, variables: &mut Variables) {
     let Some(node) = fields.get("port") else { return };
     let Some(text) = node.text_or_number(cx) else { return };
     if text.parse::<u16>().is_err() {
@@ -151,10 +155,33 @@ fn port(cx: &mut Context<'_>, fields: &Fields<'_>, variables: &mut Variables) {
     }
 }
 
+/// `source_map_support`, which only Node understands: one more of its options.
+pub(super) fn source_maps(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    env: &mut Environment,
+    kind: Option<&ProgramKind>,
+) {
+    let (true, Some(entry)) =
+        (fields.flag(cx, "source_map_support", false), fields.entry("source_map_support"))
+    else {
+        return;
+    };
+    if kind.is_some_and(|kind| !kind.node) {
+        let message = "`source_map_support` does nothing here: only Node reads source maps";
+        cx.problems.push(Problem::warning(&entry.at, message).help("remove it"));
+        return;
+    }
+    let options = env.variables.entry("NODE_OPTIONS".to_owned()).or_default();
+    if !options.split_whitespace().any(|option| option == SOURCE_MAPS) {
+        *options = format!("{options} {SOURCE_MAPS}").trim_start().to_owned();
+    }
+}
+
 /// A port that differs from instance to instance, and a listener that they share, contradict each
 /// other.
 pub(super) fn counted_port(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     env: &Environment,
     listeners: &[(Listener, Place)],
@@ -180,7 +207,7 @@ pub(super) fn counted_port(
     cx.problems.push(problem.related(at.span.clone(), "the shared listener"));
 }
 
-fn instance_var(cx: &mut Context<'_>, fields: &Fields<'_>, variables: &Variables) -> String {
+fn instance_var(cx: &mut Reading<'_>, fields: &Fields<'_>, variables: &Variables) -> String {
     let read = fields.get("instance_var").and_then(|node| {
         let name = node.text(cx)?;
         valid_name(cx, &name, &node.place).map(|()| name)
@@ -195,7 +222,7 @@ fn instance_var(cx: &mut Context<'_>, fields: &Fields<'_>, variables: &Variables
 }
 
 fn increment_var(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     variables: &Variables,
     instance_var: &str,

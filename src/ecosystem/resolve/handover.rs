@@ -7,7 +7,7 @@ use crate::ecosystem::program::command::ResolvedCommand;
 use crate::ecosystem::program::kind::{HandoverChoice, ProgramKind};
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::keys;
-use crate::ecosystem::read::node::Context;
+use crate::ecosystem::read::node::Reading;
 use crate::ecosystem::read::problem::{Place, Problem};
 
 /// What the keys about handover came to.
@@ -32,7 +32,7 @@ impl Hands {
 
 /// Reads the keys; `program` is `None` after a problem with the command.
 pub(super) fn handover(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     program: Option<(&ResolvedCommand, &ProgramKind)>,
     listeners: &[(Listener, Place)],
@@ -64,7 +64,7 @@ pub(super) fn handover(
     }
 }
 
-fn nothing_to_hand(cx: &mut Context<'_>, fields: &Fields<'_>, explicit: Option<&str>) {
+fn nothing_to_hand(cx: &mut Reading<'_>, fields: &Fields<'_>, explicit: Option<&str>) {
     if let (Some(way @ ("native" | "preload" | "trace")), Some(node)) =
         (explicit, fields.get("handover"))
         && fields.entry("listen").is_none()
@@ -77,7 +77,7 @@ fn nothing_to_hand(cx: &mut Context<'_>, fields: &Fields<'_>, explicit: Option<&
 }
 
 fn chosen(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     program: Option<(&ResolvedCommand, &ProgramKind)>,
     explicit: Option<&str>,
@@ -110,7 +110,7 @@ fn chosen(
 }
 
 /// The kernel takes neither a preloaded library nor a tracer into a program that gains privileges.
-fn refuse_elevated(cx: &mut Context<'_>, fields: &Fields<'_>, ran: &ResolvedCommand) {
+fn refuse_elevated(cx: &mut Reading<'_>, fields: &Fields<'_>, ran: &ResolvedCommand) {
     let unprivileged = fields.entry("user").is_some() || cx.host.scope() == Scope::User;
     if unprivileged && cx.host.gains_privileges(&ran.command.program) {
         let shown = ran.command.program.display();
@@ -123,7 +123,7 @@ fn refuse_elevated(cx: &mut Context<'_>, fields: &Fields<'_>, ran: &ResolvedComm
     }
 }
 
-fn readiness(cx: &mut Context<'_>, fields: &Fields<'_>, handover: Handover) -> Readiness {
+fn readiness(cx: &mut Reading<'_>, fields: &Fields<'_>, handover: Handover) -> Readiness {
     let wait_ready = fields.flag(cx, "wait_ready", false);
     let usual = match handover {
         _ if wait_ready => Readiness::Notify,
@@ -176,7 +176,7 @@ fn contradiction(
 
 /// `shutdown_with_message`, which only Node understands.
 fn message(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     program: Option<(&ResolvedCommand, &ProgramKind)>,
 ) -> bool {

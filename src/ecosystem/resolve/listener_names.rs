@@ -1,16 +1,16 @@
 //! Names of listeners that the file does not name.
 
-use crate::ecosystem::model::address::{Address, Protocol};
+use crate::ecosystem::model::address::{ListenAddress, Protocol};
 use crate::ecosystem::model::app::Listener;
 use crate::ecosystem::model::name::ListenerName;
-use crate::ecosystem::read::node::Context;
+use crate::ecosystem::read::node::Reading;
 use crate::ecosystem::read::problem::{Place, Problem};
 use crate::limits;
 
 /// One address as it is written.
 pub(super) struct Read {
     /// What systemd listens on.
-    pub address: Address,
+    pub address: ListenAddress,
     /// The port of the program that it stands for, where that is another one.
     pub bind: Option<u16>,
     /// Where it is written.
@@ -21,7 +21,7 @@ pub(super) struct Read {
 
 /// Names listeners that have none: by port, by file stem; with more of the address where two would
 /// have the same name. A name depends on the addresses alone, not on their order.
-pub(super) fn named(cx: &mut Context<'_>, read: Vec<Read>) -> Vec<(Listener, Place)> {
+pub(super) fn named(cx: &mut Reading<'_>, read: Vec<Read>) -> Vec<(Listener, Place)> {
     let short: Vec<String> = read.iter().map(|one| short_name(&one.address)).collect();
     let mut listeners = Vec::new();
     for (nr, Read { address, bind, at, .. }) in read.into_iter().enumerate() {
@@ -40,30 +40,32 @@ pub(super) fn named(cx: &mut Context<'_>, read: Vec<Read>) -> Vec<(Listener, Pla
     listeners
 }
 
-fn short_name(address: &Address) -> String {
+fn short_name(address: &ListenAddress) -> String {
     let name = match address {
-        Address::Inet { protocol: Protocol::Stream, socket, .. } => socket.port().to_string(),
-        Address::Inet { protocol: Protocol::Datagram, socket, .. } => {
+        ListenAddress::Inet { protocol: Protocol::Stream, socket, .. } => socket.port().to_string(),
+        ListenAddress::Inet { protocol: Protocol::Datagram, socket, .. } => {
             format!("udp-{}", socket.port())
         }
-        Address::Unix { path, .. } => {
+        ListenAddress::Unix { path, .. } => {
             path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
         }
-        Address::Abstract { name, .. } => name.clone(),
+        ListenAddress::Abstract { name, .. } => name.clone(),
     };
     narrow(&name)
 }
 
-fn long_name(address: &Address) -> String {
+fn long_name(address: &ListenAddress) -> String {
     match address {
-        Address::Inet { only_v6: true, .. } => narrow(&format!("{}-ipv6", short_name(address))),
-        Address::Inet { socket, .. } => narrow(&format!(
+        ListenAddress::Inet { only_v6: true, .. } => {
+            narrow(&format!("{}-ipv6", short_name(address)))
+        }
+        ListenAddress::Inet { socket, .. } => narrow(&format!(
             "{}-{}",
             short_name(address),
             socket.ip().to_string().replace(':', "_")
         )),
-        Address::Unix { path, .. } => narrow(&path.to_string_lossy()),
-        Address::Abstract { name, .. } => narrow(&format!("abstract-{name}")),
+        ListenAddress::Unix { path, .. } => narrow(&path.to_string_lossy()),
+        ListenAddress::Abstract { name, .. } => narrow(&format!("abstract-{name}")),
     }
 }
 

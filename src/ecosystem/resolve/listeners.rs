@@ -3,12 +3,12 @@
 use toml::de::DeValue;
 
 use super::listener_names::{Read, named};
-use crate::ecosystem::model::address::Address;
+use crate::ecosystem::model::address::ListenAddress;
 use crate::ecosystem::model::app::{Handover, Listener};
-use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::model::host::{PathKind, Scope};
 use crate::ecosystem::model::name::ListenerName;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::problem::{Place, Problem, visible};
 use crate::ecosystem::read::value::{self, AddressError};
 use crate::limits::{LISTENER_NAME, LISTENERS};
@@ -17,7 +17,7 @@ use crate::limits::{LISTENER_NAME, LISTENERS};
 const BACKLOG: u32 = 4096;
 
 /// Reads all listeners of an app with their places.
-pub(super) fn listeners(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<(Listener, Place)> {
+pub(super) fn listeners(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<(Listener, Place)> {
     let port = fields.get("port").and_then(|node| one(cx, &port_text(&node)?, &node));
     let Some(node) = fields.get("listen") else {
         return named(cx, port.into_iter().collect());
@@ -49,7 +49,7 @@ fn is_mapping(node: &Node<'_>) -> bool {
 /// `[::]` that is written beside an address of IPv4 with the same port is IPv6 alone: two sockets.
 /// A bare port is one for both families, wherever it is written.
 fn told_apart(mut read: Vec<Read>) -> Vec<Read> {
-    let key = |address: &Address| (address.protocol(), address.port());
+    let key = |address: &ListenAddress| (address.protocol(), address.port());
     let inet4 = read.iter().filter(|one| one.address.is_inet4());
     let inet4: Vec<_> = inet4.map(|one| key(&one.address)).collect();
     for one in read.iter_mut().filter(|one| one.bracketed) {
@@ -62,7 +62,7 @@ fn told_apart(mut read: Vec<Read>) -> Vec<Read> {
 
 /// What the chosen handover cannot do for these listeners.
 pub(super) fn handed_over(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     listeners: &[(Listener, Place)],
     handover: Handover,
 ) {
@@ -71,7 +71,7 @@ pub(super) fn handed_over(
 }
 
 /// More listeners than are handed over: the rest would be held and served by nobody.
-fn too_many(cx: &mut Context<'_>, listeners: &[(Listener, Place)], handover: Handover) {
+fn too_many(cx: &mut Reading<'_>, listeners: &[(Listener, Place)], handover: Handover) {
     let Some((_, at)) = listeners.get(LISTENERS) else { return };
     if matches!(handover, Handover::Preload | Handover::Trace) {
         let message =
@@ -83,7 +83,7 @@ fn too_many(cx: &mut Context<'_>, listeners: &[(Listener, Place)], handover: Han
 }
 
 /// A port of the program where nobody answers when the program asks for it.
-fn unasked(cx: &mut Context<'_>, listeners: &[(Listener, Place)], handover: Handover) {
+fn unasked(cx: &mut Reading<'_>, listeners: &[(Listener, Place)], handover: Handover) {
     if matches!(handover, Handover::Preload | Handover::Trace) {
         return;
     }
@@ -103,7 +103,7 @@ fn unasked(cx: &mut Context<'_>, listeners: &[(Listener, Place)], handover: Hand
 const STICKY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
 /// The manager of the system makes and removes Unix sockets as root, wherever a link leads.
-pub(super) fn folders(cx: &mut Context<'_>, listeners: &[(Listener, Place)], traced: bool) {
+pub(super) fn folders(cx: &mut Reading<'_>, listeners: &[(Listener, Place)], traced: bool) {
     if cx.host.scope() == Scope::User {
         return;
     }
@@ -134,12 +134,12 @@ fn port_text(node: &Node<'_>) -> Option<String> {
 }
 
 /// The length of the accept queue.
-pub(super) fn backlog(cx: &mut Context<'_>, fields: &Fields<'_>) -> u32 {
+pub(super) fn backlog(cx: &mut Reading<'_>, fields: &Fields<'_>) -> u32 {
     let read = fields.read_with("backlog", |node| node.number(cx, 1, i64::from(i32::MAX)));
     read.and_then(|number| u32::try_from(number).ok()).unwrap_or(BACKLOG)
 }
 
-fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<(Listener, Place)> {
+fn table(cx: &mut Reading<'_>, node: &Node<'_>) -> Vec<(Listener, Place)> {
     let (mut names, mut read) = (Vec::new(), Vec::new());
     for entry in node.entries(cx, "a table").unwrap_or_default() {
         let address = address(cx, &entry.node);
@@ -162,7 +162,7 @@ fn table(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<(Listener, Place)> {
         .collect()
 }
 
-fn address(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Read> {
+fn address(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<Read> {
     match node.value {
         DeValue::String(_) | DeValue::Integer(_) => {
             let text = node.text_or_number(cx)?;
@@ -174,7 +174,7 @@ fn address(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Read> {
 }
 
 /// `{ at = 80, bind = 3000 }`.
-fn mapping(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Read> {
+fn mapping(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<Read> {
     let (mut at, mut bind) = (None, None);
     for entry in node.entries(cx, "a table")? {
         match entry.key {
@@ -200,7 +200,7 @@ fn mapping(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Read> {
 }
 
 /// The program's own port; `Some(None)` where it is the listener's.
-fn bound(cx: &mut Context<'_>, node: &Node<'_>, address: &Address) -> Option<Option<u16>> {
+fn bound(cx: &mut Reading<'_>, node: &Node<'_>, address: &ListenAddress) -> Option<Option<u16>> {
     let text = node.text_or_number(cx)?;
     let Some(own) = address.port() else {
         let message = format!(
@@ -220,7 +220,7 @@ fn bound(cx: &mut Context<'_>, node: &Node<'_>, address: &Address) -> Option<Opt
     }
 }
 
-fn one(cx: &mut Context<'_>, text: &str, node: &Node<'_>) -> Option<Read> {
+fn one(cx: &mut Reading<'_>, text: &str, node: &Node<'_>) -> Option<Read> {
     match value::address(text) {
         Ok(address) => {
             allowed(cx, &address, &node.place)?;
@@ -287,7 +287,7 @@ fn explain(error: &AddressError, text: &str) -> (String, String) {
 }
 
 /// Whether systemd can hold the address at all.
-fn allowed(cx: &mut Context<'_>, address: &Address, at: &Place) -> Option<()> {
+fn allowed(cx: &mut Reading<'_>, address: &ListenAddress, at: &Place) -> Option<()> {
     let first = cx.host.unprivileged_port_start();
     if let Some(port) = address.port()
         && cx.host.scope() == Scope::User
@@ -301,15 +301,15 @@ fn allowed(cx: &mut Context<'_>, address: &Address, at: &Place) -> Option<()> {
         return cx.note(Problem::error(at, message).help(help));
     }
     let text = match address {
-        Address::Inet { .. } => return Some(()),
-        Address::Unix { .. } | Address::Abstract { .. } => address.listen_value(),
+        ListenAddress::Inet { .. } => return Some(()),
+        ListenAddress::Unix { .. } | ListenAddress::Abstract { .. } => address.listen_value(),
     };
     if text.chars().any(char::is_control) || text.ends_with(['\\', ' ']) {
         let help = "choose another: no unit file can carry control characters, a final `\\` or a final blank there";
         return cx.note(Problem::error(at, "no unit file can carry this socket's name").help(help));
     }
     let Some(path) = address.path() else { return Some(()) };
-    if matches!(cx.host.kind(path), Kind::File | Kind::Executable | Kind::Directory) {
+    if matches!(cx.host.kind(path), PathKind::File | PathKind::Executable | PathKind::Directory) {
         let message = format!("`{text}` exists and is not a socket");
         return cx.note(Problem::error(at, message).help("remove it, or choose another path"));
     }

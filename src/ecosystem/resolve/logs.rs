@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use crate::ecosystem::model::app::{Logs, RateLimit};
-use crate::ecosystem::model::host::{Kind, Scope};
+use crate::ecosystem::model::host::{PathKind, Scope};
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::path::{folder, path};
 use crate::ecosystem::read::problem::Problem;
 use crate::limits::LOG_LINES;
 
 /// Reads the keys about output; `user` is whom the program runs as.
 pub(super) fn logs(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
     user: Option<&str>,
@@ -41,7 +41,7 @@ pub(super) fn logs(
     Logs { disabled, out_file, error_file, by_program, rate_limit }
 }
 
-fn rate_limit(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
+fn rate_limit(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
     let node = fields.get("log_rate_limit")?;
     let text = node.text_or_number(cx)?;
     if text == "unlimited" {
@@ -53,7 +53,7 @@ fn rate_limit(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
     }
 }
 
-fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
+fn log_file(cx: &mut Reading<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
     if text == "NULL" {
         // PM2's other word for it.
         return Some(PathBuf::from("/dev/null"));
@@ -65,12 +65,12 @@ fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Op
             .note(Problem::error(&node.place, "the file's name ends with a blank").help(help));
     }
     let shown = path.display();
-    if cx.host.kind(&path) == Kind::Directory {
+    if cx.host.kind(&path) == PathKind::Directory {
         let help = format!("name a file in it: `{shown}/{}.log`", node.name);
         return cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
-    if cx.host.kind(folder) == Kind::Missing {
+    if cx.host.kind(folder) == PathKind::Missing {
         let folder = folder.display();
         let help = format!("create it: `mkdir -p {folder}`");
         let message = format!("the folder `{folder}` does not exist");
@@ -82,7 +82,7 @@ fn log_file(cx: &mut Context<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Op
 /// The manager of the system would open files as root, through any link that is there at that
 /// moment, so that the program's own user opens them.
 fn opened_by_program(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     node: &Node<'_>,
     path: &Path,
     user: Option<&str>,

@@ -19,11 +19,11 @@ mod stop;
 use std::path::{Path, PathBuf};
 
 use super::model::app::{App, Handover, Instances, Listener, Readiness, Remark};
-use super::model::host::Kind;
+use super::model::host::PathKind;
 use super::model::name::{AppName, NameError};
 use super::program::{command, kind};
 use super::read::fields::Fields;
-use super::read::node::{Context, Node};
+use super::read::node::{Node, Reading};
 use super::read::path::path;
 use super::read::problem::{Place, Problem, visible};
 use crate::limits;
@@ -44,7 +44,7 @@ pub(super) struct Resolved {
 }
 
 /// Resolves one app.
-pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
+pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let cwd = cwd(cx, fields);
     let (name, at) = name(cx, fields, cwd.as_deref());
     let mut env = environment::environment(cx, fields);
@@ -54,10 +54,11 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let kind = ran.as_ref().map(|ran| kind::program_kind(cx.search(), ran, here));
     let mut listeners = listeners::listeners(cx, fields);
     let (instances, count) = instances(cx, fields);
-    let process = process::process(cx, fields, cwd.as_deref());
+    let keys = process::process(cx, fields, cwd.as_deref());
     let systemd = directives::directives(cx, fields);
-    let env_files = env_files::env_files(cx, fields, cwd.as_deref(), &process, &systemd.service);
-    let known = cluster::Known {
+    let env_files =
+        env_files::env_files(cx, fields, cwd.as_deref(), &keys.process, &systemd.service);
+    let known = cluster::ClusterFacts {
         ran: ran.as_ref(),
         kind: kind.as_ref(),
         env: &env.variables,
@@ -69,26 +70,26 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
     let (more, remark) = cluster::listener(cx, fields, &known).unzip();
     listeners.extend(more);
     let serving = (!listeners.is_empty()).then_some(&*systemd.service);
-    let sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &process, ran.as_ref(), serving);
+    let sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &keys, ran.as_ref(), serving);
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
-    let stop = stop::stop(process.kill_signal, process.treekill, kind.as_ref());
+    let stop = stop::stop(keys.kill_signal, keys.treekill, kind.as_ref());
     let followed = followed(cx, cwd.as_deref());
     env.add(stop.variable);
+    environment::source_maps(cx, fields, &mut env, kind.as_ref());
     environment::counted_port(cx, fields, &env, &listeners);
     let program = ran.as_ref().zip(kind.as_ref());
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::handed_over(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let namespace = namespace(cx, fields);
-    let rollout = rollout::rollout(cx, fields, is_job(process.restart.auto, &hands, &listeners));
+    let rollout = rollout::rollout(cx, fields, is_job(keys.restart.auto, &hands, &listeners));
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
         namespace,
         command: ran.command,
         cwd,
-        user: process.user,
-        group: process.group,
+        process: keys.process,
         instances,
         count,
         listeners: listeners.iter().map(|(listener, _)| listener.clone()).collect(),
@@ -102,19 +103,15 @@ pub(super) fn app(cx: &mut Context<'_>, fields: &Fields<'_>) -> Resolved {
         node: kind.as_ref().is_some_and(|kind| kind.node),
         python: kind.as_ref().is_some_and(|kind| kind.python),
         readiness: hands.readiness,
-        listen_timeout: process.listen_timeout,
-        kill_timeout: process.kill_timeout,
-        stream_timeout: process.stream_timeout,
         kill_signal: stop.signal,
         shutdown_with_message: hands.shutdown_with_message,
         treekill: stop.all,
-        restart: process.restart,
+        restart: keys.restart,
         schedules,
-        autostart: process.autostart,
         rollout,
-        logs: process.logs,
-        max_memory: process.max_memory,
-        non_blocking: hands.non_blocking(process.non_blocking, kind.as_ref()),
+        logs: keys.logs,
+        max_memory: keys.max_memory,
+        non_blocking: hands.non_blocking(keys.non_blocking, kind.as_ref()),
         backlog,
         sandbox,
         service: systemd.service,
@@ -132,7 +129,7 @@ fn is_job(restarts: bool, hands: &handover::Hands, listeners: &[(Listener, Place
 }
 
 /// The name, and where it is written: the key or the whole table.
-fn name(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> (Option<AppName>, Place) {
+fn name(cx: &mut Reading<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> (Option<AppName>, Place) {
     let Some(node) = fields.get("name") else {
         let stem = command::stem(fields, cwd.unwrap_or(cx.base));
         let name = stem.as_deref().and_then(|stem| AppName::parse(stem).ok());
@@ -147,7 +144,7 @@ fn name(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> (Optio
     (node.text(cx).and_then(|text| parse_name(cx, &node, &text)), at)
 }
 
-fn parse_name(cx: &mut Context<'_>, node: &Node<'_>, text: &str) -> Option<AppName> {
+fn parse_name(cx: &mut Reading<'_>, node: &Node<'_>, text: &str) -> Option<AppName> {
     if text == "all" {
         let problem = Problem::error(&node.place, "an app cannot be named `all`")
             .help("`all` selects every app in commands: choose another name");
@@ -182,26 +179,26 @@ fn suggested_name(text: &str) -> Option<String> {
 }
 
 /// The working directory; `None` after a problem.
-fn cwd(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<PathBuf> {
+fn cwd(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<PathBuf> {
     let Some(node) = fields.get("cwd") else { return Some(cx.base.to_path_buf()) };
     let text = node.text(cx)?;
     let path = path(cx, &node, cx.base, &text)?;
     let shown = visible(&path.to_string_lossy());
     match cx.host.kind(&path) {
-        Kind::Directory => Some(path),
-        Kind::Missing if text.starts_with('~') => {
+        PathKind::Directory => Some(path),
+        PathKind::Missing if text.starts_with('~') => {
             let help = "`~` is not expanded: write the whole path";
             cx.note(Problem::error(&node.place, format!("`{shown}` does not exist")).help(help))
         }
-        Kind::Missing => {
+        PathKind::Missing => {
             let help = format!("create it: `mkdir -p {shown}`, or correct the path");
             cx.note(Problem::error(&node.place, format!("`{shown}` does not exist")).help(help))
         }
-        Kind::Executable | Kind::File => {
+        PathKind::Executable | PathKind::File => {
             let help = "`cwd` is the folder; the file goes into `script`";
             cx.note(Problem::error(&node.place, format!("`{shown}` is not a folder")).help(help))
         }
-        Kind::Other => {
+        PathKind::Other => {
             let help = "make it readable for whoever runs clusterctl";
             let message = format!("`{shown}` is not a folder that can be read");
             cx.note(Problem::error(&node.place, message).help(help))
@@ -210,12 +207,12 @@ fn cwd(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<PathBuf> {
 }
 
 /// Where a working directory that is a link leads now, since a reload follows it.
-fn followed(cx: &Context<'_>, cwd: Option<&Path>) -> Option<Remark> {
+fn followed(cx: &Reading<'_>, cwd: Option<&Path>) -> Option<Remark> {
     let cwd = cwd?;
     Some(Remark::Followed { link: cwd.to_owned(), to: cx.host.leads_to(cwd)? })
 }
 
-fn namespace(cx: &mut Context<'_>, fields: &Fields<'_>) -> String {
+fn namespace(cx: &mut Reading<'_>, fields: &Fields<'_>) -> String {
     let read = fields.get("namespace").and_then(|node| {
         let text = node.text(cx)?;
         match AppName::parse(&text) {
@@ -227,7 +224,7 @@ fn namespace(cx: &mut Context<'_>, fields: &Fields<'_>) -> String {
 }
 
 /// How many, as written and on this machine.
-fn instances(cx: &mut Context<'_>, fields: &Fields<'_>) -> (Instances, u32) {
+fn instances(cx: &mut Reading<'_>, fields: &Fields<'_>) -> (Instances, u32) {
     let Some(node) = fields.get("instances") else { return (Instances::Count(1), 1) };
     let read = node.text_or_number(cx).and_then(|text| {
         if text == "max" {

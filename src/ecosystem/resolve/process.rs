@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::model::app::{Backoff, Logs, Restart, RolloutSettings};
+use crate::ecosystem::model::app::{AppProcess, Backoff, Logs, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::problem::{Problem, visible};
 use crate::ecosystem::read::{suggest, value};
 use crate::limits;
@@ -44,18 +44,13 @@ const SIGNALS: &[&str] = &[
 
 /// What the keys about the process came to.
 #[derive(Debug)]
-pub(super) struct Process {
-    pub user: Option<String>,
-    pub group: Option<String>,
-    pub listen_timeout: Duration,
-    pub kill_timeout: Duration,
-    pub stream_timeout: Option<Duration>,
+pub(super) struct ProcessKeys {
+    pub process: AppProcess,
     /// As written.
     pub kill_signal: Option<String>,
     /// As written.
     pub treekill: Option<bool>,
     pub restart: Restart,
-    pub autostart: bool,
     pub logs: Logs,
     pub max_memory: Option<u64>,
     /// As written.
@@ -63,20 +58,27 @@ pub(super) struct Process {
 }
 
 /// Reads all keys about the process.
-pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Process {
+pub(super) fn process(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    cwd: Option<&Path>,
+) -> ProcessKeys {
     let user = user(cx, fields);
     let logs = logs::logs(cx, fields, cwd, user.as_deref());
     let kill_timeout = positive(cx, fields, "kill_timeout", RolloutSettings::KILL_TIMEOUT);
-    Process {
+    let process = AppProcess {
         user,
         group: group(cx, fields),
         listen_timeout: positive(cx, fields, "listen_timeout", RolloutSettings::LISTEN_TIMEOUT),
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
+        autostart: fields.flag(cx, "autostart", true),
+    };
+    ProcessKeys {
+        process,
         kill_signal: signal(cx, fields),
         treekill: fields.read_with("treekill", |node| node.boolean(cx)),
         restart: restart(cx, fields),
-        autostart: fields.flag(cx, "autostart", true),
         logs,
         max_memory: memory(cx, fields),
         non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),
@@ -84,7 +86,7 @@ pub(super) fn process(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Pa
 }
 
 /// A duration above zero: systemd takes 0 for "without limit" in time-outs.
-fn positive(cx: &mut Context<'_>, fields: &Fields<'_>, name: &str, default: Duration) -> Duration {
+fn positive(cx: &mut Reading<'_>, fields: &Fields<'_>, name: &str, default: Duration) -> Duration {
     let duration = fields.span_of(cx, name, default);
     if let (Some(node), true) = (fields.get(name), duration.is_zero()) {
         node.bad::<()>(cx, format!("`{name}` must be more than 0"));
@@ -94,7 +96,7 @@ fn positive(cx: &mut Context<'_>, fields: &Fields<'_>, name: &str, default: Dura
 
 /// `None` is as long as everything else: until `kill_timeout`.
 fn stream_timeout(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     kill_timeout: Duration,
 ) -> Option<Duration> {
@@ -126,7 +128,7 @@ fn shown(time: Duration) -> String {
     }
 }
 
-fn user(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
+fn user(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("user")?;
     let text = node.text_or_number(cx)?;
     only_system(cx, &node)?;
@@ -140,7 +142,7 @@ fn user(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
     }
 }
 
-fn group(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
+fn group(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("group")?;
     let text = node.text_or_number(cx)?;
     only_system(cx, &node)?;
@@ -152,7 +154,7 @@ fn group(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
     cx.note(Problem::error(&node.place, message).help(help))
 }
 
-fn only_system(cx: &mut Context<'_>, node: &Node<'_>) -> Option<()> {
+fn only_system(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<()> {
     if cx.host.scope() == Scope::System {
         return Some(());
     }
@@ -168,7 +170,7 @@ fn shell_safe<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
     if typed { text } else { otherwise }
 }
 
-fn signal(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<String> {
+fn signal(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("kill_signal")?;
     let text = node.text(cx)?;
     let upper = text.to_ascii_uppercase();
@@ -190,7 +192,7 @@ fn is_realtime(name: &str) -> bool {
     number.is_some_and(|number| (1..=30).contains(&number))
 }
 
-fn restart(cx: &mut Context<'_>, fields: &Fields<'_>) -> Restart {
+fn restart(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Restart {
     let backoff = fields.read_with("exp_backoff_restart_delay", |node| node.duration(cx));
     if let (Some(entry), Some(other), true) = (
         fields.entry("restart_delay"),
@@ -215,7 +217,7 @@ fn restart(cx: &mut Context<'_>, fields: &Fields<'_>) -> Restart {
     }
 }
 
-fn exit_codes(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<u8> {
+fn exit_codes(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<u8> {
     let Some(node) = fields.get("stop_exit_codes") else { return Vec::new() };
     let nodes = match node.value.as_array() {
         Some(items) => items
@@ -230,7 +232,7 @@ fn exit_codes(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<u8> {
 }
 
 /// `None` is without limit.
-fn max_restarts(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u32> {
+fn max_restarts(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<u32> {
     let Some(node) = fields.get("max_restarts") else { return Some(MAX_RESTARTS) };
     if node.value.as_str() == Some("unlimited") {
         return None;
@@ -243,7 +245,7 @@ fn max_restarts(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u32> {
     Some(number.and_then(|number| u32::try_from(number).ok()).unwrap_or(MAX_RESTARTS))
 }
 
-fn memory(cx: &mut Context<'_>, fields: &Fields<'_>) -> Option<u64> {
+fn memory(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<u64> {
     let node = fields.get("max_memory_restart")?;
     let text = node.text_or_number(cx)?;
     match value::size(&text) {

@@ -5,12 +5,12 @@ use toml::de::DeValue;
 use crate::ecosystem::model::app::{OnFailure, RolloutSettings, Share};
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::keys;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::problem::Problem;
 use crate::limits::INSTANCES;
 
 /// Reads the table. A job is never run by an extra instance, which would run it once more.
-pub(super) fn rollout(cx: &mut Context<'_>, fields: &Fields<'_>, job: bool) -> RolloutSettings {
+pub(super) fn rollout(cx: &mut Reading<'_>, fields: &Fields<'_>, job: bool) -> RolloutSettings {
     let inner = fields.get("rollout").and_then(|node| {
         let entries = node.entries(cx, "a table")?;
         Some(Fields::read(cx, node.place, entries, keys::rollout_keys(), false))
@@ -50,7 +50,7 @@ fn is_zero(share: Share) -> bool {
     matches!(share, Share::Count(0) | Share::Percent(0))
 }
 
-fn share(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Share> {
+fn share(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<Share> {
     let DeValue::String(text) = node.value else {
         let number = node.number(cx, 0, i64::from(INSTANCES))?;
         return u32::try_from(number).ok().map(Share::Count);

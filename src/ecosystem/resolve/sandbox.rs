@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::process::Process;
-use crate::ecosystem::model::host::{Kind, Scope};
+use super::process::ProcessKeys;
+use crate::ecosystem::model::host::{PathKind, Scope};
 use crate::ecosystem::model::sandbox::{Credential, Level, Sandbox};
 use crate::ecosystem::program::command::ResolvedCommand;
 use crate::ecosystem::program::elf::{self, Image};
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::keys;
-use crate::ecosystem::read::node::{Context, Entry, Node};
+use crate::ecosystem::read::node::{KeyValue, Node, Reading};
 use crate::ecosystem::read::path::{folder, path};
 use crate::ecosystem::read::problem::{Problem, visible};
 use crate::limits;
@@ -19,10 +19,10 @@ const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
 
 /// Reads the keys; `serving` are the directives of an app that has listeners.
 pub(super) fn sandbox(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
-    process: &Process,
+    keys: &ProcessKeys,
     ran: Option<&ResolvedCommand>,
     serving: Option<&[(String, String)]>,
 ) -> Sandbox {
@@ -34,14 +34,14 @@ pub(super) fn sandbox(
     let writable = writable(cx, fields, cwd, level);
     let program = ran.map(|ran| ran.command.program.as_path());
     let gains_rights = program.is_some_and(|program| cx.host.gains_privileges(program));
-    let user = process.user.as_deref().and_then(|user| cx.host.user(user));
+    let user = keys.process.user.as_deref().and_then(|user| cx.host.user(user));
     let as_root = cx.host.scope() == Scope::System && user.is_none_or(|user| user.uid == 0);
     if level == Level::Strict {
         strict(cx, fields, gains_rights);
     }
     let script = ran.and_then(|ran| ran.command.script.as_deref());
     let needed = cwd.into_iter().chain(program).chain(script).map(Path::to_owned);
-    let logs = process.logs.out_file.iter().chain(&process.logs.error_file).cloned();
+    let logs = keys.logs.out_file.iter().chain(&keys.logs.error_file).cloned();
     let mut needed = needed.chain(logs).chain(writable.iter().cloned());
     let in_homes = needed.any(|path| lies_in_homes(cx, &path));
     let foreign_calls = program.is_some_and(|program| makes_foreign_calls(cx, program));
@@ -62,7 +62,7 @@ pub(super) fn sandbox(
 }
 
 /// What follows from `strict` and may surprise.
-fn strict(cx: &mut Context<'_>, fields: &Fields<'_>, gains_rights: bool) {
+fn strict(cx: &mut Reading<'_>, fields: &Fields<'_>, gains_rights: bool) {
     let Some(node) = fields.get("sandbox") else { return };
     if gains_rights {
         let message = "its program gains rights when it starts, and `strict` takes them";
@@ -78,20 +78,20 @@ fn strict(cx: &mut Context<'_>, fields: &Fields<'_>, gains_rights: bool) {
 }
 
 /// Calls of another architecture are those of 32-bit programs, in practice.
-fn makes_foreign_calls(cx: &Context<'_>, program: &Path) -> bool {
+fn makes_foreign_calls(cx: &Reading<'_>, program: &Path) -> bool {
     let head = cx.host.head(program, elf::HEAD);
     let image = head.map(|head| elf::image(&head));
     matches!(image, Some(Image::Elf(elf)) if Some(elf.machine) != elf::native_machine() || !elf.wide)
 }
 
-fn lies_in_homes(cx: &Context<'_>, path: &Path) -> bool {
+fn lies_in_homes(cx: &Reading<'_>, path: &Path) -> bool {
     let real = cx.host.leads_to(path);
     let lies = |path: &Path| HOMES.iter().any(|home| path.starts_with(home));
     lies(path) || real.as_deref().is_some_and(lies)
 }
 
 fn writable(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
     level: Level,
@@ -111,13 +111,13 @@ fn writable(
 }
 
 fn writable_path(
-    cx: &mut Context<'_>,
+    cx: &mut Reading<'_>,
     node: &Node<'_>,
     text: &str,
     cwd: Option<&Path>,
 ) -> Option<PathBuf> {
     let path = path(cx, node, folder(cwd, text)?, text)?;
-    if cx.host.kind(&path) == Kind::Missing {
+    if cx.host.kind(&path) == PathKind::Missing {
         let shown = visible(&path.to_string_lossy());
         let help = format!("create it: `mkdir -p {shown}`; no instance could start without it");
         return cx
@@ -126,13 +126,17 @@ fn writable_path(
     Some(path)
 }
 
-fn credentials(cx: &mut Context<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Vec<Credential> {
+fn credentials(cx: &mut Reading<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Vec<Credential> {
     let Some(node) = fields.get("credentials") else { return Vec::new() };
     let entries = node.entries(cx, "a table of names and files").unwrap_or_default();
     entries.iter().filter_map(|entry| credential(cx, entry, cwd)).collect()
 }
 
-fn credential(cx: &mut Context<'_>, entry: &Entry<'_>, cwd: Option<&Path>) -> Option<Credential> {
+fn credential(
+    cx: &mut Reading<'_>,
+    entry: &KeyValue<'_>,
+    cwd: Option<&Path>,
+) -> Option<Credential> {
     let name = entry.key;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let word = !name.is_empty() && name.len() <= limits::CREDENTIAL_NAME && name.chars().all(plain);
@@ -164,22 +168,22 @@ fn credential(cx: &mut Context<'_>, entry: &Entry<'_>, cwd: Option<&Path>) -> Op
     Some(Credential { name: name.to_owned(), path, encrypted })
 }
 
-fn is_a_file(cx: &mut Context<'_>, node: &Node<'_>, path: &Path) -> Option<()> {
+fn is_a_file(cx: &mut Reading<'_>, node: &Node<'_>, path: &Path) -> Option<()> {
     let shown = visible(&path.to_string_lossy());
     let (message, help) = match cx.host.kind(path) {
-        Kind::Missing => (
+        PathKind::Missing => (
             format!("`{shown}` does not exist"),
             "create it, or remove the credential: without it no instance would start",
         ),
-        Kind::Directory => (format!("`{shown}` is a folder"), "name the file in it"),
+        PathKind::Directory => (format!("`{shown}` is a folder"), "name the file in it"),
         // The manager may well read what we may not.
-        Kind::File | Kind::Executable | Kind::Other => return Some(()),
+        PathKind::File | PathKind::Executable | PathKind::Other => return Some(()),
     };
     cx.note(Problem::error(&node.place, message).help(help))
 }
 
 /// The manager of the system reads it as root, through any link, and the app gets what is in it.
-fn is_trusted(cx: &mut Context<'_>, node: &Node<'_>, path: &Path) -> Option<()> {
+fn is_trusted(cx: &mut Reading<'_>, node: &Node<'_>, path: &Path) -> Option<()> {
     if cx.host.scope() == Scope::User {
         return Some(());
     }

@@ -7,14 +7,14 @@ use toml::de::DeValue;
 
 use crate::ecosystem::model::app::Schedule;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::node::{Context, Node};
+use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::problem::{Problem, visible};
 
 const EXAMPLE: &str =
     "write `minute hour day month weekday`, such as \"0 3 * * *\" for 3 o'clock every night";
 
 /// Reads the key; nothing, where it is switched off as PM2 has it: 0, `false` or an empty string.
-pub(super) fn schedules(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<Schedule> {
+pub(super) fn schedules(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<Schedule> {
     let Some(node) = fields.get("cron_restart") else { return Vec::new() };
     let off = match node.value {
         DeValue::Boolean(on) => !on,
@@ -35,7 +35,7 @@ pub(super) fn schedules(cx: &mut Context<'_>, fields: &Fields<'_>) -> Vec<Schedu
     nodes.iter().filter_map(|node| schedule(cx, node)).collect()
 }
 
-fn schedule(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Schedule> {
+fn schedule(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<Schedule> {
     let cron = node.text(cx)?;
     match calendars(&cron) {
         Ok(calendars) => Some(Schedule { cron, calendars }),

@@ -24,7 +24,7 @@ use stream::Stream;
 
 /// One line of output.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct OutputLine {
     /// When it was read, which is when it was written but for the scheduler.
     pub at: SystemTime,
     /// The unit whose process wrote it, or the program's name where the unit is not known.
@@ -49,7 +49,7 @@ impl Journal {
     ///
     /// # Errors
     /// The sockets cannot be made.
-    pub(super) fn listen(dir: &Path, lines: Sender<Line>) -> Result<Self, Error> {
+    pub(super) fn listen(dir: &Path, lines: Sender<OutputLine>) -> Result<Self, Error> {
         let open = || -> io::Result<(UnixStream, Receiver)> {
             let (stop, stopped) = UnixStream::pair()?;
             let streams = UnixListener::bind(dir.join("stdout"))?;
@@ -85,7 +85,7 @@ struct Receiver {
     streams: UnixListener,
     records: UnixDatagram,
     open: Vec<Stream>,
-    lines: Sender<Line>,
+    lines: Sender<OutputLine>,
 }
 
 impl Receiver {

@@ -1,12 +1,12 @@
 //! Records that come whole, in one datagram: what the manager says about its units.
 
-use super::{Line, unit_of};
+use super::{OutputLine, unit_of};
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::Sender;
 use std::time::SystemTime;
 
 /// Reads all records that are there.
-pub(super) fn read(socket: &UnixDatagram, lines: &Sender<Line>) {
+pub(super) fn read(socket: &UnixDatagram, lines: &Sender<OutputLine>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(size) = socket.recv(&mut buffer) {
         if let Some(line) = parse(&buffer[..size]) {
@@ -17,7 +17,7 @@ pub(super) fn read(socket: &UnixDatagram, lines: &Sender<Line>) {
 }
 
 /// A record as a line; `None` without a message in it.
-fn parse(record: &[u8]) -> Option<Line> {
+fn parse(record: &[u8]) -> Option<OutputLine> {
     let (mut message, mut unit, mut name) = (None, None, None);
     let (mut priority, mut pid) = (6, 0);
     let mut left = record;
@@ -34,7 +34,7 @@ fn parse(record: &[u8]) -> Option<Line> {
         left = rest;
     }
     let unit = unit.or_else(|| unit_of(pid)).or(name).unwrap_or_default();
-    Some(Line { at: SystemTime::now(), unit, pid, priority, text: message? })
+    Some(OutputLine { at: SystemTime::now(), unit, pid, priority, text: message? })
 }
 
 /// `KEY=value\n`, or `KEY\n`, a length as 64 bits and as many bytes: (key, value, what follows).

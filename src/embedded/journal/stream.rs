@@ -1,6 +1,6 @@
 //! One service's output stream. It never blocks.
 
-use super::{Line, unit_of};
+use super::{OutputLine, unit_of};
 use crate::limits::STREAM_LINE;
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
@@ -27,7 +27,7 @@ impl Stream {
     }
 
     /// Reads what is there; says if more can come.
-    pub(super) fn read(&mut self, lines: &Sender<Line>) -> bool {
+    pub(super) fn read(&mut self, lines: &Sender<OutputLine>) -> bool {
         let mut buffer = [0; 16 * 1024];
         loop {
             match self.socket.read(&mut buffer) {
@@ -43,14 +43,14 @@ impl Stream {
     }
 
     /// Sends a last line that has no line feed.
-    pub(super) fn flush(&mut self, lines: &Sender<Line>) {
+    pub(super) fn flush(&mut self, lines: &Sender<OutputLine>) {
         if !self.rest.is_empty() {
             let line = std::mem::take(&mut self.rest);
             self.line(&line, lines);
         }
     }
 
-    fn take(&mut self, bytes: &[u8], lines: &Sender<Line>) {
+    fn take(&mut self, bytes: &[u8], lines: &Sender<OutputLine>) {
         self.rest.extend_from_slice(bytes);
         let all = std::mem::take(&mut self.rest);
         let mut left = all.as_slice();
@@ -67,7 +67,7 @@ impl Stream {
         self.rest = left.to_vec();
     }
 
-    fn line(&mut self, bytes: &[u8], lines: &Sender<Line>) {
+    fn line(&mut self, bytes: &[u8], lines: &Sender<OutputLine>) {
         let text = String::from_utf8_lossy(bytes);
         if self.header.len() < HEADER {
             self.header.push(text.into_owned());
@@ -77,8 +77,13 @@ impl Stream {
         let prefix = if self.header[3] == "1" { level(&text) } else { None };
         let (priority, text) = prefix.unwrap_or((default, &text));
         let unit = self.unit.as_ref().unwrap_or(&self.header[0]).clone();
-        let line =
-            Line { at: SystemTime::now(), unit, pid: self.pid, priority, text: text.to_owned() };
+        let line = OutputLine {
+            at: SystemTime::now(),
+            unit,
+            pid: self.pid,
+            priority,
+            text: text.to_owned(),
+        };
         // Nobody listens any more only while everything ends.
         let _ = lines.send(line);
     }

@@ -3,8 +3,9 @@
 use super::Driver;
 use crate::ops::sight::sight;
 use crate::ops::{Error, Event};
-use crate::rollout::{Event as Input, JobResult, Rollout, State};
-use crate::systemd::{self, ActiveState, Glimpse, JobId};
+use crate::rollout::{Rollout, RolloutEvent as Input, RolloutJobResult, State};
+use crate::systemd::{self, Glimpse, JobId};
+use crate::unit::ActiveState;
 
 impl Driver<'_> {
     /// Asks for what may have happened unseen: ends of jobs, and the state of every instance.
@@ -70,21 +71,21 @@ impl Driver<'_> {
         &self,
         instance: u32,
         result: &systemd::JobResult,
-    ) -> Result<JobResult, Error> {
+    ) -> Result<RolloutJobResult, Error> {
         Ok(match result {
-            systemd::JobResult::Done => JobResult::Done,
+            systemd::JobResult::Done => RolloutJobResult::Done,
             systemd::JobResult::Failed => {
                 let told = self.results.get(&instance).is_some_and(|result| result == "timeout");
                 match told || self.glimpse(instance)?.result == "timeout" {
-                    true => JobResult::Timeout,
-                    false => JobResult::Failed,
+                    true => RolloutJobResult::Timeout,
+                    false => RolloutJobResult::Failed,
                 }
             }
-            systemd::JobResult::Timeout => JobResult::Timeout,
-            systemd::JobResult::Canceled => JobResult::Canceled,
-            systemd::JobResult::Dependency => JobResult::Dependency,
-            systemd::JobResult::Skipped => JobResult::Skipped,
-            other => JobResult::Other(other.to_string()),
+            systemd::JobResult::Timeout => RolloutJobResult::Timeout,
+            systemd::JobResult::Canceled => RolloutJobResult::Canceled,
+            systemd::JobResult::Dependency => RolloutJobResult::Dependency,
+            systemd::JobResult::Skipped => RolloutJobResult::Skipped,
+            other => RolloutJobResult::Other(other.to_string()),
         })
     }
 }

@@ -12,8 +12,8 @@ use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
 use crate::rollout::{
-    Change, Command, Doubt, Event as Input, Former, JobResult, Observed, Outcome, Policy, Rollout,
-    Serial, Spec, State, Ticket, Time,
+    Doubt, Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent as Input,
+    RolloutJobResult, Serial, Spec, State, Ticket, Time, UnitJob,
 };
 use crate::systemd::{self, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
 use crate::unit::UnitName;
@@ -166,13 +166,13 @@ impl Driver<'_> {
         sink(Event::Progress { app, at, progress: machine.progress() });
     }
 
-    fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, Observed>, Error> {
+    fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, FoundInstance>, Error> {
         let mut current = BTreeMap::new();
         for number in self.units.keys().copied() {
             let sight = sight(&self.glimpse(number)?);
             if sight.state != State::Dead {
                 let outdated = spec.outdated.contains(&number);
-                current.insert(number, Observed { sight, outdated });
+                current.insert(number, FoundInstance { sight, outdated });
             }
         }
         Ok(current)
@@ -256,20 +256,20 @@ impl Driver<'_> {
     fn carry_out(
         &mut self,
         machine: &mut Rollout,
-        commands: Vec<Command>,
+        commands: Vec<Instruction>,
         sink: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {
         for command in commands {
             sink(Event::Rollout { app: self.app.clone(), command: command.clone() });
             match command {
-                Command::Submit { ticket, instance, change, .. } => {
+                Instruction::Submit { ticket, instance, change, .. } => {
                     self.submit(machine, instance, ticket, change, sink)?;
                 }
-                Command::Look { instance, doubt: Doubt::StillReady | Doubt::RollCall } => {
+                Instruction::Look { instance, doubt: Doubt::StillReady | Doubt::RollCall } => {
                     self.look_closely(instance, machine, sink)?;
                 }
-                Command::Look { instance, .. } => self.look(instance, machine, sink)?,
-                Command::RestoreDefinition { .. } => {
+                Instruction::Look { instance, .. } => self.look(instance, machine, sink)?,
+                Instruction::RestoreDefinition { .. } => {
                     let result = match self.restore.as_mut() {
                         Some(restore) => {
                             restore().map(|()| Serial(monotonic())).map_err(|e| e.to_string())
@@ -289,20 +289,20 @@ impl Driver<'_> {
         machine: &mut Rollout,
         instance: u32,
         ticket: Ticket,
-        change: Change,
+        change: UnitJob,
         sink: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {
         let kind = match change {
-            Change::Start => JobKind::Start,
-            Change::Restart => JobKind::Restart,
-            Change::Stop => JobKind::Stop,
+            UnitJob::Start => JobKind::Start,
+            UnitJob::Restart => JobKind::Restart,
+            UnitJob::Stop => JobKind::Stop,
         };
         let unit = self.app.instance_unit(instance);
-        if let Some(span) = self.kill_after.filter(|_| change != Change::Start) {
+        if let Some(span) = self.kill_after.filter(|_| change != UnitJob::Start) {
             let serial = Serial(self.glimpse(instance)?.started);
             self.draining.insert(instance, (Instant::now() + span, serial));
         }
-        if change != Change::Stop {
+        if change != UnitJob::Stop {
             self.results.remove(&instance);
             (self.starts)(&unit);
             // systemd counts on over a start by hand that overtakes a restart of its own.
@@ -324,9 +324,9 @@ impl Driver<'_> {
                 let result = match error.kind() {
                     // The job may be there all the same.
                     ErrorKind::Disconnected | ErrorKind::Timeout | ErrorKind::NoManager => {
-                        JobResult::Other(error.to_string())
+                        RolloutJobResult::Other(error.to_string())
                     }
-                    _ => JobResult::Refused(error.to_string()),
+                    _ => RolloutJobResult::Refused(error.to_string()),
                 };
                 self.feed(machine, Input::JobDone { instance, ticket, result }, sink)
             }

@@ -17,8 +17,8 @@
 use std::collections::BTreeSet;
 
 use super::AppDecision;
-use crate::ecosystem::Address;
-use crate::plan::{Action, Reason, Step};
+use crate::ecosystem::ListenAddress;
+use crate::plan::{Action, Step, StepReason};
 use crate::translate::Role;
 use crate::unit::{UnitFile, UnitName};
 
@@ -27,14 +27,14 @@ impl AppDecision<'_> {
         let open: BTreeSet<UnitName> = self.new_sockets().map(|unit| unit.name.clone()).collect();
         let close: BTreeSet<UnitName> = self.old_sockets().map(|unit| unit.name.clone()).collect();
         let overlap = self.new_sockets().any(|unit| {
-            let address = Address::of_socket_unit(unit);
+            let address = ListenAddress::of_socket_unit(unit);
             self.old_sockets().any(|old| {
-                let old = Address::of_socket_unit(old);
+                let old = ListenAddress::of_socket_unit(old);
                 matches!((&address, &old), (Some(new), Some(old)) if new.conflicts_with(old))
             })
         });
         let held = self.new_sockets().any(|unit| self.found.held.contains(&unit.name));
-        let because = if overlap { Reason::AddressMoves } else { Reason::AddressHeld };
+        let because = if overlap { StepReason::AddressMoves } else { StepReason::AddressHeld };
         let action = Action::Rebind { close, open, start: self.wanted_set() };
         ((overlap || held) && self.is_up()).then_some(Step { action, because })
     }
@@ -66,8 +66,8 @@ impl AppDecision<'_> {
                 let state = self.found.triggers.get(&unit.name).copied().unwrap_or_default();
                 let known = self.found.units.contains_key(&unit.name);
                 let because = match Role::of(unit) {
-                    role if known => Reason::TriggerDown(role),
-                    role => Reason::NewTrigger(role),
+                    role if known => StepReason::TriggerDown(role),
+                    role => StepReason::NewTrigger(role),
                 };
                 (!state.is_up()).then(|| Step { action: Action::Open(unit.name.clone()), because })
             })
@@ -78,7 +78,7 @@ impl AppDecision<'_> {
     pub(super) fn reopened_listeners(&self) -> Vec<Step> {
         let step = |unit: &UnitName| Step {
             action: Action::Reopen(unit.clone()),
-            because: Reason::PathLost,
+            because: StepReason::PathLost,
         };
         self.lost().map(step).collect()
     }
@@ -91,7 +91,7 @@ impl AppDecision<'_> {
     pub(super) fn closed(&self, listeners: bool) -> Vec<Step> {
         let step = |unit: &UnitFile| Step {
             action: Action::Close(unit.name.clone()),
-            because: Reason::TriggerGone,
+            because: StepReason::TriggerGone,
         };
         let triggers = self.found.units.triggers();
         let gone = triggers.filter(|unit| self.files.units.get(&unit.name).is_none());

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::action::{
-    Action, AppPlan, Change, FileChange, FileId, LinkChange, LinkId, Note, Plan, Reason, Step,
+    Action, AppPlan, ChangeKind, FileChange, FileId, LinkChange, LinkId, Note, Plan, Step,
+    StepReason,
 };
 use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
 use super::observed::{Observed, ObservedApp};
@@ -38,7 +39,7 @@ pub fn plan(
             continue;
         }
         if prune {
-            plan.apps.push(removal(name, found, Reason::AppGone));
+            plan.apps.push(removal(name, found, StepReason::AppGone));
         } else {
             plan.gone.push(name.clone());
         }
@@ -49,10 +50,10 @@ pub fn plan(
 }
 
 /// The plan that takes an app away.
-pub fn removal(name: &AppName, found: &ObservedApp, because: Reason) -> AppPlan {
+pub fn removal(name: &AppName, found: &ObservedApp, because: StepReason) -> AppPlan {
     let remove = |file: FileId, before: &str| FileChange {
         file,
-        change: Change::Remove { before: before.to_owned() },
+        change: ChangeKind::Remove { before: before.to_owned() },
     };
     let units = found.units.iter();
     let mut files: Vec<FileChange> =
@@ -132,7 +133,7 @@ impl AppDecision<'_> {
         let runs = |n: &u32| self.found.instances.get(n).is_some_and(|one| one.active.is_up());
         let up: BTreeSet<u32> = self.wanted_set().into_iter().filter(runs).collect();
         let others = self.found.instances.values().any(|one| one.active.is_up());
-        let step = Step { action: Action::Start(up), because: Reason::NotRunning };
+        let step = Step { action: Action::Start(up), because: StepReason::NotRunning };
         (others && !self.found.group.is_up()).then_some(step)
     }
 
@@ -151,7 +152,7 @@ impl AppDecision<'_> {
         }
         for (name, file) in &self.found.units {
             if self.files.units.get(name).is_none() {
-                let change = Change::Remove { before: file.text.clone() };
+                let change = ChangeKind::Remove { before: file.text.clone() };
                 changes.push(FileChange { file: FileId::Unit(name.clone()), change });
             }
         }
@@ -159,10 +160,10 @@ impl AppDecision<'_> {
         let change = match (&self.files.environment, before) {
             (Some(file), Some(before)) if self.renamed_environment().is_some() => {
                 let (before, after) = (before.to_owned(), file.text.clone());
-                Some(Change::Replace { before, after, keep_time: true })
+                Some(ChangeKind::Replace { before, after, keep_time: true })
             }
             (Some(file), before) => replaced(before, &file.text, false),
-            (None, Some(before)) => Some(Change::Remove { before: before.to_owned() }),
+            (None, Some(before)) => Some(ChangeKind::Remove { before: before.to_owned() }),
             (None, None) => None,
         };
         changes.extend(change.map(|change| FileChange { file: FileId::Environment, change }));
@@ -204,8 +205,11 @@ impl AppDecision<'_> {
 
     fn instance_step(&self, changes: &[FileChange]) -> Option<Step> {
         if !self.found.instances.values().any(|i| i.active.is_up()) {
-            let because =
-                if self.found.units.is_empty() { Reason::NewApp } else { Reason::NotRunning };
+            let because = if self.found.units.is_empty() {
+                StepReason::NewApp
+            } else {
+                StepReason::NotRunning
+            };
             return Some(Step { action: Action::Start(self.wanted_set()), because });
         }
         let changed = self.changed_keys(changes);
@@ -233,22 +237,22 @@ impl AppDecision<'_> {
         replace: &BTreeSet<u32>,
         start: &BTreeSet<u32>,
         stop: &BTreeSet<u32>,
-    ) -> Reason {
+    ) -> StepReason {
         let enabled = self.found.links.len() as u32;
         if !changed.is_empty() {
-            Reason::Changed(changed)
+            StepReason::Changed(changed)
         } else if self.lost().next().is_some() {
-            Reason::PathLost
+            StepReason::PathLost
         } else if !replace.is_empty() && replace.is_subset(&self.found.unheld) {
-            Reason::NotListening
+            StepReason::NotListening
         } else if !replace.is_empty() {
-            Reason::Outdated
+            StepReason::Outdated
         } else if enabled != self.files.instances || !stop.is_empty() {
             let there: BTreeSet<u32> = self.found.links.union(stop).copied().collect();
-            Reason::Instances { from: there.len() as u32, to: self.files.instances }
+            StepReason::Instances { from: there.len() as u32, to: self.files.instances }
         } else {
             debug_assert!(!start.is_empty());
-            Reason::Missing
+            StepReason::Missing
         }
     }
 
@@ -258,17 +262,17 @@ impl AppDecision<'_> {
         let mut keys = BTreeSet::new();
         for change in changes {
             match (&change.file, &change.change) {
-                (FileId::Unit(unit), Change::Replace { before, after, keep_time: false })
+                (FileId::Unit(unit), ChangeKind::Replace { before, after, keep_time: false })
                     if *unit == template =>
                 {
                     keys.extend(different_keys(unit, before, after));
                 }
-                (FileId::Unit(unit), Change::Replace { after, keep_time: false, .. })
+                (FileId::Unit(unit), ChangeKind::Replace { after, keep_time: false, .. })
                     if is_listener(unit, after) =>
                 {
                     keys.insert(FD_NAME.to_owned());
                 }
-                (FileId::Environment, Change::Replace { keep_time: true, .. }) => {}
+                (FileId::Environment, ChangeKind::Replace { keep_time: true, .. }) => {}
                 (FileId::Environment, _) => {
                     keys.insert("Environment".to_owned());
                 }
@@ -314,7 +318,7 @@ impl AppDecision<'_> {
 
     fn option_notes(&self, changes: &[FileChange]) -> Vec<Note> {
         let sockets = changes.iter().filter_map(|change| match (&change.file, &change.change) {
-            (FileId::Unit(unit), Change::Replace { before, after, .. })
+            (FileId::Unit(unit), ChangeKind::Replace { before, after, .. })
                 if is_listener(unit, after)
                     && different_keys(unit, before, after).iter().any(|k| is_socket_key(k)) =>
             {

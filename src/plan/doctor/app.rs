@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{AppFacts, Finding, Severity, Words, finding, listeners};
-use crate::plan::{Active, reason};
+use super::{AppFacts, Finding, FindingSeverity, Words, finding, listeners};
+use crate::ecosystem::Role;
+use crate::plan::{OwnedUnit, reason};
 use crate::translate::{GroupRecord, is_edited, other_cpus};
-use crate::unit::UnitName;
+use crate::unit::{ActiveState, UnitName};
 
 /// Everything about one app.
 pub(super) fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
@@ -14,13 +15,13 @@ pub(super) fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     found.extend(instances(words, facts));
     found.extend(numbers(words, facts));
     found.extend(listeners::check(words, facts));
-    if found.iter().all(|finding| finding.severity <= Severity::Note) {
+    if found.iter().all(|finding| finding.severity <= FindingSeverity::Note) {
         let up = facts.observed.instances.values().filter(|one| one.active.is_up()).count();
         let text = match facts.observed.group {
-            Active::Inactive => "stopped, and nothing is wrong with it".to_owned(),
+            ActiveState::Inactive => "stopped, and nothing is wrong with it".to_owned(),
             _ => format!("{up} instances, nothing is wrong"),
         };
-        found.push(finding(Severity::Ok, "app", text, None));
+        found.push(finding(FindingSeverity::Ok, "app", text, None));
     }
     found
 }
@@ -35,12 +36,12 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
              ({})",
             words.systemctl(&format!("edit {unit}"))
         );
-        found.push(finding(Severity::Warning, "edited", text, apply.clone()));
+        found.push(finding(FindingSeverity::Warning, "edited", text, apply.clone()));
     }
     for unit in needed_units(words, facts) {
         if !facts.observed.units.contains_key(&unit) {
             let text = format!("{unit} is gone");
-            found.push(finding(Severity::Problem, "unit-gone", text, apply.clone()));
+            found.push(finding(FindingSeverity::Problem, "unit-gone", text, apply.clone()));
         }
     }
     for path in &facts.damaged {
@@ -48,7 +49,7 @@ fn files(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
             "{} is gone or changed: instances do not start, or not as they should",
             path.display()
         );
-        found.push(finding(Severity::Problem, "handover", text, apply.clone()));
+        found.push(finding(FindingSeverity::Problem, "handover", text, apply.clone()));
     }
     found.extend(needs(words, facts));
     found.extend(notes(words, facts));
@@ -61,13 +62,13 @@ fn needs(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     let apply = Some(words.apply(facts));
     for path in &facts.lacking {
         let text = format!("{} is gone: no instance can start again", path.display());
-        found.push(finding(Severity::Problem, "cannot-start", text, apply.clone()));
+        found.push(finding(FindingSeverity::Problem, "cannot-start", text, apply.clone()));
     }
     if let Some((what, create)) = &facts.missing_owner {
         let text = format!("{what} does not exist: no instance can start again");
         let start = words.clusterctl(&format!("restart {}", words.app));
         let mend = Some(format!("{create} && {start}"));
-        found.push(finding(Severity::Problem, "cannot-start", text, mend));
+        found.push(finding(FindingSeverity::Problem, "cannot-start", text, mend));
     }
     for (file, folder, who) in &facts.given_away {
         let text = format!(
@@ -76,18 +77,18 @@ fn needs(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
             folder.display(),
             file.display()
         );
-        found.push(finding(Severity::Problem, "given-away", text, apply.clone()));
+        found.push(finding(FindingSeverity::Problem, "given-away", text, apply.clone()));
     }
     for (file, why) in &facts.unlogged {
         let text = format!("output goes to the journal, not to {}: {why}", file.display());
-        found.push(finding(Severity::Warning, "log-file", text, apply.clone()));
+        found.push(finding(FindingSeverity::Warning, "log-file", text, apply.clone()));
     }
     for (name, by) in &facts.not_found {
         let text = format!(
             "`{name}`, which the first line of {} searches, is in no folder of the app's PATH: no instance can start again",
             by.display()
         );
-        found.push(finding(Severity::Problem, "cannot-start", text, apply.clone()));
+        found.push(finding(FindingSeverity::Problem, "cannot-start", text, apply.clone()));
     }
     if let Some(program) = &facts.missing_program {
         let text = format!(
@@ -95,7 +96,7 @@ fn needs(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
             program.display(),
             words.systemctl(&format!("reload {}", words.app))
         );
-        found.push(finding(Severity::Problem, "program", text, apply));
+        found.push(finding(FindingSeverity::Problem, "program", text, apply));
     }
     found
 }
@@ -106,7 +107,7 @@ fn notes(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     if facts.stale {
         let text = "files changed since systemd read them".to_owned();
         let mend = words.systemctl("daemon-reload");
-        found.push(finding(Severity::Warning, "daemon-reload", text, Some(mend)));
+        found.push(finding(FindingSeverity::Warning, "daemon-reload", text, Some(mend)));
     }
     if facts.suppressed > 0 {
         let text = format!(
@@ -114,11 +115,11 @@ fn notes(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
              `log_rate_limit` into the ecosystem file",
             facts.suppressed
         );
-        found.push(finding(Severity::Warning, "suppressed", text, Some(words.apply(facts))));
+        found.push(finding(FindingSeverity::Warning, "suppressed", text, Some(words.apply(facts))));
     }
     if !facts.drop_ins.is_empty() {
         let text = format!("an administrator's drop-ins count: {}", facts.drop_ins.join(", "));
-        found.push(finding(Severity::Note, "drop-ins", text, None));
+        found.push(finding(FindingSeverity::Note, "drop-ins", text, None));
     }
     found
 }
@@ -136,7 +137,19 @@ fn needed_units(words: &Words<'_>, facts: &AppFacts) -> Vec<UnitName> {
             needed.extend(sockets);
         }
     }
+    let named: BTreeSet<&str> = facts.observed.units.values().flat_map(refers_to).collect();
+    let others = Role::ALL.into_iter().filter(|role| *role != Role::Listener);
+    let mut others: Vec<UnitName> = others.map(|role| app.unit_of(role)).collect();
+    others.retain(|unit| named.contains(unit.as_str()) && !needed.contains(unit));
+    needed.extend(others);
     needed
+}
+
+/// Names of units that a unit of ours starts.
+fn refers_to(file: &OwnedUnit) -> impl Iterator<Item = &str> {
+    let keys = [("Unit", "Wants"), ("Socket", "Service"), ("Timer", "Unit"), ("Path", "Unit")];
+    let lines = keys.into_iter().flat_map(|(section, key)| file.unit.all(section, key));
+    lines.flat_map(str::split_whitespace)
 }
 
 fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {
@@ -144,17 +157,17 @@ fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {
         return None;
     }
     let app = words.app;
-    if facts.observed.group == Active::Inactive {
+    if facts.observed.group == ActiveState::Inactive {
         let text = "stopped, and does not start at boot".to_owned();
-        return Some(finding(Severity::Note, "disabled", text, None));
+        return Some(finding(FindingSeverity::Note, "disabled", text, None));
     }
     if group(words, facts).not_started {
         let text = "runs, and does not start at boot, as `autostart = false` asks".to_owned();
-        return Some(finding(Severity::Note, "disabled", text, None));
+        return Some(finding(FindingSeverity::Note, "disabled", text, None));
     }
     let mend = words.systemctl(&format!("enable {app}"));
     let text = format!("{app} runs, but does not start at boot");
-    Some(finding(Severity::Warning, "disabled", text, Some(mend)))
+    Some(finding(FindingSeverity::Warning, "disabled", text, Some(mend)))
 }
 
 fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
@@ -166,13 +179,13 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         let unmask = words.systemctl(&format!("unmask {unit}"));
         if runs.is_some_and(|instance| instance.active.is_up()) {
             let text = format!("{unit} {}", reason::MASKED_AND_UP);
-            found.push(finding(Severity::Warning, "masked", text, Some(unmask)));
+            found.push(finding(FindingSeverity::Warning, "masked", text, Some(unmask)));
             continue;
         }
         let text = format!("{unit} is masked: it cannot start");
         let start = words.systemctl(&format!("start {unit}"));
         let mend = format!("{unmask} && {start}");
-        found.push(finding(Severity::Problem, "masked", text, Some(mend)));
+        found.push(finding(FindingSeverity::Problem, "masked", text, Some(mend)));
     }
     for (number, instance) in &facts.observed.instances {
         if facts.masked.contains(&app.instance_unit(*number)) {
@@ -180,12 +193,12 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
         }
         let logs = words.clusterctl(&format!("logs {app}@{number}"));
         let mend = Some(words.clusterctl(&format!("restart {app}@{number}")));
-        if instance.errored || instance.active == Active::Failed {
+        if instance.errored || instance.active == ActiveState::Failed {
             let text = match facts.reasons.get(number) {
                 Some(why) => format!("{app}@{number} {why}; more: {logs}"),
                 None => format!("{app}@{number} gave up; why: {logs}"),
             };
-            found.push(finding(Severity::Problem, "failed", text, mend));
+            found.push(finding(FindingSeverity::Problem, "failed", text, mend));
         } else if let Some(run) = facts.runs.get(number).filter(|run| run.loops()) {
             let times = match run.restarts.max(run.short_runs) {
                 0 | 1 => String::new(),
@@ -197,7 +210,7 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
                 }
                 None => format!("{app}@{number} ends again and again{times}; why: {logs}"),
             };
-            found.push(finding(Severity::Problem, "looping", text, mend));
+            found.push(finding(FindingSeverity::Problem, "looping", text, mend));
         }
     }
     for number in facts.uprooted.iter().filter(|_| !facts.rolling) {
@@ -205,7 +218,7 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
             "{app}@{number} runs in a folder that was removed: what it opens there by a relative name is gone"
         );
         let mend = words.clusterctl(&format!("reload {app}"));
-        found.push(finding(Severity::Warning, "folder-removed", text, Some(mend)));
+        found.push(finding(FindingSeverity::Warning, "folder-removed", text, Some(mend)));
     }
     let outdated: Vec<String> = facts
         .observed
@@ -217,7 +230,7 @@ fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     if !outdated.is_empty() && !facts.rolling {
         let text = format!("{} started before the last change", outdated.join(" "));
         let mend = words.clusterctl(&format!("reload {app}"));
-        found.push(finding(Severity::Warning, "outdated", text, Some(mend)));
+        found.push(finding(FindingSeverity::Warning, "outdated", text, Some(mend)));
     }
     found
 }
@@ -228,7 +241,7 @@ fn numbers(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     // Instances come and go while a rollout lasts.
     if facts.rolling {
         let text = "a rollout is under way; numbers were not looked at".to_owned();
-        return vec![finding(Severity::Note, "rollout", text, None)];
+        return vec![finding(FindingSeverity::Note, "rollout", text, None)];
     }
     let app = words.app;
     let observed = &facts.observed;
@@ -237,25 +250,25 @@ fn numbers(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     for number in up.difference(&observed.links) {
         let text = format!("{app}@{number} runs, but does not start at boot");
         let mend = words.systemctl(&format!("enable {app}@{number}"));
-        found.push(finding(Severity::Warning, "not-enabled", text, Some(mend)));
+        found.push(finding(FindingSeverity::Warning, "not-enabled", text, Some(mend)));
     }
     let explained = |number: &u32| {
         let gave_up = observed
             .instances
             .get(number)
-            .is_some_and(|one| one.errored || one.active == Active::Failed);
+            .is_some_and(|one| one.errored || one.active == ActiveState::Failed);
         gave_up || facts.masked.contains(&app.instance_unit(*number))
     };
-    if observed.group == Active::Active {
+    if observed.group.is_active() {
         for number in observed.links.difference(&up).filter(|number| !explained(number)) {
             let text = format!("{app}@{number} is enabled, but does not run");
             let mend = words.clusterctl(&format!("start {app}@{number}"));
-            found.push(finding(Severity::Warning, "not-running", text, Some(mend)));
+            found.push(finding(FindingSeverity::Warning, "not-running", text, Some(mend)));
         }
-    } else if observed.group == Active::Inactive && !up.is_empty() {
+    } else if observed.group == ActiveState::Inactive && !up.is_empty() {
         let text = format!("{} instances run while {app} is stopped", up.len());
         let mend = words.clusterctl(&format!("start {app}"));
-        found.push(finding(Severity::Warning, "group-stopped", text, Some(mend)));
+        found.push(finding(FindingSeverity::Warning, "group-stopped", text, Some(mend)));
     }
     let enabled = observed.links.len();
     let group = group(words, facts);
@@ -263,13 +276,13 @@ fn numbers(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     if let Some(wanted) = wanted.filter(|wanted: &usize| *wanted != enabled) {
         let text = format!("{enabled} instances are enabled, the file said {wanted}");
         let mend = words.clusterctl(&format!("scale {app} {wanted}"));
-        found.push(finding(Severity::Note, "scaled", text, Some(mend)));
+        found.push(finding(FindingSeverity::Note, "scaled", text, Some(mend)));
     } else if let Some((then, now)) = other_cpus(&group, facts.cpus) {
         let text = format!(
             "{then} instances as at the last apply, and by its CPUs this machine would have {now}: \
              nothing changes units at boot"
         );
-        found.push(finding(Severity::Warning, "cpus", text, Some(words.apply(facts))));
+        found.push(finding(FindingSeverity::Warning, "cpus", text, Some(words.apply(facts))));
     }
     found
 }

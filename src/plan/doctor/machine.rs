@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AppFacts, Cgroups, Finding, MachineFacts, Severity, finding};
+use super::{AppFacts, Cgroups, Finding, FindingSeverity, MachineFacts, finding};
 use crate::ecosystem::{AppName, Scope};
 use crate::translate::{FLOOR, Role};
 use crate::unit::UnitFile;
@@ -23,26 +23,23 @@ pub(super) fn check(
     found.extend(open_files(machine, apps));
     found.extend(ptrace(machine, apps));
     found.extend(machine.lingers.map(lingers));
-    found.extend(
-        machine
-            .unseen
-            .iter()
-            .map(|what| finding(Severity::Note, "unseen", format!("not looked at: {what}"), None)),
-    );
+    found.extend(machine.unseen.iter().map(|what| {
+        finding(FindingSeverity::Note, "unseen", format!("not looked at: {what}"), None)
+    }));
     found
 }
 
 fn answers(scope: Scope, manager: &Result<u32, (String, Option<String>)>) -> Finding {
     let whose = if scope == Scope::User { "of this user" } else { "of the system" };
     match manager {
-        Err((why, hint)) => finding(Severity::Problem, "bus", why.clone(), hint.clone()),
+        Err((why, hint)) => finding(FindingSeverity::Problem, "bus", why.clone(), hint.clone()),
         Ok(version) if *version < FLOOR => {
             let text = format!("systemd {version} is older than {FLOOR}, the oldest supported");
-            finding(Severity::Problem, "systemd", text, None)
+            finding(FindingSeverity::Problem, "systemd", text, None)
         }
         Ok(version) => {
             let text = format!("systemd {version}, the manager {whose}, answers on its bus");
-            finding(Severity::Ok, "systemd", text, None)
+            finding(FindingSeverity::Ok, "systemd", text, None)
         }
     }
 }
@@ -52,21 +49,21 @@ fn cgroups(machine: &MachineFacts) -> Finding {
         CONTROLLERS.into_iter().filter(|name| !machine.controllers.contains(*name)).collect();
     let (severity, text) = match machine.cgroups {
         Cgroups::Unified if missing.is_empty() => {
-            (Severity::Ok, format!("cgroups v2 with {}", CONTROLLERS.join(", ")))
+            (FindingSeverity::Ok, format!("cgroups v2 with {}", CONTROLLERS.join(", ")))
         }
         Cgroups::Unified => {
             let text = format!(
                 "cgroups v2 without {}: limits of these have no effect",
                 missing.join(", ")
             );
-            (Severity::Warning, text)
+            (FindingSeverity::Warning, text)
         }
         Cgroups::Hybrid | Cgroups::Legacy => {
             let text = "cgroups v1: memory limits work in part only; boot the kernel with \
                         systemd.unified_cgroup_hierarchy=1";
-            (Severity::Warning, text.to_owned())
+            (FindingSeverity::Warning, text.to_owned())
         }
-        Cgroups::Unknown => (Severity::Note, "not looked at: cgroups".to_owned()),
+        Cgroups::Unknown => (FindingSeverity::Note, "not looked at: cgroups".to_owned()),
     };
     finding(severity, "cgroups", text, None)
 }
@@ -81,11 +78,11 @@ fn backlog(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option
                  and gets no more than that; counts when it is opened next"
             );
             let mend = format!("sysctl -w net.core.somaxconn={wanted}");
-            finding(Severity::Warning, "somaxconn", text, Some(mend))
+            finding(FindingSeverity::Warning, "somaxconn", text, Some(mend))
         }
         false => {
             let text = format!("net.core.somaxconn is {allowed}, enough for every listener");
-            finding(Severity::Ok, "somaxconn", text, None)
+            finding(FindingSeverity::Ok, "somaxconn", text, None)
         }
     })
 }
@@ -100,7 +97,7 @@ fn open_files(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Opt
     (wanted > allowed).then(|| {
         let text = format!("fs.nr_open is {allowed}: an app's LimitNOFILE={wanted} is above it");
         let mend = format!("sysctl -w fs.nr_open={wanted}");
-        finding(Severity::Problem, "open-files", text, Some(mend))
+        finding(FindingSeverity::Problem, "open-files", text, Some(mend))
     })
 }
 
@@ -115,12 +112,12 @@ fn ptrace(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<
     Some(match level {
         0 | 1 => {
             let text = format!("kernel.yama.ptrace_scope is {level}, which lets {of} start");
-            finding(Severity::Ok, "ptrace", text, None)
+            finding(FindingSeverity::Ok, "ptrace", text, None)
         }
         2 => {
             let text = format!("kernel.yama.ptrace_scope is 2: {of} starts as root only");
             let mend = "sysctl -w kernel.yama.ptrace_scope=1".to_owned();
-            finding(Severity::Problem, "ptrace", text, Some(mend))
+            finding(FindingSeverity::Problem, "ptrace", text, Some(mend))
         }
         _ => {
             let text = format!(
@@ -130,7 +127,7 @@ fn ptrace(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<
             // The last of these files counts.
             let file = "/etc/sysctl.d/zz-clusterctl.conf";
             let mend = format!("echo kernel.yama.ptrace_scope=1 >{file}");
-            finding(Severity::Problem, "ptrace", text, Some(mend))
+            finding(FindingSeverity::Problem, "ptrace", text, Some(mend))
         }
     })
 }
@@ -138,12 +135,12 @@ fn ptrace(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<
 fn lingers(lingers: bool) -> Finding {
     if lingers {
         let text = "lingering is on: apps of this user start at boot".to_owned();
-        return finding(Severity::Ok, "linger", text, None);
+        return finding(FindingSeverity::Ok, "linger", text, None);
     }
     let text = "lingering is off: apps of this user end with the last session, and do not start at \
                 boot";
     let mend = "loginctl enable-linger".to_owned();
-    finding(Severity::Warning, "linger", text.to_owned(), Some(mend))
+    finding(FindingSeverity::Warning, "linger", text.to_owned(), Some(mend))
 }
 
 fn largest(

@@ -18,7 +18,7 @@ use crate::ecosystem::{AppName, Scope};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum FindingSeverity {
     /// As it should be.
     Ok,
     /// Good to know; nothing to do.
@@ -33,7 +33,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// The app; `None` is the machine.
     pub app: Option<AppName>,
     /// Which check found it; stable, for programs.
@@ -68,10 +68,15 @@ pub fn findings(
 
 /// Whether something does not work.
 pub fn has_problem(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.severity == Severity::Problem)
+    findings.iter().any(|finding| finding.severity == FindingSeverity::Problem)
 }
 
-fn finding(severity: Severity, check: &'static str, text: String, mend: Option<String>) -> Finding {
+fn finding(
+    severity: FindingSeverity,
+    check: &'static str,
+    text: String,
+    mend: Option<String>,
+) -> Finding {
     Finding { severity, app: None, check, text, mend }
 }
 
@@ -82,8 +87,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::plan::{Active, ObservedFile, ObservedInstance};
-    use crate::unit::UnitName;
+    use crate::ecosystem::Role;
+    use crate::plan::{ObservedFile, ObservedInstance};
+    use crate::unit::{ActiveState, UnitName};
 
     fn api() -> AppName {
         AppName::parse("api").unwrap()
@@ -106,12 +112,13 @@ mod tests {
             observed.units.insert(unit, file(""));
         }
         observed.units.insert(socket.clone(), file("[Socket]\nBacklog=4096\n"));
-        observed.triggers.insert(socket, Active::Active);
+        observed.triggers.insert(socket, ActiveState::Active);
         observed.source = Some("/srv/api/ecosystem.toml".into());
         observed.links = [0, 1].into();
         observed.enabled = true;
-        observed.group = Active::Active;
-        let one = ObservedInstance { active: Active::Active, started: 9, ..Default::default() };
+        observed.group = ActiveState::Active;
+        let one =
+            ObservedInstance { active: ActiveState::Active, started: 9, ..Default::default() };
         observed.instances = [(0, one), (1, one)].into();
         facts
     }
@@ -131,7 +138,7 @@ mod tests {
     /// What is worse than a note, as `check: mend`.
     fn bad(machine: &MachineFacts, facts: AppFacts, scope: Scope) -> Vec<String> {
         let found = findings(scope, machine, &[(api(), facts)].into());
-        let worse = found.iter().filter(|finding| finding.severity > Severity::Note);
+        let worse = found.iter().filter(|finding| finding.severity > FindingSeverity::Note);
         let line = |f: &Finding| format!("{}: {}", f.check, f.mend.as_deref().unwrap_or("-"));
         worse.map(line).collect()
     }
@@ -161,10 +168,30 @@ mod tests {
     }
 
     #[test]
+    fn what_other_units_start_is_missed() {
+        let (timer, timed) = (api().unit_of(Role::Timer), api().unit_of(Role::Timed));
+        let both = |f: &mut AppFacts| {
+            let group =
+                file("[Unit]\nWants=api-cron.timer\n[X-Clusterctl]\nApp=api\nInstances=2\n");
+            f.observed.units.insert(api().group_unit(), group);
+            f.observed.units.insert(timer.clone(), file("[Timer]\nUnit=api-cron.service\n"));
+            f.observed.units.insert(timed.clone(), file("[X-Clusterctl]\nRole=timed\n"));
+        };
+        app(both, &[]);
+        for gone in [&timer, &timed] {
+            let spoil = |f: &mut AppFacts| {
+                both(f);
+                f.observed.units.remove(gone);
+            };
+            app(spoil, &["unit-gone: clusterctl apply /srv/api/ecosystem.toml"]);
+        }
+    }
+
+    #[test]
     fn nothing_is_wrong_with_what_is_well() {
         app(|_| {}, &[]);
         let found = findings(Scope::System, &sound(), &[(api(), healthy())].into());
-        assert!(found.iter().all(|finding| finding.severity == Severity::Ok), "{found:#?}");
+        assert!(found.iter().all(|finding| finding.severity == FindingSeverity::Ok), "{found:#?}");
         assert!(!has_problem(&found));
     }
 
@@ -172,7 +199,7 @@ mod tests {
     fn instances_that_do_not_run() {
         let failed = |f: &mut AppFacts| {
             let one = f.observed.instances.get_mut(&1).unwrap();
-            (one.active, one.errored) = (Active::Inactive, true);
+            (one.active, one.errored) = (ActiveState::Inactive, true);
         };
         app(failed, &["failed: clusterctl restart api@1"]);
         let second = Duration::from_secs(1);
@@ -284,13 +311,13 @@ mod tests {
         let socket = || UnitName::parse("api-3000.socket").unwrap();
         app(
             |f| {
-                f.observed.triggers.insert(socket(), Active::Inactive);
+                f.observed.triggers.insert(socket(), ActiveState::Inactive);
             },
             &["listener-closed: clusterctl restart api"],
         );
         app(
             |f| {
-                f.observed.group = Active::Inactive;
+                f.observed.group = ActiveState::Inactive;
                 f.observed.instances.clear();
             },
             &["listener-open: clusterctl stop api"],

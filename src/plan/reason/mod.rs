@@ -15,7 +15,7 @@ mod codes;
 mod excerpt;
 mod unheld;
 
-use crate::ecosystem::{Address, Scope};
+use crate::ecosystem::{ListenAddress, Scope};
 
 pub use excerpt::{excerpt, naming};
 pub use unheld::{Claim, Unheld};
@@ -25,7 +25,7 @@ pub const MASKED_AND_UP: &str = "is masked: it runs, and cannot start again";
 
 /// How a main process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ProcessEnd {
     /// It returned this code.
     Code(i32),
     /// This signal ended it.
@@ -34,27 +34,27 @@ pub enum End {
 
 /// What an instance that is not ready does, as seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct InstanceSight {
     /// Its processes, the main one first.
-    pub processes: Vec<Process>,
+    pub processes: Vec<SeenProcess>,
 }
 
 /// One process of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Process {
+pub struct SeenProcess {
     /// Its number.
     pub pid: u32,
     /// Its name.
     pub name: String,
     /// What it listens on by itself, besides what systemd handed over.
-    pub listens: Vec<Address>,
+    pub listens: Vec<ListenAddress>,
     /// What it waits for, after "it waits": "in connect() to 127.0.0.1:5432".
     pub waits: Option<String>,
 }
 
 /// An address that somebody else holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldAddress {
     /// The port that the instance wanted.
     pub port: u16,
     /// Who has it: "kk@0", "`nginx` (pid 812)".
@@ -69,7 +69,7 @@ pub struct Evidence {
     /// The manager's word (`Result=`): `exit-code`, `timeout` …
     pub result: String,
     /// How the main process ended.
-    pub end: Option<End>,
+    pub end: Option<ProcessEnd>,
     /// Whether it had become ready before.
     pub was_ready: bool,
     /// Whether `restart-guard` has given up.
@@ -83,11 +83,11 @@ pub struct Evidence {
     /// What the instance wrote in its last run, oldest line first.
     pub lines: Vec<String>,
     /// Addresses that systemd holds for the app.
-    pub listeners: Vec<Address>,
+    pub listeners: Vec<ListenAddress>,
     /// What the instance did while it was not ready.
-    pub sight: Option<Sight>,
+    pub sight: Option<InstanceSight>,
     /// Who has the port that it wanted.
-    pub held: Option<Held>,
+    pub held: Option<HeldAddress>,
     /// A program that is executed and is not there.
     pub missing: Option<String>,
     /// It runs and is ready, and holds not all of its listeners.
@@ -97,13 +97,13 @@ pub struct Evidence {
 impl Evidence {
     /// A program that shall run on has ended by itself, and complains of nothing.
     fn ended_well(&self) -> bool {
-        let unasked = self.end == Some(End::Code(0)) && !self.stopped;
+        let unasked = self.end == Some(ProcessEnd::Code(0)) && !self.stopped;
         unasked && matches!(self.result.as_str(), "success" | "")
     }
 
     /// The first process went well before anybody had heard of the program.
     fn is_daemon(&self) -> bool {
-        let well = matches!(self.end, None | Some(End::Code(0)));
+        let well = matches!(self.end, None | Some(ProcessEnd::Code(0)));
         let silent = self.held.is_none() && naming(&self.lines).is_none();
         self.result == "protocol" && well && silent && !self.was_ready
     }
@@ -111,7 +111,7 @@ impl Evidence {
 
 /// Why, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
+pub struct FailureReason {
     /// The predicate of the instance's name.
     pub text: String,
     /// The next command, where there is a better one than to read the log.
@@ -121,7 +121,7 @@ pub struct Reason {
 /// What somebody else did to an instance while it was waited for.
 const STOPPED: &str = "was stopped meanwhile by somebody else";
 
-impl Reason {
+impl FailureReason {
     /// Whether the instance did nothing wrong, so that no words about a death belong before this.
     pub fn is_by_others(&self) -> bool {
         self.text == STOPPED
@@ -136,16 +136,16 @@ impl Reason {
 }
 
 /// Puts the evidence into a sentence; `None` where nothing is known of a failure.
-pub fn reason(unit: &str, scope: Scope, evidence: &Evidence) -> Option<Reason> {
+pub fn reason(unit: &str, scope: Scope, evidence: &Evidence) -> Option<FailureReason> {
     let flag = if scope == Scope::User { " --user" } else { "" };
     if evidence.masked {
         let next = Some(format!("systemctl{flag} unmask {unit}"));
-        return Some(Reason { text: "is masked: it cannot start".to_owned(), next });
+        return Some(FailureReason { text: "is masked: it cannot start".to_owned(), next });
     }
     if let Some(unheld) = &evidence.unheld {
         let processes = evidence.sight.iter().flat_map(|sight| &sight.processes);
-        let elsewhere: Vec<Address> = processes.flat_map(|one| one.listens.clone()).collect();
-        return Some(Reason { text: unheld.text(&elsewhere), next: None });
+        let elsewhere: Vec<ListenAddress> = processes.flat_map(|one| one.listens.clone()).collect();
+        return Some(FailureReason { text: unheld.text(&elsewhere), next: None });
     }
     let what = happened(evidence)?;
     let text = match because(evidence) {
@@ -153,7 +153,7 @@ pub fn reason(unit: &str, scope: Scope, evidence: &Evidence) -> Option<Reason> {
         None => what,
     };
     let next = details(unit, flag, evidence);
-    Some(Reason { text, next })
+    Some(FailureReason { text, next })
 }
 
 /// The code with which systemd ends a process when this step of its set-up fails, such as `CHDIR`.
@@ -162,12 +162,12 @@ pub fn code_of_step(step: &str) -> Option<i32> {
 }
 
 /// Whether the manager could not even start the program.
-pub fn is_of_manager(end: End) -> bool {
-    matches!(end, End::Code(code) if codes::of_manager(code).is_some())
+pub fn is_of_manager(end: ProcessEnd) -> bool {
+    matches!(end, ProcessEnd::Code(code) if codes::of_manager(code).is_some())
 }
 
 /// The same as a sentence about an instance that does not run: "gave up: it was killed by SIGKILL".
-pub fn standing(reason: &Reason, gave_up: bool) -> String {
+pub fn standing(reason: &FailureReason, gave_up: bool) -> String {
     let text = &reason.text;
     let whole = text.starts_with("gave up") || text.starts_with("is masked");
     let whole = whole || text.starts_with("could not be started");
@@ -182,12 +182,14 @@ fn details(unit: &str, flag: &str, evidence: &Evidence) -> Option<String> {
 
 fn happened(evidence: &Evidence) -> Option<String> {
     let when = if evidence.was_ready { "" } else { " before it was ready" };
-    let ended = |end: Option<End>| match end {
-        Some(End::Code(code)) => match codes::of_manager(code) {
+    let ended = |end: Option<ProcessEnd>| match end {
+        Some(ProcessEnd::Code(code)) => match codes::of_manager(code) {
             Some((name, words)) => format!("could not be started: {words} ({code}/{name})"),
             None => format!("ended with code {code}{when}"),
         },
-        Some(End::Signal(signal)) => format!("was killed by {}{when}", codes::signal(signal)),
+        Some(ProcessEnd::Signal(signal)) => {
+            format!("was killed by {}{when}", codes::signal(signal))
+        }
         None => format!("ended{when}"),
     };
     Some(match evidence.result.as_str() {
@@ -196,7 +198,9 @@ fn happened(evidence: &Evidence) -> Option<String> {
         "watchdog" => "did not send its watchdog signal in time, and was killed".to_owned(),
         "oom-kill" => "was killed because it used more memory than it may".to_owned(),
         "core-dump" => match evidence.end {
-            Some(End::Signal(signal)) => format!("crashed with {}{when}", codes::signal(signal)),
+            Some(ProcessEnd::Signal(signal)) => {
+                format!("crashed with {}{when}", codes::signal(signal))
+            }
             _ => format!("crashed{when}"),
         },
         "protocol" if evidence.is_daemon() => {
@@ -233,7 +237,7 @@ fn because(evidence: &Evidence) -> Option<String> {
         return Some(line.trim().trim_start_matches("clusterctl: ").to_owned());
     }
     if let Some(held) = &evidence.held {
-        let Held { port, by, sibling } = held;
+        let HeldAddress { port, by, sibling } = held;
         let advice = if *sibling { format!(": write `listen = {port}`") } else { String::new() };
         return Some(format!("its port {port} is held by {by}{advice}"));
     }
@@ -281,13 +285,13 @@ fn waited(evidence: &Evidence) -> Option<String> {
 }
 
 /// What an instance listens on by itself that has listeners and takes none of them: "it listens on 4444, not on 3000".
-pub fn elsewhere(sight: &Sight, listeners: &[Address]) -> Option<String> {
+pub fn elsewhere(sight: &InstanceSight, listeners: &[ListenAddress]) -> Option<String> {
     let parts = if listeners.is_empty() { Vec::new() } else { listening(sight, listeners) };
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// One part for each process that listens on something by itself.
-fn listening(sight: &Sight, listeners: &[Address]) -> Vec<String> {
+fn listening(sight: &InstanceSight, listeners: &[ListenAddress]) -> Vec<String> {
     let mut parts = Vec::new();
     for (place, process) in sight.processes.iter().enumerate() {
         if let Some(first) = process.listens.first() {
@@ -301,13 +305,13 @@ fn listening(sight: &Sight, listeners: &[Address]) -> Vec<String> {
     parts
 }
 
-fn wanted(listeners: &[Address]) -> String {
+fn wanted(listeners: &[ListenAddress]) -> String {
     let listeners: Vec<String> = listeners.iter().map(short).collect();
     if listeners.is_empty() { String::new() } else { format!(", not on {}", listeners.join(", ")) }
 }
 
 /// As it may be written under `listen`.
-fn short(address: &Address) -> String {
+fn short(address: &ListenAddress) -> String {
     let text = address.to_string();
     text.strip_prefix("[::]:").map_or(text.clone(), str::to_owned)
 }

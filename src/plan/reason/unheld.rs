@@ -4,7 +4,7 @@
 use serde::{Serialize, Serializer};
 
 use super::short;
-use crate::ecosystem::{Address, Protocol};
+use crate::ecosystem::{ListenAddress, Protocol};
 use crate::unit::UnitFile;
 
 /// What the readiness of an instance says about its listeners.
@@ -44,7 +44,7 @@ impl Claim {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unheld {
     /// Their names and addresses.
-    pub missing: Vec<(String, Address)>,
+    pub missing: Vec<(String, ListenAddress)>,
     /// How many listeners the app has.
     pub of: usize,
     /// What its readiness says.
@@ -70,7 +70,7 @@ impl Unheld {
 
     /// The listeners, as a user knows them: "3000", "admin (127.0.0.1:3001)".
     pub fn shown(&self) -> String {
-        let one = |(name, address): &(String, Address)| {
+        let one = |(name, address): &(String, ListenAddress)| {
             let port = address.port().map(|port| port.to_string());
             let stream = address.protocol() == Protocol::Stream;
             match stream && (port.as_ref() == Some(name) || *name == short(address)) {
@@ -82,7 +82,7 @@ impl Unheld {
     }
 
     /// The predicate of the instance's name; `elsewhere` is what its processes listen on besides.
-    pub fn text(&self, elsewhere: &[Address]) -> String {
+    pub fn text(&self, elsewhere: &[ListenAddress]) -> String {
         let others: Vec<String> = elsewhere.iter().map(short).collect();
         let all = self.missing.len() >= self.of;
         // Who told of its readiness saw it listen on one, or on all.
@@ -108,8 +108,8 @@ mod tests {
 
     use super::*;
 
-    fn tcp(socket: &str) -> Address {
-        Address::Inet {
+    fn tcp(socket: &str) -> ListenAddress {
+        ListenAddress::Inet {
             protocol: Protocol::Stream,
             socket: socket.parse().unwrap(),
             only_v6: false,

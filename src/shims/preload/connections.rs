@@ -4,7 +4,7 @@
 
 use core::ffi::c_int;
 
-use crate::handover::{Address, Kind};
+use crate::handover::{Address, SocketKind};
 use crate::{setup, sys};
 
 /// The own address of a connection that came over one of these listeners.
@@ -15,7 +15,7 @@ pub fn came_over(fd: c_int, mut listeners: impl Iterator<Item = Address>) -> Opt
         Some(port) => listener.port() == Some(port),
         None => listener == address,
     });
-    let stream = setup::kind_of(fd).is_some_and(|kind| kind != Kind::Datagram);
+    let stream = setup::kind_of(fd).is_some_and(|kind| kind != SocketKind::Datagram);
     (known && stream && sys::has_peer(fd)).then_some(address)
 }
 

@@ -19,7 +19,7 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
-use crate::handover::{Address, Kind};
+use crate::handover::{Address, SocketKind};
 use crate::signals::{Action, disposition};
 use crate::sys::{self, SignalInfo};
 use crate::table::{self, Slot};
@@ -291,7 +291,7 @@ fn stop_accepting() {
 /// A socket to which nobody connects or sends, of the listener's kind.
 fn quiet(slot: &Slot) -> Option<c_int> {
     let held = setup::active()?.held.get(slot.listener())?.as_ref()?;
-    if held.kind != Kind::Datagram {
+    if held.kind != SocketKind::Datagram {
         return quiet_listener();
     }
     drain_watch::datagram_passed();

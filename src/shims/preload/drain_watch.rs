@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::handover::conversation::Standing;
 use crate::handover::drain::{Clock, EndedBy, Seen, after_ending, endings_due, verdict};
-use crate::handover::{Address, Kind};
+use crate::handover::{Address, SocketKind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGQUIT, SIGTERM};
 use crate::{connections, drain, drain_timer, endings, follow, polite, workers};
@@ -309,6 +309,6 @@ pub fn is_connection(fd: c_int) -> bool {
 }
 
 fn streams(setup: &Setup) -> impl Iterator<Item = Address> + '_ {
-    let streams = setup.held.iter().flatten().filter(|held| held.kind != Kind::Datagram);
+    let streams = setup.held.iter().flatten().filter(|held| held.kind != SocketKind::Datagram);
     streams.map(|held| held.address)
 }

@@ -1,6 +1,6 @@
 //! The line for a program that binds next to a listener that it could have had.
 
-use crate::handover::{Address, Asked, Held, Kind};
+use crate::handover::{Address, Asked, Held, SocketKind};
 use crate::say::{Text, say};
 use crate::setup::Setup;
 
@@ -96,9 +96,9 @@ impl From<Held> for Asked {
 
 fn prefix(asked: &Asked) -> &'static str {
     match (asked.kind, &asked.address) {
-        (Kind::Datagram, Address::Unix(_)) => "dgram:",
-        (Kind::Datagram, _) => "udp:",
-        (Kind::SeqPacket, _) => "seqpacket:",
-        (Kind::Stream, _) => "",
+        (SocketKind::Datagram, Address::Unix(_)) => "dgram:",
+        (SocketKind::Datagram, _) => "udp:",
+        (SocketKind::SeqPacket, _) => "seqpacket:",
+        (SocketKind::Stream, _) => "",
     }
 }

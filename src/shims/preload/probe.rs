@@ -5,7 +5,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use crate::handover::{Address, Held, Kind};
+use crate::handover::{Address, Held, SocketKind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SO_ACCEPTCONN, SOL_SOCKET};
 use crate::{next, shared, table};
@@ -21,7 +21,7 @@ pub unsafe fn is_of_own_port(fd: c_int, address: *const u8, length: u32) -> bool
     // SAFETY: the caller vouches for the pointer.
     let Some(asked) = (unsafe { read(address, length) }) else { return false };
     setup::kind_of(fd)
-        .is_some_and(|kind| kind != Kind::Datagram && leads_to_us(setup, kind, &asked))
+        .is_some_and(|kind| kind != SocketKind::Datagram && leads_to_us(setup, kind, &asked))
 }
 
 /// # Safety
@@ -49,7 +49,7 @@ pub unsafe fn at_its_listener(
     setup.held.iter().flatten().find(|held| held.stands_for.is_some())?;
     // SAFETY: the caller vouches for the pointer.
     let asked = unsafe { read(address, length) }.filter(is_of_this_host)?;
-    let kind = setup::kind_of(fd).filter(|kind| *kind == Kind::Stream)?;
+    let kind = setup::kind_of(fd).filter(|kind| *kind == SocketKind::Stream)?;
     let held = setup.held.iter().enumerate().find_map(|(index, held)| {
         let held = held.filter(|held| held.kind == kind && held.stands_for == asked.port())?;
         (table::is_taken(index) || shared::is_served(setup, index)).then_some(held)
@@ -67,7 +67,7 @@ pub unsafe fn at_its_listener(
 }
 
 /// Whether a connection to this address would come to one of our listeners that nobody serves.
-fn leads_to_us(setup: &Setup, kind: Kind, asked: &Address) -> bool {
+fn leads_to_us(setup: &Setup, kind: SocketKind, asked: &Address) -> bool {
     let leads = |held: &Held| match (asked, &held.address) {
         (Address::Unix(asked), Address::Unix(held)) => asked == held,
         _ => {

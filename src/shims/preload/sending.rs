@@ -4,7 +4,7 @@
 
 use core::ffi::c_int;
 
-use crate::handover::Kind;
+use crate::handover::SocketKind;
 use crate::say::say;
 use crate::sys::{self, Message, Messages, POLLOUT, Part};
 use crate::transfer::datagram;
@@ -178,7 +178,7 @@ unsafe extern "C" fn sendmmsg(
 /// A peer of a shared datagram listener would be that of every instance.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn connect(fd: c_int, address: *const u8, length: u32) -> c_int {
-    if take::is_shared(fd, Kind::Datagram) {
+    if take::is_shared(fd, SocketKind::Datagram) {
         say(format_args!(
             "the program connects its datagram listener to one peer, which would close it to \
              all others: refused; let it answer with sendto(), or from a socket of its own"

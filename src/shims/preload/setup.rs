@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering
 
 use crate::handover::contract;
 use crate::handover::environment::{self as variables, FIRST_DESCRIPTOR, MAX_LISTENERS, Ready};
-use crate::handover::{Address, Held, Kind, UnixName};
+use crate::handover::{Address, Held, SocketKind, UnixName};
 use crate::sys::{self, FileId};
 
 /// High enough for no program to care, low enough for `select()` and for a
@@ -217,7 +217,7 @@ fn find_listener(setup: &mut Setup, index: usize) {
 /// What a descriptor holds, if it is a socket that waits for anybody.
 fn examine(fd: c_int) -> Option<Held> {
     let kind = kind_of(fd)?;
-    if kind != Kind::Datagram && sys::option(fd, sys::SOL_SOCKET, sys::SO_ACCEPTCONN) != Ok(1) {
+    if kind != SocketKind::Datagram && sys::option(fd, sys::SOL_SOCKET, sys::SO_ACCEPTCONN) != Ok(1) {
         return None;
     }
     let address = Address::from_sockaddr(sys::socket_name(fd).ok()?.as_bytes())?;
@@ -228,13 +228,13 @@ fn examine(fd: c_int) -> Option<Held> {
 }
 
 /// The kind of a TCP, UDP or Unix socket; `None` for anything else.
-pub fn kind_of(fd: c_int) -> Option<Kind> {
+pub fn kind_of(fd: c_int) -> Option<SocketKind> {
     let kind = sys::option(fd, sys::SOL_SOCKET, sys::SO_TYPE).ok()?;
     let protocol = sys::option(fd, sys::SOL_SOCKET, sys::SO_PROTOCOL).ok()?;
     match (kind, protocol) {
-        (sys::SOCK_STREAM, 0 | sys::IPPROTO_TCP | sys::IPPROTO_MPTCP) => Some(Kind::Stream),
-        (sys::SOCK_DGRAM, 0 | sys::IPPROTO_UDP) => Some(Kind::Datagram),
-        (sys::SOCK_SEQPACKET, 0) => Some(Kind::SeqPacket),
+        (sys::SOCK_STREAM, 0 | sys::IPPROTO_TCP | sys::IPPROTO_MPTCP) => Some(SocketKind::Stream),
+        (sys::SOCK_DGRAM, 0 | sys::IPPROTO_UDP) => Some(SocketKind::Datagram),
+        (sys::SOCK_SEQPACKET, 0) => Some(SocketKind::SeqPacket),
         _ => None,
     }
 }

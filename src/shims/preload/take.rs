@@ -4,7 +4,7 @@ use core::ffi::c_int;
 
 use crate::explain::{explain, explain_family, explain_half, explain_host, held_as_inet4};
 use crate::handover::environment::FIRST_DESCRIPTOR;
-use crate::handover::{Address, Asked, Decision, Kind, View, decide};
+use crate::handover::{Address, Asked, Decision, SocketKind, View, decide};
 use crate::say::say;
 use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
@@ -116,7 +116,7 @@ fn take(setup: &Setup, fd: c_int, index: usize, view: View) -> Option<()> {
         return None;
     }
     never_block(fd);
-    if setup.held.get(index)?.as_ref()?.kind == Kind::Datagram {
+    if setup.held.get(index)?.as_ref()?.kind == SocketKind::Datagram {
         drain::arm();
         started(fd);
     }
@@ -176,7 +176,7 @@ fn set_close_on_exec(setup: &Setup, index: usize, flag: c_int) {
 pub fn listen(fd: c_int) -> Option<()> {
     let slot = table::current(fd)?;
     let held = setup::active()?.held.get(slot.listener())?.as_ref()?;
-    if held.kind == Kind::Datagram {
+    if held.kind == SocketKind::Datagram {
         return None;
     }
     drain::arm();
@@ -206,7 +206,7 @@ pub fn shutdown(fd: c_int) -> Option<()> {
 }
 
 /// Whether a descriptor is a taken listener of this kind.
-pub fn is_shared(fd: c_int, kind: Kind) -> bool {
+pub fn is_shared(fd: c_int, kind: SocketKind) -> bool {
     let listener = table::current(fd).map(table::Slot::listener);
     let held = listener.and_then(|index| setup::active()?.held.get(index)?.as_ref());
     held.is_some_and(|held| held.kind == kind)

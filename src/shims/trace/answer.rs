@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 
 use crate::explain::{explain, explain_family, explain_half, explain_host, held_as_inet4};
-use crate::handover::{Address, Asked, Decision, Kind, View, decide};
+use crate::handover::{Address, Asked, Decision, SocketKind, View, decide};
 use crate::injection::{Made, NONE, Plan};
 use crate::registers::number;
 use crate::say::say;
@@ -86,7 +86,7 @@ fn asked(setup: &Setup, pid: c_int, own: &Own, given: Address) -> Option<Asked> 
 fn reachable(asked: &Asked, decision: Decision) -> Decision {
     match decision {
         Decision::Take { index, view: View::Inet4 | View::Inet6 | View::Apart, .. }
-            if asked.kind == Kind::Datagram =>
+            if asked.kind == SocketKind::Datagram =>
         {
             Decision::Conflict { index }
         }
@@ -121,7 +121,7 @@ fn take(setup: &Setup, pid: c_int, fd: c_int, own: &Own, index: usize) -> Option
 pub fn listen(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> {
     let index = listener(setup, thread, arguments)?;
     let kind = setup.held.get(index)?.as_ref()?.kind;
-    (kind != Kind::Datagram).then(|| Plan { takes: Some(index), ..refused(0) })
+    (kind != SocketKind::Datagram).then(|| Plan { takes: Some(index), ..refused(0) })
 }
 
 /// The removal of a held path: the listener is systemd's.

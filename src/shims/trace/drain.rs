@@ -1,7 +1,8 @@
-//! `clusterctl-exec --drain PID MILLISECONDS SIGNAL [MILLISECONDS]`: what units of traced programs do
-//! before they send the stop signal. The program stops accepting. One that acts on the signal then
+//! `clusterctl-exec --drain PID MILLISECONDS SIGNAL [MILLISECONDS [FD…]]`: what units of traced programs
+//! do before they send the stop signal. The program stops accepting. One that acts on the signal then
 //! gets it, and finishes by itself what is under way; any other one is kept until its connections
-//! have ended. The second time is that of streams without an end.
+//! have ended. The second time is that of streams without an end. The descriptors, of this process, are
+//! listeners of another process that hands their connections to the program, as Node's cluster does.
 //!
 //! A program that has got its signal is watched until it ends, by a process of its own: systemd
 //! sends the signal when the first one has ended.
@@ -57,7 +58,13 @@ struct Found {
 }
 
 /// Drains until the program may get its signal, or the time is over.
-pub fn run(program: c_int, timeout_ms: u64, streams_ms: Option<u64>, signal: Option<c_int>) -> ! {
+pub fn run(
+    program: c_int,
+    timeout_ms: u64,
+    streams_ms: Option<u64>,
+    signal: Option<c_int>,
+    elsewhere: impl Iterator<Item = c_int>,
+) -> ! {
     kernel::block_signals();
     let started = sys::milliseconds();
     let mut draining = Draining {
@@ -68,6 +75,7 @@ pub fn run(program: c_int, timeout_ms: u64, streams_ms: Option<u64>, signal: Opt
         tables: Tables::needed(),
     };
     draining.add(program);
+    draining.accepted_elsewhere(elsewhere);
     for at in 0..MOST {
         let pid = draining.processes.get(at).copied().unwrap_or(0);
         if pid != 0 {
@@ -140,6 +148,22 @@ impl Draining {
             }
         }
         wake_accepting(pid);
+    }
+
+    /// Connections of these listeners count although no process of the program listens there.
+    fn accepted_elsewhere(&mut self, listeners: impl Iterator<Item = c_int>) {
+        for fd in listeners {
+            let name = sys::socket_name(fd).ok();
+            let address = name.and_then(|name| Address::from_sockaddr(name.as_bytes()));
+            let Some(place) = self.listeners.iter_mut().find(|place| place.is_none()) else { return };
+            *place = address;
+            // Nobody is stopped to be asked: what is not sure to finish by itself is waited for.
+            let (processes, signal) = (self.processes, self.signal);
+            let acts = |pid: &c_int| {
+                *pid == 0 || signal.is_some_and(|signal| matches!(fate_of(*pid, signal), Fate::Program))
+            };
+            self.finishes &= processes.iter().all(acts);
+        }
     }
 
     fn listening(&mut self, pid: c_int) -> [Option<Listening>; MOST] {

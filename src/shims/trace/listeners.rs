@@ -5,7 +5,8 @@
 //! they are copied from it (pidfd_getfd(2)). Where that is forbidden the program runs without.
 //!
 //! `--hold MILLISECONDS FD…` lets no new TCP client in, and waits until nobody is left in the
-//! queues; `--release FD…` lets them in again; `--refuse FD…` makes the kernel refuse from now on,
+//! queues; `--steer N FD` gives new clients of all sockets that share a port (SO_REUSEPORT) to the
+//! one that joined them as number N, from 0 on; `--release FD…` lets them in again; `--refuse FD…` makes the kernel refuse from now on,
 //! also while other processes hold the listener.
 
 use core::ffi::c_int;
@@ -19,6 +20,7 @@ use crate::{connections, kernel, start};
 
 const SO_ATTACH_FILTER: c_int = 26;
 const SO_DETACH_FILTER: c_int = 27;
+const SO_ATTACH_REUSEPORT_CBPF: c_int = 51;
 /// How often a queue is looked at.
 const LOOK_EVERY_MS: u64 = 10;
 /// As many as an app may have, and then some.
@@ -29,6 +31,7 @@ const MOST: usize = 64;
 pub enum Verb {
     Listeners,
     Hold,
+    Steer,
     Release,
     Refuse,
 }
@@ -38,6 +41,7 @@ pub fn verb(word: &[u8]) -> Option<Verb> {
     match word {
         b"--listeners" => Some(Verb::Listeners),
         b"--hold" => Some(Verb::Hold),
+        b"--steer" => Some(Verb::Steer),
         b"--release" => Some(Verb::Release),
         b"--refuse" => Some(Verb::Refuse),
         _ => None,
@@ -49,6 +53,7 @@ pub fn run(verb: Verb, words: &[*const u8], environment: *const *const u8) -> ! 
     match (verb, words) {
         (Verb::Listeners, [manager, rest @ ..]) => take(*manager, rest, environment),
         (Verb::Hold, [limit, fds @ ..]) => hold(number(*limit), fds),
+        (Verb::Steer, [place, fds @ ..]) => steer(number(*place), fds),
         (Verb::Release, fds) => each(fds, detach),
         (Verb::Refuse, fds) => each(fds, sys::stop_reading),
         _ => sys::exit_group(start::USAGE),
@@ -151,6 +156,18 @@ fn attach(fd: c_int) {
         let filter = [program.len(), program.as_ptr() as usize];
         let _ = kernel::set_option(fd, SO_ATTACH_FILTER, &filter);
     }
+}
+
+/// The kernel asks a program which of the sockets that share a port gets a new client: this one always
+/// gives the same answer. It ends with the first failure, which the caller is told by the exit code.
+fn steer(place: c_int, fds: &[*const u8]) {
+    let program = [Instruction(0x06, 0, 0, place.unsigned_abs())];
+    let filter = [program.len(), program.as_ptr() as usize];
+    each(fds, |fd| {
+        if kernel::set_option(fd, SO_ATTACH_REUSEPORT_CBPF, &filter).is_err() {
+            sys::exit_group(1);
+        }
+    });
 }
 
 fn detach(fd: c_int) {

@@ -31,12 +31,13 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
             // SAFETY: as above.
             unsafe { sys::c_bytes(*word) }
         });
-        let mut next = || words.next().and_then(decimal);
+        let (program, timeout) = (words.next().and_then(decimal), words.next().and_then(decimal));
         // A program that has ended by itself has no number any more.
-        if let (Some(program), Some(timeout)) = (next(), next()) {
+        if let (Some(program), Some(timeout)) = (program, timeout) {
             let signal = fate::number_of(words.next().unwrap_or(b"SIGTERM"));
             let streams = words.next().and_then(decimal);
-            drain::run(program as c_int, timeout, streams, signal);
+            let elsewhere = words.filter_map(decimal).map(|fd| fd as c_int);
+            drain::run(program as c_int, timeout, streams, signal, elsewhere);
         }
         sys::exit_group(0);
     }

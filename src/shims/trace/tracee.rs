@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 
 use crate::handover::environment::FIRST_DESCRIPTOR;
-use crate::handover::{Address, Kind, UnixName};
+use crate::handover::{Address, SocketKind, UnixName};
 use crate::registers::number;
 use crate::setup::{self, Setup};
 use crate::sys::{self, FileId};
@@ -182,7 +182,7 @@ fn version_of_header(pid: c_int, start: u64) -> Option<u64> {
 /// A socket of the program, as it is before it is bound.
 pub struct Own {
     pub family: c_int,
-    pub kind: Kind,
+    pub kind: SocketKind,
     pub only_v6: bool,
     /// Whether calls on it wait.
     pub blocks: bool,
@@ -199,12 +199,12 @@ pub fn own(pid: c_int, fd: c_int) -> Option<Own> {
     // Where copies are forbidden, the kernel still tells the name of a socket's protocol.
     let mut buffer = [0; 32];
     let (family, kind) = match kernel::protocol(&descriptor(pid, fd).bytes, &mut buffer)? {
-        b"TCP" | b"MPTCP" => (sys::AF_INET, Kind::Stream),
-        b"TCPv6" | b"MPTCPv6" => (sys::AF_INET6, Kind::Stream),
-        b"UDP" => (sys::AF_INET, Kind::Datagram),
-        b"UDPv6" => (sys::AF_INET6, Kind::Datagram),
-        b"UNIX-STREAM" => (sys::AF_UNIX, Kind::Stream),
-        b"UNIX" => (sys::AF_UNIX, Kind::Datagram),
+        b"TCP" | b"MPTCP" => (sys::AF_INET, SocketKind::Stream),
+        b"TCPv6" | b"MPTCPv6" => (sys::AF_INET6, SocketKind::Stream),
+        b"UDP" => (sys::AF_INET, SocketKind::Datagram),
+        b"UDPv6" => (sys::AF_INET6, SocketKind::Datagram),
+        b"UNIX-STREAM" => (sys::AF_UNIX, SocketKind::Stream),
+        b"UNIX" => (sys::AF_UNIX, SocketKind::Datagram),
         _ => return None,
     };
     let only_v6 = table::take_only_v6(fd) && family == sys::AF_INET6;

@@ -10,7 +10,7 @@
 
 use core::ffi::c_int;
 
-use crate::handover::Kind;
+use crate::handover::SocketKind;
 use crate::injection::{End, Injections, Plan};
 use crate::kernel::{self, Child};
 use crate::ptrace::{self, Call, Status};
@@ -146,7 +146,7 @@ impl<'a> Tracer<'a> {
     fn done(&mut self, plan: &Plan) {
         let Some(index) = plan.takes else { return };
         let Some(Some(held)) = self.setup.held.get(index) else { return };
-        if plan.first.number == number::DUP3 && held.kind != Kind::Datagram {
+        if plan.first.number == number::DUP3 && held.kind != SocketKind::Datagram {
             return;
         }
         table::set_listening(index);
@@ -165,7 +165,7 @@ impl<'a> Tracer<'a> {
         let flags = sys::fcntl(self.setup.home_of(index), sys::F_GETFL, 0);
         let never_waits = flags.is_ok_and(|flags| flags & sys::O_NONBLOCK != 0);
         let kind = self.setup.held.get(index).and_then(Option::as_ref).map(|held| held.kind);
-        table::is_blocking(index) && never_waits && kind == Some(Kind::Stream)
+        table::is_blocking(index) && never_waits && kind == Some(SocketKind::Stream)
     }
 
     /// A program that listens shows by its next calls whether it waits in `accept()`, where it

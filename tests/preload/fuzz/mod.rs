@@ -7,7 +7,7 @@ mod variables;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use clusterctl::handover::{Address, Asked, Decision, Held, Kind, UnixName, View, decide};
+use clusterctl::handover::{Address, Asked, Decision, Held, SocketKind, UnixName, View, decide};
 use rustix::net::{AddressFamily, SocketAddrAny, SocketType, sockopt};
 
 /// Cases of each test that needs no kernel.
@@ -49,7 +49,7 @@ fn cases(count: u64, run: impl Fn(&mut Random) + std::panic::RefUnwindSafe) {
     }
 }
 
-const KINDS: [Kind; 3] = [Kind::Stream, Kind::Datagram, Kind::SeqPacket];
+const KINDS: [SocketKind; 3] = [SocketKind::Stream, SocketKind::Datagram, SocketKind::SeqPacket];
 
 /// Few values, so that hits and near misses are frequent.
 fn address(random: &mut Random) -> Address {
@@ -113,11 +113,7 @@ fn second_opinion(asked: &Asked, held: &Held) -> Decision {
         (Inet6 { ip: a, .. }, Inet4 { ip: h, .. })
             if !asked.only_v6 && a == [0; 16] && h == [0; 4] =>
         {
-            if asked.kind == Kind::Datagram {
-                Decision::NoFamily
-            } else {
-                take(View::Inet6)
-            }
+            if asked.kind == SocketKind::Datagram { Decision::NoFamily } else { take(View::Inet6) }
         }
         _ => Decision::Conflict { index },
     }
@@ -184,7 +180,7 @@ fn every_decision_is_the_best_that_one_listener_gives() {
 
 /// A socket of this kind, bound; or the kernel's refusal.
 fn bound(
-    kind: Kind,
+    kind: SocketKind,
     address: Address,
     only_v6: bool,
 ) -> Result<OwnedFd, (OwnedFd, rustix::io::Errno)> {
@@ -192,7 +188,7 @@ fn bound(
         Address::Inet4 { .. } => AddressFamily::INET,
         _ => AddressFamily::INET6,
     };
-    let kind = if kind == Kind::Stream { SocketType::STREAM } else { SocketType::DGRAM };
+    let kind = if kind == SocketKind::Stream { SocketType::STREAM } else { SocketType::DGRAM };
     let socket = rustix::net::socket(family, kind, None).unwrap();
     if family == AddressFamily::INET6 {
         sockopt::set_ipv6_v6only(&socket, only_v6).unwrap();
@@ -223,11 +219,11 @@ fn the_kernel_agrees() {
         [v4([0; 4]), v4([127, 0, 0, 1]), v4([127, 0, 0, 2]), v6(0), v6(1), mapped[0], mapped[1]]
     };
     let mut taken = 0;
-    for kind in [Kind::Stream, Kind::Datagram] {
+    for kind in [SocketKind::Stream, SocketKind::Datagram] {
         for (at, only_v6) in (0..7).flat_map(|at| [(at, false), (at, true)]) {
             // The kernel chooses a port, which it would not for a mapped address that is refused.
             let Ok(listener) = bound(kind, places(0)[at], only_v6) else { continue };
-            if kind == Kind::Stream {
+            if kind == SocketKind::Stream {
                 rustix::net::listen(&listener, 1).unwrap();
             }
             let name = rustix::net::getsockname(&listener).unwrap();

@@ -5,7 +5,8 @@ mod end;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clusterctl::rollout::{
-    Change, Command, Event, Former, JobResult, Rollout, Serial, Spec, Stage, State, Ticket, Time,
+    Former, Instruction, Rollout, RolloutEvent, RolloutJobResult, Serial, Spec, Stage, State,
+    Ticket, Time, UnitJob,
 };
 
 use crate::world::World;
@@ -25,7 +26,7 @@ pub struct Rules {
     /// Found or started, and not stopped: each one beyond the target makes up for one that is owed.
     lent: BTreeSet<u32>,
     /// Jobs whose result the machine was not told.
-    pub open: BTreeMap<Ticket, Change>,
+    pub open: BTreeMap<Ticket, UnitJob>,
     pub interrupted: bool,
     restoring: bool,
     /// Since when what is too many is removed.
@@ -61,27 +62,28 @@ impl Rules {
         }
     }
 
-    pub fn heard(&mut self, event: &Event, world: &World) {
+    pub fn heard(&mut self, event: &RolloutEvent, world: &World) {
         match event {
-            Event::Seen { instance, sight } | Event::NotListening { instance, sight, .. } => {
+            RolloutEvent::Seen { instance, sight }
+            | RolloutEvent::NotListening { instance, sight, .. } => {
                 self.tell(*instance, sight.serial, sight.state);
             }
-            Event::JobDone { instance, ticket, result } => {
+            RolloutEvent::JobDone { instance, ticket, result } => {
                 let change = self.open.remove(ticket);
-                let start = change.is_some_and(|change| change != Change::Stop);
-                if start && *result == JobResult::Done {
+                let start = change.is_some_and(|change| change != UnitJob::Stop);
+                if start && *result == RolloutJobResult::Done {
                     let serial = world.ended[&(world.driver, *ticket)];
                     self.tell(*instance, serial, State::Ready);
                 }
             }
-            Event::Interrupt => self.interrupted = true,
-            Event::DefinitionRestored(_) | Event::Tick => {}
+            RolloutEvent::Interrupt => self.interrupted = true,
+            RolloutEvent::DefinitionRestored(_) | RolloutEvent::Tick => {}
         }
     }
 
     /// What the driver answered ended the rollout: nobody relies on that process.
-    pub fn lost(&mut self, event: &Event) {
-        if let Event::NotListening { instance, sight, .. } = event {
+    pub fn lost(&mut self, event: &RolloutEvent) {
+        if let RolloutEvent::NotListening { instance, sight, .. } = event {
             self.tell(*instance, sight.serial, State::Stopping);
         }
     }
@@ -96,7 +98,7 @@ impl Rules {
     }
 
     /// Before the commands of one step are carried out.
-    pub fn check(&mut self, rollout: &Rollout, commands: &[Command], world: &mut World) {
+    pub fn check(&mut self, rollout: &Rollout, commands: &[Instruction], world: &mut World) {
         let numbers: Vec<u32> = world.units.keys().copied().collect();
         for number in numbers {
             if world.settled(number) {
@@ -122,22 +124,22 @@ impl Rules {
         let mut down = BTreeSet::new();
         for command in commands {
             match command {
-                Command::Submit { instance, change, ticket, .. } => {
+                Instruction::Submit { instance, change, ticket, .. } => {
                     self.submitted(*instance, *change, stage, &mut down, world);
                     self.open.insert(*ticket, *change);
                 }
-                Command::RestoreDefinition { .. } => {
+                Instruction::RestoreDefinition { .. } => {
                     assert!(self.spec.former != Former::Nothing, "nothing to restore");
                     assert!(!self.restoring, "restored twice");
                     // A job that ends later could have started either definition.
-                    let open = self.open.values().any(|change| *change != Change::Stop);
+                    let open = self.open.values().any(|change| *change != UnitJob::Stop);
                     let reliable = world.weather.lost == 0 && world.weather.stuck == 0;
                     assert!(!open || !reliable, "restored while a start was under way");
                     self.restoring = true;
                     // Nobody waits for instances to settle that will be replaced again.
                     self.changing.clear();
                 }
-                Command::Look { .. } => {}
+                Instruction::Look { .. } => {}
             }
         }
         self.processes(world);
@@ -146,7 +148,7 @@ impl Rules {
     fn submitted(
         &mut self,
         number: u32,
-        change: Change,
+        change: UnitJob,
         stage: Stage,
         down: &mut BTreeSet<u32>,
         world: &mut World,
@@ -158,14 +160,14 @@ impl Rules {
         match stage {
             Stage::Rolling | Stage::RollingBack | Stage::Forced => {}
             Stage::Aborting | Stage::Restoring | Stage::Leaving | Stage::Finished => {
-                let removal = change == Change::Stop && extra;
+                let removal = change == UnitJob::Stop && extra;
                 assert!(removal || stage == Stage::Finished, "{change} {number} after the end");
             }
         }
         if self.interrupted && stage != Stage::Finished {
-            assert!(change == Change::Stop && extra, "{change} {number} after an interrupt");
+            assert!(change == UnitJob::Stop && extra, "{change} {number} after an interrupt");
         }
-        if change == Change::Start {
+        if change == UnitJob::Start {
             assert!(!self.told_ready(number), "start of {number}, which is ready");
         } else if self.told_ready(number) {
             if let Some(told) = self.told.get_mut(&number) {
@@ -175,7 +177,7 @@ impl Rules {
                 self.disrupted(number, change, stage, target, down);
             }
         }
-        if change == Change::Restart && number < target && stage != Stage::Forced {
+        if change == UnitJob::Restart && number < target && stage != Stage::Forced {
             let limits = self.spec.policy.limits(target);
             self.changing.insert(number);
             let batch = usize::try_from(limits.batch()).unwrap();
@@ -185,10 +187,10 @@ impl Rules {
                 self.changing
             );
         }
-        if change == Change::Stop && stage == Stage::Rolling {
+        if change == UnitJob::Stop && stage == Stage::Rolling {
             self.removing.get_or_insert(world.now);
         }
-        if change != Change::Stop {
+        if change != UnitJob::Stop {
             self.touched.insert(number);
             self.lent.insert(number);
             if let Some(unit) = world.units.get_mut(&number) {
@@ -204,7 +206,7 @@ impl Rules {
     fn disrupted(
         &mut self,
         number: u32,
-        change: Change,
+        change: UnitJob,
         stage: Stage,
         target: u32,
         down: &mut BTreeSet<u32>,
@@ -232,7 +234,7 @@ impl Rules {
         let lent = self.lent.range(target..).count();
         let allowed = lent + usize::try_from(limits.unavailable).unwrap();
         assert!(
-            change == Change::Stop || self.owed.len() <= allowed.max(1),
+            change == UnitJob::Stop || self.owed.len() <= allowed.max(1),
             "took down {:?}, lent {:?}",
             self.owed,
             self.lent

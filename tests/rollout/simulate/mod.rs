@@ -6,7 +6,9 @@ mod draw;
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-use clusterctl::rollout::{Command, Event, Former, Outcome, Policy, Rollout, Spec, Stage, Time};
+use clusterctl::rollout::{
+    Former, Instruction, Outcome, Policy, Rollout, RolloutEvent, Spec, Stage, Time,
+};
 
 use crate::chance::Chance;
 use crate::rules::Rules;
@@ -247,7 +249,7 @@ fn next_event(
     rules: &mut Rules,
     world: &mut World,
     chance: &mut Chance,
-) -> Option<Event> {
+) -> Option<RolloutEvent> {
     let deadline = rollout.deadline().unwrap();
     let next = world.next_time();
     if let Some(interrupt) = scenario.interrupt
@@ -256,7 +258,7 @@ fn next_event(
         && deadline >= interrupt
     {
         world.now = world.now.max(interrupt);
-        return Some(Event::Interrupt);
+        return Some(RolloutEvent::Interrupt);
     }
     if scenario.kills && chance.percent(2) {
         let number = chance.count(0, scenario.wanted);
@@ -266,25 +268,25 @@ fn next_event(
         }
     }
     if world.weather.late > 0 && chance.percent(1) {
-        return Some(Event::Tick);
+        return Some(RolloutEvent::Tick);
     }
     match next {
         Some(next) if next <= deadline => world.advance(chance),
         Some(_) | None => {
             world.now = world.now.max(deadline);
-            Some(Event::Tick)
+            Some(RolloutEvent::Tick)
         }
     }
 }
 
-fn obey(commands: &[Command], scenario: &Scenario, world: &mut World, chance: &mut Chance) {
+fn obey(commands: &[Instruction], scenario: &Scenario, world: &mut World, chance: &mut Chance) {
     for command in commands {
         match command {
-            Command::Submit { instance, change, ticket, .. } => {
+            Instruction::Submit { instance, change, ticket, .. } => {
                 world.submit(*instance, *change, *ticket, chance);
             }
-            Command::Look { instance, .. } => world.look(*instance, chance),
-            Command::RestoreDefinition { .. } => {
+            Instruction::Look { instance, .. } => world.look(*instance, chance),
+            Instruction::RestoreDefinition { .. } => {
                 let fails = chance.percent(scenario.restore_fails);
                 if !fails {
                     world.loaded = 0;
@@ -296,17 +298,25 @@ fn obey(commands: &[Command], scenario: &Scenario, world: &mut World, chance: &m
                 };
                 let after = chance.between(0, 3000);
                 if !chance.percent(scenario.restore_fails) {
-                    world.deliver(after, world.driver, Event::DefinitionRestored(result.clone()));
+                    world.deliver(
+                        after,
+                        world.driver,
+                        RolloutEvent::DefinitionRestored(result.clone()),
+                    );
                 }
                 if world.weather.twice > 0 {
-                    world.deliver(after * 2, world.driver, Event::DefinitionRestored(result));
+                    world.deliver(
+                        after * 2,
+                        world.driver,
+                        RolloutEvent::DefinitionRestored(result),
+                    );
                 }
             }
         }
     }
 }
 
-fn replay(spec: &Spec, begun: Time, history: &[(Time, Event)], said: &[Vec<Command>]) {
+fn replay(spec: &Spec, begun: Time, history: &[(Time, RolloutEvent)], said: &[Vec<Instruction>]) {
     let (mut again, first) = Rollout::new(spec.clone(), begun);
     assert_eq!(first, said[0], "begins otherwise when replayed");
     for ((time, event), commands) in history.iter().zip(&said[1..]) {

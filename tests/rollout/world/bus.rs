@@ -1,40 +1,40 @@
 //! The bus of the world: jobs that are submitted and end, questions, and signals as reliable as the weather.
 
-use clusterctl::rollout::{Change, Event, JobResult, Serial, State, Ticket};
+use clusterctl::rollout::{RolloutEvent, RolloutJobResult, Serial, State, Ticket, UnitJob};
 
 use super::{Happening, Job, Later, Unit, World};
 use crate::chance::Chance;
 
 impl World {
-    pub fn submit(&mut self, number: u32, change: Change, ticket: Ticket, chance: &mut Chance) {
+    pub fn submit(&mut self, number: u32, change: UnitJob, ticket: Ticket, chance: &mut Chance) {
         self.units.entry(number).or_insert_with(Unit::none);
         let former = self.units[&number].job;
         if let Some(job) = former
-            && (job.change == Change::Stop) != (change == Change::Stop)
+            && (job.change == UnitJob::Stop) != (change == UnitJob::Stop)
         {
-            self.end_job(number, JobResult::Canceled, chance);
+            self.end_job(number, RolloutJobResult::Canceled, chance);
         }
         let driver = self.driver;
         self.units.get_mut(&number).unwrap().job = Some(Job { change, ticket, driver });
         let state = self.units[&number].state;
         match (change, state) {
-            (Change::Start, State::Ready) => self.end_job(number, JobResult::Done, chance),
-            (Change::Stop, State::Dead) => self.end_job(number, JobResult::Done, chance),
-            (Change::Start | Change::Restart, State::Dead) => self.begin(number, 0, chance),
-            (Change::Restart, State::Restarting) => {
+            (UnitJob::Start, State::Ready) => self.end_job(number, RolloutJobResult::Done, chance),
+            (UnitJob::Stop, State::Dead) => self.end_job(number, RolloutJobResult::Done, chance),
+            (UnitJob::Start | UnitJob::Restart, State::Dead) => self.begin(number, 0, chance),
+            (UnitJob::Restart, State::Restarting) => {
                 self.change(number, State::Dead, chance);
                 self.begin(number, 0, chance);
             }
-            (Change::Stop, State::Restarting) => {
+            (UnitJob::Stop, State::Restarting) => {
                 self.change(number, State::Dead, chance);
-                self.end_job(number, JobResult::Done, chance);
+                self.end_job(number, RolloutJobResult::Done, chance);
             }
-            (Change::Restart | Change::Stop, State::Starting | State::Ready) => {
+            (UnitJob::Restart | UnitJob::Stop, State::Starting | State::Ready) => {
                 self.drain(number, chance)
             }
             // The job waits for what is under way.
-            (Change::Start, State::Starting | State::Stopping | State::Restarting) => {}
-            (Change::Restart | Change::Stop, State::Stopping) => {}
+            (UnitJob::Start, State::Starting | State::Stopping | State::Restarting) => {}
+            (UnitJob::Restart | UnitJob::Stop, State::Stopping) => {}
         }
     }
 
@@ -53,12 +53,12 @@ impl World {
         let unit = self.units.get_mut(&number).unwrap();
         unit.state = state;
         let sight = unit.sight();
-        self.tell(self.driver, Event::Seen { instance: number, sight }, chance);
+        self.tell(self.driver, RolloutEvent::Seen { instance: number, sight }, chance);
     }
 
-    pub(super) fn end_job(&mut self, number: u32, result: JobResult, chance: &mut Chance) {
+    pub(super) fn end_job(&mut self, number: u32, result: RolloutJobResult, chance: &mut Chance) {
         if let Some(job) = self.units.get_mut(&number).unwrap().job.take() {
-            let event = Event::JobDone { instance: number, ticket: job.ticket, result };
+            let event = RolloutEvent::JobDone { instance: number, ticket: job.ticket, result };
             self.ended.insert((job.driver, job.ticket), Serial(self.units[&number].serial));
             self.tell(job.driver, event, chance);
         }
@@ -70,12 +70,15 @@ impl World {
         let unit = self.units.get(&number).cloned().unwrap_or_else(Unit::none);
         let sight = unit.sight();
         let event = match unit.mute && unit.state == State::Ready {
-            true => Event::NotListening { instance: number, sight, what: "closed it".to_owned() },
-            false => Event::Seen { instance: number, sight },
+            true => {
+                RolloutEvent::NotListening { instance: number, sight, what: "closed it".to_owned() }
+            }
+            false => RolloutEvent::Seen { instance: number, sight },
         };
         self.looked.insert(number, (self.now, unit));
         let older = |happening: &Happening| {
-            let Happening::Deliver { event: Event::Seen { instance, .. }, .. } = happening else {
+            let Happening::Deliver { event: RolloutEvent::Seen { instance, .. }, .. } = happening
+            else {
                 return false;
             };
             *instance == number
@@ -86,7 +89,7 @@ impl World {
     }
 
     /// A signal, as reliable as the weather.
-    pub fn tell(&mut self, driver: u32, event: Event, chance: &mut Chance) {
+    pub fn tell(&mut self, driver: u32, event: RolloutEvent, chance: &mut Chance) {
         if chance.percent(self.weather.lost) {
             return;
         }
@@ -98,7 +101,7 @@ impl World {
         }
     }
 
-    pub fn deliver(&mut self, after: u64, driver: u32, event: Event) {
+    pub fn deliver(&mut self, after: u64, driver: u32, event: RolloutEvent) {
         self.put(after, Happening::Deliver { driver, event });
     }
 }

@@ -5,7 +5,9 @@ mod bus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use clusterctl::rollout::{Change, Event, JobResult, Observed, Serial, Sight, State, Ticket, Time};
+use clusterctl::rollout::{
+    FoundInstance, RolloutEvent, RolloutJobResult, Serial, Sight, State, Ticket, Time, UnitJob,
+};
 
 use crate::chance::Chance;
 
@@ -48,7 +50,7 @@ pub struct Unit {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
-    pub change: Change,
+    pub change: UnitJob,
     pub ticket: Ticket,
     pub driver: u32,
 }
@@ -66,7 +68,7 @@ enum Later {
 #[derive(Debug, Clone)]
 enum Happening {
     Process { number: u32, serial: u64, what: Later },
-    Deliver { driver: u32, event: Event },
+    Deliver { driver: u32, event: RolloutEvent },
 }
 
 pub struct World {
@@ -129,10 +131,10 @@ impl World {
         }
     }
 
-    pub fn observe(&self) -> BTreeMap<u32, Observed> {
+    pub fn observe(&self) -> BTreeMap<u32, FoundInstance> {
         let found = self.units.iter().map(|(&number, unit)| {
             let outdated = unit.definition != self.loaded;
-            (number, Observed { sight: unit.sight(), outdated })
+            (number, FoundInstance { sight: unit.sight(), outdated })
         });
         found.collect()
     }
@@ -143,7 +145,7 @@ impl World {
 
     pub fn alive(&self) -> BTreeSet<u32> {
         let alive = self.units.iter().filter(|(_, unit)| {
-            let coming = unit.job.is_some_and(|job| job.change != Change::Stop);
+            let coming = unit.job.is_some_and(|job| job.change != UnitJob::Stop);
             unit.state != State::Dead || coming
         });
         alive.map(|(&number, _)| number).collect()
@@ -159,7 +161,7 @@ impl World {
     }
 
     /// Lets the next thing happen; an event if it is the driver's to know.
-    pub fn advance(&mut self, chance: &mut Chance) -> Option<Event> {
+    pub fn advance(&mut self, chance: &mut Chance) -> Option<RolloutEvent> {
         let ((time, _), happening) = self.queue.pop_first()?;
         self.now = self.now.max(time);
         match happening {
@@ -179,12 +181,14 @@ impl World {
             (Later::Ready, State::Starting) => {
                 self.units.get_mut(&number).unwrap().ready_at = Some(self.now);
                 self.change(number, State::Ready, chance);
-                self.end_job(number, JobResult::Done, chance);
+                self.end_job(number, RolloutJobResult::Done, chance);
                 self.plan_death(number, chance);
             }
-            (Later::Exit, State::Starting) => self.lose(number, JobResult::Failed, chance),
-            (Later::StartTimeout, State::Starting) => self.lose(number, JobResult::Timeout, chance),
-            (Later::Exit, State::Ready) => self.lose(number, JobResult::Failed, chance),
+            (Later::Exit, State::Starting) => self.lose(number, RolloutJobResult::Failed, chance),
+            (Later::StartTimeout, State::Starting) => {
+                self.lose(number, RolloutJobResult::Timeout, chance)
+            }
+            (Later::Exit, State::Ready) => self.lose(number, RolloutJobResult::Failed, chance),
             (Later::Stopped, State::Stopping) => self.stopped(number, chance),
             (Later::AutoRestart, State::Restarting) => {
                 let restarts = self.units[&number].restarts + 1;
@@ -198,14 +202,14 @@ impl World {
     fn stopped(&mut self, number: u32, chance: &mut Chance) {
         self.change(number, State::Dead, chance);
         match self.units[&number].job {
-            Some(job) if job.change != Change::Stop => self.begin(number, 0, chance),
-            Some(_) => self.end_job(number, JobResult::Done, chance),
+            Some(job) if job.change != UnitJob::Stop => self.begin(number, 0, chance),
+            Some(_) => self.end_job(number, RolloutJobResult::Done, chance),
             None => {}
         }
     }
 
     /// The process exits unasked; systemd will start it again.
-    fn lose(&mut self, number: u32, result: JobResult, chance: &mut Chance) {
+    fn lose(&mut self, number: u32, result: RolloutJobResult, chance: &mut Chance) {
         self.note_settled(number);
         if self.units[&number].state == State::Ready {
             self.deaths.push((Serial(self.units[&number].serial), self.now));
@@ -276,7 +280,7 @@ impl World {
     /// Somebody kills a process.
     pub fn kill(&mut self, number: u32, chance: &mut Chance) {
         if matches!(self.units[&number].state, State::Starting | State::Ready) {
-            self.lose(number, JobResult::Failed, chance);
+            self.lose(number, RolloutJobResult::Failed, chance);
         }
     }
 

@@ -1,0 +1,201 @@
+//! What the units of an app are for, one row of one table for each: their names, which apps have them, and
+//! what follows from that for plans and verbs, none of which asks for the kind of a unit.
+//!
+//! A key of the file that needs a unit of its own has its row here; names, `Wants=`, plans, `describe`,
+//! `doctor` and `delete` follow from it.
+
+use super::app::App;
+use crate::unit::UnitKind;
+
+/// What a unit of an app is for, in the order in which units go with an app that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// What is started, stopped, reloaded and enabled.
+    Group,
+    /// The template of the instances.
+    Instance,
+    /// Holds an address.
+    Listener,
+    /// Starts the group when a client connects while it is down.
+    Wake,
+    /// Closes listeners before instances are asked to stop.
+    Close,
+    /// Elapses when the schedule of the app says so.
+    Timer,
+    /// What its timer starts.
+    Timed,
+    /// Limits all processes of the app.
+    Slice,
+}
+
+/// What is true of all units of a role.
+#[derive(Clone, Copy)]
+struct RoleRow {
+    role: Role,
+    /// As units have it in their record.
+    word: &'static str,
+    /// What the unit's name has after the app's: of a listener before its address.
+    rest: &'static str,
+    kind: UnitKind,
+    /// Which apps have such a unit.
+    has: fn(&App) -> bool,
+    /// Whether no other app may have its name although this one has no such unit yet.
+    reserved: bool,
+    /// See [`Role::is_trigger`].
+    trigger: bool,
+    /// See [`Role::is_live`].
+    live: bool,
+    /// See [`Role::shown`].
+    shown: Option<Shown>,
+}
+
+/// What `list` and `describe` say of a unit, from its file and from the manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The key in JSON, and the word before the line in text.
+    pub name: &'static str,
+    /// Section of the unit with the lines that are shown.
+    pub section: &'static str,
+    /// Their key there.
+    pub key: &'static str,
+    /// Their key in JSON.
+    pub json: &'static str,
+    /// The manager's property that says when the unit acts next, microseconds since 1970.
+    pub next: Option<&'static str>,
+}
+
+/// A unit that every app has.
+const EVERY: RoleRow = RoleRow {
+    role: Role::Group,
+    word: "group",
+    rest: "",
+    kind: UnitKind::Service,
+    has: |_| true,
+    reserved: true,
+    trigger: false,
+    live: false,
+    shown: None,
+};
+
+/// A unit of apps with listeners.
+const LISTENING: RoleRow = RoleRow { has: |app| !app.listeners.is_empty(), ..EVERY };
+
+/// A unit of apps with a schedule. Another app may be named `api-cron`, as long as `api` has none.
+const SCHEDULED: RoleRow =
+    RoleRow { has: |app| !app.schedules.is_empty(), reserved: false, ..EVERY };
+
+/// One row for each role, in their order.
+const ROWS: [RoleRow; 8] = [
+    EVERY,
+    RoleRow { role: Role::Instance, word: "instance", rest: "@", live: true, ..EVERY },
+    RoleRow {
+        role: Role::Listener,
+        word: "listener",
+        rest: "-",
+        kind: UnitKind::Socket,
+        trigger: true,
+        ..LISTENING
+    },
+    RoleRow { role: Role::Wake, word: "wake", rest: "-wake", ..LISTENING },
+    RoleRow { role: Role::Close, word: "close", rest: "-close", ..LISTENING },
+    RoleRow {
+        role: Role::Timer,
+        word: "timer",
+        rest: "-cron",
+        kind: UnitKind::Timer,
+        trigger: true,
+        live: true,
+        shown: Some(Shown {
+            name: "schedule",
+            section: "Timer",
+            key: "OnCalendar",
+            json: "calendar",
+            next: Some("NextElapseUSecRealtime"),
+        }),
+        ..SCHEDULED
+    },
+    RoleRow { role: Role::Timed, word: "timed", rest: "-cron", ..SCHEDULED },
+    RoleRow { role: Role::Slice, word: "slice", kind: UnitKind::Slice, live: true, ..EVERY },
+];
+
+impl Role {
+    /// All of them, in their order.
+    pub const ALL: [Role; ROWS.len()] = {
+        let mut all = [Role::Group; ROWS.len()];
+        let mut place = 0;
+        while place < all.len() {
+            all[place] = ROWS[place].role;
+            place += 1;
+        }
+        all
+    };
+
+    fn row(self) -> RoleRow {
+        ROWS[self as usize]
+    }
+
+    /// As units have it.
+    pub fn word(self) -> &'static str {
+        self.row().word
+    }
+
+    /// What the name of the unit has between the app's name and the suffix, and the suffix.
+    pub fn name_parts(self) -> (&'static str, UnitKind) {
+        (self.row().rest, self.row().kind)
+    }
+
+    /// Whether an app has units of this role.
+    pub fn is_of(self, app: &App) -> bool {
+        (self.row().has)(app)
+    }
+
+    /// Whether the name of such a unit is taken, also by an app that has none yet.
+    pub fn is_reserved(self) -> bool {
+        self.row().reserved
+    }
+
+    /// Whether it starts other units when something happens: opened while the app is up, closed with
+    /// it, and before its file goes.
+    pub fn is_trigger(self) -> bool {
+        self.row().trigger
+    }
+
+    /// Whether instances get something of it at their start.
+    pub fn is_read_at_start(self) -> bool {
+        matches!(self, Role::Instance | Role::Listener)
+    }
+
+    /// Whether the manager acts on changed settings while something runs from it.
+    pub fn is_live(self) -> bool {
+        self.row().live
+    }
+
+    /// What `list` and `describe` say of it, if they do.
+    pub fn shown(self) -> Option<Shown> {
+        self.row().shown
+    }
+}
+
+impl App {
+    /// The roles of its units.
+    pub fn roles(&self) -> impl Iterator<Item = Role> {
+        Role::ALL.into_iter().filter(|role| role.is_of(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_has_its_row() {
+        for (place, role) in Role::ALL.into_iter().enumerate() {
+            assert_eq!(role as usize, place, "{role:?}");
+            let same = Role::ALL.into_iter().filter(|other| other.word() == role.word());
+            assert_eq!(same.count(), 1, "{role:?}");
+            let same =
+                Role::ALL.into_iter().filter(|other| other.name_parts() == role.name_parts());
+            assert_eq!(same.count(), 1, "{role:?}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Drafts to a file that is right: what [`load`] refuses or ignores is taken out of it, and stands there as a
+//! comment with the reason that [`load`] gives. It never says itself what a key means.
+
+use std::path::Path;
+
+use super::draft::{Drafts, Left, Line, leads};
+use super::{Surroundings, pm2, write};
+use crate::ecosystem::{Problem, Problems, Severity, canonical_key, load};
+
+/// An ecosystem file that was made of something else.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// Its text.
+    pub text: String,
+    /// What is left out, in the order of the apps.
+    pub left: Vec<Left>,
+    /// What has to be corrected by hand, if anything: a script that is not there, a user that does not exist.
+    pub problems: Option<Problems>,
+    /// Whether variables hold what nobody else should read.
+    pub secret: bool,
+}
+
+/// Rounds after which nothing new is found: one for each layer of what follows from what was taken out.
+const ROUNDS: usize = 8;
+
+/// Keys that cannot be left out without making another app of it.
+const NEEDED: [&str; 8] =
+    ["name", "script", "command", "cwd", "interpreter", "user", "group", "instances"];
+
+/// Writes the file.
+pub fn settle(mut drafts: Drafts, around: &Surroundings<'_>) -> Imported {
+    drafts.apps.iter_mut().for_each(super::Draft::sort);
+    let source = around.base.join("ecosystem.toml");
+    let mut problems = None;
+    for _ in 0..ROUNDS {
+        let text = write::file(&drafts, around.origin);
+        let (found, failed) = look(&text, &source, around);
+        problems = failed.then(|| found.clone());
+        if !found.iter().any(|problem| take_out(&mut drafts, problem)) {
+            break;
+        }
+    }
+    let text = write::file(&drafts, around.origin);
+    let secret = drafts.apps.iter().any(pm2::has_secrets);
+    let of_app = drafts.apps.iter().flat_map(|draft| {
+        let name = draft.name().to_owned();
+        draft.left.iter().map(move |left| Left { app: Some(name.clone()), ..left.clone() })
+    });
+    let left = drafts.left.iter().cloned().chain(of_app).collect();
+    Imported { text, left, problems, secret }
+}
+
+/// Problems and warnings of a text, and whether it cannot be used.
+fn look(text: &str, source: &Path, around: &Surroundings<'_>) -> (Problems, bool) {
+    match load(text, Some(source), around.base, None, around.host) {
+        Ok(loaded) => (loaded.warnings, false),
+        Err(problems) => (problems, true),
+    }
+}
+
+/// Takes what a problem is about out of the drafts; false when it stays.
+fn take_out(drafts: &mut Drafts, problem: &Problem) -> bool {
+    let Some((number, path)) = app_and_path(&problem.path) else { return false };
+    let Some(draft) = drafts.apps.get_mut(number) else { return false };
+    let Some(key) = draft.key_at(path) else { return false };
+    let key = key.as_str();
+    if key == "name" && problem.severity == Severity::Error {
+        return rename(draft, problem);
+    }
+    let effective = canonical_key(key).is_ok() || key.starts_with("env_");
+    if NEEDED.contains(&key) || (problem.severity == Severity::Warning && effective) {
+        return false;
+    }
+    let shown = |line: &Line| format!("{} = {}", line.key, cut(&write::value(&line.value)));
+    let what = if let Some(at) = draft.keys.iter().position(|line| line.key == key) {
+        shown(&draft.keys.remove(at))
+    } else if let Some((_, lines)) = draft.tables.iter_mut().find(|(table, _)| table == key) {
+        let entry = path.strip_prefix(key).unwrap_or_default().trim_start_matches('.');
+        let Some(at) = lines.iter().position(|line| leads(&line.key, entry)) else { return false };
+        format!("{key}.{}", shown(&lines.remove(at)))
+    } else {
+        return false;
+    };
+    draft.leave(Left {
+        app: None,
+        what,
+        why: reason(key, &problem.message),
+        instead: problem.help.clone(),
+    });
+    true
+}
+
+/// The message without the key that stands in front of it already.
+fn reason(key: &str, message: &str) -> String {
+    let rest = message.strip_prefix(&format!("`{key}` "));
+    rest.map_or_else(|| format!("is left out: {message}"), str::to_owned)
+}
+
+/// A name that a unit of somebody else's has already.
+fn rename(draft: &mut super::Draft, problem: &Problem) -> bool {
+    let name = draft.name().to_owned();
+    if name.ends_with("-app") || name.is_empty() {
+        return false;
+    }
+    draft.set("name", format!("{name}-app")).remark =
+        Some(format!("called {name:?} before: {}", problem.message));
+    true
+}
+
+/// `apps[2].env.PORT` → 2 and `env.PORT`.
+fn app_and_path(path: &str) -> Option<(usize, &str)> {
+    let (number, rest) = path.strip_prefix("apps[")?.split_once(']')?;
+    Some((number.parse().ok()?, rest.strip_prefix('.')?))
+}
+
+/// A value that fits into a line of a comment.
+fn cut(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

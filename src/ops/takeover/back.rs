@@ -1,0 +1,58 @@
+//! The way back: units stop, and PM2 starts its processes again.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::gap::{Gap, is_open};
+use super::{RunningPm2, restart, undo};
+use crate::disk::FoundApp;
+use crate::ecosystem::{AppName, ListenAddress};
+use crate::import::{Process, Refusal};
+use crate::ops::{Context, Error, Sink};
+
+/// What became of one app.
+#[derive(Debug)]
+pub struct Returned {
+    /// How long nobody listened on its ports; `None` without one.
+    pub closed: Option<Duration>,
+    /// Why PM2 did not start its processes.
+    pub refused: Option<Refusal>,
+}
+
+/// How long PM2's processes may take to listen again.
+const LISTENS: Duration = crate::limits::PM2_LISTENS;
+
+/// How often it is looked whether they do: the kernel tells nobody.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Gives an app back: its units go, and PM2's processes take the port as soon as it is free. Both are begun at the
+/// same time, since PM2's command line takes longer to start than a port to close.
+///
+/// # Errors
+/// A file cannot be read or written, or the manager not be asked.
+pub fn give_back(
+    context: &Context,
+    pm2: &RunningPm2,
+    processes: &[Process],
+    name: &AppName,
+    found: &FoundApp,
+    sink: Sink<'_>,
+) -> Result<Returned, Error> {
+    let own: Vec<&Process> =
+        processes.iter().filter(|process| process.name == name.as_str()).collect();
+    let addresses: BTreeSet<ListenAddress> =
+        found.units.listeners().filter_map(ListenAddress::of_socket_unit).collect();
+    let gap = Gap::watch(addresses.clone());
+    let (refused, undone) = std::thread::scope(|scope| {
+        let starting = scope.spawn(|| restart(pm2, &own));
+        let undone = undo(context, name, sink);
+        (starting.join().ok().and_then(Result::err), undone)
+    });
+    undone?;
+    let end = Instant::now() + LISTENS;
+    while refused.is_none() && !is_open(&addresses) && Instant::now() < end {
+        std::thread::sleep(GLANCE);
+    }
+    let closed = gap.end();
+    Ok(Returned { closed: (!addresses.is_empty()).then_some(closed), refused })
+}

@@ -1,0 +1,198 @@
+//! Moves an app from a running PM2 to units of its own, and back. It never writes PM2's files itself.
+//!
+//! A port that PM2's process listens on cannot be opened by systemd as long as it does. Where the kernel allows
+//! it, the two share it for a moment: root copies the listening socket of PM2's process (pidfd_getfd(2)), makes it
+//! its own (fchown(2)) and one that shares its port (`SO_REUSEPORT`), which the kernel asks of both sockets, and of
+//! the same user; systemd opens the port with `ReusePort=yes`. From then on a program of one instruction
+//! (`SO_ATTACH_REUSEPORT_CBPF`) says who gets new clients: PM2's process until the instances are ready, then they.
+//! What PM2's process has begun it finishes (`clusterctl-exec --drain`), and PM2 stops it last.
+//!
+//! Elsewhere the port is closed for the moment between PM2's stop and systemd's start, which is measured.
+
+mod back;
+mod gap;
+mod shared;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::import::RunningPm2;
+use super::{ApplyRequest, Context, ControlVerb, Done, Error, Event, Sink, apply, control, delete};
+use crate::ecosystem::{App, AppName, ListenAddress};
+use crate::import::{Process, Refusal};
+use crate::ops::Selected;
+
+pub use back::{Returned, give_back};
+use gap::Gap;
+use shared::Shared;
+
+/// How a port came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// The app listens on nothing.
+    NoPort,
+    /// Both listened for a moment: nobody was refused.
+    Shared {
+        /// How long PM2's processes took to finish what they had begun.
+        drained: Duration,
+    },
+    /// It was closed for so long.
+    Closed(Duration),
+}
+
+/// What became of one app.
+#[derive(Debug)]
+pub struct Moved {
+    /// How its port came over.
+    pub passage: Passage,
+    /// Why it could not be shared, where it was not.
+    pub why: Option<String>,
+    /// What became of its units.
+    pub done: Done,
+    /// Why PM2 did not stop its processes.
+    pub left_running: Option<Refusal>,
+}
+
+/// Moves one app: `request` defines it alone. PM2's processes run on where its units do not come to serve.
+///
+/// # Errors
+/// A file cannot be read or written, or the manager not be asked.
+pub fn take_over(
+    context: &mut Context,
+    pm2: &RunningPm2,
+    processes: &[Process],
+    request: ApplyRequest,
+    sink: Sink<'_>,
+) -> Result<Option<Moved>, Error> {
+    let Some((name, app)) = request.ecosystem.apps.first_key_value() else { return Ok(None) };
+    let (name, app) = (name.clone(), app.clone());
+    let own: Vec<&Process> =
+        processes.iter().filter(|process| process.name == name.as_str()).collect();
+    let held = held(&app);
+    let passage =
+        if held.is_empty() { Ok(None) } else { Shared::begin(context, pm2, &own, &app).map(Some) };
+    context.shares_ports = matches!(passage, Ok(Some(_)));
+    let moved = match passage {
+        Ok(shared) => beside(context, pm2, &own, request, (&name, &app), shared, sink),
+        Err(why) => {
+            let moved = after(context, pm2, &own, request, &name, &held, sink);
+            moved.map(|moved| Moved { why: Some(why), ..moved })
+        }
+    };
+    context.shares_ports = false;
+    moved.map(Some)
+}
+
+/// Listeners of an app on which something listens now.
+fn held(app: &App) -> BTreeSet<ListenAddress> {
+    let all = crate::host::listening();
+    let taken = |address: &ListenAddress| all.iter().any(|held| held.conflicts_with(address));
+    app.listeners.iter().map(|listener| listener.address.clone()).filter(taken).collect()
+}
+
+/// The instances start while PM2's processes serve; those stop last.
+fn beside(
+    context: &mut Context,
+    pm2: &RunningPm2,
+    own: &[&Process],
+    request: ApplyRequest,
+    (name, app): (&AppName, &App),
+    mut shared: Option<Shared>,
+    sink: Sink<'_>,
+) -> Result<Moved, Error> {
+    let done = {
+        let mut opened = |event: Event| {
+            if let Event::Unit { unit, verb: "start", failure: None, .. } = &event
+                && let Some(shared) = &mut shared
+            {
+                shared.opened(unit);
+            }
+            sink(event);
+        };
+        applied(context, name, request, &mut opened)
+    };
+    let served = done.as_ref().is_ok_and(Done::is_success);
+    let mut left_running = None;
+    let mut drained = Duration::ZERO;
+    if served {
+        let begun = Instant::now();
+        if let Some(shared) = &shared {
+            shared.turn(own, app.process.kill_timeout);
+        }
+        drained = begun.elapsed();
+        left_running = stop(pm2, own).err();
+    } else if let Some(shared) = &shared {
+        shared.turn_back();
+        undo(context, name, sink)?;
+    }
+    let passage = match shared {
+        Some(shared) => {
+            shared.end(context)?;
+            Passage::Shared { drained }
+        }
+        None => Passage::NoPort,
+    };
+    Ok(Moved { passage, why: None, done: done?, left_running })
+}
+
+/// PM2's processes stop first, at the same time as the units are written; the port is opened at once then.
+fn after(
+    context: &mut Context,
+    pm2: &RunningPm2,
+    own: &[&Process],
+    request: ApplyRequest,
+    name: &AppName,
+    held: &BTreeSet<ListenAddress>,
+    sink: Sink<'_>,
+) -> Result<Moved, Error> {
+    let gap = Gap::watch(held.clone());
+    let (stopped, done) = std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| stop(pm2, own));
+        let done = applied(context, name, request, sink);
+        (stopping.join(), done)
+    });
+    let left_running = stopped.ok().and_then(Result::err);
+    let served = done.as_ref().is_ok_and(Done::is_success);
+    if !served {
+        undo(context, name, sink)?;
+        // It served until now, and shall go on.
+        let _ = restart(pm2, own);
+    }
+    Ok(Moved { passage: Passage::Closed(gap.end()), why: None, done: done?, left_running })
+}
+
+fn applied(
+    context: &mut Context,
+    name: &AppName,
+    request: ApplyRequest,
+    sink: Sink<'_>,
+) -> Result<Done, Error> {
+    let mut applied = apply(context, request, sink)?;
+    std::mem::replace(&mut applied.recorded, Ok(()))?;
+    Ok(applied.finished.done.remove(name).unwrap_or_default())
+}
+
+/// Takes units away that did not come to serve.
+fn undo(context: &Context, name: &AppName, sink: Sink<'_>) -> Result<(), Error> {
+    let selected = [Selected { app: name.clone(), instance: None }];
+    drop(control(context, ControlVerb::Stop, &selected, sink)?);
+    drop(delete(context, std::slice::from_ref(name), sink)?);
+    Ok(())
+}
+
+fn stop(pm2: &RunningPm2, own: &[&Process]) -> Result<(), Refusal> {
+    act(pm2, "stop", own)
+}
+
+fn restart(pm2: &RunningPm2, own: &[&Process]) -> Result<(), Refusal> {
+    act(pm2, "restart", own)
+}
+
+fn act(pm2: &RunningPm2, verb: &str, own: &[&Process]) -> Result<(), Refusal> {
+    let ids: Vec<String> = own.iter().map(|process| process.id.to_string()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<&str> = [verb].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    pm2.run(&words).map(drop)
+}

@@ -1,0 +1,2 @@
+const config = require("./not-there");
+module.exports = config;
