@@ -2,7 +2,7 @@
 //! tracer's file asks the manager, sleeps and writes (`clusterctl-exec --guard`).
 //!
 //! A start limit would take the listener down with the instance; this ends the restarts of the
-//! instance alone. A run counts when it was ready for less than `min_uptime`, or never; a longer run,
+//! instance alone. A run counts when it was ready for less than that the file asks for, or never; a longer run,
 //! or a start by hand, begins anew.
 
 use super::contract::GuardNotes;
@@ -23,7 +23,7 @@ pub struct Rules {
     /// Short runs in a row after which the instance gives up; `None`: it never does.
     pub max: Option<u32>,
     /// Milliseconds of being ready that make a run.
-    pub min_uptime: u64,
+    pub least_uptime: u64,
     /// Milliseconds before each restart; 0: as few as do no harm. `None`: the manager has made the pause.
     pub delay: Option<u64>,
     /// The first of the growing pauses in milliseconds, and the longest; 0: they do not grow.
@@ -77,7 +77,7 @@ pub fn decide(notes: GuardNotes, past: Past, rules: Rules) -> Verdict {
     // After it gave up, only a start by hand leads here.
     let restarts = if notes.short_runs.is_some() { past.restarts } else { 0 };
     let ready_for = past.left.saturating_sub(past.ready) / 1000;
-    let short = past.ready <= notes.seen || ready_for < rules.min_uptime;
+    let short = past.ready <= notes.seen || ready_for < rules.least_uptime;
     let count = match notes.short_runs {
         Some(count) if restarts > 0 && short => count.saturating_add(1),
         _ => 0,
@@ -115,7 +115,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const RULES: Rules = Rules { max: Some(3), min_uptime: 1000, delay: Some(0), backoff: (0, 0) };
+    const RULES: Rules =
+        Rules { max: Some(3), least_uptime: 1000, delay: Some(0), backoff: (0, 0) };
 
     fn notes(seen: u64, short_runs: u32) -> GuardNotes {
         GuardNotes { seen, short_runs: Some(short_runs), restarts: 1, announced: false }

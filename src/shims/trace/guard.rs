@@ -58,8 +58,8 @@ pub fn run(user: bool, name: *const u8, words: &[*const u8], environment: *mut *
         allow(files, &text, environment);
     }
     let mut path = [0; 108];
-    let past =
-        socket(user, environment, &mut path).and_then(|path| manager::past(path, text(unit)));
+    let past = socket(user, environment, &mut path)
+        .and_then(|path| manager::past(path, text(unit), text(state)));
     let (Some(notes), Some(past)) = (notes, past) else {
         say(format_args!("the service manager does not tell how {} ended", Text(text(unit))));
         allow(files, &text, environment)
@@ -72,7 +72,7 @@ pub fn run(user: bool, name: *const u8, words: &[*const u8], environment: *mut *
         }
         Verdict::GiveUp(noted, reason) => {
             save(*state, noted);
-            tell(reason, rules.min_uptime);
+            tell(reason, rules.least_uptime);
             give_up(name, *state, *unit, if user { environment } else { core::ptr::null_mut() })
         }
     }
@@ -90,12 +90,12 @@ fn rules<'a, 'b>(
     words: &'a [*const u8],
     text: &impl Fn(&*const u8) -> &'b [u8],
 ) -> Option<(Rules, &'a [*const u8])> {
-    let [max, min_uptime, delay, rest @ ..] = words else { return None };
+    let [max, least_uptime, delay, rest @ ..] = words else { return None };
     let max = match text(max) {
         b"unlimited" => None,
         number => Some(u32::try_from(decimal(number)?).ok()?),
     };
-    let min_uptime = decimal(text(min_uptime))?;
+    let least_uptime = decimal(text(least_uptime))?;
     let delay = match text(delay) {
         b"-" => None,
         number => Some(decimal(number)?),
@@ -106,7 +106,7 @@ fn rules<'a, 'b>(
         }
         files => ((0, 0), files),
     };
-    Some((Rules { max, min_uptime, delay, backoff }, files))
+    Some((Rules { max, least_uptime, delay, backoff }, files))
 }
 
 /// Lets the start go on.
@@ -180,13 +180,13 @@ fn wait(pause: u64, environment: *mut *const u8) {
     sys::sleep_ms(pause);
 }
 
-fn tell(reason: Reason, min_uptime: u64) {
+fn tell(reason: Reason, least_uptime: u64) {
     let mut line = Line { bytes: [0; LINE], length: 0 };
     let _ = match reason {
         Reason::NoRestarts => writeln!(line, "gave up: it ended, and max_restarts is 0"),
         Reason::ShortRuns(count) => writeln!(
             line,
-            "gave up: {count} runs in a row ended within {min_uptime} ms of being ready"
+            "gave up: {count} runs in a row ended within {least_uptime} ms of being ready"
         ),
     };
     sys::write(1, line.bytes.get(..line.length).unwrap_or_default());

@@ -29,6 +29,7 @@ mod number {
     pub const PROCESS_VM_READV: usize = 310;
     pub const GETEUID: usize = 107;
     pub const MKDIRAT: usize = 258;
+    pub const FLOCK: usize = 73;
     pub const FCNTL: usize = 72;
     pub const PIDFD_OPEN: usize = 434;
     pub const PIDFD_GETFD: usize = 438;
@@ -57,6 +58,7 @@ mod number {
     pub const PROCESS_VM_READV: usize = 270;
     pub const GETEUID: usize = 175;
     pub const MKDIRAT: usize = 34;
+    pub const FLOCK: usize = 32;
     pub const FCNTL: usize = 25;
     pub const PIDFD_OPEN: usize = 434;
     pub const PIDFD_GETFD: usize = 438;
@@ -206,6 +208,25 @@ pub fn open_to_replace(path: *const u8) -> Result<c_int, Errno> {
     let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | sys::O_CLOEXEC;
     call(number::OPENAT, [word(sys::AT_FDCWD), path as usize, word(flags), MODE, 0, 0])
         .map(|fd| fd as c_int)
+}
+
+/// Opens a file of this name in the folder of another one, made if it is missing.
+pub fn open_beside(file: &[u8], name: &[u8]) -> Option<c_int> {
+    const MODE: usize = 0o600;
+    let mut path = [0; 4096];
+    let folder = file.iter().rposition(|byte| *byte == b'/')? + 1;
+    path.get_mut(..folder)?.copy_from_slice(file.get(..folder)?);
+    // At least the last byte stays NUL.
+    path.get_mut(..4095)?.get_mut(folder..folder + name.len())?.copy_from_slice(name);
+    let flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NOCTTY | sys::O_CLOEXEC;
+    let arguments = [word(sys::AT_FDCWD), path.as_ptr() as usize, word(flags), MODE, 0, 0];
+    call(number::OPENAT, arguments).ok().map(|fd| fd as c_int)
+}
+
+/// Locks an open file for this process alone, unless somebody else has; says whether it did.
+pub fn lock(fd: c_int) -> bool {
+    const EXCLUSIVE_NOW: usize = 2 | 4;
+    call(number::FLOCK, [word(fd), EXCLUSIVE_NOW, 0, 0, 0, 0]).is_ok()
 }
 
 /// Makes the folder of a file.

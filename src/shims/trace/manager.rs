@@ -1,5 +1,9 @@
 //! Asks the service manager what the last run of a unit was, over its own socket: a tenth of a
 //! millisecond, where `systemctl` takes six. What is asked and answered is in `handover::question`.
+//!
+//! The manager tells each client of this socket of every change of every unit. When hundreds of instances
+//! start at the same time and each asks, it would have work for their square: so one asks at a time,
+//! by a lock that nobody waits for without an end.
 
 use core::ffi::c_int;
 
@@ -20,20 +24,41 @@ const TRIES: u32 = 20;
 const PAUSE_MS: u64 = 100;
 /// Bytes of an answer at most; what is longer is a signal.
 const ANSWER: usize = 512;
+/// Milliseconds between two looks at the lock at most, and how often it is looked at.
+const LOOK_MS: u64 = 64;
+const LOOKS: u32 = 200;
 /// Broken, or not what a manager says.
 const BROKEN: Errno = Errno(71);
 
-/// What the last run of a unit was; `path` is the manager's socket. `None` when it does not say.
-pub fn past(path: &[u8], unit: &[u8]) -> Option<Past> {
+/// What the last run of a unit was; `path` is the manager's socket, and beside `state` is the lock. `None` when it
+/// does not say.
+pub fn past(path: &[u8], unit: &[u8], state: &[u8]) -> Option<Past> {
     let mut buffer = [0; QUESTIONS];
     let questions = question::questions(unit, &mut buffer)?;
-    (0..TRIES).find_map(|attempt| {
+    // Let go at the end of this process at the latest.
+    let turn = take_turn(state);
+    let past = (0..TRIES).find_map(|attempt| {
         if attempt > 0 {
             // Nothing announces that it takes connections again.
             sys::sleep_ms(PAUSE_MS);
         }
         ask(path, questions).ok()
-    })
+    });
+    turn.into_iter().for_each(sys::close);
+    past
+}
+
+/// The lock, or nothing where it cannot be had: whoever holds it may have been frozen.
+fn take_turn(state: &[u8]) -> Option<c_int> {
+    let fd = kernel::open_beside(state, b"guard.lock")?;
+    for look in 0..LOOKS {
+        if kernel::lock(fd) {
+            break;
+        }
+        // Nothing tells of the end of a turn to who does not wait for it without an end.
+        sys::sleep_ms(LOOK_MS.min(1 << look.min(6)));
+    }
+    Some(fd)
 }
 
 fn ask(path: &[u8], questions: &[u8]) -> Result<Past, Errno> {
