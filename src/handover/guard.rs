@@ -2,7 +2,7 @@
 //! tracer's file asks the manager, sleeps and writes (`clusterctl-exec --guard`).
 //!
 //! A start limit would take the listener down with the instance; this ends the restarts of the
-//! instance alone. A run counts when it was ready for less than that the file asks for, or never; a longer run,
+//! instance alone. A run counts when it was ready for too short a time, or never; a longer run,
 //! or a start by hand, begins anew.
 
 use super::contract::GuardNotes;
