@@ -22,9 +22,6 @@ _clusterctl() {
             clusterctl,audit)
                 cmd="clusterctl__subcmd__audit"
                 ;;
-            clusterctl,check-memory)
-                cmd="clusterctl__subcmd__check__subcmd__memory"
-                ;;
             clusterctl,completions)
                 cmd="clusterctl__subcmd__completions"
                 ;;
@@ -64,6 +61,9 @@ _clusterctl() {
             clusterctl,history)
                 cmd="clusterctl__subcmd__history"
                 ;;
+            clusterctl,import)
+                cmd="clusterctl__subcmd__import"
+                ;;
             clusterctl,info)
                 cmd="clusterctl__subcmd__describe"
                 ;;
@@ -81,9 +81,6 @@ _clusterctl() {
                 ;;
             clusterctl,ls)
                 cmd="clusterctl__subcmd__list"
-                ;;
-            clusterctl,metrics)
-                cmd="clusterctl__subcmd__metrics"
                 ;;
             clusterctl,pid)
                 cmd="clusterctl__subcmd__pid"
@@ -130,17 +127,11 @@ _clusterctl() {
             clusterctl,validate)
                 cmd="clusterctl__subcmd__validate"
                 ;;
-            clusterctl,watch-files)
-                cmd="clusterctl__subcmd__watch__subcmd__files"
-                ;;
             clusterctl__subcmd__help,apply)
                 cmd="clusterctl__subcmd__help__subcmd__apply"
                 ;;
             clusterctl__subcmd__help,audit)
                 cmd="clusterctl__subcmd__help__subcmd__audit"
-                ;;
-            clusterctl__subcmd__help,check-memory)
-                cmd="clusterctl__subcmd__help__subcmd__check__subcmd__memory"
                 ;;
             clusterctl__subcmd__help,completions)
                 cmd="clusterctl__subcmd__help__subcmd__completions"
@@ -169,6 +160,9 @@ _clusterctl() {
             clusterctl__subcmd__help,history)
                 cmd="clusterctl__subcmd__help__subcmd__history"
                 ;;
+            clusterctl__subcmd__help,import)
+                cmd="clusterctl__subcmd__help__subcmd__import"
+                ;;
             clusterctl__subcmd__help,init)
                 cmd="clusterctl__subcmd__help__subcmd__init"
                 ;;
@@ -177,9 +171,6 @@ _clusterctl() {
                 ;;
             clusterctl__subcmd__help,logs)
                 cmd="clusterctl__subcmd__help__subcmd__logs"
-                ;;
-            clusterctl__subcmd__help,metrics)
-                cmd="clusterctl__subcmd__help__subcmd__metrics"
                 ;;
             clusterctl__subcmd__help,pid)
                 cmd="clusterctl__subcmd__help__subcmd__pid"
@@ -217,9 +208,6 @@ _clusterctl() {
             clusterctl__subcmd__help,validate)
                 cmd="clusterctl__subcmd__help__subcmd__validate"
                 ;;
-            clusterctl__subcmd__help,watch-files)
-                cmd="clusterctl__subcmd__help__subcmd__watch__subcmd__files"
-                ;;
             *)
                 ;;
         esac
@@ -227,7 +215,7 @@ _clusterctl() {
 
     case "${cmd}" in
         clusterctl)
-            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc pid logs log metrics init ecosystem completions schema unpack validate rollout watch-files check-memory save help"
+            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc pid logs log init ecosystem import completions schema unpack validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -307,28 +295,6 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__audit)
-            opts="-o -h --user --system --output --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --output)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        clusterctl__subcmd__check__subcmd__memory)
             opts="-o -h --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -529,7 +495,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help)
-            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe pid logs metrics init completions schema unpack validate rollout watch-files check-memory save help"
+            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe pid logs init import completions schema unpack validate rollout save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -557,20 +523,6 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__audit)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        clusterctl__subcmd__help__subcmd__check__subcmd__memory)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -710,6 +662,20 @@ _clusterctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        clusterctl__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         clusterctl__subcmd__help__subcmd__init)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -739,20 +705,6 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__logs)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        clusterctl__subcmd__help__subcmd__metrics)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -934,20 +886,6 @@ _clusterctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        clusterctl__subcmd__help__subcmd__watch__subcmd__files)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         clusterctl__subcmd__history)
             opts="-o -h --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -955,6 +893,32 @@ _clusterctl() {
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__import)
+            opts="-o -h --to --no-trial --takeover --give-back --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -1033,28 +997,6 @@ _clusterctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --output)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        clusterctl__subcmd__metrics)
-            opts="-o -h --http --user --system --output --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -1420,36 +1362,6 @@ _clusterctl() {
             fi
             case "${prev}" in
                 --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        clusterctl__subcmd__watch__subcmd__files)
-            opts="-o -h --ignore --delay --user --system --output --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --ignore)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
