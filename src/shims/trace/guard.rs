@@ -149,7 +149,7 @@ fn save(state: *const u8, notes: GuardNotes) {
 }
 
 /// The manager's socket.
-fn socket<'a>(user: bool, environment: *mut *const u8, to: &'a mut [u8; 108]) -> Option<&'a [u8]> {
+fn socket(user: bool, environment: *mut *const u8, to: &mut [u8; 108]) -> Option<&[u8]> {
     if !user {
         return Some(SYSTEM);
     }

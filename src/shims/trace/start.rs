@@ -28,7 +28,7 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
     if let [_, verb, rest @ ..] = arguments
         && text(verb) == b"--drain"
     {
-        let mut words = rest.iter().map(|word| text(word));
+        let mut words = rest.iter().map(text);
         let (program, timeout) = (words.next().and_then(decimal), words.next().and_then(decimal));
         // A program that has ended by itself has no number any more.
         if let (Some(program), Some(timeout)) = (program, timeout) {
