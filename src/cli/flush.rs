@@ -41,7 +41,7 @@ pub(super) fn run(args: &FlushArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
     }
     if !failed.is_empty() {
         failed.dedup();
-        return Err(Error::Failed(failed));
+        return Err(Error::Failed { apps: failed, denied: false });
     }
     if files == 0 {
         ui.say(

@@ -55,7 +55,7 @@ const WATCH: Duration = Duration::from_secs(2);
 
 /// Runs the verb.
 pub(super) fn run(args: &ListArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = place.connect()?;
+    let ctl = place.connect_to_ask()?;
     if args.mini {
         ui.out.boxes = false;
     }
@@ -97,7 +97,7 @@ fn look(args: &ListArgs, place: &Site<'_>, ctl: &ops::Context) -> Result<(Apps, 
     let apps = ops::apps(ctl)?;
     let selected = match args.apps.is_empty() {
         true => ops::whole(&apps),
-        false => control::selected(place, ctl, &args.apps)?,
+        false => control::selected_of(place, ctl, &apps, &args.apps)?,
     };
     let rows = ops::list(ctl, &apps, &selected)?;
     Ok((apps, rows))

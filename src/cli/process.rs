@@ -49,10 +49,15 @@ impl Surroundings for Process {
         Systemd::connect(scope)
     }
 
+    fn systemd_to_ask(&self, scope: Scope) -> Result<Systemd, systemd::Error> {
+        Systemd::connect_to_ask(scope)
+    }
+
     fn host(&self, layout: &Layout, purpose: Purpose) -> Box<dyn Host> {
         let machine = Machine::new(layout.clone(), std::env::var("PATH").ok().as_deref());
         Box::new(match purpose {
             Purpose::Check => machine.only_checks(),
+            Purpose::TakeOver => machine.taking_over(),
             Purpose::Apply { prunes } => machine.pruning(prunes),
         })
     }

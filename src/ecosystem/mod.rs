@@ -21,8 +21,9 @@ pub use json_schema::json_schema;
 pub use load::{Loaded, load};
 pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
-    App, Asks, Backoff, Command, Ecosystem, Handover, Hooks, Instances, InvalidShare, Listener,
-    Logs, OnFailure, PidFile, RateLimit, Readiness, Remark, Restart, RolloutSettings, Share, Watch,
+    App, Asks, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
+    OnFailure, PidFile, RateLimit, Readiness, Reloads, Remark, Restart, RolloutSettings, Share,
+    WatchedFiles,
 };
 pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::latecomers;
 use super::load::load;
 use super::log_owner;
 use super::parallel::parallel;
@@ -45,6 +46,12 @@ pub(super) fn act(
     }
     load(context, plan.apps.iter().map(|app| app.app.clone()), sink)?;
     let mut done = run_apps(context, plan, observed, policies, sink)?;
+    for app in plan.apps.iter().filter(|app| !app.removes_app()) {
+        let failures = latecomers::stop(context, app, observed.apps.get(&app.app), sink)?;
+        if !failures.is_empty() {
+            done.entry(app.app.clone()).or_default().failures.extend(failures);
+        }
+    }
     let _shared = Lock::shared(&context.layout.state)?;
     remove(context, plan, &mut done)?;
     Ok(done)
@@ -64,10 +71,8 @@ fn write(context: &Context, plan: &Plan) -> Result<usize, Error> {
             disk::apply_file(&context.layout, &app.app, change)?;
             written += 1;
         }
-        for link in &app.links {
-            disk::apply_link(&context.layout, &app.app, link)?;
-            written += 1;
-        }
+        disk::apply_links(&context.layout, &app.app, &app.links)?;
+        written += app.links.len();
     }
     Ok(written)
 }
@@ -121,9 +126,7 @@ fn remove(context: &Context, plan: &Plan, done: &mut BTreeMap<AppName, Done>) ->
 fn remove_files(context: &Context, app: &AppPlan) -> Result<(), disk::Error> {
     if app.removes_app() {
         disk::note_unread(&context.layout, &app.app)?;
-        for link in &app.links {
-            disk::apply_link(&context.layout, &app.app, link)?;
-        }
+        disk::apply_links(&context.layout, &app.app, &app.links)?;
     }
     let gone = app.files.iter().filter(|f| matches!(f.change, ChangeKind::Remove { .. }));
     let mut files: Vec<&FileChange> = gone.collect();

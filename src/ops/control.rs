@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use super::job::{failure, real_end, report_unit};
 use super::load::load;
 use super::lock::lock_if_permitted;
+use super::sight::monotonic;
 use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, ended, observe};
-use crate::disk::FoundApp;
+use crate::disk::{self, FoundApp};
 use crate::ecosystem::AppName;
-use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
+use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
 use crate::unit::{ActiveState, UnitName};
 
 /// What is asked for.
@@ -87,6 +88,10 @@ fn run(
             // systemd counts on over a start by hand that overtakes a restart of its own. Who may not do this may perhaps
             // start.
             let _ = context.systemd.reset_failed(unit);
+            if verb == ControlVerb::Restart {
+                // The guard of each need not ask the manager what this start is.
+                disk::announce_start(&context.layout, unit, monotonic());
+            }
             started.push(unit.clone());
         }
         let deadline = Instant::now() + PATIENCE;
@@ -108,7 +113,7 @@ fn run(
         for ((owner, job), outcome) in owners.iter().zip(&jobs).zip(outcomes) {
             let (unit, outcome) = (&job.1, real_end(&context.systemd, job, outcome));
             let failures = &mut done.entry(owner.clone()).or_default().failures;
-            failures.extend(failure(&outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
+            failures.extend(failure(job.0, &outcome).map(|why| (unit.clone(), why)));
         }
     }
     give_way(context, &overtaken, apps, sink)?;
@@ -167,7 +172,7 @@ fn stayed(
             continue;
         }
         let expected = expected(app, &found.units, false);
-        stay(context, &Stay { app, numbers, expected }, done)?;
+        stay(context, &Stay { app, numbers, expected, units: Some(&found.units) }, done)?;
     }
     Ok(())
 }
@@ -198,7 +203,7 @@ fn reached(
 /// Nothing at all was permitted: then that is the one thing to say.
 fn denied(outcomes: &[JobOutcome]) -> Option<crate::systemd::Error> {
     let mut errors = outcomes.iter().map(|outcome| match outcome {
-        JobOutcome::Refused(error) if error.kind() == ErrorKind::Denied => Some(error.clone()),
+        JobOutcome::Refused(error) if error.is_permission() => Some(error.clone()),
         _ => None,
     });
     let first = errors.next()??;

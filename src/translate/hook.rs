@@ -9,8 +9,8 @@ use crate::unit::{UnitFile, quote};
 pub(super) fn hook(context: &UnitContext<'_>, role: Role) -> UnitFile {
     let app = context.app;
     let (lines, key) = match role {
-        Role::BeforeReload => (&app.hooks.before, "before_reload"),
-        _ => (&app.hooks.after, "after_reload"),
+        Role::BeforeReload => (&app.reloads.before, "before_reload"),
+        _ => (&app.reloads.after, "after_reload"),
     };
     let unit = UnitFile::new(app.name.unit_of(role))
         .section("Unit", |s| {
@@ -22,7 +22,8 @@ pub(super) fn hook(context: &UnitContext<'_>, role: Role) -> UnitFile {
             s.set("Type", "oneshot");
             for line in lines {
                 let shell = ["/bin/sh".to_owned(), "-c".to_owned(), line.clone()];
-                s.set("ExecStart", instance::with_variables(context, &shell));
+                let words: Vec<String> = instance::env_reader(context).chain(shell).collect();
+                s.set("ExecStart", instance::command_line(&words));
             }
             s.set("WorkingDirectory", quote::path(&app.cwd.to_string_lossy()));
             s.set_some("User", app.process.user.as_deref().map(quote::text));

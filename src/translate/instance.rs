@@ -5,10 +5,10 @@
 //! up before it looks whether the others have, so that the last one sees them all. A start fails
 //! only when all have given up, since what an instance needs may appear while it is restarted.
 //!
-//! `restart-guard` as `ExecCondition=` ends a crash loop. A start limit would close the listener
-//! for all instances. `RestartSteps=` is not used: it follows `NRestarts`, which a stable run does
-//! not reset. A rollout notes beforehand that it starts the instance, since the guard's own
-//! question to the manager took half as long as a Node app's start.
+//! `clusterctl-exec --guard` as `ExecCondition=` ends a crash loop, and pauses between restarts. A start
+//! limit would close the listener for all instances. `RestartSteps=` is not used: it follows
+//! `NRestarts`, which a stable run does not reset. A rollout notes beforehand that it starts the
+//! instance, so that the guard asks the manager nothing.
 //!
 //! Nothing may fail before the guard runs. What the manager does for a unit it does for the guard
 //! first, and where that fails nobody counts. A file of variables that cannot be read would be
@@ -31,11 +31,12 @@
 //! again by the group's script either.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{UnitContext, common, environment, joined, memory, sandbox, socket_names, span};
-use crate::ecosystem::{
-    App, Asks, Backoff, Handover, PidFile, RateLimit, Readiness, last_line, runtime_folder,
+use super::{
+    UnitContext, common, environment, joined, memory, pid_file, sandbox, socket_names, span,
 };
+use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
 use crate::handover::contract::TRACER;
 use crate::unit::{Section, UnitFile, quote};
 
@@ -135,20 +136,7 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
         s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
     s.set("TimeoutStartSec", span(app.process.listen_timeout));
-    pid_file(s, context);
-}
-
-/// Writes the number of the main process to a file, and removes it when the instance has stopped. Neither is
-/// worth a start that fails.
-fn pid_file(s: &mut Section, context: &UnitContext<'_>) {
-    let Some(PidFile { path, by_program }) = &context.app.pid_file else { return };
-    let helper = match by_program {
-        true => format!("{} --bare -- {}", context.helper(TRACER), context.helper("pid-file")),
-        false => root_helper(context, "pid-file"),
-    };
-    let file = quote::argument(&path.to_string_lossy());
-    s.set("ExecStartPost", format!("-{helper} write {file} %i $MAINPID"));
-    s.set("ExecStopPost", format!("-{helper} remove {file} %i"));
+    pid_file::set(s, context, &root_helper(context, "pid-file"));
 }
 
 /// The program, behind what becomes it one after the other.
@@ -171,13 +159,7 @@ fn exec_start(context: &UnitContext<'_>) -> String {
     command_line(&words)
 }
 
-/// A command of the app besides its program, with the variables that its user reads.
-pub(super) fn with_variables(context: &UnitContext<'_>, words: &[String]) -> String {
-    let words: Vec<String> = env_reader(context).chain(words.iter().cloned()).collect();
-    command_line(&words)
-}
-
-fn command_line(words: &[String]) -> String {
+pub(super) fn command_line(words: &[String]) -> String {
     let mut words = words.iter();
     let first = words.next().map(|word| quote::executable(word));
     let rest = words.map(|word| quote::argument(word));
@@ -185,7 +167,7 @@ fn command_line(words: &[String]) -> String {
 }
 
 /// Reads files of variables with the rights of the program's user.
-fn env_reader(context: &UnitContext<'_>) -> impl Iterator<Item = String> {
+pub(super) fn env_reader(context: &UnitContext<'_>) -> impl Iterator<Item = String> {
     let files = &context.app.own_env_files;
     let files = files.iter().flat_map(|file| ["--env".into(), file.to_string_lossy().into_owned()]);
     let reader = [tracer(context)].into_iter().chain(files).chain(["--".to_owned()]);
@@ -245,21 +227,22 @@ fn restarts(s: &mut Section, context: &UnitContext<'_>) {
         }
         return;
     }
-    s.set("RestartSec", span(restart.delay));
+    // A timer of the manager may come 250 ms late, which counts in a short pause: the guard makes those.
+    let long = restart.delay >= LONG_DELAY;
+    s.set("RestartSec", if long { span(restart.delay) } else { "0".to_owned() });
     if !restart.stop_exit_codes.is_empty() {
         // Asked for, hence no failure: `SuccessExitStatus=` below names them too.
         let codes: Vec<String> = restart.stop_exit_codes.iter().map(u8::to_string).collect();
         s.set("RestartPreventExitStatus", codes.join(" "));
     }
-    if !is_guarded(app) {
-        return;
-    }
     // Ends a restart loop without a start limit, which would close the listener for all. Also
     // pauses between restarts: RestartSteps= is missing before systemd 254.
-    let guard = root_helper(context, "restart-guard");
+    let verb = if context.user() { "--guard-user" } else { "--guard" };
     let max = restart.max_restarts.map_or("unlimited".to_owned(), |max| max.to_string());
     let uptime = restart.min_uptime.as_millis();
-    let mut line = format!("{guard} %t/clusterctl/%n %n {max} {uptime}");
+    let delay = if long { "-".to_owned() } else { restart.delay.as_millis().to_string() };
+    let guard = context.helper(TRACER);
+    let mut line = format!("+{guard} {verb} %t/clusterctl/%n %n {max} {uptime} {delay}");
     if let Some(Backoff { first, max }) = restart.backoff {
         line.push_str(&format!(" {} {}", first.as_millis(), max.as_millis()));
     }
@@ -269,11 +252,14 @@ fn restarts(s: &mut Section, context: &UnitContext<'_>) {
     s.set("ExecCondition", line);
 }
 
-/// Whether `restart-guard` runs before every start.
+/// Whether the guard runs before every start.
 fn is_guarded(app: &App) -> bool {
-    let restart = &app.restart;
-    restart.auto && (restart.max_restarts.is_some() || restart.backoff.is_some())
+    app.restart.auto
 }
+
+/// A pause from here on is the manager's, which shows that the instance waits, and which no limit of its
+/// start cuts short.
+const LONG_DELAY: Duration = Duration::from_secs(1);
 
 /// Files of variables that the manager reads, in this order.
 pub(super) fn manager_env_files(context: &UnitContext<'_>) -> Vec<PathBuf> {
@@ -321,11 +307,7 @@ fn stopping(s: &mut Section, context: &UnitContext<'_>) {
         s.set("ExecStop", format!("{tracer} --drain $MAINPID {millis} {signal}{streams}"));
     }
     s.set("KillSignal", &app.kill_signal);
-    match app.asks {
-        Asks::All => {}
-        Asks::Main => drop(s.set("KillMode", "mixed")),
-        Asks::MainAlone => drop(s.set("KillMode", "process")),
-    }
+    s.set_some("KillMode", super::kill_mode(app.asks));
     s.set("TimeoutStopSec", span(app.process.kill_timeout));
     // A program that dies of the signal that asked it to stop has stopped well.
     let asked: String = app.restart.stop_exit_codes.iter().map(|code| format!(" {code}")).collect();

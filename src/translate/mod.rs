@@ -10,6 +10,7 @@ mod hook;
 mod instance;
 mod listener;
 mod memory;
+mod pid_file;
 mod record;
 mod role;
 mod sandbox;
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ecosystem::{App, AppName, Ecosystem, Remark, Scope, fnv1a};
+use crate::ecosystem::{App, AppName, Asks, Ecosystem, Remark, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
 pub use crate::ecosystem::Role;
@@ -246,6 +247,15 @@ fn joined(names: &[UnitName]) -> String {
 /// Where a reader finds more.
 fn common(section: &mut Section) {
     section.set("Documentation", "man:clusterctl(1)");
+}
+
+/// `KillMode=` where it is not systemd's own: who else than the main process is asked to stop, and then killed.
+fn kill_mode(asks: Asks) -> Option<&'static str> {
+    match asks {
+        Asks::All => None,
+        Asks::Main => Some("mixed"),
+        Asks::MainAlone => Some("process"),
+    }
 }
 
 /// A time span as systemd.time(7) reads it.

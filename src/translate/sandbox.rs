@@ -211,7 +211,7 @@ fn filters(app: &App) -> bool {
 fn log_folders(app: &App) -> impl Iterator<Item = &Path> {
     let files = app.logs.out_file.iter().chain(&app.logs.error_file);
     let files = files.filter(|_| !app.logs.disabled);
-    let own = app.pid_file.iter().filter(|file| file.by_program).map(|file| &file.path);
+    let own = app.process.pid_file.iter().filter(|file| file.by_program).map(|file| &file.path);
     let folders = files.chain(own).filter_map(|file| file.parent());
     folders.filter(|folder| !folder.starts_with("/dev"))
 }

@@ -27,7 +27,7 @@ pub(super) fn watch(context: &UnitContext<'_>) -> UnitFile {
             // A folder that is gone may come back.
             s.set("Restart", "on-failure").set("RestartSec", "5s");
         });
-    let watched = app.watch.iter().flat_map(|watch| watch.paths.iter().cloned()).collect();
+    let watched = app.reloads.watch.iter().flat_map(|watch| watch.paths.iter().cloned()).collect();
     mark(unit, context, Role::Watch, |record| record.watched = watched)
 }
 
@@ -35,7 +35,7 @@ fn command(context: &UnitContext<'_>) -> String {
     let app = context.app;
     let mut line = program(context);
     line.push_str(&format!(" watch-files {}", app.name));
-    for watch in app.watch.iter() {
+    for watch in app.reloads.watch.iter() {
         line.push_str(&format!(" --delay {}", watch.delay.as_millis()));
         let own = app.logs.out_file.iter().chain(&app.logs.error_file);
         let own = own.map(|path| path.to_string_lossy().into_owned());

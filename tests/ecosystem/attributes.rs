@@ -67,7 +67,7 @@ fn merge_logs_is_always_so() {
 
 #[test]
 fn pid_file_is_written_with_the_rights_that_its_folder_asks_for() {
-    let pid = |text: &str| app(&format!("script = 'server.js'\n{text}")).pid_file;
+    let pid = |text: &str| app(&format!("script = 'server.js'\n{text}")).process.pid_file;
     let file = |path: &str, by_program| Some(PidFile { path: path.into(), by_program });
     assert_eq!(pid("pid_file = '/run/a.pid'"), file("/run/a.pid", false));
     assert_eq!(pid("pid = '/run/a.pid'\nuser = 'api'"), file("/run/a.pid", false));
@@ -85,7 +85,10 @@ fn treekill_says_who_is_asked_to_stop() {
 #[test]
 fn uid_and_gid_are_names_or_numbers() {
     let app = app_on("script = 'server.js'\nuid = 1000\ngid = 'www-data'", &FakeHost::new());
-    assert_eq!((app.user.as_deref(), app.group.as_deref()), (Some("api"), Some("www-data")));
+    assert_eq!(
+        (app.process.user.as_deref(), app.process.group.as_deref()),
+        (Some("api"), Some("www-data"))
+    );
     assert!(said("uid = 4711").contains("`useradd --system --uid 4711 NAME`"));
 }
 
@@ -97,8 +100,9 @@ fn exec_interpreter_is_another_word_for_interpreter() {
 
 #[test]
 fn watch_is_a_folder_or_paths() {
-    let paths =
-        |text: &str| app(&format!("script = 'server.js'\n{text}")).watch.map(|watch| watch.paths);
+    let paths = |text: &str| {
+        app(&format!("script = 'server.js'\n{text}")).reloads.watch.map(|watch| watch.paths)
+    };
     assert_eq!(paths("watch = true"), Some(vec!["/srv/app".into()]));
     assert_eq!(paths("watch = 'src'"), Some(vec!["/srv/app/src".into()]));
     assert_eq!(paths("watch = ['src', '/etc/api.env']").unwrap().len(), 2);
@@ -111,7 +115,7 @@ fn watch_is_a_folder_or_paths() {
 fn ignore_watch_and_watch_delay_say_what_counts_and_when() {
     let text = "script = 'server.js'\nwatch = true\nwatch_delay = 1000\n\
                 ignore_watch = ['node_modules', './client/img/', '**/*.tmp', '/var/x/*']";
-    let watch = app(text).watch.unwrap();
+    let watch = app(text).reloads.watch.unwrap();
     assert_eq!(watch.delay.as_millis(), 1000);
     assert_eq!(watch.ignore, ["node_modules", "/srv/app/client/img", "*.tmp", "/var/x"]);
     assert!(said("ignore_watch = 'a'").contains("does nothing without `watch`"));
@@ -121,7 +125,7 @@ fn ignore_watch_and_watch_delay_say_what_counts_and_when() {
 #[test]
 fn commands_run_around_a_rollout() {
     let text = "script = 'server.js'\nbefore_reload = 'npm run migrate'\nafter_reload = ['a', 'b']";
-    let hooks = app(text).hooks;
+    let hooks = app(text).reloads;
     assert_eq!((hooks.before.len(), hooks.after), (1, vec!["a".to_owned(), "b".to_owned()]));
     let job = said("autorestart = false\nbefore_reload = 'x'");
     assert!(job.contains("`before_reload` is never run"), "{job}");

@@ -10,6 +10,7 @@ fn companions(key: &str) -> &'static str {
     match key {
         "script" | "command" | "name" => "",
         "increment_var" => "env = { METRICS_PORT = 9100 }",
+        "ignore_watch" | "watch_delay" => "watch = true",
         "readiness" | "handover" => "listen = 80",
         _ => "",
     }

@@ -167,7 +167,8 @@ fn every_attribute_of_pm2_is_in_the_manual_and_in_a_test() {
         root.join("src/ecosystem/resolve"),
     ];
     let tests: String = tests.iter().map(|folder| texts(folder, &[".toml", ".rs"])).collect();
-    let tests = words(&tests);
+    // Lines within strings begin behind the escape.
+    let tests = words(&tests.replace("\\n", " "));
     for (name, _) in OF_PM2 {
         let name = name.trim_end_matches("NAME");
         assert!(manual.contains(name), "ecosystem.toml(5) does not name {name}");

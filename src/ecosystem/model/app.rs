@@ -73,16 +73,12 @@ pub struct App {
     pub restart: Restart,
     /// When instances are replaced, or a job runs again, whatever happens.
     pub schedules: Vec<Schedule>,
-    /// Which files reload it when they change.
-    pub watch: Option<Watch>,
-    /// What runs around a rollout.
-    pub hooks: Hooks,
+    /// What reloads it by itself, and what runs around a reload.
+    pub reloads: Reloads,
     /// How instances are replaced.
     pub rollout: RolloutSettings,
     /// Where output goes.
     pub logs: Logs,
-    /// Where the number of the main process is written.
-    pub pid_file: Option<PidFile>,
     /// Memory in bytes above which an instance is replaced; see `translate::memory` for what it is killed at.
     pub max_memory: Option<u64>,
     /// Whether the shared descriptors are non-blocking (`NonBlocking=`).
@@ -119,6 +115,8 @@ pub struct AppProcess {
     pub stream_timeout: Option<Duration>,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
+    /// Where the number of the main process is written.
+    pub pid_file: Option<PidFile>,
 }
 
 impl App {
@@ -128,24 +126,26 @@ impl App {
     }
 }
 
+/// What reloads an app by itself, and what runs around a reload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloads {
+    /// Which files reload it when they change.
+    pub watch: Option<WatchedFiles>,
+    /// Lines for the shell before the first instance is replaced, in their order; nothing is replaced if one fails.
+    pub before: Vec<String>,
+    /// Lines for the shell when all have been replaced.
+    pub after: Vec<String>,
+}
+
 /// Which files reload an app when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watch {
+pub struct WatchedFiles {
     /// Folders, with all that is in them, and files: absolute.
     pub paths: Vec<PathBuf>,
     /// What does not count: names with `*` and `?`, or such whole paths.
     pub ignore: Vec<String>,
     /// How long nothing may change before the app is reloaded.
     pub delay: Duration,
-}
-
-/// Lines for the shell that run around a rollout, in their order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hooks {
-    /// Before the first instance is replaced; nothing is replaced if one fails.
-    pub before: Vec<String>,
-    /// When all have been replaced.
-    pub after: Vec<String>,
 }
 
 /// A cron expression.

@@ -133,7 +133,7 @@ const ROWS: [RoleRow; 13] = [
         role: Role::Watch,
         word: "watch",
         rest: "-watch",
-        has: |app| app.watch.is_some(),
+        has: |app| app.reloads.watch.is_some(),
         reserved: false,
         trigger: true,
         shown: Some(Shown {
@@ -159,7 +159,7 @@ const ROWS: [RoleRow; 13] = [
         role: Role::BeforeReload,
         word: "before-reload",
         rest: "-before-reload",
-        has: |app| !app.hooks.before.is_empty(),
+        has: |app| !app.reloads.before.is_empty(),
         reserved: false,
         ..EVERY
     },
@@ -167,7 +167,7 @@ const ROWS: [RoleRow; 13] = [
         role: Role::AfterReload,
         word: "after-reload",
         rest: "-after-reload",
-        has: |app| !app.hooks.after.is_empty(),
+        has: |app| !app.reloads.after.is_empty(),
         reserved: false,
         ..EVERY
     },

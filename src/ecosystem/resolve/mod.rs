@@ -83,11 +83,9 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::handed_over(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
-    let namespace = namespace(cx, fields);
-    let job = is_job(keys.restart.auto, &hands, &listeners);
+    let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
     let rollout = rollout::rollout(cx, fields, job);
-    let hooks = watch::hooks(cx, fields, job);
-    let watch = watch::watch(cx, fields, cwd.as_deref());
+    let reloads = watch::reloads(cx, fields, cwd.as_deref(), job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
@@ -114,11 +112,9 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         asks: stop.asks,
         restart: keys.restart,
         schedules,
-        watch,
-        hooks,
+        reloads,
         rollout,
         logs: keys.logs,
-        pid_file: keys.pid_file,
         max_memory: keys.max_memory,
         non_blocking: hands.non_blocking(keys.non_blocking, kind.as_ref()),
         backlog,

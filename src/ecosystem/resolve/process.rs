@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::logs;
-use crate::ecosystem::model::app::{AppProcess, Backoff, Logs, PidFile, Restart, RolloutSettings};
+use crate::ecosystem::model::app::{AppProcess, Backoff, Logs, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Node, Reading};
@@ -15,8 +15,8 @@ use crate::ecosystem::read::problem::{Problem, visible};
 use crate::ecosystem::read::{suggest, value};
 use crate::limits;
 
-/// systemd's default `RestartSec=`.
-const RESTART_DELAY: Duration = Duration::from_millis(100);
+/// As PM2: the first restart is immediate, and a loop of them pauses (`handover::guard`).
+const RESTART_DELAY: Duration = Duration::ZERO;
 /// PM2's cap of the growing pause.
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// PM2's number.
@@ -52,7 +52,6 @@ pub(super) struct ProcessKeys {
     pub treekill: Option<bool>,
     pub restart: Restart,
     pub logs: Logs,
-    pub pid_file: Option<PidFile>,
     pub max_memory: Option<u64>,
     /// As written.
     pub non_blocking: Option<bool>,
@@ -75,6 +74,7 @@ pub(super) fn process(
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
         autostart: fields.flag(cx, "autostart", true),
+        pid_file,
     };
     ProcessKeys {
         process,
@@ -82,7 +82,6 @@ pub(super) fn process(
         treekill: fields.read_with("treekill", |node| node.boolean(cx)),
         restart: restart(cx, fields),
         logs,
-        pid_file,
         max_memory: memory(cx, fields),
         non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),
     }

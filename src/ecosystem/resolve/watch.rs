@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::ecosystem::model::app::{Hooks, Watch};
+use crate::ecosystem::model::app::{Reloads, WatchedFiles};
 use crate::ecosystem::model::host::PathKind;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{Node, Reading};
@@ -18,11 +18,7 @@ use crate::ecosystem::read::problem::{Problem, visible};
 const DELAY: Duration = Duration::from_millis(200);
 
 /// Reads the keys; nothing, where it is switched off.
-pub(super) fn watch(
-    cx: &mut Reading<'_>,
-    fields: &Fields<'_>,
-    cwd: Option<&Path>,
-) -> Option<Watch> {
+fn watch(cx: &mut Reading<'_>, fields: &Fields<'_>, cwd: Option<&Path>) -> Option<WatchedFiles> {
     let ignore = ignored(cx, fields, cwd);
     let delay = fields.span_of(cx, "watch_delay", DELAY);
     let node = fields.get("watch");
@@ -46,7 +42,7 @@ pub(super) fn watch(
             cx.problems.push(Problem::warning(&entry.at, message).help(help));
         }
     }
-    Some(Watch { paths: paths?, ignore, delay: delay.max(Duration::from_millis(1)) })
+    Some(WatchedFiles { paths: paths?, ignore, delay: delay.max(Duration::from_millis(1)) })
 }
 
 fn watched(
@@ -98,21 +94,30 @@ fn pattern(
     Some(cwd?.join(plain).to_string_lossy().into_owned())
 }
 
+/// Reads all keys of this concern.
+pub(super) fn reloads(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    cwd: Option<&Path>,
+    job: bool,
+) -> Reloads {
+    let before = commands(cx, fields, "before_reload", job);
+    let after = commands(cx, fields, "after_reload", job);
+    Reloads { watch: watch(cx, fields, cwd), before, after }
+}
+
 /// Lines for the shell that a rollout runs.
-pub(super) fn hooks(cx: &mut Reading<'_>, fields: &Fields<'_>, job: bool) -> Hooks {
-    let mut lines = |key: &str| {
-        let Some(node) = fields.get(key) else { return Vec::new() };
-        let texts = node.texts(cx).unwrap_or_default();
-        if texts.iter().any(|text| text.trim().is_empty()) {
-            node.bad::<()>(cx, format!("a command of `{key}` is empty"));
-        }
-        if job {
-            let message = format!("`{key}` is never run: a job is not reloaded");
-            let help = "remove it, and put the command into the job itself";
-            cx.problems.push(Problem::warning(&node.place, message).help(help));
-            return Vec::new();
-        }
-        texts
-    };
-    Hooks { before: lines("before_reload"), after: lines("after_reload") }
+fn commands(cx: &mut Reading<'_>, fields: &Fields<'_>, key: &str, job: bool) -> Vec<String> {
+    let Some(node) = fields.get(key) else { return Vec::new() };
+    let texts = node.texts(cx).unwrap_or_default();
+    if texts.iter().any(|text| text.trim().is_empty()) {
+        node.bad::<()>(cx, format!("a command of `{key}` is empty"));
+    }
+    if job {
+        let message = format!("`{key}` is never run: a job is not reloaded");
+        let help = "remove it, and put the command into the job itself";
+        cx.problems.push(Problem::warning(&node.place, message).help(help));
+        return Vec::new();
+    }
+    texts
 }
