@@ -22,6 +22,9 @@ _clusterctl() {
             clusterctl,audit)
                 cmd="clusterctl__subcmd__audit"
                 ;;
+            clusterctl,check-memory)
+                cmd="clusterctl__subcmd__check__subcmd__memory"
+                ;;
             clusterctl,completions)
                 cmd="clusterctl__subcmd__completions"
                 ;;
@@ -61,6 +64,9 @@ _clusterctl() {
             clusterctl,history)
                 cmd="clusterctl__subcmd__history"
                 ;;
+            clusterctl,import)
+                cmd="clusterctl__subcmd__import"
+                ;;
             clusterctl,info)
                 cmd="clusterctl__subcmd__describe"
                 ;;
@@ -78,6 +84,9 @@ _clusterctl() {
                 ;;
             clusterctl,ls)
                 cmd="clusterctl__subcmd__list"
+                ;;
+            clusterctl,metrics)
+                cmd="clusterctl__subcmd__metrics"
                 ;;
             clusterctl,pid)
                 cmd="clusterctl__subcmd__pid"
@@ -124,11 +133,17 @@ _clusterctl() {
             clusterctl,validate)
                 cmd="clusterctl__subcmd__validate"
                 ;;
+            clusterctl,watch-files)
+                cmd="clusterctl__subcmd__watch__subcmd__files"
+                ;;
             clusterctl__subcmd__help,apply)
                 cmd="clusterctl__subcmd__help__subcmd__apply"
                 ;;
             clusterctl__subcmd__help,audit)
                 cmd="clusterctl__subcmd__help__subcmd__audit"
+                ;;
+            clusterctl__subcmd__help,check-memory)
+                cmd="clusterctl__subcmd__help__subcmd__check__subcmd__memory"
                 ;;
             clusterctl__subcmd__help,completions)
                 cmd="clusterctl__subcmd__help__subcmd__completions"
@@ -157,6 +172,9 @@ _clusterctl() {
             clusterctl__subcmd__help,history)
                 cmd="clusterctl__subcmd__help__subcmd__history"
                 ;;
+            clusterctl__subcmd__help,import)
+                cmd="clusterctl__subcmd__help__subcmd__import"
+                ;;
             clusterctl__subcmd__help,init)
                 cmd="clusterctl__subcmd__help__subcmd__init"
                 ;;
@@ -165,6 +183,9 @@ _clusterctl() {
                 ;;
             clusterctl__subcmd__help,logs)
                 cmd="clusterctl__subcmd__help__subcmd__logs"
+                ;;
+            clusterctl__subcmd__help,metrics)
+                cmd="clusterctl__subcmd__help__subcmd__metrics"
                 ;;
             clusterctl__subcmd__help,pid)
                 cmd="clusterctl__subcmd__help__subcmd__pid"
@@ -202,6 +223,9 @@ _clusterctl() {
             clusterctl__subcmd__help,validate)
                 cmd="clusterctl__subcmd__help__subcmd__validate"
                 ;;
+            clusterctl__subcmd__help,watch-files)
+                cmd="clusterctl__subcmd__help__subcmd__watch__subcmd__files"
+                ;;
             *)
                 ;;
         esac
@@ -209,7 +233,7 @@ _clusterctl() {
 
     case "${cmd}" in
         clusterctl)
-            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc pid logs log init ecosystem completions schema unpack validate rollout save help"
+            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc pid logs log metrics init ecosystem import completions schema unpack validate rollout watch-files check-memory save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -289,6 +313,28 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__audit)
+            opts="-o -h --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__check__subcmd__memory)
             opts="-o -h --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -489,7 +535,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help)
-            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe pid logs init completions schema unpack validate rollout save help"
+            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe pid logs metrics init import completions schema unpack validate rollout watch-files check-memory save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -517,6 +563,20 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__audit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__help__subcmd__check__subcmd__memory)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -656,6 +716,20 @@ _clusterctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        clusterctl__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         clusterctl__subcmd__help__subcmd__init)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -685,6 +759,20 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__logs)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__help__subcmd__metrics)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -866,6 +954,20 @@ _clusterctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        clusterctl__subcmd__help__subcmd__watch__subcmd__files)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         clusterctl__subcmd__history)
             opts="-o -h --user --system --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -873,6 +975,32 @@ _clusterctl() {
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__import)
+            opts="-o -h --to --no-trial --takeover --give-back --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -951,6 +1079,28 @@ _clusterctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__metrics)
+            opts="-o -h --http --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -1316,6 +1466,36 @@ _clusterctl() {
             fi
             case "${prev}" in
                 --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__watch__subcmd__files)
+            opts="-o -h --ignore --delay --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --ignore)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
