@@ -12,9 +12,6 @@ use std::time::Duration;
 /// machine that one systemd manages.
 pub const INSTANCES: u32 = 1024;
 
-/// Instances that a rollout may add by a flag: more at once is a slip of the finger, not a wish.
-pub const SURGE: u32 = 1000;
-
 /// Listeners that the preload library and the tracer hand over: those that are marked in one word of 64
 /// bits. More are left to programs that speak `LISTEN_FDS`.
 pub const LISTENERS: usize = 64;

@@ -134,7 +134,7 @@ fn one(
     let done = [(name.clone(), moved.done)].into();
     match show::finish(ctl, &done, ui) {
         Ok(()) => Ok(true),
-        Err(Error::Failed(_)) => Ok(false),
+        Err(Error::Failed { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -170,7 +170,7 @@ fn ended(
 ) -> Result<(), Error> {
     if !left.is_empty() {
         ui.note("PM2's saved state is untouched, since not all apps have come over: the same command goes on");
-        return Err(Error::Failed(left.to_vec()));
+        return Err(Error::Failed { apps: left.to_vec(), denied: false });
     }
     pm2.run(&["save", "--force"]).map_err(|refusal| foreign::refused("pm2", refusal))?;
     let names: Vec<String> = online.iter().map(|name| shell_word(name.as_str())).collect();
@@ -219,7 +219,7 @@ pub(super) fn back(place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
         }
     }
     if !failed.is_empty() {
-        return Err(Error::Failed(failed));
+        return Err(Error::Failed { apps: failed, denied: false });
     }
     pm2.run(&["save", "--force"]).map_err(|refusal| foreign::refused("pm2", refusal))?;
     ui.note("PM2 has saved that, for the next boot");

@@ -85,7 +85,7 @@ fn treekill_says_who_is_asked_to_stop() {
 #[test]
 fn uid_and_gid_are_names_or_numbers() {
     let app = app_on("script = 'server.js'\nuid = 1000\ngid = 'www-data'", &FakeHost::new());
-    assert_eq!((app.user.as_deref(), app.group.as_deref()), (Some("api"), Some("www-data")));
+    assert_eq!((app.process.user.as_deref(), app.process.group.as_deref()), (Some("api"), Some("www-data")));
     assert!(said("uid = 4711").contains("`useradd --system --uid 4711 NAME`"));
 }
 

@@ -42,6 +42,7 @@ fn row(text: &str) -> Row {
         pid: Some(1),
         uptime_seconds: None,
         restarts: 0,
+        cpu_seconds: None,
         cpu_percent: None,
         memory_bytes: None,
         user: text.into(),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{modules, sources};
 
-/// Files of the program below src/ whose code has one of these words. `import` speaks of other tools'
-/// attributes, whatever keys there are: a new key needs nothing there.
+/// Files of the program below src/ whose code has one of these words. `import` names what other tools have,
+/// in their words: a key of ours is there only if one of them has it too.
 fn files_with(words: &[&str]) -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let all = modules().filter(|module| *module != "import").flat_map(sources);
