@@ -33,18 +33,35 @@ sysroot() {
         mmdebstrap --quiet --variant=extract --architectures="$(debian "$1")" \
             --include=libc6-dev,libgcc-s1 bullseye "$root.part" \
             "${CLUSTERCTL_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >&2
+        # Or they would lead to the libraries of this machine.
+        find "$root.part" -type l -lname '/*' | while read -r link; do
+            ln -sfnr "$root.part$(readlink "$link")" "$link"
+        done
         mv "$root.part" "$root"
     fi
     echo "$root"
 }
 
+# The linker that takes start files and libraries from there; Debian's compilers look at their own places
+# first, whatever --sysroot says.
+linker() {
+    root=$(sysroot "$1")
+    path=$TARGET/sysroots/cc-$1
+    libraries=$root/usr/lib/$1-linux-gnu
+    cat >"$path" <<end
+#!/bin/sh
+exec $1-linux-gnu-gcc --sysroot="$root" -B"$libraries" -L"$libraries" -L"$root/lib/$1-linux-gnu" "\$@"
+end
+    chmod +x "$path"
+    echo "$path"
+}
+
 # build ARCH: prints where the program is.
 build() {
     triple=$1-unknown-linux-gnu
-    root=$(sysroot "$1")
     upper=$(echo "$triple" | tr a-z- A-Z_)
-    eval "export CARGO_TARGET_${upper}_LINKER=$1-linux-gnu-gcc"
-    eval "export CARGO_TARGET_${upper}_RUSTFLAGS='-C link-arg=--sysroot=$root --remap-path-prefix=$PWD=.'"
+    linker=$(linker "$1")
+    export "CARGO_TARGET_${upper}_LINKER=$linker" "CARGO_TARGET_${upper}_RUSTFLAGS=--remap-path-prefix=$PWD=."
     # shellcheck disable=SC2086 # a command with its options
     $CARGO build --release --locked --bin clusterctl --target "$triple" --target-dir "$TARGET" >&2
     echo "$TARGET/$triple/release/clusterctl"

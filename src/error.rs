@@ -16,7 +16,7 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// The ecosystem file is wrong; nothing was touched.
     pub const CONFIG: u8 = 3;
-    /// The service manager cannot be reached, or does not permit it.
+    /// The service manager cannot be reached, or does not permit it, also a single job of it.
     pub const MANAGER: u8 = 4;
     /// No such app or instance.
     pub const UNKNOWN: u8 = 5;
@@ -77,8 +77,12 @@ pub enum Error {
     /// The machine refused.
     Ops(ops::Error),
     /// It was tried, and the result is not what was asked for; it has been reported already.
-    /// These apps are not as they shall be.
-    Failed(Vec<AppName>),
+    Failed {
+        /// These apps are not as they shall be.
+        apps: Vec<AppName>,
+        /// Whether each of them needs a job that the manager does not permit.
+        denied: bool,
+    },
     /// The private manager cannot be had.
     Embedded(crate::embedded::Error),
     /// A program could not be tried, or did not show what it listens on.
@@ -98,9 +102,13 @@ impl Error {
             Error::Usage(_) | Error::Which(_) | Error::Ops(ops::Error::Number { .. }) => {
                 exit::USAGE
             }
-            Error::Embedded(_) | Error::Ops(ops::Error::Systemd(_)) => exit::MANAGER,
+            Error::Embedded(_)
+            | Error::Ops(ops::Error::Systemd(_))
+            | Error::Failed { denied: true, .. } => exit::MANAGER,
             Error::Ops(ops::Error::Disk(error)) if error.is_permission() => exit::MANAGER,
-            Error::Ops(_) | Error::Failed(_) | Error::Stopped(_) | Error::Trial(_) => exit::FAILED,
+            Error::Ops(_) | Error::Failed { .. } | Error::Stopped(_) | Error::Trial(_) => {
+                exit::FAILED
+            }
             Error::NothingBefore => exit::UNKNOWN,
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.
@@ -148,7 +156,7 @@ impl Error {
             ),
             // Its text names the next command itself.
             Error::Embedded(_) => None,
-            Error::Config(_) | Error::Failed(_) | Error::Interrupted | Error::Output(_) => None,
+            Error::Config(_) | Error::Failed { .. } | Error::Interrupted | Error::Output(_) => None,
         }
     }
 }
@@ -237,7 +245,7 @@ impl fmt::Display for Error {
             Error::Usage(text) | Error::Trial(text) => f.write_str(text),
             Error::Ops(error) => write!(f, "{error}"),
             Error::Embedded(error) => write!(f, "failed to start the private manager: {error}"),
-            Error::Failed(apps) => {
+            Error::Failed { apps, .. } => {
                 let names: Vec<&str> = apps.iter().map(AppName::as_str).collect();
                 write!(f, "failed for {}", names.join(", "))
             }

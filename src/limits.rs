@@ -12,9 +12,6 @@ use std::time::Duration;
 /// machine that one systemd manages.
 pub const INSTANCES: u32 = 1024;
 
-/// Instances that a rollout may add by a flag: more at once is a slip of the finger, not a wish.
-pub const SURGE: u32 = 1000;
-
 /// Listeners that the preload library and the tracer hand over: those that are marked in one word of 64
 /// bits. More are left to programs that speak `LISTEN_FDS`.
 pub const LISTENERS: usize = 64;
@@ -210,6 +207,10 @@ pub const EVALUATION: Duration = Duration::from_secs(60);
 /// Time for handshakes that have begun, after which new clients go to another socket: a client that has to send its
 /// answer once more does so within a second.
 pub const HANDSHAKES: Duration = Duration::from_millis(1200);
+
+/// Least time for PM2's processes to finish what they have begun: in its last twentieth kept-alive connections are
+/// ended between two requests, which has to be longer than most answers take.
+pub const TAKEOVER_DRAIN: Duration = Duration::from_secs(30);
 
 /// Time for PM2's processes to listen again, after which nobody waits for them any more.
 pub const PM2_LISTENS: Duration = Duration::from_secs(30);

@@ -212,7 +212,7 @@ fn apply(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<bool,
     }
     match show::finish(ctl, &bad, ui) {
         // What happened to one app is no reason to end the others.
-        Err(Error::Failed(_)) => Ok(false),
+        Err(Error::Failed { .. }) => Ok(false),
         result => result.map(|()| false),
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Origin<'a> {
     pub file: Option<&'a Path>,
     /// Whether programs are run to see what they listen on.
     pub tries: bool,
+    /// Whether what PM2's processes listen on counts more than what the file says: the address is exact.
+    pub prefers_running: bool,
     /// Who runs the apps so far, if it is not root.
     pub runs_as: Option<String>,
 }
@@ -46,6 +48,7 @@ pub(super) fn converted(
     file: &Path,
     kind: Foreign,
     tries: bool,
+    prefers_running: bool,
     place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<Imported, Error> {
@@ -57,8 +60,14 @@ pub(super) fn converted(
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     // supervisord runs as root, and containers as whoever their image says.
     let own = !matches!(kind, Foreign::Supervisord | Foreign::Compose);
-    let origin =
-        Origin { name, base, file: Some(&path), tries, runs_as: own.then(caller).flatten() };
+    let origin = Origin {
+        name,
+        base,
+        file: Some(&path),
+        tries,
+        prefers_running,
+        runs_as: own.then(caller).flatten(),
+    };
     settled(drafts, &origin, None, place, ui)
 }
 
@@ -93,21 +102,19 @@ pub(super) fn settled(
     }
     let host = place.around.host(&layout, Purpose::Check);
     let around = import::Surroundings { origin: &origin.name, base: &origin.base, host: &*host };
-    if let Some((pm2, processes)) = pm2 {
-        // What its processes hold counts more than what their variables say.
-        for draft in &mut drafts.apps {
-            let listens = pm2.listens(processes, draft.name());
-            draft.listens(&listens, "as its process under PM2 does");
-        }
-    }
-    if drafts.apps.iter().any(|draft| !draft.has_listener()) {
+    let unknown = drafts.apps.iter().any(|draft| !draft.has_listener());
+    if unknown || origin.prefers_running {
         let found = disk::scan(&layout).unwrap_or_default();
         let running = if pm2.is_none() { crate::ops::import::running() } else { None };
         let processes =
             running.as_ref().and_then(|pm2| Some(import::process_list(&pm2.list().ok()?)));
         let pm2 = pm2.or(running.as_ref().zip(processes.as_deref()));
-        for draft in drafts.apps.iter_mut().filter(|draft| !draft.has_listener()) {
-            if !as_seen(draft, origin, pm2, &found) && origin.tries {
+        for draft in &mut drafts.apps {
+            if origin.prefers_running || !draft.has_listener() {
+                as_pm2_runs_it(draft, pm2);
+            }
+            let known = draft.has_listener() || as_its_units(draft, origin, &found);
+            if !known && origin.tries {
                 try_out(draft, &around, ui);
             }
         }
@@ -115,27 +122,32 @@ pub(super) fn settled(
     Ok(import::settle(drafts, &around))
 }
 
-/// What runs already: the process of PM2, or the units of the same app of the same file.
-fn as_seen(
+/// What its processes under PM2 listen on.
+fn as_pm2_runs_it(draft: &mut Draft, pm2: Option<(&RunningPm2, &[Process])>) {
+    let Some((pm2, processes)) = pm2 else { return };
+    let listens = pm2.listens(processes, draft.name());
+    draft.listens(&listens, "as its process under PM2 does");
+    let own = || processes.iter().filter(|process| process.name == draft.name());
+    // In cluster mode PM2's daemon listens, for all of them.
+    let all_seen = own().all(|process| !process.cluster && process.pid.is_some());
+    if own().next().is_some() && all_seen && listens.is_empty() && !draft.has_listener() {
+        draft.listens_on_nothing();
+    }
+}
+
+/// The units of the same app of the same file: it was tried when it was applied first.
+fn as_its_units(
     draft: &mut Draft,
     origin: &Origin<'_>,
-    pm2: Option<(&RunningPm2, &[Process])>,
     found: &BTreeMap<AppName, disk::FoundApp>,
 ) -> bool {
-    if let Some((pm2, processes)) = pm2 {
-        let listens = pm2.listens(processes, draft.name());
-        draft.listens(&listens, "as its process under PM2 does");
-    }
     let own = AppName::parse(draft.name()).ok().and_then(|name| found.get(&name));
     let own = own.filter(|own| own.source.is_some() && own.source.as_deref() == origin.file);
-    if let Some(own) = own.filter(|_| !draft.has_listener()) {
-        let addresses = own.units.listeners().filter_map(ecosystem::ListenAddress::of_socket_unit);
-        let addresses: Vec<_> = addresses.filter(|address| !is_private(address)).collect();
-        draft.listens(&without_covered(&addresses), "as its units do");
-        // It was tried when it was applied first.
-        return true;
-    }
-    draft.has_listener()
+    let Some(own) = own else { return false };
+    let addresses = own.units.listeners().filter_map(ecosystem::ListenAddress::of_socket_unit);
+    let addresses: Vec<_> = addresses.filter(|address| !is_private(address)).collect();
+    draft.listens(&without_covered(&addresses), "as its units do");
+    true
 }
 
 /// Runs the program once, and looks into its source where that does not tell.

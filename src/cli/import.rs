@@ -112,7 +112,7 @@ fn of_file(
         );
         return Err(Error::Usage(text));
     };
-    let imported = foreign::converted(file, kind, !args.no_trial, place, ui)?;
+    let imported = foreign::converted(file, kind, !args.no_trial, true, place, ui)?;
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     Ok((imported, base, file.display().to_string()))
 }
@@ -133,6 +133,7 @@ fn of_pm2(
             base: here.to_owned(),
             file: None,
             tries: !args.no_trial,
+            prefers_running: true,
             runs_as: pm2.user(),
         };
         let imported = foreign::settled(drafts, &origin, Some((&pm2, &processes)), place, ui)?;

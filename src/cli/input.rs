@@ -46,7 +46,7 @@ pub(super) fn read_ecosystem(
     }
     let path = place.absolute(file)?;
     if let Some(kind) = Foreign::of(&path) {
-        let imported = foreign::converted(file, kind, true, place, ui)?;
+        let imported = foreign::converted(file, kind, true, false, place, ui)?;
         // What has to be corrected is said by whoever reads the text.
         foreign::summarize(&imported, &file.display().to_string(), ui);
         let base = parent(&path);

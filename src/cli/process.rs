@@ -53,6 +53,7 @@ impl Surroundings for Process {
         let machine = Machine::new(layout.clone(), std::env::var("PATH").ok().as_deref());
         Box::new(match purpose {
             Purpose::Check => machine.only_checks(),
+            Purpose::TakeOver => machine.taking_over(),
             Purpose::Apply { prunes } => machine.pruning(prunes),
         })
     }

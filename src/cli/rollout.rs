@@ -45,7 +45,7 @@ pub(super) fn run(args: &RolloutArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(
     match show::finish(&ctl, &[(app.clone(), done)].into(), ui) {
         // The first that a stop of the group cancels is the start that the rollout waited for, so that this one
         // was over before the manager ended it.
-        Err(Error::Failed(_)) if ctl.is_ended() => end(&ops::Error::Stopped(app), ui),
+        Err(Error::Failed { .. }) if ctl.is_ended() => end(&ops::Error::Stopped(app), ui),
         result => result,
     }
 }

@@ -92,13 +92,19 @@ pub(super) fn finish(
                 ui.note(&format!("  it writes to {file}"));
             }
             let logs = format!("clusterctl logs {app}@{instance}");
-            ui.later(&story.reason.and_then(|reason| reason.next).unwrap_or(logs));
+            let of_reason = || story.reason.and_then(|reason| reason.next);
+            ui.later(&verdict.next.or_else(of_reason).unwrap_or(logs));
+        } else if let Some(next) = verdict.next {
+            ui.later(&next);
         }
     }
     match bad.is_empty() {
         true => Ok(()),
         false if done.values().any(Done::is_interrupted) => Err(Error::Interrupted),
-        false => Err(Error::Failed(bad)),
+        false => {
+            let denied = bad.iter().all(|app| done[app].denied().is_some());
+            Err(Error::Failed { apps: bad, denied })
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn run(
     let definition = read_definition(&file, place, ui)?;
     let layout = place.layout()?;
     // What runs at this moment is no fault of the file: it is taken over.
-    let host = place.around.host(&layout, Purpose::Check);
+    let host = place.around.host(&layout, Purpose::TakeOver);
     let ecosystem = input::resolve(&definition, &file.display().to_string(), &*host, ui)?.ecosystem;
     let mut ctl = place.interruptible(place.connect()?)?;
     let online: Vec<&AppName> =
@@ -86,7 +86,14 @@ fn written(
     let name = format!("the PM2 in {}", pm2.home.display());
     let (drafts, _) = pm2.drafts().map_err(|refusal| foreign::refused(&name, refusal))?;
     let base = place.current_folder()?;
-    let origin = Origin { name: name.clone(), base, file: None, tries: false, runs_as: pm2.user() };
+    let origin = Origin {
+        name: name.clone(),
+        base,
+        file: None,
+        tries: false,
+        prefers_running: true,
+        runs_as: pm2.user(),
+    };
     let imported = foreign::settled(drafts, &origin, Some((pm2, processes)), place, ui)?;
     foreign::write(&imported, to, &name, place, ui)?;
     Ok(to.to_owned())
@@ -127,7 +134,7 @@ fn one(
     let done = [(name.clone(), moved.done)].into();
     match show::finish(ctl, &done, ui) {
         Ok(()) => Ok(true),
-        Err(Error::Failed(_)) => Ok(false),
+        Err(Error::Failed { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -163,14 +170,16 @@ fn ended(
 ) -> Result<(), Error> {
     if !left.is_empty() {
         ui.note("PM2's saved state is untouched, since not all apps have come over: the same command goes on");
-        return Err(Error::Failed(left.to_vec()));
+        return Err(Error::Failed { apps: left.to_vec(), denied: false });
     }
     pm2.run(&["save", "--force"]).map_err(|refusal| foreign::refused("pm2", refusal))?;
     let names: Vec<String> = online.iter().map(|name| shell_word(name.as_str())).collect();
     let names = names.join(" ");
     ui.note(&format!(
-        "PM2 keeps {names} as stopped, and has saved that: nothing starts twice at the next boot\n\
-         back: clusterctl import --give-back; for good: pm2 delete {names} && pm2 save --force"
+        "PM2 keeps {names} as stopped, and has saved that: nothing starts twice at the next boot"
+    ));
+    ui.note(&format!(
+        "back: clusterctl import --give-back; for good: pm2 delete {names} && pm2 save --force"
     ));
     Ok(())
 }
@@ -210,7 +219,7 @@ pub(super) fn back(place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
         }
     }
     if !failed.is_empty() {
-        return Err(Error::Failed(failed));
+        return Err(Error::Failed { apps: failed, denied: false });
     }
     pm2.run(&["save", "--force"]).map_err(|refusal| foreign::refused("pm2", refusal))?;
     ui.note("PM2 has saved that, for the next boot");

@@ -238,7 +238,7 @@ impl Ui {
             self.next(hint);
         }
         // Problems of a file and what became of apps have been told as data already.
-        let told = matches!(error, Error::Config(_) | Error::Failed(_) | Error::Output(_));
+        let told = matches!(error, Error::Config(_) | Error::Failed { .. } | Error::Output(_));
         if self.json && self.stream && !told {
             let (text, code) = (error.to_string(), error.exit_code());
             let value = serde_json::json!({

@@ -55,7 +55,7 @@ pub(super) fn run(args: &WatchFilesArgs, place: &Site<'_>, ui: &mut Ui) -> Resul
             ui.note(&format!("{} changed: running {app} again", first.display()));
             let whole = [Selected { app: app.clone(), instance: None }];
             match control::run(&ctl, ControlVerb::Restart, &whole, ui) {
-                Ok(()) | Err(Error::Failed(_)) => {}
+                Ok(()) | Err(Error::Failed { .. }) => {}
                 Err(error) => ui.error(&error),
             }
         } else {

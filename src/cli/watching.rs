@@ -84,7 +84,7 @@ pub(super) fn reload(ctl: &ops::Context, apps: &[AppName], path: &Path, ui: &mut
     });
     match again {
         // It has been told already.
-        Ok(()) | Err(Error::Failed(_) | Error::Interrupted) => {}
+        Ok(()) | Err(Error::Failed { .. } | Error::Interrupted) => {}
         Err(error) => ui.error(&error),
     }
 }

@@ -30,6 +30,8 @@ pub struct World {
 pub enum Purpose {
     /// Only to check it: what runs at this moment is no fault of the file.
     Check,
+    /// To put it in force where somebody else listens on its ports until then.
+    TakeOver,
     /// To put it in force.
     Apply {
         /// Apps that are gone from the file are removed, and what they hold is free.

@@ -89,6 +89,8 @@ pub struct Machine {
     applies: bool,
     /// Whether apps that are gone from the file are removed.
     prunes: bool,
+    /// Whether whoever listens on the ports of the file lets go of them.
+    takes_over: bool,
     search_path: Vec<PathBuf>,
     seen: RefCell<KnownAnswers>,
 }
@@ -109,13 +111,26 @@ impl Machine {
         let absolute = |dir: &PathBuf| dir.is_absolute();
         let search_path =
             path.unwrap_or(default).split(':').map(PathBuf::from).filter(absolute).collect();
-        Machine { layout, applies: true, prunes: false, search_path, seen: RefCell::default() }
+        Machine {
+            layout,
+            applies: true,
+            prunes: false,
+            takes_over: false,
+            search_path,
+            seen: RefCell::default(),
+        }
     }
 
     /// For a look at a file that does not put it in force.
     #[must_use]
     pub fn only_checks(self) -> Machine {
         Machine { applies: false, ..self }
+    }
+
+    /// For a file whose apps take over the ports of somebody else.
+    #[must_use]
+    pub fn taking_over(self) -> Machine {
+        Machine { takes_over: true, ..self }
     }
 
     /// For a file with which the apps go that are not in it any more, if `prunes`.
@@ -209,6 +224,9 @@ impl Host for Machine {
     }
 
     fn holder(&self, app: &AppName, address: &ListenAddress) -> Option<AddressHolder> {
+        if self.takes_over {
+            return None;
+        }
         let mut seen = self.seen.borrow_mut();
         let table = seen.holders.get_or_insert_with(sockets::Table::read);
         table.conflicting(address)?;

@@ -139,6 +139,11 @@ impl Draft {
         }
     }
 
+    /// Says that it is known to listen on nothing.
+    pub fn listens_on_nothing(&mut self) {
+        self.worker = true;
+    }
+
     /// Notes why nobody knows what it listens on.
     pub fn listens_on_unknown(&mut self, why: &str) {
         let left = Left::new("the port", why).instead("write `listen = PORT` if it serves clients");

@@ -22,6 +22,7 @@ mod serve;
 mod settle;
 mod supervisord;
 mod value;
+mod variables;
 mod write;
 
 use crate::ecosystem::Host;

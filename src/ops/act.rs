@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::latecomers;
 use super::load::load;
 use super::log_owner;
 use super::parallel::parallel;
@@ -45,6 +46,12 @@ pub(super) fn act(
     }
     load(context, plan.apps.iter().map(|app| app.app.clone()), sink)?;
     let mut done = run_apps(context, plan, observed, policies, sink)?;
+    for app in plan.apps.iter().filter(|app| !app.removes_app()) {
+        let failures = latecomers::stop(context, app, observed.apps.get(&app.app), sink)?;
+        if !failures.is_empty() {
+            done.entry(app.app.clone()).or_default().failures.extend(failures);
+        }
+    }
     let _shared = Lock::shared(&context.layout.state)?;
     remove(context, plan, &mut done)?;
     Ok(done)

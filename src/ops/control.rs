@@ -11,7 +11,7 @@ use super::witness::witnessed;
 use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, ended, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
-use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome, JobResult};
+use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
 use crate::unit::{ActiveState, UnitName};
 
 /// What is asked for.
@@ -108,7 +108,7 @@ fn run(
         for ((owner, job), outcome) in owners.iter().zip(&jobs).zip(outcomes) {
             let (unit, outcome) = (&job.1, real_end(&context.systemd, job, outcome));
             let failures = &mut done.entry(owner.clone()).or_default().failures;
-            failures.extend(failure(&outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
+            failures.extend(failure(job.0, &outcome).map(|why| (unit.clone(), why)));
         }
     }
     give_way(context, &overtaken, apps, sink)?;
@@ -198,7 +198,7 @@ fn reached(
 /// Nothing at all was permitted: then that is the one thing to say.
 fn denied(outcomes: &[JobOutcome]) -> Option<crate::systemd::Error> {
     let mut errors = outcomes.iter().map(|outcome| match outcome {
-        JobOutcome::Refused(error) if error.kind() == ErrorKind::Denied => Some(error.clone()),
+        JobOutcome::Refused(error) if error.is_permission() => Some(error.clone()),
         _ => None,
     });
     let first = errors.next()??;

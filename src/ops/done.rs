@@ -6,7 +6,8 @@ use std::fmt;
 use super::Error;
 use crate::disk::Lock;
 use crate::ecosystem::AppName;
-use crate::rollout::{NotServing, Outcome};
+use crate::rollout::{InstanceFault, NotServing, Outcome};
+use crate::systemd;
 use crate::unit::UnitName;
 
 /// What became of one app.
@@ -40,6 +41,10 @@ impl Finished {
 pub enum UnitFailure {
     /// A job came to nothing; the manager's word for it.
     Job(String),
+    /// Its start was ended by something else than its process: what is known of that may be of a run before.
+    Start(InstanceFault),
+    /// The manager does not permit its job.
+    Denied(systemd::Error),
     /// It came up, or should have, and did not stay.
     Lost(NotServing),
     /// Its rollout could not go on: the whole sentence, with the app and the next command.
@@ -50,6 +55,8 @@ impl fmt::Display for UnitFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Job(why) | Self::Rollout(why) => f.write_str(why),
+            Self::Start(why) => why.fmt(f),
+            Self::Denied(error) => error.fmt(f),
             Self::Lost(lost) => lost.fmt(f),
         }
     }
@@ -61,6 +68,14 @@ impl Done {
         self.failures.is_empty()
             && self.left_out == 0
             && matches!(self.rollout, None | Some(Outcome::Complete))
+    }
+
+    /// The first unit whose job the manager does not permit, of all that failed.
+    pub fn denied(&self) -> Option<(&UnitName, &systemd::Error)> {
+        self.failures.iter().find_map(|(unit, why)| match why {
+            UnitFailure::Denied(error) => Some((unit, error)),
+            _ => None,
+        })
     }
 
     /// Whether somebody asked to stop before the end.

@@ -1,7 +1,8 @@
 //! How the end of a job is told, and whether it is a failure. It never submits one.
 
-use super::{Event, Sink};
+use super::{Event, Sink, UnitFailure};
 use crate::ecosystem::AppName;
+use crate::rollout::{InstanceFault, RolloutJobResult};
 use crate::systemd::{ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
 use crate::unit::{ActiveState, UnitName};
 
@@ -35,17 +36,40 @@ pub(super) fn report_unit(
     outcome: &JobOutcome,
     sink: Sink<'_>,
 ) {
-    let failure = failure(outcome);
+    let failure = told(outcome);
     sink(Event::Unit { app: app.clone(), unit: unit.clone(), verb: verb(*kind), failure });
 }
 
-/// Why a job did not bring its unit where it should be; a unit that is not loaded is stopped.
-pub(super) fn failure(outcome: &JobOutcome) -> Option<String> {
+/// How a job ended that did not bring its unit where it should be; a unit that is not loaded is stopped.
+fn told(outcome: &JobOutcome) -> Option<String> {
     match outcome {
         outcome if outcome.is_success() => None,
         JobOutcome::Ended(result) => Some(result.to_string()),
         JobOutcome::Refused(error) if error.kind() == ErrorKind::NoSuchUnit => None,
         JobOutcome::Refused(error) => Some(error.to_string()),
         JobOutcome::Unfinished => Some("has not ended in time".to_owned()),
+    }
+}
+
+/// The same as what became of the unit.
+pub(super) fn failure(kind: JobKind, outcome: &JobOutcome) -> Option<UnitFailure> {
+    let text = told(outcome)?;
+    let start = |result| Some(UnitFailure::Start(InstanceFault::Job(result)));
+    match outcome {
+        JobOutcome::Refused(error) if error.is_permission() => {
+            Some(UnitFailure::Denied(error.clone()))
+        }
+        JobOutcome::Ended(result) if kind != JobKind::Stop => match result {
+            JobResult::Dependency => start(RolloutJobResult::Dependency),
+            JobResult::Canceled => start(RolloutJobResult::Canceled),
+            JobResult::Timeout => start(RolloutJobResult::Timeout),
+            JobResult::Unsupported
+            | JobResult::Collected
+            | JobResult::Once
+            | JobResult::Frozen
+            | JobResult::Concurrency => start(RolloutJobResult::Other(text)),
+            _ => Some(UnitFailure::Job(text)),
+        },
+        _ => Some(UnitFailure::Job(text)),
     }
 }

@@ -22,6 +22,7 @@ mod held;
 mod hooks;
 pub mod import;
 mod job;
+mod latecomers;
 mod links;
 mod list;
 mod load;

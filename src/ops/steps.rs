@@ -296,7 +296,7 @@ impl AppRun<'_> {
 }
 
 fn note_failures(jobs: &[(JobKind, UnitName)], outcomes: Vec<JobOutcome>, done: &mut Done) {
-    for ((_, unit), outcome) in jobs.iter().zip(&outcomes) {
-        done.failures.extend(failure(outcome).map(|why| (unit.clone(), UnitFailure::Job(why))));
+    for ((kind, unit), outcome) in jobs.iter().zip(&outcomes) {
+        done.failures.extend(failure(*kind, outcome).map(|why| (unit.clone(), why)));
     }
 }

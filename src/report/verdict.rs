@@ -6,6 +6,7 @@ use crate::ecosystem::AppName;
 use crate::ops::{Done, Story, UnitFailure};
 use crate::plan::reason::FailureReason;
 use crate::rollout::{Failure, InstanceFault, Left, NotServing, Outcome, RolloutJobResult};
+use crate::unit::UnitName;
 
 /// How an app ended up, with the instance to look at when it did not go well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct AppVerdict {
     pub good: bool,
     /// The instance whose log tells more.
     pub look_at: Option<u32>,
+    /// What to do, where no log tells it.
+    pub next: Option<String>,
 }
 
 /// The same as data: the lines that matter, then the sentence.
@@ -24,7 +27,8 @@ pub fn ended(app: &AppName, verdict: &AppVerdict, story: &Story) -> Vec<Value> {
     let lines = story.lines.iter().filter(|_| instance.is_some()).map(
         |line| json!({"event": "log", "app": app.as_str(), "instance": instance, "line": line}),
     );
-    let next = story.reason.as_ref().and_then(|reason| reason.next.clone());
+    let reason = story.reason.as_ref().and_then(|reason| reason.next.clone());
+    let next = verdict.next.clone().or(reason);
     let done = json!({
         "event": "done", "app": app.as_str(), "success": verdict.good, "text": verdict.text,
         "instance": instance, "files": story.files, "next": next,
@@ -38,12 +42,17 @@ pub fn failed_instance(app: &AppName, done: &Done) -> Option<u32> {
         // The group and the instances fail together; the instance says why.
         return done.failures.iter().find_map(|(unit, _)| app.instance_of(unit));
     }
-    match done.rollout.as_ref()? {
+    because(done.rollout.as_ref()?).map(|why| why.instance)
+}
+
+/// The failure that decided how a rollout ended.
+fn because(outcome: &Outcome) -> Option<&Failure> {
+    match outcome {
         Outcome::Complete => None,
         Outcome::Forced { because, .. }
         | Outcome::Failed { because, .. }
-        | Outcome::RolledBack { because, .. } => Some(because.instance),
-        Outcome::Interrupted { because, .. } => because.as_ref().map(|why| why.instance),
+        | Outcome::RolledBack { because, .. } => Some(because),
+        Outcome::Interrupted { because, .. } => because.as_ref(),
     }
 }
 
@@ -52,45 +61,86 @@ fn ended_later<'a>(app: &AppName, done: &'a Done, number: u32) -> Option<&'a Not
     let mut all = done.failures.iter();
     match &all.find(|(unit, _)| app.instance_of(unit) == Some(number))?.1 {
         UnitFailure::Lost(lost @ (NotServing::Died | NotServing::Loops { .. })) => Some(lost),
-        UnitFailure::Lost(_) | UnitFailure::Job(_) | UnitFailure::Rollout(_) => None,
+        _ => None,
     }
+}
+
+/// What ended the start of an instance, where that was not its process.
+fn start_ended<'a>(
+    app: &AppName,
+    done: &'a Done,
+    instance: Option<u32>,
+) -> Option<(u32, &'a InstanceFault)> {
+    let number = instance?;
+    done.failures.iter().find_map(|(unit, why)| match why {
+        UnitFailure::Start(why) if app.instance_of(unit) == Some(number) => Some((number, why)),
+        _ => None,
+    })
+}
+
+/// Where to look, if not into the log of the instance.
+fn next_of(app: &AppName, number: u32, why: &InstanceFault) -> Option<String> {
+    let unit = app.instance_unit(number);
+    matches!(why, InstanceFault::Job(RolloutJobResult::Dependency))
+        .then(|| format!("systemctl list-dependencies {unit}"))
 }
 
 /// Puts the end of an app's steps into a sentence. `reason` is why that instance failed.
 pub fn verdict(app: &AppName, done: &Done, reason: Option<&FailureReason>) -> AppVerdict {
-    if let Some((unit, why)) = done.failures.first() {
-        let more = match done.failures.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        let instance = failed_instance(app, done);
-        let text = match (reason, instance) {
-            (Some(reason), Some(number)) if reason.is_by_others() => {
-                format!("{app}@{number} {}", reason.text)
-            }
-            (Some(reason), Some(number)) => match ended_later(app, done, number) {
-                Some(lost) => format!("{app}@{number} {lost}: it {}", reason.text),
-                None if reason.is_whole() => format!("{app}@{number} {}", reason.text),
-                None => format!("{app}@{number} failed to start: it {}", reason.text),
-            },
-            _ if matches!(why, UnitFailure::Rollout(_)) => why.to_string(),
-            _ => format!("{app}: {unit} {why}{more}"),
-        };
-        return AppVerdict { text, good: false, look_at: instance };
+    if let Some(first) = done.failures.first() {
+        return of_failures(app, done, first, reason);
     }
     if done.left_out > 0 {
         let text = format!("{app}: interrupted; the same command goes on from here");
-        return AppVerdict { text, good: false, look_at: None };
+        return AppVerdict { text, good: false, look_at: None, next: None };
     }
     match &done.rollout {
         None | Some(Outcome::Complete) => {
-            AppVerdict { text: format!("{app}: done"), good: true, look_at: None }
+            AppVerdict { text: format!("{app}: done"), good: true, look_at: None, next: None }
         }
         Some(outcome) => {
             let (text, look_at) = bad_outcome(app, outcome, reason);
-            AppVerdict { text, good: false, look_at }
+            let next = because(outcome).and_then(|why| next_of(app, why.instance, &why.why));
+            AppVerdict { text, good: false, look_at, next }
         }
     }
+}
+
+/// The same where units are not where they should be.
+fn of_failures(
+    app: &AppName,
+    done: &Done,
+    (unit, why): &(UnitName, UnitFailure),
+    reason: Option<&FailureReason>,
+) -> AppVerdict {
+    let more = match done.failures.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    if let Some((unit, error)) = done.denied() {
+        let text = format!("{app}: {unit} {error}{more}");
+        return AppVerdict { text, good: false, look_at: None, next: error.hint() };
+    }
+    let instance = failed_instance(app, done);
+    // A start that takes too long is explained by what the process did instead, if that is known.
+    let explained = |(_, why): &(u32, &InstanceFault)| reason.is_none() || !why.is_timeout();
+    if let Some((number, why)) = start_ended(app, done, instance).filter(explained) {
+        let (text, next) = (format!("{app}@{number} {why}"), next_of(app, number, why));
+        return AppVerdict { text, good: false, look_at: instance, next };
+    }
+    let text = match (reason, instance) {
+        (Some(reason), Some(number)) if reason.is_by_others() => {
+            format!("{app}@{number} {}", reason.text)
+        }
+        (Some(reason), Some(number)) => match ended_later(app, done, number) {
+            Some(lost) => format!("{app}@{number} {lost}: it {}", reason.text),
+            None if reason.is_whole() => format!("{app}@{number} {}", reason.text),
+            None => format!("{app}@{number} failed to start: it {}", reason.text),
+        },
+        _ if matches!(why, UnitFailure::Rollout(_)) => why.to_string(),
+        _ => format!("{app}: {unit} {why}{more}"),
+    };
+    AppVerdict { text, good: false, look_at: instance, next: None }
 }
 
 /// What an instance did wrong, and why.
@@ -107,8 +157,14 @@ fn failure(app: &AppName, failure: &Failure, reason: Option<&FailureReason>) -> 
         ) | InstanceFault::StartTimeout
     );
     match reason {
-        // It was stopped since: what is known of its end is no reason.
-        _ if matches!(why, InstanceFault::NotListening(_)) => format!("{app}@{instance} {why}"),
+        // It was stopped since, or not even started: what is known of its end is no reason.
+        _ if matches!(
+            why,
+            InstanceFault::NotListening(_) | InstanceFault::Job(RolloutJobResult::Dependency)
+        ) =>
+        {
+            format!("{app}@{instance} {why}")
+        }
         Some(reason) if reason.is_by_others() || start && reason.is_whole() => {
             format!("{app}@{instance} {}", reason.text)
         }

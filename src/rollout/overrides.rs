@@ -65,10 +65,8 @@ impl Policy {
             force: overrides.force || self.force,
             kill_after: overrides.kill_timeout.or(self.kill_after),
         };
-        match changed.problems().first() {
-            Some(problem) => Err(problem.to_string()),
-            None => Ok(changed),
-        }
+        let problems: Vec<String> = changed.problems().iter().map(ToString::to_string).collect();
+        if problems.is_empty() { Ok(changed) } else { Err(problems.join("; ")) }
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ecosystem::{App, OnFailure, RolloutSettings, Share};
+use crate::limits::INSTANCES;
 use crate::translate::Record;
 
 /// How one app is rolled out.
@@ -112,19 +113,16 @@ impl Policy {
     #[must_use]
     pub fn problems(&self) -> Vec<PolicyProblem> {
         let mut problems = Vec::new();
-        if let Share::Percent(percent) = self.max_unavailable
-            && percent > 100
+        for (key, share) in
+            [("max_surge", self.max_surge), ("max_unavailable", self.max_unavailable)]
         {
-            problems.push(PolicyProblem::UnavailableOverAll(percent));
-        }
-        match self.max_surge {
-            Share::Percent(percent) if percent > 100 => {
-                problems.push(PolicyProblem::SurgeTooLarge);
+            let (number, most) = match share {
+                Share::Percent(percent) => (percent, 100),
+                Share::Count(count) => (count, INSTANCES),
+            };
+            if number > most {
+                problems.push(PolicyProblem::TooMany { key, share });
             }
-            Share::Count(count) if count > MOST_SURGE => {
-                problems.push(PolicyProblem::SurgeTooLarge);
-            }
-            Share::Count(_) | Share::Percent(_) => {}
         }
         if self.listen_timeout.is_zero() {
             problems.push(PolicyProblem::NoTimeToListen);
@@ -163,9 +161,6 @@ fn hundredths(percent: u32, of: u32, round: u64) -> u32 {
     u32::try_from(exact / 100).unwrap_or(u32::MAX)
 }
 
-/// More than this at once is a slip of the finger, not a wish.
-const MOST_SURGE: u32 = crate::limits::SURGE;
-
 /// A rollout that may wait a day for one instance is one that nobody is waiting for.
 const LONGEST: Duration = crate::limits::ROLLOUT_TIMEOUT;
 
@@ -190,10 +185,13 @@ impl Limits {
 /// Why a policy makes no sense; reads as a fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyProblem {
-    /// More than all instances cannot be missing.
-    UnavailableOverAll(u32),
-    /// More surge instances than anybody could want.
-    SurgeTooLarge,
+    /// More than all instances, or than an app can have.
+    TooMany {
+        /// Which one.
+        key: &'static str,
+        /// How many it would be.
+        share: Share,
+    },
     /// Nothing gets ready in no time.
     NoTimeToListen,
     /// A wait of more than a day.
@@ -208,10 +206,12 @@ pub enum PolicyProblem {
 impl fmt::Display for PolicyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnavailableOverAll(percent) => {
-                write!(f, "max_unavailable = {percent}% is more than all instances")
+            Self::TooMany { key, share: share @ Share::Percent(_) } => {
+                write!(f, "{key} = {share} is more than all instances (100%)")
             }
-            Self::SurgeTooLarge => f.write_str("max_surge is far more than a rollout can use"),
+            Self::TooMany { key, share } => {
+                write!(f, "{key} = {share} is more than an app can have ({INSTANCES})")
+            }
             Self::NoTimeToListen => write!(f, "listen_timeout = 0 leaves no time to get ready"),
             Self::TooLong { key, span } => {
                 write!(f, "{key} = {}s is longer than a day", span.as_secs())
@@ -251,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn flags_end_where_nobody_would_wait_any_more() {
+    fn flags_end_where_the_file_does_and_where_nobody_would_wait_any_more() {
         let with = |surge: u32, span: Duration| {
             let max_surge = Share::Count(surge);
             Policy { max_surge, kill_timeout: span, ..Policy::default() }.problems().len()
         };
-        assert_eq!(with(MOST_SURGE, LONGEST), 0);
-        assert_eq!(with(MOST_SURGE + 1, LONGEST), 1);
-        assert_eq!(with(MOST_SURGE, LONGEST + Duration::from_millis(1)), 1);
+        assert_eq!(with(INSTANCES, LONGEST), 0);
+        assert_eq!(with(INSTANCES + 1, LONGEST), 1);
+        assert_eq!(with(INSTANCES, LONGEST + Duration::from_millis(1)), 1);
     }
 
     #[test]

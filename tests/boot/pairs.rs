@@ -8,9 +8,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::booted;
+use crate::kills::KILLER;
 use crate::shop::{ecosystem, write};
 use crate::support::chance::Chance;
-use crate::support::{Machine, Root, machine, wait_until};
+use crate::support::{Machine, Root, machine, skip, wait_until};
 
 /// What there is of the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +141,24 @@ booted!(a_start_takes_turns_with_what_changes_the_number, |m| {
     m.ok(["clusterctl", "scale", "shop", "4"]);
     m.ok(["clusterctl", "stop", "shop"]);
     at_once(m, &[("clusterctl apply /srv/shop/ecosystem.toml", 0), ("clusterctl start shop", 300)]);
+});
+
+booted!(a_start_by_systemctl_while_links_go_leaves_as_many_as_shall_run, |m| {
+    if cfg!(not(target_arch = "x86_64")) {
+        return skip::record("system calls are known by their numbers on x86-64");
+    }
+    m.write("/srv/kill.py", KILLER);
+    for verb in ["apply /srv/shop/ecosystem.toml", "scale shop 1"] {
+        fresh(m);
+        m.ok(["clusterctl", "scale", "shop", "4"]);
+        m.ok(["clusterctl", "stop", "shop"]);
+        // The manager still starts what had a link when it last read the units.
+        m.write("/run/plan", "meet 1 send Reload\nsystemctl start --no-block shop\n");
+        m.ok_sh(&format!("python3 /srv/kill.py /run/plan clusterctl {verb}"));
+        assert!(!m.exists("/run/plan"), "{verb}");
+        let instances = if verb.ends_with('1') { 1 } else { WRITTEN };
+        assert_eq!(App::seen(m, verb), App { there: true, up: true, instances }, "{verb}");
+    }
 });
 
 /// Hands the manager calls about the group, which it reads all before it acts on the first.

@@ -108,8 +108,17 @@ booted!(a_user_without_rights_looks_and_is_told_what_to_do, |m| {
     let ada = m.user("ada");
     assert_eq!(ada.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
     assert!(!ada.ok(["clusterctl", "describe", "shop"]).contains("GREETING"));
-    for verb in [["apply", "/srv/shop/ecosystem.toml"], ["restart", "shop"], ["stop", "shop"]] {
-        let output = ada.run(["clusterctl"].into_iter().chain(verb));
+    for verb in [
+        "apply /srv/shop/ecosystem.toml",
+        "start shop",
+        "restart shop",
+        "stop shop",
+        "reload shop",
+        "scale shop 3",
+        "rollback shop",
+        "delete shop",
+    ] {
+        let output = ada.run(["sh", "-c", &format!("clusterctl {verb}")]);
         assert_eq!(output.code, 4, "{verb:?}: {output:#?}");
         assert!(output.stderr.contains("next: "), "{output:#?}");
         assert!(output.stderr.contains("root"), "{output:#?}");

@@ -70,6 +70,8 @@ fn refuses() {
     stage.run(&["apply", "--only", "nobody"], exit::UNKNOWN);
     stage.run(&["apply", "--as", "x.toml"], exit::USAGE);
     stage.run(&["apply", "--max-surge", "many"], exit::USAGE);
+    // No more than the file may say.
+    stage.run(&["apply", "--max-surge", "1025", "--max-unavailable", "1025"], exit::USAGE);
     stage.expect("apply-refused");
 }
 

@@ -18,7 +18,7 @@ fn refuses() {
     stage.run(&["delete", "nobody"], exit::UNKNOWN);
     stage.run(&["delete", "shop@1"], exit::USAGE);
     let stage = stage.denied();
-    stage.run(&["delete", "shop"], exit::FAILED); // access denied
+    stage.run(&["delete", "shop"], exit::MANAGER); // access denied
     let stage = stage.without_bus();
     stage.run(&["delete", "shop"], exit::MANAGER); // no bus
     stage.expect("delete-refused");

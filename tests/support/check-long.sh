@@ -11,15 +11,22 @@ long() {
 }
 
 # The scenarios of `make check` on Debian testing as well.
-long boot testing
+long boot --skip every_point testing
 # Containers in podman.
 long boot podman
 # Every operation under every kind of connection for every runtime: an hour.
 long boot matrix_whole
 # Two builds of the program, compared; each way to get it, in roots with nothing but what its users have.
 long packages --skip support::
-# A kill and an error at every point of every verb: four hours.
-long boot every_point
+(
+    # These wait more than they compute.
+    export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) * 2))}"
+    # A kill and an error at every point of every verb, and the bus or the manager interrupted at every message.
+    long boot --skip every_point_testing every_point
+    # Some of each on Debian testing.
+    export CLUSTERCTL_POINTS="${CLUSTERCTL_POINTS:-10}"
+    long boot every_point_testing
+)
 # Two and three commands on one app at once: an hour.
 long boot pairs::long
 # 1000 reloads of two apps at a time (more with CLUSTERCTL_RELOADS).

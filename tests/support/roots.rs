@@ -20,6 +20,8 @@ pub enum Root {
     Testing,
     /// Debian testing with a kernel, as small as a virtual machine needs it.
     Virtual,
+    /// The same with SELinux and Debian's policy.
+    Hardened,
 }
 
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,libnss-systemd,\
@@ -30,20 +32,34 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-syste
 const VIRTUAL_PACKAGES: &str =
     "systemd,systemd-sysv,dbus,curl,procps,iproute2,linux-image-cloud-amd64";
 
+const SELINUX_PACKAGES: &str = "selinux-policy-default,selinux-basics,policycoreutils";
+
 impl Root {
-    fn packages(self) -> &'static str {
-        if self == Self::Virtual { VIRTUAL_PACKAGES } else { PACKAGES }
+    fn packages(self) -> String {
+        match self {
+            Self::Virtual => VIRTUAL_PACKAGES.to_owned(),
+            Self::Hardened => format!("{VIRTUAL_PACKAGES},{SELINUX_PACKAGES}"),
+            _ => PACKAGES.to_owned(),
+        }
     }
 
     fn name(self) -> &'static str {
-        if self == Self::Virtual { "virtual" } else { self.suite() }
+        match self {
+            Self::Virtual => "virtual",
+            Self::Hardened => "hardened",
+            _ => self.suite(),
+        }
+    }
+
+    fn is_virtual(self) -> bool {
+        matches!(self, Self::Virtual | Self::Hardened)
     }
 
     fn suite(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::Trixie => "trixie",
-            Self::Testing | Self::Virtual => "testing",
+            Self::Testing | Self::Virtual | Self::Hardened => "testing",
         }
     }
 }
@@ -57,7 +73,7 @@ pub fn prepare(root: Root) -> PathBuf {
         return PathBuf::from("/");
     }
     let mut options = vec![format!("--include={}", root.packages())];
-    if root == Root::Virtual {
+    if root.is_virtual() {
         let unread = ["doc", "man", "locale"];
         options.extend(unread.map(|dir| format!("--dpkgopt=path-exclude=/usr/share/{dir}/*")));
     }
@@ -110,7 +126,7 @@ fn make(part: &Path, log: &Path, suite: &str, options: &[String]) -> Result<(), 
 }
 
 fn cache_dir(root: Root) -> PathBuf {
-    cache().join(made::name(root.name(), root.packages()))
+    cache().join(made::name(root.name(), &root.packages()))
 }
 
 /// `CLUSTERCTL_BOOT_ROOTS` lets several checkouts share one cache.

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{image, support};
+use crate::{image, support, support::Root};
 
 /// The computer; dropping it ends it.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Guest {
     disk: PathBuf,
     console: PathBuf,
     kernel: PathBuf,
+    /// What the kernel is told besides.
+    words: &'static str,
     on: Option<On>,
 }
 
@@ -48,6 +50,15 @@ impl Guest {
     /// A computer that is off, with these files on its disk; none where it cannot run, which is
     /// recorded.
     pub fn new(files: &[(&str, &str)]) -> Option<Self> {
+        Self::of(Root::Virtual, "", files)
+    }
+
+    /// The same with SELinux and Debian's policy, as the kernel's `enforcing=` says.
+    pub fn hardened(files: &[(&str, &str)]) -> Option<Self> {
+        Self::of(Root::Hardened, "security=selinux selinux=1", files)
+    }
+
+    fn of(root: Root, words: &'static str, files: &[(&str, &str)]) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if let Err(reason) = support::requirements::emulated() {
             support::skip::record(&reason);
@@ -58,9 +69,9 @@ impl Guest {
         fs::create_dir_all(&dir).unwrap();
         sweep(&dir);
         let disk = dir.join(format!("{}-{number}.disk", std::process::id()));
-        image::make(&disk, files);
+        image::make(root, &disk, files);
         let console = disk.with_extension("console");
-        Some(Self { disk, console, kernel: image::kernel(), on: None })
+        Some(Self { disk, console, kernel: image::kernel(root), words, on: None })
     }
 
     /// Switches it on and waits until everything is started.
@@ -108,7 +119,8 @@ impl Guest {
         command.args(["--pdeathsig=KILL", "qemu-system-x86_64", "-machine", "q35,usb=off"]);
         command.args(["-accel", "tcg,thread=multi", "-cpu", "qemu64", "-m", "768"]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-        command.args(["-smp", &cpus.to_string(), "-append", KERNEL_LINE, "-kernel"]);
+        command.args(["-smp", &cpus.to_string(), "-append"]);
+        command.arg(format!("{KERNEL_LINE} {}", self.words)).arg("-kernel");
         command.arg(&self.kernel);
         command.args(["-device", "nvme,drive=disk,serial=disk", "-drive"]);
         command.arg(format!("file={},if=none,id=disk,format=raw", self.disk.display()));

@@ -42,8 +42,8 @@ const LEFT_OUT: [&str; 5] =
 const SIZE: u64 = 1 << 30;
 
 /// The kernel of the root.
-pub fn kernel() -> PathBuf {
-    let boot = roots::prepare(Root::Virtual).join("boot");
+pub fn kernel(root: Root) -> PathBuf {
+    let boot = roots::prepare(root).join("boot");
     let entries = fs::read_dir(boot).unwrap().filter_map(Result::ok).map(|entry| entry.path());
     let is_kernel =
         |path: &PathBuf| path.file_name().unwrap().as_encoded_bytes().starts_with(b"vmlinuz");
@@ -51,11 +51,11 @@ pub fn kernel() -> PathBuf {
 }
 
 /// Makes the disk, with these files on it besides.
-pub fn make(disk: &Path, files: &[(&str, &str)]) {
-    let root = roots::prepare(Root::Virtual);
+pub fn make(root: Root, disk: &Path, files: &[(&str, &str)]) {
+    let from = roots::prepare(root);
     let tree = disk.with_extension("tree");
     fs::create_dir_all(&tree).unwrap();
-    for entry in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
+    for entry in fs::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()) {
         let name = entry.file_name().unwrap();
         if name != "boot" {
             succeed(Command::new("cp").arg("-a").arg(&entry).arg(tree.join(name)));
@@ -67,6 +67,9 @@ pub fn make(disk: &Path, files: &[(&str, &str)]) {
     furnish(&tree);
     for (path, text) in files {
         write(&tree, path, text);
+    }
+    if root == Root::Hardened {
+        label(&tree);
     }
     fs::File::create(disk).unwrap().set_len(SIZE).unwrap();
     let mut command = Command::new("mke2fs");
@@ -93,6 +96,13 @@ fn furnish(tree: &Path) {
     // Its symbols are most of a debug build.
     succeed(Command::new("strip").arg(env!("CARGO_BIN_EXE_clusterctl")).arg("-o").arg(&program));
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Gives every file the label that the policy has for its place, as an installation does.
+fn label(tree: &Path) {
+    let contexts = "/etc/selinux/default/contexts/files/file_contexts";
+    let mut setfiles = Command::new("chroot");
+    succeed(setfiles.arg(tree).args(["setfiles", "-F", contexts, "/"]));
 }
 
 fn write(tree: &Path, path: &str, text: &str) {

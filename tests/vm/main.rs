@@ -11,4 +11,5 @@ mod dev;
 mod guest;
 mod image;
 mod limits;
+mod selinux;
 mod shop;

@@ -322,7 +322,7 @@ const ROLLOUT_KEYS: &[Key] = &[
         "max_surge",
         ValueKind::TextOrNumber,
         "1",
-        "Extra instances during a rollout, a number or percent.",
+        "Extra instances during a rollout, a number up to 1024 or percent.",
     )
     .eg("max_surge = \"25%\"")
     .ours(),
@@ -330,7 +330,7 @@ const ROLLOUT_KEYS: &[Key] = &[
         "max_unavailable",
         ValueKind::TextOrNumber,
         "0",
-        "Instances that may be missing during a rollout, a number or percent.",
+        "Instances that may be missing during a rollout, a number up to 1024 or percent.",
     )
     .eg("max_unavailable = 1")
     .ours(),

@@ -151,9 +151,10 @@ impl Shared {
 
     /// Waits until a process has finished what it has begun, from outside.
     fn drain(&self, pid: u32, limit: Duration) -> Option<std::process::Child> {
-        let millis = limit.as_millis().to_string();
+        let millis = limit.max(crate::limits::TAKEOVER_DRAIN).as_millis().to_string();
         let mut command = Command::new(&self.tracer);
-        command.args(["--drain", &pid.to_string(), &millis, "SIGINT", &millis]);
+        // No signal: the handler that PM2 puts into every Node process ends it at once.
+        command.args(["--drain", &pid.to_string(), &millis, "-", &millis]);
         let mut inherited = Vec::new();
         if self.cluster {
             for port in &self.ports {

@@ -29,6 +29,7 @@ use crate::waiting::Waiting;
 use crate::{connections, kernel, probe, start, sys};
 
 const LOOK_EVERY_MS: u64 = 20;
+const LOOK_AT_THE_END_MS: u64 = 5;
 const LOOK_AFTER_MS: u64 = 500;
 const MOST: usize = 64;
 
@@ -213,7 +214,12 @@ impl Draining {
         let (mut empty, mut looked, mut websockets) = (0, 0, 0);
         loop {
             // Looks at many connections take their time: then there are fewer of them.
-            let pause = (looked * 10).clamp(LOOK_EVERY_MS, LOOK_AFTER_MS);
+            let passed = sys::milliseconds().saturating_sub(started);
+            // Near the end the moment between two requests of a busy client must not be missed.
+            let pause = match patience.is_near_the_end(passed) {
+                true => LOOK_AT_THE_END_MS,
+                false => (looked * 10).clamp(LOOK_EVERY_MS, LOOK_AFTER_MS),
+            };
             let somebody = view.watch(end.min(sys::milliseconds() + pause));
             let now = sys::milliseconds();
             clock.passed = now.saturating_sub(started);

@@ -64,13 +64,18 @@ impl Patience {
             return false;
         }
         // Whatever is left by then goes with the program, and not so gently.
-        let near_the_end = passed >= self.whole - self.whole / 20;
+        let near_the_end = self.is_near_the_end(passed);
         let untouched = |tcp: Tcp| {
             let silence = tcp.since_received.min(tcp.since_sent);
             u64::from(silence) >= passed
         };
         let late = passed >= self.whole - self.whole / 4;
         near_the_end || late && tcp.is_some_and(untouched)
+    }
+
+    /// Whether so little time is left that connections between two requests are ended.
+    pub fn is_near_the_end(self, passed: u64) -> bool {
+        passed >= self.whole - self.whole / 20
     }
 
     /// Whether a program that finishes by itself what is under way may get its signal, with so

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use super::{PATIENCE, running};
 use crate::booted;
-use crate::shop::{applied, apply, ecosystem, load, pids, quick, write};
+use crate::shop::{answers, applied, apply, ecosystem, load, pids, quick, write};
 use crate::support::{Machine, wait_until};
 
 /// The bus or the manager, interrupted in the middle of a rollout.
@@ -74,6 +74,46 @@ booted!(without_a_bus_every_verb_says_so_and_changes_nothing, |m| {
     assert_eq!(apply(m).code, 0);
 });
 
+booted!(every_verb_does_its_work_over_a_slow_bus, |m| {
+    let place = "/run/slow-bus";
+    m.write("/srv/slow.py", include_str!("../fixtures/bus/slow.py"));
+    let mut slow = m.spawn(["python3", "/srv/slow.py", place, "50"]);
+    slow.line_with("listens");
+    let address = format!("DBUS_SYSTEM_BUS_ADDRESS=unix:path={place}");
+    let verb = |verb: &str| {
+        let output = m.sh(&format!("{address} clusterctl {verb}"));
+        assert_eq!(output.code, 0, "{verb}: {output:#?}");
+    };
+    // The process of a rollout as well.
+    let drop_in = format!("[Service]\nEnvironment={address}\n");
+    m.write("/etc/systemd/system/shop.service.d/slow.conf", drop_in);
+    write(m, &quick(2, "one"));
+    verb("apply /srv/shop/ecosystem.toml");
+    let mut run = m.load(load());
+    run.wait_flowing();
+    let before = pids(m, 2);
+    verb("reload shop");
+    assert!(before.iter().zip(pids(m, 2)).all(|(old, new)| *old != new));
+    write(m, &quick(3, "two"));
+    verb("apply /srv/shop/ecosystem.toml");
+    assert!(answers(m).lines().all(|line| line.contains("two")), "{}", answers(m));
+    verb("scale shop 2");
+    verb("rollback shop");
+    run.stop().assert_none_failed();
+    assert!(answers(m).lines().all(|line| line.contains("one")), "{}", answers(m));
+    assert_eq!(running(m), 2);
+    verb("stop shop");
+    assert_eq!(running(m), 0);
+    verb("start shop");
+    verb("restart shop");
+    assert_eq!(running(m), 2);
+    verb("delete shop");
+    assert!(!m.exists("/etc/systemd/system/shop.service"));
+});
+
+/// A unit that never starts.
+const BROKEN: &str = "[Service]\nType=oneshot\nExecStart=/bin/false\n";
+
 /// What is said when the start job of the first new instance ends otherwise than by itself.
 fn ends_otherwise(m: &Machine, drop_in: &str, during: impl Fn(), says: &str) {
     m.write("/srv/shop/go", "");
@@ -99,25 +139,81 @@ fn ends_otherwise(m: &Machine, drop_in: &str, during: impl Fn(), says: &str) {
 }
 
 booted!(a_start_whose_job_ends_otherwise_is_told_and_leaves_nothing, |m| {
-    m.write(
-        "/etc/systemd/system/broken.service",
-        "[Service]\nType=oneshot\nExecStart=/bin/false\n",
-    );
+    m.write("/etc/systemd/system/broken.service", BROKEN);
     let requires = "[Unit]\nRequires=broken.service\nAfter=broken.service\n";
     ends_otherwise(m, requires, || {}, "shop@2 lacks something it requires");
     ends_otherwise(m, "[Unit]\nJobTimeoutSec=2\n", || {}, "shop@2 was not ready in time");
-    let cancel = || {
-        let job = || {
-            let list = "systemctl list-jobs --no-legend --plain";
-            m.ok_sh(&format!("{list} | awk '$2 == \"shop@2.service\" {{ print $1 }}'"))
-        };
-        wait_until("the start of the first new instance", PATIENCE, || !job().is_empty());
-        m.ok(["systemctl", "cancel", &job()]);
-    };
+    let cancel = || cancel_start(m, "shop@2.service");
     ends_otherwise(
         m,
         "[Unit]\nDescription=as before\n",
         cancel,
         "shop@2 was stopped by somebody else",
     );
+});
+
+/// What keeps the start of a new instance from its end, what ends its job instead, and how that is told.
+const ENDS: [(&str, &str); 3] = [
+    ("[Unit]\nRequires=broken.service\nAfter=broken.service\n", "lacks something it requires"),
+    ("[Unit]\nJobTimeoutSec=2\n", "was not ready in time"),
+    ("[Unit]\nDescription=as before\n", "was stopped by somebody else"),
+];
+
+/// Cancels the start of an instance as soon as it is under way, as an administrator may.
+fn cancel_start(m: &Machine, unit: &str) {
+    let list = "systemctl list-jobs --no-legend --plain";
+    let job = || m.ok_sh(&format!("{list} | awk '$2 == \"{unit}\" {{ print $1 }}'"));
+    wait_until("the start is under way", PATIENCE, || !job().is_empty());
+    m.ok(["systemctl", "cancel", &job()]);
+}
+
+booted!(every_verb_that_starts_tells_of_a_job_that_ends_otherwise, |m| {
+    m.write("/etc/systemd/system/broken.service", BROKEN);
+    let text = |instances| {
+        ecosystem(instances, "env = { HOLD = '/srv/shop/go' }\nrollout = { min_ready = 0 }")
+    };
+    for (drop_in, says) in ENDS {
+        for verb in ["apply", "scale", "start", "restart"] {
+            // Without its job an instance starts on, and the group with it: only a rollout ends that.
+            if says.contains("somebody else") && matches!(verb, "start" | "restart") {
+                continue;
+            }
+            let at = format!("{verb}: {says}");
+            m.write("/srv/shop/go", "");
+            applied(m, &text(1));
+            if verb == "start" {
+                m.ok(["clusterctl", "stop", "shop"]);
+            }
+            m.ok_sh("rm /srv/shop/go");
+            // Instance 1 is new to `apply` and `scale`, instance 0 is what the others start.
+            let unit = if matches!(verb, "apply" | "scale") { "shop@1" } else { "shop@0" };
+            m.write(&format!("/etc/systemd/system/{unit}.service.d/mine.conf"), drop_in);
+            m.ok(["systemctl", "daemon-reload"]);
+            write(m, &text(2));
+            let arguments = match verb {
+                "apply" => "apply /srv/shop/ecosystem.toml",
+                "scale" => "scale shop 2",
+                "start" => "start shop",
+                _ => "restart shop",
+            };
+            let mut run = m.spawn(["sh", "-c", &format!("clusterctl {arguments} 2>&1")]);
+            if says.contains("somebody else") {
+                cancel_start(m, &format!("{unit}.service"));
+            }
+            let (code, said) = run.wait();
+            let said = said.join("\n");
+            assert_eq!(code, 1, "{at}: {said}");
+            assert!(said.contains(&format!("{unit} {says}")), "{at}: {said}");
+            m.ok_sh(&format!(
+                "rm -r /etc/systemd/system/{unit}.service.d; systemctl daemon-reload"
+            ));
+            assert_eq!(
+                m.ok(["systemctl", "list-jobs", "--no-legend", "--plain"]),
+                "",
+                "{at}: {said}"
+            );
+            m.ok_sh(&format!("touch /srv/shop/go; clusterctl {arguments}"));
+            assert_eq!(running(m), if unit == "shop@1" { 2 } else { 1 }, "{at}");
+        }
+    }
 });

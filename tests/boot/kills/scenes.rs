@@ -81,3 +81,17 @@ pub(crate) const ROLLBACK: Scene = Scene {
     },
     serves: true,
 };
+
+pub(crate) const RESTART: Scene = Scene {
+    directions: 1,
+    base: |_, _| {},
+    command: |_, _| "restart shop".to_owned(),
+    serves: true,
+};
+
+pub(crate) const STOP_AND_START: Scene = Scene {
+    directions: 2,
+    base: |_, _| {},
+    command: |_, round| ["stop shop", "start shop"][round % 2].to_owned(),
+    serves: false,
+};

@@ -17,40 +17,69 @@ pub(crate) struct State {
     pub(crate) definition: String,
 }
 
-fn walk(m: &Machine, dir: &str, files: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(m.path(dir)).into_iter().flatten().map(|entry| entry.unwrap()) {
+/// Calls with everything below a folder that is none itself. What goes meanwhile is not there.
+fn walk(m: &Machine, dir: &str, each: &mut dyn FnMut(String, &fs::DirEntry)) {
+    for entry in fs::read_dir(m.path(dir)).into_iter().flatten().filter_map(Result::ok) {
         let inside = format!("{dir}/{}", entry.file_name().to_str().unwrap());
-        let meta = entry.path().symlink_metadata().unwrap();
-        if meta.is_dir() {
-            walk(m, &inside, files);
-            continue;
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => walk(m, &inside, each),
+            Ok(_) => each(inside, &entry),
+            Err(_) => {}
         }
-        let content = match meta.is_symlink() {
-            true => fs::read_link(entry.path()).unwrap().display().to_string(),
-            false => String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned(),
-        };
-        files.insert(inside, format!("{:o} {content}", meta.permissions().mode()));
     }
 }
 
 pub(super) fn files(m: &Machine) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for dir in ["/etc/systemd/system", "/etc/clusterctl", "/var/lib/clusterctl/handover"] {
-        walk(m, dir, &mut files);
+        walk(m, dir, &mut |inside, entry| {
+            let path = entry.path();
+            let meta = path.symlink_metadata().unwrap();
+            let content = match meta.is_symlink() {
+                true => fs::read_link(path).unwrap().display().to_string(),
+                false => String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned(),
+            };
+            files.insert(inside, format!("{:o} {content}", meta.permissions().mode()));
+        });
     }
     files
 }
 
-/// Units, with the greeting that each of their processes has, and what the manager has yet to read.
-const UNITS: &str = "\
-systemctl list-units --plain --no-legend 'shop*' 'worker*' 'clusterctl-*' | awk '{ print $1, $2, $3 }' | sort
-for unit in $(systemctl list-units --plain --no-legend 'shop@*' | awk '{ print $1 }' | sort); do
-    pid=$(systemctl show -P MainPID $unit)
-    echo \"$unit $(tr '\\0' '\\n' </proc/$pid/environ | grep ^GREETING=)\"
-done
-systemctl show -p Id,NeedDaemonReload 'shop*' 'worker*' | grep -B1 =yes || true
-systemctl list-jobs --no-legend --plain | grep -E ' (shop|worker|clusterctl)' || true
-";
+/// Everything of the app that is up, failed or has a job, as the manager tells it; the greeting that each of its
+/// processes has; and what the manager has yet to read.
+fn units(m: &Machine) -> String {
+    let properties = "Id,LoadState,ActiveState,MainPID,NeedDaemonReload,Job";
+    let patterns = ["shop*", "worker*", "clusterctl-*"];
+    let shown = m.ok([&["systemctl", "show", "-p", properties][..], &patterns].concat());
+    let mut lines = Vec::new();
+    for block in shown.split("\n\n") {
+        let of = |name: &str| {
+            let found = block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            found.unwrap_or_default()
+        };
+        let (id, job) = (of("Id"), of("Job"));
+        if id.is_empty() {
+            continue;
+        }
+        if of("ActiveState") != "inactive" || !job.is_empty() {
+            lines.push(format!("{id} {} {}", of("LoadState"), of("ActiveState")));
+        }
+        if id.starts_with("shop@") && of("ActiveState") == "active" {
+            let variables = fs::read(m.path(&format!("/proc/{}/environ", of("MainPID"))));
+            let variables = String::from_utf8_lossy(&variables.unwrap_or_default()).into_owned();
+            let greeting = variables.split('\0').find(|one| one.starts_with("GREETING="));
+            lines.push(format!("{id} {}", greeting.unwrap_or("no greeting")));
+        }
+        if of("NeedDaemonReload") == "yes" {
+            lines.push(format!("{id} is to be read"));
+        }
+        if !job.is_empty() {
+            lines.push(format!("{id} has a job"));
+        }
+    }
+    lines.sort();
+    lines.join("\n")
+}
 
 pub(crate) fn state(m: &Machine) -> State {
     let mut entries: Vec<(u32, String)> = Vec::new();
@@ -64,13 +93,21 @@ pub(crate) fn state(m: &Machine) -> State {
         entries.push((number.unwrap(), value["definition"]["text"].as_str().unwrap().to_owned()));
     }
     let definition = entries.into_iter().max().map(|(_, text)| text).unwrap_or_default();
-    State { files: files(m), units: m.ok_sh(UNITS), definition }
+    State { files: files(m), units: units(m), definition }
 }
 
 /// What nobody may leave behind.
 pub(crate) fn leavings(m: &Machine) -> String {
-    m.ok_sh(
-        "cd /; find etc/systemd etc/clusterctl var/lib/clusterctl run/clusterctl -name '.clusterctl-*' \
-         -o -name '*.request' -o -path 'run/clusterctl/unread/*' | sort",
-    )
+    let mut left = Vec::new();
+    for dir in ["/etc/systemd", "/etc/clusterctl", "/var/lib/clusterctl", "/run/clusterctl"] {
+        walk(m, dir, &mut |path, _| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let unfinished = name.starts_with(".clusterctl-") || name.ends_with(".request");
+            if unfinished || path.starts_with("/run/clusterctl/unread/") {
+                left.push(path);
+            }
+        });
+    }
+    left.sort();
+    left.join("\n")
 }
