@@ -64,6 +64,9 @@ _clusterctl() {
             clusterctl,history)
                 cmd="clusterctl__subcmd__history"
                 ;;
+            clusterctl,import)
+                cmd="clusterctl__subcmd__import"
+                ;;
             clusterctl,info)
                 cmd="clusterctl__subcmd__describe"
                 ;;
@@ -169,6 +172,9 @@ _clusterctl() {
             clusterctl__subcmd__help,history)
                 cmd="clusterctl__subcmd__help__subcmd__history"
                 ;;
+            clusterctl__subcmd__help,import)
+                cmd="clusterctl__subcmd__help__subcmd__import"
+                ;;
             clusterctl__subcmd__help,init)
                 cmd="clusterctl__subcmd__help__subcmd__init"
                 ;;
@@ -227,7 +233,7 @@ _clusterctl() {
 
     case "${cmd}" in
         clusterctl)
-            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc pid logs log metrics init ecosystem completions schema unpack validate rollout watch-files check-memory save help"
+            opts="-o -h -V --user --system --output --help --version apply start stop restart reload gracefulReload scale delete del history rollback audit doctor dev exec detect list ls ps status describe show info desc pid logs log metrics init ecosystem import completions schema unpack validate rollout watch-files check-memory save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -529,7 +535,7 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help)
-            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe pid logs metrics init completions schema unpack validate rollout watch-files check-memory save help"
+            opts="apply start stop restart reload scale delete history rollback audit doctor dev exec detect list describe pid logs metrics init import completions schema unpack validate rollout watch-files check-memory save help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -697,6 +703,20 @@ _clusterctl() {
             return 0
             ;;
         clusterctl__subcmd__help__subcmd__history)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -955,6 +975,32 @@ _clusterctl() {
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clusterctl__subcmd__import)
+            opts="-o -h --to --no-trial --takeover --give-back --user --system --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
