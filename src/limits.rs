@@ -43,8 +43,8 @@ pub const UNIT_LINE: usize = 1 << 20;
 /// Milliseconds that any key may ask for: a year and a day; systemd's own limits are far beyond it.
 pub const DURATION_MS: u64 = 366 * 24 * 3_600_000;
 
-/// Unstable restarts in a row: `units/restart-guard` counts them, and POSIX promises a shell no more than
-/// 32 bits with a sign.
+/// Unstable restarts in a row: scripts compare the number, and POSIX promises a shell no more than 32
+/// bits with a sign.
 pub const RESTARTS: i64 = i32::MAX as i64;
 
 /// Lines that the journal takes of an instance in 30 s: beyond that journald's own arithmetic overflows.

@@ -20,10 +20,12 @@ const LINES: usize = crate::limits::DESCRIBED_LINES;
 
 /// Runs the verb.
 pub(super) fn run(args: &DescribeArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = place.connect()?;
+    let ctl = place.connect_to_ask()?;
     let apps = ops::apps(&ctl)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
-    let observed = ops::observe_found(&ctl, apps.clone())?;
+    let asked = apps.iter().filter(|(app, _)| selected.iter().any(|one| one.app == **app));
+    let asked = asked.map(|(app, found)| (app.clone(), found.clone())).collect();
+    let observed = ops::observe_found(&ctl, asked)?;
     for one in selected {
         let Some(found) = apps.get(&one.app) else { continue };
         let description = ops::describe(&ctl, &one, found, &observed)?;

@@ -20,12 +20,12 @@ pub(super) struct ListArgs {
 
 /// Runs the verb.
 pub(super) fn run(args: &ListArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
-    let ctl = place.connect()?;
+    let ctl = place.connect_to_ask()?;
     let apps = ops::apps(&ctl)?;
     let selectors = if args.apps.is_empty() { &["all".to_owned()][..] } else { &args.apps };
     let selected = match args.apps.is_empty() && apps.is_empty() {
         true => Vec::new(),
-        false => control::selected(place, &ctl, selectors)?,
+        false => control::selected_of(place, &ctl, &apps, selectors)?,
     };
     let rows = ops::list(&ctl, &apps, &selected)?;
     if ui.json {

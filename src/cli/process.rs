@@ -49,6 +49,10 @@ impl Surroundings for Process {
         Systemd::connect(scope)
     }
 
+    fn systemd_to_ask(&self, scope: Scope) -> Result<Systemd, systemd::Error> {
+        Systemd::connect_to_ask(scope)
+    }
+
     fn host(&self, layout: &Layout, purpose: Purpose) -> Box<dyn Host> {
         let machine = Machine::new(layout.clone(), std::env::var("PATH").ok().as_deref());
         Box::new(match purpose {

@@ -59,6 +59,14 @@ pub trait Surroundings: Debug {
     /// No manager to talk to.
     fn systemd(&self, scope: Scope) -> Result<Systemd, systemd::Error>;
 
+    /// The manager of a scope for questions alone, which may need less than what changes something.
+    ///
+    /// # Errors
+    /// There is none, or none that may be asked.
+    fn systemd_to_ask(&self, scope: Scope) -> Result<Systemd, systemd::Error> {
+        self.systemd(scope)
+    }
+
     /// The facts by which an ecosystem file is resolved.
     fn host(&self, layout: &Layout, purpose: Purpose) -> Box<dyn Host>;
 
@@ -136,12 +144,23 @@ impl Site<'_> {
     /// # Errors
     /// No manager to talk to.
     pub fn connect(&self) -> Result<ops::Context, Error> {
+        self.context(self.around.systemd(self.scope))
+    }
+
+    /// The same for verbs that only ask.
+    ///
+    /// # Errors
+    /// No manager to talk to.
+    pub fn connect_to_ask(&self) -> Result<ops::Context, Error> {
+        self.context(self.around.systemd_to_ask(self.scope))
+    }
+
+    fn context(&self, systemd: Result<Systemd, systemd::Error>) -> Result<ops::Context, Error> {
         // A directory that others may write would let them replace what units run; one that nobody
         // may enter would hide it from apps of other users.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         let layout = self.layout()?;
-        let systemd = self.around.systemd(self.scope)?;
-        Ok(ops::Context::new(layout, systemd, self.around.program())?)
+        Ok(ops::Context::new(layout, systemd?, self.around.program())?)
     }
 
     /// For verbs that Ctrl-C stops between two instances.

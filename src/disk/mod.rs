@@ -2,6 +2,7 @@
 //!
 //! Never talks to the manager, never decides, never touches a file without our mark.
 
+mod drop_ins;
 mod exchange;
 mod handover;
 mod history;
@@ -18,6 +19,7 @@ mod write;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use drop_ins::DropIns;
 pub use exchange::Exchange;
 pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
@@ -28,14 +30,14 @@ pub use layout::Layout;
 pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
 pub use scan::{
-    FoundApp, drop_ins, inputs_changed, ownership, owns_address, relies_on, scan, source,
+    FoundApp, inputs_changed, ownership, owns_address, relies_on, scan, scan_app, source,
 };
 pub use secret::{own_secret, secret};
 pub use shared_port::{share_port, unshare_port};
 pub use tally::{announce_start, restarts, short_runs};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{
-    apply_file, apply_link, restore_file, sweep_environment, sweep_unfinished, write_atomic,
+    apply_file, apply_links, restore_file, sweep_environment, sweep_unfinished, write_atomic,
 };
 
 /// A file operation that failed.

@@ -1,12 +1,12 @@
 //! Reading what is there: our units by app, and who owns a name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File, Metadata};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Layout};
+use super::{DropIns, Error, Layout};
 use crate::ecosystem::{AppName, ListenAddress, Ownership, fnv1a};
 use crate::plan::{LinkId, ObservedFile, OwnedUnit, OwnedUnits};
 use crate::translate::{self, MARK, Record};
@@ -64,13 +64,36 @@ impl FoundApp {
 /// # Errors
 /// The unit directory exists but cannot be read.
 pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    scan_files(layout, |_| true)
+}
+
+/// Finds one app of ours; what there is of others costs a look at its name.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_app(layout: &Layout, app: &AppName) -> Result<Option<FoundApp>, Error> {
+    let slice = app.slice_unit();
+    let may_be = |name: &str| name.starts_with(app.as_str()) || name == slice.as_str();
+    // Whose a file is its mark says.
+    Ok(scan_files(layout, may_be)?.remove(app))
+}
+
+fn scan_files(
+    layout: &Layout,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<AppName, FoundApp>, Error> {
     let mut apps: BTreeMap<AppName, FoundApp> = BTreeMap::new();
     let entries = match fs::read_dir(&layout.units) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(apps),
         other => other.map_err(Error::new("read", &layout.units))?,
     };
     for entry in entries.flatten() {
-        let Some((app, file)) = owned(&entry.path()) else { continue };
+        // Asked of the directory, not of each file.
+        let named = entry.file_name().to_str().is_some_and(&wanted);
+        if !named || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let Some((app, file)) = owned_file(&entry.path()) else { continue };
         let found = apps.entry(app.clone()).or_default();
         let is_group = file.unit.name == app.group_unit();
         // Every unit names it, so that an app is found that a killed run has removed in part.
@@ -92,10 +115,15 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
 }
 
 fn owned(path: &Path) -> Option<(AppName, OwnedUnit)> {
-    let name = UnitName::parse(path.file_name()?.to_str()?).ok()?;
     if !path.symlink_metadata().ok()?.is_file() {
         return None;
     }
+    owned_file(path)
+}
+
+/// The same of what is a file.
+fn owned_file(path: &Path) -> Option<(AppName, OwnedUnit)> {
+    let name = UnitName::parse(path.file_name()?.to_str()?).ok()?;
     let file = read(path)?;
     if !file.text.contains(MARK) {
         return None;
@@ -104,14 +132,27 @@ fn owned(path: &Path) -> Option<(AppName, OwnedUnit)> {
     Some((file.record.app.clone()?, file))
 }
 
+/// A text of many, hence with as few calls of the system as it takes.
 fn read(path: &Path) -> Option<ObservedFile> {
-    let text = fs::read_to_string(path).ok()?;
-    Some(ObservedFile { text, modified: modified(path) })
+    let mut file = File::open(path).ok()?;
+    let meta = file.metadata().ok()?;
+    let mut bytes = vec![0; usize::try_from(meta.len()).ok()? + 1];
+    let length = file.read(&mut bytes).ok()?;
+    let whole = length + 1 == bytes.len();
+    bytes.truncate(length);
+    if !whole {
+        // It has grown or shrunk since, or comes in parts.
+        file.read_to_end(&mut bytes).ok()?;
+    }
+    Some(ObservedFile { text: String::from_utf8(bytes).ok()?, modified: changed(&meta) })
 }
 
 /// Microseconds since 1970 of the last change; 0 for what is not there.
 fn modified(path: &Path) -> u64 {
-    let Ok(meta) = fs::metadata(path) else { return 0 };
+    fs::metadata(path).map_or(0, |meta| changed(&meta))
+}
+
+fn changed(meta: &Metadata) -> u64 {
     let micros = meta.mtime().saturating_mul(1_000_000) + meta.mtime_nsec() / 1000;
     u64::try_from(micros).unwrap_or(0)
 }
@@ -122,19 +163,15 @@ fn links(layout: &Layout, app: &AppName) -> BTreeSet<u32> {
     names.filter_map(|name| app.instance_of(&UnitName::parse(&name).ok()?)).collect()
 }
 
-/// Paths of an administrator's drop-ins of a unit.
-pub fn drop_ins(layout: &Layout, unit: &UnitName) -> Vec<String> {
-    let dirs = [&layout.units].into_iter().chain(&layout.drop_ins);
-    let inside =
-        dirs.flat_map(|dir| fs::read_dir(dir.join(format!("{unit}.d"))).into_iter().flatten());
-    inside.flatten().map(|entry| entry.path().display().to_string()).collect()
-}
-
 /// Newest change of what instances read besides unit and environment file: drop-ins of `unit` and
 /// the files that its definition names. Microseconds since 1970.
-pub fn inputs_changed(layout: &Layout, unit: &UnitName, definition: Option<&UnitFile>) -> u64 {
-    let dirs = [&layout.units].into_iter().chain(&layout.drop_ins);
-    let drop_ins = dirs.map(|dir| dir.join(format!("{unit}.d"))).flat_map(|dir| {
+pub fn inputs_changed(
+    layout: &Layout,
+    drop_ins: &DropIns,
+    unit: &UnitName,
+    definition: Option<&UnitFile>,
+) -> u64 {
+    let drop_ins = drop_ins.folders(unit).flat_map(|dir| {
         let inside = fs::read_dir(&dir).into_iter().flatten().flatten();
         // The directory itself tells of a drop-in that was removed.
         let files = inside.map(|entry| entry.path());

@@ -1,4 +1,4 @@
-//! The notes that `units/restart-guard` keeps of an instance: see there for what they mean.
+//! The notes that the guard of the tracer's file keeps of an instance (`clusterctl-exec --guard`).
 //! Never decides whether an instance has had enough restarts.
 
 use std::fs;
@@ -45,6 +45,7 @@ fn path(layout: &Layout, unit: &UnitName) -> PathBuf {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
     use super::*;
@@ -54,13 +55,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout { runtime: root.path().to_owned(), ..Layout::system() };
         let unit = UnitName::parse("api@0.service").unwrap();
+        let tracer = root.path().join("clusterctl-exec");
+        fs::write(&tracer, crate::TRACER_FILE).unwrap();
+        fs::set_permissions(&tracer, fs::Permissions::from_mode(0o700)).unwrap();
         let guard = || {
-            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/units/restart-guard");
-            let state = path(&layout, &unit);
-            let status = Command::new("/bin/sh")
-                .arg(script)
-                .arg(state)
-                .args([unit.as_str(), "16", "1000"])
+            let status = Command::new(&tracer)
+                .arg("--guard")
+                .arg(path(&layout, &unit))
+                .args([unit.as_str(), "16", "1000", "0"])
                 .status();
             assert!(status.unwrap().success());
         };

@@ -2,13 +2,14 @@
 //!
 //! Links are written as files, in the same step as the units and before the one daemon-reload.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Error, Layout, scan};
+use super::{Error, Layout, scan, scan_app};
 use crate::ecosystem::AppName;
 use crate::plan::{ChangeKind, FileChange, FileId, LinkChange, LinkId, ObservedFile};
 use crate::translate::{Record, environment_owner};
@@ -41,7 +42,7 @@ fn former_time(
     if !matches!(change, ChangeKind::Replace { keep_time: true, .. }) {
         return Ok(None);
     }
-    let found = scan(layout)?.remove(app);
+    let found = scan_app(layout, app)?;
     Ok(found.and_then(|found| modified(&found.environment_path(layout, app)?)))
 }
 
@@ -203,24 +204,58 @@ fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes or removes one link, and the `.wants` directory of an app with its last link.
+/// Makes or removes links, and the `.wants` directory of an app with its last link. No link relies on
+/// another one, so each folder is synced once, when all of its links are there.
 ///
 /// # Errors
-/// The file system refuses.
-pub fn apply_link(layout: &Layout, app: &AppName, change: &LinkChange) -> Result<(), Error> {
+/// The file system refuses; links before that one are as they should be.
+pub fn apply_links(layout: &Layout, app: &AppName, changes: &[LinkChange]) -> Result<(), Error> {
+    let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut result = Ok(());
+    for change in changes {
+        match apply_link(layout, app, change) {
+            Ok(dir) => changed.extend(dir),
+            Err(error) => {
+                result = Err(error);
+                break;
+            }
+        }
+    }
+    for dir in changed {
+        match sync_dir(&dir) {
+            // It went with its last link, which its own folder tells.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let parent = dir.parent().unwrap_or(Path::new("/"));
+                sync_dir(parent).map_err(Error::new("write", parent))?;
+            }
+            synced => synced.map_err(Error::new("write", &dir))?,
+        }
+    }
+    result
+}
+
+/// Makes or removes one link; gives the folder that has changed.
+fn apply_link(
+    layout: &Layout,
+    app: &AppName,
+    change: &LinkChange,
+) -> Result<Option<PathBuf>, Error> {
     let (path, target) = layout.link(app, &change.link);
     let dir = path.parent().unwrap_or(Path::new("/"));
-    if !change.make {
-        remove(&path)?;
-        if matches!(change.link, LinkId::Instance(_)) {
-            // Fails while other links are left, as it should.
-            let _ = fs::remove_dir(dir);
-        }
-        return Ok(());
+    if change.make {
+        fs::create_dir_all(dir).map_err(Error::new("make directory", dir))?;
+        return match symlink(&target, &path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+            made => made.map(|()| Some(dir.to_owned())).map_err(Error::new("link", &path)),
+        };
     }
-    fs::create_dir_all(dir).map_err(Error::new("make directory", dir))?;
-    match symlink(&target, &path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        other => other.and_then(|()| sync_dir(dir)).map_err(Error::new("link", &path)),
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        removed => removed.map_err(Error::new("remove", &path))?,
     }
+    if matches!(change.link, LinkId::Instance(_)) {
+        // Fails while other links are left, as it should.
+        let _ = fs::remove_dir(dir);
+    }
+    Ok(Some(dir.to_owned()))
 }

@@ -14,11 +14,13 @@ pub mod drain;
 pub mod environment;
 pub mod events;
 pub mod first_line;
+pub mod guard;
 pub mod hpack;
 pub mod http2;
 pub mod line;
 pub mod message;
 pub mod overheard;
+pub mod question;
 pub mod websocket;
 
 pub use address::{Address, SocketKind, UnixName};

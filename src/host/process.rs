@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// What one process uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,14 +32,31 @@ pub struct CgroupUsage {
 pub fn cgroup_of(pid: u32) -> Option<PathBuf> {
     let groups = read(format!("/proc/{pid}/cgroup"))?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    Some(Path::new("/sys/fs/cgroup").join(path))
+    Some(unified().join(path))
+}
+
+/// Unified cgroups beside those of version 1.
+const BESIDE: &str = "/sys/fs/cgroup/unified";
+
+/// Where unified cgroups are. Beside those of version 1 they have a folder of their own.
+fn unified() -> &'static Path {
+    static ROOT: OnceLock<&Path> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let beside = Path::new(BESIDE);
+        if beside.is_dir() { beside } else { Path::new("/sys/fs/cgroup") }
+    })
 }
 
 /// What a cgroup uses; `None` if it is none, as with cgroups of version 1.
 pub fn cgroup_usage(dir: &Path) -> Option<CgroupUsage> {
     let cpu = read(dir.join("cpu.stat"))?;
     let usec: u64 = cpu.lines().find_map(|line| line.strip_prefix("usage_usec "))?.parse().ok()?;
-    let memory = read(dir.join("memory.current"));
+    // Beside cgroups of version 1 their controller counts, below the same path.
+    let old = || {
+        let below = dir.strip_prefix(BESIDE).ok()?;
+        read(Path::new("/sys/fs/cgroup/memory").join(below).join("memory.usage_in_bytes"))
+    };
+    let memory = read(dir.join("memory.current")).or_else(old);
     Some(CgroupUsage {
         cpu_seconds: usec as f64 / 1e6,
         memory_bytes: memory.and_then(|text| text.trim_end().parse().ok()),

@@ -71,10 +71,8 @@ fn write(context: &Context, plan: &Plan) -> Result<usize, Error> {
             disk::apply_file(&context.layout, &app.app, change)?;
             written += 1;
         }
-        for link in &app.links {
-            disk::apply_link(&context.layout, &app.app, link)?;
-            written += 1;
-        }
+        disk::apply_links(&context.layout, &app.app, &app.links)?;
+        written += app.links.len();
     }
     Ok(written)
 }
@@ -128,9 +126,7 @@ fn remove(context: &Context, plan: &Plan, done: &mut BTreeMap<AppName, Done>) ->
 fn remove_files(context: &Context, app: &AppPlan) -> Result<(), disk::Error> {
     if app.removes_app() {
         disk::note_unread(&context.layout, &app.app)?;
-        for link in &app.links {
-            disk::apply_link(&context.layout, &app.app, link)?;
-        }
+        disk::apply_links(&context.layout, &app.app, &app.links)?;
     }
     let gone = app.files.iter().filter(|f| matches!(f.change, ChangeKind::Remove { .. }));
     let mut files: Vec<&FileChange> = gone.collect();

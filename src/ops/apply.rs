@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::act::act;
 use super::load::load;
 use super::lock::lock;
+use super::observe::observe_some;
 use super::settle::settle;
 use super::stay::unwell;
 use super::{Context, Done, Error, Event, Finished, Sink, note_held, note_unheld, observe};
@@ -137,11 +138,15 @@ fn lock_all(context: &Context, request: &ApplyRequest, sink: Sink<'_>) -> Result
 
 fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed), Error> {
     let ecosystem = &request.ecosystem;
-    let mut observed = observe(context)?;
+    let source = ecosystem.source.as_deref();
+    // Apps of other files are nobody's business here, nor are those of this one that nobody asks for.
+    let mut observed = observe_some(context, |app, found| {
+        ecosystem.apps.contains_key(app)
+            || request.is_whole() && source.is_some() && found.source.as_deref() == source
+    })?;
     let wanted = translate(ecosystem, &context.target()?);
     note_held(context, &wanted, &mut observed);
     note_unheld(context, &wanted, &mut observed);
-    let source = ecosystem.source.as_deref();
     let plan = plan::plan(&wanted, &observed, source, request.prune, request.is_whole());
     Ok((plan, observed))
 }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use super::job::{failure, real_end, report_unit};
 use super::load::load;
 use super::lock::lock_if_permitted;
+use super::sight::monotonic;
 use super::stay::{Stay, expected, stay};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, ended, observe};
-use crate::disk::FoundApp;
+use crate::disk::{self, FoundApp};
 use crate::ecosystem::AppName;
 use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
 use crate::unit::{ActiveState, UnitName};
@@ -87,6 +88,10 @@ fn run(
             // systemd counts on over a start by hand that overtakes a restart of its own. Who may not do this may perhaps
             // start.
             let _ = context.systemd.reset_failed(unit);
+            if verb == ControlVerb::Restart {
+                // The guard of each need not ask the manager what this start is.
+                disk::announce_start(&context.layout, unit, monotonic());
+            }
             started.push(unit.clone());
         }
         let deadline = Instant::now() + PATIENCE;
@@ -167,7 +172,7 @@ fn stayed(
             continue;
         }
         let expected = expected(app, &found.units, false);
-        stay(context, &Stay { app, numbers, expected }, done)?;
+        stay(context, &Stay { app, numbers, expected, units: Some(&found.units) }, done)?;
     }
     Ok(())
 }

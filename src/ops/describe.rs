@@ -9,7 +9,7 @@ use super::template::log_files;
 use super::{
     AskedAddress, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
 };
-use crate::disk::FoundApp;
+use crate::disk::{DropIns, FoundApp};
 use crate::ecosystem::{AppName, ListenAddress};
 use crate::plan::Observed;
 use crate::plan::reason::standing;
@@ -251,8 +251,9 @@ fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, 
 fn files(context: &Context, app: &AppName, found: &FoundApp) -> Vec<String> {
     let mut files: Vec<String> =
         found.units.keys().map(|unit| context.layout.unit(unit).display().to_string()).collect();
+    let drop_ins = DropIns::of(&context.layout);
     for unit in [app.group_unit(), app.template_unit()] {
-        files.extend(crate::disk::drop_ins(&context.layout, &unit));
+        files.extend(drop_ins.paths(&unit));
     }
     files
 }

@@ -11,7 +11,7 @@ use super::template::env_files;
 use super::{
     Context, Error, apps, credentials, held, log_owner, observe, story, suppressed, under_way,
 };
-use crate::disk::{self, Layout};
+use crate::disk::{self, DropIns};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::doctor::{AppFacts, MachineFacts, Run};
@@ -107,13 +107,13 @@ fn one(
     // One instance stands for all: they are made of one template.
     let asked: Vec<UnitName> = [group].into_iter().chain(units.into_iter().next()).collect();
     let stale = context.systemd.instances(&asked, &NEWER)?;
-    let layout = &context.layout;
+    let drop_ins = DropIns::of(&context.layout);
     Ok(AppFacts {
         rolling,
         cpus: host::usable_cpus(),
         missing_program: missing_program(name, &observed),
         damaged: damaged(context, &observed),
-        drop_ins: drop_ins(&context.layout, name, &observed),
+        drop_ins: drop_in_paths(&drop_ins, name, &observed),
         masked,
         runs,
         lacking: lacking(name, &observed),
@@ -128,7 +128,7 @@ fn one(
             .collect(),
         reasons,
         suppressed,
-        stale: asked.iter().zip(&stale).any(|(unit, state)| is_unread(layout, unit, state)),
+        stale: asked.iter().zip(&stale).any(|(unit, state)| is_unread(&drop_ins, unit, state)),
         strangers: strangers(context, name, &observed),
         unheld,
         observed,
@@ -141,7 +141,7 @@ pub(super) fn run(context: &Context, unit: &UnitName, state: &InstanceState) -> 
     let since = state.active_since.filter(|_| ready);
     let age = |since: Timestamp| monotonic().saturating_sub(since.monotonic_usec);
     Run {
-        waits: state.sub.starts_with("auto-restart"),
+        waits: state.sub.starts_with("auto-restart") || state.sub == "condition",
         ready_for: since.map(|since| Duration::from_micros(age(since))),
         restarts: state.restarts,
         short_runs: disk::short_runs(&context.layout, unit).unwrap_or(0),
@@ -281,10 +281,10 @@ fn damaged(context: &Context, observed: &ObservedApp) -> Vec<PathBuf> {
     named.into_iter().collect()
 }
 
-fn drop_ins(layout: &Layout, name: &AppName, observed: &ObservedApp) -> Vec<String> {
+fn drop_in_paths(drop_ins: &DropIns, name: &AppName, observed: &ObservedApp) -> Vec<String> {
     let instances = observed.links.iter().map(|number| name.instance_unit(*number));
     let units: BTreeSet<UnitName> = observed.units.keys().cloned().chain(instances).collect();
-    units.iter().flat_map(|unit| disk::drop_ins(layout, unit)).collect()
+    units.iter().flat_map(|unit| drop_ins.paths(unit)).collect()
 }
 
 /// Instances that hold another socket of the same address than the manager does. Nothing is said

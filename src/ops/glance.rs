@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::{Context, Error};
-use crate::disk::{self, FoundApp};
+use crate::disk::{self, DropIns, FoundApp};
 use crate::ecosystem::{AppName, Scope};
 use crate::host::{self, CgroupUsage, Usage};
 use crate::systemd::{Field, InstanceState, Listed};
@@ -99,6 +99,7 @@ struct Files<'a> {
     context: &'a Context,
     /// Cgroup of the manager; `None` where it is not the first process.
     root: Option<PathBuf>,
+    drop_ins: DropIns,
 }
 
 /// The manager of the system.
@@ -110,7 +111,7 @@ impl<'a> Files<'a> {
         let own = system.then(|| host::cgroup_of(INIT)).flatten();
         let own = own.filter(|dir| dir.ends_with("init.scope"));
         let root = own.and_then(|dir| dir.parent().map(Path::to_owned));
-        Files { context, root }
+        Files { context, root, drop_ins: DropIns::of(&context.layout) }
     }
 
     /// An instance that runs, never restarted, and has exactly one process that the manager
@@ -144,9 +145,9 @@ impl<'a> Files<'a> {
     fn slice(&self, app: &AppName, found: &FoundApp) -> Option<PathBuf> {
         let template = app.template_unit();
         let unit = found.units.parsed(&template)?;
-        let guarded = unit.get("Service", "ExecCondition")?.contains("/restart-guard");
+        let guarded = unit.get("Service", "ExecCondition")?.contains(" --guard");
         // A drop-in may end the counting.
-        let plain = guarded && disk::drop_ins(&self.context.layout, &template).is_empty();
+        let plain = guarded && self.drop_ins.paths(&template).is_empty();
         let mut dir = self.root.clone().filter(|_| plain)?;
         let slice = app.slice_unit();
         let name = slice.as_str().strip_suffix(".slice")?;

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::look::look;
 use super::{Context, Error};
+use crate::disk;
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::OwnedUnits;
@@ -113,7 +114,7 @@ pub(super) fn unheld_of(
 /// # Errors
 /// The unit directory cannot be read.
 pub fn lacking(context: &Context, app: &AppName) -> Result<BTreeMap<u32, Unheld>, Error> {
-    let Some(found) = super::apps(context)?.remove(app) else { return Ok(BTreeMap::new()) };
+    let Some(found) = disk::scan_app(&context.layout, app)? else { return Ok(BTreeMap::new()) };
     Ok(unheld_of(context, app, &found.units, found.links))
 }
 

@@ -274,7 +274,12 @@ pub fn status(state: &InstanceState) -> Status {
     match state.active {
         ActiveState::Active if state.sub == "exited" => Status::Completed,
         active if active.is_active() => Status::Online,
-        ActiveState::Activating if state.sub.starts_with("auto-restart") => Status::WaitingRestart,
+        // Between the two words the guard pauses; before a first start it takes no time that anybody sees.
+        ActiveState::Activating
+            if state.sub.starts_with("auto-restart") || state.sub == "condition" =>
+        {
+            Status::WaitingRestart
+        }
         ActiveState::Activating => Status::Launching,
         ActiveState::Deactivating => Status::Stopping,
         ActiveState::Failed => Status::Errored,

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Context, Error, Event, Sink};
-use crate::disk::{self, Layout};
+use crate::disk::{self, DropIns};
 use crate::ecosystem::AppName;
 use crate::plan::OwnedUnits;
 use crate::systemd::{Field, InstanceState, LoadState};
@@ -84,11 +84,12 @@ fn changed_on_disk(
     let listed = context.systemd.list(&patterns)?;
     let instances: Vec<UnitName> =
         listed.iter().filter_map(|row| UnitName::parse(&row.name).ok()).collect();
-    let mut units = telling(&context.layout, found.keys(), &instances);
+    let drop_ins = DropIns::of(&context.layout);
+    let mut units = telling(&drop_ins, found.keys(), &instances);
     units.extend(found.values().flat_map(|units| units.keys()).cloned());
     units.retain(|unit| !unit.is_template());
     let states = context.systemd.instances(&units, &NEWER)?;
-    Ok(units.iter().zip(&states).any(|(unit, state)| is_unread(&context.layout, unit, state)))
+    Ok(units.iter().zip(&states).any(|(unit, state)| is_unread(&drop_ins, unit, state)))
 }
 
 /// What [`is_unread`] needs to know of a unit.
@@ -97,11 +98,11 @@ pub(super) const NEWER: [Field; 2] = [Field::NeedReload, Field::DropIns];
 /// Whether the manager has yet to read files of a unit. The manager itself overlooks the first drop-in
 /// of a unit as long as it has not read its directories again (`unit_find_dropin_paths()` of systemd
 /// 252 asks its cache of them).
-pub(super) fn is_unread(layout: &Layout, unit: &UnitName, state: &InstanceState) -> bool {
+pub(super) fn is_unread(drop_ins: &DropIns, unit: &UnitName, state: &InstanceState) -> bool {
     if state.need_reload || state.load != LoadState::Loaded {
         return state.need_reload;
     }
-    let of = |unit: &UnitName| disk::drop_ins(layout, unit).into_iter().map(PathBuf::from);
+    let of = |unit: &UnitName| drop_ins.paths(unit).into_iter().map(PathBuf::from);
     let template = unit.template();
     let mut there = of(unit).chain(template.iter().flat_map(of)).filter(|path| counts(path));
     // One in /etc takes the place of one of the same name in /run.
@@ -118,7 +119,7 @@ fn counts(path: &Path) -> bool {
 /// The instances that tell whether any instance has to be read again: those with drop-ins of their
 /// own, and of the others, which share all their files, one for each app. The question is dear.
 pub(super) fn telling<'a>(
-    layout: &Layout,
+    drop_ins: &DropIns,
     apps: impl Iterator<Item = &'a AppName>,
     instances: &[UnitName],
 ) -> Vec<UnitName> {
@@ -126,7 +127,7 @@ pub(super) fn telling<'a>(
     for app in apps {
         let all = instances.iter().filter(|unit| app.instance_of(unit).is_some());
         let (own, shared): (Vec<&UnitName>, Vec<&UnitName>) =
-            all.partition(|unit| !disk::drop_ins(layout, unit).is_empty());
+            all.partition(|unit| !drop_ins.paths(unit).is_empty());
         units.extend(own.into_iter().chain(shared.into_iter().next()).cloned());
     }
     units

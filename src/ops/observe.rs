@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::load::{NEWER, is_unread, telling};
 use super::{Context, Error, held};
-use crate::disk::{self, FoundApp, Layout};
+use crate::disk::{self, DropIns, FoundApp, Layout};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::{Observed, ObservedApp, ObservedInstance, OwnedUnits};
@@ -18,6 +18,29 @@ use crate::unit::{ActiveState, UnitFile, UnitName};
 /// The unit directory cannot be read, or the manager does not answer.
 pub fn observe(context: &Context) -> Result<Observed, Error> {
     observe_found(context, disk::scan(&context.layout)?)
+}
+
+/// The same of these apps alone: what others run costs nothing then.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) fn observe_some(
+    context: &Context,
+    wanted: impl Fn(&AppName, &FoundApp) -> bool,
+) -> Result<Observed, Error> {
+    let mut found = disk::scan(&context.layout)?;
+    found.retain(|app, found| wanted(app, found));
+    observe_found(context, found)
+}
+
+/// The same of one app; `None` when there is none.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) fn observe_app(context: &Context, app: &AppName) -> Result<Option<ObservedApp>, Error> {
+    let found = disk::scan_app(&context.layout, app)?;
+    let found = found.map(|found| (app.clone(), found)).into_iter().collect();
+    Ok(observe_found(context, found)?.apps.remove(app))
 }
 
 /// The same for apps that have just been found on disk.
@@ -35,9 +58,11 @@ pub fn observe_found(
     }
     let processes = context.systemd.instances(&up, &[Field::Started, Field::Result])?;
     let processes: HashMap<UnitName, InstanceState> = up.into_iter().zip(processes).collect();
-    let unread = unread(context, &found, processes.keys().cloned().collect())?;
+    let drop_ins = DropIns::of(&context.layout);
+    let unread = unread(context, &drop_ins, &found, processes.keys().cloned().collect())?;
     let apps = found.into_iter().map(|(name, app)| {
-        let mut observed = observed_app(&context.layout, &name, app, &states, &processes);
+        let disk = (&context.layout, &drop_ins);
+        let mut observed = observed_app(disk, &name, app, &states, &processes);
         for (number, instance) in &mut observed.instances {
             instance.unread = unread.contains(&name.instance_unit(*number));
         }
@@ -49,15 +74,16 @@ pub fn observe_found(
 /// Instances whose files on disk the manager has yet to read, so that no process has.
 fn unread(
     context: &Context,
+    drop_ins: &DropIns,
     apps: &BTreeMap<AppName, FoundApp>,
     instances: Vec<UnitName>,
 ) -> Result<BTreeSet<UnitName>, Error> {
-    let asked = telling(&context.layout, apps.keys(), &instances);
+    let asked = telling(drop_ins, apps.keys(), &instances);
     let states = context.systemd.instances(&asked, &NEWER)?;
     let answers = asked.iter().zip(&states);
     let told: BTreeMap<&UnitName, bool> =
-        answers.map(|(unit, state)| (unit, is_unread(&context.layout, unit, state))).collect();
-    let own = |unit: &UnitName| !disk::drop_ins(&context.layout, unit).is_empty();
+        answers.map(|(unit, state)| (unit, is_unread(drop_ins, unit, state))).collect();
+    let own = |unit: &UnitName| !drop_ins.paths(unit).is_empty();
     let shared: BTreeMap<&str, bool> =
         told.iter().filter(|(unit, _)| !own(unit)).map(|(u, need)| (u.prefix(), *need)).collect();
     let needs = |unit: &UnitName| {
@@ -125,7 +151,7 @@ fn active_states(
 }
 
 fn observed_app(
-    layout: &Layout,
+    (layout, drop_ins): (&Layout, &DropIns),
     name: &AppName,
     found: FoundApp,
     states: &BTreeMap<UnitName, ActiveState>,
@@ -133,7 +159,7 @@ fn observed_app(
 ) -> ObservedApp {
     let template = name.template_unit();
     let definition = found.units.parsed(&template);
-    let newest_input = disk::inputs_changed(layout, &template, definition);
+    let newest_input = disk::inputs_changed(layout, drop_ins, &template, definition);
     let state = |unit: &UnitName| states.get(unit).copied().unwrap_or_default();
     let triggers: BTreeMap<UnitName, ActiveState> =
         found.units.triggers().map(|unit| (unit.name.clone(), state(&unit.name))).collect();
@@ -144,7 +170,7 @@ fn observed_app(
         .filter_map(|unit| {
             let number = name.instance_of(unit)?;
             let process = processes.get(unit)?;
-            let own_input = disk::inputs_changed(layout, unit, None);
+            let own_input = disk::inputs_changed(layout, drop_ins, unit, None);
             Some((number, instance(state(unit), process, own_input)))
         })
         .collect();

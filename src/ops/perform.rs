@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use super::hooks;
 use super::links::link_difference;
 use super::load::load;
+use super::observe::observe_app;
 use super::overtaken::finish_stop;
 use super::request::{FormerFile, Record, Request, Task};
 use super::resume::{self, reconnect, rolled};
 use super::witness::witnessed;
-use super::{Context, Error, Event, RollSpec, Sink, held, observe};
+use super::{Context, Error, Event, RollSpec, Sink, held};
 use crate::disk::{self, Exchange, Lock};
 use crate::ecosystem::{AppName, OnFailure};
 use crate::rollout::Outcome;
@@ -117,7 +118,7 @@ pub(super) fn carry_out(
     }
     let units = OnceCell::new();
     let unready = |number| {
-        let read = || disk::scan(&context.layout).ok()?.remove(app).map(|found| found.units);
+        let read = || disk::scan_app(&context.layout, app).ok()?.map(|found| found.units);
         held::unready(context, app, units.get_or_init(read).as_ref()?, number)
     };
     let restore = || restore(context, app, request);
@@ -136,8 +137,8 @@ pub(super) fn carry_out(
 /// Opens listeners anew whose path no longer leads to them: the instances are about to be replaced, and no client reaches
 /// the former ones there.
 fn reopen(context: &Context, app: &AppName) -> Result<(), Error> {
-    let observed = observe(context)?;
-    let lost = observed.apps.get(app).into_iter().flat_map(|found| &found.lost);
+    let observed = observe_app(context, app)?;
+    let lost = observed.iter().flat_map(|found| &found.lost);
     let jobs: Vec<_> = lost.map(|unit| (JobKind::Restart, unit.clone())).collect();
     if !jobs.is_empty() {
         // The instances require them, and shall go on.
@@ -153,8 +154,7 @@ fn reload_spec(
     request: &Request,
     instances: &Option<BTreeSet<u32>>,
 ) -> Result<Option<RollSpec>, Error> {
-    let observed = observe(context)?;
-    let Some(found) = observed.apps.get(app) else { return Ok(None) };
+    let Some(found) = observe_app(context, app)? else { return Ok(None) };
     let enabled = u32::try_from(found.links.len()).unwrap_or(u32::MAX).max(1);
     let known: BTreeSet<u32> = found.instances.keys().copied().collect();
     // A job that has ended well is not run again unless its definition changed.
@@ -183,11 +183,9 @@ fn restore(context: &Context, app: &AppName, request: &Request) -> Result<(), Er
         disk::restore_file(&context.layout, app, file, content)?;
     }
     if let Some(former) = &request.links {
-        let found = disk::scan(&context.layout)?.remove(app);
+        let found = disk::scan_app(&context.layout, app)?;
         let links = found.map(|found| found.links).unwrap_or_default();
-        for change in link_difference(&links, former) {
-            disk::apply_link(&context.layout, app, &change)?;
-        }
+        disk::apply_links(&context.layout, app, &link_difference(&links, former))?;
     }
     drop(shared);
     if let Err(error) = context.systemd.daemon_reload() {

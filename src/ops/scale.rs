@@ -104,9 +104,7 @@ fn relink(
 ) -> Result<(), Error> {
     if !links.is_empty() {
         disk::note_unread(&context.layout, app)?;
-        for link in links {
-            disk::apply_link(&context.layout, app, link)?;
-        }
+        disk::apply_links(&context.layout, app, links)?;
         sink(Event::Written(links.len()));
         context.systemd.daemon_reload()?;
         disk::forget_unread(&context.layout, app);

@@ -83,7 +83,7 @@ pub fn disable(context: &Context, apps: &[AppName]) -> Result<(), Error> {
     let link = LinkChange { link: LinkId::Boot, make: false };
     for app in apps {
         disk::note_unread(&context.layout, app)?;
-        disk::apply_link(&context.layout, app, &link)?;
+        disk::apply_links(&context.layout, app, std::slice::from_ref(&link))?;
     }
     context.systemd.daemon_reload()?;
     apps.iter().for_each(|app| disk::forget_unread(&context.layout, app));

@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::{Context, Error, Event, Sink, observe};
+use super::observe::observe_app;
+use super::{Context, Error, Event, Sink};
 use crate::ecosystem::AppName;
 use crate::plan::ObservedApp;
 use crate::systemd::Listed;
@@ -52,7 +53,7 @@ pub(super) fn settled(context: &Context, app: &AppName) -> Result<Option<Observe
     while Instant::now() < patient && !turned(context, std::slice::from_ref(app))?.is_empty() {
         let _ = watch.next(Instant::now() + LOOK_EVERY);
     }
-    Ok(observe(context)?.apps.remove(app))
+    observe_app(context, app)
 }
 
 /// The apps that are being rolled out, with what the process says of it.

@@ -10,7 +10,7 @@ use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, OwnedUnits};
 use crate::rollout::{Expected, Look, NotServing, Time, Vigil};
-use crate::systemd::{LoadState, Signal};
+use crate::systemd::{Glimpse, LoadState, Signal};
 use crate::unit::{UnitFile, UnitName};
 
 /// How often somebody who wants to stop is noticed.
@@ -21,6 +21,14 @@ pub(super) struct Stay<'a> {
     pub app: &'a AppName,
     pub numbers: BTreeSet<u32>,
     pub expected: Expected,
+    /// Its units, where they are known already.
+    pub units: Option<&'a OwnedUnits>,
+}
+
+impl Stay<'_> {
+    fn instances(&self) -> impl Iterator<Item = UnitName> {
+        self.numbers.iter().map(|number| self.app.instance_unit(*number))
+    }
 }
 
 /// Waits for instances to have been ready for long enough; adds those that were lost to what failed.
@@ -65,11 +73,14 @@ pub(super) fn stay(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Resul
 
 /// Adds those that gave up the listeners that made them ready.
 fn listening(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), Error> {
-    let found = disk::scan(&context.layout)?.remove(stay.app);
-    let units = found.map(|found| found.units).unwrap_or_default();
-    let lacking = held::unheld_of(context, stay.app, &units, stay.numbers.iter().copied());
+    let read = match stay.units {
+        None => disk::scan_app(&context.layout, stay.app)?.map(|found| found.units),
+        Some(_) => None,
+    };
+    let Some(units) = stay.units.or(read.as_ref()) else { return Ok(()) };
+    let lacking = held::unheld_of(context, stay.app, units, stay.numbers.iter().copied());
     for number in lacking.into_keys() {
-        if held::unready(context, stay.app, &units, number).is_some() {
+        if held::unready(context, stay.app, units, number).is_some() {
             let failure = UnitFailure::Lost(NotServing::NotListening);
             done.failures.push((stay.app.instance_unit(number), failure));
         }
@@ -86,37 +97,63 @@ pub(super) fn unwell<'a>(
     observed: &Observed,
     apps: impl IntoIterator<Item = &'a AppName>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
-    let mut unwell = BTreeMap::new();
+    let mut asked: Vec<Stay<'_>> = Vec::new();
     for app in apps {
         let Some(found) = observed.apps.get(app) else { continue };
         let up = found.instances.iter().filter(|(_, one)| one.active.is_up());
         let numbers: BTreeSet<u32> = up.map(|(number, _)| *number).collect();
         let expected = expected(app, &found.units, true);
+        asked.push(Stay { app, numbers, expected, units: Some(&found.units) });
+    }
+    let calm = calm(context, &asked)?;
+    let mut all: BTreeMap<AppName, Done> = BTreeMap::new();
+    for one in &asked {
         let mut done = Done::default();
-        stay(context, &Stay { app, numbers: numbers.clone(), expected }, &mut done)?;
-        if done.is_success() {
-            looping(context, app, &numbers, &mut done)?;
+        match calm.contains(one.app) {
+            true => listening(context, one, &mut done)?,
+            false => stay(context, one, &mut done)?,
         }
-        if !done.is_success() {
-            unwell.insert(app.clone(), done);
+        all.insert(one.app.clone(), done);
+    }
+    looping(context, &asked, &mut all)?;
+    all.retain(|_, done| !done.is_success());
+    Ok(all)
+}
+
+/// Apps whose instances have all been ready for long enough: nobody needs to watch them. One look at all
+/// of them tells that, whatever their number.
+fn calm<'a>(context: &Context, asked: &[Stay<'a>]) -> Result<BTreeSet<&'a AppName>, Error> {
+    let units: Vec<UnitName> = asked.iter().flat_map(Stay::instances).collect();
+    let mut seen = context.systemd.glimpses(&units)?.into_iter();
+    let mut calm = BTreeSet::new();
+    for one in asked {
+        let looks = one.numbers.iter().zip(seen.by_ref().take(one.numbers.len()));
+        let looks = looks.map(|(number, seen)| (*number, look_of(&seen))).collect();
+        let vigil = Vigil::new(one.expected, &looks, now());
+        if vigil.deadline(now()).is_none() && vigil.lost(now()).next().is_none() {
+            calm.insert(one.app);
         }
     }
-    Ok(unwell)
+    Ok(calm)
 }
 
 /// Adds instances that end again and again, as `doctor` judges them: one that does so every few seconds has stayed ready
 /// for `min_ready` each time.
 fn looping(
     context: &Context,
-    app: &AppName,
-    numbers: &BTreeSet<u32>,
-    done: &mut Done,
+    asked: &[Stay<'_>],
+    all: &mut BTreeMap<AppName, Done>,
 ) -> Result<(), Error> {
-    let units: Vec<UnitName> = numbers.iter().map(|number| app.instance_unit(*number)).collect();
-    for (unit, state) in units.iter().zip(context.systemd.instances(&units, &RUN)?) {
+    let well = |one: &&Stay<'_>| all.get(one.app).is_some_and(Done::is_success);
+    let well: Vec<&Stay<'_>> = asked.iter().filter(well).collect();
+    let units: Vec<UnitName> = well.iter().flat_map(|one| one.instances()).collect();
+    let owners = well.iter().flat_map(|one| one.numbers.iter().map(|_| one.app));
+    let states = context.systemd.instances(&units, &RUN)?;
+    for ((owner, unit), state) in owners.zip(&units).zip(states) {
         let run = run(context, unit, &state);
         if run.loops() {
             let lost = NotServing::Loops { restarts: run.restarts.max(run.short_runs) };
+            let done = all.entry(owner.clone()).or_default();
             done.failures.push((unit.clone(), UnitFailure::Lost(lost)));
         }
     }
@@ -153,17 +190,22 @@ pub(super) fn may_end(app: &AppName, template: Option<&str>) -> bool {
 }
 
 fn looks(context: &Context, units: &BTreeMap<UnitName, u32>) -> Result<BTreeMap<u32, Look>, Error> {
-    units.iter().map(|(unit, number)| Ok((*number, look(context, unit)?))).collect()
+    let names: Vec<UnitName> = units.keys().cloned().collect();
+    let seen = context.systemd.glimpses(&names)?;
+    Ok(units.values().zip(&seen).map(|(number, seen)| (*number, look_of(seen))).collect())
 }
 
 fn look(context: &Context, unit: &UnitName) -> Result<Look, Error> {
-    let seen = context.systemd.glimpse(unit)?;
-    Ok(Look {
-        sight: sight(&seen),
+    Ok(look_of(&context.systemd.glimpse(unit)?))
+}
+
+fn look_of(seen: &Glimpse) -> Look {
+    Look {
+        sight: sight(seen),
         ready_since: Time(Duration::from_micros(seen.ready_since)),
         restarts: seen.restarts,
         well: seen.result == "success",
-    })
+    }
 }
 
 /// Now, on the clock of the manager.

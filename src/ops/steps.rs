@@ -80,7 +80,7 @@ impl AppRun<'_> {
             patience: None,
             may_end: may_end(&self.app.app, self.app.template(self.found)),
         };
-        stay(self.context, &Stay { app: &self.app.app, numbers, expected }, done)
+        stay(self.context, &Stay { app: &self.app.app, numbers, expected, units: None }, done)
     }
 
     fn step(&self, action: &Action, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
@@ -146,7 +146,7 @@ impl AppRun<'_> {
     ) -> Result<(), Error> {
         let name = &self.app.app;
         let mut jobs = vec![(JobKind::Start, name.group_unit())];
-        if disk::scan(&self.context.layout)?.get(name).is_some_and(|found| found.is_job(name)) {
+        if disk::scan_app(&self.context.layout, name)?.is_some_and(|found| found.is_job(name)) {
             // The group starts them; a second start would run again what has ended by then.
             self.jobs(&jobs, done, sink)?;
             return self.failed_jobs(instances, done);

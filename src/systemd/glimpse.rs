@@ -79,6 +79,51 @@ impl Systemd {
         // Of the newest process no more is known than that it was started: whatever becomes of it is signalled.
         Ok(Glimpse { active: ActiveState::Activating, sub: "start".to_owned(), ..last })
     }
+
+    /// Many service units, each at one moment, in one batch.
+    ///
+    /// # Errors
+    /// The manager does not answer.
+    pub fn glimpses(&self, units: &[UnitName]) -> Result<Vec<Glimpse>, Error> {
+        if units.is_empty() {
+            return Ok(Vec::new());
+        }
+        let doing = "look at the instances";
+        let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+        let started = |name| proxy::get(name, SERVICE_UNIT, "ExecMainStartTimestampMonotonic");
+        let mut calls: Vec<zbus::Result<Message>> = Vec::with_capacity(5 * units.len() + 1);
+        for name in &names {
+            calls.push(started(name));
+            calls.push(proxy::get(name, SERVICE_UNIT, "NRestarts"));
+            calls.push(proxy::get(name, SERVICE_UNIT, "Result"));
+            calls.push(proxy::get(name, UNIT, "ActiveEnterTimestampMonotonic"));
+        }
+        calls.push(proxy::manager("ListUnitsByNames", &names));
+        calls.extend(names.iter().copied().map(started));
+        let replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?;
+        let (first, rest) = replies.split_at(replies.len().min(4 * units.len()));
+        let [list, after @ ..] = rest else { return Err(Error::timeout(doing)) };
+        let rows = read_list(list.as_ref().map_err(|e| Error::from_bus(doing, e))?)?;
+        let seen = units.iter().zip(first.chunks(4)).zip(rows).zip(after);
+        seen.map(|(((unit, replies), row), after)| {
+            let [before, restarts, result, ready] = replies else {
+                return Err(Error::timeout(doing));
+            };
+            // Its process was replaced between the first question and the last.
+            if number::<u64>(before) != number::<u64>(after) {
+                return self.glimpse(unit);
+            }
+            Ok(Glimpse {
+                active: row.active,
+                sub: row.sub,
+                started: number(after),
+                ready_since: number(ready),
+                restarts: number(restarts),
+                result: result.as_ref().ok().and_then(|reply| text(reply).ok()).unwrap_or_default(),
+            })
+        })
+        .collect()
+    }
 }
 
 /// A unit that was never loaded has no properties of its kind.

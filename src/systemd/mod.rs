@@ -4,6 +4,7 @@
 //! this module. It reports and requests, and never decides: no retries, no policy.
 
 mod control;
+mod direct;
 mod error;
 mod field;
 mod glimpse;
@@ -24,6 +25,8 @@ use zbus::{Connection, Message};
 
 use crate::ecosystem::Scope;
 
+use direct::Direct;
+
 pub use control::{JobInfo, KillWhom, Setting, UnitProcess};
 pub use error::{Error, ErrorKind};
 pub use field::Field;
@@ -43,8 +46,10 @@ const RELOAD: Duration = crate::limits::RELOAD;
 /// A connection to one service manager.
 #[derive(Debug, Clone)]
 pub struct Systemd {
-    /// Replaced by [`Systemd::reconnect`].
-    connection: Arc<Mutex<Connection>>,
+    /// Made when it is needed, and replaced by [`Systemd::reconnect`].
+    connection: Arc<Mutex<Option<Connection>>>,
+    /// The manager's own socket, for whoever may use it.
+    direct: Option<Arc<Direct>>,
     address: ManagerAddress,
     /// One batch of calls at a time: the bus limits the calls that a connection may have open,
     /// whichever thread they come from.
@@ -69,8 +74,27 @@ impl Systemd {
         if scope == Scope::System && !booted() {
             return Err(error::no_bus(scope, false, String::new()));
         }
-        Systemd::build(builder(scope), ManagerAddress::Scope(scope))
-            .map_err(|e| error::no_bus(scope, booted(), e.to_string()))
+        let mut systemd = Systemd::build(builder(scope), ManagerAddress::Scope(scope))
+            .map_err(|e| error::no_bus(scope, booted(), e.to_string()))?;
+        systemd.direct = Direct::of(scope).map(Arc::new);
+        Ok(systemd)
+    }
+
+    /// The same for questions alone: where the manager answers without a bus, none is needed until
+    /// something is to be [watched](Systemd::watch).
+    ///
+    /// # Errors
+    /// As [`Systemd::connect`].
+    pub fn connect_to_ask(scope: Scope) -> Result<Systemd, Error> {
+        match Direct::of(scope) {
+            Some(direct) => Ok(Systemd {
+                connection: Arc::default(),
+                direct: Some(Arc::new(direct)),
+                address: ManagerAddress::Scope(scope),
+                turn: Arc::default(),
+            }),
+            None => Systemd::connect(scope),
+        }
     }
 
     /// Connects to the bus of a private manager, such as `unix:path=/run/…/bus`.
@@ -94,8 +118,8 @@ impl Systemd {
 
     fn build(builder: Builder<'_>, address: ManagerAddress) -> zbus::Result<Systemd> {
         let connection = connected(builder)?;
-        let connection = Arc::new(Mutex::new(connection));
-        Ok(Systemd { connection, address, turn: Arc::default() })
+        let connection = Arc::new(Mutex::new(Some(connection)));
+        Ok(Systemd { connection, direct: None, address, turn: Arc::default() })
     }
 
     /// Connects again after the connection broke, once; everybody who holds this manager speaks over
@@ -104,18 +128,35 @@ impl Systemd {
     /// # Errors
     /// There is no bus, or the manager is not on it yet.
     pub fn reconnect(&self) -> Result<(), Error> {
+        let new = self.new_connection()?;
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        // Whether the manager is on the bus, only the bus can tell.
+        let doing = "connect to systemd";
+        let call = version().map_err(|e| Error::from_bus(doing, &e))?;
+        let mut replies = self.on_bus(doing, &[call], Instant::now() + ANSWER)?;
+        let reply = replies.pop().unwrap_or(Err(zbus::Error::InvalidReply));
+        reply.map(drop).map_err(|e| Error::from_bus(doing, &e))
+    }
+
+    /// The connection to the bus.
+    ///
+    /// # Errors
+    /// There is none yet, and no bus.
+    fn connection(&self) -> Result<Connection, Error> {
+        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*place {
+            Some(connection) => Ok(connection.clone()),
+            None => Ok(place.insert(self.new_connection()?).clone()),
+        }
+    }
+
+    fn new_connection(&self) -> Result<Connection, Error> {
         let builder = match &self.address {
             ManagerAddress::Scope(scope) => builder(*scope),
             ManagerAddress::Bus(address) => Builder::address(address.as_str()),
             ManagerAddress::Stream => return Err(Error::disconnected("connect to systemd")),
         };
-        let new = connected(builder).map_err(|e| Error::from_bus("connect to systemd", &e))?;
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = new;
-        self.version().map(drop)
-    }
-
-    fn connection(&self) -> Connection {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        connected(builder).map_err(|e| Error::from_bus("connect to systemd", &e))
     }
 
     /// The major version of the running manager: 252 of `252.39-1~deb12u2`.
@@ -124,11 +165,7 @@ impl Systemd {
     /// The manager does not answer, or with something that starts with no number.
     pub fn version(&self) -> Result<u32, Error> {
         let doing = "ask for the version of systemd";
-        let call = Message::method_call(proxy::MANAGER_PATH, "Get")
-            .destination(proxy::SERVICE)
-            .interface(proxy::PROPERTIES)
-            .build(&(proxy::MANAGER, "Version"));
-        let reply = self.ask(doing, call)?;
+        let reply = self.ask(doing, version())?;
         let text = query::text(&reply).map_err(|e| Error::from_bus(doing, &e))?;
         leading_number(&text).ok_or_else(|| Error::new(ErrorKind::Other, doing, text))
     }
@@ -169,11 +206,35 @@ impl Systemd {
     ) -> Result<Vec<zbus::Result<Message>>, Error> {
         let failed = |e: zbus::Error| Error::from_bus(doing, &e);
         let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>().map_err(failed)?;
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        proxy::exchange(&self.connection(), &calls, deadline)
-            .ok_or_else(|| Error::timeout(doing))?
-            .map_err(failed)
+        match self.direct.as_ref().and_then(|direct| direct.open()) {
+            Some(stream) => direct::exchange(stream, &calls, deadline)
+                .ok_or_else(|| Error::timeout(doing))?
+                .map_err(failed),
+            None => self.on_bus(doing, &calls, deadline),
+        }
     }
+
+    /// The same where nobody but the bus can answer.
+    fn on_bus(
+        &self,
+        doing: &str,
+        calls: &[Message],
+        deadline: Instant,
+    ) -> Result<Vec<zbus::Result<Message>>, Error> {
+        let connection = self.connection()?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        proxy::exchange(&connection, calls, deadline)
+            .ok_or_else(|| Error::timeout(doing))?
+            .map_err(|e| Error::from_bus(doing, &e))
+    }
+}
+
+/// Asks for the version of the manager.
+fn version() -> zbus::Result<Message> {
+    Message::method_call(proxy::MANAGER_PATH, "Get")
+        .destination(proxy::SERVICE)
+        .interface(proxy::PROPERTIES)
+        .build(&(proxy::MANAGER, "Version"))
 }
 
 fn builder(scope: Scope) -> Builder<'static> {

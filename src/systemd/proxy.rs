@@ -127,27 +127,64 @@ async fn send_and_read(
     // replies under way: with a full one, peer and we could wait for each other.
     let mut incoming = MessageStream::from(connection);
     incoming.set_max_queued(QUEUE);
-    let mut places: HashMap<NonZeroU32, usize> = HashMap::with_capacity(IN_FLIGHT);
-    let mut replies: Vec<Option<zbus::Result<Message>>> = vec![None; calls.len()];
-    let mut sent = 0;
-    while sent < calls.len() || !places.is_empty() {
-        if places.len() <= IN_FLIGHT / 2 && sent < calls.len() {
-            let end = calls.len().min(sent + IN_FLIGHT - places.len());
-            let serials = calls[sent..end].iter().map(|call| call.primary_header().serial_num());
-            places.extend(serials.zip(sent..end));
-            connection.send_all(&calls[sent..end]).await?;
-            sent = end;
+    let mut batch = Batch::of(calls);
+    while !batch.is_over() {
+        let due = batch.due();
+        if !due.is_empty() {
+            connection.send_all(due).await?;
         }
-        let message = next(&mut incoming).await?;
-        let place = message.header().reply_serial().and_then(|to| places.remove(&to));
+        batch.take(next(&mut incoming).await?);
+    }
+    Ok(batch.replies())
+}
+
+/// Calls that are sent ahead of their replies, never too many at once.
+pub(super) struct Batch<'a> {
+    calls: &'a [Message],
+    /// Calls under way, by their number on the connection.
+    places: HashMap<NonZeroU32, usize>,
+    replies: Vec<Option<zbus::Result<Message>>>,
+    sent: usize,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn of(calls: &'a [Message]) -> Batch<'a> {
+        let places = HashMap::with_capacity(IN_FLIGHT.min(calls.len()));
+        Batch { calls, places, replies: vec![None; calls.len()], sent: 0 }
+    }
+
+    /// Whether every call has its reply.
+    pub(super) fn is_over(&self) -> bool {
+        self.sent == self.calls.len() && self.places.is_empty()
+    }
+
+    /// The calls to send now.
+    pub(super) fn due(&mut self) -> &'a [Message] {
+        if self.places.len() > IN_FLIGHT / 2 {
+            return &[];
+        }
+        let end = self.calls.len().min(self.sent + IN_FLIGHT - self.places.len());
+        let due = &self.calls[self.sent..end];
+        let serials = due.iter().map(|call| call.primary_header().serial_num());
+        self.places.extend(serials.zip(self.sent..end));
+        self.sent = end;
+        due
+    }
+
+    /// Takes in a message, which may be the reply to one of them.
+    pub(super) fn take(&mut self, message: Message) {
+        let place = message.header().reply_serial().and_then(|to| self.places.remove(&to));
         if let Some(place) = place {
-            replies[place] = Some(match message.message_type() {
+            self.replies[place] = Some(match message.message_type() {
                 Type::Error => Err(message.into()),
                 _ => Ok(message),
             });
         }
     }
-    Ok(replies.into_iter().flatten().collect())
+
+    pub(super) fn replies(self) -> Vec<zbus::Result<Message>> {
+        self.replies.into_iter().flatten().collect()
+    }
 }
 
 /// The next message; the end of the stream is an error.

@@ -103,7 +103,7 @@ impl Systemd {
         let doing = "watch the units";
         let units: HashMap<String, UnitName> =
             units.into_iter().map(|unit| (proxy::unit_path(unit.as_str()), unit.clone())).collect();
-        let connection = self.connection();
+        let connection = self.connection()?;
         let rules = if connection.is_bus() { rules(!units.is_empty()) } else { Vec::new() };
         let (sender, signals) = mpsc::channel();
         // The queue is filled from before the subscription on, so that nothing falls in between.
@@ -118,7 +118,10 @@ impl Systemd {
         let mut calls: Vec<_> =
             rules.iter().map(|rule| proxy::bus("AddMatch", &rule.as_str())).collect();
         calls.push(proxy::manager("Subscribe", &()));
-        for reply in self.ask_all(doing, calls, Instant::now() + ANSWER)? {
+        let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>();
+        let calls = calls.map_err(|e| Error::from_bus(doing, &e))?;
+        // Who asks elsewhere is told of nothing here.
+        for reply in self.on_bus(doing, &calls, Instant::now() + ANSWER)? {
             match reply {
                 Err(error) if !already_subscribed(&error) => {
                     return Err(Error::from_bus(doing, &error));

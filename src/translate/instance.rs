@@ -5,10 +5,10 @@
 //! up before it looks whether the others have, so that the last one sees them all. A start fails
 //! only when all have given up, since what an instance needs may appear while it is restarted.
 //!
-//! `restart-guard` as `ExecCondition=` ends a crash loop. A start limit would close the listener
-//! for all instances. `RestartSteps=` is not used: it follows `NRestarts`, which a stable run does
-//! not reset. A rollout notes beforehand that it starts the instance, since the guard's own
-//! question to the manager took half as long as a Node app's start.
+//! `clusterctl-exec --guard` as `ExecCondition=` ends a crash loop, and pauses between restarts. A start
+//! limit would close the listener for all instances. `RestartSteps=` is not used: it follows
+//! `NRestarts`, which a stable run does not reset. A rollout notes beforehand that it starts the
+//! instance, so that the guard asks the manager nothing.
 //!
 //! Nothing may fail before the guard runs. What the manager does for a unit it does for the guard
 //! first, and where that fails nobody counts. A file of variables that cannot be read would be
@@ -31,6 +31,7 @@
 //! again by the group's script either.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{
     UnitContext, common, environment, joined, memory, pid_file, sandbox, socket_names, span,
@@ -226,21 +227,22 @@ fn restarts(s: &mut Section, context: &UnitContext<'_>) {
         }
         return;
     }
-    s.set("RestartSec", span(restart.delay));
+    // A timer of the manager may come 250 ms late, which counts in a short pause: the guard makes those.
+    let long = restart.delay >= LONG_DELAY;
+    s.set("RestartSec", if long { span(restart.delay) } else { "0".to_owned() });
     if !restart.stop_exit_codes.is_empty() {
         // Asked for, hence no failure: `SuccessExitStatus=` below names them too.
         let codes: Vec<String> = restart.stop_exit_codes.iter().map(u8::to_string).collect();
         s.set("RestartPreventExitStatus", codes.join(" "));
     }
-    if !is_guarded(app) {
-        return;
-    }
     // Ends a restart loop without a start limit, which would close the listener for all. Also
     // pauses between restarts: RestartSteps= is missing before systemd 254.
-    let guard = root_helper(context, "restart-guard");
+    let verb = if context.user() { "--guard-user" } else { "--guard" };
     let max = restart.max_restarts.map_or("unlimited".to_owned(), |max| max.to_string());
     let uptime = restart.min_uptime.as_millis();
-    let mut line = format!("{guard} %t/clusterctl/%n %n {max} {uptime}");
+    let delay = if long { "-".to_owned() } else { restart.delay.as_millis().to_string() };
+    let guard = context.helper(TRACER);
+    let mut line = format!("+{guard} {verb} %t/clusterctl/%n %n {max} {uptime} {delay}");
     if let Some(Backoff { first, max }) = restart.backoff {
         line.push_str(&format!(" {} {}", first.as_millis(), max.as_millis()));
     }
@@ -250,11 +252,14 @@ fn restarts(s: &mut Section, context: &UnitContext<'_>) {
     s.set("ExecCondition", line);
 }
 
-/// Whether `restart-guard` runs before every start.
+/// Whether the guard runs before every start.
 fn is_guarded(app: &App) -> bool {
-    let restart = &app.restart;
-    restart.auto && (restart.max_restarts.is_some() || restart.backoff.is_some())
+    app.restart.auto
 }
+
+/// A pause from here on is the manager's, which shows that the instance waits, and which no limit of its
+/// start cuts short.
+const LONG_DELAY: Duration = Duration::from_secs(1);
 
 /// Files of variables that the manager reads, in this order.
 pub(super) fn manager_env_files(context: &UnitContext<'_>) -> Vec<PathBuf> {

@@ -59,6 +59,7 @@ mod start_cost;
 mod stop;
 mod table;
 mod takeover;
+mod throng;
 mod trace;
 mod trace_drain;
 mod traps;

@@ -54,6 +54,26 @@ booted!(a_crash_loop_ends_as_errored_and_takes_nothing_with_it, |m| {
     run.stop().assert_none_failed();
 });
 
+booted!(a_crash_is_mended_without_a_command_line, |m| {
+    applied(m, &ecosystem(2, ""));
+    let before = pids(m, 2);
+    // Neither a shell nor `systemctl` is in the way of a restart.
+    m.ok_sh("mv /usr/bin/systemctl /srv/systemctl; chmod 0 /usr/bin/dash");
+    for pid in &before {
+        m.ok(["kill", "-KILL", pid]);
+    }
+    wait_until("both serve again", PATIENCE, || {
+        let notes = |number| m.read(&format!("/run/clusterctl/shop@{number}.service"));
+        [0, 1].iter().all(|number| notes(number).ends_with(" 1\n"))
+            && m.run(["/srv/systemctl", "is-active", "shop@0", "shop@1"]).code == 0
+    });
+    m.ok(["chmod", "755", "/usr/bin/dash"]);
+    m.ok_sh("mv /srv/systemctl /usr/bin/systemctl");
+    assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
+    let after = pids(m, 2);
+    assert!(before.iter().zip(&after).all(|(old, new)| old != new), "{before:?} {after:?}");
+});
+
 booted!(an_app_that_always_crashes_does_not_touch_its_neighbour, |m| {
     let bad = "[[apps]]\nname = 'bad'\nscript = 'server.js'\nlisten = 3100\n\
                env = { BROKEN = '1' }\nmax_restarts = 3\nrestart_delay = 20\n";

@@ -260,7 +260,7 @@ const KEYS: &[Key] = &[
     key("max_restarts", ValueKind::TextOrNumber, "16", "Unstable restarts in a row before the instance is `errored`; 0 is none, \"unlimited\" never gives up.")
         .eg("max_restarts = 16"),
     key("min_uptime", ValueKind::Duration, "\"1s\"", "A shorter run counts as unstable.").eg("min_uptime = \"1s\""),
-    key("restart_delay", ValueKind::Duration, "\"100ms\"", "Pause before a restart.").eg("restart_delay = \"1s\""),
+    key("restart_delay", ValueKind::Duration, "0; a loop of restarts pauses", "Pause before each restart.").eg("restart_delay = \"1s\""),
     key("exp_backoff_restart_delay", ValueKind::Duration, "none", "First pause before a restart; grows up to 15 s.")
         .eg("exp_backoff_restart_delay = \"100ms\""),
     key("max_memory_restart", ValueKind::Size, "none", "Memory of an instance above which it is replaced, looked at every 30 s.")

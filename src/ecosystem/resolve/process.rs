@@ -15,8 +15,8 @@ use crate::ecosystem::read::problem::{Problem, visible};
 use crate::ecosystem::read::{suggest, value};
 use crate::limits;
 
-/// systemd's default `RestartSec=`.
-const RESTART_DELAY: Duration = Duration::from_millis(100);
+/// As PM2: the first restart is immediate, and a loop of them pauses (`handover::guard`).
+const RESTART_DELAY: Duration = Duration::ZERO;
 /// PM2's cap of the growing pause.
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// PM2's number.

@@ -3,6 +3,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::handover::UnixName;
 use crate::handover::environment::Ready;
 use crate::{setup, sys, table};
 
@@ -34,9 +35,12 @@ fn everything(setup: &setup::Setup) -> u64 {
 
 /// Sends a payload to `NOTIFY_SOCKET`. `false` when there is none, or it fails.
 pub fn send(payload: &[u8]) -> bool {
-    let Some(name) = setup::facts().and_then(|setup| setup.notify.as_ref()) else {
-        return false;
-    };
+    let name = setup::facts().and_then(|setup| setup.notify.as_ref());
+    name.is_some_and(|name| send_to(name, payload))
+}
+
+/// Sends a payload to the manager's socket of this name.
+pub fn send_to(name: &UnixName, payload: &[u8]) -> bool {
     let mut address = [0_u8; 110];
     let length = 2 + name.as_bytes().len();
     let (Some(family), Some(path)) = (address.get_mut(..2), name.as_bytes().get(..)) else {

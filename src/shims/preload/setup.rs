@@ -217,7 +217,8 @@ fn find_listener(setup: &mut Setup, index: usize) {
 /// What a descriptor holds, if it is a socket that waits for anybody.
 fn examine(fd: c_int) -> Option<Held> {
     let kind = kind_of(fd)?;
-    if kind != SocketKind::Datagram && sys::option(fd, sys::SOL_SOCKET, sys::SO_ACCEPTCONN) != Ok(1) {
+    if kind != SocketKind::Datagram && sys::option(fd, sys::SOL_SOCKET, sys::SO_ACCEPTCONN) != Ok(1)
+    {
         return None;
     }
     let address = Address::from_sockaddr(sys::socket_name(fd).ok()?.as_bytes())?;

@@ -156,12 +156,15 @@ impl Draining {
         for fd in listeners {
             let name = sys::socket_name(fd).ok();
             let address = name.and_then(|name| Address::from_sockaddr(name.as_bytes()));
-            let Some(place) = self.listeners.iter_mut().find(|place| place.is_none()) else { return };
+            let Some(place) = self.listeners.iter_mut().find(|place| place.is_none()) else {
+                return;
+            };
             *place = address;
             // Nobody is stopped to be asked: what is not sure to finish by itself is waited for.
             let (processes, signal) = (self.processes, self.signal);
             let acts = |pid: &c_int| {
-                *pid == 0 || signal.is_some_and(|signal| matches!(fate_of(*pid, signal), Fate::Program))
+                *pid == 0
+                    || signal.is_some_and(|signal| matches!(fate_of(*pid, signal), Fate::Program))
             };
             self.finishes &= processes.iter().all(acts);
         }

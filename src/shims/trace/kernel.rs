@@ -28,6 +28,8 @@ mod number {
     pub const PIPE2: usize = 293;
     pub const PROCESS_VM_READV: usize = 310;
     pub const GETEUID: usize = 107;
+    pub const MKDIRAT: usize = 258;
+    pub const FLOCK: usize = 73;
     pub const FCNTL: usize = 72;
     pub const PIDFD_OPEN: usize = 434;
     pub const PIDFD_GETFD: usize = 438;
@@ -55,6 +57,8 @@ mod number {
     pub const WAIT4: usize = 260;
     pub const PROCESS_VM_READV: usize = 270;
     pub const GETEUID: usize = 175;
+    pub const MKDIRAT: usize = 34;
+    pub const FLOCK: usize = 32;
     pub const FCNTL: usize = 25;
     pub const PIDFD_OPEN: usize = 434;
     pub const PIDFD_GETFD: usize = 438;
@@ -197,6 +201,46 @@ pub fn open_to_append(folder: c_int, path: *const u8, more: c_int) -> Result<c_i
         .map(|fd| fd as c_int)
 }
 
+/// Opens a file to write it anew, made if it is missing; the path ends with NUL.
+pub fn open_to_replace(path: *const u8) -> Result<c_int, Errno> {
+    const MODE: usize = 0o644;
+    const O_TRUNC: c_int = 0o1000;
+    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | sys::O_CLOEXEC;
+    call(number::OPENAT, [word(sys::AT_FDCWD), path as usize, word(flags), MODE, 0, 0])
+        .map(|fd| fd as c_int)
+}
+
+/// Opens a file of this name in the folder of another one, made if it is missing.
+pub fn open_beside(file: &[u8], name: &[u8]) -> Option<c_int> {
+    const MODE: usize = 0o600;
+    let mut path = [0; 4096];
+    let folder = file.iter().rposition(|byte| *byte == b'/')? + 1;
+    path.get_mut(..folder)?.copy_from_slice(file.get(..folder)?);
+    // At least the last byte stays NUL.
+    path.get_mut(..4095)?.get_mut(folder..folder + name.len())?.copy_from_slice(name);
+    let flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NOCTTY | sys::O_CLOEXEC;
+    let arguments = [word(sys::AT_FDCWD), path.as_ptr() as usize, word(flags), MODE, 0, 0];
+    call(number::OPENAT, arguments).ok().map(|fd| fd as c_int)
+}
+
+/// Locks an open file for this process alone, unless somebody else has; says whether it did.
+pub fn lock(fd: c_int) -> bool {
+    const EXCLUSIVE_NOW: usize = 2 | 4;
+    call(number::FLOCK, [word(fd), EXCLUSIVE_NOW, 0, 0, 0, 0]).is_ok()
+}
+
+/// Makes the folder of a file.
+pub fn make_folder_of(file: &[u8]) {
+    const MODE: usize = 0o755;
+    let mut path = [0; 4096];
+    let end = file.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    if let (Some(to), Some(from)) = (path.get_mut(..end), file.get(..end)) {
+        to.copy_from_slice(from);
+        let arguments = [word(sys::AT_FDCWD), path.as_ptr() as usize, MODE, 0, 0, 0];
+        let _ = call(number::MKDIRAT, arguments);
+    }
+}
+
 /// Takes back what kept [`open_to_append`] from waiting.
 pub fn let_it_block(fd: c_int) {
     const F_SETFL: usize = 4;
@@ -212,7 +256,12 @@ pub fn open_folder(path: &[u8]) -> Result<c_int, Errno> {
 
 /// Whether this process has root's rights over files.
 pub fn is_root() -> bool {
-    call(number::GETEUID, [0; 6]) == Ok(0)
+    user() == 0
+}
+
+/// The user with whose rights this process runs.
+pub fn user() -> u32 {
+    call(number::GETEUID, [0; 6]).map_or(u32::MAX, |user| user as u32)
 }
 
 /// Whose a file is.

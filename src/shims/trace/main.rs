@@ -8,7 +8,8 @@
 //!
 //! `--drain` lets go of a program's connections, see `drain`; `--listeners` helps to close an app's
 //! listeners, see `listeners`; `--env` and `--bare` start programs
-//! with other variables, see `variables`, and `--log` with other output, see `log_files`.
+//! with other variables, see `variables`, and `--log` with other output, see `log_files`; `--guard`
+//! decides whether an instance is started once more, see `guard`.
 //!
 //! The tracer is a file of its own (`clusterctl-exec`, 50 KB, static, embedded as the preload
 //! library is), not the program itself: units rely on it when clusterctl is gone, a new clusterctl
@@ -32,6 +33,7 @@ mod env_file;
 #[path = "../preload/explain.rs"]
 mod explain;
 mod fate;
+mod guard;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod handover;
@@ -40,6 +42,7 @@ mod kernel;
 mod last_answer;
 mod listeners;
 mod log_files;
+mod manager;
 mod memory;
 #[path = "../preload/notify.rs"]
 mod notify;

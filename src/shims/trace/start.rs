@@ -13,7 +13,7 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
-use crate::{drain, fate, log_files};
+use crate::{drain, fate, guard, log_files};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
@@ -23,14 +23,12 @@ const TIMEOUT_MS: u64 = 60_000;
 
 /// Leaves a tracer behind and becomes the program.
 pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
+    // SAFETY: the kernel's own strings.
+    let text = |word: &*const u8| unsafe { sys::c_bytes(*word) };
     if let [_, verb, rest @ ..] = arguments
-        // SAFETY: the kernel's own strings.
-        && unsafe { sys::c_bytes(*verb) } == b"--drain"
+        && text(verb) == b"--drain"
     {
-        let mut words = rest.iter().map(|word| {
-            // SAFETY: as above.
-            unsafe { sys::c_bytes(*word) }
-        });
+        let mut words = rest.iter().map(text);
         let (program, timeout) = (words.next().and_then(decimal), words.next().and_then(decimal));
         // A program that has ended by itself has no number any more.
         if let (Some(program), Some(timeout)) = (program, timeout) {
@@ -42,26 +40,27 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         sys::exit_group(0);
     }
     if let [_, verb, rest @ ..] = arguments
-        // SAFETY: as above.
-        && let Some(verb) = variables::verb(unsafe { sys::c_bytes(*verb) })
+        && let Some(verb) = variables::verb(text(verb))
     {
         variables::run(verb, rest, environment);
     }
     if let [_, verb, rest @ ..] = arguments
-        // SAFETY: as above.
-        && let Some(verb) = listeners::verb(unsafe { sys::c_bytes(*verb) })
+        && let Some(verb) = listeners::verb(text(verb))
     {
         listeners::run(verb, rest, environment);
     }
     if let [_, verb, rest @ ..] = arguments
-        // SAFETY: as above.
-        && unsafe { sys::c_bytes(*verb) } == b"--log"
+        && text(verb) == b"--log"
     {
         log_files::run(rest, environment);
     }
+    if let [name, verb, rest @ ..] = arguments
+        && let Some(user) = guard::verb(text(verb))
+    {
+        guard::run(user, *name, rest, environment);
+    }
     let skip = match arguments.get(1) {
-        // SAFETY: the kernel's own strings.
-        Some(word) if unsafe { sys::c_bytes(*word) } == b"--" => 2,
+        Some(word) if text(word) == b"--" => 2,
         _ => 1,
     };
     let Some([program, ..]) = arguments.get(skip..) else {

@@ -54,7 +54,9 @@ pub fn run(verb: Verb, words: &[*const u8], environment: *mut *const u8) -> ! {
         }
         Verb::Env => {
             while let [file, more @ ..] = rest {
-                table.read(*file);
+                if !table.read(*file) {
+                    sys::exit_group(CANNOT_READ);
+                }
                 rest = more;
                 match rest {
                     [next, more @ ..] if is(next, b"--env") => rest = more,
@@ -73,6 +75,15 @@ pub fn run(verb: Verb, words: &[*const u8], environment: *mut *const u8) -> ! {
     }
 }
 
+/// Whether files of variables can be read; says of the first that cannot be why not.
+pub fn are_readable(
+    mut files: impl Iterator<Item = *const u8>,
+    environment: *mut *const u8,
+) -> bool {
+    let mut table = Table { environment, used: start::entries(environment).count(), size: 0 };
+    files.all(|file| table.read(file))
+}
+
 /// The program's environment; later settings of a name win.
 struct Table {
     environment: *mut *const u8,
@@ -83,12 +94,12 @@ struct Table {
 }
 
 impl Table {
-    /// Adds what a file says, or ends the process with a line that says why not.
-    fn read(&mut self, path: *const u8) {
+    /// Adds what a file says, or says in a line why not.
+    fn read(&mut self, path: *const u8) -> bool {
         // SAFETY: the kernel's own string.
         let name = Text(unsafe { sys::c_bytes(path) });
         let added = content(path).and_then(|text| self.add(text, &name));
-        let Err(Errno(error)) = added else { return };
+        let Err(Errno(error)) = added else { return true };
         let file = format_args!("failed to read the environment file {name}");
         match error {
             ENOENT => say(format_args!("{file}: no such file")),
@@ -97,7 +108,7 @@ impl Table {
             EFBIG => say(format_args!("{file}: it is too long")),
             other => say(format_args!("{file}: error {other}")),
         }
-        sys::exit_group(CANNOT_READ);
+        false
     }
 
     fn add(&mut self, text: &mut [u8], file: &Text<'_>) -> Result<(), Errno> {

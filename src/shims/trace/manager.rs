@@ -1,0 +1,166 @@
+//! Asks the service manager what the last run of a unit was, over its own socket: a tenth of a
+//! millisecond, where `systemctl` takes six. What is asked and answered is in `handover::question`.
+//!
+//! The manager tells each client of this socket of every change of every unit. When hundreds of instances
+//! start at the same time and each asks, it would have work for their square: so one asks at a time,
+//! by a lock that nobody waits for without an end.
+
+use core::ffi::c_int;
+
+use crate::handover::guard::Past;
+use crate::handover::question::{self, Answers, GREETING, HEAD, QUESTIONS, WELCOME};
+use crate::kernel;
+use crate::sys::{self, Errno, call, word};
+
+#[cfg(target_arch = "x86_64")]
+const CONNECT: usize = 42;
+#[cfg(target_arch = "aarch64")]
+const CONNECT: usize = 203;
+const SO_RCVTIMEO: c_int = 20;
+/// Seconds that the manager may take for one answer.
+const PATIENCE: usize = 10;
+/// How often it is asked: it takes no connection while it is started anew.
+const TRIES: u32 = 20;
+const PAUSE_MS: u64 = 100;
+/// Bytes of an answer at most; what is longer is a signal.
+const ANSWER: usize = 512;
+/// Milliseconds between two looks at the lock at most, and how often it is looked at.
+const LOOK_MS: u64 = 64;
+const LOOKS: u32 = 200;
+/// Broken, or not what a manager says.
+const BROKEN: Errno = Errno(71);
+
+/// What the last run of a unit was; `path` is the manager's socket, and beside `state` is the lock. `None` when it
+/// does not say.
+pub fn past(path: &[u8], unit: &[u8], state: &[u8]) -> Option<Past> {
+    let mut buffer = [0; QUESTIONS];
+    let questions = question::questions(unit, &mut buffer)?;
+    // Let go at the end of this process at the latest.
+    let turn = take_turn(state);
+    let past = (0..TRIES).find_map(|attempt| {
+        if attempt > 0 {
+            // Nothing announces that it takes connections again.
+            sys::sleep_ms(PAUSE_MS);
+        }
+        ask(path, questions).ok()
+    });
+    turn.into_iter().for_each(sys::close);
+    past
+}
+
+/// The lock, or nothing where it cannot be had: whoever holds it may have been frozen.
+fn take_turn(state: &[u8]) -> Option<c_int> {
+    let fd = kernel::open_beside(state, b"guard.lock")?;
+    for look in 0..LOOKS {
+        if kernel::lock(fd) {
+            break;
+        }
+        // Nothing tells of the end of a turn to who does not wait for it without an end.
+        sys::sleep_ms(LOOK_MS.min(1 << look.min(6)));
+    }
+    Some(fd)
+}
+
+fn ask(path: &[u8], questions: &[u8]) -> Result<Past, Errno> {
+    const SOCK_STREAM: c_int = 1;
+    let fd = sys::socket(sys::AF_UNIX, SOCK_STREAM | sys::SOCK_CLOEXEC)?;
+    let past = connect(fd, path).and_then(|()| converse(fd, questions));
+    sys::close(fd);
+    past
+}
+
+fn connect(fd: c_int, path: &[u8]) -> Result<(), Errno> {
+    let mut address = [0_u8; 110];
+    let length = 2 + path.len();
+    address[..2].copy_from_slice(&(sys::AF_UNIX as u16).to_ne_bytes());
+    // Room for a closing NUL as well.
+    address.get_mut(2..length).filter(|_| length < 110).ok_or(BROKEN)?.copy_from_slice(path);
+    call(CONNECT, [word(fd), address.as_ptr() as usize, length + 1, 0, 0, 0])?;
+    kernel::set_option(fd, SO_RCVTIMEO, &[PATIENCE, 0])
+}
+
+fn converse(fd: c_int, questions: &[u8]) -> Result<Past, Errno> {
+    let mut hello = [0; 64];
+    send(fd, greeting(&mut hello).ok_or(BROKEN)?)?;
+    let mut start = [0; WELCOME.len()];
+    fill(fd, &mut start)?;
+    let mut byte = [0];
+    while byte != *b"\n" {
+        fill(fd, &mut byte)?;
+    }
+    if start != WELCOME {
+        return Err(BROKEN);
+    }
+    send(fd, questions)?;
+    let mut answers = Answers::default();
+    loop {
+        let mut head = [0; HEAD];
+        fill(fd, &mut head)?;
+        let message = question::message(&head).filter(|message| !message.fails).ok_or(BROKEN)?;
+        let mut bytes = [0; ANSWER];
+        if message.answers {
+            let rest = bytes.get_mut(..message.rest).ok_or(BROKEN)?;
+            fill(fd, rest)?;
+            if !answers.take(rest.get(message.body..).unwrap_or_default()) {
+                return Err(BROKEN);
+            }
+        } else {
+            skip(fd, message.rest, &mut bytes)?;
+        }
+        if let Some(past) = answers.all() {
+            return Ok(past);
+        }
+    }
+}
+
+/// Says which user this is: its number in digits, and their ASCII in hexadecimal.
+fn greeting(to: &mut [u8; 64]) -> Option<&[u8]> {
+    let (before, behind) = GREETING;
+    let (mut digits, mut user, mut first) = ([0; 10], kernel::user(), 10);
+    while first == 10 || user > 0 {
+        first -= 1;
+        *digits.get_mut(first)? = b'0' + (user % 10) as u8;
+        user /= 10;
+    }
+    let digits = digits.get(first..)?.iter().flat_map(|digit| [b'3', *digit]);
+    let all = before.iter().copied().chain(digits).chain(behind.iter().copied());
+    let mut length = 0;
+    for (place, byte) in to.iter_mut().zip(all) {
+        *place = byte;
+        length += 1;
+    }
+    to.get(..length)
+}
+
+fn send(fd: c_int, mut bytes: &[u8]) -> Result<(), Errno> {
+    const MSG_NOSIGNAL: c_int = 0x4000;
+    while !bytes.is_empty() {
+        match sys::send(fd, bytes, MSG_NOSIGNAL) {
+            Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+            Err(Errno(sys::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn fill(fd: c_int, mut to: &mut [u8]) -> Result<(), Errno> {
+    while !to.is_empty() {
+        match kernel::read(fd, to) {
+            Ok(0) => return Err(BROKEN),
+            Ok(more) => to = to.get_mut(more..).unwrap_or_default(),
+            Err(Errno(sys::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn skip(fd: c_int, mut left: usize, over: &mut [u8]) -> Result<(), Errno> {
+    while left > 0 {
+        let part = left.min(over.len());
+        fill(fd, over.get_mut(..part).unwrap_or_default())?;
+        left -= part;
+    }
+    Ok(())
+}
