@@ -212,7 +212,7 @@ pub(super) fn back(place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
                 failed.push(name.clone());
             }
             (None, Some(gap)) => ui.note(&format!(
-                "{name}: PM2 serves it again; its port was closed for {} ms",
+                "{name}: PM2 serves it again; its port was closed for {} ms at most",
                 gap.as_millis()
             )),
             (None, None) => ui.note(&format!("{name}: PM2 runs it again")),

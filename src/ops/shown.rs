@@ -116,14 +116,14 @@ mod tests {
     #[test]
     fn every_app_says_whether_it_has_a_schedule() {
         let json = |facts: UnitFacts| serde_json::to_string(&facts).unwrap();
-        assert_eq!(json(UnitFacts::default()), r#"{"schedule":null}"#);
+        assert_eq!(json(UnitFacts::default()), r#"{"schedule":null,"watch":null}"#);
         let fact = UnitFact {
             unit: "api-cron.timer".to_owned(),
             lines: vec!["*-*-* 03:00:00".to_owned()],
             next: Some(9),
             next_in_seconds: None,
         };
-        let expected = r#"{"schedule":{"unit":"api-cron.timer","calendar":["*-*-* 03:00:00"],"next":9,"next_in_seconds":null}}"#;
+        let expected = r#"{"schedule":{"unit":"api-cron.timer","calendar":["*-*-* 03:00:00"],"next":9,"next_in_seconds":null},"watch":null}"#;
         assert_eq!(json([(Role::Timer, fact)].into_iter().collect()), expected);
     }
 }

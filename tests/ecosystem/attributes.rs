@@ -93,6 +93,12 @@ fn uid_and_gid_are_names_or_numbers() {
 }
 
 #[test]
+fn node_args_stand_before_the_script() {
+    let app = app("script = 'server.js'\nnode_args = '--max-old-space-size=512'");
+    assert_eq!(app.command.args, ["--max-old-space-size=512", "/srv/app/server.js"]);
+}
+
+#[test]
 fn exec_interpreter_is_another_word_for_interpreter() {
     let app = app("exec = 'worker.py'\nexec_interpreter = 'python3'");
     assert_eq!(app.command.program, Path::new("/usr/bin/python3"));

@@ -68,13 +68,13 @@ const write = (text) => {
   }
 };
 
-load().then(
-  (value) => {
+// What is exported may be no JSON, as a value that holds itself: that is an error of the file, too.
+load()
+  .then((value) => {
     write(`\n${mark}${JSON.stringify(value, unknown) ?? "null"}\n`);
     process.exit(0);
-  },
-  (error) => {
+  })
+  .catch((error) => {
     process.stderr.write(`\n${mark}${error?.message ?? error}\n`);
     process.exit(1);
-  },
-);
+  });

@@ -88,6 +88,7 @@ pub(super) fn evaluate(path: &Path, form: Form) -> Result<Evaluated, Refusal> {
     command.arg("--no-warnings").arg("-e").arg(include_str!("evaluate.js"));
     command.arg(path).arg(form).arg(&mark);
     command.current_dir(path.parent().unwrap_or(Path::new("/")));
+    let shell = shell_of(&command);
     let (out, err, ended_well) = run(command)?;
     let behind = |text: &str| text.rsplit_once(&mark).map(|(_, rest)| rest.trim().to_owned());
     let Some(text) = behind(&out).filter(|_| ended_well) else {
@@ -99,10 +100,23 @@ pub(super) fn evaluate(path: &Path, form: Form) -> Result<Evaluated, Refusal> {
         return Err(Refusal { why: format!("node cannot evaluate it: {why}"), instead });
     };
     let value = import::json(&text)?;
-    let shell: BTreeMap<String, String> = std::env::vars().collect();
     let mut from_shell = BTreeSet::new();
     same_as(&value, &shell, &mut from_shell);
     Ok(Evaluated { value, from_shell })
+}
+
+/// The variables that a command finds: those of this process, and what it is given besides.
+fn shell_of(command: &Command) -> BTreeMap<String, String> {
+    let mut shell: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    for (name, value) in command.get_envs() {
+        let value = value.and_then(|value| value.to_str());
+        if let (Some(name), Some(value)) = (name.to_str(), value) {
+            shell.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    shell
 }
 
 /// Names of texts anywhere in a value that are those of variables of a shell.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::gap::{Gap, is_open};
+use super::gap::is_open;
 use super::{RunningPm2, restart, undo};
 use crate::disk::FoundApp;
 use crate::ecosystem::{AppName, ListenAddress};
@@ -13,7 +13,8 @@ use crate::ops::{Context, Error, Sink};
 /// What became of one app.
 #[derive(Debug)]
 pub struct Returned {
-    /// How long nobody listened on its ports; `None` without one.
+    /// How long its ports were closed at most: from the request to close them until PM2's process listens, since
+    /// a listener that lets nobody in any more still looks like one. `None` without a port.
     pub closed: Option<Duration>,
     /// Why PM2 did not start its processes.
     pub refused: Option<Refusal>,
@@ -42,7 +43,7 @@ pub fn give_back(
         processes.iter().filter(|process| process.name == name.as_str()).collect();
     let addresses: BTreeSet<ListenAddress> =
         found.units.listeners().filter_map(ListenAddress::of_socket_unit).collect();
-    let gap = Gap::watch(addresses.clone());
+    let begun = Instant::now();
     let (refused, undone) = std::thread::scope(|scope| {
         let starting = scope.spawn(|| restart(pm2, &own));
         let undone = undo(context, name, sink);
@@ -53,6 +54,6 @@ pub fn give_back(
     while refused.is_none() && !is_open(&addresses) && Instant::now() < end {
         std::thread::sleep(GLANCE);
     }
-    let closed = gap.end();
+    let closed = begun.elapsed();
     Ok(Returned { closed: (!addresses.is_empty()).then_some(closed), refused })
 }
