@@ -9,7 +9,9 @@ RELEASE = $(TARGET)/release/clusterctl
 BINARY = $(RELEASE)
 built = $(if $(filter $(RELEASE),$(BINARY)),build)
 INSTALL = install
-zsh = $(PREFIX)/share/zsh/site-functions
+# Where zsh looks: Debian's reads another folder below /usr.
+debian = $(and $(filter /usr,$(PREFIX)),$(wildcard /etc/debian_version))
+zsh = $(PREFIX)/share/zsh/$(if $(debian),vendor-completions,site-functions)
 
 .PHONY: all build deps check check-long bless demo demo-live demo-pm2 bench install install-program \
 	install-docs rust deb rpm arch dist clean

@@ -66,6 +66,20 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// No command has this name.
+    Verb {
+        /// As written.
+        word: String,
+        /// The one that may have been meant.
+        hint: String,
+    },
+    /// What has no process, and the command that gives it one.
+    NotUp {
+        /// Apps or instances.
+        what: String,
+        /// The command.
+        next: String,
+    },
     /// Several files were applied, and nothing says which one is meant.
     Which(Vec<String>),
     /// An app must run for that.
@@ -99,9 +113,8 @@ impl Error {
         match self {
             Error::Config(_) | Error::File { .. } | Error::Foreign { .. } => exit::CONFIG,
             Error::Unknown { .. } | Error::Own { .. } | Error::Instance { .. } => exit::UNKNOWN,
-            Error::Usage(_) | Error::Which(_) | Error::Ops(ops::Error::Number { .. }) => {
-                exit::USAGE
-            }
+            Error::Usage(_) | Error::Verb { .. } | Error::Which(_) => exit::USAGE,
+            Error::Ops(ops::Error::Number { .. }) => exit::USAGE,
             Error::Embedded(_)
             | Error::Ops(ops::Error::Systemd(_))
             | Error::Failed { denied: true, .. } => exit::MANAGER,
@@ -109,6 +122,7 @@ impl Error {
             Error::Ops(_) | Error::Failed { .. } | Error::Stopped(_) | Error::Trial(_) => {
                 exit::FAILED
             }
+            Error::NotUp { .. } => exit::FAILED,
             Error::NothingBefore => exit::UNKNOWN,
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.
@@ -140,6 +154,8 @@ impl Error {
             Error::Own { command, .. } => Some(command.clone()),
             Error::Foreign { instead, .. } => Some(instead.clone()),
             Error::Instance { known, .. } => Some(format!("there is: {known}")),
+            Error::Verb { hint, .. } => Some(hint.clone()),
+            Error::NotUp { next, .. } => Some(next.clone()),
             Error::Which(commands) => Some(commands.join("\n  or: ")),
             Error::NothingBefore => Some("see: clusterctl history".to_owned()),
             Error::Stopped(app) => Some(format!("clusterctl start {app}")),
@@ -239,6 +255,8 @@ impl fmt::Display for Error {
             Error::Instance { selector, .. } => {
                 write!(f, "there is no {}", selector.escape_debug())
             }
+            Error::Verb { word, .. } => write!(f, "there is no command `{}`", word.escape_debug()),
+            Error::NotUp { what, .. } => write!(f, "{} does not run", what.escape_debug()),
             Error::Which(_) => f.write_str("several files were applied: say which one"),
             Error::NothingBefore => f.write_str("nothing else was applied before"),
             Error::Stopped(app) => write!(f, "{app} is stopped"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::policy::PolicyArgs;
 use super::{Site, Ui, input, show};
 use crate::disk::{self, Definition};
-use crate::ecosystem::Ecosystem;
+use crate::ecosystem::{AppName, Ecosystem};
 use crate::error::Error;
 use crate::ops::{self, Applied, ApplyRequest};
 use crate::plan::profile;
@@ -17,7 +17,7 @@ use crate::plan::profile;
 #[derive(Debug, clap::Args)]
 pub(super) struct ApplyArgs {
     /// The ecosystem file; `-` is standard input
-    #[arg(default_value = "ecosystem.toml")]
+    #[arg(default_value = "ecosystem.toml", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     /// Show the plan and what would change in the units, and do nothing
     #[arg(short = 'n', long)]
@@ -29,7 +29,7 @@ pub(super) struct ApplyArgs {
     #[arg(long, value_name = "APP,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Use the variables of `env_NAME` too; else those of the last apply, with `none` no others
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = super::complete::profiles())]
     env: Option<String>,
     /// The name of the file that standard input stands for: what --prune and history know it by
     #[arg(long = "as", value_name = "PATH")]
@@ -78,6 +78,21 @@ pub(super) struct Options<'a> {
     pub reloads: bool,
     /// How changed apps are replaced.
     pub policy: &'a PolicyArgs,
+}
+
+impl<'a> Options<'a> {
+    /// A verb that replaces afterwards what did not change.
+    fn of(verb: &str, policy: &'a PolicyArgs) -> Options<'a> {
+        Options {
+            verb: verb.to_owned(),
+            back_to: None,
+            shown: String::new(),
+            dry_run: false,
+            prune: false,
+            reloads: true,
+            policy,
+        }
+    }
 }
 
 /// Makes the running apps what a definition says, and shows what comes of it.
@@ -195,18 +210,42 @@ fn profile(
     Ok(kept)
 }
 
-/// Applies a file as it stands.
-pub(super) fn file(file: &Path, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+/// Applies a file as it stands, or some of its apps.
+pub(super) fn file(
+    file: &Path,
+    only: &[String],
+    env: Option<String>,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
     let args = ApplyArgs {
         file: file.to_owned(),
         dry_run: false,
         prune: false,
-        only: Vec::new(),
-        env: None,
+        only: only.to_vec(),
+        env,
         name: None,
         policy: PolicyArgs::default(),
     };
     run(&args, place, ui)
+}
+
+/// Applies a file, and says which of its apps run on with the processes that they had.
+pub(super) fn file_but_running(
+    file: &Path,
+    only: &[String],
+    env: Option<String>,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(ops::Context, Vec<AppName>), Error> {
+    let policy = PolicyArgs::default();
+    let definition = read(file, None, env, only, place, ui)?;
+    let options = Options { shown: file.display().to_string(), ..Options::of("restart", &policy) };
+    let (ctl, applied) = put_in_force(definition, &options, place, ui)?;
+    // Others may work on these apps from here on, as during every restart.
+    let Applied { finished, left_running, .. } = applied;
+    drop(finished);
+    Ok((ctl, left_running.into_iter().map(|(app, _)| app).collect()))
 }
 
 /// Applies a file, then reloads those of its apps that this did not replace.
@@ -220,15 +259,7 @@ pub(super) fn reload_file(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let definition = read(file, name, env, names, place, ui)?;
-    let options = Options {
-        verb: "reload".to_owned(),
-        back_to: None,
-        shown: file.display().to_string(),
-        dry_run: false,
-        prune: false,
-        reloads: true,
-        policy,
-    };
+    let options = Options { shown: file.display().to_string(), ..Options::of("reload", policy) };
     let (ctl, applied) = put_in_force(definition, &options, place, ui)?;
     let Applied { finished, left_running, .. } = applied;
     // Others may work on these apps from here on, as during every reload.

@@ -11,7 +11,7 @@ use crate::{ops, report};
 #[derive(Debug, clap::Args)]
 pub(super) struct AuditArgs {
     /// Apps, instances (`api@2`) or namespaces; all without
-    #[arg(value_name = "APP")]
+    #[arg(value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
 }
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::flags::UPDATE_ENV;
 use super::{Site, Ui, foreign, input, show};
-use crate::disk::FoundApp;
+use crate::disk::{self, FoundApp, Ids};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::import::Foreign;
@@ -16,8 +17,8 @@ use crate::ops::{self, ControlVerb, Selected};
 /// leaves the listeners open for the others.
 #[derive(Debug, clap::Args)]
 pub(super) struct StopArgs {
-    /// Apps, instances (`api@2`), namespaces, `all`, or the file that they come from
-    #[arg(required = true, value_name = "APP")]
+    /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
     /// Not at the next boot either, until the next start or apply
     #[arg(long)]
@@ -32,8 +33,11 @@ pub(super) struct StopArgs {
 /// instances a few at a time, and makes nobody wait.
 #[derive(Debug, clap::Args)]
 pub(super) struct RestartArgs {
-    /// Apps, instances (`api@2`), namespaces, `all`, or the file that they come from
-    #[arg(required = true, value_name = "APP")]
+    /// Ignored: variables come from the ecosystem file
+    #[arg(long, short = 'a', hide = true)]
+    update_env: bool,
+    /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
 }
 
@@ -41,8 +45,8 @@ pub(super) struct RestartArgs {
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "del")]
 pub(super) struct DeleteArgs {
-    /// Apps, namespaces, `all`, or the file that they come from
-    #[arg(required = true, value_name = "APP")]
+    /// Apps, namespaces, `all`, `/patterns/`, or an ecosystem file
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
 }
 
@@ -65,9 +69,9 @@ pub(super) fn stop(args: &StopArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
     let enabled: Vec<&str> = enabled.map(AppName::as_str).collect();
     if let [_, ..] = enabled.as_slice() {
         let names = enabled.join(" ");
-        let verb = if enabled.len() == 1 { "starts" } else { "start" };
+        let (verb, them) = if enabled.len() == 1 { ("starts", "it") } else { ("start", "them") };
         ui.say(&format!(
-            "{names} {verb} again at boot; to keep it stopped: clusterctl stop --disable {names}"
+            "{names} {verb} again at boot; to keep {them} stopped: clusterctl stop --disable {names}"
         ));
     }
     Ok(())
@@ -75,6 +79,9 @@ pub(super) fn stop(args: &StopArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
 
 /// Runs `restart`.
 pub(super) fn restart(args: &RestartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if args.update_env {
+        ui.note(&format!("--update-env: {UPDATE_ENV}"));
+    }
     control(ControlVerb::Restart, &args.apps, place, ui)
 }
 
@@ -118,7 +125,14 @@ pub(super) fn run(
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    let mut sink = |event: ops::Event| show::event(&event, ui);
+    // The manager answers the start of what runs as well as any other.
+    let up = if verb == ControlVerb::Start { ops::up(ctl, selected)? } else { BTreeSet::new() };
+    let mut sink = |event: ops::Event| match &event {
+        ops::Event::Unit { app, unit, verb: "start", failure: None } if up.contains(unit) => {
+            ui.count_as_up(app, unit);
+        }
+        _ => show::event(&event, ui),
+    };
     let finished = ops::control(ctl, verb, selected, &mut sink)?;
     show::finish(ctl, &finished.done, ui)
 }
@@ -153,6 +167,18 @@ pub(super) fn selected(
     selected_of(place, ctl, &ops::apps(ctl)?, selectors)
 }
 
+/// The same; all apps where nothing is selected.
+pub(super) fn selected_or_all(
+    place: &Site<'_>,
+    ctl: &ops::Context,
+    selectors: &[String],
+) -> Result<Vec<Selected>, Error> {
+    match selectors.is_empty() {
+        true => Ok(ops::whole(&ops::apps(ctl)?)),
+        false => selected(place, ctl, selectors),
+    }
+}
+
 /// The same where it is known already which apps there are.
 pub(super) fn selected_of(
     place: &Site<'_>,
@@ -160,7 +186,7 @@ pub(super) fn selected_of(
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    let selected = known_of(place, apps, selectors)?;
+    let selected = known_of(place, ctl, apps, selectors)?;
     for one in &selected {
         let Some(number) = one.instance else { continue };
         let there = ops::numbers(ctl, apps, &one.app)?;
@@ -178,23 +204,63 @@ pub(super) fn known(
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    known_of(place, &ops::apps(ctl)?, selectors)
+    known_of(place, ctl, &ops::apps(ctl)?, selectors)
+}
+
+/// The same; `None` where one of them means nothing.
+pub(super) fn try_selected(
+    place: &Site<'_>,
+    ctl: &ops::Context,
+    selectors: &[String],
+) -> Result<Option<Vec<Selected>>, Error> {
+    let apps = ops::apps(ctl)?;
+    let names = expanded(place, ctl, &apps, selectors)?;
+    Ok(ops::select(&apps, &names).ok())
+}
+
+/// Names for ids, patterns, scripts and files among the selectors.
+fn expanded(
+    place: &Site<'_>,
+    ctl: &ops::Context,
+    apps: &BTreeMap<AppName, FoundApp>,
+    selectors: &[String],
+) -> Result<Vec<String>, Error> {
+    // A number means what the last table showed, so that none is given here.
+    let ids = disk::ids(&ctl.layout);
+    let folder = place.current_folder().ok();
+    let names = ops::expand(apps, &ids, folder.as_deref(), selectors);
+    names.map_err(|ops::BadSelector(why)| Error::Usage(why))
 }
 
 fn known_of(
     place: &Site<'_>,
+    ctl: &ops::Context,
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    let selectors = &with_files(place, apps, selectors)?;
-    ops::select(apps, selectors).map_err(|selector| {
+    let selectors = with_files(place, apps, selectors)?;
+    let names = expanded(place, ctl, apps, &selectors)?;
+    ops::select(apps, &names).map_err(|selector| {
         let own = place.own_apps();
         let app = selector.split('@').next().unwrap_or_default();
         if own.iter().any(|name| name == app) || (apps.is_empty() && !own.is_empty()) {
             return Error::Own { selector, command: place.with_user() };
         }
+        if !apps.is_empty() && selector.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Error::Instance { selector, known: known_ids(&disk::ids(&ctl.layout)) };
+        }
         Error::Unknown { selector, known: apps.keys().map(ToString::to_string).collect() }
     })
+}
+
+/// The ids of the table, which `list` gives.
+fn known_ids(ids: &Ids) -> String {
+    let all: BTreeSet<u64> = ids.all().collect();
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    match all.is_empty() {
+        true => "no id yet; clusterctl list gives them".to_owned(),
+        false => format!("{}; see clusterctl list", all.join(", ")),
+    }
 }
 
 /// The selectors with the apps of each file that is named, in its place.
@@ -205,7 +271,7 @@ fn with_files(
 ) -> Result<Vec<String>, Error> {
     let mut all = Vec::new();
     for selector in selectors {
-        if selector == "-" || !input::is_file(selector) {
+        if selector == "-" || !input::is_file(selector, place) {
             all.push(selector.clone());
             continue;
         }

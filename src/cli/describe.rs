@@ -11,7 +11,7 @@ use crate::{ops, report};
 #[command(visible_aliases = ["show", "info", "desc"])]
 pub(super) struct DescribeArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
-    #[arg(required = true, value_name = "APP")]
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
 }
 

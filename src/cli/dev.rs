@@ -29,11 +29,17 @@ use crate::systemd::Systemd;
 #[derive(Debug, clap::Args)]
 pub(super) struct DevArgs {
     /// The ecosystem file
-    #[arg(default_value = "ecosystem.toml")]
+    #[arg(default_value = "ecosystem.toml", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     /// Use the variables of `env_NAME` too
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = super::complete::profiles())]
     env: Option<String>,
+    /// Only these apps of the file
+    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Stay when all apps have ended, as pm2-runtime does with it
+    #[arg(long)]
+    no_auto_exit: bool,
     /// Print only the apps' own lines
     #[arg(short, long)]
     quiet: bool,
@@ -65,7 +71,9 @@ pub(super) fn run(args: &DevArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, E
     }
     check_command(&args.command)?;
     // What the file gets wrong is said before anything is started.
-    input::load(place, &args.file, args.env.as_deref(), &process::private_layout(), ui)?;
+    let layout = process::private_layout();
+    let loaded = input::load(place, &args.file, args.env.as_deref(), &layout, ui)?;
+    input::only(loaded.ecosystem, &args.only)?;
     let mut again: Vec<OsString> = place.around.arguments();
     let verb = again.iter().position(|arg| arg == "dev").unwrap_or(0);
     again.insert(verb + 1, "--inner".into());
@@ -163,11 +171,12 @@ fn serve(
     let mut ctl = ops::Context::new(process::private_layout(), systemd, process::own_program())?;
     ctl.make_own_secret()?;
     ctl.interrupt = interrupt;
-    let ecosystem = input::load(place, &args.file, args.env.as_deref(), &ctl.layout, ui)?.ecosystem;
+    let loaded = input::load(place, &args.file, args.env.as_deref(), &ctl.layout, ui)?;
+    let ecosystem = input::only(loaded.ecosystem, &args.only)?;
     // Before the apps start, so that no change is missed.
     let watching = watching::begin(&args.watch, &ecosystem)?;
     let good = apply(&ctl, &ecosystem, ui)?;
-    let watches = watching.is_some();
+    let stays = watching.is_some() || args.no_auto_exit;
     if let Some(watching) = watching {
         let wake = wake.clone();
         std::thread::spawn(move || {
@@ -180,7 +189,7 @@ fn serve(
             ui.note(&format!("{how}; Ctrl-C stops them"));
         }
         let apps: Vec<AppName> = ecosystem.apps.keys().cloned().collect();
-        return until_the_end(&ctl, &apps, watches, woken, ui);
+        return until_the_end(&ctl, &apps, stays, woken, ui);
     }
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]).envs(manager.environment());
@@ -221,17 +230,18 @@ fn apply(ctl: &ops::Context, ecosystem: &Ecosystem, ui: &mut Ui) -> Result<bool,
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// Waits for somebody who asks to stop, or until no instance runs any more: the exit code is 1 when
-/// one of them has failed. Where files are watched, the next change may start them again.
+/// one of them has failed. Where files are watched, the next change may start them again, and it stays
+/// as where somebody asks for that.
 fn until_the_end(
     ctl: &ops::Context,
     apps: &[AppName],
-    watches: bool,
+    stays: bool,
     woken: &Receiver<Wake>,
     ui: &mut Ui,
 ) -> Result<u8, Error> {
     loop {
         match woken.recv_timeout(GLANCE) {
-            Err(RecvTimeoutError::Timeout) if watches => continue,
+            Err(RecvTimeoutError::Timeout) if stays => continue,
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Wake::Changed(apps, path)) => {
                 watching::reload(ctl, &apps, &path, ui);

@@ -14,7 +14,7 @@ use crate::{ops, report};
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
     /// Apps or namespaces; all without
-    #[arg(value_name = "APP")]
+    #[arg(value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
 }
 

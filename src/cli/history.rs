@@ -59,7 +59,7 @@ impl RollbackArgs {
 /// Runs `history`.
 pub(super) fn history(args: &HistoryArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let entries = match args.of.as_deref() {
-        Some(app) if !input::is_file(app) => of_app(app, place)?,
+        Some(app) if !input::is_file(app, place) => of_app(app, place)?,
         file => entries(file.map(Path::new), place)?,
     };
     if ui.json {

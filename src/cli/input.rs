@@ -6,18 +6,58 @@ use std::path::{Path, PathBuf};
 use super::world::{Purpose, Site};
 use super::{Ui, foreign};
 use crate::disk::{Definition, Layout};
-use crate::ecosystem::{Color, Ecosystem, Host, Loaded};
+use crate::ecosystem::{Color, Ecosystem, Host, Loaded, Problems, Severity};
 use crate::error::Error;
 use crate::host::text;
 use crate::import::Foreign;
+use crate::plan::plural;
 
-/// Whether a word of the command line means an ecosystem file, or one of another tool: an app's name
-/// has neither a slash nor such an end.
-pub(super) fn is_file(word: &str) -> bool {
-    word == "-"
-        || word.contains('/')
-        || word.ends_with(".toml")
-        || Foreign::of(Path::new(word)).is_some()
+/// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
+/// nor such an end, and a pattern has a slash at both ends.
+pub(super) fn is_file(word: &str, place: &Site<'_>) -> bool {
+    let pattern = word.len() > 2 && word.starts_with('/') && word.ends_with('/');
+    let script = word.contains('/') && !pattern && !is_script(word);
+    script || is_ecosystem(word, place)
+}
+
+/// A script that an app runs is a selector.
+fn is_script(word: &str) -> bool {
+    Foreign::of(Path::new(word)).is_none()
+        && [".js", ".cjs", ".mjs", ".ts", ".py", ".rb", ".php", ".sh"]
+            .iter()
+            .any(|end| word.ends_with(end))
+}
+
+/// Names of ecosystem files, those of other tools among them, in the order in which they are looked for.
+const USUAL: [&str; 8] = [
+    "ecosystem.toml",
+    "ecosystem.config.js",
+    "ecosystem.config.cjs",
+    "ecosystem.config.mjs",
+    "ecosystem.config.ts",
+    "ecosystem.json",
+    "ecosystem.yaml",
+    "ecosystem.yml",
+];
+
+/// Whether `start` means a file with apps by this word, and not a program.
+pub(super) fn is_ecosystem(word: &str, place: &Site<'_>) -> bool {
+    // A line is what its first word is.
+    let line = word.contains(' ') && !place.inside(Path::new(word)).is_file();
+    word == "-" || !line && (word.ends_with(".toml") || Foreign::of(Path::new(word)).is_some())
+}
+
+/// The ecosystem file of the current folder, where none is named.
+///
+/// # Errors
+/// There is none.
+pub(super) fn usual_file(place: &Site<'_>) -> Result<String, Error> {
+    let there = USUAL.into_iter().find(|name| place.inside(Path::new(name)).is_file());
+    let missing = || Error::File {
+        path: "ecosystem.toml".to_owned(),
+        source: rustix::io::Errno::NOENT.into(),
+    };
+    there.map(str::to_owned).ok_or_else(missing)
 }
 
 /// An ecosystem file's text, its absolute path, and the folder that relative paths in it start
@@ -129,7 +169,11 @@ pub(super) fn load_text(
     only(loaded.ecosystem, &definition.only)
 }
 
-fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosystem, Error> {
+/// The apps of these names, of an ecosystem, or all without any.
+///
+/// # Errors
+/// There is no such app.
+pub(super) fn only(mut ecosystem: Ecosystem, names: &[String]) -> Result<Ecosystem, Error> {
     if names.is_empty() {
         return Ok(ecosystem);
     }
@@ -166,7 +210,19 @@ pub(super) fn resolve(
             if ui.json {
                 ui.json_problems(problems.to_json())?;
             }
-            Err(Error::Config(problems.render(color).trim_end().to_owned()))
+            let total = total(&problems, shown);
+            Err(Error::Config(format!("{}\n\n{total}", problems.render(color).trim_end())))
         }
     }
+}
+
+/// `ecosystem.toml: 2 problems, 1 warning`.
+fn total(problems: &Problems, shown: &str) -> String {
+    let count = |severity| problems.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let more = match warnings {
+        0 => String::new(),
+        warnings => format!(", {}", plural(warnings, "warning")),
+    };
+    format!("{}: {}{more}", crate::report::printable(shown), plural(errors, "problem"))
 }

@@ -2,29 +2,68 @@
 
 use super::{Site, Ui};
 use crate::error::Error;
-use crate::ops::{self, LogSpec};
-use crate::report;
+use crate::ops::{self, LogSpec, Stream};
+use crate::report::logs::{LineForm, TIME};
+use crate::report::{self, moment};
 
 /// Show what the instances wrote, merged in order, each line with its instance in front
+///
+/// What systemd says of them is shown when something went wrong, and in full with --systemd. Errors
+/// have `!` in the place of `|`: lines of `error_file`, and what the journal holds as an error. The
+/// journal keeps the two streams of a program together.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "log")]
 pub(super) struct LogsArgs {
-    /// Only these apps, instances (`api@2`) or namespaces
-    #[arg(value_name = "APP")]
+    /// Only these apps, instances (`api@2`), namespaces, ids or `/patterns/`
+    #[arg(value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
     /// Go on with what comes, until Ctrl-C
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "nostream")]
     follow: bool,
-    /// How many of the newest lines, or `all`
-    #[arg(short = 'n', long, value_name = "N", default_value = "15", value_parser = lines)]
-    lines: LineCount,
+    /// Only what is there: what holds without --follow
+    #[arg(long)]
+    nostream: bool,
+    /// How many of the newest lines, or `all` [default: 15, all with --since]
+    #[arg(short = 'n', long, value_name = "N", value_parser = lines)]
+    lines: Option<LineCount>,
+    /// Only what was written since then: 10m, 2h30m, now, today, 14:00, "2026-05-01 14:00"
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
     /// Only this instance of the apps
     #[arg(long, value_name = "N")]
     instance: Option<u32>,
+    /// Only errors
+    #[arg(long, conflicts_with = "out")]
+    err: bool,
+    /// Only what is no error
+    #[arg(long)]
+    out: bool,
+    /// Also what systemd says of starts and stops
+    #[arg(long)]
+    systemd: bool,
+    /// The text alone, without its instance in front
+    #[arg(long, conflicts_with_all = ["json", "format"])]
+    raw: bool,
+    /// As data, one object on a line; all fields of the journal with --verbose
+    #[arg(long)]
+    json: bool,
+    /// As timestamp=… app=… id=… type=… message=…
+    #[arg(long, conflicts_with = "json")]
+    format: bool,
+    /// Time in front of each line, by a pattern of strftime(3) or PM2 (`HH:mm:ss`)
+    #[arg(short, long, value_name = "PATTERN", num_args = 0..=1, require_equals = true,
+          default_missing_value = TIME, value_parser = pattern)]
+    timestamp: Option<String>,
+    /// A text to mark in colour
+    #[arg(long, value_name = "TEXT")]
+    highlight: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct LineCount(Option<u64>);
+
+/// Lines that are shown where nobody says how many, as in PM2.
+const USUAL: u64 = 15;
 
 fn lines(text: &str) -> Result<LineCount, String> {
     if text == "all" {
@@ -34,8 +73,21 @@ fn lines(text: &str) -> Result<LineCount, String> {
     Ok(LineCount(Some(number)))
 }
 
+fn pattern(text: &str) -> Result<String, String> {
+    match moment::is_pattern(text) {
+        true => Ok(text.to_owned()),
+        false => Err("write YYYY-MM-DD HH:mm:ss, or a pattern of strftime(3)".to_owned()),
+    }
+}
+
 /// Runs the verb.
 pub(super) fn run(args: &LogsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let since = match &args.since {
+        None => None,
+        Some(text) => Some(moment::parse(text, place.around.now()).ok_or_else(|| {
+            Error::Usage(format!("--since {} is no moment: {}", text.escape_debug(), moment::FORMS))
+        })?),
+    };
     let ctl = place.connect()?;
     let everything = ["all".to_owned()];
     let selectors = if args.apps.is_empty() { &everything[..] } else { &args.apps };
@@ -49,7 +101,20 @@ pub(super) fn run(args: &LogsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
         ui.note(&format!("warning: {error}"));
         ui.note(&format!("next: {}", error.hint().unwrap_or_default()));
     }
-    let spec = LogSpec { selected, lines: args.lines.0, follow: args.follow };
+    let usual = if since.is_some() { LineCount(None) } else { LineCount(Some(USUAL)) };
+    let stream = match (args.err, args.out) {
+        (true, _) => Stream::Err,
+        (false, true) => Stream::Out,
+        (false, false) => Stream::Both,
+    };
+    let spec = LogSpec {
+        selected,
+        lines: args.lines.unwrap_or(usual).0,
+        since,
+        stream,
+        manager: args.systemd,
+        follow: args.follow,
+    };
     let lost = ops::suppressed_of(&ctl, &spec)?;
     if lost > 0 {
         ui.note(&format!(
@@ -57,11 +122,22 @@ pub(super) fn run(args: &LogsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
              write `log_rate_limit` into the ecosystem file"
         ));
     }
-    ops::logs(&ctl, &spec, &mut |entry| {
-        if ui.json {
-            ui.json_line(&report::logs::json(entry))?;
-        } else {
-            ui.data(&report::logs::line(entry, &ui.out))?;
+    print(args, &ctl, &spec, ui)
+}
+
+fn print(args: &LogsArgs, ctl: &ops::Context, spec: &LogSpec, ui: &mut Ui) -> Result<(), Error> {
+    let look = LineForm {
+        raw: args.raw,
+        pairs: args.format,
+        time: args.timestamp.clone(),
+        highlight: args.highlight.clone(),
+    };
+    ui.json |= args.json;
+    ops::logs(ctl, spec, &mut |entry| {
+        match (ui.json, ui.verbose) {
+            (true, true) => ui.json_line(&report::logs::json(entry))?,
+            (true, false) => ui.json_line(&report::logs::brief_json(entry))?,
+            (false, _) => ui.data(&report::logs::line(entry, &look, &ui.out))?,
         }
         Ok::<bool, Error>(true)
     })

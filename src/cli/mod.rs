@@ -3,18 +3,26 @@
 mod apply;
 mod audit;
 mod check_memory;
+mod complete;
 mod completions;
 mod control;
 mod describe;
 mod detect;
 mod dev;
 mod doctor;
+mod environment;
 mod exec;
+mod flags;
+mod flush;
 mod foreign;
+mod global;
+mod groups;
 mod history;
+mod id;
 mod import;
 mod init;
 mod input;
+mod jlist;
 mod list;
 mod logs;
 mod metrics;
@@ -23,10 +31,14 @@ mod pm2;
 mod policy;
 mod process;
 mod reload;
+mod reopen;
+mod reset;
 mod rollout;
 mod scale;
 mod show;
+mod signal;
 mod start;
+mod start_or;
 mod takeover;
 mod terminal;
 mod trial;
@@ -39,11 +51,11 @@ mod world;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{FromArgMatches, Parser, Subcommand};
 
-use crate::ecosystem::Scope;
 use crate::error::{self, Error};
 
+use global::Global;
 pub use terminal::Ui;
 pub use world::{Purpose, Site, Surroundings, World};
 
@@ -58,39 +70,6 @@ pub struct Args {
     global: Global,
     #[command(subcommand)]
     verb: Verb,
-}
-
-/// What every verb takes.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Global {
-    /// Talk to the service manager of the calling user
-    #[arg(long, global = true, conflicts_with = "system")]
-    user: bool,
-    /// Talk to the system's service manager (default)
-    #[arg(long, global = true)]
-    system: bool,
-    /// Form of the output
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
-    output: Output,
-}
-
-/// Form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
-impl Global {
-    fn scope(&self, by_default: Scope) -> Scope {
-        match (self.user, self.system) {
-            (true, _) => Scope::User,
-            (false, true) => Scope::System,
-            (false, false) => by_default,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,16 +95,31 @@ enum Verb {
     Metrics(metrics::MetricsArgs),
     Init(init::InitArgs),
     Import(import::ImportArgs),
+    #[command(alias = "completion")]
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Unpack(unpack::UnpackArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
+    #[command(name = "startOrReload", visible_alias = "startOrGracefulReload")]
+    StartOrReload(start_or::StartOrReloadArgs),
+    #[command(name = "startOrRestart")]
+    StartOrRestart(start_or::StartOrRestartArgs),
+    Reset(reset::ResetArgs),
+    #[command(name = "sendSignal")]
+    SendSignal(signal::SignalArgs),
+    Env(environment::EnvArgs),
+    Id(id::IdArgs),
+    Jlist(jlist::JlistArgs),
+    Prettylist(jlist::PrettylistArgs),
+    Flush(flush::FlushArgs),
+    #[command(name = "reloadLogs")]
+    ReloadLogs(reopen::ReopenArgs),
     WatchFiles(watch_files::WatchFilesArgs),
     CheckMemory(check_memory::CheckMemoryArgs),
-    /// Not needed: what runs is what starts at boot
-    #[command(hide = true, aliases = ["startup", "unstartup", "resurrect", "dump"])]
-    Save(pm2::Pm2Args),
+    /// A word that is no command, such as one of PM2 that is not needed.
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 impl Verb {
@@ -149,6 +143,10 @@ impl Verb {
                 | Verb::Reload(_)
                 | Verb::Scale(_)
                 | Verb::Delete(_)
+                | Verb::StartOrReload(_)
+                | Verb::StartOrRestart(_)
+                | Verb::Flush(_)
+                | Verb::ReloadLogs(_)
                 | Verb::Rollback(_)
         )
     }
@@ -156,11 +154,19 @@ impl Verb {
 
 /// The whole command line, for documentation and completion.
 pub fn command() -> clap::Command {
-    <Args as clap::CommandFactory>::command()
+    groups::grouped(<Args as clap::CommandFactory>::command())
+}
+
+/// The heading of the manual, and of the help, below which a command is.
+pub fn group(verb: &str) -> &'static str {
+    groups::group(verb)
 }
 
 /// Runs the program in its process.
 pub fn main() -> ExitCode {
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
     ExitCode::from(run(std::env::args_os(), &mut process::world()))
 }
 
@@ -168,12 +174,18 @@ pub fn main() -> ExitCode {
 /// program's is passed on.
 pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
     let World { ui, surroundings } = world;
-    let args = match Args::try_parse_from(line) {
+    let mut line: Vec<OsString> = line.into_iter().collect();
+    if line.len() == 2 && line[1] == "-v" {
+        // As in PM2; with a command it says more.
+        line[1] = "--version".into();
+    }
+    let matches = command().try_get_matches_from(line);
+    let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => return pm2::refuse(error, ui),
     };
     let global = &args.global;
-    ui.take_form(global.output == Output::Json, args.verb.is_stream(), global.user);
+    ui.take_form(global, args.verb.is_stream());
     if args.verb.changes() {
         ui.goes_on();
     }
@@ -194,7 +206,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Doctor(args) => return doctor::run(args, place, ui),
         Verb::Pid(args) => return pid::run(args, place, ui),
         Verb::Apply(args) => apply::run(args, place, ui),
-        Verb::Start(args) => start::run(args, place, ui),
+        Verb::Start(own) => start::run(own, &args.global, place, ui),
         Verb::Stop(args) => control::stop(args, place, ui),
         Verb::Restart(args) => control::restart(args, place, ui),
         Verb::Reload(args) => reload::run(args, place, ui),
@@ -215,9 +227,19 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::List(args) => list::run(args, place, ui),
         Verb::Validate(args) => validate::run(args, place, ui),
         Verb::Rollout(args) => rollout::run(args, place, ui),
+        Verb::StartOrReload(args) => start_or::reload(args, place, ui),
+        Verb::StartOrRestart(args) => start_or::restart(args, place, ui),
+        Verb::Reset(args) => reset::run(args, place, ui),
+        Verb::SendSignal(args) => signal::run(args, place, ui),
+        Verb::Env(args) => environment::run(args, place, ui),
+        Verb::Id(args) => id::run(args, place, ui),
+        Verb::Jlist(_) => jlist::run(place, ui),
+        Verb::Prettylist(_) => jlist::pretty(place, ui),
+        Verb::Flush(args) => flush::run(args, place, ui),
+        Verb::ReloadLogs(args) => reopen::run(args, place, ui),
         Verb::WatchFiles(args) => watch_files::run(args, place, ui),
         Verb::CheckMemory(args) => check_memory::run(args, place, ui),
-        Verb::Save(_) => pm2::explain(ui),
+        Verb::Other(words) => return pm2::explain(words, ui),
     };
     done.map(|()| error::exit::OK)
 }

@@ -1,81 +1,210 @@
-//! Verbs of PM2 that have nothing to do here: `save`, `startup`, `unstartup`, `resurrect`, `dump`.
+//! Commands of PM2 that mean nothing here, each with what does it here, and PM2's options in messages.
+//! They change nothing.
+
+use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Ui;
-use crate::ecosystem::key;
+use super::{Ui, flags};
 use crate::error::{Error, exit};
 
-/// Whatever follows these verbs.
-#[derive(Debug, clap::Args)]
-pub(super) struct Pm2Args {
-    /// Ignored
-    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    rest: Vec<String>,
+/// Whether what somebody wants of a command is so already: scripts that were written for PM2 go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// It is so without any command.
+    Already,
+    /// Something else has to be done.
+    Otherwise,
 }
 
-/// Says who does it instead.
-pub(super) fn explain(ui: &mut Ui) -> Result<(), Error> {
-    ui.paragraph(
-        "nothing to do: `clusterctl apply` writes ordinary systemd units and enables them, so that every app and its\n\
-         number of instances are there again after a reboot\n\
-         see what starts at boot: systemctl list-unit-files --state=enabled\n\
-         not at boot any more: systemctl disable APP",
-    );
-    Ok(())
-}
+use Wanted::{Already, Otherwise};
 
-/// Options of PM2 that are keys of the file here, if there is such a key.
-const KEYS: [&str; 18] = [
-    "--cron",
-    "--cron-restart",
-    "--exp-backoff-restart-delay",
-    "--ignore-watch",
-    "--interpreter",
-    "--kill-timeout",
-    "--listen-timeout",
-    "--max-memory-restart",
-    "--max-restarts",
-    "--min-uptime",
-    "--no-autorestart",
-    "--no-treekill",
-    "--node-args",
-    "--restart-delay",
-    "--shutdown-with-message",
-    "--source-map-support",
-    "--stop-exit-codes",
-    "--watch",
+/// Commands of PM2, and what does it here.
+const COMMANDS: &[(&[&str], Wanted, &str)] = &[
+    (
+        &["save", "dump"],
+        Already,
+        "nothing to do: what is applied is enabled, and is there again after a reboot; what starts at boot: \
+         systemctl list-unit-files --state=enabled",
+    ),
+    (
+        &["startup"],
+        Already,
+        "nothing to do: `clusterctl apply` enables what it starts; apps of a user start at boot after: loginctl enable-linger",
+    ),
+    (
+        &["unstartup"],
+        Otherwise,
+        "each app is enabled by itself; not at boot any more: clusterctl stop --disable APP",
+    ),
+    (
+        &["resurrect"],
+        Already,
+        "nothing to do: systemd starts what is enabled; an app that was stopped: clusterctl start APP",
+    ),
+    (
+        &["cleardump"],
+        Otherwise,
+        "there is no list beside the units; to remove apps: clusterctl delete APP",
+    ),
+    (
+        &["update", "updatePM2", "deepUpdate"],
+        Already,
+        "nothing to do: no daemon holds the apps, so a new clusterctl is in use as soon as it is installed",
+    ),
+    (
+        &["ping"],
+        Already,
+        "nothing of clusterctl keeps running, so nobody has to be asked; whether all is well: clusterctl doctor",
+    ),
+    (&["kill"], Otherwise, "there is no daemon to end; to stop every app: clusterctl stop all"),
+    (
+        &["report"],
+        Otherwise,
+        "everything about apps and machine: clusterctl doctor, clusterctl describe all",
+    ),
+    (
+        &[
+            "link",
+            "unlink",
+            "plus",
+            "login",
+            "logout",
+            "register",
+            "monitor",
+            "unmonitor",
+            "open",
+            "install-otel",
+        ],
+        Otherwise,
+        "PM2 Plus is a service of PM2's makers; what runs here: clusterctl list, clusterctl list --watch, clusterctl logs -f",
+    ),
+    (
+        &["deploy"],
+        Otherwise,
+        "fetching code is left to git, rsync or CI, whose last step is: clusterctl reload ecosystem.toml",
+    ),
+    (
+        &["serve", "expose"],
+        Otherwise,
+        "a folder is served by any static server, which becomes an app: clusterctl start --name site --listen 8080 \
+         'python3 -m http.server 8080 --directory PATH'",
+    ),
+    (
+        &["pull", "forward", "backward"],
+        Otherwise,
+        "code comes by git itself; then: clusterctl reload APP; a former definition: clusterctl rollback",
+    ),
+    (
+        &[
+            "install",
+            "uninstall",
+            "module:install",
+            "module:update",
+            "module:publish",
+            "module:uninstall",
+            "module:generate",
+            "publish",
+            "package",
+            "module",
+        ],
+        Otherwise,
+        "there are no modules: journald rotates logs (docs/logs.md), and anything else that runs is an app: clusterctl start",
+    ),
+    (
+        &["set", "get", "unset", "multiset", "conf", "config"],
+        Otherwise,
+        "there are no settings beside the ecosystem file; its keys: man ecosystem.toml",
+    ),
+    (
+        &["trigger", "send", "attach"],
+        Otherwise,
+        "no channel leads into a running program; a signal does: clusterctl sendSignal SIGUSR2 APP",
+    ),
+    (
+        &["inspect"],
+        Otherwise,
+        "Node opens its inspector at a signal: clusterctl sendSignal SIGUSR1 APP@0",
+    ),
+    (
+        &["profile:cpu", "profile:mem"],
+        Otherwise,
+        "Node writes profiles itself: interpreter_args = \"--cpu-prof\" or \"--heap-prof\" in the ecosystem file",
+    ),
+    (
+        &["slist", "sysinfos", "imonit"],
+        Otherwise,
+        "the machine is shown by: systemd-cgtop; apps by: clusterctl list --watch",
+    ),
+    (
+        &["logrotate"],
+        Already,
+        "nothing to do: journald rotates by itself; for files of `out_file` see docs/logs.md",
+    ),
+    (&["create", "examples"], Otherwise, "a first ecosystem file for a project: clusterctl init"),
+    (
+        &["deepMonitoring", "monitoring"],
+        Otherwise,
+        "nothing is loaded into programs to watch them: clusterctl list --watch",
+    ),
 ];
 
-/// All others that need not be said.
-const OTHERS: [(&str, &str); 5] = [
-    (
-        "--update-env",
-        "variables come from the ecosystem file alone: change `env`, then: clusterctl apply",
-    ),
+/// What to say of a word that is no command; `None` when nobody knows it.
+fn command(word: &str) -> Option<(Wanted, &'static str)> {
+    let known = COMMANDS.iter().find(|(names, ..)| names.contains(&word));
+    known.map(|(_, wanted, text)| (*wanted, *text))
+}
+
+/// A word that is no command of ours: PM2's, with what does it here, or an unknown one, with the one
+/// that may have been meant.
+pub(super) fn explain(words: &[OsString], ui: &mut Ui) -> Result<u8, Error> {
+    let word = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    if let Some((wanted, text)) = command(&word) {
+        ui.say(&format!("{word}: {text}"));
+        return Ok(if wanted == Already { exit::OK } else { exit::USAGE });
+    }
+    let names = super::command();
+    let names = names.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let names: Vec<String> =
+        names.flat_map(|verb| verb.get_name_and_visible_aliases()).map(str::to_owned).collect();
+    let near = |name: &&String| strsim::damerau_levenshtein(name, &word) <= 2 && word.len() > 2;
+    let best =
+        names.iter().filter(near).min_by_key(|name| strsim::damerau_levenshtein(name, &word));
+    let hint = match best {
+        Some(name) => format!("did you mean: clusterctl {name}"),
+        None => "all commands: clusterctl --help".to_owned(),
+    };
+    Err(Error::Verb { word, hint })
+}
+
+/// Options of PM2 that need not be said, or are said otherwise; others are keys of the file.
+const OTHERS: [(&str, &str); 8] = [
     ("--no-daemon", "there is no daemon; in a container: clusterctl dev"),
     ("--attach", "to see what an app writes: clusterctl logs APP -f"),
-    ("--time", "journalctl -u 'APP@*' shows the time of every line"),
-    ("--no-color", "set NO_COLOR=1"),
+    ("--time", "clusterctl logs --timestamp shows the time of every line"),
+    ("--parallel", "how many are replaced at once: --max-surge, --max-unavailable"),
+    (
+        "--hp",
+        "files of the system are in /etc/systemd/system, a user's below ~/.config: clusterctl --user",
+    ),
+    ("--ext", "file names of `watch` are chosen by `ignore_watch` in the ecosystem file"),
+    ("--deep-monitoring", "nothing is loaded into programs to watch them"),
+    ("--gc", "Node's own option: interpreter_args in the ecosystem file"),
 ];
 
 /// What to do instead of an option of PM2.
 fn instead(option: &str) -> Option<String> {
-    let spelling = option.trim_start_matches('-').replace('-', "_");
-    let (spelling, value) = match spelling.strip_prefix("no_") {
-        Some(rest) => (rest, " = false"),
-        None => (spelling.as_str(), ""),
-    };
-    if let (true, Some(key)) = (KEYS.contains(&option), key(spelling)) {
-        return Some(format!("write `{}{value}` into the ecosystem file", key.name));
+    if let Some((_, help)) = OTHERS.iter().find(|(name, _)| *name == option) {
+        return Some((*help).to_owned());
     }
-    let (_, help) = OTHERS.iter().find(|(name, _)| *name == option)?;
-    Some((*help).to_owned())
+    Some(format!("write `{}` into the ecosystem file", flags::line_of(option)?))
 }
 
 /// Says what clap finds wrong with the command line, or the help that was asked for; for an option of
 /// PM2 what to do instead, since clap's own advice is to hand it to something else.
 pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
+    // "a similar subcommand", "to pass it as a value, use --": neither is what is meant.
+    error.remove(ContextKind::Suggested);
     if error.kind() != ErrorKind::UnknownArgument {
         ui.usage(&error);
         return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);
@@ -85,10 +214,22 @@ pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
         _ => String::new(),
     };
     let option = unknown.split('=').next().unwrap_or_default();
-    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(Vec::new()));
     ui.usage(&error);
     if let Some(help) = instead(option) {
         ui.paragraph(&format!("\n{option}: {help}"));
     }
     exit::USAGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_of_pm2_that_is_explained_is_one_of_ours() {
+        let ours = crate::cli::command();
+        for name in COMMANDS.iter().flat_map(|(names, ..)| names.iter()) {
+            assert!(ours.find_subcommand(name).is_none(), "{name}");
+        }
+    }
 }

@@ -18,26 +18,32 @@ use crate::plan::Observed;
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "gracefulReload")]
 pub(super) struct ReloadArgs {
-    /// Apps, instances (`api@2`), namespaces, `all`, or an ecosystem file
-    #[arg(required = true, value_name = "APP|FILE")]
+    /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
+    #[arg(required = true, value_name = "APP|FILE", add = super::complete::selectors_and_files())]
     apps: Vec<String>,
     /// Only these apps of the file
     #[arg(long, value_name = "APP,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Use the variables of `env_NAME` of the file too
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = super::complete::profiles())]
     env: Option<String>,
     /// The name of the file that standard input stands for
     #[arg(long = "as", value_name = "PATH")]
     name: Option<PathBuf>,
+    /// Ignored: variables come from the ecosystem file
+    #[arg(long, short = 'a', hide = true)]
+    update_env: bool,
     #[command(flatten)]
     policy: PolicyArgs,
 }
 
 /// Runs the verb.
 pub(super) fn run(args: &ReloadArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    if args.update_env {
+        ui.note(&format!("--update-env: {}", super::flags::UPDATE_ENV));
+    }
     if let [file] = args.apps.as_slice()
-        && input::is_file(file)
+        && input::is_file(file, place)
     {
         return apply::reload_file(
             Path::new(file),

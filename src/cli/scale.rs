@@ -11,6 +11,7 @@ use crate::ops::{self, Scaling};
 #[derive(Debug, clap::Args)]
 pub(super) struct ScaleArgs {
     /// The app
+    #[arg(add = super::complete::names())]
     app: String,
     /// The number of instances, or how many more or fewer: `4`, `+2`, `-1`
     #[arg(allow_hyphen_values = true, value_name = "N|+N|-N", value_parser = change)]

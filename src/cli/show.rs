@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use super::Ui;
-use crate::ecosystem::{AppName, Ecosystem, Scope};
+use crate::ecosystem::{AppName, Ecosystem, ListenAddress, Protocol, Scope};
 use crate::error::Error;
 use crate::ops::{self, Done, UnitFailure};
 use crate::plan::Plan;
@@ -16,6 +16,7 @@ use crate::translate::{self, LeftOut};
 
 /// Prints an event. A plan is left to [`plan`], whose place in the output can be lost.
 pub(super) fn event(event: &ops::Event, ui: &mut Ui) {
+    ui.count(event);
     if let ops::Event::Progress { app, at, progress } = event {
         ui.progress(app, *at, progress);
     }
@@ -26,7 +27,7 @@ pub(super) fn event(event: &ops::Event, ui: &mut Ui) {
             // A reader that is gone must not stop what is under way.
             let _ = ui.json_line(&value);
         }
-    } else if let Some(line) = report::progress::line(event, &ui.err) {
+    } else if let Some(line) = report::progress::line(event, ui.verbose, &ui.err) {
         ui.note(&line);
     }
 }
@@ -43,11 +44,15 @@ pub(super) fn plan(plan: &Plan, dry_run: bool, ui: &mut Ui) -> Result<(), Error>
         }
         return ui.json_line(&value);
     }
-    ui.data(&report::plan::text(plan, &ui.out))?;
+    let text = match ui.verbose {
+        true => report::plan::text(plan, &ui.out),
+        false => report::plan::brief(plan, &ui.out),
+    };
     if dry_run {
-        ui.data(&report::plan::diff(plan))?;
+        ui.data(&text)?;
+        return ui.data(&report::plan::diff(plan));
     }
-    Ok(())
+    ui.data_unless_silent(&text)
 }
 
 /// How an app ended up, and what is known of the instance that decided it.
@@ -70,9 +75,10 @@ pub(super) fn finish(
     ui.end_progress();
     let mut bad = Vec::new();
     for (app, done) in done {
-        let (verdict, story) = verdict(ctl, app, done);
+        let (mut verdict, story) = verdict(ctl, app, done);
         if verdict.good {
             unheld(ctl, app, ui)?;
+            verdict.text = ending(ctl, app, ui);
         } else {
             bad.push(app.clone());
         }
@@ -82,7 +88,10 @@ pub(super) fn finish(
             }
             continue;
         }
-        ui.note(&report::printable(&verdict.text));
+        match verdict.good {
+            true => ui.done(&verdict.text),
+            false => ui.failed(&verdict.text),
+        }
         if let Some(instance) = verdict.look_at {
             for line in &story.lines {
                 ui.note(&format!("  {app}@{instance} | {}", report::printable(line)));
@@ -98,6 +107,11 @@ pub(super) fn finish(
             ui.later(&next);
         }
     }
+    let (tally, took) = ui.counted();
+    let total = tally.total(done.len(), Some(took));
+    if let Some(total) = total.filter(|_| bad.is_empty() && !ui.json) {
+        ui.done(&total);
+    }
     match bad.is_empty() {
         true => Ok(()),
         false if done.values().any(Done::is_interrupted) => Err(Error::Interrupted),
@@ -105,6 +119,25 @@ pub(super) fn finish(
             let denied = bad.iter().all(|app| done[app].denied().is_some());
             Err(Error::Failed { apps: bad, denied })
         }
+    }
+}
+
+/// What was done to an app, and whether a rollout cost a client.
+fn ending(ctl: &ops::Context, app: &AppName, ui: &Ui) -> String {
+    let (tally, took) = ui.counted();
+    let text = tally.end(app, Some(took));
+    if tally.replaced(app) == 0 || !ui.none_refused() {
+        return text;
+    }
+    // Only of TCP the kernel counts who was turned away.
+    let apps = ops::apps(ctl).unwrap_or_default();
+    let listeners = apps.get(app).map(ops::addresses).unwrap_or_default();
+    let tcp = |address: &ListenAddress| {
+        address.protocol() == Protocol::Stream && address.port().is_some()
+    };
+    match !listeners.is_empty() && listeners.iter().all(tcp) {
+        true => format!("{text}, 0 refused"),
+        false => text,
     }
 }
 

@@ -1,30 +1,30 @@
 //! `clusterctl start`: apps that are there, or a program that has no ecosystem file yet.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::flags::{self, KeyFlags};
 use super::trial::{self, FILE, Trial, resolve};
 use super::world::Purpose;
-use super::{Site, Ui, apply, control, init, policy};
-use crate::disk::Layout;
+use super::{Global, Site, Ui, apply, control, init, input, policy};
+use crate::disk::{self, Layout};
 use crate::ecosystem::{self, AppName, Handover, Scope, SeenApp, StartCommand, entry};
 use crate::error::Error;
-use crate::import::Foreign;
-use crate::ops::{self, ControlVerb};
+use crate::ops::ControlVerb;
 
-/// Start apps or instances, or a program that has no ecosystem file yet
+/// Start apps or instances, an ecosystem file, or a program that has none yet
 ///
 /// `clusterctl start ecosystem.config.js` applies the file, as PM2 starts it.
 ///
 /// `clusterctl start app.js -i 4` runs the program once in a network of its own, sees what it
-/// listens on, writes that into ecosystem.toml in the current folder, and applies it. An existing
-/// file is never overwritten. A program that listens on nothing is started as a worker.
+/// listens on, writes that into ecosystem.toml in the current folder, and applies it. A file that
+/// `start` has written gets another app at its end; one that somebody else wrote stays as it is.
+/// A program that listens on nothing is started as a worker.
 #[derive(Debug, clap::Args)]
 pub(super) struct StartArgs {
-    /// Apps, instances (`api@2`), namespaces, `all`; or one script, program or quoted command line
-    #[arg(required = true, value_name = "APP|PROGRAM")]
+    /// Apps, instances (`api@2`), namespaces, `all`, ids, `/patterns/`; an ecosystem file (`-` is
+    /// standard input); or scripts, programs, one quoted command line
+    #[arg(value_name = "APP|FILE|PROGRAM", add = super::complete::selectors_and_files())]
     what: Vec<String>,
     /// Processes that share the listener: a number, `max` (all CPUs), -1 (all but one)
     #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
@@ -33,13 +33,13 @@ pub(super) struct StartArgs {
     #[arg(short, long)]
     name: Option<String>,
     /// Working folder of the program
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     cwd: Option<PathBuf>,
     /// What it listens on, `80:3000` where its own port 3000 shall be reachable on 80; it is not run to find out
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
     /// The file that its output goes into, instead of the journal
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     log: Option<PathBuf>,
     /// It listens on nothing; it is not run to find out
     #[arg(short, long, conflicts_with = "listen")]
@@ -47,43 +47,97 @@ pub(super) struct StartArgs {
     /// How long to wait for the program to listen (`15s`)
     #[arg(long, value_name = "TIME", value_parser = policy::time, default_value = "15s")]
     timeout: Duration,
+    /// Of an ecosystem file: only these apps
+    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Of an ecosystem file: the variables of `env_NAME` too
+    #[arg(long, value_name = "NAME", add = super::complete::profiles())]
+    env: Option<String>,
+    #[command(flatten)]
+    keys: KeyFlags,
     /// Arguments of the program
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<String>,
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
-    if let [file] = args.what.as_slice()
-        && is_configuration(file, place)
-    {
-        return apply_file(file, args, place, ui);
+pub(super) fn run(
+    args: &StartArgs,
+    global: &Global,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    for remark in args.keys.remarks() {
+        ui.note(&remark);
     }
-    let program = args.what.first().filter(|_| args.what.len() == 1);
-    // With arguments or options of a program nothing else can be meant.
-    let program = program.filter(|text| {
-        args.is_about_a_program() || looks_like_program(text, args.cwd.as_deref(), place)
-    });
+    let what = match args.what.as_slice() {
+        [] => vec![input::usual_file(place)?],
+        given => given.to_vec(),
+    };
+    if let [file] = what.as_slice()
+        && input::is_ecosystem(file, place)
+    {
+        return of_file(file, args, global, place, ui);
+    }
+    if !args.only.is_empty() || args.env.is_some() {
+        return Err(Error::Usage("--only and --env go with one ecosystem file".to_owned()));
+    }
+    let own = args.is_about_a_program() || global.output_file().is_some();
     let ctl = place.connect()?;
-    let known = ops::select(&ops::apps(&ctl)?, &args.what);
-    match (program, known) {
-        (Some(program), Err(_)) => discover(program, args, place, ui),
-        (_, _) if args.is_about_a_program() => Err(Error::Usage(
+    let known = control::try_selected(place, &ctl, &what)?;
+    // With arguments or options of a program nothing else can be meant.
+    let programs = what
+        .iter()
+        .all(|text| own && what.len() == 1 || looks_like_program(text, args.cwd.as_deref(), place));
+    match known {
+        None if programs && (what.len() == 1 || args.name.is_none()) => {
+            let mut entries = Vec::new();
+            for program in &what {
+                entries.push(discover(program, args, global, place, ui)?);
+            }
+            write(&entries, place, ui)
+        }
+        None if !own => control::selected(place, &ctl, &what)
+            .and_then(|selected| control::run(&ctl, ControlVerb::Start, &selected, ui)),
+        Some(apps) if own && programs => Err(Error::Usage(format!(
+            "{} runs as {} already; what it runs with is in its ecosystem file: change it there, then: \
+             clusterctl apply; the number of instances: clusterctl scale",
+            what.join(", "),
+            apps.iter().map(|one| one.app.as_str()).collect::<Vec<_>>().join(", "),
+        ))),
+        _ if own => Err(Error::Usage(
             "options and arguments of a program go with one script, program or command line: \
              clusterctl start ./server -i 4 -- ARGS"
                 .to_owned(),
         )),
-        (_, Ok(_)) | (None, Err(_)) => {
-            let selected = control::selected(place, &ctl, &args.what)?;
+        _ => {
+            let selected = control::selected(place, &ctl, &what)?;
             control::run(&ctl, ControlVerb::Start, &selected, ui)
         }
     }
+}
+
+/// An ecosystem file says itself how its apps run.
+fn of_file(
+    file: &str,
+    args: &StartArgs,
+    global: &Global,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    if args.is_about_a_program() || global.output_file().is_some() {
+        let text =
+            format!("{file} says how its apps run: write it there, then: clusterctl start {file}");
+        return Err(Error::Usage(text));
+    }
+    apply::file(Path::new(file), &args.only, args.env.clone(), place, ui)
 }
 
 impl StartArgs {
     fn is_about_a_program(&self) -> bool {
         let options = [&self.instances, &self.name].iter().any(|option| option.is_some());
         let how = self.worker || !self.listen.is_empty() || self.log.is_some();
+        let how = how || !self.keys.is_empty();
         options || how || self.cwd.is_some() || !self.args.is_empty()
     }
 }
@@ -91,21 +145,37 @@ impl StartArgs {
 /// A path, an existing file, a script's name, or a command line; anything else is the name of an app.
 fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Site<'_>) -> bool {
     let folder = place.inside(cwd.unwrap_or(Path::new(".")));
-    let script = SCRIPTS.iter().any(|end| text.ends_with(end));
-    script || text.contains(['/', ' ']) || folder.join(text).is_file()
+    text.contains(['/', ' ']) || is_script(text, &folder)
+}
+
+/// A file of the folder, or what is called as scripts are.
+fn is_script(text: &str, folder: &Path) -> bool {
+    SCRIPTS.iter().any(|end| text.ends_with(end)) || folder.join(text).is_file()
 }
 
 /// Ends of the names of scripts.
 const SCRIPTS: [&str; 10] =
     [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php", ".sh"];
 
-fn discover(program: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+/// The entry for a program, tried once if nobody says what it listens on.
+fn discover(
+    program: &str,
+    args: &StartArgs,
+    global: &Global,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<String, Error> {
     let layout = place.layout()?;
     refuse_what_cannot_be(place)?;
     let log = log_file(args.log.as_deref(), place)?;
     let here = place.current_folder()?;
     let folder = args.cwd.as_ref().map_or(here.clone(), |cwd| here.join(cwd));
-    let mut seen = SeenApp { log, ..seen_as(program, args, &folder) };
+    let mut keys = args.keys.keys(place)?;
+    if let Some(out) = global.output_file() {
+        let out = flags::file(&out.to_string_lossy(), place)?;
+        keys.push(("out_file".to_owned(), toml::Value::from(out).to_string()));
+    }
+    let mut seen = SeenApp { log, keys, ..seen_as(program, args, &folder) };
     let app = resolve(place, &entry(&seen), &layout, ui)?;
     if args.name.is_none() {
         refuse_another_folders(place, &app.name, program, &here, &layout)?;
@@ -125,43 +195,45 @@ fn discover(program: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> R
             seen.blocks = true;
         }
     }
-    let text = entry(&seen);
+    Ok(entry(&seen))
+}
+
+/// Puts the entries into the ecosystem file of the current folder, and applies it.
+fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let layout = place.layout()?;
     let path = place.inside(Path::new(FILE));
-    if path.exists() {
-        ui.data(&text)?;
-        let text = format!(
-            "{FILE} exists here and is not overwritten; add the lines above to it, then: \
-             clusterctl apply"
-        );
-        return Err(Error::Usage(text));
-    }
+    let new = entries.join("\n");
+    let former = match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(source) => return Err(Error::File { path: FILE.to_owned(), source }),
+    };
+    let text = match &former {
+        Some(former) if former.starts_with(MARK) => format!("{}\n\n{new}", former.trim_end()),
+        Some(_) => {
+            ui.data(&new)?;
+            let text = format!(
+                "{FILE} exists here and is not overwritten; add the lines above to it, then: \
+                 clusterctl apply"
+            );
+            return Err(Error::Usage(text));
+        }
+        None => format!(
+            "{MARK}, and yours from now on: change it, then run `clusterctl apply`.\n\
+             # All keys: ecosystem.toml(5)\n\n{new}"
+        ),
+    };
     // What is wrong with it, such as a port that is taken, is said before a file is left behind.
     resolve(place, &text, &layout, ui)?;
-    let comment = "# Written by `clusterctl start`, and yours from now on: change it, then run \
-        `clusterctl apply`.\n# All keys: ecosystem.toml(5)\n\n";
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(format!("{comment}{text}").as_bytes()))
-        .map_err(|source| Error::Trial(format!("cannot write {FILE}: {source}")))?;
-    ui.note(&format!("wrote {FILE}"));
-    apply::file(Path::new(FILE), place, ui)
+    disk::write_atomic(&path, text.as_bytes(), 0o644, None)
+        .map_err(|error| Error::Trial(format!("cannot write {FILE}: {}", error.source)))?;
+    let did = if former.is_some() { "added to" } else { "wrote" };
+    ui.note(&format!("{did} {FILE}"));
+    apply::file(Path::new(FILE), &[], None, place, ui)
 }
 
-/// Whether a word is an ecosystem file, or one of another tool.
-fn is_configuration(word: &str, place: &Site<'_>) -> bool {
-    // A line is what its first word is.
-    let line = word.contains(' ') && !place.inside(Path::new(word)).is_file();
-    !line && (word.ends_with(".toml") || Foreign::of(Path::new(word)).is_some())
-}
-
-/// PM2's `start ecosystem.config.js`.
-fn apply_file(file: &str, args: &StartArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
-    if args.is_about_a_program() {
-        let text =
-            format!("{file} says itself how its apps run; start it with: clusterctl apply {file}");
-        return Err(Error::Usage(text));
-    }
-    apply::file(Path::new(file), place, ui)
-}
+/// How a file begins that `start` has written, so that it may add to it.
+const MARK: &str = "# Written by `clusterctl start`";
 
 fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {
     if place.scope == Scope::System && !place.around.is_root() {
@@ -209,14 +281,22 @@ fn seen_as(program: &str, args: &StartArgs, folder: &Path) -> SeenApp {
             .unwrap_or_else(|| ecosystem::plain_name(&called.unwrap_or_default())),
         start: match is_line {
             true => StartCommand::Line(program.to_owned()),
+            // `start npm --name web -- start`: a program of the PATH, not a script of the folder.
+            false if !program.contains('/') && !is_script(program, folder) => {
+                StartCommand::Command(words.clone())
+            }
             false => StartCommand::Script(program.to_owned()),
         },
-        args: args.args.clone(),
+        args: match is_line || program.contains('/') || is_script(program, folder) {
+            true => args.args.clone(),
+            false => Vec::new(),
+        },
         cwd: args.cwd.as_ref().map(|dir| dir.display().to_string()),
         instances: args.instances.clone().unwrap_or_else(|| "1".to_owned()),
         listen: args.listen.clone(),
         blocks: false,
         log: None,
+        keys: Vec::new(),
     }
 }
 

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
+use super::Global;
 use crate::ecosystem::AppName;
 use crate::error::Error;
-use crate::report::{self, Paint, Style};
+use crate::report::{self, Paint, Style, Tally};
 use crate::rollout::{Progress, Time};
 
 /// The only way to the terminal: data to standard output, everything else to standard error.
@@ -30,6 +32,15 @@ pub struct Ui {
     user: bool,
     /// The manager ends with this process.
     pub private: bool,
+    /// Nothing but data and errors is wanted.
+    silent: bool,
+    /// More is wanted: each unit of a plan, all fields of a log entry.
+    pub verbose: bool,
+    /// What has been done so far.
+    tally: Tally,
+    begun_at: Instant,
+    /// Clients that full queues had turned away before.
+    dropped: Option<u64>,
     /// Rollouts under way, below all that is printed.
     live: Live,
     streams: TerminalStreams,
@@ -50,13 +61,13 @@ impl fmt::Debug for TerminalStreams {
 impl Ui {
     /// Asks the terminal and the environment.
     pub fn of_process() -> Ui {
-        let width = rustix::termios::tcgetwinsize(std::io::stdout())
-            .map_or(80, |size| usize::from(size.ws_col).max(40));
+        let width = width();
         let style =
             |terminal: bool| Style { color: terminal && colours_wanted(), boxes: terminal, width };
         Ui {
             out: style(std::io::stdout().is_terminal()),
             err: style(std::io::stderr().is_terminal()),
+            dropped: crate::host::dropped_clients(),
             ..Ui::over(Box::new(std::io::stdout()), Box::new(std::io::stderr()))
         }
     }
@@ -73,17 +84,24 @@ impl Ui {
             unread: false,
             user: false,
             private: false,
+            silent: false,
+            verbose: false,
+            tally: Tally::default(),
+            begun_at: Instant::now(),
+            dropped: None,
             live: Live::default(),
             streams: TerminalStreams { out, err },
         }
     }
 
     /// Takes the form that a command line asks for: data or text, a stream of events or one value,
-    /// and whether commands in messages need `--user`.
-    pub fn take_form(&mut self, json: bool, stream: bool, user: bool) {
-        (self.json, self.stream, self.user) = (json, stream, user);
-        self.out.color &= !json;
-        self.err.color &= !json;
+    /// whether commands in messages need `--user`, and how much is said in which colours.
+    pub(super) fn take_form(&mut self, global: &Global, stream: bool) {
+        let json = global.json();
+        (self.json, self.stream, self.user) = (json, stream, global.user);
+        (self.silent, self.verbose) = (global.silent, global.verbose);
+        self.out.color &= !json && !global.no_color;
+        self.err.color &= !json && !global.no_color;
     }
 
     /// What clap says of a command line, as it says it: help goes to standard output.
@@ -127,6 +145,14 @@ impl Ui {
         }
     }
 
+    /// Data that nobody has asked for in so many words.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn data_unless_silent(&mut self, text: &str) -> Result<(), Error> {
+        if self.silent { Ok(()) } else { self.data(text) }
+    }
+
     /// Data for a program that reads every byte, such as an HTTP client: nothing is taken out of it.
     ///
     /// # Errors
@@ -166,7 +192,7 @@ impl Ui {
     pub fn next(&mut self, command: &str) {
         let heading = self.err.paint(Paint::Bold, "next:");
         let command = report::printable_lines(&self.typed(command));
-        self.paragraph(&format!("{heading} {command}"));
+        self.always(&format!("{heading} {command}"));
     }
 
     /// The same, unless the manager is gone by the time that it could be typed.
@@ -186,11 +212,73 @@ impl Ui {
 
     /// A message for people, on one line: a name in it that holds a line feed makes no second one.
     pub fn note(&mut self, text: &str) {
-        self.paragraph(&text.replace('\n', "\u{fffd}"));
+        if !self.silent || text.starts_with("warning") {
+            self.always(&text.replace('\n', "\u{fffd}"));
+        }
     }
 
-    /// A message of several lines. A lost standard error is no reason to stop the work.
+    /// A message of several lines.
     pub fn paragraph(&mut self, text: &str) {
+        if !self.silent {
+            self.always(text);
+        }
+    }
+
+    /// What was asked for is done.
+    pub fn done(&mut self, text: &str) {
+        let mark = self.err.paint(Paint::Good, "✓");
+        self.note(&format!("{mark} {}", report::printable(text)));
+    }
+
+    /// The same about one app, as data where that is asked for.
+    ///
+    /// # Errors
+    /// The reader is gone.
+    pub fn done_for(&mut self, app: &str, text: &str) -> Result<(), Error> {
+        if self.json {
+            return self.json_line(&serde_json::json!({"event": "done", "app": app, "text": text}));
+        }
+        self.done(&format!("{app}: {text}"));
+        Ok(())
+    }
+
+    /// It is not done.
+    pub fn failed(&mut self, text: &str) {
+        let mark = self.err.paint(Paint::Bad, "✗");
+        self.always(&format!("{mark} {}", report::printable(text)));
+    }
+
+    /// Counts what an event tells, for the end.
+    pub fn count(&mut self, event: &crate::ops::Event) {
+        self.tally.note(event);
+    }
+
+    /// Counts an instance that was running already.
+    pub fn count_as_up(&mut self, app: &AppName, unit: &crate::unit::UnitName) {
+        self.tally.note_up(app, unit);
+    }
+
+    /// What was done to an app, and to all of several.
+    pub fn counted(&self) -> (&Tally, Duration) {
+        (&self.tally, self.begun_at.elapsed())
+    }
+
+    /// Whether no full queue has turned a client away since the beginning, as far as that is known.
+    pub fn none_refused(&self) -> bool {
+        self.dropped.is_some() && self.dropped == crate::host::dropped_clients()
+    }
+
+    /// Begins again at the top of the screen, if there is one, and takes its width anew.
+    pub fn fresh_screen(&mut self) {
+        if self.out.boxes && !self.json {
+            self.out.width = width();
+            // To the top, and everything below is cleared: ECMA-48 CUP and ED.
+            let _ = write_out(&mut self.streams.out, "\x1b[H\x1b[2J");
+        }
+    }
+
+    /// What is said however little is wanted. A lost standard error is no reason to stop the work.
+    fn always(&mut self, text: &str) {
         self.live.erase(&mut self.streams.err);
         let _ = writeln!(self.streams.err, "{}", report::only_colours(text));
         self.live.draw(&mut self.streams.err, &self.err);
@@ -222,7 +310,7 @@ impl Ui {
     pub fn error(&mut self, error: &Error) {
         match error {
             Error::Output(source) if source.kind() == ErrorKind::BrokenPipe => return,
-            Error::Config(text) => self.paragraph(text),
+            Error::Config(text) => self.always(text),
             other => {
                 let heading = self.err.paint(Paint::Bad, "error:");
                 let text = other.to_string();
@@ -230,7 +318,7 @@ impl Ui {
                 let lines = matches!(other, Error::Trial(_));
                 let text =
                     if lines { report::printable_lines(&text) } else { report::printable(&text) };
-                self.paragraph(&format!("{heading} {text}"));
+                self.always(&format!("{heading} {text}"));
             }
         }
         let hint = error.hint();
@@ -248,6 +336,12 @@ impl Ui {
             let _ = self.json_line(&value);
         }
     }
+}
+
+/// Columns of the terminal.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.map_or(80, |size| usize::from(size.ws_col).max(40))
 }
 
 fn write_out(out: &mut dyn Write, text: &str) -> std::io::Result<()> {

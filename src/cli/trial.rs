@@ -137,8 +137,17 @@ pub(super) fn resolve_words(
     };
     let (name, instances) = ("detect".to_owned(), "1".to_owned());
     let listen = Vec::new();
-    let seen =
-        SeenApp { name, start, args, cwd: None, instances, listen, blocks: false, log: None };
+    let seen = SeenApp {
+        name,
+        start,
+        args,
+        cwd: None,
+        instances,
+        listen,
+        blocks: false,
+        log: None,
+        keys: Vec::new(),
+    };
     Ok(resolve(place, &entry(&seen), &place.layout()?, ui)?.command)
 }
 

@@ -12,10 +12,10 @@ use crate::plan::plural;
 #[derive(Debug, clap::Args)]
 pub(super) struct ValidateArgs {
     /// The ecosystem file; `-` is standard input
-    #[arg(default_value = "ecosystem.toml")]
+    #[arg(default_value = "ecosystem.toml", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     /// Use the variables of `env_NAME` too
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = super::complete::profiles())]
     env: Option<String>,
 }
 

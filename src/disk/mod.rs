@@ -6,6 +6,7 @@ mod drop_ins;
 mod exchange;
 mod handover;
 mod history;
+mod ids;
 mod layout;
 mod lock;
 mod moves;
@@ -26,6 +27,7 @@ pub use handover::{
     unpack_handover,
 };
 pub use history::{Definition, HistoryEntry, begun_return, history, note_return, record};
+pub use ids::{Ids, give_ids, ids};
 pub use layout::Layout;
 pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
@@ -34,7 +36,7 @@ pub use scan::{
 };
 pub use secret::{own_secret, secret};
 pub use shared_port::{share_port, unshare_port};
-pub use tally::{announce_start, restarts, short_runs};
+pub use tally::{announce_start, forget_restarts, restarts, short_runs};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{
     apply_file, apply_links, restore_file, sweep_environment, sweep_unfinished, write_atomic,

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::Layout;
+use super::{Error, Layout};
 use crate::handover::contract::GuardNotes;
 use crate::unit::UnitName;
 
@@ -32,6 +32,18 @@ pub fn announce_start(layout: &Layout, unit: &UnitName, now: u64) {
         let notes = GuardNotes { seen: now, short_runs: Some(0), restarts: 0, announced: true };
         let _ = fs::write(path, format!("{notes}\n"));
     }
+}
+
+/// Sets the number of restarts back to none, in a row and in all; an instance that has given up has given
+/// up all the same.
+///
+/// # Errors
+/// The notes cannot be written.
+pub fn forget_restarts(layout: &Layout, unit: &UnitName) -> Result<(), Error> {
+    let Some(found) = notes(layout, unit) else { return Ok(()) };
+    let none = GuardNotes { short_runs: found.short_runs.map(|_| 0), restarts: 0, ..found };
+    let path = path(layout, unit);
+    fs::write(&path, format!("{none}\n")).map_err(Error::new("write", &path))
 }
 
 fn notes(layout: &Layout, unit: &UnitName) -> Option<GuardNotes> {
@@ -73,6 +85,8 @@ mod tests {
         assert_eq!(notes(&layout, &unit), Some(first));
         fs::write(path(&layout, &unit), "99 errored 17\n").unwrap();
         assert_eq!((restarts(&layout, &unit), short_runs(&layout, &unit)), (Some(17), None));
+        forget_restarts(&layout, &unit).unwrap();
+        assert_eq!((restarts(&layout, &unit), short_runs(&layout, &unit)), (Some(0), None));
         announce_start(&layout, &unit, 4711);
         guard();
         assert_eq!(notes(&layout, &unit), Some(GuardNotes { seen: 4711, ..first }));

@@ -48,6 +48,8 @@ pub struct SeenApp {
     pub blocks: bool,
     /// The file that both its streams go into.
     pub log: Option<String>,
+    /// Further keys, with their values as TOML.
+    pub keys: Vec<(String, String)>,
 }
 
 /// The `[[apps]]` entry for an app that was seen running.
@@ -71,7 +73,14 @@ pub fn entry(seen: &SeenApp) -> String {
     text += &listen_line(&seen.listen).unwrap_or_default();
     if let Some(log) = &seen.log {
         let log = quoted(log);
-        text += &format!("out_file = {log}\nerror_file = {log}\n");
+        for key in ["out_file", "error_file"] {
+            if seen.keys.iter().all(|(own, _)| own != key) {
+                text += &format!("{key} = {log}\n");
+            }
+        }
+    }
+    for (key, value) in &seen.keys {
+        text += &format!("{key} = {value}\n");
     }
     text + if seen.blocks { "non_blocking = false\n" } else { "" }
 }
@@ -279,6 +288,7 @@ mod tests {
             listen: vec!["3000".into()],
             blocks: false,
             log: None,
+            keys: vec![],
         };
         let text = "[[apps]]\nname = \"api\"\nscript = \"app.js\"\n\
             args = [\"--x\", 'a \"b\"']\ninstances = 4\nlisten = 3000\n";

@@ -18,6 +18,7 @@ mod cpus;
 mod held;
 mod holder;
 mod interpreter;
+mod journald;
 mod kernel;
 mod process;
 mod queues;
@@ -33,15 +34,16 @@ pub use conduct::conduct;
 pub use cpus::usable as usable_cpus;
 pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};
+pub use journald::journal;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, is_gone,
-    is_uprooted, processes, resident, usage, variable_of,
+    is_uprooted, processes, resident, usage, variable_of, variables,
 };
 pub use queues::{Queue, queues};
 pub use sight::look;
 pub use socket_file::is_lost;
-pub use sockets::{descriptor, sockets_of};
+pub use sockets::{descriptor, dropped_clients, sockets_of};
 pub use users::{has_group, own_user, user};
 
 /// Every address that is listened on in the network namespace of this process, sorted.

@@ -47,6 +47,20 @@ fn unified() -> &'static Path {
     })
 }
 
+/// The variables that a process was started with, in their order.
+///
+/// # Errors
+/// It is gone, or somebody else's.
+pub fn variables(pid: u32) -> std::io::Result<Vec<(String, String)>> {
+    let block = fs::read(format!("/proc/{pid}/environ"))?;
+    let all = block.split(|byte| *byte == 0).filter(|one| !one.is_empty());
+    let pair = |one: &[u8]| {
+        let text = String::from_utf8_lossy(one).into_owned();
+        text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    Ok(all.filter_map(pair).collect())
+}
+
 /// What a cgroup uses; `None` if it is none, as with cgroups of version 1.
 pub fn cgroup_usage(dir: &Path) -> Option<CgroupUsage> {
     let cpu = read(dir.join("cpu.stat"))?;

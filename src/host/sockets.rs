@@ -104,6 +104,21 @@ pub(super) fn hex_socket(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(hex_ip(ip)?, u16::from_str_radix(port, 16).ok()?))
 }
 
+/// TCP clients that full accept queues have turned away in our network namespace since it was made,
+/// whoever's queues those were: `ListenOverflows` and `ListenDrops` of netstat.
+pub fn dropped_clients() -> Option<u64> {
+    let text = fs::read_to_string("/proc/net/netstat").ok()?;
+    dropped_in(&text)
+}
+
+fn dropped_in(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let (names, numbers) = (lines.next()?.split(' '), lines.next()?.split(' '));
+    let all: Vec<(&str, &str)> = names.zip(numbers).collect();
+    let of = |wanted: &str| all.iter().find(|(name, _)| *name == wanted)?.1.parse::<u64>().ok();
+    Some(of("ListenOverflows")? + of("ListenDrops")?)
+}
+
 /// Peers of TCP connections with their states and inodes.
 fn connections() -> Vec<(SocketAddr, String, u64)> {
     let texts = ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/net/{name}")));
@@ -200,6 +215,14 @@ pub(super) fn process_name(pid: u32) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn clients_that_were_turned_away_are_counted() {
+        let text = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 20 300\n\
+                    IpExt: InNoRoutes\nIpExt: 7\n";
+        assert_eq!(super::dropped_in(text), Some(320));
+        assert_eq!(super::dropped_in("TcpExt: A\nTcpExt: 1\n"), None);
+    }
 
     #[test]
     fn reads_a_listening_line() {

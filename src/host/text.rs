@@ -56,6 +56,29 @@ pub fn open_log(path: &Path, user: Option<u32>) -> Result<File, Error> {
     Err(Error::new(ErrorKind::PermissionDenied, "it is a file of somebody else"))
 }
 
+/// Makes a file that an app writes to empty. Where somebody else may put a link in its place, it has
+/// to be a file of its user, under that one name: root would empty what a link leads to.
+///
+/// # Errors
+/// As [`open`], it is a link, or a file of somebody else.
+pub fn empty_log(path: &Path, user: Option<u32>) -> Result<u64, Error> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let flags = flags | rustix::fs::OFlags::NOFOLLOW;
+    let file = fs::OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    let own = user == Some(meta.uid()) && meta.nlink() == 1;
+    let own = own || !rustix::process::geteuid().is_root();
+    if !own && trust::changeable_by(path, |_| None).is_some() {
+        return Err(Error::new(ErrorKind::PermissionDenied, "it is a file of somebody else"));
+    }
+    // Who appends goes on at the new end.
+    file.set_len(0)?;
+    Ok(meta.len())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -81,6 +104,21 @@ mod tests {
         assert_eq!(read(&dir.path().join("good"), MOST).unwrap(), "text");
         assert_eq!(read(&dir.path().join("good"), 4).unwrap(), "text");
         assert_eq!(read(&dir.path().join("good"), 3).unwrap_err().kind(), ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_log_is_emptied_and_nothing_that_a_link_leads_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let user = Some(rustix::process::geteuid().as_raw());
+        let log = dir.path().join("log");
+        fs::write(&log, "text").unwrap();
+        let link = dir.path().join("link");
+        symlink(&log, &link).unwrap();
+        assert!(empty_log(&link, user).is_err());
+        assert_eq!(fs::read(&log).unwrap(), b"text");
+        assert_eq!(empty_log(&log, user).unwrap(), 4);
+        assert_eq!(fs::read(&log).unwrap(), b"");
+        assert!(empty_log(&dir.path().join("none"), user).is_err());
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub fn machine_facts(scope: Scope) -> MachineFacts {
         somaxconn: host::kernel_setting("net/core/somaxconn"),
         nr_open: host::kernel_setting("fs/nr_open"),
         ptrace_scope: host::kernel_setting("kernel/yama/ptrace_scope"),
+        journal: Some(host::journal()),
         lingers: user.then(|| host::lingers(&host::own_user())),
         unseen,
     }

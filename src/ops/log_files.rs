@@ -8,8 +8,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::template::{log_files, user_of};
-use super::{Context, Error, Selected};
+use super::log_spec::{LogSpec, Stream};
+use super::template::{error_file, log_files, user_of};
+use super::{Context, Error};
 use crate::ecosystem::AppName;
 use crate::host;
 use crate::systemd::{Author, JournalEntry};
@@ -23,6 +24,8 @@ struct LogFile {
     path: PathBuf,
     /// Whom the app runs as.
     user: Option<u32>,
+    /// Whether standard error alone goes there.
+    is_error: bool,
     /// So many bytes have been read.
     place: u64,
 }
@@ -33,19 +36,33 @@ pub(super) struct LogFiles {
 }
 
 impl LogFiles {
-    /// The files of these apps that are there.
-    pub(super) fn of(context: &Context, selected: &[Selected]) -> Result<LogFiles, Error> {
+    /// The files of a selection that are there, and of those the ones of a stream that is asked for.
+    pub(super) fn of(context: &Context, spec: &LogSpec) -> Result<LogFiles, Error> {
         let apps = super::apps(context)?;
         let mut files = Vec::new();
         let mut known = BTreeSet::new();
-        for one in selected {
+        for one in &spec.selected {
             let name = one.app.template_unit();
             let found = apps.get(&one.app).and_then(|found| found.units.parsed(&name));
             let Some(template) = found else { continue };
             let (user, app) = (user_of(template), &one.app);
             let paths = log_files(template).into_iter();
-            let new = paths.filter(|path| known.insert(path.clone()));
-            files.extend(new.map(|path| LogFile { app: app.clone(), path, user, place: 0 }));
+            // Lines have no time; of a file that nobody wrote to since then, none is new.
+            let changed = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified());
+            let wanted = |path: &PathBuf| {
+                spec.since.is_none_or(|since| changed(path).is_ok_and(|at| at >= since))
+            };
+            let new = paths.filter(|path| known.insert(path.clone()) && wanted(path));
+            let error = error_file(template);
+            let all = new.map(|path| {
+                let is_error = error.as_deref() == Some(&path);
+                LogFile { app: app.clone(), path, user, is_error, place: 0 }
+            });
+            files.extend(all.filter(|file| match spec.stream {
+                Stream::Both => true,
+                Stream::Out => !file.is_error,
+                Stream::Err => file.is_error,
+            }));
         }
         Ok(LogFiles { files })
     }
@@ -83,7 +100,7 @@ impl LogFiles {
 }
 
 /// Whole lines behind the place, which moves behind them.
-fn read(LogFile { app, path, user, place }: &mut LogFile) -> Vec<JournalEntry> {
+fn read(LogFile { app, path, user, is_error, place }: &mut LogFile) -> Vec<JournalEntry> {
     let mut bytes = Vec::new();
     let mut load = || -> std::io::Result<()> {
         let mut file = host::text::open_log(path, *user)?;
@@ -112,7 +129,7 @@ fn read(LogFile { app, path, user, place }: &mut LogFile) -> Vec<JournalEntry> {
         unit: format!("{app} {name}"),
         author: Author::Unit,
         pid: None,
-        priority: 6,
+        priority: if *is_error { 3 } else { 6 },
         message: line.to_vec(),
         fields: vec![
             ("MESSAGE".to_owned(), line.to_vec()),
@@ -140,7 +157,7 @@ mod tests {
         let lines = |length: u64| {
             fs::write(file.path(), "x".repeat(usize::try_from(length).unwrap())).unwrap();
             let path = file.path().to_owned();
-            let mut log = LogFile { app: app.clone(), path, user, place: 0 };
+            let mut log = LogFile { app: app.clone(), path, user, is_error: false, place: 0 };
             (read(&mut log).len(), log.place)
         };
         assert_eq!(lines(MOST - 1), (0, 0));

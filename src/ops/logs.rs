@@ -1,25 +1,15 @@
 //! The journal of apps and instances, as a stream of entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::log_files::LogFiles;
-use super::{Context, Error, Selected};
+use super::log_spec::LogSpec;
+use super::{Context, Error};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::systemd::{Journal, JournalEntry};
 use crate::unit::UnitName;
-
-/// What to read.
-#[derive(Clone, Debug)]
-pub struct LogSpec {
-    /// Apps and instances.
-    pub selected: Vec<Selected>,
-    /// So many of the newest entries; `None` is all.
-    pub lines: Option<u64>,
-    /// Go on with what comes.
-    pub follow: bool,
-}
 
 /// How often a follower looks for instances that are new, such as after a scale.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -39,14 +29,12 @@ pub fn logs<E: From<Error>>(
     let failed = |error: crate::systemd::Error| E::from(Error::from(error));
     let mut journal = Journal::open(context.layout.scope).map_err(failed)?;
     let mut units = units(context, spec).map_err(E::from)?;
-    journal.select(&units).map_err(failed)?;
-    journal.rewind(spec.lines).map_err(failed)?;
-    while let Some(found) = journal.read().map_err(failed)? {
-        if !entry(&found)? {
-            return Ok(());
-        }
+    let (own, about) = spec.levels();
+    journal.select_some(&units, own, about).map_err(failed)?;
+    if !past(&mut journal, spec, entry)? {
+        return Ok(());
     }
-    let mut files = LogFiles::of(context, &spec.selected).map_err(E::from)?;
+    let mut files = LogFiles::of(context, spec).map_err(E::from)?;
     for found in files.last(spec.lines) {
         if !entry(&found)? {
             return Ok(());
@@ -70,10 +58,49 @@ pub fn logs<E: From<Error>>(
         let now = self::units(context, spec).map_err(E::from)?;
         if now != units {
             units = now;
-            journal.select(&units).map_err(failed)?;
+            journal.select_some(&units, own, about).map_err(failed)?;
             journal.rewind(Some(0)).map_err(failed)?;
         }
     }
+}
+
+/// What the journal holds already; false when nobody wants more.
+fn past<E: From<Error>>(
+    journal: &mut Journal,
+    spec: &LogSpec,
+    entry: &mut dyn FnMut(&JournalEntry) -> Result<bool, E>,
+) -> Result<bool, E> {
+    let failed = |error: crate::systemd::Error| E::from(Error::from(error));
+    let Some(since) = spec.since_usec() else {
+        journal.rewind(spec.lines).map_err(failed)?;
+        while let Some(found) = journal.read().map_err(failed)? {
+            if !entry(&found)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    };
+    journal.since(since).map_err(failed)?;
+    // Which are the newest is known at the end.
+    let mut newest = VecDeque::new();
+    while let Some(found) = journal.read().map_err(failed)? {
+        match spec.lines {
+            None if !entry(&found)? => return Ok(false),
+            None => {}
+            Some(lines) => {
+                newest.push_back(found);
+                if newest.len() as u64 > lines {
+                    newest.pop_front();
+                }
+            }
+        }
+    }
+    for found in newest {
+        if !entry(&found)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What restricts the reader, for a warning: then only its own messages are seen.

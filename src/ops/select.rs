@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Error};
 use crate::disk::{self, FoundApp};
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, ListenAddress};
 use crate::plan::{LinkChange, LinkId};
 use crate::unit::{ActiveState, UnitName};
 
@@ -40,6 +40,16 @@ pub fn select(
     Ok(all)
 }
 
+/// All of them.
+pub fn whole(apps: &BTreeMap<AppName, FoundApp>) -> Vec<Selected> {
+    apps.keys().map(|app| Selected { app: app.clone(), instance: None }).collect()
+}
+
+/// Addresses that an app is reached at.
+pub fn addresses(found: &FoundApp) -> Vec<ListenAddress> {
+    found.units.listeners().filter_map(ListenAddress::of_socket_unit).collect()
+}
+
 fn matches(apps: &BTreeMap<AppName, FoundApp>, selector: &str) -> Vec<Selected> {
     let selector = selector.strip_suffix(".service").unwrap_or(selector);
     if let Some((name, number)) = selector.split_once('@') {
@@ -73,6 +83,18 @@ pub fn numbers(
     let units = loaded.filter_map(|row| UnitName::parse(&row.name).ok());
     numbers.extend(units.filter_map(|unit| app.instance_of(&unit)));
     Ok(numbers)
+}
+
+/// Units of these apps that are active.
+///
+/// # Errors
+/// The manager does not answer.
+pub fn up(context: &Context, selected: &[Selected]) -> Result<BTreeSet<UnitName>, Error> {
+    let patterns: Vec<String> =
+        selected.iter().map(|one| format!("{}@*.service", one.app)).collect();
+    let listed = context.systemd.list(&patterns)?.into_iter();
+    let active = listed.filter(|row| row.active == ActiveState::Active);
+    Ok(active.filter_map(|row| UnitName::parse(&row.name).ok()).collect())
 }
 
 /// Starts apps no more at boot.

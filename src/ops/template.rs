@@ -24,6 +24,26 @@ pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {
     files
 }
 
+/// The file that standard error alone goes into.
+pub(super) fn error_file(template: &UnitFile) -> Option<PathBuf> {
+    let files = Record::read(template).log_files;
+    match files.as_slice() {
+        [out, error] => Some(error.clone()).filter(|error| error != out),
+        [one] => {
+            let opened = template.get("Service", "ExecStart").unwrap_or_default();
+            let by_manager = template.get("Service", "StandardError").unwrap_or_default();
+            let error = opened.contains("\"--log\" \"2\"") || by_manager.starts_with("append:");
+            let out = opened.contains("\"--log\" \"1\"")
+                || template
+                    .get("Service", "StandardOutput")
+                    .unwrap_or_default()
+                    .starts_with("append:");
+            Some(one.clone()).filter(|_| error && !out)
+        }
+        _ => None,
+    }
+}
+
 /// The number of the user whom the instances run as, root for none.
 pub(super) fn user_of(template: &UnitFile) -> Option<u32> {
     let Some(name) = template.get("Service", "User") else { return Some(0) };

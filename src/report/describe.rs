@@ -1,6 +1,6 @@
 //! The description of one app as text.
 
-use super::{Paint, Style, list, printable};
+use super::{Paint, Style, list, printable, wrap};
 use crate::ops::Description;
 
 /// One line per fact, then the listeners, the instances and the files.
@@ -66,7 +66,7 @@ pub fn text(app: &Description, style: &Style) -> String {
     for file in &app.files {
         out.push_str(&line("file", file, None, style));
     }
-    out.push_str(&list::text(&app.instances, style));
+    out.push_str(&list::text(&app.instances, &list::ListView::default(), style));
     out
 }
 
@@ -77,6 +77,13 @@ fn line(name: &str, value: &str, paint: Option<Paint>, style: &Style) -> String 
     }
     let name = style.paint(Paint::Dim, &format!("{name:>12}:"));
     let value = printable(value);
-    let value = paint.map_or(value.clone(), |paint| style.paint(paint, &value));
-    format!("{name} {value}\n")
+    let room = style.width.saturating_sub(MARGIN).max(1);
+    // A pipe has no width.
+    let lines = if style.boxes { wrap(&value, room) } else { vec![value] };
+    let paint = |line: &String| paint.map_or(line.clone(), |paint| style.paint(paint, line));
+    let lines: Vec<String> = lines.iter().map(paint).collect();
+    format!("{name} {}\n", lines.join(&format!("\n{}", " ".repeat(MARGIN))))
 }
+
+/// What stands before the facts.
+const MARGIN: usize = 14;

@@ -1,10 +1,17 @@
 //! The table of what was applied.
 
 use super::list::duration;
-use super::{Paint, Style, table};
+use super::{Column, Paint, Style, table};
 use crate::disk::HistoryEntry;
 
-const HEADER: [&str; 6] = ["number", "age", "by", "file", "what", "changes"];
+const HEADER: [Column; 6] = [
+    Column::new("number").short("#"),
+    Column::new("age"),
+    Column::new("by").rank(2).least(6),
+    Column::new("file").rank(3).least(12),
+    Column::new("what").rank(1).least(6),
+    Column::new("changes").least(16),
+];
 
 /// One row per entry, oldest first; `now` in seconds since 1970.
 pub fn text(entries: &[HistoryEntry], now: u64, style: &Style) -> String {

@@ -1,44 +1,117 @@
 //! The table of instances, and the description of one app.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::{Paint, Style, table};
+use super::{Column, Paint, Style, table};
+use crate::disk::Ids;
 use crate::ops::{Row, Status};
 use crate::plan::reason::Unheld;
 
-const HEADER: [&str; 10] = [
-    "name", "instance", "status", "pid", "uptime", "restarts", "cpu", "memory", "user", "listener",
+const COLUMNS: [Column; 11] = [
+    Column::new("id"),
+    Column::new("name").least(12),
+    Column::new("instance").short("#"),
+    Column::new("status"),
+    Column::new("pid").rank(5),
+    Column::new("uptime").rank(3),
+    Column::new("restarts").short("↺").rank(4),
+    Column::new("cpu").rank(2),
+    Column::new("memory").rank(1),
+    Column::new("user").rank(7).least(6),
+    Column::new("listener").rank(6).least(14),
 ];
 
+/// The column of the ids, which is left out where none was given.
+const ID: usize = 0;
+const NAME: usize = 1;
 /// The column that is coloured by its meaning.
-const STATUS: usize = 2;
+const STATUS: usize = 3;
+const CPU: usize = 7;
+
+/// What is shown of instances besides their rows.
+#[derive(Clone, Debug, Default)]
+pub struct ListView {
+    /// Their numbers.
+    pub ids: Ids,
+    /// What they use at this moment, by unit; else the mean since their start is shown.
+    pub cpu_now: Option<BTreeMap<String, f64>>,
+}
+
+impl ListView {
+    fn cpu(&self, row: &Row) -> Option<f64> {
+        match &self.cpu_now {
+            Some(now) => now.get(&row.unit).copied(),
+            None => row.cpu_percent,
+        }
+    }
+}
 
 /// One row per instance.
-pub fn text(rows: &[Row], style: &Style) -> String {
-    let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    let paint = |row: usize, column: usize| match column {
-        0 => Some(Paint::Bold),
+pub fn text(rows: &[Row], view: &ListView, style: &Style) -> String {
+    let first = if view.ids.all().next().is_none() { ID + 1 } else { ID };
+    let mut columns = COLUMNS;
+    if view.cpu_now.is_some() {
+        columns[CPU] = Column { title: "cpu now", ..columns[CPU] };
+    }
+    let cells: Vec<Vec<String>> =
+        rows.iter().map(|row| cells(row, view).split_off(first)).collect();
+    let paint = |row: usize, column: usize| match column + first {
+        NAME => Some(Paint::Bold),
         STATUS => Some(status_paint(rows[row].status)),
         _ => None,
     };
-    table(style, &HEADER, &cells, &paint)
+    table(style, &columns[first..], &cells, &paint)
 }
 
 /// The rows as data.
-pub fn json(rows: &[Row]) -> serde_json::Value {
+pub fn json(rows: &[Row], view: &ListView) -> serde_json::Value {
+    let one = |row: &Row| {
+        let mut value = serde_json::json!(row);
+        value["id"] = view.ids.of(&row.app, row.instance).into();
+        if view.cpu_now.is_some() {
+            value["cpu_now_percent"] = view.cpu(row).into();
+        }
+        value
+    };
+    let rows: Vec<_> = rows.iter().map(one).collect();
     serde_json::json!({"version": 1, "instances": rows})
 }
 
-fn cells(row: &Row) -> Vec<String> {
+/// What rows can be sorted by, in PM2's words.
+pub const SORTS: [&str; 8] = ["name", "id", "pid", "memory", "cpu", "status", "uptime", "restarts"];
+
+/// Sorts rows by one of [`SORTS`], with `:desc` the other way round.
+pub fn sort(rows: &mut [Row], view: &ListView, by: &str) {
+    let (name, order) = by.split_once(':').unwrap_or((by, "asc"));
+    let number = |one: f64, other: f64| one.partial_cmp(&other).unwrap_or(Ordering::Equal);
+    let compare = |one: &Row, other: &Row| match name {
+        "id" => view.ids.of(&one.app, one.instance).cmp(&view.ids.of(&other.app, other.instance)),
+        "pid" => one.pid.cmp(&other.pid),
+        "memory" => one.memory_bytes.cmp(&other.memory_bytes),
+        "cpu" => number(view.cpu(one).unwrap_or(0.0), view.cpu(other).unwrap_or(0.0)),
+        "status" => status_text(one.status).cmp(status_text(other.status)),
+        "uptime" => number(one.uptime_seconds.unwrap_or(0.0), other.uptime_seconds.unwrap_or(0.0)),
+        "restarts" => one.restarts.cmp(&other.restarts),
+        _ => (&one.app, one.instance).cmp(&(&other.app, other.instance)),
+    };
+    rows.sort_by(|one, other| match order {
+        "desc" => compare(other, one),
+        _ => compare(one, other),
+    });
+}
+
+fn cells(row: &Row, view: &ListView) -> Vec<String> {
     let dash = || "-".to_owned();
     vec![
+        view.ids.of(&row.app, row.instance).map_or_else(dash, |id| id.to_string()),
         row.app.clone(),
         row.instance.to_string(),
         status_text(row.status).to_owned(),
         row.pid.map_or_else(dash, |pid| pid.to_string()),
         row.uptime_seconds.map_or_else(dash, duration),
         row.restarts.to_string(),
-        row.cpu_percent.map_or_else(dash, |cpu| format!("{cpu:.1}%")),
+        view.cpu(row).map_or_else(dash, |cpu| format!("{cpu:.1}%")),
         row.memory_bytes.map_or_else(dash, bytes),
         row.user.clone(),
         if row.listeners.is_empty() { dash() } else { listeners(row) },
@@ -112,6 +185,7 @@ pub fn bytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn row(instance: u32, status: Status) -> Row {
@@ -140,7 +214,8 @@ mod tests {
 
     #[test]
     fn plain_in_a_pipe() {
-        let text = text(&[row(0, Status::Online), row(1, Status::Errored)], &Style::PLAIN);
+        let rows = [row(0, Status::Online), row(1, Status::Errored)];
+        let text = text(&rows, &ListView::default(), &Style::PLAIN);
         assert_eq!(
             text,
             "name  instance  status   pid   uptime  restarts  cpu   memory  user  listener\n\
@@ -154,17 +229,76 @@ mod tests {
         let mut row = row(0, Status::Online);
         row.listeners.push("[::]:81".into());
         row.binds = [("[::]:80".into(), 3000)].into();
-        let text = text(&[row], &Style::PLAIN);
+        let text = text(&[row], &ListView::default(), &Style::PLAIN);
         assert!(text.contains(" [::]:80->3000 [::]:81\n"), "{text}");
     }
 
     #[test]
     fn in_a_box_with_colours_on_a_terminal() {
-        let style = Style { color: true, boxes: true, width: 80 };
-        let text = text(&[row(0, Status::Online)], &style);
+        let style = Style { color: true, boxes: true, width: 100 };
+        let text = text(&[row(0, Status::Online)], &ListView::default(), &style);
         assert!(text.starts_with("┌──────┬"), "{text}");
         assert!(text.contains("\x1b[32monline\x1b[0m"), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0].chars().count(), lines[4].chars().count());
+    }
+
+    /// As wide as they get: PM2's own table leaves out columns below 80 and 120 columns.
+    fn wide() -> (Vec<Row>, ListView) {
+        let mut rows = vec![row(0, Status::Online), row(11, Status::WaitingRestart)];
+        for row in &mut rows {
+            row.app = "checkout-service-of-the-shop".into();
+            row.user = "checkout-service".into();
+            row.listeners = vec!["[2001:db8::15]:8443".into(), "/run/checkout/admin.sock".into()];
+            row.pid = Some(4_194_304);
+            row.restarts = 1234;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let layout =
+            crate::disk::Layout { state: root.path().to_owned(), ..crate::disk::Layout::system() };
+        let names: Vec<String> =
+            rows.iter().map(|row| format!("{}@{}", row.app, row.instance)).collect();
+        (rows, ListView { ids: crate::disk::give_ids(&layout, &names).unwrap(), cpu_now: None })
+    }
+
+    #[test]
+    fn fits_terminals_from_60_columns_on() {
+        let (rows, view) = wide();
+        let mut shown = String::new();
+        for width in [60, 80, 100, 140] {
+            let style = Style { color: false, boxes: true, width };
+            let text = text(&rows, &view, &style);
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
+            for must in ["id", "name", "status", "waiting restart"] {
+                assert!(text.contains(must), "{width}: {text}");
+            }
+            shown.push_str(&format!("{width}\n{text}"));
+        }
+        for width in 60..200 {
+            let text = text(&rows, &view, &Style { color: false, boxes: true, width });
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/widths.txt");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(path, &shown).unwrap();
+        }
+        assert_eq!(shown, std::fs::read_to_string(path).unwrap());
+    }
+
+    #[test]
+    fn rows_are_sorted_as_asked() {
+        let (mut rows, view) = wide();
+        rows[0].memory_bytes = Some(1);
+        let order = |by: &str| {
+            let mut sorted = rows.clone();
+            sort(&mut sorted, &view, by);
+            sorted.iter().map(|row| row.instance).collect::<Vec<_>>()
+        };
+        assert_eq!(order("memory"), [0, 11]);
+        assert_eq!(order("memory:desc"), [11, 0]);
+        assert_eq!(order("id:asc"), [0, 11]);
+        assert_eq!(order("name:desc"), [11, 0]);
     }
 }

@@ -1,13 +1,26 @@
 //! A plan as text, as a diff of files, and as data.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use similar::TextDiff;
 
 use super::{Paint, Style, hidden, printable, printable_lines};
-use crate::plan::{Action, AppPlan, ChangeKind, FileId, LinkId, Note, Plan, Step, step_text};
+use crate::plan::{
+    Action, AppPlan, ChangeKind, FileChange, FileId, LinkId, Note, Plan, Step, plural, step_text,
+};
 
-/// The plan with its reasons.
+/// The plan with its reasons, each unit on a line.
 pub fn text(plan: &Plan, style: &Style) -> String {
+    lines(plan, style, &steps)
+}
+
+/// The plan in a few lines for each app: units are counted.
+pub fn brief(plan: &Plan, style: &Style) -> String {
+    lines(plan, style, &brief_steps)
+}
+
+fn lines(plan: &Plan, style: &Style, steps: &dyn Fn(&AppPlan) -> Vec<(String, String)>) -> String {
     let mut out = String::new();
     for app in &plan.apps {
         let name = style.paint(Paint::Bold, app.app.as_str());
@@ -23,7 +36,8 @@ pub fn text(plan: &Plan, style: &Style) -> String {
         }
         for step in steps(app) {
             let (what, why) = (printable(&step.0), printable(&step.1));
-            out.push_str(&format!("  {what} {}\n", style.paint(Paint::Dim, &why)));
+            let why = style.paint(Paint::Dim, &why);
+            out.push_str(&format!("{}\n", format!("  {what} {why}").trim_end()));
         }
         for note in last {
             let note = printable(&note.to_string());
@@ -66,6 +80,43 @@ fn steps(app: &AppPlan) -> Vec<(String, String)> {
     lines
 }
 
+/// The same with units counted, and instances that are only enabled left out: what the app costs its
+/// clients is told all the same.
+fn brief_steps(app: &AppPlan) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    if !app.removes_app() {
+        let mut counts: BTreeMap<(u8, String), Vec<&FileChange>> = BTreeMap::new();
+        for change in &app.files {
+            let verb = match change.change {
+                ChangeKind::Create { .. } => 0,
+                ChangeKind::Replace { .. } => 1,
+                ChangeKind::Remove { .. } => 2,
+            };
+            let cost = change.cost().map_or_else(String::new, |cost| format!("({cost})"));
+            counts.entry((verb, cost)).or_default().push(change);
+        }
+        lines.extend(counts.into_iter().map(|((verb, cost), files)| {
+            let verb = ["write", "change", "remove"][usize::from(verb)];
+            let what = match files.as_slice() {
+                [one] => file_name(&one.file),
+                more => plural(more.len(), "file"),
+            };
+            (format!("{verb} {what}"), cost)
+        }));
+        let boot = app.links.iter().filter(|change| change.link == LinkId::Boot);
+        lines.extend(boot.map(|change| {
+            let verb = if change.make { "enable" } else { "disable" };
+            (format!("{verb} {} at boot", app.app.group_unit()), String::new())
+        }));
+    }
+    lines
+        .extend(app.steps.iter().map(|step| (step_text(app, step), format!("({})", step.because))));
+    if lines.is_empty() && !app.links.is_empty() {
+        lines.push((format!("change {}", plural(app.links.len(), "link")), String::new()));
+    }
+    lines
+}
+
 fn file_name(file: &FileId) -> String {
     match file {
         FileId::Unit(name) => name.to_string(),
@@ -73,7 +124,7 @@ fn file_name(file: &FileId) -> String {
     }
 }
 
-/// A unified diff of every file, without the values of the environment file and what a terminal
+/// New files, and a unified diff of every other one, without the values of the environment file and what a terminal
 /// would obey.
 pub fn diff(plan: &Plan) -> String {
     let mut out = String::new();
@@ -90,6 +141,11 @@ pub fn diff(plan: &Plan) -> String {
                     (format!("{}.environment", app.app), hidden::values(before, after))
                 }
             };
+            if matches!(change.change, ChangeKind::Create { .. }) {
+                // Of a new file there is nothing to compare.
+                out.push_str(&printable_lines(&format!("+++ {name}\n{}\n\n", after.trim_end())));
+                continue;
+            }
             let empty = |text: &str| if text.is_empty() { "/dev/null" } else { name.as_str() };
             let diff = TextDiff::from_lines(&before, &after);
             let mut unified = diff.unified_diff();

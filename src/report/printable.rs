@@ -57,8 +57,17 @@ fn colour(after: &str) -> usize {
 /// A value as JSON on one line. Strings of JSON may hold the control characters behind ASCII, of
 /// which some terminals take U+009B for the beginning of a command, so they are escaped as well.
 pub fn json_line(value: &serde_json::Value) -> String {
+    escaped(&value.to_string())
+}
+
+/// The same over several lines.
+pub fn json_lines(value: &serde_json::Value) -> String {
+    escaped(&format!("{value:#}"))
+}
+
+fn escaped(json: &str) -> String {
     let mut out = String::new();
-    for c in value.to_string().chars() {
+    for c in json.chars() {
         match c {
             '\x7f'..='\u{9f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             c if is_reordering(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),

@@ -10,8 +10,8 @@ use crate::ecosystem::AppName;
 use crate::ops::Event;
 use crate::rollout::{InstanceFault, InstancePhase, Instruction, Progress, Stage, Time};
 
-/// One line for an event, if it is worth one.
-pub fn line(event: &Event, style: &Style) -> Option<String> {
+/// One line for an event, if it is worth one. Listeners and groups are told of in full only.
+pub fn line(event: &Event, full: bool, style: &Style) -> Option<String> {
     match event {
         Event::Waiting { app, command } => {
             let command = match command.as_str() {
@@ -42,7 +42,11 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
         Event::Interrupted { app } => Some(format!(
             "{app}: stopping between two instances; Ctrl-C again leaves it to systemd"
         )),
-        Event::Unit { unit, verb, failure: None, .. } => {
+        Event::Unit { app, unit, verb, failure: None } => {
+            let instance = app.instance_of(unit);
+            if instance.is_none() && !full {
+                return None;
+            }
             let done = match *verb {
                 "start" => "started",
                 "stop" => "stopped",
@@ -50,11 +54,13 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
                 "reload" => "reloaded",
                 other => other,
             };
-            Some(format!("{} {unit} {done}", style.paint(Paint::Good, "✓")))
+            let what =
+                instance.map_or_else(|| unit.to_string(), |number| format!("{app}@{number}"));
+            Some(format!("  {} {what} {done}", style.paint(Paint::Good, "✓")))
         }
         Event::Unit { unit, verb, failure: Some(why), .. } => {
             let why = printable(&why.to_string());
-            Some(format!("{} {unit}: {verb}: {why}", style.paint(Paint::Bad, "✗")))
+            Some(format!("  {} {unit}: {verb}: {why}", style.paint(Paint::Bad, "✗")))
         }
         Event::Rollout { app, command } => match command {
             Instruction::Submit { instance, change, reason, .. } => {

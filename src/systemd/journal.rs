@@ -51,6 +51,17 @@ pub struct JournalEntry {
     pub fields: Vec<(String, Vec<u8>)>,
 }
 
+/// Priorities of entries; those without one are in [`Levels::All`] alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Levels {
+    /// Every entry.
+    All,
+    /// From 0 (emergency) to 7 (debug), both ends included.
+    From(u8, u8),
+    /// No entry.
+    None,
+}
+
 /// Who wrote an [`JournalEntry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Author {
@@ -113,16 +124,39 @@ impl Journal {
     /// # Errors
     /// The journal refuses, which it does for want of memory only.
     pub fn select(&mut self, units: &[UnitName]) -> Result<(), Error> {
+        self.select_some(units, Levels::All, Levels::All)
+    }
+
+    /// The same, of what units wrote themselves and of what is said about them only some priorities.
+    ///
+    /// # Errors
+    /// The journal refuses, which it does for want of memory only.
+    pub fn select_some(
+        &mut self,
+        units: &[UnitName],
+        own: Levels,
+        about: Levels,
+    ) -> Result<(), Error> {
         self.reader.match_flush().map_err(failed)?;
+        let of_unit = self.own_field();
         let groups = match self.scope {
             Scope::System => system_groups(),
             Scope::User => user_groups(),
         };
         // Values of one field are alternatives, different fields must all match: so one group
         // serves any number of units.
-        for Group { about, fixed } in groups {
+        for Group { about: field, fixed } in groups {
+            let levels = if field == of_unit { own } else { about };
+            if levels == Levels::None {
+                continue;
+            }
             for unit in units {
-                self.reader.match_add(about, unit.as_str()).map_err(failed)?;
+                self.reader.match_add(field, unit.as_str()).map_err(failed)?;
+            }
+            if let Levels::From(first, last) = levels {
+                for level in first..=last {
+                    self.reader.match_add("PRIORITY", level.to_string()).map_err(failed)?;
+                }
             }
             for (name, value) in fixed {
                 self.reader.match_add(name, value).map_err(failed)?;
@@ -131,6 +165,23 @@ impl Journal {
         }
         self.on_entry = false;
         Ok(())
+    }
+
+    /// The field that names the unit which wrote an entry.
+    fn own_field(&self) -> &'static str {
+        match self.scope {
+            Scope::System => "_SYSTEMD_UNIT",
+            Scope::User => "_SYSTEMD_USER_UNIT",
+        }
+    }
+
+    /// Goes to the first entry since a moment, in microseconds since 1970.
+    ///
+    /// # Errors
+    /// The journal files cannot be read.
+    pub fn since(&mut self, usec: u64) -> Result<(), Error> {
+        self.on_entry = false;
+        self.reader.seek_realtime_usec(usec).map_err(failed)
     }
 
     /// Lines of these units that the journal's own rate limit has suppressed since a moment, in

@@ -49,7 +49,7 @@ booted!(what_an_app_sends_to_the_journal_is_its_own_and_no_command_to_a_terminal
     m.ok(["journalctl", "--sync"]);
     let victim = m.clusterctl(["logs", "victim"]);
     assert!(!victim.stdout.contains("forged"), "{victim:#?}");
-    let logs = m.clusterctl(["logs", "shop", "--lines", "all"]);
+    let logs = m.clusterctl(["logs", "shop", "--lines", "all", "--systemd"]);
     let forged: Vec<&str> = logs.stdout.lines().filter(|line| line.contains("forged")).collect();
     assert_eq!(forged.len(), 9, "{logs:#?}");
     for line in forged {

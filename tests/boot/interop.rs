@@ -35,7 +35,9 @@ booted!(systemctl_does_what_an_admin_expects, |m| {
     let plan = applied(m, &ecosystem(3, ""));
     assert!(plan.contains("4 instances were enabled, the file says 3"), "{plan}");
     assert!(m.ok(["clusterctl", "describe", "shop"]).contains("/srv/shop/ecosystem.toml"));
-    assert!(m.ok(["clusterctl", "logs", "shop", "-n", "all"]).contains("shop@1 | Started"));
+    assert!(
+        m.ok(["clusterctl", "logs", "shop", "-n", "all", "--systemd"]).contains("shop@1 | Started")
+    );
 });
 
 booted!(a_drop_in_of_an_admin_reaches_the_processes_with_the_next_apply, |m| {

@@ -10,6 +10,10 @@ fn shows_every_instance() {
     stage.manager().set("shop@1.service", "failed");
     stage.run(&["list", "shop@1"], exit::OK);
     stage.run(&["list", "-o", "json"], exit::OK);
+    stage.run(&["list", "--sort", "status:desc", "-m"], exit::OK);
+    stage.run(&["list", "/^sh/", "--now"], exit::OK);
+    stage.run(&["list", "--watch", "--times", "1", "-s"], exit::OK);
+    stage.run(&["list", "--times", "1"], exit::USAGE);
     stage.expect("list");
 }
 

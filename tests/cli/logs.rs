@@ -8,6 +8,10 @@ fn refuses() {
     let stage = Stage::applied(SHOP);
     stage.run(&["logs", "nobody"], exit::UNKNOWN);
     stage.run(&["logs", "-n", "few"], exit::USAGE);
+    stage.run(&["logs", "--since", "soon"], exit::USAGE);
+    stage.run(&["logs", "--err", "--out"], exit::USAGE);
+    stage.run(&["logs", "-f", "--nostream"], exit::USAGE);
+    stage.run(&["logs", "--timestamp=%Ö"], exit::USAGE);
     let stage = stage.without_bus();
     stage.run(&["logs"], exit::MANAGER);
     stage.expect("logs-refused");

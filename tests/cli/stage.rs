@@ -141,6 +141,14 @@ impl Stage {
         assert_eq!(code, expected, "{transcript}");
     }
 
+    /// Notes what a file holds.
+    pub fn show(&self, name: &str) {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        let text = text.replace(&self.machine.root.path().display().to_string(), "ROOT");
+        let mut transcript = self.transcript.borrow_mut();
+        writeln!(transcript, "$ cat {name}\n{text}").unwrap();
+    }
+
     /// The exit code, standard output and standard error of a command line.
     pub fn said(&self, words: &[&str]) -> (u8, String, String) {
         let (out, err) = (Sheet::default(), Sheet::default());
@@ -167,6 +175,8 @@ impl Stage {
                 let end = rest.split_once('"').map_or("", |(_, end)| end);
                 return format!("{start}revision=\"…\"{end}\n");
             }
+            let line = without_time(line);
+            let line = line.as_str();
             // What is pointed at with carets stays in its column.
             if line.contains(" |") || line.starts_with("{") {
                 return format!("{line}\n");
@@ -191,6 +201,19 @@ impl Stage {
         let expected = fs::read_to_string(&path).unwrap_or_default();
         let shown = path.display();
         assert!(expected == said, "{shown} differs; UPDATE_EXPECT=1 shows how:\n{said}");
+    }
+}
+
+/// `✓ shop: 2 started in 0.3 s` without the number.
+fn without_time(line: &str) -> String {
+    let Some((start, end)) = line.split_once(" in ") else { return line.to_owned() };
+    let number = end.split(' ').next().unwrap_or_default();
+    match end
+        .strip_prefix(number)
+        .filter(|rest| rest.starts_with(" s") && number.parse::<f64>().is_ok())
+    {
+        Some(rest) => format!("{start} in TIME{rest}"),
+        None => line.to_owned(),
     }
 }
 

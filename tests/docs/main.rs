@@ -61,6 +61,22 @@ fn every_verb_and_flag_is_in_the_manual() {
 }
 
 #[test]
+fn help_has_the_groups_of_the_manual() {
+    let text = page("clusterctl.1");
+    let help = clusterctl::cli::command().render_help().to_string();
+    // clap adds `help` itself.
+    for verb in verbs().into_iter().filter(|verb| verb.get_name() != "help") {
+        let name = verb.get_name();
+        let entry = text.find(&format!("\n.It Ic {name}")).unwrap();
+        let heading = text[..entry].rsplit("\n.Ss ").next().unwrap().lines().next().unwrap();
+        assert_eq!(clusterctl::cli::group(name), heading, "{name}");
+        let start = help.find(&format!("{heading}:\n")).unwrap();
+        let section = help[start..].split("\n\n").next().unwrap();
+        assert!(section.contains(&format!("\n  {name} ")), "{name} is not in {section}");
+    }
+}
+
+#[test]
 fn every_flag_in_the_manual_exists() {
     let known: BTreeSet<String> = verbs().iter().flat_map(flags).collect();
     for line in page("clusterctl.1").lines().filter(|line| line.contains("Fl ")) {

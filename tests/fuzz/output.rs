@@ -13,6 +13,8 @@ use clusterctl::plan::doctor::{Finding, FindingSeverity};
 use clusterctl::plan::{
     Action, AppPlan, ChangeKind, FileChange, FileId, Note, Plan, Step, StepReason,
 };
+use clusterctl::report::list::ListView;
+use clusterctl::report::logs::LineForm;
 use clusterctl::report::{self, Style};
 use clusterctl::systemd::{Author, JournalEntry as OutputLine};
 use proptest::prelude::*;
@@ -170,23 +172,25 @@ fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
         text: text.into(),
         mend: Some(text.into()),
     };
-    let events: Vec<String> =
-        events(text).iter().filter_map(|event| report::progress::line(event, style)).collect();
+    let events: Vec<String> = events(text)
+        .iter()
+        .filter_map(|event| report::progress::line(event, true, style))
+        .collect();
     vec![
-        ("list", report::list::text(&[row(text)], style)),
+        ("list", report::list::text(&[row(text)], &ListView::default(), style)),
         ("describe", report::describe::text(&description(text), style)),
         ("history", report::history::text(&[history(text)], 1, style)),
         ("plan", report::plan::text(&plan(text), style)),
         ("doctor", report::doctor::text(&[finding], style)),
         ("audit", report::audit::text(&audited(text), style)),
-        ("logs", report::logs::line(&line(text), style)),
+        ("logs", report::logs::line(&line(text), &LineForm::default(), style)),
         ("events", events.join("\n")),
     ]
 }
 
 fn data(text: &str) -> Vec<(&'static str, serde_json::Value)> {
     let mut all = vec![
-        ("list", report::list::json(&[row(text)])),
+        ("list", report::list::json(&[row(text)], &ListView::default())),
         ("describe", serde_json::to_value(description(text)).unwrap()),
         ("history", report::history::json(&[history(text)])),
         ("plan", report::plan::json(&plan(text))),

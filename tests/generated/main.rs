@@ -2,6 +2,7 @@
 //! the ecosystem file, the list of crates. `UPDATE_EXPECT=1` writes them anew; read the diff.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod shells;
 mod tables;
 
 use std::collections::BTreeSet;
@@ -76,19 +77,6 @@ fn schema() {
     let app = serde_json::to_string(&schema).unwrap();
     assert!(app.contains("max_surge") && app.contains("listen"), "{text}");
     expect("ecosystem.schema.json", &text);
-}
-
-#[test]
-fn bash_completes_a_verb() {
-    let script = packaging("completions/clusterctl.bash");
-    let ask = format!(
-        "source '{}'; COMP_WORDS=(clusterctl rel); COMP_CWORD=1; _clusterctl clusterctl rel clusterctl; \
-         echo \"${{COMPREPLY[@]}}\"",
-        script.display()
-    );
-    let output = Command::new("bash").args(["-c", &ask]).output().unwrap();
-    let words = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(words.trim(), "reload", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Every crate in the program with version, licence and checksum (CycloneDX 1.5), for those who look

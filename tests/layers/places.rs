@@ -52,7 +52,7 @@ fn a_key_with_a_unit_of_its_own_lies_in_at_most_nine_files() {
     let mut files = files_with(&words);
     files.retain(|file| !of_systemd.contains(&file.as_str()));
     let expected = [
-        "cli/pm2.rs",
+        "cli/flags.rs",
         "ecosystem/model/app.rs",
         "ecosystem/model/role.rs",
         "ecosystem/read/keys.rs",

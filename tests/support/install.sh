@@ -41,6 +41,8 @@ openssl openssl
 strace strace
 setcap libcap2-bin
 mandoc mandoc
+zsh zsh
+fish fish
 npm npm
 /usr/lib/python3*/dist-packages/pip python3-pip
 php php-cli

@@ -38,8 +38,31 @@ pub struct MachineFacts {
     pub ptrace_scope: Option<u64>,
     /// Whether the user's manager runs without a login; `None` for the system's manager.
     pub lingers: Option<bool>,
+    /// What the journal keeps.
+    pub journal: Option<JournalFacts>,
     /// What could not be looked at, and why.
     pub unseen: Vec<String>,
+}
+
+/// What journald may keep; a text is empty where journald's own default holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalFacts {
+    /// `Storage=`.
+    pub storage: String,
+    /// Whether it is kept on disk, and not in memory until the next boot.
+    pub on_disk: bool,
+    /// Bytes of its files, as far as the caller may see them.
+    pub used_bytes: u64,
+    /// `SystemMaxUse=`.
+    pub max_on_disk: String,
+    /// `RuntimeMaxUse=`.
+    pub max_in_memory: String,
+    /// `MaxRetentionSec=`.
+    pub retention: String,
+    /// `RateLimitBurst=`: lines of a service in the interval.
+    pub burst: String,
+    /// `RateLimitIntervalSec=`.
+    pub interval: String,
 }
 
 /// What is known about one app.

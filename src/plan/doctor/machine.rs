@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AppFacts, Cgroups, Finding, FindingSeverity, MachineFacts, finding};
+use super::{AppFacts, Cgroups, Finding, FindingSeverity, JournalFacts, MachineFacts, finding};
 use crate::ecosystem::{AppName, Scope};
 use crate::translate::{FLOOR, Role};
 use crate::unit::UnitFile;
@@ -22,6 +22,7 @@ pub(super) fn check(
     found.extend(backlog(machine, apps));
     found.extend(open_files(machine, apps));
     found.extend(ptrace(machine, apps));
+    found.extend(machine.journal.as_ref().map(journal));
     found.extend(machine.lingers.map(lingers));
     found.extend(machine.unseen.iter().map(|what| {
         finding(FindingSeverity::Note, "unseen", format!("not looked at: {what}"), None)
@@ -130,6 +131,41 @@ fn ptrace(machine: &MachineFacts, apps: &BTreeMap<AppName, AppFacts>) -> Option<
             finding(FindingSeverity::Problem, "ptrace", text, Some(mend))
         }
     })
+}
+
+/// Where logs are kept, how much of them, and how many lines at a time.
+fn journal(facts: &JournalFacts) -> Finding {
+    let or = |text: &str, default: &str| match text {
+        "" => default.to_owned(),
+        own => own.to_owned(),
+    };
+    let rate = match (facts.burst.as_str(), facts.interval.as_str()) {
+        ("0", _) | (_, "0") => "takes any number of lines".to_owned(),
+        (burst, interval) => {
+            format!("takes {} lines of a service in {}", or(burst, "10000"), or(interval, "30s"))
+        }
+    };
+    let used = facts.used_bytes / (1 << 20);
+    if facts.storage == "none" {
+        let text = "the journal keeps nothing: Storage=none in journald.conf(5)".to_owned();
+        return finding(FindingSeverity::Warning, "journal", text, None);
+    }
+    let age = match facts.retention.as_str() {
+        "" | "0" => String::new(),
+        age => format!(" and {age} of age"),
+    };
+    if facts.on_disk {
+        let most = or(&facts.max_on_disk, "a tenth of the disk, 4G");
+        let text =
+            format!("the journal is kept on disk: {used} MB now, at most {most}{age}; it {rate}");
+        return finding(FindingSeverity::Ok, "journal", text, None);
+    }
+    let most = or(&facts.max_in_memory, "a tenth of the memory");
+    let text = format!(
+        "the journal is kept in memory until the next boot: {used} MB now, at most {most}{age}; it {rate}"
+    );
+    let mend = "mkdir -p /var/log/journal && systemctl restart systemd-journald".to_owned();
+    finding(FindingSeverity::Note, "journal", text, Some(mend))
 }
 
 fn lingers(lingers: bool) -> Finding {

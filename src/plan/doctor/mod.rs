@@ -11,7 +11,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-pub use facts::{AppFacts, Cgroups, MachineFacts, Run};
+pub use facts::{AppFacts, Cgroups, JournalFacts, MachineFacts, Run};
 use words::Words;
 
 use crate::ecosystem::{AppName, Scope};

@@ -1,0 +1,31 @@
+//! `clusterctl reset`.
+
+use super::{Site, Ui, control};
+use crate::error::Error;
+use crate::ops;
+use crate::plan::plural;
+
+/// Set the restart counters of apps or instances back to 0
+///
+/// Runs that were too short are forgotten with them; an instance that has given up starts again by
+/// `clusterctl start`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ResetArgs {
+    /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
+    apps: Vec<String>,
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &ResetArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+    let ctl = place.connect()?;
+    let apps = ops::apps(&ctl)?;
+    let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
+    let rows = ops::list(&ctl, &apps, &selected)?;
+    ops::reset(&ctl, &rows)?;
+    if ui.json {
+        return ui.json_line(&serde_json::json!({"version": 1, "instances": rows.len()}));
+    }
+    ui.done(&format!("restarts of {} are 0 again", plural(rows.len(), "instance")));
+    Ok(())
+}

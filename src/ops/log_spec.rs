@@ -1,0 +1,63 @@
+//! What is asked for of logs: whose, since when, which stream. It reads nothing.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Selected;
+use crate::systemd::Levels;
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub struct LogSpec {
+    /// Apps and instances.
+    pub selected: Vec<Selected>,
+    /// So many of the newest entries; `None` is all.
+    pub lines: Option<u64>,
+    /// Only what was written since then.
+    pub since: Option<SystemTime>,
+    /// Which of the program's two streams.
+    pub stream: Stream,
+    /// Also what the manager says that is no trouble: starts and stops.
+    pub manager: bool,
+    /// Go on with what comes.
+    pub follow: bool,
+}
+
+/// What a program writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Both.
+    Both,
+    /// Files of standard output, and of the journal what is no error.
+    Out,
+    /// Files of standard error, and errors in the journal, which keeps no streams apart.
+    Err,
+}
+
+/// Priorities up to this one (`err`) are errors: syslog(3).
+const ERROR: u8 = 3;
+
+/// Priorities up to this one (`notice`) of the manager say that something went wrong: an end with a
+/// failure, a kill, a limit. Starts and stops are `info`.
+const TROUBLE: u8 = 5;
+
+impl LogSpec {
+    /// Priorities of what units wrote, and of what the manager says of them.
+    pub(super) fn levels(&self) -> (Levels, Levels) {
+        let own = match self.stream {
+            Stream::Both => Levels::All,
+            Stream::Out => Levels::From(ERROR + 1, 7),
+            Stream::Err => Levels::From(0, ERROR),
+        };
+        let about = match (self.manager, self.stream) {
+            (true, _) => Levels::All,
+            (false, Stream::Both) => Levels::From(0, TROUBLE),
+            (false, Stream::Out | Stream::Err) => Levels::None,
+        };
+        (own, about)
+    }
+
+    pub(super) fn since_usec(&self) -> Option<u64> {
+        let since = self.since?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_micros()).ok()
+    }
+}

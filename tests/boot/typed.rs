@@ -1,0 +1,129 @@
+//! What a user of PM2 types: ids, signals, counters, log files, and the program's words in `logs`.
+
+use std::time::Duration;
+
+use crate::booted;
+use crate::shop::{applied, apply, ecosystem, write};
+use crate::support::{Machine, wait_until};
+
+fn main_pid(m: &Machine, unit: &str) -> String {
+    m.systemctl_show(unit, "MainPID")
+}
+
+booted!(ids_are_selectors_for_as_long_as_the_table_stands, |m| {
+    applied(m, &ecosystem(3, ""));
+    let table = m.ok(["clusterctl", "list"]);
+    assert!(table.starts_with("id  name"), "{table}");
+    assert_eq!(m.ok(["clusterctl", "id", "shop"]), "[ 0, 1, 2 ]");
+    let before = main_pid(m, "shop@1");
+    m.ok(["clusterctl", "restart", "1"]);
+    assert_ne!(main_pid(m, "shop@1"), before);
+    m.ok(["clusterctl", "scale", "shop", "2"]);
+    m.ok(["clusterctl", "scale", "shop", "3"]);
+    // Nobody has listed meanwhile; the instance is another process under the same name.
+    assert_eq!(m.ok(["clusterctl", "id", "shop"]), "[ 0, 1, 2 ]");
+    m.ok(["clusterctl", "scale", "shop", "2"]);
+    m.ok(["clusterctl", "list"]);
+    m.ok(["clusterctl", "scale", "shop", "3"]);
+    m.ok(["clusterctl", "list"]);
+    assert_eq!(m.ok(["clusterctl", "id", "shop"]), "[ 0, 1, 3 ]");
+    assert_eq!(m.clusterctl(["stop", "2"]).code, 5, "an old table means nobody else");
+    m.reboot();
+    assert_eq!(m.ok(["clusterctl", "id", "shop@2"]), "[ 3 ]");
+    // Who may not write sees the ids that others gave.
+    let ada = m.user("ada");
+    assert!(ada.ok(["clusterctl", "--system", "list"]).contains("\n3   shop"));
+});
+
+const SIGNALLED: &str = "\
+process.on('SIGUSR2', () => { console.log('got USR2'); console.error('<3>and an error'); });
+require('http').createServer((q, s) => s.end('instance x')).listen(3000);
+";
+
+booted!(signals_reach_the_program_and_counters_go_back, |m| {
+    write(m, &ecosystem(1, ""));
+    m.write("/srv/shop/server.js", SIGNALLED);
+    assert_eq!(apply(m).code, 0);
+    let pid = main_pid(m, "shop@0");
+    let sent = m.clusterctl(["sendSignal", "SIGUSR2", "shop"]);
+    assert!(sent.stderr.contains(&format!("shop@0: signal 12 sent to {pid}")), "{sent:#?}");
+    wait_until("the line", Duration::from_secs(10), || m.journal("shop@0").contains("got USR2"));
+    let variables = m.ok(["clusterctl", "env", "shop@0"]);
+    assert!(variables.contains("NODE_APP_INSTANCE=0"), "{variables}");
+    m.ok(["clusterctl", "sendSignal", "KILL", "shop@0"]);
+    wait_until("the restart", Duration::from_secs(10), || {
+        m.systemctl_show("shop@0", "NRestarts") == "1"
+            && m.systemctl_show("shop@0", "ActiveState") == "active"
+    });
+    let restarts = || m.ok(["clusterctl", "jlist"]).contains("\"restart_time\":1");
+    assert!(restarts());
+    m.ok(["clusterctl", "reset", "shop"]);
+    assert!(!restarts());
+    assert_eq!(m.systemctl_show("shop@0", "NRestarts"), "0");
+    assert_eq!(m.systemctl_show("shop@0", "ActiveState"), "active");
+    // systemd's own words only when something went wrong.
+    m.ok(["journalctl", "--sync"]);
+    let logs = m.ok(["clusterctl", "logs", "shop", "--lines", "all"]);
+    assert!(logs.contains("shop@0 | got USR2"), "{logs}");
+    assert!(logs.contains("shop@0 ! and an error"), "{logs}");
+    assert!(logs.contains("status=9/KILL") && !logs.contains("Started "), "{logs}");
+    let logs = m.ok(["clusterctl", "logs", "shop", "--err"]);
+    assert_eq!(logs, "shop@0 ! and an error");
+    let logs = m.ok(["clusterctl", "logs", "shop", "--out", "--raw"]);
+    assert_eq!(logs, "got USR2");
+    let logs = m.ok(["clusterctl", "logs", "shop", "--systemd", "--lines", "all"]);
+    assert!(logs.contains("shop@0 | Started "), "{logs}");
+    let data = m.ok(["clusterctl", "logs", "shop", "--json", "--out"]);
+    let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+    assert_eq!((&data["app"], &data["source"]), (&"shop".into(), &"out".into()));
+    assert_eq!(m.ok(["clusterctl", "logs", "--since", "now"]), "");
+    assert!(m.ok(["clusterctl", "logs", "--since", "1h"]).contains("got USR2"));
+    let dated = m.ok(["clusterctl", "logs", "--out", "--timestamp=YYYY"]);
+    assert!(dated.starts_with("20") && dated.ends_with("shop@0 | got USR2"), "{dated}");
+});
+
+const TALKER: &str = "\
+console.log('out', process.pid); console.error('err', process.pid);
+require('http').createServer((q, s) => s.end('instance x')).listen(3000);
+";
+
+booted!(log_files_are_emptied_and_opened_anew, |m| {
+    let files = "out_file = '/srv/logs/out.log'\nerror_file = '/srv/logs/err.log'";
+    write(m, &ecosystem(2, files));
+    m.ok(["mkdir", "-p", "/srv/logs"]);
+    m.write("/srv/shop/server.js", TALKER);
+    assert_eq!(apply(m).code, 0);
+    wait_until("the lines", Duration::from_secs(10), || {
+        m.read("/srv/logs/err.log").lines().count() == 2
+    });
+    let logs = m.ok(["clusterctl", "logs", "shop"]);
+    assert!(logs.contains("shop out.log | out ") && logs.contains("shop err.log ! err "), "{logs}");
+    let only = m.ok(["clusterctl", "logs", "shop", "--err"]);
+    assert!(only.lines().all(|line| line.starts_with("shop err.log ! err ")), "{only}");
+    let flushed = m.clusterctl(["flush"]);
+    assert!(flushed.stderr.contains("✓ shop: /srv/logs/out.log emptied"), "{flushed:#?}");
+    assert_eq!(m.read("/srv/logs/out.log") + &m.read("/srv/logs/err.log"), "");
+    m.ok(["mv", "/srv/logs/out.log", "/srv/logs/out.log.1"]);
+    let former = main_pid(m, "shop@0");
+    let reopened = m.clusterctl(["reloadLogs"]);
+    assert_eq!(reopened.code, 0, "{reopened:#?}");
+    assert!(reopened.stderr.contains("✓ shop: 2 replaced in "), "{reopened:#?}");
+    assert_ne!(main_pid(m, "shop@0"), former);
+    let now = main_pid(m, "shop@0");
+    wait_until("the new file", Duration::from_secs(10), || {
+        m.exists("/srv/logs/out.log") && m.read("/srv/logs/out.log").contains(&now)
+    });
+    assert!(!m.read("/srv/logs/out.log.1").contains(&now));
+});
+
+booted!(a_reload_ends_with_what_it_did, |m| {
+    applied(m, &ecosystem(2, ""));
+    let reload = m.clusterctl(["reload", "shop"]);
+    let last = reload.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("✓ shop: 2 replaced in ") && last.ends_with(" s, 0 refused"),
+        "{last}"
+    );
+    let start = m.clusterctl(["start", "shop"]);
+    assert!(start.stderr.contains("✓ shop: 2 running already"), "{start:#?}");
+});
