@@ -168,8 +168,10 @@ impl Stage {
         let text = String::from_utf8(sheet.0.borrow().clone()).unwrap();
         let text = text.replace(&self.machine.root.path().display().to_string(), "ROOT");
         let narrow = |line: &str| {
-            if let Some((start, _)) = line.split_once("Checksum=") {
-                return format!("{start}Checksum=…\n");
+            for sum in ["Checksum=", "Revision="] {
+                if let Some((start, _)) = line.split_once(sum) {
+                    return format!("{start}{sum}…\n");
+                }
             }
             if let Some((start, rest)) = line.split_once("revision=\"") {
                 let end = rest.split_once('"').map_or("", |(_, end)| end);
