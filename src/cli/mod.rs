@@ -26,6 +26,7 @@ mod jlist;
 mod list;
 mod logs;
 mod metrics;
+mod own_file;
 mod pid;
 mod pm2;
 mod policy;

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::flags::{self, KeyFlags};
+use super::own_file::OwnFile;
 use super::trial::{self, FILE, Trial, resolve};
 use super::world::Purpose;
 use super::{Global, Site, Ui, apply, control, init, input, policy};
-use crate::disk::{self, Layout};
+use crate::disk::Layout;
 use crate::ecosystem::{self, AppName, Handover, Scope, SeenApp, StartCommand, entry};
 use crate::error::Error;
-use crate::ops::ControlVerb;
+use crate::ops::{ControlVerb, Selected};
 
 /// Start apps or instances, an ecosystem file, or a program that has none yet
 ///
@@ -84,7 +85,10 @@ pub(super) fn run(
     }
     let own = args.is_about_a_program() || global.output_file().is_some();
     let ctl = place.connect()?;
+    // Under another name the script of an app is a second app.
+    let of_name = |one: &Selected| args.name.as_deref().is_none_or(|name| one.app.as_str() == name);
     let known = control::try_selected(place, &ctl, &what)?;
+    let known = known.filter(|known| known.iter().all(of_name));
     // With arguments or options of a program nothing else can be meant.
     let programs = what
         .iter()
@@ -203,37 +207,21 @@ fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error>
     let layout = place.layout()?;
     let path = place.inside(Path::new(FILE));
     let new = entries.join("\n");
-    let former = match std::fs::read_to_string(&path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(source) => return Err(Error::File { path: FILE.to_owned(), source }),
-    };
-    let text = match &former {
-        Some(former) if former.starts_with(MARK) => format!("{}\n\n{new}", former.trim_end()),
-        Some(_) => {
-            ui.data(&new)?;
-            let text = format!(
-                "{FILE} exists here and is not overwritten; add the lines above to it, then: \
-                 clusterctl apply"
-            );
-            return Err(Error::Usage(text));
-        }
-        None => format!(
-            "{MARK}, and yours from now on: change it, then run `clusterctl apply`.\n\
-             # All keys: ecosystem.toml(5)\n\n{new}"
-        ),
+    let file = OwnFile::open(&path)?;
+    let Some(text) = file.with(&new) else {
+        ui.data(&new)?;
+        let text = format!(
+            "{FILE} exists here and is not overwritten; add the lines above to it, then: \
+             clusterctl apply"
+        );
+        return Err(Error::Usage(text));
     };
     // What is wrong with it, such as a port that is taken, is said before a file is left behind.
     resolve(place, &text, &layout, ui)?;
-    disk::write_atomic(&path, text.as_bytes(), 0o644, None)
-        .map_err(|error| Error::Trial(format!("cannot write {FILE}: {}", error.source)))?;
-    let did = if former.is_some() { "added to" } else { "wrote" };
+    let did = file.add(&path, &new)?;
     ui.note(&format!("{did} {FILE}"));
     apply::file(Path::new(FILE), &[], None, place, ui)
 }
-
-/// How a file begins that `start` has written, so that it may add to it.
-const MARK: &str = "# Written by `clusterctl start`";
 
 fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {
     if place.scope == Scope::System && !place.around.is_root() {

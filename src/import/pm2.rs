@@ -99,7 +99,7 @@ fn attribute(draft: &mut Draft, word: &str, value: &Json) {
 fn off(key: &str, value: &Json) -> bool {
     let on_by_default = ["autorestart", "autostart", "treekill"].contains(&key);
     let counts = ["instances", "max_restarts", "stop_exit_codes", "min_uptime", "max_surge"];
-    !on_by_default && !(counts.contains(&key) && value.is_number()) || value.is_null()
+    value.is_null() || !(on_by_default || counts.contains(&key) && value.is_number())
 }
 
 /// A table of variables, as PM2 hands them over: objects as JSON.

@@ -110,7 +110,8 @@ fn app(all: &[&Map<String, Json>], shell: &BTreeMap<String, String>) -> Draft {
         put(
             key,
             value.filter(|value| {
-                value.to_string() != *default && !value.to_string().contains("\"\"")
+                let text = value.to_string();
+                text != *default && !text.contains("\"\"")
             }),
         );
     }

@@ -68,7 +68,8 @@ booted!(a_script_is_found_written_and_applied, |m| {
     assert_eq!(m.systemctl_show("api@3", "ActiveState"), "active");
     assert_eq!(in_folder(m, "start nothing").code, 5);
 
-    // An ecosystem file that is there is left alone, and what to add to it is printed.
+    // An ecosystem file of somebody else is left alone, and what to add to it is printed.
+    m.write("/srv/found/ecosystem.toml", format!("# mine\n{file}"));
     m.write(
         "/srv/found/second.js",
         SERVER.replace("process.env.PORT || 3000", "4000, '127.0.0.1'"),
@@ -77,8 +78,17 @@ booted!(a_script_is_found_written_and_applied, |m| {
     assert_eq!(output.code, 2, "{output:#?}");
     assert!(output.stdout.contains("name = \"second\""), "{output:#?}");
     assert!(output.stdout.contains("listen = \"127.0.0.1:4000\""), "{output:#?}");
-    assert_eq!(m.read("/srv/found/ecosystem.toml"), file);
+    assert_eq!(m.read("/srv/found/ecosystem.toml"), format!("# mine\n{file}"));
     assert!(!m.exists("/etc/systemd/system/second.service"));
+
+    // One that `start` has written gets another app at its end.
+    m.write("/srv/found/ecosystem.toml", &file);
+    let output = in_folder(m, "start second.js");
+    assert_eq!(output.code, 0, "{output:#?}");
+    let both = m.read("/srv/found/ecosystem.toml");
+    assert!(both.starts_with(&file) && both.contains("name = \"second\""), "{both}");
+    assert_eq!(m.systemctl_show("second@0", "ActiveState"), "active");
+    assert_eq!(m.systemctl_show("api@3", "ActiveState"), "active");
 });
 
 booted!(a_command_line_and_a_worker_just_start, |m| {

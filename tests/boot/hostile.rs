@@ -53,7 +53,7 @@ booted!(what_an_app_sends_to_the_journal_is_its_own_and_no_command_to_a_terminal
     let forged: Vec<&str> = logs.stdout.lines().filter(|line| line.contains("forged")).collect();
     assert_eq!(forged.len(), 9, "{logs:#?}");
     for line in forged {
-        assert!(line.starts_with("shop@0 | forged ␛[31mred"), "{line:?}");
+        assert!(line.starts_with("shop@0 ! forged ␛[31mred"), "{line:?}");
     }
     assert!(!logs.stderr.contains("123456"), "lines that nobody suppressed: {logs:#?}");
     for verb in [

@@ -124,15 +124,9 @@ booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
     let saved = m.read("/home/ada/.pm2/dump.pm2");
     let loads = clients(m, 30.0);
     let output = as_sudo(m, "import --takeover");
-    println!("{}\n{}", output.stdout, output.stderr);
     assert_eq!(output.code, 0, "{output:#?}");
     for (name, load) in loads {
         let report = load.stop();
-        println!(
-            "takeover of {name}: {} failed of {}",
-            report.failed(),
-            report.failed() + report.ok()
-        );
         let new = report.of(Kind::New);
         assert!(new.failed.is_empty() && new.ok > 0, "{name}: {report:#?}");
         // Of clients that keep a connection busy all the time: what is sent while it is ended.
@@ -159,15 +153,11 @@ booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
 
     let loads = clients(m, 30.0);
     let output = as_sudo(m, "import --give-back");
-    println!("{}\n{}", output.stdout, output.stderr);
     assert_eq!(output.code, 0, "{output:#?}");
+    // A program of PM2's listens alone, so that the port is closed for a moment: the message says how long.
     for (name, load) in loads {
         let report = load.stop();
-        println!(
-            "way back of {name}: {} failed of {}",
-            report.failed(),
-            report.failed() + report.ok()
-        );
+        assert!(report.ok() > 0, "{name}: {report:#?}");
     }
     wait_until("PM2 runs all of them", Duration::from_secs(20), || {
         status(m).matches("=online").count() == 7
@@ -189,9 +179,8 @@ booted!(an_app_that_does_not_come_to_serve_stays_with_pm2, |m| {
     let loads = clients(m, 0.0);
     let output = as_sudo(m, "import --takeover");
     assert_eq!(output.code, 1, "{output:#?}");
-    for (name, load) in loads {
+    for (_, load) in loads {
         let report = load.stop();
-        println!("{name}: {} failed of {}", report.failed(), report.failed() + report.ok());
         report.assert_none_failed();
     }
     assert!(status(m).contains("report=online"), "{}", status(m));

@@ -168,9 +168,9 @@ impl Stage {
         let text = String::from_utf8(sheet.0.borrow().clone()).unwrap();
         let text = text.replace(&self.machine.root.path().display().to_string(), "ROOT");
         let narrow = |line: &str| {
-            for name in ["Checksum=", "Revision="] {
-                if let Some((start, _)) = line.split_once(name) {
-                    return format!("{start}{name}…\n");
+            for sum in ["Checksum=", "Revision="] {
+                if let Some((start, _)) = line.split_once(sum) {
+                    return format!("{start}{sum}…\n");
                 }
             }
             if let Some((start, rest)) = line.split_once("revision=\"") {

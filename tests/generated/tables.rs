@@ -144,7 +144,7 @@ fn texts(folder: &Path, endings: &[&str]) -> String {
         let named = |ending: &&str| path.to_string_lossy().ends_with(*ending);
         if path.is_dir() {
             texts(&path, endings)
-        } else if endings.iter().any(|ending| named(&ending)) {
+        } else if endings.iter().any(named) {
             fs::read_to_string(&path).unwrap()
         } else {
             String::new()

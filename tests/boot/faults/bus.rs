@@ -129,7 +129,8 @@ fn ends_otherwise(m: &Machine, drop_in: &str, during: impl Fn(), says: &str) {
     let (code, lines) = reload.wait();
     let said = lines.join("\n");
     assert_eq!(code, 1, "{drop_in}: {said}");
-    assert!(lines.iter().any(|line| line.starts_with(says)), "{drop_in}: {said}");
+    let told = |line: &String| line.trim_start_matches("✗ ").starts_with(says);
+    assert!(lines.iter().any(told), "{drop_in}: {said}");
     assert_eq!(pids(m, 2), before, "{said}");
     assert_eq!(running(m), 2, "{said}");
     assert_eq!(m.ok(["systemctl", "list-jobs", "--no-legend", "--plain"]), "", "{said}");

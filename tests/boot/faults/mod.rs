@@ -213,7 +213,7 @@ booted!(what_could_not_be_remembered_is_in_force_all_the_same, |m| {
     write(m, &quick(2, "after"));
     let output = apply(m);
     assert_eq!(output.code, 1, "{output:#?}");
-    assert!(output.stderr.contains("shop: done"), "{output:#?}");
+    assert!(output.stderr.contains("✓ shop: 2 replaced in "), "{output:#?}");
     assert!(output.stderr.contains("is in force"), "{output:#?}");
     assert!(output.stderr.contains("history"), "{output:#?}");
     assert!(output.stderr.contains("No space left"), "{output:#?}");

@@ -68,7 +68,7 @@ booted!(rollouts_of_one_app_take_turns_and_status_shows_them, |m| {
     assert!(second.stderr.contains("shop: waiting: rollout: "), "{second:#?}");
     drop(first);
     assert_ne!(before, m.systemctl_show("shop@0", "MainPID"));
-    assert!(m.ok_sh("cat /tmp/out").contains("shop: done"));
+    assert!(m.ok_sh("cat /tmp/out").contains("✓ shop: "));
     assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
 });
 
