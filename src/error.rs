@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, Color, Problems, Severity};
 use crate::ops;
+use crate::plan::plural;
 
 /// Exit codes; the man page lists the same.
 pub mod exit {
@@ -28,9 +29,13 @@ pub mod exit {
 #[derive(Debug)]
 pub enum Error {
     /// The ecosystem file has problems; the text shows all of them.
-    Config(String),
-    /// The ecosystem file cannot be read.
-    File {
+    Config(Problems),
+    /// A file was written that has to be corrected; what is wrong in it has been shown.
+    Marked,
+    /// A file that the command line names or needs cannot be read, written, watched or started.
+    Io {
+        /// What was tried with it: `read`, `write` …
+        doing: &'static str,
         /// Its path.
         path: String,
         /// Why not.
@@ -103,6 +108,8 @@ pub enum Error {
     Trial(String),
     /// Ctrl-C.
     Interrupted,
+    /// The kernel does not let this process see to its signals.
+    Signals(std::io::Error),
     /// Standard output or error cannot be written.
     Output(std::io::Error),
 }
@@ -111,7 +118,9 @@ impl Error {
     /// The exit code of the program.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Config(_) | Error::File { .. } | Error::Foreign { .. } => exit::CONFIG,
+            Error::Config(_) | Error::Marked | Error::Io { .. } | Error::Foreign { .. } => {
+                exit::CONFIG
+            }
             Error::Unknown { .. } | Error::Own { .. } | Error::Instance { .. } => exit::UNKNOWN,
             Error::Usage(_) | Error::Verb { .. } | Error::Which(_) => exit::USAGE,
             Error::Ops(ops::Error::Number { .. }) => exit::USAGE,
@@ -127,20 +136,20 @@ impl Error {
             Error::Interrupted => exit::INTERRUPTED,
             // A reader that has seen enough is no failure.
             Error::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
-            Error::Output(_) => exit::FAILED,
+            Error::Output(_) | Error::Signals(_) => exit::FAILED,
         }
     }
 
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::File { source, path }
+            Error::Io { source, path, .. }
                 if source.kind() == std::io::ErrorKind::NotFound
                     && path != "the current folder" =>
             {
                 Some(another_file(path))
             }
-            Error::File { path, .. } if Path::new(path).is_dir() => {
+            Error::Io { path, .. } if Path::new(path).is_dir() => {
                 let inside = Path::new(path).join(FILE);
                 Some(match inside.is_file() {
                     true => format!("it is a folder; the file in it: {}", inside.display()),
@@ -161,10 +170,10 @@ impl Error {
             Error::Stopped(app) => Some(format!("clusterctl start {app}")),
             Error::Ops(error) => error.hint(),
             Error::Usage(_) => Some("see: clusterctl --help".to_owned()),
-            Error::File { path, .. } if path == "the current folder" => {
+            Error::Io { path, .. } if path == "the current folder" => {
                 Some("cd into one that exists".to_owned())
             }
-            Error::File { .. } => Some("check the path and its rights: ls -l".to_owned()),
+            Error::Io { .. } => Some("check the path and its rights: ls -l".to_owned()),
             Error::Trial(_) => Some(
                 "say what it listens on: clusterctl start … --listen 3000, or write an ecosystem \
                  file: clusterctl init"
@@ -172,9 +181,23 @@ impl Error {
             ),
             // Its text names the next command itself.
             Error::Embedded(_) => None,
-            Error::Config(_) | Error::Failed { .. } | Error::Interrupted | Error::Output(_) => None,
+            Error::Config(_) | Error::Marked | Error::Failed { .. } => None,
+            Error::Interrupted | Error::Output(_) | Error::Signals(_) => None,
         }
     }
+}
+
+/// Problems of an ecosystem file as they are shown, with their number at the end:
+/// `ecosystem.toml: 2 problems, 1 warning`.
+pub(crate) fn problems(problems: &Problems, color: Color) -> String {
+    let count = |severity| problems.iter().filter(|one| one.severity == severity).count();
+    let more = match count(Severity::Warning) {
+        0 => String::new(),
+        warnings => format!(", {}", plural(warnings, "warning")),
+    };
+    let (shown, errors) = (problems.name(), plural(count(Severity::Error), "problem"));
+    let shown = crate::report::printable(shown);
+    format!("{}\n\n{shown}: {errors}{more}", problems.render(color).trim_end())
 }
 
 /// The usual name of an ecosystem file.
@@ -231,17 +254,13 @@ impl From<crate::embedded::Error> for Error {
     }
 }
 
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Error {
-        Error::Output(error)
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Config(text) => f.write_str(text),
-            Error::File { path, source } => write!(f, "cannot read {path}: {source}"),
+            Error::Config(problems) => f.write_str(&self::problems(problems, Color::Off)),
+            Error::Marked => f.write_str("correct what is marked above in the new file"),
+            Error::Signals(source) => write!(f, "cannot wait for signals: {source}"),
+            Error::Io { doing, path, source } => write!(f, "cannot {doing} {path}: {source}"),
             Error::Foreign { file, why, .. } if file.is_empty() => f.write_str(why),
             Error::Foreign { file, why, .. } => write!(f, "cannot import {file}: {why}"),
             Error::Unknown { selector, .. } => {

@@ -37,9 +37,9 @@ pub(super) fn run(args: &CompletionsArgs, ui: &mut Ui) -> Result<(), Error> {
         Shell::Elvish => &Elvish,
         Shell::Fish => &Fish,
         Shell::Powershell => &Powershell,
-        Shell::Zsh => return ui.data(&zsh(&complete::registration(&Zsh)?)),
+        Shell::Zsh => return ui.data(&zsh(&complete::registration(&Zsh).map_err(Error::Output)?)),
     };
-    ui.data(&complete::registration(shell)?)
+    ui.data(&complete::registration(shell).map_err(Error::Output)?)
 }
 
 /// zsh loads the file at the first word that it has to complete, and runs it for that word: then the

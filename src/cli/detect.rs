@@ -47,7 +47,7 @@ pub(super) fn run(args: &DetectArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8
         None => {}
     }
     let words = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let command = trial::resolve_words(words, place, ui)?;
+    let command = trial::resolve_words(words, place)?;
     let waiting = || ui.note(&trial::still_nothing(args.timeout));
     let trial = trial::tried(&command, &place.current_folder()?, args.timeout, waiting)?;
     if ui.json {
@@ -97,6 +97,8 @@ fn watch(args: &DetectArgs, ui: &mut Ui) -> Result<u8, Error> {
             ..none
         },
     };
-    ui.json_line(&serde_json::to_value(trial).map_err(std::io::Error::from)?)?;
+    ui.json_line(
+        &serde_json::to_value(trial).map_err(std::io::Error::from).map_err(Error::Output)?,
+    )?;
     Ok(exit::OK)
 }

@@ -201,7 +201,7 @@ fn serve(
             }
             Ok(Wake::Ended(Err(source))) => {
                 let path = args.command[0].to_string_lossy().into_owned();
-                return Err(Error::File { path, source });
+                return Err(Error::Io { doing: "start", path, source });
             }
             Ok(Wake::Changed(apps, path)) => watching::reload(&ctl, &apps, &path, ui),
             Ok(Wake::Asked) | Err(_) => return Err(Error::Interrupted),

@@ -27,8 +27,11 @@ pub(super) fn run(args: &EnvArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), E
             let app = row.app.clone();
             return Err(Error::NotUp { what: name, next: format!("clusterctl start {app}") });
         };
-        let variables = host::variables(pid)
-            .map_err(|source| Error::File { path: format!("/proc/{pid}/environ"), source })?;
+        let variables = host::variables(pid).map_err(|source| Error::Io {
+            doing: "read",
+            path: format!("/proc/{pid}/environ"),
+            source,
+        })?;
         if ui.json {
             let variables: serde_json::Map<_, _> =
                 variables.into_iter().map(|(name, value)| (name, value.into())).collect();

@@ -35,7 +35,7 @@ pub(super) fn run(args: &ExecArgs) -> Result<u8, Error> {
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Error::Usage("no program to run".to_owned()));
     };
-    let failed = |source| Error::File { path: "the tracer".to_owned(), source };
+    let failed = |source| Error::Io { doing: "start", path: "the tracer".to_owned(), source };
     let file = tracer().map_err(failed)?;
     let error = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()))
         .env(crate::handover::contract::LISTEN_TIMEOUT, args.listen_timeout.to_string())

@@ -54,7 +54,11 @@ pub(super) fn converted(
 ) -> Result<Imported, Error> {
     let path = place.absolute(file)?;
     let name = file.display().to_string();
-    std::fs::metadata(&path).map_err(|source| Error::File { path: name.clone(), source })?;
+    std::fs::metadata(&path).map_err(|source| Error::Io {
+        doing: "read",
+        path: name.clone(),
+        source,
+    })?;
     let drafts =
         crate::ops::import::read(&path, kind).map_err(|refusal| refused(&name, refusal))?;
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
@@ -235,7 +239,7 @@ pub(super) fn write(
             "{shown} exists and is not overwritten; to another file: clusterctl import {} --to FILE",
             shell_word(name)
         )),
-        _ => Error::File { path: shown.to_string(), source },
+        _ => Error::Io { doing: "write", path: shown.to_string(), source },
     };
     let mode = if imported.secret { OWN } else { OPEN };
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(place.inside(to));
@@ -253,7 +257,7 @@ pub(super) fn write(
 /// The exit code is that of a file with problems where it has some.
 fn finish(imported: &Imported) -> Result<(), Error> {
     match &imported.problems {
-        Some(_) => Err(Error::Config("correct what is marked above in the new file".to_owned())),
+        Some(_) => Err(Error::Marked),
         None => Ok(()),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn run(args: &InitArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
             std::io::ErrorKind::AlreadyExists => Error::Usage(format!(
                 "{path} exists and is not overwritten; name another file: clusterctl init FILE"
             )),
-            _ => Error::File { path, source },
+            _ => Error::Io { doing: "write", path, source },
         }
     };
     let file = OpenOptions::new().write(true).create_new(true).open(place.inside(&args.file));

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use super::world::{Purpose, Site};
 use super::{Ui, foreign};
 use crate::disk::{Definition, Layout};
-use crate::ecosystem::{Color, Ecosystem, Host, Loaded, Problems, Severity};
+use crate::ecosystem::{Color, Ecosystem, Host, Loaded};
 use crate::error::Error;
 use crate::host::text;
 use crate::import::Foreign;
-use crate::plan::plural;
 
 /// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
 /// nor such an end, and a pattern has a slash at both ends.
@@ -53,7 +52,8 @@ pub(super) fn is_ecosystem(word: &str, place: &Site<'_>) -> bool {
 /// There is none.
 pub(super) fn usual_file(place: &Site<'_>) -> Result<String, Error> {
     let there = USUAL.into_iter().find(|name| place.inside(Path::new(name)).is_file());
-    let missing = || Error::File {
+    let missing = || Error::Io {
+        doing: "read",
         path: "ecosystem.toml".to_owned(),
         source: rustix::io::Errno::NOENT.into(),
     };
@@ -71,7 +71,7 @@ pub(super) fn read_ecosystem(
     name: Option<&Path>,
     ui: &mut Ui,
 ) -> Result<(String, Option<PathBuf>, PathBuf), Error> {
-    let failed = |source| Error::File { path: file.display().to_string(), source };
+    let failed = |source| Error::Io { doing: "read", path: file.display().to_string(), source };
     let parent = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
     if file == Path::new("-") {
         let name = name.map(|name| place.absolute(name)).transpose()?;
@@ -210,19 +210,7 @@ pub(super) fn resolve(
             if ui.json {
                 ui.json_problems(problems.to_json())?;
             }
-            let total = total(&problems, shown);
-            Err(Error::Config(format!("{}\n\n{total}", problems.render(color).trim_end())))
+            Err(Error::Config(problems))
         }
     }
-}
-
-/// `ecosystem.toml: 2 problems, 1 warning`.
-fn total(problems: &Problems, shown: &str) -> String {
-    let count = |severity| problems.iter().filter(|one| one.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let more = match warnings {
-        0 => String::new(),
-        warnings => format!(", {}", plural(warnings, "warning")),
-    };
-    format!("{}: {}{more}", crate::report::printable(shown), plural(errors, "problem"))
 }

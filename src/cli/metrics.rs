@@ -23,7 +23,7 @@ pub(super) fn run(args: &MetricsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(
     if !args.http {
         return ui.data(&text(place)?);
     }
-    let failed = |source| Error::File { path: "standard input".to_owned(), source };
+    let failed = |source| Error::Io { doing: "read", path: "standard input".to_owned(), source };
     let request = place.around.request(REQUEST).map_err(failed)?;
     let metrics = || text(place).map_err(|error| error.to_string());
     ui.bytes(&report::metrics::answer(report::metrics::asked(&request), metrics))

@@ -36,7 +36,7 @@ impl OwnFile {
         let mut options = OpenOptions::new();
         options.read(true).append(true).custom_flags(flags.bits() as i32);
         let Ok(mut file) = options.open(path) else { return Ok(OwnFile::Foreign) };
-        let failed = |source| Error::File { path: FILE.to_owned(), source };
+        let failed = |source| Error::Io { doing: "write", path: FILE.to_owned(), source };
         let meta = file.metadata().map_err(failed)?;
         if !meta.is_file() || meta.nlink() != 1 {
             return Ok(OwnFile::Foreign);

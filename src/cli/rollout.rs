@@ -53,7 +53,8 @@ pub(super) fn run(args: &RolloutArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(
 /// Ends as a process that has been told to go.
 fn end(error: &ops::Error, ui: &mut Ui) -> Result<(), Error> {
     ui.note(&report::printable(&error.to_string()));
-    Ok(signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTERM)?)
+    signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTERM)
+        .map_err(Error::Signals)
 }
 
 /// For `systemctl status`.

@@ -180,7 +180,7 @@ fn discover(
         keys.push(("out_file".to_owned(), toml::Value::from(out).to_string()));
     }
     let mut seen = SeenApp { log, keys, ..seen_as(program, args, &folder) };
-    let app = resolve(place, &entry(&seen), &layout, ui)?;
+    let app = resolve(place, &entry(&seen), &layout)?;
     if args.name.is_none() {
         refuse_another_folders(place, &app.name, program, &here, &layout)?;
     }
@@ -194,7 +194,7 @@ fn discover(
         let trial = trial::tried(&app.command, &app.cwd, args.timeout, waiting)?;
         let accepts = trial.accepts;
         seen.listen = judged(program, trial, ui)?;
-        if accepts && resolve(place, &entry(&seen), &layout, ui)?.handover == Handover::Trace {
+        if accepts && resolve(place, &entry(&seen), &layout)?.handover == Handover::Trace {
             ui.note("it waits in accept(), and so do all that share its listeners");
             seen.blocks = true;
         }
@@ -217,7 +217,7 @@ fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error>
         return Err(Error::Usage(text));
     };
     // What is wrong with it, such as a port that is taken, is said before a file is left behind.
-    resolve(place, &text, &layout, ui)?;
+    resolve(place, &text, &layout)?;
     let did = file.add(&path, &new)?;
     ui.note(&format!("{did} {FILE}"));
     apply::file(Path::new(FILE), &[], None, place, ui)

@@ -7,8 +7,8 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::Global;
-use crate::ecosystem::AppName;
-use crate::error::Error;
+use crate::ecosystem::{AppName, Color};
+use crate::error::{self, Error};
 use crate::report::{self, Paint, Style, Tally};
 use crate::rollout::{Progress, Time};
 
@@ -141,7 +141,7 @@ impl Ui {
                 ));
                 Ok(())
             }
-            result => Ok(result?),
+            result => result.map_err(Error::Output),
         }
     }
 
@@ -158,7 +158,7 @@ impl Ui {
     /// # Errors
     /// It cannot be written.
     pub fn bytes(&mut self, text: &str) -> Result<(), Error> {
-        Ok(write_out(&mut self.streams.out, text)?)
+        write_out(&mut self.streams.out, text).map_err(Error::Output)
     }
 
     /// Data as JSON, one value on a line.
@@ -310,7 +310,11 @@ impl Ui {
     pub fn error(&mut self, error: &Error) {
         match error {
             Error::Output(source) if source.kind() == ErrorKind::BrokenPipe => return,
-            Error::Config(text) => self.always(text),
+            Error::Config(problems) => {
+                let color = if self.err.color { Color::On } else { Color::Off };
+                self.always(&error::problems(problems, color));
+            }
+            Error::Marked => self.always(&error.to_string()),
             other => {
                 let heading = self.err.paint(Paint::Bad, "error:");
                 let text = other.to_string();
@@ -326,7 +330,10 @@ impl Ui {
             self.next(hint);
         }
         // Problems of a file and what became of apps have been told as data already.
-        let told = matches!(error, Error::Config(_) | Error::Failed { .. } | Error::Output(_));
+        let told = matches!(
+            error,
+            Error::Config(_) | Error::Marked | Error::Failed { .. } | Error::Output(_)
+        );
         if self.json && self.stream && !told {
             let (text, code) = (error.to_string(), error.exit_code());
             let value = serde_json::json!({

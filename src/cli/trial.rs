@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::world::Purpose;
 use super::{Site, Ui, process};
 use crate::disk::Layout;
-use crate::ecosystem::{self, App, Color, SeenApp, StartCommand, entry};
+use crate::ecosystem::{self, App, SeenApp, StartCommand, entry};
 use crate::error::Error;
 use crate::report;
 
@@ -128,7 +128,6 @@ pub(super) fn tried_with(
 pub(super) fn resolve_words(
     words: Vec<String>,
     place: &Site<'_>,
-    ui: &mut Ui,
 ) -> Result<ecosystem::Command, Error> {
     let script = words.first().filter(|word| place.inside(Path::new(word)).is_file()).cloned();
     let (start, args) = match script {
@@ -148,26 +147,19 @@ pub(super) fn resolve_words(
         log: None,
         keys: Vec::new(),
     };
-    Ok(resolve(place, &entry(&seen), &place.layout()?, ui)?.command)
+    Ok(resolve(place, &entry(&seen), &place.layout()?)?.command)
 }
 
 /// The one app of an ecosystem that is not written yet.
 ///
 /// # Errors
 /// It cannot be one.
-pub(super) fn resolve(
-    place: &Site<'_>,
-    text: &str,
-    layout: &Layout,
-    ui: &mut Ui,
-) -> Result<App, Error> {
+pub(super) fn resolve(place: &Site<'_>, text: &str, layout: &Layout) -> Result<App, Error> {
     let base = place.current_folder()?;
-    let color = if ui.err.color { Color::On } else { Color::Off };
     let source = base.join(FILE);
     let host = place.around.host(layout, Purpose::Apply { prunes: false });
-    let loaded = ecosystem::load(text, Some(&source), &base, None, &*host).map_err(|problems| {
-        Error::Config(problems.shown_as("as an app").render(color).trim_end().to_owned())
-    })?;
+    let loaded = ecosystem::load(text, Some(&source), &base, None, &*host)
+        .map_err(|problems| Error::Config(problems.shown_as("as an app")))?;
     loaded
         .ecosystem
         .apps

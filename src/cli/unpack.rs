@@ -26,7 +26,8 @@ pub(super) fn run(args: &UnpackArgs) -> Result<(), Error> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let files = crate::embedded_files();
     let below = if args.by_content { disk::content_name(&files) } else { String::new() };
-    disk::unpack_handover(&args.dir.join(below), &files).map_err(|error| Error::File {
+    disk::unpack_handover(&args.dir.join(below), &files).map_err(|error| Error::Io {
+        doing: "write",
         path: error.path.display().to_string(),
         source: error.source,
     })

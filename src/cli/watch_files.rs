@@ -38,7 +38,7 @@ pub(super) fn run(args: &WatchFilesArgs, place: &Site<'_>, ui: &mut Ui) -> Resul
         return Err(Error::Unknown { selector: args.app.clone(), known: Vec::new() });
     };
     let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
-    let failed = |source| Error::File { path: paths.join(", "), source };
+    let failed = |source| Error::Io { doing: "watch", path: paths.join(", "), source };
     let ignored = Ignored::of(&args.ignore);
     let delay = Duration::from_millis(args.delay);
     let mut changes = FolderChanges::below_but(&args.paths, ignored, delay).map_err(failed)?;

@@ -41,14 +41,14 @@ pub(super) fn begin(paths: &[OsString], ecosystem: &Ecosystem) -> Result<Option<
     let roots: Vec<PathBuf> = concerned.keys().cloned().collect();
     let changes = FolderChanges::below(&roots).map_err(|source| {
         let paths: Vec<_> = roots.iter().map(|path| path.display().to_string()).collect();
-        Error::File { path: paths.join(", "), source }
+        Error::Io { doing: "watch", path: paths.join(", "), source }
     })?;
     Ok(Some(Watching { changes, concerned, logs }))
 }
 
 /// As the apps' folders are written: absolute.
 fn whole(path: &Path) -> Result<PathBuf, Error> {
-    let failed = |source| Error::File { path: path.display().to_string(), source };
+    let failed = |source| Error::Io { doing: "read", path: path.display().to_string(), source };
     std::fs::canonicalize(path).map_err(failed)
 }
 

@@ -168,7 +168,7 @@ impl Site<'_> {
     /// # Errors
     /// The kernel refuses.
     pub fn interruptible(&self, ctl: ops::Context) -> Result<ops::Context, Error> {
-        self.around.catch_interrupts(&ctl)?;
+        self.around.catch_interrupts(&ctl).map_err(Error::Signals)?;
         Ok(ctl)
     }
 
@@ -177,7 +177,7 @@ impl Site<'_> {
     /// # Errors
     /// The kernel refuses.
     pub fn endable(&self, ctl: ops::Context) -> Result<ops::Context, Error> {
-        self.around.catch_end(&ctl)?;
+        self.around.catch_end(&ctl).map_err(Error::Signals)?;
         self.interruptible(ctl)
     }
 
@@ -197,7 +197,8 @@ impl Site<'_> {
     /// # Errors
     /// It does not exist any more.
     pub fn current_folder(&self) -> Result<PathBuf, Error> {
-        let failed = |source| Error::File { path: "the current folder".to_owned(), source };
+        let failed =
+            |source| Error::Io { doing: "read", path: "the current folder".to_owned(), source };
         let real = self.around.folder().map_err(failed)?;
         let named = self.around.named_folder().filter(|path| path.is_absolute());
         let same = |path: &PathBuf| {
@@ -214,7 +215,7 @@ impl Site<'_> {
     /// # Errors
     /// The current folder does not exist any more.
     pub fn absolute(&self, path: &Path) -> Result<PathBuf, Error> {
-        let failed = |source| Error::File { path: path.display().to_string(), source };
+        let failed = |source| Error::Io { doing: "read", path: path.display().to_string(), source };
         if path.is_absolute() {
             return std::path::absolute(path).map_err(failed);
         }

@@ -107,6 +107,11 @@ impl Problems {
         self
     }
 
+    /// The file's name in messages.
+    pub fn name(&self) -> &str {
+        &self.shown_as
+    }
+
     /// The problems, first place first.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()
