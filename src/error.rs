@@ -143,7 +143,7 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Io { source, path, .. }
+            Error::Io { source, path, doing: "read" }
                 if source.kind() == std::io::ErrorKind::NotFound
                     && path != "the current folder" =>
             {
