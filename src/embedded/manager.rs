@@ -87,12 +87,6 @@ impl Manager {
         self.child.id()
     }
 
-    /// The private `XDG_RUNTIME_DIR`.
-    #[must_use]
-    pub fn runtime_dir(&self) -> &'static Path {
-        Path::new(mounts::RUNTIME)
-    }
-
     /// The D-Bus address of the private bus. A call to the manager that comes before it has
     /// joined the bus waits for it.
     #[must_use]

@@ -89,12 +89,6 @@ impl Policy {
         }
     }
 
-    /// The policy of a restart: this one, but everything at once and without a canary.
-    #[must_use]
-    pub fn all_at_once(self) -> Self {
-        Self { max_surge: Share::Count(0), max_unavailable: Share::Percent(100), ..self }
-    }
-
     /// What the amounts come to with `wanted` instances.
     ///
     /// With the default, 4 instances: up to 5 processes, never fewer than 4 that serve. With `max_surge = "25%"`,

@@ -18,19 +18,6 @@ pub enum KillWhom {
     All,
 }
 
-/// The value of a live setting, as wide as systemd wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// A boolean, such as `CPUAccounting`.
-    Flag(bool),
-    /// A number, such as `MemoryMax` in bytes, or `CPUWeight`; all ones is "infinity".
-    Number(u64),
-    /// A text, such as `Description`.
-    Text(String),
-    /// A list of texts, such as `Markers`.
-    Texts(Vec<String>),
-}
-
 /// A process of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitProcess {
@@ -75,23 +62,6 @@ impl Systemd {
     pub fn reset_failed(&self, unit: &UnitName) -> Result<(), Error> {
         let call = proxy::manager("ResetFailedUnit", &unit.as_str());
         self.ask("reset", call).map(drop).map_err(|e| e.about(unit.as_str()))
-    }
-
-    /// Changes settings of a running unit; until the next boot (`runtime`) or for good. systemd
-    /// keeps them in drop-ins of its own.
-    ///
-    /// # Errors
-    /// No such unit, a setting that cannot change while the unit runs, not permitted.
-    pub fn set_properties(
-        &self,
-        unit: &UnitName,
-        runtime: bool,
-        settings: &[(&str, Setting)],
-    ) -> Result<(), Error> {
-        let values: Vec<(&str, Variant<'_>)> =
-            settings.iter().map(|(name, setting)| (*name, variant(setting))).collect();
-        let call = proxy::manager("SetUnitProperties", &(unit.as_str(), runtime, values));
-        self.ask("change settings", call).map(drop).map_err(|e| e.about(unit.as_str()))
     }
 
     /// The processes of a unit and of the cgroups below it.
@@ -142,13 +112,3 @@ impl Systemd {
     }
 }
 
-fn variant(setting: &Setting) -> Variant<'_> {
-    match setting {
-        Setting::Flag(flag) => Variant::from(*flag),
-        Setting::Number(number) => Variant::from(*number),
-        Setting::Text(text) => Variant::from(text.as_str()),
-        Setting::Texts(texts) => {
-            Variant::from(texts.iter().map(String::as_str).collect::<Vec<_>>())
-        }
-    }
-}

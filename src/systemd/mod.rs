@@ -27,7 +27,7 @@ use crate::ecosystem::Scope;
 
 use direct::Direct;
 
-pub use control::{JobInfo, KillWhom, Setting, UnitProcess};
+pub use control::{JobInfo, KillWhom, UnitProcess};
 pub use error::{Error, ErrorKind};
 pub use field::Field;
 pub use glimpse::Glimpse;
