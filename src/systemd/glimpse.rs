@@ -8,8 +8,6 @@
 //! manager goes on between two questions of one batch, and the state of a process that drains
 //! together with the start of the next one is a death that never was.
 
-use std::time::Instant;
-
 use zbus::Message;
 
 use super::proxy::{SERVICE_UNIT, UNIT};
@@ -57,7 +55,7 @@ impl Systemd {
                 proxy::get(name, UNIT, "ActiveEnterTimestampMonotonic"),
                 started(),
             ];
-            let replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?;
+            let replies = self.ask_all(doing, calls, ANSWER)?;
             let [before, restarts, list, result, ready, after] = replies.as_slice() else {
                 return Err(Error::timeout(doing));
             };
@@ -100,7 +98,7 @@ impl Systemd {
         }
         calls.push(proxy::manager("ListUnitsByNames", &names));
         calls.extend(names.iter().copied().map(started));
-        let replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?;
+        let replies = self.ask_all(doing, calls, ANSWER)?;
         let (first, rest) = replies.split_at(replies.len().min(4 * units.len()));
         let [list, after @ ..] = rest else { return Err(Error::timeout(doing)) };
         let rows = read_list(list.as_ref().map_err(|e| Error::from_bus(doing, e))?)?;

@@ -43,7 +43,7 @@ impl Systemd {
             .iter()
             .map(|(kind, unit)| proxy::manager(kind.method(), &(unit.as_str(), mode.name())))
             .collect();
-        let replies = self.ask_all("submit the jobs", calls, Instant::now() + ANSWER)?;
+        let replies = self.ask_all("submit the jobs", calls, ANSWER)?;
         Ok(jobs
             .iter()
             .zip(replies)

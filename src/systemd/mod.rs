@@ -24,6 +24,7 @@ use zbus::connection::Builder;
 use zbus::{Connection, Message};
 
 use crate::ecosystem::Scope;
+use crate::limits;
 
 use direct::Direct;
 
@@ -176,34 +177,37 @@ impl Systemd {
     /// Not permitted, too often in a short time, or no answer within 150 s.
     pub fn daemon_reload(&self) -> Result<(), Error> {
         let call = proxy::manager("Reload", &());
-        self.ask_within("reload the unit files", call, Instant::now() + RELOAD).map(drop)
+        self.ask_within("reload the unit files", call, RELOAD).map(drop)
     }
 
     /// One call, one reply.
     fn ask(&self, doing: &str, call: zbus::Result<Message>) -> Result<Message, Error> {
-        self.ask_within(doing, call, Instant::now() + ANSWER)
+        self.ask_within(doing, call, ANSWER)
     }
 
     fn ask_within(
         &self,
         doing: &str,
         call: zbus::Result<Message>,
-        deadline: Instant,
+        patience: Duration,
     ) -> Result<Message, Error> {
-        let mut replies = self.ask_all(doing, vec![call], deadline)?;
+        let mut replies = self.ask_all(doing, vec![call], patience)?;
         match replies.pop() {
             Some(reply) => reply.map_err(|e| Error::from_bus(doing, &e)),
             None => Err(Error::new(ErrorKind::Other, doing, "no reply")),
         }
     }
 
-    /// Many calls, sent together; one result for each, in their order.
+    /// Many calls, sent together; one result for each, in their order. `patience` is for as many calls as
+    /// are under way at once: a manager that starts hundreds of processes meanwhile answers slowly.
     fn ask_all(
         &self,
         doing: &str,
         calls: Vec<zbus::Result<Message>>,
-        deadline: Instant,
+        patience: Duration,
     ) -> Result<Vec<zbus::Result<Message>>, Error> {
+        let rounds = u32::try_from(calls.len().div_ceil(limits::CALLS)).unwrap_or(u32::MAX);
+        let deadline = Instant::now() + patience.saturating_mul(rounds);
         let failed = |e: zbus::Error| Error::from_bus(doing, &e);
         let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>().map_err(failed)?;
         match self.direct.as_ref().and_then(|direct| direct.open()) {

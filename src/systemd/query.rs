@@ -9,7 +9,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use zbus::{Message, OwnedObjectPath, OwnedVariant, Variant};
 
@@ -73,7 +72,7 @@ impl Systemd {
             ["AssertResult", "AssertTimestampMonotonic"].map(|name| proxy::get(unit, UNIT, name))
         });
         let doing = "read the state of the instances";
-        let replies = self.ask_all(doing, asked.collect(), Instant::now() + ANSWER)?;
+        let replies = self.ask_all(doing, asked.collect(), ANSWER)?;
         for ((_, state), replies) in down.iter_mut().zip(replies.chunks(2)) {
             let value = |place: usize| {
                 let reply = replies.get(place)?.as_ref().ok()?;
@@ -104,7 +103,7 @@ impl Systemd {
             .flat_map(|row| questions.iter().map(|question| question.ask(&row.name)))
             .collect();
         let doing = "read the state of the instances";
-        let mut replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?.into_iter();
+        let mut replies = self.ask_all(doing, calls, ANSWER)?.into_iter();
         let names: Vec<String> = listed.iter().map(|row| row.name.clone()).collect();
         let rows = fetch(listed, &questions, &mut replies);
         let states =
@@ -177,7 +176,7 @@ impl Systemd {
         for name in &texts {
             calls.extend(questions.iter().map(|question| question.ask(name)));
         }
-        let mut replies = self.ask_all(doing, calls, Instant::now() + ANSWER)?.into_iter();
+        let mut replies = self.ask_all(doing, calls, ANSWER)?.into_iter();
         let first = replies.next().ok_or_else(|| Error::timeout(doing))?;
         let listed = read_list(&first.map_err(|e| Error::from_bus(doing, &e))?)?;
         Ok(fetch(match_names(names, listed), &questions, &mut replies))
