@@ -206,7 +206,7 @@ impl Systemd {
         calls: Vec<zbus::Result<Message>>,
         patience: Duration,
     ) -> Result<Vec<zbus::Result<Message>>, Error> {
-        let rounds = u32::try_from(calls.len().div_ceil(limits::CALLS)).unwrap_or(u32::MAX);
+        let rounds = u32::try_from(calls.len().div_ceil(limits::CALLS)).unwrap_or(u32::MAX).max(1);
         let deadline = Instant::now() + patience.saturating_mul(rounds);
         let failed = |e: zbus::Error| Error::from_bus(doing, &e);
         let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>().map_err(failed)?;
