@@ -11,6 +11,7 @@
 
 mod back;
 mod gap;
+mod migrate;
 mod shared;
 
 use std::collections::BTreeSet;

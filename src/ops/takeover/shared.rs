@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::RunningPm2;
+use super::migrate::Migration;
 use crate::disk;
 use crate::ecosystem::{App, ListenAddress, Protocol};
 use crate::handover::contract;
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     tracer: PathBuf,
     /// Of the process that accepts: for an app in cluster mode PM2's daemon, which accepts for others too.
     cluster: bool,
+    /// Whoever waits at a socket that closes goes to the other one.
+    migration: Migration,
 }
 
 /// One port.
@@ -74,7 +77,7 @@ impl Shared {
         }
         let tracer = context.handover().dir.join(contract::TRACER);
         let cluster = own.iter().any(|process| process.cluster);
-        Ok(Shared { ports, tracer, cluster })
+        Ok(Shared { ports, tracer, cluster, migration: Migration::on() })
     }
 
     /// A socket unit has opened: until its instances are ready, clients go where they went before.
@@ -115,6 +118,7 @@ impl Shared {
         let own: Vec<ListenAddress> = self.ports.iter().map(|port| port.address.clone()).collect();
         // Theirs close here.
         drop(self.ports);
+        drop(self.migration);
         for address in &own {
             for inode in host::listening_inodes(address) {
                 if let Some(socket) = host::descriptor(1, inode).and_then(|fd| copied(1, fd).ok()) {
