@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 
 use crate::kills::{
-    CHANGE, CREATE, DELETE, PRUNE, Point, RELOAD, ROLLBACK, SCALE, SHRINK, Scene, State, Victim,
-    assert_completed, assert_whole, had_effect, hunt, leavings, run, state,
+    CHANGE, CREATE, DELETE, PRUNE, Point, RELOAD, ROLLBACK, SCALE, SHRINK, Scene, State, Tried,
+    Victim, at_points, leavings, state,
 };
-use crate::support::{Machine, Root};
+use crate::support::Machine;
 
 /// What the kernel says, by number and in words.
 const ERRORS: [(i32, &str); 5] = [
@@ -41,27 +41,15 @@ fn of_command(points: Vec<Point>) -> Vec<Point> {
     on_disk(points).into_iter().filter(|point| point.victim == Victim::Command).collect()
 }
 
-/// Names of the units of instances that are up.
-pub(crate) fn instances(units: &str) -> Vec<&str> {
-    let up = units.lines().filter(|line| line.contains(".service loaded active"));
-    up.filter_map(|line| line.split(' ').next()).filter(|name| name.contains('@')).collect()
-}
-
 /// Has one call of a run fail, and runs it again. Says whether that call came.
 fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &State) -> bool {
     // Which error it is, and whether it lasts, differs from point to point and not from run to run.
     let place = point.label.len() + point.count + round;
     let (number, words) = ERRORS[place % ERRORS.len()];
     let lasts = ["once", "on"][place / ERRORS.len() % 2];
-    let at = format!("{:?} {} ({}): {words}, {lasts}", point.victim, point.label, point.count);
-    (scene.base)(m, round);
-    let command = (scene.command)(m, round);
-    let before = state(m);
     let plan = format!("fail {} {} {number} {lasts}", point.count, point.label);
-    m.write(point.victim.plan(), plan);
-    let first = run(m, &command);
-    let met = had_effect(m, point.victim);
-    let at = format!("{at}: {first:#?}");
+    let tried = Tried::run(m, (scene, round), point, &plan, wanted);
+    let (at, first) = (&tried.at, &tried.first);
     let after = state(m);
     if first.code == 0 {
         assert_eq!(after, *wanted, "{at}");
@@ -75,60 +63,23 @@ fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Sta
             m.journal("shop")
         );
     }
-    if scene.serves {
-        let answer = m.ok(["curl", "-sS", "localhost:3000"]);
-        assert!(answer.contains("instance "), "{at}: {answer}");
-    }
-    assert_whole(m, &before, wanted, &at);
-    let most = instances(&before.units).len().max(instances(&wanted.units).len());
-    assert!(instances(&after.units).len() <= most, "{at}: {}", after.units);
+    tried.assert_serves_and_whole();
+    tried.assert_nothing_extra(&after);
     // A file that cannot be removed stays for the next run; what is to be read by the manager is noted.
     if lasts == "once" && !point.label.starts_with("unlink ") {
         let left = leavings(m);
         let left: Vec<_> = left.lines().filter(|path| !path.contains("/unread/")).collect();
         assert!(left.is_empty(), "{at}: {left:?}");
     }
-    assert_completed(m, &command, wanted, &at);
-    met
+    tried.completed()
 }
 
-macro_rules! refused {
-    ($name:ident, $scene:expr, $sample:expr, $chosen:expr) => {
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn sample() {
-                hunt(Root::Host, &$scene, Some($sample), $chosen, &refused);
-            }
-
-            #[test]
-            #[ignore = "an error at every point: make check-long"]
-            fn every_point_host() {
-                hunt(Root::Host, &$scene, None, on_disk, &refused);
-            }
-
-            #[test]
-            #[ignore = "an error at every point: make check-long"]
-            fn every_point_trixie() {
-                hunt(Root::Trixie, &$scene, None, on_disk, &refused);
-            }
-
-            #[test]
-            #[ignore = "errors on Debian testing: make check-long"]
-            fn every_point_testing() {
-                hunt(Root::Testing, &$scene, None, on_disk, &refused);
-            }
-        }
-    };
-}
-
-refused!(create, CREATE, 3, on_disk);
-refused!(change, CHANGE, 2, on_disk);
+at_points!(create, CREATE, 3, on_disk, on_disk, refused);
+at_points!(change, CHANGE, 2, on_disk, on_disk, refused);
 // Which instance goes first differs: the rollout is for the run of every point.
-refused!(shrink, SHRINK, 2, of_command);
-refused!(prune, PRUNE, 2, on_disk);
-refused!(scale, SCALE, 2, on_disk);
-refused!(reload, RELOAD, 3, on_disk);
-refused!(rollback, ROLLBACK, 1, on_disk);
-refused!(delete, DELETE, 3, on_disk);
+at_points!(shrink, SHRINK, 2, of_command, on_disk, refused);
+at_points!(prune, PRUNE, 2, on_disk, on_disk, refused);
+at_points!(scale, SCALE, 2, on_disk, on_disk, refused);
+at_points!(reload, RELOAD, 3, on_disk, on_disk, refused);
+at_points!(rollback, ROLLBACK, 1, on_disk, on_disk, refused);
+at_points!(delete, DELETE, 3, on_disk, on_disk, refused);

@@ -33,7 +33,8 @@ long boot pairs::long
 long boot faults::long
 # The programs of npm and PyPI in docs/programs.md.
 long boot catalogue
-# A thousand instances, and five minutes of reloads and kills (more with SOAK_SECONDS).
-long boot --nocapture --test-threads=1 crowd soak
+# A thousand instances of one app and of several, five minutes of reloads and kills (more with
+# SOAK_SECONDS), and what the start of an instance costs.
+long boot --nocapture --test-threads=1 crowd throng::a_thousand throng::ten_apps soak start_cost
 # What takes long in a virtual machine.
 long vm --skip support:: --test-threads=1

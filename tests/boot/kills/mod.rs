@@ -6,6 +6,7 @@
 
 mod scenes;
 mod state;
+mod tried;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,6 +16,7 @@ pub(crate) use scenes::{
 };
 use state::files;
 pub(crate) use state::{State, leavings, state};
+pub(crate) use tried::{Tried, at_points};
 
 use crate::shop::{load, quick};
 use crate::support::{Machine, Output, Root, machine, skip};
@@ -150,34 +152,19 @@ pub(crate) fn assert_whole(m: &Machine, before: &State, wanted: &State, at: &str
 
 /// Kills one run at a point, and runs it again. Says whether it was killed: what a rollout waits for
 /// may come in another order than in the run that told the points.
-fn killed(
-    m: &Machine,
-    scene: &Scene,
-    round: usize,
-    Point { victim, count, label }: &Point,
-    wanted: &State,
-) -> bool {
-    let at = format!("{victim:?} killed at {label} ({count}), round {round}");
-    (scene.base)(m, round);
-    let command = (scene.command)(m, round);
-    let before = state(m);
-    m.write(victim.plan(), format!("kill {count} {label}"));
-    let first = run(m, &command);
-    let was_killed = had_effect(m, *victim);
-    if was_killed && victim == &Victim::Command {
-        assert_ne!(first.code, 0, "{at}: {first:#?}");
+fn killed(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &State) -> bool {
+    let plan = format!("kill {} {}", point.count, point.label);
+    let tried = Tried::run(m, (scene, round), point, &plan, wanted);
+    let (at, first) = (&tried.at, &tried.first);
+    if tried.met && point.victim == Victim::Command {
+        assert_ne!(first.code, 0, "{at}");
     }
     // Before the process of the rollout has taken up its request, the command does it by itself.
     if first.code == 0 {
-        assert_eq!(state(m).units, wanted.units, "{at}: {first:#?}");
+        assert_eq!(state(m).units, wanted.units, "{at}");
     }
-    if scene.serves {
-        let answer = m.ok(["curl", "-sS", "localhost:3000"]);
-        assert!(answer.contains("instance "), "{at}: {answer}");
-    }
-    assert_whole(m, &before, wanted, &at);
-    assert_completed(m, &command, wanted, &format!("{at}: {first:#?}"));
-    was_killed
+    tried.assert_serves_and_whole();
+    tried.completed()
 }
 
 /// One more run ends where an undisturbed one does.
@@ -309,42 +296,11 @@ pub(crate) fn hunt(
     }
 }
 
-macro_rules! killed {
-    ($name:ident, $scene:expr, $sample:expr) => {
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn sample() {
-                hunt(Root::Host, &$scene, Some($sample), changes, &killed);
-            }
-
-            #[test]
-            #[ignore = "every kill point: make check-long"]
-            fn every_point_host() {
-                hunt(Root::Host, &$scene, None, changes, &killed);
-            }
-
-            #[test]
-            #[ignore = "every kill point: make check-long"]
-            fn every_point_trixie() {
-                hunt(Root::Trixie, &$scene, None, changes, &killed);
-            }
-
-            #[test]
-            #[ignore = "kill points on Debian testing: make check-long"]
-            fn every_point_testing() {
-                hunt(Root::Testing, &$scene, None, changes, &killed);
-            }
-        }
-    };
-}
-
-killed!(create, CREATE, 3);
-killed!(change, CHANGE, 1);
-killed!(shrink, SHRINK, 1);
-killed!(prune, PRUNE, 3);
-killed!(scale, SCALE, 1);
-killed!(reload, RELOAD, 2);
-killed!(rollback, ROLLBACK, 1);
-killed!(delete, DELETE, 3);
+at_points!(create, CREATE, 3, changes, changes, killed);
+at_points!(change, CHANGE, 1, changes, changes, killed);
+at_points!(shrink, SHRINK, 1, changes, changes, killed);
+at_points!(prune, PRUNE, 3, changes, changes, killed);
+at_points!(scale, SCALE, 1, changes, changes, killed);
+at_points!(reload, RELOAD, 2, changes, changes, killed);
+at_points!(rollback, ROLLBACK, 1, changes, changes, killed);
+at_points!(delete, DELETE, 3, changes, changes, killed);
