@@ -64,6 +64,7 @@ pub(super) fn run(args: &ListArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
     if args.now || args.watch {
         let (_, rows) = look(args, place, &ctl)?;
         former = Some((Instant::now(), rows));
+        // Two readings of what the kernel counts need time between them.
         std::thread::sleep(NOW);
     }
     loop {

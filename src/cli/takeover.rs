@@ -121,7 +121,7 @@ fn one(
         prune: false,
         reloads: false,
     };
-    ui.note(&format!("{name}: its units start while PM2 serves on"));
+    ui.note(&format!("{name}: moving it to units"));
     let moved = {
         let mut sink = |event: ops::Event| match event {
             ops::Event::Planned { .. } => {}
@@ -141,7 +141,13 @@ fn one(
 
 fn tell(name: &AppName, moved: &Moved, ui: &mut Ui) {
     if !moved.done.is_success() {
-        return ui.note(&format!("{name}: PM2 goes on serving it; nothing was changed there"));
+        return ui.note(&match moved.passage {
+            Passage::Closed(closed) => format!(
+                "{name}: PM2 serves it again; its port was closed for {} ms at most",
+                closed.as_millis()
+            ),
+            _ => format!("{name}: PM2 goes on serving it; nothing was changed there"),
+        });
     }
     if let Some(why) = &moved.why {
         ui.note(&format!("{name}: {why}"));
@@ -153,7 +159,7 @@ fn tell(name: &AppName, moved: &Moved, ui: &mut Ui) {
             drained.as_millis()
         ),
         Passage::Closed(gap) => {
-            format!("{name}: taken over; its port was closed for {} ms", gap.as_millis())
+            format!("{name}: taken over; its port was closed for {} ms at most", gap.as_millis())
         }
     });
     if let Some(refusal) = &moved.left_running {

@@ -53,18 +53,17 @@ pub(super) fn closed(
     }
 }
 
-/// Waits until the kernel lets go of the addresses that an app is about to open, for a moment only: the
-/// manager closes a listener before those who hold copies of it are refused new clients
+/// Waits until the kernel lets go of the addresses that an app is about to open: usually for a moment, since
+/// the manager closes a listener before those who hold copies of it are refused new clients
 /// (`units/close`). Whoever else holds one is named by the start that fails.
 pub(super) fn released(context: &Context, app: &AppPlan) {
-    const MOMENT: Duration = crate::limits::ADDRESS_FREE;
-    let end = Instant::now() + MOMENT;
+    let end = Instant::now() + context.others_let_go.unwrap_or(crate::limits::ADDRESS_FREE);
     let addresses: Vec<ListenAddress> = app.files.iter().filter_map(opened).collect();
     let held = || {
         let all = host::listening();
         addresses.iter().any(|address| all.iter().any(|held| held.conflicts_with(address)))
     };
-    while !context.shares_ports && held() && Instant::now() < end && !context.is_interrupted() {
+    while Instant::now() < end && held() && !context.is_interrupted() {
         // The kernel tells nobody when the last copy of a listener stops listening.
         std::thread::sleep(GLANCE);
     }

@@ -67,7 +67,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::disk::{self, Layout, Lock};
 use crate::plan::reason::InstanceSight;
@@ -128,8 +128,9 @@ pub struct Context {
     pub interrupt: Arc<AtomicBool>,
     /// The manager ends the rollout of this process, to stop or restart the app.
     pub end: Arc<AtomicBool>,
-    /// Listeners open beside sockets of others, which are not waited for.
-    pub(crate) shares_ports: bool,
+    /// How long somebody else may take to let go of the addresses that are about to be opened; nothing,
+    /// where nobody but an app that goes is expected to.
+    pub(crate) others_let_go: Option<Duration>,
     /// What instances did whose start was waited for.
     sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
@@ -146,7 +147,7 @@ impl Context {
         let (sights, notices) = (Mutex::default(), Mutex::default());
         layout.secret = disk::secret(&layout.state)?;
         let (interrupt, end) = (Arc::default(), Arc::default());
-        let shares_ports = false;
+        let others_let_go = None;
         Ok(Context {
             layout,
             systemd,
@@ -154,7 +155,7 @@ impl Context {
             begun,
             interrupt,
             end,
-            shares_ports,
+            others_let_go,
             sights,
             notices,
         })

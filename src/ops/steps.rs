@@ -49,7 +49,7 @@ impl AppRun<'_> {
             }
             return Ok(done);
         }
-        if !self.app.after.is_empty() {
+        if !self.app.after.is_empty() || self.context.others_let_go.is_some() {
             free::released(self.context, self.app);
         }
         for (place, step) in self.app.steps.iter().enumerate() {

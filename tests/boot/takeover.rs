@@ -187,3 +187,27 @@ booted!(an_app_that_does_not_come_to_serve_stays_with_pm2, |m| {
     assert_eq!(m.sh("systemctl cat report.service").code, 1);
     assert_eq!(m.read("/home/ada/.pm2/dump.pm2"), saved, "saved before everything has come over");
 });
+
+booted!(a_port_that_cannot_be_shared_is_closed_for_a_moment_and_that_is_said, |m| {
+    if !shop(m) {
+        return;
+    }
+    assert_eq!(as_sudo(m, "import pm2 --no-trial").code, 0);
+    let file = "/srv/shop/ecosystem.toml";
+    let text = m.read(file);
+    let (start, api) = text.split_once("name = \"api\"").unwrap();
+    let line = api.lines().find(|line| line.starts_with("listen = ")).unwrap();
+    let api = api.replacen(line, "listen = \"0.0.0.0:3000\"", 1);
+    m.write(file, format!("{start}name = \"api\"{api}"));
+    let output = as_sudo(m, "import --takeover");
+    assert_eq!(output.code, 0, "{output:#?}");
+    for said in [
+        "api: 0.0.0.0:3000 is not one socket of PM2's",
+        "api: taken over; its port was closed for ",
+        "report: taken over, nobody was refused",
+    ] {
+        assert!(output.stderr.contains(said), "{said}: {output:#?}");
+    }
+    assert_eq!(m.ok(["curl", "-sS", "http://127.0.0.1:3000/"]), "api of shop .");
+    assert!(status(m).contains("api=stopped"), "{}", status(m));
+});

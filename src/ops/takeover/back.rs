@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::gap::is_open;
-use super::{RunningPm2, restart, undo};
+use super::{RunningPm2, is_held, restart, undo};
 use crate::disk::FoundApp;
 use crate::ecosystem::{AppName, ListenAddress};
+use crate::host;
 use crate::import::{Process, Refusal};
 use crate::ops::{Context, Error, Sink};
 
@@ -52,8 +52,15 @@ pub fn give_back(
     undone?;
     let end = Instant::now() + LISTENS;
     while refused.is_none() && !is_open(&addresses) && Instant::now() < end {
+        // The kernel tells nobody when a listener opens.
         std::thread::sleep(GLANCE);
     }
     let closed = begun.elapsed();
     Ok(Returned { closed: (!addresses.is_empty()).then_some(closed), refused })
+}
+
+/// Whether each is listened on.
+fn is_open(addresses: &BTreeSet<ListenAddress>) -> bool {
+    let all = host::listening();
+    addresses.iter().all(|address| is_held(address, &all))
 }

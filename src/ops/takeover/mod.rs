@@ -7,10 +7,10 @@
 //! (`SO_ATTACH_REUSEPORT_CBPF`) says who gets new clients: PM2's process until the instances are ready, then they.
 //! What PM2's process has begun it finishes (`clusterctl-exec --drain`), and PM2 stops it last.
 //!
-//! Elsewhere the port is closed for the moment between PM2's stop and systemd's start, which is measured.
+//! Elsewhere the port is closed for the moment between PM2's stop and systemd's start; what is told is its
+//! upper bound, since a listener that lets nobody in any more still looks like one.
 
 mod back;
-mod gap;
 mod migrate;
 mod shared;
 
@@ -22,9 +22,9 @@ use super::{ApplyRequest, Context, ControlVerb, Done, Error, Event, Sink, apply,
 use crate::ecosystem::{App, AppName, ListenAddress};
 use crate::import::{Process, Refusal};
 use crate::ops::Selected;
+use crate::unit::{UnitKind, UnitName};
 
 pub use back::{Returned, give_back};
-use gap::Gap;
 use shared::Shared;
 
 /// How a port came over.
@@ -37,7 +37,7 @@ pub enum Passage {
         /// How long PM2's processes took to finish what they had begun.
         drained: Duration,
     },
-    /// It was closed for so long.
+    /// It was closed for so long at most: from the request to stop PM2's processes until the manager listened.
     Closed(Duration),
 }
 
@@ -72,23 +72,32 @@ pub fn take_over(
     let held = held(&app);
     let passage =
         if held.is_empty() { Ok(None) } else { Shared::begin(context, pm2, &own, &app).map(Some) };
-    context.shares_ports = matches!(passage, Ok(Some(_)));
+    // Beside PM2's sockets it opens at once, else when PM2 has stopped its processes, one after the other.
+    context.others_let_go = match passage {
+        Ok(_) => None,
+        Err(_) => Some(crate::limits::EVALUATION),
+    };
     let moved = match passage {
         Ok(shared) => beside(context, pm2, &own, request, (&name, &app), shared, sink),
         Err(why) => {
-            let moved = after(context, pm2, &own, request, &name, &held, sink);
+            let moved = after(context, pm2, &own, request, &name, sink);
             moved.map(|moved| Moved { why: Some(why), ..moved })
         }
     };
-    context.shares_ports = false;
+    context.others_let_go = None;
     moved.map(Some)
 }
 
 /// Listeners of an app on which something listens now.
 fn held(app: &App) -> BTreeSet<ListenAddress> {
     let all = crate::host::listening();
-    let taken = |address: &ListenAddress| all.iter().any(|held| held.conflicts_with(address));
-    app.listeners.iter().map(|listener| listener.address.clone()).filter(taken).collect()
+    let addresses = app.listeners.iter().map(|listener| listener.address.clone());
+    addresses.filter(|address| is_held(address, &all)).collect()
+}
+
+/// Whether one of these is, or is in the way of, an address.
+fn is_held(address: &ListenAddress, all: &[ListenAddress]) -> bool {
+    all.iter().any(|held| held.conflicts_with(address))
 }
 
 /// The instances start while PM2's processes serve; those stop last.
@@ -103,9 +112,7 @@ fn beside(
 ) -> Result<Moved, Error> {
     let done = {
         let mut opened = |event: Event| {
-            if let Event::Unit { unit, verb: "start", failure: None, .. } = &event
-                && let Some(shared) = &mut shared
-            {
+            if let (Some(unit), Some(shared)) = (opens(&event), &mut shared) {
                 shared.opened(unit);
             }
             sink(event);
@@ -143,13 +150,19 @@ fn after(
     own: &[&Process],
     request: ApplyRequest,
     name: &AppName,
-    held: &BTreeSet<ListenAddress>,
     sink: Sink<'_>,
 ) -> Result<Moved, Error> {
-    let gap = Gap::watch(held.clone());
+    let begun = Instant::now();
+    let mut opened = None;
     let (stopped, done) = std::thread::scope(|scope| {
         let stopping = scope.spawn(|| stop(pm2, own));
-        let done = applied(context, name, request, sink);
+        let mut told = |event: Event| {
+            if opens(&event).is_some_and(|unit| unit.kind() == UnitKind::Socket) {
+                opened = Some(begun.elapsed());
+            }
+            sink(event);
+        };
+        let done = applied(context, name, request, &mut told);
         (stopping.join(), done)
     });
     let left_running = stopped.ok().and_then(Result::err);
@@ -159,7 +172,16 @@ fn after(
         // It served until now, and shall go on.
         let _ = restart(pm2, own);
     }
-    Ok(Moved { passage: Passage::Closed(gap.end()), why: None, done: done?, left_running })
+    let closed = opened.filter(|_| served).unwrap_or_else(|| begun.elapsed());
+    Ok(Moved { passage: Passage::Closed(closed), why: None, done: done?, left_running })
+}
+
+/// The unit that has started by an event.
+fn opens(event: &Event) -> Option<&UnitName> {
+    match event {
+        Event::Unit { unit, verb: "start", failure: None, .. } => Some(unit),
+        _ => None,
+    }
 }
 
 fn applied(

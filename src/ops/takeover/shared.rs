@@ -4,7 +4,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
@@ -21,9 +21,6 @@ use crate::unit::UnitName;
 /// Time after the turn in which handshakes that had begun come to their end: a client has to answer once, and
 /// one that is slower than this is slower than any network.
 const HANDSHAKES: Duration = crate::limits::HANDSHAKES;
-
-/// How often a queue is looked at.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// What is needed to share the ports of one app.
 #[derive(Debug)]
@@ -93,7 +90,9 @@ impl Shared {
         self.ports.iter().for_each(|port| {
             self.steer(port, OURS);
         });
-        self.let_handshakes_end();
+        // Clients whose handshake has begun come into the queue of PM2's socket, and are accepted there. The kernel
+        // tells nobody when the last of them has.
+        std::thread::sleep(HANDSHAKES);
         let drains: Vec<_> =
             own.iter().filter_map(|process| self.drain(process.pid?, limit)).collect();
         for mut child in drains {
@@ -142,15 +141,6 @@ impl Shared {
         command.arg(inherited.as_raw_fd().to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
-    }
-
-    /// Clients whose handshake had begun before the turn end up in the queue of PM2's socket, and are accepted.
-    fn let_handshakes_end(&self) {
-        let end = Instant::now() + HANDSHAKES;
-        // The kernel tells nobody when the last handshake of a socket is over.
-        while Instant::now() < end {
-            std::thread::sleep(GLANCE);
-        }
     }
 
     /// Waits until a process has finished what it has begun, from outside.
