@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::ecosystem::Scope;
+use crate::error::Error;
 
 /// What every verb takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,6 +64,18 @@ impl Global {
             Output::File(path) => Some(path),
             Output::Text | Output::Json => None,
         }
+    }
+
+    /// For verbs that have no use for such a file.
+    ///
+    /// # Errors
+    /// One is named.
+    pub(super) fn refuse_file(&self) -> Result<(), Error> {
+        let Some(file) = self.output_file() else { return Ok(()) };
+        Err(Error::Usage(format!(
+            "`-o {}` is a file for the output of a program, which `start` takes alone; here: -o text or -o json",
+            file.display()
+        )))
     }
 }
 

@@ -201,6 +201,9 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
 }
 
 fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
+    if !matches!(args.verb, Verb::Start(_) | Verb::Other(_)) {
+        args.global.refuse_file()?;
+    }
     let done = match &args.verb {
         Verb::Dev(own) => return dev::check(&args.global).and_then(|()| dev::run(own, place, ui)),
         Verb::Exec(args) => return exec::run(args),

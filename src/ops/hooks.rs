@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use super::{Context, Error};
 use crate::disk;
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, Role};
 use crate::limits;
 use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
-use crate::translate::Role;
 
 /// Runs the unit of a role, if the app has one: whether it succeeded, else what to say.
 ///

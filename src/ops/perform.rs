@@ -17,10 +17,9 @@ use super::resume::{self, reconnect, rolled};
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, held};
 use crate::disk::{self, Exchange, Lock};
-use crate::ecosystem::{AppName, OnFailure};
+use crate::ecosystem::{AppName, OnFailure, Role};
 use crate::rollout::Outcome;
 use crate::systemd::{JobKind, JobMode};
-use crate::translate::Role;
 
 /// How long a listener may take to open.
 const PATIENCE: Duration = crate::limits::LISTENER_OPENS;

@@ -9,10 +9,10 @@ use super::request::{FormerFile, Request, Task};
 use super::stay::{Stay, may_end, stay};
 use super::{Context, Done, Error, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
+use crate::ecosystem::Role;
 use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp, OwnedUnit};
 use crate::rollout::{Expected, Outcome, Policy};
 use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult, Systemd};
-use crate::translate::Role;
 use crate::unit::{ActiveState, UnitName};
 
 /// How often units that go are stopped, if others cancel that.

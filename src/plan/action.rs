@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observed::ObservedApp;
 use super::profile;
-use crate::ecosystem::{AppName, Remark};
-use crate::translate::Role;
+use crate::ecosystem::{AppName, Remark, Role};
 use crate::unit::UnitName;
 
 /// What apply will do.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::action::{Action, AppPlan, ChangeKind, FileId, Plan};
-use crate::translate::{Record, Role};
+use crate::ecosystem::Role;
+use crate::translate::Record;
 use crate::unit::UnitFile;
 
 /// A rule that a plan breaks.

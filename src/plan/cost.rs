@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::action::{ChangeKind, Cost, FileChange, FileId};
-use crate::translate::{Role, Weight, weight};
+use crate::ecosystem::Role;
+use crate::translate::{Weight, weight};
 use crate::unit::{UnitFile, UnitName};
 
 /// The listener's name in `LISTEN_FDNAMES`.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, Role};
 use crate::rollout::Policy;
-use crate::translate::{Record, Role};
+use crate::translate::Record;
 use crate::unit::{ActiveState, UnitFile, UnitName};
 
 /// Everything of ours.

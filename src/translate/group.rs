@@ -29,10 +29,8 @@
 
 use std::time::Duration;
 
-use super::{
-    GroupRecord, Role, UnitContext, boot_target, common, joined, mark, socket_names, span,
-};
-use crate::ecosystem::Protocol;
+use super::{GroupRecord, UnitContext, boot_target, common, joined, mark, socket_names, span};
+use crate::ecosystem::{Protocol, Role};
 use crate::unit::{UnitFile, quote};
 
 /// `api.service`: what an admin starts, stops, reloads and enables.

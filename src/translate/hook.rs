@@ -1,7 +1,8 @@
 //! `before_reload` and `after_reload` → units that a rollout starts: with the user, the folder, the variables and the
 //! sandbox of the app, and a journal of their own.
 
-use super::{Role, UnitContext, common, environment, instance, mark, sandbox, span};
+use super::{UnitContext, common, environment, instance, mark, sandbox, span};
+use crate::ecosystem::Role;
 use crate::limits;
 use crate::unit::{UnitFile, quote};
 

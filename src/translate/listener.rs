@@ -16,8 +16,8 @@
 use std::net::IpAddr;
 
 use super::group::listen_key;
-use super::{Role, UnitContext, common, mark};
-use crate::ecosystem::{ListenAddress, Listener, Protocol};
+use super::{UnitContext, common, mark};
+use crate::ecosystem::{ListenAddress, Listener, Protocol, Role};
 use crate::unit::{UnitFile, quote};
 
 /// `api-http-3000.socket`. It belongs to no boot target: the group wants it.

@@ -6,7 +6,8 @@
 //! as long as it takes to be replaced.
 
 use super::watch::{program, program_path};
-use super::{Role, UnitContext, common, mark};
+use super::{UnitContext, common, mark};
+use crate::ecosystem::Role;
 use crate::unit::UnitFile;
 
 /// How often instances are looked at: as often as PM2 looks.

@@ -24,10 +24,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ecosystem::{App, AppName, Asks, Ecosystem, Remark, Scope, fnv1a};
+use crate::ecosystem::{App, AppName, Asks, Ecosystem, Remark, Role, Scope, fnv1a};
 use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 
-pub use crate::ecosystem::Role;
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{MARK, Role};
-use crate::ecosystem::{App, AppName, Instances, OnFailure, Share};
+use super::MARK;
+use crate::ecosystem::{App, AppName, Instances, OnFailure, Role, Share};
 use crate::unit::{Section, UnitFile, quote};
 
 /// What a unit remembers. Units of older versions, and units that somebody has edited, may lack any

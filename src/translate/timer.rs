@@ -1,6 +1,7 @@
 //! `cron_restart` → a timer unit, and the service unit that it starts.
 
-use super::{Role, UnitContext, common, flag, mark};
+use super::{UnitContext, common, flag, mark};
+use crate::ecosystem::Role;
 use crate::unit::{UnitFile, quote};
 
 /// `api-cron.timer`. It belongs to no boot target: the group wants it, and takes it along when it stops.

@@ -4,7 +4,8 @@
 //! kernel (inotify) and asks for the same rollout as `clusterctl reload`. It is no part of what serves: without it,
 //! or without clusterctl, the app goes on.
 
-use super::{Role, UnitContext, common, mark};
+use super::{UnitContext, common, mark};
+use crate::ecosystem::Role;
 use crate::unit::{UnitFile, quote};
 
 /// `api-watch.service`. The group wants it, and takes it along when it stops.

@@ -14,6 +14,7 @@ fn shows_every_instance() {
     stage.run(&["list", "/^sh/", "--now"], exit::OK);
     stage.run(&["list", "--watch", "--times", "1", "-s"], exit::OK);
     stage.run(&["list", "--times", "1"], exit::USAGE);
+    stage.run(&["list", "-o", "list.txt"], exit::USAGE);
     stage.expect("list");
 }
 

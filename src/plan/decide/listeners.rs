@@ -17,10 +17,9 @@
 use std::collections::BTreeSet;
 
 use super::AppDecision;
-use crate::ecosystem::ListenAddress;
+use crate::ecosystem::{ListenAddress, Role};
 use crate::plan::cost::different_keys;
 use crate::plan::{Action, Step, StepReason};
-use crate::translate::Role;
 use crate::unit::{UnitFile, UnitName};
 
 impl AppDecision<'_> {

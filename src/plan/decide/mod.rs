@@ -11,8 +11,8 @@ use super::action::{
 };
 use super::cost::{FD_NAME, different_keys, is_socket_key, replaced};
 use super::observed::{Observed, ObservedApp};
-use crate::ecosystem::AppName;
-use crate::translate::{self, AppFiles, GroupRecord, Record, Role, substance};
+use crate::ecosystem::{AppName, Role};
+use crate::translate::{self, AppFiles, GroupRecord, Record, substance};
 use crate::unit::{UnitFile, UnitName, quote};
 
 /// Decides what brings `observed` to `wanted`.

@@ -1,7 +1,7 @@
 //! One app's listeners: held by systemd while the app runs, and by every instance.
 
 use super::{AppFacts, Finding, FindingSeverity, Run, Words, finding};
-use crate::translate::Role;
+use crate::ecosystem::Role;
 use crate::unit::ActiveState;
 
 /// Everything about its listeners.

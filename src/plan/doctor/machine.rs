@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{AppFacts, Cgroups, Finding, FindingSeverity, JournalFacts, MachineFacts, finding};
-use crate::ecosystem::{AppName, Scope};
-use crate::translate::{FLOOR, Role};
+use crate::ecosystem::{AppName, Role, Scope};
+use crate::translate::FLOOR;
 use crate::unit::UnitFile;
 
 /// Controllers that limits and the table of `list` need.
