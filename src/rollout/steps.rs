@@ -119,13 +119,16 @@ impl Rollout {
         };
         let (down, up): (Vec<u32>, Vec<u32>) =
             self.outdated().partition(|number| self.slots[number].idle());
+        // Both are counts over all instances, which only a job changes.
+        let (mut changing, mut spare) = (self.changing(), self.can_spare_one());
         for number in down.into_iter().chain(up) {
             let slot = &self.slots[&number];
-            if self.changing() >= window {
+            if changing >= window {
                 return;
             }
-            if slot.idle() || slot.serving() && self.can_spare_one() {
+            if slot.idle() || slot.serving() && spare {
                 self.submit(number, UnitJob::Restart, reason, now, out);
+                (changing, spare) = (self.changing(), self.can_spare_one());
             }
         }
     }
