@@ -53,6 +53,31 @@ booted!(it_ends_with_its_apps_and_its_reader, |m| {
     assert!(!output.stderr.contains("ecosystem"), "{output:#?}");
 });
 
+booted!(it_stays_where_that_is_asked_for_and_takes_some_apps, |m| {
+    m.write("/srv/d/job.js", "console.log('done')");
+    m.write("/srv/d/server.js", SERVER);
+    m.write(
+        "/srv/d/ecosystem.toml",
+        "[[apps]]\nname = 'job'\nscript = 'job.js'\nautorestart = false\n\
+         [[apps]]\nname = 'good'\nscript = 'server.js'\nlisten = 3000\n",
+    );
+    let dev = "exec clusterctl dev /srv/d/ecosystem.toml";
+    // As pm2-runtime, it ends with its apps unless it is told to stay.
+    let output = m.sh(&format!("{dev} --only job"));
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(output.stdout.contains("| done") && !output.stdout.contains("good"), "{output:#?}");
+    let mut stays = m.spawn(["sh", "-c", &format!("{dev} --only job --no-auto-exit 2>&1")]);
+    stays.line_with("| done");
+    wait_until("the job has ended", Duration::from_secs(30), || {
+        m.run(["pgrep", "-f", "[j]ob.js"]).code != 0
+    });
+    assert_eq!(m.run(["pgrep", "-f", "[c]lusterctl dev"]).code, 0);
+    stays.signal(rustix::process::Signal::INT);
+    assert_eq!(stays.wait().0, 0);
+    let output = m.sh(&format!("{dev} --only nobody"));
+    assert_eq!(output.code, 5, "{output:#?}");
+});
+
 booted!(it_reloads_an_app_whose_files_change, |m| {
     let server = SERVER.replace("'here'", "word");
     m.write("/srv/a/server.js", format!("const word = require('./lib/word');\n{server}"));

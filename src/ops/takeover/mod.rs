@@ -3,8 +3,9 @@
 //! A port that PM2's process listens on cannot be opened by systemd as long as it does. Where the kernel allows
 //! it, the two share it for a moment: root copies the listening socket of PM2's process (pidfd_getfd(2)), makes it
 //! its own (fchown(2)) and one that shares its port (`SO_REUSEPORT`), which the kernel asks of both sockets, and of
-//! the same user; systemd opens the port with `ReusePort=yes`. From then on a program of one instruction
-//! (`SO_ATTACH_REUSEPORT_CBPF`) says who gets new clients: PM2's process until the instances are ready, then they.
+//! the same user; systemd opens the port with `ReusePort=yes`. A program of one instruction
+//! (`SO_ATTACH_REUSEPORT_CBPF`), there before the port opens, says who gets new clients: PM2's process until the
+//! instances are ready, then they.
 //! What PM2's process has begun it finishes (`clusterctl-exec --drain`), and PM2 stops it last.
 //!
 //! Elsewhere the port is closed for the moment between PM2's stop and systemd's start; what is told is its

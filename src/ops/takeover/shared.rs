@@ -74,7 +74,34 @@ impl Shared {
         }
         let tracer = context.handover().dir.join(contract::TRACER);
         let cluster = own.iter().any(|process| process.cluster);
-        Ok(Shared { ports, tracer, cluster, migration: Migration::on() })
+        let shared = Shared { ports, tracer, cluster, migration: Migration::on() };
+        for port in &shared.ports {
+            // Where it fails, the choice is made once the socket unit has opened, a moment later.
+            let _ = shared.steer_beforehand(port);
+        }
+        Ok(shared)
+    }
+
+    /// Says that PM2's process gets new clients before the socket unit opens, so that nobody waits in the queue of
+    /// the unit's socket meanwhile, where no instance accepts yet. The kernel takes the choice only for sockets that
+    /// share their port already: for a moment one of ours does, whose filter lets nobody in. A client that comes to
+    /// it asks again a second later. The choice outlives it, as long as PM2's socket listens.
+    fn steer_beforehand(&self, port: &Port) -> Option<()> {
+        use rustix::net;
+        let address = net::getsockname(&port.theirs).ok()?;
+        let companion = net::socket(address.address_family(), net::SocketType::STREAM, None).ok()?;
+        net::sockopt::set_socket_reuseport(&companion, true).ok()?;
+        if let Ok(only) = net::sockopt::ipv6_v6only(&port.theirs) {
+            net::sockopt::set_ipv6_v6only(&companion, only).ok()?;
+        }
+        net::bind(&companion, &address).ok()?;
+        let mut hold = Command::new(&self.tracer);
+        hold.args(["--hold", "0"]);
+        if !self.run(hold, &companion) {
+            return None;
+        }
+        net::listen(&companion, 1).ok()?;
+        self.steer(port, THEIRS).then_some(())
     }
 
     /// A socket unit has opened: until its instances are ready, clients go where they went before.
