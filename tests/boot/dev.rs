@@ -67,7 +67,7 @@ booted!(it_stays_where_that_is_asked_for_and_takes_some_apps, |m| {
     assert_eq!(output.code, 0, "{output:#?}");
     assert!(output.stdout.contains("| done") && !output.stdout.contains("good"), "{output:#?}");
     let mut stays = m.spawn(["sh", "-c", &format!("{dev} --only job --no-auto-exit 2>&1")]);
-    stays.line_with("| done");
+    stays.line_with("Ctrl-C stops them");
     wait_until("the job has ended", Duration::from_secs(30), || {
         m.run(["pgrep", "-f", "[j]ob.js"]).code != 0
     });
