@@ -183,6 +183,8 @@ booted!(an_app_that_does_not_come_to_serve_stays_with_pm2, |m| {
         let report = load.stop();
         report.assert_none_failed();
     }
+    // Nobody has come to the socket behind which nobody served.
+    assert_eq!(m.sh("journalctl --quiet --unit report-wake.service").stdout, "");
     assert!(status(m).contains("report=online"), "{}", status(m));
     assert_eq!(m.sh("systemctl cat report.service").code, 1);
     assert_eq!(m.read("/home/ada/.pm2/dump.pm2"), saved, "saved before everything has come over");

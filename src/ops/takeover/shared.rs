@@ -89,7 +89,10 @@ impl Shared {
     fn steer_beforehand(&self, port: &Port) -> Option<()> {
         use rustix::net;
         let address = net::getsockname(&port.theirs).ok()?;
-        let companion = net::socket(address.address_family(), net::SocketType::STREAM, None).ok()?;
+        let companion =
+            net::socket(address.address_family(), net::SocketType::STREAM, None).ok()?;
+        // As the manager does: connections of PM2's process have the address, too.
+        net::sockopt::set_socket_reuseaddr(&companion, true).ok()?;
         net::sockopt::set_socket_reuseport(&companion, true).ok()?;
         if let Ok(only) = net::sockopt::ipv6_v6only(&port.theirs) {
             net::sockopt::set_ipv6_v6only(&companion, only).ok()?;
