@@ -192,7 +192,9 @@ fn the_crate_has_everything_that_the_program_embeds() {
     }
     for folder in ["units", "src", "man"] {
         let tracked = ok(Command::new("find").current_dir(root()).args([folder, "-type", "f"]));
-        for file in tracked.lines() {
+        // Manifests for editors and lints: Cargo packs no folder with a manifest of its own.
+        let packed = tracked.lines().filter(|file| !file.starts_with("src/shims/crates/"));
+        for file in packed {
             assert!(files.contains(&file), "{file} is not in the crate");
         }
     }
