@@ -16,7 +16,7 @@ use crate::ops::takeover::{Moved, Passage, give_back, take_over};
 use crate::ops::{self, ApplyRequest};
 use crate::plan::shell_word;
 
-/// The PM2 that runs for whoever calls.
+/// The PM2 daemon of the calling user.
 fn pm2() -> Result<RunningPm2, Error> {
     running().ok_or_else(|| Error::Foreign {
         file: String::new(),
@@ -46,7 +46,7 @@ pub(super) fn run(
     };
     let definition = read_definition(&file, place, ui)?;
     let layout = place.layout()?;
-    // What runs at this moment is no fault of the file: it is taken over.
+    // Addresses that PM2's processes hold are no problem of the file: they are taken over.
     let host = place.around.host(&layout, Purpose::TakeOver);
     let ecosystem = input::resolve(&definition, &file.display().to_string(), &*host, ui)?.ecosystem;
     let mut ctl = place.interruptible(place.connect()?)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::look::{listeners, look};
 use super::{Context, Event};
+use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::reason::InstanceSight;
 use crate::unit::{ActiveState, UnitName};
@@ -91,7 +92,8 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
 fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &InstanceSight) -> bool {
     let owner = apps.iter().find_map(|app| Some((app, app.instance_of(unit)?)));
     let Some((app, instance)) = owner else { return false };
-    let listeners = listeners(context, app);
+    let found = disk::scan_app(&context.layout, app).ok().flatten();
+    let listeners = found.map(|found| listeners(&found.units)).unwrap_or_default();
     let elsewhere = crate::plan::reason::elsewhere(sight, &listeners);
     let event = elsewhere.map(|text| Event::Elsewhere { app: app.clone(), instance, text });
     let any = event.is_some();

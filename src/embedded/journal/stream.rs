@@ -84,7 +84,7 @@ impl Stream {
             priority,
             text: text.to_owned(),
         };
-        // Nobody listens any more only while everything ends.
+        // The receiver is dropped only while everything ends.
         let _ = lines.send(line);
     }
 }
