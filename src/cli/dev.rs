@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{Global, Site, Ui, input, process, show, watching};
 use crate::ecosystem::{AppName, Ecosystem};
-use crate::embedded::{self, Lifeline, Manager, Options, OutputLine};
+use crate::embedded::{self, Lifeline, Manager, ManagerOptions, OutputLine};
 use crate::error::Error;
 use crate::ops::{self, Done, Row, Selected, Status};
 use crate::report::{self, Paint, Style};
@@ -128,7 +128,7 @@ enum Wake {
 fn inner(args: &DevArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let mut lifeline = Lifeline::take()?;
     let (sender, lines) = channel();
-    let manager = Manager::start(Options { lines: sender, ready: READY })?;
+    let manager = Manager::start(ManagerOptions { lines: sender, ready: READY })?;
     let style = ui.out;
     let quiet = args.quiet || !args.command.is_empty();
     let hidden = quiet.then(|| manager.pid());

@@ -15,7 +15,7 @@ use crate::disk;
 use crate::ecosystem::{self, AppName, Color, Scope, is_private, port_in, without_covered};
 use crate::error::Error;
 use crate::host::text;
-use crate::import::{self, Draft, Drafts, Foreign, Imported, Process};
+use crate::import::{self, Draft, Drafts, Foreign, Imported, Pm2Process};
 use crate::ops::import::RunningPm2;
 use crate::plan::shell_word;
 use crate::report::printable;
@@ -95,7 +95,7 @@ pub(super) fn refused(name: &str, refusal: import::Refusal) -> Error {
 pub(super) fn settled(
     mut drafts: Drafts,
     origin: &Origin<'_>,
-    pm2: Option<(&RunningPm2, &[Process])>,
+    pm2: Option<(&RunningPm2, &[Pm2Process])>,
     place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<Imported, Error> {
@@ -105,7 +105,7 @@ pub(super) fn settled(
         drafts.apps.iter_mut().for_each(|draft| draft.runs_as(user));
     }
     let host = place.around.host(&layout, Purpose::Check);
-    let around = import::Surroundings { origin: &origin.name, base: &origin.base, host: &*host };
+    let around = import::ImportFacts { origin: &origin.name, base: &origin.base, host: &*host };
     let unknown = drafts.apps.iter().any(|draft| !draft.has_listener());
     if unknown || origin.prefers_running {
         let found = disk::scan(&layout).unwrap_or_default();
@@ -127,7 +127,7 @@ pub(super) fn settled(
 }
 
 /// Takes the addresses that the app's processes under PM2 listen on.
-fn as_pm2_runs_it(draft: &mut Draft, pm2: Option<(&RunningPm2, &[Process])>) {
+fn as_pm2_runs_it(draft: &mut Draft, pm2: Option<(&RunningPm2, &[Pm2Process])>) {
     let Some((pm2, processes)) = pm2 else { return };
     let listens = pm2.listens(processes, draft.name());
     draft.listens(&listens, "as its process under PM2 does");
@@ -155,7 +155,7 @@ fn as_its_units(
 }
 
 /// Runs the program once to see what it listens on; looks into its source where the run does not show it.
-fn try_out(draft: &mut Draft, around: &import::Surroundings<'_>, ui: &mut Ui) {
+fn try_out(draft: &mut Draft, around: &import::ImportFacts<'_>, ui: &mut Ui) {
     let name = draft.name().to_owned();
     let alone = Drafts { apps: vec![draft.clone()], ..Drafts::default() };
     let text = import::settle(alone, around).text;
@@ -199,7 +199,7 @@ pub(super) fn tell(imported: &Imported, name: &str, ui: &mut Ui) {
 
 /// As [`tell`], in one line: for a file of another tool that is applied again and again.
 pub(super) fn summarize(imported: &Imported, name: &str, ui: &mut Ui) {
-    let word = |left: &crate::import::Left| {
+    let word = |left: &crate::import::LeftOut| {
         left.what.split([' ', ':']).next().unwrap_or_default().to_owned()
     };
     let mut words: Vec<String> = imported.left.iter().map(word).collect();

@@ -107,8 +107,8 @@ pub(super) fn finish(
             ui.later(&next);
         }
     }
-    let (tally, took) = ui.counted();
-    let total = tally.total(done.len(), Some(took));
+    let (counts, took) = ui.counted();
+    let total = counts.total(done.len(), Some(took));
     if let Some(total) = total.filter(|_| bad.is_empty() && !ui.json) {
         ui.done(&total);
     }
@@ -124,9 +124,9 @@ pub(super) fn finish(
 
 /// The sentence about an app that serves: what was done, and whether a full queue turned clients away.
 fn ending(ctl: &ops::Context, app: &AppName, ui: &Ui) -> String {
-    let (tally, took) = ui.counted();
-    let text = tally.end(app, Some(took));
-    if tally.replaced(app) == 0 || !ui.none_refused() {
+    let (counts, took) = ui.counted();
+    let text = counts.end(app, Some(took));
+    if counts.replaced(app) == 0 || !ui.none_refused() {
         return text;
     }
     // Only of TCP the kernel counts who was turned away.

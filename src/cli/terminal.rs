@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::Global;
 use crate::ecosystem::{AppName, Color};
 use crate::error::{self, Error};
-use crate::report::{self, Paint, Style, Tally};
+use crate::report::{self, ActionCounts, Paint, Style};
 use crate::rollout::{Progress, Time};
 
 /// The only way to the terminal: data to standard output, everything else to standard error.
@@ -38,7 +38,7 @@ pub struct Ui {
     /// `--verbose`: print each unit of a plan, all fields of a log entry.
     pub verbose: bool,
     /// What has been done so far.
-    tally: Tally,
+    counts: ActionCounts,
     begun_at: Instant,
     /// Clients that full accept queues had turned away before the command began; `None` where unknown.
     dropped: Option<u64>,
@@ -87,7 +87,7 @@ impl Ui {
             private: false,
             silent: false,
             verbose: false,
-            tally: Tally::default(),
+            counts: ActionCounts::default(),
             begun_at: Instant::now(),
             dropped: None,
             live: Live::default(),
@@ -250,19 +250,19 @@ impl Ui {
         self.always(&format!("{mark} {}", report::printable(text)));
     }
 
-    /// Counts what an event tells, for the end.
+    /// ActionCounts what an event tells, for the end.
     pub fn count(&mut self, event: &crate::ops::Event) {
-        self.tally.note(event);
+        self.counts.note(event);
     }
 
-    /// Counts an instance that was running already.
+    /// ActionCounts an instance that was running already.
     pub fn count_as_up(&mut self, app: &AppName, unit: &crate::unit::UnitName) {
-        self.tally.note_up(app, unit);
+        self.counts.note_up(app, unit);
     }
 
     /// What was counted so far, and the time since the command began.
-    pub fn counted(&self) -> (&Tally, Duration) {
-        (&self.tally, self.begun_at.elapsed())
+    pub fn counted(&self) -> (&ActionCounts, Duration) {
+        (&self.counts, self.begun_at.elapsed())
     }
 
     /// Whether no full queue has turned a client away since the beginning, as far as that is known.

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use super::perform::carry_out;
-use super::request::{Record, Request, Task};
+use super::request::{ReportLine, Request, Task};
 use super::resume::reconnect;
 use super::settle::settled;
 use super::{Context, Error, Event, Sink};
@@ -230,14 +230,14 @@ impl Follower<'_> {
         while let Some(record) = self.report.next() {
             let app = self.app.clone();
             match record {
-                Record::Does(command) => sink(Event::Rollout { app, command }),
-                Record::Stands { at, progress } => {
+                ReportLine::Does(command) => sink(Event::Rollout { app, command }),
+                ReportLine::Stands { at, progress } => {
                     self.last = Some((Instant::now(), at, progress.clone()));
                     sink(Event::Progress { app, at, progress });
                 }
-                Record::Ended(outcome) => self.outcome = Some(Ok(outcome)),
-                Record::Broke(why) => self.outcome = Some(Err(Error::Broke(app, why))),
-                Record::Ceded => self.ceded = true,
+                ReportLine::Ended(outcome) => self.outcome = Some(Ok(outcome)),
+                ReportLine::Broke(why) => self.outcome = Some(Err(Error::Broke(app, why))),
+                ReportLine::Ceded => self.ceded = true,
             }
         }
     }
@@ -265,7 +265,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn next(&mut self) -> Option<Record> {
+    fn next(&mut self) -> Option<ReportLine> {
         if self.file.is_none() {
             self.file = self.exchange.report(self.id).map(BufReader::new);
         }

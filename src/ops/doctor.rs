@@ -9,9 +9,7 @@ use super::load::{NEWER, is_unread};
 use super::logs::suppressed;
 use super::sight::monotonic;
 use super::template::env_files;
-use super::{
-    Context, Error, Stories, apps, credentials, held, log_owner, observe, under_way,
-};
+use super::{Context, Error, Stories, apps, credentials, held, log_owner, observe, under_way};
 use crate::disk::{self, DropIns};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;

@@ -16,9 +16,10 @@ mod ended;
 mod error;
 mod event;
 mod expand;
+mod fast_state;
 mod flush;
 mod free;
-mod glance;
+
 mod handover_files;
 mod held;
 mod hooks;

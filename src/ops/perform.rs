@@ -12,7 +12,7 @@ use super::links::link_difference;
 use super::load::load;
 use super::observe::observe_app;
 use super::overtaken::finish_stop;
-use super::request::{FormerFile, Record, Request, Task};
+use super::request::{FormerFile, ReportLine, Request, Task};
 use super::resume::{self, reconnect, rolled};
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, held};
@@ -42,7 +42,7 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
         None => (Exchange::new_id(), Request::reload()),
     };
     let mut reporter = exchange.reporter(&id);
-    let mut record = |record: &Record| {
+    let mut record = |record: &ReportLine| {
         // What cannot be written is tried again with the next line.
         if let Ok(line) = serde_json::to_string(record) {
             let _ = reporter.line(&line);
@@ -50,9 +50,9 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
     };
     let mut both = |event: Event| {
         match &event {
-            Event::Rollout { command, .. } => record(&Record::Does(command.clone())),
+            Event::Rollout { command, .. } => record(&ReportLine::Does(command.clone())),
             Event::Progress { at, progress, .. } => {
-                record(&Record::Stands { at: *at, progress: progress.clone() });
+                record(&ReportLine::Stands { at: *at, progress: progress.clone() });
             }
             _ => {}
         }
@@ -62,10 +62,10 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
     let ready = if asked { Ok(()) } else { load(context, [app.clone()], &mut both) };
     let result = ready.and_then(|()| carry_out(context, app, &request, &mut both));
     match &result {
-        Ok(outcome) => record(&Record::Ended(outcome.clone())),
+        Ok(outcome) => record(&ReportLine::Ended(outcome.clone())),
         // Whoever follows sees whether the app was stopped or restarted.
-        Err(Error::Lost(_) | Error::Stopped(_)) => record(&Record::Ceded),
-        Err(error) => record(&Record::Broke(error.to_string())),
+        Err(Error::Lost(_) | Error::Stopped(_)) => record(&ReportLine::Ceded),
+        Err(error) => record(&ReportLine::Broke(error.to_string())),
     }
     match reporter.flush() {
         // Somebody waits for it, and finds this in the journal.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::ecosystem::AppName;
 use crate::ops::{Done, Story, UnitFailure};
 use crate::plan::reason::FailureReason;
-use crate::rollout::{Failure, InstanceFault, Left, NotServing, Outcome, RolloutJobResult};
+use crate::rollout::{Failure, InstanceFault, NotServing, Outcome, RolloutJobResult, StillRunning};
 use crate::unit::UnitName;
 
 /// How an app ended up, with the instance to look at when it did not go well.
@@ -217,7 +217,7 @@ fn numbered(instances: &[u32]) -> String {
     instances.iter().map(|number| format!("@{number}")).collect::<Vec<_>>().join(" ")
 }
 
-fn what_runs(left: &Left) -> String {
+fn what_runs(left: &StillRunning) -> String {
     let mut parts = Vec::new();
     for (what, numbers) in [
         ("old", &left.old),

@@ -9,7 +9,7 @@
 
 use super::command::{Doubt, Instruction};
 use super::machine::{Course, Rollout};
-use super::slot::{Definition, Life, Slot, Wait};
+use super::slot::{Life, Slot, StartedFrom, Wait};
 use super::time::Time;
 
 impl Rollout {
@@ -46,7 +46,7 @@ impl Rollout {
 
     /// Until all new instances have been ready for `min_ready`, the death of one ends the rollout.
     pub(super) fn on_probation(&self, instance: u32) -> bool {
-        let counts = |slot: &Slot| slot.fresh && slot.made == Definition::New;
+        let counts = |slot: &Slot| slot.fresh && slot.made == StartedFrom::New;
         self.course == Course::Rolling
             && !self.held
             && self.slots.get(&instance).is_some_and(counts)

@@ -8,7 +8,7 @@ use super::command::UnitJob;
 use super::event::{Serial, Sight, State};
 use super::machine::{Course, Rollout};
 use super::outcome::{InstanceFault, RolloutJobResult};
-use super::slot::{Definition, Job, Life, Slot, Wait, Whose};
+use super::slot::{Job, Life, Slot, StartedFrom, Wait, Whose};
 use super::time::Time;
 
 impl Rollout {
@@ -155,7 +155,7 @@ impl Rollout {
             Whose::Successor => reborn(slot, restored, sight),
         };
         // Found half started with the new definition: this is the first time that it is ready.
-        let settles = slot.made == Definition::New && !back;
+        let settles = slot.made == StartedFrom::New && !back;
         match (slot.life, sight.state) {
             (_, State::Ready) if changed || settles => self.became_ready(instance, now),
             (_, State::Ready) => slot.enter(Life::Serving, now),
@@ -185,6 +185,6 @@ impl Rollout {
 fn reborn(slot: &mut Slot, restored: Option<Serial>, sight: &Sight) -> bool {
     slot.adopt(sight);
     let old = restored.is_some_and(|restored| sight.serial > restored);
-    let made = if old { Definition::Old } else { Definition::New };
+    let made = if old { StartedFrom::Old } else { StartedFrom::New };
     std::mem::replace(&mut slot.made, made) != made
 }

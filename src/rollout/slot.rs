@@ -6,7 +6,7 @@ use super::time::Time;
 
 /// Which definition a process was started from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Definition {
+pub(super) enum StartedFrom {
     Old,
     New,
 }
@@ -59,7 +59,7 @@ pub(super) enum Life {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slot {
-    pub made: Definition,
+    pub made: StartedFrom,
     pub life: Life,
     pub since: Time,
     /// A job was submitted for it in this rollout.
@@ -102,7 +102,7 @@ impl Slot {
     /// An instance that does not exist.
     pub(super) fn gone(now: Time) -> Self {
         Self {
-            made: Definition::New,
+            made: StartedFrom::New,
             life: Life::Gone,
             since: now,
             touched: false,
@@ -120,7 +120,7 @@ impl Slot {
     }
 
     /// An instance found at the start.
-    pub(super) fn found(sight: &Sight, made: Definition, life: Life, now: Time) -> Self {
+    pub(super) fn found(sight: &Sight, made: StartedFrom, life: Life, now: Time) -> Self {
         Self { made, life, last: Some(sight.rank()), born: Some(sight.serial), ..Self::gone(now) }
     }
 
@@ -131,7 +131,7 @@ impl Slot {
 
     /// A job is submitted, and starts a process of the definition `made` unless it is a stop; what is seen of earlier
     /// processes does not count from here on.
-    pub(super) fn submit(&mut self, job: Job, made: Definition, now: Time) {
+    pub(super) fn submit(&mut self, job: Job, made: StartedFrom, now: Time) {
         self.before = None;
         self.before = Some(Box::new(self.clone()));
         if job.change != UnitJob::Stop {

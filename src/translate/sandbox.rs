@@ -90,7 +90,7 @@ pub fn strict_directives() -> impl Iterator<Item = &'static str> {
     valued.into_iter().chain(ON_CLOSED)
 }
 
-type Directives = Vec<(&'static str, String)>;
+type SandboxDirectives = Vec<(&'static str, String)>;
 
 /// Adds them to the template, but for those that the file itself writes.
 pub(super) fn set(s: &mut Section, context: &UnitContext<'_>) {
@@ -120,11 +120,11 @@ pub fn forbidden(ecosystem: &Ecosystem, target: &Target) -> BTreeMap<AppName, Ve
     all
 }
 
-fn lines(app: &App, target: &Target) -> Directives {
+fn lines(app: &App, target: &Target) -> SandboxDirectives {
     let user = target.scope == Scope::User;
     let all = match app.sandbox.level {
-        Level::Off => Directives::new(),
-        Level::Default if app.sandbox.as_root => Directives::new(),
+        Level::Off => SandboxDirectives::new(),
+        Level::Default if app.sandbox.as_root => SandboxDirectives::new(),
         Level::Default => default(app),
         Level::Strict => strict(app),
     };
@@ -145,7 +145,7 @@ fn lines(app: &App, target: &Target) -> Directives {
     all.into_iter().filter(kept).collect()
 }
 
-fn default(app: &App) -> Directives {
+fn default(app: &App) -> SandboxDirectives {
     let mut all = vec![
         ("NoNewPrivileges", "yes".to_owned()),
         ("CapabilityBoundingSet", capabilities(app)),
@@ -162,7 +162,7 @@ fn default(app: &App) -> Directives {
     all
 }
 
-fn strict(app: &App) -> Directives {
+fn strict(app: &App) -> SandboxDirectives {
     let mut all = vec![
         ("NoNewPrivileges", "yes".to_owned()),
         ("CapabilityBoundingSet", capabilities(app)),

@@ -30,7 +30,7 @@ use super::read::path::path;
 use super::read::problem::{Place, Problem, visible};
 use crate::limits;
 
-/// What one table of the file came to, with the places that checks across apps point at.
+/// The result of one table of the file, with the places that checks across apps point at.
 #[derive(Debug)]
 pub(super) struct Resolved {
     /// The table or its name.
@@ -178,7 +178,7 @@ fn namespace(cx: &mut Reading<'_>, fields: &Fields<'_>) -> String {
     read.unwrap_or_else(|| "default".to_owned())
 }
 
-/// How many, as written and on this machine.
+/// The number of instances, as written and on this machine.
 fn instances(cx: &mut Reading<'_>, fields: &Fields<'_>) -> (Instances, u32) {
     let Some(node) = fields.get("instances") else { return (Instances::Count(1), 1) };
     let read = node.text_or_number(cx).and_then(|text| {

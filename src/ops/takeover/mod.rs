@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::import::RunningPm2;
 use super::{ApplyRequest, Context, ControlVerb, Done, Error, Event, Sink, apply, control, delete};
 use crate::ecosystem::{App, AppName, ListenAddress};
-use crate::import::{Process, Refusal};
+use crate::import::{Pm2Process, Refusal};
 use crate::ops::Selected;
 use crate::unit::{UnitKind, UnitName};
 
@@ -61,13 +61,13 @@ pub struct Moved {
 pub fn take_over(
     context: &mut Context,
     pm2: &RunningPm2,
-    processes: &[Process],
+    processes: &[Pm2Process],
     request: ApplyRequest,
     sink: Sink<'_>,
 ) -> Result<Option<Moved>, Error> {
     let Some((name, app)) = request.ecosystem.apps.first_key_value() else { return Ok(None) };
     let (name, app) = (name.clone(), app.clone());
-    let own: Vec<&Process> =
+    let own: Vec<&Pm2Process> =
         processes.iter().filter(|process| process.name == name.as_str()).collect();
     let held = held(&app);
     let passage =
@@ -104,7 +104,7 @@ fn is_held(address: &ListenAddress, all: &[ListenAddress]) -> bool {
 fn beside(
     context: &mut Context,
     pm2: &RunningPm2,
-    own: &[&Process],
+    own: &[&Pm2Process],
     request: ApplyRequest,
     (name, app): (&AppName, &App),
     mut shared: Option<Shared>,
@@ -147,7 +147,7 @@ fn beside(
 fn after(
     context: &mut Context,
     pm2: &RunningPm2,
-    own: &[&Process],
+    own: &[&Pm2Process],
     request: ApplyRequest,
     name: &AppName,
     sink: Sink<'_>,
@@ -203,15 +203,15 @@ fn undo(context: &Context, name: &AppName, sink: Sink<'_>) -> Result<(), Error> 
     Ok(())
 }
 
-fn stop(pm2: &RunningPm2, own: &[&Process]) -> Result<(), Refusal> {
+fn stop(pm2: &RunningPm2, own: &[&Pm2Process]) -> Result<(), Refusal> {
     act(pm2, "stop", own)
 }
 
-fn restart(pm2: &RunningPm2, own: &[&Process]) -> Result<(), Refusal> {
+fn restart(pm2: &RunningPm2, own: &[&Pm2Process]) -> Result<(), Refusal> {
     act(pm2, "restart", own)
 }
 
-fn act(pm2: &RunningPm2, verb: &str, own: &[&Process]) -> Result<(), Refusal> {
+fn act(pm2: &RunningPm2, verb: &str, own: &[&Pm2Process]) -> Result<(), Refusal> {
     let ids: Vec<String> = own.iter().map(|process| process.id.to_string()).collect();
     if ids.is_empty() {
         return Ok(());

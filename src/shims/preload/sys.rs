@@ -76,7 +76,7 @@ impl SignalInfo {
 
 /// `struct msghdr`, as far as names go.
 #[repr(C)]
-pub struct Message {
+pub struct MsgHdr {
     pub name: *mut u8,
     pub name_length: u32,
     pub parts: *mut Part,
@@ -97,7 +97,7 @@ pub struct Part {
 /// `struct mmsghdr`.
 #[repr(C)]
 pub struct Messages {
-    pub message: Message,
+    pub message: MsgHdr,
     _length: u32,
 }
 

@@ -20,7 +20,7 @@ use core::fmt::{self, Write};
 use crate::handover::contract::GuardNotes;
 use crate::handover::digits::decimal;
 use crate::handover::environment::notify_socket;
-use crate::handover::guard::{self, Reason, Rules, Verdict};
+use crate::handover::guard::{self, Reason, Rules, StartVerdict};
 use crate::kernel::{self, ENOENT};
 use crate::say::{Text, say};
 use crate::sys::{self, Errno};
@@ -65,12 +65,12 @@ pub fn run(user: bool, name: *const u8, words: &[*const u8], environment: *mut *
         allow(files, &text, environment)
     };
     match guard::decide(notes, past, rules) {
-        Verdict::Start(noted, pause) => {
+        StartVerdict::Start(noted, pause) => {
             save(*state, noted);
             wait(pause, environment);
             allow(files, &text, environment)
         }
-        Verdict::GiveUp(noted, reason) => {
+        StartVerdict::GiveUp(noted, reason) => {
             save(*state, noted);
             tell(reason, rules.least_uptime);
             give_up(name, *state, *unit, if user { environment } else { core::ptr::null_mut() })

@@ -75,7 +75,7 @@ pub enum Known {
 }
 
 /// All that is known of them.
-pub struct Streams {
+pub struct OpenStreams {
     streams: [Option<Stream>; CONNECTIONS],
     threads: [Option<Thread>; THREADS],
     /// A thread went unseen: it may send at any moment.
@@ -83,9 +83,14 @@ pub struct Streams {
     ended: u64,
 }
 
-impl Streams {
-    pub const fn new() -> Streams {
-        Streams { streams: [None; CONNECTIONS], threads: [None; THREADS], blind: false, ended: 0 }
+impl OpenStreams {
+    pub const fn new() -> OpenStreams {
+        OpenStreams {
+            streams: [None; CONNECTIONS],
+            threads: [None; THREADS],
+            blind: false,
+            ended: 0,
+        }
     }
 
     /// A thread begins a call. How many bytes the program believes to have sent that shall go
