@@ -196,7 +196,7 @@ pub fn die_of(signal: c_int) {
     deliver(signal, &[SIG_DFL, 0, 0, 0]);
 }
 
-/// Whether there is such a process.
+/// Whether a process with this number exists.
 #[allow(dead_code, reason = "for the preload library")]
 pub fn is_alive(process: c_int) -> bool {
     call(number::KILL, [word(process), 0, 0, 0, 0, 0]) != Err(Errno(ESRCH))

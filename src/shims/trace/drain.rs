@@ -40,11 +40,11 @@ type Listening = (c_int, Address);
 struct Draining {
     processes: [c_int; MOST],
     listeners: [Option<Address>; MOST],
-    /// `None`: one that no program is trusted to act on.
+    /// The stop signal; `None`: one that no program is trusted to act on.
     signal: Option<c_int>,
     /// Whether every process that listened acts on the signal.
     finishes: bool,
-    /// Where descriptors cannot be copied.
+    /// The kernel's tables of sockets, where descriptors cannot be copied.
     tables: Option<Tables>,
 }
 
@@ -139,7 +139,7 @@ impl Draining {
         self.finishes &= match fate {
             None | Some((_, DrainedBy::Nobody)) => false,
             Some((_, DrainedBy::Program)) => true,
-            // What cannot be asked is not trusted to finish anything.
+            // A program that cannot be asked is not trusted to finish its requests.
             Some((signal, DrainedBy::Unclear)) => probe::ends(&mut program, signal) == Some(false),
         };
         program.release();
@@ -160,7 +160,7 @@ impl Draining {
                 return;
             };
             *place = address;
-            // Nobody is stopped to be asked: what is not sure to finish by itself is waited for.
+            // No thread is stopped to ask: unless the program surely finishes by itself, its connections are waited for.
             let (processes, signal) = (self.processes, self.signal);
             let acts = |pid: &c_int| {
                 *pid == 0
@@ -208,7 +208,7 @@ impl Draining {
     fn wait(&mut self, started: u64, mut clock: Clock) {
         let patience = Patience { whole: clock.budget };
         let listeners = self.listeners;
-        // Nobody is told anything over descriptors that cannot be copied.
+        // Clients can be told only over copies of descriptors.
         let watched = if self.tables.is_none() { &self.processes[..] } else { &[] };
         let follows = self.finishes && self.tables.is_none();
         let mut waiting = if follows { Waiting::begin() } else { Waiting::NOBODY };

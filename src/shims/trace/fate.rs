@@ -69,13 +69,13 @@ pub fn fate(signal: i32, threads: impl Iterator<Item = Signals>) -> DrainedBy {
         return DrainedBy::Nobody;
     }
     if last.caught & bit(signal) == 0 {
-        // Held back everywhere, it is read from a descriptor, or waited for.
+        // A signal that every thread blocks is read from a signalfd, or taken by sigwait().
         return if held_back == count { DrainedBy::Program } else { DrainedBy::Nobody };
     }
     if last.caught.count_ones() < OF_A_RUNTIME {
         return DrainedBy::Program;
     }
-    // Without either, the program never asked for any signal.
+    // Without a thread that takes signals and without SIGTSTP, the program never called signal.Notify().
     let asked = takers > 0 || last.caught & bit(SIGTSTP) != 0;
     if asked { DrainedBy::Unclear } else { DrainedBy::Nobody }
 }

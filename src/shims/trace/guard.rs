@@ -85,7 +85,7 @@ fn usage() -> ! {
     sys::exit_group(start::USAGE)
 }
 
-/// The rules, and what is left: the files.
+/// Reads the rules from the words; returns them with the words that are left, the files.
 fn rules<'a, 'b>(
     words: &'a [*const u8],
     text: &impl Fn(&*const u8) -> &'b [u8],
@@ -125,7 +125,7 @@ fn read(state: *const u8) -> Option<GuardNotes> {
     let mut bytes = [0; LINE];
     let length = kernel::read(fd, &mut bytes).unwrap_or(0);
     sys::close(fd);
-    // Notes that nobody can read are of a time when nothing was asked.
+    // Unreadable notes count as none: the manager is asked.
     let text = core::str::from_utf8(bytes.get(..length)?).ok();
     text.and_then(GuardNotes::read)
 }

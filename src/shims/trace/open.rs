@@ -63,7 +63,7 @@ impl Patience {
         if standing == LastSpeaker::Asked {
             return false;
         }
-        // Whatever is left by then goes with the program, and not so gently.
+        // What is left by then is cut when the program ends.
         let near_the_end = self.is_near_the_end(passed);
         let untouched = |tcp: Tcp| {
             let silence = tcp.since_received.min(tcp.since_sent);
@@ -86,5 +86,6 @@ impl Patience {
     }
 }
 
-/// So long clients are told to go, and what the program has just accepted becomes known to it.
+/// Milliseconds in which clients are told to go, and in which just accepted connections show their first
+/// request.
 const MOMENT_MS: u64 = 1000;

@@ -66,7 +66,7 @@ pub enum Known {
     Nothing,
     /// It goes on until one of both wants it to end.
     Websocket,
-    /// The same, and nothing but the end of the connection ends it.
+    /// Server-sent events: they end with the connection alone.
     Events,
     /// One that was ended from here.
     Over {
@@ -74,7 +74,7 @@ pub enum Known {
     },
 }
 
-/// All that is known of them.
+/// What is known of the program's streams and threads.
 pub struct OpenStreams {
     streams: [Option<Stream>; CONNECTIONS],
     threads: [Option<Thread>; THREADS],
@@ -203,7 +203,7 @@ impl OpenStreams {
         }
     }
 
-    /// How many were ended from here.
+    /// How many streams this tracer has ended.
     pub fn count(&self) -> u64 {
         self.ended
     }

@@ -57,9 +57,9 @@ pub struct Watched<'a> {
     /// Sockets whose clients have been told by HTTP/2, by their inodes.
     told: [u64; 256],
     tellings: usize,
-    /// The program has got its signal, and speaks for itself.
+    /// The program has got its signal, and its own handler tells its clients.
     signalled: bool,
-    /// What goes on without an end.
+    /// Streams without an end.
     pub streams: OpenStreams,
 }
 
@@ -124,7 +124,7 @@ impl<'a> Watched<'a> {
     pub fn end(mut self) {
         let deadline = sys::milliseconds() + FINISH_MS;
         for begun in self.begun.iter().flatten() {
-            // It may wait for a client that does not read: what has left is enough.
+            // The call may wait for a client that does not read: the bytes that have left are its result.
             let _ = ptrace::interrupt(begun.thread);
         }
         while self.begun.iter().any(Option::is_some) && sys::milliseconds() < deadline {
