@@ -1,9 +1,8 @@
 //! The files that are loaded into, or run beside, other people's processes: put once into a
 //! directory named by their content, so that units can rely on them whatever happens to the
 //! program file of clusterctl.
-//!
-//! Handover files lie in a directory named by their content, so that apps go on, and start at boot,
-//! when clusterctl is upgraded or removed. An upgrade gives apps nothing new before the next apply.
+//! Apps go on, and start at boot, when clusterctl is upgraded or removed. An upgrade gives apps nothing
+//! new before the next apply.
 //! A package's scripts make that directory below `/usr/lib/clusterctl/bin`, where `noexec` on
 //! `/var` and the rules of SELinux (`bin_t`) keep systemd from nothing; it is no part of the
 //! package, or an upgrade would take what units still name. Without a package, or where `/usr` is

@@ -42,7 +42,7 @@ pub struct Draft {
 pub(super) struct DraftLine {
     pub key: String,
     pub value: Value,
-    /// What stands behind it.
+    /// Comment behind the value.
     pub remark: Option<String>,
 }
 
@@ -97,7 +97,7 @@ impl Draft {
 
     /// Whether it says what it listens on, or that it listens on nothing.
     pub fn has_listener(&self) -> bool {
-        // The one place where no `listen` is written although there is one: see `ports`.
+        // With `by_variable` the listener follows `PORT`, and no `listen` is written: see `ports`.
         self.worker
             || self.by_variable
             || self.get("listen").is_some()

@@ -54,7 +54,7 @@ impl Refusal {
     }
 }
 
-/// What surrounds a file while it is settled.
+/// What an import knows besides the file: its name, the base folder and the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportFacts<'a> {
     /// The name of what is imported, for the first line of the file.

@@ -192,7 +192,7 @@ fn environment(draft: &mut Draft, table: &str, value: &Json) {
     }
 }
 
-/// Of a profile the variables are taken; other keys hold for all of them here.
+/// Takes the variables of each profile; other keys of a profile are left out, since they cannot differ here.
 fn profiles(draft: &mut Draft, value: &Json) {
     for (profile, table) in value.as_object().into_iter().flatten() {
         for (word, value) in table.as_object().into_iter().flatten() {

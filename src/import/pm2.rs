@@ -36,7 +36,7 @@ fn apps<'a>(config: &'a Json, left: &mut Vec<LeftOut>) -> Vec<&'a Json> {
     for (key, value) in table {
         left.extend(outside(key, value));
     }
-    // What `import … default` of a module shows once more.
+    // A module that is imported shows its value once more under `default`.
     let inner = table.get("default").filter(|_| !table.contains_key("apps"));
     match table.get("apps").or_else(|| table.get("pm2")) {
         Some(value) => list(value),
@@ -151,7 +151,7 @@ fn name(draft: &mut Draft) {
     }
 }
 
-/// Files that stand for "nowhere".
+/// Log files such as `/dev/null` and `NULL`, which stand for no log.
 fn logs(draft: &mut Draft) {
     let nowhere = |draft: &Draft, key: &str| {
         draft.text(key).is_some_and(|path| ["/dev/null", "NULL"].contains(&path))
@@ -171,7 +171,7 @@ fn logs(draft: &mut Draft) {
     }
 }
 
-/// What is the same word with another effect, and counts when one comes from PM2.
+/// Remarks about keys that PM2 has too, with another effect.
 fn remarks(draft: &mut Draft) {
     let remark = |draft: &mut Draft, key: &str, text: &str| {
         if let Some(line) = draft.keys.iter_mut().find(|line| line.key == key) {

@@ -71,7 +71,7 @@ impl ActionCounts {
         format!("{app}: {}", sentence(&counts.parts(), took))
     }
 
-    /// The same of all apps together, where there are several: `3 apps: 8 replaced in 5.1 s`.
+    /// The sentence about all apps together, where there are several: `3 apps: 8 replaced in 5.1 s`.
     pub fn total(&self, apps: usize, took: Option<Duration>) -> Option<String> {
         if apps < 2 {
             return None;

@@ -46,7 +46,7 @@ pub struct Family {
     pub name: &'static str,
     /// What its numbers mean.
     pub kind: Kind,
-    /// Their unit, which the name ends with; empty for numbers of things.
+    /// Unit of the numbers, with which the name ends; empty for plain counts.
     pub unit: &'static str,
     /// Labels besides `app`.
     pub labels: &'static str,

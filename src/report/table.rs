@@ -19,22 +19,22 @@ pub struct Column {
 }
 
 impl Column {
-    /// One that stays as it is.
+    /// A column that is never shortened or left out.
     pub const fn new(title: &'static str) -> Column {
         Column { title, short: title, rank: 0, least: 0 }
     }
 
-    /// The same with another title where there is little room.
+    /// This column with another title where there is little room.
     pub const fn short(self, short: &'static str) -> Column {
         Column { short, ..self }
     }
 
-    /// The same that may be left out.
+    /// This column, which may be left out; the highest rank goes first.
     pub const fn rank(self, rank: u8) -> Column {
         Column { rank, ..self }
     }
 
-    /// The same that may be shortened.
+    /// This column, whose cells may be shortened to so many columns of the terminal.
     pub const fn least(self, least: usize) -> Column {
         Column { least, ..self }
     }

@@ -1,4 +1,4 @@
-//! One `[program:x]` as an app.
+//! One `[program:x]` of supervisord as an app. It opens no file.
 
 use super::ini::{self, IniSection};
 use crate::import::draft::{Draft, LeftOut};
@@ -22,7 +22,7 @@ pub(super) fn app(section: &IniSection, name: &str, group: Option<&String>, here
     draft
 }
 
-/// What expressions stand for.
+/// Values of the expressions `%(name)s`.
 struct Told<'a> {
     name: &'a str,
     group: &'a str,
@@ -97,7 +97,7 @@ fn entry(draft: &mut Draft, section: &IniSection, key: &str, value: &str) {
     }
 }
 
-/// What is read together with another key, has the same effect here anyway, or is unknown.
+/// Keys that are read together with another key, describe what clusterctl does anyway, or are unknown.
 fn known_without_effect(draft: &mut Draft, section: &IniSection, key: &str, value: &str) {
     match key {
         "autostart"
@@ -188,7 +188,7 @@ fn log(draft: &mut Draft, section: &IniSection, key: &str, path: &str) {
     }
 }
 
-/// What holds in supervisord where the file says nothing, and is another value here.
+/// Defaults of supervisord that differ from ours, written out.
 fn defaults(draft: &mut Draft, section: &IniSection) {
     if section.get("autorestart").is_none() {
         expected_ends(draft, section);
