@@ -39,7 +39,7 @@ fn every_attribute_is_a_key_or_stands_there_with_a_reason() {
         };
         let line = imported.text.lines().find(|line| named(line));
         let line = line.unwrap_or_else(|| panic!("{word} is lost:\n{}", imported.text));
-        // What is a comment has a reason.
+        // Each attribute that became a comment has a reason.
         let left = imported
             .left
             .iter()
