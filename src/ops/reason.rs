@@ -176,7 +176,7 @@ fn told(journal: &mut Journal, unit: &UnitName, since: SystemTime) -> Option<Evi
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     journal.select(std::slice::from_ref(unit)).ok()?;
     let mut runs: Vec<JournalRun> = read_runs(journal, since)?;
-    // What the manager says of a job may be here before the journal has the rest.
+    // The manager's signal may come before the journal has the entries of the same moment.
     let failed = |runs: &[JournalRun]| runs.iter().any(|run| !run.evidence.result.is_empty());
     let deadline = Instant::now() + JOURNAL;
     while since > 0
@@ -203,7 +203,7 @@ fn told(journal: &mut Journal, unit: &UnitName, since: SystemTime) -> Option<Evi
     let run = run.or(runs.last())?;
     let mut evidence = run.evidence.clone();
     if run.well && !evidence.stopped {
-        // Nobody writes down a code of 0.
+        // The journal has no entry for an exit with code 0.
         evidence.end = evidence.end.or(Some(ProcessEnd::Code(0)));
         evidence.result = "success".to_owned();
     }
@@ -277,7 +277,7 @@ fn note(runs: &mut Vec<JournalRun>, entry: &JournalEntry) {
     }
     if entry.author == Author::Unit {
         let text = String::from_utf8_lossy(&entry.message).into_owned();
-        // What the guard says is said by `gave_up`.
+        // The guard's line is replaced by `gave_up`.
         evidence.gave_up |= text.starts_with("gave up: ");
         if !text.starts_with("gave up: ") {
             evidence.lines.push(text);
@@ -338,7 +338,7 @@ fn held(context: &Context, app: &AppName, number: u32, lines: &[String]) -> Opti
     let said = reason::port_in_use(lines)?;
     let ports: BTreeSet<u16> = match said {
         Some(port) => [port].into(),
-        // The program does not say which: one that an instance of the app listens on by itself.
+        // The program does not name the port: ports on which instances of the app listen by themselves.
         None => ports_of_instances(context, app, number),
     };
     ports.into_iter().find_map(|port| {

@@ -45,7 +45,7 @@ pub enum Task {
 /// A file of the former definition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FormerFile {
-    /// Which.
+    /// The file.
     pub file: FileId,
     /// As it was.
     pub content: ObservedFile,

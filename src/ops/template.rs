@@ -1,4 +1,5 @@
-//! What the template of an app's instances says of files and users.
+//! What the template of an app's instances says of log files, files of variables and the user. It reads no
+//! file of the app.
 
 use std::path::PathBuf;
 

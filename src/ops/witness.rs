@@ -28,7 +28,7 @@ pub(super) fn witnessed<T>(context: &Context, apps: &[AppName], work: impl FnOnc
     beside(context, apps, patience, work)
 }
 
-/// The same where it is known how long the app that has the least may take to get ready.
+/// As [`witnessed`], where the caller knows the shortest `listen_timeout` of the apps.
 pub(super) fn witnessed_for<T>(
     context: &Context,
     apps: &[AppName],
@@ -68,7 +68,7 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
         });
         let starting: BTreeSet<UnitName> =
             starting.filter_map(|row| UnitName::parse(&row.name).ok()).collect();
-        // Those that are slower than a look's time.
+        // Instances that were starting at the last look too.
         for unit in starting.intersection(&before) {
             // One whose processes are gone was looked at too late.
             let sight = look(context, unit).ok();
@@ -77,7 +77,7 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
                     told.remove(unit);
                 }
                 let mut sights = context.sights();
-                // The next try may not have come that far yet.
+                // The next try may not listen yet: what the former try listened on is kept.
                 if listens(&sight) || !sights.get(unit).is_some_and(listens) {
                     sights.insert(unit.clone(), sight);
                 }

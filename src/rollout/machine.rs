@@ -64,7 +64,7 @@ pub(super) enum Course {
     Finished(Outcome),
 }
 
-/// The outcome that waits for the last jobs to end.
+/// The outcome of a rollout that ends early, kept until its last jobs have ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum EarlyEnd {
     Failed { because: Failure, then: Option<Trouble> },
@@ -108,7 +108,7 @@ impl Rollout {
     pub fn handle(&mut self, now: Time, event: RolloutEvent) -> Vec<Instruction> {
         let mut commands = Vec::new();
         match event {
-            // Late answers to a question or a job that no longer matters.
+            // The rollout is over: a late answer or job result changes nothing.
             _ if self.outcome().is_some() => return commands,
             RolloutEvent::JobDone { instance, ticket, result } => {
                 self.job_done(instance, ticket, result, now, &mut commands)
@@ -161,7 +161,7 @@ impl Rollout {
             return;
         };
         let Life::Busy(job) = slot.life else {
-            // Told twice, or after the answer to a question had already settled it.
+            // A repeated result, or one that the answer to a question has already settled.
             return;
         };
         if job.ticket != ticket {
@@ -190,7 +190,7 @@ impl Rollout {
 
     fn definition_restored(&mut self, result: Result<Serial, String>) {
         let Course::Restoring { because, .. } = &self.course else {
-            // Told twice, or after it was given up.
+            // A repeated answer, or one that came after the deadline.
             return;
         };
         let because = because.clone();
@@ -270,7 +270,7 @@ impl Rollout {
             let life = match () {
                 () if stuck => Life::Stuck,
                 () if matches!(why, InstanceFault::NotListening(_)) => Life::Failed,
-                // Too late, but systemd's next try worked.
+                // Our start timed out, but systemd's next automatic restart got ready.
                 () if slot.adopt_ready() => Life::Serving,
                 () => Life::Failed,
             };
@@ -357,7 +357,7 @@ impl Rollout {
         self.policy.limits(self.target())
     }
 
-    /// The definition that all shall run in the end.
+    /// The definition that every instance shall run in the end.
     pub(super) fn goal(&self) -> StartedFrom {
         match self.course {
             _ if self.former == Former::Number => StartedFrom::New,
@@ -367,7 +367,7 @@ impl Rollout {
         }
     }
 
-    /// What a process that is started now runs.
+    /// The definition that a process started now would run.
     fn loaded(&self) -> StartedFrom {
         if self.old_since().is_some() { StartedFrom::Old } else { StartedFrom::New }
     }

@@ -11,7 +11,8 @@ pub(super) enum StartedFrom {
     New,
 }
 
-/// A deadline, and whether the question before it becomes a failure has been asked.
+/// A deadline. When it passes, the machine asks about the instance first (`asked`), and fails only if the
+/// answer does not settle it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wait {
     pub until: Time,
@@ -30,9 +31,9 @@ pub(super) struct Job {
     pub change: UnitJob,
     pub ticket: Ticket,
     pub wait: Wait,
-    /// The former process is gone and the next one was seen; for the view only.
+    /// The former process is gone and the next one was seen; only the live view uses this.
     pub starting: bool,
-    /// It was reported done, and the instance is being looked at.
+    /// The job was reported done, and the instance is being looked at.
     pub done: bool,
 }
 
@@ -77,24 +78,25 @@ pub(super) struct Slot {
     pub confirmed: Time,
     /// The latest sighting.
     last: Option<(Serial, State)>,
-    /// Processes up to this one are none of the last start's.
+    /// Start time of the newest process seen before our last start job; sightings up to it belong to an
+    /// earlier process.
     base: Serial,
     /// The process that is counted on, once it was seen.
     born: Option<Serial>,
     /// systemd has refused to start it anew.
     pub refused: bool,
-    /// What it was before the last job was submitted.
+    /// The slot as it was before the last job was submitted, for a job that systemd refuses.
     before: Option<Box<Slot>>,
 }
 
 /// Whose sighting it is, seen from the process that is counted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// A process before it.
+    /// A process before the one that is counted on.
     Former,
     /// The process itself.
     Own,
-    /// A process after it: it died unseen.
+    /// A process after the one that is counted on, which died unseen.
     Successor,
 }
 
@@ -139,7 +141,7 @@ impl Slot {
             let joins = job.change == UnitJob::Start && self.alive();
             let last = self.last.map_or(self.base, |(serial, _)| serial);
             self.base = match self.last {
-                // The process that starts already is the one.
+                // The job joins a start that is under way: its process is the one that is counted on.
                 Some((_, State::Starting | State::Ready)) if joins => {
                     Serial(last.0.saturating_sub(1))
                 }

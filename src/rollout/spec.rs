@@ -49,8 +49,8 @@ impl FoundInstance {
         self.sight.state == State::Ready
     }
 
-    /// How it enters the machine. With `resumed`, an earlier rollout was interrupted, and one of the new definition may
-    /// have got ready a moment ago: it has to stay so until then.
+    /// The slot with which the instance enters the machine. With `resumed`, an earlier rollout was interrupted:
+    /// an instance of the new definition may have got ready a moment ago, and has to stay ready until that time.
     pub(super) fn slot(&self, resumed: Option<Time>, now: Time) -> Slot {
         let made = if self.outdated { StartedFrom::Old } else { StartedFrom::New };
         let resumed = resumed.filter(|_| !self.outdated);

@@ -151,7 +151,7 @@ impl Rollout {
         }
     }
 
-    /// PM2's way: restart what is left, then be done with it.
+    /// With `force`, as PM2 does: restarts the remaining instances at once, and ends when they have started.
     fn force(&mut self, because: Failure, now: Time, out: &mut Vec<Instruction>) {
         self.stop_failed_surge(now, out);
         if !self.interrupted {
@@ -294,7 +294,8 @@ impl Rollout {
         self.serving() > self.floor()
     }
 
-    /// How many must serve. On the way back, what was down before and was never touched is nobody's to wait for.
+    /// How many instances must serve. On the way back, instances that were down before and never touched are
+    /// not waited for.
     fn floor(&self) -> u32 {
         let target = self.target();
         let floor = target.saturating_sub(self.limits().unavailable);

@@ -45,7 +45,7 @@ pub(super) struct Direct;
 impl Direct {
     /// The socket of a scope's manager, if this process may connect to it.
     pub(super) fn of(scope: Scope) -> Option<Direct> {
-        // Of a user's manager the bus allows its clients as much as they want.
+        // The bus of a user has no such limits.
         let may = scope == Scope::System && rustix::process::geteuid().is_root();
         (may && Path::new(PATH).exists()).then_some(Direct)
     }
@@ -110,12 +110,12 @@ impl Reader {
         let read = self.receive_message(0, &mut bytes, &mut descriptors);
         match pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(message) => message,
-            // It waits in the kernel, never in the library.
+            // Our reads block in the kernel, so that the future of the library is never pending.
             Poll::Pending => Err(io::Error::from(io::ErrorKind::WouldBlock).into()),
         }
     }
 
-    /// Reads that we are welcome.
+    /// Reads the manager's `OK`.
     fn greeting(&mut self) -> io::Result<()> {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
@@ -132,7 +132,7 @@ impl Reader {
         while filled < to.len() {
             if self.stream.buffer().is_empty() {
                 let left = self.deadline.saturating_duration_since(Instant::now());
-                // A timeout of zero would be none.
+                // A timeout of zero would mean none.
                 let left = left.max(Duration::from_micros(1));
                 self.stream.get_ref().set_read_timeout(Some(left))?;
             }

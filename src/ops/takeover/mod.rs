@@ -169,7 +169,7 @@ fn after(
     let served = done.as_ref().is_ok_and(Done::is_success);
     if !served {
         undo(context, name, sink)?;
-        // It served until now, and shall go on.
+        // PM2's process served until now, and goes on serving.
         let _ = restart(pm2, own);
     }
     let closed = opened.filter(|_| served).unwrap_or_else(|| begun.elapsed());

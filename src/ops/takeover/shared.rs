@@ -96,7 +96,7 @@ impl Shared {
         let drains: Vec<_> =
             own.iter().filter_map(|process| self.drain(process.pid?, limit)).collect();
         for mut child in drains {
-            // Whatever its end: PM2 stops the process afterwards.
+            // Whether the drain ended well or not, PM2 stops the process next.
             let _ = child.wait();
         }
     }
@@ -115,7 +115,7 @@ impl Shared {
         }
         context.systemd.daemon_reload()?;
         let own: Vec<ListenAddress> = self.ports.iter().map(|port| port.address.clone()).collect();
-        // Theirs close here.
+        // The copies of PM2's sockets close here.
         drop(self.ports);
         drop(self.migration);
         for address in &own {
