@@ -21,7 +21,7 @@ use zbus::Message;
 use zbus::connection::socket::ReadHalf;
 use zbus::export::async_trait::async_trait;
 
-use super::proxy::Batch;
+use super::proxy::CallBatch;
 use crate::ecosystem::Scope;
 
 /// Where the manager of the system listens.
@@ -73,12 +73,12 @@ fn send_and_read(
     calls: &[Message],
     deadline: Instant,
 ) -> zbus::Result<Vec<zbus::Result<Message>>> {
-    let mut reader = Reader::new(writer.try_clone()?, deadline);
+    let mut reader = ReplyReader::new(writer.try_clone()?, deadline);
     // Root in ASCII, in hexadecimal; who we are the manager knows from the kernel. What would come
     // together with this it would leave lying until something else comes.
     writer.write_all(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n")?;
     reader.greeting()?;
-    let mut batch = Batch::of(calls);
+    let mut batch = CallBatch::of(calls);
     while !batch.is_over() {
         let due = batch.due().iter();
         let bytes: Vec<u8> = due.flat_map(|call| call.data().iter()).copied().collect();
@@ -90,7 +90,7 @@ fn send_and_read(
 
 /// Messages of the manager, as the library reads them.
 #[derive(Debug)]
-struct Reader {
+struct ReplyReader {
     stream: BufReader<UnixStream>,
     deadline: Instant,
     /// The message that is being handed over, and how much of it has been.
@@ -98,10 +98,10 @@ struct Reader {
     handed: usize,
 }
 
-impl Reader {
-    fn new(stream: UnixStream, deadline: Instant) -> Reader {
+impl ReplyReader {
+    fn new(stream: UnixStream, deadline: Instant) -> ReplyReader {
         let stream = BufReader::with_capacity(1 << 16, stream);
-        Reader { stream, deadline, bytes: Vec::new(), handed: 0 }
+        ReplyReader { stream, deadline, bytes: Vec::new(), handed: 0 }
     }
 
     /// The next message.
@@ -175,7 +175,7 @@ impl Reader {
 }
 
 #[async_trait]
-impl ReadHalf for Reader {
+impl ReadHalf for ReplyReader {
     async fn recvmsg(&mut self, to: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
         if self.handed == self.bytes.len() {
             self.next()?;
