@@ -1,4 +1,4 @@
-# Everything a contributor runs. `make` alone builds.
+# The commands of a contributor. `make` alone builds.
 
 PREFIX = /usr
 DESTDIR =

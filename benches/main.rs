@@ -1,4 +1,4 @@
-//! Speed and size, each as a ratio against something in the same run, on a booted machine.
+//! Speed and size, each as a ratio to a reference that is measured in the same run, on a booted machine.
 //!
 //! `make bench` installs what it needs. It ends with 1 when a target is missed.
 #![allow(
@@ -248,7 +248,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 const ROUNDS: u32 = 7;
 
-/// Ours, plain node and PM2 in turn: the median of the ratios within a round, which a machine that
+/// clusterctl, plain node and PM2 in turn: the median of the ratios within a round, which a machine that
 /// is busy for a while changes least.
 fn compared(rounds: &[[f64; 3]], instances: u32, close: bool) -> Vec<Line> {
     let all = |place: usize| median(rounds.iter().map(|round| round[place]).collect());
@@ -264,7 +264,7 @@ fn compared(rounds: &[[f64; 3]], instances: u32, close: bool) -> Vec<Line> {
     )];
     if close {
         let (to_theirs, bound) = (ratio(0, 2), ratio(1, 2));
-        // Nothing that shares a listener can do better than the program without anything around it.
+        // The program without anything around it is the best that any way to share a listener can reach.
         let target = if bound < 2.5 { "as plain node" } else { ">= 2.5" };
         lines.push(line(
             &format!("{kind}, {instances} instances / PM2"),
@@ -304,7 +304,7 @@ fn throughput(m: &Machine, pm2: &str) -> Vec<Line> {
     lines
 }
 
-/// What a reload costs.
+/// The cost of a reload for its clients.
 struct Cost {
     failed: u64,
     sent: u64,
@@ -387,7 +387,7 @@ fn reloads(m: &Machine, pm2: &str) -> Vec<Line> {
         m.write("/srv/fast.toml", format!("[[apps]]\nname = 'fast'\nscript = 'fast.js'\ninstances = {instances}\nlisten = 3000\n"));
         m.ok(["clusterctl", "apply", "/srv/fast.toml"]);
         lines.push(min_ready_cost(m, instances));
-        // PM2 looks at nothing after a process is ready.
+        // PM2 does not look at a process after it is ready, so `min_ready` is left out of the comparison.
         let reload = "clusterctl reload fast --min-ready 0";
         let ours = reload_costs(m, 3000, reload);
         let alone = millis(m, reload, 3);
@@ -419,7 +419,7 @@ fn reloads(m: &Machine, pm2: &str) -> Vec<Line> {
             line(
                 &format!("reload of {instances} / sum of its instances' readiness"),
                 format!("{wall:.0} ms / {ready:.0} ms = {:.2}", wall / ready),
-                // What does not depend on the number weighs more in a small one.
+                // Costs that do not depend on the number weigh more with few instances.
                 if instances == 16 { "<= 1.3" } else { "-" },
                 instances != 16 || wall / ready <= 1.3,
             ),

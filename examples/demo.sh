@@ -48,7 +48,7 @@ release() {
     sed "s/hello from/$1 from/" "$here/node-http/server.js" >"$app"
 }
 
-# A typo, as it happens: the program throws when it starts.
+# A release with a typo: the program throws when it starts.
 break_app() {
     sed 's/http.createServer/htpp.createServer/' "$here/node-http/server.js" >"$app"
 }
@@ -131,7 +131,7 @@ row kill "kill -9 of every process"
 row scale "6 instances, then 3"
 [ -n "$pm2" ] || echo "    (make demo-pm2 does the same to PM2 and shows it beside)"
 
-# What is promised.
+# Fails unless clusterctl has kept its promise.
 read -r _ release <"$DEMO/clusterctl.release"
 read -r _ refused <"$DEMO/clusterctl.broken"
 read -r _ scaled <"$DEMO/clusterctl.scale"

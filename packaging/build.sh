@@ -113,7 +113,7 @@ npm() {
 rpm() {
     mkdir -p "$work/SOURCES"
     source_archive "$work/SOURCES/clusterctl-$version.tar.gz"
-    # Or the package would hold when and where it was built.
+    # Otherwise the package would record when and where it was built.
     set -- --target "$arch" --define "_buildhost localhost"
     if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
         set -- "$@" --define "use_source_date_epoch_as_buildtime 1" \
@@ -132,7 +132,7 @@ arch() {
         chown -R nobody "$work"
         run='setpriv --reuid=nobody --clear-groups'
     fi
-    # What it depends on has other names where this is no Arch Linux.
+    # The packages that it depends on have other names where this is not Arch Linux.
     sed "s/^CARCH=.*/CARCH=\"$arch\"/" /etc/makepkg.conf >"$work/makepkg.conf"
     (cd "$work" && HOME=$work $run makepkg --config "$work/makepkg.conf" --nodeps --force)
     deliver "$work"/*.pkg.tar.*

@@ -33,7 +33,7 @@ sysroot() {
         mmdebstrap --quiet --variant=extract --architectures="$(debian "$1")" \
             --include=libc6-dev,libgcc-s1 bullseye "$root.part" \
             "${CLUSTERCTL_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >&2
-        # Or they would lead to the libraries of this machine.
+        # Absolute links would lead to the libraries of this machine.
         find "$root.part" -type l -lname '/*' | while read -r link; do
             ln -sfnr "$root.part$(readlink "$link")" "$link"
         done

@@ -32,7 +32,7 @@ program() {
         put 0644 "$page" "$share/man/man${page##*.}/${page##*/}"
     done
     put 0644 packaging/ecosystem.schema.json "$share/clusterctl/ecosystem.schema.json"
-    # Nothing enables them but whoever wants metrics.
+    # The units are installed and not enabled: an administrator who wants metrics does that.
     for unit in units/clusterctl-metrics.socket units/clusterctl-metrics@.service; do
         put 0644 "$unit" "$prefix/lib/systemd/system/${unit#units/}"
         sed -i "s|/usr/bin/clusterctl|$PREFIX/bin/clusterctl|" "$prefix/lib/systemd/system/${unit#units/}"

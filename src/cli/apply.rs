@@ -1,4 +1,5 @@
-//! `clusterctl apply`, and what other verbs do with an ecosystem file that they are given.
+//! `clusterctl apply`, and how `start`, `reload` and `rollback` put an ecosystem file in force. It never
+//! compares units or writes them: `ops::apply` does.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ pub(super) struct ApplyArgs {
 }
 
 impl ApplyArgs {
-    /// Whether nothing is to be changed.
+    /// Whether `--dry-run` asks for the plan alone.
     pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run
     }
@@ -61,12 +62,12 @@ pub(super) fn run(args: &ApplyArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
     put_in_force(definition, &options, place, ui).map(drop)
 }
 
-/// What a command line says of a definition that it puts in force.
+/// What a command line says about the definition that it puts in force.
 #[derive(Debug)]
 pub(super) struct Options<'a> {
-    /// What the history says of it.
+    /// The verb that the history records: `apply`, or `rollback to 3`.
     pub verb: String,
-    /// The entry of the history that is gone back to, if one is.
+    /// The number of the history entry that a rollback goes back to.
     pub back_to: Option<u64>,
     /// The name of the file in messages.
     pub shown: String,
@@ -81,7 +82,7 @@ pub(super) struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// A verb that replaces afterwards what did not change.
+    /// The options of a verb that reloads unchanged apps afterwards.
     fn of(verb: &str, policy: &'a PolicyArgs) -> Options<'a> {
         Options {
             verb: verb.to_owned(),
@@ -124,7 +125,7 @@ pub(super) fn put_in_force(
     };
     let mut shown = Ok(());
     let mut sink = |event: ops::Event| match event {
-        // Without a change, apps that do not serve are all that there is to say to people.
+        // Where the plan is empty, people are told only about apps that do not serve.
         ops::Event::Planned { plan, all_well } => {
             if all_well || !plan.is_empty() || ui.json {
                 shown = show::plan(&plan, options.dry_run, ui);
@@ -140,7 +141,7 @@ pub(super) fn put_in_force(
     Ok((ctl, applied))
 }
 
-/// How each app ended up, and what is to be said of those that nothing was done about.
+/// Prints how each app ended up, and remarks about apps that the plan did not touch.
 fn show_applied(
     ctl: &ops::Context,
     ecosystem: &Ecosystem,

@@ -29,7 +29,8 @@ pub(super) fn run(args: &CheckMemoryArgs, place: &Site<'_>, ui: &mut Ui) -> Resu
     if ops::heavy(&ctl, &app, args.limit)?.is_empty() {
         return Ok(());
     }
-    // A command that works on the app may replace them, and would take this for the work of somebody else.
+    // Waits for a command that holds the app's lock: it may be replacing these instances itself, and would
+    // take our reload for interference.
     drop(Lock::apps(&ctl.layout.state, [&app], |_| {})?);
     let heavy = ops::heavy(&ctl, &app, args.limit)?;
     let mut selected = Vec::new();

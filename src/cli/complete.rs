@@ -14,7 +14,7 @@ use super::process;
 use crate::disk::{self, FoundApp};
 use crate::ecosystem::{AppName, Scope};
 
-/// Tells the program that a shell asks, and which.
+/// Environment variable by which a shell asks for completions; its value names the shell.
 pub(super) const VARIABLE: &str = "CLUSTERCTL_COMPLETE";
 
 /// Answers a shell, if one asks; false when a command is to be run.
@@ -43,7 +43,7 @@ pub(super) fn selectors() -> ArgValueCompleter {
     ArgValueCompleter::new(|word: &OsStr| selected(word, &apps()))
 }
 
-/// The same, and ecosystem files, scripts and whatever else a path leads to.
+/// As [`selectors`], and ecosystem files, scripts and whatever else a path leads to.
 pub(super) fn selectors_and_files() -> ArgValueCompleter {
     ArgValueCompleter::new(|word: &OsStr| {
         let mut all = selected(word, &apps());

@@ -125,7 +125,7 @@ pub(super) fn run(
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    // The manager answers the start of what runs as well as any other.
+    // The manager reports a start job of a running unit as done too: we ask beforehand what is up.
     let up = if verb == ControlVerb::Start { ops::up(ctl, selected)? } else { BTreeSet::new() };
     let mut sink = |event: ops::Event| match &event {
         ops::Event::Unit { app, unit, verb: "start", failure: None } if up.contains(unit) => {
@@ -140,7 +140,7 @@ pub(super) fn run(
 /// Runs `delete`.
 pub(super) fn delete(args: &DeleteArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
-    // A run that was killed when the last file was gone has left the units in the manager.
+    // A `delete` that was killed after it removed the last file has left the units loaded in the manager.
     ops::load(&ctl, [], &mut |event| show::event(&event, ui))?;
     let selected = selected(place, &ctl, &args.apps)?;
     if let Some(one) = selected.iter().find(|selected| selected.instance.is_some()) {
@@ -158,7 +158,7 @@ pub(super) fn delete(args: &DeleteArgs, place: &Site<'_>, ui: &mut Ui) -> Result
     show::finish(&ctl, &finished.done, ui)
 }
 
-/// What the selectors mean.
+/// The apps and instances that the selectors mean.
 pub(super) fn selected(
     place: &Site<'_>,
     ctl: &ops::Context,
@@ -167,7 +167,7 @@ pub(super) fn selected(
     selected_of(place, ctl, &ops::apps(ctl)?, selectors)
 }
 
-/// The same; all apps where nothing is selected.
+/// As [`selected`]; all apps where no selector is given.
 pub(super) fn selected_or_all(
     place: &Site<'_>,
     ctl: &ops::Context,
@@ -179,7 +179,7 @@ pub(super) fn selected_or_all(
     }
 }
 
-/// The same where it is known already which apps there are.
+/// As [`selected`], for a caller that has scanned the disk: `apps` are all apps.
 pub(super) fn selected_of(
     place: &Site<'_>,
     ctl: &ops::Context,
@@ -198,7 +198,7 @@ pub(super) fn selected_of(
     Ok(selected)
 }
 
-/// The same, also for instances that are not there any more.
+/// As [`selected`], also for instances that no longer exist.
 pub(super) fn known(
     place: &Site<'_>,
     ctl: &ops::Context,
@@ -207,7 +207,7 @@ pub(super) fn known(
     known_of(place, ctl, &ops::apps(ctl)?, selectors)
 }
 
-/// The same; `None` where one of them means nothing.
+/// As [`selected`]; `None` where one of the selectors means nothing.
 pub(super) fn try_selected(
     place: &Site<'_>,
     ctl: &ops::Context,
@@ -225,7 +225,7 @@ fn expanded(
     apps: &BTreeMap<AppName, FoundApp>,
     selectors: &[String],
 ) -> Result<Vec<String>, Error> {
-    // A number means what the last table showed, so that none is given here.
+    // A number means the instance that the last table showed: ids are read here, and never assigned.
     let ids = disk::ids(&ctl.layout);
     let folder = place.current_folder().ok();
     let names = ops::expand(apps, &ids, folder.as_deref(), selectors);

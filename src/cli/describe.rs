@@ -26,9 +26,10 @@ pub(super) fn run(args: &DescribeArgs, place: &Site<'_>, ui: &mut Ui) -> Result<
     let asked = apps.iter().filter(|(app, _)| selected.iter().any(|one| one.app == **app));
     let asked = asked.map(|(app, found)| (app.clone(), found.clone())).collect();
     let observed = ops::observe_found(&ctl, asked)?;
+    let mut stories = ops::Stories::new(&ctl);
     for one in selected {
         let Some(found) = apps.get(&one.app) else { continue };
-        let description = ops::describe(&ctl, &one, found, &observed)?;
+        let description = ops::describe(&ctl, &mut stories, &one, found, &observed)?;
         if ui.json {
             let value = serde_json::json!({"version": 1, "app": description});
             ui.json_line(&value)?;
@@ -36,8 +37,11 @@ pub(super) fn run(args: &DescribeArgs, place: &Site<'_>, ui: &mut Ui) -> Result<
         }
         ui.data(&report::describe::text(&description, &ui.out))?;
         for row in &description.instances {
-            let lines = ops::story(&ctl, &one.app, row.instance, UNIX_EPOCH).lines;
-            // Of one that failed the first ones matter, of others the last.
+            let lines = match description.stories.get(&row.instance) {
+                Some(story) => story.lines.clone(),
+                None => stories.story(&one.app, &found.units, row.instance, UNIX_EPOCH).lines,
+            };
+            // Of a failed instance the excerpt starts with the error; of others the newest lines matter.
             let failed = description.reasons.contains_key(&row.instance);
             let skip = if failed { 0 } else { lines.len().saturating_sub(LINES) };
             for line in lines.iter().skip(skip).take(LINES) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{Global, Site, Ui, input, process, show, watching};
 use crate::ecosystem::{AppName, Ecosystem};
-use crate::embedded::{self, Lifeline, Manager, Options, OutputLine};
+use crate::embedded::{self, Lifeline, Manager, ManagerOptions, OutputLine};
 use crate::error::Error;
 use crate::ops::{self, Done, Row, Selected, Status};
 use crate::report::{self, Paint, Style};
@@ -83,7 +83,7 @@ pub(super) fn run(args: &DevArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, E
     }
 }
 
-/// Tells the process that a scope has been asked for already.
+/// Environment variable: this process has asked for a scope already, and must not ask again.
 const SCOPE: &str = "CLUSTERCTL_DEV_SCOPE";
 
 /// Becomes the same command in a scope of the user's own manager, which gives it a cgroup. Returns
@@ -95,7 +95,7 @@ fn in_a_scope() -> Error {
     let mut command = Command::new("systemd-run");
     command.args(["--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--"]);
     command.arg(process::own_program()).args(std::env::args_os().skip(1)).env(SCOPE, "1");
-    // Without systemd-run there is no manager to ask either.
+    // `exec` returns only when systemd-run is missing; then no manager can be asked either.
     let _ = command.exec();
     embedded::Error::NoCgroup.into()
 }
@@ -128,7 +128,7 @@ enum Wake {
 fn inner(args: &DevArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let mut lifeline = Lifeline::take()?;
     let (sender, lines) = channel();
-    let manager = Manager::start(Options { lines: sender, ready: READY })?;
+    let manager = Manager::start(ManagerOptions { lines: sender, ready: READY })?;
     let style = ui.out;
     let quiet = args.quiet || !args.command.is_empty();
     let hidden = quiet.then(|| manager.pid());
@@ -136,7 +136,8 @@ fn inner(args: &DevArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let closed = wake.clone();
     let printer = std::thread::spawn(move || {
         let mut closed = Some(closed);
-        // A reader that has seen enough ends everything; what drains is taken in all the same.
+        // A reader that has closed standard output ends the apps; lines of draining apps are still read, so that
+        // no app blocks on a full pipe.
         print(&lines, &style, hidden, &mut || {
             closed.take().map(|closed| closed.send(Wake::Asked));
         });
@@ -264,8 +265,8 @@ fn until_the_end(
     }
 }
 
-/// Prints until the manager has ended, but nothing of the process `hidden`. The terminal may be gone,
-/// of which `closed` is told.
+/// Prints lines until the manager has ended, except those of the process `hidden`; calls `closed` when
+/// standard output cannot be written any more.
 fn print(
     lines: &Receiver<OutputLine>,
     style: &Style,
@@ -290,7 +291,7 @@ fn print(
     }
 }
 
-/// syslog's number of a warning.
+/// Priority of a warning in syslog(3).
 const WARNING: u8 = 4;
 
 /// `dev` takes no scope: its manager is always a user's.

@@ -50,7 +50,7 @@ pub(super) fn run(args: &ExecArgs) -> Result<u8, Error> {
 fn tracer() -> std::io::Result<File> {
     let mut writer = File::from(rustix::fs::memfd_create(c"clusterctl-exec", MemfdFlags::CLOEXEC)?);
     writer.write_all(crate::TRACER_FILE)?;
-    // What is open for writing cannot be executed.
+    // A file that is open for writing cannot be executed (ETXTBSY).
     File::open(format!("/proc/self/fd/{}", writer.as_raw_fd()))
 }
 

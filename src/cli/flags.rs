@@ -17,7 +17,7 @@ enum Takes {
     File,
     /// Strings with commas between them, numbers where they are.
     List(&'static str),
-    /// The same, or nothing, which is `true`.
+    /// As [`Takes::List`], or no value, which is `true`.
     Maybe(&'static str),
     /// Nothing: this is the value.
     Nothing(&'static str),
@@ -29,7 +29,7 @@ struct Flag {
     short: Option<char>,
     long: &'static str,
     alias: &'static str,
-    /// Empty where it is called as the option is.
+    /// The key of the ecosystem file; empty where it has the name of the option.
     key: &'static str,
     takes: Takes,
     help: &'static str,
@@ -39,7 +39,7 @@ const fn flag(long: &'static str, takes: Takes, help: &'static str) -> Flag {
     named(long, "", takes, help)
 }
 
-/// One whose key has another name.
+/// A flag whose key has another name than the option.
 const fn named(long: &'static str, key: &'static str, takes: Takes, help: &'static str) -> Flag {
     Flag { short: None, long, alias: "", key, takes, help }
 }
@@ -106,7 +106,7 @@ const FLAGS: &[Flag] = &[
     flag("source-map-support", Nothing("true"), "Node reads source maps"),
 ];
 
-/// Options that ask for what holds anyway, and what is said of them.
+/// Options of PM2 that ask for what clusterctl does anyway, each with the remark that is printed.
 const IDLE: &[(&str, Option<char>, &str)] = &[
     ("force", Some('f'), "an app is known by its name, so it is never started twice"),
     ("update-env", Some('a'), UPDATE_ENV),
@@ -136,7 +136,7 @@ impl KeyFlags {
         self.given.is_empty()
     }
 
-    /// What is to be said of options that ask for nothing.
+    /// The remarks about options from [`IDLE`].
     pub(super) fn remarks(&self) -> impl Iterator<Item = String> + '_ {
         let said = |name: &&str| IDLE.iter().find(|(idle, ..)| idle == name);
         let all = self.idle.iter().filter_map(said);
@@ -185,8 +185,8 @@ fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-/// The line of the file that an option of `start` writes, where its value is known: for other commands,
-/// which do not take it.
+/// The line of the ecosystem file that an option of `start` writes: shown by commands that do not take
+/// the option.
 pub(super) fn line_of(option: &str) -> Option<String> {
     let name = option.strip_prefix("--")?;
     let flag = FLAGS.iter().find(|flag| [flag.long, flag.alias].contains(&name))?;

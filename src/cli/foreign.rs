@@ -15,12 +15,12 @@ use crate::disk;
 use crate::ecosystem::{self, AppName, Color, Scope, is_private, port_in, without_covered};
 use crate::error::Error;
 use crate::host::text;
-use crate::import::{self, Draft, Drafts, Foreign, Imported, Process};
+use crate::import::{self, Draft, Drafts, Foreign, Imported, Pm2Process};
 use crate::ops::import::RunningPm2;
 use crate::plan::shell_word;
 use crate::report::printable;
 
-/// How long a program is tried that nobody has asked to try: most listen within a second.
+/// Limit of a trial run during an import, which nobody has asked for: most servers listen within a second.
 const TRIAL: Duration = Duration::from_secs(10);
 
 /// Where a set-up comes from.
@@ -34,9 +34,9 @@ pub(super) struct Origin<'a> {
     pub file: Option<&'a Path>,
     /// Whether programs are run to see what they listen on.
     pub tries: bool,
-    /// Whether what PM2's processes listen on counts more than what the file says: the address is exact.
+    /// Whether addresses seen at PM2's processes win over those in the file.
     pub prefers_running: bool,
-    /// Who runs the apps so far, if it is not root.
+    /// The user who runs the apps so far, unless that is root.
     pub runs_as: Option<String>,
 }
 
@@ -75,7 +75,7 @@ pub(super) fn converted(
     settled(drafts, &origin, None, place, ui)
 }
 
-/// Whoever calls, if that is not root: behind `sudo` too, whose apps PM2 runs.
+/// The calling user, unless that is root; with `sudo`, the user who called it, whose PM2 runs the apps.
 fn caller() -> Option<String> {
     let caller = crate::ops::import::caller();
     let own = || Some(crate::host::own_user()).filter(|_| !rustix::process::geteuid().is_root());
@@ -88,14 +88,14 @@ pub(super) fn refused(name: &str, refusal: import::Refusal) -> Error {
     Error::Foreign { file: plain(name), why: plain(&refusal.why), instead: plain(&refusal.instead) }
 }
 
-/// Drafts with what each listens on, as an ecosystem file.
+/// Adds to each draft what it listens on, and writes all of them as an ecosystem file.
 ///
 /// # Errors
 /// The machine cannot be asked.
 pub(super) fn settled(
     mut drafts: Drafts,
     origin: &Origin<'_>,
-    pm2: Option<(&RunningPm2, &[Process])>,
+    pm2: Option<(&RunningPm2, &[Pm2Process])>,
     place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<Imported, Error> {
@@ -105,7 +105,7 @@ pub(super) fn settled(
         drafts.apps.iter_mut().for_each(|draft| draft.runs_as(user));
     }
     let host = place.around.host(&layout, Purpose::Check);
-    let around = import::Surroundings { origin: &origin.name, base: &origin.base, host: &*host };
+    let around = import::ImportFacts { origin: &origin.name, base: &origin.base, host: &*host };
     let unknown = drafts.apps.iter().any(|draft| !draft.has_listener());
     if unknown || origin.prefers_running {
         let found = disk::scan(&layout).unwrap_or_default();
@@ -126,8 +126,8 @@ pub(super) fn settled(
     Ok(import::settle(drafts, &around))
 }
 
-/// What its processes under PM2 listen on.
-fn as_pm2_runs_it(draft: &mut Draft, pm2: Option<(&RunningPm2, &[Process])>) {
+/// Takes the addresses that the app's processes under PM2 listen on.
+fn as_pm2_runs_it(draft: &mut Draft, pm2: Option<(&RunningPm2, &[Pm2Process])>) {
     let Some((pm2, processes)) = pm2 else { return };
     let listens = pm2.listens(processes, draft.name());
     draft.listens(&listens, "as its process under PM2 does");
@@ -139,7 +139,7 @@ fn as_pm2_runs_it(draft: &mut Draft, pm2: Option<(&RunningPm2, &[Process])>) {
     }
 }
 
-/// The units of the same app of the same file: it was tried when it was applied first.
+/// Takes the addresses of the app's own units, where the same file was applied before.
 fn as_its_units(
     draft: &mut Draft,
     origin: &Origin<'_>,
@@ -154,8 +154,8 @@ fn as_its_units(
     true
 }
 
-/// Runs the program once, and looks into its source where that does not tell.
-fn try_out(draft: &mut Draft, around: &import::Surroundings<'_>, ui: &mut Ui) {
+/// Runs the program once to see what it listens on; looks into its source where the run does not show it.
+fn try_out(draft: &mut Draft, around: &import::ImportFacts<'_>, ui: &mut Ui) {
     let name = draft.name().to_owned();
     let alone = Drafts { apps: vec![draft.clone()], ..Drafts::default() };
     let text = import::settle(alone, around).text;
@@ -197,9 +197,9 @@ pub(super) fn tell(imported: &Imported, name: &str, ui: &mut Ui) {
     }
 }
 
-/// The same in one line, for a file that is taken again and again.
+/// As [`tell`], in one line: for a file of another tool that is applied again and again.
 pub(super) fn summarize(imported: &Imported, name: &str, ui: &mut Ui) {
-    let word = |left: &crate::import::Left| {
+    let word = |left: &crate::import::LeftOut| {
         left.what.split([' ', ':']).next().unwrap_or_default().to_owned()
     };
     let mut words: Vec<String> = imported.left.iter().map(word).collect();

@@ -87,7 +87,7 @@ pub(super) fn read_ecosystem(
     let path = place.absolute(file)?;
     if let Some(kind) = Foreign::of(&path) {
         let imported = foreign::converted(file, kind, true, false, place, ui)?;
-        // What has to be corrected is said by whoever reads the text.
+        // Values that have to be corrected are reported when the text is resolved.
         foreign::summarize(&imported, &file.display().to_string(), ui);
         let base = parent(&path);
         return Ok((imported.text, Some(path), base));
@@ -102,7 +102,7 @@ pub(super) fn read_ecosystem(
     Ok((text, Some(path), base))
 }
 
-/// What a shell makes of `<(command)`: a pipe of whoever calls, and nobody else's.
+/// Whether a path is a descriptor of the caller, as a shell passes for `<(command)`.
 fn is_descriptor(file: &Path) -> bool {
     ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|place| file.starts_with(place))
 }
@@ -121,7 +121,7 @@ pub(super) fn load(
     load_for(Purpose::Apply { prunes: false }, place, file, env, layout, ui)
 }
 
-/// The same for a file that is not put in force: what runs at this moment is no fault of it.
+/// As [`load`], for a file that is only checked: an address that is in use now is no problem of the file.
 ///
 /// # Errors
 /// The file cannot be read, or has problems.

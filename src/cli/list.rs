@@ -129,7 +129,7 @@ fn show(
     Ok(())
 }
 
-/// What is to be said of what the table shows.
+/// Prints warnings and remarks below the table.
 fn below(rows: &[Row], apps: &Apps, ui: &mut Ui) {
     let under_way: BTreeMap<&str, &str> =
         rows.iter().filter_map(|row| Some((row.app.as_str(), row.rollout.as_deref()?))).collect();

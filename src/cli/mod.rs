@@ -124,7 +124,7 @@ enum Verb {
 }
 
 impl Verb {
-    /// Whether it changes something, which is not to stop when nobody reads what it says.
+    /// Whether the verb changes something: then it goes on when nobody reads its output.
     fn changes(&self) -> bool {
         match self {
             Verb::Apply(args) => !args.is_dry_run(),
@@ -133,7 +133,7 @@ impl Verb {
         }
     }
 
-    /// Whether it tells what happens, as it happens.
+    /// Whether the verb prints a stream of events instead of one value.
     fn is_stream(&self) -> bool {
         matches!(
             self,

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::trial::FILE;
 use crate::error::Error;
 
-/// How a file begins that `start` has written, so that it may add to it.
+/// First line of a file that `start` has written: to such a file, and to no other, it adds apps.
 const MARK: &str = "# Written by `clusterctl start`";
 
 /// What lies in the folder.

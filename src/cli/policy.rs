@@ -55,7 +55,7 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
 }
 
 impl PolicyArgs {
-    /// The same in the words of `ops`.
+    /// The flags as [`Overrides`] of `rollout`.
     pub(super) fn overrides(&self) -> Overrides {
         Overrides {
             max_surge: self.max_surge,

@@ -35,7 +35,7 @@ impl Surroundings for Process {
     }
 
     fn default_scope(&self) -> Scope {
-        // What runs below `clusterctl dev` means the private manager.
+        // A command that runs under `clusterctl dev` talks to the private manager.
         let runtime = std::env::var_os("XDG_RUNTIME_DIR");
         let private = runtime.is_some_and(|dir| dir == crate::embedded::RUNTIME);
         if private { Scope::User } else { Scope::System }

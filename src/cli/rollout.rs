@@ -36,15 +36,15 @@ pub(super) fn run(args: &RolloutArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(
         show::event(&event, ui);
     };
     let outcome = match ops::perform(&ctl, &app, &mut sink) {
-        // To the manager this is no failure of the group, which it stops or restarts.
+        // The manager stops or restarts the group at this moment: a failure would mark the group as failed.
         Err(error @ (ops::Error::Lost(_) | ops::Error::Stopped(_))) => return end(&error, ui),
         result => result?,
     };
     let done = Done { rollout: Some(outcome), ..Done::default() };
     say(&show::verdict(&ctl, &app, &done).0.text);
     match show::finish(&ctl, &[(app.clone(), done)].into(), ui) {
-        // The first that a stop of the group cancels is the start that the rollout waited for, so that this one
-        // was over before the manager ended it.
+        // A stop of the group first cancels the start job that the rollout waits for: the rollout has failed
+        // before SIGTERM reached this process.
         Err(Error::Failed { .. }) if ctl.is_ended() => end(&ops::Error::Stopped(app), ui),
         result => result,
     }
@@ -59,6 +59,6 @@ fn end(error: &ops::Error, ui: &mut Ui) -> Result<(), Error> {
 
 /// For `systemctl status`.
 fn say(text: &str) {
-    // Run by hand there is nobody to tell.
+    // Run by hand, there is no NOTIFY_SOCKET.
     let _ = notify(false, &[NotifyState::Status(text.to_owned())]);
 }

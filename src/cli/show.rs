@@ -1,5 +1,5 @@
-//! What is shown: the plan, what happens while a verb works, how each app ended up, and what is warned of
-//! besides. It never changes anything.
+//! Prints plans, events while a verb works, how each app ended up, and warnings. It never changes
+//! anything.
 
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
@@ -20,7 +20,7 @@ pub(super) fn event(event: &ops::Event, ui: &mut Ui) {
     if let ops::Event::Progress { app, at, progress } = event {
         ui.progress(app, *at, progress);
     }
-    // Who is waited for is told to people alone.
+    // For whom a command waits is told to people alone: programs have no use for it.
     let for_people = matches!(event, ops::Event::Waiting { .. });
     if ui.json && !for_people {
         if let Some(value) = report::progress::json(event) {
@@ -60,7 +60,7 @@ pub(super) fn verdict(ctl: &ops::Context, app: &AppName, done: &Done) -> (AppVer
     let instance = report::verdict::failed_instance(app, done);
     let loops =
         |(_, why): &(_, UnitFailure)| matches!(why, UnitFailure::Lost(NotServing::Loops { .. }));
-    // One that ends again and again may have done so before this began.
+    // An instance that crashes in a loop may have begun before this command did.
     let since = if done.failures.iter().any(loops) { UNIX_EPOCH } else { ctl.begun };
     let story = instance.map(|number| ops::story(ctl, app, number, since)).unwrap_or_default();
     (report::verdict::verdict(app, done, story.reason.as_ref()), story)
@@ -107,8 +107,8 @@ pub(super) fn finish(
             ui.later(&next);
         }
     }
-    let (tally, took) = ui.counted();
-    let total = tally.total(done.len(), Some(took));
+    let (counts, took) = ui.counted();
+    let total = counts.total(done.len(), Some(took));
     if let Some(total) = total.filter(|_| bad.is_empty() && !ui.json) {
         ui.done(&total);
     }
@@ -122,11 +122,11 @@ pub(super) fn finish(
     }
 }
 
-/// What was done to an app, and whether a rollout cost a client.
+/// The sentence about an app that serves: what was done, and whether a full queue turned clients away.
 fn ending(ctl: &ops::Context, app: &AppName, ui: &Ui) -> String {
-    let (tally, took) = ui.counted();
-    let text = tally.end(app, Some(took));
-    if tally.replaced(app) == 0 || !ui.none_refused() {
+    let (counts, took) = ui.counted();
+    let text = counts.end(app, Some(took));
+    if counts.replaced(app) == 0 || !ui.none_refused() {
         return text;
     }
     // Only of TCP the kernel counts who was turned away.

@@ -152,12 +152,12 @@ fn looks_like_program(text: &str, cwd: Option<&Path>, place: &Site<'_>) -> bool 
     text.contains(['/', ' ']) || is_script(text, &folder)
 }
 
-/// A file of the folder, or what is called as scripts are.
+/// Whether a word names a file in the folder, or ends as names of scripts do.
 fn is_script(text: &str, folder: &Path) -> bool {
     SCRIPTS.iter().any(|end| text.ends_with(end)) || folder.join(text).is_file()
 }
 
-/// Ends of the names of scripts.
+/// Extensions of scripts.
 const SCRIPTS: [&str; 10] =
     [".js", ".cjs", ".mjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php", ".sh"];
 
@@ -311,7 +311,7 @@ fn still_nothing(program: &str, limit: Duration) -> String {
     )
 }
 
-/// What to listen on after a trial, empty for a worker.
+/// The value of `listen` after a trial run; empty for a worker.
 fn judged(program: &str, trial: Trial, ui: &mut Ui) -> Result<Vec<String>, Error> {
     for path in &trial.private {
         ui.note(&format!("{path} is left out: a socket of the program's own processes"));

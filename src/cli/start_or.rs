@@ -18,7 +18,7 @@ pub(super) struct StartOrReloadArgs {
     policy: PolicyArgs,
 }
 
-/// Apply an ecosystem file, and restart what this did not start
+/// Apply an ecosystem file, and restart the apps that it left running
 #[derive(Debug, clap::Args)]
 pub(super) struct StartOrRestartArgs {
     #[command(flatten)]

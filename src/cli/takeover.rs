@@ -10,13 +10,13 @@ use super::{Site, Ui, input, show};
 use crate::disk::Definition;
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::error::Error;
-use crate::import::Process;
+use crate::import::Pm2Process;
 use crate::ops::import::{RunningPm2, running};
 use crate::ops::takeover::{Moved, Passage, give_back, take_over};
 use crate::ops::{self, ApplyRequest};
 use crate::plan::shell_word;
 
-/// The PM2 that runs for whoever calls.
+/// The PM2 daemon of the calling user.
 fn pm2() -> Result<RunningPm2, Error> {
     running().ok_or_else(|| Error::Foreign {
         file: String::new(),
@@ -26,7 +26,7 @@ fn pm2() -> Result<RunningPm2, Error> {
     })
 }
 
-fn processes(pm2: &RunningPm2) -> Result<Vec<Process>, Error> {
+fn processes(pm2: &RunningPm2) -> Result<Vec<Pm2Process>, Error> {
     let list = pm2.list().map_err(|refusal| foreign::refused("pm2", refusal))?;
     Ok(crate::import::process_list(&list))
 }
@@ -46,7 +46,7 @@ pub(super) fn run(
     };
     let definition = read_definition(&file, place, ui)?;
     let layout = place.layout()?;
-    // What runs at this moment is no fault of the file: it is taken over.
+    // Addresses that PM2's processes hold are no problem of the file: they are taken over.
     let host = place.around.host(&layout, Purpose::TakeOver);
     let ecosystem = input::resolve(&definition, &file.display().to_string(), &*host, ui)?.ecosystem;
     let mut ctl = place.interruptible(place.connect()?)?;
@@ -67,7 +67,7 @@ pub(super) fn run(
     ended(&pm2, &online, &left, ui)
 }
 
-fn is_online(name: &AppName, processes: &[Process]) -> bool {
+fn is_online(name: &AppName, processes: &[Pm2Process]) -> bool {
     processes.iter().any(|process| process.name == name.as_str() && process.status == "online")
 }
 
@@ -75,7 +75,7 @@ fn is_online(name: &AppName, processes: &[Process]) -> bool {
 fn written(
     to: &Path,
     pm2: &RunningPm2,
-    processes: &[Process],
+    processes: &[Pm2Process],
     place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<PathBuf, Error> {
@@ -103,7 +103,7 @@ fn written(
 fn one(
     ctl: &mut ops::Context,
     pm2: &RunningPm2,
-    processes: &[Process],
+    processes: &[Pm2Process],
     (name, ecosystem, definition): (&AppName, &Ecosystem, &Definition),
     place: &Site<'_>,
     ui: &mut Ui,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::Global;
 use crate::ecosystem::{AppName, Color};
 use crate::error::{self, Error};
-use crate::report::{self, Paint, Style, Tally};
+use crate::report::{self, ActionCounts, Paint, Style};
 use crate::rollout::{Progress, Time};
 
 /// The only way to the terminal: data to standard output, everything else to standard error.
@@ -24,29 +24,30 @@ pub struct Ui {
     /// The output is a stream of events, which begins with a line that says so.
     stream: bool,
     begun: bool,
-    /// What is asked for changes something: a reader that is gone is no reason to stop.
+    /// The verb changes something: it goes on when standard output is closed.
     changes: bool,
     /// Nobody reads standard output any more.
     unread: bool,
     /// Commands in messages need `--user`.
     user: bool,
-    /// The manager ends with this process.
+    /// The manager is that of `clusterctl dev`, and ends with this process: commands to type later would
+    /// reach nothing.
     pub private: bool,
-    /// Nothing but data and errors is wanted.
+    /// `--silent`: print data and errors alone.
     silent: bool,
-    /// More is wanted: each unit of a plan, all fields of a log entry.
+    /// `--verbose`: print each unit of a plan, all fields of a log entry.
     pub verbose: bool,
     /// What has been done so far.
-    tally: Tally,
+    counts: ActionCounts,
     begun_at: Instant,
-    /// Clients that full queues had turned away before.
+    /// Clients that full accept queues had turned away before the command began; `None` where unknown.
     dropped: Option<u64>,
     /// Rollouts under way, below all that is printed.
     live: Live,
     streams: TerminalStreams,
 }
 
-/// Where it is written to.
+/// The streams that are written to.
 struct TerminalStreams {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
@@ -86,7 +87,7 @@ impl Ui {
             private: false,
             silent: false,
             verbose: false,
-            tally: Tally::default(),
+            counts: ActionCounts::default(),
             begun_at: Instant::now(),
             dropped: None,
             live: Live::default(),
@@ -145,7 +146,7 @@ impl Ui {
         }
     }
 
-    /// Data that nobody has asked for in so many words.
+    /// Data that `--silent` leaves out.
     ///
     /// # Errors
     /// It cannot be written.
@@ -195,14 +196,15 @@ impl Ui {
         self.always(&format!("{heading} {command}"));
     }
 
-    /// The same, unless the manager is gone by the time that it could be typed.
+    /// As [`Ui::next`], for a command that is typed after this one has ended: left out where the manager ends
+    /// with this process.
     pub fn later(&mut self, command: &str) {
         if !self.private {
             self.next(command);
         }
     }
 
-    /// Commands in a message, for the manager that this one spoke to.
+    /// A text with `--user` in its commands, where this command spoke to the user's manager.
     fn typed(&self, text: &str) -> String {
         if !self.user {
             return text.to_owned();
@@ -224,13 +226,13 @@ impl Ui {
         }
     }
 
-    /// What was asked for is done.
+    /// A message that something was done.
     pub fn done(&mut self, text: &str) {
         let mark = self.err.paint(Paint::Good, "✓");
         self.note(&format!("{mark} {}", report::printable(text)));
     }
 
-    /// The same about one app, as data where that is asked for.
+    /// As [`Ui::done`] about one app; as JSON where `-o json` is given.
     ///
     /// # Errors
     /// The reader is gone.
@@ -242,25 +244,25 @@ impl Ui {
         Ok(())
     }
 
-    /// It is not done.
+    /// A message that something was not done.
     pub fn failed(&mut self, text: &str) {
         let mark = self.err.paint(Paint::Bad, "✗");
         self.always(&format!("{mark} {}", report::printable(text)));
     }
 
-    /// Counts what an event tells, for the end.
+    /// ActionCounts what an event tells, for the end.
     pub fn count(&mut self, event: &crate::ops::Event) {
-        self.tally.note(event);
+        self.counts.note(event);
     }
 
-    /// Counts an instance that was running already.
+    /// ActionCounts an instance that was running already.
     pub fn count_as_up(&mut self, app: &AppName, unit: &crate::unit::UnitName) {
-        self.tally.note_up(app, unit);
+        self.counts.note_up(app, unit);
     }
 
-    /// What was done to an app, and to all of several.
-    pub fn counted(&self) -> (&Tally, Duration) {
-        (&self.tally, self.begun_at.elapsed())
+    /// What was counted so far, and the time since the command began.
+    pub fn counted(&self) -> (&ActionCounts, Duration) {
+        (&self.counts, self.begun_at.elapsed())
     }
 
     /// Whether no full queue has turned a client away since the beginning, as far as that is known.
@@ -277,14 +279,14 @@ impl Ui {
         }
     }
 
-    /// What is said however little is wanted. A lost standard error is no reason to stop the work.
+    /// A message that `--silent` does not suppress. A closed standard error does not stop the work.
     fn always(&mut self, text: &str) {
         self.live.erase(&mut self.streams.err);
         let _ = writeln!(self.streams.err, "{}", report::only_colours(text));
         self.live.draw(&mut self.streams.err, &self.err);
     }
 
-    /// The same with commands in it.
+    /// As [`Ui::always`], for a text that names commands.
     pub fn say(&mut self, text: &str) {
         let text = self.typed(text);
         self.note(&text);

@@ -17,7 +17,7 @@ use crate::ecosystem::{self, App, SeenApp, StartCommand, entry};
 use crate::error::Error;
 use crate::report;
 
-/// Where the found app is written to.
+/// The file that `start` writes.
 pub(super) const FILE: &str = "ecosystem.toml";
 
 /// What a trial run showed.
@@ -50,10 +50,10 @@ pub(super) fn show_words(trial: &Trial, ui: &mut Ui) {
     }
 }
 
-/// Long enough for most servers to listen.
+/// Most servers listen within this time; after it, the waiting user is told.
 const SOON: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// What is said to those who wait.
+/// The message to a user who waits for a program that does not listen yet.
 pub(super) fn still_nothing(limit: Duration) -> String {
     format!("it listens on nothing yet; waiting for it, {limit:?} in all (Ctrl-C gives up)")
 }
@@ -72,7 +72,7 @@ pub(super) fn tried(
     tried_with(command, folder, &BTreeMap::new(), limit, waiting)
 }
 
-/// The same with variables of the program's own.
+/// As [`tried`], with environment variables for the program.
 ///
 /// # Errors
 /// Private networks are not allowed here.

@@ -42,14 +42,14 @@ pub(super) fn run(args: &WatchFilesArgs, place: &Site<'_>, ui: &mut Ui) -> Resul
     let ignored = Ignored::of(&args.ignore);
     let delay = Duration::from_millis(args.delay);
     let mut changes = FolderChanges::below_but(&args.paths, ignored, delay).map_err(failed)?;
-    // Run by hand there is nobody to tell.
+    // Run by hand, there is no NOTIFY_SOCKET.
     let _ = notify(false, &[NotifyState::Ready]);
     loop {
         let changed = changes.wait().map_err(failed)?;
         let Some(first) = changed.into_iter().next() else { continue };
         // Connected for each reload, since the bus may be started anew in between.
         let ctl = place.connect()?;
-        // A command that works on the app watches its instances, and would take this for the work of somebody else.
+        // Waits for a command that holds the app's lock: it would take our reload for interference.
         drop(Lock::apps(&ctl.layout.state, [&app], |_| {})?);
         if is_job(&ctl, &app)? {
             ui.note(&format!("{} changed: running {app} again", first.display()));

@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::host::FolderChanges;
 use crate::ops::{self, Selected};
 
-/// What is watched, and for whom.
+/// Watched paths, and the apps that each of them concerns.
 pub(super) struct Watching {
     changes: FolderChanges,
-    /// Whose changes each folder or file holds.
+    /// Apps to reload when something in the folder or file changes.
     concerned: BTreeMap<PathBuf, Vec<AppName>>,
     /// Files that apps write to by themselves.
     logs: Vec<PathBuf>,
@@ -83,7 +83,7 @@ pub(super) fn reload(ctl: &ops::Context, apps: &[AppName], path: &Path, ui: &mut
         reload::again(ctl, &observed, all.collect(), &[], &PolicyArgs::default(), ui)
     });
     match again {
-        // It has been told already.
+        // The reload has printed its failure.
         Ok(()) | Err(Error::Failed { .. } | Error::Interrupted) => {}
         Err(error) => ui.error(&error),
     }

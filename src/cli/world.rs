@@ -39,7 +39,7 @@ pub enum Purpose {
     },
 }
 
-/// The machine and the process as verbs see them.
+/// The machine and the process as verbs see them: those of this process, or those of a test.
 pub trait Surroundings: Debug {
     /// The words of the command line after the program's name.
     fn arguments(&self) -> Vec<OsString>;
@@ -147,7 +147,7 @@ impl Site<'_> {
         self.context(self.around.systemd(self.scope))
     }
 
-    /// The same for verbs that only ask.
+    /// As [`Site::connect`], for verbs that only ask.
     ///
     /// # Errors
     /// No manager to talk to.
@@ -186,7 +186,7 @@ impl Site<'_> {
         self.around.user()
     }
 
-    /// The same path from the root on, if there still is a current folder.
+    /// An absolute form of a path; unchanged where the current folder no longer exists.
     pub fn inside(&self, path: &Path) -> PathBuf {
         self.around.folder().map_or(path.to_owned(), |folder| folder.join(path))
     }

@@ -17,7 +17,7 @@ pub struct DropIns {
 }
 
 impl DropIns {
-    /// Those of a layout.
+    /// Looks into the folders of a layout.
     pub fn of(layout: &Layout) -> DropIns {
         let dirs: Vec<PathBuf> =
             [&layout.units].into_iter().chain(&layout.drop_ins).cloned().collect();
@@ -33,7 +33,7 @@ impl DropIns {
         inside.flatten().map(|entry| entry.path().display().to_string()).collect()
     }
 
-    /// Where drop-ins of a unit are, if it has any.
+    /// Folders with drop-ins of a unit; none where it has no drop-ins.
     pub(super) fn folders(&self, unit: &UnitName) -> impl Iterator<Item = PathBuf> {
         let any = self.units.contains(unit.as_str());
         let dirs = self.dirs.iter().filter(move |_| any);

@@ -28,7 +28,7 @@ const KEPT: usize = crate::limits::REPORTS;
 const STALE: Duration = crate::limits::REQUEST;
 
 impl Exchange {
-    /// The one of an app.
+    /// The exchange of an app.
     pub fn of(layout: &Layout, app: &AppName) -> Exchange {
         Exchange { dir: layout.runtime.join("rollouts").join(app.as_str()) }
     }
@@ -54,7 +54,7 @@ impl Exchange {
     pub fn withdraw_orphans(&self) {
         for (id, path, _) in self.files("request") {
             if !is_alive(id.split('-').next().unwrap_or_default()) {
-                // A job has taken it up meanwhile.
+                // Fails where a job has taken the request up meanwhile, which is as good.
                 let _ = fs::remove_file(path);
             }
         }
@@ -79,7 +79,7 @@ impl Exchange {
         waiting.retain(|(_, path, time)| {
             let stale = is_stale(path, *time);
             if stale {
-                // Gone already is as good.
+                // Fails where the file is gone already, which is as good.
                 let _ = fs::remove_file(path);
             }
             !stale
@@ -106,7 +106,7 @@ impl Exchange {
         let mut old = self.files("report");
         old.sort_by_key(|(_, _, time)| std::cmp::Reverse(*time));
         for (_, path, _) in old.iter().skip(KEPT) {
-            // One that stays does no harm.
+            // An old report that stays does no harm.
             let _ = fs::remove_file(path);
         }
         let path = self.report_path(id);

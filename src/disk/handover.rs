@@ -1,9 +1,8 @@
 //! The files that are loaded into, or run beside, other people's processes: put once into a
 //! directory named by their content, so that units can rely on them whatever happens to the
 //! program file of clusterctl.
-//!
-//! Handover files lie in a directory named by their content, so that apps go on, and start at boot,
-//! when clusterctl is upgraded or removed. An upgrade gives apps nothing new before the next apply.
+//! Apps go on, and start at boot, when clusterctl is upgraded or removed. An upgrade gives apps nothing
+//! new before the next apply.
 //! A package's scripts make that directory below `/usr/lib/clusterctl/bin`, where `noexec` on
 //! `/var` and the rules of SELinux (`bin_t`) keep systemd from nothing; it is no part of the
 //! package, or an upgrade would take what units still name. Without a package, or where `/usr` is
@@ -33,7 +32,7 @@ pub fn handover_place(state: &Path, program: &Path, files: &[(&str, &[u8])]) -> 
     let own = own_handover_place(state, files);
     let Some(prefix) = program.parent().and_then(Path::parent) else { return own };
     let dir = packaged_root(prefix).join(content_name(files));
-    // Where the system is read-only, it changes as a whole, and units may outlive what is in it.
+    // A read-only /usr is replaced as a whole by the next image; units outlive the files in it.
     let stays = mount_flags(&dir).is_some_and(|flags| {
         !flags.intersects(StatVfsMountFlags::RDONLY | StatVfsMountFlags::NOEXEC)
     });
@@ -65,7 +64,7 @@ fn is_content(path: &Path, bytes: &[u8]) -> bool {
 }
 
 fn mount_flags(path: &Path) -> Option<StatVfsMountFlags> {
-    // What is not there yet will be where its nearest folder is.
+    // A folder that is not made yet will be on the file system of its nearest existing parent.
     let existing = path.ancestors().find(|path| path.exists())?;
     Some(rustix::fs::statvfs(existing).ok()?.f_flag)
 }
@@ -93,9 +92,9 @@ pub fn unpack_handover(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), Error>
     Ok(())
 }
 
-/// There where SELinux is in force.
+/// Exists where SELinux is in force.
 const SELINUX: &str = "/sys/fs/selinux/enforce";
-/// Something that the service manager may execute by every policy.
+/// A program that every policy lets the service manager execute.
 const A_PROGRAM: &str = "/usr/bin/env";
 
 /// Gives a file the label of another one, which decides what SELinux lets the service manager do with

@@ -35,7 +35,7 @@ impl Ids {
         self.given.values().copied()
     }
 
-    /// The same for the instances that there are now.
+    /// These numbers for the instances that exist now: new ones get a number, those of others go.
     fn with(&self, instances: &[String]) -> Ids {
         let there: BTreeSet<&String> = instances.iter().collect();
         let mut now = self.clone();
@@ -67,7 +67,7 @@ impl Ids {
                 _ => {}
             }
         }
-        // Whatever a cut file says, no number is given twice.
+        // In a file that was cut, `next` may be too low: no number may be assigned twice.
         let beyond = ids.given.values().map(|id| id.saturating_add(1)).max().unwrap_or(0);
         ids.next = ids.next.max(beyond);
         ids
@@ -91,7 +91,7 @@ pub fn give_ids(layout: &Layout, instances: &[String]) -> Result<Ids, Error> {
         return Ok(known);
     }
     let _shared = Lock::shared(&layout.state)?;
-    // Somebody else may have given some meanwhile.
+    // Under the lock, since another command may have assigned some meanwhile.
     let now = ids(layout).with(instances);
     write_atomic(&layout.state.join(FILE), now.text().as_bytes(), 0o644, None)?;
     Ok(now)

@@ -1,4 +1,5 @@
-//! Where files live.
+//! The directories of one service manager: units, environment files, state, runtime. It reads none of
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,7 @@ impl Layout {
         }
     }
 
-    /// The one of `clusterctl dev`: everything below the private manager's runtime directory.
+    /// The layout of `clusterctl dev`: everything below the private manager's runtime directory.
     pub fn private(runtime: &Path) -> Layout {
         Layout {
             scope: Scope::User,

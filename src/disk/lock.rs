@@ -85,7 +85,7 @@ fn take(path: &Path, waiting: impl FnOnce(String)) -> Result<File, Error> {
         flock(&file, FlockOperation::LockExclusive)
             .map_err(|error| Error::new("lock", path)(error.into()))?;
     }
-    // Only for whoever waits: a full disk is no reason to do nothing.
+    // The text is only for those who wait: on a full disk the lock holds without it.
     let _ = file.set_len(0);
     let _ = file.write_all(own_command().as_bytes());
     Ok(file)

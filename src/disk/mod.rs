@@ -4,6 +4,7 @@
 
 mod drop_ins;
 mod exchange;
+mod guard_notes;
 mod handover;
 mod history;
 mod ids;
@@ -13,7 +14,7 @@ mod moves;
 mod scan;
 mod secret;
 mod shared_port;
-mod tally;
+
 mod unread;
 mod write;
 
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 pub use drop_ins::DropIns;
 pub use exchange::Exchange;
+pub use guard_notes::{announce_start, forget_restarts, restarts, short_runs};
 pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
     unpack_handover,
@@ -36,7 +38,6 @@ pub use scan::{
 };
 pub use secret::{own_secret, secret};
 pub use shared_port::{share_port, unshare_port};
-pub use tally::{announce_start, forget_restarts, restarts, short_runs};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{
     apply_file, apply_links, restore_file, sweep_environment, sweep_unfinished, write_atomic,

@@ -1,5 +1,5 @@
-//! What the scripts of an app's units do at its next stop besides: listeners that others take the
-//! place of are closed, and the app is started again at once. See `units/close`. Never decides when.
+//! Notes for the script `units/close`: at the next stop of an app it also closes the listeners named in
+//! the note, which others replace, and starts the app again at once. Never decides when.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use super::{Error, Layout, write_atomic};
 use crate::ecosystem::AppName;
 use crate::unit::UnitName;
 
-/// Says which listeners go.
+/// Writes the note: which listeners the next stop closes.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -19,7 +19,7 @@ pub fn note_move(layout: &Layout, app: &AppName, close: &BTreeSet<UnitName>) -> 
     write_atomic(&path(layout, app), text.as_bytes(), 0o600, None)
 }
 
-/// Takes it back: it is done, or not to be done any more.
+/// Removes the note: the move is done, or given up.
 pub fn forget_move(layout: &Layout, app: &AppName) {
     let _ = fs::remove_file(path(layout, app));
 }

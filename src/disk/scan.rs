@@ -35,7 +35,7 @@ impl FoundApp {
         self.units.record(&app.group_unit()).group.profile
     }
 
-    /// What its units and variables are made of: another text for every change in them.
+    /// A digest of the app's unit files and variables: it differs after every change in them.
     pub fn digest(&self) -> String {
         let texts = self.units.iter().map(|(unit, file)| (unit.as_str(), &file.text));
         let texts = texts.chain(self.environment.iter().map(|file| ("", &file.text)));
@@ -74,7 +74,7 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
 pub fn scan_app(layout: &Layout, app: &AppName) -> Result<Option<FoundApp>, Error> {
     let slice = app.slice_unit();
     let may_be = |name: &str| name.starts_with(app.as_str()) || name == slice.as_str();
-    // Whose a file is its mark says.
+    // A name may begin with that of another app: the mark in the file tells whose it is.
     Ok(scan_files(layout, may_be)?.remove(app))
 }
 
@@ -88,7 +88,7 @@ fn scan_files(
         other => other.map_err(Error::new("read", &layout.units))?,
     };
     for entry in entries.flatten() {
-        // Asked of the directory, not of each file.
+        // The directory entry tells the type, without a system call for each file.
         let named = entry.file_name().to_str().is_some_and(&wanted);
         if !named || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
@@ -121,7 +121,7 @@ fn owned(path: &Path) -> Option<(AppName, OwnedUnit)> {
     owned_file(path)
 }
 
-/// The same of what is a file.
+/// As [`owned`], for a path that is known to be a regular file.
 fn owned_file(path: &Path) -> Option<(AppName, OwnedUnit)> {
     let name = UnitName::parse(path.file_name()?.to_str()?).ok()?;
     let file = read(path)?;
@@ -132,7 +132,7 @@ fn owned_file(path: &Path) -> Option<(AppName, OwnedUnit)> {
     Some((file.record.app.clone()?, file))
 }
 
-/// A text of many, hence with as few calls of the system as it takes.
+/// Reads a file with as few system calls as possible: a scan reads hundreds.
 fn read(path: &Path) -> Option<ObservedFile> {
     let mut file = File::open(path).ok()?;
     let meta = file.metadata().ok()?;
@@ -141,7 +141,7 @@ fn read(path: &Path) -> Option<ObservedFile> {
     let whole = length + 1 == bytes.len();
     bytes.truncate(length);
     if !whole {
-        // It has grown or shrunk since, or comes in parts.
+        // The file has changed its size since, or is read in parts.
         file.read_to_end(&mut bytes).ok()?;
     }
     Some(ObservedFile { text: String::from_utf8(bytes).ok()?, modified: changed(&meta) })

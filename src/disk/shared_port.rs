@@ -1,5 +1,5 @@
-//! The drop-in by which a socket unit opens on a port that somebody else listens on: for the moment in which both
-//! do, and gone at the next boot at the latest. It never touches the unit itself.
+//! The drop-in with `ReusePort=` by which a socket unit opens on a port that PM2's processes still listen
+//! on. It lies below /run, and is gone at the next boot at the latest. It never touches the unit itself.
 
 use std::fs;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub fn share_port(layout: &Layout, unit: &UnitName) -> Result<(), Error> {
     fs::write(&path, TEXT).map_err(Error::new("write", &path))
 }
 
-/// The opposite; also where that was not done.
+/// Removes the drop-in; does nothing where there is none.
 ///
 /// # Errors
 /// The file cannot be removed.
@@ -38,7 +38,7 @@ pub fn unshare_port(layout: &Layout, unit: &UnitName) -> Result<(), Error> {
         }
         _ => {}
     }
-    // Others may have put files of their own there.
+    // Fails where the folder holds other drop-ins, which stay.
     let _ = fs::remove_dir(&folder);
     Ok(())
 }

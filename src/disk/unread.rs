@@ -24,7 +24,7 @@ pub fn note_unread(layout: &Layout, app: &AppName) -> Result<(), Error> {
 
 /// Takes the note back: the manager has read what this process wrote.
 pub fn forget_unread(layout: &Layout, app: &AppName) {
-    // One that stays costs a daemon-reload that nobody needs.
+    // A note that stays costs one daemon-reload too many.
     let _ = fs::remove_file(dir(layout).join(app.as_str()));
 }
 

@@ -1,4 +1,5 @@
-//! Writing: beside the target, synced, renamed. A reader sees the old file or the new one.
+//! Writes files: beside the target, synced, then renamed over it. A reader sees the old file or the new
+//! one. It never replaces or removes a file without our mark.
 //!
 //! Links are written as files, in the same step as the units and before the one daemon-reload.
 

@@ -1,4 +1,5 @@
-//! The way in: text to [`Ecosystem`], or every problem at once.
+//! From the text of a file to an [`Ecosystem`], or every problem at once: what callers of this module use.
+//! It opens no file.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,7 +19,7 @@ use super::resolve::{self, Resolved, conflicts};
 pub struct Loaded {
     /// What it means.
     pub ecosystem: Ecosystem,
-    /// What its author may want to know.
+    /// Warnings for the author of the file.
     pub warnings: Problems,
 }
 

@@ -36,7 +36,7 @@ pub struct SeenApp {
     pub name: String,
     /// How it starts.
     pub start: StartCommand,
-    /// Arguments after that.
+    /// Arguments after the start command.
     pub args: Vec<String>,
     /// Working folder, when it is not the file's.
     pub cwd: Option<String>,
@@ -138,7 +138,7 @@ pub fn without_covered(addresses: &[ListenAddress]) -> Vec<String> {
     let value = |address: &ListenAddress| match dual(address) {
         Some((Protocol::Stream, port)) => port.to_string(),
         Some((Protocol::Datagram, port)) => format!("udp:{port}"),
-        // A path that does not end like one of a socket has to say that it is one.
+        // A path without a socket's extension is written with `unix:`.
         None => match address {
             ListenAddress::Unix { protocol: Protocol::Stream, path } if !is_socket_name(path) => {
                 format!("unix:{}", path.display())

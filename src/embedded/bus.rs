@@ -5,7 +5,7 @@ use super::{Error, units::put};
 use std::fs;
 use std::path::Path;
 
-/// The program, and where distributions put it.
+/// Path of the bus daemon in all distributions.
 pub(super) const DAEMON: &str = "/usr/bin/dbus-daemon";
 
 const SOCKET: &str = "[Unit]\nDescription=Bus\nDefaultDependencies=no\n\

@@ -24,7 +24,7 @@ pub(super) fn make() -> Option<PathBuf> {
 /// Moves this process into `dir`.
 ///
 /// # Errors
-/// Whatever the kernel says.
+/// The kernel refuses.
 pub(super) fn join(dir: &Path) -> std::io::Result<()> {
     fs::write(dir.join("cgroup.procs"), "0")
 }

@@ -34,7 +34,7 @@ impl Lifeline {
             let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
             let null = std::fs::File::open("/dev/null")?;
             rustix::stdio::dup2_stdin(null)?;
-            // Whatever the caller of the caller set up must not cut the draining short.
+            // A death signal that an outer program (setpriv, a container runtime) has set would cut draining short.
             set_parent_process_death_signal(None::<Signal>)?;
             Ok(socket)
         };

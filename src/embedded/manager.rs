@@ -1,7 +1,7 @@
 //! Starts and stops the private manager. It never decides which apps run: it only gives the
 //! place for their units, and the address to talk to.
 
-use super::journal::{Journal, OutputLine};
+use super::journal::{JournalStandIn, OutputLine};
 use super::{Error, bus, cgroup, mounts, namespace, process, units};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -21,7 +21,7 @@ const PROGRAMS: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"]
 
 /// How to start the manager.
 #[derive(Debug)]
-pub struct Options {
+pub struct ManagerOptions {
     /// Takes every line that services and the manager print.
     pub lines: Sender<OutputLine>,
     /// How long the manager may take to become ready.
@@ -33,7 +33,7 @@ pub struct Options {
 pub struct Manager {
     child: Child,
     pidfd: OwnedFd,
-    journal: Option<Journal>,
+    journal: Option<JournalStandIn>,
     group: (OwnedFd, PathBuf),
 }
 
@@ -56,7 +56,7 @@ impl Manager {
     ///
     /// # Errors
     /// Whatever is missing or not allowed; nothing is left running then.
-    pub fn start(options: Options) -> Result<Self, Error> {
+    pub fn start(options: ManagerOptions) -> Result<Self, Error> {
         let program = check_installed()?;
         let group = prepare()?;
         let runtime = Path::new(mounts::RUNTIME);
@@ -66,7 +66,7 @@ impl Manager {
         bus::write(runtime, &unit_dir)?;
         let notify = runtime.join("ready");
         let ready = UnixDatagram::bind(&notify).map_err(Error::step("opening the ready socket"))?;
-        let journal = Journal::listen(Path::new(mounts::JOURNAL), options.lines)?;
+        let journal = JournalStandIn::listen(Path::new(mounts::JOURNAL), options.lines)?;
         let child = spawn(program, runtime, &unit_dir, &notify)
             .map_err(Error::step(format!("starting {program}")))?;
         let pidfd = pid_fd(&child).map_err(Error::step("watching systemd"))?;

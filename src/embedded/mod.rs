@@ -29,7 +29,7 @@ mod units;
 pub use error::Error;
 pub use journal::OutputLine;
 pub use lifeline::{Lifeline, LifelineRequest};
-pub use manager::{Manager, Options};
+pub use manager::{Manager, ManagerOptions};
 pub use mounts::RUNTIME;
 pub use outer::enter;
 pub use trial::{TrialEnd, TrialSight, init, watch};

@@ -60,7 +60,7 @@ pub(super) fn leave_cgroups() -> Result<(), Error> {
 /// Takes back what [`isolate`] handed to the child, so that no app inherits it.
 ///
 /// # Errors
-/// Whatever the kernel says.
+/// The kernel refuses.
 pub(super) fn drop_admin() -> Result<(), Error> {
     if getuid().is_root() {
         return Ok(());

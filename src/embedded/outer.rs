@@ -91,7 +91,7 @@ fn follow(
         };
         let [signal, child] = fds.map(|fd| !fd.revents().is_empty());
         if child {
-            // Only the fact counts that something was written.
+            // The bytes mean nothing: that something was written is the message.
             let _ = children.read(&mut [0; 64]);
             if let Some(status) = reap(inner) {
                 return Ok(code(status));

@@ -10,7 +10,7 @@ pub(super) fn kill_others() {
         return;
     }
     for pid in others() {
-        // One that ended in the meantime is what we want.
+        // Fails for a process that has ended meanwhile, as wanted.
         let _ = kill_process(pid, Signal::KILL);
     }
     // Orphans become children of process 1, so that this waits for all of them.

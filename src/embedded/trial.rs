@@ -46,7 +46,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Ports that the kernel hands out in there, few, so that hardly any real port looks like one.
 const EPHEMERAL: &str = "65024 65151";
 
-/// What was seen.
+/// What a trial run showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrialSight {
     /// Addresses that it listened on, sorted; ports that the kernel chose are left out.
@@ -93,7 +93,7 @@ pub fn watch(init: &[OsString], limit: Duration) -> Result<TrialSight, Error> {
     child.wait().map_err(Error::step("waiting"))?;
     for (path, inode) in paths {
         if inode_of(&path) == Some(inode) {
-            // Somebody else may have removed it.
+            // Fails where the program has removed its socket itself.
             let _ = fs::remove_file(path);
         }
     }

@@ -44,7 +44,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// What is to be sent.
+    /// The bytes that end the stream.
     #[must_use]
     pub fn bytes(self) -> &'static [u8] {
         match self {
@@ -72,16 +72,16 @@ pub struct Conversation {
     get: bool,
     /// What was upgraded is a websocket.
     websocket: bool,
-    /// A request has begun, ever.
+    /// A request has begun on this connection.
     began: bool,
     /// Bytes that the program has read, as far as the counter goes.
     read: u64,
     /// Bytes that have left, whoever sent them.
     written: u64,
-    /// What websockets need instead.
+    /// Frames of the client, where the connection is a websocket.
     asking_frames: websocket::WebsocketFrames,
     answering_frames: websocket::WebsocketFrames,
-    /// What HTTP/2 needs instead.
+    /// Frames of the client, where the connection is HTTP/2.
     asking2: Http2Frames,
     answering2: Http2Frames,
     streams: Streams,
@@ -180,7 +180,7 @@ impl Conversation {
         }
         while self.mode == Mode::Http && !bytes.is_empty() {
             if self.answering.is_between() && self.outstanding == 0 {
-                // An answer to nothing: to what, nobody can tell.
+                // An answer without a request: what it belongs to is unknown.
                 return self.lose();
             }
             let taken = self.answering.take(Side::Response, self.bodiless, bytes);

@@ -34,7 +34,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// The same as programs ask for it.
+    /// The listener with the port that programs ask for.
     #[must_use]
     pub fn as_asked(mut self) -> Held {
         if let Some(port) = self.stands_for {

@@ -16,11 +16,11 @@ const PATIENCE_MS: u64 = 1000;
 const SILENT_MS: u64 = 2000;
 /// What is left of the time when connections that nobody else ends are told to go.
 const LAST_MS: u64 = 500;
-/// Between the ends of two streams, where time allows: their clients come again somewhere else.
+/// Pause between the ends of two streams, where time allows: not all clients shall reconnect at once.
 const PACE_MS: u64 = 50;
 /// A client that was told that its websocket closes answers within this time, or never.
 const CLOSES_MS: u64 = 1000;
-/// By then the program has noticed that a stream of its has ended.
+/// Within this time the program notices that one of its streams has ended.
 const NOTICED_MS: u64 = 1500;
 
 /// Who ends the connections, and the process.
@@ -30,7 +30,7 @@ pub enum EndedBy {
     Library,
     /// The program's own handler of the signal, which gets it when clients have been told.
     Program,
-    /// The same handler, which has got it so long after the drain began, in milliseconds.
+    /// The program's own handler, which got the signal so many milliseconds after the drain began.
     Handler(u64),
 }
 
@@ -166,7 +166,7 @@ fn for_program(seen: &Seen, clock: &Clock) -> Verdict {
         Standing::Answered => END,
         Standing::Silent if clock.passed < silent(clock) => WAIT,
         Standing::Endless if clock.passed >= clock.streams => END,
-        // It knows best how its streams end, and what it speaks.
+        // The program's handler knows best how its streams end, and which protocol they carry.
         _ if clock.passed < moment => WAIT,
         _ => LEAVE,
     }

@@ -32,9 +32,9 @@ pub enum Ready {
 /// that must not inherit the handover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Not ours.
+    /// Not a variable of the handover.
     Keep,
-    /// Ours alone.
+    /// A variable of the handover alone.
     Drop,
     /// Ours and others': this many bytes were written to the buffer instead.
     Rewritten(usize),

@@ -10,11 +10,12 @@ use super::contract::GuardNotes;
 /// Short runs in a row from which on each restart pauses although nobody asked for a pause: the first
 /// restarts serve clients again at once, a loop of them would only take a CPU from others.
 const HASTY: u32 = 2;
-/// That pause, in milliseconds, while a loop may still be one that ends by itself.
+/// Pause from [`HASTY`] short runs on, in milliseconds, while the loop may still end by itself.
 const SHORT_PAUSE: u64 = 100;
-/// From so many short runs on it is none of those: only an app that never gives up gets here.
+/// Short runs from which on a loop counts as lasting: only apps with `max_restarts = "unlimited"` or a
+/// larger number get here.
 const LASTING: u32 = 17;
-/// The pause from then on.
+/// Pause from [`LASTING`] short runs on, in milliseconds.
 const LONG_PAUSE: u64 = 1000;
 
 /// What the definition of the app says.
@@ -37,7 +38,7 @@ pub struct Past {
     pub restarts: u32,
     /// When it last became ready.
     pub ready: u64,
-    /// When it last ceased to be.
+    /// When it last ceased to be ready.
     pub left: u64,
 }
 
@@ -52,7 +53,7 @@ pub enum Reason {
 
 /// What becomes of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum StartVerdict {
     /// It goes on after so many milliseconds.
     Start(GuardNotes, u64),
     /// The instance gives up.
@@ -73,7 +74,7 @@ pub fn by_hand(notes: Option<GuardNotes>) -> Option<GuardNotes> {
 
 /// Decides about a start.
 #[must_use]
-pub fn decide(notes: GuardNotes, past: Past, rules: Rules) -> Verdict {
+pub fn decide(notes: GuardNotes, past: Past, rules: Rules) -> StartVerdict {
     // After it gave up, only a start by hand leads here.
     let restarts = if notes.short_runs.is_some() { past.restarts } else { 0 };
     let ready_for = past.left.saturating_sub(past.ready) / 1000;
@@ -85,11 +86,14 @@ pub fn decide(notes: GuardNotes, past: Past, rules: Rules) -> Verdict {
     let noted =
         |short_runs| GuardNotes { seen: past.ready, short_runs, restarts, announced: false };
     match rules.max {
-        Some(0) if restarts > 0 => Verdict::GiveUp(noted(None), Reason::NoRestarts),
+        Some(0) if restarts > 0 => StartVerdict::GiveUp(noted(None), Reason::NoRestarts),
         Some(max) if max > 0 && count >= max => {
-            Verdict::GiveUp(noted(None), Reason::ShortRuns(count))
+            StartVerdict::GiveUp(noted(None), Reason::ShortRuns(count))
         }
-        _ => Verdict::Start(noted(Some(count)), if restarts > 0 { pause(count, rules) } else { 0 }),
+        _ => StartVerdict::Start(
+            noted(Some(count)),
+            if restarts > 0 { pause(count, rules) } else { 0 },
+        ),
     }
 }
 
@@ -129,8 +133,8 @@ mod tests {
     /// Short runs that are noted, and the pause; `None`: it gives up.
     fn next(notes: GuardNotes, past: Past, rules: Rules) -> Option<(u32, u64)> {
         match decide(notes, past, rules) {
-            Verdict::Start(noted, pause) => Some((noted.short_runs.unwrap(), pause)),
-            Verdict::GiveUp(noted, _) => {
+            StartVerdict::Start(noted, pause) => Some((noted.short_runs.unwrap(), pause)),
+            StartVerdict::GiveUp(noted, _) => {
                 assert_eq!(noted.short_runs, None);
                 None
             }
@@ -161,10 +165,10 @@ mod tests {
     #[test]
     fn it_gives_up_at_the_number_of_short_runs() {
         let third = decide(notes(0, 2), past(3, 5_000, 6_000), RULES);
-        assert!(matches!(third, Verdict::GiveUp(_, Reason::ShortRuns(3))), "{third:?}");
+        assert!(matches!(third, StartVerdict::GiveUp(_, Reason::ShortRuns(3))), "{third:?}");
         let never = Rules { max: Some(0), ..RULES };
         let first = decide(notes(0, 0), past(1, 5_000, 9_000_000), never);
-        assert!(matches!(first, Verdict::GiveUp(_, Reason::NoRestarts)), "{first:?}");
+        assert!(matches!(first, StartVerdict::GiveUp(_, Reason::NoRestarts)), "{first:?}");
         assert_eq!(next(notes(0, 0), past(0, 5_000, 6_000), never), Some((0, 0)));
         let always = Rules { max: None, ..RULES };
         assert_eq!(next(notes(0, 9_999), past(9, 5_000, 6_000), always), Some((10_000, 1000)));

@@ -16,7 +16,7 @@ pub struct Overheard {
     answering: WebsocketFrames,
     /// The client has sent a whole message of a websocket.
     heard: bool,
-    /// The server has.
+    /// The server has sent a whole message of a websocket.
     said: bool,
     no_websocket: bool,
     events: bool,
@@ -42,7 +42,7 @@ impl Overheard {
         if self.heard {
             self.asking.pass(bytes);
         }
-        // Whoever reads events has nothing to say.
+        // A client of server-sent events sends nothing.
         self.no_events = true;
     }
 

@@ -125,12 +125,12 @@ pub fn questions<'a>(unit: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     buffer.get(..at).filter(|_| fits)
 }
 
-/// What a message is.
+/// The head of a message of the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// An answer: the manager gives them in the order of the questions.
+pub struct MessageHead {
+    /// It answers a question; answers come in the order of the questions.
     pub answers: bool,
-    /// Its question has no answer.
+    /// It is an error instead of an answer.
     pub fails: bool,
     /// Bytes behind its head.
     pub rest: usize,
@@ -140,7 +140,7 @@ pub struct Message {
 
 /// Reads the head of a message; `None` when it is none.
 #[must_use]
-pub fn message(head: &[u8; HEAD]) -> Option<Message> {
+pub fn message(head: &[u8; HEAD]) -> Option<MessageHead> {
     let word = |at: usize| {
         let bytes = head.get(at..at + 4)?.try_into().ok()?;
         usize::try_from(u32::from_le_bytes(bytes)).ok()
@@ -149,7 +149,7 @@ pub fn message(head: &[u8; HEAD]) -> Option<Message> {
     let fields = fields.checked_next_multiple_of(8)?;
     (head.first() == Some(&b'l')).then_some(())?;
     let rest = fields.checked_add(body)?;
-    Some(Message { answers: kind == METHOD_RETURN, fails: kind == ERROR, rest, body: fields })
+    Some(MessageHead { answers: kind == METHOD_RETURN, fails: kind == ERROR, rest, body: fields })
 }
 
 /// A number in the body of an answer: a variant of 32 or 64 bits.

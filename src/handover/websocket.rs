@@ -47,7 +47,7 @@ pub struct WebsocketFrames {
     /// The message goes on in another frame.
     in_message: bool,
     closed: bool,
-    /// These are no such frames.
+    /// The bytes are no frames of a websocket.
     lost: bool,
 }
 

@@ -33,7 +33,7 @@ pub struct FolderChanges {
     settled: Timespec,
 }
 
-/// What does not count besides what never does: names with `*` and `?`, and such whole paths.
+/// Patterns of `ignore_watch`: names with `*` and `?`, and whole paths. Hidden files and logs never count.
 #[derive(Clone, Debug, Default)]
 pub struct Ignored {
     names: Vec<String>,
@@ -47,7 +47,7 @@ impl Ignored {
         Ignored { names, paths }
     }
 
-    /// Whether this path, or a folder that it is in, is meant.
+    /// Whether a path, or a folder that it is in, is ignored.
     fn holds(&self, path: &Path) -> bool {
         let name = |name: &OsStr| {
             let name = name.to_string_lossy();
@@ -83,7 +83,8 @@ impl FolderChanges {
         FolderChanges::below_but(roots, Ignored::default(), SETTLED)
     }
 
-    /// The same without what is ignored; `settled` is how long nothing may change before it counts as all there is.
+    /// As [`FolderChanges::below`], without ignored files. A change is reported when nothing has changed for
+    /// `settled`.
     ///
     /// # Errors
     /// As [`FolderChanges::below`].
@@ -122,7 +123,8 @@ impl FolderChanges {
                     continue;
                 }
                 if path.is_dir() && !path.is_symlink() {
-                    // It may be gone again by now. What is in it already was written before it was watched.
+                    // Fails where the folder is gone again. Files in it that were written before the watch began are added
+                    // below.
                     let _ = self.add(&path);
                     changed.extend(self.files_in(&path));
                 } else {
@@ -146,7 +148,7 @@ impl FolderChanges {
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
             let folder = self.folders.get(&event.wd());
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                // More has changed than the kernel could tell.
+                // The queue of events has overflowed: some file has changed, which one is unknown.
                 paths.extend(self.folders.values().next().map(|folder| folder.join("…")));
                 continue;
             }

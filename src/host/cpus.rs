@@ -1,4 +1,4 @@
-//! CPUs that a process of this machine may use.
+//! The number of CPUs that a process of this machine may use. It changes no affinity.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -52,7 +52,7 @@ pub fn in_use(
             None => {}
         }
     }
-    // Some take them from where systemd put them, and need not call `bind()`.
+    // Programs that speak LISTEN_FDS use the descriptors where systemd put them, without `bind()`.
     let given = homes.iter().filter(|(at, inode)| socket(GIVEN + **at) == Some(**inode));
     let served = |at: u32| !traced && closes_on_exec(pid, HOME + at) || waits.at(GIVEN + at);
     used.extend(given.filter(|(at, _)| served(**at)).map(|(_, inode)| *inode));
@@ -63,7 +63,7 @@ pub fn in_use(
 struct Waits {
     pid: u32,
     epolls: Vec<u32>,
-    /// It has a ring (io_uring(7)), and nobody tells what that waits for.
+    /// The process has an io_uring(7): what that waits for cannot be seen.
     ring: bool,
 }
 

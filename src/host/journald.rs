@@ -9,7 +9,7 @@ use crate::plan::doctor::JournalFacts;
 const FOLDERS: [&str; 4] =
     ["/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd"];
 
-/// What holds on this machine.
+/// The settings of journald on this machine, and the bytes of its files.
 pub fn journal() -> JournalFacts {
     let mut facts = parsed(&texts());
     facts.on_disk = match facts.storage.as_str() {

@@ -13,7 +13,7 @@ use crate::ecosystem::{ListenAddress, Protocol};
 /// One socket that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Where.
+    /// The address.
     pub address: ListenAddress,
     /// Connections that nobody has accepted yet; of datagrams the bytes that nobody has read.
     pub waiting: u64,

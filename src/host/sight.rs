@@ -73,7 +73,7 @@ fn waits(pid: u32) -> Option<String> {
     });
     match (call, descriptor) {
         (Call::Connect, _) => Some("in connect()".to_owned()),
-        // What a shell waits for is told of its child.
+        // A shell waits for its child, which is looked at itself.
         (Call::Child, _) => None,
         (Call::Sleep, _) => Some("in sleep()".to_owned()),
         (Call::Lock, Some(file)) => Some(format!("for a lock on {file}")),

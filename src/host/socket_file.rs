@@ -41,7 +41,7 @@ const MESSAGE: usize = 16;
 /// The inode of the socket that is bound to a file.
 fn bound_to(device: u64, file: u64) -> Option<u64> {
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    // As the kernel has it inside: both are cut to 32 bits.
+    // The kernel reports its internal form: inode and device, both cut to 32 bits.
     let wanted = (file as u32, major << 20 | minor);
     let kernel = ask().ok()?;
     let mut buffer = vec![0; 64 << 10];

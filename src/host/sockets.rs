@@ -87,7 +87,7 @@ fn told_apart(entries: Vec<(ListenAddress, u64)>) -> Vec<(ListenAddress, u64)> {
 fn inet_line(line: &str, protocol: Protocol) -> Option<(ListenAddress, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [_, local, _, state, ..] = fields.as_slice() else { return None };
-    // An unbound UDP socket is none that anybody reaches.
+    // A connected UDP socket receives from its peer alone: it is no listener.
     let listening = match protocol {
         Protocol::Stream => "0A",   // TCP_LISTEN
         Protocol::Datagram => "07", // unconnected
@@ -138,7 +138,7 @@ pub(super) fn connecting() -> Vec<(SocketAddr, u64)> {
     waiting.map(|(peer, _, inode)| (peer, inode)).collect()
 }
 
-/// Whom a connection leads to.
+/// The peer of a connection, by the inode of its socket.
 pub(super) fn peer(inode: u64) -> Option<SocketAddr> {
     connections().into_iter().find(|(_, _, other)| *other == inode).map(|(peer, _, _)| peer)
 }

@@ -26,14 +26,14 @@ pub fn open(path: &Path) -> Result<File, Error> {
 /// The text of a file of at most so many bytes.
 ///
 /// # Errors
-/// The same, or it is longer, or no UTF-8.
+/// As [`open`], or the file is longer, or is no UTF-8.
 pub fn read(path: &Path, most: u64) -> Result<String, Error> {
     let file = open(path)?;
     if file.metadata()?.len() > most {
         return Err(Error::new(ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
     }
     let mut text = String::new();
-    // One that grows meanwhile is cut.
+    // A file that grows meanwhile is cut at the limit.
     file.take(most).read_to_string(&mut text)?;
     Ok(text)
 }
@@ -74,7 +74,7 @@ pub fn empty_log(path: &Path, user: Option<u32>) -> Result<u64, Error> {
     if !own && trust::changeable_by(path, |_| None).is_some() {
         return Err(Error::new(ErrorKind::PermissionDenied, "it is a file of somebody else"));
     }
-    // Who appends goes on at the new end.
+    // Programs that append go on at the new end.
     file.set_len(0)?;
     Ok(meta.len())
 }

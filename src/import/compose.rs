@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::draft::{Draft, Drafts, Left};
+use super::draft::{Draft, Drafts, LeftOut};
 use super::value::{self, short, texts};
 use super::{Refusal, ports};
 
@@ -38,14 +38,14 @@ pub fn from_yaml(file: &Json) -> Result<Drafts, Refusal> {
         match one_command(service) {
             Ok(command) => drafts.apps.push(app(name, service, command)),
             Err(why) => drafts.left.push(
-                Left::new(name, why)
+                LeftOut::new(name, why)
                     .instead("leave it to containers, for instance to podman-systemd.unit(5)"),
             ),
         }
     }
     for key in ["volumes", "networks", "configs", "secrets"] {
         if file.get(key).is_some() {
-            drafts.left.push(Left::new(key, "belongs to containers"));
+            drafts.left.push(LeftOut::new(key, "belongs to containers"));
         }
     }
     if drafts.apps.is_empty() {
@@ -120,19 +120,18 @@ fn attribute(draft: &mut Draft, service: &Map<String, Json>, key: &str, value: &
         }
         "cpus" => draft.set_in("service", "CPUQuota", percent(value)),
         "depends_on" => draft.leave(
-            Left::new("depends_on", "has no key here")
+            LeftOut::new("depends_on", "has no key here")
                 .instead("order units with `systemctl edit NAME@`: After=other.service"),
         ),
         "healthcheck" => draft
-            .leave(Left::new("healthcheck", "has no key here").instead(
+            .leave(LeftOut::new("healthcheck", "has no key here").instead(
                 "an instance that listens is ready; `wait_ready` lets the program say so",
             )),
         "secrets" => {
-            draft.leave(Left::new("secrets", "belongs to containers").instead("`credentials`"))
+            draft.leave(LeftOut::new("secrets", "belongs to containers").instead("`credentials`"))
         }
-        other => {
-            draft.leave(Left::new(format!("{other} = {}", short(value)), "belongs to containers"))
-        }
+        other => draft
+            .leave(LeftOut::new(format!("{other} = {}", short(value)), "belongs to containers")),
     }
 }
 
@@ -185,7 +184,7 @@ fn place(draft: &mut Draft, service: &Map<String, Json>) {
     draft.left.retain(|left| left.what != "volumes");
     if !others.is_empty() {
         draft.leave(
-            Left::new(
+            LeftOut::new(
                 "volumes",
                 format!("mounts {}, which no container needs here", others.join(", ")),
             )
@@ -195,7 +194,7 @@ fn place(draft: &mut Draft, service: &Map<String, Json>) {
     if let Some(inside) = inside.filter(|_| !found) {
         draft.left.retain(|left| !left.what.starts_with("working_dir"));
         draft.leave(
-            Left::new(format!("working_dir = {inside:?}"), "is a path inside of the container")
+            LeftOut::new(format!("working_dir = {inside:?}"), "is a path inside of the container")
                 .instead("write the folder of the code as `cwd`"),
         );
     }
@@ -221,7 +220,7 @@ fn environment(draft: &mut Draft, value: &Json) {
 
 fn from_shell(draft: &mut Draft, name: &str) {
     draft.leave(
-        Left::new(format!("environment.{name}"), "comes from the shell there")
+        LeftOut::new(format!("environment.{name}"), "comes from the shell there")
             .instead("write its value"),
     );
 }
@@ -250,7 +249,8 @@ fn published(draft: &mut Draft, value: &Json) {
         match listener(&text) {
             Some(value) => all.push(value),
             None => draft.leave(
-                Left::new(format!("ports: {text}"), "is no single port").instead("write `listen`"),
+                LeftOut::new(format!("ports: {text}"), "is no single port")
+                    .instead("write `listen`"),
             ),
         }
     }

@@ -13,7 +13,7 @@ pub struct Drafts {
     /// The apps.
     pub apps: Vec<Draft>,
     /// What belongs to no app and is left out.
-    pub left: Vec<Left>,
+    pub left: Vec<LeftOut>,
     /// Lines for the head of the file.
     pub remarks: Vec<String>,
 }
@@ -22,11 +22,11 @@ pub struct Drafts {
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
     /// Its keys.
-    pub(super) keys: Vec<Line>,
+    pub(super) keys: Vec<DraftLine>,
     /// Tables below it, such as `env` and `service`, each with its entries.
-    pub(super) tables: Vec<(String, Vec<Line>)>,
+    pub(super) tables: Vec<(String, Vec<DraftLine>)>,
     /// What is left out.
-    pub(super) left: Vec<Left>,
+    pub(super) left: Vec<LeftOut>,
     /// Attributes that were switched off where they come from, and are off here too.
     pub(super) off: Vec<String>,
     /// Lines above the app.
@@ -39,16 +39,16 @@ pub struct Draft {
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Line {
+pub(super) struct DraftLine {
     pub key: String,
     pub value: Value,
-    /// What stands behind it.
+    /// Comment behind the value.
     pub remark: Option<String>,
 }
 
 /// Something that an ecosystem file does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct LeftOut {
     /// The app, if it belongs to one.
     pub app: Option<String>,
     /// Its name in the file it comes from, with its value as far as that is short.
@@ -59,18 +59,18 @@ pub struct Left {
     pub instead: Option<String>,
 }
 
-impl Left {
-    pub(super) fn new(what: impl Into<String>, why: impl Into<String>) -> Left {
-        Left { app: None, what: what.into(), why: why.into(), instead: None }
+impl LeftOut {
+    pub(super) fn new(what: impl Into<String>, why: impl Into<String>) -> LeftOut {
+        LeftOut { app: None, what: what.into(), why: why.into(), instead: None }
     }
 
-    pub(super) fn instead(self, instead: impl Into<String>) -> Left {
-        Left { instead: Some(instead.into()), ..self }
+    pub(super) fn instead(self, instead: impl Into<String>) -> LeftOut {
+        LeftOut { instead: Some(instead.into()), ..self }
     }
 }
 
 /// One line: `api: watch = true: is not supported; remove it`.
-impl std::fmt::Display for Left {
+impl std::fmt::Display for LeftOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(app) = &self.app {
             write!(f, "{app}: ")?;
@@ -97,7 +97,7 @@ impl Draft {
 
     /// Whether it says what it listens on, or that it listens on nothing.
     pub fn has_listener(&self) -> bool {
-        // The one place where no `listen` is written although there is one: see `ports`.
+        // With `by_variable` the listener follows `PORT`, and no `listen` is written: see `ports`.
         self.worker
             || self.by_variable
             || self.get("listen").is_some()
@@ -105,11 +105,11 @@ impl Draft {
     }
 
     /// Sets a key; an earlier value is replaced in its place.
-    pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) -> &mut Line {
+    pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) -> &mut DraftLine {
         let value = value.into();
         let at = self.keys.iter().position(|line| line.key == key).unwrap_or(self.keys.len());
         if at == self.keys.len() {
-            self.keys.push(Line { key: key.to_owned(), value, remark: None });
+            self.keys.push(DraftLine { key: key.to_owned(), value, remark: None });
         } else {
             self.keys[at].value = value;
         }
@@ -146,12 +146,13 @@ impl Draft {
 
     /// Notes why nobody knows what it listens on.
     pub fn listens_on_unknown(&mut self, why: &str) {
-        let left = Left::new("the port", why).instead("write `listen = PORT` if it serves clients");
+        let left =
+            LeftOut::new("the port", why).instead("write `listen = PORT` if it serves clients");
         self.left.push(left);
     }
 
     /// The entries of a table, which is made if there is none.
-    pub(super) fn table(&mut self, name: &str) -> &mut Vec<Line> {
+    pub(super) fn table(&mut self, name: &str) -> &mut Vec<DraftLine> {
         let at = self.tables.iter().position(|(own, _)| own == name).unwrap_or(self.tables.len());
         if at == self.tables.len() {
             self.tables.push((name.to_owned(), Vec::new()));
@@ -160,7 +161,7 @@ impl Draft {
     }
 
     pub(super) fn set_in(&mut self, table: &str, key: &str, value: impl Into<Value>) {
-        let line = Line { key: key.to_owned(), value: value.into(), remark: None };
+        let line = DraftLine { key: key.to_owned(), value: value.into(), remark: None };
         let entries = self.table(table);
         match entries.iter_mut().find(|entry| entry.key == key) {
             Some(entry) => *entry = line,
@@ -175,7 +176,7 @@ impl Draft {
         Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }
 
-    pub(super) fn leave(&mut self, left: Left) {
+    pub(super) fn leave(&mut self, left: LeftOut) {
         self.left.push(left);
     }
 

@@ -13,15 +13,15 @@ pub enum Foreign {
     Pm2Yaml,
     /// The processes that `pm2 save` has written.
     Pm2Dump,
-    /// npm's.
+    /// `package.json` of npm.
     Package,
-    /// Of foreman and Heroku.
+    /// `Procfile` of foreman and Heroku.
     Procfile,
-    /// Of oxmgr.
+    /// `oxfile.toml` of oxmgr.
     Oxfile,
-    /// Of supervisord.
+    /// `supervisord.conf` of supervisord.
     Supervisord,
-    /// Of docker compose.
+    /// `docker-compose.yaml` of docker compose.
     Compose,
 }
 

@@ -28,12 +28,12 @@ mod write;
 use crate::ecosystem::Host;
 
 pub use compose::from_yaml as compose;
-pub use draft::{Draft, Drafts, Left};
+pub use draft::{Draft, Drafts, LeftOut};
 pub use kind::{Foreign, LOOKED_FOR};
 pub use oxfile::from_toml as oxfile;
 pub use package::from_json as package;
 pub use pm2::from_config as pm2;
-pub use processes::{Process, from_processes as processes, list as process_list};
+pub use processes::{Pm2Process, from_processes as processes, list as process_list};
 pub use procfile::from_text as procfile;
 pub use settle::{Imported, settle};
 pub use supervisord::{from_text as supervisord, includes};
@@ -54,9 +54,9 @@ impl Refusal {
     }
 }
 
-/// What surrounds a file while it is settled.
+/// What an import knows besides the file: its name, the base folder and the machine.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
+pub struct ImportFacts<'a> {
     /// The name of what is imported, for the first line of the file.
     pub origin: &'a str,
     /// The absolute folder that relative paths of the new file start from.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::draft::{Draft, Drafts, Left};
+use super::draft::{Draft, Drafts, LeftOut};
 use super::value::{self, short};
 use super::{Refusal, ports};
 
@@ -20,7 +20,7 @@ pub fn from_toml(text: &str) -> Result<Drafts, Refusal> {
     let mut drafts = Drafts::default();
     if file.get("deploy").is_some() {
         drafts.left.push(
-            Left::new("deploy", "is oxmgr's way to bring code to machines")
+            LeftOut::new("deploy", "is oxmgr's way to bring code to machines")
                 .instead("keep your own way, and end it with `clusterctl apply`"),
         );
     }
@@ -28,7 +28,7 @@ pub fn from_toml(text: &str) -> Result<Drafts, Refusal> {
     for app in apps.filter_map(Json::as_object) {
         if app.get("disabled") == Some(&Json::Bool(true)) {
             let name = app.get("name").and_then(Json::as_str).unwrap_or("an app");
-            drafts.left.push(Left::new(name, "is disabled there"));
+            drafts.left.push(LeftOut::new(name, "is disabled there"));
             continue;
         }
         let mut all = defaults.clone();
@@ -127,7 +127,7 @@ fn attribute(draft: &mut Draft, app: &Map<String, Json>, word: &str, value: &Jso
         return;
     }
     if let Some((_, why, instead)) = UNKNOWN.iter().find(|(name, ..)| *name == word) {
-        let left = Left::new(format!("{word} = {}", short(value)), *why);
+        let left = LeftOut::new(format!("{word} = {}", short(value)), *why);
         return draft.leave(if instead.is_empty() { left } else { left.instead(*instead) });
     }
     match word {
@@ -150,7 +150,7 @@ fn attribute(draft: &mut Draft, app: &Map<String, Json>, word: &str, value: &Jso
             draft.set("watch_delay", format!("{number}s"));
         }
         "wait_ready" => draft.leave(
-            Left::new(
+            LeftOut::new(
                 "wait_ready",
                 "waits for `health_cmd` there; here the program itself says so",
             )
@@ -192,7 +192,7 @@ fn environment(draft: &mut Draft, table: &str, value: &Json) {
     }
 }
 
-/// Of a profile the variables are taken; other keys hold for all of them here.
+/// Takes the variables of each profile; other keys of a profile are left out, since they cannot differ here.
 fn profiles(draft: &mut Draft, value: &Json) {
     for (profile, table) in value.as_object().into_iter().flatten() {
         for (word, value) in table.as_object().into_iter().flatten() {
@@ -201,7 +201,7 @@ fn profiles(draft: &mut Draft, value: &Json) {
             } else {
                 let what = format!("profiles.{profile}.{word} = {}", short(value));
                 draft.leave(
-                    Left::new(what, "cannot differ by profile: variables alone do")
+                    LeftOut::new(what, "cannot differ by profile: variables alone do")
                         .instead("write a second ecosystem file for it"),
                 );
             }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value as Json};
 use toml::Value;
 
-use super::draft::{Draft, Drafts, Left, key_of};
+use super::draft::{Draft, Drafts, LeftOut, key_of};
 use super::value::{self, fitted, is_off, no_json, plain, short, texts};
 use super::{Refusal, ports, serve};
 
@@ -24,7 +24,7 @@ pub fn from_config(config: &Json) -> Result<Drafts, Refusal> {
     Ok(drafts)
 }
 
-fn apps<'a>(config: &'a Json, left: &mut Vec<Left>) -> Vec<&'a Json> {
+fn apps<'a>(config: &'a Json, left: &mut Vec<LeftOut>) -> Vec<&'a Json> {
     let list = |value: &'a Json| match value {
         Json::Array(items) => items.iter().collect(),
         other => vec![other],
@@ -36,7 +36,7 @@ fn apps<'a>(config: &'a Json, left: &mut Vec<Left>) -> Vec<&'a Json> {
     for (key, value) in table {
         left.extend(outside(key, value));
     }
-    // What `import … default` of a module shows once more.
+    // A module that is imported shows its value once more under `default`.
     let inner = table.get("default").filter(|_| !table.contains_key("apps"));
     match table.get("apps").or_else(|| table.get("pm2")) {
         Some(value) => list(value),
@@ -45,14 +45,14 @@ fn apps<'a>(config: &'a Json, left: &mut Vec<Left>) -> Vec<&'a Json> {
 }
 
 /// What PM2 reads beside the apps.
-fn outside(key: &str, value: &Json) -> Option<Left> {
+fn outside(key: &str, value: &Json) -> Option<LeftOut> {
     Some(match key {
         "apps" | "pm2" | "default" | "__esModule" | "name" | "version" | "$schema" => return None,
-        "deploy" => Left::new("deploy", "is PM2's way to bring code to machines by ssh and git")
+        "deploy" => LeftOut::new("deploy", "is PM2's way to bring code to machines by ssh and git")
             .instead("keep your own way, and end it with `clusterctl apply`"),
-        "static" => Left::new("static", "is PM2's own server of files")
+        "static" => LeftOut::new("static", "is PM2's own server of files")
             .instead("add an app with a server, such as `command = [\"python3\", \"-m\", \"http.server\", \"8080\"]`"),
-        other => Left::new(format!("{other} = {}", short(value)), "is nothing that PM2 reads"),
+        other => LeftOut::new(format!("{other} = {}", short(value)), "is nothing that PM2 reads"),
     })
 }
 
@@ -77,7 +77,7 @@ fn attribute(draft: &mut Draft, word: &str, value: &Json) {
     let (key, kind) = key_of(word);
     if let Some(what) = no_json(value) {
         return draft.leave(
-            Left::new(word, format!("was {what} when the file was evaluated"))
+            LeftOut::new(word, format!("was {what} when the file was evaluated"))
                 .instead("write its value"),
         );
     }
@@ -90,7 +90,7 @@ fn attribute(draft: &mut Draft, word: &str, value: &Json) {
     let Some(value) = value::toml(value) else { return };
     if key != "name" && draft.get(&key).is_some() {
         return draft
-            .leave(Left::new(word, format!("says the same as `{key}`, which is there too")));
+            .leave(LeftOut::new(word, format!("says the same as `{key}`, which is there too")));
     }
     draft.set(&key, fitted(value, kind));
 }
@@ -106,7 +106,8 @@ fn off(key: &str, value: &Json) -> bool {
 fn environment(draft: &mut Draft, key: &str, value: &Json) {
     let Some(variables) = value.as_object() else {
         if !is_off(value) {
-            let left = Left::new(format!("{key} = {}", short(value)), "is no table of variables");
+            let left =
+                LeftOut::new(format!("{key} = {}", short(value)), "is no table of variables");
             draft.leave(left);
         }
         return;
@@ -115,14 +116,14 @@ fn environment(draft: &mut Draft, key: &str, value: &Json) {
     for (name, value) in variables {
         match (no_json(value), value) {
             (Some(what), _) => draft.leave(
-                Left::new(
+                LeftOut::new(
                     format!("{key}.{name}"),
                     format!("was {what} when the file was evaluated"),
                 )
                 .instead("set it in your shell before the import, or write its value"),
             ),
             (None, Json::Null) => {
-                draft.leave(Left::new(format!("{key}.{name}"), "has no value"));
+                draft.leave(LeftOut::new(format!("{key}.{name}"), "has no value"));
             }
             (None, Json::Array(_) | Json::Object(_)) => {
                 draft.set_in(key, name, value.to_string());
@@ -150,7 +151,7 @@ fn name(draft: &mut Draft) {
     }
 }
 
-/// Files that stand for "nowhere".
+/// Log files such as `/dev/null` and `NULL`, which stand for no log.
 fn logs(draft: &mut Draft) {
     let nowhere = |draft: &Draft, key: &str| {
         draft.text(key).is_some_and(|path| ["/dev/null", "NULL"].contains(&path))
@@ -161,7 +162,7 @@ fn logs(draft: &mut Draft) {
             draft.remove(key);
             if both != [true, true] {
                 let why = "would throw one of the two streams away; the journal keeps it";
-                draft.leave(Left::new(format!("{key} = \"/dev/null\""), why));
+                draft.leave(LeftOut::new(format!("{key} = \"/dev/null\""), why));
             }
         }
     }
@@ -170,7 +171,7 @@ fn logs(draft: &mut Draft) {
     }
 }
 
-/// What is the same word with another effect, and counts when one comes from PM2.
+/// Remarks about keys that PM2 has too, with another effect.
 fn remarks(draft: &mut Draft) {
     let remark = |draft: &mut Draft, key: &str, text: &str| {
         if let Some(line) = draft.keys.iter_mut().find(|line| line.key == key) {

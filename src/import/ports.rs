@@ -1,7 +1,7 @@
 //! What an app listens on, as far as its definition says: `PORT`, `port`, and options of its command line.
 //! It never looks at what runs.
 
-use super::draft::{Draft, Line};
+use super::draft::{Draft, DraftLine};
 use super::value::plain;
 
 /// Options that say a port or an address with one.
@@ -22,7 +22,7 @@ pub(super) fn from_definition(draft: &mut Draft) {
 
 /// `PORT`, which may be another one with each `--env NAME`.
 fn by_variable(draft: &mut Draft, port: u16) {
-    let of_profile = |(name, lines): &(String, Vec<Line>)| {
+    let of_profile = |(name, lines): &(String, Vec<DraftLine>)| {
         let name = name.strip_prefix("env_")?;
         let value = plain(&lines.iter().find(|line| line.key == "PORT")?.value);
         (value != port.to_string()).then(|| format!("{value} with --env {name}"))

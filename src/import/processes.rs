@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use super::draft::{Draft, Drafts, Left};
+use super::draft::{Draft, Drafts, LeftOut};
 use super::variables::{CHANGED, TAKEN, variables};
 use super::{Refusal, pm2};
 
 /// One process of PM2's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
+pub struct Pm2Process {
     /// Its number in PM2's list.
     pub id: u32,
     /// The name of its app.
@@ -26,19 +26,19 @@ pub struct Process {
 }
 
 /// The processes of a list.
-pub fn list(entries: &Json) -> Vec<Process> {
+pub fn list(entries: &Json) -> Vec<Pm2Process> {
     let entries = entries.as_array().into_iter().flatten().filter_map(Json::as_object);
     entries.filter_map(process).collect()
 }
 
-fn process(entry: &Map<String, Json>) -> Option<Process> {
+fn process(entry: &Map<String, Json>) -> Option<Pm2Process> {
     let env = inner(entry);
     let number = |key: &str| {
         let value = entry.get(key).or_else(|| env.get(key))?;
         u32::try_from(value.as_u64()?).ok()
     };
     let text = |key: &str| env.get(key).and_then(Json::as_str);
-    Some(Process {
+    Some(Pm2Process {
         id: number("pm_id").unwrap_or_default(),
         name: text("name").or_else(|| entry.get("name")?.as_str())?.to_owned(),
         pid: number("pid").filter(|pid| *pid > 0),
@@ -83,12 +83,12 @@ pub fn from_processes(entries: &Json, shell: &BTreeMap<String, String>) -> Resul
     Ok(drafts)
 }
 
-fn module(name: &str) -> Left {
+fn module(name: &str) -> LeftOut {
     let instead = match name {
         "pm2-logrotate" => "the journal has limits of its own: journald.conf(5)",
         _ => "look for what does the same for systemd",
     };
-    Left::new(name, "is a module of PM2's").instead(instead)
+    LeftOut::new(name, "is a module of PM2's").instead(instead)
 }
 
 fn app(all: &[&Map<String, Json>], shell: &BTreeMap<String, String>) -> Draft {
@@ -128,7 +128,7 @@ fn app(all: &[&Map<String, Json>], shell: &BTreeMap<String, String>) -> Draft {
     let mut draft = pm2::app_of(&table);
     if !dropped.is_empty() {
         draft.leave(
-            Left::new(
+            LeftOut::new(
                 dropped.into_iter().collect::<Vec<_>>().join(", "),
                 "came from the shell that started PM2",
             )

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::draft::{Draft, Drafts, Left};
+use super::draft::{Draft, Drafts, LeftOut};
 use super::{Refusal, ports};
 
 /// The port of the first app where nothing says another one, and the step to the next: foreman's.
@@ -25,15 +25,17 @@ pub fn from_text(text: &str, env_file: bool) -> Result<Drafts, Refusal> {
         let Some((name, command)) =
             parts.filter(|(name, command)| is_name(name) && !command.is_empty())
         else {
-            let left = Left::new(format!("line {}", number + 1), "is no `name: command`");
+            let left = LeftOut::new(format!("line {}", number + 1), "is no `name: command`");
             drafts.left.push(left);
             continue;
         };
         if name == "release" {
-            let left = Left::new("release", "runs once at each deployment, not all the time");
+            let left = LeftOut::new("release", "runs once at each deployment, not all the time");
             drafts.left.push(left.instead(format!("run it before `clusterctl apply`: {command}")));
         } else if !names.insert(name.to_owned()) {
-            drafts.left.push(Left::new(format!("line {}", number + 1), "names an app once more"));
+            drafts
+                .left
+                .push(LeftOut::new(format!("line {}", number + 1), "names an app once more"));
         } else {
             let position = u16::try_from(drafts.apps.len()).unwrap_or_default();
             drafts.apps.push(app(name, command, position, env_file));

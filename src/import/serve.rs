@@ -1,6 +1,6 @@
 //! `pm2 serve`: PM2's own server of files, which is an app of its own in its lists.
 
-use super::draft::{Draft, Left};
+use super::draft::{Draft, LeftOut};
 use super::ports::port;
 
 /// The port that PM2 serves files on where nothing says another one.
@@ -38,7 +38,7 @@ pub(super) fn replace(draft: &mut Draft) {
         (password, "PM2_SERVE_BASIC_AUTH", "a password needs another server, such as nginx"),
     ] {
         if is {
-            draft.leave(Left::new(what, "is a feature of PM2's own server").instead(instead));
+            draft.leave(LeftOut::new(what, "is a feature of PM2's own server").instead(instead));
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::draft::{Drafts, Left, Line, leads};
-use super::{Surroundings, pm2, write};
+use super::draft::{DraftLine, Drafts, LeftOut, leads};
+use super::{ImportFacts, pm2, write};
 use crate::ecosystem::{Problem, Problems, Severity, canonical_key, load};
 
 /// An ecosystem file that was made of something else.
@@ -13,7 +13,7 @@ pub struct Imported {
     /// Its text.
     pub text: String,
     /// What is left out, in the order of the apps.
-    pub left: Vec<Left>,
+    pub left: Vec<LeftOut>,
     /// What has to be corrected by hand, if anything: a script that is not there, a user that does not exist.
     pub problems: Option<Problems>,
     /// Whether variables hold what nobody else should read.
@@ -28,7 +28,7 @@ const NEEDED: [&str; 8] =
     ["name", "script", "command", "cwd", "interpreter", "user", "group", "instances"];
 
 /// Writes the file.
-pub fn settle(mut drafts: Drafts, around: &Surroundings<'_>) -> Imported {
+pub fn settle(mut drafts: Drafts, around: &ImportFacts<'_>) -> Imported {
     drafts.apps.iter_mut().for_each(super::Draft::sort);
     let source = around.base.join("ecosystem.toml");
     let mut problems = None;
@@ -44,14 +44,14 @@ pub fn settle(mut drafts: Drafts, around: &Surroundings<'_>) -> Imported {
     let secret = drafts.apps.iter().any(pm2::has_secrets);
     let of_app = drafts.apps.iter().flat_map(|draft| {
         let name = draft.name().to_owned();
-        draft.left.iter().map(move |left| Left { app: Some(name.clone()), ..left.clone() })
+        draft.left.iter().map(move |left| LeftOut { app: Some(name.clone()), ..left.clone() })
     });
     let left = drafts.left.iter().cloned().chain(of_app).collect();
     Imported { text, left, problems, secret }
 }
 
 /// Problems and warnings of a text, and whether it cannot be used.
-fn look(text: &str, source: &Path, around: &Surroundings<'_>) -> (Problems, bool) {
+fn look(text: &str, source: &Path, around: &ImportFacts<'_>) -> (Problems, bool) {
     match load(text, Some(source), around.base, None, around.host) {
         Ok(loaded) => (loaded.warnings, false),
         Err(problems) => (problems, true),
@@ -71,7 +71,7 @@ fn take_out(drafts: &mut Drafts, problem: &Problem) -> bool {
     if NEEDED.contains(&key) || (problem.severity == Severity::Warning && effective) {
         return false;
     }
-    let shown = |line: &Line| format!("{} = {}", line.key, cut(&write::value(&line.value)));
+    let shown = |line: &DraftLine| format!("{} = {}", line.key, cut(&write::value(&line.value)));
     let what = if let Some(at) = draft.keys.iter().position(|line| line.key == key) {
         shown(&draft.keys.remove(at))
     } else if let Some((_, lines)) = draft.tables.iter_mut().find(|(table, _)| table == key) {
@@ -81,7 +81,7 @@ fn take_out(drafts: &mut Drafts, problem: &Problem) -> bool {
     } else {
         return false;
     };
-    draft.leave(Left {
+    draft.leave(LeftOut {
         app: None,
         what,
         why: reason(key, &problem.message),

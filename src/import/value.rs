@@ -6,7 +6,7 @@ use toml::Value;
 use super::Refusal;
 use crate::ecosystem::KeyKind;
 
-/// What whoever evaluates JavaScript writes for a value that JSON cannot hold, with its kind.
+/// Key that `ops::import` writes for a value of JavaScript that JSON cannot hold, with the kind of value.
 pub(super) const NO_JSON: &str = "$clusterctl";
 
 /// JSON as a value.

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::draft::{Draft, Drafts, Left, Line};
+use super::draft::{Draft, DraftLine, Drafts, LeftOut};
 
 /// Variables up to this many stand on one line.
 const INLINE: usize = 2;
@@ -51,7 +51,7 @@ fn app(text: &mut String, draft: &Draft) {
     }
 }
 
-fn line(line: &Line) -> String {
+fn line(line: &DraftLine) -> String {
     let text = format!("{} = {}", key(&line.key), value(&line.value));
     match &line.remark {
         // A comment cannot stand behind a text of several lines without being overlooked.
@@ -60,7 +60,7 @@ fn line(line: &Line) -> String {
     }
 }
 
-fn left_out(left: &Left) -> String {
+fn left_out(left: &LeftOut) -> String {
     let text = comment(&format!("{} {}", left.what, left.why));
     let instead = left.instead.as_ref().map(|instead| comment(&format!("  {instead}")));
     text + &instead.unwrap_or_default()

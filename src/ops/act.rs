@@ -36,7 +36,7 @@ pub(super) fn act(
     let written = write(context, plan)?;
     let apps: Vec<&AppName> = plan.apps.iter().map(|app| &app.app).collect();
     log_owner::hand_over(context, &apps, observed, sink)?;
-    // A command for another app need not wait for the instances of this one.
+    // Released here: a command for another app need not wait for the instances of this one.
     drop(shared);
     sink(Event::Written(written));
     if written > 0 {
@@ -85,7 +85,7 @@ fn run_apps(
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     let mut busy: Vec<&AppPlan> = plan.apps.iter().filter(|app| !app.steps.is_empty()).collect();
-    // Others wait for what these free, and must not take all places meanwhile.
+    // Apps that go come first: others wait for the addresses that they free, and would take all workers.
     busy.sort_by_key(|app| !app.removes_app());
     let going = busy.iter().filter(|app| app.removes_app());
     let going = going.filter_map(|app| Some((&app.app, &observed.apps.get(&app.app)?.units)));
@@ -93,7 +93,7 @@ fn run_apps(
     let freed = Instant::now() + limits.max().unwrap_or_default();
     let work = |app: &&AppPlan, sink: Sink<'_>| {
         let found = observed.apps.get(&app.app);
-        // An app that goes is not in the file: its units know how long it may drain.
+        // The policy of an app that goes is not in the file: its units have recorded it.
         let recorded = || found.map(|found| found.units.policy(&app.app)).unwrap_or_default();
         let policy = policies.get(&app.app).cloned().unwrap_or_else(recorded);
         let run = AppRun { context, app, found, policy, freed };

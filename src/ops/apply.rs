@@ -30,7 +30,7 @@ pub struct ApplyRequest {
     pub verb: String,
     /// Who the history says did it.
     pub user: String,
-    /// The entry of the history that is gone back to, if one is.
+    /// The number of the history entry that a rollback goes back to.
     pub back_to: Option<u64>,
     /// Only plan.
     pub dry_run: bool,
@@ -98,7 +98,7 @@ pub fn apply(
     }
     let left = names.iter().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
     let left_running = left.map(|app| (app.clone(), request.policies.get(app).cloned())).collect();
-    // After success only: what did not come to serve is nothing to go back to.
+    // Recorded after success only: a rollback must not go back to what never served.
     let recorded = match done.values().all(Done::is_success) {
         true => record(context, request, &plan),
         false => Ok(()),
@@ -139,7 +139,7 @@ fn lock_all(context: &Context, request: &ApplyRequest, sink: Sink<'_>) -> Result
 fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed), Error> {
     let ecosystem = &request.ecosystem;
     let source = ecosystem.source.as_deref();
-    // Apps of other files are nobody's business here, nor are those of this one that nobody asks for.
+    // Apps of other files are left alone, and so are apps of this file that `--only` does not name.
     let mut observed = observe_some(context, |app, found| {
         ecosystem.apps.contains_key(app)
             || request.is_whole() && source.is_some() && found.source.as_deref() == source
@@ -182,7 +182,7 @@ fn remember(
     plan: &Plan,
 ) -> Result<(), disk::Error> {
     let _shared = Lock::shared(&context.layout.state)?;
-    // What cannot be removed now may be by the next apply.
+    // A file that cannot be removed now is tried again by the next apply.
     let swept = disk::sweep_environment(&context.layout);
     let found = disk::scan(&context.layout)?;
     let (files, others): (Vec<_>, Vec<_>) =

@@ -27,10 +27,11 @@ const ENTRIES: usize = crate::limits::START_ENTRIES;
 /// Bytes of a log file that are looked at.
 const TAIL: u64 = crate::limits::LOG_FILE;
 
-/// What these instances have asked for in their present run, each pair once. Lines that are no more
-/// there, or not for the caller to read, are not missed.
+/// What these instances have asked for in their present run, each pair once. Lines that have been rotated
+/// away, or that the caller may not read, are left out.
 pub(super) fn asked(
     context: &Context,
+    journal: Option<&mut Journal>,
     app: &AppName,
     instances: impl Iterator<Item = u32>,
     files: &[PathBuf],
@@ -38,7 +39,7 @@ pub(super) fn asked(
     let units: Vec<UnitName> = instances.map(|number| app.instance_unit(number)).collect();
     let states = context.systemd.instances(&units, &[Field::Invocation]).unwrap_or_default();
     let mut found = BTreeSet::new();
-    if let Ok(mut journal) = Journal::open(context.layout.scope) {
+    if let Some(journal) = journal {
         for invocation in states.into_iter().filter_map(|state| state.invocation) {
             let lines = journal.beginning(&invocation, ENTRIES).unwrap_or_default();
             found.extend(lines.iter().filter_map(|line| read(&String::from_utf8_lossy(line))));

@@ -1,4 +1,4 @@
-//! Start, stop and restart of what is applied.
+//! Starts, stops and restarts apps and instances that are applied. It writes no unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -225,7 +225,7 @@ fn job_units(
     let state = context.systemd.instances(std::slice::from_ref(&group), &[])?;
     let up = state.first().is_some_and(|state| state.active != ActiveState::Inactive);
     if verb == ControlVerb::Start && !up {
-        // Its instances with it.
+        // The group starts its instances.
         return Ok(vec![(JobKind::Start, group)]);
     }
     let instances = found.into_iter().flat_map(|found| &found.links);

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use super::perform::carry_out;
-use super::request::{Record, Request, Task};
+use super::request::{ReportLine, Request, Task};
 use super::resume::reconnect;
 use super::settle::settled;
 use super::{Context, Error, Event, Sink};
@@ -47,11 +47,11 @@ pub fn delegate(
     let unwritable = |error: serde_json::Error| Error::Unwritable(app.clone(), error.to_string());
     let text = serde_json::to_vec(request).map_err(unwritable)?;
     if matches!(request.task, Task::Change { .. }) {
-        // Whoever changes an app holds its lock: nobody alive waits for what is there.
+        // We hold the app's lock: a request that is there belongs to a command that is gone.
         exchange.withdraw_orphans();
     }
     match exchange.ask(&id, &text) {
-        // Who may reload but not write gets what `systemctl reload` does.
+        // A caller whom polkit lets reload, and who may not write the request, gets a plain reload.
         Err(error) if error.is_permission() && request.is_plain() => {
             return follow_blindly(context, app);
         }
@@ -77,7 +77,7 @@ pub fn delegate(
             (Ok(Some(JobResult::Done)), true) => continue,
             // The job never reached the process, or it belongs to another version.
             (Ok(_), true) => {
-                // It may be restarted just now: then it takes the request up afterwards.
+                // The app may be restarting: then its job takes the request up afterwards.
                 let found = settled(context, app)?;
                 if is_up(&found) && tries < TRIES {
                     continue;
@@ -168,7 +168,7 @@ impl Follower<'_> {
     /// Submits the job and follows it to its end; `None` when the manager refuses it.
     fn run(&mut self, sink: Sink<'_>) -> Result<Option<JobResult>, Error> {
         let systemd = &self.context.systemd;
-        // Not in the place of a stop or start that somebody has asked for.
+        // `JobMode::Fail`: our reload must not replace a stop or start that is queued.
         let job = match systemd.submit(JobKind::Reload, &self.group, JobMode::Fail) {
             Ok(job) => job,
             Err(error) if error.is_permission() => return Err(error.into()),
@@ -212,7 +212,7 @@ impl Follower<'_> {
                     self.watch = self.context.systemd.watch([])?;
                     return self.over(job);
                 }
-                // What happened while the manager was started anew it has told nobody.
+                // The manager sends no signals for what happened while it was executing itself anew.
                 Signal::Reloading(false) => return self.over(job),
                 _ => {}
             }
@@ -230,14 +230,14 @@ impl Follower<'_> {
         while let Some(record) = self.report.next() {
             let app = self.app.clone();
             match record {
-                Record::Does(command) => sink(Event::Rollout { app, command }),
-                Record::Stands { at, progress } => {
+                ReportLine::Does(command) => sink(Event::Rollout { app, command }),
+                ReportLine::Stands { at, progress } => {
                     self.last = Some((Instant::now(), at, progress.clone()));
                     sink(Event::Progress { app, at, progress });
                 }
-                Record::Ended(outcome) => self.outcome = Some(Ok(outcome)),
-                Record::Broke(why) => self.outcome = Some(Err(Error::Broke(app, why))),
-                Record::Ceded => self.ceded = true,
+                ReportLine::Ended(outcome) => self.outcome = Some(Ok(outcome)),
+                ReportLine::Broke(why) => self.outcome = Some(Err(Error::Broke(app, why))),
+                ReportLine::Ceded => self.ceded = true,
             }
         }
     }
@@ -265,7 +265,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn next(&mut self) -> Option<Record> {
+    fn next(&mut self) -> Option<ReportLine> {
         if self.file.is_none() {
             self.file = self.exchange.report(self.id).map(BufReader::new);
         }

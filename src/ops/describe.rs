@@ -7,7 +7,8 @@ use super::asked::asked;
 use super::shown::{UnitFacts, unit_facts};
 use super::template::log_files;
 use super::{
-    AskedAddress, Context, Error, Row, Selected, Status, credentials, held, list, observe, story,
+    AskedAddress, Context, Error, Row, Selected, Status, Stories, Story, credentials, held, list,
+    observe,
 };
 use crate::disk::{DropIns, FoundApp};
 use crate::ecosystem::{AppName, ListenAddress};
@@ -61,6 +62,9 @@ pub struct Description {
     pub instances: Vec<Row>,
     /// Why instances do not run, or are not ready.
     pub reasons: BTreeMap<u32, String>,
+    /// What was found out for the reasons.
+    #[serde(skip)]
+    pub stories: BTreeMap<u32, Story>,
     /// Files that instances write to besides the journal.
     pub log_files: Vec<String>,
     /// Instances that started before the last change of their definition.
@@ -115,6 +119,7 @@ const SETTINGS: [&str; 9] = [
 /// The manager does not answer.
 pub fn describe(
     context: &Context,
+    stories: &mut Stories<'_>,
     one: &Selected,
     found: &FoundApp,
     observed: &Observed,
@@ -130,8 +135,9 @@ pub fn describe(
     let settings = SETTINGS.iter().filter_map(|key| Some(((*key).to_owned(), get(key)?)));
     let log_files = log_files(template);
     let running = instances.iter().filter(|row| row.pid.is_some()).map(|row| row.instance);
-    let asked = asked(context, app, running, &log_files);
+    let asked = asked(context, stories.journal(), app, running, &log_files);
     let mut environments = translate::env_files(template);
+    let (reasons, stories) = reasons(context, stories, app, found, &instances);
     Ok(Description {
         app: app.to_string(),
         namespace: found.namespace.clone(),
@@ -151,7 +157,8 @@ pub fn describe(
         listeners: listeners(context, found)?,
         units: unit_facts(context, found)?,
         outdated: outdated(observed, app),
-        reasons: reasons(context, app, &instances),
+        reasons,
+        stories,
         log_files: log_files.iter().map(|path| path.display().to_string()).collect(),
         asked: asked.into_iter().collect(),
         instances,
@@ -159,19 +166,28 @@ pub fn describe(
     })
 }
 
-/// Why instances are where nobody wants them.
-fn reasons(context: &Context, app: &AppName, rows: &[Row]) -> BTreeMap<u32, String> {
-    let told = rows.iter().filter_map(|row| {
+/// Why instances are where nobody wants them, and the stories that were read for that.
+fn reasons(
+    context: &Context,
+    stories: &mut Stories<'_>,
+    app: &AppName,
+    found: &FoundApp,
+    rows: &[Row],
+) -> (BTreeMap<u32, String>, BTreeMap<u32, Story>) {
+    let (mut reasons, mut read) = (BTreeMap::new(), BTreeMap::new());
+    for row in rows {
         let gave_up = row.status == Status::Errored;
         if let Some(lacks) = &row.unheld {
             let unit = app.instance_unit(row.instance);
-            return Some((row.instance, held::sentence(context, &unit, lacks)));
+            reasons.insert(row.instance, held::sentence(context, &unit, lacks));
+        } else if gave_up || matches!(row.status, Status::WaitingRestart | Status::Launching) {
+            let story = stories.story(app, &found.units, row.instance, UNIX_EPOCH);
+            let reason = story.reason.as_ref().map(|reason| standing(reason, gave_up));
+            reasons.extend(reason.map(|reason| (row.instance, reason)));
+            read.insert(row.instance, story);
         }
-        let bad = gave_up || matches!(row.status, Status::WaitingRestart | Status::Launching);
-        let story = bad.then(|| story(context, app, row.instance, UNIX_EPOCH))?;
-        Some((row.instance, standing(&story.reason?, gave_up)))
-    });
-    told.collect()
+    }
+    (reasons, read)
 }
 
 fn outdated(observed: &Observed, app: &AppName) -> Vec<u32> {

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::load::{NEWER, is_unread};
+use super::logs::suppressed;
 use super::sight::monotonic;
 use super::template::env_files;
-use super::{
-    Context, Error, apps, credentials, held, log_owner, observe, story, suppressed, under_way,
-};
+use super::{Context, Error, Stories, apps, credentials, held, log_owner, observe, under_way};
 use crate::disk::{self, DropIns};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
@@ -55,10 +54,11 @@ pub fn app_facts(
     let all: Vec<AppName> = apps(context)?.into_keys().collect();
     let rolling = under_way(context, &all)?;
     let mut facts = BTreeMap::new();
+    let mut stories = Stories::new(context);
     for (name, app) in observe(context)?.apps {
         if names.is_empty() || names.contains(&name) {
             let rolling = rolling.iter().any(|(app, _)| *app == name);
-            let one = one(context, &name, app, rolling)?;
+            let one = one(context, &mut stories, &name, app, rolling)?;
             facts.insert(name, one);
         }
     }
@@ -67,6 +67,7 @@ pub fn app_facts(
 
 fn one(
     context: &Context,
+    stories: &mut Stories<'_>,
     name: &AppName,
     observed: ObservedApp,
     rolling: bool,
@@ -92,7 +93,7 @@ fn one(
     for (number, one) in &observed.instances {
         let gave_up = one.errored || one.active == ActiveState::Failed;
         if gave_up || runs.get(number).is_some_and(Run::loops) {
-            let told = story(context, name, *number, UNIX_EPOCH).reason;
+            let told = stories.story(name, &observed.units, *number, UNIX_EPOCH).reason;
             reasons.extend(told.map(|told| (*number, standing(&told, gave_up))));
         }
     }
@@ -103,7 +104,7 @@ fn one(
         (number, (!lacks.is_unready(), what))
     });
     let unheld = unheld.collect();
-    let suppressed = suppressed(context, &units);
+    let suppressed = suppressed(stories.journal(), &units);
     let group = name.group_unit();
     // One instance stands for all: they are made of one template.
     let asked: Vec<UnitName> = [group].into_iter().chain(units.into_iter().next()).collect();

@@ -7,7 +7,7 @@ use crate::unit::{ActiveState, UnitName};
 /// Forgets that instances failed which were asked to stop: with which code a program ends when it
 /// is told to go is its own affair (yarn: 1), and its unit would count as failed for ever.
 ///
-/// Who may stop and no more leaves them as they are.
+/// A caller whom polkit lets stop units but not reset them gets no error; the units stay `failed`.
 ///
 /// # Errors
 /// The manager cannot be asked.

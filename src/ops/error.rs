@@ -40,7 +40,7 @@ pub enum Error {
     Reload(AppName),
     /// Nobody may execute what units would run from this directory.
     NoExec(PathBuf),
-    /// Everything is in force, and what belongs to that could not be written down or cleared away.
+    /// Everything is in force, but the history could not be written, or old files not be removed.
     Unrecorded(disk::Error),
 }
 

@@ -9,7 +9,7 @@ use crate::ecosystem::{AppName, Role};
 use crate::limits;
 use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
 
-/// Runs the unit of a role, if the app has one: whether it succeeded, else what to say.
+/// Runs the unit of a role, if the app has one; the inner error is a sentence about its failure.
 ///
 /// # Errors
 /// The manager cannot be asked.

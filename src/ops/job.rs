@@ -51,7 +51,7 @@ fn told(outcome: &JobOutcome) -> Option<String> {
     }
 }
 
-/// The same as what became of the unit.
+/// The failure of a unit whose job did not end well; `None` where it did.
 pub(super) fn failure(kind: JobKind, outcome: &JobOutcome) -> Option<UnitFailure> {
     let text = told(outcome)?;
     let start = |result| Some(UnitFailure::Start(InstanceFault::Job(result)));

@@ -14,7 +14,7 @@ use crate::plan::{AppPlan, LinkId, ObservedApp};
 use crate::systemd::{JobKind, JobMode, Listed};
 use crate::unit::{ActiveState, UnitName};
 
-/// Stops them. Gives what did not stop.
+/// Stops such instances; returns those that did not stop, with the reasons.
 ///
 /// # Errors
 /// The manager cannot be asked.

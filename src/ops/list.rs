@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::glance::{FastState, states};
+use super::fast_state::{FastState, states};
 use super::held::{self, AskedInstance, Listeners};
 use super::shown::{UnitFacts, facts_of_apps};
 use super::{Context, Error, Selected, observe};

@@ -38,7 +38,7 @@ pub fn load(
     load_if_changed(context, || changed_on_disk(context, &found()?), sink)
 }
 
-/// The same for units that have just been found on disk.
+/// As [`load`], for units that have just been read from disk.
 ///
 /// # Errors
 /// The manager does not answer.

@@ -21,7 +21,8 @@ pub(super) fn lock<'a>(
     Ok(lock)
 }
 
-/// The same for callers who may take them: who may start an app may perhaps write nothing.
+/// As [`lock`], and without a lock for callers who may not take it: polkit may let a user start an app who
+/// can write no file.
 pub(super) fn lock_if_permitted<'a>(
     context: &Context,
     apps: impl IntoIterator<Item = &'a AppName>,

@@ -18,7 +18,7 @@ use crate::systemd::{Author, JournalEntry};
 /// Bytes that are read of a file at once.
 const MOST: u64 = crate::limits::LOG_FILE;
 
-/// One of them.
+/// A log file of an app, and how far it has been read.
 struct LogFile {
     app: AppName,
     path: PathBuf,
@@ -105,13 +105,13 @@ fn read(LogFile { app, path, user, is_error, place }: &mut LogFile) -> Vec<Journ
     let mut load = || -> std::io::Result<()> {
         let mut file = host::text::open_log(path, *user)?;
         if file.metadata()?.len() < *place {
-            // It was rotated.
+            // The file is shorter than before: it was rotated.
             *place = 0;
         }
         file.seek(SeekFrom::Start(*place))?;
         file.take(MOST).read_to_end(&mut bytes).map(drop)
     };
-    // One that cannot be read has nothing to say.
+    // A file that cannot be read is left out.
     if load().is_err() {
         return Vec::new();
     }

@@ -23,7 +23,7 @@ use crate::plan::{Observed, shell_word};
 use crate::translate::Record;
 use crate::unit::{UnitFile, quote};
 
-/// Does so for these apps, whose units are on disk.
+/// Gives the log files of these apps to their users; the units are on disk.
 ///
 /// # Errors
 /// The units cannot be read.
@@ -96,7 +96,7 @@ pub(super) fn unwritable(unit: &UnitFile) -> Vec<(PathBuf, String)> {
 fn give(path: &Path, user: &crate::ecosystem::User, was_its_log: bool) -> Option<String> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if host::changeable_by(&real).is_some() {
-        // In such a folder a name can lead anywhere; the user makes the file, or may not.
+        // Others may change the folder, so the name can lead anywhere: the app's user opens the file itself.
         return None;
     }
     let file = match open(&real) {
@@ -115,7 +115,7 @@ fn give(path: &Path, user: &crate::ecosystem::User, was_its_log: bool) -> Option
         let by_others = meta.mode() & 0o002 != 0;
         let by_group = meta.mode() & 0o020 != 0;
         let why = format!("{} may not write to it", user.name);
-        // Whether the user is in the file's group is the kernel's to say.
+        // Whether the user is in the file's group, the kernel decides at the start.
         return (!by_others && !by_group).then_some(why);
     }
     let (owner, group) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));

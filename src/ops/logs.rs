@@ -131,19 +131,20 @@ fn units(context: &Context, spec: &LogSpec) -> Result<Vec<UnitName>, Error> {
 /// How far back lost lines are counted.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Lines of these units that the journal did not take in the last day; 0 where it cannot be read.
-pub fn suppressed(context: &Context, units: &[UnitName]) -> u64 {
+/// Lines of these units that journald's rate limit has suppressed in the last day; 0 where the journal
+/// cannot be read. Forgets what is selected in it.
+pub(super) fn suppressed(journal: Option<&mut Journal>, units: &[UnitName]) -> u64 {
     let since = SystemTime::now().checked_sub(DAY).unwrap_or(UNIX_EPOCH);
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     let since = u64::try_from(since).unwrap_or(0);
-    let journal = Journal::open(context.layout.scope);
-    journal.and_then(|mut journal| journal.suppressed(units, since)).unwrap_or(0)
+    journal.and_then(|journal| journal.suppressed(units, since).ok()).unwrap_or(0)
 }
 
-/// The same for what `logs` shows, by app.
+/// As [`suppressed`], for the units that `logs` shows.
 ///
 /// # Errors
 /// The manager does not answer.
 pub fn suppressed_of(context: &Context, spec: &LogSpec) -> Result<u64, Error> {
-    Ok(suppressed(context, &units(context, spec)?))
+    let mut journal = Journal::open(context.layout.scope).ok();
+    Ok(suppressed(journal.as_mut(), &units(context, spec)?))
 }

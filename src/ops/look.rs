@@ -1,10 +1,10 @@
 //! What the processes of an instance do, and what its app should have them do. Decides nothing.
 
 use super::{Context, Error};
-use crate::ecosystem::{AppName, ListenAddress, Scope};
+use crate::ecosystem::{ListenAddress, Scope};
 use crate::host;
-use crate::plan::OwnedUnit;
 use crate::plan::reason::InstanceSight;
+use crate::plan::{OwnedUnit, OwnedUnits};
 use crate::systemd::Field;
 use crate::unit::UnitName;
 
@@ -26,13 +26,10 @@ pub(super) fn look(context: &Context, unit: &UnitName) -> Result<InstanceSight, 
 }
 
 /// Addresses of an app, as its program asks for them.
-pub(super) fn listeners(context: &Context, app: &AppName) -> Vec<ListenAddress> {
-    let Ok(apps) = super::apps(context) else { return Vec::new() };
-    let files = apps.get(app).into_iter().flat_map(|found| found.units.owned_listeners());
-    // As the program asks for them.
+pub(super) fn listeners(units: &OwnedUnits) -> Vec<ListenAddress> {
     let asked = |file: &OwnedUnit| {
         let address = ListenAddress::of_socket_unit(&file.unit)?;
         Some(file.record.bind.map_or_else(|| address.clone(), |port| address.with_port(port)))
     };
-    files.filter_map(asked).collect()
+    units.owned_listeners().filter_map(asked).collect()
 }

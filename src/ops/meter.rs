@@ -1,4 +1,4 @@
-//! What instances use at this moment, from two looks at what they have used. It looks at nothing itself.
+//! CPU use of instances at this moment, from two readings of their CPU time. It reads nothing itself.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

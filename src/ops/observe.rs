@@ -20,7 +20,7 @@ pub fn observe(context: &Context) -> Result<Observed, Error> {
     observe_found(context, disk::scan(&context.layout)?)
 }
 
-/// The same of these apps alone: what others run costs nothing then.
+/// As [`observe`], for the apps that `wanted` chooses: others cost nothing.
 ///
 /// # Errors
 /// As [`observe`].
@@ -33,7 +33,7 @@ pub(super) fn observe_some(
     observe_found(context, found)
 }
 
-/// The same of one app; `None` when there is none.
+/// As [`observe`], for one app; `None` when there is none.
 ///
 /// # Errors
 /// As [`observe`].
@@ -43,7 +43,7 @@ pub(super) fn observe_app(context: &Context, app: &AppName) -> Result<Option<Obs
     Ok(observe_found(context, found)?.apps.remove(app))
 }
 
-/// The same for apps that have just been found on disk.
+/// As [`observe`], for apps that have just been read from disk.
 ///
 /// # Errors
 /// The manager does not answer.

@@ -21,7 +21,7 @@ pub(super) fn finish_stop(context: &Context, app: &AppName) -> Result<bool, Erro
     });
     let stops = is_stopped_below(on_top, first, instances);
     if stops {
-        // This process belongs to the group, and is ended by it.
+        // This process belongs to the group: the stop will end it.
         context.systemd.submit(JobKind::Stop, &group, JobMode::Replace)?;
     }
     Ok(stops)

@@ -31,7 +31,7 @@ pub(super) fn parallel<T: Sync>(
         let worker = |sender: mpsc::Sender<Event>| {
             let mut done = Vec::new();
             while let Some(task) = next() {
-                // Nobody listens any more only when the whole program ends.
+                // The receiver is gone only when the whole program ends.
                 done.push(work(task, &mut |event| drop(sender.send(event))));
             }
             done
@@ -44,7 +44,7 @@ pub(super) fn parallel<T: Sync>(
             .collect();
         drop(sender);
         loop {
-            // What instances do meanwhile is seen by somebody who has no end of this channel.
+            // `witness` sees what instances do meanwhile, and has no sender of this channel.
             let event = events.recv_timeout(GLANCE);
             notices().into_iter().for_each(&mut *sink);
             match event {

@@ -12,7 +12,7 @@ use super::links::link_difference;
 use super::load::load;
 use super::observe::observe_app;
 use super::overtaken::finish_stop;
-use super::request::{FormerFile, Record, Request, Task};
+use super::request::{FormerFile, ReportLine, Request, Task};
 use super::resume::{self, reconnect, rolled};
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, held};
@@ -34,41 +34,41 @@ pub fn perform(context: &Context, app: &AppName, sink: Sink<'_>) -> Result<Outco
     let asked = pending.is_some();
     let (id, request) = match pending {
         Some((id, bytes)) => match serde_json::from_slice(&bytes) {
-            // Whoever asked sees from this that it was taken up.
+            // Removing the request tells the command that asked that it was taken up.
             Ok(request) if exchange.withdraw(&id) => (id, request),
-            // Another version wrote it, and will see that it was not taken up.
+            // Another version of clusterctl wrote the request; its command will see that nobody took it up.
             _ => return Err(Error::Request(app.clone())),
         },
         None => (Exchange::new_id(), Request::reload()),
     };
     let mut reporter = exchange.reporter(&id);
-    let mut record = |record: &Record| {
-        // What cannot be written is tried again with the next line.
+    let mut record = |record: &ReportLine| {
+        // A line that cannot be written is kept, and tried again with the next one.
         if let Ok(line) = serde_json::to_string(record) {
             let _ = reporter.line(&line);
         }
     };
     let mut both = |event: Event| {
         match &event {
-            Event::Rollout { command, .. } => record(&Record::Does(command.clone())),
+            Event::Rollout { command, .. } => record(&ReportLine::Does(command.clone())),
             Event::Progress { at, progress, .. } => {
-                record(&Record::Stands { at: *at, progress: progress.clone() });
+                record(&ReportLine::Stands { at: *at, progress: progress.clone() });
             }
             _ => {}
         }
         sink(event);
     };
-    // Whoever writes a request has seen to that already.
+    // A command that writes a request has had the manager read the units already.
     let ready = if asked { Ok(()) } else { load(context, [app.clone()], &mut both) };
     let result = ready.and_then(|()| carry_out(context, app, &request, &mut both));
     match &result {
-        Ok(outcome) => record(&Record::Ended(outcome.clone())),
-        // Whoever follows sees whether the app was stopped or restarted.
-        Err(Error::Lost(_) | Error::Stopped(_)) => record(&Record::Ceded),
-        Err(error) => record(&Record::Broke(error.to_string())),
+        Ok(outcome) => record(&ReportLine::Ended(outcome.clone())),
+        // The command that follows the report finds out whether the app was stopped or restarted.
+        Err(Error::Lost(_) | Error::Stopped(_)) => record(&ReportLine::Ceded),
+        Err(error) => record(&ReportLine::Broke(error.to_string())),
     }
     match reporter.flush() {
-        // Somebody waits for it, and finds this in the journal.
+        // The command that waits for the report cannot read it: the journal says why.
         Err(error) if asked && result.is_ok() => Err(error.into()),
         _ => result,
     }
@@ -140,7 +140,7 @@ fn reopen(context: &Context, app: &AppName) -> Result<(), Error> {
     let lost = observed.iter().flat_map(|found| &found.lost);
     let jobs: Vec<_> = lost.map(|unit| (JobKind::Restart, unit.clone())).collect();
     if !jobs.is_empty() {
-        // The instances require them, and shall go on.
+        // Instances require their listeners, and must not be stopped with them.
         let mode = JobMode::IgnoreDependencies;
         context.systemd.run_jobs(&jobs, mode, Instant::now() + PATIENCE, &mut |_, _| {})?;
     }
@@ -156,7 +156,7 @@ fn reload_spec(
     let Some(found) = observe_app(context, app)? else { return Ok(None) };
     let enabled = u32::try_from(found.links.len()).unwrap_or(u32::MAX).max(1);
     let known: BTreeSet<u32> = found.instances.keys().copied().collect();
-    // A job that has ended well is not run again unless its definition changed.
+    // An instance of a job that has ended well is not run again unless its definition has changed.
     let over = |number: &u32| {
         let completed = found.instances.get(number).is_some_and(|one| one.completed);
         completed && !found.is_outdated(*number)

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::look::{listeners, look};
-use super::template::{log_files, template, user_of};
+use super::template::{log_files, user_of};
 use super::{Context, missing};
+use crate::disk;
 use crate::ecosystem::AppName;
 use crate::host;
+use crate::plan::OwnedUnits;
 use crate::plan::reason::{
     self, Evidence, FailureReason, HeldAddress, InstanceSight, ProcessEnd, Unheld, excerpt,
 };
@@ -50,42 +52,79 @@ const WELL: &str = "7ad2d189f7e94e70a38c781354912448";
 /// `SD_MESSAGE_SPAWN_FAILED`: a process could not be set up.
 const SPAWN_FAILED: &str = "641257651c1b4ec9a8624d7a40a9e1e7";
 
-/// What became of the last run of an instance that failed after this moment.
+/// What became of the last run of an instance that failed after this moment. Who asks about several
+/// instances asks [`Stories`].
 pub fn story(context: &Context, app: &AppName, number: u32, since: SystemTime) -> Story {
-    let unit = app.instance_unit(number);
-    let fields = [Field::Result, Field::Exit, Field::MainPid];
-    let state = context.systemd.instances(std::slice::from_ref(&unit), &fields);
-    let state = state.ok().and_then(|mut states| states.pop()).unwrap_or_default();
-    let template = template(context, app);
-    let files = template.as_ref().map(log_files).unwrap_or_default();
-    let mut evidence = told(context, &unit, since).unwrap_or_default();
-    evidence.masked = state.load == LoadState::Masked;
-    if evidence.result.is_empty() && state.active != ActiveState::Active {
-        evidence.result.clone_from(&state.result);
-        evidence.end = state.exit.map(end);
+    // Units that cannot be read tell nothing; the journal and the manager still do.
+    let units = disk::scan_app(&context.layout, app).ok().flatten().unwrap_or_default().units;
+    Stories::new(context).story(app, &units, number, since)
+}
+
+/// What became of several instances: it opens the journal once, and reads no unit that its caller has read.
+#[derive(Debug)]
+pub struct Stories<'a> {
+    context: &'a Context,
+    /// `None` before the first question, and where the journal cannot be opened.
+    journal: Option<Journal>,
+}
+
+impl<'a> Stories<'a> {
+    /// Opens nothing yet.
+    pub fn new(context: &'a Context) -> Stories<'a> {
+        Stories { context, journal: None }
     }
-    let user = template.as_ref().and_then(user_of);
-    let gone = template.as_ref().and_then(lacking_folder);
-    if state.result == "assert" || state.result == "exec-condition" && gone.is_some() {
-        // Nothing of it ran, not even the guard: what the journal tells is of a run before.
-        evidence.result = "assert".to_owned();
-        (evidence.end, evidence.was_ready) = (None, false);
-        evidence.missing = gone.map(|path| path.display().to_string());
+
+    /// What became of the last run of an instance that failed after this moment; `units` are those of its app.
+    pub fn story(
+        &mut self,
+        app: &AppName,
+        units: &OwnedUnits,
+        number: u32,
+        since: SystemTime,
+    ) -> Story {
+        let context = self.context;
+        let unit = app.instance_unit(number);
+        let fields = [Field::Result, Field::Exit, Field::MainPid];
+        let state = context.systemd.instances(std::slice::from_ref(&unit), &fields);
+        let state = state.ok().and_then(|mut states| states.pop()).unwrap_or_default();
+        let template = units.parsed(&app.template_unit());
+        let files = template.map(log_files).unwrap_or_default();
+        let told = self.journal().and_then(|journal| told(journal, &unit, since));
+        let mut evidence = told.unwrap_or_default();
+        evidence.masked = state.load == LoadState::Masked;
+        if evidence.result.is_empty() && state.active != ActiveState::Active {
+            evidence.result.clone_from(&state.result);
+            evidence.end = state.exit.map(end);
+        }
+        let gone = template.and_then(lacking_folder);
+        if state.result == "assert" || state.result == "exec-condition" && gone.is_some() {
+            // Nothing of it ran, not even the guard: what the journal tells is of a run before.
+            evidence.result = "assert".to_owned();
+            (evidence.end, evidence.was_ready) = (None, false);
+            evidence.missing = gone.map(|path| path.display().to_string());
+        }
+        let user = template.and_then(user_of);
+        evidence.lines.extend(files.iter().flat_map(|file| tail(file, user, since)));
+        evidence.listeners = listeners(units);
+        evidence.sight = sight(context, app, number, &state);
+        let of_start = || template.and_then(|unit| missing::of_start(unit, &evidence));
+        evidence.missing = evidence.missing.clone().or_else(of_start);
+        evidence.held = held(context, app, number, &evidence.lines);
+        evidence.unheld = unheld(context, app, units, number, &state);
+        if evidence.unheld.is_some() && evidence.sight.is_none() {
+            evidence.sight = look(context, &unit).ok();
+        }
+        let reason = reason::reason(unit.as_str(), context.layout.scope, &evidence);
+        Story { reason, lines: excerpt(&evidence.lines, LINES), files }
     }
-    for file in &files {
-        evidence.lines.extend(tail(file, user, since));
+
+    /// The journal, with what was selected before; `None` where it cannot be read.
+    pub(super) fn journal(&mut self) -> Option<&mut Journal> {
+        if self.journal.is_none() {
+            self.journal = Journal::open(self.context.layout.scope).ok();
+        }
+        self.journal.as_mut()
     }
-    evidence.listeners = listeners(context, app);
-    evidence.sight = sight(context, app, number, &state);
-    let of_start = || template.as_ref().and_then(|unit| missing::of_start(unit, &evidence));
-    evidence.missing = evidence.missing.clone().or_else(of_start);
-    evidence.held = held(context, app, number, &evidence.lines);
-    evidence.unheld = unheld(context, app, number, &state);
-    if evidence.unheld.is_some() && evidence.sight.is_none() {
-        evidence.sight = look(context, &unit).ok();
-    }
-    let reason = reason::reason(unit.as_str(), context.layout.scope, &evidence);
-    Story { reason, lines: excerpt(&evidence.lines, LINES), files }
 }
 
 /// What an instance does that is not ready: as it was seen while its start was waited for, else as
@@ -133,12 +172,11 @@ struct JournalRun {
 }
 
 /// The last run that failed.
-fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidence> {
+fn told(journal: &mut Journal, unit: &UnitName, since: SystemTime) -> Option<Evidence> {
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    let mut journal = Journal::open(context.layout.scope).ok()?;
     journal.select(std::slice::from_ref(unit)).ok()?;
-    let mut runs: Vec<JournalRun> = read_runs(&mut journal, since)?;
-    // What the manager says of a job may be here before the journal has the rest.
+    let mut runs: Vec<JournalRun> = read_runs(journal, since)?;
+    // The manager's signal may come before the journal has the entries of the same moment.
     let failed = |runs: &[JournalRun]| runs.iter().any(|run| !run.evidence.result.is_empty());
     let deadline = Instant::now() + JOURNAL;
     while since > 0
@@ -165,7 +203,7 @@ fn told(context: &Context, unit: &UnitName, since: SystemTime) -> Option<Evidenc
     let run = run.or(runs.last())?;
     let mut evidence = run.evidence.clone();
     if run.well && !evidence.stopped {
-        // Nobody writes down a code of 0.
+        // The journal has no entry for an exit with code 0.
         evidence.end = evidence.end.or(Some(ProcessEnd::Code(0)));
         evidence.result = "success".to_owned();
     }
@@ -239,7 +277,7 @@ fn note(runs: &mut Vec<JournalRun>, entry: &JournalEntry) {
     }
     if entry.author == Author::Unit {
         let text = String::from_utf8_lossy(&entry.message).into_owned();
-        // What the guard says is said by `gave_up`.
+        // The guard's line is replaced by `gave_up`.
         evidence.gave_up |= text.starts_with("gave up: ");
         if !text.starts_with("gave up: ") {
             evidence.lines.push(text);
@@ -281,12 +319,17 @@ fn lacking_folder(template: &UnitFile) -> Option<PathBuf> {
 }
 
 /// Listeners that an instance does not hold which is ready.
-fn unheld(context: &Context, app: &AppName, number: u32, state: &InstanceState) -> Option<Unheld> {
+fn unheld(
+    context: &Context,
+    app: &AppName,
+    units: &OwnedUnits,
+    number: u32,
+    state: &InstanceState,
+) -> Option<Unheld> {
     if state.active != ActiveState::Active {
         return None;
     }
-    let units = super::apps(context).ok()?.remove(app)?.units;
-    let lacks = super::held::unheld_of(context, app, &units, [number]).remove(&number)?;
+    let lacks = super::held::unheld_of(context, app, units, [number]).remove(&number)?;
     lacks.is_unready().then_some(lacks)
 }
 
@@ -295,7 +338,7 @@ fn held(context: &Context, app: &AppName, number: u32, lines: &[String]) -> Opti
     let said = reason::port_in_use(lines)?;
     let ports: BTreeSet<u16> = match said {
         Some(port) => [port].into(),
-        // The program does not say which: one that an instance of the app listens on by itself.
+        // The program does not name the port: ports on which instances of the app listen by themselves.
         None => ports_of_instances(context, app, number),
     };
     ports.into_iter().find_map(|port| {

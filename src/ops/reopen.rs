@@ -15,7 +15,7 @@ pub fn writes_files(
     let to_files = |one: &Selected| {
         let name = one.app.template_unit();
         let template = apps.get(&one.app).and_then(|found| found.units.parsed(&name));
-        // Also one whose file was moved away, for which nobody has opened a new one yet.
+        // By the record, not by files on disk: a file that was moved away is missing until it is opened anew.
         template.is_some_and(|unit| !Record::read(unit).log_files.is_empty())
     };
     let (files, journal): (Vec<_>, Vec<_>) = selected.into_iter().partition(to_files);

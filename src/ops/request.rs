@@ -45,7 +45,7 @@ pub enum Task {
 /// A file of the former definition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FormerFile {
-    /// Which.
+    /// The file.
     pub file: FileId,
     /// As it was.
     pub content: ObservedFile,
@@ -65,7 +65,7 @@ impl Request {
 
 /// One line of a report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Record {
+pub(super) enum ReportLine {
     /// The rollout does something.
     Does(Instruction),
     /// How it stands.
@@ -117,7 +117,7 @@ mod tests {
         ) {
             for mut bytes in [
                 serde_json::to_vec(&request(&texts)).unwrap(),
-                serde_json::to_vec(&Record::Broke(texts.concat())).unwrap(),
+                serde_json::to_vec(&ReportLine::Broke(texts.concat())).unwrap(),
             ] {
                 for (place, byte) in &changes {
                     *place.get_mut(&mut bytes) = *byte;
@@ -125,7 +125,7 @@ mod tests {
                 let length = cut.index(bytes.len() + 1);
                 let _ = serde_json::from_slice::<Request>(&bytes);
                 let _ = serde_json::from_slice::<Request>(&bytes[..length]);
-                let _ = serde_json::from_slice::<Record>(&bytes);
+                let _ = serde_json::from_slice::<ReportLine>(&bytes);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::{Context, Error, Row};
 use crate::disk;
 use crate::unit::UnitName;
 
-/// Does so for these instances, and says of how many.
+/// Sets the counters of these instances back; returns the number of instances.
 ///
 /// # Errors
 /// Not permitted, or the manager does not answer.
@@ -13,7 +13,7 @@ pub fn reset(context: &Context, rows: &[Row]) -> Result<usize, Error> {
     for unit in rows.iter().filter_map(|row| UnitName::parse(&row.unit).ok()) {
         match context.systemd.reset_failed(&unit) {
             Ok(()) => count += 1,
-            // What is not loaded has no counter.
+            // A unit that is not loaded has no counter.
             Err(error) if error.kind() == crate::systemd::ErrorKind::NoSuchUnit => {}
             Err(error) => return Err(error.into()),
         }

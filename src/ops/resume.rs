@@ -1,9 +1,8 @@
 //! A rollout goes on when the bus or the manager was restarted in the middle of it: connects again, and
 //! rolls what is left. What is left is told by when each process started. Never replaces anybody itself.
 //!
-//! A rollout starts over when bus or manager were restarted, with what is left: a process that
-//! started since the rollout began is what it shall be. After the former definition was put back,
-//! one that started since then.
+//! A process that started since the rollout began runs the wanted definition; after the former definition
+//! was put back, one that started since then.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -59,7 +58,7 @@ pub(super) fn rolled(
         let result = one_connection(context, &spec, request, given, &mut went_back, sink);
         let error = match result {
             Err(Error::Systemd(error)) if error.is_broken_off() && tries < TRIES => error,
-            // What was put back runs now; the failure is still the answer.
+            // The former definition runs again everywhere: the answer is still the failure.
             Ok(Outcome::Complete) => {
                 let back = went_back.filter(|_| tries > 0);
                 return Ok(back.map_or(Outcome::Complete, |back| Outcome::RolledBack {

@@ -94,7 +94,7 @@ pub(super) fn unit_facts(context: &Context, found: &FoundApp) -> Result<UnitFact
     Ok(facts)
 }
 
-/// The same for all apps of which something is selected.
+/// [`unit_facts`] of every app of which something is selected.
 ///
 /// # Errors
 /// The manager does not answer.

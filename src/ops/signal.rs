@@ -47,7 +47,7 @@ pub fn signal_number(text: &str) -> Option<i32> {
     SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
-/// What became of it for one instance.
+/// To which process the signal was sent, for one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// `api@0`.
@@ -56,7 +56,7 @@ pub struct Sent {
     pub pid: Option<u32>,
 }
 
-/// Sends it to each of these instances that has a process.
+/// Sends a signal to the main process of each of these instances that has one.
 ///
 /// # Errors
 /// Not permitted, or the manager does not answer.

@@ -71,7 +71,7 @@ pub(super) fn stay(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Resul
     Ok(())
 }
 
-/// Adds those that gave up the listeners that made them ready.
+/// Adds instances that have given up the listeners that made them ready.
 fn listening(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), Error> {
     let read = match stay.units {
         None => disk::scan_app(&context.layout, stay.app)?.map(|found| found.units),

@@ -1,20 +1,11 @@
-//! What the template of an app's instances says of files and users.
+//! What the template of an app's instances says of log files, files of variables and the user. It reads no
+//! file of the app.
 
-use std::fs;
 use std::path::PathBuf;
 
-use super::Context;
-use crate::ecosystem::AppName;
 use crate::host;
 use crate::translate::{self, Record};
 use crate::unit::{UnitFile, quote};
-
-/// The template on disk.
-pub(super) fn template(context: &Context, app: &AppName) -> Option<UnitFile> {
-    let name = app.template_unit();
-    let text = fs::read_to_string(context.layout.unit(&name)).ok()?;
-    Some(UnitFile::parse(name, &text))
-}
 
 /// Files that the instances of an app write to.
 pub(super) fn log_files(template: &UnitFile) -> Vec<PathBuf> {

@@ -86,7 +86,7 @@ fn unrecorded<'a>(
             }
         }
         seen.extend(entry.files.keys().chain(&entry.others).map(String::as_str));
-        // An apply of a whole file leaves nothing to say for those before it.
+        // An apply of the whole file defines every app: older entries say nothing more.
         if entry.definition.only.is_empty() {
             break;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::look::{listeners, look};
 use super::{Context, Event};
+use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::reason::InstanceSight;
 use crate::unit::{ActiveState, UnitName};
@@ -27,7 +28,7 @@ pub(super) fn witnessed<T>(context: &Context, apps: &[AppName], work: impl FnOnc
     beside(context, apps, patience, work)
 }
 
-/// The same where it is known how long the app that has the least may take to get ready.
+/// As [`witnessed`], where the caller knows the shortest `listen_timeout` of the apps.
 pub(super) fn witnessed_for<T>(
     context: &Context,
     apps: &[AppName],
@@ -67,7 +68,7 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
         });
         let starting: BTreeSet<UnitName> =
             starting.filter_map(|row| UnitName::parse(&row.name).ok()).collect();
-        // Those that are slower than a look's time.
+        // Instances that were starting at the last look too.
         for unit in starting.intersection(&before) {
             // One whose processes are gone was looked at too late.
             let sight = look(context, unit).ok();
@@ -76,7 +77,7 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
                     told.remove(unit);
                 }
                 let mut sights = context.sights();
-                // The next try may not have come that far yet.
+                // The next try may not listen yet: what the former try listened on is kept.
                 if listens(&sight) || !sights.get(unit).is_some_and(listens) {
                     sights.insert(unit.clone(), sight);
                 }
@@ -91,7 +92,8 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
 fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &InstanceSight) -> bool {
     let owner = apps.iter().find_map(|app| Some((app, app.instance_of(unit)?)));
     let Some((app, instance)) = owner else { return false };
-    let listeners = listeners(context, app);
+    let found = disk::scan_app(&context.layout, app).ok().flatten();
+    let listeners = found.map(|found| listeners(&found.units)).unwrap_or_default();
     let elsewhere = crate::plan::reason::elsewhere(sight, &listeners);
     let event = elsewhere.map(|text| Event::Elsewhere { app: app.clone(), instance, text });
     let any = event.is_some();

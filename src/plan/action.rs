@@ -1,4 +1,4 @@
-//! The words of a plan.
+//! What a plan consists of: apps, files, links, steps and their reasons. Data alone; `decide` makes plans.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,7 +21,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether it leaves no process of an app that ran before.
+    /// Whether the plan replaces every process of an app that runs now.
     pub fn replaces(&self, app: &AppName, found: Option<&ObservedApp>) -> bool {
         let Some(found) = found.filter(|found| found.group.is_up()) else { return true };
         let running = found.instances.iter().filter(|(_, one)| one.active.is_up());
@@ -68,9 +68,9 @@ pub enum FileId {
 /// One file that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileChange {
-    /// Which.
+    /// The file.
     pub file: FileId,
-    /// How.
+    /// How it changes.
     pub change: ChangeKind,
 }
 
@@ -138,7 +138,7 @@ pub enum LinkId {
 /// One link that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkChange {
-    /// Which.
+    /// The link.
     pub link: LinkId,
     /// Whether it is made; otherwise it is removed.
     pub make: bool,
@@ -147,9 +147,9 @@ pub struct LinkChange {
 /// One step with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What.
+    /// What happens to units.
     pub action: Action,
-    /// Why.
+    /// Why the step is taken.
     pub because: StepReason,
 }
 
@@ -171,7 +171,7 @@ pub enum Action {
         /// Those beyond the wanted number.
         stop: BTreeSet<u32>,
     },
-    /// It closes.
+    /// A listener, or whatever else opens with the app, closes.
     Close(UnitName),
     /// The app stops and starts, because a new listener needs an address that an old one holds:
     /// connections are refused meanwhile.
@@ -248,19 +248,19 @@ pub enum Note {
     ListenerOption(UnitName),
     /// The app is not to be started by apply; whether it runs.
     NoAutostart {
-        /// It does, since somebody started it.
+        /// The app runs, since somebody started it.
         runs: bool,
     },
     /// The app came from another ecosystem file at the last apply.
     Moved {
-        /// That one; standard input without one.
+        /// The file of the last apply; `None` for standard input.
         from: Option<PathBuf>,
     },
     /// The `--env` is another one than at the last apply.
     Profile {
-        /// The one then.
+        /// The profile of the last apply.
         from: Option<String>,
-        /// The one now.
+        /// The profile of this apply.
         to: Option<String>,
     },
     /// What follows from the file without being written in it.

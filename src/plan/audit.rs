@@ -36,7 +36,7 @@ impl Conduct {
     }
 }
 
-/// What is known of the app besides.
+/// What the units tell about the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Working directory.
@@ -67,7 +67,7 @@ pub struct Advice {
     pub notes: Vec<String>,
 }
 
-/// Where an app may write under strict whatever it is.
+/// Folders that every app may write to under `strict`.
 const OWN: [&str; 5] = ["/tmp", "/var/tmp", "/dev", "/proc", "/run/credentials"];
 /// Names of capabilities by their numbers, capabilities(7).
 const CAPABILITIES: [&str; 41] = [

@@ -74,7 +74,7 @@ pub struct OwnedUnit {
     pub modified: u64,
     /// What it says.
     pub unit: UnitFile,
-    /// What it remembers.
+    /// Its record, `[X-Clusterctl]`.
     pub record: Record,
     /// What it is for.
     pub role: Role,
@@ -100,7 +100,7 @@ impl OwnedUnits {
         self.add(OwnedUnit::new(name, file))
     }
 
-    /// The same for a file that is parsed already.
+    /// As [`OwnedUnits::insert`], for a file that is parsed already.
     pub fn add(&mut self, unit: OwnedUnit) -> Option<OwnedUnit> {
         self.0.insert(unit.unit.name.clone(), unit)
     }
@@ -135,7 +135,7 @@ impl OwnedUnits {
         self.listeners().map(|unit| &unit.name)
     }
 
-    /// The same, with what they remember.
+    /// The units of listeners with their records.
     pub fn owned_listeners(&self) -> impl Iterator<Item = &OwnedUnit> {
         self.of_role(Role::Listener)
     }

@@ -1,4 +1,4 @@
-//! What an audit found, as text.
+//! The findings of `clusterctl audit` as text. It judges nothing.
 
 use super::{Paint, Style, printable};
 use crate::ops::Audit;

@@ -1,4 +1,4 @@
-//! The description of one app as text.
+//! The description of one app as text, for `clusterctl describe`. It asks nobody.
 
 use super::{Paint, Style, list, printable, wrap};
 use crate::ops::Description;
@@ -70,7 +70,7 @@ pub fn text(app: &Description, style: &Style) -> String {
     out
 }
 
-/// A fact, unless there is nothing to say.
+/// A line with a fact; nothing where the value is empty.
 fn line(name: &str, value: &str, paint: Option<Paint>, style: &Style) -> String {
     if value.is_empty() {
         return String::new();
@@ -85,5 +85,5 @@ fn line(name: &str, value: &str, paint: Option<Paint>, style: &Style) -> String 
     format!("{name} {}\n", lines.join(&format!("\n{}", " ".repeat(MARGIN))))
 }
 
-/// What stands before the facts.
+/// Columns of a fact's name.
 const MARGIN: usize = 14;

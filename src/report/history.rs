@@ -1,4 +1,4 @@
-//! The table of what was applied.
+//! The history as a table and as JSON. It reads no file and no clock.
 
 use super::list::duration;
 use super::{Column, Paint, Style, table};

@@ -50,7 +50,7 @@ fn one(row: &Row, found: Option<(&AppName, &FoundApp)>, ids: &Ids, now: f64) -> 
     })
 }
 
-/// Words that PM2 has for it.
+/// The status in PM2's words.
 fn status(status: Status) -> &'static str {
     match status {
         Status::Online => "online",

@@ -1,4 +1,4 @@
-//! The table of instances, and the description of one app.
+//! The table of instances that `clusterctl list` prints, and its JSON. It measures nothing.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ const CPU: usize = 7;
 pub struct ListView {
     /// Their numbers.
     pub ids: Ids,
-    /// What they use at this moment, by unit; else the mean since their start is shown.
+    /// CPU use at this moment, by unit; without, the mean since the start of the process is shown.
     pub cpu_now: Option<BTreeMap<String, f64>>,
 }
 
@@ -141,7 +141,7 @@ fn listeners(row: &Row) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
-/// PM2's word.
+/// The status in PM2's words.
 pub fn status_text(status: Status) -> &'static str {
     match status {
         Status::Online => "online",

@@ -46,7 +46,7 @@ pub struct Family {
     pub name: &'static str,
     /// What its numbers mean.
     pub kind: Kind,
-    /// Their unit, which the name ends with; empty for numbers of things.
+    /// Unit of the numbers, with which the name ends; empty for plain counts.
     pub unit: &'static str,
     /// Labels besides `app`.
     pub labels: &'static str,
@@ -303,7 +303,7 @@ pub fn text(apps: &[AppMetrics], now: SystemTime) -> String {
 
 /// What an HTTP request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum MetricsRequest {
     /// The metrics, or their header alone.
     Metrics {
         /// Without the metrics themselves.
@@ -318,36 +318,40 @@ pub enum Asked {
 }
 
 /// Reads the first line of a request.
-pub fn asked(request: &[u8]) -> Asked {
+pub fn asked(request: &[u8]) -> MetricsRequest {
     let line = request.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let words: Vec<&str> = line.trim_end().split(' ').collect();
-    let [method, target, version] = words.as_slice() else { return Asked::Garbage };
+    let [method, target, version] = words.as_slice() else { return MetricsRequest::Garbage };
     if !version.starts_with("HTTP/1.") {
-        return Asked::Garbage;
+        return MetricsRequest::Garbage;
     }
     let path = target.split('?').next().unwrap_or_default();
     match (*method, path) {
-        ("GET" | "HEAD", "/metrics") => Asked::Metrics { head: *method == "HEAD" },
-        ("GET" | "HEAD", _) => Asked::Other,
-        _ => Asked::Method,
+        ("GET" | "HEAD", "/metrics") => MetricsRequest::Metrics { head: *method == "HEAD" },
+        ("GET" | "HEAD", _) => MetricsRequest::Other,
+        _ => MetricsRequest::Method,
     }
 }
 
 /// The answer to a request; `metrics` is asked for them, and says why there are none.
-pub fn answer(asked: Asked, metrics: impl FnOnce() -> Result<String, String>) -> String {
+pub fn answer(asked: MetricsRequest, metrics: impl FnOnce() -> Result<String, String>) -> String {
     let plain = "text/plain; charset=utf-8";
     match asked {
-        Asked::Metrics { head } => match metrics() {
+        MetricsRequest::Metrics { head } => match metrics() {
             Ok(text) => response("200 OK", FORMAT, &text, head),
             Err(why) => response("503 Service Unavailable", plain, &format!("{why}\n"), head),
         },
-        Asked::Other => response("404 Not Found", plain, "the metrics are at /metrics\n", false),
-        Asked::Method => {
+        MetricsRequest::Other => {
+            response("404 Not Found", plain, "the metrics are at /metrics\n", false)
+        }
+        MetricsRequest::Method => {
             let status = "405 Method Not Allowed\r\nAllow: GET, HEAD";
             response(status, plain, "only GET and HEAD\n", false)
         }
-        Asked::Garbage => response("400 Bad Request", plain, "this is an HTTP server\n", false),
+        MetricsRequest::Garbage => {
+            response("400 Bad Request", plain, "this is an HTTP server\n", false)
+        }
     }
 }
 
@@ -386,25 +390,31 @@ mod tests {
 
     #[test]
     fn requests_are_told_apart() {
-        let metrics = Asked::Metrics { head: false };
+        let metrics = MetricsRequest::Metrics { head: false };
         assert_eq!(asked(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), metrics);
         assert_eq!(asked(b"GET /metrics?name[]=x HTTP/1.0\r\n\r\n"), metrics);
-        assert_eq!(asked(b"HEAD /metrics HTTP/1.1\r\n\r\n"), Asked::Metrics { head: true });
-        assert_eq!(asked(b"GET / HTTP/1.1\r\n\r\n"), Asked::Other);
-        assert_eq!(asked(b"POST /metrics HTTP/1.1\r\n\r\n"), Asked::Method);
+        assert_eq!(
+            asked(b"HEAD /metrics HTTP/1.1\r\n\r\n"),
+            MetricsRequest::Metrics { head: true }
+        );
+        assert_eq!(asked(b"GET / HTTP/1.1\r\n\r\n"), MetricsRequest::Other);
+        assert_eq!(asked(b"POST /metrics HTTP/1.1\r\n\r\n"), MetricsRequest::Method);
         for garbage in ["", "\r\n", "GET /metrics", "GET /metrics HTTP/2", "\u{16}\u{3}\u{1}"] {
-            assert_eq!(asked(garbage.as_bytes()), Asked::Garbage, "{garbage:?}");
+            assert_eq!(asked(garbage.as_bytes()), MetricsRequest::Garbage, "{garbage:?}");
         }
     }
 
     #[test]
     fn an_answer_says_how_long_it_is_and_why_there_is_none() {
-        let ok = answer(Asked::Metrics { head: false }, || Ok("# EOF\n".to_owned()));
+        let ok = answer(MetricsRequest::Metrics { head: false }, || Ok("# EOF\n".to_owned()));
         assert!(ok.contains("Content-Length: 6\r\n") && ok.ends_with("\r\n\r\n# EOF\n"), "{ok}");
-        let head = answer(Asked::Metrics { head: true }, || Ok("# EOF\n".to_owned()));
+        let head = answer(MetricsRequest::Metrics { head: true }, || Ok("# EOF\n".to_owned()));
         assert!(head.contains("Content-Length: 6\r\n") && head.ends_with("\r\n\r\n"), "{head}");
-        let none = answer(Asked::Metrics { head: false }, || Err("no bus".to_owned()));
+        let none = answer(MetricsRequest::Metrics { head: false }, || Err("no bus".to_owned()));
         assert!(none.starts_with("HTTP/1.1 503 ") && none.ends_with("no bus\n"), "{none}");
-        assert!(answer(Asked::Method, || Ok(String::new())).contains("\r\nAllow: GET, HEAD\r\n"));
+        assert!(
+            answer(MetricsRequest::Method, || Ok(String::new()))
+                .contains("\r\nAllow: GET, HEAD\r\n")
+        );
     }
 }

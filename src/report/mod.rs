@@ -1,6 +1,7 @@
 //! Views of what happened, and their text and JSON. Pure: colour, width and time are arguments.
 
 pub mod audit;
+pub mod counts;
 pub mod describe;
 pub mod doctor;
 mod hidden;
@@ -15,11 +16,10 @@ mod printable;
 pub mod progress;
 mod style;
 mod table;
-pub mod tally;
 pub mod verdict;
 
+pub use counts::ActionCounts;
 pub use printable::{json_line, json_lines, only_colours, printable, printable_lines};
 pub use style::{Paint, Style};
 pub use table::{Column, cut, table, wrap};
-pub use tally::Tally;
 pub use verdict::AppVerdict;

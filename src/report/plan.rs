@@ -80,8 +80,8 @@ fn steps(app: &AppPlan) -> Vec<(String, String)> {
     lines
 }
 
-/// The same with units counted, and instances that are only enabled left out: what the app costs its
-/// clients is told all the same.
+/// As [`steps`], in fewer lines: units are counted, and links of instances are left out. Steps that cost
+/// clients something are always listed.
 fn brief_steps(app: &AppPlan) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     if !app.removes_app() {

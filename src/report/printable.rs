@@ -7,7 +7,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c == '\n' { '\u{fffd}' } else { shown(c) }).collect()
 }
 
-/// The same for a text of several lines, which stay lines.
+/// As [`printable`], for a text of several lines, which stay lines.
 pub fn printable_lines(text: &str) -> String {
     text.chars().map(shown).collect()
 }
@@ -60,7 +60,7 @@ pub fn json_line(value: &serde_json::Value) -> String {
     escaped(&value.to_string())
 }
 
-/// The same over several lines.
+/// As [`json_line`], indented over several lines.
 pub fn json_lines(value: &serde_json::Value) -> String {
     escaped(&format!("{value:#}"))
 }

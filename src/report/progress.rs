@@ -70,7 +70,7 @@ pub fn line(event: &Event, full: bool, style: &Style) -> Option<String> {
             Instruction::RestoreDefinition { because } => {
                 let mark = style.paint(Paint::Bad, "✗");
                 let because = match because.why {
-                    // Whether it died or was stopped by somebody is known once the journal has it.
+                    // Whether the instance died or somebody stopped it, the journal tells a moment later.
                     InstanceFault::Died | InstanceFault::DiedLater => {
                         format!("instance {} did not stay ready", because.instance)
                     }
@@ -83,7 +83,7 @@ pub fn line(event: &Event, full: bool, style: &Style) -> Option<String> {
     }
 }
 
-/// The same as data; one object a line.
+/// An event as JSON, one object a line; `None` for events that programs get otherwise or have no use for.
 pub fn json(event: &Event) -> Option<Value> {
     Some(match event {
         Event::Written(count) => json!({"event": "written", "files": count}),

@@ -19,22 +19,22 @@ pub struct Column {
 }
 
 impl Column {
-    /// One that stays as it is.
+    /// A column that is never shortened or left out.
     pub const fn new(title: &'static str) -> Column {
         Column { title, short: title, rank: 0, least: 0 }
     }
 
-    /// The same with another title where there is little room.
+    /// This column with another title where there is little room.
     pub const fn short(self, short: &'static str) -> Column {
         Column { short, ..self }
     }
 
-    /// The same that may be left out.
+    /// This column, which may be left out; the highest rank goes first.
     pub const fn rank(self, rank: u8) -> Column {
         Column { rank, ..self }
     }
 
-    /// The same that may be shortened.
+    /// This column, whose cells may be shortened to so many columns of the terminal.
     pub const fn least(self, least: usize) -> Column {
         Column { least, ..self }
     }
@@ -67,7 +67,7 @@ pub fn table(
     out.push_str(&line(titles.collect()));
     out.push_str(&rule("├", "┼", "┤"));
     for (at, row) in rows.iter().enumerate() {
-        let cells = shown.iter().map(|Shown { column, width, .. }| {
+        let cells = shown.iter().map(|FittedColumn { column, width, .. }| {
             let padded = pad(&cut(&row[*column], *width), *width);
             paint(at, *column).map_or(padded.clone(), |paint| style.paint(paint, &padded))
         });
@@ -77,26 +77,27 @@ pub fn table(
 }
 
 /// A column that is shown.
-struct Shown {
+struct FittedColumn {
     column: usize,
     title: &'static str,
     width: usize,
 }
 
 /// The columns that fit, each as wide as it may be.
-fn fit(style: &Style, columns: &[Column], rows: &[Vec<String>]) -> Vec<Shown> {
+fn fit(style: &Style, columns: &[Column], rows: &[Vec<String>]) -> Vec<FittedColumn> {
     let natural = |at: usize, title: &'static str| {
         let cells = rows.iter().map(|row| row[at].width());
-        Shown { column: at, title, width: cells.chain([title.width()]).max().unwrap_or(0) }
+        FittedColumn { column: at, title, width: cells.chain([title.width()]).max().unwrap_or(0) }
     };
     let all = columns.iter().enumerate();
-    let whole: Vec<Shown> = all.clone().map(|(at, column)| natural(at, column.title)).collect();
+    let whole: Vec<FittedColumn> =
+        all.clone().map(|(at, column)| natural(at, column.title)).collect();
     if !style.boxes || total(&whole) <= style.width {
         return whole;
     }
     let mut kept: Vec<usize> = (0..columns.len()).collect();
     loop {
-        let mut shown: Vec<Shown> =
+        let mut shown: Vec<FittedColumn> =
             kept.iter().map(|at| natural(*at, columns[*at].short)).collect();
         shorten(&mut shown, columns, style.width);
         let last = kept.iter().max_by_key(|at| columns[**at].rank).copied();
@@ -108,7 +109,7 @@ fn fit(style: &Style, columns: &[Column], rows: &[Vec<String>]) -> Vec<Shown> {
 }
 
 /// Shortens what may be shortened, the least important first.
-fn shorten(shown: &mut [Shown], columns: &[Column], most: usize) {
+fn shorten(shown: &mut [FittedColumn], columns: &[Column], most: usize) {
     let mut order: Vec<usize> = (0..shown.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(columns[shown[*at].column].rank));
     for at in order {
@@ -122,7 +123,7 @@ fn shorten(shown: &mut [Shown], columns: &[Column], most: usize) {
 }
 
 /// Columns of the terminal that a table in a box takes.
-fn total(shown: &[Shown]) -> usize {
+fn total(shown: &[FittedColumn]) -> usize {
     shown.iter().map(|one| one.width + 3).sum::<usize>() + 1
 }
 

@@ -1,11 +1,11 @@
-//! How each app ended up, in a sentence.
+//! How each app ended up, in a sentence with the next command. It asks nobody why.
 
 use serde_json::{Value, json};
 
 use crate::ecosystem::AppName;
 use crate::ops::{Done, Story, UnitFailure};
 use crate::plan::reason::FailureReason;
-use crate::rollout::{Failure, InstanceFault, Left, NotServing, Outcome, RolloutJobResult};
+use crate::rollout::{Failure, InstanceFault, NotServing, Outcome, RolloutJobResult, StillRunning};
 use crate::unit::UnitName;
 
 /// How an app ended up, with the instance to look at when it did not go well.
@@ -21,7 +21,7 @@ pub struct AppVerdict {
     pub next: Option<String>,
 }
 
-/// The same as data: the lines that matter, then the sentence.
+/// A verdict as JSON lines: the lines of log that matter, then the sentence.
 pub fn ended(app: &AppName, verdict: &AppVerdict, story: &Story) -> Vec<Value> {
     let instance = verdict.look_at;
     let lines = story.lines.iter().filter(|_| instance.is_some()).map(
@@ -106,7 +106,7 @@ pub fn verdict(app: &AppName, done: &Done, reason: Option<&FailureReason>) -> Ap
     }
 }
 
-/// The same where units are not where they should be.
+/// The verdict about an app some of whose units are not in the wanted state.
 fn of_failures(
     app: &AppName,
     done: &Done,
@@ -157,7 +157,7 @@ fn failure(app: &AppName, failure: &Failure, reason: Option<&FailureReason>) -> 
         ) | InstanceFault::StartTimeout
     );
     match reason {
-        // It was stopped since, or not even started: what is known of its end is no reason.
+        // The instance was stopped since, or never started: the end of an earlier run is not the reason.
         _ if matches!(
             why,
             InstanceFault::NotListening(_) | InstanceFault::Job(RolloutJobResult::Dependency)
@@ -217,7 +217,7 @@ fn numbered(instances: &[u32]) -> String {
     instances.iter().map(|number| format!("@{number}")).collect::<Vec<_>>().join(" ")
 }
 
-fn what_runs(left: &Left) -> String {
+fn what_runs(left: &StillRunning) -> String {
     let mut parts = Vec::new();
     for (what, numbers) in [
         ("old", &left.old),

@@ -19,7 +19,7 @@ use super::command::{Doubt, Instruction, JobReason, Ticket, UnitJob};
 use super::event::{RolloutEvent, Serial};
 use super::outcome::{Failure, InstanceFault, Outcome, RolloutJobResult, Trouble};
 use super::policy::{Limits, Policy};
-use super::slot::{Definition, Job, Life, Slot, Wait};
+use super::slot::{Job, Life, Slot, StartedFrom, Wait};
 use super::spec::{Former, Spec};
 use super::time::Time;
 
@@ -60,13 +60,13 @@ pub(super) enum Course {
     Aborting { because: Failure, back: bool },
     Restoring { because: Failure, until: Time },
     RollingBack(Failure),
-    Leaving(Ending),
+    Leaving(EarlyEnd),
     Finished(Outcome),
 }
 
-/// The outcome that waits for the last jobs to end.
+/// The outcome of a rollout that ends early, kept until its last jobs have ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum EarlyEnd {
     Failed { because: Failure, then: Option<Trouble> },
     Interrupted(Option<Failure>),
 }
@@ -108,7 +108,7 @@ impl Rollout {
     pub fn handle(&mut self, now: Time, event: RolloutEvent) -> Vec<Instruction> {
         let mut commands = Vec::new();
         match event {
-            // Late answers to a question or a job that no longer matters.
+            // The rollout is over: a late answer or job result changes nothing.
             _ if self.outcome().is_some() => return commands,
             RolloutEvent::JobDone { instance, ticket, result } => {
                 self.job_done(instance, ticket, result, now, &mut commands)
@@ -161,7 +161,7 @@ impl Rollout {
             return;
         };
         let Life::Busy(job) = slot.life else {
-            // Told twice, or after the answer to a question had already settled it.
+            // A repeated result, or one that the answer to a question has already settled.
             return;
         };
         if job.ticket != ticket {
@@ -190,7 +190,7 @@ impl Rollout {
 
     fn definition_restored(&mut self, result: Result<Serial, String>) {
         let Course::Restoring { because, .. } = &self.course else {
-            // Told twice, or after it was given up.
+            // A repeated answer, or one that came after the deadline.
             return;
         };
         let because = because.clone();
@@ -198,7 +198,7 @@ impl Rollout {
         let stuck = self.slots.iter().find(|(_, slot)| slot.life == Life::Stuck);
         self.course = match (result, stuck) {
             (Ok(_), None) => Course::RollingBack(because),
-            (Ok(_), Some((&instance, _))) => Course::Leaving(Ending::Failed {
+            (Ok(_), Some((&instance, _))) => Course::Leaving(EarlyEnd::Failed {
                 because,
                 then: Some(Trouble::Rollback(Failure {
                     instance,
@@ -206,7 +206,7 @@ impl Rollout {
                 })),
             }),
             (Err(error), _) => {
-                Course::Leaving(Ending::Failed { because, then: Some(Trouble::Restore(error)) })
+                Course::Leaving(EarlyEnd::Failed { because, then: Some(Trouble::Restore(error)) })
             }
         };
     }
@@ -215,7 +215,7 @@ impl Rollout {
         if let Course::Restoring { because, until } = &self.course
             && *until <= now
         {
-            self.course = Course::Leaving(Ending::Failed {
+            self.course = Course::Leaving(EarlyEnd::Failed {
                 because: because.clone(),
                 then: Some(Trouble::RestoreTimeout),
             });
@@ -270,7 +270,7 @@ impl Rollout {
             let life = match () {
                 () if stuck => Life::Stuck,
                 () if matches!(why, InstanceFault::NotListening(_)) => Life::Failed,
-                // Too late, but systemd's next try worked.
+                // Our start timed out, but systemd's next automatic restart got ready.
                 () if slot.adopt_ready() => Life::Serving,
                 () => Life::Failed,
             };
@@ -292,7 +292,7 @@ impl Rollout {
                 self.course = Course::Aborting { because: failure, back };
             }
             Course::RollingBack(because) => {
-                self.course = Course::Leaving(Ending::Failed {
+                self.course = Course::Leaving(EarlyEnd::Failed {
                     because: because.clone(),
                     then: Some(Trouble::Rollback(failure)),
                 });
@@ -357,19 +357,19 @@ impl Rollout {
         self.policy.limits(self.target())
     }
 
-    /// The definition that all shall run in the end.
-    pub(super) fn goal(&self) -> Definition {
+    /// The definition that every instance shall run in the end.
+    pub(super) fn goal(&self) -> StartedFrom {
         match self.course {
-            _ if self.former == Former::Number => Definition::New,
-            Course::Restoring { .. } | Course::RollingBack(_) => Definition::Old,
-            Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => Definition::New,
+            _ if self.former == Former::Number => StartedFrom::New,
+            Course::Restoring { .. } | Course::RollingBack(_) => StartedFrom::Old,
+            Course::Rolling | Course::Forced(_) | Course::Aborting { .. } => StartedFrom::New,
             Course::Leaving(_) | Course::Finished(_) => self.loaded(),
         }
     }
 
-    /// What a process that is started now runs.
-    fn loaded(&self) -> Definition {
-        if self.old_since().is_some() { Definition::Old } else { Definition::New }
+    /// The definition that a process started now would run.
+    fn loaded(&self) -> StartedFrom {
+        if self.old_since().is_some() { StartedFrom::Old } else { StartedFrom::New }
     }
 
     /// Processes that started after this one run the old definition again.
@@ -398,7 +398,7 @@ impl Rollout {
 
     /// Whether an instance that the rollout left alone is what it was before, on the way back.
     pub(super) fn is_former(&self, slot: &Slot) -> bool {
-        self.former == Former::Number || slot.made == Definition::Old
+        self.former == Former::Number || slot.made == StartedFrom::Old
     }
 
     /// Numbers from here on exist only for the rollout.

@@ -60,7 +60,7 @@ mod vigil;
 pub use command::{Doubt, Instruction, JobReason, Ticket, UnitJob};
 pub use event::{RolloutEvent, Serial, Sight, State};
 pub use machine::Rollout;
-pub use outcome::{Failure, InstanceFault, Left, Outcome, RolloutJobResult, Trouble};
+pub use outcome::{Failure, InstanceFault, Outcome, RolloutJobResult, StillRunning, Trouble};
 pub use overrides::Overrides;
 pub use policy::{Limits, Policy, PolicyProblem};
 pub use progress::{InstancePhase, InstanceProgress, Progress, Stage};

@@ -24,7 +24,7 @@ pub enum Outcome {
         /// What went wrong on the way back, if that was tried.
         then: Option<Trouble>,
         /// What runs now.
-        left: Left,
+        left: StillRunning,
     },
     /// It stopped at a failure, and what it had replaced runs the old definition again.
     RolledBack {
@@ -39,7 +39,7 @@ pub enum Outcome {
         /// What had gone wrong by then, if anything.
         because: Option<Failure>,
         /// What runs now.
-        left: Left,
+        left: StillRunning,
     },
 }
 
@@ -120,7 +120,7 @@ pub enum Trouble {
 
 /// What runs when a rollout ends early; every running instance is in exactly one of `new`, `old` and `surge`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Left {
+pub struct StillRunning {
     /// Run the new definition.
     pub new: Vec<u32>,
     /// Run the old definition.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::command::UnitJob;
 use super::machine::{Course, Rollout};
-use super::outcome::Left;
-use super::slot::{Definition, Job, Life, Slot};
+use super::outcome::StillRunning;
+use super::slot::{Job, Life, Slot, StartedFrom};
 use super::time::Time;
 
 /// The rollout at this moment.
@@ -116,13 +116,13 @@ impl Rollout {
     }
 
     /// What runs now, when it ends early.
-    pub(super) fn left(&self) -> Left {
-        let mut left = Left::default();
+    pub(super) fn left(&self) -> StillRunning {
+        let mut left = StillRunning::default();
         for (&number, slot) in self.slots.iter().filter(|(_, slot)| slot.alive()) {
             let group = match slot.made {
                 _ if number >= self.lasting() => &mut left.surge,
-                Definition::New => &mut left.new,
-                Definition::Old => &mut left.old,
+                StartedFrom::New => &mut left.new,
+                StartedFrom::Old => &mut left.old,
             };
             group.push(number);
             if !slot.serving() {

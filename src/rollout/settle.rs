@@ -1,6 +1,6 @@
 //! What `min_ready` means: when an instance counts, when the definition is proven, and when all have stayed.
 //!
-//! Done means that it stays (`rollout/settle.rs`, `rollout/vigil.rs`). The canary has to stay ready
+//! Done means that it stays; `vigil` holds the same for instances that plain jobs start. The canary has to stay ready
 //! for `min_ready`; the others are relied on as soon as they are ready, and the death of any new
 //! one ends the rollout until the last has stayed ready too. Before it says so, the machine asks
 //! every new instance once more, since a signal may be on its way. `apply` of a new app, `start`
@@ -9,7 +9,7 @@
 
 use super::command::{Doubt, Instruction};
 use super::machine::{Course, Rollout};
-use super::slot::{Definition, Life, Slot, Wait};
+use super::slot::{Life, Slot, StartedFrom, Wait};
 use super::time::Time;
 
 impl Rollout {
@@ -31,7 +31,7 @@ impl Rollout {
     pub(super) fn stayed_ready(&mut self, instance: u32, now: Time) {
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         slot.confirmed = slot.asked_at;
-        // Whoever answers a roll call has served all the time.
+        // An instance that answers the roll call has served all the time.
         let since = if slot.settled { slot.since } else { now };
         slot.settled = true;
         slot.enter(Life::Serving, since);
@@ -46,7 +46,7 @@ impl Rollout {
 
     /// Until all new instances have been ready for `min_ready`, the death of one ends the rollout.
     pub(super) fn on_probation(&self, instance: u32) -> bool {
-        let counts = |slot: &Slot| slot.fresh && slot.made == Definition::New;
+        let counts = |slot: &Slot| slot.fresh && slot.made == StartedFrom::New;
         self.course == Course::Rolling
             && !self.held
             && self.slots.get(&instance).is_some_and(counts)
@@ -67,7 +67,7 @@ impl Rollout {
             if let Some(slot) = self.slots.get_mut(&number) {
                 slot.life = Life::Settling(Wait::until(over));
             }
-            // A failure of another one had ended the wait of one that is young.
+            // The failure of another instance has ended this one's wait early: it waits on.
             if over <= now {
                 self.ask(number, Doubt::RollCall, now, out);
             }

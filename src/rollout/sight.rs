@@ -8,7 +8,7 @@ use super::command::UnitJob;
 use super::event::{Serial, Sight, State};
 use super::machine::{Course, Rollout};
 use super::outcome::{InstanceFault, RolloutJobResult};
-use super::slot::{Definition, Job, Life, Slot, Wait, Whose};
+use super::slot::{Job, Life, Slot, StartedFrom, Wait, Whose};
 use super::time::Time;
 
 impl Rollout {
@@ -18,7 +18,7 @@ impl Rollout {
             return;
         };
         if !slot.note(sight) {
-            // Overtaken by a later sighting.
+            // Older than the latest sighting.
             return;
         }
         match slot.life {
@@ -28,9 +28,9 @@ impl Rollout {
             Life::Serving => self.seen_serving(instance, sight, now),
             Life::Down | Life::Failed => self.seen_idle(instance, sight, now),
             Life::Stuck if sight.state == State::Dead => slot.enter(Life::Gone, now),
-            // Still would not stop.
+            // The instance would not stop before, and still runs.
             Life::Stuck => {}
-            // An echo of the process that we stopped, or somebody started it behind our back.
+            // A late sighting of the process that we stopped, or somebody else has started the instance.
             Life::Gone => {}
         }
     }
@@ -63,7 +63,7 @@ impl Rollout {
                 // Done, and no process came of it: something kept the manager from starting one.
                 self.fail(instance, InstanceFault::Job(RolloutJobResult::Skipped), now);
             }
-            // Else the process that is being replaced.
+            // A sighting of the process that is being replaced.
             return;
         }
         match sight.state {
@@ -72,7 +72,7 @@ impl Rollout {
                 slot.confirmed = slot.asked_at;
                 self.became_ready(instance, now);
             }
-            // It was ready when its job was done.
+            // The job was done, so the process was ready: it has died since.
             _ if job.done => self.fail(instance, InstanceFault::Died, now),
             State::Starting if !job.starting => {
                 slot.enter(Life::Busy(Job { starting: true, ..job }), now)
@@ -95,7 +95,7 @@ impl Rollout {
             | (Whose::Successor, _)
                 if slot.settled =>
             {
-                // It is asked in a roll call.
+                // The roll call asks about it once more.
                 slot.life = Life::Serving;
                 self.seen_serving(instance, sight, now);
             }
@@ -122,7 +122,7 @@ impl Rollout {
                 self.lose(instance, now)
             }
             (Whose::Successor, State::Ready) => {
-                // It died and came back before anybody told us.
+                // The process died and systemd started the next one before a signal came.
                 let another = reborn(slot, restored, sight);
                 if self.on_probation(instance) {
                     self.fail(instance, InstanceFault::DiedLater, now);
@@ -144,7 +144,7 @@ impl Rollout {
         let (restored, back) = (self.old_since(), self.going_back());
         let Some(slot) = self.slots.get_mut(&instance) else { return };
         let changed = match slot.whose(sight) {
-            // The process before it.
+            // A sighting of an earlier process.
             Whose::Former => return,
             Whose::Own => {
                 if sight.state == State::Ready {
@@ -155,7 +155,7 @@ impl Rollout {
             Whose::Successor => reborn(slot, restored, sight),
         };
         // Found half started with the new definition: this is the first time that it is ready.
-        let settles = slot.made == Definition::New && !back;
+        let settles = slot.made == StartedFrom::New && !back;
         match (slot.life, sight.state) {
             (_, State::Ready) if changed || settles => self.became_ready(instance, now),
             (_, State::Ready) => slot.enter(Life::Serving, now),
@@ -185,6 +185,6 @@ impl Rollout {
 fn reborn(slot: &mut Slot, restored: Option<Serial>, sight: &Sight) -> bool {
     slot.adopt(sight);
     let old = restored.is_some_and(|restored| sight.serial > restored);
-    let made = if old { Definition::Old } else { Definition::New };
+    let made = if old { StartedFrom::Old } else { StartedFrom::New };
     std::mem::replace(&mut slot.made, made) != made
 }

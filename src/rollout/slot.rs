@@ -6,12 +6,13 @@ use super::time::Time;
 
 /// Which definition a process was started from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Definition {
+pub(super) enum StartedFrom {
     Old,
     New,
 }
 
-/// A deadline, and whether the question before it becomes a failure has been asked.
+/// A deadline. When it passes, the machine asks about the instance first (`asked`), and fails only if the
+/// answer does not settle it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wait {
     pub until: Time,
@@ -30,9 +31,9 @@ pub(super) struct Job {
     pub change: UnitJob,
     pub ticket: Ticket,
     pub wait: Wait,
-    /// The former process is gone and the next one was seen; for the view only.
+    /// The former process is gone and the next one was seen; only the live view uses this.
     pub starting: bool,
-    /// It was reported done, and the instance is being looked at.
+    /// The job was reported done, and the instance is being looked at.
     pub done: bool,
 }
 
@@ -59,7 +60,7 @@ pub(super) enum Life {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slot {
-    pub made: Definition,
+    pub made: StartedFrom,
     pub life: Life,
     pub since: Time,
     /// A job was submitted for it in this rollout.
@@ -77,24 +78,25 @@ pub(super) struct Slot {
     pub confirmed: Time,
     /// The latest sighting.
     last: Option<(Serial, State)>,
-    /// Processes up to this one are none of the last start's.
+    /// Start time of the newest process seen before our last start job; sightings up to it belong to an
+    /// earlier process.
     base: Serial,
     /// The process that is counted on, once it was seen.
     born: Option<Serial>,
     /// systemd has refused to start it anew.
     pub refused: bool,
-    /// What it was before the last job was submitted.
+    /// The slot as it was before the last job was submitted, for a job that systemd refuses.
     before: Option<Box<Slot>>,
 }
 
 /// Whose sighting it is, seen from the process that is counted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// A process before it.
+    /// A process before the one that is counted on.
     Former,
     /// The process itself.
     Own,
-    /// A process after it: it died unseen.
+    /// A process after the one that is counted on, which died unseen.
     Successor,
 }
 
@@ -102,7 +104,7 @@ impl Slot {
     /// An instance that does not exist.
     pub(super) fn gone(now: Time) -> Self {
         Self {
-            made: Definition::New,
+            made: StartedFrom::New,
             life: Life::Gone,
             since: now,
             touched: false,
@@ -120,7 +122,7 @@ impl Slot {
     }
 
     /// An instance found at the start.
-    pub(super) fn found(sight: &Sight, made: Definition, life: Life, now: Time) -> Self {
+    pub(super) fn found(sight: &Sight, made: StartedFrom, life: Life, now: Time) -> Self {
         Self { made, life, last: Some(sight.rank()), born: Some(sight.serial), ..Self::gone(now) }
     }
 
@@ -131,7 +133,7 @@ impl Slot {
 
     /// A job is submitted, and starts a process of the definition `made` unless it is a stop; what is seen of earlier
     /// processes does not count from here on.
-    pub(super) fn submit(&mut self, job: Job, made: Definition, now: Time) {
+    pub(super) fn submit(&mut self, job: Job, made: StartedFrom, now: Time) {
         self.before = None;
         self.before = Some(Box::new(self.clone()));
         if job.change != UnitJob::Stop {
@@ -139,7 +141,7 @@ impl Slot {
             let joins = job.change == UnitJob::Start && self.alive();
             let last = self.last.map_or(self.base, |(serial, _)| serial);
             self.base = match self.last {
-                // The process that starts already is the one.
+                // The job joins a start that is under way: its process is the one that is counted on.
                 Some((_, State::Starting | State::Ready)) if joins => {
                     Serial(last.0.saturating_sub(1))
                 }

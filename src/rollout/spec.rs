@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Sight, State};
 use super::policy::Policy;
-use super::slot::{Definition, Life, Slot, Wait};
+use super::slot::{Life, Slot, StartedFrom, Wait};
 use super::time::Time;
 
 /// What a rollout starts from and what it shall reach.
@@ -49,13 +49,13 @@ impl FoundInstance {
         self.sight.state == State::Ready
     }
 
-    /// How it enters the machine. With `resumed`, an earlier rollout was interrupted, and one of the new definition may
-    /// have got ready a moment ago: it has to stay so until then.
+    /// The slot with which the instance enters the machine. With `resumed`, an earlier rollout was interrupted:
+    /// an instance of the new definition may have got ready a moment ago, and has to stay ready until that time.
     pub(super) fn slot(&self, resumed: Option<Time>, now: Time) -> Slot {
-        let made = if self.outdated { Definition::Old } else { Definition::New };
+        let made = if self.outdated { StartedFrom::Old } else { StartedFrom::New };
         let resumed = resumed.filter(|_| !self.outdated);
         let (made, life) = match (self.sight.state, resumed) {
-            (State::Dead, _) => (Definition::New, Life::Gone),
+            (State::Dead, _) => (StartedFrom::New, Life::Gone),
             (State::Ready, Some(until)) if until > now => {
                 (made, Life::Settling(Wait::until(until)))
             }

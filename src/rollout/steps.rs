@@ -1,9 +1,9 @@
 //! What to do next, given what is known. Called after every event; never waits, never reads an event.
 
 use super::command::{Instruction, JobReason, UnitJob};
-use super::machine::{Course, Ending, Rollout};
+use super::machine::{Course, EarlyEnd, Rollout};
 use super::outcome::{Failure, Outcome};
-use super::slot::{Definition, Life, Slot};
+use super::slot::{Life, Slot, StartedFrom};
 use super::time::Time;
 
 impl Rollout {
@@ -35,7 +35,7 @@ impl Rollout {
             }
         } else if self.interrupted {
             if self.quiet() {
-                self.leave_with(Ending::Interrupted(because), now);
+                self.leave_with(EarlyEnd::Interrupted(because), now);
             }
         } else {
             self.start_missing(now, out);
@@ -151,13 +151,13 @@ impl Rollout {
         }
     }
 
-    /// PM2's way: restart what is left, then be done with it.
+    /// With `force`, as PM2 does: restarts the remaining instances at once, and ends when they have started.
     fn force(&mut self, because: Failure, now: Time, out: &mut Vec<Instruction>) {
         self.stop_failed_surge(now, out);
         if !self.interrupted {
             for number in 0..self.wanted {
                 let slot = &self.slots[&number];
-                let renewed = slot.alive() && slot.made == Definition::New;
+                let renewed = slot.alive() && slot.made == StartedFrom::New;
                 if slot.busy() || renewed || slot.refused {
                     continue;
                 }
@@ -169,7 +169,7 @@ impl Rollout {
             return;
         }
         if self.interrupted {
-            return self.leave_with(Ending::Interrupted(Some(because)), now);
+            return self.leave_with(EarlyEnd::Interrupted(Some(because)), now);
         }
         let removable = |slot: &Slot| slot.alive() && slot.life != Life::Stuck;
         let surplus: Vec<u32> = self.extras(removable).collect();
@@ -191,17 +191,17 @@ impl Rollout {
         if back {
             self.restore(because, now, out);
         } else {
-            self.leave_with(Ending::Failed { because, then: None }, now);
+            self.leave_with(EarlyEnd::Failed { because, then: None }, now);
         }
     }
 
     /// Removes the surge instances that are not needed for as many to serve as before, then ends.
-    fn leave(&mut self, ending: Ending, now: Time, out: &mut Vec<Instruction>) {
+    fn leave(&mut self, ending: EarlyEnd, now: Time, out: &mut Vec<Instruction>) {
         self.stop_waiting(now);
         if !self.quiet() {
             return;
         }
-        let untouched = matches!(ending, Ending::Failed { then: Some(_), .. });
+        let untouched = matches!(ending, EarlyEnd::Failed { then: Some(_), .. });
         if !untouched {
             self.stop_failed_surge(now, out);
             let floor = self.floor().min(self.served_at_start);
@@ -217,13 +217,13 @@ impl Rollout {
         if self.quiet() {
             let left = self.left();
             self.course = Course::Finished(match ending {
-                Ending::Failed { because, then } => Outcome::Failed { because, then, left },
-                Ending::Interrupted(because) => Outcome::Interrupted { because, left },
+                EarlyEnd::Failed { because, then } => Outcome::Failed { because, then, left },
+                EarlyEnd::Interrupted(because) => Outcome::Interrupted { because, left },
             });
         }
     }
 
-    fn leave_with(&mut self, ending: Ending, now: Time) {
+    fn leave_with(&mut self, ending: EarlyEnd, now: Time) {
         self.course = Course::Leaving(ending);
         self.stop_waiting(now);
     }
@@ -294,7 +294,8 @@ impl Rollout {
         self.serving() > self.floor()
     }
 
-    /// How many must serve. On the way back, what was down before and was never touched is nobody's to wait for.
+    /// How many instances must serve. On the way back, instances that were down before and never touched are
+    /// not waited for.
     fn floor(&self) -> u32 {
         let target = self.target();
         let floor = target.saturating_sub(self.limits().unavailable);

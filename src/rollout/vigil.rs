@@ -99,7 +99,7 @@ impl Vigil {
         let may_end = self.expected.may_end && look.well;
         let just_started = self.expected.patience.is_none();
         let stayed = |since| now.since(since) >= self.expected.min_ready;
-        // One that nobody has just started was restarted before this death.
+        // An instance that nobody has just started has a restart behind it already.
         let loops = if just_started { LOOPS } else { 1 };
         let Some(watched) = self.watched.get_mut(&number) else { return };
         let state = look.sight.state;
@@ -111,7 +111,8 @@ impl Vigil {
             {
                 Watched::Ready { serial, since, confirmed: now }
             }
-            // Nobody has just started it: one death after a long run is no loop, if it comes back and stays.
+            // An instance that nobody has just started: one death after a long run is no loop, if the next process
+            // stays ready.
             Watched::Ready { serial, since, .. } if !just_started && stayed(since) => match state {
                 State::Ready => Watched::ready(look, now),
                 State::Dead => Watched::Lost(NotServing::Down),
@@ -123,7 +124,7 @@ impl Vigil {
             Watched::Ready { .. } => Watched::Lost(NotServing::Died),
             Watched::Awaited(_) if state == State::Ready => Watched::ready(look, now),
             Watched::Awaited(_) if state == State::Dead => Watched::Lost(NotServing::Down),
-            // The next process ended as well, without having been ready.
+            // The next process ended too, and was never ready.
             Watched::Awaited(first) if state == State::Restarting && look.sight.serial > first => {
                 Watched::Lost(NotServing::Loops { restarts: look.restarts })
             }

@@ -2,7 +2,10 @@
 //!
 //! It calls the compiler directly: a nested cargo would deadlock on the build
 //! directory, and `cargo install` takes no other package along. Both are
-//! core alone, linked with nothing; see `preload/lib.rs` and `trace/main.rs`.
+//! core alone, linked with nothing; see `preload/lib.rs` and `trace/main.rs`. Their manifests
+//! (`crates/`) are for editors, `cargo clippy` and `cargo fmt`; nothing of the program is built by them. They
+//! lie in folders of their own because `cargo package` leaves out a folder that has a manifest: with
+//! `preload/Cargo.toml`, none of the 40 files of `preload` is in the packed crate, whatever `include` says.
 
 use std::env;
 use std::path::PathBuf;

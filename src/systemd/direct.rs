@@ -21,7 +21,7 @@ use zbus::Message;
 use zbus::connection::socket::ReadHalf;
 use zbus::export::async_trait::async_trait;
 
-use super::proxy::Batch;
+use super::proxy::CallBatch;
 use crate::ecosystem::Scope;
 
 /// Where the manager of the system listens.
@@ -45,7 +45,7 @@ pub(super) struct Direct;
 impl Direct {
     /// The socket of a scope's manager, if this process may connect to it.
     pub(super) fn of(scope: Scope) -> Option<Direct> {
-        // Of a user's manager the bus allows its clients as much as they want.
+        // The bus of a user has no such limits.
         let may = scope == Scope::System && rustix::process::geteuid().is_root();
         (may && Path::new(PATH).exists()).then_some(Direct)
     }
@@ -73,12 +73,12 @@ fn send_and_read(
     calls: &[Message],
     deadline: Instant,
 ) -> zbus::Result<Vec<zbus::Result<Message>>> {
-    let mut reader = Reader::new(writer.try_clone()?, deadline);
+    let mut reader = ReplyReader::new(writer.try_clone()?, deadline);
     // Root in ASCII, in hexadecimal; who we are the manager knows from the kernel. What would come
     // together with this it would leave lying until something else comes.
     writer.write_all(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n")?;
     reader.greeting()?;
-    let mut batch = Batch::of(calls);
+    let mut batch = CallBatch::of(calls);
     while !batch.is_over() {
         let due = batch.due().iter();
         let bytes: Vec<u8> = due.flat_map(|call| call.data().iter()).copied().collect();
@@ -90,7 +90,7 @@ fn send_and_read(
 
 /// Messages of the manager, as the library reads them.
 #[derive(Debug)]
-struct Reader {
+struct ReplyReader {
     stream: BufReader<UnixStream>,
     deadline: Instant,
     /// The message that is being handed over, and how much of it has been.
@@ -98,10 +98,10 @@ struct Reader {
     handed: usize,
 }
 
-impl Reader {
-    fn new(stream: UnixStream, deadline: Instant) -> Reader {
+impl ReplyReader {
+    fn new(stream: UnixStream, deadline: Instant) -> ReplyReader {
         let stream = BufReader::with_capacity(1 << 16, stream);
-        Reader { stream, deadline, bytes: Vec::new(), handed: 0 }
+        ReplyReader { stream, deadline, bytes: Vec::new(), handed: 0 }
     }
 
     /// The next message.
@@ -110,12 +110,12 @@ impl Reader {
         let read = self.receive_message(0, &mut bytes, &mut descriptors);
         match pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(message) => message,
-            // It waits in the kernel, never in the library.
+            // Our reads block in the kernel, so that the future of the library is never pending.
             Poll::Pending => Err(io::Error::from(io::ErrorKind::WouldBlock).into()),
         }
     }
 
-    /// Reads that we are welcome.
+    /// Reads the manager's `OK`.
     fn greeting(&mut self) -> io::Result<()> {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
@@ -132,7 +132,7 @@ impl Reader {
         while filled < to.len() {
             if self.stream.buffer().is_empty() {
                 let left = self.deadline.saturating_duration_since(Instant::now());
-                // A timeout of zero would be none.
+                // A timeout of zero would mean none.
                 let left = left.max(Duration::from_micros(1));
                 self.stream.get_ref().set_read_timeout(Some(left))?;
             }
@@ -175,7 +175,7 @@ impl Reader {
 }
 
 #[async_trait]
-impl ReadHalf for Reader {
+impl ReadHalf for ReplyReader {
     async fn recvmsg(&mut self, to: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
         if self.handed == self.bytes.len() {
             self.next()?;

@@ -196,7 +196,7 @@ fn kind_of(name: &str, detail: &str) -> ErrorKind {
     }
 }
 
-/// No bus: which of the reasons it is.
+/// The error for a missing bus: systemd does not run, or which bus does not answer.
 pub(super) fn no_bus(scope: Scope, booted: bool, detail: String) -> Error {
     let kind = match (booted, scope) {
         (false, _) => ErrorKind::NotBooted,

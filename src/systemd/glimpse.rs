@@ -1,12 +1,9 @@
-//! What a unit is doing at one moment.
+//! The state of a service unit and of its process at one and the same moment. It changes nothing.
 //!
 //! The state of a unit and the start of its process are two questions, between which the manager may replace the process:
 //! the state of the one and the start of the other would look like a death that never was. So the start is asked for
 //! before and after everything else, and answers between which it changed are thrown away.
-//!
-//! A look is of one moment: the start of the process is read before and after its state. The
-//! manager goes on between two questions of one batch, and the state of a process that drains
-//! together with the start of the next one is a death that never was.
+//! Questions of one batch are not answered at one moment either: the manager goes on between them.
 
 use zbus::Message;
 
@@ -74,7 +71,7 @@ impl Systemd {
                 return Ok(last);
             }
         }
-        // Of the newest process no more is known than that it was started: whatever becomes of it is signalled.
+        // Of the newest process we know only that it was started; a signal will tell what becomes of it.
         Ok(Glimpse { active: ActiveState::Activating, sub: "start".to_owned(), ..last })
     }
 
@@ -107,7 +104,7 @@ impl Systemd {
             let [before, restarts, result, ready] = replies else {
                 return Err(Error::timeout(doing));
             };
-            // Its process was replaced between the first question and the last.
+            // The process was replaced between the first question and the last.
             if number::<u64>(before) != number::<u64>(after) {
                 return self.glimpse(unit);
             }

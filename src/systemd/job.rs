@@ -21,7 +21,7 @@ pub enum JobKind {
     Reload,
     /// Reload it if it can, else restart it.
     ReloadOrRestart,
-    /// The same, if it runs.
+    /// As [`JobKind::ReloadOrRestart`], if it runs.
     ReloadOrTryRestart,
 }
 

@@ -127,7 +127,8 @@ impl Journal {
         self.select_some(units, Levels::All, Levels::All)
     }
 
-    /// The same, of what units wrote themselves and of what is said about them only some priorities.
+    /// As [`Journal::select`], with some priorities alone: `own` of what units wrote themselves, `about` of
+    /// what is said about them.
     ///
     /// # Errors
     /// The journal refuses, which it does for want of memory only.
@@ -236,7 +237,7 @@ impl Journal {
     /// # Errors
     /// The journal files cannot be read.
     pub fn rewind(&mut self, count: Option<u64>) -> Result<(), Error> {
-        // Before looking: what comes later is new.
+        // Read before seeking: an entry that is written from now on is new.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let Some(count) = count else {
             self.on_entry = false;

@@ -2,6 +2,11 @@
 //!
 //! Callers get blocking calls with deadlines, in our own words; nothing of the bus library leaves
 //! this module. It reports and requests, and never decides: no retries, no policy.
+//!
+//! One runtime behind these calls, that of the bus library: a thread that asks drives it until it has its
+//! answer, deadlines are its timers, and a [`Watch`] is a task on it. Between two calls a thread of the
+//! library drives it. As root, questions and jobs go over the manager's own socket, without runtime or
+//! thread (`direct`): `clusterctl list` starts none.
 
 mod control;
 mod direct;
@@ -62,7 +67,7 @@ pub struct Systemd {
 enum ManagerAddress {
     Scope(Scope),
     Bus(String),
-    /// A stream that is gone when it is gone.
+    /// A stream of a test, which cannot be connected again.
     Stream,
 }
 
@@ -81,8 +86,8 @@ impl Systemd {
         Ok(systemd)
     }
 
-    /// The same for questions alone: where the manager answers without a bus, none is needed until
-    /// something is to be [watched](Systemd::watch).
+    /// As [`Systemd::connect`], for questions alone: where the manager answers without a bus, none is
+    /// connected to before something is [watched](Systemd::watch).
     ///
     /// # Errors
     /// As [`Systemd::connect`].
@@ -218,7 +223,7 @@ impl Systemd {
         }
     }
 
-    /// The same where nobody but the bus can answer.
+    /// As [`Systemd::ask_all`], over the bus: for what the manager's own socket does not answer.
     fn on_bus(
         &self,
         doing: &str,

@@ -3,17 +3,16 @@
 //! No introspection, no property cache, no name watching: every message here is a needed one.
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::pin::{Pin, pin};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::task::{Poll, Waker};
+use std::pin::Pin;
 use std::time::Instant;
 
 use futures_core::Stream;
 use serde::Serialize;
 use zbus::message::{Flags, Type};
 use zbus::{Connection, DynamicType, Message, MessageStream};
+use zruntime::SharedRuntime;
 
 use crate::unit::UnitKind;
 
@@ -116,7 +115,12 @@ pub(super) fn exchange(
     if calls.is_empty() {
         return Some(Ok(Vec::new()));
     }
-    zbus::block_on(until(deadline, send_and_read(connection, calls)))
+    // The runtime that the bus library runs on: the calling thread drives it meanwhile.
+    let runtime = match SharedRuntime::current() {
+        Ok(runtime) => runtime,
+        Err(error) => return Some(Err(error.into())),
+    };
+    zbus::block_on(runtime.timeout_at(deadline, send_and_read(connection, calls))).ok()
 }
 
 async fn send_and_read(
@@ -127,7 +131,7 @@ async fn send_and_read(
     // replies under way: with a full one, peer and we could wait for each other.
     let mut incoming = MessageStream::from(connection);
     incoming.set_max_queued(QUEUE);
-    let mut batch = Batch::of(calls);
+    let mut batch = CallBatch::of(calls);
     while !batch.is_over() {
         let due = batch.due();
         if !due.is_empty() {
@@ -139,7 +143,7 @@ async fn send_and_read(
 }
 
 /// Calls that are sent ahead of their replies, never too many at once.
-pub(super) struct Batch<'a> {
+pub(super) struct CallBatch<'a> {
     calls: &'a [Message],
     /// Calls under way, by their number on the connection.
     places: HashMap<NonZeroU32, usize>,
@@ -147,10 +151,10 @@ pub(super) struct Batch<'a> {
     sent: usize,
 }
 
-impl<'a> Batch<'a> {
-    pub(super) fn of(calls: &'a [Message]) -> Batch<'a> {
+impl<'a> CallBatch<'a> {
+    pub(super) fn of(calls: &'a [Message]) -> CallBatch<'a> {
         let places = HashMap::with_capacity(IN_FLIGHT.min(calls.len()));
-        Batch { calls, places, replies: vec![None; calls.len()], sent: 0 }
+        CallBatch { calls, places, replies: vec![None; calls.len()], sent: 0 }
     }
 
     /// Whether every call has its reply.
@@ -193,36 +197,6 @@ pub(super) async fn next(stream: &mut MessageStream) -> zbus::Result<Message> {
     item.unwrap_or_else(|| {
         Err(std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the bus went away").into())
     })
-}
-
-/// The output of a future, or `None` when the deadline comes first.
-pub(super) async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut alarm = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        if Instant::now() >= deadline {
-            return Poll::Ready(None);
-        }
-        alarm.get_or_insert_with(|| set_alarm(deadline, cx.waker().clone()));
-        Poll::Pending
-    })
-    .await
-}
-
-/// Wakes at the deadline unless the sender is dropped before. A thread, because the bus library
-/// keeps its timer to itself.
-fn set_alarm(deadline: Instant, waker: Waker) -> Sender<()> {
-    let (cancel, cancelled) = mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if cancelled.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
-            waker.wake();
-        }
-    });
-    cancel
 }
 
 #[cfg(test)]

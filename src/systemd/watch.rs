@@ -1,19 +1,16 @@
 //! Signals of the manager, as a queue that a driver reads with a deadline.
 //!
 //! The subscription is complete when [`Systemd::watch`] returns: whatever the manager says after
-//! that is in the queue, in the manager's order. A thread fills the queue; it ends with the
-//! [`Watch`].
+//! that is in the queue, in the manager's order. A task on the runtime of the bus library fills the
+//! queue; it ends with the [`Watch`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use zbus::message::Type;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, Variant};
+use zruntime::{Shared, SharedRuntime, Task};
 
 use super::query::{invocation, pid};
 use super::{ANSWER, Error, ErrorKind, JobId, JobResult, Systemd, proxy};
@@ -89,7 +86,8 @@ fn unheard<T: Clone + PartialEq>(value: Option<T>, heard: &mut Option<T>) -> Opt
 #[derive(Debug)]
 pub struct Watch {
     signals: Receiver<Signal>,
-    stop: Arc<Stop>,
+    /// Ends when it is dropped.
+    _pump: Task<(), Shared>,
     connection: Connection,
     rules: Vec<String>,
 }
@@ -108,19 +106,16 @@ impl Systemd {
         let (sender, signals) = mpsc::channel();
         // The queue is filled from before the subscription on, so that nothing falls in between.
         let incoming = MessageStream::from(&connection);
-        let stop = Arc::new(Stop::default());
-        let pump_stop = Arc::clone(&stop);
-        std::thread::Builder::new()
-            .name("systemd-signals".to_owned())
-            .spawn(move || zbus::block_on(pump(incoming, units, sender, &pump_stop)))
+        let runtime = SharedRuntime::current()
             .map_err(|e| Error::new(ErrorKind::Other, doing, e.to_string()))?;
-        let watch = Watch { signals, stop, connection, rules: rules.clone() };
+        let pump = runtime.spawn("signals of the manager", pump(incoming, units, sender));
+        let watch = Watch { signals, _pump: pump, connection, rules: rules.clone() };
         let mut calls: Vec<_> =
             rules.iter().map(|rule| proxy::bus("AddMatch", &rule.as_str())).collect();
         calls.push(proxy::manager("Subscribe", &()));
         let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>();
         let calls = calls.map_err(|e| Error::from_bus(doing, &e))?;
-        // Who asks elsewhere is told of nothing here.
+        // Asked over the bus: `Subscribe` counts for the connection that sends it.
         for reply in self.on_bus(doing, &calls, Instant::now() + ANSWER)? {
             match reply {
                 Err(error) if !already_subscribed(&error) => {
@@ -147,7 +142,6 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.stop.stop();
         let calls: Vec<Message> = self
             .rules
             .iter()
@@ -185,57 +179,19 @@ fn rules(units: bool) -> Vec<String> {
     rules
 }
 
-/// Ends the pump from another thread.
-#[derive(Debug, Default)]
-struct Stop {
-    state: Mutex<(bool, Option<Waker>)>,
-}
-
-impl Stop {
-    fn stop(&self) {
-        let waker = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.0 = true;
-            state.1.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Whether to stop; if not, the waker is kept for when that changes.
-    fn poll(&self, waker: &Waker) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.1 = Some(waker.clone());
-        state.0
-    }
-}
-
 async fn pump(
     mut incoming: MessageStream,
     units: HashMap<String, UnitName>,
     queue: Sender<Signal>,
-    stop: &Stop,
 ) {
     let mut heard = HashMap::new();
     loop {
-        let message = {
-            let mut next = pin!(proxy::next(&mut incoming));
-            poll_fn(|cx| {
-                if stop.poll(cx.waker()) {
-                    return Poll::Ready(None);
-                }
-                next.as_mut().poll(cx).map(Some)
-            })
-            .await
-        };
-        let sent = match message {
-            None => return,
-            Some(Ok(message)) => match read_signal(&message, &units, &mut heard) {
+        let sent = match proxy::next(&mut incoming).await {
+            Ok(message) => match read_signal(&message, &units, &mut heard) {
                 Some(signal) => queue.send(signal),
                 None => continue,
             },
-            Some(Err(_)) => {
+            Err(_) => {
                 let _ = queue.send(Signal::Disconnected);
                 return;
             }
@@ -253,7 +209,7 @@ fn read_signal(
     heard: &mut HashMap<UnitName, PropertyChanges>,
 ) -> Option<Signal> {
     let header = message.header();
-    // The manager broadcasts. What is addressed to us alone comes from somebody who forges.
+    // The manager broadcasts its signals: one that is addressed to us alone is forged.
     let genuine = message.message_type() == Type::Signal && header.destination().is_none();
     if !genuine {
         return None;

@@ -1,5 +1,5 @@
-//! `instances = "max"` after the number of CPUs has changed. Unit files are plain files: nothing
-//! changes them at boot, so the number stays until the next apply, and verbs that show say so.
+//! `instances = "max"` after the number of CPUs has changed. Nothing rewrites unit files at boot, so the
+//! number of instances stays until the next apply; `list` and `doctor` say so. It changes no unit.
 
 use super::GroupRecord;
 use crate::ecosystem::Instances;

@@ -16,7 +16,7 @@ const MERGED: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
 pub(super) fn lines(context: &UnitContext<'_>) -> Vec<String> {
     let mut lines: Vec<String> =
         settings(context).iter().map(|(name, value)| quote::assignment(name, value)).collect();
-    // The one value that must keep its specifier.
+    // `%i` is a specifier on purpose: it is not quoted.
     lines.insert(0, format!("\"{}=%i\"", context.app.instance_var));
     lines
 }
@@ -80,7 +80,7 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
         all.push(("PORT", port.to_string()));
     }
     if app.python && !app.env.contains_key("PYTHONUNBUFFERED") {
-        // As under PM2: print() reaches the log at once, and not when 8 KB have come together.
+        // As under PM2: print() reaches the log at once, not after 8 KB.
         all.push(("PYTHONUNBUFFERED", "1".to_owned()));
     }
     if matches!(app.handover, Handover::Preload | Handover::Trace) {

@@ -55,7 +55,7 @@ pub(super) fn group(context: &UnitContext<'_>) -> UnitFile {
             if !context.user() {
                 s.set("After", "network.target");
             }
-            // Five restarts in ten seconds would refuse the next start.
+            // The default limit would refuse the sixth start within ten seconds.
             s.set("StartLimitIntervalSec", "0");
         })
         .section("Service", |s| {

@@ -1,4 +1,4 @@
-//! The template of an app's instances.
+//! The template of an app's instances, `api@.service`. It decides nothing that `resolve` has left open.
 //!
 //! A group whose instances have all given up fails (`units/restart-guard`, `units/wake`): an open
 //! listener that nobody serves looks healthy to every balancer. Each instance writes that it gave
@@ -145,13 +145,13 @@ fn exec_start(context: &UnitContext<'_>) -> String {
     let mut words: Vec<String> = env_reader(context).collect();
     words.extend(log_opener(context));
     if let Some((name, base)) = &app.increment_var {
-        // Only a shell counts; `exec` leaves the program as the main process.
+        // systemd cannot add numbers, so a shell does; `exec` leaves the program as the main process.
         let sum = format!("{name}=$(({base} + ${})); export {name}; ", app.instance_var);
         let script = format!("{sum}exec \"$@\"");
         words.extend(["/bin/sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]);
     }
     if app.handover == Handover::Trace {
-        // It leaves a tracer behind and becomes the program.
+        // `clusterctl-exec` leaves a tracer behind and becomes the program.
         words.push(tracer(context));
     }
     words.push(app.command.program.to_string_lossy().into_owned());
@@ -299,7 +299,7 @@ fn stopping(s: &mut Section, context: &UnitContext<'_>) {
         // No library is there that would drain at the signal.
         let tracer = context.helper(TRACER);
         let limit = app.process.kill_timeout.as_millis();
-        // Before the manager loses patience.
+        // The drain has to end before the manager sends SIGKILL.
         let millis = limit - (limit / 10).min(500);
         let signal = &app.kill_signal;
         let streams = app.process.stream_timeout.map(|timeout| format!(" {}", timeout.as_millis()));
@@ -324,7 +324,7 @@ fn output(s: &mut Section, app: &App) {
     s.set_some("StandardOutput", app.logs.out_file.as_ref().filter(by_manager).map(append));
     s.set_some("StandardError", app.logs.error_file.as_ref().filter(by_manager).map(append));
     if app.logs.out_file.is_some() && app.logs.error_file.is_none() {
-        // Or it would follow standard output into its file.
+        // By default standard error follows standard output into its file.
         s.set("StandardError", "journal");
     }
     s.set("SyslogIdentifier", app.name.as_str());
@@ -343,7 +343,8 @@ fn output(s: &mut Section, app: &App) {
 fn root_helper(context: &UnitContext<'_>, script: &str) -> String {
     let script = context.helper(script);
     if context.user() {
-        // Nobody gains anything, and the manager is found by its variables.
+        // With a user's manager the script has no more rights than the program, and finds its manager by the
+        // variables.
         return format!("+{script}");
     }
     format!("+{} --bare -- {script}", context.helper(TRACER))

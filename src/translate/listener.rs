@@ -28,7 +28,7 @@ pub(super) fn socket(context: &UnitContext<'_>, listener: &Listener) -> UnitFile
         .section("Unit", |s| {
             s.set("Description", quote::text(&format!("{} listener {address}", app.name)));
             common(s);
-            // Each start of an instance asks for its listeners.
+            // Each start of an instance starts its listeners, which the default limit would refuse at the sixth.
             s.set("StartLimitIntervalSec", "0");
         })
         .section("Socket", |s| {

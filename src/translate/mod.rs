@@ -57,7 +57,7 @@ pub struct Target {
     pub handover: PathBuf,
     /// Directory of environment files, readable by the manager alone.
     pub environment: PathBuf,
-    /// What names the files in it.
+    /// Key by which environment files are named.
     pub secret: Secret,
     /// Directory of the locks of apps, each held while a command works on its app.
     pub locks: PathBuf,
@@ -163,7 +163,7 @@ fn written(
     }
 }
 
-/// What the functions of this module share.
+/// The app, its source and the target that all functions of this module translate for.
 struct UnitContext<'a> {
     app: &'a App,
     source: Option<&'a Path>,
@@ -243,7 +243,7 @@ fn joined(names: &[UnitName]) -> String {
     names.iter().map(UnitName::as_str).collect::<Vec<_>>().join(" ")
 }
 
-/// Where a reader finds more.
+/// Adds `Documentation=`.
 fn common(section: &mut Section) {
     section.set("Documentation", "man:clusterctl(1)");
 }

@@ -1,4 +1,5 @@
-//! `pid_file` → what writes the number of the main process, and removes it.
+//! `pid_file` → the lines of the template that have the script `pid-file` write the number of the main
+//! process, and remove it. It opens no file.
 
 use super::UnitContext;
 use crate::ecosystem::PidFile;

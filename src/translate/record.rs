@@ -15,7 +15,7 @@ use crate::unit::{Section, UnitFile, quote};
 /// of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Whose it is; a unit without this is none of ours.
+    /// The app that owns the unit; a unit without this is none of ours.
     pub app: Option<AppName>,
     /// What it is for.
     pub role: Option<Role>,
@@ -65,7 +65,7 @@ pub struct GroupRecord {
     pub listen_timeout: Option<Duration>,
     /// How long an instance may drain.
     pub kill_timeout: Option<Duration>,
-    /// Whether the next start can work is seen from this, and from the script.
+    /// The program: `doctor` looks whether it is there for the next start.
     pub program: Option<PathBuf>,
     /// The script that the program runs.
     pub script: Option<PathBuf>,

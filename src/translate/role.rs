@@ -1,4 +1,4 @@
-//! What a unit that is read says of its role.
+//! The role of a unit file that is read from disk. It writes none.
 
 use super::MARK;
 use crate::ecosystem::{AppName, Role};
@@ -10,7 +10,7 @@ impl Role {
         Role::written(unit).unwrap_or_else(|| Role::named(unit))
     }
 
-    /// What a unit says of itself.
+    /// The role in the unit's record.
     pub(super) fn written(unit: &UnitFile) -> Option<Role> {
         let word = unit.get(MARK, "Role")?;
         Role::ALL.into_iter().find(|role| role.word() == word)
@@ -62,7 +62,7 @@ mod tests {
             assert_eq!(of(name, ""), role, "{name}");
             assert_eq!(of(name, "[X-Clusterctl]\nRole=nothing\n"), role, "{name}");
         }
-        // An app may be named so.
+        // An app may be named `api-wake`: the record wins over the name.
         assert_eq!(of("api-wake.service", "[X-Clusterctl]\nRole=group\n"), Role::Group);
         assert_eq!(of("api-wake.service", "[X-Clusterctl]\nApp=api-wake\n"), Role::Group);
         assert_eq!(of("api-cron.service", ""), Role::Group);

@@ -1,10 +1,10 @@
 //! The key under which texts that may hold secrets get a name that everybody may read. Without the
 //! key nobody can try out which text has a name: a PIN is found in a moment otherwise.
 //!
-//! That file is named by its content, with a key: everybody may read the name, and a short secret
-//! would be found by trying. A new key renames the file and keeps its time, so that no process is
-//! replaced. The template names one text or the other, so that an apply that is cut anywhere leaves
-//! units and variables of one version. Former texts are removed when an apply has succeeded.
+//! An environment file is named by its content and the key. A new key renames the file and keeps its
+//! time, so that no process is replaced. The template names one text or the other, so that an apply that is
+//! cut anywhere leaves units and variables of one version. Former texts are removed when an apply has
+//! succeeded.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use sha2::Sha256;
 pub struct Secret([u8; Secret::LENGTH]);
 
 impl Secret {
-    /// In bytes.
+    /// Length of the key in bytes.
     pub const LENGTH: usize = 32;
 
     /// A key of these bytes, which nobody else may know.

@@ -19,7 +19,7 @@ pub(super) fn timer(context: &UnitContext<'_>) -> UnitFile {
             for calendar in app.schedules.iter().flat_map(|one| &one.calendars) {
                 s.set("OnCalendar", calendar);
             }
-            // The default is a minute.
+            // By default a timer elapses up to a minute late.
             s.set("AccuracySec", "1s").set("RandomizedDelaySec", "0");
             // What was missed while the app or the machine was down is not made up for: it has started anew.
             s.set("Persistent", "no");
@@ -44,7 +44,7 @@ pub(super) fn timed(context: &UnitContext<'_>) -> UnitFile {
     // then, and has the job that is to come.
     let up = format!("{systemctl}is-active --quiet {group}");
     let job = format!("{systemctl}list-jobs {group} | grep -q {group}");
-    // A command that works on the app watches its instances, and would take this for the work of somebody else.
+    // Waits for a command that holds the app's lock: it would take this job for interference.
     let lock = context.target.locks.join(app.name.lock_name());
     let script = format!("flock \"$1\" true; {systemctl}{task} || {job} || ! {up}");
     let unit = UnitFile::new(app.name.unit_of(Role::Timed))

@@ -16,13 +16,13 @@ pub(super) fn watch(context: &UnitContext<'_>) -> UnitFile {
             s.set("Description", format!("{} (reloads it when files change)", app.name));
             common(s);
             let group = app.name.group_unit();
-            // What has changed before all instances are up is in them already.
+            // Instances that start read every change before: the watch begins after them.
             s.set("PartOf", group.as_str()).set("After", group.as_str());
             s.set("ConditionFileIsExecutable", program_path(context));
             s.set("StartLimitIntervalSec", "0");
         })
         .section("Service", |s| {
-            // Active means that nothing is missed any more.
+            // The unit is active once all folders are watched.
             s.set("Type", "notify");
             s.set("ExecStart", command(context));
             // A folder that is gone may come back.

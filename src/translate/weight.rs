@@ -3,10 +3,7 @@
 //! Tried on systemd 252 and 257: after a daemon-reload alone the manager acts on the new values of
 //! the live keys, and the limits in the cgroups of running services follow, also when a line is
 //! gone. `SetUnitProperties` would do the same and leave a drop-in behind that shadows the file.
-//!
-//! Limits and timeouts change by the daemon-reload alone: the cgroups of running services follow,
-//! also when a line is gone. `SetUnitProperties` would leave a drop-in that shadows the file later.
-//! `translate::weight` knows the keys.
+//! A key that no list here names counts as one that the process depends on.
 
 use crate::unit::UnitFile;
 
@@ -52,8 +49,8 @@ const WHEN_NEEDED: [&str; 23] = [
     "OnSuccess",
 ];
 
-/// When a unit starts another one: systemd.timer(5), and systemd.path(5) as far as systemd.socket(5) has not the
-/// same keys.
+/// Keys that say when a unit starts another one: systemd.timer(5), and those of systemd.path(5) that
+/// systemd.socket(5) does not have.
 const TRIGGERS: [&str; 20] = [
     "OnActiveSec",
     "OnBootSec",

@@ -1,4 +1,4 @@
-//! An app `kk` of any script, for what is said of apps that are each made for one scenario.
+//! An app `kk` with a script of the scenario, for scenarios that each need an app of their own.
 
 use crate::support::{Machine, Output};
 
@@ -8,7 +8,7 @@ pub fn put(m: &Machine, folder: &str, script: &str, text: &str, app: &str) {
     m.write(&format!("{folder}/ecosystem.toml"), format!("[[apps]]\nname = 'kk'\n{app}\n"));
 }
 
-/// Applies what was written to `/srv/kk`.
+/// Applies the ecosystem file in `/srv/kk`.
 pub fn apply(m: &Machine) -> Output {
     m.clusterctl(["apply", "/srv/kk/ecosystem.toml"])
 }

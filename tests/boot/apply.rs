@@ -92,24 +92,24 @@ booted!(an_app_without_a_name_of_its_own_takes_nothing_from_another_project, |m|
         assert!(output.code == 3 && output.stderr.contains("/srv/e1"), "{command}: {output:#?}");
     }
     assert_eq!(answer(m, 3001), "one");
-    // A file is sound whatever runs here.
+    // `validate` judges the file alone, whatever runs on this machine.
     assert_eq!(m.clusterctl(["validate", "/srv/e3/ecosystem.toml"]).code, 0);
-    // What is advised works.
+    // The advice of the refusal works.
     project(m, "/srv/e3", "name = 'e3-server'\nlisten = 3003", "three");
     applied(m, "/srv/e3");
     assert_eq!((answer(m, 3001), answer(m, 3003)), ("one".to_owned(), "three".to_owned()));
-    // The same file by another way.
+    // The same file, reached through a link.
     m.ok(["ln", "-s", "/srv/e1", "/srv/current"]);
     assert!(!applied(m, "/srv/e1").contains("until now"));
     let plan = applied(m, "/srv/current");
     let line = "server:\n  comes from /srv/e1/ecosystem.toml until now\n";
     assert!(plan.starts_with(line), "{plan}");
-    // A link that leads to the next release is the file that it was.
+    // A link that is moved to the next release counts as the same file.
     project(m, "/srv/e2", "listen = 3001", "two");
     m.ok(["ln", "-sfn", "/srv/e2", "/srv/current"]);
     assert!(!applied(m, "/srv/current").contains("until now"));
     assert_eq!(answer(m, 3001), "two");
-    // A file that was moved takes its apps along.
+    // The apps of a file that was moved belong to the file in its new place.
     m.ok(["rm", "/srv/current"]);
     m.ok(["mv", "/srv/e2", "/srv/moved"]);
     let plan = applied(m, "/srv/moved");
@@ -158,7 +158,7 @@ booted!(an_app_is_renamed_in_one_step, |m| {
     let plan = m.ok(["clusterctl", "apply", "/srv/e/ecosystem.toml", "--prune", "--dry-run"]);
     let why = "new listener; connections are refused from when n closes n-3000.socket until then";
     assert!(plan.contains(why), "{plan}");
-    // Whoever is being answered by the old one is no reason to refuse everybody else.
+    // The old process is still answering one request: other clients are served meanwhile.
     let mut slow = m.spawn(["curl", "-s", "-w", "|%{http_code}", "localhost:3000/slow"]);
     wait_until("the request is under way", Duration::from_secs(20), || {
         m.ok_sh("ss -Htn state established 'sport = :3000' | wc -l") != "0"

@@ -23,7 +23,7 @@ booted!(pid_file_holds_the_main_process_of_each_instance, |m| {
         m.ok(["clusterctl", "stop", "shop"]);
         assert!(!m.exists(&file(0)) && !m.exists(&file(1)));
     }
-    // What cannot be written costs no start, and is told.
+    // A pid file that cannot be written is reported, and the app starts all the same.
     m.ok_sh("mkdir /srv/pids; chown ada /srv/pids");
     let text = ecosystem(1, "user = 'ada'\npid_file = '/srv/pids/shop.pid'");
     applied(m, &text);

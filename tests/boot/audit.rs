@@ -49,7 +49,7 @@ booted!(an_audit_of_an_app_that_only_serves, |m| {
     applied(m, &ecosystem(2, &format!("user = 'ada'\n{}", lines(&audit))));
     let audit = audited(m);
     assert!(audit["exposure"].as_f64().unwrap() <= 2.0, "{audit}");
-    // Who is not root is told what is missing.
+    // A user who is not root is told what the audit could not see.
     let ada = m.user("bob");
     let output = ada.run(["clusterctl", "audit", "shop"]);
     assert!(output.stdout.contains("may be looked at by root alone"), "{output:#?}");
@@ -83,7 +83,7 @@ booted!(the_lines_of_an_audit_give_an_app_what_it_does, |m| {
         assert!(wanted.contains(part), "{part}: {wanted}");
     }
     eprintln!("{wanted}");
-    // Without them strict would take all that.
+    // Without the app's own keys, `sandbox = "strict"` would forbid all that.
     m.ok(["clusterctl", "delete", "shop"]);
     write(m, &format!("{text}sandbox = 'strict'\nlisten_timeout = '5s'\nmax_restarts = 1\n"));
     assert_eq!(apply(m).code, 1);

@@ -24,7 +24,7 @@ use crate::table::{Row, record};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Program {
-    /// Whose version it has.
+    /// The package whose version the table shows.
     package: String,
     /// How it is started; without it, by `shop.js`.
     #[serde(default)]
@@ -69,7 +69,7 @@ const PYPI: Registry = Registry {
         let path = "PATH = '/srv/python/bin:/usr/bin:/bin', PYTHONPATH = '/srv/python:.'";
         let own = ["blacksheep", "django", "django_ninja", "djangorestframework", "falcon"];
         let more = ["flask_restx", "litestar", "pyramid", "starlette", "strawberry"];
-        // As Python spells it.
+        // The client is written in Python, where kinds of load have underscores in their names.
         let kind = kind.replace('-', "_");
         let any = own.iter().chain(&more).any(|one| *one == kind);
         let kind = if any { format!(", KIND = '{kind}'") } else { String::new() };
@@ -95,7 +95,7 @@ impl Registry {
         all
     }
 
-    /// Tries all of them, and fails with those that lost something.
+    /// Tries every program of the catalogue, and fails with the list of those that lost a request.
     fn measure(&self, m: &Machine) {
         let mut failed = Vec::new();
         for (name, program) in self.programs() {

@@ -90,7 +90,7 @@ fn a_hundred_apps_of_ten_instances_trixie() {
     crowd(Root::Trixie);
 }
 
-/// So many clients wait in the queue of the listener.
+/// The number of clients that wait in the queue of the listener.
 const CLIENTS: u32 = 10_000;
 
 /// Holds all instances still, fills the queue, does something, and sees every client answered.

@@ -25,7 +25,7 @@ booted!(one_broken_app_does_not_end_the_others, |m| {
     let (code, lines) = dev.wait();
     let text = lines.join("\n");
     assert_eq!(code, 0, "{text}");
-    // Nobody could type these any more.
+    // The session ends with `dev`, so advice about its apps would be of no use.
     assert!(!text.contains("next: clusterctl logs"), "{text}");
 });
 
@@ -96,7 +96,7 @@ booted!(it_reloads_an_app_whose_files_change, |m| {
     m.write("/srv/a/lib/word.js", "module.exports = 'two';");
     dev.line_with("/srv/a/lib/word.js changed: reloading good");
     wait_until("the new code answers", Duration::from_secs(30), || says("two"));
-    // What does not come to serve replaces nothing.
+    // A version that does not start replaces nothing.
     m.write("/srv/a/lib/word.js", "throw new Error('broken on purpose');");
     dev.line_with("Error: broken on purpose");
     assert!(says("two"));

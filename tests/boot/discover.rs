@@ -81,7 +81,7 @@ booted!(a_script_is_found_written_and_applied, |m| {
     assert_eq!(m.read("/srv/found/ecosystem.toml"), format!("# mine\n{file}"));
     assert!(!m.exists("/etc/systemd/system/second.service"));
 
-    // One that `start` has written gets another app at its end.
+    // To a file that `start` has written, `start` adds the next app.
     m.write("/srv/found/ecosystem.toml", &file);
     let output = in_folder(m, "start second.js");
     assert_eq!(output.code, 0, "{output:#?}");
@@ -103,7 +103,7 @@ booted!(a_command_line_and_a_worker_just_start, |m| {
     let output = in_folder(m, "start worker.js --timeout 3s");
     assert_eq!(output.code, 0, "{output:#?}");
     assert!(output.stderr.contains("as a worker"), "{output:#?}");
-    // Long before that it is said what happens, and how to leave it out.
+    // The notice that says what happens, and how to leave the trial out, comes long before the result.
     let told = "write: clusterctl start worker.js --worker";
     let (early, late) = (output.stderr.find(told), output.stderr.find("as a worker"));
     assert!(early.is_some() && early < late, "{output:#?}");
@@ -123,7 +123,7 @@ booted!(a_trial_that_is_given_up_leaves_nothing, |m| {
     m.write("/srv/found/worker.js", "setInterval(() => {}, 1000)");
     let before = surroundings(m);
     for (to, program) in [("the command", "$$"), ("its group, as a terminal does", "-$$")] {
-        // A shell that becomes the command tells who that is; in a group of its own.
+        // The shell writes its process id and becomes the command, in a process group of its own.
         let script = "cd /srv/found && echo $$ >/run/trial && exec clusterctl start worker.js";
         let mut start = m.spawn(["setsid", "--wait", "sh", "-c", script]);
         start.line_with("listens on nothing yet");
@@ -165,7 +165,7 @@ booted!(a_program_that_ends_at_once_is_refused_with_its_words, |m| {
     assert!(!m.exists("/srv/found/ecosystem.toml"));
     assert!(!m.exists("/etc/systemd/system/crash.service"));
 
-    // It has its database outside of the trial: said by hand, the trial is left out.
+    // For a program that cannot work in a trial, say without its database: `--listen` leaves the trial out.
     m.write("/srv/found/late.js", SERVER);
     let output = in_folder(m, "start late.js --listen 3000");
     assert_eq!(output.code, 0, "{output:#?}");
@@ -184,7 +184,7 @@ booted!(detect_prints_and_leaves_nothing, |m| {
     assert_eq!(output.stdout, "{\"exit\":null,\"listen\":[\"3000\"]}\n", "{output:#?}");
     assert_eq!(surroundings(m), before);
 
-    // Without any rights, on a port that only root may open outside.
+    // A user without rights, and a port that only root may open outside of the trial.
     let ada = m.user("ada");
     ada.write("/home/ada/app.js", &SERVER.replace("3000", "80"));
     let before = surroundings(m);

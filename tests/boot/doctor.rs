@@ -181,7 +181,7 @@ booted!(the_doctor_says_what_it_may_not_see_and_when_nobody_answers, |m| {
     m.ok(["loginctl", "disable-linger", "ada"]);
     let own = ada.run(["clusterctl", "--user", "doctor"]);
     assert!(own.stdout.contains("mend:  loginctl enable-linger\n"), "{own:#?}");
-    // A user who has logged in may.
+    // A user who has logged in may enable lingering.
     m.ok(["su", "--login", "ada", "--command", "loginctl enable-linger"]);
     let own = ada.run(["clusterctl", "--user", "doctor"]);
     assert!(own.stdout.contains("lingering is on"), "{own:#?}");

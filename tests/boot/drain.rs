@@ -45,7 +45,7 @@ booted!(an_upgraded_connection_gets_the_kill_timeout, |m| {
     assert_all_ended_well(m, "shop");
 });
 
-/// A reload under load of an app that shuts down by itself.
+/// Reloads an app that handles its shutdown itself, under load.
 fn handlers(m: &Machine, on: &str, toml: &str) {
     install(m, "handlers.js", &format!("listen = 3000\nenv = {{ ON = '{on}' }}\n{toml}"));
     let mut run = m.load(load());
@@ -91,7 +91,7 @@ booted!(a_restart_says_what_it_costs_before_it_happens, |m| {
         m.write(&format!("/srv/{name}/{name}.js"), script);
         format!("[[apps]]\nname = '{name}'\nscript = '/srv/{name}/{name}.js'\n{more}\n")
     };
-    // Its slow answer comes when somebody says so.
+    // The slow answer comes when the test creates a file.
     let slow = "require('http').createServer((q, s) => {\n\
         if (q.url === '/') return s.end('instance x');\n\
         require('fs').writeFileSync('/srv/begun', '');\n\
@@ -121,7 +121,7 @@ booted!(a_restart_says_what_it_costs_before_it_happens, |m| {
     assert!(stats.contains(wait) && stats.contains(lost), "{stats}");
     let worker = said("worker");
     assert!(!worker.contains(wait) && !worker.contains(lost), "{worker}");
-    // It is so: whoever comes during the restart waits for the slow answer, and is served.
+    // A client that comes during the restart waits for the slow answer of the old process, and is served.
     let mut first = m.spawn(["curl", "-s", "localhost:3000/slow"]);
     wait_until("the slow request has begun", PATIENCE, || m.exists("/srv/begun"));
     let mut restart = m.spawn(["clusterctl", "restart", "web"]);

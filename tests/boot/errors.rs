@@ -55,7 +55,7 @@ fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Sta
         assert_eq!(after, *wanted, "{at}");
     } else {
         let told = first.stderr.lines().any(|line| line.contains(words));
-        // Who cannot write its report says so where systemd listens.
+        // A rollout that cannot write its report gives the reason in the journal.
         let unreported = first.stderr.contains("its report of how could not be written");
         assert!(
             told || (unreported && m.journal("shop").contains(words)),
@@ -65,7 +65,7 @@ fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Sta
     }
     tried.assert_serves_and_whole();
     tried.assert_nothing_extra(&after);
-    // A file that cannot be removed stays for the next run; what is to be read by the manager is noted.
+    // A file that cannot be removed stays for the next run. What the manager has yet to read is noted.
     if lasts == "once" && !point.label.starts_with("unlink ") {
         let left = leavings(m);
         let left: Vec<_> = left.lines().filter(|path| !path.contains("/unread/")).collect();

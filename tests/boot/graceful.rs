@@ -11,7 +11,7 @@ use crate::support::{
     wait_until,
 };
 
-/// Answers that take two seconds, and such that come at once, during two reloads.
+/// Requests with answers of two seconds and requests with immediate answers, during two reloads.
 fn reloads(m: &Machine, name: &str, slow_per_second: f64) {
     let slow = Load::http("127.0.0.1:8000").path("/slow").new_connections(slow_per_second);
     let quick = Load::http("127.0.0.1:8000").new_connections(40.0);
@@ -40,7 +40,7 @@ booted!(known_servers_finish_their_answers, |m| {
     stops_by(m, "lighttpd", "SIGINT", 10.0);
     stops_by(m, "apache", "SIGWINCH", 10.0);
     stops_by(m, "haproxy", "SIGUSR1", 10.0);
-    // It serves one request at a time.
+    // uWSGI serves one request at a time.
     stops_by(m, "uwsgi", "SIGTERM", 1.0);
 });
 
@@ -83,7 +83,8 @@ fn php_fpm(m: &Machine, form: &str) {
     m.ok(["clusterctl", "delete", "shop"]);
 }
 
-/// Without this, its master kills at once whom it has asked to finish; the library alone keeps them.
+/// Gives php-fpm a `process_control_timeout`. Without it, the master kills its workers as soon as it has asked
+/// them to finish, and only the preload library keeps them alive.
 fn patient(m: &Machine) {
     let (place, global) = ("/srv/php-fpm/fpm.conf", "[global]\n");
     m.write(place, m.read(place).replace(global, "[global]\nprocess_control_timeout = 9s\n"));

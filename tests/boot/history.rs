@@ -23,7 +23,7 @@ booted!(a_rollback_brings_a_former_definition_back_without_losing_a_request, |m|
     for number in 1..=3 {
         applied(m, &version(number));
     }
-    // The same again is no new entry.
+    // Applying the same file again makes no new entry.
     applied(m, &version(3));
     let mut run = m.load(load());
     run.wait_flowing();
@@ -53,7 +53,7 @@ booted!(a_rollback_brings_a_former_definition_back_without_losing_a_request, |m|
     let output = m.clusterctl(["rollback", "1"]);
     assert_eq!(output.code, 0, "{output:#?}");
     assert!(answers(m).lines().all(|line| line.contains("version1")));
-    // As the one before the last: kubectl's `rollout undo` does the same.
+    // A second rollback goes back to the definition before the first one, as `kubectl rollout undo` does.
     m.ok(["clusterctl", "rollback"]);
     assert!(answers(m).lines().all(|line| line.contains("version2")));
     run.stop().assert_none_failed();
@@ -102,7 +102,7 @@ booted!(an_apply_that_is_cut_short_leaves_command_and_variables_of_one_version, 
     m.ok(["mount", "--bind", template, template]);
     crate::shop::write(m, &both(2));
     assert_eq!(crate::shop::apply(m).code, 1);
-    // As after a crash, and as after a boot.
+    // An instance that starts anew runs the former definition: after a crash, and when the units were read again, as at a boot.
     for command in ["restart shop@0", "daemon-reload", "restart shop@0"] {
         m.ok_sh(&format!("systemctl {command}"));
         assert_eq!(runs(), "GREETING=version1\n1");
@@ -143,7 +143,7 @@ booted!(a_rollback_goes_to_the_last_good_definition_from_one_that_never_was, |m|
     for number in 1..=2 {
         applied(m, &version(number));
     }
-    // A failure that leaves the new definition in place.
+    // With `on_failure = "pause"` the failed definition stays in force.
     write(m, &ecosystem(2, "env = { BROKEN = '1' }\nrollout = { on_failure = 'pause' }"));
     assert_eq!(apply(m).code, 1);
     rolled_back(m, UNRECORDED, 2);
@@ -159,7 +159,7 @@ booted!(a_rollback_goes_to_the_last_good_definition_from_one_that_never_was, |m|
     child.wait();
     wait_until("all are replaced", Duration::from_secs(60), || !answers(m).contains("version2"));
     rolled_back(m, UNRECORDED, 2);
-    // A failure after which the former definition runs again is nothing to go back from.
+    // After a failure that was undone, the former definition runs: `rollback` has nothing to undo.
     write(m, &ecosystem(2, "env = { BROKEN = '1' }"));
     assert_eq!(apply(m).code, 1);
     rolled_back(m, "back to 1: apply by root", 1);
@@ -176,7 +176,7 @@ booted!(a_rollback_brings_a_deleted_app_back_as_it_was, |m| {
     let output = m.clusterctl(["rollback", "shop"]);
     assert!(output.code == 0 && output.stderr.contains("back to 2"), "{output:#?}");
     rolled_back(m, "back to 1: apply by root", 1);
-    // What was gone from the file and is deleted then is not missed.
+    // An app that was taken out of the file and then deleted is not missed by a rollback.
     let other = "[[apps]]\nname = 'other'\ncommand = ['sleep', 'infinity']\n";
     applied(m, &format!("{}{other}", version(4)));
     applied(m, &version(5));

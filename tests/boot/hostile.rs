@@ -1,5 +1,5 @@
-//! Hostile neighbours: programs, users and files that want to be believed, shown, read, written or
-//! executed with root's rights.
+//! Hostile neighbours: programs, users and files that try to have root believe, show, read, write or
+//! execute something of theirs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -117,7 +117,7 @@ booted!(an_upgrade_from_names_without_a_key_replaces_no_process, |m| {
     applied(m, &text);
     let file = m.ok(["ls", "/etc/clusterctl/environment"]);
     let content = m.read(&format!("/etc/clusterctl/environment/{file}"));
-    // As a version before wrote it.
+    // The name that a former version of clusterctl gave the file.
     let former = format!("shop@{}", unkeyed(&content));
     let unit = "/etc/systemd/system/shop@.service";
     m.ok_sh(&format!(
@@ -131,7 +131,7 @@ booted!(an_upgrade_from_names_without_a_key_replaces_no_process, |m| {
     assert_eq!(pids(m, 2), before);
     assert_eq!(m.ok(["ls", "/etc/clusterctl/environment"]), file);
     assert!(applied(m, &text).contains("nothing to do"));
-    // What was renamed is what instances read, and a changed variable still replaces them.
+    // Instances read the renamed file, and a changed variable still replaces them.
     m.ok(["clusterctl", "restart", "shop"]);
     assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("old"));
     let before = pids(m, 2);
@@ -174,7 +174,7 @@ booted!(a_hostile_folder_holds_up_nothing, |m| {
     m.write("/srv/shop/server.js", SERVER);
     let good = m.sh("cd /srv/shop; clusterctl init -").stdout;
     assert!(good.contains("server.js") && good.contains("3000"), "{good}");
-    // A pipe of one's own shell is no trap.
+    // A pipe that the caller's own shell has made is read.
     m.ok([
         "bash",
         "-c",
@@ -220,7 +220,7 @@ booted!(doctor_names_a_folder_that_was_given_away, |m| {
     let output = doctor();
     assert_eq!(output.code, 1, "{output:#?}");
     assert!(output.stdout.contains("`ada` may change /srv/vars"), "{output:#?}");
-    // Her own rights open her log, whosever the folder is.
+    // The log is opened with ada's rights, so it does not matter who owns the folder.
     assert!(!output.stdout.contains("/srv/logs"), "{output:#?}");
     assert!(output.stdout.contains("clusterctl apply /srv/shop/ecosystem.toml"), "{output:#?}");
     m.ok_sh("rm /srv/logs/out");

@@ -42,7 +42,7 @@ booted!(systemctl_does_what_an_admin_expects, |m| {
 
 booted!(a_drop_in_of_an_admin_reaches_the_processes_with_the_next_apply, |m| {
     applied(m, &ecosystem(2, ""));
-    // What `systemctl edit shop@` writes.
+    // The drop-in that `systemctl edit shop@` writes.
     let drop_in = "[Service]\nEnvironment=\"GREETING=edited by hand\"\n";
     m.write("/etc/systemd/system/shop@.service.d/override.conf", drop_in);
     m.ok(["systemctl", "daemon-reload"]);
@@ -207,7 +207,7 @@ booted!(the_list_tells_the_processes_and_restarts_that_systemctl_tells, |m| {
     assert_eq!(same("after reset-failed")[1].1, "0");
     m.ok(["clusterctl", "reload", "shop"]);
     same("after a reload");
-    // One that only looks like a main process: the manager took it over.
+    // A stray process in the control group of an instance is not its main process.
     let slice = "/sys/fs/cgroup/clusterctl.slice/clusterctl-shop.slice";
     m.ok_sh(&format!(
         "sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >{slice}/shop@0.service/cgroup.procs'"

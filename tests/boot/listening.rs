@@ -48,7 +48,7 @@ fn ecosystem(program: &str, more: &str) -> String {
     format!("[[apps]]\nname = 'shop'\nscript = '{program}'\ninstances = 2\nlisten = 3000\n{more}\n")
 }
 
-/// It must end with 1, say this, and not that all went well.
+/// The command must end with code 1, say this, and not report success.
 fn refused(output: &Output, says: &str) {
     assert_eq!(output.code, 1, "{output:#?}");
     assert!(output.stderr.contains(says), "{says}: {output:#?}");
@@ -97,7 +97,7 @@ booted!(an_instance_that_does_not_listen_is_shown_and_mended, |m| {
     let says = "shop@0 closed 3000 again and listens on 3100";
     refused(&apply(m), says);
     assert_eq!(m.clusterctl(["history"]).stdout.matches("apply").count(), 0);
-    // Also later, and by every way to look.
+    // Later looks by `list`, `describe` and `doctor` say the same.
     let list = m.clusterctl(["list"]);
     assert_eq!(list.stdout.matches(" not listening ").count(), 2, "{list:#?}");
     assert!(list.stderr.contains("shop@0 @1 do not listen on 3000"), "{list:#?}");
@@ -165,7 +165,7 @@ booted!(one_of_two_listeners_that_is_not_taken_is_named, |m| {
     let warnings = found(m, "warning");
     assert_eq!(warnings[0].0, "listener-unused", "{warnings:?}");
     assert!(warnings[0].1.contains("shop@0 does not listen on admin"), "{warnings:?}");
-    // Both are taken.
+    // The program opens both declared listeners now.
     m.write("/srv/shop/server.js", format!("{SERVER}http.createServer().listen(3001);\n"));
     let output = m.clusterctl(["reload", "shop"]);
     assert_eq!((output.code, output.stderr.contains("warning")), (0, false), "{output:#?}");

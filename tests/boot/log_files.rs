@@ -56,7 +56,7 @@ booted!(a_folder_that_is_given_away_later_leads_root_nowhere, |m| {
         let doctor = m.clusterctl(["doctor", "shop"]);
         let named = doctor.stdout.contains("not to /srv/logs/out");
         assert!(named || !user.is_empty(), "{doctor:#?}");
-        // A hard link, and a folder above that is given away.
+        // A folder above the log belongs to ada, who puts a link to /etc in its place.
         m.ok_sh("rm -rf /srv/logs; mkdir -p /srv/logs/deep; chown ada /srv/logs");
         ada.ok(["sh", "-c", "rmdir /srv/logs/deep; ln -s /etc /srv/logs/deep"]);
         m.ok(["clusterctl", "delete", "shop"]);
@@ -86,7 +86,7 @@ booted!(a_log_that_root_wrote_before_is_handed_over, |m| {
     app(m, "user = 'ada'\nout_file = '/var/log/shop.out'");
     said(m, "/var/log/shop.out");
     assert_eq!(owner(m, "/var/log/shop.out"), "ada");
-    // One that is somebody else's, or shared, is not taken from them.
+    // Files that belong to somebody else, or have several names, keep their owner.
     m.ok_sh("echo theirs >/var/log/shared; ln -s /etc/shadow /var/log/trap; echo x >/var/log/one; ln /var/log/one /var/log/two");
     let shadow = owner(m, "/etc/shadow");
     for file in ["shared", "trap", "one"] {

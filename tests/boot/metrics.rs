@@ -62,13 +62,13 @@ booted!(metrics_are_served_and_nothing_runs_in_between, |m| {
         let value: f64 = value.unwrap_or_else(|| panic!("{name}: {samples}")).parse().unwrap();
         assert!(value > 0.0, "{name} {value}");
     }
-    // Who runs the command sees the same.
+    // `clusterctl metrics` prints the same samples.
     assert_eq!(parsed(&m.ok(["clusterctl", "metrics"])).lines().count(), samples.lines().count());
     wait_until("the end of every scrape", Duration::from_secs(15), || {
         m.ok(["systemctl", "list-units", "--no-legend", "clusterctl-metrics@*"]).is_empty()
     });
     assert!(m.sh("curl -sS -o /dev/null -w '%{http_code}' 127.0.0.1:9746/").stdout.contains("404"));
-    // A client that says nothing holds up nobody.
+    // A client that connects and sends nothing delays no scrape.
     let mut silent = m.spawn(["sh", "-c", "echo up; exec sleep 1h | nc 127.0.0.1 9746"]);
     silent.line_with("up");
     assert!(m.ok_sh(SCRAPE).ends_with("# EOF"));
@@ -79,7 +79,7 @@ booted!(metrics_are_served_and_nothing_runs_in_between, |m| {
 });
 
 booted!(who_waits_to_be_accepted_is_counted, |m| {
-    // A program that takes its listener and accepts nobody.
+    // A program that takes its listener and never accepts a connection.
     m.write("/srv/deaf/main.py", "import socket, signal\ns = socket.socket()\ns.bind(('', 3000))\ns.listen(3)\nsignal.pause()\n");
     m.write(
         "/srv/deaf/ecosystem.toml",

@@ -46,7 +46,7 @@ booted!(every_form_of_listen, |m| {
     wait_until("the callbacks", PATIENCE, || {
         m.journal("shop@*").matches("every form has called back").count() == 2
     });
-    // What is closed here is closed for this process alone.
+    // A server that closes its listener closes it for its own process alone.
     m.ok(["clusterctl", "reload", "shop"]);
     let again = m.ok(["node", "/srv/shop/ask.js"]);
     assert!(again.lines().all(|line| line.contains(" instance ")), "{again}");

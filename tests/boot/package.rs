@@ -112,7 +112,7 @@ booted!(a_purge_takes_everything_when_no_unit_is_left, |m| {
     applied(m, &ecosystem(1, "env = { GREETING = 'packaged' }"));
     m.ok(["clusterctl", "reload", "shop"]);
     m.ok(["clusterctl", "delete", "all"]);
-    // A purge that finds a process of a unit that is gone keeps what that process was started with.
+    // A process whose unit is gone still uses the library: a purge keeps the files that it was started with.
     let library = m.ok_sh(&format!("ls {HANDOVER}/*/*.so"));
     let mut orphan =
         m.spawn(["env", &format!("LD_PRELOAD={library}"), "sh", "-c", "echo up; exec sleep 1h"]);

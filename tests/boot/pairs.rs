@@ -13,7 +13,7 @@ use crate::shop::{ecosystem, write};
 use crate::support::chance::Chance;
 use crate::support::{Machine, Root, machine, skip, wait_until};
 
-/// What there is of the app.
+/// The state of the app that the verbs leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct App {
     there: bool,
@@ -68,7 +68,7 @@ impl App {
         each.collect()
     }
 
-    /// Looks, once nothing is under way any more; a mixture is an error.
+    /// Reads the state once nothing is under way any more; a mixture of two states is an error.
     fn seen(m: &Machine, what: &str) -> App {
         wait_until(&format!("{what}: nothing is under way"), Duration::from_secs(60), || {
             m.ok(["systemctl", "list-jobs", "--no-legend", "--plain"]).is_empty()

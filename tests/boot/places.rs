@@ -18,7 +18,7 @@ booted!(a_state_directory_without_exec_is_named_before_anything_is_written, |m| 
     );
     assert!(output.stderr.contains("mount -o remount,exec"), "{output:#?}");
     assert!(!m.exists("/etc/systemd/system/shop.service"));
-    // With the files of a package nothing of it matters.
+    // With the files of an installed package, the mount options of the state directory do not matter.
     m.ok(["clusterctl", "unpack", "--by-content", PACKAGED]);
     assert_eq!(apply(m).code, 0);
     assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
@@ -51,7 +51,7 @@ booted!(files_of_a_package_that_others_may_change_are_not_used, |m| {
     m.ok(["clusterctl", "unpack", "--by-content", PACKAGED]);
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
     assert!(m.ok_sh("cat /etc/systemd/system/shop*.service").contains(PACKAGED));
-    // A file that is gone is missed wherever it was, and the next apply mends that.
+    // The doctor misses a removed file in either place, and the next apply puts it back.
     m.ok_sh(&format!("rm {PACKAGED}/*/wake"));
     let doctor = m.clusterctl(["doctor", "shop"]);
     assert!(doctor.stdout.contains("/wake is gone or changed"), "{doctor:#?}");

@@ -85,7 +85,7 @@ booted!(redis_knows_its_local_clients_and_loses_none, |m| {
     );
     let output = apply(m);
     assert_eq!(output.code, 0, "{output:#?}");
-    // In its protected mode it serves clients of this host alone, by their addresses.
+    // redis in its protected mode serves clients of this host only, which it tells by their addresses.
     for (host, address) in [("127.0.0.1", "addr=127.0.0.1:"), ("::1", "addr=[::1]:")] {
         let clients = m.ok(["redis-cli", "-h", host, "-p", "6380", "client", "list"]);
         assert!(clients.contains(address), "{clients}");

@@ -8,7 +8,7 @@ use crate::support::{Machine, Output, wait_until};
 
 /// Applies what cannot work, and compares what is said.
 fn fails(m: &Machine, expected: &[&str]) -> Output {
-    // A new app each time: what the one before it did is no part of this.
+    // A new app each time, so that the journal of the one before is not read.
     m.run(["clusterctl", "delete", "kk"]);
     let output = apply(m);
     assert_eq!(output.code, 1, "{output:#?}");
@@ -39,7 +39,7 @@ booted!(the_line_that_names_the_error_is_shown_first, |m| {
     let error = output.stderr.find("Cannot find module").unwrap();
     let frame = output.stderr.find("at deep").unwrap_or(usize::MAX);
     assert!(error < frame, "{output:#?}");
-    // Also when the restarts since then have filled hundreds of lines of the journal.
+    // The reason is found although the restarts since then have filled hundreds of lines of the journal.
     put(m, "/srv/kk", "app.js", DEEP, "script = 'app.js'\nlisten = 3000\nmax_restarts = 12");
     fails(m, &["kk@0 failed to start", "Error: Cannot find module 'no-such-module-here'"]);
     // Python names the error last, Ruby and Go first.
@@ -53,12 +53,12 @@ booted!(an_instance_that_listens_elsewhere_is_told_where, |m| {
     let more = "listen = 8080\nlisten_timeout = '4s'";
     put(m, "/srv/kk", "app.js", server, &format!("script = 'app.js'\n{more}"));
     fails(m, &["kk@0 was not ready in time: it listens on 127.0.0.1:8123, not on 8080"]);
-    // A child that listens counts as well, also as one of Python's.
+    // A child that listens counts too, here one that Python starts.
     let parent =
         "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'http.server', '8124'])\n";
     put(m, "/srv/kk", "app.py", parent, &format!("script = 'app.py'\n{more}"));
     fails(m, &["listens on 0.0.0.0:8124, not on 8080"]);
-    // Or the one before would run this program as well, and leave its socket.
+    // Otherwise the app before would run this program too, and leave its socket behind.
     m.ok(["clusterctl", "delete", "kk"]);
     let socket = "import os, socket, time\nif os.path.exists('/run/kk.sock'):\n    os.unlink('/run/kk.sock')\n\
                   s = socket.socket(socket.AF_UNIX)\ns.bind('/run/kk.sock')\n\
@@ -68,7 +68,7 @@ booted!(an_instance_that_listens_elsewhere_is_told_where, |m| {
 });
 
 booted!(an_instance_that_waits_is_told_what_for, |m| {
-    // A full queue: nobody accepts, so that one more connect() waits.
+    // The queue of the socket is full, so the next connect() waits.
     m.write(
         "/srv/full.py",
         "import socket, time\ns = socket.socket()\ns.bind(('127.0.0.1', 5432))\ns.listen(0)\n\
@@ -126,7 +126,7 @@ booted!(results_of_systemd_are_said_in_words, |m| {
     let gave_up = || m.clusterctl(["list"]).stdout.contains("errored");
     wait_until("it is given up", Duration::from_secs(20), gave_up);
     said_later(m, "gave up: it was killed by SIGKILL before it was ready");
-    // A code of its own.
+    // An exit code of the program's own.
     put(m, "/srv/kk", "app.py", "raise SystemExit(7)\n", &format!("script = 'app.py'\n{restarts}"));
     fails(m, &["ended with code 7 before it was ready"]);
     // A worker that goes to the background. It may be given up before anybody calls that a loop.
@@ -135,7 +135,7 @@ booted!(results_of_systemd_are_said_in_words, |m| {
         m,
         &["ended with code 0: a program that goes to the background has to stay in the foreground"],
     );
-    // What an app of the same name did before is no reason.
+    // The failure of an earlier app of the same name is not given as the reason.
     let doctor = m.clusterctl(["doctor", "kk"]).stdout;
     assert!(doctor.contains("ended with code 0") && !doctor.contains("code 7"), "{doctor}");
 });
@@ -146,7 +146,7 @@ booted!(an_instance_that_listens_elsewhere_is_told_so_while_it_is_waited_for, |m
     let mut apply = m.spawn(["sh", "-c", "exec clusterctl apply /srv/kk/ecosystem.toml 2>&1"]);
     apply.line_with("kk@0 is not ready yet: it listens on 127.0.0.1:8123, not on 8080");
     assert_eq!(m.systemctl_show("kk@0", "ActiveState"), "activating");
-    // It is no failure: what listens elsewhere first may still come.
+    // An instance that listens elsewhere has not failed: the declared listener may still come.
     m.ok(["clusterctl", "delete", "kk"]);
     assert_ne!(apply.wait().0, 0);
 });
@@ -318,7 +318,7 @@ booted!(a_program_that_asks_for_a_terminal_is_told_so, |m| {
     let ask = "import sys, time\ntry:\n    open('/dev/tty')\nexcept OSError as e:\n    print(e, flush=True)\n    time.sleep(1000)\n";
     put(m, "/srv/kk", "app.py", ask, &format!("script = 'app.py'\n{more}"));
     fails(m, &["it listens on nothing; it asked for a terminal"]);
-    // What waits for a file that nobody writes, and for a lock.
+    // Programs that wait for a pipe that nobody writes to, and for a lock.
     m.ok_sh("mkfifo /srv/kk/fifo");
     let read = "import os\nfd = os.open('/srv/kk/fifo', os.O_RDWR)\nos.read(fd, 1)\n";
     put(m, "/srv/kk", "app.py", read, &format!("script = 'app.py'\n{more}"));

@@ -61,12 +61,12 @@ booted!(no_file_is_opened_as_root_where_somebody_else_may_put_a_link, |m| {
     ada.ok(["sh", "-c", link]);
     m.write("/root/victim", "untouched");
     let log = "out_file = '/home/ada/out.log'\nerror_file = '/home/ada/out.log'";
-    // What runs as root would write through the link.
+    // An app that runs as root would write its log through the link.
     crate::shop::write(m, &ecosystem(2, log));
     let output = crate::shop::apply(m);
     assert_eq!(output.code, 3, "{output:#?}");
     assert!(output.stderr.contains("`ada` may change `/home/ada`"), "{output:#?}");
-    // What runs as ada opens it as ada, who may not.
+    // An app that runs as ada opens its log as ada, who may not follow the link.
     crate::shop::write(m, &ecosystem(2, &format!("user = 'ada'\n{log}")));
     let output = crate::shop::apply(m);
     assert_eq!(output.code, 0, "a log keeps no app from serving: {output:#?}");
@@ -78,7 +78,7 @@ booted!(no_file_is_opened_as_root_where_somebody_else_may_put_a_link, |m| {
     assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
     assert!(m.read("/home/ada/out.log").contains("NET "), "{}", m.read("/home/ada/out.log"));
     assert_eq!(m.ok(["stat", "-c", "%U", "/home/ada/out.log"]), "ada");
-    // What these write goes into the folder that the caller is in.
+    // `init` and `start` write an ecosystem file into the current folder, where ada's link leads elsewhere.
     m.write("/home/ada/server.js", crate::shop::SERVER);
     for verb in ["init", "start server.js --name other --listen 3001"] {
         assert_ne!(m.sh(&format!("cd /home/ada && clusterctl {verb}")).code, 0, "{verb}");
@@ -203,7 +203,7 @@ booted!(no_secret_shows_in_output_command_lines_or_the_journal, |m| {
         say(&format!("{command} -o json"));
     }
     say("rollback -o json");
-    // What does not start is shown with its last lines.
+    // A failed start is shown with the last lines of the program.
     m.write("/srv/shop/.env", "TOKEN=hidden-in-file\nBROKEN=hidden-reason\n\0");
     say("reload shop");
     assert_eq!(shown, "");

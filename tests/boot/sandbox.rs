@@ -64,7 +64,7 @@ booted!(root_keeps_what_root_may_do, |m| {
     let pid = m.systemctl_show("shop@0", "MainPID");
     let status = m.read(&format!("/proc/{pid}/status"));
     assert!(status.contains("Seccomp:\t0"), "{status}");
-    // Who asks for it gets it, as root too.
+    // An app of root that asks for the sandbox gets it.
     applied(m, &ecosystem(1, "sandbox = 'strict'"));
     let pid = m.systemctl_show("shop@0", "MainPID");
     let status = m.read(&format!("/proc/{pid}/status"));
@@ -141,7 +141,7 @@ fn try_all(m: &Machine, toml: &str) -> String {
 booted!(what_programs_do_works_by_default, |m| {
     m.user("ada");
     m.ok_sh("mkdir -p /usr/local/shop; chown ada /usr/local/shop; mknod /dev/own c 1 5; chmod 666 /dev/own");
-    // What cannot be done here without us either.
+    // What the machine forbids without any sandbox.
     let before = try_all(m, "sandbox = 'off'");
     let writable = "writable = ['/usr/local/shop', 'in \"quotes\"']";
     let with = try_all(m, writable);
@@ -202,7 +202,7 @@ booted!(a_file_that_writes_a_directive_itself_has_its_own, |m| {
 
 booted!(a_container_without_namespaces_is_told_what_is_left_out, |m| {
     m.user("ada");
-    // As where the manager is refused: what it answers there.
+    // A stand-in that ends with the code that systemd gives where it may not make namespaces.
     m.write("/usr/local/bin/systemd-run", "#!/bin/sh\nexit 226\n");
     m.ok(["chmod", "+x", "/usr/local/bin/systemd-run"]);
     write(m, &ecosystem(1, "user = 'ada'\nsandbox = 'strict'"));
@@ -212,7 +212,7 @@ booted!(a_container_without_namespaces_is_told_what_is_left_out, |m| {
     assert!(output.stderr.contains("permits no namespaces"), "{output:#?}");
     assert_eq!(m.systemctl_show("shop@0", "ProtectSystem"), "no");
     assert_eq!(m.systemctl_show("shop@0", "NoNewPrivileges"), "yes");
-    // It stays so, also for who may not try.
+    // The answer is remembered: the next apply does not ask again.
     assert!(apply(m).stdout.contains("nothing to do"));
     m.reboot();
     m.ok(["rm", "/usr/local/bin/systemd-run"]);
@@ -232,11 +232,11 @@ booted!(a_program_that_gains_rights_keeps_them, |m| {
     write(m, text);
     let output = apply(m);
     assert_eq!(output.code, 0, "{output:#?}");
-    // Without a listener, started counts as ready.
+    // An app without a listener counts as ready when it is started.
     wait_until("the port", Duration::from_secs(20), || {
         m.run(["curl", "-s", "localhost:81"]).stdout.starts_with("instance ")
     });
-    // With a listener systemd binds the port, and what the program gains would keep the library out.
+    // systemd binds the port of a listener. The privileges that the program gains would keep the library out.
     for sandbox in ["default", "strict"] {
         let with = format!("instances = 2\nsandbox = '{sandbox}'");
         write(m, &text.replace("exec_mode = 'fork'", &with).replace("'81'", "'82'"));
@@ -292,7 +292,7 @@ fn known_servers(m: &Machine, sandbox: &str) {
         let file = format!("/srv/{name}/ecosystem.toml");
         let text = m.read(&file).replace("instances = 4", "instances = 2");
         m.write(&file, format!("{text}user = 'ada'\nsandbox = '{sandbox}'\nwritable = '.'\n"));
-        // Its own files lie where its user may write.
+        // The server's own files have to lie where its user may write.
         m.ok_sh(&format!(
             "sed -i 's#/run/shop-#/srv/{name}/shop-#' /srv/{name}/*.conf 2>/dev/null || :"
         ));

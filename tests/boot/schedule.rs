@@ -65,7 +65,7 @@ booted!(a_schedule_replaces_instances_one_after_the_other, |m| {
     assert_eq!(m.systemctl_show("kk.service", "ActiveState"), "inactive");
     m.ok(["clusterctl", "start", "kk"]);
     assert_eq!(m.systemctl_show("kk-cron.timer", "ActiveState"), "active");
-    // Without the key the timer goes; with the app, everything.
+    // Without the key the timer is removed. With the app, all its units are.
     put(m, APP);
     let plan = applied(m);
     assert!(plan.contains("close kk-cron.timer (gone from the file)"), "{plan}");
@@ -89,7 +89,7 @@ booted!(a_schedule_runs_a_job_again, |m| {
     applied(m);
     let runs = || m.read("/srv/kk/runs").lines().count();
     wait_until("the job has run again", Duration::from_secs(30), || runs() >= 3);
-    // A command that works on the app is waited for.
+    // The timer's restart waits for a command that holds the app's lock.
     let lock = "/var/lib/clusterctl/locks/kk.lock";
     let command = m.spawn(["flock", lock, "sleep", "infinity"]);
     let waits = format!("pgrep -fx 'flock {lock} true'");
@@ -105,7 +105,7 @@ booted!(a_schedule_runs_a_job_again, |m| {
     let stopped = runs();
     m.ok(["systemctl", "start", "kk-cron.service"]);
     assert_eq!(runs(), stopped);
-    // A bad one is refused, and says what to write.
+    // A bad schedule is refused with what to write instead.
     put(m, "script = 'app.js'\ncron_restart = '0 0 L * *'");
     let refused = m.clusterctl(["apply", "/srv/kk/ecosystem.toml"]);
     assert_ne!(refused.code, 0);

@@ -48,7 +48,7 @@ booted!(an_app_reads_its_secrets_and_nobody_else_does, |m| {
     let output = run("describe shop");
     assert!(output.stdout.contains("db from /etc/keys/db"), "{output:#?}");
     assert!(output.stdout.contains("api from /etc/keys/api.cred, encrypted"), "{output:#?}");
-    // A file that has changed is read by whoever starts anew.
+    // Instances that start after a change of the secret's file read the new content.
     m.write("/etc/keys/db", "very-secret-3");
     assert_eq!(run("reload shop").code, 0);
     assert_eq!(served(m), "instance api=very-secret-2 db=very-secret-3");
@@ -84,7 +84,7 @@ booted!(a_secret_that_is_missing_is_named, |m| {
     assert_eq!(output.code, 1, "{output:#?}");
     assert!(output.stderr.contains("`/etc/keys/db` does not exist"), "{output:#?}");
     assert!(served(m).contains("db=x"), "the others serve on");
-    // One that is not what it says it is.
+    // A file that is named as encrypted and is not.
     m.ok_sh("umask 077; printf x >/etc/keys/db; printf junk >/etc/keys/junk");
     app(m, "db = 'encrypted:/etc/keys/junk'");
     let output = apply(m);
@@ -100,7 +100,7 @@ booted!(root_reads_no_secret_that_others_chose, |m| {
     let output = apply(m);
     assert_eq!(output.code, 3, "{output:#?}");
     assert!(output.stderr.contains("`ada` may change `/srv/keys`"), "{output:#?}");
-    // A folder that is given away later is a problem that the doctor sees.
+    // The doctor sees that the secret's folder was given to another user later.
     m.ok_sh("umask 077; mkdir -p /srv/own; printf x >/srv/own/db");
     app(m, "db = '/srv/own/db'");
     assert_eq!(apply(m).code, 0);
@@ -123,7 +123,7 @@ booted!(a_user_has_secrets_of_her_own, |m| {
     let output = ada.run(["clusterctl", "--user", "apply", "/home/ada/shop/ecosystem.toml"]);
     assert_eq!(output.code, 3, "{output:#?}");
     assert!(output.stderr.contains("your own service manager cannot decrypt it"), "{output:#?}");
-    // The same file under a private manager.
+    // The same file under the private manager of `clusterctl dev`.
     ada.write("/home/ada/shop/ecosystem.toml", &text);
     let mut dev = ada.spawn(["sh", "-c", "exec clusterctl dev /home/ada/shop/ecosystem.toml 2>&1"]);
     wait_until("the app in dev", Duration::from_secs(60), || {

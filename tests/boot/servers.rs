@@ -102,7 +102,7 @@ fn drained_from_outside(report: &Report) {
     assert!(kept.ok > 0 && kept.failures() == raced && raced * 100 <= kept.sent, "{report:#?}");
 }
 
-/// The whole story of one server.
+/// Starts the server, and replaces its instances under load by every operation.
 fn serves(m: &Machine, server: &Server) {
     let version = m.run(["bash", "-c", &format!("set -o pipefail; {}", server.version)]);
     if version.code != 0 {
@@ -286,7 +286,7 @@ fn serves_compiled(m: &Machine, given: &Compiled) {
     story(m, &Server { name, version: "", reached: Reached::Http, drained_by }, &version);
 }
 
-/// A bare number says little in a table.
+/// A version with the program's name before it, for the table.
 fn with_name(name: &str, version: &str) -> String {
     let bare = version.starts_with(|first: char| first.is_ascii_digit());
     if bare { format!("{name} {version}") } else { version.to_owned() }

@@ -22,11 +22,11 @@ fn look(m: &Machine) -> (Holds, u64) {
     scale(m, 3);
     let settled = "test -z \"$(systemctl list-jobs --no-legend)\"";
     wait_until("all jobs are done", Duration::from_secs(30), || m.sh(settled).code == 0);
-    // What systemd keeps of units that are gone until somebody loads other ones.
+    // systemd keeps removed units in memory until its next daemon-reload.
     m.ok(["systemctl", "daemon-reload"]);
     let units =
         "systemctl list-units --all --plain --no-legend 'shop*' '*clusterctl*' | cut -d' ' -f1";
-    // Of the reports of rollouts the newest few stay, whose names are their own.
+    // The newest few reports of rollouts stay, under names that differ each time: only their number counts.
     let find = "find /run/clusterctl /var/lib/clusterctl /run/systemd/system /etc/systemd/system | \
                 sed 's/[0-9-]*[.]report$/report/' | sort";
     let holds = Holds {

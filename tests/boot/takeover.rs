@@ -129,11 +129,11 @@ booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
         let report = load.stop();
         let new = report.of(Kind::New);
         assert!(new.failed.is_empty() && new.ok > 0, "{name}: {report:#?}");
-        // Of clients that keep a connection busy all the time: what is sent while it is ended.
+        // Clients that keep a connection busy may lose the request that crosses its end. None is refused.
         let kept = report.of(Kind::KeepAlive);
         assert!(!kept.failed.contains_key(&Cause::Refused), "{name}: {report:#?}");
     }
-    // What serves is ours, what is PM2's is stopped and saved so.
+    // Our units serve. PM2's processes are stopped, and PM2 has saved them as stopped.
     assert_eq!(m.systemctl_show("api@3", "ActiveState"), "active");
     assert_eq!(m.systemctl_show("worker@0", "ActiveState"), "active");
     let stopped = status(m);
@@ -143,7 +143,7 @@ booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
     assert_eq!(m.ok_sh("ps -o user= -p $(systemctl show -P MainPID api@0)").trim(), "ada");
     let file = m.read("/srv/shop/ecosystem.toml");
     assert!(file.contains("JOB = \"mail\"") && !file.contains("SHLVL"), "{file}");
-    // Nothing is left of the moment in which both listened.
+    // The drop-ins that let both listen at once are gone.
     assert_eq!(m.sh("ls -d /run/systemd/system/*.socket.d").stdout, "");
     assert_eq!(m.sh("cd /srv/shop && clusterctl apply").code, 0);
     // The units are ordinary ones: a reload loses nothing.
@@ -154,7 +154,7 @@ booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
     let loads = clients(m, 30.0);
     let output = as_sudo(m, "import --give-back");
     assert_eq!(output.code, 0, "{output:#?}");
-    // A program of PM2's listens alone, so that the port is closed for a moment: the message says how long.
+    // PM2's process is the only listener of this port, so it closes for a moment. The message says how long.
     for (name, load) in loads {
         let report = load.stop();
         assert!(report.ok() > 0, "{name}: {report:#?}");

@@ -25,7 +25,7 @@ fn sleepers(apps: u32, instances: u32, version: u32) -> String {
     })
 }
 
-/// Who the manager is on the bus: another one after it was thrown off.
+/// The manager's unique name on the bus, which changes when the bus has thrown it off.
 fn manager(m: &Machine) -> String {
     let bus = "org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetNameOwner";
     m.ok_sh(&format!("busctl --system call {bus} s org.freedesktop.systemd1"))
@@ -64,7 +64,7 @@ fn throng(m: &Machine, apps: u32, instances: u32) {
     undisturbed(m, &before);
 }
 
-/// The manager is who it was.
+/// The manager has not lost its connection.
 fn undisturbed(m: &Machine, before: &str) {
     assert_eq!(manager(m), before, "the manager was thrown off the bus");
     assert!(!m.journal("init.scope").contains("disconnect on API bus"));

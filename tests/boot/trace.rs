@@ -107,7 +107,7 @@ booted!(a_go_server_that_knows_no_end_loses_no_request_in_a_reload, |m| {
         return;
     }
     let before = pids(m, 4);
-    // A kept-alive connection can only go where there is a moment without a request.
+    // A kept-alive connection can be closed only in a moment without a request.
     let slow = Load::http("127.0.0.1:3000").new_connections(50.0).path("/slow");
     let (mut slow, mut quick) = (m.load(slow.expect("instance ")), m.load(load()));
     slow.wait_flowing();
@@ -149,7 +149,7 @@ booted!(exit_status_signals_and_core_dumps_are_the_programs_own, |m| {
     ended("Result", "signal");
     m.ok(["systemctl", "start", "shop@0"]);
     m.ok(["systemctl", "kill", "--kill-who=main", "--signal=ABRT", "shop@0"]);
-    // Where the kernel hands cores to a program of the host, they are lost in here.
+    // Where the kernel pipes core dumps to a program of the host, none is kept in this machine.
     let kept = !m.read("/proc/sys/kernel/core_pattern").starts_with('|');
     ended("Result", if kept { "core-dump" } else { "signal" });
     m.ok(["systemctl", "start", "shop@0"]);

@@ -169,7 +169,7 @@ booted!(idle_connections_are_closed_by_go_that_shuts_down, |m| {
 });
 
 booted!(what_go_loses_alone_is_no_less_than_what_it_loses_as_an_app, |m| {
-    // The same program under a unit that everybody could write, on a port of its own.
+    // The same program under a plain unit as anybody would write it, on another port.
     if go_app(m, "listen = 3000\nkill_timeout = '15s'").is_none() {
         return;
     }

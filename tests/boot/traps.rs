@@ -57,7 +57,7 @@ booted!(a_crash_loop_ends_as_errored_and_takes_nothing_with_it, |m| {
 booted!(a_crash_is_mended_without_a_command_line, |m| {
     applied(m, &ecosystem(2, ""));
     let before = pids(m, 2);
-    // Neither a shell nor `systemctl` is in the way of a restart.
+    // A restart by systemd needs neither a shell nor `systemctl`.
     m.ok_sh("mv /usr/bin/systemctl /srv/systemctl; chmod 0 /usr/bin/dash");
     for pid in &before {
         m.ok(["kill", "-KILL", pid]);

@@ -20,7 +20,7 @@ booted!(ids_are_selectors_for_as_long_as_the_table_stands, |m| {
     assert_ne!(main_pid(m, "shop@1"), before);
     m.ok(["clusterctl", "scale", "shop", "2"]);
     m.ok(["clusterctl", "scale", "shop", "3"]);
-    // Nobody has listed meanwhile; the instance is another process under the same name.
+    // The instance goes and comes back as another process, and nobody has run `list` in between.
     assert_eq!(m.ok(["clusterctl", "id", "shop"]), "[ 0, 1, 2 ]");
     m.ok(["clusterctl", "scale", "shop", "2"]);
     m.ok(["clusterctl", "list"]);
@@ -30,7 +30,7 @@ booted!(ids_are_selectors_for_as_long_as_the_table_stands, |m| {
     assert_eq!(m.clusterctl(["stop", "2"]).code, 5, "an old table means nobody else");
     m.reboot();
     assert_eq!(m.ok(["clusterctl", "id", "shop@2"]), "[ 3 ]");
-    // Who may not write sees the ids that others gave.
+    // A user who may not write the file of ids sees those that were given.
     let ada = m.user("ada");
     assert!(ada.ok(["clusterctl", "--system", "list"]).contains("\n3   shop"));
 });

@@ -71,7 +71,7 @@ fn file(chance: &mut Chance, comments: bool) -> Vec<u8> {
     let mut text = Vec::new();
     for _ in 0..chance.below(30) {
         let at = chance.below(PIECES.len() + if comments { 4 } else { 0 });
-        // What spoils a whole file comes seldom.
+        // Pieces that make a whole file invalid come seldom.
         let spoils = (PIECES.len() - 2..PIECES.len()).contains(&at);
         if !spoils || chance.below(20) == 0 {
             text.extend(PIECES.get(at).unwrap_or_else(|| &COMMENTS[at - PIECES.len()]).iter());
@@ -146,7 +146,7 @@ booted!(variables_in_a_folder_of_the_user_are_read_with_the_users_rights, |m| {
     for _ in 0..20 {
         assert!(!greeting().contains("stolen"));
     }
-    // A change of the file is one of the app.
+    // A change of the file of variables counts as a change of the app.
     ada.ok(["sh", "-c", "rm ~/.env; echo GREETING=newer > ~/.env; chmod 600 ~/.env"]);
     assert!(applied(m, &text).contains("replace"));
     for _ in 0..20 {

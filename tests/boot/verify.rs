@@ -58,7 +58,7 @@ booted!(systemd_has_nothing_to_say_about_any_golden_unit, |m| {
         assert_silent(&verify(m, &dir, ""), &dir);
     }
     assert!(seen > 40, "{seen} units");
-    // What it says when there is something to say.
+    // A unit with a mistake shows that `verify` would report one.
     m.write("/root/verify/bad/bad.service", "[Service]\nExecStart=/bin/true\nNoSuchKey=1\n");
     assert!(verify(m, "/root/verify/bad", "").stderr.contains("NoSuchKey"));
 });

@@ -26,14 +26,14 @@ booted!(files_that_change_reload_the_app, |m| {
     run.wait_flowing();
     let before = pids(m, 2);
     m.ok_sh("cd /srv/shop; echo x >uploads/a; echo x >node_modules/x/a.js; echo x >.git; echo x >out.log");
-    // What does not count has been seen by now, since this is.
+    // The watcher sees changes in their order, so it has seen the ignored ones before this one.
     m.ok_sh("mkdir /srv/shop/lib/new; echo x >/srv/shop/lib/new/a.js");
     replaced(m, &before);
     m.ok(["journalctl", "--sync"]);
     let journal = m.journal("shop-watch");
     assert!(journal.contains("/srv/shop/lib/new/a.js changed: reloading shop"), "{journal}");
     assert_eq!(journal.matches("changed:").count(), 1, "{journal}");
-    // Code that does not start costs nothing.
+    // Code that does not start replaces no instance.
     let before = pids(m, 2);
     m.write("/srv/shop/server.js", "throw new Error('broken on purpose')");
     wait_until("the refusal", MINUTE, || {
@@ -44,7 +44,7 @@ booted!(files_that_change_reload_the_app, |m| {
     m.write("/srv/shop/server.js", crate::shop::SERVER);
     replaced(m, &before);
     run.stop().assert_none_failed();
-    // Another list is another process of the watcher, and none of the app.
+    // A changed list restarts the watcher, and no process of the app.
     let (before, watcher) = (pids(m, 2), m.systemctl_show("shop-watch", "MainPID"));
     write(m, &text.replace("watch = true", "watch = ['lib']"));
     let output = apply(m);
@@ -56,7 +56,7 @@ booted!(files_that_change_reload_the_app, |m| {
     assert!(!m.journal("shop-watch").contains("other.js"));
     let described = m.ok(["clusterctl", "describe", "shop"]);
     assert!(described.contains("/srv/shop/lib"), "{described}");
-    // It stops and starts with the app, and goes with its key.
+    // The watcher stops and starts with the app, and is removed with its key.
     m.ok(["clusterctl", "stop", "shop"]);
     assert_eq!(m.systemctl_show("shop-watch", "ActiveState"), "inactive");
     m.ok(["clusterctl", "start", "shop"]);
@@ -127,7 +127,7 @@ booted!(commands_run_around_a_rollout, |m| {
     m.ok(["clusterctl", "scale", "shop", "3"]);
     m.ok(["clusterctl", "reload", "shop@0"]);
     assert_eq!(m.read("/tmp/ran"), once.repeat(2));
-    // One that fails before anything is replaced.
+    // A `before_reload` command that fails: nothing is replaced.
     m.ok(["touch", "/srv/refuse"]);
     let before = pids(m, 3);
     let output = m.clusterctl(["reload", "shop"]);
@@ -144,7 +144,7 @@ booted!(commands_run_around_a_rollout, |m| {
     m.ok(["rm", "/srv/refuse"]);
     assert_eq!(apply(m).code, 0);
     assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("changed"));
-    // One that fails afterwards.
+    // An `after_reload` command that fails: the instances are new by then.
     m.ok(["touch", "/srv/late"]);
     let before = pids(m, 3);
     let output = m.clusterctl(["reload", "shop"]);

@@ -1,5 +1,5 @@
-//! A bus that sends what no bus sends: values of other types, lengths beyond the end, texts that are none,
-//! paths that are none. Every question ends, with an answer or an error, and no thread panics.
+//! A bus that breaks its protocol: values of other types, lengths beyond the end, invalid texts and paths.
+//! Every question ends, with an answer or an error, and no thread panics.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -16,7 +16,7 @@ const GREETING: &[u8] = b"OK 0123456789abcdef0123456789abcdef\r\n";
 /// After so long without a call the bus hangs up.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// A signature and a body that is right for it, before it is damaged.
+/// A signature and a body that fits it, before either is damaged.
 type Body = (&'static str, Vec<u8>);
 
 fn padded(mut bytes: Vec<u8>, to: usize) -> Vec<u8> {
@@ -215,7 +215,7 @@ fn serve(
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// Also those of threads that nobody waits for.
+/// Counts the panics of every thread, those of threads that nobody joins included.
 fn count_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

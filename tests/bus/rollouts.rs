@@ -204,7 +204,7 @@ fn two_apps_that_reload_at_once_see_no_death_that_was_none() {
 fn what_is_seen_of_a_unit_is_of_one_moment() {
     let mut manager = Manager::new(&["one"], 1);
     let name = UnitName::parse("one@0.service").unwrap();
-    // It is restarted without end, and its process is up exactly while the clock of its start is the newest.
+    // The unit is restarted again and again, and its process is up exactly while its start has the newest clock value.
     let steps = [Step::Drain, Step::End, Step::Start, Step::Ready];
     manager.units.get_mut(name.as_str()).unwrap().next = steps.repeat(10_000);
     let (_fake, systemd) = fake::start_script(manager);

@@ -19,8 +19,8 @@ fn changed(out: &mut Outbox, path: &str, values: &[(&str, Variant<'_>)]) {
     out.signal(path, PROPERTIES, "PropertiesChanged", &body);
 }
 
-/// All signals that a watcher of `api@0.service` gets when the manager sends this right after the
-/// subscription, even before it confirms it.
+/// All signals that a watcher of `api@0.service` gets when the manager sends these right after the
+/// subscription, even before it has confirmed the subscription.
 fn heard(send: impl Fn(&mut Outbox) + Send + 'static) -> Vec<Signal> {
     let (_fake, systemd) = fake::start(move |call, out| {
         assert_eq!(call.header().member().unwrap().as_str(), "Subscribe");

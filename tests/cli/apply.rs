@@ -35,7 +35,7 @@ fn another_profile_of_the_file_is_not_gone_from_it() {
     }
     assert!(stage.path("units/worker-qa.service").exists());
     assert!(stage.path("units/worker-live.service").exists());
-    // What is gone from its own profile is.
+    // An app that is gone from the same profile counts as gone.
     stage.write(
         "ecosystem.toml",
         &format!("{WORKER}env_qa = {{}}\n").replace("rollout = { min_ready = 0 }\n", ""),

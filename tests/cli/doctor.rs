@@ -4,7 +4,7 @@ use crate::stage::{SHOP, Stage};
 
 #[test]
 fn finds_nothing_wrong_with_a_stopped_app() {
-    // A user that the machine of this test has as well.
+    // `root`, a user that the machine of this test has too.
     let stage = Stage::applied(&SHOP.replace("\"api\"", "\"root\""));
     assert_eq!(stage.said(&["stop", "shop"]).0, exit::OK);
     stage.run(&["doctor"], exit::OK);

@@ -35,7 +35,7 @@ fn snake_case(name: &str) -> String {
     out
 }
 
-/// Those whose work is done anyway end well, so that scripts go on.
+/// Commands of PM2 whose work is done by systemd anyway end with code 0, so that scripts go on.
 #[test]
 fn says_in_a_line_what_does_the_work_of_commands_of_pm2() {
     let stage = Stage::new().without_bus();

@@ -15,7 +15,7 @@ fn ids_are_selectors() {
     stage.expect("id");
 }
 
-/// What somebody types from an old table means no other instance.
+/// An id from an old table never stands for another instance.
 #[test]
 fn an_id_stays_with_its_instance() {
     let stage = Stage::applied(SHOP);

@@ -100,7 +100,7 @@ impl Manager {
             "ExecMainStartTimestampMonotonic" | "ActiveEnterTimestampMonotonic" => {
                 Variant::from(starts)
             }
-            // Long after every file was written.
+            // In the future, so that every process is newer than the files that it was started from.
             "ExecMainStartTimestamp" | "ActiveEnterTimestamp" => {
                 Variant::from(4_000_000_000_000_000 + starts)
             }

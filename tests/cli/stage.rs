@@ -179,7 +179,7 @@ impl Stage {
             }
             let line = without_time(line);
             let line = line.as_str();
-            // What is pointed at with carets stays in its column.
+            // A line with carets below it keeps its columns.
             if line.contains(" |") || line.starts_with("{") {
                 return format!("{line}\n");
             }

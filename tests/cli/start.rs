@@ -84,7 +84,7 @@ fn writes_what_options_say() {
     ];
     stage.run(&line, exit::OK);
     stage.show("ecosystem.toml");
-    // A file that `start` has written gets another app at its end.
+    // To a file that `start` has written, `start` adds the next app.
     stage.run(
         &["start", "worker.js", "-w", "--uid", "api", "--no-treekill", "-l", "w.log"],
         exit::OK,

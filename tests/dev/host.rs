@@ -1,6 +1,6 @@
 //! The program under test: what `clusterctl dev` does, with hand-made units.
 
-use clusterctl::embedded::{self, Lifeline, LifelineRequest, Manager, Options, OutputLine};
+use clusterctl::embedded::{self, Lifeline, LifelineRequest, Manager, ManagerOptions, OutputLine};
 use std::fs;
 use std::io::Write;
 use std::process::{Command, ExitCode};
@@ -30,14 +30,15 @@ pub fn outer(port: &str, app: &str) -> ExitCode {
 pub fn inner(port: &str, app: &str) -> ExitCode {
     let mut lifeline = Lifeline::take().unwrap();
     let (sender, lines) = channel();
-    let manager = match Manager::start(Options { lines: sender, ready: Duration::from_secs(20) }) {
-        Ok(manager) => manager,
-        Err(error) => {
-            print(&lines);
-            let _ = writeln!(std::io::stderr(), "failed to start the private manager: {error}");
-            return ExitCode::from(99);
-        }
-    };
+    let manager =
+        match Manager::start(ManagerOptions { lines: sender, ready: Duration::from_secs(20) }) {
+            Ok(manager) => manager,
+            Err(error) => {
+                print(&lines);
+                let _ = writeln!(std::io::stderr(), "failed to start the private manager: {error}");
+                return ExitCode::from(99);
+            }
+        };
     let printer = std::thread::spawn(move || print(&lines));
     let units = manager.unit_dir();
     fs::write(units.join("api-http.socket"), SOCKET.replace("PORT", port)).unwrap();

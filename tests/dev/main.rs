@@ -86,7 +86,7 @@ fn a_second_sigint_ends_it_at_once() {
     let session = Session::start();
     session.signal(Signal::INT);
     session.until("the stop has begun", || session.output().contains("Stopping api@"));
-    // Sooner it would count as an echo of the first.
+    // A SIGINT that comes sooner counts as an echo of the first.
     std::thread::sleep(std::time::Duration::from_millis(300));
     let end = session.end_by(Signal::INT);
     assert_eq!(end.status.code(), Some(130));

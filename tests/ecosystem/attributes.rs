@@ -24,7 +24,7 @@ fn said(text: &str) -> String {
 #[test]
 fn name_prefix_stands_before_the_name() {
     assert_eq!(name("name = 'api'\nname_prefix = 'shop'", None), "shop-api");
-    // Of the script's name too, and as somebody writes it who knows what is between.
+    // The prefix stands before a name made from the script too, and may be empty.
     assert_eq!(name("name_prefix = 'shop-'", None), "shop-server");
     assert_eq!(name("name = 'api'\nname_prefix = ''", None), "api");
 }

@@ -176,6 +176,6 @@ fn listeners_end() {
     let host = FakeHost::new();
     let problems = problems(&beyond, &host).unwrap().render(Color::Off);
     assert!(problems.contains("65 listeners, and only 64 can be handed over"), "{problems}");
-    // Whoever reads LISTEN_FDS gets them all.
+    // A program that reads LISTEN_FDS itself gets every listener: the limit does not hold for it.
     ends(&format!("{beyond}\nhandover = 'native'"), "listen = 'nowhere'");
 }

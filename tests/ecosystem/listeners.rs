@@ -19,7 +19,7 @@ fn a_cluster_of_pm2_listens_on_its_port() {
     assert_eq!(run(&format!("{node}\ninstances = -1\nenv = {{ PORT = '3700' }}")), shared);
     assert_eq!(run(&format!("script = 'npm start'\ninstances = 2\n{port}")), shared);
     assert_eq!(run(&format!("{node}\ninstances = 2\nenv_file = '.env'")), ["4000=[::]:4000"]);
-    // Where that is not what the file says.
+    // Files that say something else than PM2's cluster mode with a port.
     let none: [&str; 0] = [];
     for text in [
         format!("{node}\nexec_mode = 'fork'\ninstances = 4\n{port}"),
@@ -68,7 +68,7 @@ fn a_wildcard_of_ipv6_beside_ipv4_is_a_socket_of_its_own() {
     assert_eq!(families, [false, true]);
     assert_eq!(only("['[::]:53', '127.0.0.1:53']").1, [true, false]);
     assert_eq!(only("{ six = 'udp:[::]:53', four = 'udp:10.0.0.1:53' }").1, [true, false]);
-    // Another protocol or port is no neighbour.
+    // A listener of another protocol or port does not change the families of this one.
     assert_eq!(only("['[::]:53', 'udp:0.0.0.0:53', '0.0.0.0:54']").1, [false; 3]);
     assert_eq!(only("'[::]:53'").1, [false]);
 }
@@ -88,7 +88,7 @@ fn a_listener_may_stand_for_another_port_of_the_program() {
         binds("{ http = { at = '0.0.0.0:80', bind = 3000 } }"),
         ["http=0.0.0.0:80/Some(3000)"]
     );
-    // Its own port is nothing to write down.
+    // `bind` with the listener's own port is left out.
     assert_eq!(
         binds("[{ at = 80, bind = 80 }, { at = 81 }]"),
         ["80=[::]:80/None", "81=[::]:81/None"]

@@ -108,7 +108,7 @@ fn a_program_that_gains_privileges_cannot_be_reached() {
     host.elevated.insert("/usr/bin/node".into());
     let text = "[[apps]]\nscript = 'server.js'\nlisten = 80\n";
     assert!(read(text, None, &host).is_ok());
-    // What it may not gain keeps nothing out of it.
+    // A process that may gain no privileges does not keep the preload library out.
     assert!(read(&format!("{text}user = 'api'"), None, &host).is_ok());
     for more in ["sandbox = 'off'", "service = { NoNewPrivileges = false }"] {
         let problems = read(&format!("{text}user = 'api'\n{more}"), None, &host).unwrap_err();
@@ -127,10 +127,10 @@ fn known_servers_stop_by_the_signal_at_which_they_finish() {
         ("lighttpd", "SIGINT"),
         ("haproxy", "SIGUSR1"),
         ("uwsgi", "SIGTERM"),
-        // A script that may stay.
+        // A script, which may stay as the parent of the server.
         ("apache2ctl", "SIGTERM"),
         ("nginx-exporter", "SIGTERM"),
-        // Not Apache's, by what is in it.
+        // A program named httpd whose content is not Apache's.
         ("httpd", "SIGTERM"),
     ];
     for (name, _) in names {
@@ -160,7 +160,7 @@ fn known_servers_stop_by_the_signal_at_which_they_finish() {
     host.program_with("/bin/sh", &dynamic_elf());
     host.program_with("/usr/bin/bundle", &dynamic_elf());
     assert_eq!(app_on(line, &host).kill_signal, "SIGQUIT");
-    // A shell that stays is the one that gets the signal.
+    // A shell that stays is the main process, and gets the signal.
     assert_eq!(app_on(&line.replace("exec ", ""), &host).kill_signal, "SIGTERM");
     let line = "command = 'bundle exec unicorn -c x.rb'\nname = 'x'";
     assert_eq!(app_on(line, &host).kill_signal, "SIGQUIT");

@@ -217,7 +217,7 @@ proptest! {
         }
         let (with, without) = (printed(&text, &COLOURS), printed(&harmless, &COLOURS));
         for ((view, out), (_, plain)) in with.iter().zip(&without) {
-            // Of colours there are ours alone, and a line feed makes no line.
+            // The only escapes are our own colours, and a line feed in the text adds no line.
             prop_assert_eq!(out.matches('\x1b').count(), plain.matches('\x1b').count(), "{}: {:?}", view, out);
             prop_assert_eq!(out.matches('\n').count(), plain.matches('\n').count(), "{}: {:?}", view, out);
         }

@@ -13,7 +13,7 @@ proptest! {
     #[test]
     fn whatever_stands_in_a_unit_is_read(text in "([\\[\\]A-Za-z=#; \\\\\n\r\t\0é]{0,8}){0,20}") {
         let unit = UnitFile::parse(name(), &text);
-        // What was understood is written so that it is understood again.
+        // A parsed unit, written and parsed again, is the same.
         let again = UnitFile::parse(name(), &unit.to_string());
         prop_assert_eq!(unit.to_string(), again.to_string());
     }

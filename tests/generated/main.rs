@@ -147,7 +147,7 @@ fn component(package: &Value, lock: &toml::Table) -> Value {
         one["name"].as_str() == Some(name) && one["version"].as_str() == Some(version)
     };
     let checksum = locked.clone().find(own).unwrap()["checksum"].as_str().unwrap();
-    // What Cargo allows and SPDX does not.
+    // Cargo accepts `/` between licences, SPDX does not.
     let license = package["license"].as_str().unwrap().replace('/', " OR ");
     json!({
         "type": "library",

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clusterctl::ecosystem::load;
-use clusterctl::import::{Foreign, Surroundings, settle};
+use clusterctl::import::{Foreign, ImportFacts, settle};
 use clusterctl::ops;
 
 use host::FakeHost;
@@ -74,7 +74,7 @@ fn imported(case: &Path) -> (String, String, bool) {
         }
     };
     let host = machine(case, &place);
-    let around = Surroundings { origin: &name, base: &place, host: &host };
+    let around = ImportFacts { origin: &name, base: &place, host: &host };
     let unknown: Vec<String> = drafts
         .apps
         .iter()

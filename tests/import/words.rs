@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clusterctl::ecosystem::{canonical_key, load};
-use clusterctl::import::{Surroundings, pm2, settle};
+use clusterctl::import::{ImportFacts, pm2, settle};
 use serde_json::json;
 
 use crate::host::FakeHost;
@@ -25,7 +25,7 @@ fn every_attribute_is_a_key_or_stands_there_with_a_reason() {
         let mut host = FakeHost::new();
         host.changeable.clear();
         let base = Path::new("/srv/app");
-        let around = Surroundings { origin: "ecosystem.config.js", base, host: &host };
+        let around = ImportFacts { origin: "ecosystem.config.js", base, host: &host };
         let imported = settle(pm2(&app).unwrap(), &around);
         assert!(imported.problems.is_none(), "{word}: {:?}\n{}", imported.problems, imported.text);
         assert!(load(&imported.text, None, base, None, &host).is_ok(), "{}", imported.text);
@@ -39,7 +39,7 @@ fn every_attribute_is_a_key_or_stands_there_with_a_reason() {
         };
         let line = imported.text.lines().find(|line| named(line));
         let line = line.unwrap_or_else(|| panic!("{word} is lost:\n{}", imported.text));
-        // What is a comment has a reason.
+        // Each attribute that became a comment has a reason.
         let left = imported
             .left
             .iter()
@@ -56,7 +56,7 @@ fn texts_from_outside_stay_texts() {
         "env": { "GOOD": evil, evil: "x" }, "watch": evil, "namespace": evil, "cwd": "/srv/app",
     });
     let host = FakeHost::new();
-    let around = Surroundings { origin: evil, base: Path::new("/srv/app"), host: &host };
+    let around = ImportFacts { origin: evil, base: Path::new("/srv/app"), host: &host };
     let imported = settle(pm2(&json!({ "apps": [app], evil: evil })).unwrap(), &around);
     let loaded = load(&imported.text, None, Path::new("/srv/app"), None, &host);
     let apps =

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `crate::a::b` as `["a", "b"]`.
 pub type Place = Vec<String>;
 
-/// Files by the module that they are, without their tests and comments.
+/// Source texts by module path, without their tests and comments.
 pub struct Files {
     texts: BTreeMap<Place, String>,
-    /// What each file calls by a name of its own: that name, and what it stands for.
+    /// The names that each file imports, with the full path that each stands for.
     names: BTreeMap<Place, BTreeMap<String, Place>>,
 }
 

@@ -40,7 +40,7 @@ fn a_key_with_a_unit_of_its_own_lies_in_at_most_nine_files() {
         "OnCalendar",
         "NextElapseUSecRealtime",
     ];
-    // What systemd calls its kinds of units and directives is there whatever keys there are.
+    // These files have systemd's own words for unit kinds and directives, whatever keys there are.
     let of_systemd = [
         "embedded/units.rs",
         "plan/doctor/app.rs",

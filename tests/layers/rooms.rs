@@ -1,4 +1,4 @@
-//! The rooms of `ecosystem`: who may import whom.
+//! The folders of `ecosystem`, in layers of their own: which may import which.
 
 use super::files;
 use super::imports::Place;

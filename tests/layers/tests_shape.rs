@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// As long as a file may be that tests the program.
 const LONGEST: usize = 350;
+/// As long as a function of a test may be.
+const LONGEST_FUNCTION: usize = 80;
 
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
@@ -15,20 +17,26 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn files_of_tests_are_short() {
+fn files_and_functions_of_tests_are_short() {
     let mut todo = vec![tests()];
     let mut wrong = Vec::new();
     while let Some(path) = todo.pop() {
         if path.is_dir() {
             todo.extend(entries(&path));
         } else if path.extension().is_some_and(|end| end == "rs") {
-            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().count();
             if lines > LONGEST {
                 wrong.push(format!("{}: {lines} lines", path.display()));
             }
+            let long =
+                super::functions(&text).into_iter().filter(|(_, lines)| *lines > LONGEST_FUNCTION);
+            wrong.extend(
+                long.map(|(name, lines)| format!("{}: {name} has {lines} lines", path.display())),
+            );
         }
     }
-    assert!(wrong.is_empty(), "over {LONGEST} lines:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "longer than they may be:\n{}", wrong.join("\n"));
 }
 
 #[test]

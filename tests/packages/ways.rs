@@ -65,14 +65,14 @@ fn npm_installs_the_program_for_this_machine_and_nothing_stays_between() {
     // The exit code and the process are the program's own: the script becomes it.
     let refused = Command::new(&program).arg("no-such-verb").output().unwrap();
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    // As pnpm lays them, next to each other.
+    // pnpm puts the two packages next to each other.
     let modules = prefix.join("lib/node_modules");
     let nested = modules.join("clusterctl/node_modules");
     for entry in fs::read_dir(&nested).unwrap().map(|entry| entry.unwrap()) {
         fs::rename(entry.path(), modules.join(entry.file_name())).unwrap();
     }
     assert_eq!(ok(Command::new(&program).arg("--version")), version);
-    // Without the optional package it says so.
+    // Without the optional package the script says which one is missing.
     let cpu = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
     fs::remove_dir_all(modules.join(format!("clusterctl-linux-{cpu}"))).unwrap();
     let missing = Command::new(&program).arg("--version").output().unwrap();
@@ -196,7 +196,9 @@ fn the_crate_has_everything_that_the_program_embeds() {
     }
     for folder in ["units", "src", "man"] {
         let tracked = ok(Command::new("find").current_dir(root()).args([folder, "-type", "f"]));
-        for file in tracked.lines() {
+        // Manifests for editors and lints: Cargo packs no folder with a manifest of its own.
+        let packed = tracked.lines().filter(|file| !file.starts_with("src/shims/crates/"));
+        for file in packed {
             assert!(files.contains(&file), "{file} is not in the crate");
         }
     }

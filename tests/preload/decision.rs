@@ -99,7 +99,7 @@ fn the_only_listener_of_a_port_is_the_one_whatever_host_is_asked_for() {
     check(v4(ANY4, 80), &[v4(ANY4, 81), v4(LOOPBACK, 80)], port_of(1, View::Same));
     check(v6(1, 80), &[v4(LOOPBACK, 80)], port_of(0, View::Inet6));
     check(v4(LOOPBACK, 80), &[v6(0, 80)], port_of(0, View::Inet4));
-    // Of two, the one of its family.
+    // Of two listeners, the one of the program's family.
     check(v4(LOOPBACK, 80), &[v6(1, 80), v4(ANY4, 80)], port_of(1, View::Same));
     let other = v4([10, 0, 0, 1], 80);
     check(v4(LOOPBACK, 80), &[v4(ANY4, 80), other], Decision::Conflict { index: 0 });
@@ -119,21 +119,22 @@ fn a_listener_stands_for_another_port_of_the_program() {
     assert_eq!(decide(&asks(v4(LOOPBACK, 3000), false), &any, 0), port_of(0, View::Same));
     assert_eq!(decide(&asks(v6(0, 3000), false), &any, 0), take(0, View::Inet6));
     assert_eq!(decide(&asks(v4(ANY4, 81), false), &any, 0), take(1, View::Same));
-    // Its own port is for nobody else.
+    // The listener's own port is not given to a program that asks for it.
     assert_eq!(decide(&asks(v4(ANY4, 80), false), &any, 0), Decision::Conflict { index: 0 });
     assert_eq!(decide(&asks(v4(ANY4, 3001), false), &any, 0), Decision::Leave);
     // The two may swap their ports.
     let swapped = Some(Held { stands_for: Some(80), ..held(v4(ANY4, 3000)).unwrap() });
     let both = [stands(v4(ANY4, 80)), swapped];
     assert_eq!(decide(&asks(v4(ANY4, 80), false), &both, 0), take(1, View::Same));
-    // One for each family.
+    // A listener for each family.
     let six = Held { only_v6: true, ..stands(v6(0, 80)).unwrap() };
     let pair = [stands(v4(ANY4, 80)), Some(six)];
     assert_eq!(decide(&asks(v4(ANY4, 3000), false), &pair, 0), take(0, View::Same));
     assert_eq!(decide(&asks(v6(0, 3000), true), &pair, 0), take(1, View::Same));
 }
 
-/// Whoever asks for it besides has another one in mind, for an administrator.
+/// A program that binds the port of its listener at a second host means a separate socket, such as one for an
+/// administrator.
 #[test]
 fn a_second_host_of_a_port_that_is_taken_under_its_own_address_is_the_programs_own() {
     let asked = Asked { kind: SocketKind::Stream, address: v4(LOOPBACK, 80), only_v6: false };
@@ -141,7 +142,7 @@ fn a_second_host_of_a_port_that_is_taken_under_its_own_address_is_the_programs_o
     assert_eq!(decide(&asked, &listeners, 0), port_of(1, View::Same));
     assert_eq!(decide(&asked, &listeners, 0b01), port_of(1, View::Same));
     assert_eq!(decide(&asked, &listeners, 0b10), Decision::Conflict { index: 1 });
-    // The same address once more is the same listener.
+    // A second bind() of the same address gets the same listener.
     let again = Asked { address: v4(ANY4, 80), ..asked };
     assert_eq!(decide(&again, &listeners, 0b10), take(1, View::Same));
 }

@@ -108,7 +108,7 @@ fn beside_a_look<T>(
         });
         begins.recv().unwrap();
         let result = work();
-        // Had nobody to wait: the look ends all the same.
+        // Nobody has slept: the look has to end all the same.
         drop(sys::SLEPT.lock().unwrap().take());
         result
     })

@@ -127,7 +127,7 @@ fn the_tracer_of_aarch64_says_that_it_may_not_trace() {
     let mut program = start(&systemd, built, &[&built.tracer, &built.server, "blocking", "1"]);
     assert!(program.error_line().contains("gets its listeners by ptrace, which is forbidden here"));
     assert_eq!(program.end(), 1);
-    // Without listeners it just becomes the program, which the emulator leaves to the kernel.
+    // Without listeners the tracer executes the program, which the emulator leaves to the kernel.
     let words = [&built.tracer, "--", "/bin/sh", "-c", "exit ${LISTEN_FDS:-7}"];
     assert_eq!(start(&Systemd::new(), built, &words).end(), 7);
 }

@@ -116,7 +116,7 @@ fn a_program_that_holds_locks_all_the_time_drains_too() {
     let program = compile("cc", "busy.c", "busy", &["-pthread"]);
     for round in 0..20 {
         let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-        // One heap for all threads, so that its lock is always held.
+        // One heap for all threads, so that its lock is almost always held.
         systemd.set("CLUSTERCTL_DRAIN", "1").set("MALLOC_ARENA_MAX", "1");
         let mut started = systemd.start(&[&program, &port.to_string()]);
         assert_eq!(systemd.notified(), "READY=1", "{round}");
@@ -131,7 +131,7 @@ const MODES: [&str; 5] = ["blocking", "poll", "epoll", "reuseport", "duplicates"
 #[test]
 fn address_sanitizer_finds_nothing() {
     let program = checked("server-asan", &["-fsanitize=address,undefined"]);
-    // It wants to be the first library of all; its own option allows for another one.
+    // AddressSanitizer insists on being the first library. This option of its own turns that check off.
     let options = "verify_asan_link_order=0:detect_leaks=0:abort_on_error=1";
     serves_with(&program, &MODES, &[("ASAN_OPTIONS", options)]);
 }

@@ -153,7 +153,7 @@ fn the_line_that_names_the_error_is_found() {
         "nginx: [emerg] open() failed (2: No such file)",
     );
     assert_eq!(naming(&lines("hello\nworld")), None);
-    // A stack alone names nothing.
+    // A stack trace alone names no error.
     assert_eq!(naming(&lines("    at failed (x.js:1)\n    at error (y.js:2)")), None);
 }
 

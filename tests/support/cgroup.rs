@@ -46,7 +46,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         for dir in &self.0 {
-            // What stays is swept by the next machine.
+            // The next machine sweeps what could not be removed.
             let _ = remove(dir);
         }
     }

@@ -62,19 +62,6 @@ sum() {
 
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --quiet --workspace --all-targets -- -D warnings
-if [ -d src/shims/preload ]; then
-    # Cargo does not know this crate: the build script compiles it (see src/shims/build.rs).
-    step "format of the preload library" rustfmt --check --edition 2024 src/shims/preload/lib.rs
-    step "lints of the preload library" clippy-driver --edition 2024 --crate-type cdylib \
-        --crate-name clusterctl_preload --emit metadata -o "$target/preload-lint" \
-        -C panic=abort -D warnings -W clippy::all -W missing_docs \
-        -D clippy::undocumented_unsafe_blocks src/shims/preload/lib.rs
-    step "format of the tracer" rustfmt --check --edition 2024 src/shims/trace/main.rs
-    step "lints of the tracer" clippy-driver --edition 2024 --crate-type bin \
-        --crate-name clusterctl_exec --emit metadata -o "$target/tracer-lint" \
-        -C panic=abort -D warnings -W clippy::all -W missing_docs \
-        -D clippy::undocumented_unsafe_blocks src/shims/trace/main.rs
-fi
 # Licences, sources and bans need the manifests of all crates, also of those for other platforms, and
 # the advisories a database: what cannot be fetched is named below, and nothing fails for it.
 deny=$(command -v cargo-deny || echo "$target/tools/bin/cargo-deny")

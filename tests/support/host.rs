@@ -9,7 +9,7 @@ use clusterctl::ecosystem::{
     AddressHolder, AppName, Host, ListenAddress, Ownership, PathKind, Scope, User,
 };
 
-/// A machine that is what its fields say.
+/// A machine whose answers are the values of its fields.
 #[derive(Clone, Debug)]
 pub struct FakeHost {
     pub scope: Scope,

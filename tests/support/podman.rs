@@ -44,7 +44,7 @@ impl Engine {
             succeed(Command::new("cp").arg("-a").arg(from).arg(&context));
         }
         let program = context.join("target/release/clusterctl");
-        // Its symbols are most of a debug build.
+        // Symbols are most of a debug build's size.
         succeed(Command::new("strip").arg(env!("CARGO_BIN_EXE_clusterctl")).arg("-o").arg(program));
         let place = Place::create(&name);
         let enter = r#"while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@""#;

@@ -114,7 +114,7 @@ fn cached_or_made(dir: &Path, suite: &str, mut options: Vec<String>) -> PathBuf 
 fn make(part: &Path, log: &Path, suite: &str, options: &[String]) -> Result<(), String> {
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=minbase", "--mode=root", "--format=directory"]).args(options);
-    // Whoever boots a kernel from here gives it everything that it needs.
+    // Tests that boot a kernel of this root bring everything that it needs.
     command.env("INITRD", "No");
     let mirror = std::env::var("CLUSTERCTL_DEBIAN_MIRROR")
         .unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned());

@@ -84,7 +84,7 @@ fn only_go_that_asked_for_the_signal_gets_it_before_its_connections_end() {
             let mut client = BufReader::new(connect(port));
             answer(&mut client, "/").unwrap();
             over(drain(&program, "1500", signal), &mut program);
-            // One that acts on it closes its idle connection itself; here it does nothing.
+            // A client that acts on it would close its idle connection. This one does nothing.
             let open = answer(&mut client, "/").is_some();
             assert_eq!(open, acts, "{how:?} {signal} cgo={cgo}");
         }
@@ -287,7 +287,7 @@ fn events_end_when_the_time_of_streams_is_over() {
     let (systemd, port, mut program) = started("streams");
     assert_eq!(systemd.notified(), "READY=1");
     let mut client = events(port);
-    // Long after the test has given up.
+    // The program's own end would come long after the test has given up.
     let draining = drain_streams(&program, &["600000", "SIGTERM", "700"]);
     let (mut event, deadline) = ([0; EVENT.len()], Instant::now() + PATIENCE);
     while client.read_exact(&mut event).is_ok() {

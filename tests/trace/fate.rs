@@ -105,7 +105,7 @@ fn tcp(received: bool, sent: bool, since_received: u32, since_sent: u32) -> Tcp 
 
 #[test]
 fn a_request_without_a_byte_of_an_answer_is_under_way() {
-    // The same tick: the clock proves nothing, and the count of bytes does.
+    // Within one clock tick, times prove nothing: the count of bytes decides.
     assert_eq!(standing(Some(tcp(true, false, 700, 700))), Standing::Asked);
     assert_eq!(standing(Some(tcp(true, true, 700, 800))), Standing::Asked);
     assert_eq!(standing(Some(Tcp { unread: true, ..tcp(true, true, 9, 1) })), Standing::Asked);
@@ -121,7 +121,7 @@ fn silence_ends_nothing_before_the_last_quarter() {
     let quiet = tcp(true, true, 100_000, 100_000);
     assert!(!patience.is_over(5999, Some(quiet)));
     assert!(patience.is_over(6000, Some(quiet)));
-    // A stream that has said something since the drain began is no idle connection.
+    // A stream with traffic since the drain began is not idle.
     assert!(!patience.is_over(6000, Some(tcp(true, true, 100_000, 5000))));
     assert!(!patience.is_over(6000, None));
     assert!(patience.is_over(7600, Some(tcp(true, true, 100_000, 5000))));
@@ -157,7 +157,7 @@ fn only_an_answer_that_says_where_it_ends_is_said_to_be_the_last() {
         }
     }
     let left = [
-        // A tunnel, and an answer that ends with its connection.
+        // Answers without a length: a tunnel, and one that ends with its connection.
         "HTTP/1.1 200 Connection established\r\n\r\n",
         "HTTP/1.1 200 OK\r\nServer: x\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",

@@ -21,7 +21,7 @@ pub fn go_server(cgo: &str) -> Option<String> {
         && output.metadata().unwrap().modified().unwrap()
             > source.metadata().unwrap().modified().unwrap()
     {
-        // A program that runs cannot be written again.
+        // The file of a running program cannot be overwritten.
         return Some(output.to_str().unwrap().to_owned());
     }
     let mut go = Command::new("go");
@@ -55,12 +55,12 @@ fn a_go_program_that_knows_no_end_is_drained() {
     let mut slow: Vec<_> = (0..4).map(|_| slow_request(port)).collect();
     let output = drain(&old);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    // It ran on meanwhile, answered, and has no connection any more.
+    // The old process ran on until it had answered, and has no connection left.
     assert!(old.is_running());
     assert!(read_all(&mut idle).ends_with(" ."));
     let new = systemd.start(&[TRACER, &server]);
     assert_eq!(systemd.notified(), "READY=1");
-    // What it had not accepted yet is the other instance's.
+    // The other instance serves the connections that were not accepted yet.
     for stream in &mut slow {
         assert!(read_all(stream).starts_with("HTTP/1.0 200 OK"));
     }

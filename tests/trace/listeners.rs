@@ -80,7 +80,7 @@ fn udp_and_unix_listeners() {
     let mut systemd = Systemd::new();
     let path = systemd.add_unix(SocketType::STREAM);
     systemd.blocking();
-    // It removes the path before it binds.
+    // The program removes the path before it binds.
     let program = systemd.start(&[TRACER, server(), "unix", path.to_str().unwrap()]);
     assert_eq!(systemd.notified(), "READY=1");
     let mut stream = UnixStream::connect(&path).unwrap();
@@ -103,7 +103,7 @@ fn datagrams_across_families_are_left_to_the_kernel() {
     let mut systemd = Systemd::new();
     let port = systemd.add_udp("::");
     let mut program = systemd.start(&[TRACER, server(), "udp-message", &port.to_string()]);
-    // Nobody would translate the sender's address for it.
+    // The tracer does not translate the addresses of senders, so the listener is not handed over.
     let line = program.error_line();
     assert!(line.contains("the program binds udp:0.0.0.0:"), "{line}");
     assert!(line.contains("not handed over; write http = \"udp:0.0.0.0:"), "{line}");

@@ -52,7 +52,7 @@ fn everything_is_as_before_after_a_power_off() {
     assert_eq!(guest.ok(states), before);
     assert_eq!(serving(&mut guest, 3), 1);
     assert_eq!(guest.ok("curl -sS --unix-socket /run/unix.sock http://x/"), "from the path");
-    // It serves without what wrote its units.
+    // The app serves without the program that wrote its units.
     guest.ok("rm /usr/bin/clusterctl");
     guest.power_off();
     guest.boot(2);
@@ -132,7 +132,7 @@ fn a_traced_program_says_what_forbids_ptrace_and_the_doctor_mends_it() {
     let well = "kernel.yama.ptrace_scope is 1, which lets";
     let said = guest.ok("clusterctl doctor");
     assert!(said.contains(well), "{said}");
-    // Other settings of the kernel, which are the whole machine's.
+    // Kernel settings of the whole machine.
     guest.ok("sysctl -qw kernel.yama.ptrace_scope=2 fs.nr_open=4096");
     mend(&mut guest, "kernel.yama.ptrace_scope is 2", "ptrace_scope");
     mend(&mut guest, "fs.nr_open is 4096", "fs.nr_open");

@@ -27,14 +27,14 @@ fn serving_guest() -> Option<Guest> {
 #[test]
 fn an_apply_outlives_a_power_cut() {
     let Some(mut guest) = serving_guest() else { return };
-    // A whole one takes about five seconds.
+    // An undisturbed apply takes about five seconds.
     cut_an_apply(&mut guest, 2, Duration::from_secs(2));
 }
 
 /// Begins something, cuts the power after this time, and boots.
 fn cut(guest: &mut Guest, script: &str, after: Duration) {
     guest.begin(script);
-    // For nothing: wherever it is by then, that is the moment in question.
+    // Waits for no event: the cut has to come at an arbitrary moment.
     std::thread::sleep(after);
     guest.power_cut();
     guest.boot(2);
@@ -58,7 +58,7 @@ fn ten_power_cuts_of_an_apply() {
     let begun = Instant::now();
     guest.ok(&apply(&version(2)));
     let mut moments = Moments::new(begun.elapsed());
-    // What has succeeded is on the disk.
+    // A command that has reported success has its files on the disk.
     guest.power_cut();
     guest.boot(2);
     assert_eq!(serving(&mut guest, 2), 2);
@@ -113,7 +113,7 @@ fn ten_power_cuts_of_the_first_apply() {
 #[ignore = "two boots: make check-long"]
 fn a_deleted_app_stays_deleted_after_a_power_cut() {
     let Some(mut guest) = serving_guest() else { return };
-    // On the disk for good, so that only what the deletion itself writes counts.
+    // `sync` first, so that only the writes of the deletion itself can be lost.
     guest.ok("sync; clusterctl delete shop");
     guest.power_cut();
     guest.boot(2);

@@ -15,7 +15,7 @@ fn a_private_manager_runs_beside_the_machines_own() {
     assert!(said.contains("version 1 instance"), "{said}");
     assert!(said.contains("\ncgroup2fs\n"), "{said}");
     assert_eq!(said.matches(" online ").count(), 2, "{said}");
-    // Nothing is left of it, and the machine's own manager knows nothing of it.
+    // Nothing of the session is left, and the machine's own manager has seen none of it.
     assert_eq!(guest.ok("pgrep -a perl || true"), "");
     assert_eq!(guest.ok("mount | grep -c clusterctl || true"), "0");
     assert_eq!(guest.ok("systemctl list-units --all --no-legend 'shop*'"), "");

@@ -114,7 +114,7 @@ impl Guest {
     }
 
     fn command(&self, cpus: u32) -> Command {
-        // It ends with the thread that started it, however that ends.
+        // QEMU ends with the thread that started it, however that thread ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig=KILL", "qemu-system-x86_64", "-machine", "q35,usb=off"]);
         command.args(["-accel", "tcg,thread=multi", "-cpu", "qemu64", "-m", "768"]);
@@ -173,7 +173,7 @@ impl Guest {
     pub fn power_off(&mut self) {
         self.begin("systemctl poweroff");
         let deadline = Instant::now() + DEADLINE;
-        // Its last words, then the end of its output.
+        // The guest's last lines, then the end of its output.
         while self.on.as_ref().unwrap().lines.recv_timeout(DEADLINE).is_ok() {
             assert!(Instant::now() < deadline, "is not off:\n{}", self.console());
         }

@@ -88,12 +88,12 @@ fn furnish(tree: &Path) {
     let wanted = "etc/systemd/system/multi-user.target.wants/agent.service";
     link(&format!("{units}/agent.service"), tree, wanted);
     write(tree, "usr/lib/clusterctl-test/agent.sh", include_str!("agent.sh"));
-    // Without one this would be a first boot, which enables units by preset.
+    // Without a machine id this would be a first boot, which enables units by preset.
     write(tree, "etc/machine-id", "c1057e7c71c1057e7c71c1057e7c7100\n");
     write(tree, "etc/hostname", "vm\n");
     let _ = fs::remove_file(tree.join("etc/fstab"));
     let program = tree.join("usr/bin/clusterctl");
-    // Its symbols are most of a debug build.
+    // Symbols are most of a debug build's size.
     succeed(Command::new("strip").arg(env!("CARGO_BIN_EXE_clusterctl")).arg("-o").arg(&program));
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
 }

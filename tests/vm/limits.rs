@@ -43,7 +43,7 @@ fn limits_of_the_whole_app_are_those_of_its_slice() {
     guest.ok(APPLY);
     let read = format!("cd {GROUP}; cat memory.max pids.max cpu.max memory.oom.group");
     assert_eq!(guest.ok(&read), "62914560\n40\n150000 100000\n0");
-    // A changed limit counts at once, and costs no process.
+    // A changed limit holds at once, and no process is replaced for it.
     let before = guest.ok(PIDS);
     guest.ok(&format!("sed -i 's/60M/50M/' /srv/shop/ecosystem.toml; {APPLY}"));
     assert_eq!(guest.ok(&format!("cat {GROUP}/memory.max")), "52428800");

@@ -1,4 +1,5 @@
-//! Addresses of listeners.
+//! Addresses of listeners: what the file asks for and what socket units hold. It parses no text of the
+//! file, and opens no socket.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -50,7 +51,7 @@ impl ListenAddress {
         ListenAddress::Inet { protocol, socket, only_v6: false }
     }
 
-    /// The same, where `[::]` is IPv6 alone.
+    /// This address with IPv6 alone behind `[::]`.
     pub fn beside_inet4(self) -> ListenAddress {
         match self {
             ListenAddress::Inet { protocol, socket, .. } => {
@@ -75,7 +76,7 @@ impl ListenAddress {
         matches!(self, ListenAddress::Inet { only_v6: true, .. })
     }
 
-    /// Whether it is one of IPv4.
+    /// Whether it is an IPv4 address.
     pub fn is_inet4(&self) -> bool {
         matches!(self, ListenAddress::Inet { socket: SocketAddr::V4(_), .. })
     }

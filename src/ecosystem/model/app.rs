@@ -95,7 +95,7 @@ pub struct App {
     pub socket: Vec<(String, String)>,
     /// The `NAME` of `--env NAME` that it was read with.
     pub profile: Option<String>,
-    /// What its author may want to know when it is put in force.
+    /// Remarks for the user when the definition is put in force.
     pub remarks: Vec<Remark>,
 }
 
@@ -153,7 +153,7 @@ pub struct WatchedFiles {
 pub struct Schedule {
     /// As written.
     pub cron: String,
-    /// The same as calendar events of systemd.time(7): it elapses with each of them.
+    /// `cron` as calendar events of systemd.time(7): the timer elapses with each of them.
     pub calendars: Vec<String>,
 }
 
@@ -281,7 +281,7 @@ pub enum Readiness {
 pub struct Restart {
     /// Whether it is started again at all.
     pub auto: bool,
-    /// Exit codes after which it is not.
+    /// Exit codes after which it is not started again.
     pub stop_exit_codes: Vec<u8>,
     /// Unstable restarts in a row after which the instance is `errored`; `None` is without limit.
     pub max_restarts: Option<u32>,

@@ -12,7 +12,7 @@ use crate::unit::UnitKind;
 pub enum Role {
     /// What is started, stopped, reloaded and enabled.
     Group,
-    /// The template of the instances.
+    /// The template of the instances, `api@.service`.
     Instance,
     /// Holds an address.
     Listener,
@@ -22,13 +22,13 @@ pub enum Role {
     Close,
     /// Elapses when the schedule of the app says so.
     Timer,
-    /// What its timer starts.
+    /// The service that the timer of the schedule starts.
     Timed,
     /// Reloads the app when files change.
     Watch,
-    /// Has instances looked at for their memory.
+    /// Timer of [`Role::MemoryCheck`].
     MemoryTimer,
-    /// Replaces instances that need too much.
+    /// Replaces instances that need more than `max_memory_restart`.
     MemoryCheck,
     /// What runs before instances are replaced.
     BeforeReload,
@@ -42,7 +42,7 @@ pub enum Role {
 #[derive(Clone, Copy)]
 struct RoleRow {
     role: Role,
-    /// As units have it in their record.
+    /// The word in `Role=` of the unit's record.
     word: &'static str,
     /// What the unit's name has after the app's: of a listener before its address.
     rest: &'static str,
@@ -66,9 +66,9 @@ pub struct Shown {
     pub name: &'static str,
     /// Section of the unit with the lines that are shown.
     pub section: &'static str,
-    /// Their key there.
+    /// Key of these lines in the section.
     pub key: &'static str,
-    /// Their key in JSON.
+    /// Key of the lines in JSON.
     pub json: &'static str,
     /// The manager's property that says when the unit acts next, microseconds since 1970.
     pub next: Option<&'static str>,
@@ -175,7 +175,7 @@ const ROWS: [RoleRow; 13] = [
 ];
 
 impl Role {
-    /// All of them, in their order.
+    /// All roles, in their order.
     pub const ALL: [Role; ROWS.len()] = {
         let mut all = [Role::Group; ROWS.len()];
         let mut place = 0;
@@ -190,7 +190,7 @@ impl Role {
         ROWS[self as usize]
     }
 
-    /// As units have it.
+    /// The word in `Role=` of the unit's record.
     pub fn word(self) -> &'static str {
         self.row().word
     }
@@ -210,13 +210,13 @@ impl Role {
         self.row().reserved
     }
 
-    /// Whether it starts other units when something happens: opened while the app is up, closed with
-    /// it, and before its file goes.
+    /// Whether a unit of this role starts other units when something happens: it is opened while the app is
+    /// up, closed with the app, and closed before its file is removed.
     pub fn is_trigger(self) -> bool {
         self.row().trigger
     }
 
-    /// Whether instances get something of it at their start.
+    /// Whether instances read something of this unit at their start.
     pub fn is_read_at_start(self) -> bool {
         matches!(self, Role::Instance | Role::Listener)
     }
@@ -226,14 +226,14 @@ impl Role {
         self.row().live
     }
 
-    /// What `list` and `describe` say of it, if they do.
+    /// What `list` and `describe` show of units of this role.
     pub fn shown(self) -> Option<Shown> {
         self.row().shown
     }
 }
 
 impl App {
-    /// The roles of its units.
+    /// The roles of the units that the app has.
     pub fn roles(&self) -> impl Iterator<Item = Role> {
         Role::ALL.into_iter().filter(|role| role.is_of(self))
     }

@@ -1,4 +1,5 @@
-//! What an app may not do although its user could, and the secrets that the manager hands it.
+//! What an app may not do although its user could, and the secrets that the manager hands it. It writes
+//! no directive: that is `translate::sandbox`.
 
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// As the file has it.
+    /// The word in the ecosystem file.
     pub fn word(self) -> &'static str {
         match self {
             Level::Default => "default",
@@ -36,7 +37,8 @@ pub struct Sandbox {
     pub as_root: bool,
     /// Its program gains rights when it starts, as `sudo` does: setuid, file capabilities.
     pub gains_rights: bool,
-    /// It would, and may not: systemd binds its ports, and neither library nor tracer is kept out of it.
+    /// Its program would gain rights, and `NoNewPrivileges=` keeps it from that: systemd binds its ports, and
+    /// library and tracer can be loaded.
     pub loses_rights: bool,
     /// Its program makes the system calls of another architecture, such as a 32-bit one.
     pub foreign_calls: bool,

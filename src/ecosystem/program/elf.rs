@@ -181,7 +181,7 @@ fn header_count(bytes: &Bytes<'_>, wide: bool) -> Option<usize> {
     Some(usize::from(bytes.u16(if wide { 56 } else { 44 })?))
 }
 
-/// Those that are in the bytes.
+/// The program headers that lie within the bytes.
 fn program_headers(bytes: &Bytes<'_>, wide: bool) -> Option<Vec<ProgramHeader>> {
     let table = bytes.word(if wide { 32 } else { 28 }, wide)?;
     let size = usize::from(bytes.u16(if wide { 54 } else { 42 })?);

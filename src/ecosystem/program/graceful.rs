@@ -34,7 +34,7 @@ const APACHE_SYMBOL: &str = "ap_hook_child_init";
 pub(crate) struct Graceful {
     /// The name of its program.
     pub program: String,
-    /// Such as `SIGQUIT`.
+    /// The signal for a graceful end, such as `SIGQUIT`.
     pub signal: &'static str,
 }
 

@@ -16,7 +16,7 @@ const WRAPPERS: &[&str] = &[
     "sh", "bash", "dash", "ash", "zsh", "ksh", "env", "nice", "ionice", "timeout", "stdbuf",
     "time", "setsid", "chrt", "taskset",
 ];
-/// Those of them that run a text.
+/// Wrappers that run a text of shell commands.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh"];
 
 /// What a program is, as far as its handover depends on it.
@@ -28,7 +28,7 @@ pub(crate) struct ProgramKind {
     pub python: bool,
     /// The signal at which it finishes what it has begun, where that is not SIGTERM.
     pub graceful: Option<Graceful>,
-    /// How it can be reached.
+    /// How its listeners can be handed over.
     pub handover: HandoverChoice,
 }
 
@@ -37,9 +37,9 @@ pub(crate) struct ProgramKind {
 pub(crate) enum HandoverChoice {
     /// A library can be loaded into it.
     Preload,
-    /// It makes its calls itself; why.
+    /// It makes its system calls itself; the text says why.
     Trace(&'static str),
-    /// It cannot run here at all.
+    /// It cannot run on this machine.
     Broken { message: String, help: String },
 }
 
@@ -83,7 +83,7 @@ fn follow(host: Search<'_>, start: Startup<'_>, depth: u32, kind: &mut ProgramKi
     if wraps {
         kind.node |= args.iter().any(|arg| node::mentioned(arg));
     }
-    // Not readable for us says nothing about the manager: the usual case is assumed.
+    // A file that we may not read may be readable for the manager: a dynamically linked program is assumed.
     let Some(head) = host.head(program, elf::HEAD) else { return };
     match elf::image(&head) {
         Image::Elf(elf) => {

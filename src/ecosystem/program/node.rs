@@ -15,7 +15,7 @@ pub(crate) fn is_node(name: &str) -> bool {
     NODE_WORDS.contains(&name)
 }
 
-/// Told by what is in the file: a copy of Node may have any name (`nodev24`).
+/// Whether Node is in the file, by its symbols: a copy of Node may have any name (`nodev24`).
 pub(crate) fn is_inside(host: Search<'_>, program: &Path, head: &[u8]) -> bool {
     elf::has_symbol(head, elf::NODE_SYMBOL, |offset, length| host.part(program, offset, length))
 }

@@ -72,7 +72,7 @@ pub fn keys() -> &'static [Key] {
     KEYS
 }
 
-/// Keys of the `rollout` table.
+/// Keys of the table `rollout`.
 pub fn rollout_keys() -> &'static [Key] {
     ROLLOUT_KEYS
 }

@@ -100,7 +100,7 @@ impl Problems {
         Problems { text: text.to_owned(), shown_as: shown_as.to_owned(), list }
     }
 
-    /// The same with another name for the file in messages, such as the path as the user gave it.
+    /// These problems with another name for the file in messages, such as the path as the user gave it.
     #[must_use]
     pub fn shown_as(mut self, name: &str) -> Problems {
         name.clone_into(&mut self.shown_as);

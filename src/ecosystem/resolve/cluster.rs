@@ -73,7 +73,7 @@ fn port(cx: &Reading<'_>, known: &ClusterFacts<'_>) -> Option<u16> {
     value.parse().ok().filter(|port| *port > 0)
 }
 
-/// What the key means here: nothing where there is a listener, and that one is missing elsewhere.
+/// Warns of `exec_mode`: with a listener the key is needless, without one the listener is missing.
 fn exec_mode(cx: &mut Reading<'_>, fields: &Fields<'_>, known: &ClusterFacts<'_>, unshared: bool) {
     let Some(entry) = &fields.exec_mode else { return };
     if !unshared {

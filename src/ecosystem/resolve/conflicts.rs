@@ -135,7 +135,7 @@ fn same_addresses(cx: &mut Reading<'_>, apps: &[Resolved]) {
 
 const OWN: &str = "give each listener an address of its own";
 
-/// How both can be: a bare port is both families, and may be meant for one of them.
+/// Advice for two overlapping addresses: a bare port covers IPv4 and IPv6, and may be meant for one.
 fn apart(held: &ListenAddress, address: &ListenAddress) -> String {
     let (inet4, other) = if held.is_inet4() { (held, address) } else { (address, held) };
     if inet4.is_inet4() && !other.is_inet4() {

@@ -16,7 +16,7 @@ use crate::limits;
 const NOT_REACHED: [&str; 4] =
     ["ExecStartPre", "ExecStartPost", "ExecStopPost", "UnsetEnvironment"];
 
-/// Under `env` these are added to what the handover needs.
+/// Variables of the handover; a value in `env` is added to the handover's, one in a file would replace it.
 const ADDED_TO: [&str; 2] = ["LD_PRELOAD", "NODE_OPTIONS"];
 
 /// Files in the order in which they are read; later ones win.
@@ -49,7 +49,8 @@ pub(super) fn env_files(
         let path = folder(cwd, &text).and_then(|cwd| file(cx, &node, &text, cwd));
         let Some(path) = path else { continue };
         let own = read_by_program(cx, &node, &path, process);
-        // What follows a file of the program's must win over it, so it cannot be read before.
+        // Later files win: the manager's files are read first, so a file behind one of the program's user has to
+        // be read by that user too.
         if own || !files.by_program.is_empty() {
             readable(cx, &node, &path, process, own);
             files.by_program.push(path);
@@ -88,7 +89,7 @@ fn file(cx: &mut Reading<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option
             return cx
                 .note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
         }
-        // The manager may well read what we may not.
+        // A file that we may not read may be readable for the manager.
         PathKind::File | PathKind::Executable | PathKind::Other => {}
     }
     harmless(cx, node, &path);

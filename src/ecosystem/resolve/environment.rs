@@ -29,7 +29,7 @@ const RESERVED: &[&str] = &[
 /// PM2's name for the variable with the instance number.
 const INSTANCE_VAR: &str = "NODE_APP_INSTANCE";
 
-/// What an app's environment came to.
+/// The variables of an app, and what else the keys about them say.
 #[derive(Debug)]
 pub(super) struct Environment {
     pub variables: BTreeMap<String, String>,
@@ -48,7 +48,7 @@ impl Environment {
     }
 }
 
-/// `filter_env`: a name or names; what PM2's `true` means is always so.
+/// `filter_env`: a name or names. What PM2's `true` asks for, no variable of the shell, always holds.
 fn filtered(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<String> {
     let Some(node) = fields.get("filter_env") else { return Vec::new() };
     if let DeValue::Boolean(on) = node.value {
@@ -158,7 +158,7 @@ fn port(cx: &mut Reading<'_>, fields: &Fields<'_>, variables: &mut Variables) {
     let Some(node) = fields.get("port") else { return };
     let Some(text) = node.text_or_number(cx) else { return };
     if text.parse::<u16>().is_err() {
-        // `listeners` notes every port that is none; here only what no port can be is left out.
+        // `listeners` reports wrong ports.
         return;
     }
     match variables.get("PORT") {

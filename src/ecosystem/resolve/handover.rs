@@ -10,7 +10,7 @@ use crate::ecosystem::read::keys;
 use crate::ecosystem::read::node::Reading;
 use crate::ecosystem::read::problem::{Place, Problem};
 
-/// What the keys about handover came to.
+/// The result of the keys about the handover.
 #[derive(Debug)]
 pub(super) struct Hands {
     pub handover: Handover,
@@ -21,8 +21,9 @@ pub(super) struct Hands {
 }
 
 impl Hands {
-    /// What is written, or what suits the program. The children of php-fpm wait in `accept()` on a listener that they
-    /// take natively; where that returns at once they end, and are started again for ever.
+    /// `non_blocking` as written, else what suits the program. The children of php-fpm wait in `accept()` on a
+    /// listener that they take natively; on a non-blocking one `accept()` returns at once, they end, and are
+    /// started again for ever.
     pub(super) fn non_blocking(&self, written: Option<bool>, kind: Option<&ProgramKind>) -> bool {
         let known = kind.and_then(|kind| kind.graceful.as_ref());
         let php = known.is_some_and(|known| known.program.contains("php-fpm"));

@@ -1,4 +1,5 @@
-//! Where output goes.
+//! `out_file`, `error_file`, `log_file`, `pid_file` and their kin: where output goes, and with whose
+//! rights files are opened. It opens none.
 
 use std::path::{Path, PathBuf};
 
@@ -120,7 +121,7 @@ fn rate_limit(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<RateLimit> {
 
 fn log_file(cx: &mut Reading<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Option<PathBuf> {
     if text == "NULL" {
-        // PM2's other word for it.
+        // PM2 accepts `NULL` and `/dev/null` for no file.
         return Some(PathBuf::from("/dev/null"));
     }
     let path = path(cx, node, cwd, text)?;

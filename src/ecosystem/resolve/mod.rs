@@ -30,7 +30,7 @@ use super::read::path::path;
 use super::read::problem::{Place, Problem, visible};
 use crate::limits;
 
-/// What one table of the file came to, with the places that checks across apps point at.
+/// The result of one table of the file, with the places that checks across apps point at.
 #[derive(Debug)]
 pub(super) struct Resolved {
     /// The table or its name.
@@ -48,18 +48,18 @@ pub(super) struct Resolved {
 /// Resolves one app.
 pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let cwd = cwd(cx, fields);
-    let (name, at) = name::name(cx, fields, cwd.as_deref());
+    let folder = cwd.as_deref();
+    let (name, at) = name::name(cx, fields, folder);
     let mut env = environment::environment(cx, fields);
     cx.path = env.variables.get("PATH").cloned();
-    let ran = command::command(cx, fields, cwd.as_deref());
-    let here = cwd.as_deref().unwrap_or(Path::new("/"));
+    let ran = command::command(cx, fields, folder);
+    let here = folder.unwrap_or(Path::new("/"));
     let kind = ran.as_ref().map(|ran| kind::program_kind(cx.search(), ran, here));
     let mut listeners = listeners::listeners(cx, fields);
     let (instances, count) = instances(cx, fields);
-    let keys = process::process(cx, fields, cwd.as_deref());
+    let keys = process::process(cx, fields, folder);
     let systemd = directives::directives(cx, fields);
-    let env_files =
-        env_files::env_files(cx, fields, cwd.as_deref(), &keys.process, &systemd.service);
+    let env_files = env_files::env_files(cx, fields, folder, &keys.process, &systemd.service);
     let known = cluster::ClusterFacts {
         ran: ran.as_ref(),
         kind: kind.as_ref(),
@@ -67,15 +67,14 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         env_files: &env_files.all(),
         counted: env.increment_var.as_ref().map(|(name, _)| name.as_str()),
         count,
-        cwd: cwd.as_deref(),
+        cwd: folder,
     };
     let (more, remark) = cluster::listener(cx, fields, &known).unzip();
     listeners.extend(more);
     let serving = (!listeners.is_empty()).then_some(&*systemd.service);
-    let sandbox = sandbox::sandbox(cx, fields, cwd.as_deref(), &keys, ran.as_ref(), serving);
+    let sandbox = sandbox::sandbox(cx, fields, folder, &keys, ran.as_ref(), serving);
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
     let stop = stop::stop(keys.kill_signal, keys.treekill, kind.as_ref());
-    let followed = followed(cx, cwd.as_deref());
     env.add(stop.variable);
     environment::source_maps(cx, fields, &mut env, kind.as_ref());
     environment::counted_port(cx, fields, &env, &listeners);
@@ -84,8 +83,8 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::handed_over(cx, &listeners, hands.handover);
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
-    let rollout = rollout::rollout(cx, fields, job);
-    let reloads = watch::reloads(cx, fields, cwd.as_deref(), job);
+    let (rollout, followed) = (rollout::rollout(cx, fields, job), followed(cx, folder));
+    let reloads = watch::reloads(cx, fields, folder, job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,
@@ -178,7 +177,7 @@ fn namespace(cx: &mut Reading<'_>, fields: &Fields<'_>) -> String {
     read.unwrap_or_else(|| "default".to_owned())
 }
 
-/// How many, as written and on this machine.
+/// The number of instances, as written and on this machine.
 fn instances(cx: &mut Reading<'_>, fields: &Fields<'_>) -> (Instances, u32) {
     let Some(node) = fields.get("instances") else { return (Instances::Count(1), 1) };
     let read = node.text_or_number(cx).and_then(|text| {

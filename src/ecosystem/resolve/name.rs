@@ -50,7 +50,7 @@ const SEPARATOR: &str = "-";
 fn prefix(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("name_prefix")?;
     let text = node.text(cx)?;
-    // Written with its separator it means the same.
+    // A prefix may be written with its separator.
     let bare = text.trim_end_matches(['-', ':']);
     if text.is_empty() {
         return None;

@@ -42,7 +42,7 @@ const SIGNALS: &[&str] = &[
     "SIGPROF",
 ];
 
-/// What the keys about the process came to.
+/// The result of the keys about the process.
 #[derive(Debug)]
 pub(super) struct ProcessKeys {
     pub process: AppProcess,
@@ -96,7 +96,7 @@ fn positive(cx: &mut Reading<'_>, fields: &Fields<'_>, name: &str, default: Dura
     duration
 }
 
-/// `None` is as long as everything else: until `kill_timeout`.
+/// `stream_timeout`; `None`: streams may go on until `kill_timeout`.
 fn stream_timeout(
     cx: &mut Reading<'_>,
     fields: &Fields<'_>,
@@ -235,7 +235,7 @@ fn exit_codes(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<u8> {
     codes.filter_map(|code| u8::try_from(code).ok()).collect()
 }
 
-/// `None` is without limit.
+/// `max_restarts`; `None` is without limit.
 fn max_restarts(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<u32> {
     let Some(node) = fields.get("max_restarts") else { return Some(MAX_RESTARTS) };
     if node.value.as_str() == Some("unlimited") {

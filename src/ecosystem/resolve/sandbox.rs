@@ -61,7 +61,7 @@ pub(super) fn sandbox(
     }
 }
 
-/// What follows from `strict` and may surprise.
+/// Problems and warnings about `sandbox = "strict"`.
 fn strict(cx: &mut Reading<'_>, fields: &Fields<'_>, gains_rights: bool) {
     let Some(node) = fields.get("sandbox") else { return };
     if gains_rights {
@@ -176,7 +176,7 @@ fn is_a_file(cx: &mut Reading<'_>, node: &Node<'_>, path: &Path) -> Option<()> {
             "create it, or remove the credential: without it no instance would start",
         ),
         PathKind::Directory => (format!("`{shown}` is a folder"), "name the file in it"),
-        // The manager may well read what we may not.
+        // A file that we may not read may be readable for the manager.
         PathKind::File | PathKind::Executable | PathKind::Other => return Some(()),
     };
     cx.note(Problem::error(&node.place, message).help(help))

@@ -56,24 +56,24 @@ fn bad<T>(why: impl Into<String>, help: impl Into<String>) -> Result<T, Bad> {
 
 /// A field of an expression: its name, its limits and the names of its values.
 #[derive(Clone, Copy, Debug)]
-struct Part {
+struct CronField {
     name: &'static str,
     least: u8,
     most: u8,
     names: &'static [&'static str],
 }
 
-const fn part(name: &'static str, least: u8, most: u8) -> Part {
-    Part { name, least, most, names: &[] }
+const fn part(name: &'static str, least: u8, most: u8) -> CronField {
+    CronField { name, least, most, names: &[] }
 }
 
-const SECOND: Part = part("second", 0, 59);
-const MINUTE: Part = part("minute", 0, 59);
-const HOUR: Part = part("hour", 0, 23);
-const DAY: Part = part("day of the month", 1, 31);
-const MONTH: Part = Part { names: &MONTHS, ..part("month", 1, 12) };
+const SECOND: CronField = part("second", 0, 59);
+const MINUTE: CronField = part("minute", 0, 59);
+const HOUR: CronField = part("hour", 0, 23);
+const DAY: CronField = part("day of the month", 1, 31);
+const MONTH: CronField = CronField { names: &MONTHS, ..part("month", 1, 12) };
 /// 7 is Sunday as well.
-const WEEKDAY: Part = Part { names: &WEEKDAYS, ..part("weekday", 0, 7) };
+const WEEKDAY: CronField = CronField { names: &WEEKDAYS, ..part("weekday", 0, 7) };
 const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
@@ -158,7 +158,7 @@ fn comes(days: &BTreeSet<u8>, months: &BTreeSet<u8>) -> bool {
 }
 
 /// The values that a field of an expression allows.
-fn values(part: Part, text: &str) -> Result<BTreeSet<u8>, Bad> {
+fn values(part: CronField, text: &str) -> Result<BTreeSet<u8>, Bad> {
     let mut all = BTreeSet::new();
     for one in text.split(',') {
         all.extend(range(part, one)?);
@@ -167,7 +167,7 @@ fn values(part: Part, text: &str) -> Result<BTreeSet<u8>, Bad> {
 }
 
 /// `*`, `5`, `1-5`, each with a step behind it, as `*/15`.
-fn range(part: Part, text: &str) -> Result<Vec<u8>, Bad> {
+fn range(part: CronField, text: &str) -> Result<Vec<u8>, Bad> {
     let (range, step) = match text.split_once('/') {
         Some((range, step)) => (range, Some(step)),
         None => (text, None),
@@ -204,7 +204,7 @@ fn range(part: Part, text: &str) -> Result<Vec<u8>, Bad> {
 }
 
 /// What a range over the end of a field means.
-fn wrapped(part: Part, first: u8, last: u8) -> String {
+fn wrapped(part: CronField, first: u8, last: u8) -> String {
     format!(
         "{first}-{},{}-{last}",
         part.most.min(if part.names.len() == 7 { 6 } else { part.most }),
@@ -212,7 +212,7 @@ fn wrapped(part: Part, first: u8, last: u8) -> String {
     )
 }
 
-fn value(part: Part, text: &str) -> Result<u8, Bad> {
+fn value(part: CronField, text: &str) -> Result<u8, Bad> {
     let named = part.names.iter().position(|name| text.eq_ignore_ascii_case(name));
     if let Some(place) = named.and_then(|place| u8::try_from(place).ok()) {
         return Ok(place + part.least);
@@ -224,7 +224,7 @@ fn value(part: Part, text: &str) -> Result<u8, Bad> {
     }
 }
 
-fn not_a_value(part: Part, text: &str, digits: bool) -> Result<u8, Bad> {
+fn not_a_value(part: CronField, text: &str, digits: bool) -> Result<u8, Bad> {
     if let Some((sign, why)) = FOREIGN.iter().find(|(sign, _)| !digits && text.contains(*sign)) {
         let why = format!("`{sign}` in `{}` cannot be a schedule of systemd: {why}", visible(text));
         return bad(why, "write numbers, names, `*`, `-`, `,` and `/`");
@@ -246,7 +246,7 @@ const FOREIGN: [(char, &str); 4] = [
 ];
 
 /// As systemd writes sets: `*`, `03`, `00,15,30,45`, `09..17`.
-fn shown(set: &BTreeSet<u8>, part: Part) -> String {
+fn shown(set: &BTreeSet<u8>, part: CronField) -> String {
     if set.len() == usize::from(part.most - part.least) + 1 {
         return "*".to_owned();
     }
@@ -360,7 +360,7 @@ mod tests {
     }
 
     /// What systemd makes of a set: the way back.
-    fn read_back(text: &str, part: Part) -> BTreeSet<u8> {
+    fn read_back(text: &str, part: CronField) -> BTreeSet<u8> {
         if text == "*" {
             return (part.least..=part.most).collect();
         }

@@ -15,20 +15,25 @@ const PHP_FPM: (&str, &str) = (contract::KILL_SIGNAL, "SIGTERM");
 
 /// How an app is asked to stop.
 #[derive(Debug)]
-pub(super) struct Stop {
-    /// Such as `SIGTERM`.
+pub(super) struct StopSettings {
+    /// The signal, such as `SIGTERM`.
     pub signal: String,
     /// Which of its processes get it.
     pub asks: Asks,
-    /// A variable without which the program does not take it so.
+    /// A variable without which the program does not end gracefully at the signal.
     pub variable: Option<(&'static str, &'static str)>,
-    /// What nobody has written.
+    /// A remark about a signal that was chosen because the file names none.
     pub remark: Option<Remark>,
 }
 
-/// What is written, and for a known server what suits it. Its signal is for its main process, which asks its own: they,
-/// and programs that they have started for a request, would take it for another one.
-pub(super) fn stop(signal: Option<String>, all: Option<bool>, kind: Option<&ProgramKind>) -> Stop {
+/// The settings as written; for a known server, the signal that suits it. Such a signal goes to the main
+/// process alone, which asks its workers: they, and programs started for a request, give it another
+/// meaning.
+pub(super) fn stop(
+    signal: Option<String>,
+    all: Option<bool>,
+    kind: Option<&ProgramKind>,
+) -> StopSettings {
     let written = all.map(|all| if all { Asks::All } else { Asks::MainAlone });
     match (signal, kind.and_then(|kind| kind.graceful.as_ref())) {
         (None, Some(Graceful { program, signal })) => {
@@ -39,9 +44,14 @@ pub(super) fn stop(signal: Option<String>, all: Option<bool>, kind: Option<&Prog
                 name if name.contains("php-fpm") => Some(PHP_FPM),
                 _ => None,
             };
-            Stop { signal, asks: written.unwrap_or(Asks::Main), variable, remark: Some(remark) }
+            StopSettings {
+                signal,
+                asks: written.unwrap_or(Asks::Main),
+                variable,
+                remark: Some(remark),
+            }
         }
-        (signal, _) => Stop {
+        (signal, _) => StopSettings {
             signal: signal.unwrap_or_else(|| "SIGTERM".to_owned()),
             asks: written.unwrap_or(Asks::All),
             variable: None,

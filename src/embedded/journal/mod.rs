@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
-use stream::Stream;
+use stream::OutputStream;
 
 /// One line of output.
 #[derive(Clone, Debug)]
@@ -39,13 +39,13 @@ pub struct OutputLine {
 
 /// The running receiver.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct JournalStandIn {
     stop: UnixStream,
     thread: JoinHandle<()>,
 }
 
-impl Journal {
-    /// Listens in `dir` and sends every line to `lines`, until [`Journal::finish`].
+impl JournalStandIn {
+    /// Listens in `dir` and sends every line to `lines`, until [`JournalStandIn::finish`].
     ///
     /// # Errors
     /// The sockets cannot be made.
@@ -84,7 +84,7 @@ struct Receiver {
     stopped: UnixStream,
     streams: UnixListener,
     records: UnixDatagram,
-    open: Vec<Stream>,
+    open: Vec<OutputStream>,
     lines: Sender<OutputLine>,
 }
 
@@ -134,7 +134,7 @@ impl Receiver {
     fn accept(&mut self) {
         while let Ok((socket, _)) = self.streams.accept() {
             if socket.set_nonblocking(true).is_ok() {
-                self.open.push(Stream::new(socket));
+                self.open.push(OutputStream::new(socket));
             }
         }
     }

@@ -10,7 +10,7 @@ pub(super) fn read(socket: &UnixDatagram, lines: &Sender<OutputLine>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(size) = socket.recv(&mut buffer) {
         if let Some(line) = parse(&buffer[..size]) {
-            // Nobody listens any more only while everything ends.
+            // The receiver is dropped only while everything ends.
             let _ = lines.send(line);
         }
     }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 /// Identifier, unit, priority, level prefix, and three forwards.
 const HEADER: usize = 7;
 
-pub(super) struct Stream {
+pub(super) struct OutputStream {
     pub socket: UnixStream,
     pid: i32,
     unit: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Stream {
     rest: Vec<u8>,
 }
 
-impl Stream {
+impl OutputStream {
     pub(super) fn new(socket: UnixStream) -> Self {
         let peer = rustix::net::sockopt::socket_peercred(&socket).ok();
         let pid = peer.map_or(0, |peer| peer.pid.as_raw_nonzero().get());
@@ -84,7 +84,7 @@ impl Stream {
             priority,
             text: text.to_owned(),
         };
-        // Nobody listens any more only while everything ends.
+        // The receiver is dropped only while everything ends.
         let _ = lines.send(line);
     }
 }
@@ -107,7 +107,7 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let (sender, receiver) = channel();
-        let mut stream = Stream::new(ours);
+        let mut stream = OutputStream::new(ours);
         theirs.write_all(b"api@0\n\n6\n1\n0\n0\n0\n").unwrap();
         for chunk in chunks {
             theirs.write_all(chunk).unwrap();

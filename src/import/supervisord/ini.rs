@@ -3,14 +3,14 @@
 
 /// A section with its entries in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Section {
+pub(super) struct IniSection {
     /// What stands between the brackets.
     pub name: String,
     /// Names in lower case, with their values.
     pub entries: Vec<(String, String)>,
 }
 
-impl Section {
+impl IniSection {
     /// The last value of a name.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.entries.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
@@ -18,15 +18,15 @@ impl Section {
 }
 
 /// Every section of a text.
-pub(super) fn sections(text: &str) -> Vec<Section> {
-    let mut sections: Vec<Section> = Vec::new();
+pub(super) fn sections(text: &str) -> Vec<IniSection> {
+    let mut sections: Vec<IniSection> = Vec::new();
     for line in text.lines() {
         let trimmed = line.trim();
         if trimmed.is_empty() || line.starts_with(['#', ';']) || trimmed.starts_with([';', '#']) {
             continue;
         }
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            sections.push(Section { name: name.trim().to_owned(), entries: Vec::new() });
+            sections.push(IniSection { name: name.trim().to_owned(), entries: Vec::new() });
             continue;
         }
         let Some(section) = sections.last_mut() else { continue };

@@ -6,8 +6,8 @@ mod program;
 use std::collections::BTreeMap;
 
 use super::Refusal;
-use super::draft::{Drafts, Left};
-use ini::Section;
+use super::draft::{Drafts, LeftOut};
+use ini::IniSection;
 
 /// The patterns of `[include] files`, as they stand there.
 pub fn includes(text: &str) -> Vec<String> {
@@ -25,7 +25,7 @@ pub fn includes(text: &str) -> Vec<String> {
 /// # Errors
 /// There is no program in it.
 pub fn from_text(texts: &[String], here: &str) -> Result<Drafts, Refusal> {
-    let sections: Vec<Section> = texts.iter().flat_map(|text| ini::sections(text)).collect();
+    let sections: Vec<IniSection> = texts.iter().flat_map(|text| ini::sections(text)).collect();
     let groups = groups(&sections);
     let mut drafts = Drafts::default();
     for section in &sections {
@@ -33,14 +33,14 @@ pub fn from_text(texts: &[String], here: &str) -> Result<Drafts, Refusal> {
         match kind {
             "program" => drafts.apps.push(program::app(section, name, groups.get(name), here)),
             "fcgi-program" => drafts.left.push(
-                Left::new(
+                LeftOut::new(
                     &section.name,
                     "gets its socket as standard input, which is no `listen` here",
                 )
                 .instead("php-fpm and others take a listener by themselves: write an app for them"),
             ),
             "eventlistener" => drafts.left.push(
-                Left::new(&section.name, "listens to supervisord's own events").instead(
+                LeftOut::new(&section.name, "listens to supervisord's own events").instead(
                     "systemd starts a unit when another one fails: OnFailure= in `service`",
                 ),
             ),
@@ -56,7 +56,7 @@ pub fn from_text(texts: &[String], here: &str) -> Result<Drafts, Refusal> {
 }
 
 /// The group of each program.
-fn groups(sections: &[Section]) -> BTreeMap<String, String> {
+fn groups(sections: &[IniSection]) -> BTreeMap<String, String> {
     let mut groups = BTreeMap::new();
     for section in sections {
         let Some(group) = section.name.strip_prefix("group:") else { continue };

@@ -1,11 +1,11 @@
-//! One `[program:x]` as an app.
+//! One `[program:x]` of supervisord as an app. It opens no file.
 
-use super::ini::{self, Section};
-use crate::import::draft::{Draft, Left};
+use super::ini::{self, IniSection};
+use crate::import::draft::{Draft, LeftOut};
 use crate::import::ports;
 
 /// The app of a section; `group` is the group that it belongs to.
-pub(super) fn app(section: &Section, name: &str, group: Option<&String>, here: &str) -> Draft {
+pub(super) fn app(section: &IniSection, name: &str, group: Option<&String>, here: &str) -> Draft {
     let mut draft = Draft::default();
     draft.set("name", name);
     if let Some(group) = group {
@@ -22,7 +22,7 @@ pub(super) fn app(section: &Section, name: &str, group: Option<&String>, here: &
     draft
 }
 
-/// What expressions stand for.
+/// Values of the expressions `%(name)s`.
 struct Told<'a> {
     name: &'a str,
     group: &'a str,
@@ -39,7 +39,7 @@ impl Told<'_> {
 }
 
 /// What a key of supervisord's becomes.
-fn entry(draft: &mut Draft, section: &Section, key: &str, value: &str) {
+fn entry(draft: &mut Draft, section: &IniSection, key: &str, value: &str) {
     let seconds = || format!("{}s", value.trim());
     let number = || value.trim().parse::<i64>().unwrap_or_default();
     match key {
@@ -81,24 +81,24 @@ fn entry(draft: &mut Draft, section: &Section, key: &str, value: &str) {
         }
         "umask" => draft.set_in("service", "UMask", value),
         "priority" => draft.leave(
-            Left::new(format!("priority = {value}"), "orders the starts of programs")
+            LeftOut::new(format!("priority = {value}"), "orders the starts of programs")
                 .instead("order units with `systemctl edit NAME@`: After=other.service"),
         ),
-        "serverurl" => draft.leave(Left::new("serverurl", "is supervisord's own address")),
+        "serverurl" => draft.leave(LeftOut::new("serverurl", "is supervisord's own address")),
         "stdout_events_enabled"
         | "stderr_events_enabled"
         | "stdout_capture_maxbytes"
         | "stderr_capture_maxbytes"
             if !is_no(value) && value.trim() != "0" =>
         {
-            draft.leave(Left::new(key, "sends output to supervisord's event listeners"));
+            draft.leave(LeftOut::new(key, "sends output to supervisord's event listeners"));
         }
         _ => known_without_effect(draft, section, key, value),
     }
 }
 
-/// What is read together with another key, has the same effect here anyway, or is unknown.
-fn known_without_effect(draft: &mut Draft, section: &Section, key: &str, value: &str) {
+/// Keys that are read together with another key, describe what clusterctl does anyway, or are unknown.
+fn known_without_effect(draft: &mut Draft, section: &IniSection, key: &str, value: &str) {
     match key {
         "autostart"
         | "exitcodes"
@@ -121,12 +121,12 @@ fn known_without_effect(draft: &mut Draft, section: &Section, key: &str, value: 
             let file = key.split("_maxbytes").next().unwrap_or(key).replace("_backups", "");
             if section.get(&file).is_some_and(|path| path.starts_with('/')) && value.trim() != "0" {
                 draft.leave(
-                    Left::new(format!("{key} = {value}"), "rotates a file")
+                    LeftOut::new(format!("{key} = {value}"), "rotates a file")
                         .instead("logrotate(8) does it, or leave the file out: the journal has limits of its own"),
                 );
             }
         }
-        _ => draft.leave(Left::new(format!("{key} = {value}"), "is no key of supervisord's")),
+        _ => draft.leave(LeftOut::new(format!("{key} = {value}"), "is no key of supervisord's")),
     }
 }
 
@@ -141,7 +141,7 @@ fn is_yes(value: Option<&str>) -> bool {
 }
 
 /// `unexpected`, the default, restarts after every end but those with `exitcodes`.
-fn autorestart(draft: &mut Draft, section: &Section, value: &str) {
+fn autorestart(draft: &mut Draft, section: &IniSection, value: &str) {
     if is_no(value) {
         draft.set("autorestart", false);
     } else if value.trim().eq_ignore_ascii_case("unexpected") {
@@ -149,7 +149,7 @@ fn autorestart(draft: &mut Draft, section: &Section, value: &str) {
     }
 }
 
-fn expected_ends(draft: &mut Draft, section: &Section) {
+fn expected_ends(draft: &mut Draft, section: &IniSection) {
     let codes = section.get("exitcodes").unwrap_or("0").split(',');
     let codes = codes.filter_map(|code| code.trim().parse::<i64>().ok()).map(toml::Value::from);
     draft.set("stop_exit_codes", toml::Value::Array(codes.collect()));
@@ -163,7 +163,7 @@ fn startsecs(draft: &mut Draft, seconds: i64, value: &str) {
 }
 
 /// `AUTO` and no file at all is a file below supervisord's own folder, which the journal replaces.
-fn log(draft: &mut Draft, section: &Section, key: &str, path: &str) {
+fn log(draft: &mut Draft, section: &IniSection, key: &str, path: &str) {
     match path.trim() {
         "AUTO" | "syslog" | "/dev/stdout" | "/dev/stderr" | "/dev/fd/1" | "/dev/fd/2" => {}
         "NONE" | "/dev/null" => {
@@ -173,7 +173,7 @@ fn log(draft: &mut Draft, section: &Section, key: &str, path: &str) {
             if both || is_yes(section.get("redirect_stderr")) {
                 draft.set("disable_logs", true);
             } else {
-                draft.leave(Left::new(
+                draft.leave(LeftOut::new(
                     format!("{key}: {path}"),
                     "would throw one stream away; the journal keeps it",
                 ));
@@ -188,8 +188,8 @@ fn log(draft: &mut Draft, section: &Section, key: &str, path: &str) {
     }
 }
 
-/// What holds in supervisord where the file says nothing, and is another value here.
-fn defaults(draft: &mut Draft, section: &Section) {
+/// Defaults of supervisord that differ from ours, written out.
+fn defaults(draft: &mut Draft, section: &IniSection) {
     if section.get("autorestart").is_none() {
         expected_ends(draft, section);
     }
@@ -199,7 +199,7 @@ fn defaults(draft: &mut Draft, section: &Section) {
 }
 
 /// Processes with a number in their command have ports of their own there; here they share one.
-fn numbered(draft: &mut Draft, section: &Section) {
+fn numbered(draft: &mut Draft, section: &IniSection) {
     let command = draft.text("command").unwrap_or_default().to_owned();
     let Some(start) = command.find("%(process_num)") else { return };
     let first =
@@ -210,7 +210,7 @@ fn numbered(draft: &mut Draft, section: &Section) {
     let number = format!("{first:0width$}");
     draft.set("command", format!("{}{number}{}", &command[..start], &rest[end..]));
     draft.leave(
-        Left::new("%(process_num)", "numbers the processes of a program")
+        LeftOut::new("%(process_num)", "numbers the processes of a program")
             .instead("instances share the listener; the number of each is in NODE_APP_INSTANCE, or what `instance_var` names"),
     );
 }

@@ -68,7 +68,7 @@ const write = (text) => {
   }
 };
 
-// What is exported may be no JSON, as a value that holds itself: that is an error of the file, too.
+// The exported value may not be JSON, such as one that holds itself: that is an error of the file too.
 load()
   .then((value) => {
     write(`\n${mark}${JSON.stringify(value, unknown) ?? "null"}\n`);

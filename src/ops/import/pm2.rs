@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::evaluate::{Caller, caller, run};
 use crate::host;
 use crate::host::text;
-use crate::import::{self, Drafts, Process, Refusal};
+use crate::import::{self, Drafts, Pm2Process, Refusal};
 
 /// PM2's daemon.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl RunningPm2 {
     ///
     /// # Errors
     /// PM2 does not answer, or has none.
-    pub fn drafts(&self) -> Result<(Drafts, Vec<Process>), Refusal> {
+    pub fn drafts(&self) -> Result<(Drafts, Vec<Pm2Process>), Refusal> {
         let list = self.list()?;
         Ok((import::processes(&list, &self.shell())?, import::process_list(&list)))
     }
@@ -139,7 +139,7 @@ impl RunningPm2 {
 
     /// Values of `listen` for what the processes of an app hold. The daemon holds the listeners of apps in
     /// cluster mode: which of them belongs to which app nobody can tell, unless there is one of each.
-    pub fn listens(&self, processes: &[Process], app: &str) -> Vec<String> {
+    pub fn listens(&self, processes: &[Pm2Process], app: &str) -> Vec<String> {
         let own = processes.iter().filter(|process| process.name == app);
         let pids: Vec<u32> = own.clone().filter_map(|process| process.pid).collect();
         let mut addresses: Vec<_> = pids.iter().flat_map(|pid| host::listening_of(*pid)).collect();

@@ -9,7 +9,7 @@ impl Driver<'_> {
     /// nobody would ever end them. Where all are stopped, nothing is refused that matters.
     pub(super) fn end_extra(&self) {
         for (number, unit) in self.units.range(self.kept..) {
-            // One that has yet to begin to start is down still.
+            // An instance whose start job has not begun is still down.
             let starts = self.jobs.values().any(|(instance, _)| instance == number);
             let there = self.systemd.glimpse(unit).is_ok_and(|seen| !seen.active.is_down());
             if starts || there {

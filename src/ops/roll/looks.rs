@@ -42,7 +42,7 @@ impl Driver<'_> {
         self.feed(machine, Input::Seen { instance, sight }, sink)
     }
 
-    /// Also at what the manager does not see.
+    /// As `look`, and at the listeners of the instance, which the manager does not see.
     pub(super) fn look_closely(
         &mut self,
         instance: u32,
@@ -52,7 +52,7 @@ impl Driver<'_> {
         let before = sight(&self.glimpse(instance)?);
         let ready = before.state == State::Ready;
         let input = match ready.then(|| (self.unready)(instance)).flatten() {
-            // Looking takes its time.
+            // The look at the listeners takes time: the state is read once more.
             Some(what) => match sight(&self.glimpse(instance)?) {
                 sight if sight == before => Input::NotListening { instance, sight, what },
                 sight => Input::Seen { instance, sight },

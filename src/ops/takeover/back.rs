@@ -7,7 +7,7 @@ use super::{RunningPm2, is_held, restart, undo};
 use crate::disk::FoundApp;
 use crate::ecosystem::{AppName, ListenAddress};
 use crate::host;
-use crate::import::{Process, Refusal};
+use crate::import::{Pm2Process, Refusal};
 use crate::ops::{Context, Error, Sink};
 
 /// What became of one app.
@@ -34,12 +34,12 @@ const GLANCE: Duration = Duration::from_millis(10);
 pub fn give_back(
     context: &Context,
     pm2: &RunningPm2,
-    processes: &[Process],
+    processes: &[Pm2Process],
     name: &AppName,
     found: &FoundApp,
     sink: Sink<'_>,
 ) -> Result<Returned, Error> {
-    let own: Vec<&Process> =
+    let own: Vec<&Pm2Process> =
         processes.iter().filter(|process| process.name == name.as_str()).collect();
     let addresses: BTreeSet<ListenAddress> =
         found.units.listeners().filter_map(ListenAddress::of_socket_unit).collect();

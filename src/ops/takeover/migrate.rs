@@ -23,7 +23,7 @@ impl Migration {
 impl Drop for Migration {
     fn drop(&mut self) {
         if self.0 {
-            // What could be switched on can be switched off, and nobody waits for it.
+            // Fails only where switching on has failed too.
             let _ = fs::write(SWITCH, "0");
         }
     }

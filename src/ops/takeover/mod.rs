@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use super::import::RunningPm2;
 use super::{ApplyRequest, Context, ControlVerb, Done, Error, Event, Sink, apply, control, delete};
 use crate::ecosystem::{App, AppName, ListenAddress};
-use crate::import::{Process, Refusal};
+use crate::import::{Pm2Process, Refusal};
 use crate::ops::Selected;
 use crate::unit::{UnitKind, UnitName};
 
@@ -62,13 +62,13 @@ pub struct Moved {
 pub fn take_over(
     context: &mut Context,
     pm2: &RunningPm2,
-    processes: &[Process],
+    processes: &[Pm2Process],
     request: ApplyRequest,
     sink: Sink<'_>,
 ) -> Result<Option<Moved>, Error> {
     let Some((name, app)) = request.ecosystem.apps.first_key_value() else { return Ok(None) };
     let (name, app) = (name.clone(), app.clone());
-    let own: Vec<&Process> =
+    let own: Vec<&Pm2Process> =
         processes.iter().filter(|process| process.name == name.as_str()).collect();
     let held = held(&app);
     let passage =
@@ -105,7 +105,7 @@ fn is_held(address: &ListenAddress, all: &[ListenAddress]) -> bool {
 fn beside(
     context: &mut Context,
     pm2: &RunningPm2,
-    own: &[&Process],
+    own: &[&Pm2Process],
     request: ApplyRequest,
     (name, app): (&AppName, &App),
     mut shared: Option<Shared>,
@@ -148,7 +148,7 @@ fn beside(
 fn after(
     context: &mut Context,
     pm2: &RunningPm2,
-    own: &[&Process],
+    own: &[&Pm2Process],
     request: ApplyRequest,
     name: &AppName,
     sink: Sink<'_>,
@@ -170,7 +170,7 @@ fn after(
     let served = done.as_ref().is_ok_and(Done::is_success);
     if !served {
         undo(context, name, sink)?;
-        // It served until now, and shall go on.
+        // PM2's process served until now, and goes on serving.
         let _ = restart(pm2, own);
     }
     let closed = opened.filter(|_| served).unwrap_or_else(|| begun.elapsed());
@@ -204,15 +204,15 @@ fn undo(context: &Context, name: &AppName, sink: Sink<'_>) -> Result<(), Error> 
     Ok(())
 }
 
-fn stop(pm2: &RunningPm2, own: &[&Process]) -> Result<(), Refusal> {
+fn stop(pm2: &RunningPm2, own: &[&Pm2Process]) -> Result<(), Refusal> {
     act(pm2, "stop", own)
 }
 
-fn restart(pm2: &RunningPm2, own: &[&Process]) -> Result<(), Refusal> {
+fn restart(pm2: &RunningPm2, own: &[&Pm2Process]) -> Result<(), Refusal> {
     act(pm2, "restart", own)
 }
 
-fn act(pm2: &RunningPm2, verb: &str, own: &[&Process]) -> Result<(), Refusal> {
+fn act(pm2: &RunningPm2, verb: &str, own: &[&Pm2Process]) -> Result<(), Refusal> {
     let ids: Vec<String> = own.iter().map(|process| process.id.to_string()).collect();
     if ids.is_empty() {
         return Ok(());

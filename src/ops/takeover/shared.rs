@@ -14,7 +14,7 @@ use crate::disk;
 use crate::ecosystem::{App, ListenAddress, Protocol};
 use crate::handover::contract;
 use crate::host;
-use crate::import::Process;
+use crate::import::Pm2Process;
 use crate::ops::{Context, Error};
 use crate::unit::UnitName;
 
@@ -53,7 +53,7 @@ impl Shared {
     pub(super) fn begin(
         context: &Context,
         pm2: &RunningPm2,
-        own: &[&Process],
+        own: &[&Pm2Process],
         app: &App,
     ) -> Result<Shared, String> {
         if !rustix::process::geteuid().is_root() {
@@ -116,7 +116,7 @@ impl Shared {
     }
 
     /// New clients go to the instances from now on; what PM2's processes have begun they finish.
-    pub(super) fn turn(&self, own: &[&Process], limit: Duration) {
+    pub(super) fn turn(&self, own: &[&Pm2Process], limit: Duration) {
         self.ports.iter().for_each(|port| {
             self.steer(port, OURS);
         });
@@ -126,7 +126,7 @@ impl Shared {
         let drains: Vec<_> =
             own.iter().filter_map(|process| self.drain(process.pid?, limit)).collect();
         for mut child in drains {
-            // Whatever its end: PM2 stops the process afterwards.
+            // Whether the drain ended well or not, PM2 stops the process next.
             let _ = child.wait();
         }
     }
@@ -145,7 +145,7 @@ impl Shared {
         }
         context.systemd.daemon_reload()?;
         let own: Vec<ListenAddress> = self.ports.iter().map(|port| port.address.clone()).collect();
-        // Theirs close here.
+        // The copies of PM2's sockets close here.
         drop(self.ports);
         drop(self.migration);
         for address in &own {
@@ -197,7 +197,7 @@ fn inheritable(socket: &OwnedFd) -> rustix::io::Result<OwnedFd> {
 }
 
 /// A copy of the socket with which PM2's processes listen on an address.
-fn copy(pm2: &RunningPm2, own: &[&Process], address: &ListenAddress) -> Result<OwnedFd, String> {
+fn copy(pm2: &RunningPm2, own: &[&Pm2Process], address: &ListenAddress) -> Result<OwnedFd, String> {
     let inodes = host::listening_inodes(address);
     let [inode] = inodes.as_slice() else {
         return Err(format!("{address} is not one socket of PM2's: {} listen there", inodes.len()));

@@ -1,5 +1,5 @@
-//! What becomes of an app's listeners, and of whatever else opens and closes with it. Never decides about instances, save that those which hold a
-//! listener that moves start anew with it.
+//! What becomes of an app's listeners, and of timers and other triggers that open and close with the app.
+//! Never decides about instances, save that those which hold a listener that moves start anew with it.
 //!
 //! A Unix listener whose path is lost is restarted beside its instances (`Action::Reopen`): nobody
 //! reaches it any more, so nothing is lost by that, and the instances, which hold the former
@@ -57,7 +57,7 @@ impl AppDecision<'_> {
         sockets.filter(|unit| self.files.units.get(&unit.name).is_none())
     }
 
-    /// What opens: listeners, or all others that do.
+    /// Steps that open listeners (`true`), or the other triggers.
     pub(super) fn opened(&self, listeners: bool) -> Vec<Step> {
         self.files
             .triggers()
@@ -74,7 +74,7 @@ impl AppDecision<'_> {
             .collect()
     }
 
-    /// What runs since it was opened, by a unit that says something else now: it opens anew.
+    /// Steps for triggers that are open and whose unit changes: they open anew.
     pub(super) fn changed_triggers(&self) -> Vec<Step> {
         let step = |unit: &UnitFile| {
             let role = Role::of(unit);
@@ -90,7 +90,7 @@ impl AppDecision<'_> {
         self.files.triggers().filter_map(step).collect()
     }
 
-    /// Those whose path is gone: no client reaches them, so nobody loses anything.
+    /// Steps for listeners whose path is gone: no client reaches them, so no client loses anything.
     pub(super) fn reopened_listeners(&self) -> Vec<Step> {
         let step = |unit: &UnitName| Step {
             action: Action::Reopen(unit.clone()),
@@ -103,7 +103,7 @@ impl AppDecision<'_> {
         self.found.lost.iter().filter(|unit| self.files.units.get(unit).is_some())
     }
 
-    /// What closes: listeners, or all others that do.
+    /// Steps that close listeners (`true`), or the other triggers.
     pub(super) fn closed(&self, listeners: bool) -> Vec<Step> {
         let step = |unit: &UnitFile| Step {
             action: Action::Close(unit.name.clone()),

@@ -1,4 +1,5 @@
-//! The planner.
+//! The planner: compares the wanted units with what was observed, and decides every step with its reason.
+//! It never looks at the machine.
 
 mod listeners;
 
@@ -102,7 +103,7 @@ impl AppDecision<'_> {
             steps.extend(self.reopened_listeners());
             steps.extend(self.started_group());
             steps.extend(self.instance_step(&files));
-            // What acts on instances, once they are as they should be.
+            // Timers and watchers act on instances: they open when the instances are as wanted.
             steps.extend(self.opened(false));
             steps.extend(self.changed_triggers());
             steps.extend([true, false].into_iter().flat_map(|listeners| self.closed(listeners)));
@@ -228,7 +229,7 @@ impl AppDecision<'_> {
         let start: BTreeSet<u32> = wanted.iter().copied().filter(|n| !up(n)).collect();
         let stop: BTreeSet<u32> =
             self.found.instances.keys().copied().filter(|n| up(n) && !wanted.contains(n)).collect();
-        // What holds the former socket is reached by nobody there.
+        // Instances that hold the former socket of a lost path are reached by no client.
         let all =
             !changed.is_empty() || self.lost().next().is_some() || self.has_removed_listener();
         let outdated = |n: &u32| self.found.is_outdated(*n) || self.found.unheld.contains(n);

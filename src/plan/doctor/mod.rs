@@ -1,7 +1,7 @@
 //! Facts about the machine and its apps → findings, each with the command that mends it.
 //!
-//! Pure: who collects the facts is `ops`. A fact that could not be had is no finding about an app,
-//! it is named among what was not looked at.
+//! Pure: `ops` collects the facts. A fact that could not be had is no finding about an app; it is named
+//! among what was not looked at.
 
 mod app;
 mod facts;

@@ -101,7 +101,7 @@ impl Evidence {
         unasked && matches!(self.result.as_str(), "success" | "")
     }
 
-    /// The first process went well before anybody had heard of the program.
+    /// The first process ended well before the instance was ready: the program went to the background.
     fn is_daemon(&self) -> bool {
         let well = matches!(self.end, None | Some(ProcessEnd::Code(0)));
         let silent = self.held.is_none() && naming(&self.lines).is_none();
@@ -127,7 +127,7 @@ impl FailureReason {
         self.text == STOPPED
     }
 
-    /// Whether it says by itself that a start came to nothing.
+    /// Whether the text says by itself that a start failed.
     pub fn is_whole(&self) -> bool {
         let begins = ["gave up", "is masked", "was not ready in time", "could not be started"];
         begins.iter().any(|words| self.text.starts_with(words))
@@ -166,7 +166,7 @@ pub fn is_of_manager(end: ProcessEnd) -> bool {
     matches!(end, ProcessEnd::Code(code) if codes::of_manager(code).is_some())
 }
 
-/// The same as a sentence about an instance that does not run: "gave up: it was killed by SIGKILL".
+/// A reason as the predicate of an instance that does not run: "gave up: it was killed by SIGKILL".
 pub fn standing(reason: &FailureReason, gave_up: bool) -> String {
     let text = &reason.text;
     let whole = text.starts_with("gave up") || text.starts_with("is masked");

@@ -22,7 +22,7 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// As the template of the instances says it.
+    /// The claim that the template of the instances makes.
     pub fn of(template: &UnitFile) -> Claim {
         let says = |wanted: &str| {
             let mut lines = template.all("Service", "Environment");
@@ -51,7 +51,7 @@ pub struct Unheld {
     pub claim: Claim,
 }
 
-/// As it is shown.
+/// As a text: the listeners that nobody holds.
 impl Serialize for Unheld {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.shown())
@@ -85,7 +85,7 @@ impl Unheld {
     pub fn text(&self, elsewhere: &[ListenAddress]) -> String {
         let others: Vec<String> = elsewhere.iter().map(short).collect();
         let all = self.missing.len() >= self.of;
-        // Who told of its readiness saw it listen on one, or on all.
+        // With `first` and `all` readiness was reported at `listen()`: the listener was held, and is closed now.
         let closed = self.claim == Claim::All || self.claim == Claim::One && all && self.of == 1;
         let mut text = if closed {
             format!("closed {} again", self.shown())

@@ -58,7 +58,7 @@ fn words(error: &libloading::Error) -> String {
 /// library, where that is more than nothing.
 macro_rules! functions {
     ($(fn $name:ident($($argument:ident: $kind:ty),*) $(-> $answer:ty, $missing:expr)?;)*) => {
-        /// The library's own.
+        /// The functions of the library, found at run time.
         struct Functions {
             $($name: unsafe extern "C" fn($($kind),*) $(-> $answer)?,)*
         }

@@ -189,7 +189,7 @@ function shareWithThreads() {
   return shared;
 }
 
-/// Nothing in a worker of a process that was not prepared for it.
+/// What the main thread shares with its workers; empty where the process had no `shareWithThreads()`.
 function ofMainThread() {
   return threads.getEnvironmentData(SHARED) || {};
 }
@@ -298,7 +298,7 @@ function emulateChannel() {
   holdChannel();
 }
 
-/// A wrapper does not pass on what it is told.
+/// Takes `process.send('ready')`, and does not pass it on to a wrapper that started the app.
 function listenToReady() {
   if (!settings.waitReady) return;
   process.send = new Proxy(process.send, {
@@ -325,7 +325,7 @@ function notify(state) {
   try {
     unlinkSync(NOTIFY + state);
   } catch {
-    // No preload library: nobody waits for it.
+    // Without the preload library nobody waits for the message.
   }
 }
 
@@ -378,7 +378,7 @@ function ownSignal() {
   wrap.onsignal = () => onKillSignal(wrap, number);
   if (wrap.start(number)) return;
   ownsSignal = true;
-  // Listeners from before go through us as well: taken off, Node lets go of the signal.
+  // Listeners that were there before are added again through this file: once they are off, Node lets go of the signal.
   const present = process.rawListeners(settings.signal);
   for (const listener of present) process.removeListener(settings.signal, listener);
   for (const listener of present) process.on(settings.signal, listener);
@@ -418,7 +418,7 @@ function onKillSignal(wrap, number) {
   if (!work || drain.handedOn) handOn();
 }
 
-/// Nothing to finish: the signal does what it does to every program.
+/// With nothing to finish, the process dies of the signal, as without this file.
 function dieOf(wrap) {
   wrap.close();
   process.kill(process.pid, settings.signal);
@@ -442,8 +442,8 @@ function handOn() {
   tellOfEnds();
 }
 
-/// A wrapper and the manager may both signal: handlers run once. One that takes itself off and signals again
-/// (signal-exit) is gone by then, and the next in line decides.
+/// A wrapper and the manager may both send the signal: handlers run once. A handler that takes itself off and sends
+/// the signal again (signal-exit) is gone by then, and the next handler decides.
 function runOnce(type, number) {
   const listeners = process.rawListeners(type);
   if (listeners.every((listener) => called.has(listener))) return;
@@ -609,7 +609,7 @@ function stopAccepting(entry) {
   const close = () => closeListener(entry);
   if (entry.stopped) return;
   entry.stopped = true;
-  // Connections that wait at a held listener are taken by others; what waits at our own is taken first.
+  // Other instances take the connections that wait at a held listener. Those that wait at our own are accepted first.
   if (entry.held) close();
   else if (role === 'worker') whenReleased(close);
   else setImmediate(() => setImmediate(close));
@@ -644,8 +644,8 @@ function closeListener(entry) {
   sweepSoon();
 }
 
-/// Behind the next look at the sockets: after a pause, requests may wait on connections that seem idle. Where a pause comes
-/// in between, behind one more look.
+/// Sweeps after the event loop has looked at the sockets once more: after a pause of the process, requests may wait on
+/// connections that seem idle. If a pause comes in between, it waits for one more look.
 function sweepSoon(tries = 5) {
   const from = now();
   setImmediate(() => {
@@ -686,8 +686,8 @@ function mayHandOn(entries, sockets) {
   return !sockets.some(delaysHandlers);
 }
 
-/// A connection of HTTP does, until it is closed. What may be endless, or is of a protocol that we do not know, has as
-/// long as an idle connection.
+/// Whether a connection keeps the app's handlers from getting the signal. A connection of HTTP does until it is closed.
+/// One that may be endless, or whose protocol is unknown, does for as long as an idle connection is kept.
 function delaysHandlers(socket) {
   if (drain.lasts() < settings.idleWindow) return true;
   const stream = secured.get(socket) || socket;
@@ -701,7 +701,7 @@ function serverSockets(entries) {
 
 const seen = new WeakMap();
 
-/// Closes a connection that has been idle for the whole window. One in use, or of a protocol that we do not know
+/// Closes a connection that has been idle for the whole window. A connection in use, or of an unknown protocol
 /// (WebSocket, plain TCP), stays.
 function look(socket, idleWindow, freshWindow) {
   const stream = secured.get(socket) || socket;
@@ -750,7 +750,8 @@ function finish() {
   setTimeout(() => process.exit(0), AFTERGLOW_MS).unref();
 }
 
-/// Two times are up one after the other, in whatever order: that of streams without an end, and that of all others.
+/// Runs at each of two deadlines, which come in either order: that of streams without an end, and that of all other
+/// connections.
 function atDeadline() {
   const late = (at) => drain.lasts() >= at - 1;
   const all = late(settings.deadline) && late(settings.streamDeadline);
@@ -790,7 +791,7 @@ function isEndless(stream) {
   return !stream.parser && isOfHttp(stream._server || stream.server);
 }
 
-/// Only what was upgraded has no parser any more.
+/// Whether a server speaks HTTP: a connection of such a server without a parser was upgraded.
 function isOfHttp(server) {
   return server instanceof require('http').Server || server instanceof require('https').Server;
 }
@@ -801,26 +802,27 @@ function isEndlessStream(stream) {
   return EVENT_STREAM.test(type) || /^application\/grpc/i.test(type);
 }
 
-/// Events that answer anything but a GET, as a prompt is answered word by word, have an end, and no client asks for them
-/// again by itself.
+/// Whether an answer is a stream of events that a client opens again by itself. Events that answer anything but a GET,
+/// such as the words of an answer to a prompt, have an end, and no client asks for them again.
 function isEventStream(response) {
   const { req } = response;
   return Boolean(req) && req.method === 'GET' && /^content-type: *text\/event-stream/im.test(response._header || '');
 }
 
-/// Tells them to go in their own protocol: not all at once, since all of them come again somewhere else.
+/// Ends the streams on these connections in their own protocol, spread over time, since all their clients connect again
+/// somewhere else.
 function tellStreams(sockets) {
   const found = sockets.flatMap((socket) => endingsOf(secured.get(socket) || socket));
   const fresh = found.filter(({ of }) => !due.has(of));
   const window = drain.exits || role === 'thread' ? settings.streamDeadline / 2 : settings.idleWindow / 2;
   const step = firstTold ? 0 : Math.min(PACE_MS, window / fresh.length);
   firstTold = firstTold || fresh.length > 0;
-  // What is about to end by itself does.
+  // A first pause, in which a stream that is about to end by itself can.
   fresh.forEach(({ of }, index) => due.set(of, now() + settings.idleWindow / 4 + index * step));
   for (const { of, tell } of found) if (now() >= due.get(of)) tell();
 }
 
-/// What can be told to go on a connection, and how.
+/// The streams of a connection that can be ended in their own protocol, each with how.
 function endingsOf(stream) {
   const session = sessionOf.get(stream);
   if (session) {
@@ -846,8 +848,8 @@ function namedSymbol(object, name) {
 
 const eventEndings = new WeakMap();
 
-/// The end of a stream of events comes behind a whole one. To the app it looks as if its client had left: what it writes
-/// afterwards goes nowhere.
+/// Ends a stream of events behind a whole event. To the app it looks as if its client had left: what it writes
+/// afterwards is thrown away.
 function endingOfEvents(response) {
   if (!eventEndings.has(response)) eventEndings.set(response, watchEvents(response));
   return { of: response, tell: eventEndings.get(response) };
@@ -856,7 +858,7 @@ function endingOfEvents(response) {
 function watchEvents(response) {
   const { write, end: endAnswer } = response;
   const from = now();
-  // The end of what was written; before the first time that we see it, only silence tells that an event is whole.
+  // The last bytes that were written. Before the first write that this function sees, only silence tells that an event is whole.
   let tail = '';
   let asked = false;
   let over = false;
@@ -931,7 +933,8 @@ function holdBack(response, socket, assignSocket) {
   });
 }
 
-/// The last moment to change what an answer says: it is about to be sent.
+/// Lets the client keep its connection after all, if another request has come behind this answer's. The answer is about
+/// to be sent: this is the last moment to change its head.
 function settle(response) {
   const header = response._header;
   const [first] = response.outputData || [];
@@ -946,7 +949,7 @@ function settle(response) {
   told.delete(response);
 }
 
-/// False if a pipelined request waits behind this one: then that one is the last.
+/// Makes an answer the last one of its connection. False if a pipelined request waits behind it, whose answer is the last then.
 function lastAnswer(response) {
   if (!isLast(response)) {
     if (!response._header && told.delete(response)) response.shouldKeepAlive = true;
@@ -966,7 +969,7 @@ function isLast({ req }) {
   return (!newest || newest === req) && !nextHasBegun(req.socket);
 }
 
-/// A part of the next request has arrived: a message has begun, and the newest one that we know is complete.
+/// Whether a part of the next request has arrived: a message has begun, and the newest request that is known is complete.
 function nextHasBegun(socket) {
   const { parser, server } = socket;
   if (!parser || !server || (parser.incoming && !parser.incoming.complete)) return false;
@@ -997,8 +1000,8 @@ function isKeepAlive(name, value) {
   return String(name).toLowerCase() === 'connection' && /keep-alive/i.test(String(value));
 }
 
-/// To close at once would reset the connection under a client that is still sending and has not read the answer. So it is
-/// closed one way, and what comes is thrown away.
+/// Closing at once would reset the connection of a client that is still sending and has not read the answer. So only
+/// the sending side is closed, and incoming bytes are thrown away.
 function lingering(socket, response) {
   if (Object.prototype.hasOwnProperty.call(socket, 'destroySoon') || typeof socket.destroySoon !== 'function') return;
   const { destroySoon } = socket;
@@ -1034,10 +1037,10 @@ function streamsOf(session) {
   return state && state.streams ? [...state.streams.values()] : [];
 }
 
-/// Open streams end in peace. The client is told to open no more, and what has crossed that word is served too: only when
-/// it has answered a ping, the last stream is named. Node has no call for a GOAWAY that leaves later streams open, and
-/// after any of its own nghttp2 ignores new ones. So this one is written beside it: what Node writes to a connection at
-/// once is made of whole frames. Below TLS that is not possible, since one write at a time is all that Node's TLS takes:
+/// Lets open streams end. The client is told to open no more, and streams that cross that GOAWAY are served too: the
+/// last stream is named only when the client has answered a ping. Node has no call for a GOAWAY that leaves later
+/// streams open, and after any GOAWAY of its own nghttp2 ignores new streams. So this one is written beside Node's
+/// output, where each write is made of whole frames. Below TLS that is not possible, since Node's TLS takes one write at a time:
 /// a stream that crosses the GOAWAY is refused there, which tells the client that it was not begun and may be sent again.
 function leaveSession(session) {
   if (session.closed || session.destroyed || leaving.has(session)) return;
@@ -1054,7 +1057,7 @@ function leaveSession(session) {
     if (!session.ping(close)) close();
   };
   setTimeout(close, settings.idleWindow).unref();
-  // Nothing may come before the first settings.
+  // No frame may come before the first SETTINGS.
   if (session.pendingSettingsAck) session.once('localSettings', announce);
   else announce();
 }
@@ -1092,7 +1095,7 @@ function datagramHandle(socket) {
   return null;
 }
 
-/// No more datagrams; answers to those already read still go out.
+/// Stops receiving datagrams. Answers to those already read are still sent.
 function stopDatagrams() {
   const sockets = heldDatagrams();
   for (const socket of sockets) datagramHandle(socket).recvStop();
@@ -1120,7 +1123,7 @@ function becomeClusterPrimary() {
         this.on('internalMessage', (message) => { if (message && message.cmd === QUIET) quietWorkers.add(this); });
       }
     } catch {
-      // Then the worker dies of the signal, as it would without us.
+      // Without the variables the worker dies of the signal, as it would without this file.
     }
     return spawn.call(this, options, ...rest);
   };
@@ -1134,7 +1137,7 @@ function forWorker(pairs) {
   return [...pairs.filter((pair) => pair !== given), options, `${WORKER_MARKER}=1`, ...settings.passOn];
 }
 
-// Processes of workers with which nothing is under way any more.
+// Processes of workers that have nothing under way any more.
 const quietWorkers = new WeakSet();
 
 /// A worker drains on the same signal as its primary, whose handlers often end every worker at once.
@@ -1166,7 +1169,8 @@ function tellOfEnds() {
   for (const tell of untold.splice(0)) tell();
 }
 
-/// The app would be gone by now: its wish to replace dead workers is over. They drain on the same signal.
+/// Takes off the app's listeners for ends of workers: without this file the app would be gone by now and would replace
+/// none. The workers drain on the same signal.
 function leaveCluster(primary) {
   primary.removeAllListeners('exit');
   primary.removeAllListeners('disconnect');
@@ -1180,7 +1184,8 @@ function workersOf(primary) {
   return Object.values(primary.workers || {}).filter(Boolean);
 }
 
-/// Not before the primary has stopped accepting and handed over what it had. The message comes behind the connections.
+/// Tells the workers that no more connections come, once the primary has stopped accepting and handed over those that
+/// it had. The message arrives behind the connections.
 function releaseWorkers(primary) {
   if (drain.lasts() < settings.freshWindow && handsOver()) {
     setTimeout(releaseWorkers, SWEEP_MS, primary);
@@ -1194,7 +1199,7 @@ function releaseWorkers(primary) {
 
 const released = { is: false, then: [] };
 
-/// A worker takes connections until its primary has none for it any more, or says nothing.
+/// Calls back when the primary of this worker has no more connections for it, or is silent.
 function whenReleased(then) {
   if (released.is) then();
   else released.then.push(then);

@@ -2,9 +2,7 @@
 //! library was loaded into them: gunicorn and puma do, because `LISTEN_PID` is theirs. They never
 //! call `bind()`, and not all tell systemd when they are ready, so the first use of the listener
 //! makes it a taken one.
-//!
-//! A listener that a program takes by itself is adopted at its first use, so that it becomes ready,
-//! keeps its backlog and drains.
+//! An adopted listener makes the instance ready, keeps its backlog and drains.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +11,7 @@ use crate::setup;
 use crate::table::{self, ADOPTED, LISTENING};
 use crate::{notify, sys, take};
 
-/// Nothing is left to adopt: the cheap way out from then on.
+/// Nothing is left to adopt: every later call returns at once.
 static OVER: AtomicBool = AtomicBool::new(false);
 /// A wait for more descriptors than this is that of a server at work.
 const MOST_WAITED_FOR: usize = 16;

@@ -35,9 +35,10 @@ static LEADER: AtomicI32 = AtomicI32::new(0);
 /// The thread whose system call our handler interrupted.
 static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 
-/// What the program itself wants to happen on the signal, if it gets that later; all zero for none.
+/// The program's own action for the signal, which it gets when its clients have been told; all zero for
+/// none.
 static LATER: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
-/// The runtime: found out before any signal, since looking takes locks.
+/// The language runtime of the program, found out before any signal, since `dlsym()` takes locks.
 static RUNTIME: AtomicU8 = AtomicU8::new(OTHER);
 const OTHER: u8 = 0;
 const JAVA: u8 = 1;
@@ -60,7 +61,7 @@ pub fn arm() {
     let handler = disposition(stop_signal()).handler;
     LEADER.store(sys::getpid(), Ordering::Relaxed);
     if handler == sys::SIG_IGN {
-        // Some ignore it until they have started, and say then what they want: uWSGI does.
+        // uWSGI ignores the signal until it has started, and installs its handler then.
         ARMED.store(true, Ordering::Release);
     } else if handler == sys::SIG_DFL || put_off() {
         ARMED.store(true, Ordering::Release);
@@ -161,7 +162,7 @@ extern "C" fn on_stop_signal(_: c_int, info: *const SignalInfo, context: *mut c_
         return;
     }
     if is_on() && !ARMED.load(Ordering::Acquire) {
-        // Handed back already, and meanwhile another thread has put us in between once more.
+        // The signal was handed back already, and another thread has installed our handler again since.
         if let Some(action) = later() {
             // SAFETY: the program's own handler, with what the kernel has passed for it.
             unsafe { call(&action, info, context) };
@@ -169,7 +170,8 @@ extern "C" fn on_stop_signal(_: c_int, info: *const SignalInfo, context: *mut c_
         }
     }
     if raised && is_single_threaded() {
-        // Nobody is left to finish anything. Pending until this handler returns.
+        // The only thread is in this handler: no request could be finished. The signal is pending until the
+        // handler returns.
         sys::die_of(stop_signal());
         return;
     }
@@ -179,7 +181,7 @@ extern "C" fn on_stop_signal(_: c_int, info: *const SignalInfo, context: *mut c_
         workers::stop();
         stop_accepting();
         if !drain_watch::start() {
-            // Nobody can watch: the program's own handler knows best, as it would without us.
+            // Neither thread nor timer can be had: the program's own handler gets the signal at once.
             match later() {
                 Some(action) => hand_back(&action),
                 None => sys::die_of(stop_signal()),
@@ -212,7 +214,7 @@ fn is_single_threaded() -> bool {
     let Some(directory) = sys::open_directory(c"/proc/self/task") else {
         return false;
     };
-    // Two threads fit in any case, and a few of the kernel's.
+    // Room for the entries of two threads and a few of the kernel's.
     let mut buffer = [0; 512];
     let filled = sys::directory_entries(directory, &mut buffer).unwrap_or(0);
     let (mut rest, mut threads) = (buffer.get(..filled).unwrap_or(&[]), 0);
@@ -249,8 +251,8 @@ pub fn tells() -> bool {
     is_on() || workers::tells()
 }
 
-/// Whether it is this process that is on its way out: no child that it has forked, and none that
-/// borrows its memory.
+/// Whether this very process drains: not a child that it has forked, nor one of `vfork()` that borrows
+/// its memory.
 pub fn is_own() -> bool {
     is_on() && DRAINING.load(Ordering::Relaxed) == sys::getpid()
 }
@@ -345,7 +347,7 @@ unsafe fn replace(new: *const c_void, old: *mut c_void) -> c_int {
             return next::sigaction(stop_signal(), new, old);
         };
         if asked.handler == action.handler {
-            // A child of vfork() and the like puts back what it has found.
+            // A child of vfork() restores the action that it has read: it goes to the kernel as it is.
             return next::sigaction(stop_signal(), new, old);
         }
         remember(&[0; 4]);

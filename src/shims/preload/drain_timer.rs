@@ -28,7 +28,7 @@ static TIMER: AtomicI32 = AtomicI32::new(NONE);
 /// Starts it. Called once per process, from the handler of the signal.
 pub fn start() -> bool {
     let Some(begun) = Drain::begin() else { return false };
-    // What is there may be the parent's.
+    // After a fork the place may hold the parent's drain.
     // SAFETY: without a timer of this process nobody takes looks.
     unsafe { *DRAIN.0.get() = Some(begun) };
     BUSY.store(false, Ordering::Release);
@@ -60,7 +60,7 @@ fn look_alone() {
     }
     sys::timer::end(TIMER.swap(NONE, Ordering::AcqRel));
     match drain::later() {
-        // It has the signal for itself from now on, so streams that it does not end are cut with it.
+        // The program's handler ends the process; streams that it leaves open are cut by that.
         Some(action) => drain::hand_back(&action),
         None if drain::is_leader() => sys::exit_group(0),
         // Pending until the handler returns.

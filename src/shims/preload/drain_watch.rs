@@ -17,9 +17,9 @@ use crate::sys::{self, SIGQUIT, SIGTERM};
 use crate::{connections, drain, drain_timer, endings, follow, polite, workers};
 
 pub const LOOK_EVERY_MS: u64 = 20;
-/// The same beside a program that ends by itself.
+/// Milliseconds between two looks at a worker whose master was asked to stop.
 const LOOK_BESIDE_MS: u64 = 50;
-/// By then every thread that sends has noticed that the program drains.
+/// Milliseconds after which every thread that sends has seen that the program drains.
 const TELL_FROM_MS: u64 = 100;
 /// Without `CLUSTERCTL_KILL_TIMEOUT_MS`.
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
@@ -56,7 +56,7 @@ static BESIDE: AtomicI32 = AtomicI32::new(0);
 
 /// Starts the thread, or what stands for it. Called once per process, from a signal handler.
 pub fn start() -> bool {
-    // One that runs beside the program takes it over.
+    // A thread that runs beside the worker already takes over the drain.
     let beside = BESIDE.load(Ordering::Acquire) == sys::getpid();
     beside || start_with(watch) || drain_timer::start()
 }
@@ -119,7 +119,8 @@ extern "C" fn watch() -> ! {
     let Drain { mut watch, started, .. } = drain;
     watch.ended_by = EndedBy::Handler(sys::milliseconds().saturating_sub(started));
     drain::hand_back(&action);
-    // Its handler may wait for streams that nobody ends. This thread ends with the process.
+    // The program's handler may wait for streams that nobody else ends: this thread goes on until the process
+    // ends.
     loop {
         sys::sleep_ms(LOOK_BESIDE_MS);
         watch.clock.passed = sys::milliseconds().saturating_sub(started);
@@ -162,7 +163,7 @@ fn end() -> ! {
     if drain::is_leader() {
         sys::exit_group(0);
     }
-    // Nobody wants a dump of its memory.
+    // A signal whose default action dumps core is replaced: this end is no crash.
     let signal = drain::stop_signal();
     sys::die_of(if signal == SIGQUIT { SIGTERM } else { signal });
     sys::sleep_ms(1000);
@@ -176,7 +177,7 @@ struct Watch {
     ended_by: EndedBy,
     /// Streams without an end that this library has ended.
     told: u64,
-    /// Those that were still open at the last look.
+    /// Streams without an end that were open at the last look.
     endless: u64,
     /// The process takes new connections meanwhile: one that was looked at may be another one by the time
     /// something is done to it, under the same number.
@@ -192,7 +193,7 @@ impl Watch {
             0 => DEFAULT_TIMEOUT_MS,
             some => u64::from(some),
         };
-        // Before systemd loses patience.
+        // The drain ends before systemd sends SIGKILL.
         let whole = timeout - (timeout / 10).min(500);
         let to_handler = timeout - (timeout / 4).min(HANDLER_MS);
         let (budget, most, ended_by) = match drain::later() {

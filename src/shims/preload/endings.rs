@@ -48,7 +48,7 @@ pub fn has_mark(fd: c_int) -> bool {
     mark(fd).is_some_and(|mark| mark.at.load(Ordering::Acquire) != 0)
 }
 
-/// The descriptor is closed, or another connection from now on.
+/// Forgets the end of a descriptor, which is closed or becomes another connection.
 pub fn forget(fd: c_int) {
     if let Some(mark) = mark(fd).filter(|_| has_mark(fd)) {
         mark.at.store(0, Ordering::Release);
@@ -109,14 +109,14 @@ pub fn at_close(fd: c_int) {
     }
 }
 
-/// The same, before another descriptor takes its number.
+/// As [`at_close`], before `dup2()` puts another descriptor under the number.
 pub fn at_replacement(old: c_int, new: c_int) {
     if old != new {
         at_close(new);
     }
 }
 
-/// The same, before the program says that it sends no more.
+/// As [`at_close`], before the program ends its own direction by `shutdown()`.
 pub fn at_shutdown(fd: c_int, how: c_int) {
     const SHUT_RD: c_int = 0;
     if how != SHUT_RD {

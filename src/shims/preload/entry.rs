@@ -17,16 +17,16 @@ pub const LONGEST_WAIT_MS: u32 = 200;
 pub struct Entry {
     /// The conversation is that of the connection under this number.
     pub followed: AtomicBool,
-    /// Somebody works on it at this moment.
+    /// A thread works on the conversation at this moment.
     busy: AtomicBool,
-    /// Somebody could not, because another one did.
+    /// A thread could not record what passed, because another one was at work: the conversation is unknown.
     pub missed: AtomicBool,
     /// Which process of a line of forks has used it last.
     pub generation: AtomicU32,
     /// Looks of the drain, or for it, that go on at this moment. One may lose the processor in the middle of
     /// that, and the program must not lose track for it.
     looking: AtomicU16,
-    /// How many have begun.
+    /// Looks of the drain that have begun so far.
     looks: AtomicU32,
     /// Looks of the drain since something passed.
     pub still: AtomicU16,
@@ -86,7 +86,7 @@ impl Entry {
         }
     }
 
-    /// The same for the drain, which waits for the program.
+    /// As [`Entry::update`], for the drain, which waits for threads of the program.
     pub fn update_beside(&self, work: impl FnOnce(&mut Conversation)) {
         self.still.store(0, Ordering::Relaxed);
         for _ in 0..LONGEST_WAIT_MS {
@@ -101,29 +101,29 @@ impl Entry {
         self.missed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether this process has it from its parent, and has not used it itself.
+    /// Whether the connection is inherited from the parent process and was not used here.
     pub fn is_inherited(&self) -> bool {
         self.generation.load(Ordering::Relaxed) != setup::generation()
     }
 
-    /// Whether this process sends something of ours at this moment.
+    /// Whether the drain of process `own` sends on the connection at this moment.
     pub fn is_told_by(&self, own: c_int) -> bool {
         self.telling.load(Ordering::SeqCst) == own
     }
 
-    /// Keeps everybody else of this process from sending; false where somebody has begun before.
+    /// Keeps other threads of this process from sending; false where another thread has begun before.
     pub fn begin_telling(&self) -> bool {
         let (before, own) = (self.telling.load(Ordering::SeqCst), sys::getpid());
         let taken = self.telling.compare_exchange(before, own, Ordering::SeqCst, Ordering::SeqCst);
         before != own && taken.is_ok()
     }
 
-    /// Keeps everybody else from the conversation, unless somebody works on it.
+    /// Takes the conversation for this thread; false while another thread has it.
     fn take(&self) -> bool {
         !self.busy.swap(true, Ordering::SeqCst)
     }
 
-    /// The same, and waits for a look of the drain.
+    /// As [`Entry::take`], but waits while the drain looks at the conversation.
     fn take_before_drain(&self) -> bool {
         for _ in 0..LONGEST_WAIT_MS {
             let before = self.looks.load(Ordering::SeqCst);
@@ -140,7 +140,7 @@ impl Entry {
         false
     }
 
-    /// To be called behind [`Entry::take`].
+    /// Works on the conversation, and gives it back. Only after [`Entry::take`].
     fn work<T>(&self, work: impl FnOnce(&mut Conversation) -> T) -> T {
         // SAFETY: `busy` was not set, so nobody else has a reference.
         let result = work(unsafe { &mut *self.conversation.get() });
@@ -153,12 +153,12 @@ impl Entry {
         self.take().then(|| self.work(work))
     }
 
-    /// The same for the program, which waits for a look of the drain.
+    /// As [`Entry::look`], for a thread of the program, which waits while the drain looks.
     pub fn look_before_drain<T>(&self, work: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
         self.take_before_drain().then(|| self.work(work))
     }
 
-    /// The same for the drain.
+    /// As [`Entry::look`], for the drain; threads of the program wait meanwhile.
     pub fn look_beside<T>(&self, work: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
         self.begin_look();
         let result = self.look(work);

@@ -48,7 +48,7 @@ pub fn is_inherited(fd: c_int) -> bool {
     followed(fd).is_some_and(Entry::is_inherited)
 }
 
-/// The descriptor is a duplicate of something else from now on.
+/// Forgets the connection of a descriptor that becomes a duplicate of something else.
 pub fn forget(fd: c_int) {
     if let Some(entry) = followed(fd).filter(|_| setup::owns_memory()) {
         entry.followed.store(false, Ordering::Relaxed);
@@ -68,7 +68,7 @@ pub unsafe fn heard(fd: c_int, to: *const u8, result: isize) -> isize {
     result
 }
 
-/// The same for several parts.
+/// As [`heard`], for memory in several parts.
 ///
 /// # Safety
 /// `parts` is valid for `count` entries, each valid for its length.
@@ -202,7 +202,7 @@ pub fn join<T: Copy>(
     if !entry.begin_telling() {
         return None;
     }
-    // Once more, since somebody may have sent in between.
+    // Asked again: a thread may have sent since the first look.
     let chosen = if entry.sending.load(Ordering::SeqCst) == 0 {
         let look = |conversation: &mut Conversation| (choose(conversation), conversation.written());
         let look = entry.look_beside(look);
@@ -250,7 +250,7 @@ pub fn tell_to_go(fd: c_int, note: impl Fn(bool)) -> bool {
     join(fd, may, send).is_some()
 }
 
-/// Sends all of it or nothing, and waits for nobody.
+/// Sends all bytes or none, without waiting; the number of bytes that left.
 pub fn sent_whole(fd: c_int, bytes: &[u8], flags: c_int) -> Option<usize> {
     let sent = sys::send(fd, bytes, sys::MSG_NOSIGNAL | sys::MSG_DONTWAIT | flags);
     sent.ok().filter(|sent| *sent == bytes.len())

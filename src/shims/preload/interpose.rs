@@ -1,5 +1,5 @@
-//! The socket functions under their C names: each asks the module that
-//! knows, and otherwise calls the next library.
+//! The socket functions under their C names: each asks the module of its concern for an answer, and
+//! otherwise calls the next library. It decides nothing itself.
 
 use core::ffi::c_int;
 
@@ -32,7 +32,8 @@ unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
     }
 }
 
-/// The kernel would stop the listener for every instance and for systemd.
+/// `shutdown()` of a listener ends it for this program alone: the kernel would stop it for every instance
+/// and for systemd.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
     match take::shutdown(fd) {

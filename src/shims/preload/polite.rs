@@ -46,7 +46,7 @@ pub fn begin(fd: c_int, bytes: &[u8]) -> usize {
     let sent = sys::send(fd, text.get(..whole).unwrap_or(&[]), MSG_NOSIGNAL | MSG_MORE);
     let sent = sent.unwrap_or(0);
     if sent <= length {
-        // The program sends the rest of the line itself, and is told nothing.
+        // Only a part of the status line has left: the program sends the rest, and the field is left out.
         return sent;
     }
     tell(fd);
@@ -55,7 +55,7 @@ pub fn begin(fd: c_int, bytes: &[u8]) -> usize {
     length
 }
 
-/// The same for an answer in several parts; `rest` gets what is left of them.
+/// As [`begin`], for an answer in several parts; `rest` gets what is left of them.
 ///
 /// # Safety
 /// `parts` is valid for `count` entries, each valid as `writev()` demands.

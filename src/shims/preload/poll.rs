@@ -1,4 +1,5 @@
-//! Notices which listeners a program waits for by itself.
+//! The functions that wait, under their C names: notices which listeners the program waits for by itself,
+//! and hides interruptions by our signal handler. It never waits longer than the program asked for.
 //!
 //! No EPOLLEXCLUSIVE on listeners. It brought no throughput (17.4 against 17.4 thousand connections
 //! per second, four processes on two CPUs), and gave every one of 200 single connections to the
@@ -74,7 +75,8 @@ fn undisturbed(forever: bool, wait: impl Fn() -> c_int) -> c_int {
     result
 }
 
-/// The same, where a thread may wait that is told to stop by another one.
+/// As [`undisturbed`]; a Ruby thread that waits for a listener then lets the main thread finish, see
+/// `main_thread`.
 fn as_told(listens: bool, forever: bool, wait: impl Fn() -> c_int) -> c_int {
     let result = undisturbed(forever, wait);
     if listens && result > 0 && drain::is_given_to_ruby() {
@@ -188,7 +190,7 @@ unsafe extern "C" fn epoll_ctl(
     }
     // SAFETY: the program's own arguments.
     let result = unsafe { next::epoll_ctl(epoll, operation, fd, event) };
-    // A listener that draining has taken out of the set: to the program it still is in it.
+    // Draining has taken the listener out of the set; to the program it is still in it.
     let taken_out = || table::slot(fd).is_some_and(|slot| slot.has(table::QUIET));
     if result < 0 && operation == EPOLL_CTL_DEL && sys::errno() == sys::ENOENT && taken_out() {
         return 0;

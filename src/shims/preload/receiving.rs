@@ -5,7 +5,7 @@
 use core::ffi::{c_int, c_void};
 
 use crate::handover::View;
-use crate::sys::{MSG_PEEK, MSG_TRUNC, Message, Messages, POLLIN, Part, SOL_SOCKET};
+use crate::sys::{MSG_PEEK, MSG_TRUNC, Messages, MsgHdr, POLLIN, Part, SOL_SOCKET};
 use crate::transfer::{datagram, viewed};
 use crate::{flags, follow, next, table};
 
@@ -102,7 +102,7 @@ unsafe extern "C" fn recvfrom(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn recvmsg(fd: c_int, message: *mut Message, flags: c_int) -> isize {
+unsafe extern "C" fn recvmsg(fd: c_int, message: *mut MsgHdr, flags: c_int) -> isize {
     let view = sender_view(fd);
     // SAFETY: the program's own arguments; a message that was received into is a valid one.
     unsafe {
@@ -159,7 +159,7 @@ struct Control {
 ///
 /// # Safety
 /// `message` was received into.
-unsafe fn forget_passed(message: *const Message) {
+unsafe fn forget_passed(message: *const MsgHdr) {
     const SCM_RIGHTS: c_int = 1;
     const HEAD: usize = size_of::<Control>();
     // SAFETY: the kernel has filled the control data, up to the length that it says.
@@ -204,7 +204,7 @@ fn sender_view(fd: c_int) -> View {
 ///
 /// # Safety
 /// `message` is null or valid as `recvmsg()` demands.
-unsafe fn viewed_message(view: View, message: *mut Message, call: impl Fn() -> isize) -> isize {
+unsafe fn viewed_message(view: View, message: *mut MsgHdr, call: impl Fn() -> isize) -> isize {
     // SAFETY: the caller vouches for the message; its own name is put back in any case.
     unsafe {
         if message.is_null() || (*message).name.is_null() {

@@ -1,4 +1,5 @@
-//! What is known of the language that the program is written in.
+//! Which language runtime runs in this process, by symbols and by the name of its file. It never loads
+//! anything.
 
 use core::ffi::{CStr, c_char, c_void};
 

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 
 use crate::handover::SocketKind;
 use crate::say::say;
-use crate::sys::{self, Message, Messages, POLLOUT, Part};
+use crate::sys::{self, Messages, MsgHdr, POLLOUT, Part};
 use crate::transfer::datagram;
 use crate::{drain, drain_watch, endings, follow, next, polite, probe, table, take};
 
@@ -137,7 +137,7 @@ unsafe extern "C" fn sendto(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn sendmsg(fd: c_int, message: *const Message, flags: c_int) -> isize {
+unsafe extern "C" fn sendmsg(fd: c_int, message: *const MsgHdr, flags: c_int) -> isize {
     // SAFETY: the program's own arguments; a message of which a part was sent is sent without it.
     unsafe {
         if drain::tells()

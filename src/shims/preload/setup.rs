@@ -172,7 +172,7 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
     }
 }
 
-/// Copies what there is room for.
+/// Copies as many bytes as fit.
 fn keep(place: &mut [u8; 1024], value: &[u8]) {
     let length = value.len().min(place.len());
     if let (Some(to), Some(from)) = (place.get_mut(..length), value.get(..length)) {
@@ -180,7 +180,7 @@ fn keep(place: &mut [u8; 1024], value: &[u8]) {
     }
 }
 
-/// What is written of a buffer: up to its first NUL.
+/// The bytes of a buffer up to its first NUL.
 fn written(buffer: &[u8]) -> &[u8] {
     let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(buffer.len());
     buffer.get(..end).unwrap_or(&[])

@@ -17,7 +17,7 @@ use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::Setup;
 use crate::sys;
 
-/// Told from whatever else may be at this descriptor.
+/// Marks the file: another file may have this descriptor.
 const MARK: &[u8; 16] = b"clusterctl taken";
 const NUMBER: usize = size_of::<c_int>();
 const SIZE: usize = MARK.len() + MAX_LISTENERS * NUMBER;
@@ -63,7 +63,7 @@ pub fn add(setup: &Setup, own: u64) -> u64 {
         .fold(own, |bits, index| bits | 1 << index);
     let mut held = setup.held.iter().enumerate().filter(|(_, held)| held.is_some());
     if held.all(|(index, _)| bits & (1 << index) != 0) {
-        // Programs that are executed from now on need not have it.
+        // Every listener is served: programs that are executed from now on do not need the file.
         sys::close(place(setup));
     }
     bits

@@ -76,7 +76,7 @@ impl SignalInfo {
 
 /// `struct msghdr`, as far as names go.
 #[repr(C)]
-pub struct Message {
+pub struct MsgHdr {
     pub name: *mut u8,
     pub name_length: u32,
     pub parts: *mut Part,
@@ -97,7 +97,7 @@ pub struct Part {
 /// `struct mmsghdr`.
 #[repr(C)]
 pub struct Messages {
-    pub message: Message,
+    pub message: MsgHdr,
     _length: u32,
 }
 
@@ -196,7 +196,7 @@ pub fn die_of(signal: c_int) {
     deliver(signal, &[SIG_DFL, 0, 0, 0]);
 }
 
-/// Whether there is such a process.
+/// Whether a process with this number exists.
 #[allow(dead_code, reason = "for the preload library")]
 pub fn is_alive(process: c_int) -> bool {
     call(number::KILL, [word(process), 0, 0, 0, 0, 0]) != Err(Errno(ESRCH))

@@ -29,12 +29,12 @@ pub fn open_directory(path: &CStr) -> Option<c_int> {
     open(path, O_DIRECTORY)
 }
 
-/// For reading.
+/// Opens a file for reading.
 pub fn open_file(path: &CStr) -> Option<c_int> {
     open(path, 0)
 }
 
-/// For reading, below an open directory.
+/// Opens a file for reading, by a path relative to an open directory.
 #[allow(dead_code, reason = "the tracer does without")]
 pub fn open_file_in(directory: c_int, path: &CStr) -> Option<c_int> {
     open_at(directory, path, 0)
@@ -73,7 +73,7 @@ pub fn file_at(path: *const u8) -> Option<FileId> {
     stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)
 }
 
-/// The same, relative to a directory.
+/// As [`file_at`], by a path relative to an open directory.
 pub fn file_in(directory: c_int, path: *const u8) -> Option<FileId> {
     stat_at(directory, path, AT_SYMLINK_NOFOLLOW)
 }

@@ -15,7 +15,7 @@ struct Event {
     _rest: [usize; 6],
 }
 
-/// Starts one that fires every so many milliseconds; its number.
+/// Starts a timer that fires every so many milliseconds; returns its number.
 pub fn start(signal: c_int, mark: usize, every_ms: u64) -> Option<c_int> {
     const CLOCK_MONOTONIC: usize = 1;
     const SIGEV_SIGNAL: c_int = 0;
@@ -33,7 +33,7 @@ pub fn start(signal: c_int, mark: usize, every_ms: u64) -> Option<c_int> {
     Some(timer)
 }
 
-/// Ends it; a signal of its own may still be on its way.
+/// Ends a timer; one of its signals may still be pending.
 pub fn end(timer: c_int) {
     let _ = call(number::TIMER_DELETE, [word(timer), 0, 0, 0, 0, 0]);
 }

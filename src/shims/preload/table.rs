@@ -65,7 +65,7 @@ static SLOT: [Slot; SLOTS] = [const {
 }; SLOTS];
 static ANY: AtomicBool = AtomicBool::new(false);
 
-/// Whether anything was ever taken: the cheap way out of every wrapper.
+/// Whether a listener was ever taken; without, every wrapper returns at once.
 pub fn any() -> bool {
     ANY.load(Ordering::Relaxed)
 }
@@ -165,7 +165,7 @@ fn bits(wanted: impl Fn(&Slot) -> bool) -> u64 {
         .fold(0, |bits, slot| bits | 1_u64.checked_shl(slot.listener() as u32).unwrap_or(0))
 }
 
-/// The same for all processes of the instance.
+/// As [`listening`], for all processes of the instance.
 pub fn listening_together(setup: &Setup) -> u64 {
     shared::add(setup, listening())
 }

@@ -20,7 +20,7 @@ static MASTER: AtomicU32 = AtomicU32::new(0);
 const SERVES: u32 = 1;
 /// The master has got the signal.
 const STOPS: u32 = 2;
-/// A worker has got it as well, and drains by itself.
+/// A worker has got the signal as well, and drains by itself.
 const DRAINS: u32 = 4;
 /// The master's handler has run.
 const HANDLED: u32 = 8;
@@ -86,7 +86,7 @@ pub fn hand_back() {
     }
 }
 
-/// Whether the master's handler has had it.
+/// Whether the master's handler has run.
 pub fn is_handled() -> bool {
     is_said(HANDLED)
 }

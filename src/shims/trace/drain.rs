@@ -13,10 +13,10 @@
 
 use core::ffi::c_int;
 
-use crate::fate::{Fate, Signals, fate};
+use crate::fate::{DrainedBy, Signals, fate};
 use crate::handover::Address;
 use crate::handover::drain::{Clock, EndedBy, endings_due};
-use crate::open::{Patience, Standing, standing};
+use crate::open::{LastSpeaker, Patience, standing};
 use crate::processes::{each_descriptor, each_descriptor_number, each_thread};
 use crate::say::say;
 use crate::socket_line::Socket;
@@ -24,7 +24,7 @@ use crate::steer::Steered;
 use crate::streams::Known;
 use crate::tables::Tables;
 use crate::tracee::{self, Copy};
-use crate::view::View;
+use crate::view::Watched;
 use crate::waiting::Waiting;
 use crate::{connections, kernel, probe, start, sys};
 
@@ -40,11 +40,11 @@ type Listening = (c_int, Address);
 struct Draining {
     processes: [c_int; MOST],
     listeners: [Option<Address>; MOST],
-    /// `None`: one that no program is trusted to act on.
+    /// The stop signal; `None`: one that no program is trusted to act on.
     signal: Option<c_int>,
     /// Whether every process that listened acts on the signal.
     finishes: bool,
-    /// Where descriptors cannot be copied.
+    /// The kernel's tables of sockets, where descriptors cannot be copied.
     tables: Option<Tables>,
 }
 
@@ -137,10 +137,10 @@ impl Draining {
             ));
         }
         self.finishes &= match fate {
-            None | Some((_, Fate::Nobody)) => false,
-            Some((_, Fate::Program)) => true,
-            // What cannot be asked is not trusted to finish anything.
-            Some((signal, Fate::Unclear)) => probe::ends(&mut program, signal) == Some(false),
+            None | Some((_, DrainedBy::Nobody)) => false,
+            Some((_, DrainedBy::Program)) => true,
+            // A program that cannot be asked is not trusted to finish its requests.
+            Some((signal, DrainedBy::Unclear)) => probe::ends(&mut program, signal) == Some(false),
         };
         program.release();
         for (_, address) in found.iter().flatten() {
@@ -160,11 +160,12 @@ impl Draining {
                 return;
             };
             *place = address;
-            // Nobody is stopped to be asked: what is not sure to finish by itself is waited for.
+            // No thread is stopped to ask: unless the program surely finishes by itself, its connections are waited for.
             let (processes, signal) = (self.processes, self.signal);
             let acts = |pid: &c_int| {
                 *pid == 0
-                    || signal.is_some_and(|signal| matches!(fate_of(*pid, signal), Fate::Program))
+                    || signal
+                        .is_some_and(|signal| matches!(fate_of(*pid, signal), DrainedBy::Program))
             };
             self.finishes &= processes.iter().all(acts);
         }
@@ -207,11 +208,11 @@ impl Draining {
     fn wait(&mut self, started: u64, mut clock: Clock) {
         let patience = Patience { whole: clock.budget };
         let listeners = self.listeners;
-        // Nobody is told anything over descriptors that cannot be copied.
+        // Clients can be told only over copies of descriptors.
         let watched = if self.tables.is_none() { &self.processes[..] } else { &[] };
         let follows = self.finishes && self.tables.is_none();
         let mut waiting = if follows { Waiting::begin() } else { Waiting::NOBODY };
-        let mut view = View::begin(watched, &listeners);
+        let mut view = Watched::begin(watched, &listeners);
         let mut ended_by = if self.finishes { EndedBy::Program } else { EndedBy::Library };
         let end = started.saturating_add(patience.whole);
         let (mut empty, mut looked, mut websockets) = (0, 0, 0);
@@ -252,7 +253,7 @@ impl Draining {
 
     /// Counts what is open; where nobody else does, ends what is left near the end. So many
     /// websockets should have ended by now.
-    fn look(&mut self, clock: &Clock, due: u64, signalled: bool, view: &mut View<'_>) -> Found {
+    fn look(&mut self, clock: &Clock, due: u64, signalled: bool, view: &mut Watched<'_>) -> Found {
         let patience = Patience { whole: clock.budget };
         let mut found = Found::default();
         if let Some(tables) = &mut self.tables {
@@ -279,7 +280,7 @@ impl Draining {
                 let tcp = kernel::tcp(copy.0);
                 found.open += 1;
                 // Who spoke last says nothing about the other streams of HTTP/2.
-                let asked = standing(tcp) == Standing::Asked || view.is_told(*pid, fd);
+                let asked = standing(tcp) == LastSpeaker::Asked || view.is_told(*pid, fd);
                 found.asked += usize::from(asked);
                 if !self.finishes && !signalled && patience.is_over(clock.passed, tcp) {
                     sys::stop_reading(copy.0);
@@ -298,7 +299,7 @@ fn streams(
     copy: &Copy,
     clock: &Clock,
     due: u64,
-    view: &mut View<'_>,
+    view: &mut Watched<'_>,
     found: &mut Found,
 ) -> bool {
     let over = clock.passed >= clock.streams;
@@ -344,7 +345,7 @@ fn quieten(program: &mut Steered, pid: c_int, found: &[Option<Listening>; MOST])
     all
 }
 
-fn fate_of(pid: c_int, signal: c_int) -> Fate {
+fn fate_of(pid: c_int, signal: c_int) -> DrainedBy {
     let mut threads: [Option<Signals>; 512] = [None; 512];
     let mut free = threads.iter_mut();
     each_thread(pid, |thread| {

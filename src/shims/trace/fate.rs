@@ -5,7 +5,7 @@ use crate::registers::number;
 
 /// Who ends what is under way when the program gets its stop signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum DrainedBy {
     /// Nobody: the signal ends the program at once, or does nothing at all.
     Nobody,
     /// The program: it acts on the signal.
@@ -57,7 +57,7 @@ impl Signals {
 }
 
 /// What a signal comes to in a process with these threads.
-pub fn fate(signal: i32, threads: impl Iterator<Item = Signals>) -> Fate {
+pub fn fate(signal: i32, threads: impl Iterator<Item = Signals>) -> DrainedBy {
     let (mut count, mut held_back, mut takers, mut last) = (0, 0, 0, Signals::default());
     for thread in threads {
         count += 1;
@@ -66,18 +66,18 @@ pub fn fate(signal: i32, threads: impl Iterator<Item = Signals>) -> Fate {
         last = thread;
     }
     if count == 0 || last.ignored & bit(signal) != 0 {
-        return Fate::Nobody;
+        return DrainedBy::Nobody;
     }
     if last.caught & bit(signal) == 0 {
-        // Held back everywhere, it is read from a descriptor, or waited for.
-        return if held_back == count { Fate::Program } else { Fate::Nobody };
+        // A signal that every thread blocks is read from a signalfd, or taken by sigwait().
+        return if held_back == count { DrainedBy::Program } else { DrainedBy::Nobody };
     }
     if last.caught.count_ones() < OF_A_RUNTIME {
-        return Fate::Program;
+        return DrainedBy::Program;
     }
-    // Without either, the program never asked for any signal.
+    // Without a thread that takes signals and without SIGTSTP, the program never called signal.Notify().
     let asked = takers > 0 || last.caught & bit(SIGTSTP) != 0;
-    if asked { Fate::Unclear } else { Fate::Nobody }
+    if asked { DrainedBy::Unclear } else { DrainedBy::Nobody }
 }
 
 /// The bit of a signal in a set.

@@ -20,7 +20,7 @@ use core::fmt::{self, Write};
 use crate::handover::contract::GuardNotes;
 use crate::handover::digits::decimal;
 use crate::handover::environment::notify_socket;
-use crate::handover::guard::{self, Reason, Rules, Verdict};
+use crate::handover::guard::{self, Reason, Rules, StartVerdict};
 use crate::kernel::{self, ENOENT};
 use crate::say::{Text, say};
 use crate::sys::{self, Errno};
@@ -65,12 +65,12 @@ pub fn run(user: bool, name: *const u8, words: &[*const u8], environment: *mut *
         allow(files, &text, environment)
     };
     match guard::decide(notes, past, rules) {
-        Verdict::Start(noted, pause) => {
+        StartVerdict::Start(noted, pause) => {
             save(*state, noted);
             wait(pause, environment);
             allow(files, &text, environment)
         }
-        Verdict::GiveUp(noted, reason) => {
+        StartVerdict::GiveUp(noted, reason) => {
             save(*state, noted);
             tell(reason, rules.least_uptime);
             give_up(name, *state, *unit, if user { environment } else { core::ptr::null_mut() })
@@ -85,7 +85,7 @@ fn usage() -> ! {
     sys::exit_group(start::USAGE)
 }
 
-/// The rules, and what is left: the files.
+/// Reads the rules from the words; returns them with the words that are left, the files.
 fn rules<'a, 'b>(
     words: &'a [*const u8],
     text: &impl Fn(&*const u8) -> &'b [u8],
@@ -125,7 +125,7 @@ fn read(state: *const u8) -> Option<GuardNotes> {
     let mut bytes = [0; LINE];
     let length = kernel::read(fd, &mut bytes).unwrap_or(0);
     sys::close(fd);
-    // Notes that nobody can read are of a time when nothing was asked.
+    // Unreadable notes count as none: the manager is asked.
     let text = core::str::from_utf8(bytes.get(..length)?).ok();
     text.and_then(GuardNotes::read)
 }

@@ -2,67 +2,9 @@
 
 use core::ffi::c_int;
 
+use crate::kernel_numbers as number;
 use crate::open::Tcp;
 use crate::sys::{self, Errno, FileId, PollFd, call, word};
-
-#[cfg(target_arch = "x86_64")]
-mod number {
-    pub const READ: usize = 0;
-    pub const MMAP: usize = 9;
-    pub const RT_SIGACTION: usize = 13;
-    pub const RT_SIGPROCMASK: usize = 14;
-    pub const MREMAP: usize = 25;
-    pub const GETSOCKOPT: usize = 55;
-    pub const GETXATTR: usize = 191;
-    pub const NEWFSTATAT: usize = 262;
-    pub const SETSOCKOPT: usize = 54;
-    pub const EXECVE: usize = 59;
-    pub const CLONE: usize = 56;
-    pub const WAIT4: usize = 61;
-    pub const CHDIR: usize = 80;
-    pub const RT_SIGTIMEDWAIT: usize = 128;
-    pub const PRCTL: usize = 157;
-    pub const TGKILL: usize = 234;
-    pub const OPENAT: usize = 257;
-    pub const PPOLL: usize = 271;
-    pub const PIPE2: usize = 293;
-    pub const PROCESS_VM_READV: usize = 310;
-    pub const GETEUID: usize = 107;
-    pub const MKDIRAT: usize = 258;
-    pub const FLOCK: usize = 73;
-    pub const FCNTL: usize = 72;
-    pub const PIDFD_OPEN: usize = 434;
-    pub const PIDFD_GETFD: usize = 438;
-}
-#[cfg(target_arch = "aarch64")]
-mod number {
-    pub const GETXATTR: usize = 8;
-    pub const CHDIR: usize = 49;
-    pub const OPENAT: usize = 56;
-    pub const PIPE2: usize = 59;
-    pub const READ: usize = 63;
-    pub const PPOLL: usize = 73;
-    pub const NEWFSTATAT: usize = 79;
-    pub const TGKILL: usize = 131;
-    pub const RT_SIGACTION: usize = 134;
-    pub const RT_SIGPROCMASK: usize = 135;
-    pub const RT_SIGTIMEDWAIT: usize = 137;
-    pub const PRCTL: usize = 167;
-    pub const GETSOCKOPT: usize = 209;
-    pub const SETSOCKOPT: usize = 208;
-    pub const MREMAP: usize = 216;
-    pub const CLONE: usize = 220;
-    pub const EXECVE: usize = 221;
-    pub const MMAP: usize = 222;
-    pub const WAIT4: usize = 260;
-    pub const PROCESS_VM_READV: usize = 270;
-    pub const GETEUID: usize = 175;
-    pub const MKDIRAT: usize = 34;
-    pub const FLOCK: usize = 32;
-    pub const FCNTL: usize = 25;
-    pub const PIDFD_OPEN: usize = 434;
-    pub const PIDFD_GETFD: usize = 438;
-}
 
 pub const EPERM: c_int = 1;
 pub const ENOENT: c_int = 2;
@@ -89,9 +31,9 @@ const PR_SET_PTRACER: usize = 0x5961_6d61;
 pub enum Child {
     /// This one stopped or ended, with this status.
     Changed(c_int, c_int),
-    /// They all run.
+    /// All children run.
     Running,
-    /// There are none.
+    /// There is no child.
     Nobody,
 }
 
@@ -105,7 +47,7 @@ pub fn reap(pid: c_int) {
     while call(number::WAIT4, [word(pid), 0, WALL, 0, 0, 0]) == Err(Errno(sys::EINTR)) {}
 }
 
-/// Any traced thread that changed its state.
+/// A traced thread that has changed its state, without waiting.
 pub fn changed() -> Child {
     let mut status: c_int = 0;
     match call(number::WAIT4, [usize::MAX, &raw mut status as usize, WNOHANG | WALL, 0, 0, 0]) {
@@ -115,7 +57,7 @@ pub fn changed() -> Child {
     }
 }
 
-/// Waits for this one alone to stop, and returns its status.
+/// Waits until this thread stops, and returns its status.
 pub fn wait_for(thread: c_int) -> Result<c_int, Errno> {
     let mut status: c_int = 0;
     loop {
@@ -308,7 +250,7 @@ pub fn read_file<'a>(path: &[u8], to: &'a mut [u8]) -> Option<&'a [u8]> {
     to.get(..length.ok()?)
 }
 
-/// Holds no directory of anybody.
+/// Changes to `/`, so that this process keeps no file system busy.
 pub fn leave_directory() {
     let _ = call(number::CHDIR, [c"/".as_ptr() as usize, 0, 0, 0, 0, 0]);
 }

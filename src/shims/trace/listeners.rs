@@ -23,7 +23,7 @@ const SO_DETACH_FILTER: c_int = 27;
 const SO_ATTACH_REUSEPORT_CBPF: c_int = 51;
 /// How often a queue is looked at.
 const LOOK_EVERY_MS: u64 = 10;
-/// As many as an app may have, and then some.
+/// Listeners of an app: as many as are handed over.
 const MOST: usize = 64;
 
 /// Which of the tasks above.
@@ -48,7 +48,7 @@ pub fn verb(word: &[u8]) -> Option<Verb> {
     }
 }
 
-/// Does it; `words` are what follows the verb, each a C string of the kernel's.
+/// Runs a verb; `words` are what follows the verb, each a C string of the kernel's.
 pub fn run(verb: Verb, words: &[*const u8], environment: *const *const u8) -> ! {
     match (verb, words) {
         (Verb::Listeners, [manager, rest @ ..]) => take(*manager, rest, environment),
@@ -99,7 +99,7 @@ fn matches(address: &Address, word: &[u8]) -> bool {
     inet6 && !address.is_wildcard() && !whole(word) && address.port().map(c_int::from) == port
 }
 
-/// Compares what is written to it.
+/// Compares what is written to it with a text.
 struct Same<'a> {
     rest: &'a [u8],
     holds: bool,

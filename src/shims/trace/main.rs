@@ -39,6 +39,7 @@ mod guard;
 mod handover;
 mod injection;
 mod kernel;
+mod kernel_numbers;
 mod last_answer;
 mod listeners;
 mod log_files;

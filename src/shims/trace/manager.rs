@@ -19,7 +19,7 @@ const CONNECT: usize = 203;
 const SO_RCVTIMEO: c_int = 20;
 /// Seconds that the manager may take for one answer.
 const PATIENCE: usize = 10;
-/// How often it is asked: it takes no connection while it is started anew.
+/// How often a connection is tried: the manager takes none while it executes itself anew.
 const TRIES: u32 = 20;
 const PAUSE_MS: u64 = 100;
 /// Bytes of an answer at most; what is longer is a signal.
@@ -35,11 +35,11 @@ const BROKEN: Errno = Errno(71);
 pub fn past(path: &[u8], unit: &[u8], state: &[u8]) -> Option<Past> {
     let mut buffer = [0; QUESTIONS];
     let questions = question::questions(unit, &mut buffer)?;
-    // Let go at the end of this process at the latest.
+    // The lock is released at the end of this process at the latest.
     let turn = take_turn(state);
     let past = (0..TRIES).find_map(|attempt| {
         if attempt > 0 {
-            // Nothing announces that it takes connections again.
+            // Nothing announces that the manager takes connections again.
             sys::sleep_ms(PAUSE_MS);
         }
         ask(path, questions).ok()
@@ -55,7 +55,7 @@ fn take_turn(state: &[u8]) -> Option<c_int> {
         if kernel::lock(fd) {
             break;
         }
-        // Nothing tells of the end of a turn to who does not wait for it without an end.
+        // Waiting for a lock has no deadline in the kernel: so we look again.
         sys::sleep_ms(LOOK_MS.min(1 << look.min(6)));
     }
     Some(fd)

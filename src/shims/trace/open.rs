@@ -23,7 +23,7 @@ pub struct Tcp {
 
 /// Who spoke last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LastSpeaker {
     /// The client has asked, and has heard nothing since: surely under way.
     Asked,
     /// The program spoke last: an answer, or a part of one.
@@ -35,15 +35,15 @@ pub enum Standing {
 }
 
 /// Where a connection stands.
-pub fn standing(tcp: Option<Tcp>) -> Standing {
-    let Some(tcp) = tcp else { return Standing::Unknown };
+pub fn standing(tcp: Option<Tcp>) -> LastSpeaker {
+    let Some(tcp) = tcp else { return LastSpeaker::Unknown };
     let asked_since = tcp.since_received < tcp.since_sent;
     if tcp.unread || tcp.unsent || tcp.received && (!tcp.sent || asked_since) {
-        Standing::Asked
+        LastSpeaker::Asked
     } else if tcp.sent {
-        Standing::Spoken
+        LastSpeaker::Spoken
     } else {
-        Standing::Silent
+        LastSpeaker::Silent
     }
 }
 
@@ -60,10 +60,10 @@ impl Patience {
     /// handler that is at work takes it for the client's departure.
     pub fn is_over(self, passed: u64, tcp: Option<Tcp>) -> bool {
         let standing = standing(tcp);
-        if standing == Standing::Asked {
+        if standing == LastSpeaker::Asked {
             return false;
         }
-        // Whatever is left by then goes with the program, and not so gently.
+        // What is left by then is cut when the program ends.
         let near_the_end = self.is_near_the_end(passed);
         let untouched = |tcp: Tcp| {
             let silence = tcp.since_received.min(tcp.since_sent);
@@ -86,5 +86,6 @@ impl Patience {
     }
 }
 
-/// So long clients are told to go, and what the program has just accepted becomes known to it.
+/// Milliseconds in which clients are told to go, and in which just accepted connections show their first
+/// request.
 const MOMENT_MS: u64 = 1000;

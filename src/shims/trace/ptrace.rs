@@ -97,7 +97,7 @@ pub fn seize(pid: c_int) -> Result<(), Errno> {
     request(SEIZE, pid, 0, OPTIONS).map(drop)
 }
 
-/// The same for one thread of many: those that it begins are traced too, processes are not.
+/// As [`seize`], for one thread of many: threads that it begins are traced too, processes are not.
 pub fn seize_thread(thread: c_int) -> Result<(), Errno> {
     request(SEIZE, thread, 0, OPTIONS & !FORKS).map(drop)
 }

@@ -16,7 +16,7 @@ use crate::ptrace::{self, Call, Status};
 use crate::registers::{Registers, number};
 use crate::sys;
 
-/// A thread that makes no system call for so long is let alone.
+/// A thread that makes no system call within this time is left alone.
 const PATIENCE_MS: u64 = 1000;
 /// `wait4()` for a child whose end raises no signal.
 const WALL: u64 = 0x4000_0000;
@@ -185,7 +185,7 @@ pub fn go_on(thread: c_int, status: Status) -> Option<()> {
     Some(())
 }
 
-/// Of any thread that is traced; `None` when it takes too long.
+/// The next change of any traced thread; `None` when none comes in time.
 pub fn next_event() -> Option<(c_int, Status)> {
     let deadline = sys::milliseconds() + PATIENCE_MS;
     loop {

@@ -66,7 +66,7 @@ pub enum Known {
     Nothing,
     /// It goes on until one of both wants it to end.
     Websocket,
-    /// The same, and nothing but the end of the connection ends it.
+    /// Server-sent events: they end with the connection alone.
     Events,
     /// One that was ended from here.
     Over {
@@ -74,8 +74,8 @@ pub enum Known {
     },
 }
 
-/// All that is known of them.
-pub struct Streams {
+/// What is known of the program's streams and threads.
+pub struct OpenStreams {
     streams: [Option<Stream>; CONNECTIONS],
     threads: [Option<Thread>; THREADS],
     /// A thread went unseen: it may send at any moment.
@@ -83,9 +83,14 @@ pub struct Streams {
     ended: u64,
 }
 
-impl Streams {
-    pub const fn new() -> Streams {
-        Streams { streams: [None; CONNECTIONS], threads: [None; THREADS], blind: false, ended: 0 }
+impl OpenStreams {
+    pub const fn new() -> OpenStreams {
+        OpenStreams {
+            streams: [None; CONNECTIONS],
+            threads: [None; THREADS],
+            blind: false,
+            ended: 0,
+        }
     }
 
     /// A thread begins a call. How many bytes the program believes to have sent that shall go
@@ -198,7 +203,7 @@ impl Streams {
         }
     }
 
-    /// How many were ended from here.
+    /// How many streams this tracer has ended.
     pub fn count(&self) -> u64 {
         self.ended
     }

@@ -40,7 +40,7 @@ pub fn own() -> u64 {
     OWN.load(Ordering::Relaxed)
 }
 
-/// Notes that it has taken this one so.
+/// Notes that the program has taken this listener under its own address.
 pub fn set_own(index: usize) {
     OWN.fetch_or(1_u64 << (index % 64), Ordering::Relaxed);
 }

@@ -1,12 +1,9 @@
 //! The process that answers a program's calls until its listeners are taken.
 //!
-//! It stops the program at every system call: a filter (seccomp) would stop it less often, and
-//! stay for its life. When it ends, however it ends, the kernel lets the program go.
-//!
 //! It stops the program at every system call until the last listener is listened on (a static Go
 //! server: some 450 stops, 7 ms). A seccomp filter would stop it less often, but stays for the
-//! program's life. Replaced calls are made by the program itself; its signals wait meanwhile. If
-//! the tracer dies, the kernel lets the program go.
+//! program's life. Replaced calls are made by the program itself; its signals wait meanwhile. When the
+//! tracer ends, however it ends, the kernel lets the program go.
 
 use core::ffi::c_int;
 

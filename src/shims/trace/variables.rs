@@ -17,9 +17,9 @@ use crate::sys::{self, Errno};
 
 /// What systemd shows as `CONFIG`.
 const CANNOT_READ: c_int = 78;
-/// What most files fit into.
+/// Bytes that most files of variables fit into.
 const FIRST_SIZE: usize = 64 << 10;
-/// Where systemd gives up as well.
+/// Bytes of a file at most, as in systemd.
 const MOST: usize = 64 << 20;
 const POINTER: usize = size_of::<*const u8>();
 
@@ -127,7 +127,7 @@ impl Table {
             if valid_name(name) {
                 self.set(name, entry);
             } else {
-                // Not what it says: it may be part of a secret.
+                // The line itself is not shown: it may be part of a secret.
                 say(format_args!("line {line} of {file} is left out: no name of a variable"));
             }
         }
@@ -148,7 +148,7 @@ impl Table {
         unsafe { place.write(entry) };
     }
 
-    /// For so many more places.
+    /// Makes room for so many more places.
     fn make_room(&mut self, more: usize) -> Result<(), Errno> {
         let wanted = (self.used + more + 1) * POINTER;
         let moved = if self.size == 0 {

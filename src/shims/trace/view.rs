@@ -22,7 +22,7 @@ use crate::processes::each_thread;
 use crate::ptrace::{self, Call, Status};
 use crate::registers::{Registers, number};
 use crate::steer::go_on;
-use crate::streams::Streams;
+use crate::streams::OpenStreams;
 use crate::tracee::{self, Copy};
 use crate::{connections, injection, sys};
 
@@ -51,21 +51,21 @@ struct Sending {
 }
 
 /// The watched program.
-pub struct View<'a> {
+pub struct Watched<'a> {
     listeners: &'a [Option<Address>],
     begun: [Option<Begun>; 64],
     /// Sockets whose clients have been told by HTTP/2, by their inodes.
     told: [u64; 256],
     tellings: usize,
-    /// The program has got its signal, and speaks for itself.
+    /// The program has got its signal, and its own handler tells its clients.
     signalled: bool,
-    /// What goes on without an end.
-    pub streams: Streams,
+    /// Streams without an end.
+    pub streams: OpenStreams,
 }
 
-impl<'a> View<'a> {
+impl<'a> Watched<'a> {
     /// Attaches to all threads of these processes; those that may not be traced go on unseen.
-    pub fn begin(processes: &[c_int], listeners: &'a [Option<Address>]) -> View<'a> {
+    pub fn begin(processes: &[c_int], listeners: &'a [Option<Address>]) -> Watched<'a> {
         for pid in processes.iter().filter(|pid| **pid != 0) {
             // A thread that is not stopped yet may begin another one: those come by themselves
             // only from threads that are.
@@ -77,13 +77,13 @@ impl<'a> View<'a> {
                 });
             }
         }
-        View {
+        Watched {
             listeners,
             begun: [const { None }; 64],
             told: [0; 256],
             tellings: 0,
             signalled: false,
-            streams: Streams::new(),
+            streams: OpenStreams::new(),
         }
     }
 
@@ -124,7 +124,7 @@ impl<'a> View<'a> {
     pub fn end(mut self) {
         let deadline = sys::milliseconds() + FINISH_MS;
         for begun in self.begun.iter().flatten() {
-            // It may wait for a client that does not read: what has left is enough.
+            // The call may wait for a client that does not read: the bytes that have left are its result.
             let _ = ptrace::interrupt(begun.thread);
         }
         while self.begun.iter().any(Option::is_some) && sys::milliseconds() < deadline {

@@ -1,15 +1,12 @@
-//! The process that the manager waits for, before it sends a program its signal: it ends then, while
-//! another one goes on watching.
-//!
-//! A traced program is watched beyond its signal: systemd sends it when the process of `ExecStop=`
-//! has ended, so another one goes on until the program ends. What the program cuts by `close()`,
-//! `shutdown()` or `exit_group()` ends by a close frame first.
+//! The process of `ExecStop=`, whose end systemd waits for before it sends a program its signal: it ends
+//! when the program may have the signal, while another process goes on watching until the program ends. A
+//! stream that the program cuts by `close()`, `shutdown()` or `exit_group()` ends by a close frame first.
 
 use core::ffi::c_int;
 
 use crate::{kernel, sys};
 
-/// Who is told when the program may have its signal: the process whose end systemd waits for.
+/// The process whose end systemd waits for before it sends the program its signal.
 pub struct Waiting(Option<c_int>);
 
 impl Waiting {

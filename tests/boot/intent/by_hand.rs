@@ -43,7 +43,7 @@ booted!(autostart_off_disables, |m| {
     assert_eq!(m.run(["systemctl", "is-enabled", "kk"]).stdout.trim(), "disabled");
     let doctor = m.clusterctl(["doctor", "kk"]).stdout;
     assert!(!doctor.contains("systemctl enable"), "{doctor}");
-    // Who enables it by hand is left alone.
+    // A group that an administrator has enabled by hand stays enabled.
     m.ok(["systemctl", "enable", "kk"]);
     applied(m);
     assert_eq!(m.run(["systemctl", "is-enabled", "kk"]).stdout.trim(), "enabled");

@@ -70,7 +70,7 @@ booted!(instances_that_are_not_there_are_refused, |m| {
     }
     let units = m.ok(["systemctl", "list-units", "--all", "--plain", "--no-legend", "kk@*"]);
     assert_eq!(units.lines().count(), 4, "{units}");
-    // One that is stopped, and one that was started by hand, are there.
+    // An instance that was stopped, and one beyond the number that was started by hand, are there.
     assert_eq!(m.sh("clusterctl stop kk@3 && clusterctl start kk@3").code, 0);
     m.ok(["systemctl", "start", "kk@9"]);
     assert_eq!(m.clusterctl(["stop", "kk@9"]).code, 0);
@@ -126,13 +126,13 @@ booted!(a_job_runs_once, |m| {
     m.reboot();
     wait_until("it has ended", Duration::from_secs(10), completed);
     assert_eq!(runs(), 5);
-    // One that fails runs once as well.
+    // With `autorestart = false`, a program that fails runs only once too.
     let app = "command = ['sh', '-c', 'echo run >> /srv/kk/failed; exit 3']\nautorestart = false";
     put(m, "/srv/kk", "unused", "", &app.replace("kk'", "k2'"));
     m.ok(["clusterctl", "delete", "kk"]);
     apply(m);
     assert_eq!(m.read("/srv/kk/failed").lines().count(), 1);
-    // Its failure is seen.
+    // `list` shows its failure.
     assert!(m.clusterctl(["list"]).stdout.contains("errored"));
 });
 
@@ -244,7 +244,7 @@ booted!(a_user_is_told_of_lingering_and_of_her_apps, |m| {
     let ada = m.user("ada");
     ada.write("/home/ada/app.js", "setInterval(() => {}, 1000)");
     ada.write("/home/ada/ecosystem.toml", "[[apps]]\nname = 'hers'\nscript = 'app.js'\n");
-    // Her manager goes on meanwhile.
+    // Lingering is off from here on, while ada's manager still runs.
     m.ok(["rm", "/var/lib/systemd/linger/ada"]);
     let output = ada.run(["sh", "-c", "cd && clusterctl --user apply"]);
     assert_eq!(output.code, 0, "{output:#?}");

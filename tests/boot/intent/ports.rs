@@ -17,7 +17,7 @@ booted!(a_port_that_an_instance_holds_is_named, |m| {
     assert!(doctor().contains(why), "{} {output:#?}", doctor());
     assert!(doctor().contains("write `listen = 3700`"), "{}", doctor());
     assert!(m.clusterctl(["describe", "kk"]).stdout.contains(why));
-    // What is advised works, though the port is held by an instance.
+    // The advice of the refusal works while an instance still holds the port.
     put(m, "/srv/kk", "app.js", &server, &format!("{app}\nlisten = 3700"));
     let output = applied(m);
     assert!(output.stdout.contains("an instance holds the address itself"), "{output:#?}");

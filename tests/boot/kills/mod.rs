@@ -24,7 +24,7 @@ use crate::support::{Machine, Output, Root, machine, skip};
 pub(crate) const KILLER: &str = include_str!("../fixtures/kill/kill.py");
 const FILE: &str = "/srv/shop/ecosystem.toml";
 
-/// What is killed.
+/// The process that is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Victim {
     /// The command itself.

@@ -76,7 +76,7 @@ booted!(redis_has_the_clients_of_each_family, |m| {
         assert_eq!(output.code, 0, "{output:#?}");
         for host in ["127.0.0.1", "::1"] {
             let cli = ["redis-cli", "-h", host, "-p", "6380"];
-            // It lets in clients of this machine alone, by their addresses.
+            // redis lets in clients of this machine only, which it tells by their addresses.
             assert_eq!(m.ok(cli.into_iter().chain(["ping"])), "PONG", "{listen}");
             let client = m.ok(cli.into_iter().chain(["client", "info"]));
             let shown = if host == "::1" { " addr=[::1]:" } else { " addr=127.0.0.1:" };

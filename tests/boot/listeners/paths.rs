@@ -93,7 +93,7 @@ booted!(a_path_that_is_lost_is_seen_and_reopened_without_a_loss_elsewhere, |m| {
             if stranger.is_some() { "clusterctl apply /srv/shop/ecosystem.toml" } else { mend };
         let mend = match mend.contains('@') {
             true => {
-                // One instance leaves the listeners of all as they are, and says so.
+                // A restart of one instance does not touch the listeners of all, and says so.
                 let output = m.sh(mend);
                 assert_eq!(output.code, 1, "{output:#?}");
                 let next =

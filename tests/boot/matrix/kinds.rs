@@ -45,9 +45,9 @@ pub struct Cell {
     /// Failed, other than refused.
     pub lost: u64,
     pub refused: u64,
-    /// How many saw what.
+    /// How many requests had each outcome, by its name.
     pub saw: BTreeMap<String, u64>,
-    /// More words about some of them.
+    /// Details of some of these requests.
     pub details: BTreeMap<String, u64>,
     /// When something was seen first, in seconds since the client began.
     pub first: BTreeMap<String, f64>,

@@ -74,8 +74,8 @@ impl Runtime {
 /// All instances are replaced together, since some kinds last as long as `kill_timeout`.
 const AT_ONCE: &str = "rollout = { max_surge = \"100%\" }\n";
 
-/// A place among those who load the machine, of which there are as many as processors: a client that gets
-/// none for seconds would count what no server has lost.
+/// One of as many places as there are processors, held while a load runs. Without a limit, a client that gets
+/// no processor for seconds would count requests as lost that no server has lost.
 struct Room;
 
 static TAKEN: Mutex<usize> = Mutex::new(0);
@@ -208,7 +208,7 @@ fn cell() {
     }
 }
 
-/// For people who look at the output of a test.
+/// Prints the table for people who read the output of the test.
 fn shown(m: &Machine, runtime: &Runtime, operation: Operation, cells: &Cells) {
     let (name, operation) = (runtime.name, operation.name());
     eprintln!("{name} {operation}\n{}\n{}", page::plain(cells), promises::killed(m));

@@ -106,7 +106,7 @@ fn kill(m: &Machine) {
     all_run(m);
 }
 
-/// Only the listeners are open.
+/// The state in which only the listeners are open, and no instance runs.
 fn asleep(m: &Machine) {
     m.ok(["clusterctl", "stop", "shop"]);
     m.ok_sh(

@@ -68,7 +68,7 @@ fn has(program: &str) -> Result<(), String> {
     skip::installed(program).then_some(()).ok_or_else(missing)
 }
 
-/// Nobody has signed it.
+/// Makes a self-signed certificate in the machine.
 fn certificate(m: &Machine) {
     m.ok_sh(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \

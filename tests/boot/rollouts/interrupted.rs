@@ -27,7 +27,7 @@ booted!(a_rollout_goes_on_when_whoever_asked_for_it_is_gone, |m| {
         let seen = answers(m);
         assert!(seen.lines().all(|line| line.contains(&format!("round{round}"))), "{seen}");
         assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 3);
-        // A lost terminal did not even keep the command from its end.
+        // The command has finished its rollout without its terminal.
         let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);
         assert_eq!(output.code, 0, "{output:#?}");
         assert!(output.stdout.contains("nothing to do"), "{output:#?}");

@@ -116,7 +116,7 @@ booted!(a_broken_deploy_never_costs_a_serving_instance, |m| {
     let mute = failed(m, &["reload", "shop"], &["shop@4 was not ready in time", "still thinking"]);
     assert!(!mute.stderr.contains("broken on purpose"), "of a former start: {mute:#?}");
     run.stop().assert_none_failed();
-    // This one takes connections before it crashes: no rollout can save those.
+    // This version accepts connections before it crashes: no rollout can save those.
     deploy(m, "late v4");
     failed(m, &["reload", "shop"], &["shop@4 died soon after it was ready", "late trouble"]);
     // The same by systemctl.
@@ -297,11 +297,11 @@ booted!(limits_and_timeouts_change_without_a_rollout, |m| {
     m.write("/srv/shop/ecosystem.toml", limits("400M", "8s"));
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
     assert_eq!(m.systemctl_show("shop@1", "MemoryMax"), "629145600");
-    // Nothing that would shadow the unit later.
+    // No drop-in is left that would override the unit later.
     assert_eq!(m.systemctl_show("shop@1", "DropInPaths"), "");
     assert_eq!(before, pids(m, 2));
     assert!(m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]).stdout.contains("nothing to do"));
-    // What the process got at its start needs a new one.
+    // A setting that a process gets at its start takes effect only by replacing it.
     let nice = limits("400M", "8s") + "Nice = 5\n";
     m.write("/srv/shop/ecosystem.toml", nice);
     let output = m.clusterctl(["apply", "/srv/shop/ecosystem.toml"]);

@@ -15,16 +15,16 @@ booted!(the_doctor_looks_at_more_than_a_moment, |m| {
     wait_until("it was restarted twice", Duration::from_secs(30), || {
         m.systemctl_show("shop@1", "NRestarts").parse::<u32>().unwrap() >= 2
     });
-    // Most of the time it is online.
+    // The instance that loops is online most of the time.
     for look in 0..15 {
         assert_eq!(problems(m), "looping", "look {look}");
-        // Only the other one stays up for as long as it must.
+        // Only the other instance has been up for `min_ready`.
         assert_eq!(online(m), 1, "look {look}");
     }
     m.write("/srv/shop/dies", "");
     m.ok(["clusterctl", "restart", "shop@1"]);
     assert_eq!(problems(m), "");
-    // It runs, and could not start again.
+    // The instance runs, and could not be started again, since its script is gone.
     m.ok(["mv", "/srv/shop/server.js", "/srv/shop/kept.js"]);
     let output = m.clusterctl(["doctor", "shop"]);
     assert_eq!((output.code, problems(m).as_str()), (1, "cannot-start"), "{output:#?}");
@@ -51,7 +51,7 @@ booted!(the_doctor_misses_an_interpreter, |m| {
     assert_eq!(problems(m), "");
     m.ok(["rm", "/opt/own/shell"]);
     assert_eq!(problems(m), "cannot-start");
-    // What is searched in the app's own PATH is found there alone.
+    // The interpreter is searched in the app's own PATH, and exists only there.
     m.write("/srv/shop/run", "#!/usr/bin/env -S quicksh -e\nexec sleep infinity\n");
     m.ok_sh("chmod +x /srv/shop/run; ln -s /bin/sh /opt/own/quicksh");
     let script = format!("{script}env = {{ PATH = '/opt/own:/usr/bin:/bin' }}\n");

@@ -167,7 +167,7 @@ booted!(what_somebody_stops_meanwhile_is_not_said_to_have_died, |m| {
     let said = stopped_meanwhile(m, "shop@2");
     assert!(said.contains("shop@2 was stopped meanwhile by somebody else; the former"), "{said}");
     assert!(!said.contains("died"), "{said}");
-    // A death is one all the same, also with code 0.
+    // An exit with code 0 is a death too.
     m.write("/srv/shop/server.js", SERVER.replace("process.exit(3)", "process.exit(0)"));
     m.write("/srv/shop/dies", "2 600");
     let output = m.clusterctl(["reload", "shop", "--min-ready", "5s"]);

@@ -27,7 +27,7 @@ booted!(a_first_apply_that_does_not_stay_up_is_no_success, |m| {
     m.ok(["clusterctl", "restart", "shop"]);
     let output = apply(m);
     assert_eq!((output.code, remembered(m)), (0, 1), "{output:#?}");
-    // A worker that throws at its start costs no old one.
+    // A new worker that throws at its start replaces no old one.
     let before = pids(m, 2);
     m.write("/srv/shop/dies", "all 0");
     refused(&m.clusterctl(["reload", "shop"]), &["shop@2 ", "worker broken on purpose"]);
@@ -44,7 +44,7 @@ booted!(start_restart_and_scale_tell_the_truth, |m| {
     ];
     refused(&m.clusterctl(["start", "shop"]), says);
     refused(&m.clusterctl(["restart", "shop"]), says);
-    // Only what is asked for is looked at.
+    // A verb about one instance judges that instance only.
     m.ok(["clusterctl", "restart", "shop@0"]);
     refused(&m.clusterctl(["restart", "shop@1"]), says);
     m.write("/srv/shop/dies", "");
@@ -108,7 +108,7 @@ booted!(a_start_without_the_working_folder_is_no_success, |m| {
     wait_until("the instance has ended", Duration::from_secs(30), || {
         m.systemctl_show("shop@1", "ActiveState") == "inactive"
     });
-    // Also for those who know systemctl alone, and with the reason.
+    // `systemctl start` fails too, and shows the reason.
     let output = m.run(["systemctl", "start", "shop@1"]);
     assert_eq!(output.code, 1, "{output:#?}");
     let status = m.run(["systemctl", "status", "shop@1"]).stdout;
@@ -124,7 +124,7 @@ booted!(a_start_without_the_working_folder_is_no_success, |m| {
     refused(&m.clusterctl(["reload", "shop"]), &[why]);
     let found = m.clusterctl(["doctor", "shop"]).stdout;
     assert!(found.contains(why), "{found}");
-    // It is there again, as another folder: what ran all the time runs in the one that was removed.
+    // The path exists again as another folder: running instances are still in the removed one.
     m.ok_sh("cp -r /srv/former /srv/shop; rm -r /srv/former");
     let output = apply(m);
     assert_eq!(output.code, 0, "{output:#?}");

@@ -82,7 +82,7 @@ fn a_handler_of_a_program_that_may_start_no_thread_comes_when_clients_are_told()
     let mut client = connect(port);
     assert!(!ask(&mut client).contains("Connection: close"));
     program.terminate();
-    // It is told with one of the next answers.
+    // The client is told to go with one of the next answers.
     let mut answer = ask(&mut client);
     while !answer.contains("Connection: close") {
         assert!(!answer.is_empty(), "{}", program.errors());
@@ -197,7 +197,7 @@ fn gets_its_signal_when_clients_are_told(server: &[&str]) {
     drop(client);
     assert_eq!(program.line(), "handler");
     assert_eq!(program.end(), 7);
-    // Nobody there: at once, whatever the timeout.
+    // No client is connected: the server gets its signal at once, whatever the timeout.
     let (_systemd, _port, mut program) = draining(server);
     program.terminate();
     assert_eq!(program.line(), "handler");

@@ -78,7 +78,7 @@ fn nothing_new_is_accepted_and_the_next_instance_gets_it() {
     let (systemd, port, mut program) = draining(&[server(), "slow", "PORT"]);
     let mut client = being_served(&mut program, port);
     program.terminate();
-    // Its first thread, the one that answers, and the one that watches the drain.
+    // The program's first thread, the thread that answers, and the thread that watches the drain.
     let threads = format!("/proc/{}/task", program.pid());
     while std::fs::read_dir(&threads).unwrap().count() < 3 {
         std::thread::yield_now();
@@ -147,7 +147,7 @@ fn a_datagram_that_was_received_is_answered_from_the_listener() {
     let mut reply = [0; 16];
     assert_eq!(client.recv(&mut reply).unwrap(), 8, "a connected socket: only from there");
     assert_eq!(program.end(), 0);
-    // What comes now waits for the next instance.
+    // A datagram that comes now waits for the next instance.
     client.send(b"later").unwrap();
     let next = systemd.start(&[server(), "udp-slow", &port.to_string()]);
     assert_eq!(client.recv(&mut reply).unwrap(), 5);

@@ -268,7 +268,7 @@ fn any_bytes_are_an_address_or_none() {
             return;
         };
         let family = u16::from_ne_bytes([raw[0], raw[1]]);
-        // What bind(2) refuses as too short is no address.
+        // bind(2) refuses these lengths as too short.
         let least = match address {
             Address::Inet4 { .. } => 16,
             Address::Inet6 { .. } => 24,

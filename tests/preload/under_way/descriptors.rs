@@ -35,7 +35,7 @@ fn a_child_that_is_executed_serves_what_its_parent_has_bound() {
     let program = systemd.start(&["python3", "-c", &script]);
     let pid: i32 = program.line().parse().unwrap();
     assert_eq!(systemd.notified(), "READY=1");
-    // It waits in accept(), since its parent's socket was a blocking one.
+    // The child waits in accept(), since its parent's socket was a blocking one.
     while !std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") S ") {
         std::thread::yield_now();
     }

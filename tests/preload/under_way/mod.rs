@@ -259,7 +259,7 @@ fn a_client_hears_of_the_end_before_its_program_closes() {
         client.read_exact(&mut [0; 42]).unwrap();
         program.terminate();
         assert_eq!(program.line(), "gone");
-        // It has not closed yet, and does not before it hears from here.
+        // The program has not closed the connection, and does not before its client closes it.
         assert_eq!(client.read(&mut [0]).unwrap(), 0, "{handler}");
         assert!(program.is_running(), "{handler}: the end has come with the program's own");
         program.input.write_all(b"close\n").unwrap();

@@ -18,7 +18,7 @@ impl Rules {
             assert!(*number < target || !alive, "{number} is left over");
             let ours = unit.job.is_some_and(|job| whole || job.driver == world.driver);
             assert!(!ours, "finished, but {number} has a job");
-            // Of what the rollout left alone, it knows no more than it was told.
+            // About instances that it never touched, the rollout knows only what it was told.
             let told = self.told.get(number).is_some_and(|told| told.0 == Serial(unit.serial));
             let known = told || self.touched.contains(number);
             if *number < target && (whole || alive && known) {

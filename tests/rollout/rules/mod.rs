@@ -136,7 +136,7 @@ impl Rules {
                     let reliable = world.weather.lost == 0 && world.weather.stuck == 0;
                     assert!(!open || !reliable, "restored while a start was under way");
                     self.restoring = true;
-                    // Nobody waits for instances to settle that will be replaced again.
+                    // Instances that will be replaced again are not waited for.
                     self.changing.clear();
                 }
                 Instruction::Look { .. } => {}
@@ -214,7 +214,7 @@ impl Rules {
         let limits = self.spec.policy.limits(target);
         let mut floor = usize::try_from(target.saturating_sub(limits.unavailable)).unwrap();
         if stage == Stage::RollingBack {
-            // What was down before, and was never touched, is nobody's to wait for.
+            // Instances that were down before and never touched are not waited for.
             let lost = (0..target)
                 .filter(|number| !self.told_ready(*number) && !self.touched.contains(number));
             floor = floor.saturating_sub(lost.count());

@@ -53,7 +53,7 @@ pub(super) fn draw(chance: &mut Chance) -> (Scenario, Weather) {
         before,
         wanted,
         only_count,
-        // Without a draw, so that the seeds that are kept mean what they meant.
+        // Not drawn by chance: one more draw would change what the kept seeds stand for.
         can_restore: if only_count { before.is_multiple_of(2) } else { chance.percent(70) },
         interrupt,
         crashes,
@@ -101,7 +101,7 @@ pub(super) fn populate(world: &mut World, scenario: &Scenario, chance: &mut Chan
             3 => State::Restarting,
             _ => State::Ready,
         };
-        // Some are up to date already: an earlier rollout was interrupted.
+        // Some instances are up to date already, as after an interrupted rollout.
         let definition = usize::from(!scenario.only_count && !scenario.clean && chance.percent(10));
         world.add(number, state, definition, chance);
     }

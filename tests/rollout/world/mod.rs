@@ -194,7 +194,7 @@ impl World {
                 let restarts = self.units[&number].restarts + 1;
                 self.begin(number, restarts, chance);
             }
-            // It went another way meanwhile.
+            // The process has reached another state meanwhile.
             _ => {}
         }
     }
@@ -224,7 +224,7 @@ impl World {
     fn note_settled(&mut self, number: u32) {
         let (now, min_ready) = (self.now, self.weather.min_ready);
         let unit = self.units.get_mut(&number).unwrap();
-        // Without `min_ready` nobody looks once more.
+        // Without `min_ready` the driver does not look at the instance again.
         let counts = !unit.mute || min_ready.is_zero();
         unit.settled |= counts && unit.ready_at.is_some_and(|ready| now.since(ready) >= min_ready);
     }
@@ -260,7 +260,7 @@ impl World {
                 let later = if self.weather.death > 0 { 3000 } else { 0 };
                 self.after(after, number, Later::Ready);
                 let life = chance.between(1, (settle + later).max(2) - 1);
-                // Without a draw, so that the seeds that are kept mean what they meant.
+                // Not drawn by chance: one more draw would change what the kept seeds stand for.
                 if serial.is_multiple_of(3) {
                     self.units.get_mut(&number).unwrap().mute = true;
                 } else {

@@ -167,7 +167,7 @@ impl Connection {
         if self.kind != Kind::Datagram {
             return http::parse(&self.received, ended);
         }
-        // A datagram is whole or not there; the status lets it share the way of the others.
+        // A datagram arrives whole or not at all. It gets a status so that it is judged like an HTTP answer.
         let (close, head, body) = (true, String::new(), self.received.clone());
         Parsed::Whole(Answer { status: 200, close, head, body })
     }

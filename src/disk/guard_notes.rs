@@ -27,7 +27,7 @@ pub fn short_runs(layout: &Layout, unit: &UnitName) -> Option<u32> {
 /// Where it cannot be written, the guard asks.
 pub fn announce_start(layout: &Layout, unit: &UnitName, now: u64) {
     let path = path(layout, unit);
-    // Only where the guard keeps notes.
+    // Apps whose guard keeps no notes have no such file.
     if path.exists() {
         let notes = GuardNotes { seen: now, short_runs: Some(0), restarts: 0, announced: true };
         let _ = fs::write(path, format!("{notes}\n"));

@@ -12,7 +12,7 @@ use crate::unit::UnitName;
 
 /// The counts of all apps.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct ActionCounts {
     apps: BTreeMap<AppName, Counts>,
 }
 
@@ -28,7 +28,7 @@ struct Counts {
     extra: BTreeSet<u32>,
 }
 
-impl Tally {
+impl ActionCounts {
     /// Counts what an event tells.
     pub fn note(&mut self, event: &Event) {
         match event {
@@ -71,7 +71,7 @@ impl Tally {
         format!("{app}: {}", sentence(&counts.parts(), took))
     }
 
-    /// The same of all apps together, where there are several: `3 apps: 8 replaced in 5.1 s`.
+    /// The sentence about all apps together, where there are several: `3 apps: 8 replaced in 5.1 s`.
     pub fn total(&self, apps: usize, took: Option<Duration>) -> Option<String> {
         if apps < 2 {
             return None;
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn extra_instances_of_a_rollout_do_not_count() {
         let app = AppName::parse("api").unwrap();
-        let mut tally = Tally::default();
+        let mut counts = ActionCounts::default();
         for (instance, change, reason) in [
             (2, UnitJob::Start, JobReason::Canary),
             (0, UnitJob::Restart, JobReason::Outdated),
@@ -139,17 +139,17 @@ mod tests {
             (2, UnitJob::Stop, JobReason::SurgeOver),
         ] {
             let command = Instruction::Submit { ticket: Ticket(1), instance, change, reason };
-            tally.note(&Event::Rollout { app: app.clone(), command });
+            counts.note(&Event::Rollout { app: app.clone(), command });
         }
         let took = Some(Duration::from_millis(2444));
-        assert_eq!(tally.end(&app, took), "api: 2 replaced in 2.4 s");
-        assert_eq!(tally.total(1, took), None);
+        assert_eq!(counts.end(&app, took), "api: 2 replaced in 2.4 s");
+        assert_eq!(counts.total(1, took), None);
         let web = AppName::parse("web").unwrap();
         let unit = web.instance_unit(0);
-        tally.note(&Event::Unit { app: web.clone(), unit, verb: "start", failure: None });
-        assert_eq!(tally.end(&web, None), "web: 1 started");
-        assert_eq!(tally.total(2, took).unwrap(), "2 apps: 2 replaced, 1 started in 2.4 s");
+        counts.note(&Event::Unit { app: web.clone(), unit, verb: "start", failure: None });
+        assert_eq!(counts.end(&web, None), "web: 1 started");
+        assert_eq!(counts.total(2, took).unwrap(), "2 apps: 2 replaced, 1 started in 2.4 s");
         let other = AppName::parse("other").unwrap();
-        assert_eq!(tally.end(&other, None), "other: done");
+        assert_eq!(counts.end(&other, None), "other: done");
     }
 }

@@ -23,17 +23,18 @@ pub(super) struct FastState {
     pub cgroup: Option<CgroupUsage>,
 }
 
-/// What the manager is asked of an instance that runs and whose files leave something open.
+/// Properties fetched over D-Bus for active instances whose cgroup files were not conclusive.
 const RUNNING: [Field; 2] = [Field::MainPid, Field::Restarts];
 
-/// What a cgroup counts.
+/// Properties that the cgroup counts.
 const COUNTED: [Field; 2] = [Field::Memory, Field::Cpu];
 
-/// What it is asked of others, and of all where cgroups do not tell what they use.
+/// Properties fetched for instances that are not active, and for all where cgroup files show no memory.
 const OTHERS: [Field; 6] =
     [Field::MainPid, Field::Restarts, Field::Result, Field::Started, Field::Memory, Field::Cpu];
 
-/// More processes than this in a cgroup, and asking who is the main one costs less.
+/// Above this number of processes in a cgroup, asking the manager for the main one costs less than reading
+/// them.
 const FEW: usize = 8;
 
 /// The states of instances, of which some have been listed already.
@@ -77,7 +78,7 @@ pub(super) fn states(
         one.state.memory.is_none() && one.process.is_some() && one.cgroup.is_none()
     };
     if let Some(place) = seen.iter().position(uncounted) {
-        // With cgroups of version 1 the manager knows.
+        // With cgroups of version 1 the manager knows memory and CPU time.
         let probe = context.systemd.details(vec![rows[place].clone()], &COUNTED)?;
         if probe.iter().any(|state| state.memory.is_some() || state.cpu_nsec.is_some()) {
             let all = context.systemd.details(rows, &OTHERS)?;
@@ -94,7 +95,7 @@ fn measured(state: InstanceState) -> FastState {
     FastState { process, cgroup: dir.and_then(|dir| host::cgroup_usage(&dir)), state }
 }
 
-/// What files tell.
+/// States of instances by files alone.
 struct Files<'a> {
     context: &'a Context,
     /// Cgroup of the manager; `None` where it is not the first process.
