@@ -41,8 +41,12 @@ impl OwnFile {
         if !meta.is_file() || meta.nlink() != 1 {
             return Ok(OwnFile::Foreign);
         }
+        // A file without an end, or the size of a disk, is none of ours.
+        if meta.len() > crate::limits::FILE {
+            return Ok(OwnFile::Foreign);
+        }
         let mut text = String::new();
-        match file.read_to_string(&mut text) {
+        match (&mut file).take(crate::limits::FILE).read_to_string(&mut text) {
             Ok(_) if text.starts_with(MARK) => Ok(OwnFile::Ours(file, text)),
             Ok(_) => Ok(OwnFile::Foreign),
             Err(error) if error.kind() == ErrorKind::InvalidData => Ok(OwnFile::Foreign),
