@@ -97,3 +97,20 @@ fn gap(former: &str, entries: &str) -> String {
     let end = if former.ends_with('\n') { "" } else { "\n" };
     format!("{end}\n{entries}")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_size_of_a_disk_is_none_of_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        std::fs::write(&path, MARK).unwrap();
+        assert!(matches!(OwnFile::open(&path).unwrap(), OwnFile::Ours(..)));
+        // Sparse: it takes no room, and would take all of the memory.
+        File::options().append(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(matches!(OwnFile::open(&path).unwrap(), OwnFile::Foreign));
+    }
+}
