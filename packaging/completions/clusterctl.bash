@@ -1,18 +1,24 @@
 _clusterctl() {
-    local IFS=$'\n' line=${COMP_LINE:0:COMP_POINT} current prefix
-    local -a words
+    local line=${COMP_LINE:0:COMP_POINT} current prefix word
+    local -a words offered
     IFS=$' \t' read -r -a words <<<"$line"
     # Behind a blank a new word begins.
     case $line in *[[:blank:]]) words+=("") ;; esac
     current=${words[${#words[@]} - 1]}
-    COMPREPLY=($(
+    mapfile -t offered < <(
         CLUSTERCTL_COMPLETE=bash _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((${#words[@]} - 1)) \
             clusterctl -- "${words[@]}" 2>/dev/null
-    ))
+    )
     # Of a word that bash breaks at `@`, `:` or `=` it replaces the last part alone.
     prefix=${current%"${current##*[@:=]}"}
     case $COMP_WORDBREAKS in *@*) ;; *) prefix=${current%"${current##*[:=]}"} ;; esac
-    [ -z "$prefix" ] || COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
+    COMPREPLY=()
+    for word in "${offered[@]}"; do
+        word=${word#"$prefix"}
+        # Files have names that others have chosen: nothing in them is an instruction to this shell.
+        case $word in *[!A-Za-z0-9_./@:=,+%-]*) printf -v word %q "$word" ;; esac
+        COMPREPLY+=("$word")
+    done
     case ${#COMPREPLY[@]},${COMPREPLY-} in
         1,*[/@:=]) compopt -o nospace 2>/dev/null ;;
     esac

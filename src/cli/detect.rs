@@ -23,6 +23,9 @@ pub(super) struct DetectArgs {
     /// The processes inside of the namespaces
     #[arg(long, hide = true)]
     stage: Option<DetectStage>,
+    /// Numbers of the user and of the group whose rights the program has
+    #[arg(long = "as", hide = true, value_name = "UID:GID", value_parser = numbers)]
+    rights: Option<(u32, u32)>,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     command: Vec<OsString>,
@@ -42,7 +45,7 @@ pub(super) fn run(args: &DetectArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8
             let words = args.command.split_first();
             let (program, rest) =
                 words.ok_or_else(|| Error::Usage("no program is named".to_owned()))?;
-            return Ok(embedded::init(program, rest)?);
+            return Ok(embedded::init(program, rest, args.rights)?);
         }
         None => {}
     }
@@ -64,6 +67,12 @@ pub(super) fn run(args: &DetectArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8
     Ok(if trial.listen.is_empty() { exit::FAILED } else { exit::OK })
 }
 
+fn numbers(text: &str) -> Result<(u32, u32), String> {
+    let numbers =
+        text.split_once(':').and_then(|(uid, gid)| uid.parse().ok().zip(gid.parse().ok()));
+    numbers.ok_or_else(|| "two numbers, as in 1000:1000".to_owned())
+}
+
 fn of_clients(addresses: &[ListenAddress]) -> Vec<ListenAddress> {
     addresses.iter().filter(|address| !is_private(address)).cloned().collect()
 }
@@ -74,7 +83,11 @@ fn private(addresses: &[ListenAddress]) -> Vec<String> {
 
 /// The process that sees what listens; what it saw goes to standard output.
 fn watch(args: &DetectArgs, ui: &mut Ui) -> Result<u8, Error> {
-    let mut init: Vec<OsString> = ["detect", "--stage", "init", "--"].map(Into::into).into();
+    let mut init: Vec<OsString> = ["detect", "--stage", "init"].map(Into::into).into();
+    if let Some((uid, gid)) = args.rights {
+        init.extend(["--as".to_owned(), format!("{uid}:{gid}")].map(OsString::from));
+    }
+    init.push("--".into());
     init.extend(args.command.iter().cloned());
     let none = Trial {
         listen: Vec::new(),

@@ -119,7 +119,7 @@ pub(super) fn settled(
             }
             let known = draft.has_listener() || as_its_units(draft, origin, &found);
             if !known && origin.tries {
-                try_out(draft, &around, ui);
+                try_out(draft, origin, &around, ui);
             }
         }
     }
@@ -154,8 +154,9 @@ fn as_its_units(
     true
 }
 
-/// Runs the program once to see what it listens on; looks into its source where the run does not show it.
-fn try_out(draft: &mut Draft, around: &import::ImportFacts<'_>, ui: &mut Ui) {
+/// Runs the program once, with the rights that the app will have or with those of whoever wrote the file, and looks
+/// into its source where that does not tell.
+fn try_out(draft: &mut Draft, origin: &Origin<'_>, around: &import::ImportFacts<'_>, ui: &mut Ui) {
     let name = draft.name().to_owned();
     let alone = Drafts { apps: vec![draft.clone()], ..Drafts::default() };
     let text = import::settle(alone, around).text;
@@ -167,7 +168,11 @@ fn try_out(draft: &mut Draft, around: &import::ImportFacts<'_>, ui: &mut Ui) {
     ));
     let environment = app.env.clone();
     let waiting = || ui.note(&format!("{name}: {}", trial::still_nothing(TRIAL)));
-    let tried = trial::tried_with(&app.command, &app.cwd, &environment, TRIAL, waiting);
+    let named = app.process.user.as_deref().and_then(crate::host::user);
+    let author = || origin.file.and_then(|file| crate::ops::import::author(file).other);
+    let user = named.or_else(author);
+    let user = user.as_ref();
+    let tried = trial::tried_as(user, &app.command, &app.cwd, &environment, TRIAL, waiting);
     let why = match tried {
         Ok(Trial { listen, .. }) if !listen.is_empty() => {
             ui.note(&format!("{name}: it listens on {}", listen.join(", ")));

@@ -41,8 +41,12 @@ impl OwnFile {
         if !meta.is_file() || meta.nlink() != 1 {
             return Ok(OwnFile::Foreign);
         }
+        // A file without an end, or the size of a disk, is none of ours.
+        if meta.len() > crate::limits::FILE {
+            return Ok(OwnFile::Foreign);
+        }
         let mut text = String::new();
-        match file.read_to_string(&mut text) {
+        match (&mut file).take(crate::limits::FILE).read_to_string(&mut text) {
             Ok(_) if text.starts_with(MARK) => Ok(OwnFile::Ours(file, text)),
             Ok(_) => Ok(OwnFile::Foreign),
             Err(error) if error.kind() == ErrorKind::InvalidData => Ok(OwnFile::Foreign),
@@ -92,4 +96,21 @@ fn head(entries: &str) -> String {
 fn gap(former: &str, entries: &str) -> String {
     let end = if former.ends_with('\n') { "" } else { "\n" };
     format!("{end}\n{entries}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_size_of_a_disk_is_none_of_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        std::fs::write(&path, MARK).unwrap();
+        assert!(matches!(OwnFile::open(&path).unwrap(), OwnFile::Ours(..)));
+        // Sparse: it takes no room, and would take all of the memory.
+        File::options().append(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(matches!(OwnFile::open(&path).unwrap(), OwnFile::Foreign));
+    }
 }

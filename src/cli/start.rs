@@ -1,5 +1,6 @@
 //! `clusterctl start`: apps that are there, or a program that has no ecosystem file yet.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -191,7 +192,9 @@ fn discover(
             args.timeout
         ));
         let waiting = || ui.paragraph(&still_nothing(program, args.timeout));
-        let trial = trial::tried(&app.command, &app.cwd, args.timeout, waiting)?;
+        let user = app.process.user.as_deref().and_then(crate::host::user);
+        let (none, limit) = (BTreeMap::new(), args.timeout);
+        let trial = trial::tried_as(user.as_ref(), &app.command, &app.cwd, &none, limit, waiting)?;
         let accepts = trial.accepts;
         seen.listen = judged(program, trial, ui)?;
         if accepts && resolve(place, &entry(&seen), &layout)?.handover == Handover::Trace {

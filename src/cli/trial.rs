@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::world::Purpose;
 use super::{Site, Ui, process};
 use crate::disk::Layout;
-use crate::ecosystem::{self, App, SeenApp, StartCommand, entry};
+use crate::ecosystem::{self, App, SeenApp, StartCommand, User, entry};
 use crate::error::Error;
 use crate::report;
 
@@ -69,26 +69,33 @@ pub(super) fn tried(
     limit: Duration,
     waiting: impl FnOnce(),
 ) -> Result<Trial, Error> {
-    tried_with(command, folder, &BTreeMap::new(), limit, waiting)
+    tried_as(None, command, folder, &BTreeMap::new(), limit, waiting)
 }
 
-/// As [`tried`], with environment variables for the program.
+/// The same with the rights of a user, if this is root, and with variables of the program's own.
 ///
 /// # Errors
 /// Private networks are not allowed here.
-pub(super) fn tried_with(
+pub(super) fn tried_as(
+    user: Option<&User>,
     command: &ecosystem::Command,
     folder: &Path,
     environment: &BTreeMap<String, String>,
     limit: Duration,
     waiting: impl FnOnce(),
 ) -> Result<Trial, Error> {
+    let user = user.filter(|_| rustix::process::geteuid().is_root());
     let failed = |why: String| Error::Trial(format!("cannot try the program: {why}"));
     let broken = |source: std::io::Error| failed(source.to_string());
     let mut log = tempfile::tempfile().map_err(broken)?;
-    let mut child = Command::new(process::own_program())
-        .args(["detect", "--stage", "watch", "--timeout"])
-        .arg(format!("{}ms", limit.as_millis()))
+    let mut stage = Command::new(process::own_program());
+    stage.args(["detect", "--stage", "watch", "--timeout"]);
+    stage.arg(format!("{}ms", limit.as_millis()));
+    if let Some(user) = user {
+        stage.arg("--as").arg(format!("{}:{}", user.uid, user.gid));
+        stage.env("HOME", &user.home).env("USER", &user.name).env("LOGNAME", &user.name);
+    }
+    let mut child = stage
         .arg("--")
         .arg(&command.program)
         .args(&command.args)

@@ -25,6 +25,7 @@ use super::{Error, mounts, namespace};
 use crate::ecosystem::ListenAddress;
 use crate::{host, limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::net::{AddressFamily, SendFlags, SocketType};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
 use std::ffi::OsString;
@@ -91,12 +92,8 @@ pub fn watch(init: &[OsString], limit: Duration) -> Result<TrialSight, Error> {
     let paths = sight.as_ref().map(|sight| sockets(&sight.addresses)).unwrap_or_default();
     drop(child.stdin.take());
     child.wait().map_err(Error::step("waiting"))?;
-    for (path, inode) in paths {
-        if inode_of(&path) == Some(inode) {
-            // Fails where the program has removed its socket itself.
-            let _ = fs::remove_file(path);
-        }
-    }
+    // Somebody else may have removed them.
+    paths.iter().for_each(|(path, inode)| drop(remove(path, *inode)));
     sight.map_err(Error::step("looking at the program"))
 }
 
@@ -177,6 +174,19 @@ fn inode_of(path: &Path) -> Option<(u64, u64)> {
     meta.file_type().is_socket().then(|| (meta.dev(), meta.ino()))
 }
 
+/// Removes a socket, if it is that one still. Folders on the way may belong to others: they change nothing between
+/// the look and the removal, which are both in the folder that was opened.
+fn remove(path: &Path, inode: (u64, u64)) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+    let found = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if (found.st_dev, found.st_ino) == inode {
+        rustix::fs::unlinkat(&folder, name, AtFlags::empty())?;
+    }
+    Ok(())
+}
+
 fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
@@ -207,7 +217,9 @@ fn loopback_up() -> io::Result<()> {
 ///
 /// # Errors
 /// The program cannot be started.
-pub fn init(program: &OsString, args: &[OsString]) -> Result<u8, Error> {
+pub fn init(program: &OsString, args: &[OsString], user: Option<(u32, u32)>) -> Result<u8, Error> {
+    // What can open the terminal of whoever calls can also type there.
+    rustix::process::setsid().map_err(Error::step("leaving the terminal"))?;
     if namespace::leave_mounts().is_ok() {
         // Refused in some containers: there the program sees the processes of the outside.
         let _ = mounts::close();
@@ -219,6 +231,9 @@ pub fn init(program: &OsString, args: &[OsString]) -> Result<u8, Error> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).process_group(0);
     command.stdout(output().map_err(failed())?).stderr(output().map_err(failed())?);
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
     for name in ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
         command.env_remove(name);
     }

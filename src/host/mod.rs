@@ -276,6 +276,12 @@ pub fn changeable_by(path: &Path) -> Option<(PathBuf, String)> {
     trust::changeable_by(path, |uid| user(&uid.to_string()).map(|user| user.name))
 }
 
+/// The user who owns a file, or the link by which it is named, if that is not root. One without a name has a
+/// number for it.
+pub fn owner_of(path: &Path) -> Option<User> {
+    trust::owner_of(path).map(|(uid, gid)| users::of_numbers(uid, gid))
+}
+
 /// Whether two paths lead to one file, through links as well.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));

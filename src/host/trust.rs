@@ -26,6 +26,14 @@ pub(super) fn writable_by(path: &Path, name: impl Fn(u32) -> Option<String>) -> 
     other_than_root(&fs::metadata(path).ok()?, &name)
 }
 
+/// Who owns a file, or the link by which it is named, if that is not root: numbers of the user and of the group.
+pub(super) fn owner_of(path: &Path) -> Option<(u32, u32)> {
+    let people =
+        |meta: Metadata| (![0, UNKNOWN].contains(&meta.uid())).then(|| (meta.uid(), meta.gid()));
+    let link = fs::symlink_metadata(path).ok().and_then(people);
+    link.or_else(|| fs::metadata(path).ok().and_then(people))
+}
+
 /// Whether somebody of these numbers may read a file, as far as modes tell; without a user, whether
 /// everybody may. What cannot be looked at counts as the user's, and nobody else's.
 pub(super) fn may_read(path: &Path, user: Option<u32>, groups: &[u32]) -> bool {

@@ -16,6 +16,19 @@ pub fn user(name: &str) -> Option<User> {
     Some(User { name: found.name, uid, gid, home: found.dir })
 }
 
+/// The user of a number, who may have no name here.
+pub(super) fn of_numbers(uid: u32, gid: u32) -> User {
+    let found = unistd::User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    let nameless = || User { name: uid.to_string(), uid, gid, home: "/".into() };
+    let named = |found: unistd::User| User {
+        name: found.name,
+        uid,
+        gid: found.gid.as_raw(),
+        home: found.dir,
+    };
+    found.map_or_else(nameless, named)
+}
+
 /// Whether there is a group of this name or number.
 pub fn has_group(name: &str) -> bool {
     group(name).is_some()

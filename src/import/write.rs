@@ -70,10 +70,15 @@ fn left_out(left: &LeftOut) -> String {
 fn comment(text: &str) -> String {
     let mut line = "# ".to_owned();
     for char in text.chars() {
-        if char.is_control() { line.extend(char.escape_debug()) } else { line.push(char) }
+        if misleads(char) { line.extend(char.escape_debug()) } else { line.push(char) }
     }
     line.push('\n');
     line
+}
+
+/// Whether an editor shows something else than what stands there: another line, or another order.
+fn misleads(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A key as TOML writes it.
@@ -86,7 +91,7 @@ fn key(name: &str) -> String {
 /// A value on one line, however many its texts have.
 pub(super) fn value(value: &Value) -> String {
     match value {
-        Value::String(text) if text.chars().any(|c| c.is_control() || c == '\'') => escaped(text),
+        Value::String(text) if text.chars().any(|c| misleads(c) || c == '\'') => escaped(text),
         Value::Array(items) => {
             let items: Vec<String> = items.iter().map(self::value).collect();
             format!("[{}]", items.join(", "))
@@ -107,7 +112,7 @@ fn escaped(text: &str) -> String {
             '"' | '\\' => out.extend(['\\', char]),
             '\n' => out += "\\n",
             '\t' => out += "\\t",
-            control if control.is_control() => out += &format!("\\u{:04X}", u32::from(control)),
+            control if misleads(control) => out += &format!("\\u{:04X}", u32::from(control)),
             other => out.push(other),
         }
     }

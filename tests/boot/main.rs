@@ -19,6 +19,7 @@ mod drain;
 mod errors;
 mod faults;
 mod filtered;
+mod foreign_files;
 mod graceful;
 mod guides;
 mod harness;

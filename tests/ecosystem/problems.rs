@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clusterctl::ecosystem::{Color, Ownership, Scope};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::host::{FakeHost, dynamic_elf};
 use crate::read;
@@ -88,9 +90,8 @@ fn every_problem_says_what_to_do() {
     }
 }
 
-/// Files with very many problems, each of another kind.
-fn crowds() -> [(String, usize); 5] {
-    let many = 20_000;
+/// Files with very many problems, each of another kind, and how many: of one app, or of a tenth as many apps.
+fn crowds(many: usize) -> [(String, usize); 5] {
     let lines = |line: &dyn Fn(usize) -> String| -> String { (0..many).map(line).collect() };
     let app = "[[apps]]\nscript = 'server.js'\n";
     let one_port =
@@ -105,15 +106,37 @@ fn crowds() -> [(String, usize); 5] {
         (format!("{app}{}", lines(&|nr| format!("nmae{nr} = 1\n"))), many),
         (format!("{app}args = [{}]\n", lines(&|_| "{}, ".to_owned())), many),
         (lines(&|nr| format!("x{nr} = = 1\n")), many),
-        ((0..5_000).map(one_port).collect(), 4_999),
-        ((0..2_000).map(own_host).collect(), 0),
+        ((0..many / 10).map(one_port).collect(), many / 10 - 1),
+        ((0..many / 10).map(own_host).collect(), 0),
     ]
 }
 
-/// If the time grew with the square of the number of problems, this test would not end.
+/// Processor time of this thread while it reads a file and draws what is wrong with it.
+fn time_for(text: &str) -> Duration {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+    let begun = now();
+    if let Err(problems) = read(text, None, &FakeHost::new()) {
+        std::hint::black_box(problems.render(Color::Off).len());
+    }
+    now() - begun
+}
+
+/// Ten times as many take ten times as long, give or take what a busy machine does to caches; with the square of their
+/// number it would be a hundred times.
+#[test]
+fn the_time_for_problems_grows_as_their_number_does() {
+    for (nr, (few, many)) in crowds(10_000).into_iter().zip(crowds(100_000)).enumerate() {
+        // The best of three: a page that has to be found first is no work of ours.
+        let best = (0..3).map(|_| time_for(&few.0)).min().unwrap();
+        let (base, more) = (best.as_secs_f64(), time_for(&many.0).as_secs_f64());
+        eprintln!("{nr}: {base:.3} s, {more:.3} s for ten times as many: {:.1} times", more / base);
+        assert!(more < base * 40.0, "{nr}: {base} s, then {more} s");
+    }
+}
+
 #[test]
 fn very_many_problems_are_counted_and_the_first_are_shown() {
-    for (nr, (text, count)) in crowds().into_iter().enumerate() {
+    for (nr, (text, count)) in crowds(20_000).into_iter().enumerate() {
         let problems = match read(&text, None, &FakeHost::new()) {
             Ok(_) if count == 0 => continue,
             Ok(loaded) => panic!("{nr}: {:?}", loaded.ecosystem.apps.len()),

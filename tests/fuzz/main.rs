@@ -7,5 +7,6 @@
 mod host;
 
 mod files;
+mod foreign;
 mod output;
 mod units;

@@ -78,6 +78,28 @@ fn bash_offers_what_there_is() {
     }
 }
 
+/// Names of files that would be instructions to a shell if they stood in a line as they are.
+const TRAPS: [&str; 5] =
+    ["trap$(touch ran)", "trap;touch ran", "trap`touch ran`", "trap&touch ran", "trap * 'x'"];
+
+#[test]
+fn bash_obeys_no_name_of_a_file() {
+    let home = home();
+    let script = packaging("completions/clusterctl.bash");
+    for name in TRAPS {
+        fs::write(home.path().join(name), "").unwrap();
+        let ask = format!(
+            "source '{}'; COMP_LINE='clusterctl apply tra' COMP_POINT=20; _clusterctl; \
+             eval \"printf '%s\\n' ${{COMPREPLY[*]}}\"",
+            script.display(),
+        );
+        let said = run(home.path(), "bash", &["--norc", "-c", &ask]);
+        assert_eq!(said.trim_end(), name);
+        assert!(!home.path().join("ran").exists(), "{name} was obeyed");
+        fs::remove_file(home.path().join(name)).unwrap();
+    }
+}
+
 #[test]
 fn fish_offers_what_there_is() {
     if !is_there("fish") {

@@ -1,5 +1,6 @@
 //! Configuration files in JavaScript and TypeScript, evaluated by the calling user's own node, with that user's
-//! rights. What comes back is hostile: its size and its time are bounded, and it is data alone.
+//! rights; root evaluates a file of somebody else with the rights of its owner. What comes back is hostile: its size
+//! and its time are bounded, it is data alone, and the caller's terminal is out of its reach.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -53,10 +54,36 @@ pub fn caller() -> Caller {
     Caller { other, home }
 }
 
+/// The user with whose rights a file is evaluated, and its program tried: whoever calls, unless that is root and the
+/// file is somebody else's.
+pub fn author(path: &Path) -> Caller {
+    let caller = caller();
+    if caller.other.is_some() || !rustix::process::geteuid().is_root() {
+        return caller;
+    }
+    match host::owner_of(path) {
+        Some(owner) => Caller { home: owner.home.clone(), other: Some(owner) },
+        None => caller,
+    }
+}
+
+/// setsid(1), of util-linux and of BusyBox.
+const SETSID: [&str; 2] = ["/usr/bin/setsid", "/bin/setsid"];
+
 impl Caller {
-    /// A command with the rights of this user.
+    /// A command with the rights of this user, in a session of its own: what can open the terminal of whoever calls
+    /// can also type there.
     pub(super) fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match SETSID.iter().find(|path| Path::new(path).is_file()) {
+            Some(setsid) => Command::new(setsid),
+            None => Command::new(program),
+        };
+        if command.get_program() == program {
+            command.process_group(0);
+        } else {
+            // It leads the process group of its session, too.
+            command.arg(program);
+        }
         if let Some(user) = &self.other {
             command.uid(user.uid).gid(user.gid);
             command.env("HOME", &user.home).env("USER", &user.name).env("LOGNAME", &user.name);
@@ -75,7 +102,7 @@ impl Caller {
 /// # Errors
 /// There is no node, the file fails, or what it exports has no end.
 pub(super) fn evaluate(path: &Path, form: Form) -> Result<Evaluated, Refusal> {
-    let caller = caller();
+    let caller = author(path);
     let Some(node) = node(&caller.home) else {
         return Err(Refusal {
             why: "it is JavaScript, and there is no `node` to evaluate it".to_owned(),
@@ -95,8 +122,14 @@ pub(super) fn evaluate(path: &Path, form: Form) -> Result<Evaluated, Refusal> {
         let why = behind(&err).or_else(|| err.lines().last().map(str::to_owned));
         let why = why.unwrap_or_else(|| "it ended before it exported anything".to_owned());
         let why = why.lines().next().unwrap_or_default().to_owned();
-        let instead =
-            format!("see what node says: node -e 'require({:?})'", path.display().to_string());
+        let line = format!("node -e 'require({:?})'", path.display().to_string());
+        let instead = match &caller.other {
+            Some(user) => format!(
+                "it was evaluated as `{}`; see what node says to that user: {line}",
+                user.name
+            ),
+            None => format!("see what node says: {line}"),
+        };
         return Err(Refusal { why: format!("node cannot evaluate it: {why}"), instead });
     };
     let value = import::json(&text)?;
@@ -171,7 +204,7 @@ pub(super) fn run(mut command: Command) -> Result<(String, String, bool), Refusa
         why: format!("it cannot be evaluated: {error}"),
         instead: "check that node runs: node --version".to_owned(),
     };
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     let out = child.stdout.take().map(reader);
     let err = child.stderr.take().map(reader);
@@ -269,6 +302,18 @@ mod tests {
         let text = "module.exports = { env: { PATH: process.env.PATH, OTHER: process.env.PATH } }";
         let shell = of("a.config.js", text).unwrap().from_shell;
         assert_eq!(shell.into_iter().collect::<Vec<_>>(), ["PATH"]);
+    }
+
+    #[test]
+    fn a_file_reaches_no_terminal_of_whoever_calls() {
+        let text = "module.exports = { apps: [process.pid, \
+            require('fs').readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ')[3]] }";
+        let apps = of("a.config.js", text).unwrap().value["apps"].clone();
+        assert_eq!(
+            apps[0].to_string(),
+            apps[1].as_str().unwrap(),
+            "its session is its own: {apps}"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::host::text;
 use crate::import::{self, Drafts, Foreign, LOOKED_FOR, Refusal};
 
-pub use evaluate::{Caller, caller};
+pub use evaluate::{Caller, author, caller};
 pub use pm2::{RunningPm2, dump_file, running};
 
 /// Files of other tools that lie in a folder, the one that counts first. A `package.json` counts that says

@@ -55,8 +55,14 @@ fn in_home(home: &Path) -> Option<RunningPm2> {
     let is_daemon = String::from_utf8_lossy(&title).contains("God Daemon");
     let owner = std::fs::metadata(format!("/proc/{pid}")).ok().filter(|_| is_daemon)?.uid();
     let node = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    // The file may name any process, and any process may call itself a daemon of PM2's.
+    let of_home = std::fs::metadata(home).ok()?.uid();
+    if owner != of_home {
+        return None;
+    }
     let own = rustix::process::geteuid().as_raw();
-    let other = host::user(&owner.to_string()).filter(|_| owner != own);
+    // A number without a name is somebody all the same.
+    let other = if owner == own { None } else { Some(host::user(&owner.to_string())?) };
     let program = program(&node)?;
     let user_home = home.parent().unwrap_or(home).to_owned();
     Some(RunningPm2 {
