@@ -115,6 +115,16 @@ pub const DESCRIBED_LINES: usize = 3;
 /// Bytes of the command line of whoever holds a lock.
 pub const HOLDER: u64 = 200;
 
+/// Instances of which each change in a rollout is told at once.
+const TOLD_AT_ONCE: usize = 32;
+
+/// Time between two tales of how a rollout stands that each list so many instances: a millisecond for
+/// each of them, so that a thousand are told of once a second.
+pub fn progress_pause(instances: usize) -> Duration {
+    let millis = u64::try_from(instances).unwrap_or(u64::MAX);
+    if instances <= TOLD_AT_ONCE { Duration::ZERO } else { Duration::from_millis(millis) }
+}
+
 // what is kept
 
 /// Entries of the history, which bound what it takes on the disk: each holds a whole ecosystem file.

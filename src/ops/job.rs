@@ -1,9 +1,12 @@
-//! How the end of a job is told, and whether it is a failure. It never submits one.
+//! Jobs with their real ends, how the end of one is told, and whether it is a failure. Decides nothing about what
+//! comes after it.
 
-use super::{Event, Sink, UnitFailure};
+use std::time::Instant;
+
+use super::{Error, Event, Sink, UnitFailure};
 use crate::ecosystem::AppName;
 use crate::rollout::{InstanceFault, RolloutJobResult};
-use crate::systemd::{ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
+use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome, JobResult, Systemd};
 use crate::unit::{ActiveState, UnitName};
 
 fn verb(kind: JobKind) -> &'static str {
@@ -15,14 +18,42 @@ fn verb(kind: JobKind) -> &'static str {
     }
 }
 
+/// Runs jobs and waits for their real ends, of which `seen` hears as they come. The outcomes are in the order of
+/// the jobs.
+///
+/// # Errors
+/// As those of [`Systemd::run_jobs`].
+pub(super) fn run_jobs(
+    systemd: &Systemd,
+    jobs: &[(JobKind, UnitName)],
+    mode: JobMode,
+    deadline: Instant,
+    seen: &mut dyn FnMut(usize, &JobOutcome),
+) -> Result<Vec<JobOutcome>, Error> {
+    let mut ends: Vec<Option<JobOutcome>> = vec![None; jobs.len()];
+    let mut ended = |place: usize, outcome: &JobOutcome| {
+        let end = real_end(systemd, &jobs[place], outcome.clone());
+        seen(place, &end);
+        ends[place] = Some(end);
+    };
+    let outcomes = systemd.run_jobs(jobs, mode, deadline, &mut ended)?;
+    Ok(ends.into_iter().zip(outcomes).map(|(end, outcome)| end.unwrap_or(outcome)).collect())
+}
+
 /// How a job really ended: that of an instance which something keeps from starting is done as well.
-pub(super) fn real_end(
+fn real_end(
     systemd: &Systemd,
     (kind, unit): &(JobKind, UnitName),
     outcome: JobOutcome,
 ) -> JobOutcome {
     let starts = *kind != JobKind::Stop && unit.instance().is_some() && outcome.is_success();
+    // Most are up, which one question tells.
+    let is_down = || {
+        let state = systemd.instances(std::slice::from_ref(unit), &[]);
+        state.is_ok_and(|state| state.iter().any(|one| one.active.is_down()))
+    };
     let skipped = starts
+        && is_down()
         && systemd.glimpse(unit).is_ok_and(|seen| {
             seen.active == ActiveState::Inactive && seen.result == "exec-condition"
         });

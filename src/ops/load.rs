@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Context, Error, Event, Sink};
+use super::{Context, Error, Event, Sink, loaded};
 use crate::disk::{self, DropIns};
 use crate::ecosystem::AppName;
 use crate::plan::OwnedUnits;
@@ -80,12 +80,12 @@ fn changed_on_disk(
     if found.is_empty() {
         return Ok(false);
     }
-    let patterns: Vec<String> = found.keys().map(|app| format!("{app}@*.service")).collect();
-    let listed = context.systemd.list(&patterns)?;
-    let instances: Vec<UnitName> =
-        listed.iter().filter_map(|row| UnitName::parse(&row.name).ok()).collect();
     let drop_ins = DropIns::of(&context.layout);
-    let mut units = telling(&drop_ins, found.keys(), &instances);
+    let instances = loaded::instances(&context.systemd, found.keys())?;
+    let instances = instances.iter().map(|(app, all)| {
+        all.iter().map(|one| app.instance_unit(one.number)).collect::<Vec<_>>()
+    });
+    let mut units = telling(&drop_ins, instances);
     units.extend(found.values().flat_map(|units| units.keys()).cloned());
     units.retain(|unit| !unit.is_template());
     let states = context.systemd.instances(&units, &NEWER)?;
@@ -118,17 +118,15 @@ fn counts(path: &Path) -> bool {
 
 /// The instances that tell whether any instance has to be read again: those with drop-ins of their
 /// own, and of the others, which share all their files, one for each app. The question is dear.
-pub(super) fn telling<'a>(
+pub(super) fn telling(
     drop_ins: &DropIns,
-    apps: impl Iterator<Item = &'a AppName>,
-    instances: &[UnitName],
+    apps: impl Iterator<Item = Vec<UnitName>>,
 ) -> Vec<UnitName> {
     let mut units = Vec::new();
-    for app in apps {
-        let all = instances.iter().filter(|unit| app.instance_of(unit).is_some());
-        let (own, shared): (Vec<&UnitName>, Vec<&UnitName>) =
-            all.partition(|unit| !drop_ins.paths(unit).is_empty());
-        units.extend(own.into_iter().chain(shared.into_iter().next()).cloned());
+    for instances in apps {
+        let (own, shared): (Vec<UnitName>, Vec<UnitName>) =
+            instances.into_iter().partition(|unit| !drop_ins.paths(unit).is_empty());
+        units.extend(own.into_iter().chain(shared.into_iter().next()));
     }
     units
 }

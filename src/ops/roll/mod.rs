@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
+use crate::limits;
 use crate::rollout::{
     Doubt, Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent as Input,
     RolloutJobResult, Serial, Spec, State, Ticket, Time, UnitJob,
@@ -92,6 +93,7 @@ pub(super) fn roll<'a>(
         kill_after: spec.policy.kill_after,
         results: BTreeMap::new(),
         draining: BTreeMap::new(),
+        told: (None, true),
     };
     driver.end_if_overtaken()?;
     let current = driver.current(&spec)?;
@@ -122,10 +124,10 @@ pub(super) fn roll<'a>(
         }
         driver.wait(&watch, &mut machine, sink)?;
     }
-    driver.tell(&machine, sink);
+    driver.tell_now(&machine, sink);
     let outcome = machine.outcome().cloned().unwrap_or(Outcome::Complete);
     let kept = if outcome == Outcome::Complete { wanted } else { wanted.max(before) };
-    ended::forget(systemd, &driver.app, |number| number >= kept)?;
+    ended::forget(systemd, [&driver.app], |_, number| number >= kept)?;
     Ok(outcome)
 }
 
@@ -151,6 +153,8 @@ struct Driver<'a> {
     results: BTreeMap<u32, String>,
     /// Instances that drain, until when, and which process it is.
     draining: BTreeMap<u32, (Instant, Serial)>,
+    /// When it was last told how the rollout stands, and whether that is still all.
+    told: (Option<Instant>, bool),
 }
 
 /// How often a waiting driver looks whether it is interrupted.
@@ -161,15 +165,36 @@ impl Driver<'_> {
         Time(self.begun.elapsed())
     }
 
-    fn tell(&self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
+    /// Tells how the rollout stands. Every instance is in that, so each of many is told of less often:
+    /// what it costs to tell grows with their number, and not with its square.
+    fn tell(&mut self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
+        let pause = limits::progress_pause(self.units.len());
+        if self.told.0.is_some_and(|told| told.elapsed() < pause) {
+            self.told.1 = false;
+        } else {
+            self.tell_now(machine, sink);
+        }
+    }
+
+    /// What was not told at its time is told as soon as nothing happens.
+    fn tell_the_rest(&mut self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
+        if !self.told.1 {
+            self.tell(machine, sink);
+        }
+    }
+
+    fn tell_now(&mut self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
         let (app, at) = (self.app.clone(), self.now());
         sink(Event::Progress { app, at, progress: machine.progress() });
+        self.told = (Some(Instant::now()), true);
     }
 
     fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, FoundInstance>, Error> {
         let mut current = BTreeMap::new();
-        for number in self.units.keys().copied() {
-            let sight = sight(&self.glimpse(number)?);
+        let units: Vec<UnitName> = self.units.values().cloned().collect();
+        let seen = self.systemd.glimpses(&units)?;
+        for (number, seen) in self.units.keys().copied().zip(&seen) {
+            let sight = sight(seen);
             if sight.state != State::Dead {
                 let outdated = spec.outdated.contains(&number);
                 current.insert(number, FoundInstance { sight, outdated });
@@ -191,7 +216,10 @@ impl Driver<'_> {
             None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 self.feed(machine, Input::Tick, sink)
             }
-            None => Ok(()),
+            None => {
+                self.tell_the_rest(machine, sink);
+                Ok(())
+            }
             Some(Signal::JobRemoved { id, result, .. }) => match self.jobs.remove(&id) {
                 Some((instance, ticket)) => {
                     let result = self.job_result(instance, &result)?;
