@@ -1,6 +1,8 @@
 //! Speed and size, each as a ratio against something in the same run, on a booted machine.
 //!
-//! `make bench` installs what it needs. It ends with 1 when a target is missed.
+//! `make bench` installs what it needs, writes the table of docs/benchmarks.md, and ends with 1 when a target is
+//! missed. `OXMGR=/path/of/oxmgr` has that program measured as well; `cargo bench --bench bench -- crashes flat`
+//! measures these groups alone, and writes nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -10,6 +12,7 @@
     missing_docs
 )]
 
+mod rows;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -17,7 +20,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use support::load::Load;
+use rows::Row;
+use support::load::{Kind, Load};
 use support::{Machine, Root};
 
 /// One line of the report.
@@ -34,26 +38,187 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let release = Path::new(env!("CARGO_BIN_EXE_clusterctl"));
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let m = Machine::boot(Root::Host);
-    let mut lines = sizes(release);
     let pm2 = pm2(&m);
-    lines.push(traced_start(&m));
-    lines.push(node_start(&m));
-    lines.extend(many_apps(&m, &pm2));
-    lines.extend(throughput(&m, &pm2));
-    lines.extend(reloads(&m, &pm2));
-    println!("cores: {}", m.ok(["nproc"]));
-    println!("systemd: {}", m.ok_sh("systemctl --version | head -n 1"));
-    println!(
-        "node: {}  pm2: {}",
-        m.ok(["node", "--version"]),
-        m.ok_sh(&format!("{pm2} --version | tail -n 1"))
-    );
+    let ox = oxmgr(&m);
+    let about = about(&m, &pm2, &ox);
+    let mut rows = Vec::new();
+    for group in
+        GROUPS.iter().filter(|group| chosen.is_empty() || chosen.iter().any(|c| c == *group))
+    {
+        rows.extend(match *group {
+            "latency" => latency(&m, &pm2),
+            "boots" => boots(&m, &pm2, &ox),
+            group => measured(&m, &[group], &pm2, &ox).iter().map(|text| row(text)).collect(),
+        });
+    }
+    let lines = if chosen.is_empty() { former(release, &m, &pm2) } else { Vec::new() };
+    println!("{about}");
     for line in &lines {
         let mark = if line.good { "ok    " } else { "MISSED" };
         println!("{mark} {:<58} {:<34} target {}", line.what, line.measured, line.target);
     }
-    ExitCode::from(u8::from(lines.iter().any(|line| !line.good)))
+    rows.iter().for_each(|row| println!("{}", row.line()));
+    if chosen.is_empty() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
+        rows::publish(&page, &rows::table(&rows, &about));
+    }
+    let good = lines.iter().all(|line| line.good) && rows.iter().all(Row::is_good);
+    ExitCode::from(u8::from(!good))
+}
+
+/// Sizes, what the handover costs, throughput, and reloads under load.
+fn former(release: &Path, m: &Machine, pm2: &str) -> Vec<Line> {
+    let mut lines = sizes(release);
+    lines.push(traced_start(m));
+    lines.push(node_start(m));
+    lines.extend(many_apps(m, pm2));
+    lines.extend(throughput(m, pm2));
+    lines.extend(reloads(m, pm2));
+    lines
+}
+
+/// What can be chosen; each by itself prepares what it needs and removes it.
+const GROUPS: [&str; 9] =
+    ["crashes", "reloads", "latency", "memory", "25x4", "100x1", "beside", "flat", "boots"];
+
+/// What a command of the measuring script may take in seconds: a thousand instances, one after the other.
+const PATIENCE: &str = "280";
+
+/// On what the numbers were measured.
+fn about(m: &Machine, pm2: &str, ox: &str) -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let ox = if ox.is_empty() { String::new() } else { m.ok_sh(&format!("{ox} --version")) };
+    format!(
+        "{} CPUs, {}, Node {}, PM2 {}{}{ox}; load before: {}. Median (least–greatest) of rounds that alternate.",
+        m.ok(["nproc"]),
+        m.ok_sh("systemctl --version | head -n 1 | cut -d' ' -f1,2"),
+        m.ok(["node", "--version"]),
+        m.ok_sh(&format!("{pm2} --version | tail -n 1")),
+        if ox.is_empty() { "" } else { ", " },
+        load.split(' ').next().unwrap_or_default(),
+    )
+}
+
+/// The program that `OXMGR` names, inside the machine; empty without.
+fn oxmgr(m: &Machine) -> String {
+    let Some(program) = std::env::var_os("OXMGR") else { return String::new() };
+    m.copy(Path::new(&program), "/usr/local/bin/oxmgr");
+    "/usr/local/bin/oxmgr".to_owned()
+}
+
+/// The lines that the measuring script prints.
+fn measured(m: &Machine, arguments: &[&str], pm2: &str, ox: &str) -> Vec<String> {
+    eprintln!("… {}", arguments.join(" "));
+    m.write("/srv/measure.py", include_str!("measure.py"));
+    let words = ["timeout", PATIENCE, "python3", "/srv/measure.py"];
+    let mut command = m.command(words.iter().chain(arguments));
+    let output = command.env("PM2", pm2).env("OXMGR", ox).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
+    if !output.status.success() {
+        // The rows of the others are worth having.
+        eprintln!("{arguments:?}: {}", text(&output.stderr));
+    }
+    lines
+}
+
+fn row(text: &str) -> Row {
+    let row: Row = serde_json::from_str(text).unwrap();
+    eprintln!("{}", row.line());
+    row
+}
+
+fn row_of(what: &str, unit: &str, goal: Option<rows::Goal>, values: &[(&str, Vec<f64>)]) -> Row {
+    let values = values.iter().map(|(who, all)| ((*who).to_owned(), all.clone())).collect();
+    let row = Row { what: what.to_owned(), unit: unit.to_owned(), goal, values };
+    eprintln!("{}", row.line());
+    row
+}
+
+/// What clients see of a reload and of a crash of one of four: the worse of new and of kept connections.
+fn latency(m: &Machine, pm2: &str) -> Vec<Row> {
+    m.write("/srv/server.js", FAST);
+    m.write(
+        "/srv/fast.toml",
+        "[[apps]]\nname = 'fast'\nscript = 'server.js'\ninstances = 4\nlisten = 3000\n",
+    );
+    m.ok(["clusterctl", "apply", "/srv/fast.toml"]);
+    m.ok_sh(&format!("FAST_PORT=3300 {pm2} start /srv/server.js -i 4"));
+    let ours = "systemctl kill -s KILL fast@1";
+    let theirs = "kill -9 $(pgrep -f /srv/server.js | tail -n 1)";
+    let cases = [
+        ("clusterctl", "calm", 3000, "true"),
+        ("clusterctl", "reload", 3000, "clusterctl reload fast --min-ready 0"),
+        ("clusterctl", "crash", 3000, ours),
+        ("PM2", "calm", 3300, "true"),
+        ("PM2", "reload", 3300, &format!("{pm2} reload server")),
+        ("PM2", "crash", 3300, theirs),
+    ];
+    let mut seen: std::collections::BTreeMap<(&str, &str), Vec<[f64; 4]>> = Default::default();
+    for _ in 0..5 {
+        for (who, what, port, command) in cases {
+            seen.entry((who, what)).or_default().push(clients_of(m, port, command));
+        }
+    }
+    m.ok_sh(&format!("{pm2} kill"));
+    m.ok(["clusterctl", "delete", "all"]);
+    let all = |who, what, place: usize| {
+        seen[&(who, what)].iter().map(|four| four[place]).collect::<Vec<f64>>()
+    };
+    let mut rows = Vec::new();
+    for (place, name) in [(0, "p50"), (1, "p99"), (2, "longest"), (3, "failed requests")] {
+        for what in ["reload", "crash"] {
+            let goal = match (place, what) {
+                (1, _) => Some(rows::Goal { to: Some("without".to_owned()), at_most: 1.5 }),
+                (3, "reload") => Some(rows::Goal { to: None, at_most: 0.0 }),
+                _ => None,
+            };
+            let values = [
+                ("clusterctl", all("clusterctl", what, place)),
+                ("PM2", all("PM2", what, place)),
+                ("without", all("clusterctl", "calm", place)),
+            ];
+            let unit = if place == 3 { "requests" } else { "ms" };
+            let of = if what == "reload" { "a reload of 4" } else { "a crash of 1 of 4" };
+            rows.push(row_of(&format!("{name} of clients during {of}"), unit, goal, &values));
+        }
+    }
+    rows
+}
+
+/// p50, p99 and the longest in milliseconds, and how many requests failed, while a command runs.
+fn clients_of(m: &Machine, port: u16, command: &str) -> [f64; 4] {
+    let load = Load::http(&format!("127.0.0.1:{port}")).new_connections(100.0).keep_alive(100.0);
+    let mut run = m.load(load.for_seconds(20.0));
+    run.wait_flowing();
+    m.ok_sh(&format!("sleep 0.5; {command}; sleep 1.5"));
+    let report = run.stop();
+    let worst = |value: &dyn Fn(&support::load::Tally) -> f64| {
+        [Kind::New, Kind::KeepAlive]
+            .map(|kind| value(report.of(kind)))
+            .into_iter()
+            .fold(0.0, f64::max)
+    };
+    [worst(&|t| t.p50), worst(&|t| t.p99), worst(&|t| t.max), report.failed() as f64]
+}
+
+/// From the start of the manager until all are up, of what we and of what an administrator has written.
+fn boots(m: &Machine, pm2: &str, ox: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (kind, what) in [("node", "100 node processes"), ("small", "1000 small instances")] {
+        let mut boot = |who: &str| -> Vec<f64> {
+            measured(m, &["booting", who, kind], pm2, ox);
+            m.reboot();
+            let lines = measured(m, &["booted", who, kind], pm2, ox);
+            lines.iter().filter_map(|line| line.parse().ok()).collect()
+        };
+        let values = [("clusterctl", boot("clusterctl")), ("by hand", boot("by hand"))];
+        let goal = Some(rows::Goal { to: Some("by hand".to_owned()), at_most: 1.15 });
+        rows.push(row_of(&format!("boot with {what}"), "s", goal, &values));
+    }
+    rows
 }
 
 fn line(what: &str, measured: String, target: &str, good: bool) -> Line {

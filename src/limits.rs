@@ -236,6 +236,13 @@ pub const TRIAL_ENDS: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_it_costs_to_tell_of_many_instances_grows_with_their_number() {
+        use std::time::Duration;
+        let pauses = [1, 32, 100, 1000].map(super::progress_pause);
+        assert_eq!(pauses, [0, 0, 100, 1000].map(Duration::from_millis));
+    }
+
     use crate::handover::environment::{MAX_LISTENERS, listen_fds};
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reading what is there: our units by app, and who owns a name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -37,12 +38,7 @@ impl FoundApp {
 
     /// What its units and variables are made of: another text for every change in them.
     pub fn digest(&self) -> String {
-        let texts = self.units.iter().map(|(unit, file)| (unit.as_str(), &file.text));
-        let texts = texts.chain(self.environment.iter().map(|file| ("", &file.text)));
-        let all = texts.fold(String::new(), |all, (name, text)| {
-            format!("{all}{name}\0{}\0{text}\0", text.len())
-        });
-        format!("{:016x}", fnv1a(all.as_bytes()))
+        digest(&self.units, self.environment.as_ref())
     }
 
     /// Whether it runs to its end once instead of serving, and counts as running afterwards.
@@ -57,6 +53,18 @@ impl FoundApp {
         let mut files = translate::env_files(template).map(quote::unescaped).map(PathBuf::from);
         files.find(|path| path.parent() == Some(&layout.environment))
     }
+}
+
+/// What an app's units and variables are made of: another text for every change in them.
+#[must_use]
+pub fn digest(units: &OwnedUnits, environment: Option<&ObservedFile>) -> String {
+    let texts = units.iter().map(|(unit, file)| (unit.as_str(), &file.text));
+    let texts = texts.chain(environment.iter().map(|file| ("", &file.text)));
+    let mut all = String::new();
+    for (name, text) in texts {
+        let _ = write!(all, "{name}\0{}\0{text}\0", text.len());
+    }
+    format!("{:016x}", fnv1a(all.as_bytes()))
 }
 
 /// Finds every app of ours.

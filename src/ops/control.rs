@@ -7,7 +7,7 @@ use super::job::{failure, report_unit, run_jobs};
 use super::load::load;
 use super::lock::lock_if_permitted;
 use super::sight::monotonic;
-use super::stay::{Stay, expected, stay};
+use super::stay::{Stay, expected, stay_together};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, ended, observe};
 use crate::disk::{self, FoundApp};
@@ -166,18 +166,21 @@ fn stayed(
     apps: &BTreeMap<AppName, FoundApp>,
     done: &mut BTreeMap<AppName, Done>,
 ) -> Result<(), Error> {
-    for (app, done) in done {
+    let mut all = Vec::new();
+    for (app, done) in done.iter() {
         let Some(found) = apps.get(app) else { continue };
         let failed = |unit: &UnitName| done.failures.iter().any(|(one, _)| one == unit);
-        let started = started.iter().filter(|unit| !failed(unit));
+        let started = started.iter().filter(|unit| unit.prefix() == app.as_str() && !failed(unit));
         let numbers: BTreeSet<u32> = started.filter_map(|unit| app.instance_of(unit)).collect();
         if numbers.is_empty() {
             continue;
         }
         let expected = expected(app, &found.units, false);
-        stay(context, &Stay { app, numbers, expected, units: Some(&found.units) }, done)?;
+        // The name is the key of `apps` too, which stays while `done` changes.
+        let Some((app, _)) = apps.get_key_value(app) else { continue };
+        all.push(Stay { app, numbers, expected, units: Some(&found.units) });
     }
-    Ok(())
+    stay_together(context, &all, done)
 }
 
 /// Notes where clients do not reach what was started: the start of one instance leaves the listeners of all as

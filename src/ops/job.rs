@@ -31,33 +31,42 @@ pub(super) fn run_jobs(
     seen: &mut dyn FnMut(usize, &JobOutcome),
 ) -> Result<Vec<JobOutcome>, Error> {
     let mut ends: Vec<Option<JobOutcome>> = vec![None; jobs.len()];
-    let mut ended = |place: usize, outcome: &JobOutcome| {
-        let end = real_end(systemd, &jobs[place], outcome.clone());
-        seen(place, &end);
-        ends[place] = Some(end);
+    let mut ended = |batch: &[(usize, JobOutcome)]| {
+        for (place, end) in real_ends(systemd, jobs, batch) {
+            seen(place, &end);
+            ends[place] = Some(end);
+        }
     };
-    let outcomes = systemd.run_jobs(jobs, mode, deadline, &mut ended)?;
+    let outcomes = systemd.run_jobs_in_batches(jobs, mode, deadline, &mut ended)?;
     Ok(ends.into_iter().zip(outcomes).map(|(end, outcome)| end.unwrap_or(outcome)).collect())
 }
 
-/// How a job really ended: that of an instance which something keeps from starting is done as well.
-fn real_end(
+/// How jobs really ended: that of an instance which something keeps from starting is done as well. Most are up,
+/// which one question tells of all of them.
+fn real_ends(
     systemd: &Systemd,
-    (kind, unit): &(JobKind, UnitName),
-    outcome: JobOutcome,
-) -> JobOutcome {
-    let starts = *kind != JobKind::Stop && unit.instance().is_some() && outcome.is_success();
-    // Most are up, which one question tells.
-    let is_down = || {
-        let state = systemd.instances(std::slice::from_ref(unit), &[]);
-        state.is_ok_and(|state| state.iter().any(|one| one.active.is_down()))
+    jobs: &[(JobKind, UnitName)],
+    ended: &[(usize, JobOutcome)],
+) -> Vec<(usize, JobOutcome)> {
+    let starts = |(place, outcome): &&(usize, JobOutcome)| {
+        let (kind, unit) = &jobs[*place];
+        *kind != JobKind::Stop && unit.instance().is_some() && outcome.is_success()
     };
-    let skipped = starts
-        && is_down()
-        && systemd.glimpse(unit).is_ok_and(|seen| {
+    let started: Vec<UnitName> =
+        ended.iter().filter(starts).map(|(place, _)| jobs[*place].1.clone()).collect();
+    let states = systemd.instances(&started, &[]).unwrap_or_default();
+    let down = started.iter().zip(&states).filter(|(_, state)| state.active.is_down());
+    let skipped = |unit: &UnitName| {
+        systemd.glimpse(unit).is_ok_and(|seen| {
             seen.active == ActiveState::Inactive && seen.result == "exec-condition"
-        });
-    if skipped { JobOutcome::Ended(JobResult::Skipped) } else { outcome }
+        })
+    };
+    let skipped: Vec<&UnitName> = down.map(|(unit, _)| unit).filter(|unit| skipped(unit)).collect();
+    let real = |one: &(usize, JobOutcome)| match starts(&one) && skipped.contains(&&jobs[one.0].1) {
+        true => (one.0, JobOutcome::Ended(JobResult::Skipped)),
+        false => one.clone(),
+    };
+    ended.iter().map(real).collect()
 }
 
 /// Tells how one job ended.

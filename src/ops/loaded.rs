@@ -116,7 +116,14 @@ mod tests {
     #[test]
     fn rows_go_to_the_app_that_they_are_of() {
         let (api, web) = (app("api"), app("web"));
-        let names = ["web@10.service", "api@1.service", "api@01.service", "web@9.service", "x@1.service", "api.service"];
+        let names = [
+            "web@10.service",
+            "api@1.service",
+            "api@01.service",
+            "web@9.service",
+            "x@1.service",
+            "api.service",
+        ];
         let (found, others) = by_app(&[&api, &web], names.map(row).into());
         let numbers = |app| found[app].iter().map(|one: &Loaded| one.number).collect::<Vec<_>>();
         assert_eq!((numbers(&api), numbers(&web)), (vec![1], vec![9, 10]));

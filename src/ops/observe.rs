@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::load::{NEWER, is_unread, telling};
+use super::load::{NEWER, all_read, is_unread, telling};
 use super::loaded::{self, Loaded};
 use super::{Context, Error, held};
 use crate::disk::{self, DropIns, FoundApp, Layout};
@@ -62,7 +62,11 @@ pub fn observe_found(
     let processes = context.systemd.instances(&up, &[Field::Started, Field::Result])?;
     let processes: HashMap<UnitName, InstanceState> = up.into_iter().zip(processes).collect();
     let drop_ins = DropIns::of(&context.layout);
-    let unread = unread(context, &drop_ins, names.iter().map(|app| units(app)).collect())?;
+    let files = found.values().flat_map(|app| app.units.keys());
+    let unread = match all_read(context, files) {
+        true => BTreeSet::new(),
+        false => unread(context, &drop_ins, names.iter().map(|app| units(app)).collect())?,
+    };
     let instances: BTreeMap<AppName, Vec<Loaded>> =
         instances.into_iter().map(|(app, all)| (app.clone(), all)).collect();
     let apps = found.into_iter().map(|(name, app)| {

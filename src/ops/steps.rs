@@ -1,12 +1,11 @@
-//! The steps of one app's plan, one after the other: jobs, rollouts, and the wait until what was
-//! started has stayed ready. It never writes a file, and takes the steps in the order of the plan.
+//! The steps of one app's plan, one after the other: jobs and rollouts, and what is to stay ready afterwards. It never writes a file, and takes the steps in the order of the plan.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::job::{failure, report_unit, run_jobs};
 use super::request::{FormerFile, Request, Task};
-use super::stay::{Stay, may_end, stay};
+use super::stay::{Stay, may_end};
 use super::{Context, Done, Error, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::ecosystem::Role;
@@ -63,24 +62,21 @@ impl AppRun<'_> {
                 break;
             }
         }
-        if done.is_success() {
-            self.stay(&mut done)?;
-        }
         Ok(done)
     }
 
-    /// Waits until what was started here has stayed ready; a rollout has seen to that itself.
-    fn stay(&self, done: &mut Done) -> Result<(), Error> {
+    /// What was started here and is to stay ready; a rollout has seen to that itself.
+    pub(super) fn to_stay(&self) -> Option<Stay<'_>> {
         let numbers = self.app.starts();
         if numbers.is_empty() {
-            return Ok(());
+            return None;
         }
         let expected = Expected {
             min_ready: self.policy.min_ready,
             patience: None,
             may_end: may_end(&self.app.app, self.app.template(self.found)),
         };
-        stay(self.context, &Stay { app: &self.app.app, numbers, expected, units: None }, done)
+        Some(Stay { app: &self.app.app, numbers, expected, units: None })
     }
 
     fn step(&self, action: &Action, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {

@@ -30,6 +30,28 @@ impl Systemd {
         submitted.pop().unwrap_or_else(|| Err(Error::timeout(&kind.to_string())))
     }
 
+    /// Queues a start or restart of a unit whose failures and restarts are forgotten first, in one batch. Who may
+    /// not have them forgotten may perhaps start it.
+    ///
+    /// # Errors
+    /// As [`Systemd::submit`].
+    pub fn submit_anew(
+        &self,
+        kind: JobKind,
+        unit: &UnitName,
+        mode: JobMode,
+    ) -> Result<JobId, Error> {
+        let calls = vec![
+            proxy::manager("ResetFailedUnit", &unit.as_str()),
+            proxy::manager(kind.method(), &(unit.as_str(), mode.name())),
+        ];
+        let reply = self.ask_all("submit the jobs", calls, ANSWER)?.pop();
+        reply.map_or_else(
+            || Err(Error::timeout(&kind.to_string())),
+            |reply| job_of(kind, unit, reply),
+        )
+    }
+
     /// Queues many jobs, sent together; one result for each, in their order.
     ///
     /// # Errors
@@ -64,6 +86,23 @@ impl Systemd {
         deadline: Instant,
         seen: &mut dyn FnMut(usize, &JobOutcome),
     ) -> Result<Vec<JobOutcome>, Error> {
+        self.run_jobs_in_batches(jobs, mode, deadline, &mut |ended| {
+            ended.iter().for_each(|(place, outcome)| seen(*place, outcome));
+        })
+    }
+
+    /// The same; `seen` hears of all outcomes together that have come by the time it is told: of hundreds of
+    /// jobs at once, whoever asks about each end asks a few questions about many.
+    ///
+    /// # Errors
+    /// As [`Systemd::run_jobs`].
+    pub fn run_jobs_in_batches(
+        &self,
+        jobs: &[(JobKind, UnitName)],
+        mode: JobMode,
+        deadline: Instant,
+        seen: &mut dyn FnMut(&[(usize, JobOutcome)]),
+    ) -> Result<Vec<JobOutcome>, Error> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
@@ -71,32 +110,41 @@ impl Systemd {
         let mut outcomes: Vec<JobOutcome> = vec![JobOutcome::Unfinished; jobs.len()];
         // Two requests for one unit may share a job.
         let mut pending: HashMap<JobId, Vec<usize>> = HashMap::new();
+        let mut ended: Vec<(usize, JobOutcome)> = Vec::new();
         for (place, submitted) in self.submit_all(jobs, mode)?.into_iter().enumerate() {
             match submitted {
                 Ok(id) => pending.entry(id).or_default().push(place),
-                Err(error) => {
-                    outcomes[place] = JobOutcome::Refused(error);
-                    seen(place, &outcomes[place]);
-                }
+                Err(error) => ended.push((place, JobOutcome::Refused(error))),
             }
         }
-        while !pending.is_empty() {
-            match watch.next(deadline) {
-                None => break,
+        loop {
+            // Whatever has been said by now, without waiting.
+            let until =
+                if ended.is_empty() && !pending.is_empty() { deadline } else { Instant::now() };
+            let late = match watch.next(until).filter(|_| !pending.is_empty()) {
                 Some(Signal::JobRemoved { id, result, .. }) => {
-                    for place in pending.remove(&id).unwrap_or_default() {
-                        outcomes[place] = JobOutcome::Ended(result.clone());
-                        seen(place, &outcomes[place]);
-                    }
+                    let places = pending.remove(&id).unwrap_or_default();
+                    ended
+                        .extend(places.into_iter().map(|p| (p, JobOutcome::Ended(result.clone()))));
+                    continue;
                 }
                 Some(Signal::Disconnected) => {
                     return Err(Error::new(ErrorKind::Disconnected, "wait for the jobs", ""));
                 }
                 // Neither says anything about a job.
-                Some(Signal::Changed { .. } | Signal::Reloading(_)) => {}
+                Some(Signal::Changed { .. } | Signal::Reloading(_)) => continue,
+                None => ended.is_empty(),
+            };
+            if !ended.is_empty() {
+                seen(&ended);
+            }
+            for (place, outcome) in ended.drain(..) {
+                outcomes[place] = outcome;
+            }
+            if late || pending.is_empty() {
+                return Ok(outcomes);
             }
         }
-        Ok(outcomes)
     }
 }
 

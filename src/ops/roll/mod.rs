@@ -94,6 +94,7 @@ pub(super) fn roll<'a>(
         results: BTreeMap::new(),
         draining: BTreeMap::new(),
         told: (None, true),
+        heard: None,
     };
     driver.end_if_overtaken()?;
     let current = driver.current(&spec)?;
@@ -155,6 +156,8 @@ struct Driver<'a> {
     draining: BTreeMap<u32, (Instant, Serial)>,
     /// When it was last told how the rollout stands, and whether that is still all.
     told: (Option<Instant>, bool),
+    /// A signal that is yet to be seen to.
+    heard: Option<Signal>,
 }
 
 /// How often a waiting driver looks whether it is interrupted.
@@ -192,7 +195,7 @@ impl Driver<'_> {
     fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, FoundInstance>, Error> {
         let mut current = BTreeMap::new();
         let units: Vec<UnitName> = self.units.values().cloned().collect();
-        let seen = self.systemd.glimpses(&units)?;
+        let seen = self.systemd.sights(&units)?;
         for (number, seen) in self.units.keys().copied().zip(&seen) {
             let sight = sight(seen);
             if sight.state != State::Dead {
@@ -212,7 +215,7 @@ impl Driver<'_> {
         let glance = self.kill_overdue()?;
         let deadline = machine.deadline().map(|time| self.begun + time.0);
         let until = deadline.map_or(glance, |deadline| deadline.min(glance));
-        match watch.next(until) {
+        match self.heard.take().or_else(|| watch.next(until)) {
             None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 self.feed(machine, Input::Tick, sink)
             }
@@ -231,15 +234,10 @@ impl Driver<'_> {
                     Ok(())
                 }
             },
-            // A change says that something is new, not all that a sight needs.
-            Some(Signal::Changed { unit, changes }) => match self.numbers.get(&unit) {
-                Some(&number) => {
-                    self.results.extend(changes.result.map(|result| (number, result)));
-                    self.look(number, machine, sink)
-                }
-                // The close unit is the first that a stop takes down.
-                None => self.end_if_overtaken(),
-            },
+            Some(Signal::Changed { unit, changes }) => {
+                let changed = self.changes(watch, (unit, changes))?;
+                self.look_at(&changed, machine, sink)
+            }
             // What happened while the manager was started anew it has told nobody.
             Some(Signal::Reloading(false)) => {
                 self.end_if_overtaken()?;
@@ -333,10 +331,13 @@ impl Driver<'_> {
         if change != UnitJob::Stop {
             self.results.remove(&instance);
             (self.starts)(&unit);
-            // systemd counts on over a start by hand that overtakes a restart of its own.
-            let _ = self.systemd.reset_failed(&unit);
         }
-        match self.systemd.submit(kind, &unit, JobMode::Replace) {
+        let submitted = match change {
+            UnitJob::Stop => self.systemd.submit(kind, &unit, JobMode::Replace),
+            // systemd counts on over a start by hand that overtakes a restart of its own.
+            _ => self.systemd.submit_anew(kind, &unit, JobMode::Replace),
+        };
+        match submitted {
             Ok(id) => match self.early.remove(&id) {
                 Some(result) => {
                     let result = self.job_result(instance, &result)?;
