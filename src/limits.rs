@@ -164,6 +164,10 @@ pub const APPS_AT_ONCE: usize = 16;
 /// (`max_replies_per_connection` of a system bus) with `LimitsExceeded`.
 pub const CALLS: usize = 100;
 
+/// Jobs that were submitted over a bus and have yet to end: for each the manager has a match rule there, of which
+/// dbus-daemon allows a connection 512 (`max_match_rules_per_connection` of a system bus).
+pub const JOBS_ON_BUS: usize = 256;
+
 // how long is waited
 
 /// Time that the manager may take to answer a question. It answers in milliseconds unless it is

@@ -196,7 +196,7 @@ fn profile(
     if let Some(word) = given {
         return Ok(profile::of_word(word));
     }
-    let apps = disk::scan(&place.layout()?)?;
+    let apps = disk::scan_groups(&place.layout()?)?;
     let of_file =
         apps.iter().filter(|(_, found)| source.is_some() && found.source.as_deref() == source);
     let applied = of_file.map(|(app, found)| (found.profile(app), app));

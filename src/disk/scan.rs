@@ -75,6 +75,14 @@ pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
     scan_files(layout, |_| true)
 }
 
+/// Every app of ours with its group, and the few other services that are no template: enough for what the group says.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_groups(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    scan_files(layout, |name| name.ends_with(".service") && !name.contains('@'))
+}
+
 /// Finds one app of ours; what there is of others costs a look at its name.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::act::act;
 use super::load::load_found;
 use super::lock::lock;
-use super::observe::observe_some;
+use super::observe::{observe_named, observe_some};
 use super::settle::settle;
 use super::stay::unwell;
 use super::{Context, Done, Error, Event, Finished, Sink, note_held, note_unheld, observe};
@@ -17,6 +17,9 @@ use crate::ecosystem::{AppName, Ecosystem};
 use crate::plan::{self, Observed, Plan};
 use crate::rollout::Policy;
 use crate::translate::translate;
+
+/// So many apps are looked for one after the other; of more the whole folder is read once.
+const FEW: usize = 8;
 
 /// A definition, and how it is put in force.
 #[derive(Debug)]
@@ -141,10 +144,13 @@ fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed)
     let ecosystem = &request.ecosystem;
     let source = ecosystem.source.as_deref();
     // Apps of other files are nobody's business here, nor are those of this one that nobody asks for.
-    let mut observed = observe_some(context, |app, found| {
-        ecosystem.apps.contains_key(app)
-            || request.is_whole() && source.is_some() && found.source.as_deref() == source
-    })?;
+    let mut observed = match request.is_whole() {
+        false if ecosystem.apps.len() <= FEW => observe_named(context, ecosystem.apps.keys())?,
+        _ => observe_some(context, |app, found| {
+            ecosystem.apps.contains_key(app)
+                || request.is_whole() && source.is_some() && found.source.as_deref() == source
+        })?,
+    };
     let wanted = translate(ecosystem, &context.target()?);
     note_held(context, &wanted, &mut observed);
     note_unheld(context, &wanted, &mut observed);

@@ -34,6 +34,21 @@ pub(super) fn observe_some(
     observe_found(context, found)
 }
 
+/// The same of apps that are known by name: nothing of others is read.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) fn observe_named<'a>(
+    context: &Context,
+    apps: impl IntoIterator<Item = &'a AppName>,
+) -> Result<Observed, Error> {
+    let mut all = BTreeMap::new();
+    for app in apps {
+        all.extend(disk::scan_app(&context.layout, app)?.map(|found| (app.clone(), found)));
+    }
+    observe_found(context, all)
+}
+
 /// The same of one app; `None` when there is none.
 ///
 /// # Errors

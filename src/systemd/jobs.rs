@@ -17,6 +17,7 @@ use zbus::{Message, OwnedObjectPath};
 use super::job::{JobId, JobKind, JobMode, JobOutcome};
 use super::watch::Signal;
 use super::{ANSWER, Error, ErrorKind, Systemd, proxy};
+use crate::limits;
 use crate::unit::UnitName;
 
 impl Systemd {
@@ -108,16 +109,10 @@ impl Systemd {
         }
         let watch = self.watch(&[])?;
         let mut outcomes: Vec<JobOutcome> = vec![JobOutcome::Unfinished; jobs.len()];
-        // Two requests for one unit may share a job.
-        let mut pending: HashMap<JobId, Vec<usize>> = HashMap::new();
-        let mut ended: Vec<(usize, JobOutcome)> = Vec::new();
-        for (place, submitted) in self.submit_all(jobs, mode)?.into_iter().enumerate() {
-            match submitted {
-                Ok(id) => pending.entry(id).or_default().push(place),
-                Err(error) => ended.push((place, JobOutcome::Refused(error))),
-            }
-        }
+        let mut under_way = UnderWay::default();
         loop {
+            self.submit_next(jobs, mode, &mut under_way)?;
+            let UnderWay { pending, ended, .. } = &mut under_way;
             // Whatever has been said by now, without waiting.
             let until =
                 if ended.is_empty() && !pending.is_empty() { deadline } else { Instant::now() };
@@ -136,16 +131,53 @@ impl Systemd {
                 None => ended.is_empty(),
             };
             if !ended.is_empty() {
-                seen(&ended);
+                seen(ended);
             }
             for (place, outcome) in ended.drain(..) {
                 outcomes[place] = outcome;
             }
-            if late || pending.is_empty() {
+            if late || pending.is_empty() && under_way.next == jobs.len() {
                 return Ok(outcomes);
             }
         }
     }
+
+    /// Submits as many of the jobs that are left as may be pending with the others.
+    fn submit_next(
+        &self,
+        jobs: &[(JobKind, UnitName)],
+        mode: JobMode,
+        under_way: &mut UnderWay,
+    ) -> Result<(), Error> {
+        let window = if self.direct.is_some() { jobs.len() } else { limits::JOBS_ON_BUS };
+        let left = jobs.len() - under_way.next;
+        let room = window.saturating_sub(under_way.pending.len()).min(left);
+        // Half of them at least: each submission is a round trip.
+        if room == 0 || room < left.min(window / 2) {
+            return Ok(());
+        }
+        let first = under_way.next;
+        under_way.next += room;
+        let submitted = self.submit_all(&jobs[first..first + room], mode)?;
+        for (place, submitted) in (first..).zip(submitted) {
+            match submitted {
+                Ok(id) => under_way.pending.entry(id).or_default().push(place),
+                Err(error) => under_way.ended.push((place, JobOutcome::Refused(error))),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far a batch of jobs has come.
+#[derive(Default)]
+struct UnderWay {
+    /// The first that is yet to be submitted.
+    next: usize,
+    /// Those that are to end. Two requests for one unit may share a job.
+    pending: HashMap<JobId, Vec<usize>>,
+    /// Those that have ended, and that nobody was told of yet.
+    ended: Vec<(usize, JobOutcome)>,
 }
 
 fn job_of(kind: JobKind, unit: &UnitName, reply: zbus::Result<Message>) -> Result<JobId, Error> {

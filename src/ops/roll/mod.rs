@@ -4,6 +4,7 @@
 
 mod ending;
 mod looks;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -11,7 +12,6 @@ use std::time::{Duration, Instant};
 use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
-use crate::limits;
 use crate::rollout::{
     Doubt, Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent as Input,
     RolloutJobResult, Serial, Spec, State, Ticket, Time, UnitJob,
@@ -166,30 +166,6 @@ const GLANCE: Duration = Duration::from_millis(200);
 impl Driver<'_> {
     fn now(&self) -> Time {
         Time(self.begun.elapsed())
-    }
-
-    /// Tells how the rollout stands. Every instance is in that, so each of many is told of less often:
-    /// what it costs to tell grows with their number, and not with its square.
-    fn tell(&mut self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
-        let pause = limits::progress_pause(self.units.len());
-        if self.told.0.is_some_and(|told| told.elapsed() < pause) {
-            self.told.1 = false;
-        } else {
-            self.tell_now(machine, sink);
-        }
-    }
-
-    /// What was not told at its time is told as soon as nothing happens.
-    fn tell_the_rest(&mut self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
-        if !self.told.1 {
-            self.tell(machine, sink);
-        }
-    }
-
-    fn tell_now(&mut self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
-        let (app, at) = (self.app.clone(), self.now());
-        sink(Event::Progress { app, at, progress: machine.progress() });
-        self.told = (Some(Instant::now()), true);
     }
 
     fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, FoundInstance>, Error> {
