@@ -148,12 +148,10 @@ fn show_applied(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let done = &applied.finished.done;
-    for app in ecosystem.apps.keys().filter(|app| !done.contains_key(*app)) {
-        show::unheld(ctl, app, ui)?;
-    }
-    for app in ecosystem.apps.keys() {
-        show::masked(ctl, app, ui)?;
-    }
+    let idle: Vec<&AppName> =
+        ecosystem.apps.keys().filter(|app| !done.contains_key(*app)).collect();
+    show::unheld(ctl, &idle, ui)?;
+    show::masked(ctl, ecosystem.apps.keys(), ui)?;
     show::finish(ctl, done, ui)?;
     std::mem::replace(&mut applied.recorded, Ok(()))?;
     show::ends_at_logout(ctl, ecosystem, ui);

@@ -35,7 +35,7 @@ pub use moves::{forget_move, note_move};
 pub use read_since::units_changed;
 pub use scan::{
     FoundApp, digest, inputs_changed, ownership, owns_address, relies_on, scan, scan_app,
-    scan_groups, source,
+    scan_apps, scan_groups, source,
 };
 pub use secret::{own_secret, secret};
 pub use shared_port::{share_port, unshare_port};

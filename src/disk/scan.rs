@@ -83,6 +83,34 @@ pub fn scan_groups(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error
     scan_files(layout, |name| name.ends_with(".service") && !name.contains('@'))
 }
 
+/// So many apps are looked for one after the other; of more the whole folder is read once.
+const FEW: usize = 8;
+
+/// Finds these apps; those that there are not are not in the answer.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_apps(layout: &Layout, apps: &[&AppName]) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    let mut all = BTreeMap::new();
+    if apps.len() > FEW {
+        all = scan(layout)?;
+        all.retain(|app, _| apps.contains(&app));
+        return Ok(all);
+    }
+    for app in apps {
+        all.extend(scan_app(layout, app)?.map(|found| ((*app).clone(), found)));
+    }
+    Ok(all)
+}
+
+/// Every app of ours with its template, which says where its variables are.
+///
+/// # Errors
+/// As [`scan`].
+pub(super) fn scan_templates(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    scan_files(layout, |name| name.ends_with("@.service"))
+}
+
 /// Finds one app of ours; what there is of others costs a look at its name.
 ///
 /// # Errors

@@ -18,9 +18,6 @@ use crate::plan::{self, Observed, Plan};
 use crate::rollout::Policy;
 use crate::translate::translate;
 
-/// So many apps are looked for one after the other; of more the whole folder is read once.
-const FEW: usize = 8;
-
 /// A definition, and how it is put in force.
 #[derive(Debug)]
 pub struct ApplyRequest {
@@ -145,10 +142,10 @@ fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed)
     let source = ecosystem.source.as_deref();
     // Apps of other files are nobody's business here, nor are those of this one that nobody asks for.
     let mut observed = match request.is_whole() {
-        false if ecosystem.apps.len() <= FEW => observe_named(context, ecosystem.apps.keys())?,
-        _ => observe_some(context, |app, found| {
+        false => observe_named(context, &ecosystem.apps.keys().collect::<Vec<_>>())?,
+        true => observe_some(context, |app, found| {
             ecosystem.apps.contains_key(app)
-                || request.is_whole() && source.is_some() && found.source.as_deref() == source
+                || source.is_some() && found.source.as_deref() == source
         })?,
     };
     let wanted = translate(ecosystem, &context.target()?);
@@ -199,7 +196,7 @@ fn remember(
     // What cannot be removed now may be by the next apply.
     let swept = disk::sweep_environment(&context.layout);
     let (mut files, mut others) = (BTreeMap::new(), Vec::new());
-    for (app, source, digest) in in_force(context, &definition, plan, observed)? {
+    for (app, source, digest) in in_force(context, &definition, &ecosystem, (plan, observed))? {
         if ecosystem.apps.contains_key(&app) {
             files.insert(app.to_string(), digest);
         } else if source.is_some() && source == definition.source {
@@ -218,8 +215,8 @@ fn remember(
 fn in_force(
     context: &Context,
     definition: &Definition,
-    plan: &Plan,
-    observed: &Observed,
+    ecosystem: &Ecosystem,
+    (plan, observed): (&Plan, &Observed),
 ) -> Result<Vec<(AppName, Option<PathBuf>, String)>, disk::Error> {
     if plan.is_empty() && definition.only.is_empty() {
         let seen = observed.apps.iter().map(|(app, found)| {
@@ -228,6 +225,10 @@ fn in_force(
         });
         return Ok(seen.collect());
     }
-    let found = disk::scan(&context.layout)?.into_iter();
-    Ok(found.map(|(app, found)| (app, found.source.clone(), found.digest())).collect())
+    // Of others their source alone counts, which their group names.
+    let asked: Vec<&AppName> = ecosystem.apps.keys().collect();
+    let own = disk::scan_apps(&context.layout, &asked)?.into_iter();
+    let mut others = disk::scan_groups(&context.layout)?;
+    others.retain(|app, _| !ecosystem.apps.contains_key(app));
+    Ok(own.chain(others).map(|(app, found)| (app, found.source.clone(), found.digest())).collect())
 }

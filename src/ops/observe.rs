@@ -38,15 +38,8 @@ pub(super) fn observe_some(
 ///
 /// # Errors
 /// As [`observe`].
-pub(super) fn observe_named<'a>(
-    context: &Context,
-    apps: impl IntoIterator<Item = &'a AppName>,
-) -> Result<Observed, Error> {
-    let mut all = BTreeMap::new();
-    for app in apps {
-        all.extend(disk::scan_app(&context.layout, app)?.map(|found| (app.clone(), found)));
-    }
-    observe_found(context, all)
+pub(super) fn observe_named(context: &Context, apps: &[&AppName]) -> Result<Observed, Error> {
+    observe_found(context, disk::scan_apps(&context.layout, apps)?)
 }
 
 /// The same of one app; `None` when there is none.

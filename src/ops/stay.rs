@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::doctor::{RUN, run};
+use super::loaded::{self, Loaded};
 use super::sight::{monotonic, sight};
 use super::{Context, Done, Error, UnitFailure, held};
 use crate::disk;
@@ -222,10 +223,15 @@ fn looping(
 ///
 /// # Errors
 /// The manager cannot be asked.
-pub fn masked(context: &Context, app: &AppName) -> Result<Vec<UnitName>, Error> {
-    let listed = context.systemd.list(&[format!("{app}@*.service")])?;
-    let masked = listed.iter().filter(|row| row.load == LoadState::Masked && !row.active.is_down());
-    Ok(masked.filter_map(|row| UnitName::parse(&row.name).ok()).collect())
+pub fn masked<'a>(
+    context: &Context,
+    apps: impl IntoIterator<Item = &'a AppName>,
+) -> Result<Vec<UnitName>, Error> {
+    let loaded = loaded::instances(&context.systemd, apps)?;
+    let all = loaded.iter().flat_map(|(app, all)| all.iter().map(move |one| (app, one)));
+    let masked = all
+        .filter(|(_, Loaded { row, .. })| row.load == LoadState::Masked && !row.active.is_down());
+    Ok(masked.map(|(app, one)| app.instance_unit(one.number)).collect())
 }
 
 /// What the last apply recorded; with `on_their_way` for instances that nobody has just started.
