@@ -1,6 +1,8 @@
 //! Speed and size, each as a ratio to a reference that is measured in the same run, on a booted machine.
 //!
-//! `make bench` installs what it needs. It ends with 1 when a target is missed.
+//! `make bench` installs what it needs, writes the table of docs/benchmarks.md, and ends with 1 when a target is
+//! missed. `OXMGR=/path/of/oxmgr` has that program measured as well; `cargo bench --bench bench -- crashes flat`
+//! measures these groups alone, and writes nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -10,15 +12,19 @@
     missing_docs
 )]
 
+mod rows;
 #[path = "../tests/support/mod.rs"]
 mod support;
+mod turns;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use rows::Row;
 use support::load::Load;
 use support::{Machine, Root};
+use turns::{about, boots, latency, measured, oxmgr, row};
 
 /// One line of the report.
 struct Line {
@@ -34,27 +40,60 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let release = Path::new(env!("CARGO_BIN_EXE_clusterctl"));
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let m = Machine::boot(Root::Host);
-    let mut lines = sizes(release);
     let pm2 = pm2(&m);
-    lines.push(traced_start(&m));
-    lines.push(node_start(&m));
-    lines.extend(many_apps(&m, &pm2));
-    lines.extend(throughput(&m, &pm2));
-    lines.extend(reloads(&m, &pm2));
-    println!("cores: {}", m.ok(["nproc"]));
-    println!("systemd: {}", m.ok_sh("systemctl --version | head -n 1"));
-    println!(
-        "node: {}  pm2: {}",
-        m.ok(["node", "--version"]),
-        m.ok_sh(&format!("{pm2} --version | tail -n 1"))
-    );
+    let ox = oxmgr(&m);
+    let about = about(&m, &pm2, &ox);
+    let lines = if chosen.is_empty() { former(release, &m, &pm2) } else { Vec::new() };
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
+    let wanted = |group: &&str| chosen.is_empty() || chosen.iter().any(|one| one == group);
+    for group in GROUPS.into_iter().filter(|group| wanted(group)) {
+        // The rows of the others are worth having.
+        match std::panic::catch_unwind(|| rows_of(group, &m, &pm2, &ox)) {
+            Ok(found) => rows.extend(found),
+            Err(_) => broken.push(group),
+        }
+    }
+    println!("{about}");
     for line in &lines {
         let mark = if line.good { "ok    " } else { "MISSED" };
         println!("{mark} {:<58} {:<34} target {}", line.what, line.measured, line.target);
     }
-    ExitCode::from(u8::from(lines.iter().any(|line| !line.good)))
+    rows.iter().for_each(|row| println!("{}", row.line()));
+    if chosen.is_empty() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
+        rows::publish(&page, &rows::table(&rows, &about));
+    }
+    broken.iter().for_each(|group| println!("MISSED {group} could not be measured to its end"));
+    let good = lines.iter().all(|line| line.good) && rows.iter().all(Row::is_good);
+    let good = good && broken.is_empty();
+    ExitCode::from(u8::from(!good))
 }
+
+/// The rows of one group.
+fn rows_of(group: &str, m: &Machine, pm2: &str, ox: &str) -> Vec<Row> {
+    match group {
+        "latency" => latency(m, pm2),
+        "boots" => boots(m, pm2, ox),
+        group => measured(m, &[group], pm2, ox).iter().map(|text| row(text)).collect(),
+    }
+}
+
+/// Sizes, what the handover costs, throughput, and reloads under load.
+fn former(release: &Path, m: &Machine, pm2: &str) -> Vec<Line> {
+    let mut lines = sizes(release);
+    lines.push(traced_start(m));
+    lines.push(node_start(m));
+    lines.extend(many_apps(m, pm2));
+    lines.extend(throughput(m, pm2));
+    lines.extend(reloads(m, pm2));
+    lines
+}
+
+/// What can be chosen; each by itself prepares what it needs and removes it.
+const GROUPS: [&str; 9] =
+    ["crashes", "reloads", "latency", "memory", "25x4", "100x1", "beside", "flat", "boots"];
 
 fn line(what: &str, measured: String, target: &str, good: bool) -> Line {
     eprintln!("… {what}: {measured}");
@@ -236,7 +275,7 @@ const PARENT: &str = "import os, socket, subprocess, sys\n\
 fn wrk(m: &Machine, port: u16, close: bool) -> f64 {
     let header = if close { "-H 'Connection: close'" } else { "" };
     let out = m.ok_sh(&format!(
-        "wrk -t1 -c64 -d3 {header} http://127.0.0.1:{port}/ | awk '/Requests.sec/ {{ print $2 }}'"
+        "wrk -t1 -c64 -d2 {header} http://127.0.0.1:{port}/ | awk '/Requests.sec/ {{ print $2 }}'"
     ));
     out.parse().unwrap()
 }
@@ -246,7 +285,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-const ROUNDS: u32 = 7;
+const ROUNDS: u32 = 5;
 
 /// clusterctl, plain node and PM2 in turn: the median of the ratios within a round, which a machine that
 /// is busy for a while changes least.

@@ -115,6 +115,16 @@ pub const DESCRIBED_LINES: usize = 3;
 /// Bytes of the command line of whoever holds a lock.
 pub const HOLDER: u64 = 200;
 
+/// Instances of which each change in a rollout is told at once.
+const TOLD_AT_ONCE: usize = 32;
+
+/// Time between two tales of how a rollout stands that each list so many instances: a millisecond for
+/// each of them, so that a thousand are told of once a second.
+pub fn progress_pause(instances: usize) -> Duration {
+    let millis = u64::try_from(instances).unwrap_or(u64::MAX);
+    if instances <= TOLD_AT_ONCE { Duration::ZERO } else { Duration::from_millis(millis) }
+}
+
 // what is kept
 
 /// Entries of the history, which bound what it takes on the disk: each holds a whole ecosystem file.
@@ -153,6 +163,10 @@ pub const APPS_AT_ONCE: usize = 16;
 /// Calls on the bus that are under way at one time: dbus-daemon refuses more than 128
 /// (`max_replies_per_connection` of a system bus) with `LimitsExceeded`.
 pub const CALLS: usize = 100;
+
+/// Jobs that were submitted over a bus and have yet to end: for each the manager has a match rule there, of which
+/// dbus-daemon allows a connection 512 (`max_match_rules_per_connection` of a system bus).
+pub const JOBS_ON_BUS: usize = 256;
 
 // how long is waited
 
@@ -226,6 +240,13 @@ pub const TRIAL_ENDS: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_it_costs_to_tell_of_many_instances_grows_with_their_number() {
+        use std::time::Duration;
+        let pauses = [1, 32, 100, 1000].map(super::progress_pause);
+        assert_eq!(pauses, [0, 0, 100, 1000].map(Duration::from_millis));
+    }
+
     use crate::handover::environment::{MAX_LISTENERS, listen_fds};
 
     #[test]

@@ -149,12 +149,10 @@ fn show_applied(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let done = &applied.finished.done;
-    for app in ecosystem.apps.keys().filter(|app| !done.contains_key(*app)) {
-        show::unheld(ctl, app, ui)?;
-    }
-    for app in ecosystem.apps.keys() {
-        show::masked(ctl, app, ui)?;
-    }
+    let idle: Vec<&AppName> =
+        ecosystem.apps.keys().filter(|app| !done.contains_key(*app)).collect();
+    show::unheld(ctl, &idle, ui)?;
+    show::masked(ctl, ecosystem.apps.keys(), ui)?;
     show::finish(ctl, done, ui)?;
     std::mem::replace(&mut applied.recorded, Ok(()))?;
     show::ends_at_logout(ctl, ecosystem, ui);
@@ -197,7 +195,7 @@ fn profile(
     if let Some(word) = given {
         return Ok(profile::of_word(word));
     }
-    let apps = disk::scan(&place.layout()?)?;
+    let apps = disk::scan_groups(&place.layout()?)?;
     let of_file =
         apps.iter().filter(|(_, found)| source.is_some() && found.source.as_deref() == source);
     let applied = of_file.map(|(app, found)| (found.profile(app), app));

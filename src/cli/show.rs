@@ -77,7 +77,7 @@ pub(super) fn finish(
     for (app, done) in done {
         let (mut verdict, story) = verdict(ctl, app, done);
         if verdict.good {
-            unheld(ctl, app, ui)?;
+            unheld(ctl, &[app], ui)?;
             verdict.text = ending(ctl, app, ui);
         } else {
             bad.push(app.clone());
@@ -142,30 +142,35 @@ fn ending(ctl: &ops::Context, app: &AppName, ui: &Ui) -> String {
 }
 
 /// Warns of listeners that instances do not take although they are ready.
-pub(super) fn unheld(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Error> {
-    let lacking = ops::lacking(ctl, app)?;
-    let name = app.to_string();
-    let lines = report::list::unheld(lacking.iter().map(|(n, lacks)| (&name, *n, lacks)));
-    for line in lines {
-        if ui.json {
-            let value = serde_json::json!({"event": "warning", "app": name, "text": line});
-            ui.json_line(&value)?;
-        } else {
-            ui.note(&line);
+pub(super) fn unheld(ctl: &ops::Context, apps: &[&AppName], ui: &mut Ui) -> Result<(), Error> {
+    for (app, lacking) in ops::lacking(ctl, apps)? {
+        let name = app.to_string();
+        let lines = report::list::unheld(lacking.iter().map(|(n, lacks)| (&name, *n, lacks)));
+        for line in lines {
+            if ui.json {
+                let value = serde_json::json!({"event": "warning", "app": name, "text": line});
+                ui.json_line(&value)?;
+            } else {
+                ui.note(&line);
+            }
         }
     }
     Ok(())
 }
 
 /// Warns of instances that run and could not start again.
-pub(super) fn masked(ctl: &ops::Context, app: &AppName, ui: &mut Ui) -> Result<(), Error> {
-    for unit in ops::masked(ctl, app)? {
+pub(super) fn masked<'a>(
+    ctl: &ops::Context,
+    apps: impl IntoIterator<Item = &'a AppName>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    for unit in ops::masked(ctl, apps)? {
         let text = format!("{unit} {MASKED_AND_UP}");
         let flag = if ctl.layout.scope == Scope::User { " --user" } else { "" };
         let next = format!("systemctl{flag} unmask {unit}");
         if ui.json {
             let value = serde_json::json!(
-                {"event": "warning", "app": app.as_str(), "text": text, "next": next}
+                {"event": "warning", "app": unit.prefix(), "text": text, "next": next}
             );
             ui.json_line(&value)?;
         } else {

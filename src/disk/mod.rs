@@ -11,6 +11,7 @@ mod ids;
 mod layout;
 mod lock;
 mod moves;
+mod read_since;
 mod scan;
 mod secret;
 mod shared_port;
@@ -33,8 +34,10 @@ pub use ids::{Ids, give_ids, ids};
 pub use layout::Layout;
 pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
+pub use read_since::units_changed;
 pub use scan::{
-    FoundApp, inputs_changed, ownership, owns_address, relies_on, scan, scan_app, source,
+    FoundApp, digest, inputs_changed, ownership, owns_address, relies_on, scan, scan_app,
+    scan_apps, scan_groups, source,
 };
 pub use secret::{own_secret, secret};
 pub use shared_port::{share_port, unshare_port};

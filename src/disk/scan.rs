@@ -1,6 +1,7 @@
 //! Reading what is there: our units by app, and who owns a name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -37,12 +38,7 @@ impl FoundApp {
 
     /// A digest of the app's unit files and variables: it differs after every change in them.
     pub fn digest(&self) -> String {
-        let texts = self.units.iter().map(|(unit, file)| (unit.as_str(), &file.text));
-        let texts = texts.chain(self.environment.iter().map(|file| ("", &file.text)));
-        let all = texts.fold(String::new(), |all, (name, text)| {
-            format!("{all}{name}\0{}\0{text}\0", text.len())
-        });
-        format!("{:016x}", fnv1a(all.as_bytes()))
+        digest(&self.units, self.environment.as_ref())
     }
 
     /// Whether it runs to its end once instead of serving, and counts as running afterwards.
@@ -59,12 +55,60 @@ impl FoundApp {
     }
 }
 
+/// What an app's units and variables are made of: another text for every change in them.
+#[must_use]
+pub fn digest(units: &OwnedUnits, environment: Option<&ObservedFile>) -> String {
+    let texts = units.iter().map(|(unit, file)| (unit.as_str(), &file.text));
+    let texts = texts.chain(environment.iter().map(|file| ("", &file.text)));
+    let mut all = String::new();
+    for (name, text) in texts {
+        let _ = write!(all, "{name}\0{}\0{text}\0", text.len());
+    }
+    format!("{:016x}", fnv1a(all.as_bytes()))
+}
+
 /// Finds every app of ours.
 ///
 /// # Errors
 /// The unit directory exists but cannot be read.
 pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
     scan_files(layout, |_| true)
+}
+
+/// Every app of ours with its group, and the few other services that are no template: enough for what the group says.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_groups(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    scan_files(layout, |name| name.ends_with(".service") && !name.contains('@'))
+}
+
+/// So many apps are looked for one after the other; of more the whole folder is read once.
+const FEW: usize = 8;
+
+/// Finds these apps; those that there are not are not in the answer.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_apps(layout: &Layout, apps: &[&AppName]) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    let mut all = BTreeMap::new();
+    if apps.len() > FEW {
+        all = scan(layout)?;
+        all.retain(|app, _| apps.contains(&app));
+        return Ok(all);
+    }
+    for app in apps {
+        all.extend(scan_app(layout, app)?.map(|found| ((*app).clone(), found)));
+    }
+    Ok(all)
+}
+
+/// Every app of ours with its template, which says where its variables are.
+///
+/// # Errors
+/// As [`scan`].
+pub(super) fn scan_templates(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    scan_files(layout, |name| name.ends_with("@.service"))
 }
 
 /// Finds one app of ours; what there is of others costs a look at its name.

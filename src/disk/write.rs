@@ -10,7 +10,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Error, Layout, scan, scan_app};
+use super::scan::scan_templates;
+use super::{Error, Layout, scan_app};
 use crate::ecosystem::AppName;
 use crate::plan::{ChangeKind, FileChange, FileId, LinkChange, LinkId, ObservedFile};
 use crate::translate::{Record, environment_owner};
@@ -53,7 +54,7 @@ fn former_time(
 /// # Errors
 /// The file system refuses.
 pub fn sweep_environment(layout: &Layout) -> Result<(), Error> {
-    let apps = scan(layout)?;
+    let apps = scan_templates(layout)?;
     // Nobody but the manager may look inside; then there is nothing to sweep for this caller.
     let Ok(entries) = fs::read_dir(&layout.environment) else { return Ok(()) };
     for entry in entries.flatten() {

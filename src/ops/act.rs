@@ -8,6 +8,7 @@ use super::latecomers;
 use super::load::load;
 use super::log_owner;
 use super::parallel::parallel;
+use super::stay::{Stay, stay_together};
 use super::steps::{self, AppRun};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Event, Sink, UnitFailure};
@@ -77,10 +78,10 @@ fn write(context: &Context, plan: &Plan) -> Result<usize, Error> {
     Ok(written)
 }
 
-fn run_apps(
-    context: &Context,
-    plan: &Plan,
-    observed: &Observed,
+fn run_apps<'a>(
+    context: &'a Context,
+    plan: &'a Plan,
+    observed: &'a Observed,
     policies: &BTreeMap<AppName, Policy>,
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
@@ -91,16 +92,26 @@ fn run_apps(
     let going = going.filter_map(|app| Some((&app.app, &observed.apps.get(&app.app)?.units)));
     let limits = going.map(|(app, units)| steps::limit(&units.policy(app)));
     let freed = Instant::now() + limits.max().unwrap_or_default();
-    let work = |app: &&AppPlan, sink: Sink<'_>| {
+    let run = |app: &&'a AppPlan| {
+        let app: &'a AppPlan = app;
         let found = observed.apps.get(&app.app);
         // The policy of an app that goes is not in the file: its units have recorded it.
         let recorded = || found.map(|found| found.units.policy(&app.app)).unwrap_or_default();
         let policy = policies.get(&app.app).cloned().unwrap_or_else(recorded);
-        let run = AppRun { context, app, found, policy, freed };
-        Ok((app.app.clone(), run.steps(sink)?))
+        AppRun { context, app, found, policy, freed }
     };
+    let runs: Vec<AppRun<'a>> = busy.iter().map(run).collect();
+    let work = |run: &AppRun<'a>, sink: Sink<'_>| Ok((run.app.app.clone(), run.steps(sink)?));
     let names: Vec<AppName> = busy.iter().map(|app| app.app.clone()).collect();
-    witnessed(context, &names, || parallel(&busy, &work, &|| context.noticed(), sink))
+    witnessed(context, &names, || {
+        let mut done = parallel(&runs, &work, &|| context.noticed(), sink)?;
+        // All together: one after the other, each would take its time.
+        let started =
+            runs.iter().filter(|run| done.get(&run.app.app).is_some_and(Done::is_success));
+        let started: Vec<Stay<'_>> = started.filter_map(AppRun::to_stay).collect();
+        stay_together(context, &started, &mut done)?;
+        Ok(done)
+    })
 }
 
 /// Files that nothing runs from any more. One that something still needs stays for the next apply.

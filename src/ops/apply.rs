@@ -2,16 +2,17 @@
 //! `plan` what there is to do, and never reads an ecosystem file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::act::act;
-use super::load::load;
+use super::load::load_found;
 use super::lock::lock;
-use super::observe::observe_some;
+use super::observe::{observe_named, observe_some};
 use super::settle::settle;
 use super::stay::unwell;
 use super::{Context, Done, Error, Event, Finished, Sink, note_held, note_unheld, observe};
-use crate::disk::{self, Definition, FoundApp, HistoryEntry, Lock};
+use crate::disk::{self, Definition, HistoryEntry, Lock};
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::plan::{self, Observed, Plan};
 use crate::rollout::Policy;
@@ -83,7 +84,7 @@ pub fn apply(
     settle(context, &names, sink)?;
     let (plan, observed) = planned(context, &request)?;
     if plan.is_empty() && !names.is_empty() {
-        mend(context, &names, sink)?;
+        mend(context, &observed, sink)?;
     }
     // "Nothing to do" is said only of what serves.
     let idle = names.iter().filter(|app| !request.reloads && !plan.has_steps(app));
@@ -100,7 +101,7 @@ pub fn apply(
     let left_running = left.map(|app| (app.clone(), request.policies.get(app).cloned())).collect();
     // Recorded after success only: a rollback must not go back to what never served.
     let recorded = match done.values().all(Done::is_success) {
-        true => record(context, request, &plan),
+        true => record(context, request, &plan, &observed),
         false => Ok(()),
     };
     Ok(Applied { finished: Finished::new(done, Some(lock)), left_running, recorded })
@@ -140,10 +141,13 @@ fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed)
     let ecosystem = &request.ecosystem;
     let source = ecosystem.source.as_deref();
     // Apps of other files are left alone, and so are apps of this file that `--only` does not name.
-    let mut observed = observe_some(context, |app, found| {
-        ecosystem.apps.contains_key(app)
-            || request.is_whole() && source.is_some() && found.source.as_deref() == source
-    })?;
+    let mut observed = match request.is_whole() {
+        false => observe_named(context, &ecosystem.apps.keys().collect::<Vec<_>>())?,
+        true => observe_some(context, |app, found| {
+            ecosystem.apps.contains_key(app)
+                || source.is_some() && found.source.as_deref() == source
+        })?,
+    };
     let wanted = translate(ecosystem, &context.target()?);
     note_held(context, &wanted, &mut observed);
     note_unheld(context, &wanted, &mut observed);
@@ -153,10 +157,11 @@ fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed)
 
 /// What units run and load is mended also when the units are as they should be, and so is what the
 /// manager has read of them.
-fn mend(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
+fn mend(context: &Context, observed: &Observed, sink: Sink<'_>) -> Result<(), Error> {
     let _shared = Lock::shared(&context.layout.state)?;
     context.install_helpers()?;
-    load(context, apps.iter().cloned(), sink)
+    let found = observed.apps.iter().map(|(app, found)| (app, &found.units));
+    load_found(context, &found.collect(), sink)
 }
 
 /// The plan as it is told. Of an app that is reloaded afterwards nobody says that there is nothing
@@ -168,10 +173,16 @@ fn shown(plan: &Plan, reloads: bool) -> Plan {
 }
 
 /// Notes what is in force now, and that a way back to it has come to its end.
-fn record(context: &Context, request: ApplyRequest, plan: &Plan) -> Result<(), Error> {
+fn record(
+    context: &Context,
+    request: ApplyRequest,
+    plan: &Plan,
+    observed: &Observed,
+) -> Result<(), Error> {
     let ApplyRequest { definition, ecosystem, verb, user, .. } = request;
     disk::note_return(&context.layout, definition.source.as_deref(), None)?;
-    remember(context, definition, &ecosystem, (verb, user), plan).map_err(Error::Unrecorded)
+    let by = (verb, user);
+    remember(context, definition, &ecosystem, by, (plan, observed)).map_err(Error::Unrecorded)
 }
 
 fn remember(
@@ -179,21 +190,45 @@ fn remember(
     definition: Definition,
     ecosystem: &Ecosystem,
     (verb, user): (String, String),
-    plan: &Plan,
+    (plan, observed): (&Plan, &Observed),
 ) -> Result<(), disk::Error> {
     let _shared = Lock::shared(&context.layout.state)?;
     // A file that cannot be removed now is tried again by the next apply.
     let swept = disk::sweep_environment(&context.layout);
-    let found = disk::scan(&context.layout)?;
-    let (files, others): (Vec<_>, Vec<_>) =
-        found.iter().partition(|(app, _)| ecosystem.apps.contains_key(*app));
-    let files = files.into_iter().map(|(app, found)| (app.to_string(), found.digest())).collect();
-    let from_here = |found: &FoundApp| found.source.is_some() && found.source == definition.source;
-    let others = others.into_iter().filter(|(_, found)| from_here(found));
-    let others = others.map(|(app, _)| app.to_string()).collect();
+    let (mut files, mut others) = (BTreeMap::new(), Vec::new());
+    for (app, source, digest) in in_force(context, &definition, &ecosystem, (plan, observed))? {
+        if ecosystem.apps.contains_key(&app) {
+            files.insert(app.to_string(), digest);
+        } else if source.is_some() && source == definition.source {
+            others.push(app.to_string());
+        }
+    }
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let changes = plan::summary(plan);
     let entry = HistoryEntry { number: 0, time, user, verb, changes, definition, files, others };
     disk::record(&context.layout, entry)?;
     swept
+}
+
+/// Every app with its source and the digest of its files. Where nothing was to be done and all apps of the definition
+/// were looked at, they are as they were seen then.
+fn in_force(
+    context: &Context,
+    definition: &Definition,
+    ecosystem: &Ecosystem,
+    (plan, observed): (&Plan, &Observed),
+) -> Result<Vec<(AppName, Option<PathBuf>, String)>, disk::Error> {
+    if plan.is_empty() && definition.only.is_empty() {
+        let seen = observed.apps.iter().map(|(app, found)| {
+            let digest = disk::digest(&found.units, found.environment.as_ref());
+            (app.clone(), found.source.clone(), digest)
+        });
+        return Ok(seen.collect());
+    }
+    // Of others their source alone counts, which their group names.
+    let asked: Vec<&AppName> = ecosystem.apps.keys().collect();
+    let own = disk::scan_apps(&context.layout, &asked)?.into_iter();
+    let mut others = disk::scan_groups(&context.layout)?;
+    others.retain(|app, _| !ecosystem.apps.contains_key(app));
+    Ok(own.chain(others).map(|(app, found)| (app, found.source.clone(), found.digest())).collect())
 }

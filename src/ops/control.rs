@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::job::{failure, real_end, report_unit};
+use super::job::{failure, report_unit, run_jobs};
 use super::load::load;
 use super::lock::lock_if_permitted;
 use super::sight::monotonic;
-use super::stay::{Stay, expected, stay};
+use super::stay::{Stay, expected, stay_together};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, ended, observe};
 use crate::disk::{self, FoundApp};
@@ -80,14 +80,15 @@ fn run(
             jobs.extend(units);
         }
         let mut seen = |place: usize, outcome: &JobOutcome| {
-            let outcome = real_end(&context.systemd, &jobs[place], outcome.clone());
-            report_unit(&owners[place], &jobs[place], &outcome, sink);
+            report_unit(&owners[place], &jobs[place], outcome, sink);
         };
         let starts = jobs.iter().filter(|(kind, _)| *kind != JobKind::Stop);
-        for (_, unit) in starts.filter(|(_, unit)| unit.instance().is_some()) {
-            // systemd counts on over a start by hand that overtakes a restart of its own. Who may not do this may perhaps
-            // start.
-            let _ = context.systemd.reset_failed(unit);
+        let starts = starts.map(|(_, unit)| unit).filter(|unit| unit.instance().is_some());
+        let starts: Vec<UnitName> = starts.cloned().collect();
+        // systemd counts on over a start by hand that overtakes a restart of its own. Who may not do this may perhaps
+        // start.
+        context.systemd.reset_all_failed(&starts);
+        for unit in &starts {
             if verb == ControlVerb::Restart {
                 // The guard of each need not ask the manager what this start is.
                 disk::announce_start(&context.layout, unit, monotonic());
@@ -95,12 +96,12 @@ fn run(
             started.push(unit.clone());
         }
         let deadline = Instant::now() + PATIENCE;
-        let mut run_jobs =
-            || context.systemd.run_jobs(&jobs, JobMode::Replace, deadline, &mut seen);
-        let mut outcomes = witnessed(context, &names, &mut run_jobs)?;
+        let mut run_all =
+            || run_jobs(&context.systemd, &jobs, JobMode::Replace, deadline, &mut seen);
+        let mut outcomes = witnessed(context, &names, &mut run_all)?;
         if verb == ControlVerb::Stop && outcomes.iter().any(was_canceled) {
             // A rollout has started an instance meanwhile; the stop of its group has ended it.
-            outcomes = run_jobs()?;
+            outcomes = run_all()?;
         }
         if let Some(error) = denied(&outcomes) {
             return Err(error.into());
@@ -111,7 +112,7 @@ fn run(
             });
         overtaken.extend(groups.map(|((owner, _), _)| owner.clone()));
         for ((owner, job), outcome) in owners.iter().zip(&jobs).zip(outcomes) {
-            let (unit, outcome) = (&job.1, real_end(&context.systemd, job, outcome));
+            let unit = &job.1;
             let failures = &mut done.entry(owner.clone()).or_default().failures;
             failures.extend(failure(job.0, &outcome).map(|why| (unit.clone(), why)));
         }
@@ -121,9 +122,11 @@ fn run(
     if verb != ControlVerb::Stop {
         reached(context, selected, apps, &mut done);
     }
-    for one in selected.iter().filter(|_| verb == ControlVerb::Stop) {
-        let stopped = |number| one.instance.is_none_or(|only| only == number);
-        ended::forget(&context.systemd, &one.app, stopped)?;
+    if verb == ControlVerb::Stop {
+        let stopped = |app: &AppName, number| {
+            selected.iter().any(|one| one.app == *app && one.instance.is_none_or(|n| n == number))
+        };
+        ended::forget(&context.systemd, &names, stopped)?;
     }
     Ok(done)
 }
@@ -163,18 +166,21 @@ fn stayed(
     apps: &BTreeMap<AppName, FoundApp>,
     done: &mut BTreeMap<AppName, Done>,
 ) -> Result<(), Error> {
-    for (app, done) in done {
+    let mut all = Vec::new();
+    for (app, done) in done.iter() {
         let Some(found) = apps.get(app) else { continue };
         let failed = |unit: &UnitName| done.failures.iter().any(|(one, _)| one == unit);
-        let started = started.iter().filter(|unit| !failed(unit));
+        let started = started.iter().filter(|unit| unit.prefix() == app.as_str() && !failed(unit));
         let numbers: BTreeSet<u32> = started.filter_map(|unit| app.instance_of(unit)).collect();
         if numbers.is_empty() {
             continue;
         }
         let expected = expected(app, &found.units, false);
-        stay(context, &Stay { app, numbers, expected, units: Some(&found.units) }, done)?;
+        // The name is the key of `apps` too, which stays while `done` changes.
+        let Some((app, _)) = apps.get_key_value(app) else { continue };
+        all.push(Stay { app, numbers, expected, units: Some(&found.units) });
     }
-    Ok(())
+    stay_together(context, &all, done)
 }
 
 /// Notes where clients do not reach what was started: the start of one instance leaves the listeners of all as

@@ -109,13 +109,20 @@ pub(super) fn unheld_of(
     found.into_iter().filter_map(|(unit, one)| Some((app.instance_of(&unit)?, one))).collect()
 }
 
-/// Instances of an app that are ready and lack listeners.
+/// Instances of these apps that are ready and lack listeners.
 ///
 /// # Errors
 /// The unit directory cannot be read.
-pub fn lacking(context: &Context, app: &AppName) -> Result<BTreeMap<u32, Unheld>, Error> {
-    let Some(found) = disk::scan_app(&context.layout, app)? else { return Ok(BTreeMap::new()) };
-    Ok(unheld_of(context, app, &found.units, found.links))
+pub fn lacking(
+    context: &Context,
+    apps: &[&AppName],
+) -> Result<BTreeMap<AppName, BTreeMap<u32, Unheld>>, Error> {
+    let found = disk::scan_apps(&context.layout, apps)?;
+    let lacking = found.into_iter().map(|(app, found)| {
+        let lacking = unheld_of(context, &app, &found.units, found.links);
+        (app, lacking)
+    });
+    Ok(lacking.collect())
 }
 
 /// Why an instance that was reported ready does not count as that; waits as long as it may take its listeners.

@@ -1,9 +1,12 @@
-//! How the end of a job is told, and whether it is a failure. It never submits one.
+//! Jobs with their real ends, how the end of one is told, and whether it is a failure. Decides nothing about what
+//! comes after it.
 
-use super::{Event, Sink, UnitFailure};
+use std::time::Instant;
+
+use super::{Error, Event, Sink, UnitFailure};
 use crate::ecosystem::AppName;
 use crate::rollout::{InstanceFault, RolloutJobResult};
-use crate::systemd::{ErrorKind, JobKind, JobOutcome, JobResult, Systemd};
+use crate::systemd::{ErrorKind, JobKind, JobMode, JobOutcome, JobResult, Systemd};
 use crate::unit::{ActiveState, UnitName};
 
 fn verb(kind: JobKind) -> &'static str {
@@ -15,18 +18,55 @@ fn verb(kind: JobKind) -> &'static str {
     }
 }
 
-/// How a job really ended: that of an instance which something keeps from starting is done as well.
-pub(super) fn real_end(
+/// Runs jobs and waits for their real ends, of which `seen` hears as they come. The outcomes are in the order of
+/// the jobs.
+///
+/// # Errors
+/// As those of [`Systemd::run_jobs`].
+pub(super) fn run_jobs(
     systemd: &Systemd,
-    (kind, unit): &(JobKind, UnitName),
-    outcome: JobOutcome,
-) -> JobOutcome {
-    let starts = *kind != JobKind::Stop && unit.instance().is_some() && outcome.is_success();
-    let skipped = starts
-        && systemd.glimpse(unit).is_ok_and(|seen| {
+    jobs: &[(JobKind, UnitName)],
+    mode: JobMode,
+    deadline: Instant,
+    seen: &mut dyn FnMut(usize, &JobOutcome),
+) -> Result<Vec<JobOutcome>, Error> {
+    let mut ends: Vec<Option<JobOutcome>> = vec![None; jobs.len()];
+    let mut ended = |batch: &[(usize, JobOutcome)]| {
+        for (place, end) in real_ends(systemd, jobs, batch) {
+            seen(place, &end);
+            ends[place] = Some(end);
+        }
+    };
+    let outcomes = systemd.run_jobs_in_batches(jobs, mode, deadline, &mut ended)?;
+    Ok(ends.into_iter().zip(outcomes).map(|(end, outcome)| end.unwrap_or(outcome)).collect())
+}
+
+/// How jobs really ended: that of an instance which something keeps from starting is done as well. Most are up,
+/// which one question tells of all of them.
+fn real_ends(
+    systemd: &Systemd,
+    jobs: &[(JobKind, UnitName)],
+    ended: &[(usize, JobOutcome)],
+) -> Vec<(usize, JobOutcome)> {
+    let starts = |(place, outcome): &&(usize, JobOutcome)| {
+        let (kind, unit) = &jobs[*place];
+        *kind != JobKind::Stop && unit.instance().is_some() && outcome.is_success()
+    };
+    let started: Vec<UnitName> =
+        ended.iter().filter(starts).map(|(place, _)| jobs[*place].1.clone()).collect();
+    let states = systemd.instances(&started, &[]).unwrap_or_default();
+    let down = started.iter().zip(&states).filter(|(_, state)| state.active.is_down());
+    let skipped = |unit: &UnitName| {
+        systemd.glimpse(unit).is_ok_and(|seen| {
             seen.active == ActiveState::Inactive && seen.result == "exec-condition"
-        });
-    if skipped { JobOutcome::Ended(JobResult::Skipped) } else { outcome }
+        })
+    };
+    let skipped: Vec<&UnitName> = down.map(|(unit, _)| unit).filter(|unit| skipped(unit)).collect();
+    let real = |one: &(usize, JobOutcome)| match starts(&one) && skipped.contains(&&jobs[one.0].1) {
+        true => (one.0, JobOutcome::Ended(JobResult::Skipped)),
+        false => one.clone(),
+    };
+    ended.iter().map(real).collect()
 }
 
 /// Tells how one job ended.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fast_state::{FastState, states};
 use super::held::{self, AskedInstance, Listeners};
 use super::shown::{UnitFacts, facts_of_apps};
-use super::{Context, Error, Selected, observe};
+use super::{Context, Error, Selected, loaded, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
@@ -96,23 +96,25 @@ pub fn list(
         .iter()
         .filter(|(app, _)| selected.iter().any(|selected| selected.app == **app))
         .collect();
-    let both = |app: &AppName| [format!("{app}@*.service"), app.group_unit().to_string()];
-    let patterns: Vec<String> = wanted.iter().flat_map(|(app, _)| both(app)).collect();
-    let loaded = if patterns.is_empty() { Vec::new() } else { context.systemd.list(&patterns)? };
     let names: Vec<&AppName> = wanted.iter().map(|(app, _)| *app).collect();
-    let rollouts = rollouts(context, &names, &loaded)?;
+    let groups: Vec<UnitName> = names.iter().map(|app| app.group_unit()).collect();
+    let rows = loaded::rows(&context.systemd, &names, &groups)?;
+    let (mut loaded, others) = loaded::by_app(&names, rows);
+    let rollouts = rollouts(context, &names, &others)?;
+    let mut listed: Vec<Listed> = Vec::new();
     let mut units: Vec<(&AppName, &FoundApp, u32)> = Vec::new();
     for (app, found) in wanted {
         let mut numbers = found.links.clone();
-        let names = loaded.iter().filter_map(|unit| UnitName::parse(&unit.name).ok());
-        numbers.extend(names.filter_map(|unit| app.instance_of(&unit)));
+        let here = loaded.remove(app).unwrap_or_default();
+        numbers.extend(here.iter().map(|one| one.number));
+        listed.extend(here.into_iter().map(|one| one.row));
         let asked = |number: &u32| {
             let here = selected.iter().filter(|s| s.app == *app);
             here.into_iter().any(|s| s.instance.is_none_or(|instance| instance == *number))
         };
         units.extend(numbers.into_iter().filter(asked).map(|number| (app, found, number)));
     }
-    let states = states(context, &units, loaded)?;
+    let states = states(context, &units, listed)?;
     // What the manager runs as, whoever asks.
     let manager = match context.layout.scope {
         Scope::System => "root".to_owned(),

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Context, Error, Event, Sink};
+use super::{Context, Error, Event, Sink, loaded};
 use crate::disk::{self, DropIns};
 use crate::ecosystem::AppName;
 use crate::plan::OwnedUnits;
@@ -35,7 +35,11 @@ pub fn load(
         let asked = found.filter(|(app, _)| apps.contains(app));
         Ok(asked.map(|(app, found)| (app, found.units)).collect())
     };
-    load_if_changed(context, || changed_on_disk(context, &found()?), sink)
+    let changed = || {
+        let found = found()?;
+        changed_on_disk(context, &found.iter().collect())
+    };
+    load_if_changed(context, changed, sink)
 }
 
 /// As [`load`], for units that have just been read from disk.
@@ -44,7 +48,7 @@ pub fn load(
 /// The manager does not answer.
 pub(super) fn load_found(
     context: &Context,
-    found: &BTreeMap<AppName, OwnedUnits>,
+    found: &BTreeMap<&AppName, &OwnedUnits>,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
     load_if_changed(context, || changed_on_disk(context, found), sink)
@@ -75,21 +79,39 @@ fn load_if_changed(
 
 fn changed_on_disk(
     context: &Context,
-    found: &BTreeMap<AppName, OwnedUnits>,
+    found: &BTreeMap<&AppName, &OwnedUnits>,
 ) -> Result<bool, Error> {
     if found.is_empty() {
         return Ok(false);
     }
-    let patterns: Vec<String> = found.keys().map(|app| format!("{app}@*.service")).collect();
-    let listed = context.systemd.list(&patterns)?;
-    let instances: Vec<UnitName> =
-        listed.iter().filter_map(|row| UnitName::parse(&row.name).ok()).collect();
+    if all_read(context, found.values().flat_map(|units| units.keys())) {
+        return Ok(false);
+    }
     let drop_ins = DropIns::of(&context.layout);
-    let mut units = telling(&drop_ins, found.keys(), &instances);
+    let instances = loaded::instances(&context.systemd, found.keys().copied())?;
+    let instances = instances
+        .iter()
+        .map(|(app, all)| all.iter().map(|one| app.instance_unit(one.number)).collect::<Vec<_>>());
+    let mut units = telling(&drop_ins, instances);
     units.extend(found.values().flat_map(|units| units.keys()).cloned());
     units.retain(|unit| !unit.is_template());
     let states = context.systemd.instances(&units, &NEWER)?;
     Ok(units.iter().zip(&states).any(|(unit, state)| is_unread(&drop_ins, unit, state)))
+}
+
+/// Steps of the clock by which the kernel says when a file changed, and then some; in microseconds.
+const TICK: u64 = 20_000;
+
+/// Whether the manager has read all that these units are made of since it last changed, as far as one question
+/// tells: `NeedDaemonReload` is asked of each unit. `false` says nothing.
+pub(super) fn all_read<'a>(
+    context: &Context,
+    units: impl IntoIterator<Item = &'a UnitName>,
+) -> bool {
+    let changed = disk::units_changed(&context.layout, units);
+    changed.is_some_and(|changed| {
+        context.systemd.units_read().is_some_and(|read| changed.saturating_add(TICK) < read)
+    })
 }
 
 /// What [`is_unread`] needs to know of a unit.
@@ -118,17 +140,15 @@ fn counts(path: &Path) -> bool {
 
 /// The instances that tell whether any instance has to be read again: those with drop-ins of their
 /// own, and of the others, which share all their files, one for each app. The question is dear.
-pub(super) fn telling<'a>(
+pub(super) fn telling(
     drop_ins: &DropIns,
-    apps: impl Iterator<Item = &'a AppName>,
-    instances: &[UnitName],
+    apps: impl Iterator<Item = Vec<UnitName>>,
 ) -> Vec<UnitName> {
     let mut units = Vec::new();
-    for app in apps {
-        let all = instances.iter().filter(|unit| app.instance_of(unit).is_some());
-        let (own, shared): (Vec<&UnitName>, Vec<&UnitName>) =
-            all.partition(|unit| !drop_ins.paths(unit).is_empty());
-        units.extend(own.into_iter().chain(shared.into_iter().next()).cloned());
+    for instances in apps {
+        let (own, shared): (Vec<UnitName>, Vec<UnitName>) =
+            instances.into_iter().partition(|unit| !drop_ins.paths(unit).is_empty());
+        units.extend(own.into_iter().chain(shared.into_iter().next()));
     }
     units
 }

@@ -29,6 +29,7 @@ mod latecomers;
 mod links;
 mod list;
 mod load;
+mod loaded;
 mod lock;
 mod log_files;
 mod log_owner;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::load::{NEWER, is_unread, telling};
+use super::load::{NEWER, all_read, is_unread, telling};
+use super::loaded::{self, Loaded};
 use super::{Context, Error, held};
 use crate::disk::{self, DropIns, FoundApp, Layout};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
@@ -33,6 +34,14 @@ pub(super) fn observe_some(
     observe_found(context, found)
 }
 
+/// As [`observe`], for apps that are known by name: nothing of others is read.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) fn observe_named(context: &Context, apps: &[&AppName]) -> Result<Observed, Error> {
+    observe_found(context, disk::scan_apps(&context.layout, apps)?)
+}
+
 /// As [`observe`], for one app; `None` when there is none.
 ///
 /// # Errors
@@ -51,18 +60,27 @@ pub fn observe_found(
     context: &Context,
     found: BTreeMap<AppName, FoundApp>,
 ) -> Result<Observed, Error> {
-    let states = active_states(&context.systemd, &found)?;
-    let mut up = Vec::new();
-    for app in found.keys() {
-        up.extend(states.keys().filter(|unit| app.instance_of(unit).is_some()).cloned());
-    }
+    let names: Vec<&AppName> = found.keys().collect();
+    let (instances, states) = active_states(&context.systemd, &names, &found)?;
+    let units = |app: &AppName| {
+        let loaded = instances.get(app).into_iter().flatten();
+        loaded.map(|one| app.instance_unit(one.number)).collect::<Vec<_>>()
+    };
+    let up: Vec<UnitName> = names.iter().flat_map(|app| units(app)).collect();
     let processes = context.systemd.instances(&up, &[Field::Started, Field::Result])?;
     let processes: HashMap<UnitName, InstanceState> = up.into_iter().zip(processes).collect();
     let drop_ins = DropIns::of(&context.layout);
-    let unread = unread(context, &drop_ins, &found, processes.keys().cloned().collect())?;
+    let files = found.values().flat_map(|app| app.units.keys());
+    let unread = match all_read(context, files) {
+        true => BTreeSet::new(),
+        false => unread(context, &drop_ins, names.iter().map(|app| units(app)).collect())?,
+    };
+    let instances: BTreeMap<AppName, Vec<Loaded>> =
+        instances.into_iter().map(|(app, all)| (app.clone(), all)).collect();
     let apps = found.into_iter().map(|(name, app)| {
         let disk = (&context.layout, &drop_ins);
-        let mut observed = observed_app(disk, &name, app, &states, &processes);
+        let loaded = instances.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let mut observed = observed_app(disk, &name, app, (&states, loaded), &processes);
         for (number, instance) in &mut observed.instances {
             instance.unread = unread.contains(&name.instance_unit(*number));
         }
@@ -75,10 +93,9 @@ pub fn observe_found(
 fn unread(
     context: &Context,
     drop_ins: &DropIns,
-    apps: &BTreeMap<AppName, FoundApp>,
-    instances: Vec<UnitName>,
+    instances: Vec<Vec<UnitName>>,
 ) -> Result<BTreeSet<UnitName>, Error> {
-    let asked = telling(drop_ins, apps.keys(), &instances);
+    let asked = telling(drop_ins, instances.iter().cloned());
     let states = context.systemd.instances(&asked, &NEWER)?;
     let answers = asked.iter().zip(&states);
     let told: BTreeMap<&UnitName, bool> =
@@ -90,7 +107,7 @@ fn unread(
         let told = told.get(unit).or_else(|| shared.get(unit.prefix()));
         told.copied().unwrap_or_default()
     };
-    Ok(instances.into_iter().filter(needs).collect())
+    Ok(instances.into_iter().flatten().filter(needs).collect())
 }
 
 /// Notes new listeners whose address an instance of their app listens on by itself: it has to let go
@@ -128,33 +145,30 @@ pub(super) fn note_unheld(
     }
 }
 
-/// `ActiveState` of every loaded unit of these apps.
-fn active_states(
+type Instances<'a> = BTreeMap<&'a AppName, Vec<Loaded>>;
+
+/// The loaded instances of these apps, and `ActiveState` of their other units that are loaded.
+fn active_states<'a>(
     systemd: &Systemd,
+    names: &[&'a AppName],
     apps: &BTreeMap<AppName, FoundApp>,
-) -> Result<BTreeMap<UnitName, ActiveState>, Error> {
-    if apps.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let mut patterns = Vec::new();
-    for (name, app) in apps {
-        patterns.push(format!("{name}.service"));
-        patterns.push(format!("{name}@*.service"));
-        let triggers = app.units.triggers();
-        patterns.extend(triggers.map(|unit| unit.name.as_str().replace('\\', "\\\\")));
-    }
-    let listed = systemd.list(&patterns)?;
-    let states = listed
-        .into_iter()
-        .filter_map(|unit| Some((UnitName::parse(&unit.name).ok()?, unit.active)));
-    Ok(states.collect())
+) -> Result<(Instances<'a>, BTreeMap<UnitName, ActiveState>), Error> {
+    let others = apps.iter().flat_map(|(name, app)| {
+        let triggers = app.units.triggers().map(|unit| unit.name.clone());
+        [name.group_unit()].into_iter().chain(triggers)
+    });
+    let listed = loaded::rows(systemd, names, &others.collect::<Vec<_>>())?;
+    let (instances, others) = loaded::by_app(names, listed);
+    let states =
+        others.into_iter().filter_map(|row| Some((UnitName::parse(&row.name).ok()?, row.active)));
+    Ok((instances, states.collect()))
 }
 
 fn observed_app(
     (layout, drop_ins): (&Layout, &DropIns),
     name: &AppName,
     found: FoundApp,
-    states: &BTreeMap<UnitName, ActiveState>,
+    (states, loaded): (&BTreeMap<UnitName, ActiveState>, &[Loaded]),
     processes: &HashMap<UnitName, InstanceState>,
 ) -> ObservedApp {
     let template = name.template_unit();
@@ -165,13 +179,13 @@ fn observed_app(
         found.units.triggers().map(|unit| (unit.name.clone(), state(&unit.name))).collect();
     let open = triggers.iter().filter(|(_, state)| state.is_active());
     let lost = lost(layout, &found.units, open.map(|(unit, _)| unit));
-    let instances = states
-        .keys()
-        .filter_map(|unit| {
-            let number = name.instance_of(unit)?;
-            let process = processes.get(unit)?;
-            let own_input = disk::inputs_changed(layout, drop_ins, unit, None);
-            Some((number, instance(state(unit), process, own_input)))
+    let instances = loaded
+        .iter()
+        .filter_map(|one| {
+            let unit = name.instance_unit(one.number);
+            let process = processes.get(&unit)?;
+            let own_input = disk::inputs_changed(layout, drop_ins, &unit, None);
+            Some((one.number, instance(one.row.active, process, own_input)))
         })
         .collect();
     ObservedApp {

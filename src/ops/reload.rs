@@ -117,7 +117,7 @@ pub fn reload(
     let units = observed.apps.iter().filter(|(app, _)| names.contains(app));
     let units: BTreeMap<AppName, OwnedUnits> =
         units.map(|(app, found)| (app.clone(), found.units.clone())).collect();
-    load_found(context, &units, sink)?;
+    load_found(context, &units.iter().collect(), sink)?;
     let patience = units.iter().map(|(app, units)| units.policy(app).listen_timeout).min();
     witnessed_for(context, &names, patience, || {
         parallel(reloads, &work, &|| context.noticed(), sink)

@@ -4,11 +4,11 @@
 //! A reload never takes the place of a stop (`JobMode::Fail`), and nothing is decided while an app
 //! is turned: between the two halves of a restart it looks stopped, and only its job tells.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::observe::observe_app;
-use super::{Context, Error, Event, Sink};
+use super::{Context, Error, Event, Sink, loaded};
 use crate::ecosystem::AppName;
 use crate::plan::ObservedApp;
 use crate::systemd::Listed;
@@ -61,10 +61,11 @@ pub(super) fn settled(context: &Context, app: &AppName) -> Result<Option<Observe
 /// # Errors
 /// The manager cannot be asked.
 pub fn under_way(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
-    let listed = listed(context, apps, |app| vec![app.group_unit().to_string()])?;
+    let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
+    let listed = by_name(loaded::rows(&context.systemd, &[], &groups)?);
     let mut found = Vec::new();
     for app in apps {
-        let group = listed.iter().find(|row| row.name == app.group_unit().as_str());
+        let group = listed.get(app.group_unit().as_str());
         if group.is_some_and(|row| row.active == ActiveState::Reloading) {
             found.push((app.clone(), context.systemd.status_text(&app.group_unit())?));
         }
@@ -74,14 +75,15 @@ pub fn under_way(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, St
 
 /// The apps that are being started, stopped or restarted, and how that is called.
 fn turned(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
-    let patterns = |app: &AppName| vec![app.group_unit().to_string(), format!("{app}@*.service")];
-    let listed = listed(context, apps, patterns)?;
+    let names: Vec<&AppName> = apps.iter().collect();
+    let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
+    let listed = loaded::rows(&context.systemd, &names, &groups)?;
+    let (instances, others) = loaded::by_app(&names, listed);
+    let groups = by_name(others);
     let turned = apps.iter().filter_map(|app| {
-        let group = listed.iter().find(|row| row.name == app.group_unit().as_str())?;
-        let of_app = |row: &&Listed| {
-            UnitName::parse(&row.name).is_ok_and(|unit| app.instance_of(&unit).is_some())
-        };
-        let instances: Vec<&Listed> = listed.iter().filter(of_app).collect();
+        let group = groups.get(app.group_unit().as_str())?;
+        let instances = instances.get(app).into_iter().flatten();
+        let instances: Vec<&Listed> = instances.map(|one| &one.row).collect();
         Some((app.clone(), turn(group, &instances)?))
     });
     Ok(turned.collect())
@@ -109,16 +111,8 @@ fn turn(group: &Listed, instances: &[&Listed]) -> Option<String> {
     Some(word.to_owned())
 }
 
-fn listed(
-    context: &Context,
-    apps: &[AppName],
-    patterns: impl Fn(&AppName) -> Vec<String>,
-) -> Result<Vec<Listed>, Error> {
-    if apps.is_empty() {
-        return Ok(Vec::new());
-    }
-    let patterns: Vec<String> = apps.iter().flat_map(patterns).collect();
-    Ok(context.systemd.list(&patterns)?)
+fn by_name(rows: Vec<Listed>) -> BTreeMap<String, Listed> {
+    rows.into_iter().map(|row| (row.name.clone(), row)).collect()
 }
 
 #[cfg(test)]

@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::doctor::{RUN, run};
+use super::loaded::{self, Loaded};
 use super::sight::{monotonic, sight};
 use super::{Context, Done, Error, UnitFailure, held};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, OwnedUnits};
 use crate::rollout::{Expected, Look, NotServing, Time, Vigil};
-use crate::systemd::{Glimpse, LoadState, Signal};
+use crate::systemd::{Glimpse, LoadState, Signal, Watch};
 use crate::unit::{UnitFile, UnitName};
 
 /// How often somebody who wants to stop is noticed.
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// Instances of one app, and what is expected of them.
+#[derive(Clone)]
 pub(super) struct Stay<'a> {
     pub app: &'a AppName,
     pub numbers: BTreeSet<u32>,
@@ -31,42 +33,97 @@ impl Stay<'_> {
     }
 }
 
-/// Waits for instances to have been ready for long enough; adds those that were lost to what failed.
-pub(super) fn stay(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), Error> {
-    let units: BTreeMap<UnitName, u32> =
-        stay.numbers.iter().map(|number| (stay.app.instance_unit(*number), *number)).collect();
+/// Waits for the instances of several apps at once to have been ready for long enough, which takes no longer than the
+/// slowest of them: which were lost of each. Nobody looks at their listeners yet.
+fn stay_all(context: &Context, all: &[Stay<'_>]) -> Result<Vec<Done>, Error> {
+    let instances = all.iter().enumerate();
+    let units: BTreeMap<UnitName, (usize, u32)> = instances
+        .flat_map(|(place, one)| {
+            one.numbers.iter().map(move |n| (one.app.instance_unit(*n), (place, *n)))
+        })
+        .collect();
     // Subscribe before the first look, so that nothing happens unseen in between.
     let watch = context.systemd.watch(units.keys())?;
-    let mut vigil = Vigil::new(stay.expected, &looks(context, &units)?, now());
-    while let Some(deadline) = vigil.deadline(now()) {
+    let mut first = vec![BTreeMap::new(); all.len()];
+    for ((place, number), look) in looks(context, &units)? {
+        first[place].insert(number, look);
+    }
+    let vigils = all.iter().zip(&first).map(|(one, looks)| Vigil::new(one.expected, looks, now()));
+    let mut vigils: Vec<Vigil> = vigils.collect();
+    let mut done: Vec<Done> = all.iter().map(|_| Done::default()).collect();
+    while let Some(deadline) = vigils.iter().filter_map(|vigil| vigil.deadline(now())).min() {
         if context.is_interrupted() {
-            done.left_out += 1;
-            return Ok(());
+            for (vigil, done) in vigils.iter().zip(&mut done) {
+                done.left_out += usize::from(vigil.deadline(now()).is_some());
+            }
+            return Ok(done);
         }
         let left = deadline.0.saturating_sub(now().0);
-        match watch.next(Instant::now() + left.min(GLANCE)) {
-            None if left <= GLANCE => {
-                let asked = now();
-                for (number, look) in looks(context, &units)? {
-                    vigil.seen(number, &look, asked);
-                }
+        let signal = watch.next(Instant::now() + left.min(GLANCE));
+        let over = now();
+        let is_due = |vigil: &Vigil| vigil.deadline(over).is_some_and(|deadline| deadline <= over);
+        let asked: BTreeMap<UnitName, (usize, u32)> = match signal {
+            None => {
+                let due = units.iter().filter(|(_, (place, _))| is_due(&vigils[*place]));
+                due.map(|(unit, who)| (unit.clone(), *who)).collect()
             }
-            Some(Signal::Changed { unit, .. }) => {
-                if let Some(number) = units.get(&unit) {
-                    vigil.seen(*number, &look(context, &unit)?, now());
-                }
-            }
-            Some(Signal::Disconnected) => {
-                return Err(crate::systemd::Error::disconnected("follow the instances").into());
-            }
-            None | Some(Signal::JobRemoved { .. } | Signal::Reloading(_)) => {}
+            Some(signal) => changed(&watch, signal, &units)?,
+        };
+        for ((place, number), look) in looks(context, &asked)? {
+            vigils[place].seen(number, &look, over);
         }
     }
-    let lost = vigil.lost(now());
-    done.failures
-        .extend(lost.map(|(n, lost)| (stay.app.instance_unit(n), UnitFailure::Lost(lost))));
-    if done.is_success() {
-        listening(context, stay, done)?;
+    for ((one, vigil), done) in all.iter().zip(&vigils).zip(&mut done) {
+        let lost = vigil.lost(now());
+        let lost = lost.map(|(n, lost)| (one.app.instance_unit(n), UnitFailure::Lost(lost)));
+        done.failures.extend(lost);
+    }
+    Ok(done)
+}
+
+/// Those units that something is told of by now: of many that have just started, all with one look.
+fn changed(
+    watch: &Watch,
+    first: Signal,
+    units: &BTreeMap<UnitName, (usize, u32)>,
+) -> Result<BTreeMap<UnitName, (usize, u32)>, Error> {
+    let mut changed = BTreeMap::new();
+    let mut next = Some(first);
+    while let Some(signal) = next {
+        match signal {
+            Signal::Changed { unit, .. } => {
+                changed.extend(units.get(&unit).map(|who| (unit, *who)));
+            }
+            Signal::Disconnected => {
+                return Err(crate::systemd::Error::disconnected("follow the instances").into());
+            }
+            Signal::JobRemoved { .. } | Signal::Reloading(_) => {}
+        }
+        next = watch.next(Instant::now());
+    }
+    Ok(changed)
+}
+
+/// Waits for instances to have been ready for long enough; adds those that were lost, or do not listen, to what
+/// failed.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub(super) fn stay_together(
+    context: &Context,
+    all: &[Stay<'_>],
+    done: &mut BTreeMap<AppName, Done>,
+) -> Result<(), Error> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    for (one, found) in all.iter().zip(stay_all(context, all)?) {
+        let done = done.entry(one.app.clone()).or_default();
+        done.left_out += found.left_out;
+        done.failures.extend(found.failures);
+        if done.is_success() {
+            listening(context, one, done)?;
+        }
     }
     Ok(())
 }
@@ -109,12 +166,14 @@ pub(super) fn unwell<'a>(
     let mut all: BTreeMap<AppName, Done> = BTreeMap::new();
     for one in &asked {
         let mut done = Done::default();
-        match calm.contains(one.app) {
-            true => listening(context, one, &mut done)?,
-            false => stay(context, one, &mut done)?,
+        if calm.contains(one.app) {
+            listening(context, one, &mut done)?;
         }
         all.insert(one.app.clone(), done);
     }
+    let (_, restless): (Vec<Stay<'_>>, Vec<Stay<'_>>) =
+        asked.iter().cloned().partition(|one| calm.contains(one.app));
+    stay_together(context, &restless, &mut all)?;
     looping(context, &asked, &mut all)?;
     all.retain(|_, done| !done.is_success());
     Ok(all)
@@ -164,10 +223,15 @@ fn looping(
 ///
 /// # Errors
 /// The manager cannot be asked.
-pub fn masked(context: &Context, app: &AppName) -> Result<Vec<UnitName>, Error> {
-    let listed = context.systemd.list(&[format!("{app}@*.service")])?;
-    let masked = listed.iter().filter(|row| row.load == LoadState::Masked && !row.active.is_down());
-    Ok(masked.filter_map(|row| UnitName::parse(&row.name).ok()).collect())
+pub fn masked<'a>(
+    context: &Context,
+    apps: impl IntoIterator<Item = &'a AppName>,
+) -> Result<Vec<UnitName>, Error> {
+    let loaded = loaded::instances(&context.systemd, apps)?;
+    let all = loaded.iter().flat_map(|(app, all)| all.iter().map(move |one| (app, one)));
+    let masked = all
+        .filter(|(_, Loaded { row, .. })| row.load == LoadState::Masked && !row.active.is_down());
+    Ok(masked.map(|(app, one)| app.instance_unit(one.number)).collect())
 }
 
 /// What the last apply recorded; with `on_their_way` for instances that nobody has just started.
@@ -189,14 +253,13 @@ pub(super) fn may_end(app: &AppName, template: Option<&str>) -> bool {
     })
 }
 
-fn looks(context: &Context, units: &BTreeMap<UnitName, u32>) -> Result<BTreeMap<u32, Look>, Error> {
+fn looks(
+    context: &Context,
+    units: &BTreeMap<UnitName, (usize, u32)>,
+) -> Result<Vec<((usize, u32), Look)>, Error> {
     let names: Vec<UnitName> = units.keys().cloned().collect();
     let seen = context.systemd.glimpses(&names)?;
-    Ok(units.values().zip(&seen).map(|(number, seen)| (*number, look_of(seen))).collect())
-}
-
-fn look(context: &Context, unit: &UnitName) -> Result<Look, Error> {
-    Ok(look_of(&context.systemd.glimpse(unit)?))
+    Ok(units.values().copied().zip(seen.iter().map(look_of)).collect())
 }
 
 fn look_of(seen: &Glimpse) -> Look {

@@ -1,18 +1,17 @@
-//! The steps of one app's plan, one after the other: jobs, rollouts, and the wait until what was
-//! started has stayed ready. It never writes a file, and takes the steps in the order of the plan.
+//! The steps of one app's plan, one after the other: jobs and rollouts, and what is to stay ready afterwards. It never writes a file, and takes the steps in the order of the plan.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::job::{failure, real_end, report_unit};
+use super::job::{failure, report_unit, run_jobs};
 use super::request::{FormerFile, Request, Task};
-use super::stay::{Stay, may_end, stay};
+use super::stay::{Stay, may_end};
 use super::{Context, Done, Error, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::ecosystem::Role;
 use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp, OwnedUnit};
 use crate::rollout::{Expected, Outcome, Policy};
-use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult, Systemd};
+use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
 use crate::unit::{ActiveState, UnitName};
 
 /// How often units that go are stopped, if others cancel that.
@@ -63,24 +62,21 @@ impl AppRun<'_> {
                 break;
             }
         }
-        if done.is_success() {
-            self.stay(&mut done)?;
-        }
         Ok(done)
     }
 
-    /// Waits until what was started here has stayed ready; a rollout has seen to that itself.
-    fn stay(&self, done: &mut Done) -> Result<(), Error> {
+    /// What was started here and is to stay ready; a rollout has seen to that itself.
+    pub(super) fn to_stay(&self) -> Option<Stay<'_>> {
         let numbers = self.app.starts();
         if numbers.is_empty() {
-            return Ok(());
+            return None;
         }
         let expected = Expected {
             min_ready: self.policy.min_ready,
             patience: None,
             may_end: may_end(&self.app.app, self.app.template(self.found)),
         };
-        stay(self.context, &Stay { app: &self.app.app, numbers, expected, units: None }, done)
+        Some(Stay { app: &self.app.app, numbers, expected, units: None })
     }
 
     fn step(&self, action: &Action, done: &mut Done, sink: Sink<'_>) -> Result<(), Error> {
@@ -209,11 +205,9 @@ impl AppRun<'_> {
         for units in [first, last] {
             self.stop_for_good(&units, done, sink)?;
             // One that failed would be listed for ever, under a name without a file.
-            for unit in &units {
-                let _ = self.context.systemd.reset_failed(unit);
-            }
+            self.context.systemd.reset_all_failed(&units);
         }
-        Ok(ended::forget(&self.context.systemd, name, |_| true)?)
+        Ok(ended::forget(&self.context.systemd, [name], |_, _| true)?)
     }
 
     fn jobs(
@@ -246,16 +240,12 @@ impl AppRun<'_> {
         sink: Sink<'_>,
     ) -> Result<Vec<JobOutcome>, Error> {
         let limit = limit(&self.policy);
-        let systemd: &Systemd = &self.context.systemd;
         let mut seen = |place: usize, outcome: &JobOutcome| {
-            let outcome = real_end(systemd, &jobs[place], outcome.clone());
-            if worth(&outcome) {
-                report_unit(&self.app.app, &jobs[place], &outcome, sink);
+            if worth(outcome) {
+                report_unit(&self.app.app, &jobs[place], outcome, sink);
             }
         };
-        let outcomes = systemd.run_jobs(jobs, mode, Instant::now() + limit, &mut seen)?;
-        let pairs = jobs.iter().zip(outcomes);
-        Ok(pairs.map(|(job, outcome)| real_end(systemd, job, outcome)).collect())
+        run_jobs(&self.context.systemd, jobs, mode, Instant::now() + limit, &mut seen)
     }
 
     fn roll(

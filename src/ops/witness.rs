@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use super::loaded::{self, Loaded};
 use super::look::{listeners, look};
 use super::{Context, Event};
 use crate::disk;
@@ -58,16 +59,16 @@ fn beside<T>(
 
 /// Looks once in each `tick`.
 fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>) {
-    let patterns: Vec<String> = apps.iter().map(|app| format!("{app}@*.service")).collect();
     let mut before = BTreeSet::new();
     let mut told = BTreeSet::new();
     while end.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-        let Ok(listed) = context.systemd.list(&patterns) else { return };
-        let starting = listed.iter().filter(|row| {
+        let Ok(found) = loaded::instances(&context.systemd, apps) else { return };
+        let all = found.iter().flat_map(|(app, all)| all.iter().map(move |one| (*app, one)));
+        let starting = all.filter(|(_, Loaded { row, .. })| {
             row.active == ActiveState::Activating && !row.sub.starts_with("auto-restart")
         });
         let starting: BTreeSet<UnitName> =
-            starting.filter_map(|row| UnitName::parse(&row.name).ok()).collect();
+            starting.map(|(app, one)| app.instance_unit(one.number)).collect();
         // Instances that were starting at the last look too.
         for unit in starting.intersection(&before) {
             // One whose processes are gone was looked at too late.

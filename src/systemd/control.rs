@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zbus::{Message, OwnedObjectPath, Variant};
 
-use super::{Error, ErrorKind, JobId, Systemd, proxy};
+use super::{ANSWER, Error, ErrorKind, JobId, Systemd, proxy};
 use crate::unit::UnitName;
 
 /// Which processes of a unit get a signal.
@@ -62,6 +62,14 @@ impl Systemd {
     pub fn reset_failed(&self, unit: &UnitName) -> Result<(), Error> {
         let call = proxy::manager("ResetFailedUnit", &unit.as_str());
         self.ask("reset", call).map(drop).map_err(|e| e.about(unit.as_str()))
+    }
+
+    /// Forgets that any of these units failed, in one batch. Those that cannot be reset stay as they are.
+    pub fn reset_all_failed(&self, units: &[UnitName]) {
+        if !units.is_empty() {
+            let calls = units.iter().map(|unit| proxy::manager("ResetFailedUnit", &unit.as_str()));
+            let _ = self.ask_all("reset", calls.collect(), ANSWER);
+        }
     }
 
     /// The processes of a unit and of the cgroups below it.

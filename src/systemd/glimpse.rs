@@ -7,6 +7,7 @@
 
 use zbus::Message;
 
+use super::field::Property;
 use super::proxy::{SERVICE_UNIT, UNIT};
 use super::query::{read_list, text};
 use super::{ANSWER, Error, Systemd, proxy};
@@ -29,6 +30,10 @@ pub struct Glimpse {
     /// `success`, `exit-code`, `signal`, `timeout` … of the last run.
     pub result: String,
 }
+
+const RESTARTS: Property = (SERVICE_UNIT, "NRestarts");
+const RESULT: Property = (SERVICE_UNIT, "Result");
+const READY: Property = (UNIT, "ActiveEnterTimestampMonotonic");
 
 /// How often the processes of a unit may be replaced under our eyes before we take what we see.
 const TRIES: usize = 5;
@@ -80,6 +85,19 @@ impl Systemd {
     /// # Errors
     /// The manager does not answer.
     pub fn glimpses(&self, units: &[UnitName]) -> Result<Vec<Glimpse>, Error> {
+        self.glimpses_with(units, &[RESTARTS, RESULT, READY])
+    }
+
+    /// The same without restarts, result and readiness: half the questions, and all that tells which process is
+    /// in which state.
+    ///
+    /// # Errors
+    /// The manager does not answer.
+    pub fn sights(&self, units: &[UnitName]) -> Result<Vec<Glimpse>, Error> {
+        self.glimpses_with(units, &[])
+    }
+
+    fn glimpses_with(&self, units: &[UnitName], more: &[Property]) -> Result<Vec<Glimpse>, Error> {
         if units.is_empty() {
             return Ok(Vec::new());
         }
@@ -89,20 +107,27 @@ impl Systemd {
         let mut calls: Vec<zbus::Result<Message>> = Vec::with_capacity(5 * units.len() + 1);
         for name in &names {
             calls.push(started(name));
-            calls.push(proxy::get(name, SERVICE_UNIT, "NRestarts"));
-            calls.push(proxy::get(name, SERVICE_UNIT, "Result"));
-            calls.push(proxy::get(name, UNIT, "ActiveEnterTimestampMonotonic"));
+            calls.extend(
+                more.iter().map(|(interface, property)| proxy::get(name, interface, property)),
+            );
         }
         calls.push(proxy::manager("ListUnitsByNames", &names));
         calls.extend(names.iter().copied().map(started));
         let replies = self.ask_all(doing, calls, ANSWER)?;
-        let (first, rest) = replies.split_at(replies.len().min(4 * units.len()));
+        let each = 1 + more.len();
+        let (first, rest) = replies.split_at(replies.len().min(each * units.len()));
         let [list, after @ ..] = rest else { return Err(Error::timeout(doing)) };
         let rows = read_list(list.as_ref().map_err(|e| Error::from_bus(doing, e))?)?;
-        let seen = units.iter().zip(first.chunks(4)).zip(rows).zip(after);
+        let seen = units.iter().zip(first.chunks(each)).zip(rows).zip(after);
         seen.map(|(((unit, replies), row), after)| {
-            let [before, restarts, result, ready] = replies else {
+            let Some((before, answers)) = replies.split_first() else {
                 return Err(Error::timeout(doing));
+            };
+            let answer = |wanted: Property| {
+                more.iter()
+                    .zip(answers)
+                    .find(|(property, _)| **property == wanted)
+                    .map(|(_, reply)| reply)
             };
             // The process was replaced between the first question and the last.
             if number::<u64>(before) != number::<u64>(after) {
@@ -112,9 +137,11 @@ impl Systemd {
                 active: row.active,
                 sub: row.sub,
                 started: number(after),
-                ready_since: number(ready),
-                restarts: number(restarts),
-                result: result.as_ref().ok().and_then(|reply| text(reply).ok()).unwrap_or_default(),
+                ready_since: answer(READY).map(number).unwrap_or_default(),
+                restarts: answer(RESTARTS).map(number).unwrap_or_default(),
+                result: answer(RESULT)
+                    .and_then(|reply| text(reply.as_ref().ok()?).ok())
+                    .unwrap_or_default(),
             })
         })
         .collect()

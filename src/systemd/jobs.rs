@@ -17,6 +17,7 @@ use zbus::{Message, OwnedObjectPath};
 use super::job::{JobId, JobKind, JobMode, JobOutcome};
 use super::watch::Signal;
 use super::{ANSWER, Error, ErrorKind, Systemd, proxy};
+use crate::limits;
 use crate::unit::UnitName;
 
 impl Systemd {
@@ -28,6 +29,28 @@ impl Systemd {
     pub fn submit(&self, kind: JobKind, unit: &UnitName, mode: JobMode) -> Result<JobId, Error> {
         let mut submitted = self.submit_all(&[(kind, unit.clone())], mode)?;
         submitted.pop().unwrap_or_else(|| Err(Error::timeout(&kind.to_string())))
+    }
+
+    /// Queues a start or restart of a unit whose failures and restarts are forgotten first, in one batch. Who may
+    /// not have them forgotten may perhaps start it.
+    ///
+    /// # Errors
+    /// As [`Systemd::submit`].
+    pub fn submit_anew(
+        &self,
+        kind: JobKind,
+        unit: &UnitName,
+        mode: JobMode,
+    ) -> Result<JobId, Error> {
+        let calls = vec![
+            proxy::manager("ResetFailedUnit", &unit.as_str()),
+            proxy::manager(kind.method(), &(unit.as_str(), mode.name())),
+        ];
+        let reply = self.ask_all("submit the jobs", calls, ANSWER)?.pop();
+        reply.map_or_else(
+            || Err(Error::timeout(&kind.to_string())),
+            |reply| job_of(kind, unit, reply),
+        )
     }
 
     /// Queues many jobs, sent together; one result for each, in their order.
@@ -64,40 +87,97 @@ impl Systemd {
         deadline: Instant,
         seen: &mut dyn FnMut(usize, &JobOutcome),
     ) -> Result<Vec<JobOutcome>, Error> {
+        self.run_jobs_in_batches(jobs, mode, deadline, &mut |ended| {
+            ended.iter().for_each(|(place, outcome)| seen(*place, outcome));
+        })
+    }
+
+    /// The same; `seen` hears of all outcomes together that have come by the time it is told: of hundreds of
+    /// jobs at once, whoever asks about each end asks a few questions about many.
+    ///
+    /// # Errors
+    /// As [`Systemd::run_jobs`].
+    pub fn run_jobs_in_batches(
+        &self,
+        jobs: &[(JobKind, UnitName)],
+        mode: JobMode,
+        deadline: Instant,
+        seen: &mut dyn FnMut(&[(usize, JobOutcome)]),
+    ) -> Result<Vec<JobOutcome>, Error> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
         let watch = self.watch(&[])?;
         let mut outcomes: Vec<JobOutcome> = vec![JobOutcome::Unfinished; jobs.len()];
-        // The manager merges two requests for one unit into one job.
-        let mut pending: HashMap<JobId, Vec<usize>> = HashMap::new();
-        for (place, submitted) in self.submit_all(jobs, mode)?.into_iter().enumerate() {
-            match submitted {
-                Ok(id) => pending.entry(id).or_default().push(place),
-                Err(error) => {
-                    outcomes[place] = JobOutcome::Refused(error);
-                    seen(place, &outcomes[place]);
-                }
-            }
-        }
-        while !pending.is_empty() {
-            match watch.next(deadline) {
-                None => break,
+        let mut under_way = UnderWay::default();
+        loop {
+            self.submit_next(jobs, mode, &mut under_way)?;
+            let UnderWay { pending, ended, .. } = &mut under_way;
+            // Whatever has been said by now, without waiting.
+            let until =
+                if ended.is_empty() && !pending.is_empty() { deadline } else { Instant::now() };
+            let late = match watch.next(until).filter(|_| !pending.is_empty()) {
                 Some(Signal::JobRemoved { id, result, .. }) => {
-                    for place in pending.remove(&id).unwrap_or_default() {
-                        outcomes[place] = JobOutcome::Ended(result.clone());
-                        seen(place, &outcomes[place]);
-                    }
+                    let places = pending.remove(&id).unwrap_or_default();
+                    ended
+                        .extend(places.into_iter().map(|p| (p, JobOutcome::Ended(result.clone()))));
+                    continue;
                 }
                 Some(Signal::Disconnected) => {
                     return Err(Error::new(ErrorKind::Disconnected, "wait for the jobs", ""));
                 }
                 // These signals say nothing about the end of a job.
-                Some(Signal::Changed { .. } | Signal::Reloading(_)) => {}
+                Some(Signal::Changed { .. } | Signal::Reloading(_)) => continue,
+                None => ended.is_empty(),
+            };
+            if !ended.is_empty() {
+                seen(ended);
+            }
+            for (place, outcome) in ended.drain(..) {
+                outcomes[place] = outcome;
+            }
+            if late || pending.is_empty() && under_way.next == jobs.len() {
+                return Ok(outcomes);
             }
         }
-        Ok(outcomes)
     }
+
+    /// Submits as many of the jobs that are left as may be pending with the others.
+    fn submit_next(
+        &self,
+        jobs: &[(JobKind, UnitName)],
+        mode: JobMode,
+        under_way: &mut UnderWay,
+    ) -> Result<(), Error> {
+        let window = if self.direct.is_some() { jobs.len() } else { limits::JOBS_ON_BUS };
+        let left = jobs.len() - under_way.next;
+        let room = window.saturating_sub(under_way.pending.len()).min(left);
+        // Half of them at least: each submission is a round trip.
+        if room == 0 || room < left.min(window / 2) {
+            return Ok(());
+        }
+        let first = under_way.next;
+        under_way.next += room;
+        let submitted = self.submit_all(&jobs[first..first + room], mode)?;
+        for (place, submitted) in (first..).zip(submitted) {
+            match submitted {
+                Ok(id) => under_way.pending.entry(id).or_default().push(place),
+                Err(error) => under_way.ended.push((place, JobOutcome::Refused(error))),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far a batch of jobs has come.
+#[derive(Default)]
+struct UnderWay {
+    /// The first that is yet to be submitted.
+    next: usize,
+    /// Those that are to end. Two requests for one unit may share a job.
+    pending: HashMap<JobId, Vec<usize>>,
+    /// Those that have ended, and that nobody was told of yet.
+    ended: Vec<(usize, JobOutcome)>,
 }
 
 fn job_of(kind: JobKind, unit: &UnitName, reply: zbus::Result<Message>) -> Result<JobId, Error> {

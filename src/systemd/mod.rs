@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use zbus::connection::Builder;
-use zbus::{Connection, Message};
+use zbus::{Connection, Message, OwnedVariant};
 
 use crate::ecosystem::Scope;
 use crate::limits;
@@ -174,6 +174,33 @@ impl Systemd {
         let reply = self.ask(doing, version())?;
         let text = query::text(&reply).map_err(|e| Error::from_bus(doing, &e))?;
         leading_number(&text).ok_or_else(|| Error::new(ErrorKind::Other, doing, text))
+    }
+
+    /// When the manager last began to read all unit files: microseconds since 1970, by the clock of then or by that of
+    /// now, whichever is earlier. `None` where it does not tell.
+    #[must_use]
+    pub fn units_read(&self) -> Option<u64> {
+        let ask = |property: &str| {
+            Message::method_call(proxy::MANAGER_PATH, "Get")
+                .destination(proxy::SERVICE)
+                .interface(proxy::PROPERTIES)
+                .build(&(proxy::MANAGER, property))
+        };
+        let calls = vec![ask("UnitsLoadTimestamp"), ask("UnitsLoadTimestampMonotonic")];
+        let replies = self.ask_all("ask what the manager has read", calls, ANSWER).ok()?;
+        let number = |reply: &zbus::Result<Message>| {
+            let value: OwnedVariant = reply.as_ref().ok()?.body().deserialize().ok()?;
+            u64::try_from(value).ok().filter(|micros| *micros > 0)
+        };
+        let [then, monotonic] = replies.as_slice() else { return None };
+        let (then, monotonic) = (number(then)?, number(monotonic)?);
+        let micros = |clock| {
+            let time = rustix::time::clock_gettime(clock);
+            u64::try_from(time.tv_sec * 1_000_000 + time.tv_nsec / 1000).ok()
+        };
+        // Somebody may have set the clock since.
+        let since = micros(rustix::time::ClockId::Monotonic)?.checked_sub(monotonic)?;
+        Some(then.min(micros(rustix::time::ClockId::Realtime)?.checked_sub(since)?))
     }
 
     /// Makes the manager read all unit files again; returns when it has.

@@ -1,11 +1,13 @@
 //! Jobs: every order in which replies and results can arrive.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clusterctl::systemd::{ErrorKind, JobId, JobKind, JobMode, JobOutcome, JobResult, Systemd};
 use zbus::Message;
 
-use crate::fake::{self, Outbox, job, unit};
+use crate::fake::{self, Outbox, Script, job, unit};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
@@ -249,4 +251,41 @@ fn every_kind_and_mode_by_its_name() {
         );
     }
     drop(systemd);
+}
+
+/// Ends its jobs when it is asked nothing more, and knows how many it had at most.
+struct Busy {
+    pending: Vec<(u32, String)>,
+    submitted: u32,
+    most: Arc<AtomicUsize>,
+}
+
+impl Script for Busy {
+    fn call(&mut self, call: &Message, out: &mut Outbox) {
+        if call.header().member().unwrap().as_str() == "Subscribe" {
+            return out.reply(call, &());
+        }
+        self.submitted += 1;
+        self.pending.push((self.submitted, target(call)));
+        self.most.fetch_max(self.pending.len(), Ordering::Relaxed);
+        out.reply(call, &job(self.submitted));
+    }
+
+    fn quiet(&mut self, out: &mut Outbox) {
+        self.pending.drain(..).for_each(|(id, unit)| out.job_removed(id, &unit, "done"));
+    }
+}
+
+/// More at a time and the bus would put the manager out.
+#[test]
+fn of_many_jobs_over_a_bus_a_part_is_pending_at_a_time() {
+    let most = Arc::new(AtomicUsize::new(0));
+    let busy = Busy { pending: Vec::new(), submitted: 0, most: Arc::clone(&most) };
+    let (_fake, systemd) = fake::start_script(busy);
+    let names: Vec<String> = (0..600).map(|number| format!("api@{number}.service")).collect();
+    let jobs: Vec<(JobKind, &str)> = names.iter().map(|n| (JobKind::Start, n.as_str())).collect();
+    let outcomes = run(&systemd, &jobs);
+    assert_eq!(outcomes.len(), 600);
+    outcomes.iter().for_each(|outcome| ended(outcome, JobResult::Done));
+    assert_eq!(most.load(Ordering::Relaxed), 256);
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use clusterctl::import::{self, Drafts, Refusal, Surroundings, settle};
+use clusterctl::import::{self, Drafts, ImportFacts, Refusal, settle};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::json;
@@ -16,7 +16,7 @@ const HOSTILE: &str = "[a-z]{1,3}(\nuser = 'root'\n|\r\n|\n\\[\\[apps\\]\\]\n|'|
 
 fn settled(drafts: Drafts, origin: &str) -> import::Imported {
     let host = FakeHost::new();
-    settle(drafts, &Surroundings { origin, base: Path::new("/srv/app"), host: &host })
+    settle(drafts, &ImportFacts { origin, base: Path::new("/srv/app"), host: &host })
 }
 
 /// Whether a viewer shows something else than what is there.

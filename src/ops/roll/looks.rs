@@ -1,11 +1,14 @@
 //! What a rollout asks of the manager about instances and jobs. Never changes anything.
 
+use std::collections::BTreeSet;
+use std::time::Instant;
+
 use super::Driver;
 use crate::ops::sight::sight;
 use crate::ops::{Error, Event};
 use crate::rollout::{Rollout, RolloutEvent as Input, RolloutJobResult, State};
-use crate::systemd::{self, Glimpse, JobId};
-use crate::unit::ActiveState;
+use crate::systemd::{self, Glimpse, JobId, PropertyChanges, Signal, Watch};
+use crate::unit::{ActiveState, UnitName};
 
 impl Driver<'_> {
     /// Asks for what may have happened unseen: ends of jobs, and the state of every instance.
@@ -25,9 +28,48 @@ impl Driver<'_> {
             let result = self.job_result(instance, &result)?;
             self.feed(machine, Input::JobDone { instance, ticket, result }, sink)?;
         }
-        let numbers: Vec<u32> = self.units.keys().copied().collect();
-        for number in numbers {
-            self.look(number, machine, sink)?;
+        let numbers: BTreeSet<u32> = self.units.keys().copied().collect();
+        self.look_at(&numbers, machine, sink)
+    }
+
+    /// Instances of which something changed that a look would tell, by all changes that have been told by now: a look
+    /// is of what is, and one for several changes tells the same.
+    pub(super) fn changes(
+        &mut self,
+        watch: &Watch,
+        first: (UnitName, PropertyChanges),
+    ) -> Result<BTreeSet<u32>, Error> {
+        let mut changed = BTreeSet::new();
+        let mut next = Some(first);
+        while let Some((unit, changes)) = next.take() {
+            match self.numbers.get(&unit) {
+                Some(&number) => {
+                    changed.extend(matters(&changes).then_some(number));
+                    self.results.extend(changes.result.map(|result| (number, result)));
+                }
+                // The close unit is the first that a stop takes down.
+                None => self.end_if_overtaken()?,
+            }
+            match watch.next(Instant::now()) {
+                Some(Signal::Changed { unit, changes }) => next = Some((unit, changes)),
+                other => self.heard = other,
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Looks at several instances with one question.
+    pub(super) fn look_at(
+        &mut self,
+        numbers: &BTreeSet<u32>,
+        machine: &mut Rollout,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let units: Vec<UnitName> =
+            numbers.iter().map(|number| self.app.instance_unit(*number)).collect();
+        let seen = self.systemd.sights(&units)?;
+        for (&instance, seen) in numbers.iter().zip(&seen) {
+            self.feed(machine, Input::Seen { instance, sight: sight(seen) }, sink)?;
         }
         Ok(())
     }
@@ -38,8 +80,7 @@ impl Driver<'_> {
         machine: &mut Rollout,
         sink: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {
-        let sight = sight(&self.glimpse(instance)?);
-        self.feed(machine, Input::Seen { instance, sight }, sink)
+        self.look_at(&BTreeSet::from([instance]), machine, sink)
     }
 
     /// As `look`, and at the listeners of the instance, which the manager does not see.
@@ -87,5 +128,33 @@ impl Driver<'_> {
             systemd::JobResult::Skipped => RolloutJobResult::Skipped,
             other => RolloutJobResult::Other(other.to_string()),
         })
+    }
+}
+
+/// Whether a look would tell something new: the state that the unit is in, or the process that it is about.
+/// What an instance says of itself, and each step within a state, is nothing to ask the manager about.
+fn matters(changes: &PropertyChanges) -> bool {
+    let waits = |sub: &str| sub.starts_with("auto-restart");
+    changes.active.is_some()
+        || changes.sub.as_deref().is_some_and(waits)
+        || changes.main_pid.is_some_and(|pid| pid.is_some())
+        || changes.restarts.is_some()
+        || changes.invocation.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_instance_says_of_itself_is_no_reason_to_look() {
+        let none = PropertyChanges::default;
+        assert!(!matters(&PropertyChanges { status_text: Some("busy".into()), ..none() }));
+        assert!(!matters(&PropertyChanges { sub: Some("start-pre".into()), ..none() }));
+        assert!(!matters(&PropertyChanges { main_pid: Some(None), ..none() }));
+        assert!(matters(&PropertyChanges { sub: Some("auto-restart-queued".into()), ..none() }));
+        assert!(matters(&PropertyChanges { main_pid: Some(Some(7)), ..none() }));
+        assert!(matters(&PropertyChanges { active: Some(ActiveState::Active), ..none() }));
+        assert!(matters(&PropertyChanges { restarts: Some(1), ..none() }));
     }
 }

@@ -4,6 +4,7 @@
 
 mod ending;
 mod looks;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -92,6 +93,8 @@ pub(super) fn roll<'a>(
         kill_after: spec.policy.kill_after,
         results: BTreeMap::new(),
         draining: BTreeMap::new(),
+        told: (None, true),
+        heard: None,
     };
     driver.end_if_overtaken()?;
     let current = driver.current(&spec)?;
@@ -122,10 +125,10 @@ pub(super) fn roll<'a>(
         }
         driver.wait(&watch, &mut machine, sink)?;
     }
-    driver.tell(&machine, sink);
+    driver.tell_now(&machine, sink);
     let outcome = machine.outcome().cloned().unwrap_or(Outcome::Complete);
     let kept = if outcome == Outcome::Complete { wanted } else { wanted.max(before) };
-    ended::forget(systemd, &driver.app, |number| number >= kept)?;
+    ended::forget(systemd, [&driver.app], |_, number| number >= kept)?;
     Ok(outcome)
 }
 
@@ -151,6 +154,10 @@ struct Driver<'a> {
     results: BTreeMap<u32, String>,
     /// Instances that drain, until when, and which process it is.
     draining: BTreeMap<u32, (Instant, Serial)>,
+    /// When it was last told how the rollout stands, and whether that is still all.
+    told: (Option<Instant>, bool),
+    /// A signal that is yet to be seen to.
+    heard: Option<Signal>,
 }
 
 /// How often a waiting driver looks whether it is interrupted.
@@ -161,15 +168,12 @@ impl Driver<'_> {
         Time(self.begun.elapsed())
     }
 
-    fn tell(&self, machine: &Rollout, sink: &mut dyn FnMut(Event)) {
-        let (app, at) = (self.app.clone(), self.now());
-        sink(Event::Progress { app, at, progress: machine.progress() });
-    }
-
     fn current(&self, spec: &RollSpec) -> Result<BTreeMap<u32, FoundInstance>, Error> {
         let mut current = BTreeMap::new();
-        for number in self.units.keys().copied() {
-            let sight = sight(&self.glimpse(number)?);
+        let units: Vec<UnitName> = self.units.values().cloned().collect();
+        let seen = self.systemd.sights(&units)?;
+        for (number, seen) in self.units.keys().copied().zip(&seen) {
+            let sight = sight(seen);
             if sight.state != State::Dead {
                 let outdated = spec.outdated.contains(&number);
                 current.insert(number, FoundInstance { sight, outdated });
@@ -187,11 +191,14 @@ impl Driver<'_> {
         let glance = self.kill_overdue()?;
         let deadline = machine.deadline().map(|time| self.begun + time.0);
         let until = deadline.map_or(glance, |deadline| deadline.min(glance));
-        match watch.next(until) {
+        match self.heard.take().or_else(|| watch.next(until)) {
             None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 self.feed(machine, Input::Tick, sink)
             }
-            None => Ok(()),
+            None => {
+                self.tell_the_rest(machine, sink);
+                Ok(())
+            }
             Some(Signal::JobRemoved { id, result, .. }) => match self.jobs.remove(&id) {
                 Some((instance, ticket)) => {
                     let result = self.job_result(instance, &result)?;
@@ -203,15 +210,10 @@ impl Driver<'_> {
                     Ok(())
                 }
             },
-            // A change says that something is new, not all that a sight needs.
-            Some(Signal::Changed { unit, changes }) => match self.numbers.get(&unit) {
-                Some(&number) => {
-                    self.results.extend(changes.result.map(|result| (number, result)));
-                    self.look(number, machine, sink)
-                }
-                // The close unit is the first that a stop takes down.
-                None => self.end_if_overtaken(),
-            },
+            Some(Signal::Changed { unit, changes }) => {
+                let changed = self.changes(watch, (unit, changes))?;
+                self.look_at(&changed, machine, sink)
+            }
             // What happened while the manager was started anew it has told nobody.
             Some(Signal::Reloading(false)) => {
                 self.end_if_overtaken()?;
@@ -305,10 +307,13 @@ impl Driver<'_> {
         if change != UnitJob::Stop {
             self.results.remove(&instance);
             (self.starts)(&unit);
-            // systemd counts on over a start by hand that overtakes a restart of its own.
-            let _ = self.systemd.reset_failed(&unit);
         }
-        match self.systemd.submit(kind, &unit, JobMode::Replace) {
+        let submitted = match change {
+            UnitJob::Stop => self.systemd.submit(kind, &unit, JobMode::Replace),
+            // systemd counts on over a start by hand that overtakes a restart of its own.
+            _ => self.systemd.submit_anew(kind, &unit, JobMode::Replace),
+        };
+        match submitted {
             Ok(id) => match self.early.remove(&id) {
                 Some(result) => {
                     let result = self.job_result(instance, &result)?;

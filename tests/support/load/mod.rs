@@ -20,7 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 #[allow(unused_imports, reason = "not every target uses all of it")]
-pub use report::{Cause, Kind, Report};
+pub use report::{Cause, Kind, Report, Tally};
 
 use super::machine::Machine;
 
