@@ -249,8 +249,7 @@ pub(super) fn write(
     if imported.secret {
         ui.note(&format!("{shown} holds secrets, so that nobody else may read it"));
     }
-    let word = shell_word(&shown.to_string());
-    ui.note(&format!("next: clusterctl validate {word} && clusterctl apply {word}"));
+    ui.note(&place.next(&shell_word(&shown.to_string())));
     finish(imported)
 }
 

@@ -107,7 +107,6 @@ fn installing_puts_everything_below_its_prefix_for_everybody_to_read() {
         "lib/clusterctl/restart-guard",
         "share/man/man1/clusterctl.1",
         "share/man/man5/ecosystem.toml.5",
-        "share/man/man7/clusterctl-from-pm2.7",
         "share/clusterctl/ecosystem.schema.json",
         "share/bash-completion/completions/clusterctl",
         "share/zsh/site-functions/_clusterctl",
