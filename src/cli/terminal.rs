@@ -258,6 +258,11 @@ impl Ui {
         self.tally.note_up(app, unit);
     }
 
+    /// From here on another app is told of, with a time of its own.
+    pub fn begin_again(&mut self) {
+        self.begun_at = Instant::now();
+    }
+
     /// What was done to an app, and to all of several.
     pub fn counted(&self) -> (&Tally, Duration) {
         (&self.tally, self.begun_at.elapsed())

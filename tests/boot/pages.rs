@@ -79,7 +79,7 @@ fn steps(lines: &[String]) -> Vec<Step> {
 
 /// The path that a comment consists of.
 fn named(line: &str) -> Option<&str> {
-    let path = line.strip_prefix("# ").or_else(|| line.strip_prefix("// "))?;
+    let path = ["# ", "// ", "; "].iter().find_map(|mark| line.strip_prefix(mark))?;
     (path.starts_with('/') && !path.contains(' ')).then_some(path)
 }
 
@@ -226,7 +226,8 @@ fn same_line(page: &str, said: &str) -> bool {
 /// Whether these lines are those of the page, in which a line `…` stands for any number of them.
 fn same(page: &[String], said: &[String]) -> bool {
     // Versions of systemctl write differently of links; what is waited for shows on a busy machine alone.
-    let others = ["Created symlink ", "Removed ", " is not ready yet: "];
+    let others =
+        ["Created symlink ", "Removed ", " is not ready yet: ", ": it listens on nothing yet; "];
     let counts =
         |line: &&String| !line.is_empty() && !others.iter().any(|text| line.contains(text));
     let lines = |lines: &[String]| -> Vec<String> {
@@ -252,7 +253,7 @@ fn fits(page: &[String], said: &[String]) -> bool {
 pub fn people(m: &Machine, others: &[&str]) {
     m.ok_sh("echo \"127.0.1.1 $(cat /etc/hostname)\" >>/etc/hosts");
     for user in others.iter().chain(&["ada"]) {
-        m.ok_sh(&format!("useradd --create-home --shell /bin/sh {user}"));
+        m.ok_sh(&format!("id {user} || useradd --create-home --shell /bin/sh {user}"));
     }
     m.write("/etc/sudoers.d/ada", "ada ALL=(ALL) NOPASSWD: ALL\n");
 }
