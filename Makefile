@@ -13,7 +13,7 @@ INSTALL = install
 debian = $(and $(filter /usr,$(PREFIX)),$(wildcard /etc/debian_version))
 zsh = $(PREFIX)/share/zsh/$(if $(debian),vendor-completions,site-functions)
 
-.PHONY: all build deps check check-long bless demo demo-live demo-pm2 bench install install-program \
+.PHONY: all build deps check check-long bless demo demo-live demo-pm2 picture bench install install-program \
 	install-docs rust deb rpm arch dist clean
 
 export CARGO TARGET
@@ -43,6 +43,11 @@ bless:
 # demo-live stays until Ctrl-C; demo-pm2 does the same to PM2 and shows it beside.
 demo demo-live demo-pm2:
 	@tests/support/demo.sh $@
+
+# Takes the picture of the README anew: the demo, in a terminal.
+picture: rust
+	@tests/support/install.sh picture
+	$(CARGO) test --test generated -- --ignored picture::take
 
 bench: rust
 	@tests/support/install.sh bench

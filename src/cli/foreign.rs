@@ -202,12 +202,15 @@ pub(super) fn tell(imported: &Imported, name: &str, ui: &mut Ui) {
     }
 }
 
+/// What is left out, without its value.
+fn named(what: &str) -> &str {
+    let end = [" = ", ": "].iter().filter_map(|mark| what.find(mark)).min();
+    &what[..end.unwrap_or(what.len())]
+}
+
 /// As [`tell`], in one line: for a file of another tool that is applied again and again.
 pub(super) fn summarize(imported: &Imported, name: &str, ui: &mut Ui) {
-    let word = |left: &crate::import::LeftOut| {
-        left.what.split([' ', ':']).next().unwrap_or_default().to_owned()
-    };
-    let mut words: Vec<String> = imported.left.iter().map(word).collect();
+    let mut words: Vec<&str> = imported.left.iter().map(|left| named(&left.what)).collect();
     words.sort();
     words.dedup();
     if !words.is_empty() {
@@ -254,8 +257,7 @@ pub(super) fn write(
     if imported.secret {
         ui.note(&format!("{shown} holds secrets, so that nobody else may read it"));
     }
-    let word = shell_word(&shown.to_string());
-    ui.note(&format!("next: clusterctl validate {word} && clusterctl apply {word}"));
+    ui.note(&place.next(&shell_word(&shown.to_string())));
     finish(imported)
 }
 
@@ -264,5 +266,23 @@ fn finish(imported: &Imported) -> Result<(), Error> {
     match &imported.problems {
         Some(_) => Err(Error::Marked),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn what_is_left_out_is_named_in_whole_words() {
+        for (what, name) in [
+            ("the port", "the port"),
+            ("exec_mode = \"cluster\"", "exec_mode"),
+            ("ports: 80-90", "ports"),
+            ("GREETING, COLOUR", "GREETING, COLOUR"),
+            ("env.api", "env.api"),
+        ] {
+            assert_eq!(named(what), name);
+        }
     }
 }

@@ -41,9 +41,9 @@ pub(super) fn run(args: &InitArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
     };
     let file = OpenOptions::new().write(true).create_new(true).open(place.inside(&args.file));
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
-    let file = args.file.display();
+    let file = args.file.display().to_string();
     ui.note(&format!("wrote {file}"));
-    ui.note(&format!("next: clusterctl validate {file} && clusterctl apply {file}"));
+    ui.note(&place.next(&file));
     Ok(())
 }
 

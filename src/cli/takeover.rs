@@ -121,6 +121,7 @@ fn one(
         prune: false,
         reloads: false,
     };
+    ui.begin_again();
     ui.note(&format!("{name}: moving it to units"));
     let moved = {
         let mut sink = |event: ops::Event| match event {

@@ -250,17 +250,22 @@ impl Ui {
         self.always(&format!("{mark} {}", report::printable(text)));
     }
 
-    /// ActionCounts what an event tells, for the end.
+    /// Counts what an event tells, for the end.
     pub fn count(&mut self, event: &crate::ops::Event) {
         self.counts.note(event);
     }
 
-    /// ActionCounts an instance that was running already.
+    /// Counts an instance that was running already.
     pub fn count_as_up(&mut self, app: &AppName, unit: &crate::unit::UnitName) {
         self.counts.note_up(app, unit);
     }
 
-    /// What was counted so far, and the time since the command began.
+    /// Starts the clock anew: what follows is about another app.
+    pub fn begin_again(&mut self) {
+        self.begun_at = Instant::now();
+    }
+
+    /// What was done to an app, and to all of several.
     pub fn counted(&self) -> (&ActionCounts, Duration) {
         (&self.counts, self.begun_at.elapsed())
     }

@@ -139,6 +139,16 @@ impl Site<'_> {
         self.around.layout(self.scope)
     }
 
+    /// What to type after a file was written, as whoever calls has to type it.
+    pub fn next(&self, file: &str) -> String {
+        let apply = match self.scope {
+            Scope::User => "clusterctl --user apply",
+            Scope::System if self.around.is_root() => "clusterctl apply",
+            Scope::System => "sudo clusterctl apply",
+        };
+        format!("next: clusterctl validate {file} && {apply} {file}")
+    }
+
     /// Everything that verbs work with.
     ///
     /// # Errors

@@ -136,11 +136,15 @@ fn listens_on(unit: &UnitFile, held: &ListenAddress) -> bool {
     })
 }
 
+/// How an app of PM2's is let go of.
+const MOVE: &str =
+    "move it, and refuse nobody: sudo clusterctl import --takeover; or let PM2 stop it first";
+
 /// PM2's daemon, or a program that it runs.
 fn pm2(pid: u32) -> Option<AddressHolder> {
     if is_god(pid) {
         let who = format!("PM2 (its daemon, pid {pid})");
-        let help = "let PM2 stop that app first: pm2 list, pm2 delete APP".to_owned();
+        let help = format!("{MOVE}: pm2 list, pm2 delete APP");
         return Some(AddressHolder { who, help, listener_of: None });
     }
     let mut ancestors =
@@ -154,7 +158,7 @@ fn pm2(pid: u32) -> Option<AddressHolder> {
     };
     let app = value("name").unwrap_or_else(|| process_name(pid));
     let id = value("pm_id").map_or_else(String::new, |id| format!(", id {id}"));
-    let help = format!("let PM2 stop it first: pm2 delete {app}");
+    let help = format!("{MOVE}: pm2 delete {app}");
     Some(AddressHolder { who: format!("PM2 (app {app}{id})"), help, listener_of: None })
 }
 

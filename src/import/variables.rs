@@ -208,7 +208,10 @@ pub(super) fn variables(
         let own = OWN.contains(&name.as_str()) || TAKEN.contains(&name.as_str());
         let words =
             CHANGED.iter().any(|(key, _)| key == name) || name == "unique_id" || name == "force";
-        if own || words || name.starts_with("PM2_") && !name.starts_with("PM2_SERVE_") {
+        // PM2 adds an empty table of settings under the app's own name.
+        let settings = env.get("name").and_then(Json::as_str) == Some(name)
+            && (value.as_str() == Some("{}") || value.as_object().is_some_and(Map::is_empty));
+        if own || words || settings || name.starts_with("PM2_") && !name.starts_with("PM2_SERVE_") {
             continue;
         }
         // What the app's own file says is another value than the shell's.
@@ -227,4 +230,23 @@ pub(super) fn variables(
         kept.insert(name.clone(), value.clone());
     }
     (kept, dropped)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_pm2_adds_under_the_name_of_an_app_are_no_variable() {
+        let env = serde_json::json!({
+            "name": "api", "env": { "api": "{}", "worker": "{}", "LOG": "shop" }
+        });
+        let (kept, dropped) = variables(env.as_object().unwrap(), &BTreeMap::new());
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["LOG", "worker"]);
+        assert!(dropped.is_empty());
+        let own = serde_json::json!({ "name": "api", "env": { "api": "v2" } });
+        let (kept, _) = variables(own.as_object().unwrap(), &BTreeMap::new());
+        assert_eq!(kept["api"], "v2");
+    }
 }

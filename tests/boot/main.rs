@@ -42,6 +42,7 @@ mod node;
 mod nodes;
 mod npm;
 mod package;
+mod pages;
 mod pairs;
 mod places;
 mod programs;

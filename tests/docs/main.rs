@@ -2,12 +2,15 @@
 //! and every flag and key in the pages exists.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod pm2;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clusterctl::ecosystem::{keys, rollout_keys};
+use serde_json::Value;
 
 fn page(name: &str) -> String {
     fs::read_to_string(folder().join(name)).unwrap()
@@ -107,6 +110,40 @@ fn keys_of_the_file_and_of_the_manual_are_the_same() {
     }
 }
 
+/// Names of keys and of values to choose from, at any depth of the schema; other spellings aside.
+fn named_in(schema: &Value, names: &mut BTreeSet<String>) {
+    let about = schema["description"].as_str().unwrap_or_default();
+    if about.starts_with("Another spelling of ") {
+        return;
+    }
+    let values = schema["enum"].as_array().into_iter().flatten();
+    names.extend(values.filter_map(Value::as_str).map(str::to_owned));
+    for (name, key) in schema["properties"].as_object().into_iter().flatten() {
+        let about = key["description"].as_str().unwrap_or_default();
+        if !about.starts_with("Another spelling of ") {
+            names.insert(name.clone());
+        }
+    }
+    let list = schema.as_array().into_iter().flatten();
+    let table = schema.as_object().into_iter().flat_map(|table| table.values());
+    list.chain(table).for_each(|inner| named_in(inner, names));
+}
+
+#[test]
+fn every_key_and_choice_of_the_schema_is_in_the_manual() {
+    let schema = folder().join("../packaging/ecosystem.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(schema).unwrap()).unwrap();
+    let mut names = BTreeSet::new();
+    named_in(&schema, &mut names);
+    assert!(names.len() > 70 && names.contains("bind") && names.contains("rollback"), "{names:?}");
+    let text = page("ecosystem.toml.5").replace("\\(dq", " ");
+    let known: BTreeSet<&str> =
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+    let missing: Vec<&String> =
+        names.iter().filter(|name| !known.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "ecosystem.toml(5) lacks {missing:?}");
+}
+
 #[test]
 fn every_exit_code_is_in_the_manual() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/error.rs");
@@ -130,7 +167,7 @@ fn every_exit_code_is_in_the_manual() {
 #[test]
 fn the_pages_are_well_formed() {
     let pages: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).collect();
-    assert_eq!(pages.len(), 4);
+    assert_eq!(pages.len(), 5);
     let lint = Command::new("mandoc").args(["-T", "lint"]).args(pages).output();
     let lint = lint.expect("mandoc; make deps installs it");
     let text = String::from_utf8_lossy(&lint.stdout).into_owned();

@@ -2,6 +2,7 @@
 //! the ecosystem file, the list of crates. `UPDATE_EXPECT=1` writes them anew; read the diff.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod picture;
 mod shells;
 mod tables;
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what clusterctl needs to be built, shown and tested, if it is missing.
-# Usage: install.sh demo|demo-pm2|check|bench|deb|rpm|arch|dist [--list]
+# Usage: install.sh demo|demo-pm2|picture|check|bench|deb|rpm|arch|dist [--list]
 #
 # Works on Debian and its relatives, as root and for a user with sudo; elsewhere it names what to
 # install and fails.
@@ -18,6 +18,11 @@ node nodejs
 '
 pm2='
 npm npm
+'
+picture='
+tmux tmux
+curl curl
+/usr/bin/python3 python3
 '
 check='
 /usr/lib/systemd/systemd systemd
@@ -37,6 +42,9 @@ ip iproute2
 ps procps
 useradd passwd
 curl curl
+git git
+rsync rsync
+sudo sudo
 openssl openssl
 strace strace
 setcap libcap2-bin
@@ -114,6 +122,7 @@ there() {
 case ${1:-check} in
 demo) wanted=$build$demo ;;
 demo-pm2) wanted=$build$demo$pm2 ;;
+picture) wanted=$build$demo$picture ;;
 deb) wanted=$build$deb ;;
 rpm) wanted=$build$rpm ;;
 arch) wanted=$build$arch ;;

@@ -27,7 +27,7 @@ pub enum Root {
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,libnss-systemd,\
     polkitd,passwd,procps,iproute2,curl,strace,python3,nodejs,\
     gunicorn,uvicorn,puma,nginx,php-cli,libhttp-daemon-perl,default-jdk-headless,\
-    php-fpm,lighttpd,uwsgi-core,uwsgi-plugin-python3,apache2-bin,haproxy,redis-server";
+    php-fpm,lighttpd,uwsgi-core,uwsgi-plugin-python3,apache2-bin,haproxy,redis-server,git,rsync,sudo";
 
 const VIRTUAL_PACKAGES: &str =
     "systemd,systemd-sysv,dbus,curl,procps,iproute2,linux-image-cloud-amd64";

@@ -200,7 +200,12 @@ fn applied(
 fn undo(context: &Context, name: &AppName, sink: Sink<'_>) -> Result<(), Error> {
     let selected = [Selected { app: name.clone(), instance: None }];
     drop(control(context, ControlVerb::Stop, &selected, sink)?);
-    drop(delete(context, std::slice::from_ref(name), sink)?);
+    // Whose end was told is not told again.
+    let mut rest = |event: Event| match event {
+        Event::Unit { failure: None, .. } => {}
+        event => sink(event),
+    };
+    drop(delete(context, std::slice::from_ref(name), &mut rest)?);
     Ok(())
 }
 
