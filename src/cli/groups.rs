@@ -29,6 +29,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "list",
             "describe",
             "logs",
+            "monit",
             "doctor",
             "audit",
             "pid",

@@ -26,6 +26,7 @@ mod jlist;
 mod list;
 mod logs;
 mod metrics;
+mod monit;
 mod own_file;
 mod pid;
 mod pm2;
@@ -94,6 +95,7 @@ enum Verb {
     Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
+    Monit(monit::MonitArgs),
     Init(init::InitArgs),
     Import(import::ImportArgs),
     #[command(alias = "completion")]
@@ -223,6 +225,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
         Verb::Metrics(args) => metrics::run(args, place, ui),
+        Verb::Monit(args) => return monit::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
         Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),

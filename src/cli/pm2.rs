@@ -77,7 +77,7 @@ const COMMANDS: &[(&[&str], Wanted, &str)] = &[
             "install-otel",
         ],
         Otherwise,
-        "PM2 Plus is a service of PM2's makers; what runs here: clusterctl list, clusterctl list --watch, clusterctl logs -f",
+        "PM2 Plus is a service of PM2's makers; what runs here: clusterctl list, clusterctl monit, clusterctl logs -f",
     ),
     (
         &["deploy"],
@@ -134,7 +134,7 @@ const COMMANDS: &[(&[&str], Wanted, &str)] = &[
     (
         &["slist", "sysinfos", "imonit"],
         Otherwise,
-        "the machine is shown by: systemd-cgtop; apps by: clusterctl list --watch",
+        "the machine is shown by: systemd-cgtop; apps by: clusterctl monit",
     ),
     (
         &["logrotate"],

@@ -37,6 +37,7 @@ mod log_files;
 mod logs_page;
 mod matrix;
 mod metrics;
+mod monit;
 mod node;
 mod nodes;
 mod npm;

@@ -30,6 +30,7 @@ mod jlist;
 mod list;
 mod logs;
 mod metrics;
+mod monit;
 mod pid;
 mod prettylist;
 mod reload;

@@ -37,6 +37,7 @@ ip iproute2
 ps procps
 useradd passwd
 curl curl
+tmux tmux
 openssl openssl
 strace strace
 setcap libcap2-bin
