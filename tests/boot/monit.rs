@@ -84,8 +84,9 @@ fn begin(terminal: &Tmux) -> String {
 fn end(terminal: &Tmux, code: u8) {
     let screen = terminal.wait_for(&format!("code {code}\n"));
     let settings = |screen: &str| {
-        let sums = screen.lines().filter(|line| line.ends_with("  -")).map(str::to_owned);
-        sums.collect::<Vec<_>>()
+        // The first one may have a prompt in front of it.
+        let sums = screen.lines().filter_map(|line| line.strip_suffix("  -"));
+        sums.filter_map(|line| line.split(' ').next_back().map(str::to_owned)).collect::<Vec<_>>()
     };
     let both = || settings(&terminal.screen());
     crate::support::wait_until("both sums", std::time::Duration::from_secs(20), || {
@@ -119,7 +120,8 @@ booted!(the_dashboard_shows_and_does_what_keys_say, |m| {
     terminal.type_in("/hostile\n");
     terminal.wait_for("/ hostile");
     terminal.press("Escape");
-    terminal.wait_without("newer below");
+    terminal.press("Escape");
+    terminal.wait_without("/ hostile");
     terminal.type_in("fbad\n");
     terminal.wait_without("hostile");
     terminal.type_in("d");
