@@ -14,6 +14,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "restart",
             "reload",
             "scale",
+            "serve",
             "startOrReload",
             "startOrRestart",
             "reset",

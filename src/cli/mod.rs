@@ -37,6 +37,8 @@ mod reopen;
 mod reset;
 mod rollout;
 mod scale;
+mod serve;
+mod serve_files;
 mod show;
 mod signal;
 mod start;
@@ -82,6 +84,8 @@ enum Verb {
     Restart(control::RestartArgs),
     Reload(reload::ReloadArgs),
     Scale(scale::ScaleArgs),
+    Serve(serve::ServeArgs),
+    ServeFiles(serve_files::ServeFilesArgs),
     Delete(control::DeleteArgs),
     History(history::HistoryArgs),
     Rollback(history::RollbackArgs),
@@ -145,6 +149,7 @@ impl Verb {
                 | Verb::Restart(_)
                 | Verb::Reload(_)
                 | Verb::Scale(_)
+                | Verb::Serve(_)
                 | Verb::Delete(_)
                 | Verb::StartOrReload(_)
                 | Verb::StartOrRestart(_)
@@ -217,6 +222,8 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Restart(args) => control::restart(args, place, ui),
         Verb::Reload(args) => reload::run(args, place, ui),
         Verb::Scale(args) => scale::run(args, place, ui),
+        Verb::Serve(args) => serve::run(args, place, ui),
+        Verb::ServeFiles(args) => return serve_files::run(args),
         Verb::Delete(args) => control::delete(args, place, ui),
         Verb::History(args) => history::history(args, place, ui),
         Verb::Rollback(args) => history::rollback(args, place, ui),

@@ -53,6 +53,7 @@ mod sandbox;
 mod schedule;
 mod scriptlets;
 mod secrets;
+mod serve;
 mod servers;
 mod serves;
 mod shop;

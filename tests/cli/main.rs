@@ -40,6 +40,7 @@ mod restart;
 mod rollback;
 mod scale;
 mod send_signal;
+mod serve;
 mod start;
 mod start_or_reload;
 mod start_or_restart;
