@@ -109,6 +109,16 @@ pub const FAILURE_LINES: usize = 10;
 /// Lines of a program that `detect` has run and that did not do what was expected.
 pub const TRIAL_LINES: usize = 10;
 
+/// Lines of logs that the dashboard of `monit` keeps for scrolling: a few thousand are read by nobody, and
+/// each takes memory.
+pub const MONIT_LINES: usize = 5000;
+
+/// Characters of one of them: more is no line that somebody reads in a window.
+pub const MONIT_LINE: usize = 2000;
+
+/// Looks of which the dashboard keeps what was used: as many as the widest sparkline shows.
+pub const MONIT_LOOKS: usize = 24;
+
 /// Lines of each instance that `describe` shows.
 pub const DESCRIBED_LINES: usize = 3;
 

@@ -45,8 +45,8 @@ pub(super) fn run(args: &DescribeArgs, place: &Site<'_>, ui: &mut Ui) -> Result<
             let failed = description.reasons.contains_key(&row.instance);
             let skip = if failed { 0 } else { lines.len().saturating_sub(LINES) };
             for line in lines.iter().skip(skip).take(LINES) {
-                let line = report::printable(line);
-                ui.data(&format!("{}@{} | {line}\n", row.app, row.instance))?;
+                let line = report::describe::log_line(&row.app, row.instance, line, &ui.out);
+                ui.data(&line)?;
             }
         }
     }

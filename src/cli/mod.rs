@@ -26,6 +26,7 @@ mod jlist;
 mod list;
 mod logs;
 mod metrics;
+mod monit;
 mod own_file;
 mod pid;
 mod pm2;
@@ -36,6 +37,8 @@ mod reopen;
 mod reset;
 mod rollout;
 mod scale;
+mod serve;
+mod serve_files;
 mod show;
 mod signal;
 mod start;
@@ -81,6 +84,8 @@ enum Verb {
     Restart(control::RestartArgs),
     Reload(reload::ReloadArgs),
     Scale(scale::ScaleArgs),
+    Serve(serve::ServeArgs),
+    ServeFiles(serve_files::ServeFilesArgs),
     Delete(control::DeleteArgs),
     History(history::HistoryArgs),
     Rollback(history::RollbackArgs),
@@ -94,6 +99,7 @@ enum Verb {
     Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
+    Monit(monit::MonitArgs),
     Init(init::InitArgs),
     Import(import::ImportArgs),
     #[command(alias = "completion")]
@@ -143,6 +149,7 @@ impl Verb {
                 | Verb::Restart(_)
                 | Verb::Reload(_)
                 | Verb::Scale(_)
+                | Verb::Serve(_)
                 | Verb::Delete(_)
                 | Verb::StartOrReload(_)
                 | Verb::StartOrRestart(_)
@@ -215,6 +222,8 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Restart(args) => control::restart(args, place, ui),
         Verb::Reload(args) => reload::run(args, place, ui),
         Verb::Scale(args) => scale::run(args, place, ui),
+        Verb::Serve(args) => serve::run(args, place, ui),
+        Verb::ServeFiles(args) => return serve_files::run(args),
         Verb::Delete(args) => control::delete(args, place, ui),
         Verb::History(args) => history::history(args, place, ui),
         Verb::Rollback(args) => history::rollback(args, place, ui),
@@ -223,6 +232,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Describe(args) => describe::run(args, place, ui),
         Verb::Logs(args) => logs::run(args, place, ui),
         Verb::Metrics(args) => metrics::run(args, place, ui),
+        Verb::Monit(args) => return monit::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
         Verb::Import(args) => import::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),

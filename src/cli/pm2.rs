@@ -77,18 +77,12 @@ const COMMANDS: &[(&[&str], Wanted, &str)] = &[
             "install-otel",
         ],
         Otherwise,
-        "PM2 Plus is a service of PM2's makers; what runs here: clusterctl list, clusterctl list --watch, clusterctl logs -f",
+        "PM2 Plus is a service of PM2's makers; what runs here: clusterctl list, clusterctl monit, clusterctl logs -f",
     ),
     (
         &["deploy"],
         Otherwise,
         "fetching code is left to git, rsync or CI, whose last step is: clusterctl reload ecosystem.toml",
-    ),
-    (
-        &["serve", "expose"],
-        Otherwise,
-        "a folder is served by any static server, which becomes an app: clusterctl start --name site --listen 8080 \
-         'python3 -m http.server 8080 --directory PATH'",
     ),
     (
         &["pull", "forward", "backward"],
@@ -134,7 +128,7 @@ const COMMANDS: &[(&[&str], Wanted, &str)] = &[
     (
         &["slist", "sysinfos", "imonit"],
         Otherwise,
-        "the machine is shown by: systemd-cgtop; apps by: clusterctl list --watch",
+        "the machine is shown by: systemd-cgtop; apps by: clusterctl monit",
     ),
     (
         &["logrotate"],
@@ -178,7 +172,12 @@ pub(super) fn explain(words: &[OsString], ui: &mut Ui) -> Result<u8, Error> {
 }
 
 /// Options of PM2 that need not be said, or are said otherwise; others are keys of the file.
-const OTHERS: [(&str, &str); 8] = [
+const OTHERS: [(&str, &str); 10] = [
+    (
+        "--ftp",
+        "names of files are shown to nobody; a list of them is a file of the folder, index.html",
+    ),
+    ("--monitor", "nothing is loaded into pages to watch them: clusterctl monit"),
     ("--no-daemon", "there is no daemon; in a container: clusterctl dev"),
     ("--attach", "to see what an app writes: clusterctl logs APP -f"),
     ("--time", "clusterctl logs --timestamp shows the time of every line"),

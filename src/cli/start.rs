@@ -206,7 +206,7 @@ fn discover(
 }
 
 /// Puts the entries into the ecosystem file of the current folder, and applies it.
-fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
+pub(super) fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let layout = place.layout()?;
     let path = place.inside(Path::new(FILE));
     let new = entries.join("\n");
@@ -226,7 +226,7 @@ fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error>
     apply::file(Path::new(FILE), &[], None, place, ui)
 }
 
-fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {
+pub(super) fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {
     if place.scope == Scope::System && !place.around.is_root() {
         let text = "apps of the system are started by root: sudo clusterctl start …; your own: \
             clusterctl --user start …";
@@ -237,7 +237,7 @@ fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {
 
 /// A `server.js` in two folders: the second one must not become a new version of the first one's
 /// app by chance.
-fn refuse_another_folders(
+pub(super) fn refuse_another_folders(
     place: &Site<'_>,
     name: &AppName,
     program: &str,

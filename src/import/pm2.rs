@@ -51,7 +51,7 @@ fn outside(key: &str, value: &Json) -> Option<LeftOut> {
         "deploy" => LeftOut::new("deploy", "is PM2's way to bring code to machines by ssh and git")
             .instead("keep your own way, and end it with `clusterctl apply`"),
         "static" => LeftOut::new("static", "is PM2's own server of files")
-            .instead("add an app with a server, such as `command = [\"python3\", \"-m\", \"http.server\", \"8080\"]`"),
+            .instead("each folder becomes an app: clusterctl serve PATH PORT"),
         other => LeftOut::new(format!("{other} = {}", short(value)), "is nothing that PM2 reads"),
     })
 }

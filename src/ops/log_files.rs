@@ -41,7 +41,7 @@ impl LogFiles {
         let apps = super::apps(context)?;
         let mut files = Vec::new();
         let mut known = BTreeSet::new();
-        for one in &spec.selected {
+        for one in spec.of(&apps).iter() {
             let name = one.app.template_unit();
             let found = apps.get(&one.app).and_then(|found| found.units.parsed(&name));
             let Some(template) = found else { continue };
@@ -91,6 +91,17 @@ impl LogFiles {
             all.extend(own.split_off(own.len().saturating_sub(most)));
         }
         all
+    }
+
+    /// Takes up files of apps that are new, from their beginning, and lets go of those that are gone.
+    pub(super) fn renew(&mut self, context: &Context, spec: &LogSpec) -> Result<(), Error> {
+        let mut now = LogFiles::of(context, spec)?;
+        for file in &mut now.files {
+            let known = self.files.iter().find(|known| known.path == file.path);
+            file.place = known.map_or(0, |known| known.place);
+        }
+        *self = now;
+        Ok(())
     }
 
     /// What was written since.

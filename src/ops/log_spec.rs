@@ -1,14 +1,18 @@
 //! What is asked for of logs: whose, since when, which stream. It reads nothing.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Selected;
+use crate::disk::FoundApp;
+use crate::ecosystem::AppName;
 use crate::systemd::Levels;
 
 /// What to read.
 #[derive(Clone, Debug)]
 pub struct LogSpec {
-    /// Apps and instances.
+    /// Apps and instances; none: all apps, also those that come later.
     pub selected: Vec<Selected>,
     /// So many of the newest entries; `None` is all.
     pub lines: Option<u64>,
@@ -41,6 +45,14 @@ const ERROR: u8 = 3;
 const TROUBLE: u8 = 5;
 
 impl LogSpec {
+    /// Whose logs are meant, of the apps that there are now.
+    pub(super) fn of(&self, apps: &BTreeMap<AppName, FoundApp>) -> Cow<'_, [Selected]> {
+        match self.selected.is_empty() {
+            true => Cow::Owned(super::whole(apps)),
+            false => Cow::Borrowed(&self.selected),
+        }
+    }
+
     /// Priorities of what units wrote, and of what the manager says of them.
     pub(super) fn levels(&self) -> (Levels, Levels) {
         let own = match self.stream {

@@ -58,6 +58,7 @@ pub fn logs<E: From<Error>>(
         let now = self::units(context, spec).map_err(E::from)?;
         if now != units {
             units = now;
+            files.renew(context, spec).map_err(E::from)?;
             journal.select_some(&units, own, about).map_err(failed)?;
             journal.rewind(Some(0)).map_err(failed)?;
         }
@@ -112,7 +113,7 @@ pub fn restricted(context: &Context) -> Option<Error> {
 fn units(context: &Context, spec: &LogSpec) -> Result<Vec<UnitName>, Error> {
     let apps: BTreeMap<AppName, FoundApp> = super::apps(context)?;
     let mut units = Vec::new();
-    for one in &spec.selected {
+    for one in spec.of(&apps).iter() {
         if let Some(number) = one.instance {
             units.push(one.app.instance_unit(number));
             continue;

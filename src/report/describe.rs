@@ -1,11 +1,13 @@
 //! The description of one app as text, for `clusterctl describe`. It asks nobody.
 
-use super::{Paint, Style, list, printable, wrap};
+use super::{Paint, Style, cut, list, printable, wrap};
 use crate::ops::Description;
 
 /// One line per fact, then the listeners, the instances and the files.
 pub fn text(app: &Description, style: &Style) -> String {
-    let mut out = format!("{}\n", style.paint(Paint::Bold, &app.app));
+    let name = printable(&app.app);
+    let name = if style.boxes { cut(&name, style.width) } else { name };
+    let mut out = format!("{}\n", style.paint(Paint::Bold, &name));
     let mut fact = |name: &str, value: &str| out.push_str(&line(name, value, None, style));
     fact("state", &app.state);
     fact("boot", if app.boot { "enabled" } else { "disabled" });
@@ -70,6 +72,13 @@ pub fn text(app: &Description, style: &Style) -> String {
     out
 }
 
+/// A line of an instance's log, as much of it as fits on a terminal.
+pub fn log_line(app: &str, instance: u32, line: &str, style: &Style) -> String {
+    let text = printable(&format!("{app}@{instance} | {line}")).replace('\t', "    ");
+    let text = if style.boxes { cut(&text, style.width) } else { text };
+    format!("{text}\n")
+}
+
 /// A line with a fact; nothing where the value is empty.
 fn line(name: &str, value: &str, paint: Option<Paint>, style: &Style) -> String {
     if value.is_empty() {
@@ -87,3 +96,102 @@ fn line(name: &str, value: &str, paint: Option<Paint>, style: &Style) -> String 
 
 /// Columns of a fact's name.
 const MARGIN: usize = 14;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use unicode_width::UnicodeWidthStr;
+
+    use super::*;
+    use crate::ops::{ListenerState, Row, Status};
+
+    fn row() -> Row {
+        Row {
+            app: "checkout-service-of-the-shop".into(),
+            namespace: "default".into(),
+            instance: 11,
+            unit: "checkout-service-of-the-shop@11.service".into(),
+            status: Status::WaitingRestart,
+            pid: Some(4_194_304),
+            uptime_seconds: Some(75.0),
+            restarts: 1234,
+            cpu_seconds: None,
+            cpu_percent: Some(1.25),
+            memory_bytes: Some(44_564_480),
+            user: "checkout-service".into(),
+            listeners: vec!["[2001:db8:85a3::8a2e:370:7334]:8443".into()],
+            unheld: None,
+            lost: vec![],
+            binds: [].into(),
+            enabled: true,
+            units: Default::default(),
+            rollout: None,
+        }
+    }
+
+    /// As long as everything may get.
+    fn long() -> Description {
+        let path = "/srv/checkout-service-of-the-shop/releases/2026-11-29/server.js";
+        let listener = ListenerState {
+            name: "http".into(),
+            address: "[2001:db8:85a3::8a2e:370:7334]:8443".into(),
+            only_v6: true,
+            bind: Some(3000),
+            unit: "checkout-service-of-the-shop-8443.socket".into(),
+            state: "path is lost".into(),
+        };
+        Description {
+            app: "checkout-service-of-the-shop".repeat(3),
+            namespace: "default".into(),
+            state: "active".into(),
+            boot: true,
+            source: Some("/srv/checkout-service-of-the-shop/ecosystem.toml".into()),
+            command: format!("\"/usr/bin/node\" \"{path}\" \"--config\" \"{path}\""),
+            cwd: path.into(),
+            user: "checkout-service".into(),
+            environment_file: Some(format!("/etc/clusterctl/{}", "x".repeat(200))),
+            credentials: vec!["password from /etc/secrets/checkout-service/password".into()],
+            sandbox: "strict".into(),
+            handover: "preload, with the Node file: a Node app that binds its own address".into(),
+            drained_by: "the Node file, before the program's own handler runs".into(),
+            readiness: "notify: when it holds all listeners".into(),
+            settings: vec![("Restart".into(), "always".into()); 9],
+            listeners: vec![listener],
+            units: Default::default(),
+            asked: vec![],
+            instances: vec![row()],
+            reasons: [(11, "it ends again and again with code 1: see its log".repeat(3))].into(),
+            stories: Default::default(),
+            log_files: vec![path.replace("server.js", "out.log")],
+            outdated: (0..40).collect(),
+            files: vec![path.into()],
+        }
+    }
+
+    #[test]
+    fn fits_terminals_from_60_columns_on() {
+        let app = long();
+        let mut shown = String::new();
+        for width in 60..=200 {
+            let style = Style { color: false, boxes: true, width };
+            let mut out = text(&app, &style);
+            out.push_str(&log_line(&app.app, 11, &"a\tline \u{5e97} ".repeat(40), &style));
+            let wide = out.lines().find(|line| line.width() > width);
+            assert_eq!(wide, None, "{width}");
+            if [60, 72, 80, 100, 120, 200].contains(&width) {
+                shown.push_str(&format!("{width}\n{out}"));
+            }
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/widths-describe.txt");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(path, &shown).unwrap();
+        }
+        assert_eq!(shown, std::fs::read_to_string(path).unwrap());
+    }
+
+    #[test]
+    fn a_pipe_gets_whole_lines() {
+        let long = "x".repeat(500);
+        assert_eq!(log_line("api", 0, &long, &Style::PLAIN), format!("api@0 | {long}\n"));
+    }
+}

@@ -265,7 +265,7 @@ mod tests {
     fn fits_terminals_from_60_columns_on() {
         let (rows, view) = wide();
         let mut shown = String::new();
-        for width in [60, 80, 100, 140] {
+        for width in [60, 72, 80, 100, 120, 200] {
             let style = Style { color: false, boxes: true, width };
             let text = text(&rows, &view, &style);
             for line in text.lines() {

@@ -22,7 +22,7 @@ pub struct LineForm {
 }
 
 /// Who wrote an entry: `out`, `err` for errors and files of standard error, or `systemd`.
-fn source(entry: &JournalEntry) -> &'static str {
+pub(super) fn source(entry: &JournalEntry) -> &'static str {
     match entry.author {
         Author::Manager => "systemd",
         Author::Unit if entry.priority <= ERROR => "err",
@@ -31,7 +31,7 @@ fn source(entry: &JournalEntry) -> &'static str {
 }
 
 /// The app and the instance of `api@2.service`, or the app and the name of a file.
-fn whose(entry: &JournalEntry) -> (String, Option<u32>) {
+pub(super) fn whose(entry: &JournalEntry) -> (String, Option<u32>) {
     let unit = entry.unit.strip_suffix(".service").unwrap_or(&entry.unit);
     let (app, number) = unit.rsplit_once('@').unwrap_or((unit, ""));
     let app = app.split(' ').next().unwrap_or(app).to_owned();
@@ -39,7 +39,7 @@ fn whose(entry: &JournalEntry) -> (String, Option<u32>) {
 }
 
 /// Whether an entry is a line of a log file: those have no time.
-fn is_of_file(entry: &JournalEntry) -> bool {
+pub(super) fn is_of_file(entry: &JournalEntry) -> bool {
     entry.fields.iter().any(|(name, _)| name == "FILE")
 }
 
@@ -79,6 +79,9 @@ pub fn line(entry: &JournalEntry, look: &LineForm, style: &Style) -> String {
     }
     out
 }
+
+/// The time of a day, where there is little room.
+pub(super) const TIME_OF_DAY: &str = "%H:%M:%S";
 
 /// The time where no pattern is given.
 pub const TIME: &str = "%Y-%m-%dT%H:%M:%S%:z";

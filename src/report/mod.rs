@@ -11,6 +11,7 @@ pub mod list;
 pub mod logs;
 pub mod metrics;
 pub mod moment;
+pub mod monit;
 pub mod plan;
 mod printable;
 pub mod progress;

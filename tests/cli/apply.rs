@@ -25,6 +25,22 @@ fn prunes_and_reads_standard_input() {
 }
 
 #[test]
+fn the_profile_of_the_last_apply_stays_until_another_one_is_named() {
+    let stage = Stage::new();
+    let profiles = "env_live = { GREETING = \"live\" }\n";
+    stage.write("ecosystem.toml", &WORKER.replace("user", &format!("{profiles}user")));
+    stage.run(&["apply", "--env", "live"], exit::OK);
+    stage.run(&["apply"], exit::OK);
+    stage.run(&["reload", "ecosystem.toml"], exit::OK);
+    stage.run(&["startOrReload", "ecosystem.toml"], exit::OK);
+    stage.run(&["apply", "--env", "none"], exit::OK);
+    stage.run(&["apply"], exit::OK);
+    stage.run(&["rollback", "worker"], exit::OK);
+    stage.run(&["apply", "--dry-run"], exit::OK);
+    stage.expect("apply-profile");
+}
+
+#[test]
 fn another_profile_of_the_file_is_not_gone_from_it() {
     let stage = Stage::new();
     let profiles = "append_env_to_name = true\nenv_qa = { A = 1 }\nenv_live = { A = 2 }\n";

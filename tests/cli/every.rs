@@ -52,7 +52,6 @@ fn says_in_a_line_what_does_the_work_of_commands_of_pm2() {
         "link",
         "plus",
         "deploy",
-        "serve",
         "pull",
         "install",
         "module:install",

@@ -19,7 +19,7 @@ use clusterctl::plan::doctor::MachineFacts;
 use clusterctl::systemd::{self, Systemd};
 
 use crate::fake::{self, Fake};
-use crate::host::FakeHost;
+use crate::host::{FakeHost, dynamic_elf};
 use crate::manager::{Manager, Shared};
 
 /// Two instances on one port, for the current folder.
@@ -287,6 +287,8 @@ impl Surroundings for Seen {
         for name in ["server.js", "worker.js"] {
             host.file(&self.0.root.path().join(name).display().to_string());
         }
+        let program = self.program().display().to_string();
+        host.program_with(&program, &dynamic_elf());
         Box::new(host)
     }
 

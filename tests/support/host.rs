@@ -61,7 +61,7 @@ impl FakeHost {
             open: ["/etc/open.env".into()].into(),
             closed: ["/etc/closed.env".into()].into(),
         };
-        for name in ["node", "python3", "ruby", "sh", "bash", "env"] {
+        for name in ["clusterctl", "node", "python3", "ruby", "sh", "bash", "env"] {
             host.program_with(&format!("/usr/bin/{name}"), &dynamic_elf());
         }
         host.program_with("/bin/sh", &dynamic_elf());

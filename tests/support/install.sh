@@ -45,6 +45,7 @@ curl curl
 git git
 rsync rsync
 sudo sudo
+tmux tmux
 openssl openssl
 strace strace
 setcap libcap2-bin

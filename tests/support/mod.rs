@@ -18,6 +18,7 @@ pub mod recipe;
 pub mod requirements;
 pub mod roots;
 pub mod skip;
+pub mod tmux;
 mod user;
 
 #[allow(unused_imports, reason = "the face of the module; not every target uses all of it")]

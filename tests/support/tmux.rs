@@ -1,0 +1,92 @@
+//! A real terminal of a given size: tmux on this host, whose window runs a shell in a machine.
+
+use std::ffi::OsStr;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::{machine::Machine, wait_until};
+
+/// Its window ends with it.
+#[derive(Debug)]
+pub struct Tmux {
+    server: String,
+}
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+impl Tmux {
+    /// A window of so many columns and lines, with a shell in the machine.
+    ///
+    /// # Panics
+    /// Without tmux.
+    pub fn shell(m: &Machine, width: u32, height: u32) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let tmux = Self { server: format!("clusterctl-test-{}-{number}", std::process::id()) };
+        let shell = m.command(["env", "TERM=xterm-256color", "PS1=% ", "sh"]);
+        let words = std::iter::once(shell.get_program()).chain(shell.get_args());
+        let words = words.map(quoted).collect::<Vec<_>>().join(" ");
+        let envs = shell.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let envs: Vec<String> = envs.map(|(n, v)| format!("{}={}", quoted(n), quoted(v))).collect();
+        let line = format!("exec env -i {} {words}", envs.join(" "));
+        let size = [width.to_string(), height.to_string()];
+        tmux.ok(&["-f", "/dev/null", "new-session", "-d", "-x", &size[0], "-y", &size[1], &line]);
+        tmux.ok(&["set-option", "-g", "status", "off"]);
+        tmux.ok(&["resize-window", "-x", &size[0], "-y", &size[1]]);
+        tmux.wait_for("%");
+        tmux
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let mut tmux = Command::new("tmux");
+        let output = tmux.args(["-L", &self.server]).args(args).env("LC_ALL", "C.UTF-8").output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Types a text as it stands; a line feed is the Enter key, which sends the other character.
+    pub fn type_in(&self, text: &str) {
+        self.ok(&["send-keys", "-l", "--", &text.replace('\n', "\r")]);
+    }
+
+    /// Presses a key by tmux' name for it: `Enter`, `Escape`, `C-c`.
+    pub fn press(&self, key: &str) {
+        self.ok(&["send-keys", key]);
+    }
+
+    /// What the window shows.
+    pub fn screen(&self) -> String {
+        self.ok(&["capture-pane", "-p"])
+    }
+
+    /// Waits until the window shows a text.
+    pub fn wait_for(&self, text: &str) -> String {
+        let mut screen = String::new();
+        // A window tells nobody when it changes.
+        let end = std::time::Instant::now() + DEADLINE;
+        while !screen.contains(text) {
+            assert!(std::time::Instant::now() < end, "{text} does not come:\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+            screen = self.screen();
+        }
+        screen
+    }
+
+    /// Waits until the window does not show a text any more.
+    pub fn wait_without(&self, text: &str) {
+        wait_until(text, DEADLINE, || !self.screen().contains(text));
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        // One that has ended by itself is gone already.
+        let _ = Command::new("tmux").args(["-L", &self.server, "kill-server"]).output();
+    }
+}
+
+fn quoted(word: &OsStr) -> String {
+    format!("'{}'", word.to_str().unwrap().replace('\'', r"'\''"))
+}
