@@ -173,7 +173,7 @@ booted!(an_app_that_does_not_come_to_serve_stays_with_pm2, |m| {
         return;
     }
     assert_eq!(as_sudo(m, "import pm2 --no-trial").code, 0);
-    m.ok_sh("sed -i 's/WEB_PORT = .*/WEB_PORT = \"8001\"/' /srv/shop/ecosystem.toml");
+    m.ok_sh("sed -i 's/WEB_PORT = [0-9]*/WEB_PORT = \"8001\"/' /srv/shop/ecosystem.toml");
     m.ok_sh("sed -i 's/name = \"report\"/name = \"report\"\\nlisten_timeout = \"3s\"/' /srv/shop/ecosystem.toml");
     let saved = m.read("/home/ada/.pm2/dump.pm2");
     let loads = clients(m, 0.0);

@@ -2,6 +2,7 @@
 //! and every flag and key in the pages exists.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod links;
 mod pm2;
 
 use std::collections::BTreeSet;
