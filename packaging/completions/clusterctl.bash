@@ -2,14 +2,14 @@ _clusterctl() {
     local IFS=$'\n' line=${COMP_LINE:0:COMP_POINT} current prefix
     local -a words
     IFS=$' \t' read -r -a words <<<"$line"
-    # Behind a blank a new word begins.
+    # After a blank a new word begins.
     case $line in *[[:blank:]]) words+=("") ;; esac
     current=${words[${#words[@]} - 1]}
     COMPREPLY=($(
         CLUSTERCTL_COMPLETE=bash _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((${#words[@]} - 1)) \
             clusterctl -- "${words[@]}" 2>/dev/null
     ))
-    # Of a word that bash breaks at `@`, `:` or `=` it replaces the last part alone.
+    # bash breaks a word at `@`, `:` and `=`, and replaces its last part only.
     prefix=${current%"${current##*[@:=]}"}
     case $COMP_WORDBREAKS in *@*) ;; *) prefix=${current%"${current##*[:=]}"} ;; esac
     [ -z "$prefix" ] || COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
