@@ -154,7 +154,7 @@ fn as_its_units(
     true
 }
 
-/// Runs the program once to see what it listens on; looks into its source where the run does not show it.
+/// Runs the program once, and looks into its source where that does not tell.
 fn try_out(draft: &mut Draft, around: &import::ImportFacts<'_>, ui: &mut Ui) {
     let name = draft.name().to_owned();
     let alone = Drafts { apps: vec![draft.clone()], ..Drafts::default() };
@@ -197,7 +197,7 @@ pub(super) fn tell(imported: &Imported, name: &str, ui: &mut Ui) {
     }
 }
 
-/// As [`tell`], in one line: for a file of another tool that is applied again and again.
+/// The same in one line, for a file that is taken again and again.
 pub(super) fn summarize(imported: &Imported, name: &str, ui: &mut Ui) {
     let word = |left: &crate::import::LeftOut| {
         left.what.split([' ', ':']).next().unwrap_or_default().to_owned()

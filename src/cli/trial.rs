@@ -72,7 +72,7 @@ pub(super) fn tried(
     tried_with(command, folder, &BTreeMap::new(), limit, waiting)
 }
 
-/// As [`tried`], with environment variables for the program.
+/// The same with variables of the program's own.
 ///
 /// # Errors
 /// Private networks are not allowed here.

@@ -93,7 +93,7 @@ pub fn watch(init: &[OsString], limit: Duration) -> Result<TrialSight, Error> {
     child.wait().map_err(Error::step("waiting"))?;
     for (path, inode) in paths {
         if inode_of(&path) == Some(inode) {
-            // Fails where the program has removed its socket itself.
+            // Somebody else may have removed it.
             let _ = fs::remove_file(path);
         }
     }

@@ -139,7 +139,7 @@ fn lock_all(context: &Context, request: &ApplyRequest, sink: Sink<'_>) -> Result
 fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed), Error> {
     let ecosystem = &request.ecosystem;
     let source = ecosystem.source.as_deref();
-    // Apps of other files are left alone, and so are apps of this file that `--only` does not name.
+    // Apps of other files are nobody's business here, nor are those of this one that nobody asks for.
     let mut observed = observe_some(context, |app, found| {
         ecosystem.apps.contains_key(app)
             || request.is_whole() && source.is_some() && found.source.as_deref() == source

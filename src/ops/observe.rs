@@ -33,7 +33,7 @@ pub(super) fn observe_some(
     observe_found(context, found)
 }
 
-/// As [`observe`], for one app; `None` when there is none.
+/// The same of one app; `None` when there is none.
 ///
 /// # Errors
 /// As [`observe`].

@@ -68,7 +68,7 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
         });
         let starting: BTreeSet<UnitName> =
             starting.filter_map(|row| UnitName::parse(&row.name).ok()).collect();
-        // Instances that were starting at the last look too.
+        // Those that are slower than a look's time.
         for unit in starting.intersection(&before) {
             // One whose processes are gone was looked at too late.
             let sight = look(context, unit).ok();

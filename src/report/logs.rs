@@ -21,7 +21,7 @@ pub struct LineForm {
     pub highlight: Option<String>,
 }
 
-/// Who wrote an entry: `out`, `err` for errors and files of standard error, or `systemd`.
+/// Who says it: `out`, `err` for errors and files of standard error, or `systemd`.
 fn source(entry: &JournalEntry) -> &'static str {
     match entry.author {
         Author::Manager => "systemd",
@@ -38,7 +38,7 @@ fn whose(entry: &JournalEntry) -> (String, Option<u32>) {
     (app, number.parse().ok())
 }
 
-/// Whether an entry is a line of a log file: those have no time.
+/// Whether nobody has written down when it was said: in files lines have no time.
 fn is_of_file(entry: &JournalEntry) -> bool {
     entry.fields.iter().any(|(name, _)| name == "FILE")
 }

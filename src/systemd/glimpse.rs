@@ -104,7 +104,7 @@ impl Systemd {
             let [before, restarts, result, ready] = replies else {
                 return Err(Error::timeout(doing));
             };
-            // The process was replaced between the first question and the last.
+            // Its process was replaced between the first question and the last.
             if number::<u64>(before) != number::<u64>(after) {
                 return self.glimpse(unit);
             }

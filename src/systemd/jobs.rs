@@ -69,7 +69,7 @@ impl Systemd {
         }
         let watch = self.watch(&[])?;
         let mut outcomes: Vec<JobOutcome> = vec![JobOutcome::Unfinished; jobs.len()];
-        // The manager merges two requests for one unit into one job.
+        // Two requests for one unit may share a job.
         let mut pending: HashMap<JobId, Vec<usize>> = HashMap::new();
         for (place, submitted) in self.submit_all(jobs, mode)?.into_iter().enumerate() {
             match submitted {
@@ -92,7 +92,7 @@ impl Systemd {
                 Some(Signal::Disconnected) => {
                     return Err(Error::new(ErrorKind::Disconnected, "wait for the jobs", ""));
                 }
-                // These signals say nothing about the end of a job.
+                // Neither says anything about a job.
                 Some(Signal::Changed { .. } | Signal::Reloading(_)) => {}
             }
         }

@@ -110,7 +110,7 @@ fn crowds() -> [(String, usize); 5] {
     ]
 }
 
-/// If the time grew with the square of the number of problems, this test would not end.
+/// A time that grew with the square of their number would show as a test that does not end.
 #[test]
 fn very_many_problems_are_counted_and_the_first_are_shown() {
     for (nr, (text, count)) in crowds().into_iter().enumerate() {
