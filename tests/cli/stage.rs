@@ -51,7 +51,7 @@ pub struct Stage {
 struct Machine {
     root: tempfile::TempDir,
     manager: Arc<Mutex<Manager>>,
-    /// One for each connection, which end before these.
+    /// A fake manager for each connection; connections are closed before their manager is dropped.
     buses: RefCell<Vec<Fake>>,
     has_bus: RefCell<bool>,
     is_root: RefCell<bool>,
@@ -93,7 +93,7 @@ impl Stage {
         stage
     }
 
-    /// Nobody is on the bus from now on.
+    /// The bus does not answer from now on.
     pub fn without_bus(self) -> Stage {
         self.machine.has_bus.replace(false);
         self
