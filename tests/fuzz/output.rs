@@ -88,6 +88,7 @@ fn description(text: &str) -> Description {
         asked: vec![AskedAddress { asks_for: own(), gets: own() }],
         instances: vec![row(text)],
         reasons: BTreeMap::from([(0, own())]),
+        stories: BTreeMap::new(),
         log_files: vec![own()],
         outdated: vec![0],
         files: vec![own()],
