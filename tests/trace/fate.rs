@@ -9,8 +9,8 @@ mod last_answer;
 #[path = "../../src/shims/trace/open.rs"]
 mod open;
 
-use fate::{Fate, Reaction, Signals, number_of, reaction};
-use open::{Patience, Standing, Tcp, standing};
+use fate::{DrainedBy, Reaction, Signals, number_of, reaction};
+use open::{LastSpeaker, Patience, Tcp, standing};
 
 use crate::registers::number;
 
@@ -19,7 +19,7 @@ const NONE: &str = "0000000000000000";
 /// The thread in which Go takes signals for the program.
 const TAKER: &str = "fffffffc3bba3a00";
 
-fn fate_of(ignored: &str, caught: &str, threads: &[&str]) -> Fate {
+fn fate_of(ignored: &str, caught: &str, threads: &[&str]) -> DrainedBy {
     let read = |blocked: &&str| {
         let text = format!(
             "Name:\tserver\nTgid:\t7\nSigPnd:\t{NONE}\nSigBlk:\t{blocked}\nSigIgn:\t{ignored}\n\
@@ -32,31 +32,31 @@ fn fate_of(ignored: &str, caught: &str, threads: &[&str]) -> Fate {
 
 #[test]
 fn go_without_notify_has_no_thread_that_takes_signals() {
-    assert_eq!(fate_of(NONE, "fffffffd7fc1feff", &[NONE; 5]), Fate::Nobody);
+    assert_eq!(fate_of(NONE, "fffffffd7fc1feff", &[NONE; 5]), DrainedBy::Nobody);
 }
 
 #[test]
 fn go_with_any_notify_has_to_be_asked() {
     let threads = [NONE, NONE, TAKER, NONE];
-    assert_eq!(fate_of(NONE, "fffffffd7fc1feff", &threads), Fate::Unclear);
+    assert_eq!(fate_of(NONE, "fffffffd7fc1feff", &threads), DrainedBy::Unclear);
     // Notify() without a signal is for all: the taker then holds back none.
-    assert_eq!(fate_of(NONE, "fffffffd7ffbfeff", &[NONE; 5]), Fate::Unclear);
+    assert_eq!(fate_of(NONE, "fffffffd7ffbfeff", &[NONE; 5]), DrainedBy::Unclear);
 }
 
 #[test]
 fn an_ignored_signal_ends_nothing() {
-    assert_eq!(fate_of("0000000000004002", "fffffffd7fc1befd", &[NONE, TAKER]), Fate::Nobody);
-    assert_eq!(fate_of("0000000000004000", NONE, &[NONE]), Fate::Nobody);
+    assert_eq!(fate_of("0000000000004002", "fffffffd7fc1befd", &[NONE, TAKER]), DrainedBy::Nobody);
+    assert_eq!(fate_of("0000000000004000", NONE, &[NONE]), DrainedBy::Nobody);
 }
 
 #[test]
 fn other_programs_act_on_what_they_catch_or_wait_for() {
-    assert_eq!(fate_of(NONE, NONE, &[NONE, NONE]), Fate::Nobody);
-    assert_eq!(fate_of(NONE, "0000000000004402", &[NONE, NONE]), Fate::Program);
+    assert_eq!(fate_of(NONE, NONE, &[NONE, NONE]), DrainedBy::Nobody);
+    assert_eq!(fate_of(NONE, "0000000000004402", &[NONE, NONE]), DrainedBy::Program);
     // sigwait() and signalfd(): every thread holds it back.
-    assert_eq!(fate_of(NONE, NONE, &["0000000000004000", "0000000000004000"]), Fate::Program);
-    assert_eq!(fate_of(NONE, NONE, &["0000000000004000", NONE]), Fate::Nobody);
-    assert_eq!(fate_of(NONE, NONE, &[]), Fate::Nobody);
+    assert_eq!(fate_of(NONE, NONE, &["0000000000004000", "0000000000004000"]), DrainedBy::Program);
+    assert_eq!(fate_of(NONE, NONE, &["0000000000004000", NONE]), DrainedBy::Nobody);
+    assert_eq!(fate_of(NONE, NONE, &[]), DrainedBy::Nobody);
 }
 
 #[test]
@@ -106,13 +106,13 @@ fn tcp(received: bool, sent: bool, since_received: u32, since_sent: u32) -> Tcp 
 #[test]
 fn a_request_without_a_byte_of_an_answer_is_under_way() {
     // Within one clock tick, times prove nothing: the count of bytes decides.
-    assert_eq!(standing(Some(tcp(true, false, 700, 700))), Standing::Asked);
-    assert_eq!(standing(Some(tcp(true, true, 700, 800))), Standing::Asked);
-    assert_eq!(standing(Some(Tcp { unread: true, ..tcp(true, true, 9, 1) })), Standing::Asked);
-    assert_eq!(standing(Some(Tcp { unsent: true, ..tcp(true, true, 9, 1) })), Standing::Asked);
-    assert_eq!(standing(Some(tcp(true, true, 700, 700))), Standing::Spoken);
-    assert_eq!(standing(Some(tcp(false, false, 9, 9))), Standing::Silent);
-    assert_eq!(standing(None), Standing::Unknown);
+    assert_eq!(standing(Some(tcp(true, false, 700, 700))), LastSpeaker::Asked);
+    assert_eq!(standing(Some(tcp(true, true, 700, 800))), LastSpeaker::Asked);
+    assert_eq!(standing(Some(Tcp { unread: true, ..tcp(true, true, 9, 1) })), LastSpeaker::Asked);
+    assert_eq!(standing(Some(Tcp { unsent: true, ..tcp(true, true, 9, 1) })), LastSpeaker::Asked);
+    assert_eq!(standing(Some(tcp(true, true, 700, 700))), LastSpeaker::Spoken);
+    assert_eq!(standing(Some(tcp(false, false, 9, 9))), LastSpeaker::Silent);
+    assert_eq!(standing(None), LastSpeaker::Unknown);
 }
 
 #[test]
