@@ -2,7 +2,7 @@ _clusterctl() {
     local line=${COMP_LINE:0:COMP_POINT} current prefix word
     local -a words offered
     IFS=$' \t' read -r -a words <<<"$line"
-    # Behind a blank a new word begins.
+    # After a blank a new word begins.
     case $line in *[[:blank:]]) words+=("") ;; esac
     current=${words[${#words[@]} - 1]}
     mapfile -t offered < <(

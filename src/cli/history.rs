@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::apply::{Options, put_in_force};
+use super::in_force::{Options, put_in_force};
 use super::policy::PolicyArgs;
 use super::{Site, Ui, input};
 use crate::disk::{self, HistoryEntry};

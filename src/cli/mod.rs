@@ -20,6 +20,7 @@ mod groups;
 mod history;
 mod id;
 mod import;
+mod in_force;
 mod init;
 mod input;
 mod jlist;

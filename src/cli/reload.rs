@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Site, Ui, apply, control, input, show};
+use super::{Site, Ui, control, in_force, input, show};
 use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::ops::{self, ControlVerb, Reload, Running, Selected};
@@ -45,7 +45,7 @@ pub(super) fn run(args: &ReloadArgs, place: &Site<'_>, ui: &mut Ui) -> Result<()
     if let [file] = args.apps.as_slice()
         && input::is_file(file, place)
     {
-        return apply::reload_file(
+        return in_force::reload_file(
             Path::new(file),
             args.env.clone(),
             args.name.as_deref(),

@@ -8,7 +8,7 @@ use super::flags::{self, KeyFlags};
 use super::own_file::OwnFile;
 use super::trial::{self, FILE, Trial, resolve};
 use super::world::Purpose;
-use super::{Global, Site, Ui, apply, control, init, input, policy};
+use super::{Global, Site, Ui, control, in_force, init, input, policy};
 use crate::disk::Layout;
 use crate::ecosystem::{self, AppName, Handover, Scope, SeenApp, StartCommand, entry};
 use crate::error::Error;
@@ -135,7 +135,7 @@ fn of_file(
             format!("{file} says how its apps run: write it there, then: clusterctl start {file}");
         return Err(Error::Usage(text));
     }
-    apply::file(Path::new(file), &args.only, args.env.clone(), place, ui)
+    in_force::apply_file(Path::new(file), &args.only, args.env.clone(), place, ui)
 }
 
 impl StartArgs {
@@ -223,7 +223,7 @@ pub(super) fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result
     resolve(place, &text, &layout)?;
     let did = file.add(&path, &new)?;
     ui.note(&format!("{did} {FILE}"));
-    apply::file(Path::new(FILE), &[], None, place, ui)
+    in_force::apply_file(Path::new(FILE), &[], None, place, ui)
 }
 
 pub(super) fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {

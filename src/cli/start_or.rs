@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::policy::PolicyArgs;
-use super::{Site, Ui, apply, control};
+use super::{Site, Ui, control, in_force};
 use crate::error::Error;
 use crate::ops::{ControlVerb, Selected};
 
@@ -44,7 +44,7 @@ struct FileArgs {
 /// Runs `startOrReload`.
 pub(super) fn reload(args: &StartOrReloadArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let FileArgs { file, only, env, .. } = &args.file;
-    apply::reload_file(file, env.clone(), None, only, &args.policy, place, ui)
+    in_force::reload_file(file, env.clone(), None, only, &args.policy, place, ui)
 }
 
 /// Runs `startOrRestart`.
@@ -54,7 +54,7 @@ pub(super) fn restart(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let FileArgs { file, only, env, .. } = &args.file;
-    let (ctl, left) = apply::file_but_running(Path::new(file), only, env.clone(), place, ui)?;
+    let (ctl, left) = in_force::apply_but_running(Path::new(file), only, env.clone(), place, ui)?;
     if left.is_empty() {
         return Ok(());
     }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::apply::read_definition;
 use super::foreign::{self, Origin};
+use super::in_force::read_definition;
 use super::policy::PolicyArgs;
 use super::world::Purpose;
 use super::{Site, Ui, input, show};

@@ -33,7 +33,7 @@ pub struct FolderChanges {
     settled: Timespec,
 }
 
-/// Patterns of `ignore_watch`: names with `*` and `?`, and whole paths. Hidden files and logs never count.
+/// What does not count besides what never does: names with `*` and `?`, and such whole paths.
 #[derive(Clone, Debug, Default)]
 pub struct Ignored {
     names: Vec<String>,
@@ -148,7 +148,7 @@ impl FolderChanges {
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
             let folder = self.folders.get(&event.wd());
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                // The queue of events has overflowed: some file has changed, which one is unknown.
+                // More has changed than the kernel could tell.
                 paths.extend(self.folders.values().next().map(|folder| folder.join("…")));
                 continue;
             }

@@ -13,8 +13,8 @@ fn verb(kind: JobKind) -> &'static str {
     match kind {
         JobKind::Start => "start",
         JobKind::Stop => "stop",
-        JobKind::Restart | JobKind::TryRestart => "restart",
-        JobKind::Reload | JobKind::ReloadOrRestart | JobKind::ReloadOrTryRestart => "reload",
+        JobKind::Restart => "restart",
+        JobKind::Reload => "reload",
     }
 }
 

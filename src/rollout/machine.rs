@@ -1,5 +1,5 @@
-//! The machine's state, its entrance, and what ends a wait: job results, deadlines, failures.
-//! What is done next is decided in `steps`; what a sighting means, in `sight`.
+//! The machine's state, its entrance, and what ends a wait: job results and deadlines.
+//! What is done next is decided in `steps`; what a sighting means, in `sight`; what a failure does, in `failure`.
 //!
 //! On the way back the old definition needs no canary: it ran a moment ago. A number that is put
 //! back without a definition replaces nobody.
@@ -12,8 +12,6 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-use crate::ecosystem::OnFailure;
 
 use super::command::{Doubt, Instruction, JobReason, Ticket, UnitJob};
 use super::event::{RolloutEvent, Serial};
@@ -29,16 +27,13 @@ const MARGIN: Duration = crate::limits::ROLLOUT_MARGIN;
 /// How long the driver may take to answer a question.
 const ANSWER: Duration = crate::limits::ROLLOUT_ANSWER;
 
-/// How long writing the old unit files and a daemon-reload may take; systemd itself gives its generators 90 s.
-const RESTORE: Duration = crate::limits::RESTORE;
-
 /// One rollout of one app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
     pub(super) wanted: u32,
     pub(super) before: u32,
     pub(super) policy: Policy,
-    former: Former,
+    pub(super) former: Former,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) course: Course,
     /// Since when the old unit files are in place again.
@@ -188,29 +183,6 @@ impl Rollout {
         }
     }
 
-    fn definition_restored(&mut self, result: Result<Serial, String>) {
-        let Course::Restoring { because, .. } = &self.course else {
-            // A repeated answer, or one that came after the deadline.
-            return;
-        };
-        let because = because.clone();
-        self.restored = result.as_ref().ok().copied();
-        let stuck = self.slots.iter().find(|(_, slot)| slot.life == Life::Stuck);
-        self.course = match (result, stuck) {
-            (Ok(_), None) => Course::RollingBack(because),
-            (Ok(_), Some((&instance, _))) => Course::Leaving(EarlyEnd::Failed {
-                because,
-                then: Some(Trouble::Rollback(Failure {
-                    instance,
-                    why: InstanceFault::StopTimeout,
-                })),
-            }),
-            (Err(error), _) => {
-                Course::Leaving(EarlyEnd::Failed { because, then: Some(Trouble::Restore(error)) })
-            }
-        };
-    }
-
     fn tick(&mut self, now: Time, out: &mut Vec<Instruction>) {
         if let Course::Restoring { because, until } = &self.course
             && *until <= now
@@ -263,61 +235,6 @@ impl Rollout {
         }
     }
 
-    /// An instance did not do what it should; what follows depends on where the rollout stands.
-    pub(super) fn fail(&mut self, instance: u32, why: InstanceFault, now: Time) {
-        let stuck = why == InstanceFault::StopTimeout;
-        if let Some(slot) = self.slots.get_mut(&instance) {
-            let life = match () {
-                () if stuck => Life::Stuck,
-                () if matches!(why, InstanceFault::NotListening(_)) => Life::Failed,
-                // Our start timed out, but systemd's next automatic restart got ready.
-                () if slot.adopt_ready() => Life::Serving,
-                () => Life::Failed,
-            };
-            slot.enter(life, now);
-        }
-        self.follow_failure(Failure { instance, why }, now);
-    }
-
-    fn follow_failure(&mut self, failure: Failure, now: Time) {
-        let stuck = failure.why == InstanceFault::StopTimeout;
-        match &self.course {
-            Course::Rolling if self.policy.force && failure.why.is_timeout() => {
-                self.course = Course::Forced(failure);
-            }
-            Course::Rolling => {
-                // An instance that will not stop says nothing against the definition: all were replaced by then.
-                let former = self.former != Former::Nothing;
-                let back = self.policy.on_failure == OnFailure::Rollback && former && !stuck;
-                self.course = Course::Aborting { because: failure, back };
-            }
-            Course::RollingBack(because) => {
-                self.course = Course::Leaving(EarlyEnd::Failed {
-                    because: because.clone(),
-                    then: Some(Trouble::Rollback(failure)),
-                });
-            }
-            // Only the first failure decides; this one shows in the state of its instance.
-            Course::Forced(_) | Course::Aborting { .. } | Course::Restoring { .. } => {}
-            Course::Leaving(_) | Course::Finished(_) => {}
-        }
-        if !self.under_way() {
-            self.stop_waiting(now);
-        }
-    }
-
-    /// Nothing more is planned, so nobody waits for instances to settle or to come back.
-    pub(super) fn stop_waiting(&mut self, now: Time) {
-        for slot in self.slots.values_mut() {
-            match slot.life {
-                Life::Settling(_) => slot.enter(Life::Serving, now),
-                Life::Recovering(_) => slot.enter(Life::Down, now),
-                Life::Busy(_) | Life::Gone | Life::Serving => {}
-                Life::Down | Life::Failed | Life::Stuck => {}
-            }
-        }
-    }
-
     pub(super) fn submit(
         &mut self,
         instance: u32,
@@ -346,11 +263,6 @@ impl Rollout {
     /// How long a lost instance may take to come back.
     pub(super) fn recovery(&self, now: Time) -> Wait {
         Wait::until(now + self.policy.listen_timeout + self.policy.kill_timeout + MARGIN)
-    }
-
-    pub(super) fn restore(&mut self, because: Failure, now: Time, out: &mut Vec<Instruction>) {
-        out.push(Instruction::RestoreDefinition { because: because.clone() });
-        self.course = Course::Restoring { because, until: now + RESTORE };
     }
 
     pub(super) fn limits(&self) -> Limits {

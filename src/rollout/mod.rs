@@ -10,7 +10,7 @@
 //! It never looks at a clock, never does I/O, knows neither unit names nor the bus: instances are numbers, time is an
 //! argument, and a definition is only ever "the old one" or "the new one".
 //!
-//! What one instance goes through (edges are named after the functions in `slot`, `sight`, `settle` and `machine`):
+//! What one instance goes through (edges are named after the functions in `slot`, `sight`, `settle`, `failure` and `machine`):
 //!
 //! ```text
 //!              submit               job_done            settle
@@ -44,6 +44,7 @@
 
 mod command;
 mod event;
+mod failure;
 mod machine;
 mod outcome;
 mod overrides;

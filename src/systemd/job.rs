@@ -15,14 +15,8 @@ pub enum JobKind {
     Stop,
     /// Stop it if it runs, then start it.
     Restart,
-    /// Restart it if it runs.
-    TryRestart,
     /// Run its `ExecReload=`.
     Reload,
-    /// Reload it if it can, else restart it.
-    ReloadOrRestart,
-    /// As [`JobKind::ReloadOrRestart`], if it runs.
-    ReloadOrTryRestart,
 }
 
 impl JobKind {
@@ -31,10 +25,7 @@ impl JobKind {
             JobKind::Start => "StartUnit",
             JobKind::Stop => "StopUnit",
             JobKind::Restart => "RestartUnit",
-            JobKind::TryRestart => "TryRestartUnit",
             JobKind::Reload => "ReloadUnit",
-            JobKind::ReloadOrRestart => "ReloadOrRestartUnit",
-            JobKind::ReloadOrTryRestart => "ReloadOrTryRestartUnit",
         }
     }
 }
@@ -45,10 +36,7 @@ impl fmt::Display for JobKind {
             JobKind::Start => "start",
             JobKind::Stop => "stop",
             JobKind::Restart => "restart",
-            JobKind::TryRestart => "try-restart",
             JobKind::Reload => "reload",
-            JobKind::ReloadOrRestart => "reload-or-restart",
-            JobKind::ReloadOrTryRestart => "try-reload-or-restart",
         })
     }
 }

@@ -64,7 +64,7 @@ pub fn install(m: &Machine, name: &str) -> String {
     m.ok(["clusterctl", "apply", &format!("/srv/{name}/ecosystem.toml")])
 }
 
-/// Who answered, until there are as many as should.
+/// The instances that answered; asks until there are as many as wanted.
 fn answering(m: &Machine, reached: Reached, wanted: usize) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     wait_until("all instances answer", PATIENCE, || {
@@ -192,7 +192,7 @@ servers! {
     unix_stream: "unix", "python3 --version", Reached::UnixHttp, LIBRARY;
 }
 
-/// What people build on Node, as it comes from npm.
+/// A framework for Node, as it comes from npm.
 fn framework(m: &Machine, name: &'static str) {
     if npm::install(m) {
         install(m, name);

@@ -8,7 +8,7 @@ use crate::support::chance::Chance;
 use crate::support::load::{Cause, Kind};
 use crate::support::{Machine, Root, machine, wait_until};
 
-/// What must not grow.
+/// The figures that must not grow.
 #[derive(Debug, PartialEq, Eq)]
 struct Holds {
     descriptors: String,
@@ -43,7 +43,7 @@ fn scale(m: &Machine, instances: usize) {
     m.ok(["clusterctl", "scale", "shop", &instances.to_string()]);
 }
 
-/// Everything that must lose nothing, in an order of chance.
+/// Runs every operation that must lose no request, in random order.
 fn replaced(m: &Machine, chance: &mut Chance) {
     match chance.below(4) {
         0 => drop(m.ok(["clusterctl", "reload", "shop"])),

@@ -28,7 +28,7 @@ fn state(m: &Machine, unit: &str) -> String {
     m.systemctl_show(unit, "ActiveState")
 }
 
-/// Everybody who came was answered or refused, and the first while instances still answered others.
+/// Checks that every client was answered or refused, and that the first refusal came while instances still answered.
 fn nobody_is_lost(m: &Machine, address: &str, stop: &[&str]) {
     let mut clients = knocking(m, address);
     let mut stopping = m.spawn(stop.iter().copied());

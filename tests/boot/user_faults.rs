@@ -34,7 +34,7 @@ fn told(m: &Machine, log: &str) -> Vec<(usize, String)> {
     told
 }
 
-/// So many of them, spread over all.
+/// A number of these points, spread over all.
 fn spread(points: Vec<(usize, String)>, wanted: usize) -> Vec<(usize, String)> {
     let step = (points.len() / wanted).max(1);
     points.into_iter().skip(step / 2).step_by(step).take(wanted).collect()

@@ -114,7 +114,7 @@ impl Outbox {
     }
 }
 
-/// The name of a unit, which is one.
+/// A unit name that is known to be valid.
 pub fn unit(name: &str) -> UnitName {
     UnitName::parse(name).unwrap()
 }
@@ -132,7 +132,7 @@ pub fn unit_path(name: &str) -> String {
     format!("/org/freedesktop/systemd1/unit/{}", name.chars().map(plain).collect::<String>())
 }
 
-/// A script is a function of each call that is not the bus's own.
+/// A function is a script: it answers each call that is not for the bus itself.
 pub trait Script {
     fn call(&mut self, call: &Message, out: &mut Outbox);
 
@@ -151,7 +151,7 @@ pub fn start(script: impl FnMut(&Message, &mut Outbox) + Send + 'static) -> (Fak
     start_script(script)
 }
 
-/// As [`start`], for a script that has more to say.
+/// As [`start`], for a script that also acts when nothing is asked.
 pub fn start_script(script: impl Script + Send + 'static) -> (Fake, Systemd) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let asked = Record::default();

@@ -237,10 +237,7 @@ fn every_kind_and_mode_by_its_name() {
         (JobKind::Start, "StartUnit"),
         (JobKind::Stop, "StopUnit"),
         (JobKind::Restart, "RestartUnit"),
-        (JobKind::TryRestart, "TryRestartUnit"),
         (JobKind::Reload, "ReloadUnit"),
-        (JobKind::ReloadOrRestart, "ReloadOrRestartUnit"),
-        (JobKind::ReloadOrTryRestart, "ReloadOrTryRestartUnit"),
     ];
     for (kind, method) in kinds {
         let id = systemd.submit(kind, &unit("api@0.service"), JobMode::Fail).unwrap();

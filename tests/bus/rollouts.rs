@@ -15,7 +15,7 @@ use zbus::{Message, OwnedObjectPath, Variant};
 
 use crate::fake::{self, Outbox, PROPERTIES, Row, Script, job, unit_path};
 
-/// What becomes of a unit next.
+/// The next change of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Drain,
@@ -170,7 +170,7 @@ fn install(layout: &Layout, app: &str, instances: u32) {
 }
 
 const INSTANCES: u32 = 2;
-/// Of each app; `BUS_RELOADS=n` does more.
+/// The number of reloads of each app; `BUS_RELOADS=n` sets another one.
 const RELOADS: usize = 150;
 
 #[test]
@@ -199,7 +199,7 @@ fn two_apps_that_reload_at_once_see_no_death_that_was_none() {
     drop(context);
 }
 
-/// Whether a process that was seen to end is the one that ended.
+/// A process that is seen to end must be the one that ended, not its successor.
 #[test]
 fn what_is_seen_of_a_unit_is_of_one_moment() {
     let mut manager = Manager::new(&["one"], 1);

@@ -2,7 +2,7 @@ use clusterctl::error::exit;
 
 use crate::stage::Stage;
 
-/// The trial itself is a process with a network of its own: see tests/boot/discover.rs.
+/// The trial needs a network namespace, so it is tested in tests/boot/discover.rs.
 #[test]
 fn refuses() {
     let stage = Stage::new().without_bus();

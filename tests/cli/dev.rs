@@ -2,7 +2,7 @@ use clusterctl::error::exit;
 
 use crate::stage::Stage;
 
-/// Its private manager is a process of its own: see tests/dev.
+/// The private manager is a process of its own, so it is tested in tests/dev.
 #[test]
 fn refuses() {
     let stage = Stage::new().without_bus();

@@ -2,7 +2,7 @@ use clusterctl::error::exit;
 
 use crate::stage::{SHOP, Stage};
 
-/// What the journal of the real machine holds is the subject of the booted tests.
+/// The journal of the real machine is left to the booted tests.
 #[test]
 fn refuses() {
     let stage = Stage::applied(SHOP);

@@ -25,7 +25,7 @@ pub struct Manager {
     pub broken: BTreeSet<String>,
 }
 
-/// What every connection speaks to.
+/// The manager that every connection of a stage speaks to.
 pub struct Shared(pub Arc<Mutex<Manager>>);
 
 impl Manager {
@@ -33,7 +33,7 @@ impl Manager {
         Self { folder, ..Self::default() }
     }
 
-    /// Says of a unit what became of it.
+    /// Sets the state of a unit.
     pub fn set(&mut self, unit: &str, active: &'static str) {
         let (_, starts) = self.units.get(unit).copied().unwrap_or_default();
         let starts = starts + u64::from(active == "active");

@@ -23,7 +23,7 @@ fn texts() -> Vec<String> {
     texts
 }
 
-/// What is put in somewhere.
+/// Text that is inserted somewhere.
 const PIECES: &str = "[\\[\\]{}=\"'#,.\n\r\t\0\x1b\u{9b}\u{202e}é0-9a-z-]{0,6}|'''|\"\"\"|\\[\\[apps\\]\\]|99999999999999999999|= -1\n|env_x = |listen = ";
 
 proptest! {

@@ -1,6 +1,5 @@
-//! What comes from outside, made at random: files, names, and words of the bus and of programs. The
-//! parts that are private to a module are tried beside it. A few seconds in all; `PROPTEST_CASES`
-//! makes it as long as one likes.
+//! Random input from outside: files, names, and words of the bus and of programs. Parts that are private to
+//! a module are fuzzed beside it. A few seconds in all; `PROPTEST_CASES` makes the run longer.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "../support/host.rs"]

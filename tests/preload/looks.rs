@@ -25,10 +25,10 @@ pub mod sys {
         pub length: usize,
     }
 
-    /// To whoever holds a look up, and where its end is noticed.
+    /// Channels to the thread that holds a look up, and from the place that notices its end.
     pub static SLEPT: Mutex<Option<(Sender<()>, Receiver<()>)>> = Mutex::new(None);
 
-    /// As long as the look takes.
+    /// The kernel's sleep, which lets the held look end and returns after it.
     pub fn sleep_ms(_: u64) {
         if let Some((held, over)) = SLEPT.lock().unwrap().take() {
             held.send(()).unwrap();
@@ -76,7 +76,7 @@ pub mod setup {
     }
 }
 
-/// Nobody else works for the program.
+/// Stand-ins for the thread that works for the program in the real library.
 pub mod workers {
     pub fn serve() {}
 
@@ -92,7 +92,7 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is done while somebody holds a look up, until the first one that has to wait for it sleeps.
+/// Runs something beside a look that is held up, until the first call that has to wait for the look sleeps.
 fn beside_a_look<T>(
     look: impl FnOnce(&Sender<()>, &Receiver<()>) + Send,
     work: impl FnOnce() -> T,
@@ -161,7 +161,7 @@ fn what_passes_while_the_drain_looks_is_followed() {
     assert_eq!(follow::standing(fd, false).0, Standing::Answered);
 }
 
-/// As when it has told the client something.
+/// The same look as after the library has told the client something itself.
 #[test]
 fn what_passes_while_the_drain_counts_what_it_has_sent_is_followed() {
     let _alone = alone();

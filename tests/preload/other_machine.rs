@@ -11,7 +11,7 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 const COMPILER: &str = "aarch64-linux-gnu-gcc";
 const EMULATOR: [&str; 3] = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"];
 
-/// What was compiled for that machine.
+/// The programs that were compiled for the other machine.
 struct Built {
     library: String,
     tracer: String,
@@ -60,7 +60,7 @@ fn built() -> Option<&'static Built> {
     }))
 }
 
-/// As the build script does it.
+/// Compiles one of the shims as the build script does.
 fn shim(name: &str, source: &str, kind: &str, options: &[&str]) -> String {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aarch64").join(name);
     std::fs::create_dir_all(output.parent().unwrap()).unwrap();
@@ -75,7 +75,7 @@ fn shim(name: &str, source: &str, kind: &str, options: &[&str]) -> String {
     output.to_owned()
 }
 
-/// The emulator itself is a program of this machine, and not to be handed anything.
+/// Starts a program in the emulator, which is itself a program of this machine and must not get the listeners.
 fn start(systemd: &Systemd, built: &Built, words: &[&str]) -> Program {
     let preload = format!("LD_PRELOAD={}", built.library);
     let emulated = [&["env", "-u", "LD_PRELOAD"][..], &EMULATOR, &["-E", &preload]].concat();

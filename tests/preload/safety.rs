@@ -162,7 +162,7 @@ fn jemalloc_is_preloaded_too() {
     serves_with(server(), &MODES, &settings);
 }
 
-/// What it does not import, it cannot call: no allocator, no locks, no stdio.
+/// The library cannot call what it does not import: no allocator, no locks, no stdio.
 #[test]
 fn the_library_imports_next_to_nothing() {
     let output = Command::new("nm").args(["-D", "--undefined-only", LIBRARY]).output().unwrap();

@@ -23,13 +23,13 @@ pub struct FakeHost {
     pub path: Vec<PathBuf>,
     pub users: Vec<User>,
     pub groups: BTreeSet<String>,
-    /// Units that exist, with whose they are.
+    /// Units that exist, with their owner.
     pub units: BTreeMap<String, Ownership>,
     /// Holders by address as it is shown, such as `[::]:80`.
     pub holders: BTreeMap<String, String>,
     /// Programs that gain privileges.
     pub elevated: BTreeSet<PathBuf>,
-    /// Folders that somebody other than root may change, with who.
+    /// Folders that a user other than root may change, with the user's name.
     pub changeable: BTreeMap<PathBuf, String>,
     /// Files that everybody may read.
     pub open: BTreeSet<PathBuf>,

@@ -19,7 +19,7 @@ pub struct Guest {
     disk: PathBuf,
     console: PathBuf,
     kernel: PathBuf,
-    /// What the kernel is told besides.
+    /// Further words of the kernel's command line.
     words: &'static str,
     on: Option<On>,
 }
@@ -220,11 +220,11 @@ fn unhex(digits: &str) -> String {
     String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
 }
 
-/// What one wants to know when a script failed.
+/// Prints the state of the machine after a failed script.
 const WHY: &str = "systemctl --no-pager list-units --all 'shop*' || true
     journalctl --no-pager --boot --lines=60 || true";
 
-/// What tests left that were killed.
+/// Removes the files of tests that were killed.
 fn sweep(dir: &std::path::Path) {
     for entry in fs::read_dir(dir).unwrap().filter_map(Result::ok) {
         let name = entry.file_name();

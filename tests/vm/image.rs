@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::{Root, command::succeed, roots};
 
-/// What takes time at a boot and serves nothing here.
+/// Units that only make the boot slower here.
 const MASKED: [&str; 20] = [
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
@@ -38,7 +38,7 @@ const MASKED: [&str; 20] = [
 const LEFT_OUT: [&str; 5] =
     ["boot", "usr/lib/modules", "var/cache/apt", "var/lib/apt/lists", "var/lib/dpkg"];
 
-/// Sparse; what is written to it is what it takes.
+/// Size of the disk's file, which is sparse: only written blocks take space.
 const SIZE: u64 = 1 << 30;
 
 /// The kernel of the root.

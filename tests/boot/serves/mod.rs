@@ -56,7 +56,7 @@ fn remembered(m: &Machine) -> usize {
     value["entries"].as_array().unwrap().len()
 }
 
-/// It must end with 1, say this in the first lines that it prints about the end, and never that it is done.
+/// The command must end with code 1, say this in the first lines about its end, and never report success.
 fn refused(output: &Output, says: &[&str]) {
     assert_eq!(output.code, 1, "{output:#?}");
     assert!(!output.stderr.contains("✓ shop: "), "{output:#?}");

@@ -154,7 +154,7 @@ fn only_the_last_answer_may_say_that_it_is() {
     assert!(!conversation.is_at_last_answer(), "in the middle of it");
 }
 
-/// A client that was told to go, and is busy or far away, has asked again until it reads that.
+/// A client that was told to go, and is busy or far away, may have sent the next request before it reads that.
 #[test]
 fn a_client_has_its_moment_whether_it_was_told_to_go_or_not() {
     let clock = Clock { passed: 700, budget: 10_000, streams: 10_000 };

@@ -19,7 +19,7 @@ fn a_program_that_ends_by_raising_the_signal_again_finishes_first() {
     let mut client = being_served(&mut program, port);
     program.terminate();
     assert_eq!(read_all(&mut client), program.pid().to_string());
-    // Its handler runs when everything is answered, and the signal's default action is the kernel's.
+    // The program's handler runs when everything is answered, and the kernel carries out the signal's default action.
     assert_eq!(program.end(), -15, "{}", program.errors());
     assert_eq!(program.rest(), "cleaned_up=1\n");
     // With one thread there is nobody to finish anything, and nothing to wait for.
@@ -137,7 +137,7 @@ fn a_python_server_gets_its_signal_when_its_clients_are_told() {
     ]);
 }
 
-/// puma closes connections at once on which no request has arrived yet.
+/// puma closes connections without a request at once.
 /// uWSGI ignores SIGTERM until it has started, and ends at once then.
 #[test]
 fn a_handler_after_the_signal_was_ignored_is_put_off() {
@@ -185,7 +185,7 @@ fn gets_its_signal_when_clients_are_told(server: &[&str]) {
     let (_systemd, port, mut program) = draining(server);
     let mut client = connect(port);
     assert!(!ask(&mut client).contains("Connection: close"));
-    // The one that watches the drain comes on top.
+    // The thread that watches the drain comes on top.
     let threads = format!("/proc/{}/task", program.pid());
     let count = || std::fs::read_dir(&threads).unwrap().count();
     let before = count();
@@ -217,7 +217,7 @@ fn a_ruby_server_goes_on_when_its_signal_handler_is_done() {
     }
 }
 
-/// uvicorn and puma end so, while threads of theirs still wait for work.
+/// uvicorn and puma end by raising the signal, while threads of theirs still wait for work.
 #[test]
 fn a_signal_that_was_put_off_may_be_raised_again() {
     let python = "import http.server, signal, threading\n\

@@ -93,7 +93,7 @@ fn a_listener_stands_for_the_port_that_is_written_into_the_program() {
     }
 }
 
-/// As programs do that render pages from their own API.
+/// Programs that render pages from their own API connect to themselves.
 #[test]
 fn a_program_finds_itself_at_the_port_that_is_written_into_it() {
     let script = "import socket, sys, threading\n\
@@ -190,7 +190,7 @@ fn an_address_that_no_listener_holds_is_bound_as_usual() {
     assert!(!systemd.has_notification());
 }
 
-/// What is meant for the administrator alone does not answer the public.
+/// A socket that is meant for the administrator only does not answer the public.
 #[test]
 fn a_second_host_of_the_port_is_the_programs_own() {
     if !has("python3") {

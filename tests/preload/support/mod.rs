@@ -131,7 +131,7 @@ impl Systemd {
         command
             .env("LISTEN_FDS", self.listeners.len().to_string())
             .env("LISTEN_FDNAMES", "http:admin")
-            // Somebody else's: the one that binds is often a grandchild.
+            // The number of another process: the process that binds is often a grandchild.
             .env("LISTEN_PID", "1")
             .env("NOTIFY_SOCKET", self.directory.path().join("notify"))
             .env("CLUSTERCTL_KILL_TIMEOUT_MS", "8000");
@@ -175,7 +175,7 @@ impl Systemd {
         there
     }
 
-    /// As for an app with `non_blocking = false`.
+    /// Makes the listeners blocking, as for an app with `non_blocking = false`.
     pub fn blocking(&self) {
         for fd in &self.listeners {
             rustix::io::ioctl_fionbio(fd, false).unwrap();

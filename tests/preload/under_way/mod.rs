@@ -115,7 +115,7 @@ fn status(on_signal: &str) -> i32 {
     if on_signal == "exits" { 7 } else { 0 }
 }
 
-/// More than twice as long as a silence that was ever taken for the end of an answer. No event tells
+/// More than twice the longest silence that earlier versions took for the end of an answer. No event tells
 /// that a connection is left alone, so time has to pass.
 fn a_while() {
     std::thread::sleep(Duration::from_millis(1300));

@@ -112,7 +112,7 @@ fn a_master_waits_for_the_answers_to_several_requests_of_one_client() {
     assert_eq!(program.end(), 0);
 }
 
-/// Nobody else would end it: nginx leaves it to the manager's SIGKILL.
+/// nginx would leave the websocket to the manager's SIGKILL.
 #[test]
 fn a_websocket_of_a_worker_whose_master_alone_is_signalled_is_closed() {
     let end = "os.wait(); os._exit(0)";
@@ -244,7 +244,7 @@ fn the_end_of_a_forked_process_leaves_its_parents_connections_alone() {
         except BlockingIOError: os.write(1, b'open\\n')\n";
     for how in ["handler", "default"] {
         let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-        // Longer than anybody waits here: nor do the parent's connections hold up the child.
+        // Longer than any wait in this test: the parent's connections do not hold up the child either.
         systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_KILL_TIMEOUT_MS", "60000");
         let script = script.replace("PORT", &port.to_string());
         let program = systemd.start(&["python3", "-c", &script, how]);

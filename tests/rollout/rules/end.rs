@@ -68,7 +68,7 @@ impl Rules {
             return;
         }
         for number in started() {
-            // The driver may not have heard of what happened this very moment.
+            // The driver may not have heard of a change that has just happened.
             let now = world.deaths.iter().any(|(serial, time)| {
                 *serial == Serial(world.looked[number].1.serial) && *time == world.now
             });
@@ -80,7 +80,7 @@ impl Rules {
             .filter(|((of, _), _)| *of == world.driver)
             .map(|(_, s)| *s)
             .collect();
-        // When what is too many goes, all have been ready for `min_ready`.
+        // Extra instances are removed only when all others have been ready for `min_ready`.
         let over = self.removing.map_or(over, |removing| removing.min(over));
         let lost = world.deaths.iter().find(|(serial, time)| ours.contains(serial) && *time < over);
         assert!(lost.is_none(), "done by {over}, and a new one died: {lost:?}");

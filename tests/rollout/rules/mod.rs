@@ -1,4 +1,5 @@
-//! What must hold after every step, told from the world's side: none of it asks the machine how it decides.
+//! Rules that must hold after every step, checked against the simulated world: none of them asks the state machine
+//! how it decides.
 
 mod end;
 
@@ -11,7 +12,7 @@ use clusterctl::rollout::{
 
 use crate::world::World;
 
-/// What one driver has done and been told.
+/// Everything that one driver has done and been told, as far as the rules need it.
 pub struct Rules {
     pub spec: Spec,
     /// How many served when it began.
@@ -29,7 +30,7 @@ pub struct Rules {
     pub open: BTreeMap<Ticket, UnitJob>,
     pub interrupted: bool,
     restoring: bool,
-    /// Since when what is too many is removed.
+    /// Since when extra instances are removed.
     removing: Option<Time>,
     /// A definition that is not the one found running has settled somewhere.
     proven: bool,
@@ -81,7 +82,7 @@ impl Rules {
         }
     }
 
-    /// What the driver answered ended the rollout: nobody relies on that process.
+    /// The event ended the rollout, so the process that it is about counts no more.
     pub fn lost(&mut self, event: &RolloutEvent) {
         if let RolloutEvent::NotListening { instance, sight, .. } = event {
             self.tell(*instance, sight.serial, State::Stopping);

@@ -55,7 +55,7 @@ pub struct Job {
     pub driver: u32,
 }
 
-/// What happens by itself later, if the process is still the same by then.
+/// A change that comes by itself later, if the process is still the same by then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Later {
     Ready,

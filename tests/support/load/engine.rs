@@ -36,7 +36,7 @@ pub struct Engine<'l> {
     /// Idle connections, the one used last at the end.
     idle: Vec<u64>,
     blocked: Vec<u64>,
-    /// In the order of their due times, which is the order in which they hang.
+    /// Requests under way by their due times, which is the order in which they count as hung.
     deadlines: VecDeque<(Instant, u64, u64)>,
     lanes: Vec<Lane>,
     tallies: HashMap<Kind, Tally>,
