@@ -68,6 +68,10 @@ pub const PROJECT_FILE: u64 = 4 << 20;
 /// of them with a whole shell environment.
 pub const EVALUATED: u64 = 16 << 20;
 
+/// Changed paths that are remembered until nothing changes any more: whoever writes files decides how many there are,
+/// and one is enough for a reload.
+pub const CHANGED_PATHS: usize = 4096;
+
 /// Bytes of a file of variables that are looked at before systemd reads it.
 pub const ENV_FILE: usize = 64 << 10;
 

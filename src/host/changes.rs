@@ -2,7 +2,7 @@
 //! never decides what a change is worth.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -14,9 +14,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
+use crate::limits;
+
 /// How long nothing may change before it counts as all there is: editors and compilers write a few
 /// files one after the other.
 const SETTLED: Duration = Duration::from_millis(200);
+
+/// What changes a folder.
+const FLAGS: WatchFlags = WatchFlags::CLOSE_WRITE
+    .union(WatchFlags::CREATE)
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MOVED_FROM)
+    .union(WatchFlags::MOVED_TO);
 
 /// Folders of what others wrote.
 const OTHERS: [&str; 3] = ["node_modules", "__pycache__", "lost+found"];
@@ -28,9 +37,23 @@ const OWN: [&str; 7] = [".log", ".pid", ".sock", ".swp", ".swx", ".tmp", "~"];
 #[derive(Debug)]
 pub struct FolderChanges {
     inotify: OwnedFd,
-    folders: BTreeMap<i32, PathBuf>,
+    folders: BTreeMap<i32, Watched>,
     ignored: Ignored,
     settled: Timespec,
+}
+
+/// A folder that the kernel watches.
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    /// The names that count there; `None`: all of them.
+    only: Option<BTreeSet<OsString>>,
+}
+
+impl Watched {
+    fn counts(&self, name: &OsStr) -> bool {
+        self.only.as_ref().map_or_else(|| is_worth(name), |only| only.contains(name))
+    }
 }
 
 /// What does not count besides what never does: names with `*` and `?`, and such whole paths.
@@ -97,7 +120,11 @@ impl FolderChanges {
         let settled = Timespec::try_from(settled).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         let mut changes = FolderChanges { inotify, folders: BTreeMap::new(), ignored, settled };
         for root in roots {
-            changes.add(root)?;
+            if fs::metadata(root)?.is_dir() {
+                changes.add(root)?;
+            } else {
+                changes.add_file(root)?;
+            }
         }
         Ok(changes)
     }
@@ -127,7 +154,7 @@ impl FolderChanges {
                     // below.
                     let _ = self.add(&path);
                     changed.extend(self.files_in(&path));
-                } else {
+                } else if changed.len() < limits::CHANGED_PATHS {
                     changed.insert(path);
                 }
             }
@@ -135,7 +162,7 @@ impl FolderChanges {
     }
 
     /// The events that are there.
-    fn read(&self) -> io::Result<Vec<PathBuf>> {
+    fn read(&mut self) -> io::Result<Vec<PathBuf>> {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         let mut paths = Vec::new();
@@ -146,30 +173,42 @@ impl FolderChanges {
                 Err(error) => return Err(error.into()),
             };
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-            let folder = self.folders.get(&event.wd());
-            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                // More has changed than the kernel could tell.
-                paths.extend(self.folders.values().next().map(|folder| folder.join("…")));
+            if event.events().contains(ReadFlags::IGNORED) {
+                // It is gone, and its number is not given again.
+                self.folders.remove(&event.wd());
                 continue;
             }
-            match (folder, name) {
-                (Some(folder), Some(name)) if is_worth(name) => paths.push(folder.join(name)),
-                // A single file that is watched has no name of its own.
-                (Some(file), None) if !event.events().contains(ReadFlags::IGNORED) => {
-                    paths.push(file.clone());
-                }
-                _ => {}
+            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                // More has changed than the kernel could tell.
+                paths.extend(self.folders.values().next().map(|folder| folder.path.join("…")));
+                continue;
+            }
+            if let Some((folder, name)) = self.folders.get(&event.wd()).zip(name)
+                && folder.counts(name)
+            {
+                paths.push(folder.path.join(name));
+            }
+            if paths.len() >= limits::CHANGED_PATHS {
+                return Ok(paths);
             }
         }
     }
 
+    /// Watches a single file by its folder: editors and deployments put another one in its place.
+    fn add_file(&mut self, path: &Path) -> io::Result<()> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        let number = inotify::add_watch(&self.inotify, folder, FLAGS)?;
+        let new = Watched { path: folder.to_owned(), only: Some(BTreeSet::new()) };
+        let watched = self.folders.entry(number).or_insert(new);
+        if let Some(only) = &mut watched.only {
+            only.insert(name.to_owned());
+        }
+        Ok(())
+    }
+
     fn add(&mut self, path: &Path) -> io::Result<()> {
-        let flags = WatchFlags::CLOSE_WRITE
-            | WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::MOVED_TO;
-        self.folders.insert(inotify::add_watch(&self.inotify, path, flags)?, path.to_owned());
+        let number = inotify::add_watch(&self.inotify, path, FLAGS)?;
+        self.folders.insert(number, Watched { path: path.to_owned(), only: None });
         let Ok(entries) = fs::read_dir(path) else { return Ok(()) };
         for entry in entries.flatten() {
             let counts = is_worth(&entry.file_name()) && !self.ignored.holds(&entry.path());
@@ -237,6 +276,40 @@ mod tests {
         let mut changes = FolderChanges::below(&[dir.path().to_owned()]).unwrap();
         fs::rename(other.path().join("new"), dir.path().join("new")).unwrap();
         assert!(changes.wait().unwrap().contains(&dir.path().join("new/deep/a.js")));
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_again_and_again_is_seen_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("server.js"), "0").unwrap();
+        let mut changes = FolderChanges::below(&[at("server.js")]).unwrap();
+        for round in 1..4 {
+            fs::write(at("other.js"), "x").unwrap();
+            fs::write(at("new"), round.to_string()).unwrap();
+            fs::rename(at("new"), at("server.js")).unwrap();
+            assert_eq!(changes.wait().unwrap(), BTreeSet::from([at("server.js")]), "{round}");
+        }
+        assert!(FolderChanges::below(&[at("missing.js")]).is_err());
+    }
+
+    #[test]
+    fn what_comes_and_goes_for_ever_takes_no_more_and_more_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: String| dir.path().join(name);
+        let mut changes = FolderChanges::below(&[dir.path().to_owned()]).unwrap();
+        for round in 0..20 {
+            fs::create_dir(at(format!("d{round}"))).unwrap();
+            fs::write(at(format!("d{round}/file")), "x").unwrap();
+            assert!(!changes.wait().unwrap().is_empty());
+            fs::remove_dir_all(at(format!("d{round}"))).unwrap();
+            changes.wait().unwrap();
+        }
+        assert_eq!(changes.folders.len(), 1, "{:?}", changes.folders);
+        for number in 0..limits::CHANGED_PATHS + 100 {
+            fs::write(at(number.to_string()), "").unwrap();
+        }
+        assert_eq!(changes.wait().unwrap().len(), limits::CHANGED_PATHS);
     }
 
     #[test]

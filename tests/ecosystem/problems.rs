@@ -129,7 +129,6 @@ fn the_time_for_problems_grows_as_their_number_does() {
         // The best of three: a page that has to be found first is no work of ours.
         let best = (0..3).map(|_| time_for(&few.0)).min().unwrap();
         let (base, more) = (best.as_secs_f64(), time_for(&many.0).as_secs_f64());
-        eprintln!("{nr}: {base:.3} s, {more:.3} s for ten times as many: {:.1} times", more / base);
         assert!(more < base * 40.0, "{nr}: {base} s, then {more} s");
     }
 }

@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 
 use crate::host::FakeHost;
 
-fn texts() -> Vec<String> {
+pub fn texts() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut files: Vec<_> =
         fs::read_dir(root.join("bad")).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -5,7 +5,9 @@
 #[path = "../support/host.rs"]
 mod host;
 
+mod bounded;
 mod files;
 mod foreign;
 mod output;
+mod targets;
 mod units;
