@@ -1,6 +1,7 @@
 //! A real terminal of a given size: tmux on this host, whose window runs a shell in a machine.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use super::{machine::Machine, wait_until};
 /// Its window ends with it.
 #[derive(Debug)]
 pub struct Tmux {
-    server: String,
+    /// The socket of a server of its own.
+    server: PathBuf,
 }
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -23,7 +25,8 @@ impl Tmux {
     pub fn shell(m: &Machine, width: u32, height: u32) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let tmux = Self { server: format!("clusterctl-test-{}-{number}", std::process::id()) };
+        let name = format!("clusterctl-tmux-{}-{number}", std::process::id());
+        let tmux = Self { server: std::env::temp_dir().join(name) };
         let shell = m.command(["env", "TERM=xterm-256color", "PS1=% ", "sh"]);
         let words = std::iter::once(shell.get_program()).chain(shell.get_args());
         let words = words.map(quoted).collect::<Vec<_>>().join(" ");
@@ -40,7 +43,7 @@ impl Tmux {
 
     fn ok(&self, args: &[&str]) -> String {
         let mut tmux = Command::new("tmux");
-        let output = tmux.args(["-L", &self.server]).args(args).env("LC_ALL", "C.UTF-8").output();
+        let output = tmux.arg("-S").arg(&self.server).args(args).env("LC_ALL", "C.UTF-8").output();
         let output = output.unwrap();
         assert!(output.status.success(), "{args:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -83,7 +86,8 @@ impl Tmux {
 impl Drop for Tmux {
     fn drop(&mut self) {
         // One that has ended by itself is gone already.
-        let _ = Command::new("tmux").args(["-L", &self.server, "kill-server"]).output();
+        let _ = Command::new("tmux").arg("-S").arg(&self.server).arg("kill-server").output();
+        let _ = std::fs::remove_file(&self.server);
     }
 }
 
