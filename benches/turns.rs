@@ -71,7 +71,7 @@ pub fn latency(m: &Machine, pm2: &str) -> Vec<Row> {
     m.ok(["clusterctl", "apply", "/srv/fast.toml"]);
     m.ok_sh(&format!("FAST_PORT=3300 {pm2} start /srv/server.js -i 4"));
     let ours = "systemctl kill -s KILL fast@1";
-    let theirs = "kill -9 $(pgrep -f /srv/server.js | tail -n 1)";
+    let theirs = &format!("kill -9 $({pm2} pid server | head -n 1)");
     let cases = [
         ("clusterctl", "calm", 3000, "true"),
         ("clusterctl", "reload", 3000, "clusterctl reload fast --min-ready 0"),

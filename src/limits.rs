@@ -204,6 +204,9 @@ pub const HOOK: Duration = Duration::from_secs(15 * 60);
 /// Time that the manager may need beyond an app's own limits.
 pub const JOB_MARGIN: Duration = Duration::from_secs(30);
 
+/// Time that the manager may need for each of many jobs that it was given at once, on a machine with other things to do.
+pub const JOB_EACH: Duration = Duration::from_millis(250);
+
 /// Time for a job of somebody else: it may itself wait for the unit that runs this command.
 pub const OTHER_JOB: Duration = Duration::from_secs(300);
 

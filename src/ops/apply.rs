@@ -196,7 +196,7 @@ fn remember(
     // A file that cannot be removed now is tried again by the next apply.
     let swept = disk::sweep_environment(&context.layout);
     let (mut files, mut others) = (BTreeMap::new(), Vec::new());
-    for (app, source, digest) in in_force(context, &definition, &ecosystem, (plan, observed))? {
+    for (app, source, digest) in in_force(context, &definition, ecosystem, (plan, observed))? {
         if ecosystem.apps.contains_key(&app) {
             files.insert(app.to_string(), digest);
         } else if source.is_some() && source == definition.source {

@@ -85,16 +85,8 @@ fn run(
         let starts = jobs.iter().filter(|(kind, _)| *kind != JobKind::Stop);
         let starts = starts.map(|(_, unit)| unit).filter(|unit| unit.instance().is_some());
         let starts: Vec<UnitName> = starts.cloned().collect();
-        // systemd counts on over a start by hand that overtakes a restart of its own. Who may not do this may perhaps
-        // start.
-        context.systemd.reset_all_failed(&starts);
-        for unit in &starts {
-            if verb == ControlVerb::Restart {
-                // The guard of each need not ask the manager what this start is.
-                disk::announce_start(&context.layout, unit, monotonic());
-            }
-            started.push(unit.clone());
-        }
+        prepare(context, verb, &starts)?;
+        started.extend(starts);
         let deadline = Instant::now() + PATIENCE;
         let mut run_all =
             || run_jobs(&context.systemd, &jobs, JobMode::Replace, deadline, &mut seen);
@@ -129,6 +121,23 @@ fn run(
         ended::forget(&context.systemd, &names, stopped)?;
     }
     Ok(done)
+}
+
+/// Sets back what instances that are about to be started have behind them.
+fn prepare(context: &Context, verb: ControlVerb, starts: &[UnitName]) -> Result<(), Error> {
+    // systemd counts on over a start by hand that overtakes a restart of its own. Who may not do this may perhaps
+    // start.
+    context.systemd.reset_all_failed(starts);
+    // The guard of each need not ask the manager what this start is; one that runs is not started.
+    let states = match verb {
+        ControlVerb::Start => context.systemd.instances(starts, &[])?,
+        ControlVerb::Stop | ControlVerb::Restart => Vec::new(),
+    };
+    let up = |place: usize| states.get(place).is_some_and(|state| !state.active.is_down());
+    for (_, unit) in starts.iter().enumerate().filter(|(place, _)| !up(*place)) {
+        disk::announce_start(&context.layout, unit, monotonic());
+    }
+    Ok(())
 }
 
 /// Finishes what somebody has asked for meanwhile: a stop of the group comes between its job and those of the

@@ -253,10 +253,13 @@ pub(super) fn may_end(app: &AppName, template: Option<&str>) -> bool {
     })
 }
 
+/// A look at an instance: the place of its app, its number, and what was seen.
+type Looked = ((usize, u32), Look);
+
 fn looks(
     context: &Context,
     units: &BTreeMap<UnitName, (usize, u32)>,
-) -> Result<Vec<((usize, u32), Look)>, Error> {
+) -> Result<Vec<Looked>, Error> {
     let names: Vec<UnitName> = units.keys().cloned().collect();
     let seen = context.systemd.glimpses(&names)?;
     Ok(units.values().copied().zip(seen.iter().map(look_of)).collect())

@@ -20,6 +20,9 @@ const STOPS: u32 = 5;
 /// Time that the manager may need beyond an app's own limits.
 const MARGIN: Duration = crate::limits::JOB_MARGIN;
 
+/// The same for each of the jobs that it has at a time: it takes them one after the other.
+const EACH: Duration = crate::limits::JOB_EACH;
+
 /// One app, what is planned for it, and how its rollout goes.
 pub(super) struct AppRun<'a> {
     pub context: &'a Context,
@@ -239,7 +242,8 @@ impl AppRun<'_> {
         worth: &dyn Fn(&JobOutcome) -> bool,
         sink: Sink<'_>,
     ) -> Result<Vec<JobOutcome>, Error> {
-        let limit = limit(&self.policy);
+        let jobs_at_once = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
+        let limit = limit(&self.policy) + EACH.saturating_mul(jobs_at_once);
         let mut seen = |place: usize, outcome: &JobOutcome| {
             if worth(outcome) {
                 report_unit(&self.app.app, &jobs[place], outcome, sink);

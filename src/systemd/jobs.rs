@@ -20,6 +20,9 @@ use super::{ANSWER, Error, ErrorKind, Systemd, proxy};
 use crate::limits;
 use crate::unit::UnitName;
 
+/// Hears of ends of jobs, each with its place among the jobs.
+pub type EndedJobs<'a> = &'a mut dyn FnMut(&[(usize, JobOutcome)]);
+
 impl Systemd {
     /// Queues one job and returns without waiting for its end. To learn of that, have a
     /// [`Watch`](super::Watch) before.
@@ -102,7 +105,7 @@ impl Systemd {
         jobs: &[(JobKind, UnitName)],
         mode: JobMode,
         deadline: Instant,
-        seen: &mut dyn FnMut(&[(usize, JobOutcome)]),
+        seen: EndedJobs<'_>,
     ) -> Result<Vec<JobOutcome>, Error> {
         if jobs.is_empty() {
             return Ok(Vec::new());

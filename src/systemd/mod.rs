@@ -38,6 +38,7 @@ pub use error::{Error, ErrorKind};
 pub use field::Field;
 pub use glimpse::Glimpse;
 pub use job::{JobId, JobKind, JobMode, JobOutcome, JobResult};
+pub use jobs::EndedJobs;
 pub use journal::{Author, Journal, JournalEntry, Levels};
 pub use state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp};
 pub use watch::{PropertyChanges, Signal, Watch};
