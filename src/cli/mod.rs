@@ -62,7 +62,7 @@ use crate::error::{self, Error};
 
 use global::Global;
 pub use terminal::Ui;
-pub use world::{Purpose, Site, ImportFacts, World};
+pub use world::{Purpose, Site, Surroundings, World};
 
 /// PM2's cluster mode for any program, on plain systemd
 ///

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::Ui;
-use super::world::{Purpose, ImportFacts, World};
+use super::world::{Purpose, Surroundings, World};
 use crate::disk::Layout;
 use crate::ecosystem::{Host, Scope};
 use crate::error::Error;
@@ -29,7 +29,7 @@ pub(super) fn world() -> World {
 #[derive(Debug)]
 struct Process;
 
-impl ImportFacts for Process {
+impl Surroundings for Process {
     fn arguments(&self) -> Vec<OsString> {
         std::env::args_os().skip(1).collect()
     }

@@ -22,7 +22,7 @@ pub struct World {
     /// Standard output and standard error.
     pub ui: Ui,
     /// Everything else.
-    pub surroundings: Box<dyn ImportFacts>,
+    pub surroundings: Box<dyn Surroundings>,
 }
 
 /// Why an ecosystem file is read, on which depends what of the machine counts as a problem.
@@ -40,7 +40,7 @@ pub enum Purpose {
 }
 
 /// The machine and the process as verbs see them: those of this process, or those of a test.
-pub trait ImportFacts: Debug {
+pub trait Surroundings: Debug {
     /// The words of the command line after the program's name.
     fn arguments(&self) -> Vec<OsString>;
 
@@ -127,7 +127,7 @@ pub struct Site<'a> {
     /// Which manager is meant.
     pub scope: Scope,
     /// Where that is.
-    pub around: &'a dyn ImportFacts,
+    pub around: &'a dyn Surroundings,
 }
 
 impl Site<'_> {

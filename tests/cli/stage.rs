@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clusterctl::cli::{self, Purpose, ImportFacts, Ui, World};
+use clusterctl::cli::{self, Purpose, Surroundings, Ui, World};
 use clusterctl::disk::Layout;
 use clusterctl::ecosystem::{Host, Scope};
 use clusterctl::error::{Error, exit};
@@ -267,7 +267,7 @@ impl Debug for Seen {
     }
 }
 
-impl ImportFacts for Seen {
+impl Surroundings for Seen {
     fn arguments(&self) -> Vec<OsString> {
         self.0.words.borrow().clone()
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clusterctl::disk::HistoryEntry;
 use clusterctl::ecosystem::{AppName, Color, ListenerName, load};
-use clusterctl::import::{self, Drafts, Refusal, ImportFacts, settle};
+use clusterctl::import::{self, Drafts, ImportFacts, Refusal, settle};
 use clusterctl::ops::{Request, expand};
 use clusterctl::report;
 use clusterctl::translate::Record;

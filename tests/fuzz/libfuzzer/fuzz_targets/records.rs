@@ -1,8 +1,8 @@
 #![no_main]
 
-#[path = "../../tests/support/host.rs"]
+#[path = "../../../support/host.rs"]
 mod host;
-#[path = "../../tests/fuzz/targets.rs"]
+#[path = "../../targets.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::records(bytes));
