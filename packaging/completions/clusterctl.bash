@@ -9,7 +9,7 @@ _clusterctl() {
         CLUSTERCTL_COMPLETE=bash _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((${#words[@]} - 1)) \
             clusterctl -- "${words[@]}" 2>/dev/null
     )
-    # Of a word that bash breaks at `@`, `:` or `=` it replaces the last part alone.
+    # bash breaks a word at `@`, `:` and `=`, and replaces its last part only.
     prefix=${current%"${current##*[@:=]}"}
     case $COMP_WORDBREAKS in *@*) ;; *) prefix=${current%"${current##*[:=]}"} ;; esac
     COMPREPLY=()

@@ -179,8 +179,7 @@ impl Stage {
                 let end = rest.split_once('"').map_or("", |(_, end)| end);
                 return format!("{start}revision=\"…\"{end}\n");
             }
-            let line = without_time(line);
-            let line = line.as_str();
+            let line = &*without_time(line);
             // A line with carets below it keeps its columns.
             if line.contains(" |") || line.starts_with("{") {
                 return format!("{line}\n");
