@@ -273,6 +273,11 @@ pub(crate) fn hunt(
     let Some(m) = machine(root) else { return };
     let sample = sample.or_else(|| Some(std::env::var(POINTS).ok()?.parse().unwrap()));
     prepared(&m);
+    // Once around, so that the runs which tell the points begin where those begin that try them.
+    for round in 0..scene.directions {
+        (scene.base)(&m, round);
+        run(&m, &(scene.command)(&m, round));
+    }
     let undisturbed = |round| {
         let points = chosen(points(&m, scene, round));
         Undisturbed { state: state(&m), points }
