@@ -1,9 +1,9 @@
-//! Commands, and the processes of their rollouts, refused by the kernel at every system call that
-//! changes something on disk: a full disk, a broken one, one that is read-only.
+//! Commands, and the processes of their rollouts, when the kernel refuses a system call that changes
+//! something on disk, as with a full, a broken or a read-only disk. Every such call is tried.
 //!
-//! The points are told by an undisturbed run, as in `kills`. What was refused is said with its reason;
-//! what served serves on, nothing is half written, nothing more runs than before or after, and one more
-//! run ends where the undisturbed one did, file by file.
+//! An undisturbed run lists these calls, the points, as in `kills`. The command has to give the reason of
+//! the refusal; an app that served serves on, no file is half written, no further instance runs, and one
+//! more run ends in the same state as the undisturbed run, file by file.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::kills::{
 };
 use crate::support::Machine;
 
-/// What the kernel says, by number and in words.
+/// Errors of the kernel: the number, and the words of the C library for it.
 const ERRORS: [(i32, &str); 5] = [
     (28, "No space left on device"),
     (5, "Input/output error"),
@@ -22,7 +22,7 @@ const ERRORS: [(i32, &str); 5] = [
     (122, "Disk quota exceeded"),
 ];
 
-/// The first and the last call of each kind: those in between are for the same reason.
+/// The first and the last call of each kind: the calls in between do the same work.
 fn on_disk(mut points: Vec<Point>) -> Vec<Point> {
     points.retain(|point| !["ask ", "send "].iter().any(|one| point.label.starts_with(one)));
     let key = |point: &Point| (point.victim == Victim::Rollout, point.label.clone());
@@ -30,7 +30,7 @@ fn on_disk(mut points: Vec<Point>) -> Vec<Point> {
     for point in &points {
         last.insert(key(point), point.count);
     }
-    // How often a rollout reports differs from run to run.
+    // Of a rollout only the first call: how often a rollout writes its report differs from run to run.
     let counted =
         |point: &Point| point.victim == Victim::Command && last[&key(point)] == point.count;
     points.retain(|point| point.count == 1 || counted(point));
@@ -41,9 +41,9 @@ fn of_command(points: Vec<Point>) -> Vec<Point> {
     on_disk(points).into_iter().filter(|point| point.victim == Victim::Command).collect()
 }
 
-/// Has one call of a run fail, and runs it again. Says whether that call came.
+/// Has one call of a run fail, and runs the command again. Gives whether the run made that call.
 fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &State) -> bool {
-    // Which error it is, and whether it lasts, differs from point to point and not from run to run.
+    // The error, and whether it lasts, depend on the point alone, so that every run of the test is the same.
     let place = point.label.len() + point.count + round;
     let (number, words) = ERRORS[place % ERRORS.len()];
     let lasts = ["once", "on"][place / ERRORS.len() % 2];
@@ -55,7 +55,7 @@ fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Sta
         assert_eq!(after, *wanted, "{at}");
     } else {
         let told = first.stderr.lines().any(|line| line.contains(words));
-        // A rollout that cannot write its report gives the reason in the journal.
+        // A rollout that cannot write its report writes the reason into the journal.
         let unreported = first.stderr.contains("its report of how could not be written");
         assert!(
             told || (unreported && m.journal("shop").contains(words)),
@@ -65,7 +65,7 @@ fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Sta
     }
     tried.assert_serves_and_whole();
     tried.assert_nothing_extra(&after);
-    // A file that cannot be removed stays for the next run. What the manager has yet to read is noted.
+    // A file that could not be removed stays until the next run; notes of unread unit files are allowed here.
     if lasts == "once" && !point.label.starts_with("unlink ") {
         let left = leavings(m);
         let left: Vec<_> = left.lines().filter(|path| !path.contains("/unread/")).collect();
@@ -76,7 +76,7 @@ fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Sta
 
 at_points!(create, CREATE, 3, on_disk, on_disk, refused);
 at_points!(change, CHANGE, 2, on_disk, on_disk, refused);
-// Which instance goes first differs: the rollout is for the run of every point.
+// In which order a rollout stops instances differs from run to run: only the long tests try points of the rollout.
 at_points!(shrink, SHRINK, 2, of_command, on_disk, refused);
 at_points!(prune, PRUNE, 2, on_disk, on_disk, refused);
 at_points!(scale, SCALE, 2, on_disk, on_disk, refused);

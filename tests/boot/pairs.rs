@@ -1,5 +1,5 @@
-//! Two and three commands on one app at once, systemctl's among them: none hangs, and the app ends as
-//! some order of them would have left it.
+//! Two and three commands on one app at once, also of systemctl: none hangs, and the app ends in a state
+//! in which the same commands, one after the other in some order, would have left it.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -13,15 +13,18 @@ use crate::shop::{ecosystem, write};
 use crate::support::chance::Chance;
 use crate::support::{Machine, Root, machine, skip, wait_until};
 
-/// The state of the app that the verbs leave.
+/// The state of the app, as far as the verbs change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct App {
+    /// Whether the app has units.
     there: bool,
+    /// Whether its group is active.
     up: bool,
+    /// How many instances are enabled.
     instances: usize,
 }
 
-/// How many the ecosystem file says.
+/// How many instances the ecosystem file says.
 const WRITTEN: usize = 3;
 
 const VERBS: [&str; 12] = [
@@ -40,7 +43,7 @@ const VERBS: [&str; 12] = [
 ];
 
 impl App {
-    /// What a verb alone makes of it.
+    /// The state after a verb that runs alone.
     fn after(self, verb: &str) -> App {
         let gone = App { there: false, up: false, instances: 0 };
         let verb = verb.split(' ').skip(1).filter(|word| *word != "shop").collect::<Vec<_>>();
@@ -55,7 +58,7 @@ impl App {
         }
     }
 
-    /// Everything that some order of verbs makes of it.
+    /// The states after the verbs in every order.
     fn in_any_order(self, verbs: &[&str]) -> BTreeSet<App> {
         if verbs.is_empty() {
             return [self].into();
@@ -68,7 +71,7 @@ impl App {
         each.collect()
     }
 
-    /// Reads the state once nothing is under way any more; a mixture of two states is an error.
+    /// Waits until the manager has no job, and reads the state; a mixture of two states is an error.
     fn seen(m: &Machine, what: &str) -> App {
         wait_until(&format!("{what}: nothing is under way"), Duration::from_secs(60), || {
             m.ok(["systemctl", "list-jobs", "--no-legend", "--plain"]).is_empty()
@@ -87,20 +90,20 @@ impl App {
         assert_eq!(
             (running, open),
             wanted,
-            "{what}: {app:?}, running and open\n{}",
+            "{what}: {app:?}: number of running instances, and of open listeners\n{}",
             m.journal("shop*")
         );
         app
     }
 }
 
-/// Runs verbs, each so many milliseconds after the one before.
+/// Runs verbs, each the given number of milliseconds after the one before.
 fn at_once(m: &Machine, verbs: &[(&str, u32)]) {
     let before = App::seen(m, "before");
     let shown = format!("{verbs:?} on {before:?}");
     let mut running = Vec::new();
     for (verb, pause) in verbs {
-        // How far the one before has come is what differs from round to round; nobody waits for it.
+        // The pause is no wait for an event: it varies how far the verb before has come.
         std::thread::sleep(Duration::from_millis(u64::from(*pause)));
         let mut command = m.command(["timeout", "90", "sh", "-c", &format!("exec {verb}")]);
         running.push(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
@@ -110,7 +113,7 @@ fn at_once(m: &Machine, verbs: &[(&str, u32)]) {
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         said.push_str(&format!("{verb}: {:?}\n{text}\n", output.status.code()));
-        assert_ne!(output.status.code(), Some(124), "{shown}: hangs\n{said}");
+        assert_ne!(output.status.code(), Some(124), "{shown}: {verb} hangs\n{said}");
     }
     let after = App::seen(m, &format!("{shown}\n{said}"));
     let names: Vec<&str> = verbs.iter().map(|(verb, _)| *verb).collect();
@@ -152,7 +155,7 @@ booted!(a_start_by_systemctl_while_links_go_leaves_as_many_as_shall_run, |m| {
         fresh(m);
         m.ok(["clusterctl", "scale", "shop", "4"]);
         m.ok(["clusterctl", "stop", "shop"]);
-        // The manager still starts what had a link when it last read the units.
+        // The manager still starts instances that had a link when it last read the units.
         m.write("/run/plan", "meet 1 send Reload\nsystemctl start --no-block shop\n");
         m.ok_sh(&format!("python3 /srv/kill.py /run/plan clusterctl {verb}"));
         assert!(!m.exists("/run/plan"), "{verb}");
@@ -161,7 +164,8 @@ booted!(a_start_by_systemctl_while_links_go_leaves_as_many_as_shall_run, |m| {
     }
 });
 
-/// Hands the manager calls about the group, which it reads all before it acts on the first.
+/// Sends the manager several calls about the group while it is stopped by SIGSTOP, so that it reads all of them
+/// before it acts on the first.
 fn together(m: &Machine, members: &[&str]) {
     let manager = Pid::from_raw(i32::try_from(m.leader()).unwrap()).unwrap();
     m.write("/srv/together.py", include_str!("fixtures/bus/together.py"));
@@ -194,7 +198,7 @@ booted!(a_rollout_ends_with_a_stop_whose_place_a_reload_takes, |m| {
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
     m.ok(["systemctl", "reload", "--no-block", "shop"]);
     let extra = format!("shop@{WRITTEN}");
-    wait_until("the rollout has added one", Duration::from_secs(30), || {
+    wait_until("the extra instance is active", Duration::from_secs(30), || {
         m.systemctl_show(&extra, "ActiveState") == "active"
     });
     together(m, &["StopUnit", "ReloadUnit"]);
@@ -207,7 +211,7 @@ booted!(an_instance_that_has_yet_to_start_goes_with_its_rollout, |m| {
     m.write("/etc/systemd/system/shop@3.service.d/slow.conf", "[Unit]\nAfter=slow.service\n");
     m.ok_sh("systemctl daemon-reload; systemctl start --no-block slow");
     m.ok(["systemctl", "reload", "--no-block", "shop"]);
-    wait_until("the extra instance is to start", Duration::from_secs(30), || {
+    wait_until("the extra instance has a start job", Duration::from_secs(30), || {
         m.ok(["systemctl", "list-jobs", "--no-legend", "--plain"]).contains("shop@3.service")
     });
     m.ok(["systemctl", "restart", "shop"]);
@@ -218,19 +222,19 @@ booted!(an_instance_that_has_yet_to_start_goes_with_its_rollout, |m| {
 
 booted!(a_stop_that_meets_a_restart_between_its_halves_closes_the_listeners, |m| {
     fresh(m);
-    // The second half of a restart waits for a unit that is being started.
+    // The start in a restart waits for a unit that is being started, so that the stop is over and the start is not.
     m.write("/etc/systemd/system/slow.service", "[Service]\nType=oneshot\nExecStart=sleep 3600\n");
     m.write("/etc/systemd/system/shop.service.d/slow.conf", "[Unit]\nAfter=slow.service\n");
     m.ok_sh("systemctl daemon-reload; systemctl start --no-block slow");
     m.ok(["systemctl", "restart", "--no-block", "shop"]);
-    wait_until("the group is down", Duration::from_secs(10), || {
+    wait_until("the group is inactive", Duration::from_secs(10), || {
         m.systemctl_show("shop", "ActiveState") == "inactive"
     });
     m.ok(["systemctl", "stop", "shop"]);
     m.ok(["systemctl", "stop", "slow"]);
     assert_stopped(m, "a stop between the halves of a restart");
-    assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0, "nobody wakes it");
-    assert_stopped(m, "afterwards");
+    assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0, "a client woke the app");
+    assert_stopped(m, "after a connection to the closed port");
 });
 
 fn random(root: Root, width: usize, rounds: usize) {

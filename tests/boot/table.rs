@@ -25,40 +25,40 @@ pub struct Row {
 const HEAD: &str = "\
 # Programs that were tried
 
-Each runs in four instances on one address, on a booted systemd, started as its users start it. During three reloads and a
-scale down and up, 80 requests per second come in, half of them on new connections and half on kept-alive ones; one that
-is refused, reset, cut short, answered wrongly or left hanging counts as failed. The ecosystem file of each is in
-[tests/boot/fixtures/servers](../tests/boot/fixtures/servers), under its name, or its command is in
-[tests/boot/fixtures/catalogue](../tests/boot/fixtures/catalogue). `python` is http.server, `perl` is
+Each program runs in four instances on one address, on a booted systemd, started as its users start it. During three reloads
+and a scale down and up, 80 requests per second come in, half of them on new connections and half on kept-alive ones; a
+request that is refused, reset, cut short, answered wrongly or left hanging counts as failed. The ecosystem file of each
+program is in [tests/boot/fixtures/servers](../tests/boot/fixtures/servers), under the program's name, or its command is
+in [tests/boot/fixtures/catalogue](../tests/boot/fixtures/catalogue). `python` is http.server, `perl` is
 HTTP::Daemon, `java` is com.sun.net.httpserver, `go` takes its listener from systemd itself, `go-static` and `go-dynamic`
 know nothing of systemd, `rust` is static and waits in accept(); `udp` and `unix` are a UDP echo and HTTP on a Unix
-socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. What comes from npm (`express`, `fastify`, `koa`,
-`nest` with ts-node, `socket.io`, `ws`, the catalogue) and `dgram` see one reload; `socket.io` and `ws` open
-websockets meanwhile and keep one, which is told that the service restarts.
+socket, in Python; `dgram` is a UDP echo in Node, behind `yarn start`. Programs from npm (`express`, `fastify`, `koa`,
+`nest` with ts-node, `socket.io`, `ws`, the catalogue) and `dgram` see one reload; the clients of `socket.io` and `ws` open
+websockets meanwhile and keep one, which is closed with the message that the service restarts.
 
-What a program that drains by itself loses, it loses without clusterctl too: it closes idle connections in a race with the
-next request on them. The same can happen to a program that is drained by the tracer
-when it answers encrypted or by HTTP/2: such clients are not told to go.
+Requests that a program loses which drains by itself, it loses without clusterctl too: it closes idle connections in a
+race with the next request on them. The same can happen to a program that is drained by the tracer and answers over TLS or
+HTTP/2: clusterctl cannot tell the clients of such connections to go.
 
-With Ruby 3.3, puma up to 8.0.2 may hang when it stops (its issue 3677): all requests are answered, and systemd kills it
-after `kill_timeout`. The preload library keeps it from that; a native handover cannot.
+With Ruby 3.3, puma up to 8.0.2 may hang when it stops (puma's issue 3677): all requests are answered, and systemd kills
+puma after `kill_timeout`. The preload library prevents that; with a native handover clusterctl cannot.
 
-php-fpm that takes its listener by `FPM_SOCKETS` cuts requests at its end unless its `process_control_timeout` says
-how long it may take. Behind the preload library it finishes them.
+php-fpm that takes its listener by `FPM_SOCKETS` cuts requests when it stops, unless its `process_control_timeout` says
+how long it may take. With the preload library php-fpm finishes them.
 
-What was tried from the registries and has no row: node-red 4.1.15 listens before its flows run, so that one of 6212
-requests got its 404. restify 11.1.0 does not start on Node 24 (it needs `http_parser`, which is gone). The command of
-micro 10.0.1 takes the host in `-l tcp://0.0.0.0:8000` for the path of a socket, of which one directory has room for one;
-its row is that of the library. A worker of uvicorn that has not answered its parent after 5 s is ended and started anew.
-Those of `fastapi run --workers 2` first load the whole command line again, which took longer on the busy machine that
-wrote this page: four of them were ended so within 20 s without clusterctl, and behind it one instance served after 15 s.
-`fastapi` has no option for that time; `uvicorn --workers 2 --timeout-worker-healthcheck 60 fast:app` has one, and
-`instances` needs no workers.
-robyn 0.88.0 does not end at SIGTERM, with clusterctl or alone (it was there 10 s later): it loses nothing, and is killed
-after `kill_timeout`.
+Programs of the registries that were tried and have no row: node-red 4.1.15 listens before its flows run, so that one of
+6212 requests got its 404. restify 11.1.0 does not start on Node 24 (it needs `http_parser`, which is gone). The command of
+micro 10.0.1 takes the host in `-l tcp://0.0.0.0:8000` for the path of a socket, and two instances cannot have one path;
+the row of micro is that of the library. uvicorn ends a worker that has not answered its parent after 5 s, and starts it
+again. Workers of `fastapi run --workers 2` first load the whole command line again, which took longer on the busy machine
+that wrote this page: without clusterctl four workers were ended so within 20 s, and with clusterctl one instance served
+after 15 s. `fastapi` has no option for that time; `uvicorn --workers 2 --timeout-worker-healthcheck 60 fast:app` has one,
+and `instances` needs no workers.
+robyn 0.88.0 does not end at SIGTERM, with clusterctl or alone (it still ran 10 s later): no request is lost, and robyn is
+killed after `kill_timeout`.
 
-The test run writes this page (`UPDATE_EXPECT=1 cargo test --test boot servers`, and with `-- --ignored catalogue` the
-rest). What it counts differs from run to run; how listeners are handed over and who drains is compared at each.
+The test run writes the table (`UPDATE_EXPECT=1 cargo test --test boot servers`, and with `-- --ignored catalogue` the other
+rows). The counts differ from run to run; each run compares how listeners are handed over and who drains.
 
 | program | handover | drained by | version | systemd | failed of requests |
 | --- | --- | --- | --- | --- | --- |

@@ -83,10 +83,14 @@ const HEAD: &str = "\
 # The attributes of PM2
 
 Every attribute of an `ecosystem.config.js` that PM2 7.0.4 knows, and what becomes of it in `ecosystem.toml`.
-**Works** is PM2's meaning; **differs** says what is different; **warned of** does nothing here, and the file is used all
-the same; **refused** would be missed, and the file is not used until it is gone. The camelCase spelling of each is
-accepted too, and every message says what to write instead. ecosystem.toml(5) explains all keys, those that PM2 has not
-among them.
+**Works**: the attribute has PM2's meaning. **Differs**: the row says what is different. **Warned of**: the attribute does
+nothing here, and the file is used all the same. **Refused**: the app would miss what the attribute does, and the file is
+not used until the attribute is removed. The camelCase spelling of each is accepted too, and every message says what to
+write instead. ecosystem.toml(5) explains all keys, also those that PM2 does not have.
+
+An app of `pm2 serve`, which PM2 knows by `script: \"serve\"` and variables `PM2_SERVE_…`, is imported as an app of
+`clusterctl serve`: folder, port, `spa`, home page and password are kept, and the list of a folder's files
+(`PM2_SERVE_FTP`) is left out.
 
 | attribute | here | what it means |
 | --- | --- | --- |

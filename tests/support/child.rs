@@ -1,4 +1,4 @@
-//! A command in a machine that goes on while the test does other things.
+//! A command in a machine that runs while the test goes on.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -33,10 +33,10 @@ impl Child {
         Self { process, lines, seen: Vec::new() }
     }
 
-    /// Waits for a line of either output that contains the text, and gives it.
+    /// Waits for a line of standard output or standard error that contains the text, and gives the line.
     ///
     /// # Panics
-    /// With all lines so far, when the output ends or a minute passes before.
+    /// With all lines so far, when the output ends or a minute passes before such a line comes.
     pub fn line_with(&mut self, text: &str) -> String {
         let end = Instant::now() + DEADLINE;
         loop {
@@ -67,7 +67,7 @@ impl Child {
     /// of the signal that ended it) and all lines of both outputs.
     ///
     /// # Panics
-    /// With all lines so far, when it is not over after a minute.
+    /// With all lines so far, when the command has not ended after a minute.
     pub fn wait(&mut self) -> (i32, Vec<String>) {
         drop(self.process.stdin.take());
         let end = Instant::now() + DEADLINE;
@@ -87,7 +87,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // The process inside follows by itself: its parent-death signal is SIGKILL.
+        // The process in the machine dies too: SIGKILL is its parent-death signal.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# `make demo`, `make demo-live` and `make demo-pm2`: installs what is missing, builds the program and shows
-# it; says what it does meanwhile.
+# `make demo`, `make demo-live` and `make demo-pm2`: installs what is missing, builds the program and runs the
+# demo, and says at each step what it does.
 #
 #   demo.sh demo|demo-live|demo-pm2
 #
@@ -15,7 +15,7 @@ case $1 in
 esac
 
 echo "== building clusterctl (a minute, the first time)"
-# Quickly built, which is what a first look wants; `make` alone makes the program that one installs.
+# A build for the demo, which has to be quick; `make` alone builds the program for an installation.
 # shellcheck disable=SC2086 # a command with its options
 $CARGO build --locked
 PATH=$(realpath "$TARGET/debug"):$PATH

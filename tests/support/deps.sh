@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what `make check` needs and this machine does not have: packages of the distribution (with
-# apt-get; elsewhere they are named), parts of Rust, and cargo-deny, which checks dependencies. What only
-# a network can give, and is not there, is named and left out.
+# apt-get; elsewhere they are named), parts of Rust, and cargo-deny, which checks dependencies. Without a
+# network, the parts that cannot be fetched are named and left out.
 set -eu
 cd "$(dirname "$0")/../.."
 cargo=${CARGO:-cargo}

@@ -1,6 +1,7 @@
 //! Commands and files inside a machine.
 //!
-//! A command is in all namespaces of the machine, so it dies with it. It is in none of its units.
+//! A command runs in all namespaces of the machine, so that it dies with the machine, and belongs to no
+//! unit of the machine.
 
 use std::{
     ffi::OsStr,
@@ -13,7 +14,7 @@ use std::{
 
 use super::{child::Child, machine::Machine};
 
-/// What a command did.
+/// The exit code and the output of a command.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Output {
     /// Its exit code; 128 and the signal's number when a signal ended it.
@@ -24,14 +25,14 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// A cgroup beside those of systemd, as nobody's unit.
+/// A cgroup beside those of systemd, which belongs to no unit.
 pub(super) const COMMANDS_CGROUP: &str = "/sys/fs/cgroup/clusterctl-test";
 
-/// A command that takes longer is killed, and the test fails.
+/// How long a command may take; then it is killed, and the test fails.
 const COMMAND_DEADLINE: &str = "120";
 
 impl Machine {
-    /// Prepares a command in the machine, for callers that need its streams or environment.
+    /// Prepares a command in the machine, for callers that set its streams or its environment.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         // systemd's daemons refuse to serve a caller whose cgroup they cannot see.
         let place = self.path(COMMANDS_CGROUP);
@@ -55,7 +56,7 @@ impl Machine {
     /// Runs a command to its end.
     ///
     /// # Panics
-    /// When it is not done after two minutes.
+    /// When the command has not ended after two minutes.
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         let deadline = ["timeout", "--kill-after=1", COMMAND_DEADLINE].map(OsStr::new);
         let args: Vec<A> = args.into_iter().collect();
@@ -71,7 +72,7 @@ impl Machine {
     /// Runs a command that must succeed, and gives its standard output without the last newline.
     ///
     /// # Panics
-    /// With everything it said, when it fails.
+    /// With the whole output, when the command fails.
     pub fn ok<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
         let args: Vec<A> = args.into_iter().collect();
         let output = self.run(args.iter().map(AsRef::as_ref));
@@ -109,7 +110,7 @@ impl Machine {
         fs::read_to_string(&target).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// Whether a file, directory or link is there.
+    /// Whether a file, directory or symbolic link exists.
     pub fn exists(&self, path: &str) -> bool {
         self.path(path).symlink_metadata().is_ok()
     }
@@ -161,10 +162,10 @@ impl std::fmt::Debug for Output {
     }
 }
 
-/// Waits for something that sends no event.
+/// Looks again and again until a condition holds, for conditions that send no event.
 ///
 /// # Panics
-/// When it has not happened in time.
+/// When the condition does not hold before the deadline.
 pub fn wait_until(what: &str, deadline: Duration, mut happened: impl FnMut() -> bool) {
     let end = Instant::now() + deadline;
     while !happened() {

@@ -1,6 +1,6 @@
-//! A machine made of tables, for everything that asks [`Host`] for facts.
+//! A pretended machine whose facts are tables, for tests of code that asks a [`Host`].
 
-#![allow(dead_code)] // Each test uses its own part.
+#![allow(dead_code)] // Each test program uses a part of this module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct FakeHost {
     pub scope: Scope,
     pub cpus: u32,
     pub unprivileged_port_start: u16,
-    /// Paths with what they are; parents are folders by themselves.
+    /// Paths with their kinds; the parents of each path count as folders.
     pub paths: BTreeMap<PathBuf, PathKind>,
     /// First bytes of files.
     pub heads: BTreeMap<PathBuf, Vec<u8>>,
@@ -23,9 +23,9 @@ pub struct FakeHost {
     pub path: Vec<PathBuf>,
     pub users: Vec<User>,
     pub groups: BTreeSet<String>,
-    /// Units that exist, with their owner.
+    /// Units that exist, with whose they are.
     pub units: BTreeMap<String, Ownership>,
-    /// Holders by address as it is shown, such as `[::]:80`.
+    /// Who listens on an address; addresses are written as in messages, such as `[::]:80`.
     pub holders: BTreeMap<String, String>,
     /// Programs that gain privileges.
     pub elevated: BTreeSet<PathBuf>,

@@ -92,7 +92,7 @@ bsdtar libarchive-tools
 fakeroot fakeroot
 setpriv util-linux
 '
-# To make what the other machine runs.
+# A cross compiler and an emulator, for the programs of the other architecture.
 cross='
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
@@ -114,7 +114,7 @@ there() {
         set -- $1
         [ -e "$1" ]
         ;;
-    # Kept where nobody's PATH leads.
+    # polkitd lies in a folder that no PATH names.
     polkitd) [ -x /usr/lib/polkit-1/polkitd ] || [ -x /usr/libexec/polkitd ] ;;
     *) command -v "$1" >/dev/null ;;
     esac

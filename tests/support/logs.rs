@@ -1,4 +1,4 @@
-//! Keeps what a failed test's machine has to say: journal, units, console.
+//! Keeps the logs of a failed test's machine: journal, units, console.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ pub fn save(machine: &Machine) {
     for (name, text) in
         [("journal", &journal), ("units", &units), ("jobs", &jobs), ("console", &console)]
     {
-        // A log that cannot be kept must not hide why the test failed.
+        // When a log cannot be kept, the test still has to show its own failure.
         let _ = fs::write(dir.join(name), text);
     }
     let lines: Vec<&str> = journal.lines().collect();

@@ -1,8 +1,8 @@
-//! A machine with systemd as PID 1, in systemd-nspawn over a throw-away layer.
+//! A machine with systemd as PID 1, in systemd-nspawn over a temporary overlay.
 //!
-//! It is a namespace of its own (processes, mounts, network) that the kernel tears down as soon
-//! as the test lets go of it, however the test ends. It never registers anywhere, and it never
-//! changes the root that it boots from.
+//! A machine has namespaces of its own (processes, mounts, network), which the kernel removes as soon
+//! as the test drops the machine, however the test ends. A machine is not registered with machined, and
+//! never changes the root that it boots from.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ pub struct Machine {
     leader: AtomicU32,
     pub(super) console: PathBuf,
     place: Place,
-    /// The machine ends when this closes, also when the whole test process is killed.
+    /// The machine ends when this pipe closes, also when the whole test process is killed.
     alive: Option<ChildStdin>,
     keeper: Child,
 }
@@ -54,13 +54,14 @@ impl Machine {
     /// of this build as `/usr/bin/clusterctl`.
     ///
     /// # Panics
-    /// With the console of the machine, when it is not up after a minute.
+    /// With the console of the machine, when systemd has not started everything after a minute.
     pub fn boot(root: Root) -> Self {
         Self::of(&roots::prepare(root), "", Filter::Off).with_clusterctl()
     }
 
-    /// The same with nspawn's own filter of system calls around everything that the machine's systemd starts, as users
-    /// have it in their containers. Commands of the test come from outside and are not behind it: `systemd-run` is.
+    /// Boots a machine as [`Machine::boot`] does, with nspawn's own filter of system calls for every process that the
+    /// machine's systemd starts, as in containers of users. Commands of the test enter the machine from outside and are
+    /// not filtered; those that `systemd-run` starts are.
     ///
     /// # Panics
     /// As [`Machine::boot`].
@@ -96,12 +97,12 @@ impl Machine {
     /// Commands that run in it end.
     ///
     /// # Panics
-    /// With the console of the machine, when it is not up again after a minute.
+    /// With the console of the machine, when systemd has not started everything again after a minute.
     pub fn reboot(&self) {
         self.restart(&["systemctl", "reboot"]);
     }
 
-    /// Boots the machine again without having shut anything down.
+    /// Boots the machine again without a shutdown, as after a power cut.
     ///
     /// # Panics
     /// As [`Machine::reboot`].
@@ -111,7 +112,7 @@ impl Machine {
 
     fn restart(&self, command: &[&str]) {
         let before = pidfd(self.leader());
-        // Whether it still comes to answer does not matter: the machine's end is what counts.
+        // The command may die without an answer: only the end of the machine counts.
         let _ = self.command(command).output().unwrap();
         self.await_end(&before);
         self.await_up(&notify_socket(&self.name));
@@ -142,7 +143,7 @@ impl Machine {
         self.leader.load(Ordering::Relaxed)
     }
 
-    /// A path inside the machine, as this process reaches it.
+    /// The path by which this process reaches a path of the machine.
     pub fn path(&self, inside: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root", self.leader())).join(inside.trim_start_matches('/'))
     }
@@ -157,7 +158,7 @@ impl Machine {
         fs::create_dir_all(console.parent().unwrap()).unwrap();
         sweep_consoles(console.parent().unwrap());
         let log = fs::File::create(&console).unwrap();
-        // The shell moves itself first, so that every process of the machine is in its place.
+        // The shell moves itself into the cgroups first, so that every process of the machine is in them.
         let enter = r#"while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@""#;
         let mut keeper = Command::new("sh")
             .args(["-ec", enter, "sh"])
@@ -168,7 +169,7 @@ impl Machine {
             .arg(lower)
             .arg(as_it_is)
             .env("NOTIFY_SOCKET", format!("@{name}"))
-            // Debian 12's nspawn mirrors the host's hierarchies, unless told what systemd wants.
+            // Debian 12's nspawn mirrors the host's cgroup hierarchies unless this variable names a layout.
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .env("SYSTEMD_SECCOMP", if filter == Filter::On { "1" } else { "0" })
             .stdin(Stdio::piped())
@@ -191,7 +192,7 @@ impl Machine {
         }
     }
 
-    /// Waits for `READY=1`, which nspawn sends on behalf of the systemd inside.
+    /// Waits for `READY=1`, which nspawn sends when the machine's systemd is ready.
     fn await_ready(&self, socket: &UnixDatagram) {
         let deadline = Instant::now() + BOOT_DEADLINE;
         let keeper = pidfd(self.keeper.id());
@@ -229,13 +230,13 @@ impl Drop for Machine {
             logs::save(self);
         }
         drop(self.alive.take());
-        // Errors have nowhere to go from here, and the next machine sweeps what stays.
+        // Drop cannot report errors, and the next machine removes what stays.
         let _ = self.keeper.wait();
         let _ = fs::remove_file(&self.console);
     }
 }
 
-/// Bound only while the machine boots: nobody reads what nspawn says later.
+/// The socket exists only while the machine boots: later messages of nspawn are not read.
 fn notify_socket(name: &str) -> UnixDatagram {
     UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap()
 }
@@ -261,7 +262,7 @@ fn leader_of(keeper: u32) -> Option<u32> {
 }
 
 fn comm(pid: u32) -> String {
-    // The kernel keeps 15 bytes of a name, which "systemd-nspawn" fits into.
+    // The kernel keeps the first 15 bytes of a process name; "systemd-nspawn" has 14.
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 

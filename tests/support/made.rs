@@ -1,5 +1,5 @@
-//! What tests need and take long to make: made once, and kept below `target`. Never half made: it
-//! gets its name when it is whole.
+//! Directories and files for tests that take long to make: each is made once and kept below `target`. It
+//! gets its final name when it is complete, so that no test finds a part of it.
 #![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 use super::skip::target_dir;
 
-/// A name that changes with what it is made from.
+/// A name that changes when the sources change from which a directory is made.
 pub fn name(what: &str, recipe: &str) -> String {
     let hash = recipe
         .bytes()
@@ -19,7 +19,7 @@ pub fn name(what: &str, recipe: &str) -> String {
     format!("{what}-{hash:08x}")
 }
 
-/// Makes a directory where there is none. `make` fills another one, which does not exist yet; other
+/// Makes a directory that does not exist. `make` fills a temporary directory, which it has to create; other
 /// tests and other runs wait meanwhile.
 pub fn once(dir: &Path, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
     if dir.is_dir() {
@@ -40,10 +40,10 @@ pub fn once(dir: &Path, make: impl FnOnce(&Path) -> Result<(), String>) -> Resul
     Ok(())
 }
 
-/// The directory whose `node_modules` have this package of npm, as `name@version`.
+/// The directory whose `node_modules` contain this package of npm, written as `name@version`.
 ///
 /// # Panics
-/// With what npm says, when it fails.
+/// With npm's output, when npm fails.
 pub fn from_npm(package: &str) -> PathBuf {
     let dir = target_dir().join("tmp").join(package);
     let install = |part: &Path| {
@@ -71,7 +71,7 @@ pub fn from_pip(list: &Path) -> Result<PathBuf, String> {
     Ok(dir)
 }
 
-/// The file or directory of the same name with one more ending.
+/// The path with an ending appended to its name.
 pub fn beside(dir: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(dir);
     name.push(".");

@@ -1,7 +1,7 @@
-//! What the booted tests stand on: machines with a real systemd, and a load client.
+//! Machines with a real systemd, and a load client, for the booted tests.
 //!
-//! A test takes a machine with [`machine`] (or through `booted!`), talks to it, and drops it.
-//! Nothing here knows clusterctl beyond the place of its binary.
+//! A test takes a machine with [`machine`] (or through `booted!`), runs commands in it, and drops it.
+//! Of clusterctl these modules know only where its binary is.
 #![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
 
 pub mod cgroup;
@@ -30,14 +30,13 @@ pub use {
     user::User,
 };
 
-/// Boots a machine for the calling test, or records why it cannot and gives none.
-///
-/// In continuous integration (`CI=true`) a machine that cannot boot fails the test instead.
+/// Boots a machine for the calling test. When this host cannot boot one, the reason is recorded and the
+/// result is `None`; in continuous integration (`CI=true`) the test fails instead.
 pub fn machine(root: Root) -> Option<Machine> {
     booted_by(Machine::boot, root)
 }
 
-/// The same for a machine behind nspawn's filter of system calls: see [`Machine::boot_filtered`].
+/// As [`machine`], with nspawn's filter of system calls: see [`Machine::boot_filtered`].
 pub fn filtered_machine(root: Root) -> Option<Machine> {
     booted_by(Machine::boot_filtered, root)
 }

@@ -1,5 +1,5 @@
-//! A real container engine: podman, in a root of its own. No registry is asked: the base image is
-//! made of the packages of the Debian that it names.
+//! A real container engine: podman, in a root of its own. No registry is asked: the base image is made of
+//! packages of the Debian release that the recipe names.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use super::{
     roots, skip,
 };
 
-/// An engine that takes commands; dropping it ends its containers.
+/// A container engine that takes commands; dropping it ends its containers.
 #[derive(Debug)]
 pub struct Engine {
     process: Child,
@@ -28,10 +28,10 @@ const INSTALL: &str = "apt-get update && apt-get install --yes --no-install-reco
     && rm -rf /var/lib/apt/lists/*";
 
 impl Engine {
-    /// Starts one that knows `debian:SUITE-slim`, in a directory with what recipes copy.
+    /// Starts an engine that has the image `debian:SUITE-slim`, in a directory with the files that recipes copy.
     ///
     /// # Panics
-    /// With what it said, when it does not start.
+    /// With the engine's output, when it does not start.
     pub fn start(suite: &str) -> Self {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -64,10 +64,10 @@ impl Engine {
         engine
     }
 
-    /// Runs a shell script that must succeed within ten minutes, and gives what it printed.
+    /// Runs a shell script that must succeed within ten minutes, and gives its output.
     ///
     /// # Panics
-    /// With that, when it fails.
+    /// With the output, when the script fails.
     pub fn ok(&mut self, script: &str) -> String {
         let quoted = script.replace('\'', r"'\''");
         let line = format!(
@@ -92,7 +92,7 @@ impl Engine {
         }
     }
 
-    /// A process of this host that is in the network of a container.
+    /// The number, on this host, of a process in the network of a container.
     ///
     /// # Panics
     /// When the container does not run.

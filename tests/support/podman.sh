@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# A container engine in a root of its own, and a shell in it that takes commands from standard
-# input. It is process 1 of its namespaces: when that closes, the kernel ends every container.
+# A container engine in a root of its own, with a shell that takes commands from standard input. The
+# shell is process 1 of its namespaces: when standard input closes, the kernel ends every container.
 #
-# $1 root with podman, $2 root of the base image, $3 its name, $4 where everything is written,
+# $1 root with podman, $2 root of the base image, $3 the image's name, $4 folder for everything written,
 # $5 the directory that images are built from
 set -eu
 
@@ -12,7 +12,7 @@ cd "$4/root"
 mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
-# A cgroup with processes can give controllers to none below it.
+# The kernel gives controllers to cgroups below this one only when it has no processes itself.
 mkdir sys/fs/cgroup/engine
 echo 0 >sys/fs/cgroup/engine/cgroup.procs
 mount --rbind /dev dev
@@ -23,7 +23,7 @@ mount --bind "$4/storage" storage
 mount --bind "$5" context
 rm -f etc/resolv.conf
 cp -L /etc/resolv.conf etc/resolv.conf
-# Not what the recipes are about: limits that only a larger machine may raise, and a bridge.
+# Settings that the recipes are not about: limits that only a larger machine may raise, and a bridge.
 cat >etc/containers/containers.conf <<end
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]

@@ -1,6 +1,6 @@
-//! Builds a container from its recipe without a container engine: the recipe's own commands, in
-//! a root of the Debian that it names. Knows the instructions that the recipes use, and refuses
-//! others, so that a recipe cannot say what no test does.
+//! Builds a container from its recipe without a container engine: runs the recipe's own commands, in a root
+//! of the Debian release that the recipe names. Knows the instructions that the recipes use, and panics at
+//! others, so that no recipe has an instruction that no test performs.
 
 use std::{
     fs,
@@ -10,13 +10,13 @@ use std::{
 
 use super::{command::succeed, roots, skip};
 
-/// What a recipe says.
+/// The instructions of a recipe.
 #[derive(Debug, Default)]
 pub struct Recipe {
     /// Debian's name for the release of the base image.
     pub suite: String,
     steps: Vec<Step>,
-    /// Where the entry point runs.
+    /// The directory in which the entry point runs.
     pub workdir: String,
     /// The signal that ends the container.
     pub stop_signal: String,
@@ -31,7 +31,7 @@ enum Step {
     Copy(String, String),
 }
 
-/// A built container; its directory goes with this value.
+/// A built container; its directory is removed when this value is dropped.
 #[derive(Debug)]
 pub struct Image {
     pub dir: PathBuf,
@@ -42,7 +42,7 @@ impl Recipe {
     /// Reads `packaging/container/NAME`.
     ///
     /// # Panics
-    /// At an instruction that is not known here.
+    /// At an instruction that this module does not know.
     pub fn read(name: &str) -> Self {
         let text = fs::read_to_string(repository().join("packaging/container").join(name)).unwrap();
         let (comments, lines): (Vec<&str>, Vec<&str>) =
@@ -75,10 +75,10 @@ impl Recipe {
         recipe
     }
 
-    /// The command that its comments name and that begins so.
+    /// The command that the recipe's comments name and that begins with this text.
     ///
     /// # Panics
-    /// When they name none.
+    /// When the comments name no such command.
     pub fn command(&self, start: &str) -> String {
         let mut lines = self.comments.lines();
         lines
@@ -87,7 +87,7 @@ impl Recipe {
             .to_owned()
     }
 
-    /// The commands before anything of ours is copied: what they make can be kept.
+    /// The commands before the first file is copied: their result can be kept for other tests.
     fn base(&self) -> Vec<&str> {
         let commands = self.steps.iter().map_while(|step| match step {
             Step::Run(command) => Some(command.as_str()),
@@ -96,10 +96,10 @@ impl Recipe {
         commands.collect()
     }
 
-    /// Builds it.
+    /// Builds the container.
     ///
     /// # Panics
-    /// With what was said, when a step fails.
+    /// With the output, when a step fails.
     pub fn build(self) -> Image {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let base = self.base();
@@ -127,7 +127,7 @@ impl Drop for Image {
     }
 }
 
-/// As an engine copies: directories by their content. The program is that of this build.
+/// Copies as a container engine does, directories by their content. The program comes from this build.
 fn copy(from: &str, to: &Path) {
     let source = match from {
         "target/release/clusterctl" => PathBuf::from(env!("CARGO_BIN_EXE_clusterctl")),

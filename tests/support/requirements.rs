@@ -1,4 +1,4 @@
-//! What a machine needs of the computer that the tests run on.
+//! What a machine needs of the host that runs the tests.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use super::{
     skip::installed,
 };
 
-/// Why a machine of this root cannot boot here, in words for the list of skipped tests.
+/// The reason why a machine of this root cannot boot here, in words for the list of skipped tests.
 pub fn bootable(root: Root) -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
         return Err("booting a machine needs root".to_owned());
@@ -28,7 +28,7 @@ pub fn bootable(root: Root) -> Result<(), String> {
     Ok(())
 }
 
-/// Why a virtual machine cannot run here, in words for the list of skipped tests.
+/// The reason why a virtual machine cannot run here, in words for the list of skipped tests.
 pub fn emulated() -> Result<(), String> {
     if !cfg!(target_arch = "x86_64") {
         return Err("the virtual machine is an x86-64".to_owned());

@@ -1,5 +1,5 @@
-//! The root filesystems that machines boot from. A root is only ever read: every machine
-//! lays its own writable layer over it.
+//! The root filesystems that machines boot from. Roots are only read: every machine lays a writable layer
+//! of its own over its root.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ pub enum Root {
     Testing,
     /// Debian testing with a kernel, as small as a virtual machine needs it.
     Virtual,
-    /// The same with SELinux and Debian's policy.
+    /// Debian testing for a virtual machine, with SELinux and Debian's policy.
     Hardened,
 }
 
@@ -64,10 +64,10 @@ impl Root {
     }
 }
 
-/// The directory of a root, made first where it is not cached yet (about 20 s and a download).
+/// The directory of a root. A root that is not cached yet is made first (about 20 s and a download).
 ///
 /// # Panics
-/// With the log of mmdebstrap, when it fails.
+/// With the log of mmdebstrap, when mmdebstrap fails.
 pub fn prepare(root: Root) -> PathBuf {
     if root == Root::Host {
         return PathBuf::from("/");
@@ -80,7 +80,7 @@ pub fn prepare(root: Root) -> PathBuf {
     cached_or_made(&cache_dir(root), root.suite(), options)
 }
 
-/// A minimal root in which these shell commands were run in their order.
+/// A minimal root in which these shell commands were run, in this order.
 ///
 /// # Panics
 /// As [`prepare`].
@@ -93,17 +93,18 @@ pub fn prepare_with(suite: &str, commands: &[&str]) -> PathBuf {
     cached_or_made(&cache().join(name), suite, commands.iter().map(hook).collect())
 }
 
-/// Whether the root needs no download any more.
+/// Whether the root is cached, so that nothing has to be downloaded.
 pub fn cached(root: Root) -> bool {
     root == Root::Host || cache_dir(root).is_dir()
 }
 
 fn cached_or_made(dir: &Path, suite: &str, mut options: Vec<String>) -> PathBuf {
     if suite == "testing" && !dir.is_dir() {
-        // The newer keyring is in trixie; fetched before the lock is taken, because it has its own.
+        // The newer keyring is in trixie. It is fetched before the lock is taken, since its root has a lock
+        // of its own.
         let keyring = prepare(Root::Trixie).join("usr/share/keyrings");
         options.push(format!("--keyring={}", keyring.display()));
-        // A mirror that lags behind serves an index that apt would call too old.
+        // apt would refuse the index of a mirror that lags behind as too old.
         options.push("--aptopt=Acquire::Check-Valid-Until \"false\"".to_owned());
     }
     let log = made::beside(dir, "log");
@@ -114,7 +115,7 @@ fn cached_or_made(dir: &Path, suite: &str, mut options: Vec<String>) -> PathBuf 
 fn make(part: &Path, log: &Path, suite: &str, options: &[String]) -> Result<(), String> {
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=minbase", "--mode=root", "--format=directory"]).args(options);
-    // Tests that boot a kernel of this root bring everything that it needs.
+    // No initrd is made: tests that boot a kernel of this root bring their own.
     command.env("INITRD", "No");
     let mirror = std::env::var("CLUSTERCTL_DEBIAN_MIRROR")
         .unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned());

@@ -1,12 +1,12 @@
-//! Says what cannot run here and why. Never skips in continuous integration.
+//! Records which tests cannot run here, and why. In continuous integration no test is skipped.
 #![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
 
 use std::{fs, path::PathBuf};
 
-/// Notes that the calling test did not run; `make check` ends with the list of these.
+/// Records that the calling test did not run; `make check` ends with the list of skipped tests.
 ///
 /// # Panics
-/// With `CI=true`, where nothing may be skipped.
+/// With `CI=true`, where no test may be skipped.
 pub fn record(reason: &str) {
     let test = test_name();
     let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
@@ -17,7 +17,7 @@ pub fn record(reason: &str) {
     eprintln!("skipped {test}: {reason}");
 }
 
-/// The name libtest gave the calling test.
+/// The name that libtest gave the calling test.
 pub fn test_name() -> String {
     std::thread::current().name().unwrap_or("unnamed").to_owned()
 }
@@ -28,7 +28,7 @@ pub fn target_dir() -> PathBuf {
     tmp.parent().unwrap().to_owned()
 }
 
-/// Whether this program can be started; notes that the calling test did not run, when it cannot.
+/// Whether this program can be started. When it cannot, the calling test is recorded as skipped.
 ///
 /// # Panics
 /// As [`record`].
@@ -40,7 +40,7 @@ pub fn has(program: &str) -> bool {
     found
 }
 
-/// Whether the search path leads to this program.
+/// Whether a folder of `PATH` has this program.
 pub fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{machine::Machine, wait_until};
 
-/// Its window ends with it.
+/// A tmux server with one window; dropping it ends both.
 #[derive(Debug)]
 pub struct Tmux {
     /// The socket of a server of its own.
@@ -49,7 +49,7 @@ impl Tmux {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Types a text as it stands; a line feed is the Enter key, which sends the other character.
+    /// Types a text as it stands; a line feed is typed as the Enter key, which sends a carriage return.
     pub fn type_in(&self, text: &str) {
         self.ok(&["send-keys", "-l", "--", &text.replace('\n', "\r")]);
     }
@@ -59,7 +59,7 @@ impl Tmux {
         self.ok(&["send-keys", key]);
     }
 
-    /// What the window shows.
+    /// The text that the window shows.
     pub fn screen(&self) -> String {
         self.ok(&["capture-pane", "-p"])
     }
@@ -67,10 +67,10 @@ impl Tmux {
     /// Waits until the window shows a text.
     pub fn wait_for(&self, text: &str) -> String {
         let mut screen = String::new();
-        // A window tells nobody when it changes.
+        // A window sends no event when it changes.
         let end = std::time::Instant::now() + DEADLINE;
         while !screen.contains(text) {
-            assert!(std::time::Instant::now() < end, "{text} does not come:\n{screen}");
+            assert!(std::time::Instant::now() < end, "{text} is not shown:\n{screen}");
             std::thread::sleep(Duration::from_millis(50));
             screen = self.screen();
         }
@@ -85,7 +85,7 @@ impl Tmux {
 
 impl Drop for Tmux {
     fn drop(&mut self) {
-        // One that has ended by itself is gone already.
+        // A server that has ended by itself cannot be ended again.
         let _ = Command::new("tmux").arg("-S").arg(&self.server).arg("kill-server").output();
         let _ = std::fs::remove_file(&self.server);
     }

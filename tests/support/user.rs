@@ -1,4 +1,4 @@
-//! An ordinary user of a machine, with a manager of her own that lingers.
+//! An ordinary user of a machine, whose own service manager runs all the time (lingering).
 
 use std::{ffi::OsStr, process::Command};
 
@@ -35,7 +35,7 @@ impl User<'_> {
             format!("--reuid={name}"),
             format!("--regid={name}"),
             "--init-groups".to_owned(),
-            // Changing the user cleared the one that was set before.
+            // The change of user has cleared the parent-death signal that was set before.
             "--pdeathsig=KILL".to_owned(),
             "--".to_owned(),
         ];
@@ -62,7 +62,7 @@ impl User<'_> {
     /// Runs a command that must succeed, and gives its standard output without the last newline.
     ///
     /// # Panics
-    /// With everything it said, when it fails.
+    /// With the whole output, when the command fails.
     pub fn ok<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
         let output = self.run(args);
         assert!(output.code == 0, "as {}: {output:?}", self.name);

@@ -1,4 +1,5 @@
-//! The bus and the manager in the way of a command: restarted, silent, gone, or with a job that ends otherwise.
+//! Commands while the bus or the manager is restarted, silent or gone, and commands whose start job ends with
+//! another result than that of the instance.
 
 use std::process::Stdio;
 
@@ -7,7 +8,7 @@ use crate::booted;
 use crate::shop::{answers, applied, apply, ecosystem, load, pids, quick, write};
 use crate::support::{Machine, wait_until};
 
-/// The bus or the manager, interrupted in the middle of a rollout.
+/// Interrupts the bus or the manager in the middle of a rollout, which has to go on and lose no request.
 fn interrupted(m: &Machine, interruption: &str) {
     applied(m, &ecosystem(4, "rollout = { min_ready = '500ms' }"));
     let mut run = m.load(load());
@@ -69,7 +70,7 @@ booted!(without_a_bus_every_verb_says_so_and_changes_nothing, |m| {
     }
     let after = (pids(m, 2), m.ok_sh("ls -lR --time-style=full-iso /etc/systemd/system"));
     assert_eq!(before, after);
-    // Root asks the manager itself.
+    // `list` and `describe` work: root asks the manager over its private socket.
     assert_eq!(m.ok(["clusterctl", "list"]).matches("online").count(), 2);
     assert!(m.ok(["clusterctl", "describe", "shop"]).contains("online"));
     m.ok_sh("systemctl start dbus.socket");
@@ -86,7 +87,7 @@ booted!(every_verb_does_its_work_over_a_slow_bus, |m| {
         let output = m.sh(&format!("{address} clusterctl {verb}"));
         assert_eq!(output.code, 0, "{verb}: {output:#?}");
     };
-    // The process of a rollout as well.
+    // The process of a rollout uses the slow bus as well.
     let drop_in = format!("[Service]\nEnvironment={address}\n");
     m.write("/etc/systemd/system/shop.service.d/slow.conf", drop_in);
     write(m, &quick(2, "one"));
@@ -116,7 +117,8 @@ booted!(every_verb_does_its_work_over_a_slow_bus, |m| {
 /// A unit that never starts.
 const BROKEN: &str = "[Service]\nType=oneshot\nExecStart=/bin/false\n";
 
-/// What is said when the start job of the first new instance ends otherwise than by itself.
+/// A reload says `says` when the start job of the first new instance is ended by something else than the
+/// instance, and leaves nothing behind.
 fn ends_otherwise(m: &Machine, drop_in: &str, during: impl Fn(), says: &str) {
     m.write("/srv/shop/go", "");
     applied(m, &ecosystem(2, "env = { HOLD = '/srv/shop/go' }\nrollout = { min_ready = 0 }"));
@@ -155,7 +157,8 @@ booted!(a_start_whose_job_ends_otherwise_is_told_and_leaves_nothing, |m| {
     );
 });
 
-/// What keeps the start of a new instance from its end, what ends its job instead, and how that is told.
+/// Drop-ins by which the start job of a new instance ends without the instance, each with the reason that a
+/// command gives. The last drop-in only marks instances as outdated: the test cancels that job.
 const ENDS: [(&str, &str); 3] = [
     ("[Unit]\nRequires=broken.service\nAfter=broken.service\n", "lacks something it requires"),
     ("[Unit]\nJobTimeoutSec=2\n", "was not ready in time"),
@@ -177,7 +180,7 @@ booted!(every_verb_that_starts_tells_of_a_job_that_ends_otherwise, |m| {
     };
     for (drop_in, says) in ENDS {
         for verb in ["apply", "scale", "start", "restart"] {
-            // Without its job an instance starts on, and the group with it: only a rollout ends that.
+            // An instance goes on starting without its job, and so does the group: only a rollout stops it.
             if says.contains("somebody else") && matches!(verb, "start" | "restart") {
                 continue;
             }
@@ -188,7 +191,7 @@ booted!(every_verb_that_starts_tells_of_a_job_that_ends_otherwise, |m| {
                 m.ok(["clusterctl", "stop", "shop"]);
             }
             m.ok_sh("rm /srv/shop/go");
-            // Instance 1 is new to `apply` and `scale`, instance 0 is what the others start.
+            // `apply` and `scale` start instance 1, the other verbs start instance 0.
             let unit = if matches!(verb, "apply" | "scale") { "shop@1" } else { "shop@0" };
             m.write(&format!("/etc/systemd/system/{unit}.service.d/mine.conf"), drop_in);
             m.ok(["systemctl", "daemon-reload"]);

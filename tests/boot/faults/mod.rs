@@ -1,5 +1,5 @@
-//! The worst day of a command: it is killed, nobody reads what it says, and administrators, the bus
-//! and other commands are in its way.
+//! Commands under bad conditions: a command is killed, nobody reads its output, or administrators, the
+//! bus and other commands change what it works on.
 
 mod bus;
 
@@ -36,12 +36,12 @@ booted!(what_is_on_disk_is_loaded_before_instances_are_replaced, |m| {
         let output = m.sh(&format!("clusterctl {verb}"));
         assert_eq!(output.code, 0, "{verb}: {output:#?}");
         assert_eq!(needs_reload(m), "", "{verb}");
-        // A change of the number replaces nobody; the one that it starts is new.
+        // A scale replaces no instance; only the instance that it starts has the new drop-in.
         let seen = answers(m);
         let new = seen.lines().filter(|line| line.contains(&greeting)).count();
         assert_eq!(new, if verb.starts_with("scale") { 1 } else { 2 }, "{verb}: {seen}");
     }
-    // One that was restarted meanwhile has read nothing of it either.
+    // Instances that systemd restarts without a daemon-reload do not have the new drop-in either.
     put_drop_in(m, "late");
     m.ok_sh("systemctl restart shop@0 shop@1 shop@2 2>/dev/null");
     let output = apply(m);
@@ -59,13 +59,13 @@ booted!(a_plain_reload_loads_what_a_former_run_wrote, |m| {
     assert!(seen.lines().all(|line| line.contains("dropped")), "{seen}");
 });
 
-/// A shell line in which a command writes to nobody, to a full disk, or to a closed output.
+/// How the output of a command fails: its reader is gone, or the disk is full.
 const READERS: [&str; 4] = ["| true", "-o json | true", "> /dev/full", "-o json > /dev/full"];
 
 booted!(what_changes_something_does_not_depend_on_its_reader, |m| {
     for (round, reader) in READERS.iter().enumerate() {
         let run = |verb: &str| {
-            // Whoever reads is gone before the first byte.
+            // The reader is gone before the command writes its first byte.
             let line = match reader.contains('|') {
                 true => format!("mkfifo /tmp/p; sleep 0 </tmp/p & exec 3>/tmp/p; wait; {verb} >&3"),
                 false => format!("{verb} >/dev/full"),
@@ -97,7 +97,7 @@ booted!(what_changes_something_does_not_depend_on_its_reader, |m| {
         told("rollback shop", 0);
         let seen = answers(m);
         assert!(seen.contains(&format!("round{round}")), "{reader}: {seen}");
-        // What fails says so all the same.
+        // A command that fails still says so and has the right exit code.
         m.write("/srv/shop/ecosystem.toml", "[[apps]]\nname = 3\n");
         told("apply /srv/shop/ecosystem.toml", 3);
         told("delete shop", 0);
@@ -148,7 +148,7 @@ booted!(a_prune_that_is_killed_is_completed_by_the_next_one, |m| {
     }
 });
 
-/// Files that a killed run was about to put in place.
+/// Temporary files that a killed run has left, which it would have renamed to their final names.
 fn unfinished(m: &Machine) -> String {
     m.ok_sh("find /etc/systemd /etc/clusterctl /var/lib/clusterctl /run/clusterctl -name '.clusterctl-*'")
 }
@@ -167,7 +167,7 @@ booted!(files_that_a_killed_run_was_writing_go, |m| {
     let output = apply(m);
     assert_eq!(output.code, 0, "{output:#?}");
     assert_eq!(unfinished(m), "");
-    // Any run does, also one that finds nothing to do.
+    // Every later run removes such files, also a run that finds nothing to do.
     for folder in
         ["/etc/clusterctl/environment", "/etc/systemd/system", "/var/lib/clusterctl/history"]
     {
@@ -202,7 +202,7 @@ booted!(a_socket_unit_that_somebody_deleted_comes_back, |m| {
     run.wait_flowing();
     back("rm /etc/systemd/system/shop-3000.socket");
     run.stop().assert_none_failed();
-    // The manager itself drops the listener of a unit whose file it does not find any more.
+    // At a daemon-reload the manager itself closes the listener of a unit whose file is gone.
     back("rm /etc/systemd/system/shop-3000.socket; systemctl daemon-reload");
 });
 
@@ -245,7 +245,7 @@ booted!(a_user_without_a_runtime_directory_in_the_environment, |m| {
     assert_eq!(m.ok_sh("find / -xdev -name '*.request' 2>/dev/null"), "");
 });
 
-/// How many reloads in a row: `CLUSTERCTL_RELOADS`.
+/// How many reloads the long test does unless the variable `CLUSTERCTL_RELOADS` says otherwise.
 const RELOADS: u32 = 1000;
 
 #[test]

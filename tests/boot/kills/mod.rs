@@ -1,8 +1,8 @@
 //! Commands, and the processes of their rollouts, killed at every system call that changes something.
 //!
-//! The points are not written down here: an undisturbed run tells them (`fixtures/kill/kill.py`). At
-//! each of them the same run is killed; what served must serve on, no unit may be half written, and
-//! one more run must end where the undisturbed one did, file by file.
+//! An undisturbed run under `fixtures/kill/kill.py` lists these system calls, the points. The same run
+//! is then killed once at each point: an app that served must serve on, no unit may be half written, and
+//! one more run must end in the same state as the undisturbed run, file by file.
 
 mod scenes;
 mod state;
@@ -24,12 +24,12 @@ use crate::support::{Machine, Output, Root, machine, skip};
 pub(crate) const KILLER: &str = include_str!("../fixtures/kill/kill.py");
 const FILE: &str = "/srv/shop/ecosystem.toml";
 
-/// The process that is killed.
+/// The process that is killed at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Victim {
     /// The command itself.
     Command,
-    /// The process that performs its rollout, below systemd.
+    /// The process that performs the command's rollout, a child of systemd.
     Rollout,
 }
 
@@ -42,19 +42,19 @@ impl Victim {
     }
 }
 
-/// One verb.
+/// One verb, with the state from which it starts.
 pub(crate) struct Scene {
-    /// Two, where rounds alternate between directions, each of which starts where the other ends.
+    /// 2 when rounds alternate between two directions, each of which starts where the other ends; else 1.
     pub(crate) directions: usize,
-    /// Brings the machine to where the round starts.
+    /// Brings the machine into the state from which the round starts.
     pub(crate) base: fn(&Machine, usize),
-    /// What is run, after `clusterctl`.
+    /// The arguments of `clusterctl` in a round.
     pub(crate) command: fn(&Machine, usize) -> String,
     /// Whether the app serves before and after.
     pub(crate) serves: bool,
 }
 
-/// Another app of the same file, with a variable that nobody may find afterwards.
+/// Adds another app to a file, with a variable of which no file may remain when the app is removed.
 fn with_worker(file: &str) -> String {
     format!(
         "{file}\n[[apps]]\nname = 'worker'\ncommand = ['sleep', 'infinity']\n\
@@ -80,12 +80,12 @@ fn prepared(m: &Machine) {
          ExecReload=/bin/sh -c 'test -e /run/kill-rollout || exec /usr/bin/clusterctl rollout shop; \
          exec /usr/bin/python3 -IS /srv/kill.py /run/kill-rollout /usr/bin/clusterctl rollout shop'\n",
     );
-    // Both directions have been gone once, so that a rollback has something to go back to.
+    // Both definitions have been applied once, so that a rollback finds them in the history.
     apply(m, &quick(2, "one"));
     apply(m, &quick(2, "two"));
 }
 
-/// Runs a command, watched where there is a plan for it.
+/// Runs a command, under `kill.py` when there is a plan for it.
 pub(crate) fn run(m: &Machine, command: &str) -> Output {
     let plan = Victim::Command.plan();
     let watcher = match m.exists(plan) {
@@ -95,7 +95,8 @@ pub(crate) fn run(m: &Machine, command: &str) -> Output {
     m.sh(&format!("exec {watcher}clusterctl {command}"))
 }
 
-/// Takes away a plan that had no effect, and says whether there was none.
+/// Whether the plan for a process had its effect, after which `kill.py` removes the plan; a plan without an
+/// effect is removed here.
 pub(crate) fn had_effect(m: &Machine, victim: Victim) -> bool {
     fs::remove_file(m.path(victim.plan())).is_err()
 }
@@ -103,12 +104,14 @@ pub(crate) fn had_effect(m: &Machine, victim: Victim) -> bool {
 /// A system call of an undisturbed run that changes something, or asks the manager.
 pub(crate) struct Point {
     pub(crate) victim: Victim,
-    /// Which of those with the same label, from 1 on.
+    /// Which of the calls with the same label, counted from 1.
     pub(crate) count: usize,
+    /// The system call and the kind of its target, in the words of `kill.py`.
     pub(crate) label: String,
 }
 
-/// Those that change something: what is asked before one is like the moment of that one.
+/// Only the points that change something: a kill at a question to the manager has the same effect as a kill
+/// at the next change.
 fn changes(mut points: Vec<Point>) -> Vec<Point> {
     points.retain(|point| !point.label.starts_with("ask "));
     points
@@ -138,20 +141,20 @@ fn points(m: &Machine, scene: &Scene, round: usize) -> Vec<Point> {
     points
 }
 
-/// A unit or a file of variables is what it was or what it shall be, and nothing in between.
+/// Every unit and every file of variables has its content from before or the wanted one, and no other.
 pub(crate) fn assert_whole(m: &Machine, before: &State, wanted: &State, at: &str) {
     for (path, content) in files(m) {
         let known = [before, wanted].map(|state| state.files.get(&path));
         let unfinished = path.contains("/.clusterctl-");
         assert!(
             unfinished || known.contains(&Some(&content)),
-            "{at}: {path} is neither:\n{content}"
+            "{at}: {path} is neither the former nor the wanted file:\n{content}"
         );
     }
 }
 
-/// Kills one run at a point, and runs it again. Says whether it was killed: what a rollout waits for
-/// may come in another order than in the run that told the points.
+/// Kills one run at a point, and runs the command again. Gives whether the run came to that point: events for
+/// which a rollout waits may come in another order than in the run that listed the points.
 fn killed(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &State) -> bool {
     let plan = format!("kill {} {}", point.count, point.label);
     let tried = Tried::run(m, (scene, round), point, &plan, wanted);
@@ -159,7 +162,7 @@ fn killed(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Stat
     if tried.met && point.victim == Victim::Command {
         assert_ne!(first.code, 0, "{at}");
     }
-    // Before the process of the rollout has taken up its request, the command does it by itself.
+    // When the rollout's process dies before it has taken up the request, the command does the rollout itself.
     if first.code == 0 {
         assert_eq!(state(m).units, wanted.units, "{at}");
     }
@@ -167,10 +170,10 @@ fn killed(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Stat
     tried.completed()
 }
 
-/// One more run ends where an undisturbed one does.
+/// One more run of the command ends in the same state as an undisturbed run.
 pub(crate) fn assert_completed(m: &Machine, command: &str, wanted: &State, at: &str) {
     let second = run(m, command);
-    // An app that is gone by then is unknown.
+    // When the killed run has removed the app, the second `delete` does not know it: exit code 5.
     let gone = command.starts_with("delete") && second.code == 5;
     assert!(second.code == 0 || gone, "{at}: {second:#?}");
     let after = state(m);
@@ -182,23 +185,25 @@ pub(crate) fn assert_completed(m: &Machine, command: &str, wanted: &State, at: &
     assert_eq!(leavings(m), "", "{at}");
 }
 
-/// What an undisturbed run of a round tells.
+/// An undisturbed run of a round.
 struct Undisturbed {
-    /// Where it ends.
+    /// The state in which the run ends.
     state: State,
+    /// The points of the run that are to be tried.
     points: Vec<Point>,
 }
 
-/// What is done at a point, and whether it was met.
+/// Does something to a run at a point, and gives whether the run came to that point.
 pub(crate) type Attempt<'a> = &'a dyn Fn(&Machine, &Scene, usize, &Point, &State) -> bool;
 
-/// In the environment: how many points of each victim a run of all tries, spread over them.
+/// Variable of the environment: how many points of each victim are tried instead of all, at even distances.
 const POINTS: &str = "CLUSTERCTL_POINTS";
 
-/// How often a point is tried that is not met: what a rollout waits for may come in another order.
+/// How often a point is tried to which the run does not come: events for which a rollout waits may come in
+/// another order.
 const TRIES: usize = 3;
 
-/// The points of a verb on one machine, and what came of them.
+/// Tries the points of a verb on one machine, and collects the results.
 struct Hunt<'a> {
     m: &'a Machine,
     scene: &'a Scene,
@@ -210,7 +215,7 @@ struct Hunt<'a> {
 }
 
 impl Hunt<'_> {
-    /// Only the way over, so that the next one starts where it should.
+    /// Runs the command of a round undisturbed, so that the next round starts from the right state.
     fn pass(&self, round: usize) {
         (self.scene.base)(self.m, round);
         run(self.m, &(self.scene.command)(self.m, round));
@@ -235,7 +240,7 @@ impl Hunt<'_> {
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(is_met)) {
             Ok(true) => {}
             Ok(false) => self.missed.push(at),
-            // The other points are tried all the same: one run tells of all that fail.
+            // The other points are tried all the same, so that one run of the test names all that fail.
             Err(_) => {
                 self.failed.push(at);
                 had_effect(self.m, victim);
@@ -259,7 +264,7 @@ impl Hunt<'_> {
     }
 }
 
-/// Tries points of a verb: all of them, or so many spread over each victim.
+/// Tries points of a verb: all of them, or `sample` points of each victim at even distances.
 pub(crate) fn hunt(
     root: Root,
     scene: &Scene,

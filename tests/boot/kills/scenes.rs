@@ -1,4 +1,4 @@
-//! The commands that are killed, each with what it begins from.
+//! The commands that are killed, each with the state from which it starts.
 
 use super::{FILE, Scene, apply, put, with_worker};
 use crate::shop::quick;

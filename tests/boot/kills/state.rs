@@ -1,4 +1,4 @@
-//! What a run leaves: every file, every unit, and the definition in the history.
+//! The state that a run leaves: every file, every unit, and the newest definition of the history.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,18 +6,18 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::support::Machine;
 
-/// What must be the same after one run and after a killed and a second one.
+/// The state that must be the same after one undisturbed run, and after a killed run and a second one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
-    /// Every file, with its mode and its content, or where it leads.
+    /// Every file, with its mode and its content; of a symbolic link, its target.
     pub(crate) files: BTreeMap<String, String>,
-    /// Every unit that is up or has failed, as `systemctl list-units` tells it, and what it runs with.
+    /// Every unit that is not inactive, with its states, and the greeting of each instance.
     pub(crate) units: String,
-    /// The definition that `history` tells of last.
+    /// The newest definition of the history.
     pub(crate) definition: String,
 }
 
-/// Calls with everything below a folder that is none itself. What goes meanwhile is not there.
+/// Calls `each` with every file below a folder. A file that is removed meanwhile is left out.
 fn walk(m: &Machine, dir: &str, each: &mut dyn FnMut(String, &fs::DirEntry)) {
     for entry in fs::read_dir(m.path(dir)).into_iter().flatten().filter_map(Result::ok) {
         let inside = format!("{dir}/{}", entry.file_name().to_str().unwrap());
@@ -45,8 +45,8 @@ pub(super) fn files(m: &Machine) -> BTreeMap<String, String> {
     files
 }
 
-/// Everything of the app that is up, failed or has a job, as the manager tells it; the greeting that each of its
-/// processes has; and what the manager has yet to read.
+/// Every unit of the apps that is not inactive or has a job, as the manager shows it; the greeting of each
+/// instance's process; and the units whose files the manager has yet to read.
 fn units(m: &Machine) -> String {
     let properties = "Id,LoadState,ActiveState,MainPID,NeedDaemonReload,Job";
     let patterns = ["shop*", "worker*", "clusterctl-*"];
@@ -96,7 +96,7 @@ pub(crate) fn state(m: &Machine) -> State {
     State { files: files(m), units: units(m), definition }
 }
 
-/// What nobody may leave behind.
+/// Files that no run may leave behind: temporary ones, requests for rollouts, and notes of unread files.
 pub(crate) fn leavings(m: &Machine) -> String {
     let mut left = Vec::new();
     for dir in ["/etc/systemd", "/etc/clusterctl", "/var/lib/clusterctl", "/run/clusterctl"] {

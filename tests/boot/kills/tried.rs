@@ -1,21 +1,22 @@
-//! One run that something happens to at a point, and what is true of every such run: what served serves,
-//! nothing is half written, nothing more runs, and one more run ends where the undisturbed one did.
+//! One run that is killed, or has a system call refused, at a point, and the assertions for every such run: an app
+//! that served serves on, no file is half written, no further instance runs, and one more run ends in the same state
+//! as the undisturbed run.
 
 use super::{Point, Scene, State, assert_completed, assert_whole, had_effect, run, state};
 use crate::support::{Machine, Output};
 
-/// A run to which something has happened.
+/// A run that was killed, or had a call refused, at a point.
 pub(crate) struct Tried<'a> {
     m: &'a Machine,
     scene: &'a Scene,
     wanted: &'a State,
     command: String,
     before: State,
-    /// What it was, for messages.
+    /// The point, the round, the plan and the output, for messages.
     pub(crate) at: String,
-    /// What the command said.
+    /// The output of the command.
     pub(crate) first: Output,
-    /// Whether the point came.
+    /// Whether the run came to the point.
     pub(crate) met: bool,
 }
 
@@ -41,7 +42,7 @@ impl<'a> Tried<'a> {
         Tried { m, scene, wanted, command, before, at, first, met }
     }
 
-    /// What served serves on, and no file is in between.
+    /// An app that served serves on, and every file is the former or the wanted one.
     pub(crate) fn assert_serves_and_whole(&self) {
         let Tried { m, at, .. } = self;
         if self.scene.serves {
@@ -51,27 +52,28 @@ impl<'a> Tried<'a> {
         assert_whole(m, &self.before, self.wanted, at);
     }
 
-    /// No more instances run than before, or than shall.
+    /// No more instances run than before the command, or than its definition wants.
     pub(crate) fn assert_nothing_extra(&self, after: &State) {
         let count = |state: &State| instances(&state.units).len();
         let most = count(&self.before).max(count(self.wanted));
         assert!(count(after) <= most, "{}: {}", self.at, after.units);
     }
 
-    /// One more run completes it. Says whether the point came.
+    /// One more run completes the work. Gives whether the first run came to the point.
     pub(crate) fn completed(self) -> bool {
         assert_completed(self.m, &self.command, self.wanted, &self.at);
         self.met
     }
 }
 
-/// Names of the units of instances that are up.
+/// Names of the units of instances that are active.
 fn instances(units: &str) -> Vec<&str> {
     let up = units.lines().filter(|line| line.contains(".service loaded active"));
     up.filter_map(|line| line.split(' ').next()).filter(|name| name.contains('@')).collect()
 }
 
-/// Tests of one scene: so many of some points, and every one of others on each system.
+/// Tests of one scene: a sample of `$sample` points that `$some` chooses, and on each system every point that `$all`
+/// chooses.
 macro_rules! at_points {
     ($name:ident, $scene:expr, $sample:expr, $some:expr, $all:expr, $attempt:expr) => {
         mod $name {

@@ -29,7 +29,7 @@ pub struct Connection {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// A Unix socket whose queue was full: to be tried again.
+    /// The queue of the Unix socket was full: the connection has to be tried again.
     Blocked,
     Connecting,
     Sending,
@@ -42,7 +42,7 @@ pub enum State {
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     pub number: u64,
-    /// When the rate wanted it sent.
+    /// When the request was due by the rate.
     pub due: Instant,
 }
 
@@ -79,7 +79,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Connects, or finds out that it has to be tried again.
+    /// Connects, or learns that the connection has to be tried again.
     pub fn connect(&mut self, target: &Target) -> Result<(), (Cause, String)> {
         let result = match target {
             Target::Tcp(address) | Target::Udp(address) => connect(&self.socket, address),
@@ -108,7 +108,7 @@ impl Connection {
         alive
     }
 
-    /// Does what can be done without waiting.
+    /// Goes on as far as possible without waiting.
     pub fn advance(&mut self) -> Progress {
         if self.state == State::Connecting {
             match socket_error(&self.socket) {

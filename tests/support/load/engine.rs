@@ -23,17 +23,17 @@ use super::{
 
 /// The client's own stop signal among the tokens of connections.
 const STOP: u64 = 0;
-/// How soon a connection that a full Unix queue turned away is tried again.
+/// Pause before a connection is tried again that the full queue of a Unix socket turned away.
 const RETRY: Duration = Duration::from_millis(2);
 
-/// All requests of one load.
+/// The state of one load: its requests and connections.
 #[derive(Debug)]
 pub struct Engine<'l> {
     load: &'l Load,
     epoll: OwnedFd,
     start: Instant,
     connections: HashMap<u64, Connection>,
-    /// Idle connections, the one used last at the end.
+    /// Idle connections; the one that was used last stands at the end.
     idle: Vec<u64>,
     blocked: Vec<u64>,
     /// Requests under way by their due times, which is the order in which they count as hung.
@@ -81,7 +81,7 @@ impl<'l> Engine<'l> {
         }
     }
 
-    /// Sends everything and waits for every answer; tells each kind's first good answer.
+    /// Sends all requests and waits for every answer; reports the first good answer of each kind.
     pub fn run(mut self, mut flowing: impl FnMut(Kind)) -> Report {
         let mut told = Vec::new();
         let mut events = Vec::with_capacity(256);
@@ -111,7 +111,8 @@ impl<'l> Engine<'l> {
         }
     }
 
-    /// Late ones too, so that a load has as many requests as its rate and time say.
+    /// Begins all requests that are due, also late ones, so that a load has as many requests as its rate and
+    /// time say.
     fn begin_due(&mut self, now: Instant, end: Instant) {
         if self.stopping {
             return;
@@ -202,7 +203,7 @@ impl<'l> Engine<'l> {
         };
         let kind = connection.kind;
         if matches!(connection.state, State::Idle { .. }) {
-            // The server closed it, or said something that nobody asked for.
+            // The server has closed the idle connection, or sent something without a request.
             self.connections.remove(&token);
             self.idle.retain(|idle| *idle != token);
             return;
@@ -278,7 +279,7 @@ impl<'l> Engine<'l> {
 
     fn stop(&mut self) {
         self.stopping = true;
-        // Level-triggered, so it would report itself for ever.
+        // The stop signal is level-triggered: left in the set, it would be reported for ever.
         let stdin = std::io::stdin();
         let _ = epoll::delete(&self.epoll, &stdin);
     }

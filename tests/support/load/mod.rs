@@ -1,7 +1,7 @@
-//! An open-loop load client: it sends at a fixed rate whatever the answers do, so that a server
-//! that stalls is seen as one that stalls.
+//! An open-loop load client: it sends requests at a fixed rate whether or not answers come, so that a
+//! server that stalls is noticed.
 //!
-//! It runs as a process of its own, in the network of a machine or of this host, never retries
+//! The client runs as a process of its own, in the network of a machine or of this host, never retries
 //! a request, and always stops by itself.
 
 mod connection;
@@ -24,7 +24,7 @@ pub use report::{Cause, Kind, Report, Tally};
 
 use super::machine::Machine;
 
-/// What to send: where, how fast, for how long, and what counts as an answer.
+/// The plan of a load: address, rate, time, and which answers are right.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Load {
     target: Target,
@@ -68,7 +68,7 @@ impl Load {
             rates: Vec::new(),
             seconds: 120.0,
             hang_seconds: 15.0,
-            // Below the five after which Node closes an idle connection, as real clients do.
+            // Less than the 5 s after which Node closes an idle connection, as with real clients.
             idle_seconds: 4.0,
             expect: None,
             instance_after: None,
@@ -80,7 +80,7 @@ impl Load {
         self.rate(Kind::New, per_second)
     }
 
-    /// Requests per second on kept-alive connections: on an idle one, else on one more.
+    /// Requests per second on kept-alive connections: each on an idle one, else on a new one.
     pub fn keep_alive(self, per_second: f64) -> Self {
         self.rate(Kind::KeepAlive, per_second)
     }
@@ -177,10 +177,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// Waits until one request of each kind has been answered well: the load is on.
+    /// Waits until one request of each kind has had a good answer.
     ///
     /// # Panics
-    /// When the client ends before.
+    /// When the client ends before that.
     pub fn wait_flowing(&mut self) {
         while !self.waiting_for.is_empty() {
             let report = self.next_message();
@@ -188,13 +188,13 @@ impl Run {
         }
     }
 
-    /// Sends nothing new, waits for what is in flight, and gives the result.
+    /// Ends sending, waits for the answers to requests under way, and gives the result.
     pub fn stop(mut self) -> Report {
         self.send_no_more();
         self.result()
     }
 
-    /// Sends nothing new; what is in flight goes on.
+    /// Ends sending; requests under way go on.
     pub fn send_no_more(&mut self) {
         drop(self.child.stdin.take());
     }
@@ -236,15 +236,15 @@ impl Drop for Run {
 enum Message {
     /// The first good answer to this kind of request.
     Flowing(Kind),
-    /// Everything is over.
+    /// The result of the load, when all requests have ended.
     Done(Report),
 }
 
 const MESSAGE_PREFIX: &str = "load: ";
 const PLAN_VARIABLE: &str = "CLUSTERCTL_TEST_LOAD";
 
-/// Not a test: the process that [`Load::start`] starts. The test binary is the one executable
-/// that is surely there, so it starts itself again.
+/// Not a test, but the process that [`Load::start`] starts: the test binary runs itself again, since no
+/// other executable is sure to exist.
 #[test]
 #[ignore = "the load client, which other tests start"]
 fn client() {
@@ -256,7 +256,7 @@ pub fn is_client() -> bool {
     std::env::var_os(PLAN_VARIABLE).is_some()
 }
 
-/// The client itself; nothing without a plan in the environment.
+/// Runs the client; without a plan in the environment it does nothing.
 pub fn run_client() {
     let Ok(plan) = std::env::var(PLAN_VARIABLE) else {
         return;
@@ -264,7 +264,7 @@ pub fn run_client() {
     let load: Load = serde_json::from_str(&plan).unwrap();
     let say = |message: &Message| {
         let json = serde_json::to_string(message).unwrap();
-        // libtest has begun a line.
+        // libtest has printed the begin of a line, which has to end first.
         let mut out = io::stdout().lock();
         write!(out, "\n{MESSAGE_PREFIX}{json}\n").unwrap();
     };

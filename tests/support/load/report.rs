@@ -37,7 +37,7 @@ pub enum Cause {
     Malformed,
     /// No full answer in time.
     Hang,
-    /// The client itself could not do it.
+    /// The client itself failed, not the server.
     Local,
 }
 
@@ -48,20 +48,20 @@ pub struct Failures {
     pub count: u64,
     /// When the first one was found: seconds since the load began.
     pub first_after: f64,
-    /// The same moment in seconds since 1970, to find it in the journal.
+    /// The same moment in seconds since 1970, by which to find it in the journal.
     pub first_at: f64,
-    /// What the first one looked like.
+    /// The details of the first one.
     pub example: String,
 }
 
 /// All requests of one kind.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
-    /// Requests begun; the sum of the good and the failed ones.
+    /// Requests that were begun: the sum of good answers and failed requests.
     pub sent: u64,
     /// Good answers.
     pub ok: u64,
-    /// The others.
+    /// Failed requests, by cause.
     pub failed: BTreeMap<Cause, Failures>,
     /// Good answers by the instance that gave them.
     pub instances: BTreeMap<String, u64>,
