@@ -20,7 +20,7 @@ pub(super) struct StopArgs {
     /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     apps: Vec<String>,
-    /// Not at the next boot either, until the next start or apply
+    /// Not at the next boot either, until the next apply or `systemctl enable`
     #[arg(long)]
     disable: bool,
 }

@@ -45,7 +45,7 @@ pub(super) struct DevArgs {
     quiet: bool,
     /// Reload an app when a file in its `cwd` changes, or with PATH all apps when that does
     ///
-    /// Hidden files, `node_modules` and files that end like logs do not count. The apps go on with
+    /// Hidden files other than `.env`, `node_modules` and files that end like logs do not count. The apps go on with
     /// what they had when the new code does not come to serve.
     #[arg(short, long, value_name = "PATH", num_args = 0..=1, require_equals = true,
           default_missing_value = "")]

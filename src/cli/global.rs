@@ -21,7 +21,7 @@ pub(super) struct Global {
     /// Form of the output; with `start` also the file for standard output, as in PM2
     #[arg(short, long, global = true, value_name = "FORM", value_parser = Forms, default_value = "text")]
     output: Output,
-    /// Say nothing but data and errors
+    /// Say nothing but data, warnings and errors
     #[arg(short, long, global = true)]
     pub(super) silent: bool,
     /// Say more: each unit of a plan, all fields of a log entry
