@@ -51,7 +51,13 @@ fn masked(screen: &str) -> String {
         let words: Vec<&str> = out.split_whitespace().collect();
         words.join(" ").replace("Nkb", "Nmb").replace("Nm ", "Ns ") + "\n"
     };
-    screen.lines().map(masked_line).collect()
+    let mut lines: Vec<String> = screen.lines().map(masked_line).collect();
+    // Which of two instances says something first is nobody's to decide.
+    let of_log = |line: &String| line.starts_with("│N api@N");
+    let first = lines.iter().position(of_log).unwrap_or(lines.len());
+    let count = lines[first..].iter().take_while(|line| of_log(line)).count();
+    lines[first..first + count].sort();
+    lines.concat()
 }
 
 #[track_caller]
