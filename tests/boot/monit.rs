@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::booted;
-use crate::support::{Machine, skip, tmux::Tmux};
+use crate::support::{Machine, skip, tmux::Tmux, wait_until};
 
 /// Two apps, one of which writes what a terminal would obey.
 const FILE: &str = r#"
@@ -95,9 +96,7 @@ fn end(terminal: &Tmux, code: u8) {
         sums.filter_map(|line| line.split(' ').next_back().map(str::to_owned)).collect::<Vec<_>>()
     };
     let both = || settings(&terminal.screen());
-    crate::support::wait_until("both sums", std::time::Duration::from_secs(20), || {
-        both().len() == 2
-    });
+    wait_until("both sums", Duration::from_secs(20), || both().len() == 2);
     let sums = both();
     assert_eq!(sums[0], sums[1], "the terminal is not what it was: {screen}");
     assert!(screen.contains("clusterctl monit; echo"), "the former screen is there: {screen}");
@@ -125,9 +124,11 @@ booted!(the_dashboard_shows_and_does_what_keys_say, |m| {
     terminal.wait_for("✓ clusterctl scale api +1");
     terminal.type_in("/hostile\n");
     terminal.wait_for("/ hostile");
-    terminal.press("Escape");
-    terminal.press("Escape");
-    terminal.wait_without("/ hostile");
+    // To the newest line, then without the search: two at once are one to whoever reads a terminal.
+    wait_until("the search is over", Duration::from_secs(60), || {
+        terminal.press("Escape");
+        terminal.is_soon_without("/ hostile")
+    });
     terminal.type_in("fbad\n");
     terminal.wait_without("hostile");
     terminal.type_in("d");

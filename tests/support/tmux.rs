@@ -77,6 +77,19 @@ impl Tmux {
         screen
     }
 
+    /// Whether the window stops showing a text within two seconds.
+    pub fn is_soon_without(&self, text: &str) -> bool {
+        let end = std::time::Instant::now() + Duration::from_secs(2);
+        while self.screen().contains(text) {
+            if std::time::Instant::now() >= end {
+                return false;
+            }
+            // A window sends no event when it changes.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        true
+    }
+
     /// Waits until the window does not show a text any more.
     pub fn wait_without(&self, text: &str) {
         wait_until(text, DEADLINE, || !self.screen().contains(text));
