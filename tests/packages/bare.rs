@@ -73,8 +73,7 @@ fn dist() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
         let target = skip::target_dir();
-        let target = target.parent().unwrap();
-        ok(Command::new(root().join("packaging/dist.sh")).arg(MACHINE).env("TARGET", target));
+        ok(Command::new(root().join("packaging/dist.sh")).arg(MACHINE).env("TARGET", &target));
         target.join("dist")
     })
 }
