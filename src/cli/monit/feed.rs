@@ -78,6 +78,7 @@ pub(super) fn looks(ctl: Context, selected: Vec<Selected>, events: SyncSender<Ev
             if !tell(&events, input) {
                 return;
             }
+            // CPU and memory are looked at anew: the kernel counts them and tells nobody of a change.
             thread::sleep(LOOK);
         }
     });

@@ -8,8 +8,7 @@ mod files;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -73,14 +72,15 @@ pub(super) fn run(args: &ServeFilesArgs) -> Result<u8, Error> {
     let listener =
         TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port)));
     let listener = listener.map_err(failed)?;
-    let open = Arc::new(AtomicUsize::new(0));
+    let places = Arc::new(Places::default());
     loop {
         let Ok((client, _)) = listener.accept() else {
-            // No descriptor is left: some end as clients go, which no event tells.
+            // The process or the machine has no descriptor left, so that the client stays in the queue and the
+            // listener stays readable: waiting for it would not wait. No event tells that a descriptor is free.
             thread::sleep(Duration::from_millis(10));
             continue;
         };
-        let place = Place::take(&open);
+        let place = Place::take(&places);
         let site = Arc::clone(&site);
         let own = move || {
             connection::serve(client, &site);
@@ -99,22 +99,31 @@ fn password(variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     Some(format!("Basic {}", STANDARD.encode(format!("{user}:{word}"))))
 }
 
+/// How many connections are open, and who waits until one of them closes.
+#[derive(Default)]
+struct Places {
+    taken: Mutex<usize>,
+    freed: Condvar,
+}
+
 /// A connection among those that are permitted at once.
-struct Place(Arc<AtomicUsize>);
+struct Place(Arc<Places>);
 
 impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Place {
-        while open.load(Ordering::Acquire) >= MOST {
-            // A place comes free when a client goes; nothing else is to be done meanwhile.
-            thread::sleep(Duration::from_millis(5));
-        }
-        open.fetch_add(1, Ordering::AcqRel);
-        Place(Arc::clone(open))
+    /// Waits until fewer than [`MOST`] are taken.
+    fn take(places: &Arc<Places>) -> Place {
+        // Nobody panics while holding the lock.
+        let taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |taken: &mut usize| *taken >= MOST;
+        let free = places.freed.wait_while(taken, full);
+        *free.unwrap_or_else(PoisonError::into_inner) += 1;
+        Place(Arc::clone(places))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.freed.notify_one();
     }
 }
