@@ -104,28 +104,18 @@ mod tests {
 
     use super::*;
     use crate::ops::{ListenerState, Row, Status};
+    use crate::report::row;
 
-    fn row() -> Row {
+    fn wide_row() -> Row {
         Row {
             app: "checkout-service-of-the-shop".into(),
-            namespace: "default".into(),
-            instance: 11,
             unit: "checkout-service-of-the-shop@11.service".into(),
-            status: Status::WaitingRestart,
             pid: Some(4_194_304),
             uptime_seconds: Some(75.0),
             restarts: 1234,
-            cpu_seconds: None,
-            cpu_percent: Some(1.25),
-            memory_bytes: Some(44_564_480),
             user: "checkout-service".into(),
             listeners: vec!["[2001:db8:85a3::8a2e:370:7334]:8443".into()],
-            unheld: None,
-            lost: vec![],
-            binds: [].into(),
-            enabled: true,
-            units: Default::default(),
-            rollout: None,
+            ..row(11, Status::WaitingRestart)
         }
     }
 
@@ -159,7 +149,7 @@ mod tests {
             listeners: vec![listener],
             units: Default::default(),
             asked: vec![],
-            instances: vec![row()],
+            instances: vec![wide_row()],
             reasons: [(11, "it ends again and again with code 1: see its log".repeat(3))].into(),
             stories: Default::default(),
             log_files: vec![path.replace("server.js", "out.log")],

@@ -187,30 +187,7 @@ pub fn bytes(bytes: u64) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn row(instance: u32, status: Status) -> Row {
-        Row {
-            app: "api".into(),
-            namespace: "default".into(),
-            instance,
-            unit: format!("api@{instance}.service"),
-            status,
-            pid: (status == Status::Online).then_some(4711),
-            uptime_seconds: (status == Status::Online).then_some(75.0),
-            restarts: 2,
-            cpu_seconds: None,
-            cpu_percent: Some(1.25),
-            memory_bytes: Some(44_564_480),
-            user: "www".into(),
-            listeners: vec!["[::]:80".into()],
-            unheld: None,
-            lost: vec![],
-            binds: [].into(),
-            enabled: true,
-            units: Default::default(),
-            rollout: None,
-        }
-    }
+    use crate::report::row;
 
     #[test]
     fn plain_in_a_pipe() {

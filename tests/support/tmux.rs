@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{machine::Machine, wait_until};
+use super::machine::Machine;
 
 /// A tmux server with one window; dropping it ends both.
 #[derive(Debug)]
@@ -64,35 +64,37 @@ impl Tmux {
         self.ok(&["capture-pane", "-p"])
     }
 
-    /// Waits until the window shows a text.
-    pub fn wait_for(&self, text: &str) -> String {
-        let mut screen = String::new();
-        // A window sends no event when it changes.
-        let end = std::time::Instant::now() + DEADLINE;
-        while !screen.contains(text) {
-            assert!(std::time::Instant::now() < end, "{text} is not shown:\n{screen}");
-            std::thread::sleep(Duration::from_millis(50));
-            screen = self.screen();
-        }
-        screen
-    }
-
-    /// Whether the window stops showing a text within two seconds.
-    pub fn is_soon_without(&self, text: &str) -> bool {
-        let end = std::time::Instant::now() + Duration::from_secs(2);
-        while self.screen().contains(text) {
-            if std::time::Instant::now() >= end {
-                return false;
+    /// What the window shows once that is as it should be; else what it shows after the limit.
+    fn within(&self, limit: Duration, is_right: impl Fn(&str) -> bool) -> Result<String, String> {
+        let end = Instant::now() + limit;
+        loop {
+            let screen = self.screen();
+            if is_right(&screen) {
+                return Ok(screen);
+            }
+            if Instant::now() >= end {
+                return Err(screen);
             }
             // A window sends no event when it changes.
             std::thread::sleep(Duration::from_millis(50));
         }
-        true
+    }
+
+    /// Waits until the window shows a text.
+    pub fn wait_for(&self, text: &str) -> String {
+        let shown = self.within(DEADLINE, |screen| screen.contains(text));
+        shown.unwrap_or_else(|screen| panic!("{text} is not shown:\n{screen}"))
+    }
+
+    /// Whether the window stops showing a text within two seconds.
+    pub fn is_soon_without(&self, text: &str) -> bool {
+        self.within(Duration::from_secs(2), |screen| !screen.contains(text)).is_ok()
     }
 
     /// Waits until the window does not show a text any more.
     pub fn wait_without(&self, text: &str) {
-        wait_until(text, DEADLINE, || !self.screen().contains(text));
+        let shown = self.within(DEADLINE, |screen| !screen.contains(text));
+        shown.unwrap_or_else(|screen| panic!("{text} is still shown:\n{screen}"));
     }
 }
 

@@ -11,24 +11,12 @@ fn row(app: &str, instance: u32, status: Status) -> Row {
     let online = status == Status::Online;
     Row {
         app: app.into(),
-        namespace: "default".into(),
-        instance,
         unit: format!("{app}@{instance}.service"),
-        status,
         pid: online.then_some(4711 + instance),
-        uptime_seconds: online.then_some(75.0),
         restarts: 2 * instance,
-        cpu_seconds: None,
-        cpu_percent: Some(1.25),
         memory_bytes: online.then_some(44_564_480),
-        user: "www".into(),
         listeners: vec!["[::]:3000".into()],
-        unheld: None,
-        lost: vec![],
-        binds: [].into(),
-        enabled: true,
-        units: Default::default(),
-        rollout: None,
+        ..crate::report::row(instance, status)
     }
 }
 
