@@ -154,8 +154,8 @@ fn as_its_units(
     true
 }
 
-/// Runs the program once, with the rights that the app will have or with those of whoever wrote the file, and looks
-/// into its source where that does not tell.
+/// Runs the program once, with the rights of whoever wrote the file or, if that is the caller, with those that the
+/// app will have, and looks into its source where that does not tell.
 fn try_out(draft: &mut Draft, origin: &Origin<'_>, around: &import::ImportFacts<'_>, ui: &mut Ui) {
     let name = draft.name().to_owned();
     let alone = Drafts { apps: vec![draft.clone()], ..Drafts::default() };
@@ -168,9 +168,10 @@ fn try_out(draft: &mut Draft, origin: &Origin<'_>, around: &import::ImportFacts<
     ));
     let environment = app.env.clone();
     let waiting = || ui.note(&format!("{name}: {}", trial::still_nothing(TRIAL)));
-    let named = app.process.user.as_deref().and_then(crate::host::user);
-    let author = || origin.file.and_then(|file| crate::ops::import::author(file).other);
-    let user = named.or_else(author);
+    // A file may name any user: whoever wrote it does not get that user's rights because somebody looks at it.
+    let author = origin.file.and_then(|file| crate::ops::import::author(file).other);
+    let named = || app.process.user.as_deref().and_then(crate::host::user);
+    let user = author.or_else(named);
     let user = user.as_ref();
     let tried = trial::tried_as(user, &app.command, &app.cwd, &environment, TRIAL, waiting);
     let why = match tried {

@@ -33,6 +33,11 @@ booted!(a_file_of_somebody_else_is_evaluated_and_tried_with_that_users_rights, |
         assert_eq!(output.code, 0, "{verb}: {output:#?}");
         assert_eq!(ran(m), hers, "{verb}: {output:#?}");
     }
+    // Nor does her file say as whom her program is tried.
+    let as_root = CONFIG.replace("script: 'server.js'", "script: 'server.js', uid: 'root'");
+    ada.write("/home/ada/app/ecosystem.config.js", &as_root);
+    let output = m.sh("cd /; clusterctl validate /home/ada/app/ecosystem.config.js");
+    assert_eq!(ran(m), hers, "{output:#?}");
     // A link of hers to a file of root's is hers as well.
     m.write("/root/own.config.js", CONFIG);
     m.ok_sh("chmod 755 /root; chmod 644 /root/own.config.js");
