@@ -226,8 +226,13 @@ fn same_line(page: &str, said: &str) -> bool {
 /// Whether these lines are those of the page, in which a line `…` stands for any number of them.
 fn same(page: &[String], said: &[String]) -> bool {
     // Versions of systemctl write differently of links; what is waited for shows on a busy machine alone.
-    let others =
-        ["Created symlink ", "Removed ", " is not ready yet: ", ": it listens on nothing yet; "];
+    let others = [
+        "Created symlink ",
+        "Removed ",
+        " is not ready yet: ",
+        ": it listens on nothing yet; ",
+        ": waiting: ",
+    ];
     let counts =
         |line: &&String| !line.is_empty() && !others.iter().any(|text| line.contains(text));
     let lines = |lines: &[String]| -> Vec<String> {
