@@ -30,6 +30,8 @@ pub mod rollout;
 
 pub mod plan;
 
+pub mod export;
+
 // Edges: the only input and output.
 
 pub mod disk;

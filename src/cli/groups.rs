@@ -5,7 +5,10 @@ use clap::Command;
 
 /// Groups, and what is in them. Commands that are in none are shown in the last one.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Definition", &["apply", "validate", "history", "rollback", "delete", "init", "import"]),
+    (
+        "Definition",
+        &["apply", "validate", "history", "rollback", "delete", "init", "import", "export"],
+    ),
     (
         "Processes",
         &[

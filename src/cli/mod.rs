@@ -12,6 +12,7 @@ mod dev;
 mod doctor;
 mod environment;
 mod exec;
+mod export;
 mod flags;
 mod flush;
 mod foreign;
@@ -103,6 +104,7 @@ enum Verb {
     Monit(monit::MonitArgs),
     Init(init::InitArgs),
     Import(import::ImportArgs),
+    Export(export::ExportArgs),
     #[command(alias = "completion")]
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
@@ -236,6 +238,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Monit(args) => return monit::run(args, place, ui),
         Verb::Init(args) => init::run(args, place, ui),
         Verb::Import(args) => import::run(args, place, ui),
+        Verb::Export(args) => export::run(args, place, ui),
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),

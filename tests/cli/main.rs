@@ -21,6 +21,7 @@ mod dev;
 mod doctor;
 mod env;
 mod every;
+mod export;
 mod flush;
 mod history;
 mod id;

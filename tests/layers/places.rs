@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::{modules, sources};
 
-/// Files of the program below src/ whose code has one of these words. `import` names what other tools have,
-/// in their words: a key of ours is there only if one of them has it too.
+/// Files of the program below src/ whose code has one of these words. `import` and `export` name what other
+/// tools have: a key of ours is there only if one of them has it too, or as one that none has.
 fn files_with(words: &[&str]) -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let all = modules().filter(|module| *module != "import").flat_map(sources);
+    let all = modules().filter(|module| !["import", "export"].contains(module)).flat_map(sources);
     let found = all.filter(|(_, text)| words.iter().any(|word| has_word(text, word)));
     found.map(|(path, _)| path.strip_prefix(&root).unwrap().display().to_string()).collect()
 }

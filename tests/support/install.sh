@@ -71,6 +71,7 @@ go golang-go
 /usr/lib/python3*/test/test_socket.py libpython3.11-testsuite
 bundle ruby-bundler
 poetry python3-poetry
+docker-compose docker-compose
 /usr/lib/*/libjemalloc.so.2 libjemalloc2
 musl-gcc musl-tools
 /etc/ssl/certs/ca-certificates.crt ca-certificates
