@@ -1,7 +1,7 @@
 //! What `export` makes of ecosystem files. Each folder of `cases` holds an `ecosystem.toml` and what is expected
 //! of it, `kubernetes.yaml` and `compose.yaml`; `UPDATE_EXPECT=1` writes them anew. The validators of both
 //! systems read what is expected, and rules of our own hold what the validators let pass.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 #[path = "../support/host.rs"]
 mod host;
