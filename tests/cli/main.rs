@@ -9,6 +9,7 @@ mod fake;
 #[path = "../support/host.rs"]
 mod host;
 mod manager;
+mod plain;
 mod stage;
 
 mod apply;
@@ -23,6 +24,7 @@ mod env;
 mod every;
 mod flush;
 mod history;
+mod hostile;
 mod id;
 mod import;
 mod init;
