@@ -164,7 +164,7 @@ pub(super) fn selected(
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    selected_of(place, ctl, &ops::apps(ctl)?, selectors)
+    selected_of(place, ctl, &ops::apps_meant(ctl, selectors)?, selectors)
 }
 
 /// As [`selected`]; all apps where no selector is given.
@@ -204,7 +204,7 @@ pub(super) fn known(
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Vec<Selected>, Error> {
-    known_of(place, ctl, &ops::apps(ctl)?, selectors)
+    known_of(place, ctl, &ops::apps_meant(ctl, selectors)?, selectors)
 }
 
 /// As [`selected`]; `None` where one of the selectors means nothing.

@@ -21,7 +21,7 @@ const LINES: usize = crate::limits::DESCRIBED_LINES;
 /// Runs the verb.
 pub(super) fn run(args: &DescribeArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect_to_ask()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, &args.apps)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let asked = apps.iter().filter(|(app, _)| selected.iter().any(|one| one.app == **app));
     let asked = asked.map(|(app, found)| (app.clone(), found.clone())).collect();

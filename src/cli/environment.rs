@@ -18,7 +18,7 @@ pub(super) struct EnvArgs {
 /// Runs the verb.
 pub(super) fn run(args: &EnvArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, &args.apps)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let rows = ops::list(&ctl, &apps, &selected)?;
     for row in &rows {

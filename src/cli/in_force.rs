@@ -137,6 +137,23 @@ pub(super) fn read(
     Ok(Definition { text, source, base, env, only: only.to_vec() })
 }
 
+/// The definition that a text is which was written to a file just now.
+///
+/// # Errors
+/// The current folder does not exist any more.
+pub(super) fn written(
+    text: String,
+    file: &Path,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<Definition, Error> {
+    let source = place.absolute(file)?;
+    let base = source.parent().unwrap_or(Path::new("/")).to_owned();
+    let source = Some(source);
+    let env = profile(None, source.as_deref(), place, ui)?;
+    Ok(Definition { text, source, base, env, only: Vec::new() })
+}
+
 /// The `--env` that counts: the one that is given, else the one with which the apps of this file
 /// were applied last.
 fn profile(
@@ -172,6 +189,21 @@ pub(super) fn apply_file(
 ) -> Result<(), Error> {
     let policy = PolicyArgs::default();
     let definition = read(file, None, env, only, place, ui)?;
+    let shown = file.display().to_string();
+    let options = Options { shown, reloads: false, ..Options::of("apply", &policy) };
+    put_in_force(definition, &options, place, ui).map(drop)
+}
+
+/// Applies a text that was written to a file just now. The file is not read again: somebody else may be able to replace
+/// it.
+pub(super) fn apply_text(
+    text: String,
+    file: &Path,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    let policy = PolicyArgs::default();
+    let definition = written(text, file, place, ui)?;
     let shown = file.display().to_string();
     let options = Options { shown, reloads: false, ..Options::of("apply", &policy) };
     put_in_force(definition, &options, place, ui).map(drop)

@@ -8,6 +8,7 @@ use super::{Site, Ui, import};
 use crate::ecosystem::{Project, StartCommand, plain_name, port_in, starter};
 use crate::error::Error;
 use crate::host::text;
+use crate::plan::shell_word;
 
 /// Write a commented ecosystem file for the project in the current folder
 ///
@@ -43,7 +44,7 @@ pub(super) fn run(args: &InitArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
     let file = args.file.display().to_string();
     ui.note(&format!("wrote {file}"));
-    ui.note(&place.next(&file));
+    ui.note(&place.next(&shell_word(&file)));
     Ok(())
 }
 

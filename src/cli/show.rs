@@ -28,7 +28,7 @@ pub(super) fn event(event: &ops::Event, ui: &mut Ui) {
             let _ = ui.json_line(&value);
         }
     } else if let Some(line) = report::progress::line(event, ui.verbose, &ui.err) {
-        ui.note(&line);
+        ui.painted(&line);
     }
 }
 
@@ -88,24 +88,7 @@ pub(super) fn finish(
             }
             continue;
         }
-        match verdict.good {
-            true => ui.done(&verdict.text),
-            false => ui.failed(&verdict.text),
-        }
-        if let Some(instance) = verdict.look_at {
-            for line in &story.lines {
-                ui.note(&format!("  {app}@{instance} | {}", report::printable(line)));
-            }
-            for file in &story.files {
-                let file = report::printable(&file.display().to_string());
-                ui.note(&format!("  it writes to {file}"));
-            }
-            let logs = format!("clusterctl logs {app}@{instance}");
-            let of_reason = || story.reason.and_then(|reason| reason.next);
-            ui.later(&verdict.next.or_else(of_reason).unwrap_or(logs));
-        } else if let Some(next) = verdict.next {
-            ui.later(&next);
-        }
+        ui.verdict(app, &verdict, &story);
     }
     let (counts, took) = ui.counted();
     let total = counts.total(done.len(), Some(took));

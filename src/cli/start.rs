@@ -13,6 +13,7 @@ use crate::disk::Layout;
 use crate::ecosystem::{self, AppName, Handover, Scope, SeenApp, StartCommand, entry};
 use crate::error::Error;
 use crate::ops::{ControlVerb, Selected};
+use crate::report::printable_lines;
 
 /// Start apps or instances, an ecosystem file, or a program that has none yet
 ///
@@ -191,7 +192,7 @@ fn discover(
              (for {:?} at most)",
             args.timeout
         ));
-        let waiting = || ui.paragraph(&still_nothing(program, args.timeout));
+        let waiting = || ui.paragraph(&printable_lines(&still_nothing(program, args.timeout)));
         let user = app.process.user.as_deref().and_then(crate::host::user);
         let (none, limit) = (BTreeMap::new(), args.timeout);
         let trial = trial::tried_as(user.as_ref(), &app.command, &app.cwd, &none, limit, waiting)?;
@@ -205,25 +206,24 @@ fn discover(
     Ok(entry(&seen))
 }
 
-/// Puts the entries into the ecosystem file of the current folder, and applies it.
+/// Puts the entries into the ecosystem file of the current folder, and applies what was written.
 pub(super) fn write(entries: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let layout = place.layout()?;
-    let path = place.inside(Path::new(FILE));
     let new = entries.join("\n");
-    let file = OwnFile::open(&path)?;
-    let Some(text) = file.with(&new) else {
-        ui.data(&new)?;
-        let text = format!(
-            "{FILE} exists here and is not overwritten; add the lines above to it, then: \
-             clusterctl apply"
-        );
-        return Err(Error::Usage(text));
+    let file = OwnFile::open(&place.inside(Path::new(".")))?;
+    let text = match file.with(&new) {
+        Ok(text) => text,
+        Err(why) => {
+            ui.data(&new)?;
+            let text = format!("{FILE} {why}; add the lines above to it, then: clusterctl apply");
+            return Err(Error::Usage(text));
+        }
     };
     // What is wrong with it, such as a port that is taken, is said before a file is left behind.
     resolve(place, &text, &layout)?;
-    let did = file.add(&path, &new)?;
+    let did = file.add(&new)?;
     ui.note(&format!("{did} {FILE}"));
-    in_force::apply_file(Path::new(FILE), &[], None, place, ui)
+    in_force::apply_text(text, Path::new(FILE), place, ui)
 }
 
 pub(super) fn refuse_what_cannot_be(place: &Site<'_>) -> Result<(), Error> {

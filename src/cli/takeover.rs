@@ -1,12 +1,12 @@
 //! `clusterctl import --takeover` and `--give-back`: a running PM2's apps, one after the other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::foreign::{self, Origin};
 use super::in_force::read_definition;
 use super::policy::PolicyArgs;
 use super::world::Purpose;
-use super::{Site, Ui, input, show};
+use super::{Site, Ui, in_force, input, show};
 use crate::disk::Definition;
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::error::Error;
@@ -40,11 +40,10 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     let pm2 = pm2()?;
     let processes = processes(&pm2)?;
-    let file = match file {
-        Some(file) => file.to_owned(),
-        None => written(to, &pm2, &processes, place, ui)?,
+    let (file, definition) = match file {
+        Some(file) => (file, read_definition(file, place, ui)?),
+        None => (to, written(to, &pm2, &processes, place, ui)?),
     };
-    let definition = read_definition(&file, place, ui)?;
     let layout = place.layout()?;
     // Addresses that PM2's processes hold are no problem of the file: they are taken over.
     let host = place.around.host(&layout, Purpose::TakeOver);
@@ -71,17 +70,17 @@ fn is_online(name: &AppName, processes: &[Pm2Process]) -> bool {
     processes.iter().any(|process| process.name == name.as_str() && process.status == "online")
 }
 
-/// The ecosystem file: the one that is there, else one that is made of what PM2 runs.
+/// The ecosystem file: the one that is there, else one that is made of what PM2 runs, and counts as it was written.
 fn written(
     to: &Path,
     pm2: &RunningPm2,
     processes: &[Pm2Process],
     place: &Site<'_>,
     ui: &mut Ui,
-) -> Result<PathBuf, Error> {
+) -> Result<Definition, Error> {
     if place.inside(to).exists() {
         ui.note(&format!("{} is there and counts", to.display()));
-        return Ok(to.to_owned());
+        return read_definition(to, place, ui);
     }
     let name = format!("the PM2 in {}", pm2.home.display());
     let (drafts, _) = pm2.drafts().map_err(|refusal| foreign::refused(&name, refusal))?;
@@ -96,7 +95,7 @@ fn written(
     };
     let imported = foreign::settled(drafts, &origin, Some((pm2, processes)), place, ui)?;
     foreign::write(&imported, to, &name, place, ui)?;
-    Ok(to.to_owned())
+    in_force::written(imported.text, to, place, ui)
 }
 
 /// Moves one app; says whether it serves from its units now.

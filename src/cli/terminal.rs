@@ -6,10 +6,13 @@ use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use clap::error::ContextValue;
+
 use super::Global;
 use crate::ecosystem::{AppName, Color};
 use crate::error::{self, Error};
-use crate::report::{self, ActionCounts, Paint, Style};
+use crate::ops::Story;
+use crate::report::{self, ActionCounts, AppVerdict, Paint, Style};
 use crate::rollout::{Progress, Time};
 
 /// The only way to the terminal: data to standard output, everything else to standard error.
@@ -109,7 +112,16 @@ impl Ui {
     pub fn usage(&mut self, said: &clap::Error) {
         let style = if said.use_stderr() { self.err } else { self.out };
         let text = said.render();
-        let text = if style.color { text.ansi().to_string() } else { text.to_string() };
+        // What was typed may come from anywhere, and only without our own colours it is known which is whose.
+        let harmless = said.context().all(|(_, value)| match value {
+            ContextValue::String(word) => report::printable(word) == *word,
+            ContextValue::Strings(words) => words.iter().all(|w| report::printable(w) == *w),
+            _ => true,
+        });
+        let text = match style.color && harmless {
+            true => text.ansi().to_string(),
+            false => report::printable_lines(&text.to_string()),
+        };
         let TerminalStreams { out, err } = &mut self.streams;
         // A reader that is gone needs no help.
         let _ = match said.use_stderr() {
@@ -212,14 +224,20 @@ impl Ui {
         text.replace("clusterctl ", "clusterctl --user ").replace(" --user --user ", " --user ")
     }
 
-    /// A message for people, on one line: a name in it that holds a line feed makes no second one.
+    /// A message for people, on one line: a name in it that holds a line feed makes no second one, and one with
+    /// a colour colours nothing.
     pub fn note(&mut self, text: &str) {
+        self.painted(&report::printable(text));
+    }
+
+    /// As [`Ui::note`], for a line in our own colours, in which texts of others are [`report::printable`] already.
+    pub fn painted(&mut self, text: &str) {
         if !self.silent || text.starts_with("warning") {
             self.always(&text.replace('\n', "\u{fffd}"));
         }
     }
 
-    /// A message of several lines.
+    /// A message of several lines, in which texts of others are [`report::printable`] already.
     pub fn paragraph(&mut self, text: &str) {
         if !self.silent {
             self.always(text);
@@ -229,7 +247,7 @@ impl Ui {
     /// A message that something was done.
     pub fn done(&mut self, text: &str) {
         let mark = self.err.paint(Paint::Good, "✓");
-        self.note(&format!("{mark} {}", report::printable(text)));
+        self.painted(&format!("{mark} {}", report::printable(text)));
     }
 
     /// As [`Ui::done`] about one app; as JSON where `-o json` is given.
@@ -248,6 +266,18 @@ impl Ui {
     pub fn failed(&mut self, text: &str) {
         let mark = self.err.paint(Paint::Bad, "✗");
         self.always(&format!("{mark} {}", report::printable(text)));
+    }
+
+    /// How an app ended up; if badly, with the lines that matter and the next command.
+    pub fn verdict(&mut self, app: &AppName, verdict: &AppVerdict, story: &Story) {
+        match verdict.good {
+            true => self.done(&verdict.text),
+            false => self.failed(&verdict.text),
+        }
+        report::verdict::evidence(app, verdict, story).iter().for_each(|line| self.note(line));
+        if let Some(next) = report::verdict::next(app, verdict, story) {
+            self.later(&next);
+        }
     }
 
     /// Counts what an event tells, for the end.

@@ -43,7 +43,8 @@ pub use secret::{own_secret, secret};
 pub use shared_port::{share_port, unshare_port};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{
-    apply_file, apply_links, restore_file, sweep_environment, sweep_unfinished, write_atomic,
+    Unsynced, apply_file, apply_links, make_links, restore_file, sweep_environment,
+    sweep_unfinished, write_atomic,
 };
 
 /// A file operation that failed.

@@ -17,18 +17,54 @@ use crate::plan::{ChangeKind, FileChange, FileId, LinkChange, LinkId, ObservedFi
 use crate::translate::{Record, environment_owner};
 use crate::unit::{UnitFile, UnitName};
 
-/// Writes or removes one file of an app.
+/// Folders in which something was written, made or removed that a power cut may still undo.
+#[derive(Debug, Default)]
+pub struct Unsynced(BTreeSet<PathBuf>);
+
+impl Unsynced {
+    /// Makes it last; each folder once.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        for dir in std::mem::take(&mut self.0) {
+            match sync_dir(&dir) {
+                // It went with its last link, which its own folder tells.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let parent = dir.parent().unwrap_or(Path::new("/"));
+                    sync_dir(parent).map_err(Error::new("write", parent))?;
+                }
+                synced => synced.map_err(Error::new("write", &dir))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, file: &Path) {
+        self.0.extend(file.parent().map(Path::to_owned));
+    }
+}
+
+/// Writes or removes one file of an app; what relies on it comes after [`Unsynced::sync`].
 ///
 /// # Errors
 /// The file system refuses, or the target exists and does not carry the app's mark.
-pub fn apply_file(layout: &Layout, app: &AppName, change: &FileChange) -> Result<(), Error> {
+pub fn apply_file(
+    layout: &Layout,
+    app: &AppName,
+    change: &FileChange,
+    unsynced: &mut Unsynced,
+) -> Result<(), Error> {
     match &change.file {
-        FileId::Unit(name) => apply_unit(layout, app, name, &change.change),
+        FileId::Unit(name) => apply_unit(layout, app, name, &change.change, unsynced),
         FileId::Environment => match &change.change {
             ChangeKind::Create { text } | ChangeKind::Replace { after: text, .. } => {
                 private_dir(&layout.environment)?;
                 let time = former_time(layout, app, &change.change)?;
-                write_atomic(&layout.env_file(app, text), text.as_bytes(), 0o600, time)
+                let path = layout.env_file(app, text);
+                write_unsynced(&path, text.as_bytes(), 0o600, time)?;
+                unsynced.note(&path);
+                Ok(())
             }
             ChangeKind::Remove { before } => remove(&layout.env_file(app, before)),
         },
@@ -116,17 +152,20 @@ fn apply_unit(
     app: &AppName,
     name: &UnitName,
     change: &ChangeKind,
+    unsynced: &mut Unsynced,
 ) -> Result<(), Error> {
     let path = layout.unit(name);
     refuse_foreign(&path, app, name)?;
     match change {
-        ChangeKind::Create { text } => write_atomic(&path, text.as_bytes(), 0o644, None),
+        ChangeKind::Create { text } => write_unsynced(&path, text.as_bytes(), 0o644, None)?,
         ChangeKind::Replace { after, keep_time, .. } => {
             let time = if *keep_time { modified(&path) } else { None };
-            write_atomic(&path, after.as_bytes(), 0o644, time)
+            write_unsynced(&path, after.as_bytes(), 0o644, time)?;
         }
-        ChangeKind::Remove { .. } => remove(&path),
+        ChangeKind::Remove { .. } => return remove(&path),
     }
+    unsynced.note(&path);
+    Ok(())
 }
 
 /// The plan was made under the lock, but an administrator needs no lock.
@@ -164,6 +203,17 @@ pub fn write_atomic(
     mode: u32,
     time: Option<SystemTime>,
 ) -> Result<(), Error> {
+    write_unsynced(path, bytes, mode, time)?;
+    sync_dir(path.parent().unwrap_or(Path::new("/"))).map_err(Error::new("write", path))
+}
+
+/// As [`write_atomic`], but a power cut may bring the former file back until its folder is synced.
+fn write_unsynced(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    time: Option<SystemTime>,
+) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(Error::new("make directory", dir))?;
     let write = || -> std::io::Result<()> {
@@ -179,7 +229,7 @@ pub fn write_atomic(
         }
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
-        sync_dir(dir)
+        Ok(())
     };
     write().map_err(Error::new("write", path))
 }
@@ -206,34 +256,30 @@ fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes or removes links, and the `.wants` directory of an app with its last link. No link relies on
-/// another one, so each folder is synced once, when all of its links are there.
+/// Makes or removes links, and the `.wants` directory of an app with its last link.
 ///
 /// # Errors
 /// The file system refuses; links before that one are as they should be.
 pub fn apply_links(layout: &Layout, app: &AppName, changes: &[LinkChange]) -> Result<(), Error> {
-    let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
-    let mut result = Ok(());
-    for change in changes {
-        match apply_link(layout, app, change) {
-            Ok(dir) => changed.extend(dir),
-            Err(error) => {
-                result = Err(error);
-                break;
-            }
-        }
-    }
-    for dir in changed {
-        match sync_dir(&dir) {
-            // It went with its last link, which its own folder tells.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let parent = dir.parent().unwrap_or(Path::new("/"));
-                sync_dir(parent).map_err(Error::new("write", parent))?;
-            }
-            synced => synced.map_err(Error::new("write", &dir))?,
-        }
-    }
-    result
+    let mut unsynced = Unsynced::default();
+    let made = make_links(layout, app, changes, &mut unsynced);
+    unsynced.sync().and(made)
+}
+
+/// As [`apply_links`], before [`Unsynced::sync`]: no link relies on another one.
+///
+/// # Errors
+/// As [`apply_links`].
+pub fn make_links(
+    layout: &Layout,
+    app: &AppName,
+    changes: &[LinkChange],
+    unsynced: &mut Unsynced,
+) -> Result<(), Error> {
+    changes.iter().try_for_each(|change| {
+        unsynced.0.extend(apply_link(layout, app, change)?);
+        Ok(())
+    })
 }
 
 /// Makes or removes one link; gives the folder that has changed.

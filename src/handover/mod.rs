@@ -18,6 +18,7 @@ pub mod guard;
 pub mod hpack;
 pub mod http2;
 pub mod line;
+pub mod listing;
 pub mod message;
 pub mod overheard;
 pub mod question;

@@ -24,19 +24,29 @@ const ASKED: [(&[u8], &[u8]); 3] = [
     (UNIT, b"ActiveEnterTimestampMonotonic"),
     (UNIT, b"ActiveExitTimestampMonotonic"),
 ];
-const METHOD_CALL: u8 = 1;
+pub(super) const METHOD_CALL: u8 = 1;
 const METHOD_RETURN: u8 = 2;
 const ERROR: u8 = 3;
 
 /// Bytes that are written one behind the other; what does not fit makes the whole unusable.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     to: &'a mut [u8],
-    at: usize,
+    pub(super) at: usize,
     fits: bool,
 }
 
-impl Writer<'_> {
-    fn bytes(&mut self, bytes: &[u8]) {
+impl<'a> Writer<'a> {
+    pub(super) fn new(to: &'a mut [u8]) -> Self {
+        Self { to, at: 0, fits: true }
+    }
+
+    /// All that was written, if it fits.
+    pub(super) fn whole(self) -> Option<&'a [u8]> {
+        let Writer { to, at, fits } = self;
+        to.get(..at).filter(|_| fits)
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         match self.to.get_mut(self.at..self.at + bytes.len()) {
             Some(place) => {
                 place.copy_from_slice(bytes);
@@ -46,31 +56,31 @@ impl Writer<'_> {
         }
     }
 
-    fn align(&mut self, start: usize, to: usize) {
+    pub(super) fn align(&mut self, start: usize, to: usize) {
         while self.fits && !(self.at - start).is_multiple_of(to) {
             self.bytes(&[0]);
         }
     }
 
-    fn number(&mut self, start: usize, number: usize) {
+    pub(super) fn number(&mut self, start: usize, number: usize) {
         self.align(start, 4);
         self.bytes(&(number as u32).to_le_bytes());
     }
 
-    fn put(&mut self, at: usize, number: usize) {
+    pub(super) fn put(&mut self, at: usize, number: usize) {
         if let Some(place) = self.to.get_mut(at..at + 4) {
             place.copy_from_slice(&(number as u32).to_le_bytes());
         }
     }
 
-    fn text(&mut self, start: usize, text: &[u8]) {
+    pub(super) fn text(&mut self, start: usize, text: &[u8]) {
         self.number(start, text.len());
         self.bytes(text);
         self.bytes(&[0]);
     }
 
     /// A field of a header, with a text.
-    fn field(&mut self, start: usize, code: u8, kind: u8, text: &[u8]) {
+    pub(super) fn field(&mut self, start: usize, code: u8, kind: u8, text: &[u8]) {
         self.align(start, 8);
         self.bytes(&[code, 1, kind, 0]);
         self.text(start, text);
@@ -100,7 +110,7 @@ impl Writer<'_> {
 /// The questions about a unit, to be sent together; `None` when the buffer is too small.
 #[must_use]
 pub fn questions<'a>(unit: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    let mut writer = Writer { to: buffer, at: 0, fits: true };
+    let mut writer = Writer::new(buffer);
     for (serial, (interface, property)) in (1..).zip(ASKED) {
         let start = writer.at;
         // Little-endian, no flags, version 1, length of the body, serial, length of the fields.
@@ -121,8 +131,7 @@ pub fn questions<'a>(unit: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
         writer.text(body, property);
         writer.put(start + 4, writer.at - body);
     }
-    let (at, fits) = (writer.at, writer.fits);
-    buffer.get(..at).filter(|_| fits)
+    writer.whole()
 }
 
 /// The head of a message of the manager.

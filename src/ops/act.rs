@@ -12,7 +12,7 @@ use super::stay::{Stay, stay_together};
 use super::steps::{self, AppRun};
 use super::witness::witnessed;
 use super::{Context, Done, Error, Event, Sink, UnitFailure};
-use crate::disk::{self, Lock};
+use crate::disk::{self, Lock, Unsynced};
 use crate::ecosystem::AppName;
 use crate::plan::{AppPlan, ChangeKind, FileChange, FileId, Observed, Plan, check};
 use crate::rollout::Policy;
@@ -58,24 +58,39 @@ pub(super) fn act(
     Ok(done)
 }
 
-/// Files before links: a link to a unit that is not there yet would be a broken boot.
+/// Files before links: a link to a unit that is not there yet would be a broken boot. Each kind of file lasts before one
+/// that refers to it is written, and each folder is synced once for all apps.
 fn write(context: &Context, plan: &Plan) -> Result<usize, Error> {
-    let mut written = 0;
-    for app in plan.apps.iter().filter(|app| !app.removes_app()) {
-        let mut files: Vec<&FileChange> =
-            app.files.iter().filter(|f| !matches!(f.change, ChangeKind::Remove { .. })).collect();
-        files.sort_by_key(|change| change.file.rank());
-        if !(files.is_empty() && app.links.is_empty()) {
+    let mut unsynced = Unsynced::default();
+    let written = write_all(context, plan, &mut unsynced);
+    // What was written before an error stays, too.
+    unsynced.sync()?;
+    written
+}
+
+fn write_all(context: &Context, plan: &Plan, unsynced: &mut Unsynced) -> Result<usize, Error> {
+    let apps: Vec<&AppPlan> = plan.apps.iter().filter(|app| !app.removes_app()).collect();
+    let stays = |f: &&FileChange| !matches!(f.change, ChangeKind::Remove { .. });
+    for app in &apps {
+        if app.files.iter().any(|change| stays(&change)) || !app.links.is_empty() {
             disk::note_unread(&context.layout, &app.app)?;
         }
-        for change in files {
-            disk::apply_file(&context.layout, &app.app, change)?;
-            written += 1;
-        }
-        disk::apply_links(&context.layout, &app.app, &app.links)?;
-        written += app.links.len();
     }
-    Ok(written)
+    let mut files: Vec<(&AppName, &FileChange)> = Vec::new();
+    for app in &apps {
+        files.extend(app.files.iter().filter(stays).map(|change| (&app.app, change)));
+    }
+    files.sort_by_key(|(_, change)| change.file.rank());
+    for alike in files.chunk_by(|(_, one), (_, other)| one.file.rank() == other.file.rank()) {
+        for (app, change) in alike {
+            disk::apply_file(&context.layout, app, change, unsynced)?;
+        }
+        unsynced.sync()?;
+    }
+    for app in &apps {
+        disk::make_links(&context.layout, &app.app, &app.links, unsynced)?;
+    }
+    Ok(files.len() + apps.iter().map(|app| app.links.len()).sum::<usize>())
 }
 
 fn run_apps<'a>(
@@ -143,8 +158,10 @@ fn remove_files(context: &Context, app: &AppPlan) -> Result<(), disk::Error> {
     let mut files: Vec<&FileChange> = gone.collect();
     let group = FileId::Unit(app.app.group_unit());
     files.sort_by_key(|change| (change.file == group, change.file != FileId::Environment));
+    let mut unsynced = Unsynced::default();
     for change in files {
-        disk::apply_file(&context.layout, &app.app, change)?;
+        // A removal lasts by itself.
+        disk::apply_file(&context.layout, &app.app, change, &mut unsynced)?;
     }
-    Ok(())
+    unsynced.sync()
 }

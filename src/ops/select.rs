@@ -120,6 +120,28 @@ pub fn apps(context: &Context) -> Result<BTreeMap<AppName, FoundApp>, Error> {
     Ok(disk::scan(&context.layout)?)
 }
 
+/// The apps that selectors can mean: where each is the name of an app these alone, and nothing of others is read; else
+/// all apps.
+///
+/// # Errors
+/// The unit directory cannot be read.
+pub fn apps_meant(
+    context: &Context,
+    selectors: &[String],
+) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    let mut meant = BTreeMap::new();
+    for selector in selectors {
+        // With a dot it may be a file.
+        let name = AppName::parse(selector).ok().filter(|_| !selector.contains('.'));
+        let Some(name) = name else { return apps(context) };
+        match disk::scan_app(&context.layout, &name)? {
+            Some(found) => drop(meant.insert(name, found)),
+            None => return apps(context),
+        }
+    }
+    Ok(meant)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

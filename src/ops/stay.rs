@@ -253,6 +253,12 @@ pub(super) fn may_end(app: &AppName, template: Option<&str>) -> bool {
     })
 }
 
+/// Whether an app with this template runs to its end once instead of serving.
+pub(super) fn is_job(app: &AppName, template: Option<&str>) -> bool {
+    let unit = template.map(|text| UnitFile::parse(app.template_unit(), text));
+    unit.is_some_and(|unit| unit.get("Service", "RemainAfterExit") == Some("yes"))
+}
+
 /// A look at an instance: the place of its app, its number, and what was seen.
 type Looked = ((usize, u32), Look);
 

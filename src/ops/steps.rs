@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::job::{failure, report_unit, run_jobs};
 use super::request::{FormerFile, Request, Task};
-use super::stay::{Stay, may_end};
+use super::stay::{Stay, is_job, may_end};
 use super::{Context, Done, Error, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::ecosystem::Role;
@@ -145,7 +145,7 @@ impl AppRun<'_> {
     ) -> Result<(), Error> {
         let name = &self.app.app;
         let mut jobs = vec![(JobKind::Start, name.group_unit())];
-        if disk::scan_app(&self.context.layout, name)?.is_some_and(|found| found.is_job(name)) {
+        if is_job(name, self.app.template(self.found)) {
             // The group starts them; a second start would run again what has ended by then.
             self.jobs(&jobs, done, sink)?;
             return self.failed_jobs(instances, done);

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::printable;
 use crate::ops::{AppMetrics, Row, Status};
 
 /// What a number of a family means.
@@ -276,9 +277,9 @@ impl Samples<'_> {
     }
 }
 
-/// A value of a label: the format knows these three escapes.
+/// A value of a label: the format knows these three escapes, and none for what a terminal would obey.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    printable(&text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
 /// All families with the samples of these apps.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::printable;
 use crate::ecosystem::AppName;
 use crate::ops::{Done, Story, UnitFailure};
 use crate::plan::reason::FailureReason;
@@ -34,6 +35,25 @@ pub fn ended(app: &AppName, verdict: &AppVerdict, story: &Story) -> Vec<Value> {
         "instance": instance, "files": story.files, "next": next,
     });
     lines.chain([done]).collect()
+}
+
+/// What is known of the instance that decided it: the lines of log that matter, and where more of them are.
+pub fn evidence(app: &AppName, verdict: &AppVerdict, story: &Story) -> Vec<String> {
+    let Some(instance) = verdict.look_at else { return Vec::new() };
+    let lines = story.lines.iter();
+    let lines = lines.map(|line| format!("  {app}@{instance} | {}", printable(line)));
+    let files = story.files.iter().map(|file| printable(&file.display().to_string()));
+    lines.chain(files.map(|file| format!("  it writes to {file}"))).collect()
+}
+
+/// The command that tells more, or mends it.
+pub fn next(app: &AppName, verdict: &AppVerdict, story: &Story) -> Option<String> {
+    let of_reason = || story.reason.as_ref().and_then(|reason| reason.next.clone());
+    let log = |instance| format!("clusterctl logs {app}@{instance}");
+    match verdict.look_at {
+        Some(instance) => verdict.next.clone().or_else(of_reason).or_else(|| Some(log(instance))),
+        None => verdict.next.clone(),
+    }
 }
 
 /// The instance whose failure decided how an app ended up.

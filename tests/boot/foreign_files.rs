@@ -2,7 +2,8 @@
 //! name. None of it runs with root's rights because somebody has looked at it.
 
 use crate::booted;
-use crate::support::{Machine, skip};
+use crate::kills::KILLER;
+use crate::support::{Machine, Output, skip};
 
 const CONFIG: &str = "\
 require('fs').appendFileSync('/home/ada/ran', `config ${process.getuid()}:${process.getgid()}\\n`);
@@ -78,4 +79,58 @@ booted!(what_calls_itself_a_daemon_of_pm2_is_not_run_as_root, |m| {
     );
     let output = m.sh("cd /; PM2_HOME=/home/ada/.pm2 clusterctl import");
     assert_eq!(ran(m), [""; 0], "{output:#?}");
+});
+
+/// What root would not have applied.
+const EVIL: &str = "[[apps]]\nname = 'evil'\ncommand = ['sleep', 'infinity']\nuser = 'root'\n";
+
+/// Root's `start` of a program in ada's folder.
+fn started(m: &Machine, script: &str) -> Output {
+    m.sh(&format!(
+        "cd /home/ada/app && python3 /srv/kill.py /run/plan clusterctl start {script} --listen 3000 --uid ada"
+    ))
+}
+
+booted!(start_applies_what_it_has_written_and_no_file_that_somebody_puts_in_its_place, |m| {
+    if cfg!(not(target_arch = "x86_64")) {
+        return skip::record("system calls are known by their numbers on x86-64");
+    }
+    m.write("/srv/kill.py", KILLER);
+    let ada = m.user("ada");
+    ada.ok(["mkdir", "/home/ada/app"]);
+    ada.write("/home/ada/evil.toml", EVIL);
+    ada.write("/home/ada/app/server.js", SERVER);
+    ada.write("/home/ada/app/other.js", SERVER);
+    // While the file is written, whether it is new or root's own already, ada puts hers in its place.
+    let swap = "cp /home/ada/evil.toml /home/ada/app/x; mv -f /home/ada/app/x /home/ada/app/ecosystem.toml";
+    let file = "/home/ada/app/ecosystem.toml";
+    for before in [
+        "rm -f ecosystem.toml",
+        "rm -f ecosystem.toml; clusterctl start -w -n calm --uid ada sleep -- infinity",
+    ] {
+        m.ok_sh(&format!("cd /home/ada/app; {before}"));
+        m.write("/run/plan", format!("meet 1 write {file}\n{swap}\n"));
+        let output = started(m, "other.js");
+        assert!(!m.exists("/run/plan"), "{before}: it was not met: {output:#?}");
+        assert_eq!(m.read(file), EVIL, "{before}: it was met before the file was read");
+        assert!(!m.exists("/etc/systemd/system/evil.service"), "{before}: {output:#?}");
+        assert_ne!(output.code, 0, "{before}: {output:#?}");
+        assert!(output.stderr.contains("was replaced while it was written"), "{output:#?}");
+    }
+    // A file that looks like one of start's, and is ada's.
+    ada.write(file, &format!("# Written by `clusterctl start`\n{EVIL}"));
+    m.ok(["chown", "ada", file]);
+    let output = started(m, "other.js");
+    assert_eq!(output.code, 2, "{output:#?}");
+    assert!(output.stderr.contains("somebody else may change"), "{output:#?}");
+    assert!(!m.exists("/etc/systemd/system/evil.service"), "{output:#?}");
+    // In peace it works, and adds to its own file.
+    m.ok(["rm", file]);
+    for name in ["first", "second"] {
+        let start = format!("clusterctl start -w -n {name} --uid ada sleep -- infinity");
+        let output = m.sh(&format!("cd /home/ada/app && {start}"));
+        assert_eq!(output.code, 0, "{output:#?}");
+    }
+    assert!(m.exists("/etc/systemd/system/first.service"));
+    assert!(m.exists("/etc/systemd/system/second.service"));
 });

@@ -9,6 +9,7 @@ mod fake;
 #[path = "../support/host.rs"]
 mod host;
 mod manager;
+mod plain;
 mod stage;
 
 mod apply;
@@ -24,6 +25,7 @@ mod every;
 mod export;
 mod flush;
 mod history;
+mod hostile;
 mod id;
 mod import;
 mod init;

@@ -23,6 +23,8 @@ pub struct Manager {
     pub pids: BTreeMap<String, u32>,
     /// Units that do not start.
     pub broken: BTreeSet<String>,
+    /// What the manager says wherever it uses words of its own, of units or of programs.
+    pub words: Option<&'static str>,
 }
 
 /// The manager that every connection of a stage speaks to.
@@ -68,7 +70,8 @@ impl Manager {
         }
         self.jobs += 1;
         out.reply(call, &job(self.jobs));
-        out.job_removed(self.jobs, &name, if broken { "failed" } else { "done" });
+        let failed = self.words.unwrap_or("failed");
+        out.job_removed(self.jobs, &name, if broken { failed } else { "done" });
     }
 
     fn row(&self, name: &str) -> Row {
@@ -80,8 +83,9 @@ impl Manager {
             _ => "dead",
         };
         let path = OwnedObjectPath::try_from("/org/freedesktop/systemd1/unit/x").unwrap();
-        let (name, words) = (name.to_owned(), String::new());
-        (name.clone(), name, "loaded", active, sub, words, path, 0, "", job(0))
+        let name = name.to_owned();
+        let description = self.words.map_or(name.clone(), str::to_owned);
+        (name, description, "loaded", active, sub, String::new(), path, 0, "", job(0))
     }
 
     fn property(&self, call: &Message) -> Option<Variant<'static>> {
@@ -91,7 +95,8 @@ impl Manager {
         let starts = unit.map_or(0, |(_, (_, starts))| *starts);
         Some(match name.as_str() {
             "Version" => Variant::from("252"),
-            "Result" => Variant::from("success"),
+            "Result" => Variant::from(self.words.unwrap_or("success")),
+            "StatusText" => Variant::from(self.words.unwrap_or_default()),
             "NRestarts" => Variant::from(0u32),
             "MainPID" => {
                 Variant::from(unit.and_then(|(name, _)| self.pids.get(name)).copied().unwrap_or(0))
@@ -134,7 +139,8 @@ impl Script for Shared {
         let changes = ["Unit", "Reload"].iter().any(|end| member.ends_with(end));
         match member {
             _ if changes && manager.denies => {
-                out.error(call, "org.freedesktop.DBus.Error.AccessDenied", "Permission denied");
+                let said = manager.words.unwrap_or("Permission denied");
+                out.error(call, "org.freedesktop.DBus.Error.AccessDenied", said);
             }
             "StartUnit" | "RestartUnit" | "StopUnit" => manager.submit(call, out),
             "Reload" | "Subscribe" | "ResetFailedUnit" | "KillUnit" | "SetUnitProperties" => {
@@ -154,7 +160,10 @@ impl Script for Shared {
                 out.reply(call, &manager.loaded(&patterns));
             }
             // There is no reload job: who asks drives the rollout.
-            _ => out.error(call, "org.freedesktop.systemd1.NoSuchUnit", "no such unit"),
+            _ => {
+                let said = manager.words.unwrap_or("no such unit");
+                out.error(call, "org.freedesktop.systemd1.NoSuchUnit", said);
+            }
         }
     }
 }

@@ -16,11 +16,13 @@ use clusterctl::ecosystem::{Host, Scope};
 use clusterctl::error::{Error, exit};
 use clusterctl::ops::Context;
 use clusterctl::plan::doctor::MachineFacts;
+use clusterctl::report::Style;
 use clusterctl::systemd::{self, Systemd};
 
 use crate::fake::{self, Fake};
 use crate::host::{FakeHost, dynamic_elf};
 use crate::manager::{Manager, Shared};
+use crate::plain::{without_content, without_time};
 
 /// Two instances on one port, for the current folder.
 pub const SHOP: &str = "\
@@ -152,21 +154,26 @@ impl Stage {
 
     /// The exit code, standard output and standard error of a command line.
     pub fn said(&self, words: &[&str]) -> (u8, String, String) {
+        let (code, out, err) = self.printed(words, Style::PLAIN);
+        (code, self.plain(&out), self.plain(&err))
+    }
+
+    /// The same as a terminal of this style gets it, character by character.
+    pub fn printed(&self, words: &[&str], style: Style) -> (u8, String, String) {
         let (out, err) = (Sheet::default(), Sheet::default());
         self.machine.words.replace(words.iter().map(OsString::from).collect());
-        let mut world = World {
-            ui: Ui::over(Box::new(out.clone()), Box::new(err.clone())),
-            surroundings: Box::new(Seen(Rc::clone(&self.machine))),
-        };
+        let mut ui = Ui::over(Box::new(out.clone()), Box::new(err.clone()));
+        (ui.out, ui.err) = (style, style);
+        let mut world = World { ui, surroundings: Box::new(Seen(Rc::clone(&self.machine))) };
         let line = ["clusterctl"].iter().chain(words).map(OsString::from);
         let code = cli::run(line, &mut world);
-        (code, self.plain(&out), self.plain(&err))
+        let text = |sheet: &Sheet| String::from_utf8(sheet.0.borrow().clone()).unwrap();
+        (code, text(&out), text(&err))
     }
 
     /// Text without what differs from run to run and from compiler to compiler: the temporary folder, columns that
     /// are as wide as its name, sums of texts that hold it, and the sum of the handover files.
-    fn plain(&self, sheet: &Sheet) -> String {
-        let text = String::from_utf8(sheet.0.borrow().clone()).unwrap();
+    fn plain(&self, text: &str) -> String {
         let text = text.replace(&self.machine.root.path().display().to_string(), "ROOT");
         let text = without_content(&text);
         let narrow = |line: &str| {
@@ -204,29 +211,6 @@ impl Stage {
         let expected = fs::read_to_string(&path).unwrap_or_default();
         let shown = path.display();
         assert!(expected == said, "{shown} differs; UPDATE_EXPECT=1 shows how:\n{said}");
-    }
-}
-
-/// Paths of handover files without the name of their folder: a sum of their content, which differs from
-/// compiler to compiler.
-fn without_content(text: &str) -> String {
-    let short = |part: &str| match part.split_at_checked(16) {
-        Some((sum, rest)) if sum.bytes().all(|byte| byte.is_ascii_hexdigit()) => format!("…{rest}"),
-        _ => part.to_owned(),
-    };
-    text.split("/handover/").map(short).collect::<Vec<_>>().join("/handover/")
-}
-
-/// `✓ shop: 2 started in 0.3 s` without the number.
-fn without_time(line: &str) -> String {
-    let Some((start, end)) = line.split_once(" in ") else { return line.to_owned() };
-    let number = end.split(' ').next().unwrap_or_default();
-    match end
-        .strip_prefix(number)
-        .filter(|rest| rest.starts_with(" s") && number.parse::<f64>().is_ok())
-    {
-        Some(rest) => format!("{start} in TIME{rest}"),
-        None => line.to_owned(),
     }
 }
 

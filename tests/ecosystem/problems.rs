@@ -22,6 +22,22 @@ fn problems_are_data_too() {
     assert_eq!(json[1]["severity"], "error");
 }
 
+#[test]
+fn a_name_of_ours_on_a_continuation_line_is_a_part_of_the_variable_before_it() {
+    let mut host = FakeHost::new();
+    host.file("/etc/long.env");
+    let mut said = |text: &str| {
+        host.heads.insert("/etc/long.env".into(), text.into());
+        let text = "[[apps]]\nscript = 'server.js'\nenv_file = '/etc/long.env'";
+        read(text, None, &host).map(|_| ()).map_err(|problems| problems.to_string())
+    };
+    for ours in ["CLUSTERCTL_READY=first", "NODE_APP_INSTANCE=1", "LISTEN_PID=1"] {
+        assert_eq!(said(&format!("A=1 \\\n{ours}\n")), Ok(()), "{ours}");
+        assert_eq!(said(&format!("A='1\n{ours}'\n")), Ok(()), "{ours}");
+    }
+    assert!(said("A=1\nCLUSTERCTL_READY=first\n").is_err());
+}
+
 /// The machine that a golden asks for in its first lines: `# given: user scope`.
 fn given(text: &str) -> (FakeHost, Option<String>) {
     let mut host = FakeHost::new();

@@ -1,21 +1,31 @@
 //! Every text from outside through everything that prints: no command reaches a terminal, and no line
 //! is added.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::rc::Rc;
+use std::time::UNIX_EPOCH;
 
-use clusterctl::disk::{Definition, HistoryEntry};
-use clusterctl::ecosystem::{AppName, Remark, Role};
+use clusterctl::cli::Ui;
+use clusterctl::disk::{Definition, FoundApp, HistoryEntry, Ids};
+use clusterctl::ecosystem::{AppName, ListenAddress, Protocol, Remark, Role};
+use clusterctl::host::Queue;
 use clusterctl::ops::{
-    AskedAddress, Audit, Description, Event, ListenerState, Row, Status, UnitFact, UnitFacts,
+    AppMetrics, AskedAddress, Audit, Description, Done, Event, ListenerState, Row, Status, Story,
+    UnitFact, UnitFacts, UnitFailure,
 };
 use clusterctl::plan::audit::{Advice, Need};
 use clusterctl::plan::doctor::{Finding, FindingSeverity};
+use clusterctl::plan::reason::FailureReason;
 use clusterctl::plan::{
-    Action, AppPlan, ChangeKind, FileChange, FileId, Note, Plan, Step, StepReason,
+    Action, AppPlan, ChangeKind, FileChange, FileId, Note, ObservedFile, OwnedUnits, Plan, Step,
+    StepReason,
 };
 use clusterctl::report::list::ListView;
 use clusterctl::report::logs::LineForm;
-use clusterctl::report::{self, Style};
+use clusterctl::report::{self, AppVerdict, Style};
+use clusterctl::rollout::{Failure, InstanceFault, Outcome, RolloutJobResult, StillRunning};
 use clusterctl::systemd::{Author, JournalEntry as OutputLine};
 use proptest::prelude::*;
 
@@ -164,6 +174,97 @@ fn audited(text: &str) -> Audit {
     }
 }
 
+/// An app as metrics see it, with a listener whose path is hostile where a path can be.
+fn metrics(text: &str) -> AppMetrics {
+    let own = || text.to_owned();
+    let path = format!("/run/{text}").into();
+    let unix = ListenAddress::Unix { protocol: Protocol::Stream, path };
+    let queue = |address| Queue { address, waiting: 1, limit: Some(2), dropped: Some(3) };
+    AppMetrics {
+        app: "api".into(),
+        namespace: own(),
+        profile: Some(own()),
+        revision: own(),
+        up: true,
+        wanted: 1,
+        outdated: 0,
+        rolls: false,
+        instances: vec![row(text)],
+        listeners: vec![queue(unix)],
+    }
+}
+
+/// The list that programs of PM2 read, of an app whose units are hostile.
+fn jlist(text: &str) -> serde_json::Value {
+    let mut units = OwnedUnits::default();
+    let template = format!("[Service]\nWorkingDirectory={text}\nRestart={text}\n");
+    let group = format!("[X-Clusterctl]\nApp=api\nProgram={text}\nScript={text}\n");
+    for (name, text) in [(app().template_unit(), template), (app().group_unit(), group)] {
+        units.insert(name, ObservedFile { text, modified: 0 });
+    }
+    let found = FoundApp { units, namespace: text.into(), ..FoundApp::default() };
+    report::jlist::json(&[row(text)], &[(app(), found)].into(), &Ids::default(), UNIX_EPOCH)
+}
+
+/// Every way in which a start or a rollout fails with words from outside.
+fn verdicts(text: &str) -> Vec<(AppVerdict, Story)> {
+    let own = || text.to_owned();
+    let reason = FailureReason { text: own(), next: None };
+    let story = Story { reason: Some(reason), lines: vec![own()], files: vec![text.into()] };
+    let faults = [
+        InstanceFault::Job(RolloutJobResult::Refused(own())),
+        InstanceFault::Job(RolloutJobResult::Other(own())),
+        InstanceFault::Job(RolloutJobResult::Failed),
+        InstanceFault::NotListening(own()),
+        InstanceFault::Died,
+    ];
+    let rolled = faults.iter().map(|why| {
+        let because = Failure { instance: 0, why: why.clone() };
+        let left = StillRunning::default();
+        let outcome = Outcome::Failed { because, then: None, left };
+        Done { rollout: Some(outcome), ..Done::default() }
+    });
+    let units = faults.iter().map(|why| UnitFailure::Start(why.clone()));
+    let failures = units.chain([UnitFailure::Job(own()), UnitFailure::Rollout(own())]);
+    let failed = failures.map(|why| {
+        let failures = vec![(app().instance_unit(0), why)];
+        Done { failures, ..Done::default() }
+    });
+    let all = rolled.chain(failed).collect::<Vec<_>>();
+    let told = |done: &Done, reason: Option<&FailureReason>| {
+        (report::verdict::verdict(&app(), done, reason), story.clone())
+    };
+    all.iter().flat_map(|done| [told(done, None), told(done, story.reason.as_ref())]).collect()
+}
+
+/// What was written to a terminal.
+#[derive(Clone, Default)]
+struct Sheet(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Sheet {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What the terminal gets of verdicts, and of metrics, which are data.
+fn on_a_terminal(text: &str, style: &Style) -> String {
+    let sheet = Sheet::default();
+    let mut ui = Ui::over(Box::new(sheet.clone()), Box::new(sheet.clone()));
+    (ui.out, ui.err) = (*style, *style);
+    for (verdict, story) in verdicts(text) {
+        ui.verdict(&app(), &verdict, &story);
+    }
+    ui.data(&report::metrics::text(&[metrics(text)], UNIX_EPOCH)).unwrap();
+    drop(ui);
+    String::from_utf8(sheet.0.take()).unwrap()
+}
+
 /// Everything that is printed as text, with the number of lines that it has for a harmless text.
 fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
     let finding = Finding {
@@ -186,6 +287,8 @@ fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
         ("audit", report::audit::text(&audited(text), style)),
         ("logs", report::logs::line(&line(text), &LineForm::default(), style)),
         ("events", events.join("\n")),
+        ("metrics", report::metrics::text(&[metrics(text)], UNIX_EPOCH)),
+        ("terminal", on_a_terminal(text, style)),
     ]
 }
 
@@ -196,7 +299,11 @@ fn data(text: &str) -> Vec<(&'static str, serde_json::Value)> {
         ("history", report::history::json(&[history(text)])),
         ("plan", report::plan::json(&plan(text))),
         ("logs", report::logs::json(&line(text))),
+        ("jlist", jlist(text)),
     ];
+    all.extend(verdicts(text).iter().flat_map(|(verdict, story)| {
+        report::verdict::ended(&app(), verdict, story).into_iter().map(|value| ("verdict", value))
+    }));
     all.extend(
         events(text).iter().filter_map(|event| Some(("event", report::progress::json(event)?))),
     );

@@ -132,7 +132,7 @@ fn read(state: *const u8) -> Option<GuardNotes> {
 
 /// Notes for the next start, and for who asks. What cannot be noted does not keep the app from starting.
 fn save(state: *const u8, notes: GuardNotes) {
-    let mut line = Line { bytes: [0; LINE], length: 0 };
+    let mut line = Line::new();
     let _ = writeln!(line, "{notes}");
     let opened = match kernel::open_to_replace(state) {
         Err(Errno(ENOENT)) => {
@@ -143,13 +143,13 @@ fn save(state: *const u8, notes: GuardNotes) {
         opened => opened,
     };
     if let Ok(fd) = opened {
-        sys::write(fd, line.bytes.get(..line.length).unwrap_or_default());
+        sys::write(fd, line.written());
         sys::close(fd);
     }
 }
 
 /// The manager's socket.
-fn socket(user: bool, environment: *mut *const u8, to: &mut [u8; 108]) -> Option<&[u8]> {
+pub fn socket(user: bool, environment: *mut *const u8, to: &mut [u8; 108]) -> Option<&[u8]> {
     if !user {
         return Some(SYSTEM);
     }
@@ -171,17 +171,17 @@ fn wait(pause: u64, environment: *mut *const u8) {
     if pause == 0 {
         return;
     }
-    let mut line = Line { bytes: [0; LINE], length: 0 };
+    let mut line = Line::new();
     let micros = pause.saturating_add(MARGIN_MS).saturating_mul(1000);
     let _ = write!(line, "EXTEND_TIMEOUT_USEC={micros}");
     if let Some(name) = variable(environment, b"NOTIFY_SOCKET=").and_then(notify_socket) {
-        notify::send_to(&name, line.bytes.get(..line.length).unwrap_or_default());
+        notify::send_to(&name, line.written());
     }
     sys::sleep_ms(pause);
 }
 
 fn tell(reason: Reason, least_uptime: u64) {
-    let mut line = Line { bytes: [0; LINE], length: 0 };
+    let mut line = Line::new();
     let _ = match reason {
         Reason::NoRestarts => writeln!(line, "gave up: it ended, and max_restarts is 0"),
         Reason::ShortRuns(count) => writeln!(
@@ -189,7 +189,7 @@ fn tell(reason: Reason, least_uptime: u64) {
             "gave up: {count} runs in a row ended within {least_uptime} ms of being ready"
         ),
     };
-    sys::write(1, line.bytes.get(..line.length).unwrap_or_default());
+    sys::write(1, line.written());
 }
 
 /// Becomes the script beside this file that sees to the rest of the app.
@@ -215,9 +215,20 @@ fn give_up(name: *const u8, state: *const u8, unit: *const u8, environment: *mut
     sys::exit_group(1)
 }
 
-struct Line {
+/// A line that is written at once.
+pub struct Line {
     bytes: [u8; LINE],
     length: usize,
+}
+
+impl Line {
+    pub fn new() -> Line {
+        Line { bytes: [0; LINE], length: 0 }
+    }
+
+    pub fn written(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
 }
 
 impl Write for Line {

@@ -9,7 +9,7 @@
 //! `--drain` lets go of a program's connections, see `drain`; `--listeners` helps to close an app's
 //! listeners, see `listeners`; `--env` and `--bare` start programs
 //! with other variables, see `variables`, and `--log` with other output, see `log_files`; `--guard`
-//! decides whether an instance is started once more, see `guard`.
+//! decides whether an instance is started once more, see `guard`; `--units` says how an app stands, see `units`.
 //!
 //! The tracer is a file of its own (`clusterctl-exec`, 50 KB, static, embedded as the preload
 //! library is), not the program itself: units rely on it when clusterctl is gone, a new clusterctl
@@ -74,6 +74,7 @@ mod table;
 mod tables;
 mod tracee;
 mod tracer;
+mod units;
 mod variables;
 mod view;
 mod waiting;

@@ -1,5 +1,6 @@
-//! Asks the service manager what the last run of a unit was, over its own socket: a tenth of a
-//! millisecond, where `systemctl` takes six. What is asked and answered is in `handover::question`.
+//! Asks the service manager what the last run of a unit was, or which units of an app there are, over its own socket:
+//! a tenth of a millisecond, where `systemctl` takes six. What is asked and answered is in `handover::question` and
+//! `handover::listing`.
 //!
 //! The manager tells each client of this socket of every change of every unit. When hundreds of instances
 //! start at the same time and each asks, it would have work for their square: so one asks at a time,
@@ -8,6 +9,7 @@
 use core::ffi::c_int;
 
 use crate::handover::guard::Past;
+use crate::handover::listing::{self, AppUnits};
 use crate::handover::question::{self, Answers, GREETING, HEAD, QUESTIONS, WELCOME};
 use crate::kernel;
 use crate::sys::{self, Errno, call, word};
@@ -35,22 +37,33 @@ const BROKEN: Errno = Errno(71);
 pub fn past(path: &[u8], unit: &[u8], state: &[u8]) -> Option<Past> {
     let mut buffer = [0; QUESTIONS];
     let questions = question::questions(unit, &mut buffer)?;
+    in_turn(state, b"guard.lock", || ask(path, |fd| past_of(fd, questions)))
+}
+
+/// How an app stands; `question` is that of `handover::listing`, `path` is the manager's socket, and beside `state`
+/// is the lock. `None` when the manager does not say.
+pub fn units(path: &[u8], group: &[u8], question: &[u8], state: &[u8]) -> Option<AppUnits> {
+    in_turn(state, b"group.lock", || ask(path, |fd| units_of(fd, group, question)))
+}
+
+/// Asks when nobody else does, and again while the manager takes no connections.
+fn in_turn<T>(state: &[u8], lock: &[u8], ask: impl Fn() -> Result<T, Errno>) -> Option<T> {
     // The lock is released at the end of this process at the latest.
-    let turn = take_turn(state);
-    let past = (0..TRIES).find_map(|attempt| {
+    let turn = take_turn(state, lock);
+    let answer = (0..TRIES).find_map(|attempt| {
         if attempt > 0 {
             // Nothing announces that the manager takes connections again.
             sys::sleep_ms(PAUSE_MS);
         }
-        ask(path, questions).ok()
+        ask().ok()
     });
     turn.into_iter().for_each(sys::close);
-    past
+    answer
 }
 
 /// The lock, or nothing where it cannot be had: whoever holds it may have been frozen.
-fn take_turn(state: &[u8]) -> Option<c_int> {
-    let fd = kernel::open_beside(state, b"guard.lock")?;
+fn take_turn(state: &[u8], lock: &[u8]) -> Option<c_int> {
+    let fd = kernel::open_beside(state, lock)?;
     for look in 0..LOOKS {
         if kernel::lock(fd) {
             break;
@@ -61,12 +74,12 @@ fn take_turn(state: &[u8]) -> Option<c_int> {
     Some(fd)
 }
 
-fn ask(path: &[u8], questions: &[u8]) -> Result<Past, Errno> {
+fn ask<T>(path: &[u8], talk: impl FnOnce(c_int) -> Result<T, Errno>) -> Result<T, Errno> {
     const SOCK_STREAM: c_int = 1;
     let fd = sys::socket(sys::AF_UNIX, SOCK_STREAM | sys::SOCK_CLOEXEC)?;
-    let past = connect(fd, path).and_then(|()| converse(fd, questions));
+    let answer = connect(fd, path).and_then(|()| be_welcome(fd)).and_then(|()| talk(fd));
     sys::close(fd);
-    past
+    answer
 }
 
 fn connect(fd: c_int, path: &[u8]) -> Result<(), Errno> {
@@ -79,7 +92,7 @@ fn connect(fd: c_int, path: &[u8]) -> Result<(), Errno> {
     kernel::set_option(fd, SO_RCVTIMEO, &[PATIENCE, 0])
 }
 
-fn converse(fd: c_int, questions: &[u8]) -> Result<Past, Errno> {
+fn be_welcome(fd: c_int) -> Result<(), Errno> {
     let mut hello = [0; 64];
     send(fd, greeting(&mut hello).ok_or(BROKEN)?)?;
     let mut start = [0; WELCOME.len()];
@@ -88,9 +101,60 @@ fn converse(fd: c_int, questions: &[u8]) -> Result<Past, Errno> {
     while byte != *b"\n" {
         fill(fd, &mut byte)?;
     }
-    if start != WELCOME {
-        return Err(BROKEN);
+    if start == WELCOME { Ok(()) } else { Err(BROKEN) }
+}
+
+fn units_of(fd: c_int, group: &[u8], question: &[u8]) -> Result<AppUnits, Errno> {
+    send(fd, question)?;
+    loop {
+        let mut head = [0; HEAD];
+        fill(fd, &mut head)?;
+        let message = question::message(&head).filter(|message| !message.fails).ok_or(BROKEN)?;
+        if !message.answers {
+            skip(fd, message.rest, &mut [0; ANSWER])?;
+            continue;
+        }
+        skip(fd, message.body, &mut [0; ANSWER])?;
+        let mut input =
+            Input { fd, bytes: [0; 4096], from: 0, to: 0, left: message.rest - message.body };
+        return listing::answer(group, &mut |to| input.fill(to).ok()).ok_or(BROKEN);
     }
+}
+
+/// The body of a message, of which more is read at a time than is asked for.
+struct Input {
+    fd: c_int,
+    bytes: [u8; 4096],
+    from: usize,
+    to: usize,
+    left: usize,
+}
+
+impl Input {
+    fn fill(&mut self, mut to: &mut [u8]) -> Result<(), Errno> {
+        while !to.is_empty() {
+            if self.from == self.to {
+                let most = self.left.min(self.bytes.len());
+                let more = kernel::read(self.fd, self.bytes.get_mut(..most).unwrap_or_default());
+                match more {
+                    Ok(0) => return Err(BROKEN),
+                    Ok(more) => (self.from, self.to, self.left) = (0, more, self.left - more),
+                    Err(Errno(sys::EINTR)) => {}
+                    Err(error) => return Err(error),
+                }
+                continue;
+            }
+            let part = to.len().min(self.to - self.from);
+            let (now, later) = core::mem::take(&mut to).split_at_mut(part);
+            now.copy_from_slice(self.bytes.get(self.from..self.from + part).unwrap_or_default());
+            self.from += part;
+            to = later;
+        }
+        Ok(())
+    }
+}
+
+fn past_of(fd: c_int, questions: &[u8]) -> Result<Past, Errno> {
     send(fd, questions)?;
     let mut answers = Answers::default();
     loop {
