@@ -7,7 +7,7 @@ use crate::handover::View;
 use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
-use crate::{adopt, endings, follow, next, polite, shared, table, take, transfer};
+use crate::{adopt, endings, follow, next, polite, rotation, sets, shared, table, take, transfer};
 
 /// The listener whose home is at this descriptor, if it still lives there.
 fn is_home(fd: c_int) -> bool {
@@ -16,7 +16,7 @@ fn is_home(fd: c_int) -> bool {
     };
     match setup.resident(fd) {
         Some(index) => table::slot(fd).is_none() && setup.is_listener(fd, index),
-        None => shared::is_here(setup, fd),
+        None => shared::is_here(setup, fd) || rotation::is_ours(setup, fd),
     }
 }
 
@@ -34,8 +34,8 @@ fn gone(fd: c_int) {
     polite::forget(fd);
     endings::forget(fd);
     if let Some(slot) = table::slot(fd) {
-        // An epoll set refers to the file, which its home keeps open: it would go on reporting.
-        slot.watchers().for_each(|epoll| sys::epoll_delete(epoll, fd));
+        sets::take_out(fd, slot);
+        sets::forget(fd);
     }
     if let Some(listener) = table::forget(fd) {
         take::show(listener);
@@ -139,6 +139,7 @@ unsafe extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
 
 fn replaced(old: c_int, new: c_int, result: c_int) -> c_int {
     if result >= 0 && old != new {
+        rotation::lose(new);
         gone(new);
         table::copy(old, new);
         follow::forget(new);
@@ -181,13 +182,14 @@ fn around_homes(first: u32, last: u32, mut each: impl FnMut(u32, u32) -> c_int) 
     each(next, last)
 }
 
-/// First and last home, and the file that is next to them.
-fn homes(setup: &'static Setup) -> [Option<(u32, u32)>; 2] {
+/// First and last home, the file that is next to them, and what stands for the listeners.
+fn homes(setup: &'static Setup) -> [Option<(u32, u32)>; 3] {
     let start = u32::try_from(setup.home).unwrap_or(0);
     let count = u32::try_from(setup.count).unwrap_or(0);
     let file = setup.home_of(MAX_LISTENERS);
     let next = u32::try_from(file).ok().filter(|_| shared::is_here(setup, file));
-    [(start + count).checked_sub(1).map(|end| (start, end)), next.map(|fd| (fd, fd))]
+    let homes = (start + count).checked_sub(1).map(|end| (start, end));
+    [homes, next.map(|fd| (fd, fd)), rotation::numbers(setup)]
 }
 
 fn gone_between(first: u32, last: u32) {

@@ -13,6 +13,7 @@
 mod adopt;
 mod connections;
 mod direct;
+mod door;
 mod drain;
 mod drain_timer;
 mod drain_watch;
@@ -34,9 +35,11 @@ mod polite;
 mod poll;
 mod probe;
 mod receiving;
+mod rotation;
 mod runtime;
 mod say;
 mod sending;
+mod sets;
 mod setup;
 mod shared;
 mod signals;
@@ -56,6 +59,7 @@ extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *cons
     setup::run(if current.is_null() { environment } else { current });
     if let Some(setup) = setup::active() {
         shared::begin(setup);
+        rotation::begin(setup);
         hide::from_misreaders();
     }
 }

@@ -39,6 +39,10 @@ pub struct Setup {
     pub kill_signal: c_int,
     /// How long streams without an end may go on during a drain; 0: as long as all others.
     pub stream_timeout_ms: u32,
+    /// The instance has a door, or is to have one; `None`: its path fits into no address.
+    pub door: Option<Option<UnixName>>,
+    /// The instance begins out of rotation.
+    pub cold: bool,
 }
 
 struct Once(UnsafeCell<Setup>);
@@ -59,6 +63,8 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     kill_timeout_ms: 0,
     kill_signal: sys::SIGTERM,
     stream_timeout_ms: 0,
+    door: None,
+    cold: false,
 }));
 static DONE: AtomicBool = AtomicBool::new(false);
 /// The process whose memory this is: differs from `getpid()` after `vfork()`.
@@ -169,6 +175,10 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
         setup.kill_signal = variables::kill_signal(value).unwrap_or(setup.kill_signal);
     } else if let Some(value) = contract::value(entry, contract::STREAM_TIMEOUT) {
         setup.stream_timeout_ms = variables::stream_timeout_ms(value).unwrap_or(0);
+    } else if let Some(value) = contract::value(entry, contract::DOOR) {
+        setup.door = variables::is_path(value).then(|| UnixName::of_path(value));
+    } else if let Some(value) = contract::value(entry, contract::DOOR_COLD) {
+        setup.cold = value == b"1";
     }
 }
 
