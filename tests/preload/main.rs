@@ -5,6 +5,7 @@
 
 mod conversation;
 mod decision;
+mod doors;
 mod draining;
 mod endings;
 mod fuzz;
@@ -15,6 +16,7 @@ mod other_machine;
 mod probing;
 mod safety;
 mod servers;
+mod sets;
 mod streams;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]

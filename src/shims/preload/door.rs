@@ -9,6 +9,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::counting;
 use crate::handover::UnixName;
 use crate::handover::door::{
     ACCEPTED, Answer, CLOSED, Command, FAILED, OPENED, State, UNKNOWN, command,
@@ -40,6 +41,9 @@ pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_
     }
     if rotation::is_open() {
         let result = call();
+        if result >= 0 {
+            counting::opened(result);
+        }
         if result >= 0 || first || sys::errno() != sys::EAGAIN {
             return result;
         }
@@ -130,7 +134,7 @@ fn obey(door: c_int, letter: &Letter, asked: Command) {
 
 fn state() -> State {
     let (rotation, waiting) = (rotation::now(), rotation::waiting());
-    State { rotation, connections: 0, waiting }
+    State { rotation, connections: counting::total(), waiting }
 }
 
 /// Answers one who has said where.
@@ -206,6 +210,5 @@ fn bind(door: c_int, path: &UnixName) -> Result<(), Errno> {
         user.store(doors::user(), Ordering::Relaxed);
     }
     doors::unlink(name.get(2..).unwrap_or(&[]));
-    doors::set_mode(door, 0o600)?;
     sys::bind(door, name)
 }

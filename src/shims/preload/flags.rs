@@ -7,7 +7,9 @@ use crate::handover::View;
 use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
-use crate::{adopt, endings, follow, next, polite, rotation, sets, shared, table, take, transfer};
+use crate::{
+    adopt, counting, endings, follow, next, polite, rotation, sets, shared, table, take, transfer,
+};
 
 /// The listener whose home is at this descriptor, if it still lives there.
 fn is_home(fd: c_int) -> bool {
@@ -26,11 +28,13 @@ fn gone(fd: c_int) {
     let known = table::slot(fd).is_some()
         || polite::is_told(fd)
         || transfer::has_mark(fd)
-        || endings::has_mark(fd);
+        || endings::has_mark(fd)
+        || counting::has(fd);
     if !known || !setup::owns_memory() {
         return;
     }
     transfer::mark(fd, View::Same);
+    counting::closed(fd);
     polite::forget(fd);
     endings::forget(fd);
     if let Some(slot) = table::slot(fd) {
@@ -45,6 +49,7 @@ fn gone(fd: c_int) {
 /// `fd` has come from another process: what was under its number is gone, however it was closed.
 pub fn passed(fd: c_int) {
     follow::forget(fd);
+    counting::closed(fd);
     endings::forget(fd);
     polite::forget(fd);
 }

@@ -12,6 +12,7 @@
 
 mod adopt;
 mod connections;
+mod counting;
 mod direct;
 mod door;
 mod drain;

@@ -29,6 +29,10 @@ const PAGE: usize = 4096;
 const ROTATION: usize = 4;
 const ANNOUNCED: usize = 5;
 const USER: usize = 6;
+/// Pairs: a process, and how many connections it has open.
+const FIRST_PROCESS: usize = 16;
+/// So many processes of an instance are counted.
+pub const PROCESSES: usize = (PAGE / size_of::<u32>() - FIRST_PROCESS) / 2;
 const OPEN: u32 = 0;
 const COLD: u32 = 1;
 const CLOSED: u32 = 2;
@@ -143,6 +147,8 @@ fn make(setup: &Setup) -> Result<(), Errno> {
     let page = page(setup)?;
     // Without Unix sockets there are sets all the same: what is to begin out of rotation shall.
     let door = doors::letter_box().and_then(|fd| put(setup, &Place::Door, fd)).ok();
+    // As long as this is the user whose socket it is.
+    door.map(|door| doors::set_mode(door, 0o600));
     for index in streams(setup) {
         let set = put(setup, &Place::Set(index), doors::epoll()?)?;
         if let Some(door) = door {
@@ -252,6 +258,12 @@ pub fn announces() -> bool {
 /// The user as whom the process runs that has opened the door.
 pub fn user() -> Option<&'static AtomicU32> {
     word(USER)
+}
+
+/// A process of the instance that accepts, 0 for none, and how many connections it has open.
+pub fn process(at: usize) -> Option<(&'static AtomicU32, &'static AtomicU32)> {
+    let first = FIRST_PROCESS + 2 * at;
+    (at < PROCESSES).then(|| Some((word(first)?, word(first + 1)?)))?
 }
 
 /// Whether connections of the shared listeners may be taken.
