@@ -25,7 +25,7 @@ fn bit(fd: c_int) -> Option<(&'static AtomicU64, u64)> {
     Some((COUNTS.get(fd / 64)?, 1 << (fd % 64)))
 }
 
-/// Whether a descriptor counts.
+/// Whether a descriptor counts. Without a door none does.
 pub fn has(fd: c_int) -> bool {
     bit(fd).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
 }

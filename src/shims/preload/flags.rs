@@ -1,5 +1,7 @@
 //! `fcntl()`, `ioctl()`, duplicates and `close()`: the shared listener keeps
-//! its flags, and the homes of untaken ones stay open and inheritable.
+//! its flags, and the homes of untaken ones stay open and inheritable. What is known of a connection goes
+//! with its descriptor, without a system call: but for the one by which a process that counts its
+//! connections (`counting`) makes sure that it is no child of `vfork()`.
 
 use core::ffi::c_int;
 

@@ -3,7 +3,7 @@
 //!
 //! No EPOLLEXCLUSIVE on listeners. It brought no throughput (17.4 against 17.4 thousand connections
 //! per second, four processes on two CPUs), and gave every one of 200 single connections to the
-//! same process.
+//! same process. Where a set stands for the listener (`sets`) the kernel allows none.
 
 use core::ffi::{c_int, c_void};
 
