@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::support::door::{Door, is_untouched, listening, pair, read_until, takes_its_turns};
-use crate::support::{Program, Systemd, connect, has, read_all, server};
+use crate::support::{Program, Systemd, connect, ends_after_answer, has, read_all, server};
 
 /// Instances that are taken out of rotation and put back lose no request, of new connections or of kept ones.
 fn lose_nothing(words: &[&str]) {
@@ -210,6 +210,21 @@ fn a_program_that_is_out_of_rotation_drains_and_leaves_its_door() {
         // The client waited for whoever comes, at the same door or another.
         let (next, _door) = listening(&mut systemd, port, false, &words);
         assert_eq!(read_all(&mut early), next.pid().to_string(), "{mode}");
+    }
+}
+
+/// A probe, or somebody who reads a metric, is answered before the end like any client.
+#[test]
+fn what_came_by_the_door_is_finished_before_the_end() {
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let words = [server(), "slow", "PORT"];
+    for cold in [true, false] {
+        let (mut program, door) = listening(&mut systemd, port, cold, &words);
+        let mut client = door.connection("connection");
+        client.write_all(b"?").unwrap();
+        assert_eq!(program.line(), "accepted=1");
+        ends_after_answer(&mut program, &mut client);
     }
 }
 

@@ -7,7 +7,7 @@
 //! Only root and the user as whom the program listened are heard. Nothing here waits.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::counting;
 use crate::handover::UnixName;
@@ -27,6 +27,28 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 /// Why there is no door was said.
 static SAID: AtomicBool = AtomicBool::new(false);
 
+/// Connections that were handed in, the last ones: the descriptor plus one, and which socket it was.
+static BROUGHT: [(AtomicI32, AtomicU64); 32] =
+    [const { (AtomicI32::new(0), AtomicU64::new(0)) }; 32];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a descriptor is a connection that was handed in. Its own address is not the listener's.
+pub fn has_brought(fd: c_int) -> bool {
+    BROUGHT.iter().any(|(place, socket)| {
+        place.load(Ordering::Acquire) == fd + 1
+            && sys::file_of(fd).is_some_and(|file| file.inode == socket.load(Ordering::Relaxed))
+    })
+}
+
+fn note(fd: c_int) {
+    let at = NEXT.fetch_add(1, Ordering::Relaxed) % BROUGHT.len();
+    if let (Some((place, socket)), Some(file)) = (BROUGHT.get(at), sys::file_of(fd)) {
+        place.store(0, Ordering::Release);
+        socket.store(file.inode, Ordering::Relaxed);
+        place.store(fd + 1, Ordering::Release);
+    }
+}
+
 /// Takes the next connection for a listener: of those that were handed in, or by `call`, which is the
 /// `accept()` of the kernel. `given` makes one that was handed in look as if it came from there.
 pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_int) -> c_int {
@@ -36,6 +58,10 @@ pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_
     let listener = slot.listener();
     let turn = CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(DOOR_FIRST);
     let first = turn || !rotation::is_open();
+    let given = |fd| {
+        note(fd);
+        given(fd)
+    };
     if let Some(fd) = first.then(|| next(listener)).flatten() {
         return given(fd);
     }
