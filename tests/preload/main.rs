@@ -22,6 +22,7 @@ mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;
 mod under_way;
+mod watchdog;
 
 #[allow(dead_code, unsafe_code, reason = "a file of the library, which uses all of it")]
 #[path = "../../src/shims/preload/entry.rs"]

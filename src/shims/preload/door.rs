@@ -20,6 +20,7 @@ use crate::setup::{self, Setup};
 use crate::sys::doors::{self, Letter};
 use crate::sys::{self, Errno};
 use crate::table::{QUIET, Slot};
+use crate::watchdog;
 
 /// Every so many calls of `accept()` look at the door first: under load it would wait for long.
 const DOOR_FIRST: u32 = 16;
@@ -84,6 +85,7 @@ pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_
 /// The next connection that was handed in for a listener. What else is asked for at the door is done on
 /// the way.
 fn next(listener: usize) -> Option<c_int> {
+    watchdog::look();
     let queue = rotation::queue_of(listener).map(|(queue, _)| queue);
     if let Some(fd) = queue.and_then(doors::receive).and_then(|letter| letter.descriptor) {
         return Some(fd);
@@ -185,6 +187,7 @@ pub fn announce() -> bool {
     if !rotation::announces() {
         return true;
     }
+    watchdog::begin();
     let Some(path) = path else {
         complain(setup, &Failure::LongPath);
         return true;

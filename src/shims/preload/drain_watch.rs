@@ -14,7 +14,7 @@ use crate::handover::drain::{Clock, EndedBy, Seen, after_ending, endings_due, ve
 use crate::handover::{Address, SocketKind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGQUIT, SIGTERM};
-use crate::{connections, door, drain, drain_timer, endings, follow, polite, workers};
+use crate::{connections, door, drain, drain_timer, endings, follow, polite, watchdog, workers};
 
 pub const LOOK_EVERY_MS: u64 = 20;
 /// Milliseconds between two looks at a worker whose master was asked to stop.
@@ -123,6 +123,7 @@ extern "C" fn watch() -> ! {
     // ends.
     loop {
         sys::sleep_ms(LOOK_BESIDE_MS);
+        watchdog::look();
         watch.clock.passed = sys::milliseconds().saturating_sub(started);
         watch.holding();
     }
@@ -144,6 +145,7 @@ impl Drain {
 
     /// Takes a look at all connections; whether the drain is over.
     pub fn is_over(&mut self) -> bool {
+        watchdog::look();
         let passed = sys::milliseconds().saturating_sub(self.started);
         self.watch.clock.passed = passed;
         if passed >= self.watch.clock.budget {

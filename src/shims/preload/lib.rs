@@ -49,6 +49,7 @@ mod table;
 mod take;
 mod transfer;
 mod unlink;
+mod watchdog;
 mod workers;
 
 /// Run by the dynamic loader before `main`. glibc hands over the environment,

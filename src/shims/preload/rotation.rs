@@ -29,6 +29,7 @@ const PAGE: usize = 4096;
 const ROTATION: usize = 4;
 const ANNOUNCED: usize = 5;
 const USER: usize = 6;
+const SAYS_ITSELF: usize = 7;
 /// Pairs: a process, and how many connections it has open.
 const FIRST_PROCESS: usize = 16;
 /// So many processes of an instance are counted.
@@ -52,6 +53,8 @@ static LOST: AtomicBool = AtomicBool::new(false);
 enum Place {
     Page,
     Door,
+    /// Wakes the program for its watchdog.
+    Timer,
     Set(usize),
     /// Where connections for a listener wait that were handed in while another one was asked.
     Queue(usize),
@@ -64,9 +67,10 @@ fn number(setup: &Setup, place: &Place) -> c_int {
     let at = match place {
         Place::Page => 0,
         Place::Door => 1,
-        Place::Set(index) => 2 + index,
-        Place::Queue(index) => 2 + count + index,
-        Place::QueueEntry(index) => 2 + 2 * count + index,
+        Place::Timer => 2,
+        Place::Set(index) => 3 + index,
+        Place::Queue(index) => 3 + count + index,
+        Place::QueueEntry(index) => 3 + 2 * count + index,
     };
     // The file of `shared` is next to the homes.
     setup.home_of(MAX_LISTENERS + 1 + at)
@@ -149,10 +153,12 @@ fn make(setup: &Setup) -> Result<(), Errno> {
     let door = doors::letter_box().and_then(|fd| put(setup, &Place::Door, fd)).ok();
     // As long as this is the user whose socket it is.
     door.map(|door| doors::set_mode(door, 0o600));
+    let timer = (setup.watchdog_us > 0).then(doors::timer).transpose()?;
+    let timer = timer.map(|timer| put(setup, &Place::Timer, timer)).transpose()?;
     for index in streams(setup) {
         let set = put(setup, &Place::Set(index), doors::epoll()?)?;
-        if let Some(door) = door {
-            doors::epoll_add(set, door)?;
+        for source in door.into_iter().chain(timer) {
+            doors::epoll_add(set, source)?;
         }
         if setup.count > 1
             && let Ok([queue, entry]) = doors::letter_boxes()
@@ -241,6 +247,16 @@ pub fn lose(fd: c_int) {
 /// The door.
 pub fn door() -> Option<c_int> {
     used().map(|setup| number(setup, &Place::Door))
+}
+
+/// The timer of the watchdog, where there is one.
+pub fn timer() -> Option<c_int> {
+    used().filter(|setup| setup.watchdog_us > 0).map(|setup| number(setup, &Place::Timer))
+}
+
+/// Whether a process of the instance says by itself that it lives.
+pub fn says_itself() -> Option<&'static AtomicU32> {
+    word(SAYS_ITSELF)
 }
 
 /// Where connections for a listener wait, and where they are put in; an instance with one listener

@@ -14,6 +14,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use crate::handover::contract;
+use crate::handover::digits::decimal;
 use crate::handover::environment::{self as variables, FIRST_DESCRIPTOR, MAX_LISTENERS, Ready};
 use crate::handover::{Address, Held, SocketKind, UnixName};
 use crate::sys::{self, FileId};
@@ -43,6 +44,10 @@ pub struct Setup {
     pub door: Option<Option<UnixName>>,
     /// The instance begins out of rotation.
     pub cold: bool,
+    /// Within so many microseconds the manager wants to hear of the program, by this library; 0: it does not.
+    pub watchdog_us: u64,
+    /// `CLUSTERCTL_WATCHDOG`.
+    watchdog: bool,
 }
 
 struct Once(UnsafeCell<Setup>);
@@ -65,6 +70,8 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     stream_timeout_ms: 0,
     door: None,
     cold: false,
+    watchdog_us: 0,
+    watchdog: false,
 }));
 static DONE: AtomicBool = AtomicBool::new(false);
 /// The process whose memory this is: differs from `getpid()` after `vfork()`.
@@ -141,6 +148,9 @@ pub fn run(environment: *const *const u8) {
         read_entry(setup, unsafe { sys::c_bytes(*entry) });
         at = at.wrapping_add(1);
     }
+    if !setup.watchdog {
+        setup.watchdog_us = 0;
+    }
     // One more for what is next to them: see `shared`.
     setup.home = if sys::descriptor_limit() > (HOME as u64) + MAX_LISTENERS as u64 + 1 {
         HOME
@@ -179,6 +189,10 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
         setup.door = variables::is_path(value).then(|| UnixName::of_path(value));
     } else if let Some(value) = contract::value(entry, contract::DOOR_COLD) {
         setup.cold = value == b"1";
+    } else if let Some(value) = contract::value(entry, contract::WATCHDOG) {
+        setup.watchdog = value == b"1";
+    } else if let Some(value) = entry.strip_prefix(b"WATCHDOG_USEC=") {
+        setup.watchdog_us = decimal(value).unwrap_or(0);
     }
 }
 

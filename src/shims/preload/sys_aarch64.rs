@@ -13,11 +13,14 @@ pub mod number {
     pub const OPENAT: usize = 56;
     pub const CLOSE: usize = 57;
     pub const GETDENTS64: usize = 61;
+    pub const READ: usize = 63;
     pub const WRITE: usize = 64;
     pub const PREAD64: usize = 67;
     pub const PWRITE64: usize = 68;
     pub const READLINKAT: usize = 78;
     pub const NEWFSTATAT: usize = 79;
+    pub const TIMERFD_CREATE: usize = 85;
+    pub const TIMERFD_SETTIME: usize = 86;
     pub const EXIT_GROUP: usize = 94;
     pub const NANOSLEEP: usize = 101;
     pub const TIMER_CREATE: usize = 107;

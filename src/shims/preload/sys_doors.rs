@@ -5,8 +5,8 @@ use core::ffi::c_int;
 
 use super::arch::number;
 use super::{
-    AF_UNIX, AT_FDCWD, EPOLL_CTL_DEL, Errno, MSG_NOSIGNAL, MsgHdr, Name, Part, SOCK_CLOEXEC,
-    SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, call, close, word,
+    AF_UNIX, AT_FDCWD, EPOLL_CTL_DEL, Errno, MSG_NOSIGNAL, MsgHdr, Name, O_CLOEXEC, O_NONBLOCK,
+    Part, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, call, close, word,
 };
 
 pub const EPOLL_CTL_ADD: c_int = 1;
@@ -44,6 +44,28 @@ pub fn epoll_remove(epoll: c_int, fd: c_int) -> Result<(), Errno> {
 fn epoll_control(epoll: c_int, operation: c_int, fd: c_int, event: usize) -> Result<(), Errno> {
     let arguments = [word(epoll), word(operation), word(fd), event, 0, 0];
     call(number::EPOLL_CTL, arguments).map(drop)
+}
+
+/// A timer that can be read, and waited for, when it has expired.
+pub fn timer() -> Result<c_int, Errno> {
+    const CLOCK_MONOTONIC: usize = 1;
+    let flags = word(O_NONBLOCK | O_CLOEXEC);
+    call(number::TIMERFD_CREATE, [CLOCK_MONOTONIC, flags, 0, 0, 0, 0]).map(|fd| fd as c_int)
+}
+
+/// Lets a timer expire again and again after so many microseconds, or never where that is 0.
+pub fn start_timer(timer: c_int, every_us: u64) {
+    let (seconds, nanoseconds) = (every_us / 1_000_000, every_us % 1_000_000 * 1000);
+    // `struct itimerspec`: the interval, then the first time.
+    let times = [seconds, nanoseconds, seconds, nanoseconds];
+    let _ = call(number::TIMERFD_SETTIME, [word(timer), 0, times.as_ptr() as usize, 0, 0, 0]);
+}
+
+/// Whether a timer has expired since it was last asked.
+pub fn has_expired(timer: c_int) -> bool {
+    let mut times = 0_u64;
+    let to = &raw mut times as usize;
+    call(number::READ, [word(timer), to, size_of::<u64>(), 0, 0, 0]).is_ok() && times > 0
 }
 
 /// A Unix socket for datagrams that says who sends, and never waits.

@@ -3,6 +3,7 @@
 use core::arch::asm;
 
 pub mod number {
+    pub const READ: usize = 0;
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
     pub const MMAP: usize = 9;
@@ -43,6 +44,8 @@ pub mod number {
     pub const NEWFSTATAT: usize = 262;
     pub const UNLINKAT: usize = 263;
     pub const READLINKAT: usize = 267;
+    pub const TIMERFD_CREATE: usize = 283;
+    pub const TIMERFD_SETTIME: usize = 286;
     pub const EPOLL_CREATE1: usize = 291;
     pub const DUP3: usize = 292;
     pub const PRLIMIT64: usize = 302;
