@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::support::door::{Door, is_untouched, listening, pair, read_until, takes_its_turns};
-use crate::support::{Program, Systemd, connect, ends_after_answer, has, read_all, server};
+use crate::support::{Program, Systemd, connect, has, read_all, server};
 
 /// Instances that are taken out of rotation and put back lose no request, of new connections or of kept ones.
 fn lose_nothing(words: &[&str]) {
@@ -224,7 +224,16 @@ fn what_came_by_the_door_is_finished_before_the_end() {
         let mut client = door.connection("connection");
         client.write_all(b"?").unwrap();
         assert_eq!(program.line(), "accepted=1");
-        ends_after_answer(&mut program, &mut client);
+        program.terminate();
+        while !door.is_left() {
+            std::thread::yield_now();
+        }
+        assert!(
+            is_untouched(&client),
+            "it leaves its door when the drain begins, not with its end"
+        );
+        assert_eq!(read_all(&mut client), program.pid().to_string());
+        assert_eq!(program.end(), 0, "{}", program.errors());
     }
 }
 
