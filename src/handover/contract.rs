@@ -24,6 +24,13 @@ pub const KILL_SIGNAL: &str = "CLUSTERCTL_KILL_SIGNAL";
 pub const KILL_TIMEOUT: &str = "CLUSTERCTL_KILL_TIMEOUT_MS";
 /// Milliseconds that streams without an end may go on after that signal.
 pub const STREAM_TIMEOUT: &str = "CLUSTERCTL_STREAM_TIMEOUT_MS";
+/// Where the instance's door is to be: the Unix socket by which this one instance is reached, past the
+/// listeners that it shares with others. What is said there: [`super::door`].
+pub const DOOR: &str = "CLUSTERCTL_DOOR";
+/// `1` where the instance begins out of rotation: only its door gives it connections, until `open`.
+pub const DOOR_COLD: &str = "CLUSTERCTL_DOOR_COLD";
+/// `1` where the library tells the manager that the program lives (`WATCHDOG_USEC`).
+pub const WATCHDOG: &str = "CLUSTERCTL_WATCHDOG";
 /// Milliseconds until a traced program must be ready.
 pub const LISTEN_TIMEOUT: &str = "CLUSTERCTL_LISTEN_TIMEOUT_MS";
 /// `1` where `process.send('ready')` makes an instance ready.
