@@ -26,6 +26,8 @@ pub const KILL_TIMEOUT: &str = "CLUSTERCTL_KILL_TIMEOUT_MS";
 pub const STREAM_TIMEOUT: &str = "CLUSTERCTL_STREAM_TIMEOUT_MS";
 /// Milliseconds until a traced program must be ready.
 pub const LISTEN_TIMEOUT: &str = "CLUSTERCTL_LISTEN_TIMEOUT_MS";
+/// Under which name the journal knows what the program writes to standard error, which gets a stream of its own.
+pub const STDERR: &str = "CLUSTERCTL_STDERR";
 /// `1` where `process.send('ready')` makes an instance ready.
 pub const WAIT_READY: &str = "CLUSTERCTL_WAIT_READY";
 /// `1` where a Node program gets the message `shutdown` instead of the signal.

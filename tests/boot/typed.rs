@@ -87,6 +87,37 @@ console.log('out', process.pid); console.error('err', process.pid);
 require('http').createServer((q, s) => s.end('instance x')).listen(3000);
 ";
 
+/// A program that speaks on both streams, marked and not.
+const TWO_STREAMS: &str = "\
+console.log('plain'); console.error('to stderr'); console.log('<3>marked'); console.error('<6>marked well');
+require('http').createServer((q, s) => s.end('instance x')).listen(3000);
+";
+
+booted!(the_journal_tells_standard_error_apart, |m| {
+    write(m, &ecosystem(1, ""));
+    m.write("/srv/shop/server.js", TWO_STREAMS);
+    assert_eq!(apply(m).code, 0);
+    let lines = |arguments: &[&str]| {
+        m.ok(["journalctl", "--sync"]);
+        let all = ["clusterctl", "logs", "shop", "--lines", "all", "--raw"];
+        let said = m.ok(all.iter().chain(arguments).copied());
+        let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&["--err"]), ["marked", "to stderr"]);
+    assert_eq!(lines(&["--out"]), ["marked well", "plain"]);
+    let journal = m.ok(["journalctl", "-u", "shop@0", "-p", "err", "-o", "cat", "-t", "shop"]);
+    assert!(journal.contains("to stderr"), "the name is the app's: {journal}");
+    // Whoever wants both streams to stay together says so.
+    applied(m, &ecosystem(1, "service = { SyslogLevel = 'info' }"));
+    m.write("/srv/shop/server.js", &TWO_STREAMS.replace("plain", "again"));
+    m.ok(["clusterctl", "reload", "shop"]);
+    wait_until("the line", Duration::from_secs(10), || m.journal("shop@0").contains("again"));
+    let errors = m.ok(["clusterctl", "logs", "shop", "--err", "--lines", "1", "--raw"]);
+    assert_eq!(errors, "marked");
+});
+
 booted!(log_files_are_emptied_and_opened_anew, |m| {
     let files = "out_file = '/srv/logs/out.log'\nerror_file = '/srv/logs/err.log'";
     write(m, &ecosystem(2, files));

@@ -15,6 +15,7 @@ mod other_machine;
 mod probing;
 mod safety;
 mod servers;
+mod standard_error;
 mod streams;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]

@@ -14,6 +14,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use crate::handover::contract;
+use crate::handover::digits::decimal;
 use crate::handover::environment::{self as variables, FIRST_DESCRIPTOR, MAX_LISTENERS, Ready};
 use crate::handover::{Address, Held, SocketKind, UnixName};
 use crate::sys::{self, FileId};
@@ -39,6 +40,25 @@ pub struct Setup {
     pub kill_signal: c_int,
     /// How long streams without an end may go on during a drain; 0: as long as all others.
     pub stream_timeout_ms: u32,
+    pub streams: Streams,
+}
+
+/// What the environment says of standard error.
+pub struct Streams {
+    /// `CLUSTERCTL_STDERR`.
+    name: [u8; 256],
+    /// `SYSTEMD_EXEC_PID`: the process that the manager has started.
+    pub process: c_int,
+    /// `JOURNAL_STREAM`: what the manager has connected to the journal, the place of the variable in the environment,
+    /// and how many bytes it has.
+    pub journal: Option<(FileId, usize, usize)>,
+}
+
+impl Streams {
+    /// Under which name the journal shall know the lines.
+    pub fn name(&self) -> &[u8] {
+        written(&self.name)
+    }
 }
 
 struct Once(UnsafeCell<Setup>);
@@ -59,6 +79,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     kill_timeout_ms: 0,
     kill_signal: sys::SIGTERM,
     stream_timeout_ms: 0,
+    streams: Streams { name: [0; 256], process: 0, journal: None },
 }));
 static DONE: AtomicBool = AtomicBool::new(false);
 /// The process whose memory this is: differs from `getpid()` after `vfork()`.
@@ -129,11 +150,13 @@ pub fn run(environment: *const *const u8) {
     // SAFETY: the loader runs constructors one after the other, before `main`.
     let setup = unsafe { &mut *SETUP.0.get() };
     let mut at = environment;
+    let mut place = 0;
     // SAFETY: the environment is an array of C strings that ends with null.
     while let Some(entry) = unsafe { at.as_ref() }.filter(|entry| !entry.is_null()) {
         // SAFETY: as above.
-        read_entry(setup, unsafe { sys::c_bytes(*entry) });
+        read_entry(setup, place, unsafe { sys::c_bytes(*entry) });
         at = at.wrapping_add(1);
+        place += 1;
     }
     // One more for what is next to them: see `shared`.
     setup.home = if sys::descriptor_limit() > (HOME as u64) + MAX_LISTENERS as u64 + 1 {
@@ -150,7 +173,7 @@ pub fn run(environment: *const *const u8) {
     DONE.store(true, Ordering::Release);
 }
 
-fn read_entry(setup: &mut Setup, entry: &[u8]) {
+fn read_entry(setup: &mut Setup, place: usize, entry: &[u8]) {
     if let Some(value) = entry.strip_prefix(b"LISTEN_FDS=") {
         setup.count = variables::listen_fds(value);
     } else if let Some(value) = entry.strip_prefix(b"LISTEN_FDNAMES=") {
@@ -169,11 +192,24 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
         setup.kill_signal = variables::kill_signal(value).unwrap_or(setup.kill_signal);
     } else if let Some(value) = contract::value(entry, contract::STREAM_TIMEOUT) {
         setup.stream_timeout_ms = variables::stream_timeout_ms(value).unwrap_or(0);
+    } else if let Some(value) = contract::value(entry, contract::STDERR) {
+        keep(&mut setup.streams.name, value);
+    } else if let Some(value) = contract::value(entry, "SYSTEMD_EXEC_PID") {
+        setup.streams.process = decimal(value).and_then(|pid| pid.try_into().ok()).unwrap_or(0);
+    } else if let Some(value) = contract::value(entry, "JOURNAL_STREAM") {
+        setup.streams.journal = file(value).map(|file| (file, place, entry.len()));
     }
 }
 
+/// `8:12345`, device and inode.
+fn file(value: &[u8]) -> Option<FileId> {
+    let mut numbers = value.split(|byte| *byte == b':');
+    let (device, inode) = (numbers.next()?, numbers.next()?);
+    Some(FileId { device: decimal(device)?, inode: decimal(inode)? })
+}
+
 /// Copies as many bytes as fit.
-fn keep(place: &mut [u8; 1024], value: &[u8]) {
+fn keep(place: &mut [u8], value: &[u8]) {
     let length = value.len().min(place.len());
     if let (Some(to), Some(from)) = (place.get_mut(..length), value.get(..length)) {
         to.copy_from_slice(from);

@@ -30,12 +30,14 @@ pub mod number {
     pub const LISTEN: usize = 201;
     pub const GETSOCKNAME: usize = 204;
     pub const GETPEERNAME: usize = 205;
+    pub const CONNECT: usize = 203;
     pub const SENDTO: usize = 206;
     pub const GETSOCKOPT: usize = 209;
     pub const SHUTDOWN: usize = 210;
     pub const CLONE: usize = 220;
     pub const MMAP: usize = 222;
     pub const MADVISE: usize = 233;
+    pub const PRCTL: usize = 167;
     pub const PRLIMIT64: usize = 261;
     pub const MEMFD_CREATE: usize = 279;
     pub const READLINKAT: usize = 78;

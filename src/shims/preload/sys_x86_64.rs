@@ -15,6 +15,7 @@ pub mod number {
     pub const NANOSLEEP: usize = 35;
     pub const GETPID: usize = 39;
     pub const SOCKET: usize = 41;
+    pub const CONNECT: usize = 42;
     pub const SENDTO: usize = 44;
     pub const SHUTDOWN: usize = 48;
     pub const BIND: usize = 49;
@@ -36,6 +37,7 @@ pub mod number {
     pub const OPENAT: usize = 257;
     pub const NEWFSTATAT: usize = 262;
     pub const DUP3: usize = 292;
+    pub const PRCTL: usize = 157;
     pub const PRLIMIT64: usize = 302;
     pub const MEMFD_CREATE: usize = 319;
     pub const READLINKAT: usize = 267;
