@@ -118,6 +118,34 @@ booted!(the_journal_tells_standard_error_apart, |m| {
     assert_eq!(errors, "marked");
 });
 
+booted!(
+    workers_whose_system_calls_are_filtered_are_told_apart_unless_they_may_make_no_socket,
+    |m| {
+        m.user("ada");
+        let program =
+            "console.log('plain'); console.error('to stderr'); setInterval(() => {}, 1e9);";
+        m.write("/srv/shop/worker.js", program);
+        let app = |name: &str, more: &str| {
+            format!("[[apps]]\nname = '{name}'\nscript = 'worker.js'\nuser = 'ada'\n{more}\n")
+        };
+        let closed = app("closed", "service = { SystemCallFilter = '~socket' }");
+        m.write("/srv/shop/ecosystem.toml", app("usual", "") + &closed);
+        let output = apply(m);
+        assert_eq!(output.code, 0, "{output:#?}");
+        let lines = |name: &str, stream: &str| {
+            m.ok(["journalctl", "--sync"]);
+            m.ok(["clusterctl", "logs", name, stream, "--raw"])
+        };
+        assert_eq!(
+            (lines("usual", "--err"), lines("usual", "--out")),
+            ("to stderr".into(), "plain".into())
+        );
+        assert_eq!(lines("closed", "--err"), "");
+        assert!(lines("closed", "--out").contains("to stderr"), "it runs, and nothing is lost");
+        assert_eq!(m.systemctl_show("closed@0", "NRestarts"), "0");
+    }
+);
+
 booted!(log_files_are_emptied_and_opened_anew, |m| {
     let files = "out_file = '/srv/logs/out.log'\nerror_file = '/srv/logs/err.log'";
     write(m, &ecosystem(2, files));

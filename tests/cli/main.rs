@@ -31,6 +31,7 @@ mod list;
 mod logs;
 mod metrics;
 mod monit;
+mod options_of_pm2;
 mod pid;
 mod prettylist;
 mod reload;

@@ -16,15 +16,15 @@ const STDERR: c_int = 2;
 /// `err` of syslog(3), and that a level in front of a line counts (sd-daemon(3)).
 const LEVEL_AND_PREFIX: &[u8] = b"\n\n3\n1\n0\n0\n0\n";
 
-/// Connects standard error to the journal anew, if that is asked for. `permitted` says that no filter of system calls
-/// can forbid a socket.
+/// Connects standard error to the journal anew, if that is asked for. `permitted` says that the program makes sockets
+/// anyway, so that no filter of system calls ends whoever does.
 pub fn apart(environment: *mut *const u8, permitted: bool) {
     let Some(streams) = setup::facts().map(|setup| &setup.streams) else { return };
     let (name, own) = (streams.name(), streams.process == sys::getpid());
     let Some((stream, place, room)) = streams.journal.filter(|_| own && !name.is_empty()) else {
         return;
     };
-    if sys::file_of(STDERR) != Some(stream) || !(permitted || !sys::is_filtered()) {
+    if sys::file_of(STDERR) != Some(stream) || !(permitted || sys::may_make_sockets()) {
         return;
     }
     let Some(FileId { device, inode }) = connect(name) else { return };

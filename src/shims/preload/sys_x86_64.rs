@@ -24,6 +24,7 @@ pub mod number {
     pub const GETPEERNAME: usize = 52;
     pub const GETSOCKOPT: usize = 55;
     pub const CLONE: usize = 56;
+    pub const WAIT4: usize = 61;
     pub const KILL: usize = 62;
     pub const FCNTL: usize = 72;
     pub const GETTID: usize = 186;

@@ -68,7 +68,7 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         sys::exit_group(USAGE);
     };
     setup::run(environment);
-    errors::apart(environment, false);
+    errors::apart(environment, setup::active().is_some());
     let timeout = timeout(environment);
     clean(environment);
     if let Some(setup) = setup::active()
