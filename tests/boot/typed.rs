@@ -111,7 +111,7 @@ booted!(the_journal_tells_standard_error_apart, |m| {
     assert!(journal.contains("to stderr"), "the name is the app's: {journal}");
     // Whoever wants both streams to stay together says so.
     applied(m, &ecosystem(1, "service = { SyslogLevel = 'info' }"));
-    m.write("/srv/shop/server.js", &TWO_STREAMS.replace("plain", "again"));
+    m.write("/srv/shop/server.js", TWO_STREAMS.replace("plain", "again"));
     m.ok(["clusterctl", "reload", "shop"]);
     wait_until("the line", Duration::from_secs(10), || m.journal("shop@0").contains("again"));
     let errors = m.ok(["clusterctl", "logs", "shop", "--err", "--lines", "1", "--raw"]);
