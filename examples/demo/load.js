@@ -13,7 +13,7 @@ const { spawn } = require('child_process');
 
 const EVERY = 10; // milliseconds between two requests
 const AROUND = 500; // milliseconds of load before and after the command
-const PATIENCE = 5000; // milliseconds until an unanswered request is lost
+const PATIENCE = 3000; // milliseconds until an unanswered request is lost: six times what the app takes
 const kept = new http.Agent({ keepAlive: true });
 
 /** Sends one request; `done(error, text)` is called once. */

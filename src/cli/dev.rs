@@ -282,7 +282,8 @@ fn print(
         if of_manager || (number.is_none() && line.priority > WARNING) {
             continue;
         }
-        let tag = report::printable(&format!("{unit} |"));
+        let bar = if line.priority <= ERROR { "!" } else { "|" };
+        let tag = report::printable(&format!("{unit} {bar}"));
         let tag = style.paint(Paint::Tag(number.unwrap_or(7)), &tag);
         let text = report::printable(&line.text);
         if writeln!(std::io::stdout(), "{tag} {text}").is_err() {
@@ -291,7 +292,8 @@ fn print(
     }
 }
 
-/// Priority of a warning in syslog(3).
+/// Priorities of errors and warnings in syslog(3).
+const ERROR: u8 = 3;
 const WARNING: u8 = 4;
 
 /// `dev` takes no scope: its manager is always a user's.

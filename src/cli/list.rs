@@ -134,19 +134,19 @@ fn below(rows: &[Row], apps: &Apps, ui: &mut Ui) {
     let under_way: BTreeMap<&str, &str> =
         rows.iter().filter_map(|row| Some((row.app.as_str(), row.rollout.as_deref()?))).collect();
     for (app, text) in under_way {
-        ui.note(&format!("{app}: {}", report::printable(text)));
+        ui.below(&format!("{app}: {}", report::printable(text)));
     }
     let lacking =
         rows.iter().filter_map(|row| Some((&row.app, row.instance, row.unheld.as_ref()?)));
     for line in report::list::unheld(lacking) {
-        ui.note(&line);
+        ui.below(&line);
     }
     let lost: BTreeSet<(&str, &str)> = rows
         .iter()
         .flat_map(|row| row.lost.iter().map(|path| (row.app.as_str(), path.as_str())))
         .collect();
     for (app, path) in lost {
-        ui.note(&format!(
+        ui.below(&format!(
             "warning: {app}: no client reaches {path}: its path is gone or leads to another \
              socket; next: clusterctl doctor {app}"
         ));
@@ -154,7 +154,7 @@ fn below(rows: &[Row], apps: &Apps, ui: &mut Ui) {
     let shown: BTreeSet<&str> = rows.iter().map(|row| row.app.as_str()).collect();
     for (app, then, now) in ops::other_cpus(apps) {
         if shown.contains(app.as_str()) {
-            ui.note(&format!(
+            ui.below(&format!(
                 "{app}: {then} instances as at the last apply, {now} by the CPUs of now; next: \
                  clusterctl doctor {app}"
             ));

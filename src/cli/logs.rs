@@ -9,8 +9,8 @@ use crate::report::{self, moment};
 /// Show what the instances wrote, merged in order, each line with its instance in front
 ///
 /// What systemd says of them is shown when something went wrong, and in full with --systemd. Errors
-/// have `!` in the place of `|`: lines of `error_file`, and what the journal holds as an error. The
-/// journal keeps the two streams of a program together.
+/// have `!` in the place of `|`: what a program writes to standard error, and what it marks as an
+/// error.
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "log")]
 pub(super) struct LogsArgs {
@@ -32,7 +32,7 @@ pub(super) struct LogsArgs {
     /// Only this instance of the apps
     #[arg(long, value_name = "N")]
     instance: Option<u32>,
-    /// Only errors
+    /// Only errors: standard error, and what is marked so
     #[arg(long, conflicts_with = "out")]
     err: bool,
     /// Only what is no error

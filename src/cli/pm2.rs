@@ -172,28 +172,73 @@ pub(super) fn explain(words: &[OsString], ui: &mut Ui) -> Result<u8, Error> {
 }
 
 /// Options of PM2 that need not be said, or are said otherwise; others are keys of the file.
-const OTHERS: [(&str, &str); 10] = [
+const OTHERS: &[(&[&str], &str)] = &[
     (
-        "--ftp",
+        &["--ftp"],
         "names of files are shown to nobody; a list of them is a file of the folder, index.html",
     ),
-    ("--monitor", "nothing is loaded into pages to watch them: clusterctl monit"),
-    ("--no-daemon", "there is no daemon; in a container: clusterctl dev"),
-    ("--attach", "to see what an app writes: clusterctl logs APP -f"),
-    ("--time", "clusterctl logs --timestamp shows the time of every line"),
-    ("--parallel", "how many are replaced at once: --max-surge, --max-unavailable"),
+    (&["--monitor"], "nothing is loaded into pages to watch them: clusterctl monit"),
     (
-        "--hp",
+        &["--no-daemon", "--container", "--dist", "--image-name"],
+        "there is no daemon; in a container: clusterctl dev",
+    ),
+    (&["--attach"], "to see what an app writes: clusterctl logs APP -f"),
+    (&["--time"], "clusterctl logs --timestamp shows the time of every line"),
+    (&["--parallel"], "how many are replaced at once: --max-surge, --max-unavailable"),
+    (
+        &["--hp"],
         "files of the system are in /etc/systemd/system, a user's below ~/.config: clusterctl --user",
     ),
-    ("--ext", "file names of `watch` are chosen by `ignore_watch` in the ecosystem file"),
-    ("--deep-monitoring", "nothing is loaded into programs to watch them"),
-    ("--gc", "Node's own option: interpreter_args in the ecosystem file"),
+    (&["--ext"], "file names of `watch` are chosen by `ignore_watch` in the ecosystem file"),
+    (
+        &[
+            "--deep-monitoring",
+            "--trace",
+            "--disable-trace",
+            "--v8",
+            "--event-loop-inspector",
+            "--no-pmx",
+        ],
+        "nothing is loaded into programs to watch them",
+    ),
+    (&["--no-vizion"], "git is never asked"),
+    (&["--no-automation"], "nothing is loaded into programs to watch them"),
+    (
+        &["--disable-source-map-support"],
+        "source maps are off unless --source-map-support asks for them",
+    ),
+    (&["--gc"], "Node's own option: interpreter_args in the ecosystem file"),
+    (
+        &["--write"],
+        "`start` writes ecosystem.toml, and another app at the end of one that it has written",
+    ),
+    (&["-x", "--execute-command"], "a program that no interpreter runs: --interpreter none"),
+    (
+        &["--force", "-f"],
+        "nothing has to be forced: a command waits until another one has done its work",
+    ),
+    (&["--service-name"], "units are called after the app: --name"),
+    (&["--update-env", "-a"], "variables come from the ecosystem file: clusterctl apply"),
+    (&["--env"], "profiles belong to a file: clusterctl apply ecosystem.toml --env NAME"),
+    (
+        &["--only"],
+        "name the apps themselves, or choose some of a file: clusterctl apply ecosystem.toml --only APP",
+    ),
+    (&["--json"], "data is printed with: -o json"),
+    (
+        &["--raw", "--format", "--formatted"],
+        "other forms of the lines: clusterctl logs --raw, --format, --json",
+    ),
+    (&["--delay"], "nobody has to be waited for: an instance is ready when it listens"),
+    (&["--web"], "figures for Prometheus: clusterctl metrics"),
+    (&["-i"], "write `instances` into the ecosystem file"),
+    (&["--secret", "--public", "--machine-name"], "PM2 Plus is a service of PM2's makers"),
+    (&["--port"], "what the program shall listen on: --listen"),
 ];
 
 /// What to do instead of an option of PM2.
 fn instead(option: &str) -> Option<String> {
-    if let Some((_, help)) = OTHERS.iter().find(|(name, _)| *name == option) {
+    if let Some((_, help)) = OTHERS.iter().find(|(names, _)| names.contains(&option)) {
         return Some((*help).to_owned());
     }
     Some(format!("write `{}` into the ecosystem file", flags::line_of(option)?))
@@ -213,8 +258,20 @@ pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
         _ => String::new(),
     };
     let option = unknown.split('=').next().unwrap_or_default();
+    let help = instead(option);
+    let misleads = match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(other)) => {
+            help.is_some() || strsim::damerau_levenshtein(other, option) > 2
+        }
+        _ => false,
+    };
+    if misleads {
+        // The usage shows the other option too.
+        error.remove(ContextKind::SuggestedArg);
+        error.remove(ContextKind::Usage);
+    }
     ui.usage(&error);
-    if let Some(help) = instead(option) {
+    if let Some(help) = help {
         ui.paragraph(&format!("\n{option}: {help}"));
     }
     exit::USAGE

@@ -237,6 +237,22 @@ impl Ui {
         }
     }
 
+    /// A message below a table: where that is as wide as the terminal, this is no wider, and what does not fit
+    /// follows indented.
+    pub fn below(&mut self, text: &str) {
+        const INDENT: &str = "  ";
+        if !self.err.boxes {
+            return self.note(text);
+        }
+        let room = self.err.width.saturating_sub(INDENT.len());
+        for (at, line) in report::wrap(&report::printable(text), room).iter().enumerate() {
+            let indent = if at == 0 { "" } else { INDENT };
+            if !self.silent || text.starts_with("warning") {
+                self.always(&format!("{indent}{line}"));
+            }
+        }
+    }
+
     /// A message of several lines, in which texts of others are [`report::printable`] already.
     pub fn paragraph(&mut self, text: &str) {
         if !self.silent {

@@ -33,6 +33,8 @@ pub const DOOR_COLD: &str = "CLUSTERCTL_DOOR_COLD";
 pub const WATCHDOG: &str = "CLUSTERCTL_WATCHDOG";
 /// Milliseconds until a traced program must be ready.
 pub const LISTEN_TIMEOUT: &str = "CLUSTERCTL_LISTEN_TIMEOUT_MS";
+/// Under which name the journal knows what the program writes to standard error, which gets a stream of its own.
+pub const STDERR: &str = "CLUSTERCTL_STDERR";
 /// `1` where `process.send('ready')` makes an instance ready.
 pub const WAIT_READY: &str = "CLUSTERCTL_WAIT_READY";
 /// `1` where a Node program gets the message `shutdown` instead of the signal.

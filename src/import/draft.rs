@@ -31,6 +31,8 @@ pub struct Draft {
     pub(super) off: Vec<String>,
     /// Lines above the app.
     pub(super) remarks: Vec<String>,
+    /// Whether PM2 ran it, with node where nothing says what a file is.
+    pub(super) is_of_pm2: bool,
     /// Whether it is known to listen on nothing.
     pub(super) worker: bool,
     /// Whether it listens on what the variable `PORT` says, which differs from profile to profile.

@@ -14,6 +14,7 @@ mod draft;
 mod kind;
 mod oxfile;
 mod package;
+mod patterns;
 mod pm2;
 mod ports;
 mod processes;

@@ -6,7 +6,7 @@ use toml::Value;
 
 use super::draft::{Draft, Drafts, LeftOut, key_of};
 use super::value::{self, fitted, is_off, no_json, plain, short, texts};
-use super::{Refusal, ports, serve};
+use super::{Refusal, patterns, ports, serve};
 
 /// Every app of a file: a list of apps, one app, or a table with `apps` or `pm2`.
 ///
@@ -62,8 +62,10 @@ pub(super) fn app_of(table: &Map<String, Json>) -> Draft {
     for (word, value) in table {
         attribute(&mut draft, word, value);
     }
+    draft.is_of_pm2 = true;
     name(&mut draft);
     logs(&mut draft);
+    patterns::translate(&mut draft);
     serve::replace(&mut draft);
     // A job: it ends by itself.
     draft.worker = draft.get("autorestart") == Some(&Value::from(false));
@@ -88,16 +90,22 @@ fn attribute(draft: &mut Draft, word: &str, value: &Json) {
         return draft.off.push(word.to_owned());
     }
     let Some(value) = value::toml(value) else { return };
-    if key != "name" && draft.get(&key).is_some() {
-        return draft
-            .leave(LeftOut::new(word, format!("says the same as `{key}`, which is there too")));
+    let value = fitted(value, kind);
+    match draft.get(&key).cloned().filter(|_| key != "name") {
+        Some(other) if other == value => {}
+        Some(other) => draft.leave(LeftOut::new(
+            format!("{word} = {value}"),
+            format!("is a second value of `{key}`, where {other} counts"),
+        )),
+        None => {
+            draft.set(&key, value);
+        }
     }
-    draft.set(&key, fitted(value, kind));
 }
 
 /// Whether an attribute that is off says nothing: everything but what is on without it.
 fn off(key: &str, value: &Json) -> bool {
-    let on_by_default = ["autorestart", "autostart", "treekill"].contains(&key);
+    let on_by_default = ["autorestart", "autostart", "treekill", "merge_logs"].contains(&key);
     let counts = ["instances", "max_restarts", "stop_exit_codes", "min_uptime", "max_surge"];
     value.is_null() || !(on_by_default || counts.contains(&key) && value.is_number())
 }

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use super::draft::{DraftLine, Drafts, LeftOut, leads};
+use super::draft::{Draft, DraftLine, Drafts, LeftOut, leads};
 use super::{ImportFacts, pm2, write};
-use crate::ecosystem::{Problem, Problems, Severity, canonical_key, load};
+use crate::ecosystem::{PathKind, Problem, Problems, Severity, canonical_key, load};
 
 /// An ecosystem file that was made of something else.
 #[derive(Clone, Debug)]
@@ -29,7 +29,10 @@ const NEEDED: [&str; 8] =
 
 /// Writes the file.
 pub fn settle(mut drafts: Drafts, around: &ImportFacts<'_>) -> Imported {
-    drafts.apps.iter_mut().for_each(super::Draft::sort);
+    for draft in &mut drafts.apps {
+        by_node(draft, around);
+        draft.sort();
+    }
     let source = around.base.join("ecosystem.toml");
     let mut problems = None;
     for _ in 0..ROUNDS {
@@ -48,6 +51,17 @@ pub fn settle(mut drafts: Drafts, around: &ImportFacts<'_>) -> Imported {
     });
     let left = drafts.left.iter().cloned().chain(of_app).collect();
     Imported { text, left, problems, secret }
+}
+
+/// PM2 runs every file whose name says nothing else with node, such as `bin/www`, also where nobody may execute it.
+fn by_node(draft: &mut Draft, around: &ImportFacts<'_>) {
+    let Some(script) = draft.text("script").filter(|_| draft.is_of_pm2) else { return };
+    let base = around.base.join(draft.text("cwd").unwrap_or_default());
+    let path = base.join(script);
+    let is_file = around.host.kind(&path) == PathKind::File;
+    if is_file && path.extension().is_none() && draft.get("interpreter").is_none() {
+        draft.set("interpreter", "node").remark = Some("PM2's choice for such a name".to_owned());
+    }
 }
 
 /// Problems and warnings of a text, and whether it cannot be used.
@@ -97,7 +111,7 @@ fn reason(key: &str, message: &str) -> String {
 }
 
 /// A name that a unit of somebody else's has already.
-fn rename(draft: &mut super::Draft, problem: &Problem) -> bool {
+fn rename(draft: &mut Draft, problem: &Problem) -> bool {
     let name = draft.name().to_owned();
     if name.ends_with("-app") || name.is_empty() {
         return false;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::log_spec::{LogSpec, Stream};
-use super::template::{error_file, log_files, user_of};
+use super::template::{LogPath, has_logs_of_each, log_paths, user_of};
 use super::{Context, Error};
 use crate::ecosystem::AppName;
 use crate::host;
@@ -33,6 +33,8 @@ struct LogFile {
 /// The files of a selection, with what has been read of each.
 pub(super) struct LogFiles {
     files: Vec<LogFile>,
+    /// An instance that is new writes to a file that is new.
+    grows: bool,
 }
 
 impl LogFiles {
@@ -41,22 +43,29 @@ impl LogFiles {
         let apps = super::apps(context)?;
         let mut files = Vec::new();
         let mut known = BTreeSet::new();
+        let mut grows = false;
         for one in spec.of(&apps).iter() {
             let name = one.app.template_unit();
             let found = apps.get(&one.app).and_then(|found| found.units.parsed(&name));
             let Some(template) = found else { continue };
             let (user, app) = (user_of(template), &one.app);
-            let paths = log_files(template).into_iter();
+            grows |= has_logs_of_each(template);
+            let own = |log: &LogPath| {
+                log.instance.is_none() || one.instance.is_none() || log.instance == one.instance
+            };
+            let paths = log_paths(template).into_iter().filter(own);
             // Lines have no time; of a file that nobody wrote to since then, none is new.
             let changed = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified());
             let wanted = |path: &PathBuf| {
                 spec.since.is_none_or(|since| changed(path).is_ok_and(|at| at >= since))
             };
-            let new = paths.filter(|path| known.insert(path.clone()) && wanted(path));
-            let error = error_file(template);
-            let all = new.map(|path| {
-                let is_error = error.as_deref() == Some(&path);
-                LogFile { app: app.clone(), path, user, is_error, place: 0 }
+            let new = paths.filter(|log| known.insert(log.path.clone()) && wanted(&log.path));
+            let all = new.map(|LogPath { path, is_error, .. }| LogFile {
+                app: app.clone(),
+                path,
+                user,
+                is_error,
+                place: 0,
             });
             files.extend(all.filter(|file| match spec.stream {
                 Stream::Both => true,
@@ -64,7 +73,12 @@ impl LogFiles {
                 Stream::Err => file.is_error,
             }));
         }
-        Ok(LogFiles { files })
+        Ok(LogFiles { files, grows })
+    }
+
+    /// Whether there may be another file at any moment.
+    pub(super) fn grows(&self) -> bool {
+        self.grows
     }
 
     pub(super) fn is_empty(&self) -> bool {

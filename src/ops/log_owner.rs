@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, OFlags, Uid, openat};
 
+use super::template::log_paths;
 use super::{Context, Error, Event, Sink};
 use crate::disk;
 use crate::ecosystem::{AppName, Scope};
 use crate::host;
-use crate::plan::{Observed, shell_word};
-use crate::translate::Record;
+use crate::plan::{Observed, OwnedUnits, shell_word};
+use crate::translate::{Record, of_instance};
 use crate::unit::{UnitFile, quote};
 
 /// Gives the log files of these apps to their users; the units are on disk.
@@ -38,35 +39,55 @@ pub(super) fn hand_over(
     }
     let found = disk::scan(&context.layout)?;
     for app in apps {
+        let Some(found) = found.get(*app) else { continue };
         let name = app.template_unit();
-        let template = found.get(*app).and_then(|found| found.units.parsed(&name));
-        let Some(unit) = template else { continue };
-        let user = unit.get("Service", "User").map(quote::unescaped);
-        let Some(user) = user.and_then(|user| host::user(&user)).filter(|user| user.uid != 0)
-        else {
-            continue;
-        };
-        let former = observed.apps.get(*app).and_then(|app| app.units.parsed(&name));
-        let former = former.map(log_files);
-        let former = former.unwrap_or_default();
-        for path in log_files(unit) {
-            if let Some(why) = give(&path, &user, former.contains(&path)) {
-                let text = format!(
-                    "output goes to the journal, not to {}: {why}; chown {} {}",
-                    path.display(),
-                    shell_word(&user.name),
-                    shell_word(&path.to_string_lossy())
-                );
-                sink(Event::Warning { app: (*app).clone(), text });
-            }
-        }
+        let last = found.links.last().map_or(0, |last| last + 1);
+        let former = observed.apps.get(*app).and_then(|before| before.units.parsed(&name));
+        give_all(app, &found.units, last, former, sink);
     }
     Ok(())
 }
 
-/// Each once, although both streams of an app may go to one file.
-fn log_files(unit: &UnitFile) -> BTreeSet<PathBuf> {
-    Record::read(unit).log_files.into_iter().collect()
+/// Gives the log files of an app with this many instances to its user; `former` is the template that was in force
+/// before.
+pub(super) fn give_all(
+    app: &AppName,
+    units: &OwnedUnits,
+    instances: u32,
+    former: Option<&UnitFile>,
+    sink: Sink<'_>,
+) {
+    let Some(unit) = units.parsed(&app.template_unit()) else { return };
+    let user = unit.get("Service", "User").map(quote::unescaped);
+    let Some(user) = user.and_then(|user| host::user(&user)).filter(|user| user.uid != 0) else {
+        return;
+    };
+    // A rollout has more instances for a while.
+    let number = instances + units.policy(app).limits(instances).surge;
+    let former = former.map(|unit| log_files(unit, number)).unwrap_or_default();
+    for path in log_files(unit, number) {
+        if let Some(why) = give(&path, &user, former.contains(&path)) {
+            let text = format!(
+                "output goes to the journal, not to {}: {why}; chown {} {}",
+                path.display(),
+                shell_word(&user.name),
+                shell_word(&path.to_string_lossy())
+            );
+            sink(Event::Warning { app: app.clone(), text });
+        }
+    }
+}
+
+/// The files of this many instances. Each once, although both streams of an app may go to one file.
+fn log_files(unit: &UnitFile, instances: u32) -> BTreeSet<PathBuf> {
+    let record = Record::read(unit);
+    let files = record.log_files.into_iter();
+    match record.logs_of_each {
+        true => files
+            .flat_map(|base| (0..instances).map(move |n| of_instance(&base, &n.to_string())))
+            .collect(),
+        false => files.collect(),
+    }
 }
 
 /// Log files that instances cannot write to, and why, as far as that can be told without trying.
@@ -86,8 +107,10 @@ pub(super) fn unwritable(unit: &UnitFile) -> Vec<(PathBuf, String)> {
         let others = meta.mode() & 0o022 != 0;
         (meta.uid() != user.uid && !others).then(|| format!("{} may not write to it", user.name))
     };
-    let files = log_files(unit).into_iter().filter(|_| opened_by_program);
-    files.filter_map(|path| Some((path.clone(), why(&path)?))).collect()
+    // Those of single instances are known by looking.
+    let of_each = log_paths(unit).into_iter().filter(|log| log.instance.is_some());
+    let all = log_files(unit, 0).into_iter().chain(of_each.map(|log| log.path));
+    all.filter(|_| opened_by_program).filter_map(|path| Some((path.clone(), why(&path)?))).collect()
 }
 
 /// Returns why the user will not be able to write to the file, as far as that can be told. One that

@@ -33,7 +33,7 @@ pub enum Stream {
     Both,
     /// Files of standard output, and of the journal what is no error.
     Out,
-    /// Files of standard error, and errors in the journal, which keeps no streams apart.
+    /// Files of standard error, and errors in the journal, where what programs write to standard error is one.
     Err,
 }
 

@@ -56,9 +56,11 @@ pub fn logs<E: From<Error>>(
             }
         }
         let now = self::units(context, spec).map_err(E::from)?;
+        if now != units || files.grows() {
+            files.renew(context, spec).map_err(E::from)?;
+        }
         if now != units {
             units = now;
-            files.renew(context, spec).map_err(E::from)?;
             journal.select_some(&units, own, about).map_err(failed)?;
             journal.rewind(Some(0)).map_err(failed)?;
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::look::{listeners, look};
-use super::template::{log_files, user_of};
+use super::template::{log_paths, user_of};
 use super::{Context, missing};
 use crate::disk;
 use crate::ecosystem::AppName;
@@ -88,7 +88,9 @@ impl<'a> Stories<'a> {
         let state = context.systemd.instances(std::slice::from_ref(&unit), &fields);
         let state = state.ok().and_then(|mut states| states.pop()).unwrap_or_default();
         let template = units.parsed(&app.template_unit());
-        let files = template.map(log_files).unwrap_or_default();
+        let logs = template.map(log_paths).unwrap_or_default();
+        let of_it = logs.into_iter().filter(|log| log.instance.is_none_or(|own| own == number));
+        let files: Vec<PathBuf> = of_it.map(|log| log.path).collect();
         let told = self.journal().and_then(|journal| told(journal, &unit, since));
         let mut evidence = told.unwrap_or_default();
         evidence.masked = state.load == LoadState::Masked;

@@ -8,9 +8,9 @@ use super::lock::lock;
 use super::request::{Request, Task};
 use super::settle::settled;
 use super::witness::witnessed;
-use super::{Context, Done, Error, Event, Finished, Sink, delegate};
+use super::{Context, Done, Error, Event, Finished, Sink, delegate, log_owner};
 use crate::disk;
-use crate::ecosystem::{AppName, MAX_INSTANCES};
+use crate::ecosystem::{AppName, MAX_INSTANCES, Scope};
 use crate::plan::LinkChange;
 
 /// How the number changes.
@@ -70,6 +70,10 @@ fn locked(
         let asked = change.asked(before);
         return Err(Error::Number { app: app.clone(), now: before, asked });
     };
+    if context.layout.scope == Scope::System {
+        let template = found.units.parsed(&app.template_unit());
+        log_owner::give_all(app, &found.units, wanted, template, sink);
+    }
     let links = link_changes(&found.links, wanted);
     relink(context, app, &links, sink)?;
     if !found.group.is_up() {

@@ -1,7 +1,8 @@
 //! The journal of a set of units: their own messages, and the manager's about them, in order.
 //!
 //! The matches are those of `journalctl -u`. Messages are bytes: a program may write anything.
-//! The journal does not tell stdout from stderr; it knows the priority.
+//! The journal does not tell stdout from stderr; it knows the priority, which is `err` for standard error where
+//! the preload library or the tracer has told the two apart (`shims/preload/errors.rs`).
 
 use std::fs::{self, File};
 use std::io::ErrorKind as IoErrorKind;

@@ -101,6 +101,10 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
     }
     // The tracer takes out of the environment what is the handover's, the Node file included.
     let node = app.node && app.handover != Handover::Trace;
+    let ours = node || matches!(app.handover, Handover::Preload | Handover::Trace);
+    if ours && is_told_apart(app) {
+        all.push((contract::STDERR, app.name.to_string()));
+    }
     if node {
         if app.handover != Handover::Preload {
             // Without a listener the library still carries `process.send('ready')` to systemd.
@@ -128,6 +132,14 @@ fn settings(context: &UnitContext<'_>) -> Vec<(&'static str, String)> {
         }
     }
     all
+}
+
+/// Whether the journal is to know which of its two streams a line of the program came from: nothing else says
+/// which level lines have, nor where errors go.
+fn is_told_apart(app: &App) -> bool {
+    let levels = ["SyslogLevel", "SyslogLevelPrefix"];
+    let said = app.service.iter().any(|(key, _)| levels.contains(&key.as_str()));
+    !said && !app.logs.disabled && app.logs.error_file.is_none()
 }
 
 /// `PORT` of an app whose TCP listeners are all for one port of the program, for the many programs

@@ -34,7 +34,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    UnitContext, common, environment, joined, memory, pid_file, sandbox, socket_names, span,
+    UnitContext, common, environment, joined, log_paths, memory, pid_file, sandbox, socket_names,
+    span,
 };
 use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
 use crate::handover::contract::TRACER;
@@ -156,7 +157,7 @@ fn exec_start(context: &UnitContext<'_>) -> String {
     }
     words.push(app.command.program.to_string_lossy().into_owned());
     words.extend(app.command.args.iter().cloned());
-    command_line(&words)
+    log_paths::numbered(&command_line(&words))
 }
 
 pub(super) fn command_line(words: &[String]) -> String {
@@ -185,7 +186,7 @@ fn log_opener(context: &UnitContext<'_>) -> Vec<String> {
     let all = out.chain(logs.error_file.iter().map(|path| ("2", path)));
     let own = all.filter(|(_, path)| logs.by_program.contains(path));
     let words = own.flat_map(|(descriptor, path)| {
-        ["--log".to_owned(), descriptor.to_owned(), path.to_string_lossy().into_owned()]
+        ["--log".to_owned(), descriptor.to_owned(), log_paths::marked(context.app, path)]
     });
     let words: Vec<String> = words.collect();
     if words.is_empty() {
@@ -319,7 +320,8 @@ fn output(s: &mut Section, app: &App) {
         s.set("StandardOutput", "null").set("StandardError", "null");
         return;
     }
-    let append = |path: &PathBuf| format!("append:{}", quote::path(&path.to_string_lossy()));
+    let file = |path: &PathBuf| log_paths::numbered(&quote::path(&log_paths::marked(app, path)));
+    let append = |path: &PathBuf| format!("append:{}", file(path));
     let by_manager = |path: &&PathBuf| !app.logs.by_program.contains(path);
     s.set_some("StandardOutput", app.logs.out_file.as_ref().filter(by_manager).map(append));
     s.set_some("StandardError", app.logs.error_file.as_ref().filter(by_manager).map(append));

@@ -9,6 +9,7 @@ mod group;
 mod hook;
 mod instance;
 mod listener;
+mod log_paths;
 mod memory;
 mod pid_file;
 mod record;
@@ -30,6 +31,7 @@ use crate::unit::{Section, UnitFile, UnitName, UnitSet, quote};
 pub use checksum::is_edited;
 pub use cpus::other_cpus;
 pub use environment::{file_name as environment_name, owner_of_file as environment_owner};
+pub use log_paths::{around_number, of_instance};
 pub use record::{GroupRecord, Record};
 pub use sandbox::{forbidden, strict_directives, writable};
 pub use secret::Secret;
@@ -220,6 +222,7 @@ fn of_instances(record: &mut Record, app: &App, revision: &str) {
     let files = app.logs.out_file.iter().chain(&app.logs.error_file);
     record.log_files = files.filter(|_| !app.logs.disabled).cloned().collect();
     record.log_files.dedup();
+    record.logs_of_each = app.logs.of_each && !record.log_files.is_empty();
 }
 
 fn flag(context: &UnitContext<'_>) -> &'static str {

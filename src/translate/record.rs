@@ -33,6 +33,8 @@ pub struct Record {
     pub env_files: Vec<PathBuf>,
     /// The template: where `logs` and excerpts find what is not in the journal.
     pub log_files: Vec<PathBuf>,
+    /// The template: each instance has log files of its own, called after these.
+    pub logs_of_each: bool,
     /// The unit that watches files: folders and files.
     pub watched: Vec<PathBuf>,
     /// The group: what the app is, all further keys.
@@ -71,6 +73,9 @@ pub struct GroupRecord {
     pub script: Option<PathBuf>,
 }
 
+/// Whose a log file is, where it is not everybody's.
+const EACH: &str = "instance";
+
 impl Record {
     /// Writes every key that there is something to say for.
     pub fn write(&self, s: &mut Section) {
@@ -88,6 +93,7 @@ impl Record {
         for file in &self.log_files {
             s.set("LogFile", path(file));
         }
+        s.set_some("LogFileOf", self.logs_of_each.then_some(EACH));
         for watched in &self.watched {
             s.set("Watch", path(watched));
         }
@@ -109,6 +115,7 @@ impl Record {
             traced_because: reader.text("TracedBecause"),
             env_files: reader.paths("EnvironmentFile"),
             log_files: reader.paths("LogFile"),
+            logs_of_each: reader.text("LogFileOf").as_deref() == Some(EACH),
             watched: reader.paths("Watch"),
             group: GroupRecord::read(&reader),
         }
@@ -269,13 +276,13 @@ mod tests {
             (sandbox, traced_because) in (option::of(line()), option::of(line())),
             env_files in prop::collection::vec(file(), 0..3),
             log_files in prop::collection::vec(file(), 0..3),
-            watched in prop::collection::vec(file(), 0..3),
+            (watched, logs_of_each) in (prop::collection::vec(file(), 0..3), any::<bool>()),
             group in group(),
         ) -> Record {
             let app = named.then(|| AppName::parse("api").unwrap());
             Record {
                 app, role, revision, bind, source, sandbox, traced_because, env_files, log_files,
-                watched, group,
+                logs_of_each, watched, group,
             }
         }
     }

@@ -135,3 +135,39 @@ booted!(a_program_that_is_missing_behind_its_log_is_named, |m| {
     assert_eq!(output.code, 1, "{output:#?}");
     assert!(output.stderr.contains("`/srv/shop/run` does not exist"), "{output:#?}");
 });
+
+booted!(each_instance_writes_to_a_file_of_its_own, |m| {
+    m.user("ada");
+    let toml = "user = 'ada'\nout_file = '/var/log/shop.out'\nerror_file = '/home/ada/err'\nmerge_logs = false";
+    write(m, &ecosystem(2, toml));
+    m.write("/srv/shop/server.js", TALKER);
+    assert_eq!(apply(m).code, 0);
+    let writes = |number: u32| {
+        let pid = m.systemctl_show(&format!("shop@{number}"), "MainPID");
+        for (path, line) in [
+            (format!("/var/log/shop-{number}.out"), format!("out {pid}")),
+            (format!("/home/ada/err-{number}"), format!("err {pid}")),
+        ] {
+            wait_until(&path, Duration::from_secs(10), || {
+                m.read(&path).lines().last() == Some(&line)
+            });
+            assert_eq!(owner(m, &path), "ada", "{path}");
+        }
+    };
+    [0, 1].into_iter().for_each(writes);
+    m.ok(["clusterctl", "reload", "shop"]);
+    [0, 1].into_iter().for_each(writes);
+    m.ok(["clusterctl", "scale", "shop", "3"]);
+    (0..3).for_each(writes);
+    assert!(!m.exists("/var/log/shop.out") && !m.exists("/home/ada/err"));
+    let logs = m.ok(["clusterctl", "logs", "shop@1", "--lines", "all"]);
+    assert!(
+        logs.contains("shop shop-1.out | out ") && logs.contains("shop err-1 ! err "),
+        "{logs}"
+    );
+    assert!(!logs.contains("shop-0.out"), "of another instance: {logs}");
+    let errors = m.ok(["clusterctl", "logs", "shop", "--err"]);
+    assert!(errors.contains("shop err-2 ! err ") && !errors.contains("| out "), "{errors}");
+    m.ok(["clusterctl", "flush", "shop"]);
+    assert_eq!(m.read("/var/log/shop-2.out") + &m.read("/home/ada/err-2"), "");
+});

@@ -87,6 +87,65 @@ console.log('out', process.pid); console.error('err', process.pid);
 require('http').createServer((q, s) => s.end('instance x')).listen(3000);
 ";
 
+/// A program that speaks on both streams, marked and not.
+const TWO_STREAMS: &str = "\
+console.log('plain'); console.error('to stderr'); console.log('<3>marked'); console.error('<6>marked well');
+require('http').createServer((q, s) => s.end('instance x')).listen(3000);
+";
+
+booted!(the_journal_tells_standard_error_apart, |m| {
+    write(m, &ecosystem(1, ""));
+    m.write("/srv/shop/server.js", TWO_STREAMS);
+    assert_eq!(apply(m).code, 0);
+    let lines = |arguments: &[&str]| {
+        m.ok(["journalctl", "--sync"]);
+        let all = ["clusterctl", "logs", "shop", "--lines", "all", "--raw"];
+        let said = m.ok(all.iter().chain(arguments).copied());
+        let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&["--err"]), ["marked", "to stderr"]);
+    assert_eq!(lines(&["--out"]), ["marked well", "plain"]);
+    let journal = m.ok(["journalctl", "-u", "shop@0", "-p", "err", "-o", "cat", "-t", "shop"]);
+    assert!(journal.contains("to stderr"), "the name is the app's: {journal}");
+    // Whoever wants both streams to stay together says so.
+    applied(m, &ecosystem(1, "service = { SyslogLevel = 'info' }"));
+    m.write("/srv/shop/server.js", TWO_STREAMS.replace("plain", "again"));
+    m.ok(["clusterctl", "reload", "shop"]);
+    wait_until("the line", Duration::from_secs(10), || m.journal("shop@0").contains("again"));
+    let errors = m.ok(["clusterctl", "logs", "shop", "--err", "--lines", "1", "--raw"]);
+    assert_eq!(errors, "marked");
+});
+
+booted!(
+    workers_whose_system_calls_are_filtered_are_told_apart_unless_they_may_make_no_socket,
+    |m| {
+        m.user("ada");
+        let program =
+            "console.log('plain'); console.error('to stderr'); setInterval(() => {}, 1e9);";
+        m.write("/srv/shop/worker.js", program);
+        let app = |name: &str, more: &str| {
+            format!("[[apps]]\nname = '{name}'\nscript = 'worker.js'\nuser = 'ada'\n{more}\n")
+        };
+        let closed = app("closed", "service = { SystemCallFilter = '~socket' }");
+        m.write("/srv/shop/ecosystem.toml", app("usual", "") + &closed);
+        let output = apply(m);
+        assert_eq!(output.code, 0, "{output:#?}");
+        let lines = |name: &str, stream: &str| {
+            m.ok(["journalctl", "--sync"]);
+            m.ok(["clusterctl", "logs", name, stream, "--raw"])
+        };
+        assert_eq!(
+            (lines("usual", "--err"), lines("usual", "--out")),
+            ("to stderr".into(), "plain".into())
+        );
+        assert_eq!(lines("closed", "--err"), "");
+        assert!(lines("closed", "--out").contains("to stderr"), "it runs, and nothing is lost");
+        assert_eq!(m.systemctl_show("closed@0", "NRestarts"), "0");
+    }
+);
+
 booted!(log_files_are_emptied_and_opened_anew, |m| {
     let files = "out_file = '/srv/logs/out.log'\nerror_file = '/srv/logs/err.log'";
     write(m, &ecosystem(2, files));

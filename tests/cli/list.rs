@@ -1,3 +1,6 @@
+use std::io::{self, Seek};
+
+use clusterctl::cli::Ui;
 use clusterctl::error::exit;
 
 use crate::stage::{SHOP, Stage};
@@ -32,4 +35,22 @@ fn says_what_to_do_where_there_is_no_app() {
     let stage = Stage::new();
     stage.run(&["list"], exit::OK);
     stage.expect("list-empty");
+}
+
+#[test]
+fn what_stands_below_the_table_is_no_wider_than_the_terminal() {
+    let text = "warning: shop: no client reaches /run/shop/admin.sock: its path is gone or leads to another socket; \
+                next: clusterctl doctor shop";
+    for width in [60, 80, 200] {
+        let mut sheet = tempfile::tempfile().unwrap();
+        let mut ui = Ui::over(Box::new(io::sink()), Box::new(sheet.try_clone().unwrap()));
+        ui.err.boxes = true;
+        ui.err.width = width;
+        ui.below(text);
+        sheet.rewind().unwrap();
+        let said = io::read_to_string(sheet).unwrap();
+        assert!(said.lines().all(|line| line.chars().count() <= width), "{width}: {said}");
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), text);
+        assert_eq!(said.lines().count() > 1, width < text.len(), "{said}");
+    }
 }

@@ -34,6 +34,7 @@ mod list;
 mod logs;
 mod metrics;
 mod monit;
+mod options_of_pm2;
 mod pid;
 mod prettylist;
 mod reload;

@@ -60,9 +60,14 @@ fn log_file_is_for_both_streams() {
 }
 
 #[test]
-fn merge_logs_is_always_so() {
-    assert_eq!(said("out_file = '/var/log/a.log'\nmerge_logs = true").trim(), "");
-    assert!(said("combine_logs = false").contains("all instances write to one file"));
+fn merge_logs_says_whether_instances_share_a_file() {
+    let of_each = |text: &str| app(&format!("script = 'server.js'\n{text}")).logs.of_each;
+    assert!(of_each("out_file = '/var/log/a.log'\nmerge_logs = false"));
+    assert!(of_each("log_file = '/var/log/a.log'\ncombine_logs = false"));
+    assert!(!of_each("out_file = '/var/log/a.log'\nmerge_logs = true"));
+    assert!(!of_each("out_file = '/var/log/a.log'"));
+    assert_eq!(said("out_file = '/var/log/a.log'\nmerge_logs = false").trim(), "");
+    assert!(said("combine_logs = false").contains("keeps every instance apart anyway"));
 }
 
 #[test]

@@ -41,8 +41,11 @@ impl Bare {
         self.with(Path::new(sysroot.trim()), "/rust")
     }
 
+    /// The network, with the certificates that this machine trusts: somebody on the way may have one of their own.
     fn with_network(self) -> Bare {
-        Bare { network: true, ..self }
+        const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
+        let bare = Bare { network: true, ..self };
+        if Path::new(TRUSTED).exists() { bare.with(Path::new(TRUSTED), TRUSTED) } else { bare }
     }
 
     /// What a script prints, which must succeed; with `-x`, what it did is in its errors.

@@ -17,6 +17,7 @@ mod probing;
 mod safety;
 mod servers;
 mod sets;
+mod standard_error;
 mod streams;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]

@@ -415,6 +415,8 @@ pub struct Logs {
     pub out_file: Option<PathBuf>,
     /// Standard error is appended to this file instead of the journal.
     pub error_file: Option<PathBuf>,
+    /// Each instance has files of its own: its number stands before the extension.
+    pub of_each: bool,
     /// Those of the two that the program opens itself, since the manager would as root follow a
     /// link that somebody else may put there.
     pub by_program: Vec<PathBuf>,

@@ -254,7 +254,10 @@ impl Script<'_, '_> {
         path: &Path,
         prefix: Vec<String>,
     ) -> Option<ResolvedCommand> {
-        let plain = self.fields.entry("interpreter").is_none() && prefix.is_empty();
+        let interpreter = self.fields.entry("interpreter");
+        // PM2's way to say that a program is run by itself.
+        let by_itself = interpreter.is_none_or(|entry| entry.node.value.as_str() == Some("none"));
+        let plain = by_itself && prefix.is_empty();
         if plain && self.text.trim().contains(char::is_whitespace) {
             return line(cx, self.fields, &self.node, &self.text, self.cwd);
         }
@@ -267,11 +270,20 @@ impl Script<'_, '_> {
         let message = format!("`{}` does not exist", visible(&path.to_string_lossy()));
         let help = match self.similar(cx) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => {
-                format!("`script` is relative to the working directory, `{}`", self.cwd.display())
-            }
+            None => self.where_looked(plain),
         };
         cx.note(Problem::error(&self.node.place, message).help(help))
+    }
+
+    /// Where a file or program of this name was looked for; `in_path` says that it may be a program of `PATH`.
+    fn where_looked(&self, in_path: bool) -> String {
+        let cwd = self.cwd.display();
+        match in_path && !self.text.contains(['/', '.']) {
+            true => format!(
+                "it is neither a file of the working directory, `{cwd}`, nor a program in a folder of `PATH`"
+            ),
+            false => format!("`script` is relative to the working directory, `{cwd}`"),
+        }
     }
 
     /// The same name with another usual extension or folder, or one that is nearly the same, if

@@ -285,16 +285,16 @@ const KEYS: &[Key] = &[
     // output
     key("out_file", ValueKind::Text, "the journal", "File that standard output is appended to.")
         .alias(&["out", "output", "out_log"]).eg("out_file = \"/var/log/api.log\"")
-        .differs("one file for all instances"),
+        .differs("one file for all instances, unless `merge_logs = false`"),
     key("error_file", ValueKind::Text, "the journal", "File that standard error is appended to.")
         .alias(&["error", "err", "err_file", "err_log"]).eg("error_file = \"/var/log/api.err\"")
-        .differs("one file for all instances"),
+        .differs("one file for all instances, unless `merge_logs = false`"),
     key("log_file", ValueKind::Text, "the journal", "File that both streams are appended to, instead of `out_file` and `error_file`.")
         .alias(&["log"]).eg("log_file = \"/var/log/api.log\"")
         .differs("the streams go to no other file besides; `true` means the journal"),
-    key("merge_logs", ValueKind::Boolean, "true", "All instances write to one file.")
+    key("merge_logs", ValueKind::Boolean, "true", "All instances write to one file; with false each to one of its own, with its number before the extension.")
         .alias(&["combine_logs"]).eg("merge_logs = true")
-        .differs("always so: false is warned of, and `clusterctl logs api@1` shows one instance"),
+        .differs("on unless it is switched off, and files have the number of the instance instead of PM2's id"),
     key("pid_file", ValueKind::Text, "none", "File that holds the number of an instance's main process; the instance's number is put before its extension.")
         .alias(&["pid"]).eg("pid_file = \"/run/api.pid\""),
     key("disable_logs", ValueKind::Boolean, "false", "Output is thrown away.").eg("disable_logs = true"),

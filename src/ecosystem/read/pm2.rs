@@ -31,8 +31,8 @@ pub(crate) fn note(cx: &mut Reading<'_>, entry: &KeyValue<'_>, to_file: bool) ->
     if to_file && TIMES.contains(&name.as_str()) && !switched_off(entry.node.value) {
         let message =
             format!("`{}` does nothing here: a file gets each line as it was written", entry.key);
-        let help = "let the program write the time, or remove `out_file` and `error_file`: the journal \
-                    has the time of every line";
+        let help = "let the program's logger write the time, or remove `out_file` and `error_file`: the journal \
+                    has the time of every line (`clusterctl logs NAME --timestamp`)";
         cx.problems.push(Problem::warning(&entry.at, message).help(help));
         return true;
     }
@@ -75,7 +75,7 @@ const fn idle(names: &'static [&'static str], why: &'static str, help: &'static 
     Retired { names, missed: false, why, help }
 }
 
-const JOURNAL: &str = "remove it; `journalctl -u 'NAME@*'` shows time and instance";
+const JOURNAL: &str = "remove it; `clusterctl logs NAME --timestamp` shows it";
 const REMOVE: &str = "remove it";
 
 const RETIRED: &[Retired] = &[

@@ -36,7 +36,7 @@ pub(super) fn logs(
         _ => None,
     };
     combined(cx, fields, both.as_deref(), &[&out_file, &error_file]);
-    merged(cx, fields);
+    let of_each = of_each(cx, fields);
     let mut by_program = Vec::new();
     for (name, path) in [("out_file", &out_file), ("error_file", &error_file), ("log_file", &both)]
     {
@@ -47,7 +47,7 @@ pub(super) fn logs(
     }
     let (out_file, error_file) = (out_file.or_else(|| both.clone()), error_file.or(both));
     let rate_limit = rate_limit(cx, fields);
-    Logs { disabled, out_file, error_file, by_program, rate_limit }
+    Logs { disabled, out_file, error_file, of_each, by_program, rate_limit }
 }
 
 /// `log_file`: both streams in one file. systemd gives each stream one place, so that there is no third copy.
@@ -78,16 +78,21 @@ fn combined(
     }
 }
 
-/// `merge_logs`: what PM2 does with `true` is always so.
-fn merged(cx: &mut Reading<'_>, fields: &Fields<'_>) {
+/// `merge_logs = false`: whether each instance has a file of its own.
+fn of_each(cx: &mut Reading<'_>, fields: &Fields<'_>) -> bool {
     if fields.flag(cx, "merge_logs", true) {
-        return;
+        return false;
     }
-    let Some(entry) = fields.entry("merge_logs") else { return };
-    let message = "`merge_logs = false` does nothing here: all instances write to one file";
-    let help = "remove it; without `out_file` and `error_file` the journal keeps every instance apart: \
-                `clusterctl logs NAME@0`";
-    cx.problems.push(Problem::warning(&entry.at, message).help(help));
+    let named = ["out_file", "error_file", "log_file"]
+        .iter()
+        .any(|key| fields.get(key).is_some_and(|node| node.value.as_bool().is_none()));
+    if let Some(entry) = fields.entry("merge_logs").filter(|_| !named) {
+        let message =
+            "`merge_logs = false` does nothing here: the journal keeps every instance apart anyway";
+        let help = "remove it; `clusterctl logs NAME@0` shows one instance";
+        cx.problems.push(Problem::warning(&entry.at, message).help(help));
+    }
+    named
 }
 
 /// Where the number of the main process is written, and with whose rights.

@@ -10,6 +10,7 @@ const unknown = (key, value) => {
   if (typeof value === "function") return { $clusterctl: "a function" };
   if (typeof value === "symbol") return { $clusterctl: "a symbol" };
   if (typeof value === "bigint") return String(value);
+  if (value instanceof RegExp) return String(value);
   if (typeof value === "number" && !Number.isFinite(value)) return { $clusterctl: String(value) };
   return value;
 };

@@ -122,20 +122,29 @@ pub(super) fn evaluate(path: &Path, form: Form) -> Result<Evaluated, Refusal> {
         let why = behind(&err).or_else(|| err.lines().last().map(str::to_owned));
         let why = why.unwrap_or_else(|| "it ended before it exported anything".to_owned());
         let why = why.lines().next().unwrap_or_default().to_owned();
-        let line = format!("node -e 'require({:?})'", path.display().to_string());
-        let instead = match &caller.other {
-            Some(user) => format!(
-                "it was evaluated as `{}`; see what node says to that user: {line}",
-                user.name
-            ),
-            None => format!("see what node says: {line}"),
-        };
+        let instead = instead(path, &why, &caller);
         return Err(Refusal { why: format!("node cannot evaluate it: {why}"), instead });
     };
     let value = import::json(&text)?;
     let mut from_shell = BTreeSet::new();
     same_as(&value, &shell, &mut from_shell);
     Ok(Evaluated { value, from_shell })
+}
+
+/// What to do about a file that node cannot evaluate.
+fn instead(path: &Path, why: &str, caller: &Caller) -> String {
+    let typed = path.extension().is_some_and(|end| end.to_string_lossy().ends_with("ts"));
+    if typed && why.contains("cannot read TypeScript") {
+        return "npm install --save-dev typescript; or take Node 22.18 or newer, which reads it by itself"
+            .to_owned();
+    }
+    let line = format!("node -e 'require({:?})'", path.display().to_string());
+    match &caller.other {
+        Some(user) => {
+            format!("it was evaluated as `{}`; see what node says to that user: {line}", user.name)
+        }
+        None => format!("see what node says: {line}"),
+    }
 }
 
 /// The variables that a command finds: those of this process, and what it is given besides.
@@ -289,12 +298,14 @@ mod tests {
 
     #[test]
     fn what_json_cannot_hold_is_named() {
-        let text = "module.exports = { a: undefined, b: () => 1, c: NaN, d: process.env.PATH }";
+        let text = "module.exports = { a: undefined, b: () => 1, c: NaN, d: process.env.PATH, \
+            e: [/\\.log$/i] }";
         let evaluated = of("a.config.js", text).unwrap().value;
         assert_eq!(evaluated["a"]["$clusterctl"], "undefined");
         assert_eq!(evaluated["b"]["$clusterctl"], "a function");
         assert_eq!(evaluated["c"]["$clusterctl"], "NaN");
         assert!(evaluated["d"].is_string());
+        assert_eq!(evaluated["e"][0], "/\\.log$/i");
     }
 
     #[test]
@@ -314,6 +325,15 @@ mod tests {
             apps[1].as_str().unwrap(),
             "its session is its own: {apps}"
         );
+    }
+
+    #[test]
+    fn a_file_in_typescript_that_node_cannot_read_says_what_reads_it() {
+        let text =
+            "enum Mode { Cluster = 'cluster' }\nexport default { apps: [Mode.Cluster as string] };";
+        // A newer node reads types by itself, and enums still not.
+        let refused = of("a.config.ts", text).unwrap_err();
+        assert!(refused.instead.starts_with("npm install --save-dev typescript"), "{refused:?}");
     }
 
     #[test]

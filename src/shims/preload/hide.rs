@@ -16,10 +16,11 @@ pub fn from_misreaders() {
     // SAFETY: the environment is an array of C strings that ends with null; the strings are the
     // process's own and may be changed, as `putenv()` lets programs do.
     while let Some(entry) = unsafe { at.as_ref() }.filter(|entry| !entry.is_null()) {
-        // SAFETY: as above.
-        if unsafe { sys::c_bytes(*entry) }.starts_with(b"LISTEN_") {
-            // SAFETY: as above; the name keeps its length.
-            unsafe { entry.cast_mut().write(b'_') };
+        // SAFETY: as above; the name keeps its length.
+        unsafe {
+            if sys::c_bytes(*entry).starts_with(b"LISTEN_") {
+                entry.cast_mut().write(b'_');
+            }
         }
         at = at.wrapping_add(1);
     }

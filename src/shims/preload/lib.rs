@@ -20,6 +20,7 @@ mod drain_timer;
 mod drain_watch;
 mod endings;
 mod entry;
+mod errors;
 mod exec;
 mod explain;
 mod flags;
@@ -58,7 +59,10 @@ extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *cons
     next::resolve_all();
     setup::watch_forks();
     let current = sys::environment();
-    setup::run(if current.is_null() { environment } else { current });
+    let current = if current.is_null() { environment } else { current };
+    setup::run(current);
+    // Whoever has a listener says by a socket that it is ready.
+    errors::apart(current.cast_mut(), setup::active().is_some());
     if let Some(setup) = setup::active() {
         shared::begin(setup);
         rotation::begin(setup);

@@ -48,6 +48,25 @@ pub struct Setup {
     pub watchdog_us: u64,
     /// `CLUSTERCTL_WATCHDOG`.
     watchdog: bool,
+    pub streams: Streams,
+}
+
+/// What the environment says of standard error.
+pub struct Streams {
+    /// `CLUSTERCTL_STDERR`.
+    name: [u8; 256],
+    /// `SYSTEMD_EXEC_PID`: the process that the manager has started.
+    pub process: c_int,
+    /// `JOURNAL_STREAM`: what the manager has connected to the journal, the place of the variable in the environment,
+    /// and how many bytes it has.
+    pub journal: Option<(FileId, usize, usize)>,
+}
+
+impl Streams {
+    /// Under which name the journal shall know the lines.
+    pub fn name(&self) -> &[u8] {
+        written(&self.name)
+    }
 }
 
 struct Once(UnsafeCell<Setup>);
@@ -72,6 +91,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     cold: false,
     watchdog_us: 0,
     watchdog: false,
+    streams: Streams { name: [0; 256], process: 0, journal: None },
 }));
 static DONE: AtomicBool = AtomicBool::new(false);
 /// The process whose memory this is: differs from `getpid()` after `vfork()`.
@@ -142,11 +162,13 @@ pub fn run(environment: *const *const u8) {
     // SAFETY: the loader runs constructors one after the other, before `main`.
     let setup = unsafe { &mut *SETUP.0.get() };
     let mut at = environment;
+    let mut place = 0;
     // SAFETY: the environment is an array of C strings that ends with null.
     while let Some(entry) = unsafe { at.as_ref() }.filter(|entry| !entry.is_null()) {
         // SAFETY: as above.
-        read_entry(setup, unsafe { sys::c_bytes(*entry) });
+        read_entry(setup, place, unsafe { sys::c_bytes(*entry) });
         at = at.wrapping_add(1);
+        place += 1;
     }
     if !setup.watchdog {
         setup.watchdog_us = 0;
@@ -166,7 +188,7 @@ pub fn run(environment: *const *const u8) {
     DONE.store(true, Ordering::Release);
 }
 
-fn read_entry(setup: &mut Setup, entry: &[u8]) {
+fn read_entry(setup: &mut Setup, place: usize, entry: &[u8]) {
     if let Some(value) = entry.strip_prefix(b"LISTEN_FDS=") {
         setup.count = variables::listen_fds(value);
     } else if let Some(value) = entry.strip_prefix(b"LISTEN_FDNAMES=") {
@@ -193,11 +215,24 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
         setup.watchdog = value == b"1";
     } else if let Some(value) = entry.strip_prefix(b"WATCHDOG_USEC=") {
         setup.watchdog_us = decimal(value).unwrap_or(0);
+    } else if let Some(value) = contract::value(entry, contract::STDERR) {
+        keep(&mut setup.streams.name, value);
+    } else if let Some(value) = contract::value(entry, "SYSTEMD_EXEC_PID") {
+        setup.streams.process = decimal(value).and_then(|pid| pid.try_into().ok()).unwrap_or(0);
+    } else if let Some(value) = contract::value(entry, "JOURNAL_STREAM") {
+        setup.streams.journal = file(value).map(|file| (file, place, entry.len()));
     }
 }
 
+/// `8:12345`, device and inode.
+fn file(value: &[u8]) -> Option<FileId> {
+    let mut numbers = value.split(|byte| *byte == b':');
+    let (device, inode) = (numbers.next()?, numbers.next()?);
+    Some(FileId { device: decimal(device)?, inode: decimal(inode)? })
+}
+
 /// Copies as many bytes as fit.
-fn keep(place: &mut [u8; 1024], value: &[u8]) {
+fn keep(place: &mut [u8], value: &[u8]) {
     let length = value.len().min(place.len());
     if let (Some(to), Some(from)) = (place.get_mut(..length), value.get(..length)) {
         to.copy_from_slice(from);

@@ -155,6 +155,31 @@ pub fn socket(family: c_int, kind: c_int) -> Result<c_int, Errno> {
     call(number::SOCKET, [word(family), word(kind), 0, 0, 0, 0]).map(|fd| fd as c_int)
 }
 
+/// Whether no filter of system calls ends a process that makes a socket. Where there is a filter, a copy of this
+/// process tries.
+pub fn may_make_sockets() -> bool {
+    const PR_GET_SECCOMP: usize = 21;
+    const WALL: usize = 0x4000_0000;
+    if call(number::PRCTL, [PR_GET_SECCOMP, 0, 0, 0, 0, 0]) == Ok(0) {
+        return true;
+    }
+    // Its end raises no signal here.
+    let Ok(copy) = call(number::CLONE, [0; 6]) else { return false };
+    if copy == 0 {
+        let _ = socket(AF_UNIX, SOCK_STREAM);
+        exit_group(0);
+    }
+    let mut status: c_int = -1;
+    let wait = [copy, &raw mut status as usize, WALL, 0, 0, 0];
+    while call(number::WAIT4, wait) == Err(Errno(EINTR)) {}
+    status == 0
+}
+
+pub fn connect(fd: c_int, address: &[u8]) -> Result<(), Errno> {
+    let arguments = [word(fd), address.as_ptr() as usize, address.len(), 0, 0, 0];
+    call(number::CONNECT, arguments).map(drop)
+}
+
 pub fn bind(fd: c_int, address: &[u8]) -> Result<(), Errno> {
     let arguments = [word(fd), address.as_ptr() as usize, address.len(), 0, 0, 0];
     call(number::BIND, arguments).map(drop)

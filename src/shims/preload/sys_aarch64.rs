@@ -27,6 +27,7 @@ pub mod number {
     pub const TIMER_SETTIME: usize = 110;
     pub const TIMER_DELETE: usize = 111;
     pub const CLOCK_GETTIME: usize = 113;
+    pub const WAIT4: usize = 260;
     pub const KILL: usize = 129;
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
@@ -39,6 +40,7 @@ pub mod number {
     pub const LISTEN: usize = 201;
     pub const GETSOCKNAME: usize = 204;
     pub const GETPEERNAME: usize = 205;
+    pub const CONNECT: usize = 203;
     pub const SENDTO: usize = 206;
     pub const SETSOCKOPT: usize = 208;
     pub const GETSOCKOPT: usize = 209;
@@ -48,6 +50,7 @@ pub mod number {
     pub const CLONE: usize = 220;
     pub const MMAP: usize = 222;
     pub const MADVISE: usize = 233;
+    pub const PRCTL: usize = 167;
     pub const PRLIMIT64: usize = 261;
     pub const MEMFD_CREATE: usize = 279;
     pub const IO_URING_SETUP: usize = 425;

@@ -27,9 +27,14 @@ pub struct Name {
 
 /// Whether somebody is at the other end.
 pub fn has_peer(fd: c_int) -> bool {
+    peer_name(fd).is_some()
+}
+
+/// The address of whoever is at the other end.
+pub fn peer_name(fd: c_int) -> Option<Name> {
     let mut name = Name { bytes: [0; 128], length: 128 };
     let (to, size) = (&raw mut name.bytes as usize, &raw mut name.length as usize);
-    call(number::GETPEERNAME, [word(fd), to, size, 0, 0, 0]).is_ok()
+    call(number::GETPEERNAME, [word(fd), to, size, 0, 0, 0]).ok().map(|_| name)
 }
 
 /// `shutdown(SHUT_RD)`: what has arrived can still be read.

@@ -16,6 +16,7 @@ pub mod number {
     pub const NANOSLEEP: usize = 35;
     pub const GETPID: usize = 39;
     pub const SOCKET: usize = 41;
+    pub const CONNECT: usize = 42;
     pub const SENDTO: usize = 44;
     pub const SENDMSG: usize = 46;
     pub const RECVMSG: usize = 47;
@@ -28,6 +29,7 @@ pub mod number {
     pub const SETSOCKOPT: usize = 54;
     pub const GETSOCKOPT: usize = 55;
     pub const CLONE: usize = 56;
+    pub const WAIT4: usize = 61;
     pub const KILL: usize = 62;
     pub const FCNTL: usize = 72;
     pub const FCHMOD: usize = 91;
@@ -48,6 +50,7 @@ pub mod number {
     pub const TIMERFD_SETTIME: usize = 286;
     pub const EPOLL_CREATE1: usize = 291;
     pub const DUP3: usize = 292;
+    pub const PRCTL: usize = 157;
     pub const PRLIMIT64: usize = 302;
     pub const MEMFD_CREATE: usize = 319;
     pub const IO_URING_SETUP: usize = 425;

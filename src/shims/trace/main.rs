@@ -30,6 +30,8 @@ mod answer;
 mod connections;
 mod drain;
 mod env_file;
+#[path = "../preload/errors.rs"]
+mod errors;
 #[path = "../preload/explain.rs"]
 mod explain;
 mod fate;

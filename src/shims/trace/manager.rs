@@ -12,12 +12,8 @@ use crate::handover::guard::Past;
 use crate::handover::listing::{self, AppUnits};
 use crate::handover::question::{self, Answers, GREETING, HEAD, QUESTIONS, WELCOME};
 use crate::kernel;
-use crate::sys::{self, Errno, call, word};
+use crate::sys::{self, Errno};
 
-#[cfg(target_arch = "x86_64")]
-const CONNECT: usize = 42;
-#[cfg(target_arch = "aarch64")]
-const CONNECT: usize = 203;
 const SO_RCVTIMEO: c_int = 20;
 /// Seconds that the manager may take for one answer.
 const PATIENCE: usize = 10;
@@ -88,7 +84,7 @@ fn connect(fd: c_int, path: &[u8]) -> Result<(), Errno> {
     address[..2].copy_from_slice(&(sys::AF_UNIX as u16).to_ne_bytes());
     // Room for a closing NUL as well.
     address.get_mut(2..length).filter(|_| length < 110).ok_or(BROKEN)?.copy_from_slice(path);
-    call(CONNECT, [word(fd), address.as_ptr() as usize, length + 1, 0, 0, 0])?;
+    sys::connect(fd, address.get(..=length).ok_or(BROKEN)?)?;
     kernel::set_option(fd, SO_RCVTIMEO, &[PATIENCE, 0])
 }
 

@@ -13,7 +13,7 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
-use crate::{drain, fate, guard, log_files, units};
+use crate::{drain, errors, fate, guard, log_files, units};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
@@ -73,6 +73,7 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         sys::exit_group(USAGE);
     };
     setup::run(environment);
+    errors::apart(environment, setup::active().is_some());
     let timeout = timeout(environment);
     clean(environment);
     if let Some(setup) = setup::active()
