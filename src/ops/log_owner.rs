@@ -36,7 +36,7 @@ pub(super) fn hand_over(
     if context.layout.scope == Scope::User {
         return Ok(());
     }
-    let found = disk::scan(&context.layout)?;
+    let found = disk::scan_apps(&context.layout, apps)?;
     for app in apps {
         let name = app.template_unit();
         let template = found.get(*app).and_then(|found| found.units.parsed(&name));
