@@ -64,7 +64,7 @@ pub(super) fn stop(args: &StopArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
     if args.disable {
         return Ok(ops::disable(&ctl, &apps)?);
     }
-    let found = ops::apps(&ctl)?;
+    let found = ops::named(&ctl, &apps)?;
     let enabled = apps.iter().filter(|app| found.get(*app).is_some_and(|found| found.enabled));
     let enabled: Vec<&str> = enabled.map(AppName::as_str).collect();
     if let [_, ..] = enabled.as_slice() {
@@ -101,7 +101,8 @@ fn control(
 
 /// What a restart of a whole app costs its clients, before it happens.
 fn tell_cost(ctl: &ops::Context, selected: &[Selected], ui: &mut Ui) -> Result<(), Error> {
-    let apps = ops::apps(ctl)?;
+    let names: Vec<AppName> = selected.iter().map(|one| one.app.clone()).collect();
+    let apps = ops::named(ctl, &names)?;
     for Selected { app, .. } in selected.iter().filter(|one| one.instance.is_none()) {
         let Some(found) = apps.get(app) else { continue };
         let listeners: Vec<_> = found.units.owned_listeners().collect();

@@ -113,7 +113,7 @@ fn ending(ctl: &ops::Context, app: &AppName, ui: &Ui) -> String {
         return text;
     }
     // Only of TCP the kernel counts who was turned away.
-    let apps = ops::apps(ctl).unwrap_or_default();
+    let apps = ops::named(ctl, std::slice::from_ref(app)).unwrap_or_default();
     let listeners = apps.get(app).map(ops::addresses).unwrap_or_default();
     let tcp = |address: &ListenAddress| {
         address.protocol() == Protocol::Stream && address.port().is_some()

@@ -66,6 +66,8 @@ pub struct AppUnits {
     pub loose: u32,
     /// Instances that do not run, have not failed, and have no job.
     pub idle: u32,
+    /// The number of the newest job.
+    pub newest: usize,
 }
 
 impl AppUnits {
@@ -79,7 +81,8 @@ impl AppUnits {
             let count = match (active, job) {
                 (_, UnitJob::Start) => &mut self.starting,
                 (b"inactive", UnitJob::None) => &mut self.idle,
-                (b"inactive" | b"failed", _) => return,
+                (b"inactive" | b"failed", UnitJob::None | UnitJob::Stop) => return,
+                (b"inactive" | b"failed", _) => &mut self.loose,
                 (_, UnitJob::Stop) | (b"deactivating", _) => &mut self.stopping,
                 (b"activating", _) => &mut self.loose,
                 _ => &mut self.up,
@@ -136,7 +139,13 @@ pub fn question<'a, 'b>(
 }
 
 /// The body of the answer: `next` fills a slice with what comes next of it. `None` when it is no such answer.
-pub fn answer(group: &[u8], next: &mut impl FnMut(&mut [u8]) -> Option<()>) -> Option<AppUnits> {
+/// A start with a number above `last` counts as none: an automatic restart of an instance that crashes again and again
+/// is a job as well.
+pub fn answer(
+    group: &[u8],
+    last: usize,
+    next: &mut impl FnMut(&mut [u8]) -> Option<()>,
+) -> Option<AppUnits> {
     let mut body = Body { next, at: 0 };
     let mut found = AppUnits::default();
     let length = body.number()?;
@@ -154,9 +163,13 @@ pub fn answer(group: &[u8], next: &mut impl FnMut(&mut [u8]) -> Option<()>) -> O
         body.text(&mut [])?;
         body.text(&mut [])?;
         body.text(&mut [])?;
-        body.number()?;
-        let job = UnitJob::of(body.text(&mut job)?);
+        let number = body.number()?;
+        let job = match UnitJob::of(body.text(&mut job)?) {
+            UnitJob::Start if number > last && name != group => UnitJob::Other,
+            job => job,
+        };
         body.text(&mut [])?;
+        found.newest = found.newest.max(number);
         found.add(group, name, active, job);
     }
     Some(found)
@@ -214,6 +227,11 @@ mod tests {
 
     /// What the manager answers of these units: name, state and job.
     fn said(units: &[(&str, &str, &str)]) -> Vec<u8> {
+        said_by(7, units)
+    }
+
+    /// The same with another number of the jobs.
+    fn said_by(job_number: u8, units: &[(&str, &str, &str)]) -> Vec<u8> {
         let mut all = vec![0; 8];
         let text = |all: &mut Vec<u8>, text: &str| {
             all.resize(all.len().next_multiple_of(4), 0);
@@ -226,7 +244,7 @@ mod tests {
                 text(&mut all, field);
             }
             all.resize(all.len().next_multiple_of(4), 0);
-            all.extend([7, 0, 0, 0]);
+            all.extend([job_number, 0, 0, 0]);
             text(&mut all, job);
             text(&mut all, "/");
         }
@@ -237,7 +255,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Option<AppUnits> {
         let mut rest = bytes;
-        answer(b"api.service", &mut |to| {
+        answer(b"api.service", 7, &mut |to| {
             let (part, behind) = rest.split_at_checked(to.len())?;
             to.copy_from_slice(part);
             rest = behind;
@@ -270,8 +288,13 @@ mod tests {
             up: 1,
             loose: 1,
             idle: 1,
+            newest: 7,
         };
         assert_eq!(read(&said(&units)), Some(expected));
+        // Their job is not the one that is waited for.
+        let restarted =
+            AppUnits { starting: 0, up: 1, loose: 2, stopping: 3, newest: 9, ..expected };
+        assert_eq!(read(&said_by(9, &units)), Some(restarted));
         assert_eq!(read(&said(&[])), Some(AppUnits::default()));
     }
 

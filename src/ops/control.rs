@@ -9,7 +9,7 @@ use super::lock::lock_if_permitted;
 use super::sight::monotonic;
 use super::stay::{Stay, expected, stay_together};
 use super::witness::witnessed;
-use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, apps, ended, observe};
+use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, ended, named, observe};
 use crate::disk::{self, FoundApp};
 use crate::ecosystem::AppName;
 use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
@@ -46,7 +46,7 @@ pub fn control(
         ControlVerb::Stop => None,
         ControlVerb::Start | ControlVerb::Restart => lock_if_permitted(context, names, sink)?,
     };
-    let apps = apps(context)?;
+    let apps = named(context, &selected.iter().map(|one| one.app.clone()).collect::<Vec<_>>())?;
     Ok(Finished::new(run(context, verb, selected, &apps, sink)?, lock))
 }
 

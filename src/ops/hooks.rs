@@ -18,7 +18,7 @@ pub(super) fn run(
     app: &AppName,
     role: Role,
 ) -> Result<Result<(), String>, Error> {
-    let found = disk::scan(&context.layout)?.remove(app);
+    let found = disk::scan_app(&context.layout, app)?;
     let Some(unit) = found.and_then(|found| {
         let file = found.units.of_role(role).next()?;
         Some(file.unit.name.clone())

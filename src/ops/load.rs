@@ -31,8 +31,7 @@ pub fn load(
 ) -> Result<(), Error> {
     let apps: BTreeSet<AppName> = apps.into_iter().collect();
     let found = || -> Result<BTreeMap<AppName, OwnedUnits>, Error> {
-        let found = disk::scan(&context.layout)?.into_iter();
-        let asked = found.filter(|(app, _)| apps.contains(app));
+        let asked = disk::scan_apps(&context.layout, &apps.iter().collect::<Vec<_>>())?.into_iter();
         Ok(asked.map(|(app, found)| (app, found.units)).collect())
     };
     let changed = || {

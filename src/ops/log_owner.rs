@@ -37,7 +37,7 @@ pub(super) fn hand_over(
     if context.layout.scope == Scope::User {
         return Ok(());
     }
-    let found = disk::scan(&context.layout)?;
+    let found = disk::scan_apps(&context.layout, apps)?;
     for app in apps {
         let Some(found) = found.get(*app) else { continue };
         let name = app.template_unit();

@@ -108,7 +108,9 @@ pub use request::Request;
 pub use reset::reset;
 use roll::{RollSpec, roll};
 pub use scale::{Scaling, scale};
-pub use select::{Selected, addresses, apps, apps_meant, disable, numbers, select, up, whole};
+pub use select::{
+    Selected, addresses, apps, apps_meant, disable, named, numbers, select, up, whole,
+};
 pub use settle::under_way;
 pub use shown::{UnitFact, UnitFacts};
 pub use signal::{Sent, send_signal, signal_number};

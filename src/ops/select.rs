@@ -120,6 +120,15 @@ pub fn apps(context: &Context) -> Result<BTreeMap<AppName, FoundApp>, Error> {
     Ok(disk::scan(&context.layout)?)
 }
 
+/// These apps, as far as they are there; of a few nothing of others is read.
+///
+/// # Errors
+/// The unit directory cannot be read.
+pub fn named(context: &Context, apps: &[AppName]) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    let once: BTreeSet<&AppName> = apps.iter().collect();
+    Ok(disk::scan_apps(&context.layout, &once.into_iter().collect::<Vec<_>>())?)
+}
+
 /// The apps that selectors can mean: where each is the name of an app these alone, and nothing of others is read; else
 /// all apps.
 ///

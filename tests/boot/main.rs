@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alone;
 mod any_app;
 mod apply;
 mod attributes;

@@ -36,10 +36,15 @@ pub fn past(path: &[u8], unit: &[u8], state: &[u8]) -> Option<Past> {
     in_turn(state, b"guard.lock", || ask(path, |fd| past_of(fd, questions)))
 }
 
-/// How an app stands; `question` is that of `handover::listing`, `path` is the manager's socket, and beside `state`
+/// How an app stands, `last` is the newest job of which it is asked; `question` is that of `handover::listing`, `path` is the manager's socket, and beside `state`
 /// is the lock. `None` when the manager does not say.
-pub fn units(path: &[u8], group: &[u8], question: &[u8], state: &[u8]) -> Option<AppUnits> {
-    in_turn(state, b"group.lock", || ask(path, |fd| units_of(fd, group, question)))
+pub fn units(
+    path: &[u8],
+    (group, last): (&[u8], usize),
+    question: &[u8],
+    state: &[u8],
+) -> Option<AppUnits> {
+    in_turn(state, b"group.lock", || ask(path, |fd| units_of(fd, (group, last), question)))
 }
 
 /// Asks when nobody else does, and again while the manager takes no connections.
@@ -100,7 +105,7 @@ fn be_welcome(fd: c_int) -> Result<(), Errno> {
     if start == WELCOME { Ok(()) } else { Err(BROKEN) }
 }
 
-fn units_of(fd: c_int, group: &[u8], question: &[u8]) -> Result<AppUnits, Errno> {
+fn units_of(fd: c_int, (group, last): (&[u8], usize), question: &[u8]) -> Result<AppUnits, Errno> {
     send(fd, question)?;
     loop {
         let mut head = [0; HEAD];
@@ -113,7 +118,7 @@ fn units_of(fd: c_int, group: &[u8], question: &[u8]) -> Result<AppUnits, Errno>
         skip(fd, message.body, &mut [0; ANSWER])?;
         let mut input =
             Input { fd, bytes: [0; 4096], from: 0, to: 0, left: message.rest - message.body };
-        return listing::answer(group, &mut |to| input.fill(to).ok()).ok_or(BROKEN);
+        return listing::answer(group, last, &mut |to| input.fill(to).ok()).ok_or(BROKEN);
     }
 }
 

@@ -45,11 +45,13 @@ pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
         sys::exit_group(1)
     };
     let Some(path) = socket(user, environment, &mut path) else { sys::exit_group(1) };
-    let begun = sys::milliseconds();
+    let (begun, mut last) = (sys::milliseconds(), usize::MAX);
     loop {
-        let Some(app) = manager::units(path, text(group), question, text(state)) else {
+        let Some(app) = manager::units(path, (text(group), last), question, text(state)) else {
             sys::exit_group(1)
         };
+        // What waits is waited for, and no restart that comes later.
+        last = last.min(app.newest);
         if !waits(&app) {
             tell(&app);
             sys::exit_group(0)
