@@ -36,6 +36,8 @@ pub mod disk;
 
 pub mod host;
 
+pub mod door;
+
 pub mod systemd;
 
 pub mod embedded;

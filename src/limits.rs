@@ -56,6 +56,15 @@ pub const LEAST_MEMORY: u64 = 1 << 20;
 /// Bytes of a request for metrics that are read: a scraper's header has a few hundred.
 pub const HTTP_REQUEST: usize = 16 * 1024;
 
+/// Bytes of the answer of an instance's door: one line.
+pub const DOOR_ANSWER: usize = 1024;
+
+/// Bytes of an answer that a program gives through its door, header included: more than anybody looks at.
+pub const DOOR_BODY: usize = 64 << 20;
+
+/// Bytes at the beginning of a body in which the line is that says why a check failed.
+pub const HEALTH_LINE: usize = 300;
+
 // what is read of files
 
 /// Bytes of an ecosystem file: more than anybody writes by hand.
