@@ -219,6 +219,16 @@ pub const JOB_EACH: Duration = Duration::from_millis(250);
 /// Time for a job of somebody else: it may itself wait for the unit that runs this command.
 pub const OTHER_JOB: Duration = Duration::from_secs(300);
 
+/// Time for the door of an instance to answer: the library does nothing before it but look at the command, and a
+/// process that is stopped shall hold nobody up.
+pub const DOOR: Duration = Duration::from_secs(5);
+
+/// Time for a program to answer a request through its door, where the command line says nothing.
+pub const DOOR_REQUEST: Duration = Duration::from_secs(30);
+
+/// Time for a program to tell its metrics: as long as Prometheus waits by default.
+pub const OWN_METRICS: Duration = Duration::from_secs(10);
+
 /// Time for a listener to open.
 pub const LISTENER_OPENS: Duration = Duration::from_secs(30);
 

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    UnitContext, common, environment, joined, memory, pid_file, sandbox, socket_names, span,
+    UnitContext, common, door, environment, joined, memory, pid_file, sandbox, socket_names, span,
 };
 use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
 use crate::handover::contract::TRACER;
@@ -87,6 +87,7 @@ pub(super) fn template(context: &UnitContext<'_>) -> UnitFile {
             output(s, app);
             s.set("Slice", app.name.slice_unit().as_str());
             s.set_some("MemoryMax", memory::hard_limit(context).map(|bytes| bytes.to_string()));
+            door::folder(s, app);
             sandbox::set(s, context);
             context.pass_through(s, &app.service);
             if holds_listener(app) {
@@ -137,6 +138,8 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
     }
     s.set("TimeoutStartSec", span(app.process.listen_timeout));
     pid_file::set(s, context, &root_helper(context, "pid-file"));
+    // Last: what it lets in are clients.
+    door::check(s, context);
 }
 
 /// The program, behind what becomes it one after the other.

@@ -4,6 +4,7 @@
 
 mod checksum;
 mod cpus;
+mod door;
 mod environment;
 mod group;
 mod hook;

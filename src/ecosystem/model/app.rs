@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::address::ListenAddress;
+use super::health::Health;
 use super::name::{AppName, ListenerName};
 use super::sandbox::Sandbox;
 use crate::limits;
@@ -63,6 +64,8 @@ pub struct App {
     pub python: bool,
     /// What makes an instance ready.
     pub readiness: Readiness,
+    /// What an instance has to pass before it gets a client.
+    pub health: Option<Health>,
     /// Signal that asks the program to stop, such as `SIGTERM`.
     pub kill_signal: String,
     /// PM2's `shutdown` message instead of the signal (Node).

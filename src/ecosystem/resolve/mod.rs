@@ -7,6 +7,7 @@ mod directives;
 mod env_files;
 mod environment;
 mod handover;
+mod health;
 mod listener_names;
 mod listeners;
 mod logs;
@@ -84,6 +85,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
     let (rollout, followed) = (rollout::rollout(cx, fields, job), followed(cx, folder));
+    let health = health::health(cx, fields, &hands, &listeners, keys.process.listen_timeout, job);
     let reloads = watch::reloads(cx, fields, folder, job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
@@ -106,6 +108,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         node: kind.as_ref().is_some_and(|kind| kind.node),
         python: kind.as_ref().is_some_and(|kind| kind.python),
         readiness: hands.readiness,
+        health,
         kill_signal: stop.signal,
         shutdown_with_message: hands.shutdown_with_message,
         asks: stop.asks,
