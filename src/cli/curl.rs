@@ -72,7 +72,9 @@ fn header(text: &str) -> Result<(String, String), String> {
     let word = |c: char| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c);
     match text.split_once(':') {
         Some((name, value))
-            if !name.is_empty() && name.chars().all(word) && !value.contains(['\r', '\n', '\0']) =>
+            if !name.is_empty()
+                && name.chars().all(word)
+                && !value.contains(['\r', '\n', '\0']) =>
         {
             Ok((name.to_owned(), value.trim().to_owned()))
         }
@@ -173,7 +175,8 @@ fn print(answer: &Answer, options: &CurlOptions, name: &str, ui: &mut Ui) -> Res
     if ui.json {
         let head = String::from_utf8_lossy(&answer.head);
         let lines = head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        let headers: Vec<_> = lines.map(|(name, value)| [name.to_owned(), value.to_owned()]).collect();
+        let headers: Vec<_> =
+            lines.map(|(name, value)| [name.to_owned(), value.to_owned()]).collect();
         let body = String::from_utf8_lossy(&answer.body);
         ui.json_line(&serde_json::json!({
             "version": 1, "instance": name, "status": answer.status, "headers": headers, "body": body,

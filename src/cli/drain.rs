@@ -56,12 +56,8 @@ fn left(state: Option<DoorState>) -> String {
     }
 }
 
-type Work<'a> = &'a dyn Fn(
-    &ops::Context,
-    &AppName,
-    &crate::disk::FoundApp,
-    &Row,
-) -> Result<String, Unreached>;
+type Work<'a> =
+    &'a dyn Fn(&ops::Context, &AppName, &crate::disk::FoundApp, &Row) -> Result<String, Unreached>;
 
 /// Does it to each instance that runs; the others are told of.
 fn each(selectors: &[String], place: &Site<'_>, ui: &mut Ui, work: Work<'_>) -> Result<u8, Error> {

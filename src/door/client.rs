@@ -147,9 +147,8 @@ impl Door {
     /// alone, so that nobody else can answer.
     fn socket(&self) -> Result<UnixDatagram, DoorError> {
         let flags = SocketFlags::CLOEXEC;
-        let socket =
-            rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
-                .map_err(io::Error::from)?;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
+            .map_err(io::Error::from)?;
         // Without a name, the kernel chooses one that is free.
         rustix::net::bind(&socket, &SocketAddrUnix::new_unnamed()).map_err(io::Error::from)?;
         let socket = UnixDatagram::from(socket);

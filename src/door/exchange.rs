@@ -23,7 +23,8 @@ pub fn exchange(
     stream.set_write_timeout(Some(timeout)).map_err(HttpError::Io)?;
     match stream.write_all(&request.bytes(host)) {
         // A program may answer before it has read a body that it does not want.
-        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+        Err(error)
+            if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
         sent => sent.map_err(failed)?,
     }
     let mut bytes = Vec::new();

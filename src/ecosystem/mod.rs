@@ -38,8 +38,8 @@ pub use program::naming::{
 };
 pub use read::Color;
 pub use read::keys::{
-    Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, health_keys, key_of_app as key, keys,
-    rollout_keys,
+    Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, health_keys, key_of_app as key,
+    keys, rollout_keys,
 };
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};

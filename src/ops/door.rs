@@ -120,8 +120,8 @@ pub fn reach(
         };
         return Err(Unreached { instance: name(app, row), why, next: None });
     };
-    let (stream, accepted) = door::connection(address.ip(), ANSWER)
-        .map_err(|error| failed(DoorError::Io(error)))?;
+    let (stream, accepted) =
+        door::connection(address.ip(), ANSWER).map_err(|error| failed(DoorError::Io(error)))?;
     door(context, app, row.instance).hand_in(&accepted, address.port(), ANSWER).map_err(failed)?;
     Ok(Reached { stream, host: format!("localhost:{}", address.port()) })
 }
@@ -157,7 +157,9 @@ fn unreached(app: &AppName, found: &FoundApp, row: &Row, error: &DoorError) -> U
     let has = template.is_some_and(has_door);
     let describe = || Some(format!("clusterctl describe {instance}"));
     let (why, next) = match error {
-        DoorError::Missing | DoorError::Deserted if !has => lacks(app, found, record.traced_because),
+        DoorError::Missing | DoorError::Deserted if !has => {
+            lacks(app, found, record.traced_because)
+        }
         DoorError::Missing | DoorError::Deserted if started_before(row) => (
             "has no door yet: it started before its unit gave it one".to_owned(),
             Some(format!("clusterctl reload {app}")),
@@ -201,7 +203,10 @@ fn lacks(app: &AppName, found: &FoundApp, traced: Option<String>) -> (String, Op
         let text = "has no door: it takes its listeners natively, without the library";
         return (text.to_owned(), None);
     }
-    ("has no door: its units are of an older version".to_owned(), Some("clusterctl apply".to_owned()))
+    (
+        "has no door: its units are of an older version".to_owned(),
+        Some("clusterctl apply".to_owned()),
+    )
 }
 
 /// Whether the process of an instance was given no door; `false` where that cannot be seen.

@@ -61,9 +61,8 @@ pub fn own_metrics(
 
 fn ask(context: &Context, app: &AppName, found: &FoundApp, row: &Row, path: &str) -> OwnMetrics {
     let mut open = false;
-    let text = reach(context, app, found, row, None)
-        .map_err(|unreached| unreached.why)
-        .and_then(|reached| {
+    let text = reach(context, app, found, row, None).map_err(|unreached| unreached.why).and_then(
+        |reached| {
             let mut request = Request::get(path);
             let kinds = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
             request.headers.push(("Accept".to_owned(), kinds.to_owned()));
@@ -76,6 +75,7 @@ fn ask(context: &Context, app: &AppName, found: &FoundApp, row: &Row, path: &str
             open = answer.content_type.starts_with("application/openmetrics-text");
             String::from_utf8(answer.body)
                 .map_err(|_| "did not tell its metrics as text".to_owned())
-        });
+        },
+    );
     OwnMetrics { app: app.to_string(), instance: row.instance, text, open }
 }

@@ -161,7 +161,7 @@ fn status_paint(status: Status) -> Paint {
         Status::Online => Paint::Good,
         Status::Launching | Status::Stopping | Status::WaitingRestart | Status::Drained => {
             Paint::Warn
-        },
+        }
         Status::Stopped | Status::Completed => Paint::Dim,
         Status::Errored | Status::NotListening => Paint::Bad,
     }

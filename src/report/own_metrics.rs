@@ -21,16 +21,14 @@ struct Family {
 }
 
 /// Words for types in the format.
-const KINDS: [&str; 8] = [
-    "counter",
-    "gauge",
-    "histogram",
-    "gaugehistogram",
-    "summary",
-    "info",
-    "stateset",
-    "unknown",
-];
+const KINDS: [&str; 8] =
+    ["counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"];
+
+/// The family that says which instances answered; no program has one of this name.
+const UP: &str = "clusterctl_own_metrics_up";
+
+/// In the place of a type: a family that only tells the age of another one, whose name would clash with it.
+const DOUBLED: &str = "";
 
 /// Endings of samples, by the type of their family; the first is the one of its plain sample.
 fn endings(kind: &str) -> &'static [&'static str] {
@@ -56,7 +54,7 @@ pub fn text(all: &[OwnMetrics]) -> String {
     let mut out = String::new();
     for (name, family) in families.iter().filter(|(_, family)| !family.samples.is_empty()) {
         let _ = writeln!(out, "# TYPE {name} {}", family.kind);
-        if !family.unit.is_empty() {
+        if !family.unit.is_empty() && name.ends_with(&format!("_{}", family.unit)) {
             let _ = writeln!(out, "# UNIT {name} {}", family.unit);
         }
         if !family.help.is_empty() {
@@ -64,15 +62,12 @@ pub fn text(all: &[OwnMetrics]) -> String {
         }
         out.push_str(&family.samples);
     }
-    out.push_str("# TYPE clusterctl_own_metrics_up gauge\n");
-    out.push_str("# HELP clusterctl_own_metrics_up Whether an instance told its own metrics.\n");
+    let _ =
+        writeln!(out, "# TYPE {UP} gauge\n# HELP {UP} Whether an instance told its own metrics.");
     for one in all {
         let up = u8::from(one.text.is_ok());
         let OwnMetrics { app, instance, .. } = one;
-        let _ = writeln!(
-            out,
-            "clusterctl_own_metrics_up{{app=\"{app}\",instance=\"{instance}\"}} {up}"
-        );
+        let _ = writeln!(out, "{UP}{{app=\"{app}\",instance=\"{instance}\"}} {up}");
     }
     out + "# EOF\n"
 }
@@ -86,12 +81,14 @@ fn collect(families: &mut BTreeMap<String, Family>, text: &str, open: bool, own:
         } else if let Some(sample) = Sample::read(line) {
             let (name, written) = family_of(&kinds, sample.name);
             let name = name.to_owned();
-            let family = families.entry(name.clone()).or_insert_with(|| {
-                let kind = kinds.get(written).map_or("unknown", String::as_str);
-                Family { kind: kind.to_owned(), ..Family::default() }
-            });
-            // An instance of another version may have given the name another type.
             let kind = kinds.get(written).map_or("unknown", String::as_str);
+            if kind == DOUBLED || name == UP {
+                continue;
+            }
+            let family = families
+                .entry(name.clone())
+                .or_insert_with(|| Family { kind: kind.to_owned(), ..Family::default() });
+            // An instance of another version may have given the name another type.
             if family.kind == kind {
                 sample.write(&mut family.samples, &name, kind, open, own);
             }
@@ -117,13 +114,15 @@ fn kinds(text: &str) -> BTreeMap<String, String> {
         .filter(|name| {
             let base = name.strip_suffix("_created");
             base.is_some_and(|base| {
-                [base.to_owned(), format!("{base}_total")].iter().any(|name| kinds.contains_key(name))
+                [base.to_owned(), format!("{base}_total")]
+                    .iter()
+                    .any(|name| kinds.contains_key(name))
             })
         })
         .cloned()
         .collect();
     for name in doubled {
-        kinds.insert(name, "unknown".to_owned());
+        kinds.insert(name, DOUBLED.to_owned());
     }
     kinds
 }
@@ -143,8 +142,7 @@ fn family_of<'a>(kinds: &'a BTreeMap<String, String>, sample: &'a str) -> (&'a s
     if kinds.contains_key(sample) {
         return (proper(kinds, sample), sample);
     }
-    let endings =
-        ["_total", "_created", "_bucket", "_count", "_sum", "_gcount", "_gsum", "_info"];
+    let endings = ["_total", "_created", "_bucket", "_count", "_sum", "_gcount", "_gsum", "_info"];
     for ending in endings {
         let Some(base) = sample.strip_suffix(ending) else { continue };
         if let Some((name, kind)) = kinds.get_key_value(base)
@@ -163,6 +161,9 @@ fn describe(families: &mut BTreeMap<String, Family>, kinds: &BTreeMap<String, St
         return;
     }
     let kind = kinds.get(written).map_or("unknown", String::as_str);
+    if kind == DOUBLED {
+        return;
+    }
     let family = families
         .entry(proper(kinds, written).to_owned())
         .or_insert_with(|| Family { kind: kind.to_owned(), ..Family::default() });
@@ -371,7 +372,7 @@ http_requests_total{app=\"api\",instance=\"1\",code=\"200\",exported_app=\"x\"} 
 
     #[test]
     fn a_program_cannot_write_what_is_not_its_own() {
-        let hostile = "a{b=\"}\\\"\",instance=\"9\"} 1\nevil{x=\"\n# EOF\n{} 1\n1x 2\nb{c} 1\nd x\ne{f=\"g\"h=\"i\"} 2 # {t=\"1\"} 3\n";
+        let hostile = "a{b=\"}\\\"\",instance=\"9\"} 1\nclusterctl_own_metrics_up 7\nevil{x=\"\n# EOF\n{} 1\n1x 2\nb{c} 1\nd x\ne{f=\"g\"h=\"i\"} 2 # {t=\"1\"} 3\n";
         let text = text(&[one(0, hostile, true)]);
         let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(

@@ -71,7 +71,8 @@ pub(super) fn check(s: &mut Section, context: &UnitContext<'_>) {
         return;
     }
     // The program's variables are no business of ours, but those of a command of the app are.
-    let own = matches!(app.health.as_ref().map(|health| &health.check), Some(HealthCheck::Command(_)));
+    let own =
+        matches!(app.health.as_ref().map(|health| &health.check), Some(HealthCheck::Command(_)));
     let bare = if own { String::new() } else { format!("{} --bare -- ", context.helper(TRACER)) };
     let program = quote::executable(&context.target.program.to_string_lossy());
     let mut line = format!("{bare}{program} await-health {}@%i --main $MAINPID", app.name);

@@ -64,7 +64,8 @@ pub(super) fn filtered(context: &UnitContext<'_>) -> Option<String> {
             || ours.iter().any(|(other, _)| other == name)
     };
     let filtered = app.filtered.iter().filter(|name| !set(name)).map(String::as_str);
-    let names: Vec<&str> = filtered.filter(|name| door::hidden(app) != Some(name)).chain(door::hidden(app)).collect();
+    let names: Vec<&str> =
+        filtered.filter(|name| door::hidden(app) != Some(name)).chain(door::hidden(app)).collect();
     (!names.is_empty()).then(|| names.join(" "))
 }
 

@@ -15,6 +15,7 @@ mod crowd;
 mod dev;
 mod discover;
 mod doctor;
+mod doors;
 mod drain;
 mod errors;
 mod faults;

@@ -3,6 +3,7 @@
 //! temporary one. What is said is in `expected`; `UPDATE_EXPECT=1` rewrites it, read the diff.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod door;
 #[allow(dead_code, reason = "shared with tests/bus, which uses more of it")]
 #[path = "../bus/fake.rs"]
 mod fake;
@@ -13,12 +14,15 @@ mod stage;
 
 mod apply;
 mod audit;
+mod await_health;
 mod completions;
+mod curl;
 mod delete;
 mod describe;
 mod detect;
 mod dev;
 mod doctor;
+mod drain;
 mod env;
 mod every;
 mod flush;
@@ -45,4 +49,5 @@ mod start;
 mod start_or_reload;
 mod start_or_restart;
 mod stop;
+mod undrain;
 mod validate;

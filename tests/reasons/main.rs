@@ -51,6 +51,15 @@ fn every_kind_of_failure_has_its_words() {
             ended(ProcessEnd::Code(1))(e);
             e.was_ready = true;
         }),
+        said("exit-code", |e| {
+            // The manager stops the program, whose own lines are not why.
+            ended(ProcessEnd::Signal(15))(e);
+            e.after_start_failed = true;
+            e.lines = lines(
+                "Error: retrying\nerror: kk@0 did not pass its health check: 503 Service \
+                 Unavailable: no database\nbye",
+            );
+        }),
         said("exit-code", ended(ProcessEnd::Code(203))),
         said("exit-code", |e| {
             ended(ProcessEnd::Code(203))(e);

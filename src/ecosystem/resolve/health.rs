@@ -28,11 +28,8 @@ pub(super) fn health(
     job: bool,
 ) -> Option<Health> {
     let node = fields.get("health")?;
-    let tcp: Vec<ListenAddress> = listeners
-        .iter()
-        .map(|(listener, _)| listener.address.clone())
-        .filter(is_tcp)
-        .collect();
+    let tcp: Vec<ListenAddress> =
+        listeners.iter().map(|(listener, _)| listener.address.clone()).filter(is_tcp).collect();
     if let Some((message, help)) = refused(hands, job) {
         return cx.note(Problem::error(&node.place, message).help(help));
     }
@@ -42,7 +39,8 @@ pub(super) fn health(
     }
     let health = table(cx, &node, &tcp, limit)?;
     if tcp.is_empty() && !listeners.is_empty() {
-        let message = "clients reach an instance before it has passed: only TCP listeners wait for the check";
+        let message =
+            "clients reach an instance before it has passed: only TCP listeners wait for the check";
         let help = "listen on TCP, or let the program listen only when it can serve";
         cx.problems.push(Problem::warning(&node.place, message).help(help));
     }
@@ -64,7 +62,8 @@ fn refused(hands: &Hands, job: bool) -> Option<(String, String)> {
     };
     Some((
         format!("no client can be kept from an instance before it has passed its check: {why}"),
-        "remove it, or let a dynamically linked program get its listeners by the library".to_owned(),
+        "remove it, or let a dynamically linked program get its listeners by the library"
+            .to_owned(),
     ))
 }
 
@@ -137,7 +136,8 @@ fn http(cx: &mut Reading<'_>, node: &Node<'_>, tcp: &[ListenAddress]) -> Option<
         (_, Some(first)) => first.clone(),
         (_, None) => return no_listener(cx, node),
     };
-    let host = if host.is_empty() { format!("localhost:{}", listener.port()?) } else { host.to_owned() };
+    let host =
+        if host.is_empty() { format!("localhost:{}", listener.port()?) } else { host.to_owned() };
     Some(HealthCheck::Http { listener, target: target.to_owned(), host })
 }
 
