@@ -25,7 +25,8 @@ pub use model::app::{
     OnFailure, PidFile, RateLimit, Readiness, Reloads, Remark, Restart, RolloutSettings, Share,
     WatchedFiles,
 };
-pub use model::health::{Health, HealthCheck, is_tcp};
+pub use model::door::is_tcp;
+pub use model::health::{Health, HealthCheck};
 pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};
 pub use model::role::{Role, Shown};

@@ -25,6 +25,11 @@ fn said(result: &str, change: impl FnOnce(&mut Evidence)) -> String {
     }
 }
 
+/// What a unit with `health` writes, among lines of the program.
+const UNFIT: &str = "Error: retrying
+error: kk@0 did not pass its health check: 503 Service Unavailable: no database
+bye";
+
 /// One line per kind of failure: what users read.
 #[test]
 fn every_kind_of_failure_has_its_words() {
@@ -55,10 +60,7 @@ fn every_kind_of_failure_has_its_words() {
             // The manager stops the program, whose own lines are not why.
             ended(ProcessEnd::Signal(15))(e);
             e.after_start_failed = true;
-            e.lines = lines(
-                "Error: retrying\nerror: kk@0 did not pass its health check: 503 Service \
-                 Unavailable: no database\nbye",
-            );
+            e.lines = lines(UNFIT);
         }),
         said("exit-code", ended(ProcessEnd::Code(203))),
         said("exit-code", |e| {

@@ -21,7 +21,7 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
-use super::model::app::{App, Handover, Instances, Listener, Readiness, Remark};
+use super::model::app::{App, Instances, Listener, Readiness, Remark};
 use super::model::host::PathKind;
 use super::model::name::AppName;
 use super::program::{command, kind};
@@ -77,12 +77,10 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
     let stop = stop::stop(keys.kill_signal, keys.treekill, kind.as_ref());
     env.add(stop.variable);
-    environment::source_maps(cx, fields, &mut env, kind.as_ref());
-    environment::counted_port(cx, fields, &env, &listeners);
+    environment::of_program(cx, fields, &mut env, kind.as_ref(), &listeners);
     let program = ran.as_ref().zip(kind.as_ref());
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::handed_over(cx, &listeners, hands.handover);
-    listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
     let (rollout, followed) = (rollout::rollout(cx, fields, job), followed(cx, folder));
     let health = health::health(cx, fields, &hands, &listeners, keys.process.listen_timeout, job);
