@@ -53,7 +53,7 @@ pub struct DoorState {
     pub gate: Gate,
     /// Connections that it has, if it counts them.
     pub connections: Option<u64>,
-    /// Connections that were handed in and not accepted yet.
+    /// Connections that wait at the listeners for whoever takes them.
     pub waiting: Option<u64>,
 }
 

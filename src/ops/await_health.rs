@@ -123,8 +123,8 @@ fn passes(wait: &HealthWait) -> Result<(), FailedCheck> {
             }
         }
         (Check::Tcp(listener), Some(door)) => {
-            let _held = connection(door, *listener, wait.timeout)?;
-            accepted(door, wait.timeout)?;
+            // The door answers when the program has called accept(), and by that has it.
+            connection(door, *listener, wait.timeout)?;
         }
     }
     match door {
@@ -142,22 +142,6 @@ fn connection(
     let (ours, accepted) = made.map_err(|error| format!("no connection: {error}"))?;
     door.hand_in(&accepted, listener.port(), timeout)?;
     Ok(ours)
-}
-
-/// Waits until the program has accepted what was handed in.
-fn accepted(door: &Door, timeout: Duration) -> Result<(), FailedCheck> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        // A library that does not count has nothing that waits.
-        if door.state(timeout)?.waiting.unwrap_or(0) == 0 {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            return Err("it did not accept a connection in time".to_owned().into());
-        }
-        // What the program has not accepted yet is told to who asks alone.
-        std::thread::sleep(SHORT_PAUSE);
-    }
 }
 
 /// Runs a program of the app, as whose user this process runs too.
