@@ -24,6 +24,11 @@ pub const KILL_SIGNAL: &str = "CLUSTERCTL_KILL_SIGNAL";
 pub const KILL_TIMEOUT: &str = "CLUSTERCTL_KILL_TIMEOUT_MS";
 /// Milliseconds that streams without an end may go on after that signal.
 pub const STREAM_TIMEOUT: &str = "CLUSTERCTL_STREAM_TIMEOUT_MS";
+/// Where the instance's door is to be: the Unix socket by which this one instance is reached, past the
+/// listeners that it shares with others. What is said there: [`super::door`].
+pub const DOOR: &str = "CLUSTERCTL_DOOR";
+/// `1` where the instance begins out of rotation: only its door gives it connections, until `open`.
+pub const DOOR_COLD: &str = "CLUSTERCTL_DOOR_COLD";
 /// Milliseconds until a traced program must be ready.
 pub const LISTEN_TIMEOUT: &str = "CLUSTERCTL_LISTEN_TIMEOUT_MS";
 /// `1` where `process.send('ready')` makes an instance ready.
@@ -31,11 +36,6 @@ pub const WAIT_READY: &str = "CLUSTERCTL_WAIT_READY";
 /// `1` where a Node program gets the message `shutdown` instead of the signal.
 pub const SHUTDOWN_WITH_MESSAGE: &str = "CLUSTERCTL_SHUTDOWN_WITH_MESSAGE";
 
-/// Where the library answers for one instance alone: the absolute path of a Unix socket, in a folder that the
-/// manager makes for the instance and gives to its user.
-pub const DOOR: &str = "CLUSTERCTL_DOOR";
-/// `1` where an instance gets no client of the shared listener before it is told `open` at its door.
-pub const DOOR_COLD: &str = "CLUSTERCTL_DOOR_COLD";
 /// Folder of all doors, below the runtime folder of clusterctl.
 pub const DOORS: &str = "doors";
 /// File name of the socket in the folder of one instance.
