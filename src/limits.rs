@@ -156,6 +156,9 @@ pub const HISTORY: usize = 20;
 /// Reports of rollouts that are kept for whoever is about to read them.
 pub const REPORTS: usize = 4;
 
+/// Instances that were replaced by themselves, of which `describe` says why: the last ones.
+pub const REPLACED: usize = 5;
+
 // what is read of logs
 
 /// Entries of the journal that are looked at for a failure, and how many if those do not reach back to

@@ -3,6 +3,7 @@
 mod apply;
 mod audit;
 mod await_health;
+mod check_health;
 mod check_memory;
 mod complete;
 mod completions;
@@ -132,6 +133,7 @@ enum Verb {
     WatchFiles(watch_files::WatchFilesArgs),
     CheckMemory(check_memory::CheckMemoryArgs),
     AwaitHealth(await_health::AwaitHealthArgs),
+    CheckHealth(check_health::CheckHealthArgs),
     /// A word that is no command, such as one of PM2 that is not needed.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -264,6 +266,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::ReloadLogs(args) => reopen::run(args, place, ui),
         Verb::WatchFiles(args) => watch_files::run(args, place, ui),
         Verb::CheckMemory(args) => check_memory::run(args, place, ui),
+        Verb::CheckHealth(args) => check_health::run(args, place, ui),
         Verb::AwaitHealth(args) => await_health::run(args),
         Verb::Other(words) => return pm2::explain(words, ui),
     };

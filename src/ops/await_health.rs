@@ -2,7 +2,7 @@
 //! template runs. It asks the manager nothing.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -110,27 +110,40 @@ impl From<DoorError> for FailedCheck {
 
 fn passes(wait: &HealthWait) -> Result<(), FailedCheck> {
     let door = wait.door.as_deref().map(Door::at);
-    match (&wait.check, &door) {
-        (Check::Command(words), _) => command(words, wait.timeout)?,
-        (Check::Listens, _) | (_, None) => {}
-        (Check::Http { listener, host, target }, Some(door)) => {
-            let stream = connection(door, *listener, wait.timeout)?;
+    if let Check::Command(words) = &wait.check {
+        command(words, wait.timeout)?;
+    }
+    let Some(door) = door else { return Ok(()) };
+    through(&door, &wait.check, wait.timeout)?;
+    Ok(door.open(wait.timeout)?)
+}
+
+/// Checks an instance once by its door, and changes nothing.
+///
+/// # Errors
+/// Why it did not pass.
+pub(super) fn once(path: &Path, check: &Check, timeout: Duration) -> Result<(), String> {
+    through(&Door::at(path), check, timeout).map_err(|failed| failed.why)
+}
+
+fn through(door: &Door, check: &Check, timeout: Duration) -> Result<(), FailedCheck> {
+    match check {
+        Check::Command(_) | Check::Listens => {}
+        Check::Http { listener, host, target } => {
+            let stream = connection(door, *listener, timeout)?;
             let request = Request::get(target);
-            let answer = door::exchange(&stream, &request, host, wait.timeout)
+            let answer = door::exchange(&stream, &request, host, timeout)
                 .map_err(|error| error.to_string())?;
             if !answer.is_success() {
                 return Err(answer.said().into());
             }
         }
-        (Check::Tcp(listener), Some(door)) => {
+        Check::Tcp(listener) => {
             // The door answers when the program has called accept(), and by that has it.
-            connection(door, *listener, wait.timeout)?;
+            connection(door, *listener, timeout)?;
         }
     }
-    match door {
-        Some(door) => Ok(door.open(wait.timeout)?),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn connection(

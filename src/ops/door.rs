@@ -41,7 +41,12 @@ pub(super) fn folder(context: &Context, app: &AppName, number: u32) -> PathBuf {
 }
 
 fn door(context: &Context, app: &AppName, number: u32) -> Door {
-    Door::at(&folder(context, app, number).join(DOOR_SOCKET))
+    Door::at(&path(context, app, number))
+}
+
+/// The socket of an instance's door.
+pub(super) fn path(context: &Context, app: &AppName, number: u32) -> PathBuf {
+    folder(context, app, number).join(DOOR_SOCKET)
 }
 
 /// The mark of an instance that is out of rotation. It names the process, since the folder may outlive it.

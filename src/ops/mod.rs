@@ -65,6 +65,7 @@ mod stay;
 mod steps;
 pub mod takeover;
 mod template;
+mod unfit;
 mod way_back;
 mod witness;
 
@@ -119,6 +120,7 @@ pub use settle::under_way;
 pub use shown::{UnitFact, UnitFacts};
 pub use signal::{Sent, send_signal, signal_number};
 pub use stay::masked;
+pub use unfit::{note_replaced, unfit};
 pub use way_back::{WayBack, WayBackReason, way_back};
 
 /// What every verb works with.

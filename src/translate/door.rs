@@ -88,7 +88,8 @@ pub(super) fn check(s: &mut Section, context: &UnitContext<'_>) {
     s.set("ExecStartPost", line);
 }
 
-fn checked(check: &HealthCheck) -> String {
+/// The check, in the words of the commands that make it.
+pub(super) fn checked(check: &HealthCheck) -> String {
     let at = |address: &ListenAddress| quote::argument(&address.to_string());
     match check {
         HealthCheck::Http { listener, target, host } => {

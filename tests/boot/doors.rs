@@ -186,6 +186,33 @@ booted!(an_instance_gets_clients_when_it_has_passed, |m| {
     });
 });
 
+booted!(an_instance_that_falls_ill_is_replaced, |m| {
+    let check = "health = { http = '/healthz', interval = '1s', failures = 2 }";
+    applied(m, NODE, 2, &format!("env = {{ GREETING = 'one', ILL = '/run/ill-' }}\n{check}"));
+    let mut load = m.load(load());
+    load.wait_flowing();
+    let ill = m.systemctl_show("shop@1", "MainPID");
+    m.write(&format!("/run/ill-{ill}"), "");
+    wait_until("another process", Duration::from_secs(60), || {
+        m.systemctl_show("shop@1", "MainPID") != ill
+            && m.systemctl_show("shop@1", "ActiveState") == "active"
+    });
+    load.stop().assert_none_failed();
+    let why = "shop@1 failed its health check 2 times: 503 Service Unavailable: no database";
+    assert!(m.journal("shop-health").contains(why), "{}", m.journal("shop-health"));
+    let said = m.ok(["clusterctl", "describe", "shop"]);
+    assert!(said.contains(why), "{said}");
+    // Out of rotation, it is left alone.
+    let ill = m.systemctl_show("shop@0", "MainPID");
+    m.ok(["clusterctl", "drain", "shop@0"]);
+    m.write(&format!("/run/ill-{ill}"), "");
+    let before = m.journal("shop-health").matches("Finished").count();
+    wait_until("three more checks", Duration::from_secs(60), || {
+        m.journal("shop-health").matches("Finished").count() >= before + 3
+    });
+    assert_eq!(m.systemctl_show("shop@0", "MainPID"), ill);
+});
+
 booted!(wait_ready_keeps_clients_away_until_the_program_says_so, |m| {
     let more =
         "env = { GREETING = 'one', SAYS_READY = '1', READY = '/run/ready' }\nwait_ready = true";

@@ -15,6 +15,7 @@ mod stage;
 mod apply;
 mod audit;
 mod await_health;
+mod check_health;
 mod completions;
 mod curl;
 mod delete;

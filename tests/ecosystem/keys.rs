@@ -30,7 +30,11 @@ fn every_example_of_the_key_table_is_right() {
         assert!(key.example.starts_with(key.name) && !key.about.is_empty(), "{}", key.name);
     }
     for key in ecosystem::health_keys() {
-        let check = if ["timeout", "grace"].contains(&key.name) { "http = '/x'\n" } else { "" };
+        let check = if ["interval", "failures", "timeout", "grace"].contains(&key.name) {
+            "http = '/x'\n"
+        } else {
+            ""
+        };
         let text =
             format!("script = 'server.js'\nlisten = 3000\n[apps.health]\n{check}{}", key.example);
         app_on(&text, &host);

@@ -251,7 +251,7 @@ const KEYS: &[Key] = &[
         .alias(&["ready"]).eg("readiness = \"all\"").ours(),
     key("wait_ready", ValueKind::Boolean, "false", "The program says when it is ready: `process.send('ready')` or `READY=1`.")
         .eg("wait_ready = true"),
-    key("health", ValueKind::Health, "none", "What an instance has to pass before it gets its first client, at every start: a path that is asked for by HTTP, or a table.")
+    key("health", ValueKind::Health, "none", "What an instance has to pass before it gets its first client, and again while it serves: a path that is asked for by HTTP, or a table.")
         .eg("health = \"/healthz\"").ours(),
     key("listen_timeout", ValueKind::Duration, "\"60s\"", "Time until an instance must be ready.")
         .eg("listen_timeout = \"60s\"").differs("a timeout is a failed start; PM2 goes on after 3 s"),
@@ -336,6 +336,10 @@ const HEALTH_KEYS: &[Key] = &[
         .eg("tcp = 3000").ours(),
     key("command", ValueKind::Texts, "none", "Program that has to end with code 0, and its arguments; it runs as the app's user, in its folder and with its variables.")
         .eg("command = [\"./check\", \"--ready\"]").ours(),
+    key("interval", ValueKind::Duration, "\"10s\"", "How often instances that serve are checked by `http` or `tcp`; 0 is never.")
+        .eg("interval = \"30s\"").ours(),
+    key("failures", ValueKind::Number, "3", "Checks in a row, a second apart, that an instance has to fail to be replaced.")
+        .eg("failures = 5").ours(),
     key("timeout", ValueKind::Duration, "\"5s\"", "How long one check may take.").eg("timeout = \"2s\"").ours(),
     key("grace", ValueKind::Duration, "`listen_timeout`", "How long checks of a starting instance may fail before its start has failed.")
         .eg("grace = \"30s\"").ours(),

@@ -15,9 +15,15 @@ use crate::ecosystem::read::keys;
 use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::problem::{Place, Problem, visible};
 use crate::ecosystem::read::suggest;
+use crate::limits;
 
 /// How long one answer may take where the file says nothing: one that takes longer helps no client.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often instances that serve are checked where the file says nothing: as often as Kubernetes does it.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// How many checks in a row have to fail, likewise.
+const FAILURES: u32 = 3;
 
 /// Reads the key.
 pub(super) fn health(
@@ -36,7 +42,8 @@ pub(super) fn health(
     }
     if node.value.is_str() {
         let check = http(cx, &node, &tcp)?;
-        return Some(Health { check, timeout: TIMEOUT, grace: limit });
+        let (interval, failures) = (INTERVAL, FAILURES);
+        return Some(Health { check, interval, failures, timeout: TIMEOUT, grace: limit });
     }
     let health = table(cx, &node, &tcp, limit)?;
     if tcp.is_empty() && !listeners.is_empty() {
@@ -78,6 +85,11 @@ fn table(
     let inner = Fields::read(cx, node.place.clone(), entries, keys::health_keys(), false);
     let named: Vec<&str> =
         ["http", "tcp", "command"].into_iter().filter(|key| inner.entry(key).is_some()).collect();
+    let interval = inner.span_of(cx, "interval", INTERVAL);
+    let failures = inner
+        .read_with("failures", |node| node.number(cx, 1, limits::RESTARTS))
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or(FAILURES);
     let timeout = positive(cx, &inner, "timeout", TIMEOUT);
     let grace = positive(cx, &inner, "grace", limit);
     let checks = [
@@ -99,7 +111,7 @@ fn table(
         return cx.note(Problem::error(&node.place, message).help(help));
     }
     let check = checks.into_iter().flatten().next()?;
-    Some(Health { check, timeout, grace })
+    Some(Health { check, interval, failures, timeout, grace })
 }
 
 fn positive(cx: &mut Reading<'_>, fields: &Fields<'_>, name: &str, usual: Duration) -> Duration {
