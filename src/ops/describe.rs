@@ -7,8 +7,8 @@ use super::asked::asked;
 use super::shown::{UnitFacts, unit_facts};
 use super::template::log_files;
 use super::{
-    AskedAddress, Context, Error, Row, Selected, Status, Stories, Story, credentials, held, list,
-    observe,
+    AskedAddress, Context, Error, Row, Selected, Status, Stories, Story, credentials, door, held,
+    list, observe,
 };
 use crate::disk::{self, DropIns, FoundApp};
 use crate::ecosystem::{AppName, ListenAddress};
@@ -45,6 +45,8 @@ pub struct Description {
     pub sandbox: String,
     /// How the program gets its listeners, and why.
     pub handover: String,
+    /// Why its instances cannot be reached one by one; nothing where they can, or have nothing to be reached at.
+    pub no_door: Option<String>,
     /// Who finishes what is under way when an instance has to go.
     pub drained_by: String,
     /// `Type=` and what makes an instance ready.
@@ -155,6 +157,7 @@ pub fn describe(
         credentials: credentials::shown(template),
         sandbox: record.sandbox.clone().unwrap_or_else(|| "off".to_owned()),
         handover: handover(template, &record),
+        no_door: door::none_of(app, found),
         drained_by: drained_by(template, &record).to_owned(),
         readiness: readiness(template),
         clients: clients(template),

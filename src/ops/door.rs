@@ -156,15 +156,12 @@ pub(super) fn has_door(template: &UnitFile) -> bool {
 
 /// In words, what keeps an instance from being reached.
 fn unreached(app: &AppName, found: &FoundApp, row: &Row, error: &DoorError) -> Unreached {
-    let record = found.units.record(&app.template_unit());
     let template = found.units.parsed(&app.template_unit());
     let instance = name(app, row);
     let has = template.is_some_and(has_door);
     let describe = || Some(format!("clusterctl describe {instance}"));
     let (why, next) = match error {
-        DoorError::Missing | DoorError::Deserted if !has => {
-            lacks(app, found, record.traced_because)
-        }
+        DoorError::Missing | DoorError::Deserted if !has => lacks(app, found),
         DoorError::Missing | DoorError::Deserted if started_before(row) => (
             "has no door yet: it started before its unit gave it one".to_owned(),
             Some(format!("clusterctl reload {app}")),
@@ -193,25 +190,32 @@ fn unreached(app: &AppName, found: &FoundApp, row: &Row, error: &DoorError) -> U
     Unreached { instance, why, next }
 }
 
-/// Why instances of an app have no door by their units.
-fn lacks(app: &AppName, found: &FoundApp, traced: Option<String>) -> (String, Option<String>) {
-    if let Some(why) = traced {
-        let text = format!("has no door: nothing of clusterctl is in its process ({why})");
-        return (text, None);
+/// Why instances of an app have no door by their units, and what gives them one.
+fn lacks(app: &AppName, found: &FoundApp) -> (String, Option<String>) {
+    match none_of(app, found) {
+        Some(why) => (format!("has no door: {why}"), None),
+        None if tcp_listeners(found).is_empty() => {
+            ("has no TCP listener, and a door leads to no other".to_owned(), None)
+        }
+        None => {
+            let next = Some("clusterctl apply".to_owned());
+            ("has no door: its units are of an older version".to_owned(), next)
+        }
     }
+}
+
+/// Why instances of an app that listens on TCP can have no door, whatever is applied.
+pub(super) fn none_of(app: &AppName, found: &FoundApp) -> Option<String> {
     if tcp_listeners(found).is_empty() {
-        return ("has no TCP listener, and a door leads to no other".to_owned(), None);
+        return None;
     }
-    let template = found.units.parsed(&app.template_unit());
-    let mut lines = template.into_iter().flat_map(|unit| unit.all("Service", "Environment"));
-    if !lines.any(|line| line.starts_with("\"LD_PRELOAD=")) {
-        let text = "has no door: it takes its listeners natively, without the library";
-        return (text.to_owned(), None);
+    if let Some(why) = found.units.record(&app.template_unit()).traced_because {
+        return Some(format!("nothing of clusterctl is in its process ({why})"));
     }
-    (
-        "has no door: its units are of an older version".to_owned(),
-        Some("clusterctl apply".to_owned()),
-    )
+    let template = found.units.parsed(&app.template_unit())?;
+    let mut lines = template.all("Service", "Environment");
+    let loaded = lines.any(|line| line.starts_with("\"LD_PRELOAD="));
+    (!loaded).then(|| "it takes its listeners natively, without the library".to_owned())
 }
 
 /// Whether the process of an instance was given no door; `false` where that cannot be seen.

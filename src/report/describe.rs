@@ -20,6 +20,7 @@ pub fn text(app: &Description, style: &Style) -> String {
     fact("credentials", &app.credentials.join("; "));
     fact("sandbox", &app.sandbox);
     fact("handover", &app.handover);
+    fact("door", &app.no_door.as_ref().map_or(String::new(), |why| format!("none: {why}")));
     fact("drained by", &app.drained_by);
     fact("readiness", &app.readiness);
     fact("clients", app.clients.as_deref().unwrap_or(""));
@@ -147,6 +148,9 @@ mod tests {
             credentials: vec!["password from /etc/secrets/checkout-service/password".into()],
             sandbox: "strict".into(),
             handover: "preload, with the Node file: a Node app that binds its own address".into(),
+            no_door: Some(
+                "it is statically linked: nothing of clusterctl is in its process".into(),
+            ),
             drained_by: "the Node file, before the program's own handler runs".into(),
             readiness: "notify: when it holds all listeners".into(),
             clients: Some("once GET /healthz?deep=yes is answered well".into()),

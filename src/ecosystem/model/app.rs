@@ -172,6 +172,8 @@ pub enum Remark {
         /// Where it leads now.
         to: PathBuf,
     },
+    /// It says when it is ready, and clients reach it before that; why.
+    EarlyClients(String),
     /// The program's documentation names a signal for an end without losses that is not SIGTERM.
     StopSignal {
         /// The program's name.
@@ -191,6 +193,9 @@ impl fmt::Display for Remark {
                 f,
                 "stops by {signal}, at which {program} finishes what it has begun; `kill_signal` overrides it"
             ),
+            Remark::EarlyClients(why) => {
+                write!(f, "clients may reach an instance before it says that it is ready: {why}")
+            }
             Remark::Followed { link, to } => {
                 let (link, to) = (link.display(), to.display());
                 write!(

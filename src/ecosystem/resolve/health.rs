@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::handover::Hands;
 use crate::ecosystem::model::address::ListenAddress;
-use crate::ecosystem::model::app::{Handover, Listener};
+use crate::ecosystem::model::app::{Handover, Listener, Readiness, Remark};
 use crate::ecosystem::model::door::is_tcp;
 use crate::ecosystem::model::health::{Health, HealthCheck};
 use crate::ecosystem::read::fields::Fields;
@@ -73,6 +73,20 @@ fn refused(hands: &Hands, job: bool) -> Option<(String, String)> {
         "remove it, or let a dynamically linked program get its listeners by the library"
             .to_owned(),
     ))
+}
+
+/// What `wait_ready` cannot do for programs without the library.
+pub(super) fn early_clients(hands: &Hands, listeners: &[(Listener, Place)]) -> Option<Remark> {
+    let why = match hands.handover {
+        _ if hands.readiness != Readiness::Notify || listeners.is_empty() => return None,
+        Handover::Trace => hands.traced_because.unwrap_or("it is traced"),
+        Handover::Native => "it takes its listeners natively",
+        Handover::Preload if listeners.iter().all(|(one, _)| !is_tcp(&one.address)) => {
+            "only TCP listeners can be kept from them"
+        }
+        Handover::Preload | Handover::Nothing => return None,
+    };
+    Some(Remark::EarlyClients(why.to_owned()))
 }
 
 fn table(

@@ -83,6 +83,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::handed_over(cx, &listeners, hands.handover);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
     let (rollout, followed) = (rollout::rollout(cx, fields, job), followed(cx, folder));
+    let early = health::early_clients(&hands, &listeners);
     let health = health::health(cx, fields, &hands, &listeners, keys.process.listen_timeout, job);
     let reloads = watch::reloads(cx, fields, folder, job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
@@ -123,7 +124,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         slice: systemd.slice,
         socket: systemd.socket,
         profile: cx.env_name.map(str::to_owned),
-        remarks: remark.into_iter().chain(stop.remark).chain(followed).collect(),
+        remarks: [remark, stop.remark, followed, early].into_iter().flatten().collect(),
     });
     Resolved { at, name, named: fields.get("name").is_some(), listeners, app }
 }
