@@ -25,8 +25,20 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// How many checks in a row have to fail, likewise.
 const FAILURES: u32 = 3;
 
-/// Reads the key.
+/// Reads the key, and says what `wait_ready` cannot do here.
 pub(super) fn health(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    hands: &Hands,
+    listeners: &[(Listener, Place)],
+    limit: Duration,
+    job: bool,
+) -> (Option<Health>, Option<Remark>) {
+    let health = checked(cx, fields, hands, listeners, limit, job);
+    (health, early_clients(hands, listeners))
+}
+
+fn checked(
     cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     hands: &Hands,
@@ -76,7 +88,7 @@ fn refused(hands: &Hands, job: bool) -> Option<(String, String)> {
 }
 
 /// What `wait_ready` cannot do for programs without the library.
-pub(super) fn early_clients(hands: &Hands, listeners: &[(Listener, Place)]) -> Option<Remark> {
+fn early_clients(hands: &Hands, listeners: &[(Listener, Place)]) -> Option<Remark> {
     let why = match hands.handover {
         _ if hands.readiness != Readiness::Notify || listeners.is_empty() => return None,
         Handover::Trace => hands.traced_because.unwrap_or("it is traced"),
