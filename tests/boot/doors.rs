@@ -154,7 +154,7 @@ fn a_canary_of_node_24_or_uvicorn_that_does_not_pass_meets_no_client() {
 }
 
 booted!(an_instance_gets_clients_when_it_has_passed, |m| {
-    let more = "env = { GREETING = 'one', FIT = '/run/fit' }\nhealth = '/healthz'";
+    let more = "env = { GREETING = 'one', FIT = '/srv/doors/fit' }\nhealth = '/healthz'";
     write(m, NODE, 2, more);
     let mut start = m.spawn(["sh", "-c", "echo begun; clusterctl apply /srv/doors/ecosystem.toml"]);
     start.line_with("begun");
@@ -164,24 +164,23 @@ booted!(an_instance_gets_clients_when_it_has_passed, |m| {
     // A client waits for as long.
     let mut client = m.spawn(["sh", "-c", "echo begun; curl -s localhost:3000; echo"]);
     client.line_with("begun");
-    m.write("/run/fit", "");
+    m.write("/srv/doors/fit", "");
     assert!(client.line_with("instance").contains("in time ."));
     assert_eq!(start.wait().0, 0);
     // After a crash too: no client meets an instance that is not fit.
-    m.ok(["rm", "/run/fit"]);
+    m.ok(["rm", "/srv/doors/fit"]);
     m.ok(["systemctl", "kill", "--signal=KILL", "shop@0"]);
     wait_until("a check", Duration::from_secs(30), || {
         m.systemctl_show("shop@0", "SubState") == "start-post"
     });
     let before = clients(m, 0);
     assert_eq!(before, 0, "it was asked while it was not fit");
-    m.write("/run/fit", "");
+    m.write("/srv/doors/fit", "");
     wait_until("its start", Duration::from_secs(30), || {
         m.systemctl_show("shop@0", "ActiveState") == "active"
     });
     m.reboot();
     wait_until("both instances", Duration::from_secs(60), || {
-        m.write("/run/fit", "");
         (0..2).all(|n| m.systemctl_show(&format!("shop@{n}"), "ActiveState") == "active")
     });
 });
