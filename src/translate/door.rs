@@ -75,10 +75,15 @@ pub(super) fn check(s: &mut Section, context: &UnitContext<'_>) {
         matches!(app.health.as_ref().map(|health| &health.check), Some(HealthCheck::Command(_)));
     let bare = if own { String::new() } else { format!("{} --bare -- ", context.helper(TRACER)) };
     let program = quote::executable(&context.target.program.to_string_lossy());
-    let mut line = format!("{bare}{program} await-health {}@%i --main $MAINPID", app.name);
-    if app.has_door() {
-        line.push_str(&format!(" --door {}", path(app)));
-    }
+    // Units outlive the program: the script says what happens without it.
+    let script = context.helper("await-health");
+    let (door, asked) = match app.has_door() {
+        true => (path(app), format!(" --door {}", path(app))),
+        false => ("-".to_owned(), String::new()),
+    };
+    let name = &app.name;
+    let mut line = format!("{bare}{script} {door} $MAINPID {program} await-health {name}@%i");
+    line.push_str(&format!(" --main $MAINPID{asked}"));
     let grace = app.health.as_ref().map_or(app.process.listen_timeout, |health| health.grace);
     line.push_str(&format!(" --grace {}", grace.as_millis()));
     if let Some(health) = &app.health {

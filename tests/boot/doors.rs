@@ -281,6 +281,30 @@ booted!(metrics_of_every_instance_are_told_apart, |m| {
     m.ok(["systemctl", "kill", "--signal=CONT", "shop@1"]);
 });
 
+booted!(apps_go_on_when_clusterctl_is_removed, |m| {
+    m.write("/run/ready", "");
+    let ready = "wait_ready = true\nenv.SAYS_READY = '1'\nenv.READY = '/run/ready'";
+    applied(m, NODE, 2, &format!("{ready}\nenv.GREETING = 'one'\nhealth = '/healthz'"));
+    let program = m.ok_sh("command -v clusterctl");
+    m.ok(["mv", &program, "/root/removed"]);
+    let mut load = m.load(load());
+    load.wait_flowing();
+    m.ok(["rm", "/run/ready"]);
+    let mut restart = m.spawn(["sh", "-c", "echo begun; systemctl restart shop@1"]);
+    restart.line_with("begun");
+    wait_until("its start", Duration::from_secs(30), || {
+        m.systemctl_show("shop@1", "ActiveState") == "activating"
+            && m.path("/run/clusterctl/doors/shop@1/door").exists()
+    });
+    m.write("/run/ready", "");
+    assert_eq!(restart.wait().0, 0);
+    // It is the only one that is left, and serves.
+    m.ok(["systemctl", "stop", "shop@0"]);
+    assert!(m.ok_sh("curl -s localhost:3000").contains("instance 1 one in time ."));
+    load.stop().assert_none_failed();
+    m.ok(["mv", "/root/removed", &program]);
+});
+
 booted!(a_worker_is_checked_by_a_command, |m| {
     m.write("/srv/kk/worker.js", "setInterval(() => {}, 1000);\n");
     let file = |test: &str| {
