@@ -1,14 +1,14 @@
 //! Reaches one instance of an app through its door, and says in words why that cannot be done.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::door_paths::{mark, path};
 use super::{Context, Row};
 use crate::disk::FoundApp;
 use crate::door::{self, Door, DoorError, DoorState};
 use crate::ecosystem::{AppName, ListenAddress, is_tcp};
-use crate::handover::contract::{DOOR, DOOR_SOCKET};
+use crate::handover::contract::DOOR;
 use crate::host;
 use crate::unit::UnitFile;
 
@@ -35,29 +35,8 @@ pub struct Reached {
     pub host: String,
 }
 
-/// The folder of an instance's door.
-pub(super) fn folder(context: &Context, app: &AppName, number: u32) -> PathBuf {
-    context.layout.runtime.join(app.door_folder(&number.to_string()))
-}
-
 fn door(context: &Context, app: &AppName, number: u32) -> Door {
     Door::at(&path(context, app, number))
-}
-
-/// The socket of an instance's door.
-pub(super) fn path(context: &Context, app: &AppName, number: u32) -> PathBuf {
-    folder(context, app, number).join(DOOR_SOCKET)
-}
-
-/// The mark of an instance that is out of rotation. It names the process, since the folder may outlive it.
-fn mark(context: &Context, app: &AppName, row: &Row) -> Option<PathBuf> {
-    Some(folder(context, app, row.instance).join(format!("drained-{}", row.pid?)))
-}
-
-/// Whether an instance is out of rotation; also `false` where that cannot be seen.
-pub(super) fn is_drained(context: &Context, app: &AppName, number: u32, pid: u32) -> bool {
-    let path = folder(context, app, number).join(format!("drained-{pid}"));
-    path.symlink_metadata().is_ok()
 }
 
 /// Takes an instance out of rotation, and tells what it still has to do, if it says so.
@@ -72,7 +51,7 @@ pub fn drain(
 ) -> Result<Option<DoorState>, Unreached> {
     let door = door(context, app, row.instance);
     door.close(ANSWER).map_err(|error| unreached(app, found, row, &error))?;
-    if let Some(path) = mark(context, app, row) {
+    if let Some(path) = row.pid.map(|pid| mark(context, app, row.instance, pid)) {
         // In a folder of the app's user: a link that he put there is not followed. A mark that cannot be made
         // is missed by `list` alone.
         let _ = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
@@ -92,7 +71,7 @@ pub fn undrain(
 ) -> Result<(), Unreached> {
     let door = door(context, app, row.instance);
     door.open(ANSWER).map_err(|error| unreached(app, found, row, &error))?;
-    if let Some(path) = mark(context, app, row) {
+    if let Some(path) = row.pid.map(|pid| mark(context, app, row.instance, pid)) {
         let _ = std::fs::remove_file(path);
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fast_state::{FastState, states};
 use super::held::{self, AskedInstance, Listeners};
 use super::shown::{UnitFacts, facts_of_apps};
-use super::{Context, Error, Selected, door, loaded, observe};
+use super::{Context, Error, Selected, door_paths, loaded, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
@@ -145,7 +145,7 @@ pub fn list(
         if row.status == Status::Online && lacks.as_ref().is_some_and(Unheld::is_unready) {
             row.status = Status::NotListening;
         }
-        let drained = |pid| door::is_drained(context, app, number, pid);
+        let drained = |pid| door_paths::is_drained(context, app, number, pid);
         if row.status == Status::Online && row.pid.is_some_and(drained) {
             row.status = Status::Drained;
         }

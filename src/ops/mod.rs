@@ -14,6 +14,7 @@ mod describe;
 mod doctor;
 mod done;
 mod door;
+mod door_paths;
 mod ended;
 mod error;
 mod event;

@@ -56,7 +56,7 @@ fn fails(
     timeout: Duration,
     failures: u32,
 ) -> Option<String> {
-    let path = super::door::path(context, app, row.instance);
+    let path = super::door_paths::path(context, app, row.instance);
     let mut why = None;
     for number in 0..failures.max(1) {
         if number > 0 {

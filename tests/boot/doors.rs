@@ -76,6 +76,19 @@ booted!(each_instance_answers_at_its_own_door, |m| {
     answers(m, PYTHON);
 });
 
+booted!(a_closed_sandbox_and_folders_of_the_app_keep_no_door_shut, |m| {
+    let more = "env.GREETING = 'one'\nsandbox = 'strict'\nhealth = '/healthz'";
+    applied(m, NODE, 2, &format!("{more}\nservice = {{ RuntimeDirectory = 'own shared/two' }}"));
+    assert!(curl(m, 1, "/").contains("instance 1 one in time ."));
+    // The program sees its own folders, as without a door.
+    let pid = m.systemctl_show("shop@0", "MainPID");
+    let variables = m.ok_sh(&format!("tr '\\0' '\\n' </proc/{pid}/environ"));
+    let own = variables.lines().find(|line| line.starts_with("RUNTIME_DIRECTORY="));
+    assert_eq!(own, Some("RUNTIME_DIRECTORY=/run/own:/run/shared/two"), "{variables}");
+    assert_eq!(m.ok(["stat", "-c", "%a %U", "/run/own"]), "755 daemon");
+    assert_eq!(m.ok(["stat", "-c", "%a", "/run/clusterctl/doors/shop@0/door"]), "600");
+});
+
 #[test]
 fn each_instance_of_node_24_and_uvicorn_answers_at_its_own_door() {
     let Some(m) = machine(Root::Host) else { return };

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::handover::Hands;
 use crate::ecosystem::model::address::ListenAddress;
-use crate::ecosystem::model::app::{Handover, Listener, Readiness, Remark};
+use crate::ecosystem::model::app::{AppProcess, Handover, Listener, Readiness, Remark};
 use crate::ecosystem::model::door::is_tcp;
 use crate::ecosystem::model::health::{Health, HealthCheck};
 use crate::ecosystem::read::fields::Fields;
@@ -31,10 +31,10 @@ pub(super) fn health(
     fields: &Fields<'_>,
     hands: &Hands,
     listeners: &[(Listener, Place)],
-    limit: Duration,
+    process: &AppProcess,
     job: bool,
 ) -> (Option<Health>, Option<Remark>) {
-    let health = checked(cx, fields, hands, listeners, limit, job);
+    let health = checked(cx, fields, hands, listeners, process.listen_timeout, job);
     (health, early_clients(hands, listeners))
 }
 

@@ -83,8 +83,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::handed_over(cx, &listeners, hands.handover);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
     let (rollout, followed) = (rollout::rollout(cx, fields, job), followed(cx, folder));
-    let (health, early) =
-        health::health(cx, fields, &hands, &listeners, keys.process.listen_timeout, job);
+    let (health, early) = health::health(cx, fields, &hands, &listeners, &keys.process, job);
     let reloads = watch::reloads(cx, fields, folder, job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
