@@ -29,6 +29,8 @@ pub const STREAM_TIMEOUT: &str = "CLUSTERCTL_STREAM_TIMEOUT_MS";
 pub const DOOR: &str = "CLUSTERCTL_DOOR";
 /// `1` where the instance begins out of rotation: only its door gives it connections, until `open`.
 pub const DOOR_COLD: &str = "CLUSTERCTL_DOOR_COLD";
+/// `1` where the library tells the manager that the program lives (`WATCHDOG_USEC`).
+pub const WATCHDOG: &str = "CLUSTERCTL_WATCHDOG";
 /// Milliseconds until a traced program must be ready.
 pub const LISTEN_TIMEOUT: &str = "CLUSTERCTL_LISTEN_TIMEOUT_MS";
 /// `1` where `process.send('ready')` makes an instance ready.

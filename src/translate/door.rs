@@ -26,6 +26,9 @@ pub(super) fn variables(app: &App) -> Vec<String> {
     if app.begins_cold() {
         lines.push(format!("\"{}=1\"", contract::DOOR_COLD));
     }
+    if app.process.watchdog.is_some() {
+        lines.push(format!("\"{}=1\"", contract::WATCHDOG));
+    }
     let own = own_folders(app);
     if !own.is_empty() && !app.env.contains_key(FOLDERS) {
         let paths: Vec<String> = own.iter().map(|folder| format!("%t/{folder}")).collect();

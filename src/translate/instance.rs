@@ -109,6 +109,8 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
         }
         Readiness::Exec => {
             s.set("Type", "exec");
+            // The library answers the watchdog in whichever process listens.
+            s.set_some("NotifyAccess", app.process.watchdog.map(|_| "all"));
         }
         Readiness::Listening => {
             s.set("Type", "exec");
@@ -136,6 +138,7 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
     for path in manager_env_files(context) {
         s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
+    s.set_some("WatchdogSec", app.process.watchdog.map(span));
     s.set("TimeoutStartSec", span(app.process.listen_timeout));
     pid_file::set(s, context, &root_helper(context, "pid-file"));
     // Last: what it lets in are clients.

@@ -294,6 +294,22 @@ booted!(metrics_of_every_instance_are_told_apart, |m| {
     m.ok(["systemctl", "kill", "--signal=CONT", "shop@1"]);
 });
 
+booted!(a_loop_that_hangs_is_ended_and_others_serve, |m| {
+    applied(m, NODE, 3, "env = { GREETING = 'one' }\nwatchdog = '2s'");
+    let hung = m.systemctl_show("shop@1", "MainPID");
+    // Longer than the watchdog: idle programs are not ended, nor busy ones.
+    let mut load = m.load(load().for_seconds(5.0));
+    load.wait_flowing();
+    load.finish().assert_none_failed();
+    assert_eq!(m.systemctl_show("shop@1", "MainPID"), hung);
+    m.run(["clusterctl", "curl", "shop@1", "/hang", "-m", "1"]);
+    wait_until("another process", Duration::from_secs(30), || {
+        m.systemctl_show("shop@1", "MainPID") != hung
+            && m.systemctl_show("shop@1", "ActiveState") == "active"
+    });
+    assert!(m.journal("shop@1").contains("atchdog timeout"), "{}", m.journal("shop@1"));
+});
+
 booted!(apps_go_on_when_clusterctl_is_removed, |m| {
     m.write("/run/ready", "");
     let ready = "wait_ready = true\nenv.SAYS_READY = '1'\nenv.READY = '/run/ready'";

@@ -116,6 +116,8 @@ pub struct AppProcess {
     /// Time for which an instance that is asked to stop lets streams go on that may never end;
     /// without it, they may as long as everything else.
     pub stream_timeout: Option<Duration>,
+    /// Time in which the loop of the program has to come round; without it, it may hang.
+    pub watchdog: Option<Duration>,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
     /// Where the number of the main process is written.

@@ -253,6 +253,8 @@ const KEYS: &[Key] = &[
         .eg("wait_ready = true"),
     key("health", ValueKind::Health, "none", "What an instance has to pass before it gets its first client, and again while it serves: a path that is asked for by HTTP, or a table.")
         .eg("health = \"/healthz\"").ours(),
+    key("watchdog", ValueKind::Duration, "none", "Time in which the program's own loop has to come round; one that hangs for longer is killed and started again.")
+        .eg("watchdog = \"30s\"").ours(),
     key("listen_timeout", ValueKind::Duration, "\"60s\"", "Time until an instance must be ready.")
         .eg("listen_timeout = \"60s\"").differs("a timeout is a failed start; PM2 goes on after 3 s"),
     key("kill_timeout", ValueKind::Duration, "\"10s\"", "Time to finish and exit before the instance is killed.")

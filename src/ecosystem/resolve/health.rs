@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::handover::Hands;
-use crate::ecosystem::model::address::ListenAddress;
+use crate::ecosystem::model::address::{ListenAddress, Protocol};
 use crate::ecosystem::model::app::{AppProcess, Handover, Listener, Readiness, Remark};
 use crate::ecosystem::model::door::is_tcp;
 use crate::ecosystem::model::health::{Health, HealthCheck};
@@ -34,6 +34,7 @@ pub(super) fn health(
     process: &AppProcess,
     job: bool,
 ) -> (Option<Health>, Option<Remark>) {
+    watchdog(cx, fields, hands, listeners);
     let health = checked(cx, fields, hands, listeners, process.listen_timeout, job);
     (health, early_clients(hands, listeners))
 }
@@ -85,6 +86,27 @@ fn refused(hands: &Hands, job: bool) -> Option<(String, String)> {
         "remove it, or let a dynamically linked program get its listeners by the library"
             .to_owned(),
     ))
+}
+
+/// The library answers the watchdog when the program comes round to accept a client, so it has to be there.
+fn watchdog(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    hands: &Hands,
+    listeners: &[(Listener, Place)],
+) {
+    let Some(node) = fields.get("watchdog") else { return };
+    let accepts = |(one, _): &(Listener, Place)| one.address.protocol() == Protocol::Stream;
+    let why = match hands.handover {
+        Handover::Preload if listeners.iter().any(accepts) => return,
+        Handover::Preload | Handover::Nothing => "it accepts no connections",
+        Handover::Native => "it takes its listeners natively",
+        Handover::Trace => hands.traced_because.unwrap_or("it is traced"),
+    };
+    let message = format!("nothing of clusterctl can answer a watchdog for this program: {why}");
+    let help = "remove it; for a program that sends `WATCHDOG=1` itself: \
+                `service = { WatchdogSec = \"30s\" }`";
+    cx.problems.push(Problem::error(&node.place, message).help(help));
 }
 
 /// What `wait_ready` cannot do for programs without the library.
