@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::door_paths::{mark, path};
+use super::unreached::Unreached;
 use super::{Context, Row};
 use crate::disk::FoundApp;
 use crate::door::{self, Door, DoorError, DoorState};
@@ -14,17 +15,6 @@ use crate::unit::UnitFile;
 
 /// How long a door may take to answer: the library does nothing before it but look at the command.
 const ANSWER: Duration = crate::limits::DOOR;
-
-/// An instance that cannot be reached, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreached {
-    /// `api@2`.
-    pub instance: String,
-    /// The rest of the sentence.
-    pub why: String,
-    /// The command to type next.
-    pub next: Option<String>,
-}
 
 /// A connection to one instance.
 #[derive(Debug)]

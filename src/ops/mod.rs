@@ -67,6 +67,7 @@ mod steps;
 pub mod takeover;
 mod template;
 mod unfit;
+mod unreached;
 mod way_back;
 mod witness;
 
@@ -92,7 +93,7 @@ pub use delete::delete;
 pub use describe::{Description, ListenerState, describe};
 pub use doctor::{app_facts, machine_facts};
 pub use done::{Done, Finished, UnitFailure};
-pub use door::{Reached, Unreached, drain, reach, undrain};
+pub use door::{Reached, drain, reach, undrain};
 pub use error::Error;
 pub use event::{Event, Sink};
 pub use expand::{BadSelector, expand, ids};
@@ -122,6 +123,7 @@ pub use shown::{UnitFact, UnitFacts};
 pub use signal::{Sent, send_signal, signal_number};
 pub use stay::masked;
 pub use unfit::{note_replaced, unfit};
+pub use unreached::Unreached;
 pub use way_back::{WayBack, WayBackReason, way_back};
 
 /// What every verb works with.
