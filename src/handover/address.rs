@@ -63,6 +63,12 @@ impl UnixName {
         Some(UnixName { bytes, length: u8::try_from(name.len()).ok()? })
     }
 
+    /// A path with its closing NUL. `None` when it is empty or too long.
+    #[must_use]
+    pub fn of_path(path: &[u8]) -> Option<UnixName> {
+        UnixName::new(path).filter(|name| name.as_bytes().len() < UNIX_NAME_MAX)
+    }
+
     /// The name without a closing NUL; an abstract one starts with NUL.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

@@ -112,6 +112,12 @@ pub fn notify_socket(value: &[u8]) -> Option<UnixName> {
     }
 }
 
+/// `CLUSTERCTL_DOOR`: an absolute path, which may be too long for a socket.
+#[must_use]
+pub fn is_path(value: &[u8]) -> bool {
+    matches!(value, [b'/', _, ..])
+}
+
 /// What is to be sent when a program unlinks `path`.
 #[must_use]
 pub fn notify_payload(path: &[u8]) -> Option<&[u8]> {

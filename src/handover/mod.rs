@@ -10,6 +10,7 @@ pub mod contract;
 pub mod conversation;
 pub mod decide;
 pub mod digits;
+pub mod door;
 pub mod drain;
 pub mod environment;
 pub mod events;

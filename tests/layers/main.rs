@@ -258,7 +258,7 @@ fn one_place_writes_to_the_terminal() {
 /// So many places may be unsafe in what is loaded into, or runs beside, other people's processes; there
 /// is none elsewhere (`unsafe_code = "deny"`). Fewer is better: lower the number then.
 const UNSAFE: [(&str, usize); 4] = [
-    ("src/shims/preload", 233),
+    ("src/shims/preload", 249),
     ("src/shims/trace", 49),
     ("src/shims/libsystemd", 5),
     ("src/handover", 0),

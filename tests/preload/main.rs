@@ -5,6 +5,7 @@
 
 mod conversation;
 mod decision;
+mod doors;
 mod draining;
 mod endings;
 mod fuzz;
@@ -15,11 +16,13 @@ mod other_machine;
 mod probing;
 mod safety;
 mod servers;
+mod sets;
 mod streams;
 mod suites;
 #[allow(dead_code, reason = "the tracer's tests use the rest")]
 mod support;
 mod under_way;
+mod watchdog;
 
 #[allow(dead_code, unsafe_code, reason = "a file of the library, which uses all of it")]
 #[path = "../../src/shims/preload/entry.rs"]

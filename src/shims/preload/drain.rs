@@ -23,7 +23,7 @@ use crate::handover::{Address, SocketKind};
 use crate::signals::{Action, disposition};
 use crate::sys::{self, SignalInfo};
 use crate::table::{self, Slot};
-use crate::{connections, drain_timer, drain_watch, next, runtime, setup, workers};
+use crate::{connections, drain_timer, drain_watch, next, rotation, runtime, sets, setup, workers};
 
 /// The default action of the signal stands for draining from now on.
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -246,9 +246,10 @@ pub fn is_on() -> bool {
     DRAINING.load(Ordering::Relaxed) != 0
 }
 
-/// Whether clients are told to go: this process is on its way out, or the master that it serves for.
+/// Whether clients are told to go: this process is on its way out, or the master that it serves for, or
+/// the instance was taken out of rotation.
 pub fn tells() -> bool {
-    is_on() || workers::tells()
+    is_on() || workers::tells() || rotation::is_closed()
 }
 
 /// Whether this very process drains: not a child that it has forked, nor one of `vfork()` that borrows
@@ -280,14 +281,21 @@ fn stop_accepting() {
         if !table::is_current(fd, slot) {
             return;
         }
-        let Some(quiet) = quiet(slot) else { return };
-        slot.watchers().for_each(|epoll| sys::epoll_delete(epoll, fd));
+        silence(fd, slot);
+    });
+    rotation::leave();
+}
+
+/// Puts a socket to which nobody connects in the place of a listener.
+pub fn silence(fd: c_int, slot: &Slot) {
+    if let Some(quiet) = quiet(slot) {
+        sets::take_out(fd, slot);
         let flags = sys::fcntl(fd, sys::F_GETFD, 0).unwrap_or(0);
         let close_on_exec = if flags & sys::FD_CLOEXEC != 0 { sys::O_CLOEXEC } else { 0 };
         slot.set(table::QUIET, true);
         let _ = sys::dup3(quiet, fd, close_on_exec);
         sys::close(quiet);
-    });
+    }
 }
 
 /// A socket to which nobody connects or sends, of the listener's kind.

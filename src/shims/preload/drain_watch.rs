@@ -14,7 +14,7 @@ use crate::handover::drain::{Clock, EndedBy, Seen, after_ending, endings_due, ve
 use crate::handover::{Address, SocketKind};
 use crate::setup::{self, Setup};
 use crate::sys::{self, SIGQUIT, SIGTERM};
-use crate::{connections, drain, drain_timer, endings, follow, polite, workers};
+use crate::{connections, door, drain, drain_timer, endings, follow, polite, watchdog, workers};
 
 pub const LOOK_EVERY_MS: u64 = 20;
 /// Milliseconds between two looks at a worker whose master was asked to stop.
@@ -123,6 +123,7 @@ extern "C" fn watch() -> ! {
     // ends.
     loop {
         sys::sleep_ms(LOOK_BESIDE_MS);
+        watchdog::look();
         watch.clock.passed = sys::milliseconds().saturating_sub(started);
         watch.holding();
     }
@@ -144,6 +145,7 @@ impl Drain {
 
     /// Takes a look at all connections; whether the drain is over.
     pub fn is_over(&mut self) -> bool {
+        watchdog::look();
         let passed = sys::milliseconds().saturating_sub(self.started);
         self.watch.clock.passed = passed;
         if passed >= self.watch.clock.budget {
@@ -235,7 +237,7 @@ impl Watch {
     /// Whether a descriptor is a connection that holds up the drain; one that may end is told to
     /// go. `due`: so many streams should have ended by now.
     fn holds(&mut self, fd: c_int, due: u64) -> bool {
-        if connections::came_over(fd, streams(self.setup)).is_none() {
+        if !is_of(self.setup, fd) {
             return false;
         }
         if let Some(ended) = endings::ended(fd) {
@@ -304,9 +306,13 @@ pub fn tell_at_once(fd: c_int, size: isize) {
     }
 }
 
-/// Whether a descriptor is a connection that came over one of our listeners.
+/// Whether a descriptor is a connection that came over one of our listeners, or by the door.
 pub fn is_connection(fd: c_int) -> bool {
-    setup::active().is_some_and(|setup| connections::came_over(fd, streams(setup)).is_some())
+    setup::active().is_some_and(|setup| is_of(setup, fd))
+}
+
+fn is_of(setup: &Setup, fd: c_int) -> bool {
+    connections::came_over(fd, streams(setup)).is_some() || door::has_brought(fd)
 }
 
 fn streams(setup: &Setup) -> impl Iterator<Item = Address> + '_ {

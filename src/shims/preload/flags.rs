@@ -1,5 +1,7 @@
 //! `fcntl()`, `ioctl()`, duplicates and `close()`: the shared listener keeps
-//! its flags, and the homes of untaken ones stay open and inheritable.
+//! its flags, and the homes of untaken ones stay open and inheritable. What is known of a connection goes
+//! with its descriptor, without a system call: but for the one by which a process that counts its
+//! connections (`counting`) makes sure that it is no child of `vfork()`.
 
 use core::ffi::c_int;
 
@@ -7,7 +9,9 @@ use crate::handover::View;
 use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
-use crate::{adopt, endings, follow, next, polite, shared, table, take, transfer};
+use crate::{
+    adopt, counting, endings, follow, next, polite, rotation, sets, shared, table, take, transfer,
+};
 
 /// The listener whose home is at this descriptor, if it still lives there.
 fn is_home(fd: c_int) -> bool {
@@ -16,7 +20,7 @@ fn is_home(fd: c_int) -> bool {
     };
     match setup.resident(fd) {
         Some(index) => table::slot(fd).is_none() && setup.is_listener(fd, index),
-        None => shared::is_here(setup, fd),
+        None => shared::is_here(setup, fd) || rotation::is_ours(setup, fd),
     }
 }
 
@@ -26,16 +30,18 @@ fn gone(fd: c_int) {
     let known = table::slot(fd).is_some()
         || polite::is_told(fd)
         || transfer::has_mark(fd)
-        || endings::has_mark(fd);
+        || endings::has_mark(fd)
+        || counting::has(fd);
     if !known || !setup::owns_memory() {
         return;
     }
     transfer::mark(fd, View::Same);
+    counting::closed(fd);
     polite::forget(fd);
     endings::forget(fd);
     if let Some(slot) = table::slot(fd) {
-        // An epoll set refers to the file, which its home keeps open: it would go on reporting.
-        slot.watchers().for_each(|epoll| sys::epoll_delete(epoll, fd));
+        sets::take_out(fd, slot);
+        sets::forget(fd);
     }
     if let Some(listener) = table::forget(fd) {
         take::show(listener);
@@ -45,6 +51,7 @@ fn gone(fd: c_int) {
 /// `fd` has come from another process: what was under its number is gone, however it was closed.
 pub fn passed(fd: c_int) {
     follow::forget(fd);
+    counting::closed(fd);
     endings::forget(fd);
     polite::forget(fd);
 }
@@ -139,6 +146,7 @@ unsafe extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
 
 fn replaced(old: c_int, new: c_int, result: c_int) -> c_int {
     if result >= 0 && old != new {
+        rotation::lose(new);
         gone(new);
         table::copy(old, new);
         follow::forget(new);
@@ -181,13 +189,14 @@ fn around_homes(first: u32, last: u32, mut each: impl FnMut(u32, u32) -> c_int) 
     each(next, last)
 }
 
-/// First and last home, and the file that is next to them.
-fn homes(setup: &'static Setup) -> [Option<(u32, u32)>; 2] {
+/// First and last home, the file that is next to them, and what stands for the listeners.
+fn homes(setup: &'static Setup) -> [Option<(u32, u32)>; 3] {
     let start = u32::try_from(setup.home).unwrap_or(0);
     let count = u32::try_from(setup.count).unwrap_or(0);
     let file = setup.home_of(MAX_LISTENERS);
     let next = u32::try_from(file).ok().filter(|_| shared::is_here(setup, file));
-    [(start + count).checked_sub(1).map(|end| (start, end)), next.map(|fd| (fd, fd))]
+    let homes = (start + count).checked_sub(1).map(|end| (start, end));
+    [homes, next.map(|fd| (fd, fd)), rotation::numbers(setup)]
 }
 
 fn gone_between(first: u32, last: u32) {

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use crate::handover::{Address, View};
 use crate::sys::{self, Errno, POLLIN};
 use crate::transfer::{self, mark, patiently, view_of, viewed};
-use crate::{adopt, endings, follow, next, polite, table, take, unlink};
+use crate::{adopt, door, endings, follow, next, polite, table, take, unlink};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bind(fd: c_int, address: *const u8, length: u32) -> c_int {
@@ -49,13 +49,13 @@ unsafe extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn accept(fd: c_int, address: *mut u8, length: *mut u32) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { accepted(fd, address, length, |to, size| next::accept(fd, to, size)) }
+    unsafe { accepted(fd, address, length, 0, |to, size| next::accept(fd, to, size)) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn accept4(fd: c_int, address: *mut u8, length: *mut u32, flags: c_int) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { accepted(fd, address, length, |to, size| next::accept4(fd, to, size, flags)) }
+    unsafe { accepted(fd, address, length, flags, |to, size| next::accept4(fd, to, size, flags)) }
 }
 
 /// # Safety
@@ -64,6 +64,7 @@ unsafe fn accepted(
     fd: c_int,
     address: *mut u8,
     length: *mut u32,
+    flags: c_int,
     call: impl Fn(*mut u8, *mut u32) -> c_int,
 ) -> c_int {
     adopt::serving(fd);
@@ -73,7 +74,12 @@ unsafe fn accepted(
     let view = slot.view();
     let result = patiently(fd, slot, POLLIN, || {
         // SAFETY: the caller vouches for the pointers.
-        unsafe { viewed(view, address, length, |to, size| call(to, size) as isize) }
+        unsafe {
+            viewed(view, address, length, |to, size| {
+                let given = |fd| handed_in(fd, to, size, flags);
+                door::accept(slot, || call(to, size), given) as isize
+            })
+        }
     }) as c_int;
     if result >= 0 {
         follow::begin(result);
@@ -82,6 +88,23 @@ unsafe fn accepted(
         polite::forget(result);
     }
     result
+}
+
+/// Makes a connection that came by the door what `accept()` would have made.
+///
+/// # Safety
+/// The pointers are null or valid as `accept()` demands.
+unsafe fn handed_in(fd: c_int, address: *mut u8, length: *mut u32, flags: c_int) -> c_int {
+    if !address.is_null() {
+        // SAFETY: the caller vouches for both.
+        unsafe { next::getpeername(fd, address, length) };
+    }
+    let wanted = sys::fcntl(fd, sys::F_GETFL, 0).unwrap_or(0) & !sys::O_NONBLOCK;
+    let _ = sys::fcntl(fd, sys::F_SETFL, wanted | flags & sys::O_NONBLOCK);
+    if flags & sys::O_CLOEXEC == 0 {
+        let _ = sys::fcntl(fd, sys::F_SETFD, 0);
+    }
+    fd
 }
 
 /// Whether a connection of an IPv6 listener comes over IPv4.

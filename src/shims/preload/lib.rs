@@ -12,7 +12,9 @@
 
 mod adopt;
 mod connections;
+mod counting;
 mod direct;
+mod door;
 mod drain;
 mod drain_timer;
 mod drain_watch;
@@ -34,9 +36,11 @@ mod polite;
 mod poll;
 mod probe;
 mod receiving;
+mod rotation;
 mod runtime;
 mod say;
 mod sending;
+mod sets;
 mod setup;
 mod shared;
 mod signals;
@@ -45,6 +49,7 @@ mod table;
 mod take;
 mod transfer;
 mod unlink;
+mod watchdog;
 mod workers;
 
 /// Run by the dynamic loader before `main`. glibc hands over the environment,
@@ -56,6 +61,7 @@ extern "C" fn start(_: core::ffi::c_int, _: *const *const u8, environment: *cons
     setup::run(if current.is_null() { environment } else { current });
     if let Some(setup) = setup::active() {
         shared::begin(setup);
+        rotation::begin(setup);
         hide::from_misreaders();
     }
 }

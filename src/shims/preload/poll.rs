@@ -3,12 +3,12 @@
 //!
 //! No EPOLLEXCLUSIVE on listeners. It brought no throughput (17.4 against 17.4 thousand connections
 //! per second, four processes on two CPUs), and gave every one of 200 single connections to the
-//! same process.
+//! same process. Where a set stands for the listener (`sets`) the kernel allows none.
 
 use core::ffi::{c_int, c_void};
 
 use crate::sys::{self, EPOLL_CTL_DEL, PollFd};
-use crate::{adopt, drain, main_thread, next, table};
+use crate::{adopt, drain, main_thread, next, rotation, sets, table};
 
 /// Whether a listener is among them.
 ///
@@ -85,12 +85,31 @@ fn as_told(listens: bool, forever: bool, wait: impl Fn() -> c_int) -> c_int {
     result
 }
 
+/// Calls `wait` with what stands for the listeners in their places.
+///
+/// # Safety
+/// `fds` is valid for `count` entries.
+unsafe fn in_sets(
+    listens: bool,
+    fds: *mut PollFd,
+    count: usize,
+    wait: impl FnOnce() -> c_int,
+) -> c_int {
+    if !listens || !rotation::is_here() {
+        return wait();
+    }
+    // SAFETY: the caller vouches for the array.
+    unsafe { sets::poll(fds, count, wait) }
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        as_told(listens, timeout < 0, || next::poll(fds, count, timeout))
+        in_sets(listens, fds, count, || {
+            as_told(listens, timeout < 0, || next::poll(fds, count, timeout))
+        })
     }
 }
 
@@ -104,7 +123,9 @@ unsafe extern "C" fn ppoll(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        as_told(listens, timeout.is_null(), || next::ppoll(fds, count, timeout, mask))
+        in_sets(listens, fds, count, || {
+            as_told(listens, timeout.is_null(), || next::ppoll(fds, count, timeout, mask))
+        })
     }
 }
 
@@ -118,7 +139,9 @@ unsafe extern "C" fn __poll_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        as_told(listens, timeout < 0, || next::__poll_chk(fds, count, timeout, size))
+        in_sets(listens, fds, count, || {
+            as_told(listens, timeout < 0, || next::__poll_chk(fds, count, timeout, size))
+        })
     }
 }
 
@@ -133,7 +156,11 @@ unsafe extern "C" fn __ppoll_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        as_told(listens, timeout.is_null(), || next::__ppoll_chk(fds, count, timeout, mask, size))
+        in_sets(listens, fds, count, || {
+            as_told(listens, timeout.is_null(), || {
+                next::__ppoll_chk(fds, count, timeout, mask, size)
+            })
+        })
     }
 }
 
@@ -148,7 +175,15 @@ unsafe extern "C" fn select(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch_set(count, reads);
-        as_told(listens, timeout.is_null(), || next::select(count, reads, writes, errors, timeout))
+        let wait = |count, [reads, writes, errors]: sets::FdSets| {
+            as_told(listens, timeout.is_null(), || {
+                next::select(count, reads, writes, errors, timeout)
+            })
+        };
+        match listens {
+            true => sets::select(count, [reads, writes, errors], wait),
+            false => wait(count, [reads, writes, errors]),
+        }
     }
 }
 
@@ -164,9 +199,15 @@ unsafe extern "C" fn pselect(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch_set(count, reads);
-        as_told(listens, timeout.is_null(), || {
-            next::pselect(count, reads, writes, errors, timeout, mask)
-        })
+        let wait = |count, [reads, writes, errors]: sets::FdSets| {
+            as_told(listens, timeout.is_null(), || {
+                next::pselect(count, reads, writes, errors, timeout, mask)
+            })
+        };
+        match listens {
+            true => sets::select(count, [reads, writes, errors], wait),
+            false => wait(count, [reads, writes, errors]),
+        }
     }
 }
 
@@ -189,7 +230,7 @@ unsafe extern "C" fn epoll_ctl(
         }
     }
     // SAFETY: the program's own arguments.
-    let result = unsafe { next::epoll_ctl(epoll, operation, fd, event) };
+    let result = unsafe { sets::epoll_ctl(epoll, operation, fd, event) };
     // Draining has taken the listener out of the set; to the program it is still in it.
     let taken_out = || table::slot(fd).is_some_and(|slot| slot.has(table::QUIET));
     if result < 0 && operation == EPOLL_CTL_DEL && sys::errno() == sys::ENOENT && taken_out() {

@@ -8,7 +8,7 @@ use crate::handover::SocketKind;
 use crate::say::say;
 use crate::sys::{self, Messages, MsgHdr, POLLOUT, Part};
 use crate::transfer::datagram;
-use crate::{drain, drain_watch, endings, follow, next, polite, probe, table, take};
+use crate::{drain, drain_watch, endings, follow, next, polite, probe, table, take, watchdog};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(fd: c_int, from: *const u8, size: usize) -> isize {
@@ -27,6 +27,7 @@ unsafe extern "C" fn send(fd: c_int, from: *const u8, size: usize, flags: c_int)
     // SAFETY: the program's own arguments.
     unsafe {
         let part = Part { base: from, length: size };
+        watchdog::overhear(fd, &raw const part);
         if !drain::tells() {
             return follow::said_parts(fd, &raw const part, 1, next::send(fd, from, size, flags));
         }
@@ -129,6 +130,7 @@ unsafe extern "C" fn sendto(
     let part = Part { base: from, length: size };
     // SAFETY: the program's own arguments.
     unsafe {
+        watchdog::overhear(fd, &raw const part);
         let result = datagram(real, flags, POLLOUT, || {
             next::sendto(real, from, size, flags, address, length)
         });
@@ -153,6 +155,7 @@ unsafe extern "C" fn sendmsg(fd: c_int, message: *const MsgHdr, flags: c_int) ->
     let real = answering(fd);
     // SAFETY: the program's own arguments; a message that was sent is a valid one.
     unsafe {
+        message.as_ref().inspect(|message| watchdog::overhear(fd, message.parts));
         let result = datagram(real, flags, POLLOUT, || next::sendmsg(real, message, flags));
         if result <= 0 || !follow::is_followed(fd) {
             return result;

@@ -14,6 +14,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use crate::handover::contract;
+use crate::handover::digits::decimal;
 use crate::handover::environment::{self as variables, FIRST_DESCRIPTOR, MAX_LISTENERS, Ready};
 use crate::handover::{Address, Held, SocketKind, UnixName};
 use crate::sys::{self, FileId};
@@ -39,6 +40,14 @@ pub struct Setup {
     pub kill_signal: c_int,
     /// How long streams without an end may go on during a drain; 0: as long as all others.
     pub stream_timeout_ms: u32,
+    /// The instance has a door, or is to have one; `None`: its path fits into no address.
+    pub door: Option<Option<UnixName>>,
+    /// The instance begins out of rotation.
+    pub cold: bool,
+    /// Within so many microseconds the manager wants to hear of the program, by this library; 0: it does not.
+    pub watchdog_us: u64,
+    /// `CLUSTERCTL_WATCHDOG`.
+    watchdog: bool,
 }
 
 struct Once(UnsafeCell<Setup>);
@@ -59,6 +68,10 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     kill_timeout_ms: 0,
     kill_signal: sys::SIGTERM,
     stream_timeout_ms: 0,
+    door: None,
+    cold: false,
+    watchdog_us: 0,
+    watchdog: false,
 }));
 static DONE: AtomicBool = AtomicBool::new(false);
 /// The process whose memory this is: differs from `getpid()` after `vfork()`.
@@ -135,6 +148,9 @@ pub fn run(environment: *const *const u8) {
         read_entry(setup, unsafe { sys::c_bytes(*entry) });
         at = at.wrapping_add(1);
     }
+    if !setup.watchdog {
+        setup.watchdog_us = 0;
+    }
     // One more for what is next to them: see `shared`.
     setup.home = if sys::descriptor_limit() > (HOME as u64) + MAX_LISTENERS as u64 + 1 {
         HOME
@@ -169,6 +185,14 @@ fn read_entry(setup: &mut Setup, entry: &[u8]) {
         setup.kill_signal = variables::kill_signal(value).unwrap_or(setup.kill_signal);
     } else if let Some(value) = contract::value(entry, contract::STREAM_TIMEOUT) {
         setup.stream_timeout_ms = variables::stream_timeout_ms(value).unwrap_or(0);
+    } else if let Some(value) = contract::value(entry, contract::DOOR) {
+        setup.door = variables::is_path(value).then(|| UnixName::of_path(value));
+    } else if let Some(value) = contract::value(entry, contract::DOOR_COLD) {
+        setup.cold = value == b"1";
+    } else if let Some(value) = contract::value(entry, contract::WATCHDOG) {
+        setup.watchdog = value == b"1";
+    } else if let Some(value) = entry.strip_prefix(b"WATCHDOG_USEC=") {
+        setup.watchdog_us = decimal(value).unwrap_or(0);
     }
 }
 

@@ -12,6 +12,9 @@ mod arch;
 
 #[path = "sys_constants.rs"]
 mod constants;
+#[path = "sys_doors.rs"]
+#[allow(dead_code, reason = "for the preload library")]
+pub mod doors;
 #[path = "sys_files.rs"]
 mod files;
 #[path = "sys_sockets.rs"]
@@ -227,7 +230,15 @@ fn page(flags: usize) -> Option<usize> {
     call(number::MMAP, [0, PAGE, READ_WRITE, flags, usize::MAX, 0]).ok()
 }
 
-/// The first word of a page of the two kinds above; `None` of 0.
+/// The first page of a file, written to together by all that have mapped it.
+#[allow(dead_code, reason = "for the preload library")]
+pub fn page_of_file(fd: c_int) -> Option<usize> {
+    const READ_WRITE: usize = 3;
+    const SHARED: usize = 1;
+    call(number::MMAP, [0, PAGE, READ_WRITE, SHARED, word(fd), 0]).ok()
+}
+
+/// The first word of a page of the kinds above; `None` of 0.
 pub fn word_at(page: usize) -> Option<&'static AtomicU32> {
     // SAFETY: null, or a page of ours that is never unmapped.
     unsafe { (page as *const AtomicU32).as_ref() }

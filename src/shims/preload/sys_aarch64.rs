@@ -3,17 +3,24 @@
 use core::arch::asm;
 
 pub mod number {
+    pub const EPOLL_CREATE1: usize = 20;
     pub const EPOLL_CTL: usize = 21;
     pub const DUP3: usize = 24;
     pub const FCNTL: usize = 25;
     pub const IOCTL: usize = 29;
+    pub const UNLINKAT: usize = 35;
+    pub const FCHMOD: usize = 52;
     pub const OPENAT: usize = 56;
     pub const CLOSE: usize = 57;
     pub const GETDENTS64: usize = 61;
+    pub const READ: usize = 63;
     pub const WRITE: usize = 64;
     pub const PREAD64: usize = 67;
     pub const PWRITE64: usize = 68;
+    pub const READLINKAT: usize = 78;
     pub const NEWFSTATAT: usize = 79;
+    pub const TIMERFD_CREATE: usize = 85;
+    pub const TIMERFD_SETTIME: usize = 86;
     pub const EXIT_GROUP: usize = 94;
     pub const NANOSLEEP: usize = 101;
     pub const TIMER_CREATE: usize = 107;
@@ -24,21 +31,25 @@ pub mod number {
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const GETPID: usize = 172;
+    pub const GETUID: usize = 174;
     pub const GETTID: usize = 178;
     pub const SOCKET: usize = 198;
+    pub const SOCKETPAIR: usize = 199;
     pub const BIND: usize = 200;
     pub const LISTEN: usize = 201;
     pub const GETSOCKNAME: usize = 204;
     pub const GETPEERNAME: usize = 205;
     pub const SENDTO: usize = 206;
+    pub const SETSOCKOPT: usize = 208;
     pub const GETSOCKOPT: usize = 209;
     pub const SHUTDOWN: usize = 210;
+    pub const SENDMSG: usize = 211;
+    pub const RECVMSG: usize = 212;
     pub const CLONE: usize = 220;
     pub const MMAP: usize = 222;
     pub const MADVISE: usize = 233;
     pub const PRLIMIT64: usize = 261;
     pub const MEMFD_CREATE: usize = 279;
-    pub const READLINKAT: usize = 78;
     pub const IO_URING_SETUP: usize = 425;
 }
 

@@ -77,6 +77,17 @@ pub fn acknowledged(fd: c_int) -> Option<u64> {
     tcp_info(fd).map(|info| info[15])
 }
 
+/// Connections that wait for `accept()` at a TCP listener.
+#[allow(dead_code, reason = "for the preload library")]
+pub fn waiting(fd: c_int) -> u32 {
+    // `struct tcp_info`: what is unacknowledged elsewhere, the 7th word of 32 bits.
+    let [low, _] = tcp_info(fd).map_or([0; 2], |info| {
+        let [a, b, c, d, e, f, g, h] = info[3].to_ne_bytes();
+        [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
+    });
+    low
+}
+
 fn tcp_info(fd: c_int) -> Option<[u64; 32]> {
     let mut info = [0_u64; 32];
     let mut length = size_of_val(&info) as u32;

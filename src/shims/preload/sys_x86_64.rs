@@ -3,6 +3,7 @@
 use core::arch::asm;
 
 pub mod number {
+    pub const READ: usize = 0;
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
     pub const MMAP: usize = 9;
@@ -16,15 +17,21 @@ pub mod number {
     pub const GETPID: usize = 39;
     pub const SOCKET: usize = 41;
     pub const SENDTO: usize = 44;
+    pub const SENDMSG: usize = 46;
+    pub const RECVMSG: usize = 47;
     pub const SHUTDOWN: usize = 48;
     pub const BIND: usize = 49;
     pub const LISTEN: usize = 50;
     pub const GETSOCKNAME: usize = 51;
     pub const GETPEERNAME: usize = 52;
+    pub const SOCKETPAIR: usize = 53;
+    pub const SETSOCKOPT: usize = 54;
     pub const GETSOCKOPT: usize = 55;
     pub const CLONE: usize = 56;
     pub const KILL: usize = 62;
     pub const FCNTL: usize = 72;
+    pub const FCHMOD: usize = 91;
+    pub const GETUID: usize = 102;
     pub const GETTID: usize = 186;
     pub const GETDENTS64: usize = 217;
     pub const TIMER_CREATE: usize = 222;
@@ -35,10 +42,14 @@ pub mod number {
     pub const EPOLL_CTL: usize = 233;
     pub const OPENAT: usize = 257;
     pub const NEWFSTATAT: usize = 262;
+    pub const UNLINKAT: usize = 263;
+    pub const READLINKAT: usize = 267;
+    pub const TIMERFD_CREATE: usize = 283;
+    pub const TIMERFD_SETTIME: usize = 286;
+    pub const EPOLL_CREATE1: usize = 291;
     pub const DUP3: usize = 292;
     pub const PRLIMIT64: usize = 302;
     pub const MEMFD_CREATE: usize = 319;
-    pub const READLINKAT: usize = 267;
     pub const IO_URING_SETUP: usize = 425;
 }
 

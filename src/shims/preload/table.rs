@@ -14,7 +14,7 @@ use crate::setup::{self, Setup};
 use crate::{shared, sys};
 
 /// Descriptors from here on cannot be tracked; such a `bind()` is the kernel's.
-const DESCRIPTORS: usize = 65_536;
+pub const DESCRIPTORS: usize = 65_536;
 const SLOTS: usize = 255;
 const EPOLLS: usize = 4;
 
@@ -36,6 +36,9 @@ pub const ADOPTED: u32 = 64;
 pub const VIEW_APART: u32 = 128;
 /// The program has asked for another host than the listener's.
 pub const OTHER_HOST: u32 = 256;
+
+/// An epoll set of the program's watches the listener itself, not what stands for it.
+pub const DIRECT: u32 = 512;
 
 /// `struct sockaddr_in6`, the longest that is remembered, in words of 32 bits.
 const NAME_WORDS: usize = 7;

@@ -8,7 +8,7 @@ use crate::handover::{Address, Asked, Decision, SocketKind, View, decide};
 use crate::say::say;
 use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
-use crate::{drain, notify, runtime, table, unlink};
+use crate::{door, drain, notify, rotation, runtime, table, unlink};
 
 /// Size of `struct sockaddr_un`.
 const LONGEST_UNIX: u32 = 110;
@@ -153,6 +153,9 @@ fn never_block(fd: c_int) {
 /// Programs that are executed from now on have no business with this listener.
 fn hide(setup: &Setup, index: usize) {
     set_close_on_exec(setup, index, sys::FD_CLOEXEC);
+    if notify::is_everything_up(setup, table::listening()) {
+        rotation::show(false);
+    }
 }
 
 /// Nobody here uses the listener any more: whoever is executed next may
@@ -160,6 +163,7 @@ fn hide(setup: &Setup, index: usize) {
 pub fn show(index: usize) {
     if let Some(setup) = setup::active() {
         set_close_on_exec(setup, index, 0);
+        rotation::show(true);
     }
 }
 
@@ -219,6 +223,9 @@ pub fn started(fd: c_int) {
         slot.set(table::LISTENING, true);
         if let Some(setup) = setup::active() {
             hide(setup, slot.listener());
+        }
+        if !door::announce() {
+            drain::silence(fd, slot);
         }
         notify::listening();
     }

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::handover::{Address, View};
 use crate::sys::{self, Name, PollFd};
 use crate::table::{self, Slot};
-use crate::{drain, next, signals};
+use crate::{drain, next, sets, signals};
 
 /// Accepted connections whose addresses are translated, a bit each: those
 /// that the program sees as IPv4, and those it sees as IPv6.
@@ -60,8 +60,8 @@ fn wait(fd: c_int, events: i16) -> Result<(), c_int> {
         Ok(0) | Err(_) => -1,
         Ok(some) => some,
     };
-    let mut entry = PollFd { fd, events, revents: 0 };
     loop {
+        let mut entry = PollFd { fd: sets::stands_for(fd).unwrap_or(fd), events, revents: 0 };
         // SAFETY: one entry, on this stack.
         match unsafe { next::poll(&raw mut entry, 1, timeout) } {
             0 => return Err(sys::EAGAIN),

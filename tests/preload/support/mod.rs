@@ -2,6 +2,7 @@
 //! handover, and hears what they notify. Never used outside these tests.
 
 mod client;
+pub mod door;
 mod program;
 
 use std::fs::Permissions;

@@ -1,0 +1,70 @@
+//! The watchdog of a program that knows nothing of it (`WatchdogSec=`): a timer in the sets that stand for
+//! the listeners (`rotation`) wakes the program's own loop like a client. It calls `accept()`, finds nobody,
+//! and has told the manager that it lives.
+//!
+//! So it is the accepting loop that lives, and one of an instance's processes is enough. While a process
+//! drains, nobody accepts: the drain says it.
+//!
+//! A program that says `WATCHDOG=1` itself is left to do so: it knows better what it is alive for.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use crate::handover::SocketKind;
+use crate::sys::{self, Part, doors};
+use crate::{notify, rotation, setup};
+
+const ALIVE: &[u8] = b"WATCHDOG=1";
+
+/// Whether the unit asks for it.
+fn is_on() -> bool {
+    rotation::is_here() && setup::active().is_some_and(|setup| setup.watchdog_us > 0)
+}
+
+/// The program listens: from now on it is woken, twice in the time that it has.
+pub fn begin() {
+    let half = setup::active().map_or(0, |setup| setup.watchdog_us / 2);
+    if let Some(timer) = rotation::timer().filter(|_| is_on()) {
+        doors::start_timer(timer, half);
+    }
+}
+
+/// The loop, or the drain, lives.
+pub fn look() {
+    if let Some(timer) = rotation::timer().filter(|_| is_on())
+        && doors::has_expired(timer)
+    {
+        notify::send(ALIVE);
+    }
+}
+
+/// The program sends a message: if it is the manager's, and says what we would say, it does so from now on.
+///
+/// # Safety
+/// `part` is null, or valid with what it points to.
+pub unsafe fn overhear(fd: c_int, part: *const Part) {
+    if !is_on() {
+        return;
+    }
+    // SAFETY: the caller vouches for both.
+    let says = unsafe {
+        part.as_ref().is_some_and(|part| {
+            part.length >= ALIVE.len()
+                && !part.base.is_null()
+                && core::slice::from_raw_parts(part.base, part.length)
+                    .windows(ALIVE.len())
+                    .any(|word| word == ALIVE)
+        })
+    };
+    let is_message = || {
+        setup::kind_of(fd) == Some(SocketKind::Datagram)
+            && sys::option(fd, sys::SOL_SOCKET, sys::SO_DOMAIN) == Ok(sys::AF_UNIX)
+    };
+    if says
+        && is_message()
+        && let (Some(word), Some(timer)) = (rotation::says_itself(), rotation::timer())
+        && word.swap(1, Ordering::Relaxed) == 0
+    {
+        doors::start_timer(timer, 0);
+    }
+}
