@@ -36,7 +36,7 @@ pub mod disk;
 
 pub mod host;
 
-pub mod door;
+pub mod door_client;
 
 pub mod systemd;
 

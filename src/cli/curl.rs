@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::{Site, Ui, control};
-use crate::door::{self, Answer, HttpError, Request};
+use crate::door_client::{self, Answer, HttpError, Request};
 use crate::ecosystem::{AppName, duration};
 use crate::error::{Error, exit};
 use crate::limits;
@@ -156,7 +156,7 @@ pub(super) fn run(args: &CurlArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, 
     };
     let reached = ops::reach(&ctl, &app, found, row, options.listener.as_deref())?;
     let time = options.max_time.unwrap_or(limits::DOOR_REQUEST);
-    let answer = door::exchange(&reached.stream, &request, &reached.host, time)
+    let answer = door_client::exchange(&reached.stream, &request, &reached.host, time)
         .map_err(|error| failed(&name, &error))?;
     print(&answer, &options, &name, ui)
 }

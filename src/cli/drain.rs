@@ -1,7 +1,7 @@
 //! `clusterctl drain` and `clusterctl undrain`.
 
 use super::{Site, Ui, control};
-use crate::door::DoorState;
+use crate::door_client::DoorState;
 use crate::ecosystem::AppName;
 use crate::error::{Error, exit};
 use crate::ops::{self, Row, Status, Unreached};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::door::{self, Door, DoorError, Request};
+use crate::door_client::{self, Door, DoorError, Request};
 use crate::host;
 use crate::limits;
 
@@ -132,7 +132,7 @@ fn through(door: &Door, check: &Check, timeout: Duration) -> Result<(), FailedCh
         Check::Http { listener, host, target } => {
             let stream = connection(door, *listener, timeout)?;
             let request = Request::get(target);
-            let answer = door::exchange(&stream, &request, host, timeout)
+            let answer = door_client::exchange(&stream, &request, host, timeout)
                 .map_err(|error| error.to_string())?;
             if !answer.is_success() {
                 return Err(answer.said().into());
@@ -151,7 +151,7 @@ fn connection(
     listener: SocketAddr,
     timeout: Duration,
 ) -> Result<std::net::TcpStream, FailedCheck> {
-    let made = door::connection(listener.ip(), timeout);
+    let made = door_client::connection(listener.ip(), timeout);
     let (ours, accepted) = made.map_err(|error| format!("no connection: {error}"))?;
     door.hand_in(&accepted, listener.port(), timeout)?;
     Ok(ours)

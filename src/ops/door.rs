@@ -7,7 +7,7 @@ use super::door_paths::{mark, path};
 use super::unreached::Unreached;
 use super::{Context, Row};
 use crate::disk::FoundApp;
-use crate::door::{self, Door, DoorError, DoorState};
+use crate::door_client::{self, Door, DoorError, DoorState};
 use crate::ecosystem::{AppName, ListenAddress, is_tcp};
 use crate::handover::contract::DOOR;
 use crate::host;
@@ -94,8 +94,8 @@ pub fn reach(
         };
         return Err(Unreached { instance: name(app, row), why, next: None });
     };
-    let (stream, accepted) =
-        door::connection(address.ip(), ANSWER).map_err(|error| failed(DoorError::Io(error)))?;
+    let (stream, accepted) = door_client::connection(address.ip(), ANSWER)
+        .map_err(|error| failed(DoorError::Io(error)))?;
     door(context, app, row.instance).hand_in(&accepted, address.port(), ANSWER).map_err(failed)?;
     Ok(Reached { stream, host: format!("localhost:{}", address.port()) })
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Context, Error, Row, Selected, list, reach};
 use crate::disk::FoundApp;
-use crate::door::{self, Request};
+use crate::door_client::{self, Request};
 use crate::ecosystem::AppName;
 use crate::limits;
 
@@ -66,9 +66,13 @@ fn ask(context: &Context, app: &AppName, found: &FoundApp, row: &Row, path: &str
             let mut request = Request::get(path);
             let kinds = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
             request.headers.push(("Accept".to_owned(), kinds.to_owned()));
-            let answer =
-                door::exchange(&reached.stream, &request, &reached.host, limits::OWN_METRICS)
-                    .map_err(|error| format!("did not tell its metrics: {error}"))?;
+            let answer = door_client::exchange(
+                &reached.stream,
+                &request,
+                &reached.host,
+                limits::OWN_METRICS,
+            )
+            .map_err(|error| format!("did not tell its metrics: {error}"))?;
             if !answer.is_success() {
                 return Err(format!("did not tell its metrics at {path}: {}", answer.said()));
             }

@@ -1,4 +1,4 @@
-//! The door of an instance (see `crate::door`), and the check that an instance passes through it before it gets a
+//! The door of an instance (see `crate::door_client`), and the check that an instance passes through it before it gets a
 //! client: lines of the template.
 //!
 //! `RuntimeDirectory=` makes the folder, gives it to the app's user, and removes it with the instance. The

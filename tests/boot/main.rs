@@ -20,6 +20,7 @@ mod drain;
 mod errors;
 mod faults;
 mod filtered;
+mod fitness;
 mod foreign_files;
 mod graceful;
 mod guides;

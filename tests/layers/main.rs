@@ -24,7 +24,7 @@ const LAYERS: [&str; 18] = [
     "plan",
     "disk",
     "host",
-    "door",
+    "door_client",
     "systemd",
     "embedded",
     "ops",

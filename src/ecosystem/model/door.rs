@@ -1,5 +1,5 @@
 //! How one instance of an app is reached that shares its listener: which apps have a door, and where it is. What
-//! a door is, `crate::door` says.
+//! a door is, `crate::door_client` says.
 
 use super::address::{ListenAddress, Protocol};
 use super::app::{App, Handover, Listener, Readiness};

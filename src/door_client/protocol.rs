@@ -98,6 +98,29 @@ mod tests {
         }
     }
 
+    /// The library's side of the same words.
+    #[test]
+    fn the_library_understands_and_answers_so() {
+        use crate::handover::door;
+        let asked = |command: Command| door::command(command.text().as_bytes());
+        assert_eq!(asked(Command::Connection(3000)), door::Command::Connection(Some(3000)));
+        assert_eq!(asked(Command::Open), door::Command::Open);
+        assert_eq!(asked(Command::Close), door::Command::Close);
+        assert_eq!(asked(Command::State), door::Command::State);
+        assert_eq!(Command::Connection(1).done().as_bytes(), door::ACCEPTED);
+        assert_eq!(Command::Open.done().as_bytes(), door::OPENED);
+        assert_eq!(Command::Close.done().as_bytes(), door::CLOSED);
+        for (rotation, gate) in [
+            (door::Rotation::Open, Gate::Open),
+            (door::Rotation::Cold, Gate::Cold),
+            (door::Rotation::Closed, Gate::Closed),
+        ] {
+            let said = door::State { rotation, connections: 3, waiting: 1 }.to_string();
+            let state = DoorState { gate, connections: Some(3), waiting: Some(1) };
+            assert_eq!(DoorState::read(&said), Some(state), "{said}");
+        }
+    }
+
     #[test]
     fn each_command_has_its_answer() {
         assert_eq!(Command::Connection(3000).text(), "connection 3000");
