@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::support::door::{Door, is_untouched, listening, pair, read_until, takes_its_turns};
-use crate::support::{Program, Systemd, connect, has, read_all, server};
+use crate::support::{Systemd, connect, has, read_all, server};
 
 /// Instances that are taken out of rotation and put back lose no request, of new connections or of kept ones.
 fn lose_nothing(words: &[&str]) {
@@ -108,6 +108,36 @@ fn each_of_two_listeners_gets_what_is_handed_in_for_it() {
     let (mut here, there) = pair();
     assert_eq!(door.hand_in("connection 9", there), "unknown");
     assert_eq!(read_all(&mut here), "");
+}
+
+/// What one listener's `accept()` finds at the door for another one, wakes who waits for that later.
+#[test]
+fn a_connection_for_another_listener_waits_there() {
+    if !has("python3") {
+        return;
+    }
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    let other = systemd.add_tcp("127.0.0.1").to_string();
+    systemd.set("CLUSTERCTL_READY", "all");
+    let script = "import select, socket\n\
+        def listening(port):\n\
+        \x20   s = socket.socket()\n\
+        \x20   s.bind(('127.0.0.1', port))\n\
+        \x20   s.listen()\n\
+        \x20   s.setblocking(False)\n\
+        \x20   return s\n\
+        first, second = listening(PORT), listening(OTHER)\n\
+        select.select([first], [], [])\n\
+        try: first.accept()\n\
+        except BlockingIOError: print('not here', flush=True)\n\
+        select.select([second], [], [])\n\
+        second.accept()[0].sendall(b'but here')\n";
+    let script = script.replace("OTHER", &other);
+    let words = ["python3", "-c", &script];
+    let (program, door) = listening(&mut systemd, port, true, &words);
+    let mut client = door.connection(&format!("connection {other}"));
+    assert_eq!(program.line(), "not here");
+    assert_eq!(read_all(&mut client), "but here");
 }
 
 #[test]
@@ -297,57 +327,4 @@ fn what_a_serving_program_executes_has_neither_door_nor_sets() {
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
     let (program, _door) = listening(&mut systemd, port, true, &["python3", "-c", script]);
     assert_eq!(program.line(), "[]");
-}
-
-/// Without a door, a program serves as ever; one that was to begin out of rotation serves nobody.
-#[test]
-fn where_no_door_can_be_the_log_says_why() {
-    let low = ["prlimit", "--nofile=256:256"];
-    for (path, before, why) in [
-        ("x".repeat(120), &[][..], "since the door's path has more than 107 bytes"),
-        ("gone/door".to_owned(), &[], "bind(): error 2"),
-        ("door".to_owned(), &low, "since it may have too few descriptors (LimitNOFILE=)"),
-    ] {
-        let outlooks = [
-            (false, "; it serves, and cannot be reached alone"),
-            (true, "; it was to begin out of rotation, and nobody can let it in: it serves nobody"),
-        ];
-        for (cold, outlook) in outlooks {
-            let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-            let path = systemd.directory.path().join(&path);
-            systemd.set("CLUSTERCTL_DOOR", path.to_str().unwrap());
-            systemd.set("CLUSTERCTL_DOOR_COLD", if cold { "1" } else { "" });
-            let port_text = port.to_string();
-            let program = systemd.start(&[before, &[server(), "epoll", &port_text]].concat());
-            assert_eq!(systemd.notified(), "READY=1");
-            let line = program.error_line();
-            assert!(line.contains(why) && line.ends_with(outlook), "{line}");
-            let mut client = connect(port);
-            if !cold {
-                assert_eq!(read_all(&mut client), program.pid().to_string());
-                continue;
-            }
-            // It sleeps although a client is there.
-            while !sleeps(&program) {
-                std::thread::yield_now();
-            }
-            assert!(is_untouched(&client));
-        }
-    }
-}
-
-fn sleeps(program: &Program) -> bool {
-    let line = std::fs::read_to_string(format!("/proc/{}/stat", program.pid())).unwrap();
-    line.rsplit(')').next().unwrap().starts_with(" S ")
-}
-
-#[test]
-fn an_instance_without_a_door_has_no_sets() {
-    let (systemd, port) = Systemd::tcp("127.0.0.1");
-    let program = systemd.start(&[server(), "epoll", &port.to_string()]);
-    assert_eq!(systemd.notified(), "READY=1");
-    let open = std::fs::read_dir(format!("/proc/{}/fd", program.pid())).unwrap();
-    let numbers = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let beyond: Vec<u32> = numbers.filter(|number| *number > 964).collect();
-    assert_eq!(beyond, [0; 0]);
 }

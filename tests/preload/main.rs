@@ -5,6 +5,7 @@
 
 mod conversation;
 mod decision;
+mod doorless;
 mod doors;
 mod draining;
 mod endings;
