@@ -95,7 +95,7 @@ fn each_instance_of_node_24_and_uvicorn_answers_at_its_own_door() {
     if let Some(node) = npm::node(&m, "24") {
         answers(&m, &format!("{NODE}\ninterpreter = '{node}'"));
     }
-    uvicorn(&m, |m, run| answers(m, run));
+    uvicorn(&m, answers);
 }
 
 pub fn uvicorn(m: &Machine, test: impl Fn(&Machine, &str)) {
