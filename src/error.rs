@@ -236,6 +236,12 @@ impl From<ops::Error> for Error {
     }
 }
 
+impl From<ops::Unreached> for Error {
+    fn from(one: ops::Unreached) -> Error {
+        Error::Ops(one.into())
+    }
+}
+
 impl From<crate::systemd::Error> for Error {
     fn from(error: crate::systemd::Error) -> Error {
         Error::Ops(error.into())

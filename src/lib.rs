@@ -38,6 +38,8 @@ pub mod disk;
 
 pub mod host;
 
+pub mod door_client;
+
 pub mod systemd;
 
 pub mod embedded;
@@ -64,6 +66,7 @@ pub fn embedded_files() -> Vec<(&'static str, &'static [u8])> {
         ("group", include_bytes!("../units/group")),
         ("close", include_bytes!("../units/close")),
         ("wake", include_bytes!("../units/wake")),
+        ("await-health", include_bytes!("../units/await-health")),
         ("pid-file", include_bytes!("../units/pid-file")),
         ("wait-listening", include_bytes!("../units/wait-listening")),
         ("restart-guard", include_bytes!("../units/restart-guard")),

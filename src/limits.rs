@@ -56,6 +56,15 @@ pub const LEAST_MEMORY: u64 = 1 << 20;
 /// Bytes of a request for metrics that are read: a scraper's header has a few hundred.
 pub const HTTP_REQUEST: usize = 16 * 1024;
 
+/// Bytes of the answer of an instance's door: one line.
+pub const DOOR_ANSWER: usize = 1024;
+
+/// Bytes of an answer that a program gives through its door, header included: more than anybody looks at.
+pub const DOOR_BODY: usize = 64 << 20;
+
+/// Bytes at the beginning of a body in which the line is that says why a check failed.
+pub const HEALTH_LINE: usize = 300;
+
 // what is read of files
 
 /// Bytes of an ecosystem file: more than anybody writes by hand.
@@ -147,6 +156,9 @@ pub const HISTORY: usize = 20;
 /// Reports of rollouts that are kept for whoever is about to read them.
 pub const REPORTS: usize = 4;
 
+/// Instances that were replaced by themselves, of which `describe` says why: the last ones.
+pub const REPLACED: usize = 5;
+
 // what is read of logs
 
 /// Entries of the journal that are looked at for a failure, and how many if those do not reach back to
@@ -209,6 +221,16 @@ pub const JOB_EACH: Duration = Duration::from_millis(250);
 
 /// Time for a job of somebody else: it may itself wait for the unit that runs this command.
 pub const OTHER_JOB: Duration = Duration::from_secs(300);
+
+/// Time for the door of an instance to answer: the library does nothing before it but look at the command, and a
+/// process that is stopped shall hold nobody up.
+pub const DOOR: Duration = Duration::from_secs(5);
+
+/// Time for a program to answer a request through its door, where the command line says nothing.
+pub const DOOR_REQUEST: Duration = Duration::from_secs(30);
+
+/// Time for a program to tell its metrics: as long as Prometheus waits by default.
+pub const OWN_METRICS: Duration = Duration::from_secs(10);
 
 /// Time for a listener to open.
 pub const LISTENER_OPENS: Duration = Duration::from_secs(30);

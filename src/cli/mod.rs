@@ -2,14 +2,18 @@
 
 mod apply;
 mod audit;
+mod await_health;
+mod check_health;
 mod check_memory;
 mod complete;
 mod completions;
 mod control;
+mod curl;
 mod describe;
 mod detect;
 mod dev;
 mod doctor;
+mod drain;
 mod environment;
 mod exec;
 mod export;
@@ -100,6 +104,9 @@ enum Verb {
     Describe(describe::DescribeArgs),
     Pid(pid::PidArgs),
     Logs(logs::LogsArgs),
+    Curl(curl::CurlArgs),
+    Drain(drain::DrainArgs),
+    Undrain(drain::UndrainArgs),
     Metrics(metrics::MetricsArgs),
     Monit(monit::MonitArgs),
     Init(init::InitArgs),
@@ -127,6 +134,8 @@ enum Verb {
     ReloadLogs(reopen::ReopenArgs),
     WatchFiles(watch_files::WatchFilesArgs),
     CheckMemory(check_memory::CheckMemoryArgs),
+    AwaitHealth(await_health::AwaitHealthArgs),
+    CheckHealth(check_health::CheckHealthArgs),
     /// A word that is no command, such as one of PM2 that is not needed.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -219,6 +228,9 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Exec(args) => return exec::run(args),
         Verb::Doctor(args) => return doctor::run(args, place, ui),
         Verb::Pid(args) => return pid::run(args, place, ui),
+        Verb::Curl(args) => return curl::run(args, place, ui),
+        Verb::Drain(args) => return drain::drain(args, place, ui),
+        Verb::Undrain(args) => return drain::undrain(args, place, ui),
         Verb::Apply(args) => apply::run(args, place, ui),
         Verb::Start(own) => start::run(own, &args.global, place, ui),
         Verb::Stop(args) => control::stop(args, place, ui),
@@ -257,6 +269,8 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::ReloadLogs(args) => reopen::run(args, place, ui),
         Verb::WatchFiles(args) => watch_files::run(args, place, ui),
         Verb::CheckMemory(args) => check_memory::run(args, place, ui),
+        Verb::CheckHealth(args) => check_health::run(args, place, ui),
+        Verb::AwaitHealth(args) => await_health::run(args),
         Verb::Other(words) => return pm2::explain(words, ui),
     };
     done.map(|()| error::exit::OK)

@@ -174,6 +174,19 @@ impl Ui {
         write_out(&mut self.streams.out, text).map_err(Error::Output)
     }
 
+    /// What a program of somebody else answered: every byte of it for a pipe, and on a terminal without what a
+    /// terminal would obey.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if self.out.boxes {
+            return self.data(&report::printable_lines(&String::from_utf8_lossy(bytes)));
+        }
+        let written = self.streams.out.write_all(bytes).and_then(|()| self.streams.out.flush());
+        written.map_err(Error::Output)
+    }
+
     /// Data as JSON, one value on a line.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod layout;
 mod lock;
 mod moves;
 mod read_since;
+mod replaced;
 mod scan;
 mod secret;
 mod shared_port;
@@ -35,6 +36,7 @@ pub use layout::Layout;
 pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
 pub use read_since::units_changed;
+pub use replaced::{note_replaced, replaced};
 pub use scan::{
     FoundApp, digest, inputs_changed, ownership, owns_address, relies_on, scan, scan_app,
     scan_apps, scan_groups, source,

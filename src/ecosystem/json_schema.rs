@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::read::keys::{Key, ValueKind, keys, rollout_keys};
+use super::read::keys::{Key, ValueKind, health_keys, keys, rollout_keys};
 
 /// The schema as text: pretty-printed, with a final newline.
 pub fn json_schema() -> String {
@@ -106,6 +106,11 @@ fn kind(kind: ValueKind) -> Value {
             "type": "object",
             "additionalProperties": { "type": ["string", "number", "boolean", "array"] },
             "propertyNames": { "pattern": "^[A-Za-z][A-Za-z0-9]*$" },
+        }),
+        ValueKind::Health => json!({
+            "type": ["string", "object"],
+            "additionalProperties": false,
+            "properties": properties(health_keys()),
         }),
         ValueKind::Rollout => json!({
             "type": "object",

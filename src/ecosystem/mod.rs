@@ -25,6 +25,8 @@ pub use model::app::{
     OnFailure, PidFile, RateLimit, Readiness, Reloads, Remark, Restart, RolloutSettings, Share,
     WatchedFiles,
 };
+pub use model::door::is_tcp;
+pub use model::health::{Health, HealthCheck};
 pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};
 pub use model::role::{Role, Shown};
@@ -37,8 +39,8 @@ pub use program::naming::{
 };
 pub use read::Color;
 pub use read::keys::{
-    Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, key_of_app as key, keys,
-    rollout_keys,
+    Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, health_keys, key_of_app as key,
+    keys, rollout_keys,
 };
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};

@@ -40,6 +40,11 @@ pub const WAIT_READY: &str = "CLUSTERCTL_WAIT_READY";
 /// `1` where a Node program gets the message `shutdown` instead of the signal.
 pub const SHUTDOWN_WITH_MESSAGE: &str = "CLUSTERCTL_SHUTDOWN_WITH_MESSAGE";
 
+/// Folder of all doors, below the runtime folder of clusterctl.
+pub const DOORS: &str = "doors";
+/// File name of the socket in the folder of one instance.
+pub const DOOR_SOCKET: &str = "door";
+
 /// The value of a variable, if an entry of the environment is that one.
 #[must_use]
 pub fn value<'a>(entry: &'a [u8], name: &str) -> Option<&'a [u8]> {

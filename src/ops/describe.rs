@@ -7,10 +7,10 @@ use super::asked::asked;
 use super::shown::{UnitFacts, unit_facts};
 use super::template::log_files;
 use super::{
-    AskedAddress, Context, Error, Row, Selected, Status, Stories, Story, credentials, held, list,
-    observe,
+    AskedAddress, Context, Error, Row, Selected, Status, Stories, Story, credentials, door, held,
+    list, observe,
 };
-use crate::disk::{DropIns, FoundApp};
+use crate::disk::{self, DropIns, FoundApp};
 use crate::ecosystem::{AppName, ListenAddress};
 use crate::plan::Observed;
 use crate::plan::reason::standing;
@@ -45,10 +45,14 @@ pub struct Description {
     pub sandbox: String,
     /// How the program gets its listeners, and why.
     pub handover: String,
+    /// Why its instances cannot be reached one by one; nothing where they can, or have nothing to be reached at.
+    pub no_door: Option<String>,
     /// Who finishes what is under way when an instance has to go.
     pub drained_by: String,
     /// `Type=` and what makes an instance ready.
     pub readiness: String,
+    /// What an instance has to pass before it gets clients, if anything.
+    pub clients: Option<String>,
     /// Other settings of the instances that are worth a line.
     pub settings: Vec<(String, String)>,
     /// Address, unit and state of each listener.
@@ -65,6 +69,8 @@ pub struct Description {
     /// What was found out for the reasons.
     #[serde(skip)]
     pub stories: BTreeMap<u32, Story>,
+    /// Instances that were replaced by themselves, and why: seconds since 1970, and a sentence.
+    pub replaced: Vec<(u64, String)>,
     /// Files that instances write to besides the journal.
     pub log_files: Vec<String>,
     /// Instances that started before the last change of their definition.
@@ -151,13 +157,16 @@ pub fn describe(
         credentials: credentials::shown(template),
         sandbox: record.sandbox.clone().unwrap_or_else(|| "off".to_owned()),
         handover: handover(template, &record),
+        no_door: door::none_of(app, found),
         drained_by: drained_by(template, &record).to_owned(),
         readiness: readiness(template),
+        clients: clients(template),
         settings: settings.collect(),
         listeners: listeners(context, found)?,
         units: unit_facts(context, found)?,
         outdated: outdated(observed, app),
         reasons,
+        replaced: disk::replaced(&context.layout, app),
         stories,
         log_files: log_files.iter().map(|path| path.display().to_string()).collect(),
         asked: asked.into_iter().collect(),
@@ -235,13 +244,32 @@ fn handover(template: &UnitFile, record: &Record) -> String {
 
 fn readiness(template: &UnitFile) -> String {
     let kind = template.get("Service", "Type").unwrap_or("simple");
-    let probe = template.get("Service", "ExecStartPost").is_some();
+    let mut after = template.all("Service", "ExecStartPost");
+    let probe = after.any(|line| line.contains("wait-listening"));
     match (kind, probe) {
         ("notify", _) => "notify: READY=1 of the program, or on its behalf at listen()",
         (_, true) => "listening: the listener shows up in an epoll set, or accept() blocks",
         _ => "exec: it runs",
     }
     .to_owned()
+}
+
+/// What the check of the template asks for before it lets clients in.
+fn clients(template: &UnitFile) -> Option<String> {
+    let mut lines = template.all("Service", "ExecStartPost");
+    let (_, line) = lines.find_map(|line| line.split_once(" await-health "))?;
+    let text = match (line.split_once(" --http "), line.split_once(" -- ")) {
+        (Some((_, path)), _) => {
+            let path = quote::unescaped(path.trim_matches('"'));
+            format!("once GET {path} is answered well")
+        }
+        (None, Some((_, command))) => {
+            format!("once {} ends with code 0", quote::unescaped(command))
+        }
+        (None, None) if line.contains(" --listener ") => "once it accepts a connection".to_owned(),
+        (None, None) => "once the program says that it is ready".to_owned(),
+    };
+    Some(text)
 }
 
 fn listeners(context: &Context, found: &FoundApp) -> Result<Vec<ListenerState>, Error> {

@@ -38,6 +38,8 @@ pub enum Error {
     Stopped(AppName),
     /// A reload failed, and who asked may not read why.
     Reload(AppName),
+    /// One instance cannot be reached.
+    Unreached(super::Unreached),
     /// Nobody may execute what units would run from this directory.
     NoExec(PathBuf),
     /// Everything is in force, but the history could not be written, or old files not be removed.
@@ -55,7 +57,7 @@ impl Error {
             | Error::Broke(app, _)
             | Error::Stopped(app)
             | Error::Reload(app) => Some(app),
-            Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) => None,
+            Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) | Error::Unreached(_) => None,
             Error::Number { .. } | Error::NoExec(_) | Error::Unrecorded(_) => None,
         }
     }
@@ -87,6 +89,7 @@ impl Error {
                     .to_owned(),
             ),
             Error::Systemd(error) => error.hint(),
+            Error::Unreached(one) => one.next.clone(),
             Error::Plan(_) => Some("nothing was changed; please report this".to_owned()),
             Error::Number { app, asked, .. } if *asked < 1 => {
                 Some(format!("to have none: clusterctl stop {app}, or clusterctl delete {app}"))
@@ -117,6 +120,12 @@ fn nearest(dir: &Path) -> &Path {
     dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir)
 }
 
+impl From<super::Unreached> for Error {
+    fn from(one: super::Unreached) -> Error {
+        Error::Unreached(one)
+    }
+}
+
 impl From<disk::Error> for Error {
     fn from(error: disk::Error) -> Error {
         Error::Disk(error)
@@ -134,6 +143,7 @@ impl fmt::Display for Error {
         match self {
             Error::Disk(error) => write!(f, "{error}"),
             Error::Systemd(error) => write!(f, "{error}"),
+            Error::Unreached(one) => write!(f, "{} {}", one.instance, one.why),
             Error::Unrecorded(error) => write!(
                 f,
                 "everything is in force, and `history` and `rollback` may not know of it: {error}"
@@ -176,6 +186,7 @@ impl std::error::Error for Error {
             Error::Plan(_) | Error::Number { .. } | Error::Request(_) | Error::Lost(_) => None,
             Error::Unwritable(..) | Error::Broke(..) | Error::Stopped(_) => None,
             Error::Reload(_) | Error::Unreported(_) | Error::NoExec(_) => None,
+            Error::Unreached(_) => None,
         }
     }
 }

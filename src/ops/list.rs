@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fast_state::{FastState, states};
 use super::held::{self, AskedInstance, Listeners};
 use super::shown::{UnitFacts, facts_of_apps};
-use super::{Context, Error, Selected, loaded, observe};
+use super::{Context, Error, Selected, door_paths, loaded, observe};
 use crate::disk::FoundApp;
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
@@ -32,6 +32,8 @@ pub enum Status {
     Stopping,
     /// Waits for its automatic restart.
     WaitingRestart,
+    /// Runs and gets no new client: it was taken out of rotation.
+    Drained,
     /// Does not run, as asked for.
     Stopped,
     /// Does not run, because it failed or gave up after too many restarts.
@@ -142,6 +144,10 @@ pub fn list(
         }
         if row.status == Status::Online && lacks.as_ref().is_some_and(Unheld::is_unready) {
             row.status = Status::NotListening;
+        }
+        let drained = |pid| door_paths::is_drained(context, app, number, pid);
+        if row.status == Status::Online && row.pid.is_some_and(drained) {
+            row.status = Status::Drained;
         }
         row.unheld = lacks;
         row

@@ -295,6 +295,7 @@ fn note(runs: &mut Vec<JournalRun>, entry: &JournalEntry) {
     let status = field("EXIT_STATUS").and_then(|status| status.parse().ok());
     let command = field("COMMAND");
     evidence.unreadable |= command.as_deref() == Some("ExecCondition") && status == Some(255);
+    evidence.after_start_failed |= command.as_deref() == Some("ExecStartPost") && status != Some(0);
     // What keeps the manager from starting the guard keeps it from starting the program.
     let main = command.is_none_or(|command| command == "ExecStart")
         || status.is_some_and(|status| (200..255).contains(&status));

@@ -20,8 +20,10 @@ pub fn text(app: &Description, style: &Style) -> String {
     fact("credentials", &app.credentials.join("; "));
     fact("sandbox", &app.sandbox);
     fact("handover", &app.handover);
+    fact("door", &app.no_door.as_ref().map_or(String::new(), |why| format!("none: {why}")));
     fact("drained by", &app.drained_by);
     fact("readiness", &app.readiness);
+    fact("clients", app.clients.as_deref().unwrap_or(""));
     let settings: Vec<String> = app.settings.iter().map(|(k, v)| format!("{k}={v}")).collect();
     fact("settings", &settings.join(" "));
     if !app.outdated.is_empty() {
@@ -61,6 +63,9 @@ pub fn text(app: &Description, style: &Style) -> String {
     }
     for (number, why) in &app.reasons {
         out.push_str(&line("why", &format!("@{number} {why}"), Some(Paint::Bad), style));
+    }
+    for (_, why) in &app.replaced {
+        out.push_str(&line("replaced", why, Some(Paint::Warn), style));
     }
     for file in &app.log_files {
         out.push_str(&line("log file", file, None, style));
@@ -143,14 +148,19 @@ mod tests {
             credentials: vec!["password from /etc/secrets/checkout-service/password".into()],
             sandbox: "strict".into(),
             handover: "preload, with the Node file: a Node app that binds its own address".into(),
+            no_door: Some(
+                "it is statically linked: nothing of clusterctl is in its process".into(),
+            ),
             drained_by: "the Node file, before the program's own handler runs".into(),
             readiness: "notify: when it holds all listeners".into(),
+            clients: Some("once GET /healthz?deep=yes is answered well".into()),
             settings: vec![("Restart".into(), "always".into()); 9],
             listeners: vec![listener],
             units: Default::default(),
             asked: vec![],
             instances: vec![wide_row()],
             reasons: [(11, "it ends again and again with code 1: see its log".repeat(3))].into(),
+            replaced: vec![(0, "api@2 failed its health check 3 times: 503 Bad".repeat(3))],
             stories: Default::default(),
             log_files: vec![path.replace("server.js", "out.log")],
             outdated: (0..40).collect(),

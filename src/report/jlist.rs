@@ -53,7 +53,7 @@ fn one(row: &Row, found: Option<(&AppName, &FoundApp)>, ids: &Ids, now: f64) -> 
 /// The status in PM2's words.
 fn status(status: Status) -> &'static str {
     match status {
-        Status::Online => "online",
+        Status::Online | Status::Drained => "online",
         Status::Launching | Status::NotListening => "launching",
         Status::Stopping => "stopping",
         Status::WaitingRestart => "waiting restart",

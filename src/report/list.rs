@@ -150,6 +150,7 @@ pub fn status_text(status: Status) -> &'static str {
         Status::NotListening => "not listening",
         Status::Stopping => "stopping",
         Status::WaitingRestart => "waiting restart",
+        Status::Drained => "drained",
         Status::Stopped => "stopped",
         Status::Errored => "errored",
     }
@@ -158,7 +159,9 @@ pub fn status_text(status: Status) -> &'static str {
 fn status_paint(status: Status) -> Paint {
     match status {
         Status::Online => Paint::Good,
-        Status::Launching | Status::Stopping | Status::WaitingRestart => Paint::Warn,
+        Status::Launching | Status::Stopping | Status::WaitingRestart | Status::Drained => {
+            Paint::Warn
+        }
         Status::Stopped | Status::Completed => Paint::Dim,
         Status::Errored | Status::NotListening => Paint::Bad,
     }

@@ -99,7 +99,7 @@ pub const FAMILIES: &[Family] = &[
         Kind::Gauge,
         "",
         "",
-        "Instances that run and hold their listeners.",
+        "Instances that run, hold their listeners and are in rotation.",
         |app, to| {
             to.add(
                 &[],
@@ -238,13 +238,14 @@ const fn family(
 }
 
 /// Every status, in the words of `list -o json`.
-const STATUSES: [(Status, &str); 8] = [
+const STATUSES: [(Status, &str); 9] = [
     (Status::Online, "online"),
     (Status::Completed, "completed"),
     (Status::Launching, "launching"),
     (Status::NotListening, "not-listening"),
     (Status::Stopping, "stopping"),
     (Status::WaitingRestart, "waiting-restart"),
+    (Status::Drained, "drained"),
     (Status::Stopped, "stopped"),
     (Status::Errored, "errored"),
 ];

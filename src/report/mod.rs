@@ -12,6 +12,7 @@ pub mod logs;
 pub mod metrics;
 pub mod moment;
 pub mod monit;
+pub mod own_metrics;
 pub mod plan;
 mod printable;
 pub mod progress;

@@ -4,7 +4,7 @@
 //! Variables of an app live in a file of mode 0600 (`EnvironmentFile=`): everybody may read
 //! `Environment=` over D-Bus.
 
-use super::{EnvFile, Secret, UnitContext};
+use super::{EnvFile, Secret, UnitContext, door};
 use crate::ecosystem::{App, AppName, Handover, Listener, Protocol, Readiness};
 use crate::handover::contract::{self, LIBRARY, NODE_FILE};
 use crate::unit::quote;
@@ -18,6 +18,7 @@ pub(super) fn lines(context: &UnitContext<'_>) -> Vec<String> {
         settings(context).iter().map(|(name, value)| quote::assignment(name, value)).collect();
     // `%i` is a specifier on purpose: it is not quoted.
     lines.insert(0, format!("\"{}=%i\"", context.app.instance_var));
+    lines.extend(door::variables(context.app));
     lines
 }
 
@@ -62,8 +63,9 @@ pub(super) fn filtered(context: &UnitContext<'_>) -> Option<String> {
             || Some(name) == counted
             || ours.iter().any(|(other, _)| other == name)
     };
+    let filtered = app.filtered.iter().filter(|name| !set(name)).map(String::as_str);
     let names: Vec<&str> =
-        app.filtered.iter().filter(|name| !set(name)).map(String::as_str).collect();
+        filtered.filter(|name| door::hidden(app) != Some(name)).chain(door::hidden(app)).collect();
     (!names.is_empty()).then(|| names.join(" "))
 }
 

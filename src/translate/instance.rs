@@ -34,8 +34,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    UnitContext, common, environment, joined, log_paths, memory, pid_file, sandbox, socket_names,
-    span,
+    UnitContext, common, door, environment, joined, log_paths, memory, pid_file, sandbox,
+    socket_names, span,
 };
 use crate::ecosystem::{App, Backoff, Handover, RateLimit, Readiness, last_line, runtime_folder};
 use crate::handover::contract::TRACER;
@@ -88,6 +88,7 @@ pub(super) fn template(context: &UnitContext<'_>) -> UnitFile {
             output(s, app);
             s.set("Slice", app.name.slice_unit().as_str());
             s.set_some("MemoryMax", memory::hard_limit(context).map(|bytes| bytes.to_string()));
+            door::folder(s, app);
             sandbox::set(s, context);
             context.pass_through(s, &app.service);
             if holds_listener(app) {
@@ -109,6 +110,8 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
         }
         Readiness::Exec => {
             s.set("Type", "exec");
+            // The library answers the watchdog in whichever process listens.
+            s.set_some("NotifyAccess", app.process.watchdog.map(|_| "all"));
         }
         Readiness::Listening => {
             s.set("Type", "exec");
@@ -136,8 +139,11 @@ fn process(s: &mut Section, context: &UnitContext<'_>) {
     for path in manager_env_files(context) {
         s.set("EnvironmentFile", format!("{optional}{}", quote::path(&path.to_string_lossy())));
     }
+    s.set_some("WatchdogSec", app.process.watchdog.map(span));
     s.set("TimeoutStartSec", span(app.process.listen_timeout));
     pid_file::set(s, context, &root_helper(context, "pid-file"));
+    // Last: what it lets in are clients.
+    door::check(s, context);
 }
 
 /// The program, behind what becomes it one after the other.

@@ -4,8 +4,10 @@
 
 mod checksum;
 mod cpus;
+mod door;
 mod environment;
 mod group;
+mod health;
 mod hook;
 mod instance;
 mod listener;
@@ -160,6 +162,8 @@ fn written(
         Role::Watch => vec![watch::watch(context)],
         Role::MemoryTimer => vec![memory::timer(context)],
         Role::MemoryCheck => vec![memory::check(context)],
+        Role::HealthTimer => vec![health::timer(context)],
+        Role::HealthCheck => vec![health::check(context)],
         Role::BeforeReload | Role::AfterReload => vec![hook::hook(context, role)],
         Role::Slice => vec![group::slice(context)],
     }

@@ -14,7 +14,7 @@ fn fixtures() -> PathBuf {
 }
 
 /// The samples, each a line, as the parser of Prometheus' client reads them.
-fn parsed(text: &str) -> String {
+pub fn parsed(text: &str) -> String {
     let packages = made::from_pip(&fixtures().join("requirements.txt")).unwrap();
     let mut python = Command::new("/usr/bin/python3");
     python.arg(fixtures().join("parse.py")).env("PYTHONPATH", packages);

@@ -3,6 +3,7 @@
 //! temporary one. What is said is in `expected`; `UPDATE_EXPECT=1` rewrites it, read the diff.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod door;
 #[allow(dead_code, reason = "shared with tests/bus, which uses more of it")]
 #[path = "../bus/fake.rs"]
 mod fake;
@@ -14,12 +15,16 @@ mod stage;
 
 mod apply;
 mod audit;
+mod await_health;
+mod check_health;
 mod completions;
+mod curl;
 mod delete;
 mod describe;
 mod detect;
 mod dev;
 mod doctor;
+mod drain;
 mod env;
 mod every;
 mod export;
@@ -49,4 +54,5 @@ mod start;
 mod start_or_reload;
 mod start_or_restart;
 mod stop;
+mod undrain;
 mod validate;

@@ -1,5 +1,6 @@
 use clusterctl::error::exit;
 
+use crate::door::{StandIn, pid};
 use crate::stage::{SHOP, Stage, WORKER};
 
 #[test]
@@ -33,6 +34,21 @@ fn answers_a_request() {
     let (code, out, _) = stage.said(&["metrics", "--http"]);
     assert_eq!(code, exit::OK);
     assert!(out.starts_with("HTTP/1.1 503 "), "{out}");
+}
+
+#[test]
+fn collects_what_programs_tell_of_themselves() {
+    let stage = Stage::applied(&format!("{SHOP}{WORKER}"));
+    let pids = ["shop@0.service", "shop@1.service", "worker@0.service"];
+    stage.manager().pids = pids.map(|unit| (unit.to_owned(), pid())).into();
+    let text = "# TYPE http_requests_total counter\n# HELP http_requests_total Requests.\n\
+                http_requests_total{code=\"200\"} 7\n";
+    let _doors = ["shop@0", "shop@1"].map(|one| StandIn::at(&stage, one).answering(200, text));
+    stage.run(&["metrics", "--app", "shop", "--path", "/own"], exit::OK);
+    stage.run(&["metrics", "--app"], exit::OK); // one of them has no listener
+    stage.run(&["metrics", "--app", "nobody"], exit::UNKNOWN);
+    stage.run(&["metrics", "--app", "shop", "--path", "own"], exit::USAGE);
+    stage.expect("metrics-own");
 }
 
 #[test]

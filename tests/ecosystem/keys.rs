@@ -11,7 +11,7 @@ fn companions(key: &str) -> &'static str {
         "script" | "command" | "name" => "",
         "increment_var" => "env = { METRICS_PORT = 9100 }",
         "ignore_watch" | "watch_delay" => "watch = true",
-        "readiness" | "handover" => "listen = 80",
+        "readiness" | "handover" | "health" | "watchdog" => "listen = 80",
         _ => "",
     }
 }
@@ -28,6 +28,16 @@ fn every_example_of_the_key_table_is_right() {
         let problems = loaded.map(|loaded| loaded.warnings).unwrap_or_else(|problems| problems);
         assert!(problems.is_empty(), "{}: {}", key.name, problems.render(Color::Off));
         assert!(key.example.starts_with(key.name) && !key.about.is_empty(), "{}", key.name);
+    }
+    for key in ecosystem::health_keys() {
+        let check = if ["interval", "failures", "timeout", "grace"].contains(&key.name) {
+            "http = '/x'\n"
+        } else {
+            ""
+        };
+        let text =
+            format!("script = 'server.js'\nlisten = 3000\n[apps.health]\n{check}{}", key.example);
+        app_on(&text, &host);
     }
     for key in ecosystem::rollout_keys() {
         let text = format!("script = 'server.js'\n[apps.rollout]\n{}", key.example);

@@ -25,6 +25,7 @@ const LAYERS: [&str; 18] = [
     "export",
     "disk",
     "host",
+    "door_client",
     "systemd",
     "embedded",
     "ops",

@@ -116,7 +116,7 @@ fn installing_puts_everything_below_its_prefix_for_everybody_to_read() {
     ] {
         assert!(files.lines().any(|line| line == format!("opt/x/{file}")), "{file}: {files}");
     }
-    for script in ["group", "close", "wake", "wait-listening", "restart-guard"] {
+    for script in ["group", "close", "wake", "wait-listening", "restart-guard", "await-health"] {
         let installed = dir.path().join("opt/x/lib/clusterctl").join(script);
         assert_eq!(
             fs::read(installed).unwrap(),

@@ -25,6 +25,11 @@ fn said(result: &str, change: impl FnOnce(&mut Evidence)) -> String {
     }
 }
 
+/// What a unit with `health` writes, among lines of the program.
+const UNFIT: &str = "Error: retrying
+error: kk@0 did not pass its health check: 503 Service Unavailable: no database
+bye";
+
 /// One line per kind of failure: what users read.
 #[test]
 fn every_kind_of_failure_has_its_words() {
@@ -50,6 +55,12 @@ fn every_kind_of_failure_has_its_words() {
         said("exit-code", |e| {
             ended(ProcessEnd::Code(1))(e);
             e.was_ready = true;
+        }),
+        said("exit-code", |e| {
+            // The manager stops the program, whose own lines are not why.
+            ended(ProcessEnd::Signal(15))(e);
+            e.after_start_failed = true;
+            e.lines = lines(UNFIT);
         }),
         said("exit-code", ended(ProcessEnd::Code(203))),
         said("exit-code", |e| {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::address::ListenAddress;
+use super::health::Health;
 use super::name::{AppName, ListenerName};
 use super::sandbox::Sandbox;
 use crate::limits;
@@ -63,6 +64,8 @@ pub struct App {
     pub python: bool,
     /// What makes an instance ready.
     pub readiness: Readiness,
+    /// What an instance has to pass before it gets a client.
+    pub health: Option<Health>,
     /// Signal that asks the program to stop, such as `SIGTERM`.
     pub kill_signal: String,
     /// PM2's `shutdown` message instead of the signal (Node).
@@ -113,6 +116,8 @@ pub struct AppProcess {
     /// Time for which an instance that is asked to stop lets streams go on that may never end;
     /// without it, they may as long as everything else.
     pub stream_timeout: Option<Duration>,
+    /// Time in which the loop of the program has to come round; without it, it may hang.
+    pub watchdog: Option<Duration>,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
     /// Where the number of the main process is written.
@@ -169,6 +174,8 @@ pub enum Remark {
         /// Where it leads now.
         to: PathBuf,
     },
+    /// It says when it is ready, and clients reach it before that; why.
+    EarlyClients(String),
     /// The program's documentation names a signal for an end without losses that is not SIGTERM.
     StopSignal {
         /// The program's name.
@@ -188,6 +195,9 @@ impl fmt::Display for Remark {
                 f,
                 "stops by {signal}, at which {program} finishes what it has begun; `kill_signal` overrides it"
             ),
+            Remark::EarlyClients(why) => {
+                write!(f, "clients may reach an instance before it says that it is ready: {why}")
+            }
             Remark::Followed { link, to } => {
                 let (link, to) = (link.display(), to.display());
                 write!(

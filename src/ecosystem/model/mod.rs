@@ -5,6 +5,8 @@
 
 pub(super) mod address;
 pub(super) mod app;
+pub(super) mod door;
+pub(super) mod health;
 pub(super) mod host;
 pub(super) mod name;
 pub(super) mod role;

@@ -5,6 +5,7 @@
 //! `doctor` and `delete` follow from it.
 
 use super::app::App;
+use super::health::Health;
 use crate::unit::UnitKind;
 
 /// What a unit of an app is for, in the order in which units go with an app that is deleted.
@@ -30,6 +31,10 @@ pub enum Role {
     MemoryTimer,
     /// Replaces instances that need more than `max_memory_restart`.
     MemoryCheck,
+    /// Timer of [`Role::HealthCheck`].
+    HealthTimer,
+    /// Replaces instances that fail the checks of `health`.
+    HealthCheck,
     /// What runs before instances are replaced.
     BeforeReload,
     /// What runs when all have been replaced.
@@ -98,8 +103,15 @@ const SCHEDULED: RoleRow =
 const MEASURED: RoleRow =
     RoleRow { has: |app| app.max_memory.is_some() && !app.is_job(), reserved: false, ..EVERY };
 
+/// A unit of apps whose instances are checked while they serve.
+const CHECKED: RoleRow = RoleRow {
+    has: |app| app.health.as_ref().is_some_and(Health::goes_on),
+    reserved: false,
+    ..EVERY
+};
+
 /// One row for each role, in their order.
-const ROWS: [RoleRow; 13] = [
+const ROWS: [RoleRow; 15] = [
     EVERY,
     RoleRow { role: Role::Instance, word: "instance", rest: "@", live: true, ..EVERY },
     RoleRow {
@@ -155,6 +167,16 @@ const ROWS: [RoleRow; 13] = [
         ..MEASURED
     },
     RoleRow { role: Role::MemoryCheck, word: "memory-check", rest: "-memory", ..MEASURED },
+    RoleRow {
+        role: Role::HealthTimer,
+        word: "health-timer",
+        rest: "-health",
+        kind: UnitKind::Timer,
+        trigger: true,
+        live: true,
+        ..CHECKED
+    },
+    RoleRow { role: Role::HealthCheck, word: "health-check", rest: "-health", ..CHECKED },
     RoleRow {
         role: Role::BeforeReload,
         word: "before-reload",

@@ -33,6 +33,8 @@ pub enum ValueKind {
     Files,
     /// A table of systemd directives.
     Directives,
+    /// A path, or the table of a check.
+    Health,
     /// The table of rollout settings.
     Rollout,
 }
@@ -77,6 +79,11 @@ pub fn rollout_keys() -> &'static [Key] {
     ROLLOUT_KEYS
 }
 
+/// Keys of the table `health`.
+pub fn health_keys() -> &'static [Key] {
+    HEALTH_KEYS
+}
+
 /// Words for the same things in other tools, with the key to write here.
 pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("replicas", "instances"),
@@ -109,6 +116,9 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("stderr", "error_file"),
     ("secrets", "credentials"),
     ("hardening", "sandbox"),
+    ("healthcheck", "health"),
+    ("health_check", "health"),
+    ("start_period", "grace"),
 ];
 
 /// Finds a key of an app by any of its spellings.
@@ -241,6 +251,10 @@ const KEYS: &[Key] = &[
         .alias(&["ready"]).eg("readiness = \"all\"").ours(),
     key("wait_ready", ValueKind::Boolean, "false", "The program says when it is ready: `process.send('ready')` or `READY=1`.")
         .eg("wait_ready = true"),
+    key("health", ValueKind::Health, "none", "What an instance has to pass before it gets its first client, and again while it serves: a path that is asked for by HTTP, or a table.")
+        .eg("health = \"/healthz\"").ours(),
+    key("watchdog", ValueKind::Duration, "none", "Time in which the program's own loop has to come round; one that hangs for longer is killed and started again.")
+        .eg("watchdog = \"30s\"").ours(),
     key("listen_timeout", ValueKind::Duration, "\"60s\"", "Time until an instance must be ready.")
         .eg("listen_timeout = \"60s\"").differs("a timeout is a failed start; PM2 goes on after 3 s"),
     key("kill_timeout", ValueKind::Duration, "\"10s\"", "Time to finish and exit before the instance is killed.")
@@ -315,6 +329,22 @@ const KEYS: &[Key] = &[
         .eg("slice = { MemoryMax = \"2G\" }").ours(),
     key("socket", ValueKind::Directives, "empty", "systemd directives for each listener's `[Socket]`.")
         .eg("socket = { SocketMode = \"0660\" }").ours(),
+];
+
+const HEALTH_KEYS: &[Key] = &[
+    key("http", ValueKind::Text, "none", "Path that has to be answered with a status from 200 to 299; with several listeners, its port before it.")
+        .eg("http = \"http://localhost:3000/healthz\"").ours(),
+    key("tcp", ValueKind::Number, "none", "Port of a listener on which a connection has to be accepted.")
+        .eg("tcp = 3000").ours(),
+    key("command", ValueKind::Texts, "none", "Program that has to end with code 0, and its arguments; it runs as the app's user, in its folder and with its variables.")
+        .eg("command = [\"./check\", \"--ready\"]").ours(),
+    key("interval", ValueKind::Duration, "\"10s\"", "How often instances that serve are checked by `http` or `tcp`; 0 is never.")
+        .eg("interval = \"30s\"").ours(),
+    key("failures", ValueKind::Number, "3", "Checks in a row, a second apart, that an instance has to fail to be replaced.")
+        .eg("failures = 5").ours(),
+    key("timeout", ValueKind::Duration, "\"5s\"", "How long one check may take.").eg("timeout = \"2s\"").ours(),
+    key("grace", ValueKind::Duration, "`listen_timeout`", "How long checks of a starting instance may fail before its start has failed.")
+        .eg("grace = \"30s\"").ours(),
 ];
 
 const ROLLOUT_KEYS: &[Key] = &[

@@ -174,8 +174,20 @@ fn port(cx: &mut Reading<'_>, fields: &Fields<'_>, variables: &mut Variables) {
     }
 }
 
+/// What depends on the program and its listeners.
+pub(super) fn of_program(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    env: &mut Environment,
+    kind: Option<&ProgramKind>,
+    listeners: &[(Listener, Place)],
+) {
+    source_maps(cx, fields, env, kind);
+    counted_port(cx, fields, env, listeners);
+}
+
 /// `source_map_support`, which only Node understands: one more of its options.
-pub(super) fn source_maps(
+fn source_maps(
     cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     env: &mut Environment,
@@ -199,7 +211,7 @@ pub(super) fn source_maps(
 
 /// A port that differs from instance to instance, and a listener that they share, contradict each
 /// other.
-pub(super) fn counted_port(
+fn counted_port(
     cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     env: &Environment,

@@ -68,6 +68,7 @@ pub(super) fn handed_over(
 ) {
     unasked(cx, listeners, handover);
     too_many(cx, listeners, handover);
+    folders(cx, listeners, handover == Handover::Trace);
 }
 
 /// More listeners than are handed over: the rest would be held and served by nobody.
@@ -103,7 +104,7 @@ fn unasked(cx: &mut Reading<'_>, listeners: &[(Listener, Place)], handover: Hand
 const STICKY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
 /// The manager of the system makes and removes Unix sockets as root, wherever a link leads.
-pub(super) fn folders(cx: &mut Reading<'_>, listeners: &[(Listener, Place)], traced: bool) {
+fn folders(cx: &mut Reading<'_>, listeners: &[(Listener, Place)], traced: bool) {
     if cx.host.scope() == Scope::User {
         return;
     }

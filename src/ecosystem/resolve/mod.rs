@@ -7,6 +7,7 @@ mod directives;
 mod env_files;
 mod environment;
 mod handover;
+mod health;
 mod listener_names;
 mod listeners;
 mod logs;
@@ -20,7 +21,7 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
-use super::model::app::{App, Handover, Instances, Listener, Readiness, Remark};
+use super::model::app::{App, Instances, Listener, Readiness, Remark};
 use super::model::host::PathKind;
 use super::model::name::AppName;
 use super::program::{command, kind};
@@ -76,14 +77,13 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     directives::kept_folders(cx, fields, &systemd.service, &listeners);
     let stop = stop::stop(keys.kill_signal, keys.treekill, kind.as_ref());
     env.add(stop.variable);
-    environment::source_maps(cx, fields, &mut env, kind.as_ref());
-    environment::counted_port(cx, fields, &env, &listeners);
+    environment::of_program(cx, fields, &mut env, kind.as_ref(), &listeners);
     let program = ran.as_ref().zip(kind.as_ref());
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::handed_over(cx, &listeners, hands.handover);
-    listeners::folders(cx, &listeners, hands.handover == Handover::Trace);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
     let (rollout, followed) = (rollout::rollout(cx, fields, job), followed(cx, folder));
+    let (health, early) = health::health(cx, fields, &hands, &listeners, &keys.process, job);
     let reloads = watch::reloads(cx, fields, folder, job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
@@ -106,6 +106,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         node: kind.as_ref().is_some_and(|kind| kind.node),
         python: kind.as_ref().is_some_and(|kind| kind.python),
         readiness: hands.readiness,
+        health,
         kill_signal: stop.signal,
         shutdown_with_message: hands.shutdown_with_message,
         asks: stop.asks,
@@ -122,7 +123,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         slice: systemd.slice,
         socket: systemd.socket,
         profile: cx.env_name.map(str::to_owned),
-        remarks: remark.into_iter().chain(stop.remark).chain(followed).collect(),
+        remarks: [remark, stop.remark, followed, early].into_iter().flatten().collect(),
     });
     Resolved { at, name, named: fields.get("name").is_some(), listeners, app }
 }

@@ -22,6 +22,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// PM2's number.
 const MAX_RESTARTS: u32 = 16;
 
+/// Where the key has no value that can be read, which is a problem of its own.
+const LEAST_WATCHDOG: Duration = Duration::from_secs(1);
+
 /// Signals that can ask a program to stop, signal(7).
 const SIGNALS: &[&str] = &[
     "SIGTERM",
@@ -73,6 +76,7 @@ pub(super) fn process(
         listen_timeout: positive(cx, fields, "listen_timeout", RolloutSettings::LISTEN_TIMEOUT),
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
+        watchdog: fields.get("watchdog").map(|_| positive(cx, fields, "watchdog", LEAST_WATCHDOG)),
         autostart: fields.flag(cx, "autostart", true),
         pid_file,
     };

@@ -23,6 +23,9 @@ pub use unheld::{Claim, Unheld};
 /// What is said of an instance that is masked while it runs.
 pub const MASKED_AND_UP: &str = "is masked: it runs, and cannot start again";
 
+/// The beginning of what `await-health` says of an instance, by which its line is known in the journal.
+pub const UNHEALTHY: &str = "did not pass its health check: ";
+
 /// How a main process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEnd {
@@ -76,6 +79,8 @@ pub struct Evidence {
     pub gave_up: bool,
     /// Somebody asked the manager to stop or restart it.
     pub stopped: bool,
+    /// A command that runs after the start of the program failed.
+    pub after_start_failed: bool,
     /// A file of variables could not be read, so that nothing was started.
     pub unreadable: bool,
     /// The unit is masked.
@@ -99,6 +104,12 @@ impl Evidence {
     fn ended_well(&self) -> bool {
         let unasked = self.end == Some(ProcessEnd::Code(0)) && !self.stopped;
         unasked && matches!(self.result.as_str(), "success" | "")
+    }
+
+    /// Why it did not pass its check, if that ended its start.
+    fn unhealthy(&self) -> Option<&str> {
+        let lines = self.lines.iter().rev().filter(|_| self.after_start_failed);
+        lines.filter_map(|line| Some(line.split_once(UNHEALTHY)?.1.trim())).next()
     }
 
     /// The first process ended well before the instance was ready: the program went to the background.
@@ -129,7 +140,13 @@ impl FailureReason {
 
     /// Whether the text says by itself that a start failed.
     pub fn is_whole(&self) -> bool {
-        let begins = ["gave up", "is masked", "was not ready in time", "could not be started"];
+        let begins = [
+            "gave up",
+            "is masked",
+            "was not ready in time",
+            "could not be started",
+            "did not pass",
+        ];
         begins.iter().any(|words| self.text.starts_with(words))
             || !self.text.contains("before it was ready")
     }
@@ -181,6 +198,9 @@ fn details(unit: &str, flag: &str, evidence: &Evidence) -> Option<String> {
 }
 
 fn happened(evidence: &Evidence) -> Option<String> {
+    if evidence.unhealthy().is_some() {
+        return Some(UNHEALTHY.trim_end_matches(": ").to_owned());
+    }
     let when = if evidence.was_ready { "" } else { " before it was ready" };
     let ended = |end: Option<ProcessEnd>| match end {
         Some(ProcessEnd::Code(code)) => match codes::of_manager(code) {
@@ -225,6 +245,9 @@ fn happened(evidence: &Evidence) -> Option<String> {
 }
 
 fn because(evidence: &Evidence) -> Option<String> {
+    if let Some(why) = evidence.unhealthy() {
+        return Some(why.to_owned());
+    }
     if let Some(missing) = &evidence.missing {
         if missing.ends_with('\r') {
             let text = "its first line ends in CR LF, as on Windows: save the file with LF";

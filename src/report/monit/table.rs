@@ -206,7 +206,12 @@ impl Painter<'_> {
         let is = |status: &[Status]| rows.iter().any(|row| status.contains(&row.status));
         let color = if is(&[Status::Errored, Status::NotListening]) {
             Color::Red
-        } else if is(&[Status::Launching, Status::Stopping, Status::WaitingRestart]) {
+        } else if is(&[
+            Status::Launching,
+            Status::Stopping,
+            Status::WaitingRestart,
+            Status::Drained,
+        ]) {
             Color::Yellow
         } else if is(&[Status::Online]) {
             Color::Green

@@ -1,0 +1,66 @@
+//! `clusterctl await-health`: what the template of an app with `health` or `wait_ready` runs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::ops::{self, Check, HealthWait};
+use crate::plan::reason::UNHEALTHY;
+
+/// Wait until an instance passes its check, and let its clients in
+///
+/// This is what units of apps with `health` or `wait_ready` run.
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(super) struct AwaitHealthArgs {
+    /// The instance, for messages
+    instance: String,
+    /// Its main process
+    #[arg(long)]
+    main: u32,
+    /// The socket of its door
+    #[arg(long)]
+    door: Option<PathBuf>,
+    /// Milliseconds from the start of the process in which it has to pass
+    #[arg(long)]
+    grace: u64,
+    /// Milliseconds for one check
+    #[arg(long, default_value_t = 5000)]
+    timeout: u64,
+    /// Address of the listener that is asked
+    #[arg(long)]
+    listener: Option<SocketAddr>,
+    /// What `Host:` says
+    #[arg(long, default_value = "localhost")]
+    host: String,
+    /// Path that is asked for
+    #[arg(long)]
+    http: Option<String>,
+    /// A program that has to end with code 0
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &AwaitHealthArgs) -> Result<(), Error> {
+    let check = match (args.listener, &args.http) {
+        _ if !args.command.is_empty() => Check::Command(args.command.clone()),
+        (Some(listener), Some(target)) => {
+            Check::Http { listener, host: args.host.clone(), target: target.clone() }
+        }
+        (Some(listener), None) => Check::Tcp(listener),
+        (None, _) => Check::Listens,
+    };
+    let wait = HealthWait {
+        main: args.main,
+        door: args.door.clone(),
+        check,
+        timeout: Duration::from_millis(args.timeout),
+        grace: Duration::from_millis(args.grace),
+    };
+    ops::await_health(&wait).map_err(|why| {
+        let (instance, why) = (args.instance.clone(), format!("{UNHEALTHY}{why}"));
+        ops::Unreached { instance, why, next: None }.into()
+    })
+}
