@@ -99,8 +99,6 @@ impl Vigil {
         let may_end = self.expected.may_end && look.well;
         let just_started = self.expected.patience.is_none();
         let stayed = |since| now.since(since) >= self.expected.min_ready;
-        // An instance that nobody has just started has a restart behind it already.
-        let loops = if just_started { LOOPS } else { 1 };
         let Some(watched) = self.watched.get_mut(&number) else { return };
         let state = look.sight.state;
         *watched = match *watched {
@@ -118,7 +116,8 @@ impl Vigil {
                 State::Dead => Watched::Lost(NotServing::Down),
                 State::Starting | State::Stopping | State::Restarting => Watched::Awaited(serial),
             },
-            Watched::Ready { .. } if look.restarts >= loops => {
+            // Of one that was just started the first death is told, however often it has died before this look.
+            Watched::Ready { .. } if !just_started && look.restarts > 0 => {
                 Watched::Lost(NotServing::Loops { restarts: look.restarts })
             }
             Watched::Ready { .. } => Watched::Lost(NotServing::Died),
@@ -247,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_death_is_told_at_once_also_when_it_is_back() {
-        for next in [look(State::Restarting, 2, 0, 0), look(State::Ready, 3, 5200, 1)] {
+        let late = look(State::Restarting, 4, 0, 2);
+        for next in [look(State::Restarting, 2, 0, 0), look(State::Ready, 3, 5200, 1), late] {
             let mut vigil = vigil(None, &[look(State::Ready, 2, 4900, 0)]);
             vigil.seen(0, &next, at(5300));
             assert_eq!(
