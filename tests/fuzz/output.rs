@@ -83,8 +83,10 @@ fn description(text: &str) -> Description {
         credentials: vec![own()],
         sandbox: own(),
         handover: own(),
+        no_door: Some(own()),
         drained_by: own(),
         readiness: own(),
+        clients: Some(own()),
         settings: vec![(own(), own())],
         listeners: vec![ListenerState {
             name: own(),
@@ -99,6 +101,7 @@ fn description(text: &str) -> Description {
         instances: vec![row(text)],
         reasons: BTreeMap::from([(0, own())]),
         stories: BTreeMap::new(),
+        replaced: vec![(0, own())],
         log_files: vec![own()],
         outdated: vec![0],
         files: vec![own()],
