@@ -30,6 +30,7 @@ mod init;
 mod input;
 mod jlist;
 mod list;
+mod live;
 mod logs;
 mod metrics;
 mod monit;

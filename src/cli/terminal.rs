@@ -1,7 +1,6 @@
 //! The terminal: how it may look, and all that is written to it. It never decides what is said, and
 //! reads nothing.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::error::ContextValue;
 
 use super::Global;
+use super::live::Live;
 use crate::ecosystem::{AppName, Color};
 use crate::error::{self, Error};
 use crate::ops::Story;
@@ -362,14 +362,14 @@ impl Ui {
             return;
         }
         self.live.erase(&mut self.streams.err);
-        self.live.rollouts.insert(app.clone(), (at, progress.clone()));
+        self.live.put(app, at, progress);
         self.live.draw(&mut self.streams.err, &self.err);
     }
 
     /// Removes the view of rollouts.
     pub fn end_progress(&mut self) {
         self.live.erase(&mut self.streams.err);
-        self.live.rollouts.clear();
+        self.live.clear();
     }
 
     /// An error with its hint.
@@ -424,33 +424,6 @@ fn write_out(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
 
 /// The form of a stream of events; it changes when a word in it changes its meaning.
 const FORMAT: u32 = 1;
-
-/// The lines at the end of a terminal that are drawn again and again.
-#[derive(Debug, Default)]
-struct Live {
-    rollouts: BTreeMap<AppName, (Time, Progress)>,
-    /// Lines on the screen.
-    drawn: usize,
-}
-
-impl Live {
-    fn erase(&mut self, err: &mut dyn Write) {
-        if self.drawn > 0 {
-            // Up, and everything below is cleared: ECMA-48 CPL and ED.
-            let _ = write!(err, "\x1b[{}F\x1b[J", self.drawn);
-            self.drawn = 0;
-        }
-    }
-
-    fn draw(&mut self, err: &mut dyn Write, style: &Style) {
-        let mut text = String::new();
-        for (app, (at, progress)) in &self.rollouts {
-            text.push_str(&report::progress::live(app, *at, progress, style));
-        }
-        self.drawn = text.lines().count();
-        let _ = write!(err, "{text}");
-    }
-}
 
 /// `NO_COLOR` (no-color.org) and systemd's own variable.
 fn colours_wanted() -> bool {
