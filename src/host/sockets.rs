@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use crate::ecosystem::{ListenAddress, Protocol};
+use crate::handover::contract::{DOOR_SOCKET, DOORS};
 
 /// Every listening socket of our network namespace.
 #[derive(Debug, Default)]
@@ -169,10 +170,19 @@ fn unix_line(line: &str) -> Option<(ListenAddress, u64)> {
     let address = match path.strip_prefix('@') {
         Some(name) => ListenAddress::Abstract { protocol, name: name.to_owned() },
         // A stale entry of a path that is gone holds nothing.
-        None if Path::new(path).exists() => ListenAddress::Unix { protocol, path: path.into() },
+        None if Path::new(path).exists() && !is_door(Path::new(path)) => {
+            ListenAddress::Unix { protocol, path: path.into() }
+        }
         None => return None,
     };
     Some((address, inode.parse().ok()?))
+}
+
+/// Whether a socket is the door of an instance, which is ours and nothing that the program listens on.
+fn is_door(path: &Path) -> bool {
+    let folder = path.parent().and_then(Path::parent);
+    let ours = folder.is_some_and(|folder| folder.ends_with(Path::new("clusterctl").join(DOORS)));
+    ours && path.file_name().is_some_and(|name| name == DOOR_SOCKET)
 }
 
 /// Inodes of the sockets that a process holds; `None` when its descriptors cannot be seen.
@@ -231,6 +241,19 @@ mod tests {
         assert_eq!(address.to_string(), "127.0.0.1:3000");
         assert_eq!(inode, 4711);
         assert!(inet_line(&line.replace(" 0A ", " 01 "), Protocol::Stream).is_none());
+    }
+
+    #[test]
+    fn a_door_is_nothing_that_a_program_listens_on() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("clusterctl/doors/api@0");
+        fs::create_dir_all(&folder).unwrap();
+        for (name, listens) in [("door", false), ("other", true)] {
+            let path = folder.join(name);
+            fs::write(&path, "").unwrap();
+            let line = format!("0: 00000002 00000000 00000000 0002 01 4711 {}", path.display());
+            assert_eq!(unix_line(&line).is_some(), listens, "{name}");
+        }
     }
 
     #[test]

@@ -2,8 +2,11 @@
 //! group, the number of listeners that are being stopped, and the numbers of instances that are up, that start without
 //! a job, and that are idle without a job (`handover::listing`).
 //!
-//! WHEN is `now`, `started` (no instance has a start job any more), `gone` (none is ending any more), or `over` (as
-//! `gone` where the group is being stopped, else as `now`). STATE is a file below the manager's runtime directory, beside which the lock is. `--units-user` asks the manager of a user.
+//! WHEN is `now`, `started` (no instance has a start job any more; as `now` where one is idle), `gone` (none is ending
+//! any more), or `over` (as `gone` where the group is being stopped, else as `now`). STATE is a file below the manager's
+//! runtime directory, beside which the lock is. `--units-user` asks the manager of a user.
+//!
+//! Idle is what was idle at the first look: whoever had a job then and is idle when it is over has run, and ended.
 //!
 //! Whoever waits asks again and again, with growing pauses. The manager would tell a client that waits for its signals of
 //! every change of every unit: with a hundred apps that start or stop together, that is more work for it than all
@@ -35,7 +38,7 @@ pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
     let [when, group, state, sockets @ ..] = words else { sys::exit_group(start::USAGE) };
     let waits: fn(&AppUnits) -> bool = match text(when) {
         b"now" => |_| false,
-        b"started" => |app| app.starting > 0,
+        b"started" => |app| app.starting > 0 && app.idle == 0,
         b"gone" => |app| app.stopping > 0,
         b"over" => |app| app.stopping > 0 && app.own != UnitJob::Start,
         _ => sys::exit_group(start::USAGE),
@@ -45,13 +48,14 @@ pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
         sys::exit_group(1)
     };
     let Some(path) = socket(user, environment, &mut path) else { sys::exit_group(1) };
-    let (begun, mut last) = (sys::milliseconds(), usize::MAX);
+    let (begun, mut last, mut idle) = (sys::milliseconds(), usize::MAX, None);
     loop {
-        let Some(app) = manager::units(path, (text(group), last), question, text(state)) else {
+        let Some(mut app) = manager::units(path, (text(group), last), question, text(state)) else {
             sys::exit_group(1)
         };
         // What waits is waited for, and no restart that comes later.
         last = last.min(app.newest);
+        app.idle = *idle.get_or_insert(app.idle);
         if !waits(&app) {
             tell(&app);
             sys::exit_group(0)
