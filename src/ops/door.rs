@@ -168,7 +168,7 @@ fn lacks(app: &AppName, found: &FoundApp) -> (String, Option<String>) {
         }
         None => {
             let next = Some("clusterctl apply".to_owned());
-            ("has no door: its units are of an older version".to_owned(), next)
+            ("has no door: write `door = true` into the ecosystem file".to_owned(), next)
         }
     }
 }

@@ -76,11 +76,17 @@ pub fn under_way(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, St
 /// The apps that are being started, stopped or restarted, and how that is called.
 fn turned(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
     let names: Vec<&AppName> = apps.iter().collect();
-    let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
+    let groups = apps.iter().flat_map(|app| [app.group_unit(), app.close_unit()]);
+    let groups: Vec<UnitName> = groups.collect();
     let listed = loaded::rows(&context.systemd, &names, &groups)?;
     let (instances, others) = loaded::by_app(&names, listed);
     let groups = by_name(others);
     let turned = apps.iter().filter_map(|app| {
+        // It holds the listeners until nobody waits at them any more, and as long nothing else can open them.
+        let close = groups.get(app.close_unit().as_str());
+        if close.is_some_and(|row| row.active == ActiveState::Deactivating) {
+            return Some((app.clone(), "its listeners are being closed".to_owned()));
+        }
         let group = groups.get(app.group_unit().as_str())?;
         let instances = instances.get(app).into_iter().flatten();
         let instances: Vec<&Listed> = instances.map(|one| &one.row).collect();

@@ -26,7 +26,7 @@ pub fn write(m: &Machine, run: &str, instances: u32, more: &str) {
         m.copy(&fixtures(), "/srv/doors");
     }
     let text = format!(
-        "[[apps]]\nname = 'shop'\n{run}\ninstances = {instances}\nlisten = 3000\nuser = 'daemon'\n{more}\n"
+        "[[apps]]\nname = 'shop'\n{run}\ninstances = {instances}\nlisten = 3000\ndoor = true\nuser = 'daemon'\n{more}\n"
     );
     m.write("/srv/doors/ecosystem.toml", text);
 }
@@ -199,7 +199,7 @@ booted!(a_loop_that_hangs_is_ended_and_others_serve, |m| {
 booted!(apps_of_a_user_have_doors_of_their_own, |m| {
     let ada = m.user("ada");
     m.copy(&fixtures(), "/home/ada/doors");
-    let text = "[[apps]]\nname = 'shop'\nscript = 'server.js'\ninstances = 2\nlisten = 3000\n\
+    let text = "[[apps]]\nname = 'shop'\nscript = 'server.js'\ninstances = 2\nlisten = 3000\ndoor = true\n\
                 env = { GREETING = 'one' }\nhealth = '/healthz'\n";
     m.write("/home/ada/doors/ecosystem.toml", text);
     m.ok(["chown", "-R", "ada:", "/home/ada/doors"]);

@@ -1,7 +1,7 @@
 use clusterctl::error::exit;
 
-use crate::door::{StandIn, pid};
-use crate::stage::{SHOP, Stage, WORKER};
+use crate::door::{SHOP, StandIn, pid};
+use crate::stage::{Stage, WORKER};
 
 fn shop() -> Stage {
     let stage = Stage::applied(&format!("{SHOP}{WORKER}"));

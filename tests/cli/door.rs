@@ -14,6 +14,18 @@ use rustix::net::{
 
 use crate::stage::Stage;
 
+/// As [`crate::stage::SHOP`], with a door for each instance.
+pub const SHOP: &str = "\
+[[apps]]
+name = \"shop\"
+script = \"server.js\"
+user = \"api\"
+instances = 2
+listen = \"127.0.0.1:3999\"
+door = true
+rollout = { min_ready = 0 }
+";
+
 /// A main process for instances that run: one that is there.
 pub fn pid() -> u32 {
     std::process::id()

@@ -1,7 +1,7 @@
 use clusterctl::error::exit;
 
-use crate::door::pid;
-use crate::stage::{SHOP, Stage};
+use crate::door::{SHOP, pid};
+use crate::stage::Stage;
 
 #[test]
 fn refuses() {

@@ -118,6 +118,8 @@ pub struct AppProcess {
     pub stream_timeout: Option<Duration>,
     /// Time in which the loop of the program has to come round; without it, it may hang.
     pub watchdog: Option<Duration>,
+    /// Whether the file asks for a door, by which one instance is reached.
+    pub door: bool,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
     /// Where the number of the main process is written.

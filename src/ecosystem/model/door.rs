@@ -14,9 +14,14 @@ impl App {
         self.listeners.iter().filter(move |listener| loaded && is_tcp(&listener.address))
     }
 
-    /// Whether each instance has a door: the library is in the program, and it listens on TCP.
+    /// Whether each instance has a door: something of the file needs it, the library is in the program, and it
+    /// listens on TCP.
     pub fn has_door(&self) -> bool {
-        self.doors().next().is_some()
+        let process = &self.process;
+        let needed = self.health.is_some()
+            || process.watchdog.is_some()
+            || self.readiness == Readiness::Notify;
+        (process.door || needed) && self.doors().next().is_some()
     }
 
     /// Whether an instance begins without clients of the shared listener, and gets them when it has passed

@@ -253,6 +253,8 @@ const KEYS: &[Key] = &[
         .eg("wait_ready = true"),
     key("health", ValueKind::Health, "none", "What an instance has to pass before it gets its first client, and again while it serves: a path that is asked for by HTTP, or a table.")
         .eg("health = \"/healthz\"").ours(),
+    key("door", ValueKind::Boolean, "true with `health`, `watchdog` and `wait_ready`, else false", "Whether each instance can be reached alone: `clusterctl curl api@2`, `drain`, `metrics --app`.")
+        .eg("door = true").ours(),
     key("watchdog", ValueKind::Duration, "none", "Time in which the program's own loop has to come round; one that hangs for longer is killed and started again.")
         .eg("watchdog = \"30s\"").ours(),
     key("listen_timeout", ValueKind::Duration, "\"60s\"", "Time until an instance must be ready.")

@@ -35,6 +35,7 @@ pub(super) fn health(
     job: bool,
 ) -> (Option<Health>, Option<Remark>) {
     watchdog(cx, fields, hands, listeners);
+    door(cx, fields, hands, listeners);
     let health = checked(cx, fields, hands, listeners, process.listen_timeout, job);
     (health, early_clients(hands, listeners))
 }
@@ -86,6 +87,27 @@ fn refused(hands: &Hands, job: bool) -> Option<(String, String)> {
         "remove it, or let a dynamically linked program get its listeners by the library"
             .to_owned(),
     ))
+}
+
+/// A door is the library's, and leads to listeners of TCP.
+fn door(cx: &mut Reading<'_>, fields: &Fields<'_>, hands: &Hands, listeners: &[(Listener, Place)]) {
+    let Some(node) = fields.get("door") else { return };
+    if !is_true(&node) {
+        return;
+    }
+    let why = match hands.handover {
+        Handover::Preload if listeners.iter().any(|(one, _)| is_tcp(&one.address)) => return,
+        Handover::Preload | Handover::Nothing => "it has no TCP listener",
+        Handover::Native => "it takes its listeners natively",
+        Handover::Trace => hands.traced_because.unwrap_or("it is traced"),
+    };
+    let message = format!("no instance of this program can be reached alone: {why}");
+    cx.problems.push(Problem::error(&node.place, message).help("remove `door`"));
+}
+
+/// Whether the key says `true`; another type is a problem that is told where the key is read.
+fn is_true(node: &Node<'_>) -> bool {
+    matches!(node.value, DeValue::Boolean(true))
 }
 
 /// The library answers the watchdog when the program comes round to accept a client, so it has to be there.

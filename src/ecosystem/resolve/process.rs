@@ -76,6 +76,7 @@ pub(super) fn process(
         listen_timeout: positive(cx, fields, "listen_timeout", RolloutSettings::LISTEN_TIMEOUT),
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
+        door: fields.flag(cx, "door", false),
         watchdog: fields.get("watchdog").map(|_| positive(cx, fields, "watchdog", LEAST_WATCHDOG)),
         autostart: fields.flag(cx, "autostart", true),
         pid_file,
