@@ -20,13 +20,19 @@ pub(super) fn of_start(template: &UnitFile, evidence: &Evidence) -> Option<Strin
     } else if ended_at("NAMESPACE") {
         let all = translate::writable(template).into_iter();
         all.filter(|one| one.needed).map(|one| one.path).collect()
-    } else if evidence.result == "resources" || evidence.unreadable {
+    } else if evidence.result == "resources" || evidence.unreadable || says_unread(evidence) {
         env_files(template)
     } else {
         return None;
     };
     let gone = needed.iter().find(|path| matches!(path.try_exists(), Ok(false)));
     gone.map(|path| path.display().to_string())
+}
+
+/// Whether a line says so: of an instance that has given up meanwhile, the manager tells the last step alone. The
+/// program may write such a line too, so the files themselves are looked at.
+fn says_unread(evidence: &Evidence) -> bool {
+    evidence.lines.iter().any(|line| line.contains("failed to read the environment file"))
 }
 
 /// What the command line names by absolute paths: what the manager executes, and what that becomes.
