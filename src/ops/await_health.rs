@@ -68,6 +68,7 @@ pub fn await_health(wait: &HealthWait) -> Result<(), String> {
         if Instant::now() + pause >= deadline {
             return Err(failed.why);
         }
+        // Nothing announces that the program has become able to serve: only the next check tells.
         std::thread::sleep(pause);
     }
 }

@@ -1,10 +1,10 @@
 use clusterctl::error::exit;
 
-use crate::door::{SHOP, StandIn, pid};
+use crate::door::{self, StandIn, pid};
 use crate::stage::{Stage, WORKER};
 
 fn shop() -> Stage {
-    let stage = Stage::applied(&format!("{SHOP}{WORKER}"));
+    let stage = Stage::applied(&(door::shop() + WORKER));
     let pids = ["shop@0.service", "shop@1.service", "worker@0.service"];
     stage.manager().pids = pids.map(|unit| (unit.to_owned(), pid())).into();
     stage

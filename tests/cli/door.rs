@@ -12,19 +12,12 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketAddrUnix,
 };
 
-use crate::stage::Stage;
+use crate::stage::{SHOP, Stage};
 
-/// As [`crate::stage::SHOP`], with a door for each instance.
-pub const SHOP: &str = "\
-[[apps]]
-name = \"shop\"
-script = \"server.js\"
-user = \"api\"
-instances = 2
-listen = \"127.0.0.1:3999\"
-door = true
-rollout = { min_ready = 0 }
-";
+/// [`SHOP`] with a door for each instance.
+pub fn shop() -> String {
+    format!("{SHOP}door = true\n")
+}
 
 /// A main process for instances that run: one that is there.
 pub fn pid() -> u32 {

@@ -1,11 +1,11 @@
 use clusterctl::error::exit;
 
-use crate::door::{SHOP, StandIn, pid};
+use crate::door::{StandIn, pid, shop};
 use crate::stage::{Stage, WORKER};
 
 #[test]
 fn takes_instances_out_of_rotation() {
-    let stage = Stage::applied(SHOP);
+    let stage = Stage::applied(&shop());
     let pids = ["shop@0.service", "shop@1.service"];
     stage.manager().pids = pids.map(|unit| (unit.to_owned(), pid())).into();
     let doors = ["shop@0", "shop@1"].map(|instance| StandIn::at(&stage, instance));
@@ -35,7 +35,7 @@ fn takes_instances_out_of_rotation() {
 
 #[test]
 fn refuses() {
-    let stage = Stage::applied(&format!("{SHOP}{WORKER}"));
+    let stage = Stage::applied(&(shop() + WORKER));
     stage.run(&["drain"], exit::USAGE);
     stage.run(&["drain", "nobody"], exit::UNKNOWN);
     stage.run(&["drain", "shop"], exit::FAILED); // no process
@@ -47,7 +47,7 @@ fn refuses() {
 
 #[test]
 fn a_mark_in_a_folder_of_the_apps_user_follows_no_link() {
-    let stage = Stage::applied(SHOP);
+    let stage = Stage::applied(&shop());
     stage.manager().pids = [("shop@0.service".to_owned(), pid())].into();
     let _door = StandIn::at(&stage, "shop@0");
     let victim = stage.path("victim");

@@ -1,11 +1,11 @@
 use clusterctl::error::exit;
 
-use crate::door::{SHOP, pid};
+use crate::door::{pid, shop};
 use crate::stage::Stage;
 
 #[test]
 fn refuses() {
-    let stage = Stage::applied(SHOP);
+    let stage = Stage::applied(&shop());
     stage.run(&["undrain"], exit::USAGE);
     stage.run(&["undrain", "nobody"], exit::UNKNOWN);
     stage.run(&["undrain", "shop"], exit::FAILED); // no process
