@@ -18,11 +18,11 @@ pub(super) struct AuditArgs {
 /// Runs the verb.
 pub(super) fn run(args: &AuditArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, &args.apps)?;
     let mut audits = Vec::new();
     let all = ["all".to_owned()];
     let wanted = if args.apps.is_empty() && !apps.is_empty() { &all[..] } else { &args.apps[..] };
-    for one in control::selected(place, &ctl, wanted)? {
+    for one in control::selected_of(place, &ctl, &apps, wanted)? {
         if let Some(found) = apps.get(&one.app) {
             audits.push(ops::audit(&ctl, &one, found)?);
         }

@@ -65,6 +65,6 @@ pub(super) fn run(args: &CheckHealthArgs, place: &Site<'_>, ui: &mut Ui) -> Resu
     if selected.is_empty() {
         return Ok(());
     }
-    let observed = ops::observe(&ctl)?;
+    let observed = ops::observe_found(&ctl, ops::named(&ctl, std::slice::from_ref(&app))?)?;
     reload::again(&ctl, &observed, selected, &[], &PolicyArgs::default(), ui)
 }

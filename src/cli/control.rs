@@ -214,7 +214,7 @@ pub(super) fn try_selected(
     ctl: &ops::Context,
     selectors: &[String],
 ) -> Result<Option<Vec<Selected>>, Error> {
-    let apps = ops::apps(ctl)?;
+    let apps = ops::apps_meant(ctl, selectors)?;
     let names = expanded(place, ctl, &apps, selectors)?;
     Ok(ops::select(&apps, &names).ok())
 }

@@ -138,7 +138,7 @@ pub(super) fn run(args: &CurlArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, 
     let options = args.options.clone().with(more.options);
     let request = options.request(place, &args.path)?;
     let ctl = place.connect_to_ask()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, std::slice::from_ref(&args.instance))?;
     let selected = control::selected_of(place, &ctl, &apps, std::slice::from_ref(&args.instance))?;
     let rows = ops::list(&ctl, &apps, &selected)?;
     let [row] = rows.as_slice() else {

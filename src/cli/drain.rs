@@ -62,7 +62,7 @@ type Work<'a> =
 /// Does it to each instance that runs; the others are told of.
 fn each(selectors: &[String], place: &Site<'_>, ui: &mut Ui, work: Work<'_>) -> Result<u8, Error> {
     let ctl = place.connect()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, selectors)?;
     let selected = control::selected_of(place, &ctl, &apps, selectors)?;
     let rows = ops::list(&ctl, &apps, &selected)?;
     if rows.iter().all(|row| row.pid.is_none()) {
@@ -97,7 +97,7 @@ fn each(selectors: &[String], place: &Site<'_>, ui: &mut Ui, work: Work<'_>) -> 
 /// Says so where nobody is left to take new clients of an app.
 fn warn_of_none(selectors: &[String], place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, selectors)?;
     let selected = control::selected_of(place, &ctl, &apps, selectors)?;
     let mut names: Vec<&AppName> = selected.iter().map(|one| &one.app).collect();
     names.dedup();

@@ -17,7 +17,7 @@ pub(super) struct PidArgs {
 /// Runs the verb. It fails when there is nothing to print, since a command that gets it cannot say why.
 pub(super) fn run(args: &PidArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let ctl = place.connect()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, &args.apps)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let rows = ops::list(&ctl, &apps, &selected)?;
     let running: Vec<(&str, u32)> =

@@ -22,7 +22,7 @@ pub(super) struct ReopenArgs {
 /// Runs the verb.
 pub(super) fn run(args: &ReopenArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.interruptible(place.connect()?)?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, &args.apps)?;
     let selected = control::selected_or_all(place, &ctl, &args.apps)?;
     let (files, journal) = ops::writes_files(&apps, selected);
     for app in journal.iter().filter(|_| !args.apps.is_empty()) {

@@ -19,7 +19,7 @@ pub(super) struct ResetArgs {
 /// Runs the verb.
 pub(super) fn run(args: &ResetArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, &args.apps)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let rows = ops::list(&ctl, &apps, &selected)?;
     ops::reset(&ctl, &rows)?;

@@ -25,7 +25,7 @@ fn signal(text: &str) -> Result<i32, String> {
 /// Runs the verb.
 pub(super) fn run(args: &SignalArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), Error> {
     let ctl = place.connect()?;
-    let apps = ops::apps(&ctl)?;
+    let apps = ops::apps_meant(&ctl, &args.apps)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let rows = ops::list(&ctl, &apps, &selected)?;
     let sent = ops::send_signal(&ctl, args.signal, &rows)?;

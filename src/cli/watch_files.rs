@@ -65,5 +65,5 @@ pub(super) fn run(args: &WatchFilesArgs, place: &Site<'_>, ui: &mut Ui) -> Resul
 }
 
 fn is_job(ctl: &ops::Context, app: &AppName) -> Result<bool, Error> {
-    Ok(ops::apps(ctl)?.get(app).is_some_and(|found| found.is_job(app)))
+    Ok(ops::named(ctl, std::slice::from_ref(app))?.get(app).is_some_and(|found| found.is_job(app)))
 }

@@ -9,6 +9,11 @@ pub const LISTING: usize = 20 * 1024;
 /// Longest name of a unit (systemd's unit-name.h).
 const NAME: usize = 256;
 
+/// What follows an app's name in the name of the unit that closes its listeners.
+const CLOSE: &[u8] = b"-close.service";
+/// The same of its instances.
+const INSTANCES: &[u8] = b"@*.service";
+
 /// What a unit's job does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnitJob {
@@ -66,6 +71,9 @@ pub struct AppUnits {
     pub loose: u32,
     /// Instances that do not run, have not failed, and have no job.
     pub idle: u32,
+    /// Whether the script that keeps clients out during a stop (`close hold`) still runs: it has copies of the listeners,
+    /// and none can be opened anew before it has ended.
+    pub held: bool,
     /// The number of the newest job.
     pub newest: usize,
 }
@@ -75,6 +83,8 @@ impl AppUnits {
     fn add(&mut self, group: &[u8], name: &[u8], active: &[u8], job: UnitJob) {
         if name == group {
             self.own = job;
+        } else if is_close(group, name) {
+            self.held = active == b"deactivating";
         } else if name.ends_with(b".socket") {
             self.closing += u32::from(job == UnitJob::Stop);
         } else if is_instance(group, name) {
@@ -90,6 +100,12 @@ impl AppUnits {
             *count += 1;
         }
     }
+}
+
+/// Whether this is the unit that closes the listeners of the app whose group that is.
+fn is_close(group: &[u8], name: &[u8]) -> bool {
+    let app = group.strip_suffix(b".service");
+    app.and_then(|app| name.strip_prefix(app)) == Some(CLOSE)
 }
 
 /// Whether this is an instance of the app whose group that is.
@@ -126,12 +142,14 @@ pub fn question<'a, 'b>(
     writer.number(body, 0);
     let (length, first) = (writer.at.saturating_sub(4), writer.at);
     writer.text(body, group);
-    let mut instances = [0; NAME];
+    let mut name = [0; NAME];
     let app = group.strip_suffix(b".service")?;
-    let end = app.len() + b"@*.service".len();
-    instances.get_mut(..app.len())?.copy_from_slice(app);
-    instances.get_mut(app.len()..end)?.copy_from_slice(b"@*.service");
-    writer.text(body, instances.get(..end)?);
+    name.get_mut(..app.len())?.copy_from_slice(app);
+    for end in [INSTANCES, CLOSE] {
+        let length = app.len() + end.len();
+        name.get_mut(app.len()..length)?.copy_from_slice(end);
+        writer.text(body, name.get(..length)?);
+    }
     sockets.for_each(|socket| writer.text(body, socket));
     writer.put(length, writer.at.saturating_sub(first));
     writer.put(4, writer.at.saturating_sub(body));
@@ -279,6 +297,8 @@ mod tests {
             ("api@7.service", "inactive", "start"),
             ("api@8.service", "inactive", "stop"),
             ("api-x@0.service", "active", ""),
+            ("api-close.service", "deactivating", "start"),
+            ("api-x-close.service", "active", ""),
         ];
         let expected = AppUnits {
             own: UnitJob::Stop,
@@ -288,6 +308,7 @@ mod tests {
             up: 1,
             loose: 1,
             idle: 1,
+            held: true,
             newest: 7,
         };
         assert_eq!(read(&said(&units)), Some(expected));
@@ -320,7 +341,13 @@ mod tests {
         let body = &behind[message.body..];
         let texts: Vec<&[u8]> =
             body.split(|byte| *byte == 0).filter(|text| text.len() > 1).collect();
-        let names = [&b"api.service"[..], b"api@*.service", b"api-3000.socket", b"api-3001.socket"];
+        let names = [
+            &b"api.service"[..],
+            b"api@*.service",
+            b"api-close.service",
+            b"api-3000.socket",
+            b"api-3001.socket",
+        ];
         assert_eq!(texts, names, "{}", body.escape_ascii());
         let most = [&[b'x'; 255][..]; 64];
         assert!(question(&most[0][..247], [].into_iter(), &mut [0; LISTING]).is_none());

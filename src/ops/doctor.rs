@@ -9,7 +9,9 @@ use super::load::{NEWER, is_unread};
 use super::logs::suppressed;
 use super::sight::monotonic;
 use super::template::env_files;
-use super::{Context, Error, Stories, apps, credentials, held, log_owner, observe, under_way};
+use super::{
+    Context, Error, Stories, apps, credentials, held, log_owner, named, observe_found, under_way,
+};
 use crate::disk::{self, DropIns};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
@@ -51,16 +53,17 @@ pub fn app_facts(
     context: &Context,
     names: &BTreeSet<AppName>,
 ) -> Result<BTreeMap<AppName, AppFacts>, Error> {
-    let all: Vec<AppName> = apps(context)?.into_keys().collect();
-    let rolling = under_way(context, &all)?;
+    let found = match names.is_empty() {
+        true => apps(context)?,
+        false => named(context, &names.iter().cloned().collect::<Vec<_>>())?,
+    };
+    let rolling = under_way(context, &found.keys().cloned().collect::<Vec<_>>())?;
     let mut facts = BTreeMap::new();
     let mut stories = Stories::new(context);
-    for (name, app) in observe(context)?.apps {
-        if names.is_empty() || names.contains(&name) {
-            let rolling = rolling.iter().any(|(app, _)| *app == name);
-            let one = one(context, &mut stories, &name, app, rolling)?;
-            facts.insert(name, one);
-        }
+    for (name, app) in observe_found(context, found)?.apps {
+        let rolling = rolling.iter().any(|(app, _)| *app == name);
+        let one = one(context, &mut stories, &name, app, rolling)?;
+        facts.insert(name, one);
     }
     Ok(facts)
 }

@@ -43,6 +43,8 @@ pub enum UnitFailure {
     Job(String),
     /// Its start was ended by something else than its process: what is known of that may be of a run before.
     Start(InstanceFault),
+    /// Another job took the place of its stop: what is known of its process explains nothing.
+    StillWanted,
     /// The manager does not permit its job.
     Denied(systemd::Error),
     /// It came up, or should have, and did not stay.
@@ -58,6 +60,9 @@ impl fmt::Display for UnitFailure {
             Self::Start(why) => why.fmt(f),
             Self::Denied(error) => error.fmt(f),
             Self::Lost(lost) => lost.fmt(f),
+            Self::StillWanted => {
+                f.write_str("was not stopped: another job, such as a start, came in between")
+            }
         }
     }
 }

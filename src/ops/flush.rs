@@ -22,8 +22,8 @@ pub struct Flushed {
 /// # Errors
 /// The units cannot be read.
 pub fn flush(context: &Context, selected: &[Selected]) -> Result<Vec<Flushed>, Error> {
-    let apps = super::apps(context)?;
     let names: BTreeSet<&AppName> = selected.iter().map(|one| &one.app).collect();
+    let apps = super::named(context, &names.iter().copied().cloned().collect::<Vec<_>>())?;
     let mut flushed = Vec::new();
     for app in names {
         let name = app.template_unit();

@@ -99,6 +99,9 @@ pub(super) fn failure(kind: JobKind, outcome: &JobOutcome) -> Option<UnitFailure
         JobOutcome::Refused(error) if error.is_permission() => {
             Some(UnitFailure::Denied(error.clone()))
         }
+        JobOutcome::Ended(JobResult::Canceled) if kind == JobKind::Stop => {
+            Some(UnitFailure::StillWanted)
+        }
         JobOutcome::Ended(result) if kind != JobKind::Stop => match result {
             JobResult::Dependency => start(RolloutJobResult::Dependency),
             JobResult::Canceled => start(RolloutJobResult::Canceled),

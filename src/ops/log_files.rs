@@ -40,7 +40,7 @@ pub(super) struct LogFiles {
 impl LogFiles {
     /// The files of a selection that are there, and of those the ones of a stream that is asked for.
     pub(super) fn of(context: &Context, spec: &LogSpec) -> Result<LogFiles, Error> {
-        let apps = super::apps(context)?;
+        let apps = spec.apps(context)?;
         let mut files = Vec::new();
         let mut known = BTreeSet::new();
         let mut grows = false;

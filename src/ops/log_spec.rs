@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Selected;
+use super::{Context, Error, Selected};
 use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::systemd::Levels;
@@ -45,6 +45,17 @@ const ERROR: u8 = 3;
 const TROUBLE: u8 = 5;
 
 impl LogSpec {
+    /// The apps whose logs are meant: of a few, nothing of others is read.
+    pub(super) fn apps(&self, context: &Context) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+        match self.selected.is_empty() {
+            true => super::apps(context),
+            false => {
+                let names = self.selected.iter().map(|one| one.app.clone());
+                super::named(context, &names.collect::<Vec<_>>())
+            }
+        }
+    }
+
     /// Whose logs are meant, of the apps that there are now.
     pub(super) fn of(&self, apps: &BTreeMap<AppName, FoundApp>) -> Cow<'_, [Selected]> {
         match self.selected.is_empty() {

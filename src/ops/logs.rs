@@ -1,13 +1,11 @@
 //! The journal of apps and instances, as a stream of entries.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::log_files::LogFiles;
 use super::log_spec::LogSpec;
 use super::{Context, Error};
-use crate::disk::FoundApp;
-use crate::ecosystem::AppName;
 use crate::systemd::{Journal, JournalEntry};
 use crate::unit::UnitName;
 
@@ -113,7 +111,7 @@ pub fn restricted(context: &Context) -> Option<Error> {
 
 /// The units whose messages belong to the selection: enabled and loaded instances, and the group.
 fn units(context: &Context, spec: &LogSpec) -> Result<Vec<UnitName>, Error> {
-    let apps: BTreeMap<AppName, FoundApp> = super::apps(context)?;
+    let apps = spec.apps(context)?;
     let mut units = Vec::new();
     for one in spec.of(&apps).iter() {
         if let Some(number) = one.instance {

@@ -129,8 +129,8 @@ pub fn named(context: &Context, apps: &[AppName]) -> Result<BTreeMap<AppName, Fo
     Ok(disk::scan_apps(&context.layout, &once.into_iter().collect::<Vec<_>>())?)
 }
 
-/// The apps that selectors can mean: where each is the name of an app these alone, and nothing of others is read; else
-/// all apps.
+/// The apps that selectors can mean: where each is the name of an app, or of an instance, these alone, and nothing of
+/// others is read; else all apps.
 ///
 /// # Errors
 /// The unit directory cannot be read.
@@ -138,10 +138,18 @@ pub fn apps_meant(
     context: &Context,
     selectors: &[String],
 ) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    if selectors.is_empty() {
+        return apps(context);
+    }
     let mut meant = BTreeMap::new();
     for selector in selectors {
+        let name = selector.strip_suffix(".service").unwrap_or(selector);
+        let name = match name.split_once('@') {
+            Some((app, number)) if number.parse::<u32>().is_ok() => app,
+            _ => name,
+        };
         // With a dot it may be a file.
-        let name = AppName::parse(selector).ok().filter(|_| !selector.contains('.'));
+        let name = AppName::parse(name).ok().filter(|name| !name.as_str().contains('.'));
         let Some(name) = name else { return apps(context) };
         match disk::scan_app(&context.layout, &name)? {
             Some(found) => drop(meant.insert(name, found)),

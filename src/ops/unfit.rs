@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::await_health::{Check, once};
-use super::{Context, Error, Row, Selected, Status, apps, list};
+use super::{Context, Error, Row, Selected, Status, list, named};
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::limits;
@@ -25,7 +25,7 @@ pub fn unfit(
     failures: u32,
 ) -> Result<Vec<(u32, String)>, Error> {
     let selected = [Selected { app: app.clone(), instance: None }];
-    let rows = list(context, &apps(context)?, &selected)?;
+    let rows = list(context, &named(context, std::slice::from_ref(app))?, &selected)?;
     let serving: Vec<Row> = rows.into_iter().filter(|row| row.status == Status::Online).collect();
     let next = Mutex::new(serving.iter());
     let unfit = Mutex::new(Vec::new());

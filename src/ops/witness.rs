@@ -22,7 +22,7 @@ const LOOKS: u32 = 8;
 /// Does `work`, and looks meanwhile at the instances of these apps that are being started.
 pub(super) fn witnessed<T>(context: &Context, apps: &[AppName], work: impl FnOnce() -> T) -> T {
     let patience = || {
-        let found = super::apps(context).unwrap_or_else(|_| BTreeMap::new());
+        let found = super::named(context, apps).unwrap_or_else(|_| BTreeMap::new());
         let limits = apps.iter().filter_map(|app| Some(found.get(app)?.units.policy(app)));
         limits.map(|policy| policy.listen_timeout).min()
     };

@@ -141,6 +141,10 @@ fn of_failures(
         let text = format!("{app}: {unit} {error}{more}");
         return AppVerdict { text, good: false, look_at: None, next: error.hint() };
     }
+    if matches!(why, UnitFailure::StillWanted) {
+        let (text, next) = (format!("{app}: {unit} {why}{more}"), format!("clusterctl list {app}"));
+        return AppVerdict { text, good: false, look_at: None, next: Some(next) };
+    }
     let instance = failed_instance(app, done);
     // A start that takes too long is explained by what the process did instead, if that is known.
     let explained = |(_, why): &(u32, &InstanceFault)| reason.is_none() || !why.is_timeout();
@@ -250,4 +254,26 @@ fn what_runs(left: &StillRunning) -> String {
         }
     }
     if parts.is_empty() { "nothing runs".to_owned() } else { format!("now {}", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What is known of the process of an instance whose stop was canceled says nothing about that stop.
+    #[test]
+    fn a_stop_that_a_start_has_overtaken_is_no_crash() {
+        let app = AppName::parse("api").unwrap();
+        let failures = [app.instance_unit(0), app.group_unit()];
+        let failures = failures.map(|unit| (unit, UnitFailure::StillWanted)).to_vec();
+        let done = Done { failures, ..Done::default() };
+        let reason = FailureReason { text: "ended with code 0".to_owned(), next: None };
+        let verdict = verdict(&app, &done, Some(&reason));
+        assert_eq!(
+            verdict.text,
+            "api: api@0.service was not stopped: another job, such as a start, came in between (and 1 more)"
+        );
+        assert_eq!(verdict.next.as_deref(), Some("clusterctl list api"));
+    }
 }

@@ -237,6 +237,36 @@ booted!(a_stop_that_meets_a_restart_between_its_halves_closes_the_listeners, |m|
     assert_stopped(m, "after a connection to the closed port");
 });
 
+booted!(a_start_after_two_that_a_stop_met_waits_until_the_listeners_are_let_go, |m| {
+    fresh(m);
+    // The script that keeps clients out during a stop has copies of the listeners, here for a second longer.
+    let hold = m.ok(["systemctl", "show", "-P", "ExecStop", "shop-close"]);
+    let tool =
+        hold.split(['=', ' ']).find_map(|word| word.strip_suffix("/close")).unwrap().to_owned();
+    let slow = format!(
+        "#!/bin/sh\n\"$@\"\nexec {tool}/clusterctl-exec --listeners 1 '[::]:3000' -- sleep 1\n"
+    );
+    m.write("/srv/slow-hold", slow);
+    m.ok(["chmod", "755", "/srv/slow-hold"]);
+    let line = m.read("/etc/systemd/system/shop-close.service");
+    let line = line.lines().find_map(|line| line.strip_prefix("ExecStop=")).unwrap();
+    let line = format!(
+        "[Service]\nExecStop=\nExecStop=/srv/slow-hold {}\n",
+        line.trim_start_matches(['-', ':'])
+    );
+    m.write("/etc/systemd/system/shop-close.service.d/slow.conf", line);
+    m.ok(["systemctl", "daemon-reload"]);
+    for pause in [50, 100, 150, 200, 300] {
+        let verbs = [
+            ("clusterctl stop shop", 0),
+            ("clusterctl start shop", pause),
+            ("systemctl start shop", 40),
+        ];
+        at_once(m, &verbs);
+        m.sh("systemctl start shop");
+    }
+});
+
 fn random(root: Root, width: usize, rounds: usize) {
     let Some(m) = machine(root) else { return };
     let mut chance = Chance(0x5eed + width as u64);

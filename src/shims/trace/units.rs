@@ -3,7 +3,7 @@
 //! a job, and that are idle without a job (`handover::listing`).
 //!
 //! WHEN is `now`, `started` (no instance has a start job any more; as `now` where one is idle), `gone` (none is ending
-//! any more), or `over` (as `gone` where the group is being stopped, else as `now`). STATE is a file below the manager's
+//! any more, and nobody keeps a copy of a listener during a stop), or `over` (as `gone` where the group is being stopped, else as `now`). STATE is a file below the manager's
 //! runtime directory, beside which the lock is. `--units-user` asks the manager of a user.
 //!
 //! Idle is what was idle at the first look: whoever had a job then and is idle when it is over has run, and ended.
@@ -39,8 +39,8 @@ pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
     let waits: fn(&AppUnits) -> bool = match text(when) {
         b"now" => |_| false,
         b"started" => |app| app.starting > 0 && app.idle == 0,
-        b"gone" => |app| app.stopping > 0,
-        b"over" => |app| app.stopping > 0 && app.own != UnitJob::Start,
+        b"gone" => |app| app.stopping > 0 || app.held,
+        b"over" => |app| (app.stopping > 0 || app.held) && app.own != UnitJob::Start,
         _ => sys::exit_group(start::USAGE),
     };
     let (mut buffer, mut path) = ([0; LISTING], [0; 108]);
