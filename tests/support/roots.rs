@@ -37,7 +37,7 @@ const FLEET_PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,procps,ip
     openssh-server,openssh-client,sudo,rsync,git,haproxy,socat,nginx,python3,ansible-core";
 
 const PACEMAKER_PACKAGES: &str = "systemd,systemd-sysv,dbus,procps,iproute2,curl,python3,pacemaker,\
-    pacemaker-cli-utils,corosync,resource-agents";
+    pacemaker-cli-utils,corosync,resource-agents,libxml2-utils";
 
 const VIRTUAL_PACKAGES: &str =
     "systemd,systemd-sysv,dbus,curl,procps,iproute2,linux-image-cloud-amd64";
