@@ -81,6 +81,7 @@ fn the_agent_passes_the_test_of_agents_and_sees_instances() {
     m.ok(["systemctl", "stop", "api@1"]);
     assert_eq!(agent(&m, "monitor", "").0, 0);
     assert_eq!(agent(&m, "monitor", "OCF_RESKEY_ready=2").0, 1);
+    m.ok(["systemctl", "start", "api@1"]);
     // All dead: neither the group nor its listener pretends to serve.
     crash(&m);
     wait_until("every instance has given up", PATIENCE, || agent(&m, "monitor", "").0 == 7);

@@ -49,10 +49,12 @@ impl Switch {
     /// machine that has booted again needs a new one.
     pub fn plug(&self, machine: &Machine, port: &str, number: u8) {
         let leader = machine.leader().to_string();
+        // The same after a reboot, as of a machine's own card: others remember it for half a minute.
+        let hardware = format!("02:00:00:00:00:{number:02x}");
         // The network of a machine that was shut down goes some time after the machine, and its cable with it.
         self.run(&format!("ip link delete {port} 2>/dev/null || :"));
         self.run(&format!(
-            "ip link add {port} type veth peer name eth0 netns {leader}
+            "ip link add {port} type veth peer name eth0 address {hardware} netns {leader}
              ip link set {port} master lan up"
         ));
         machine
