@@ -82,6 +82,7 @@ pub(super) fn run(args: &DeployArgs, place: &Site<'_>, ui: &mut Ui) -> Result<()
         deploy,
         from: spooled.from,
         user: place.user(),
+        now: place.around.now(),
         rebuild: args.rebuild,
     };
     if args.dry_run {

@@ -11,7 +11,6 @@ use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::node::{KeyValue, Node, Reading};
 use crate::ecosystem::read::path::path;
 use crate::ecosystem::read::problem::{Place, Problem, visible};
-use crate::ecosystem::read::suggest;
 
 /// Releases that are kept where the file says nothing.
 const KEEP: i64 = 5;
@@ -95,13 +94,13 @@ fn owner(
     match users.len() {
         0 | 1 => Some(users.into_iter().next().flatten()),
         _ => {
-            let names = users.iter().map(|user| match user {
+            let shown = |user: &Option<String>| match user {
                 Some(name) => format!("`{}`", visible(name)),
                 None => "the manager's user".to_owned(),
-            });
+            };
             let message = format!(
                 "the apps run as {}, and nothing says who owns their releases",
-                suggest::list(names)
+                users.iter().map(shown).collect::<Vec<_>>().join(" and ")
             );
             let help = "add `user = \"…\"` to `[deploy]`: that user runs the hooks, too";
             cx.note(Problem::absent(at, message).help(help))

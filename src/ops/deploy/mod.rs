@@ -30,6 +30,8 @@ pub struct Deployment<'a> {
     pub from: String,
     /// Login name of who deploys.
     pub user: String,
+    /// When.
+    pub now: SystemTime,
     /// Make a new release even if one of the same content is there.
     pub rebuild: bool,
 }
@@ -63,7 +65,7 @@ impl Deployment<'_> {
     }
 
     fn note(&self, store: &Store) -> Note {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let now = self.now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let taken: BTreeSet<String> = store.notes().into_iter().map(|note| note.id).collect();
         let free = |id: &String| !taken.contains(id) && !store.release(id).exists();
         let mut times = now..;
