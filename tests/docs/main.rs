@@ -101,8 +101,7 @@ fn keys_of_the_file_and_of_the_manual_are_the_same() {
         .lines()
         .filter_map(|line| line.strip_prefix(".It Ic ")?.split_whitespace().next())
         .collect();
-    let known: BTreeSet<&str> =
-        keys()
+    let known: BTreeSet<&str> = keys()
         .iter()
         .chain(rollout_keys())
         .chain(health_keys())
