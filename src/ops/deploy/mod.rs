@@ -379,7 +379,7 @@ fn used(
     used.extend(store.linked());
     let texts: Vec<String> = disk::scan(&context.layout)?
         .into_values()
-        .flat_map(|found| found.units.iter().map(|(_, file)| file.text.clone()).collect::<Vec<_>>())
+        .flat_map(|found| found.units.values().map(|file| file.text.clone()).collect::<Vec<_>>())
         .collect();
     let named = store.notes().into_iter().map(|note| note.id);
     used.extend(named.filter(|id| texts.iter().any(|text| text.contains(id.as_str()))));
