@@ -42,7 +42,8 @@ pub struct Spooled {
 impl Source {
     /// What a word means: `-`, a folder or a file that is there, else a name that git knows.
     pub fn named(word: &str, here: &Path) -> Source {
-        let path = here.join(word);
+        // Without the points that the word may have, as people know the place.
+        let path: PathBuf = here.join(word).components().collect();
         match std::fs::metadata(&path) {
             _ if word == "-" => Source::Input,
             Ok(meta) if meta.is_dir() => Source::Folder(path),
