@@ -66,9 +66,10 @@ impl Deployment<'_> {
 
     fn note(&self, store: &Store) -> Note {
         let now = self.now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let taken: BTreeSet<String> = store.notes().into_iter().map(|note| note.id).collect();
-        let free = |id: &String| !taken.contains(id) && !store.release(id).exists();
-        let mut times = now..;
+        // Two of one second, or a clock that was set back: names sort by the order in which they were given.
+        let last = store.notes().last().map_or(0, |note| note.time + 1);
+        let free = |id: &String| !store.release(id).exists();
+        let mut times = now.max(last)..;
         let found = times.find_map(|time| {
             let id = name(time, &self.digest);
             free(&id).then_some((time, id))

@@ -116,3 +116,57 @@ after = 'id -un >after; readlink ../../current >>after || true'";
     assert_eq!(pids(m, 2), before.0);
     assert_serves(m, "v2");
 });
+
+booted!(a_file_beside_the_releases_means_the_release_in_force, |m| {
+    user(m);
+    write(m, "v1", "");
+    m.ok_sh("mkdir /etc/shop; mv /root/app/ecosystem.toml /etc/shop/ecosystem.toml");
+    let output = m.clusterctl(["deploy", "/root/app", "--file", "/etc/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    let first = current(m);
+    // A change of the file alone is applied to the same code, by whichever verb.
+    m.ok_sh("sed -i 's/instances = 2/instances = 3/' /etc/shop/ecosystem.toml");
+    let output = m.clusterctl(["apply", "/etc/shop/ecosystem.toml"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(
+        output.stderr.contains(&format!("the release in force, /srv/shop/releases/{first}")),
+        "{output:#?}"
+    );
+    let folder = |number: u32| {
+        let pid = m.systemctl_show(&format!("shop@{number}"), "MainPID");
+        m.ok(["readlink", &format!("/proc/{pid}/cwd")])
+    };
+    assert_eq!(folder(2), format!("/srv/shop/releases/{first}"));
+    m.write("/root/app/version", "v2");
+    m.ok(["clusterctl", "deploy", "/root/app", "--file", "/etc/shop/ecosystem.toml"]);
+    assert_serves(m, "v2");
+    assert_eq!(folder(2), format!("/srv/shop/releases/{}", current(m)));
+    // An older release is put in force by a rollback; the file is then still the same.
+    m.ok(["clusterctl", "rollback", "shop"]);
+    assert_serves(m, "v1");
+    assert_eq!(current(m), first);
+    let again = m.clusterctl(["apply", "/etc/shop/ecosystem.toml"]);
+    assert!(again.code == 0 && again.stdout.contains("nothing to do"), "{again:#?}");
+});
+
+booted!(a_user_deploys_to_a_folder_of_their_own, |m| {
+    let ada = m.user("ada");
+    ada.ok(["mkdir", "-p", "/home/ada/app/lib"]);
+    let file = super::ecosystem("build = 'id -un >built'").replace("/srv/shop", "/home/ada/shop");
+    ada.write("/home/ada/app/ecosystem.toml", &file.replace("user = 'shop'\n", ""));
+    ada.write("/home/ada/app/server.js", super::SERVER);
+    ada.write("/home/ada/app/version", "v1");
+    let output = ada.run(["clusterctl", "--user", "deploy", "/home/ada/app"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_serves(m, "v1");
+    assert_eq!(ada.ok(["cat", "/home/ada/shop/current/built"]), "ada");
+    ada.write("/home/ada/app/version", "v2");
+    let output = ada.run(["sh", "-c", "cd /home/ada/app && tar -c . | clusterctl --user deploy -"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_serves(m, "v2");
+    ada.ok(["clusterctl", "--user", "rollback", "shop"]);
+    assert_serves(m, "v1");
+    // For the system's apps she may not.
+    let output = ada.run(["clusterctl", "deploy", "/home/ada/app"]);
+    assert_eq!(output.code, 4, "{output:#?}");
+});
