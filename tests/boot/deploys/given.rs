@@ -1,7 +1,9 @@
 //! What is given to `deploy`: archives that no release can be made of, folders that are not root's alone, hooks and
 //! shared files.
 
-use super::{assert_serves, current, deploy, deployed, pids, releases, user, write};
+use super::{
+    SERVER, assert_serves, current, deploy, deployed, ecosystem, pids, releases, user, write,
+};
 use crate::booted;
 
 booted!(what_is_no_release_is_refused_and_touches_nothing, |m| {
@@ -152,9 +154,9 @@ booted!(a_file_beside_the_releases_means_the_release_in_force, |m| {
 booted!(a_user_deploys_to_a_folder_of_their_own, |m| {
     let ada = m.user("ada");
     ada.ok(["mkdir", "-p", "/home/ada/app/lib"]);
-    let file = super::ecosystem("build = 'id -un >built'").replace("/srv/shop", "/home/ada/shop");
+    let file = ecosystem("build = 'id -un >built'").replace("/srv/shop", "/home/ada/shop");
     ada.write("/home/ada/app/ecosystem.toml", &file.replace("user = 'shop'\n", ""));
-    ada.write("/home/ada/app/server.js", super::SERVER);
+    ada.write("/home/ada/app/server.js", SERVER);
     ada.write("/home/ada/app/version", "v1");
     let output = ada.run(["clusterctl", "--user", "deploy", "/home/ada/app"]);
     assert_eq!(output.code, 0, "{output:#?}");
