@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::read::deploy_keys::deploy_keys;
 use super::read::keys::{Key, ValueKind, health_keys, keys, rollout_keys};
 
 /// The schema as text: pretty-printed, with a final newline.
@@ -11,10 +12,19 @@ pub fn json_schema() -> String {
         "title": "clusterctl ecosystem",
         "type": "object",
         "additionalProperties": false,
-        "properties": { "apps": { "type": "array", "items": app() } },
+        "properties": { "apps": { "type": "array", "items": app() }, "deploy": deploy() },
         "required": ["apps"],
     });
     format!("{schema:#}\n")
+}
+
+fn deploy() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties(deploy_keys()),
+        "required": ["path"],
+    })
 }
 
 fn app() -> Value {

@@ -2,11 +2,12 @@
 //! It opens no file.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use super::model::app::Ecosystem;
+use super::model::deploy::Deploy;
 use super::model::host::Host;
 use super::read::fields::Fields;
 use super::read::node::{self, KeyValue, Node, Reading};
@@ -57,6 +58,40 @@ pub fn load(
     Ok(Loaded { ecosystem, warnings: problems })
 }
 
+/// What the table `[deploy]` of a file says, before there is a release in which its apps could be looked for; `None`
+/// where there is none.
+///
+/// # Errors
+/// Problems of the text, of keys and of the table; those of apps are left to [`load`].
+pub fn deploy(
+    text: &str,
+    source: Option<&Path>,
+    host: &dyn Host,
+) -> Result<Option<Deploy>, Problems> {
+    let shown_as = source.and_then(Path::file_name).map(|name| name.to_string_lossy());
+    let shown_as = shown_as.as_deref().unwrap_or("<stdin>");
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let base = Path::new("/");
+    let mut cx = Reading { host, base, env_name: None, path: None, problems: Vec::new() };
+    let tables = tables(&mut cx, document.get_ref());
+    let mut problems = cx.problems;
+    if !errors.is_empty() {
+        problems = with_syntax_errors(text, &errors, problems);
+    }
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Problems::new(text, shown_as, problems));
+    }
+    Ok(tables.deploy)
+}
+
+/// The folder that a file keeps its releases in, if it has such a table, whatever else may be wrong with it.
+pub fn releases_folder(text: &str) -> Option<PathBuf> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let deploy = document.get_ref().get("deploy")?.get_ref().as_table()?;
+    let path = PathBuf::from(deploy.get("path")?.get_ref().as_str()?);
+    path.is_absolute().then_some(path)
+}
+
 /// Errors of the text itself, and of the others those that do not follow from them: what is said to
 /// be missing may be on the broken line, and so may be a value.
 fn with_syntax_errors(text: &str, errors: &[toml::de::Error], found: Vec<Problem>) -> Vec<Problem> {
@@ -69,11 +104,18 @@ fn with_syntax_errors(text: &str, errors: &[toml::de::Error], found: Vec<Problem
     problems
 }
 
-fn apps(cx: &mut Reading<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
-    let mut apps = None;
+/// The tables of a file, the apps not yet resolved.
+struct Tables<'a> {
+    apps: Vec<Fields<'a>>,
+    deploy: Option<Deploy>,
+}
+
+fn tables<'a>(cx: &mut Reading<'_>, document: &'a DeTable<'a>) -> Tables<'a> {
+    let (mut apps, mut deploy) = (None, None);
     for entry in node::entries(document, "", "") {
         match entry.key {
             "apps" => apps = Some(list(cx, &entry)),
+            "deploy" => deploy = Some(entry),
             _ => cx.problems.push(unknown_top_level(&entry)),
         }
     }
@@ -84,6 +126,12 @@ fn apps(cx: &mut Reading<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
             .help("begin one with `[[apps]]`, and `script = \"server.js\"` below it");
         cx.problems.push(problem);
     }
+    let deploy = deploy.and_then(|entry| resolve::deploy::deploy(cx, &entry, &apps));
+    Tables { apps, deploy }
+}
+
+fn apps(cx: &mut Reading<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
+    let apps = tables(cx, document).apps;
     check_env_name(cx, &apps);
     apps.iter().map(|fields| resolve::app(cx, fields)).collect()
 }
@@ -122,7 +170,7 @@ fn unknown_top_level(entry: &KeyValue<'_>) -> Problem {
     if keys::find(keys::keys(), entry.key).is_some() {
         return problem.help(format!("put `[[apps]]` above it: `{}` belongs to an app", entry.key));
     }
-    problem.help("remove it: the file consists of `[[apps]]` tables")
+    problem.help("remove it: the file consists of `[[apps]]` tables, and `[deploy]`")
 }
 
 /// `--env NAME` must mean something to at least one app.

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clusterctl::ecosystem::{health_keys, keys, rollout_keys};
+use clusterctl::ecosystem::{deploy_keys, health_keys, keys, rollout_keys};
 use serde_json::Value;
 
 fn page(name: &str) -> String {
@@ -101,8 +101,13 @@ fn keys_of_the_file_and_of_the_manual_are_the_same() {
         .lines()
         .filter_map(|line| line.strip_prefix(".It Ic ")?.split_whitespace().next())
         .collect();
-    let known: BTreeSet<&str> =
-        keys().iter().chain(rollout_keys()).chain(health_keys()).map(|key| key.name).collect();
+    let known: BTreeSet<&str> = keys()
+        .iter()
+        .chain(rollout_keys())
+        .chain(health_keys())
+        .chain(deploy_keys())
+        .map(|key| key.name)
+        .collect();
     assert_eq!(described, known);
     let words = words(&text);
     for key in keys() {
