@@ -206,6 +206,45 @@ booted!(a_deployment_that_is_killed_is_completed_by_the_same_command, |m| {
     assert_serves(m, "held3");
 });
 
+/// Every release that units name is there and complete, and nothing else that was begun is left.
+fn assert_whole(m: &Machine) {
+    let notes =
+        m.ok_sh("cd /srv/shop/releases/.clusterctl && grep -L '\"complete\": true' *.json || true");
+    assert_eq!(notes, "", "a release is not complete");
+    let names = m.ok_sh("cd /srv/shop/releases/.clusterctl && ls | sed 's/.json$//'");
+    assert_eq!(
+        names.lines().collect::<Vec<_>>(),
+        releases(m),
+        "a folder without a note, or a note without a folder"
+    );
+    assert_eq!(folders(m), vec![format!("/srv/shop/releases/{}", current(m)); 2]);
+}
+
+booted!(a_deployment_that_is_killed_at_any_moment_is_completed_by_the_same_command, |m| {
+    user(m);
+    let more = "shared = ['uploads/']\nbuild = 'touch built'\nbefore_switch = 'test -e built'";
+    deployed(m, "v0", more);
+    let mut run = m.load(load());
+    run.wait_flowing();
+    for round in 1..=12 {
+        let version = format!("v{round}");
+        write(m, &version, more);
+        let mut child = m.spawn(["clusterctl", "deploy", "/root/app"]);
+        // Another moment in each round, from before anything is made to the middle of the rollout.
+        std::thread::sleep(Duration::from_millis(40 * round));
+        m.ok_sh("pkill -KILL -f '^clusterctl deploy' || true");
+        child.wait();
+        // What was killed has left nothing that an instance could start with, if all die now.
+        let unit = m.ok_sh("sed -n 's/^WorkingDirectory=//p' /etc/systemd/system/shop@.service");
+        assert!(m.exists(&format!("{unit}/built")), "round {round}: {unit}");
+        let output = m.clusterctl(["deploy", "/root/app"]);
+        assert_eq!(output.code, 0, "round {round}: {output:#?}");
+        assert_serves(m, &version);
+        assert_whole(m);
+    }
+    run.stop().assert_none_failed();
+});
+
 booted!(two_deployments_take_turns, |m| {
     user(m);
     write(m, "v1", "build = 'echo building; while ! test -e /srv/flag; do sleep 0.1; done'");
