@@ -12,7 +12,7 @@
 pub struct Member {
     /// Connections that it has open.
     pub connections: u32,
-    /// It has accepted, and takes what comes.
+    /// It takes clients, and has not let one wait since its last one.
     pub counts: bool,
 }
 

@@ -105,9 +105,9 @@ impl Instances {
             let counts = self.counts();
             let most = counts.values().max().copied().unwrap_or(0);
             let least = counts.values().min().copied().unwrap_or(0);
-            let close = counts.len() == processes && most <= least + (least / 32).max(2);
+            let close = counts.len() == processes && most <= least + least / 10 + 2;
             rounds = if close { rounds + 1 } else { 0 };
-            if rounds == 40 {
+            if rounds == 20 {
                 return;
             }
         }

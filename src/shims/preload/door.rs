@@ -160,7 +160,10 @@ fn hand_on(listener: usize, port: Option<u16>, fd: c_int) -> Option<Option<c_int
 fn obey(door: c_int, letter: &Letter, asked: Command) {
     let done = |result: Result<(), Errno>, word| result.map_or(FAILED, |()| word);
     match asked {
-        Command::Open => answer(door, letter, done(rotation::turn(true), OPENED)),
+        Command::Open => {
+            answer(door, letter, done(rotation::turn(true), OPENED));
+            gate::join();
+        }
         Command::Close => {
             answer(door, letter, done(rotation::turn(false), CLOSED));
             gate::leave();
@@ -209,6 +212,7 @@ pub fn announce() -> bool {
         let what = if error == sys::ENOTSOCK { "no Unix socket can be made" } else { "bind()" };
         say(format_args!("this instance has no door at {path}: {what}: error {error}; {outlook}"));
     }
+    gate::join();
     true
 }
 

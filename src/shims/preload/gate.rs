@@ -100,6 +100,15 @@ fn publish(own: &Peer) {
     own.connections().store(counting::sum(), Ordering::Release);
 }
 
+/// The instance takes clients from now on: it has the fewest.
+pub fn join() {
+    if let Some(own) = own().filter(|_| rotation::is_open()) {
+        publish(&own);
+        own.process().store(sys::getpid() as u32, Ordering::Relaxed);
+        own.passes().store(0, Ordering::Release);
+    }
+}
+
 /// A connection was taken: others may have waited for that.
 pub fn taken(slot: &Slot) {
     let Some(own) = own() else { return };

@@ -48,7 +48,7 @@ fn word(at: usize) -> &'static AtomicU32 {
 }
 
 impl Peer {
-    /// The process that has accepted last; 0: the instance does not count.
+    /// The process that has accepted last, or listens; 0: the instance does not count.
     pub fn process(&self) -> &'static AtomicU32 {
         word(self.at)
     }
