@@ -173,7 +173,7 @@ booted!(nobody_waits_for_an_instance_that_is_stopped_or_killed, |m| {
     passed_over(m, PYTHON);
 });
 
-/// Instances find each other's page, and wake each other, where they may write to no other folder than their own.
+// Instances find each other's page, and wake each other, where they may write to no other folder than their own.
 booted!(connections_are_spread_in_a_closed_sandbox, |m| {
     applied(m, NODE, "sandbox = 'strict'");
     are_spread(m, NODE, 1000);
