@@ -179,9 +179,7 @@ pub const FAMILIES: &[Family] = &[
         "",
         "instance",
         "Connections of the shared listeners that an instance with a door has open.",
-        |app, to| {
-            each(app, to, |row| row.connections.map(|count| count as f64));
-        },
+        |app, to| each(app, to, |row| row.connections.map(|count| count as f64)),
     ),
     family(
         "clusterctl_instance_start_time_seconds",

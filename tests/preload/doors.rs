@@ -243,38 +243,6 @@ fn a_program_that_is_out_of_rotation_drains_and_leaves_its_door() {
     }
 }
 
-/// Python looks at `errno` whatever `select()` returns: what was interrupted for the drain, and goes on, must
-/// not look interrupted, nor may clients that others get wake who drains.
-#[test]
-fn a_wait_that_goes_on_during_a_drain_hears_the_programs_own_signal() {
-    if !has("python3") {
-        return;
-    }
-    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-    systemd.set("CLUSTERCTL_DRAIN", "1");
-    let script = "import os, select, signal, socket, sys\n\
-        s = socket.socket()\n\
-        s.bind(('127.0.0.1', PORT))\n\
-        s.listen()\n\
-        s.setblocking(False)\n\
-        own, other = os.pipe()\n\
-        signal.signal(signal.SIGTERM, lambda *_: os.write(other, b'.'))\n\
-        signal.siginterrupt(signal.SIGTERM, False)\n\
-        while True:\n\
-        \x20   ready = select.select([s, own], [], [], 60)[0]\n\
-        \x20   if own in ready: sys.exit(0)\n\
-        \x20   try: s.accept()[0].close()\n\
-        \x20   except BlockingIOError: pass\n";
-    let words = ["python3", "-c", script];
-    let (mut program, door) = listening(&mut systemd, port, false, &words);
-    program.terminate();
-    while !door.is_left() {
-        std::thread::yield_now();
-    }
-    let _client = connect(port);
-    assert_eq!(program.end(), 0);
-}
-
 /// A probe, or somebody who reads a metric, is answered before the end like any client.
 #[test]
 fn what_came_by_the_door_is_finished_before_the_end() {
