@@ -118,6 +118,9 @@ pub fn listening(
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder = systemd.directory.path().join(format!("app@{number}"));
     std::fs::create_dir(&folder).unwrap();
+    // Programs that listen as somebody else find what tests have said of the folder around it.
+    let around = std::fs::metadata(systemd.directory.path()).unwrap();
+    std::fs::set_permissions(&folder, around.permissions()).unwrap();
     let path = folder.join("door");
     systemd.set("CLUSTERCTL_DOOR", path.to_str().unwrap());
     systemd.set("CLUSTERCTL_DOOR_COLD", if cold { "1" } else { "" });
