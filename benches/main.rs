@@ -92,8 +92,9 @@ fn former(release: &Path, m: &Machine, pm2: &str) -> Vec<Line> {
 }
 
 /// What can be chosen; each by itself prepares what it needs and removes it.
-const GROUPS: [&str; 9] =
-    ["crashes", "reloads", "latency", "memory", "25x4", "100x1", "beside", "flat", "boots"];
+const GROUPS: [&str; 10] = [
+    "crashes", "reloads", "latency", "spread", "memory", "25x4", "100x1", "beside", "flat", "boots",
+];
 
 fn line(what: &str, measured: String, target: &str, good: bool) -> Line {
     eprintln!("… {what}: {measured}");

@@ -415,6 +415,66 @@ def memory():
     row("memory that stays for 4 workers", "MB", ratio("PM2", 1.0) if PM2 else None, **values)
 
 
+def held(port, count=400, rate=1000):
+    """The most connections of a process over the least, of so many that come one after the other and stay."""
+    served, clients = {}, []
+    begun = time.monotonic()
+    for number in range(count):
+        time.sleep(max(0, begun + number / rate - time.monotonic()))
+        client = socket.create_connection(("127.0.0.1", port), 20)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        clients.append(client)
+        # Not waited for one by one: the next client comes meanwhile.
+        client.setblocking(False)
+    for client in clients:
+        client.settimeout(20)
+        text = b""
+        while b";" not in text:
+            text += client.recv(4096)
+        pid = text.split(b"pid ")[1].split(b";")[0]
+        served[pid] = served.get(pid, 0) + 1
+        client.close()
+    return max(served.values()) / min(served.values()) if len(served) == 4 else float(count)
+
+
+def cpu_of(pids):
+    """Seconds that processes have worked."""
+    fields = [open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split() for pid in pids]
+    return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_per_client(port, pids, count=4000):
+    """Microseconds of the processes for each new connection."""
+    before = cpu_of(pids)
+    for _ in range(count):
+        get(port)
+    return (cpu_of(pids) - before) / count * 1e6
+
+
+def spread():
+    """How even connections are spread that stay, and what that costs of those that do not."""
+    fresh()
+    ports = {"clusterctl": 3000, "queue": 3001}
+    even = app("even", 4, 3000).replace("listen", "balance = 'even'\nlisten", 1)
+    ctl("apply", apps_file("/srv/n.toml", even, app("queue", 4, 3001)))
+    if PM2:
+        run(PM2, "start", pm2_file("/srv/p.json", pm2_start("p0", 4, 3300)))
+        ports["PM2"] = 3300
+    until(lambda: up() >= 4 * len(ports))
+    pids = {who: set() for who in ports}
+    shares, costs = {}, {}
+    for who, port in ports.items():
+        until(lambda who=who, port=port: pids[who].add(get(port)) or len(pids[who]) == 4)
+    for _ in range(5):
+        for who, port in ports.items():
+            shares.setdefault(who, []).append(held(port))
+            costs.setdefault(who, []).append(cpu_per_client(port, pids[who]))
+    ctl("delete", "all")
+    peers_end()
+    row("most of 400 connections that stay, of one of 4", "of the least", at_most(1.05), **shares)
+    row("CPU of 4 for a new connection", "µs", ratio("queue", 1.1), **costs)
+
+
 def booting(who, kind):
     """Prepares a boot of a hundred node processes or of a thousand small ones."""
     fresh()
@@ -455,7 +515,7 @@ def booted(who, kind):
 
 GROUPS = {
     "crashes": crashes, "reloads": reloads, "25x4": lambda: starts(25, 4), "100x1": lambda: starts(100, 1),
-    "flat": flat, "beside": beside, "memory": memory, "booting": booting, "booted": booted,
+    "flat": flat, "beside": beside, "memory": memory, "spread": spread, "booting": booting, "booted": booted,
 }
 
 if __name__ == "__main__":

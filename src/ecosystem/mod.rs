@@ -21,9 +21,9 @@ pub use json_schema::json_schema;
 pub use load::{Loaded, deploy, load, releases_folder};
 pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
-    App, Asks, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
-    OnFailure, PidFile, RateLimit, Readiness, Reloads, Remark, Restart, RolloutSettings, Share,
-    WatchedFiles,
+    App, Asks, Backoff, Balance, Command, Ecosystem, Handover, Instances, InvalidShare, Listener,
+    Logs, OnFailure, PidFile, RateLimit, Readiness, Reloads, Remark, Restart, RolloutSettings,
+    Share, WatchedFiles,
 };
 pub use model::deploy::{Deploy, SharedPath};
 pub use model::door::is_tcp;

@@ -10,6 +10,25 @@ use core::fmt::{self, Write};
 
 use super::digits::decimal;
 
+/// Marks the page that the processes of an instance with a door share.
+pub const PAGE_MARK: &[u8; 16] = b"clusterctl doors";
+/// Its size.
+pub const PAGE: usize = 4096;
+/// Under which descriptor each of them has it.
+pub const PAGE_DESCRIPTOR: i32 = 965;
+/// The word of the page from which on there are pairs: a process, 0 for none, and how many connections it has open.
+pub const FIRST_PROCESS: usize = 16;
+
+/// How many connections the processes of an instance have open, by such a page; `None`: it is another one.
+#[must_use]
+pub fn open_connections(page: &[u8], lives: impl Fn(u32) -> bool) -> Option<u64> {
+    let words = page.strip_prefix(PAGE_MARK)?.as_chunks::<4>().0;
+    let pairs = words.get(FIRST_PROCESS - PAGE_MARK.len() / 4..)?.as_chunks::<2>().0;
+    let pairs = pairs.iter().map(|pair| pair.map(u32::from_ne_bytes));
+    let alive = pairs.filter(|[process, _]| *process != 0 && lives(*process));
+    Some(alive.map(|[_, count]| u64::from(count)).sum())
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -21,6 +40,8 @@ pub enum Command {
     Close,
     /// Say how things stand.
     State,
+    /// Others have as many connections by now: take some, if they were left to them. Nobody waits for an answer.
+    Look,
     /// Nothing that anybody knows.
     Unknown,
 }
@@ -36,6 +57,8 @@ pub enum Rotation {
     Closed,
 }
 
+/// What instances say to each other.
+pub const LOOK: &[u8] = b"look";
 /// The answer to a connection that the instance has.
 pub const ACCEPTED: &[u8] = b"accepted";
 /// The answer to `open`.
@@ -61,6 +84,7 @@ pub fn command(text: &[u8]) -> Command {
         (Some(b"open"), None, None) => Command::Open,
         (Some(b"close"), None, None) => Command::Close,
         (Some(b"state"), None, None) => Command::State,
+        (Some(LOOK), None, None) => Command::Look,
         _ => Command::Unknown,
     }
 }
@@ -137,6 +161,7 @@ mod tests {
             (b"close", Command::Close),
             (b"close\n", Command::Close),
             (b"state", Command::State),
+            (LOOK, Command::Look),
             (b"connection", Command::Connection(None)),
             (b"connection 3000", Command::Connection(Some(3000))),
             (b" connection  65535 ", Command::Connection(Some(65535))),
@@ -158,6 +183,22 @@ mod tests {
         ] {
             assert_eq!(command(text), Command::Unknown, "{text:?}");
         }
+    }
+
+    #[test]
+    fn connections_of_processes_that_live_are_open() {
+        let mut page = [0; PAGE];
+        page[..16].copy_from_slice(PAGE_MARK);
+        for (at, word) in [7_u32, 100, 8, 10, 0, 1, 9, u32::MAX].into_iter().enumerate() {
+            let place = 4 * (FIRST_PROCESS + at);
+            page[place..place + 4].copy_from_slice(&word.to_ne_bytes());
+        }
+        assert_eq!(
+            open_connections(&page, |process| process != 8),
+            Some(100 + u64::from(u32::MAX))
+        );
+        assert_eq!(open_connections(&page[..40], |_| true), None);
+        assert_eq!(open_connections(&page[1..], |_| true), None);
     }
 
     #[test]

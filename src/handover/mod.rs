@@ -23,6 +23,7 @@ pub mod listing;
 pub mod message;
 pub mod overheard;
 pub mod question;
+pub mod spread;
 pub mod websocket;
 
 pub use address::{Address, SocketKind, UnixName};

@@ -14,6 +14,7 @@ use crate::ecosystem::{
 
 mod changes;
 mod conduct;
+pub mod connections;
 mod cpus;
 mod held;
 mod holder;

@@ -47,6 +47,8 @@ pub struct Description {
     pub handover: String,
     /// Why its instances cannot be reached one by one; nothing where they can, or have nothing to be reached at.
     pub no_door: Option<String>,
+    /// Which instance takes a connection, where it is not whichever asks first.
+    pub balance: Option<String>,
     /// Who finishes what is under way when an instance has to go.
     pub drained_by: String,
     /// `Type=` and what makes an instance ready.
@@ -106,6 +108,9 @@ impl ListenerState {
     }
 }
 
+/// What `balance = "even"` does.
+const EVEN: &str = "even: the instance with the fewest connections takes the next one";
+
 /// Settings that `describe` shows as they stand in the unit.
 const SETTINGS: [&str; 9] = [
     "Restart",
@@ -158,6 +163,7 @@ pub fn describe(
         sandbox: record.sandbox.clone().unwrap_or_else(|| "off".to_owned()),
         handover: handover(template, &record),
         no_door: door::none_of(app, found),
+        balance: door::is_even(template).then(|| EVEN.to_owned()),
         drained_by: drained_by(template, &record).to_owned(),
         readiness: readiness(template),
         clients: clients(template),

@@ -9,7 +9,7 @@ use super::{Context, Row};
 use crate::disk::FoundApp;
 use crate::door_client::{self, Door, DoorError, DoorState};
 use crate::ecosystem::{AppName, ListenAddress, is_tcp};
-use crate::handover::contract::DOOR;
+use crate::handover::contract::{BALANCE, BALANCE_EVEN, DOOR};
 use crate::host;
 use crate::unit::UnitFile;
 
@@ -121,6 +121,12 @@ fn name(app: &AppName, row: &Row) -> String {
 pub(super) fn has_door(template: &UnitFile) -> bool {
     let mut lines = template.all("Service", "Environment");
     lines.any(|line| line.starts_with(&format!("\"{DOOR}=")))
+}
+
+/// Whether the template spreads clients evenly.
+pub(super) fn is_even(template: &UnitFile) -> bool {
+    let mut lines = template.all("Service", "Environment");
+    lines.any(|line| line == format!("\"{BALANCE}={BALANCE_EVEN}\""))
 }
 
 /// In words, what keeps an instance from being reached.

@@ -66,6 +66,8 @@ pub struct Row {
     pub cpu_percent: Option<f64>,
     /// Memory of the instance's cgroup in bytes, or of the main process without that.
     pub memory_bytes: Option<u64>,
+    /// Connections of its shared listeners that it has open, where the library in its process counts them.
+    pub connections: Option<u64>,
     /// User that it runs as.
     pub user: String,
     /// Addresses of the app's listeners.
@@ -137,6 +139,7 @@ pub fn list(
         });
         let unit = app.instance_unit(number);
         let lacks = lacking.remove(&unit);
+        let has_listeners = !blank.listeners.is_empty();
         let mut row = row(blank, unit, number, found.links.contains(&number), &seen);
         if row.status == Status::Online {
             let ended = row.uptime_seconds.is_none() && has_ended(&seen.state);
@@ -149,6 +152,7 @@ pub fn list(
         if row.status == Status::Online && row.pid.is_some_and(drained) {
             row.status = Status::Drained;
         }
+        row.connections = row.pid.filter(|_| has_listeners).and_then(host::connections::open);
         row.unheld = lacks;
         row
     });
@@ -225,6 +229,7 @@ fn blank(app: &AppName, found: &FoundApp, manager: &str) -> Row {
         cpu_seconds: None,
         cpu_percent: None,
         memory_bytes: None,
+        connections: None,
         user: user(app, found).unwrap_or_else(|| manager.to_owned()),
         listeners: listeners(found),
         unheld: None,

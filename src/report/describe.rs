@@ -21,6 +21,7 @@ pub fn text(app: &Description, style: &Style) -> String {
     fact("sandbox", &app.sandbox);
     fact("handover", &app.handover);
     fact("door", &app.no_door.as_ref().map_or(String::new(), |why| format!("none: {why}")));
+    fact("balance", app.balance.as_deref().unwrap_or(""));
     fact("drained by", &app.drained_by);
     fact("readiness", &app.readiness);
     fact("clients", app.clients.as_deref().unwrap_or(""));
@@ -150,6 +151,9 @@ mod tests {
             handover: "preload, with the Node file: a Node app that binds its own address".into(),
             no_door: Some(
                 "it is statically linked: nothing of clusterctl is in its process".into(),
+            ),
+            balance: Some(
+                "even: the instance with the fewest connections takes the next one".into(),
             ),
             drained_by: "the Node file, before the program's own handler runs".into(),
             readiness: "notify: when it holds all listeners".into(),

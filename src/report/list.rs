@@ -8,7 +8,7 @@ use crate::disk::Ids;
 use crate::ops::{Row, Status};
 use crate::plan::reason::Unheld;
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     Column::new("id"),
     Column::new("name").least(12),
     Column::new("instance").short("#"),
@@ -18,6 +18,7 @@ const COLUMNS: [Column; 11] = [
     Column::new("restarts").short("↺").rank(4),
     Column::new("cpu").rank(2),
     Column::new("memory").rank(1),
+    Column::new("connections").short("conns").rank(5),
     Column::new("user").rank(7).least(6),
     Column::new("listener").rank(6).least(14),
 ];
@@ -28,6 +29,8 @@ const NAME: usize = 1;
 /// The column that is coloured by its meaning.
 const STATUS: usize = 3;
 const CPU: usize = 7;
+/// The column of connections, which is left out where no instance has its counted.
+const CONNECTIONS: usize = 9;
 
 /// What is shown of instances besides their rows.
 #[derive(Clone, Debug, Default)]
@@ -50,12 +53,17 @@ impl ListView {
 /// One row per instance.
 pub fn text(rows: &[Row], view: &ListView, style: &Style) -> String {
     let first = if view.ids.all().next().is_none() { ID + 1 } else { ID };
-    let mut columns = COLUMNS;
+    let mut columns = COLUMNS.to_vec();
     if view.cpu_now.is_some() {
         columns[CPU] = Column { title: "cpu now", ..columns[CPU] };
     }
+    let mut cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, view)).collect();
+    if rows.iter().all(|row| row.connections.is_none()) {
+        columns.remove(CONNECTIONS);
+        cells.iter_mut().for_each(|cells| drop(cells.remove(CONNECTIONS)));
+    }
     let cells: Vec<Vec<String>> =
-        rows.iter().map(|row| cells(row, view).split_off(first)).collect();
+        cells.into_iter().map(|mut cells| cells.split_off(first)).collect();
     let paint = |row: usize, column: usize| match column + first {
         NAME => Some(Paint::Bold),
         STATUS => Some(status_paint(rows[row].status)),
@@ -113,6 +121,7 @@ fn cells(row: &Row, view: &ListView) -> Vec<String> {
         row.restarts.to_string(),
         view.cpu(row).map_or_else(dash, |cpu| format!("{cpu:.1}%")),
         row.memory_bytes.map_or_else(dash, bytes),
+        row.connections.map_or_else(dash, |count| count.to_string()),
         row.user.clone(),
         if row.listeners.is_empty() { dash() } else { listeners(row) },
     ]

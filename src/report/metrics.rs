@@ -174,6 +174,14 @@ pub const FAMILIES: &[Family] = &[
         },
     ),
     family(
+        "clusterctl_instance_connections",
+        Kind::Gauge,
+        "",
+        "instance",
+        "Connections of the shared listeners that an instance with a door has open.",
+        |app, to| each(app, to, |row| row.connections.map(|count| count as f64)),
+    ),
+    family(
         "clusterctl_instance_start_time_seconds",
         Kind::Gauge,
         "seconds",

@@ -43,6 +43,7 @@ fn row(instance: u32, status: crate::ops::Status) -> crate::ops::Row {
         cpu_seconds: None,
         cpu_percent: Some(1.25),
         memory_bytes: Some(44_564_480),
+        connections: None,
         user: "www".into(),
         listeners: vec!["[::]:80".into()],
         unheld: None,

@@ -10,7 +10,7 @@
 //! knows nothing of it. It runs as the app's user, with the program's rights and not more.
 
 use super::UnitContext;
-use crate::ecosystem::{App, HealthCheck, ListenAddress, last_line};
+use crate::ecosystem::{App, Balance, HealthCheck, ListenAddress, last_line};
 use crate::handover::contract::{self, CANARIES, DOOR_SOCKET, TRACER};
 use crate::unit::{Section, quote};
 
@@ -25,6 +25,9 @@ pub(super) fn variables(app: &App) -> Vec<String> {
     let mut lines = vec![format!("\"{}={}\"", contract::DOOR, path(app))];
     if app.begins_cold() {
         lines.push(format!("\"{}=1\"", contract::DOOR_COLD));
+    }
+    if app.process.balance == Balance::Even {
+        lines.push(format!("\"{}={}\"", contract::BALANCE, contract::BALANCE_EVEN));
     }
     if app.process.watchdog.is_some() {
         lines.push(format!("\"{}=1\"", contract::WATCHDOG));

@@ -9,6 +9,7 @@ mod any_app;
 mod apply;
 mod attributes;
 mod audit;
+mod balance;
 mod bytes;
 mod catalogue;
 mod containers;

@@ -11,7 +11,7 @@ fn companions(key: &str) -> &'static str {
         "script" | "command" | "name" => "",
         "increment_var" => "env = { METRICS_PORT = 9100 }",
         "ignore_watch" | "watch_delay" => "watch = true",
-        "readiness" | "handover" | "health" | "watchdog" | "door" => "listen = 80",
+        "readiness" | "handover" | "health" | "watchdog" | "door" | "balance" => "listen = 80",
         _ => "",
     }
 }

@@ -10,6 +10,7 @@ mod doors;
 mod draining;
 mod endings;
 mod fuzz;
+mod gate;
 mod languages;
 #[allow(unsafe_code, reason = "passes bytes as the library's callers do")]
 mod looks;

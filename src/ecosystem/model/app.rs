@@ -120,10 +120,22 @@ pub struct AppProcess {
     pub watchdog: Option<Duration>,
     /// Whether the file asks for a door, by which one instance is reached.
     pub door: bool,
+    /// Which instance takes a connection.
+    pub balance: Balance,
     /// Whether apply starts and enables the app.
     pub autostart: bool,
     /// Where the number of the main process is written.
     pub pid_file: Option<PidFile>,
+}
+
+/// Which of the instances that share a listener takes a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// Whichever asks first.
+    #[default]
+    Queue,
+    /// The one with the fewest open, or one that has hardly more.
+    Even,
 }
 
 impl App {

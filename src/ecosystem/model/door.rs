@@ -2,7 +2,7 @@
 //! a door is, `crate::door_client` says.
 
 use super::address::{ListenAddress, Protocol};
-use super::app::{App, Handover, Listener, Readiness};
+use super::app::{App, Balance, Handover, Listener, Readiness};
 use super::name::AppName;
 use super::unit_names::fnv1a;
 use crate::handover::contract::DOORS;
@@ -19,6 +19,7 @@ impl App {
     pub fn has_door(&self) -> bool {
         let process = &self.process;
         let needed = self.health.is_some()
+            || process.balance == Balance::Even
             || !self.reloads.check.is_empty()
             || process.watchdog.is_some()
             || self.readiness == Readiness::Notify;

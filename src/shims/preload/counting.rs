@@ -42,17 +42,18 @@ pub fn opened(fd: c_int) {
     }
 }
 
-/// The descriptor is closed, or becomes something else. Only in memory that is this process's own.
-pub fn closed(fd: c_int) {
-    let Some((word, bit)) = bit(fd).filter(|_| has(fd)) else { return };
+/// The descriptor is closed, or becomes something else; whether it counted. Only in memory that is this
+/// process's own.
+pub fn closed(fd: c_int) -> bool {
+    let Some((word, bit)) = bit(fd).filter(|_| has(fd)) else { return false };
     if GENERATION.load(Ordering::Acquire) != setup::generation().wrapping_add(1) {
-        return;
+        return false;
     }
-    if word.fetch_and(!bit, Ordering::Relaxed) & bit != 0
-        && let Some(count) = count()
-    {
+    let counted = word.fetch_and(!bit, Ordering::Relaxed) & bit != 0;
+    if counted && let Some(count) = count() {
         count.fetch_sub(1, Ordering::Relaxed);
     }
+    counted
 }
 
 /// How many are open in all processes of the instance that live.
@@ -63,6 +64,22 @@ pub fn total() -> u64 {
         process != 0 && sys::is_alive(process as c_int)
     });
     alive.map(|(_, count)| u64::from(count.load(Ordering::Relaxed))).sum()
+}
+
+/// As [`total`], without a look at who lives: of one that was killed, until [`bury`].
+pub fn sum() -> u32 {
+    // Places are taken from the first one on.
+    let places = (0..rotation::PROCESSES).map_while(rotation::process);
+    let used = places.take_while(|(process, _)| process.load(Ordering::Acquire) != 0);
+    used.fold(0, |sum: u32, (_, count)| sum.saturating_add(count.load(Ordering::Relaxed)))
+}
+
+/// Processes that have ended have nothing open.
+pub fn bury() {
+    let places = (0..rotation::PROCESSES).map_while(rotation::process);
+    let used = places.take_while(|(process, _)| process.load(Ordering::Acquire) != 0);
+    let dead = used.filter(|(process, _)| !sys::is_alive(process.load(Ordering::Acquire) as c_int));
+    dead.for_each(|(_, count)| count.store(0, Ordering::Relaxed));
 }
 
 /// The number of this process.

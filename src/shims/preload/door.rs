@@ -10,6 +10,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::counting;
+use crate::gate;
 use crate::handover::UnixName;
 use crate::handover::door::{
     ACCEPTED, Answer, CLOSED, Command, FAILED, OPENED, State, UNKNOWN, command,
@@ -58,7 +59,8 @@ pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_
     }
     let listener = slot.listener();
     let turn = CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(DOOR_FIRST);
-    let first = turn || !rotation::is_open();
+    let lets = rotation::is_open() && gate::lets(slot);
+    let first = turn || !lets;
     let given = |fd| {
         note(fd);
         given(fd)
@@ -66,10 +68,13 @@ pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_
     if let Some(fd) = first.then(|| next(listener)).flatten() {
         return given(fd);
     }
-    if rotation::is_open() {
+    if lets {
         let result = call();
         if result >= 0 {
             counting::opened(result);
+            gate::taken(slot);
+        } else {
+            gate::settle();
         }
         if result >= 0 || first || sys::errno() != sys::EAGAIN {
             return result;
@@ -77,6 +82,8 @@ pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_
         if let Some(fd) = next(listener) {
             return given(fd);
         }
+    } else {
+        gate::settle();
     }
     sys::set_errno(sys::EAGAIN);
     -1
@@ -153,8 +160,15 @@ fn hand_on(listener: usize, port: Option<u16>, fd: c_int) -> Option<Option<c_int
 fn obey(door: c_int, letter: &Letter, asked: Command) {
     let done = |result: Result<(), Errno>, word| result.map_or(FAILED, |()| word);
     match asked {
-        Command::Open => answer(door, letter, done(rotation::turn(true), OPENED)),
-        Command::Close => answer(door, letter, done(rotation::turn(false), CLOSED)),
+        Command::Open => {
+            answer(door, letter, done(rotation::turn(true), OPENED));
+            gate::join();
+        }
+        Command::Close => {
+            answer(door, letter, done(rotation::turn(false), CLOSED));
+            gate::leave();
+        }
+        Command::Look => gate::look(),
         Command::State => answer(door, letter, Answer::of(&state()).as_bytes()),
         Command::Connection(_) | Command::Unknown => answer(door, letter, UNKNOWN),
     }
@@ -188,6 +202,7 @@ pub fn announce() -> bool {
         return true;
     }
     watchdog::begin();
+    rotation::show_peers();
     let Some(path) = path else {
         complain(setup, &Failure::LongPath);
         return true;
@@ -197,6 +212,7 @@ pub fn announce() -> bool {
         let what = if error == sys::ENOTSOCK { "no Unix socket can be made" } else { "bind()" };
         say(format_args!("this instance has no door at {path}: {what}: error {error}; {outlook}"));
     }
+    gate::join();
     true
 }
 

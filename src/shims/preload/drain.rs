@@ -23,7 +23,9 @@ use crate::handover::{Address, SocketKind};
 use crate::signals::{Action, disposition};
 use crate::sys::{self, SignalInfo};
 use crate::table::{self, Slot};
-use crate::{connections, drain_timer, drain_watch, next, rotation, runtime, sets, setup, workers};
+use crate::{
+    connections, drain_timer, drain_watch, gate, next, rotation, runtime, sets, setup, workers,
+};
 
 /// The default action of the signal stands for draining from now on.
 static ARMED: AtomicBool = AtomicBool::new(false);
@@ -283,6 +285,7 @@ fn stop_accepting() {
         }
         silence(fd, slot);
     });
+    gate::leave();
     rotation::leave();
 }
 

@@ -10,7 +10,8 @@ use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
 use crate::{
-    adopt, counting, endings, follow, next, polite, rotation, sets, shared, table, take, transfer,
+    adopt, counting, endings, follow, gate, next, polite, rotation, sets, shared, table, take,
+    transfer,
 };
 
 /// The listener whose home is at this descriptor, if it still lives there.
@@ -36,7 +37,7 @@ fn gone(fd: c_int) {
         return;
     }
     transfer::mark(fd, View::Same);
-    counting::closed(fd);
+    no_longer_open(fd);
     polite::forget(fd);
     endings::forget(fd);
     if let Some(slot) = table::slot(fd) {
@@ -45,13 +46,21 @@ fn gone(fd: c_int) {
     }
     if let Some(listener) = table::forget(fd) {
         take::show(listener);
+        gate::leave();
+    }
+}
+
+/// A connection, if it was one.
+fn no_longer_open(fd: c_int) {
+    if counting::closed(fd) {
+        gate::released();
     }
 }
 
 /// `fd` has come from another process: what was under its number is gone, however it was closed.
 pub fn passed(fd: c_int) {
     follow::forget(fd);
-    counting::closed(fd);
+    no_longer_open(fd);
     endings::forget(fd);
     polite::forget(fd);
 }

@@ -25,6 +25,7 @@ mod exec;
 mod explain;
 mod flags;
 mod follow;
+mod gate;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the tracer uses the rest")]
 mod handover;
@@ -33,6 +34,8 @@ mod interpose;
 mod main_thread;
 mod next;
 mod notify;
+mod peers;
+mod places;
 mod polite;
 mod poll;
 mod probe;

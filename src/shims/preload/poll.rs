@@ -62,15 +62,21 @@ unsafe fn watch_set(count: c_int, reads: *const u64) -> bool {
 }
 
 /// Waits again when it was our own signal handler that interrupted: as often as that happens where the
-/// program waits without a limit, and once elsewhere, since the limit begins anew.
+/// program waits without a limit, and once elsewhere, since the limit begins anew. Of the interruption
+/// nothing is left to see: Python looks at `errno` whatever the result, and waits again.
 fn undisturbed(forever: bool, wait: impl Fn() -> c_int) -> c_int {
     let again = |result: c_int| result < 0 && table::any() && drain::was_interrupted();
+    let before = sys::errno();
     let mut result = wait();
-    if again(result) {
-        result = wait();
+    if !again(result) {
+        return result;
     }
+    result = wait();
     while forever && again(result) {
         result = wait();
+    }
+    if result >= 0 {
+        sys::set_errno(before);
     }
     result
 }
@@ -85,7 +91,8 @@ fn as_told(listens: bool, forever: bool, wait: impl Fn() -> c_int) -> c_int {
     result
 }
 
-/// Calls `wait` with what stands for the listeners in their places.
+/// Calls `wait` with what stands for the listeners in their places: as things are at this moment, since
+/// a drain replaces listeners while the program waits.
 ///
 /// # Safety
 /// `fds` is valid for `count` entries.
@@ -93,7 +100,7 @@ unsafe fn in_sets(
     listens: bool,
     fds: *mut PollFd,
     count: usize,
-    wait: impl FnOnce() -> c_int,
+    wait: impl Fn() -> c_int,
 ) -> c_int {
     if !listens || !rotation::is_here() {
         return wait();
@@ -107,8 +114,8 @@ unsafe extern "C" fn poll(fds: *mut PollFd, count: usize, timeout: c_int) -> c_i
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        in_sets(listens, fds, count, || {
-            as_told(listens, timeout < 0, || next::poll(fds, count, timeout))
+        as_told(listens, timeout < 0, || {
+            in_sets(listens, fds, count, || next::poll(fds, count, timeout))
         })
     }
 }
@@ -123,8 +130,8 @@ unsafe extern "C" fn ppoll(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        in_sets(listens, fds, count, || {
-            as_told(listens, timeout.is_null(), || next::ppoll(fds, count, timeout, mask))
+        as_told(listens, timeout.is_null(), || {
+            in_sets(listens, fds, count, || next::ppoll(fds, count, timeout, mask))
         })
     }
 }
@@ -139,8 +146,8 @@ unsafe extern "C" fn __poll_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        in_sets(listens, fds, count, || {
-            as_told(listens, timeout < 0, || next::__poll_chk(fds, count, timeout, size))
+        as_told(listens, timeout < 0, || {
+            in_sets(listens, fds, count, || next::__poll_chk(fds, count, timeout, size))
         })
     }
 }
@@ -156,10 +163,8 @@ unsafe extern "C" fn __ppoll_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch(fds, count);
-        in_sets(listens, fds, count, || {
-            as_told(listens, timeout.is_null(), || {
-                next::__ppoll_chk(fds, count, timeout, mask, size)
-            })
+        as_told(listens, timeout.is_null(), || {
+            in_sets(listens, fds, count, || next::__ppoll_chk(fds, count, timeout, mask, size))
         })
     }
 }
@@ -175,15 +180,14 @@ unsafe extern "C" fn select(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch_set(count, reads);
+        let sets = [reads, writes, errors];
         let wait = |count, [reads, writes, errors]: sets::FdSets| {
-            as_told(listens, timeout.is_null(), || {
-                next::select(count, reads, writes, errors, timeout)
-            })
+            next::select(count, reads, writes, errors, timeout)
         };
-        match listens {
-            true => sets::select(count, [reads, writes, errors], wait),
-            false => wait(count, [reads, writes, errors]),
-        }
+        as_told(listens, timeout.is_null(), || match listens {
+            true => sets::select(count, sets, wait),
+            false => wait(count, sets),
+        })
     }
 }
 
@@ -199,15 +203,14 @@ unsafe extern "C" fn pselect(
     // SAFETY: the program's own arguments.
     unsafe {
         let listens = watch_set(count, reads);
+        let sets = [reads, writes, errors];
         let wait = |count, [reads, writes, errors]: sets::FdSets| {
-            as_told(listens, timeout.is_null(), || {
-                next::pselect(count, reads, writes, errors, timeout, mask)
-            })
+            next::pselect(count, reads, writes, errors, timeout, mask)
         };
-        match listens {
-            true => sets::select(count, [reads, writes, errors], wait),
-            false => wait(count, [reads, writes, errors]),
-        }
+        as_told(listens, timeout.is_null(), || match listens {
+            true => sets::select(count, sets, wait),
+            false => wait(count, sets),
+        })
     }
 }
 

@@ -15,72 +15,37 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
-use crate::handover::door::Rotation;
-use crate::handover::environment::MAX_LISTENERS;
+use crate::handover::door::{FIRST_PROCESS, PAGE, PAGE_MARK as MARK, Rotation};
+use crate::handover::spread::Gate;
 use crate::handover::{Held, SocketKind};
+use crate::peers;
+use crate::places::{OCCUPIED, Place, end, number, put};
 use crate::setup::{self, Setup};
-use crate::sys::{self, Errno, doors};
-
-/// Marks the file whose first page the processes of the instance share.
-const MARK: &[u8; 16] = b"clusterctl doors";
-const PAGE: usize = 4096;
+use crate::sys::{self, Errno, doors, files_of_peers};
 
 /// Words of that page, behind the mark.
 const ROTATION: usize = 4;
 const ANNOUNCED: usize = 5;
 const USER: usize = 6;
 const SAYS_ITSELF: usize = 7;
-/// Pairs: a process, and how many connections it has open.
-const FIRST_PROCESS: usize = 16;
+const GATE: usize = 8;
+const TAKEN: usize = 9;
 /// So many processes of an instance are counted.
 pub const PROCESSES: usize = (PAGE / size_of::<u32>() - FIRST_PROCESS) / 2;
 const OPEN: u32 = 0;
 const COLD: u32 = 1;
 const CLOSED: u32 = 2;
+/// What the gate is, at its word.
+const GATES: [Gate; 3] = [Gate::Open, Gate::Ajar, Gate::Closed];
 
 /// Where the page is; 0: the instance has no sets.
 static SHARED: AtomicUsize = AtomicUsize::new(0);
-/// Why there are none, as the kernel's number, or one of the two below.
+/// Why there are none, as the kernel's number, or [`TOO_FEW`], or [`OCCUPIED`].
 static FAILURE: AtomicI32 = AtomicI32::new(0);
 /// The process may have too few descriptors.
 const TOO_FEW: c_int = -1;
-/// Somebody else's descriptors are where ours should be.
-const OCCUPIED: c_int = -2;
 /// Sets whose numbers the program has put something else at.
 static LOST: AtomicBool = AtomicBool::new(false);
-
-/// What there is, by its distance from the last home.
-enum Place {
-    Page,
-    Door,
-    /// Wakes the program for its watchdog.
-    Timer,
-    Set(usize),
-    /// Where connections for a listener wait that were handed in while another one was asked.
-    Queue(usize),
-    /// The end at which they are put in.
-    QueueEntry(usize),
-}
-
-fn number(setup: &Setup, place: &Place) -> c_int {
-    let count = setup.count;
-    let at = match place {
-        Place::Page => 0,
-        Place::Door => 1,
-        Place::Timer => 2,
-        Place::Set(index) => 3 + index,
-        Place::Queue(index) => 3 + count + index,
-        Place::QueueEntry(index) => 3 + 2 * count + index,
-    };
-    // The file of `shared` is next to the homes.
-    setup.home_of(MAX_LISTENERS + 1 + at)
-}
-
-/// Behind the last number. One listener alone has no queue.
-fn end(setup: &Setup) -> c_int {
-    let count = setup.count;
-    number(setup, &if count == 1 { Place::Queue(0) } else { Place::QueueEntry(count) })
-}
 
 /// First and last number, if the instance has sets.
 pub fn numbers(setup: &Setup) -> Option<(u32, u32)> {
@@ -122,6 +87,9 @@ pub fn begin(setup: &Setup) {
     }
     let page = sys::page_of_file(number(setup, &Place::Page));
     SHARED.store(page.unwrap_or(0), Ordering::Relaxed);
+    if setup.even && is_here() {
+        peers::begin(setup, number(setup, &Place::Peers));
+    }
 }
 
 /// Whether a listener has a set that stands for it.
@@ -155,9 +123,10 @@ fn make(setup: &Setup) -> Result<(), Errno> {
     door.map(|door| doors::set_mode(door, 0o600));
     let timer = (setup.watchdog_us > 0).then(doors::timer).transpose()?;
     let timer = timer.map(|timer| put(setup, &Place::Timer, timer)).transpose()?;
+    let gate = if setup.even { meet(setup) } else { None };
     for index in streams(setup) {
         let set = put(setup, &Place::Set(index), doors::epoll()?)?;
-        for source in door.into_iter().chain(timer) {
+        for source in door.into_iter().chain(timer).chain(gate) {
             doors::epoll_add(set, source)?;
         }
         if setup.count > 1
@@ -180,6 +149,14 @@ fn make(setup: &Setup) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Joins the other instances; gives the timer of the gate. Without either the instance takes what comes.
+fn meet(setup: &Setup) -> Option<c_int> {
+    let timer = put(setup, &Place::GateTimer, doors::timer().ok()?).ok()?;
+    let page = peers::join(setup, number(setup, &Place::Peers))?;
+    put(setup, &Place::Peers, page).ok()?;
+    Some(timer)
+}
+
 fn page(setup: &Setup) -> Result<c_int, Errno> {
     let page = sys::memory_file(c"clusterctl").ok_or(Errno(sys::ENOSYS))?;
     sys::write_at(page, &[0], PAGE - 1);
@@ -187,20 +164,6 @@ fn page(setup: &Setup) -> Result<c_int, Errno> {
     sys::write_at(page, &rotation.to_ne_bytes(), ROTATION * size_of::<u32>());
     sys::write_at(page, MARK, 0);
     put(setup, &Place::Page, page)
-}
-
-/// Moves a descriptor to its place, where it is inherited.
-fn put(setup: &Setup, place: &Place, fd: c_int) -> Result<c_int, Errno> {
-    let wanted = number(setup, place);
-    let moved = sys::fcntl(fd, sys::F_DUPFD, wanted);
-    sys::close(fd);
-    match moved {
-        Ok(there) if there != wanted => {
-            sys::close(there);
-            Err(Errno(OCCUPIED))
-        }
-        moved => moved,
-    }
 }
 
 /// Why the instance, which should have sets, has none; `None` where it has, or needs none.
@@ -307,16 +270,59 @@ pub fn turn(open: bool) -> Result<(), Errno> {
         return Err(Errno(sys::ENOSYS));
     };
     let before = word.swap(if open { OPEN } else { CLOSED }, Ordering::AcqRel);
+    refill(setup).inspect_err(|_| word.store(before, Ordering::Release))
+}
+
+/// Has the listeners in their sets, or not, as rotation and gate are. Whoever turns one of them last does it last.
+fn refill(setup: &Setup) -> Result<(), Errno> {
+    let full = || is_open() && gate() != Gate::Closed;
     loop {
-        let wanted = word.load(Ordering::Acquire);
-        if let Err(error) = fill(setup, wanted == OPEN) {
-            word.store(before, Ordering::Release);
-            return Err(error);
-        }
-        if word.load(Ordering::Acquire) == wanted {
+        let wanted = full();
+        fill(setup, wanted)?;
+        if full() == wanted {
             return Ok(());
         }
     }
+}
+
+/// Whether the instance takes what comes, or leaves it to others.
+pub fn gate() -> Gate {
+    let gate = word(GATE).map_or(0, |word| word.load(Ordering::SeqCst));
+    GATES.get(gate as usize).copied().unwrap_or(Gate::Open)
+}
+
+/// Turns the gate; false where it stood so already.
+pub fn set_gate(gate: Gate) -> bool {
+    let turned =
+        word(GATE).is_some_and(|word| word.swap(gate as u32, Ordering::SeqCst) != gate as u32);
+    if turned && let Some(setup) = used() {
+        let _ = refill(setup);
+    }
+    turned
+}
+
+/// How many connections all instances had taken when the gate was looked at last.
+pub fn taken() -> Option<&'static AtomicU32> {
+    word(TAKEN)
+}
+
+/// The timer of the gate.
+pub fn gate_timer() -> Option<c_int> {
+    used().filter(|setup| setup.even).map(|setup| number(setup, &Place::GateTimer))
+}
+
+/// Leads other instances to this process, which has the page that they share.
+pub fn show_peers() {
+    if let Some(setup) = used().filter(|setup| setup.even) {
+        peers::link(setup, number(setup, &Place::Peers));
+    }
+}
+
+/// Whether a client waits at a shared listener.
+pub fn has_clients() -> bool {
+    used().is_some_and(|setup| {
+        streams(setup).any(|index| files_of_peers::is_ready(setup.home_of(index)))
+    })
 }
 
 /// Puts the listeners into their sets, or takes them out. A change of their events alone would not wake

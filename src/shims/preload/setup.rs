@@ -21,7 +21,7 @@ use crate::sys::{self, FileId};
 
 /// High enough for no program to care, low enough for `select()` and for a
 /// soft limit of 1024. Fixed, so that a program finds what its parent put there.
-const HOME: c_int = 900;
+pub const HOME: c_int = 900;
 
 /// Facts about the inheritance.
 pub struct Setup {
@@ -44,6 +44,8 @@ pub struct Setup {
     pub door: Option<Option<UnixName>>,
     /// The instance begins out of rotation.
     pub cold: bool,
+    /// Clients are spread evenly over the instances of the app.
+    pub even: bool,
     /// Within so many microseconds the manager wants to hear of the program, by this library; 0: it does not.
     pub watchdog_us: u64,
     /// `CLUSTERCTL_WATCHDOG`.
@@ -89,6 +91,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     stream_timeout_ms: 0,
     door: None,
     cold: false,
+    even: false,
     watchdog_us: 0,
     watchdog: false,
     streams: Streams { name: [0; 256], process: 0, journal: None },
@@ -211,6 +214,8 @@ fn read_entry(setup: &mut Setup, place: usize, entry: &[u8]) {
         setup.door = variables::is_path(value).then(|| UnixName::of_path(value));
     } else if let Some(value) = contract::value(entry, contract::DOOR_COLD) {
         setup.cold = value == b"1";
+    } else if let Some(value) = contract::value(entry, contract::BALANCE) {
+        setup.even = value == contract::BALANCE_EVEN.as_bytes();
     } else if let Some(value) = contract::value(entry, contract::WATCHDOG) {
         setup.watchdog = value == b"1";
     } else if let Some(value) = entry.strip_prefix(b"WATCHDOG_USEC=") {

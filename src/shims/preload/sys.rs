@@ -17,6 +17,9 @@ mod constants;
 pub mod doors;
 #[path = "sys_files.rs"]
 mod files;
+#[path = "sys_peers.rs"]
+#[allow(dead_code, reason = "for the preload library")]
+pub mod files_of_peers;
 #[path = "sys_sockets.rs"]
 mod sockets;
 #[path = "sys_timer.rs"]

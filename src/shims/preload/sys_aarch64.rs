@@ -8,6 +8,8 @@ pub mod number {
     pub const DUP3: usize = 24;
     pub const FCNTL: usize = 25;
     pub const IOCTL: usize = 29;
+    pub const SYMLINKAT: usize = 36;
+    pub const PPOLL: usize = 73;
     pub const UNLINKAT: usize = 35;
     pub const FCHMOD: usize = 52;
     pub const OPENAT: usize = 56;

@@ -44,6 +44,8 @@ pub mod number {
     pub const EPOLL_CTL: usize = 233;
     pub const OPENAT: usize = 257;
     pub const NEWFSTATAT: usize = 262;
+    pub const SYMLINKAT: usize = 266;
+    pub const PPOLL: usize = 271;
     pub const UNLINKAT: usize = 263;
     pub const READLINKAT: usize = 267;
     pub const TIMERFD_CREATE: usize = 283;

@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use super::{NO_MORE_THREADS, ask, draining};
-use crate::support::{being_served, compile, connect, has, read_all, server};
+use crate::support::door::listening;
+use crate::support::{Systemd, being_served, compile, connect, has, read_all, server};
 
 #[test]
 fn a_handler_of_the_program_wins() {
@@ -238,4 +239,36 @@ fn a_signal_that_was_put_off_may_be_raised_again() {
             assert_eq!(program.end(), -15, "{}", program.errors());
         }
     }
+}
+
+/// Python looks at `errno` whatever `select()` returns: what was interrupted for the drain, and goes on, must
+/// not look interrupted, nor may clients that others get wake who drains.
+#[test]
+fn a_wait_that_goes_on_during_a_drain_hears_the_programs_own_signal() {
+    if !has("python3") {
+        return;
+    }
+    let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+    systemd.set("CLUSTERCTL_DRAIN", "1");
+    let script = "import os, select, signal, socket, sys\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        s.setblocking(False)\n\
+        own, other = os.pipe()\n\
+        signal.signal(signal.SIGTERM, lambda *_: os.write(other, b'.'))\n\
+        signal.siginterrupt(signal.SIGTERM, False)\n\
+        while True:\n\
+        \x20   ready = select.select([s, own], [], [], 60)[0]\n\
+        \x20   if own in ready: sys.exit(0)\n\
+        \x20   try: s.accept()[0].close()\n\
+        \x20   except BlockingIOError: pass\n";
+    let words = ["python3", "-c", script];
+    let (mut program, door) = listening(&mut systemd, port, false, &words);
+    program.terminate();
+    while !door.is_left() {
+        std::thread::yield_now();
+    }
+    let _client = connect(port);
+    assert_eq!(program.end(), 0);
 }

@@ -116,7 +116,12 @@ pub fn listening(
 ) -> (Program, Door) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let path = systemd.directory.path().join(format!("door-{number}"));
+    let folder = systemd.directory.path().join(format!("app@{number}"));
+    std::fs::create_dir(&folder).unwrap();
+    // Programs that listen as somebody else find what tests have said of the folder around it.
+    let around = std::fs::metadata(systemd.directory.path()).unwrap();
+    std::fs::set_permissions(&folder, around.permissions()).unwrap();
+    let path = folder.join("door");
     systemd.set("CLUSTERCTL_DOOR", path.to_str().unwrap());
     systemd.set("CLUSTERCTL_DOOR_COLD", if cold { "1" } else { "" });
     let port = port.to_string();
