@@ -3,7 +3,7 @@
 //! somebody takes it: nothing is ever on its way between two processes.
 //!
 //! Nobody waits for one who does not come: a member that had its chance, and let a client wait, counts no more
-//! until it accepts again. Counts come from a page that others write, and may say anything.
+//! until it comes to accept again. Counts come from a page that others write, and may say anything.
 //!
 //! Decides only; never reads a clock, a page or a descriptor.
 
@@ -12,7 +12,7 @@
 pub struct Member {
     /// Connections that it has open.
     pub connections: u32,
-    /// It takes clients, and has not let one wait since its last one.
+    /// It takes clients, and has not let one wait since it last came to accept.
     pub counts: bool,
 }
 
@@ -158,6 +158,7 @@ mod tests {
             if self.instances[at].stuck {
                 return;
             }
+            self.instances[at].member.counts = true;
             if self.leaves(at) {
                 if self.instances[at].gate != Gate::Closed {
                     self.instances[at].seen = self.taken;
@@ -171,8 +172,7 @@ mod tests {
             }
             self.waiting -= 1;
             self.taken += 1;
-            let member = &mut self.instances[at].member;
-            (member.connections, member.counts) = (member.connections + 1, true);
+            self.instances[at].member.connections += 1;
             for other in 0..self.instances.len() {
                 if self.instances[other].gate == Gate::Closed && !self.leaves(other) {
                     self.wakes(other);
@@ -203,7 +203,7 @@ mod tests {
             self.waiting += 1;
             let first = random.below(self.instances.len());
             for at in 0..self.instances.len() {
-                let at = (first + at * (1 + random.below(1))) % self.instances.len();
+                let at = (first + at) % self.instances.len();
                 if self.waiting > 0 && self.instances[at].gate != Gate::Closed {
                     self.wakes(at);
                 }

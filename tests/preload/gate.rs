@@ -110,6 +110,10 @@ impl Instances {
             if rounds == 20 {
                 return;
             }
+            if !close {
+                // Who lags behind needs the processor, which this loop and others leave to it meanwhile.
+                std::thread::sleep(std::time::Duration::from_millis(3));
+            }
         }
         panic!("{:?}: {:?}", self.words, self.counts());
     }
@@ -165,9 +169,9 @@ fn who_lets_clients_go_gets_new_ones() {
     // Once it has seen that they are gone.
     let at = all.all.iter().position(|(program, _)| program.pid() == least).unwrap();
     while !all.all[at].1.say("state").contains(" connections=0 ") {}
-    // On a machine that stands still somebody else takes one.
-    let own = (0..30).filter(|_| all.client() == least).count();
-    assert!(own > 15, "{own} of 30");
+    // Fewer than the others have; and on a machine that stands still somebody else takes one.
+    let own = (0..12).filter(|_| all.client() == least).count();
+    assert!(own > 7, "{own} of 12");
 }
 
 /// One hangs, and has fewer clients than all others: whoever comes is served by those.

@@ -39,6 +39,11 @@ fn own() -> Option<Peer> {
 pub fn lets(slot: &Slot) -> bool {
     // Where a set of the program's watches the listener itself, nothing keeps it from being woken.
     let Some(own) = own().filter(|_| !slot.has(DIRECT)) else { return true };
+    // It is here, even if others are quicker each time.
+    if own.passes().load(Ordering::Relaxed) != 0 {
+        own.process().store(sys::getpid() as u32, Ordering::Relaxed);
+        own.passes().store(0, Ordering::Release);
+    }
     if !leaves() {
         open(&own);
         return true;

@@ -58,7 +58,7 @@ impl Peer {
         word(self.at + 1)
     }
 
-    /// It had its chance and let a client wait, or takes none: it counts when it accepts again.
+    /// It had its chance and let a client wait, or takes none: it counts when it comes to accept again.
     pub fn passes(&self) -> &'static AtomicU32 {
         word(self.at + 2)
     }
