@@ -32,6 +32,8 @@ pub mod plan;
 
 pub mod export;
 
+pub mod fleet;
+
 // Edges: the only input and output.
 
 pub mod disk;
@@ -39,6 +41,8 @@ pub mod disk;
 pub mod host;
 
 pub mod door_client;
+
+pub mod ssh;
 
 pub mod systemd;
 

@@ -11,6 +11,7 @@ use super::Global;
 use super::live::Live;
 use crate::ecosystem::{AppName, Color};
 use crate::error::{self, Error};
+use crate::fleet;
 use crate::ops::Story;
 use crate::report::{self, ActionCounts, AppVerdict, Paint, Style};
 use crate::rollout::{Progress, Time};
@@ -27,6 +28,10 @@ pub struct Ui {
     /// The output is a stream of events, which begins with a line that says so.
     stream: bool,
     begun: bool,
+    /// All that is said goes to clusterctl on another machine, as lines of [`fleet::begin`] and what follows it.
+    over_protocol: bool,
+    /// Somebody sits at the terminal, and can be asked.
+    asks: bool,
     /// The verb changes something: it goes on when standard output is closed.
     changes: bool,
     /// Nobody reads standard output any more.
@@ -71,6 +76,7 @@ impl Ui {
         Ui {
             out: style(std::io::stdout().is_terminal()),
             err: style(std::io::stderr().is_terminal()),
+            asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             dropped: crate::host::dropped_clients(),
             ..Ui::over(Box::new(std::io::stdout()), Box::new(std::io::stderr()))
         }
@@ -84,6 +90,8 @@ impl Ui {
             json: false,
             stream: false,
             begun: false,
+            over_protocol: false,
+            asks: false,
             changes: false,
             unread: false,
             user: false,
@@ -108,6 +116,30 @@ impl Ui {
         self.err.color &= !json && !global.no_color;
     }
 
+    /// From here on clusterctl on another machine listens; the first line says who speaks.
+    pub(super) fn speak_protocol(&mut self) {
+        self.over_protocol = true;
+        (self.out, self.err) = (Style::PLAIN, Style::PLAIN);
+        // It may be gone; what this command does is not its affair then.
+        let _ = self.frame(&fleet::begin());
+    }
+
+    /// Whether clusterctl on another machine listens.
+    pub(super) fn is_over_protocol(&self) -> bool {
+        self.over_protocol
+    }
+
+    /// The last line for whoever listens on another machine.
+    pub(super) fn end_protocol(&mut self, code: u8) {
+        if self.over_protocol {
+            let _ = self.frame(&fleet::end(code));
+        }
+    }
+
+    fn frame(&mut self, value: &serde_json::Value) -> Result<(), Error> {
+        self.put(&format!("{}\n", report::json_line(value)))
+    }
+
     /// What clap says of a command line, as it says it: help goes to standard output.
     pub fn usage(&mut self, said: &clap::Error) {
         let style = if said.use_stderr() { self.err } else { self.out };
@@ -122,6 +154,10 @@ impl Ui {
             true => text.ansi().to_string(),
             false => report::printable_lines(&text.to_string()),
         };
+        if self.over_protocol {
+            let _ = self.frame(&fleet::text(said.use_stderr(), text.trim_end()));
+            return;
+        }
         let TerminalStreams { out, err } = &mut self.streams;
         // A reader that is gone needs no help.
         let _ = match said.use_stderr() {
@@ -140,6 +176,13 @@ impl Ui {
     /// # Errors
     /// It cannot be written, and it is all that was asked for.
     pub fn data(&mut self, text: &str) -> Result<(), Error> {
+        match self.over_protocol {
+            true => self.frame(&fleet::text(false, text)),
+            false => self.put(text),
+        }
+    }
+
+    fn put(&mut self, text: &str) -> Result<(), Error> {
         if self.unread {
             return Ok(());
         }
@@ -149,6 +192,7 @@ impl Ui {
                 self.unread = true;
                 // The rest is told on standard error, which is text.
                 self.json = false;
+                self.over_protocol = false;
                 self.note(&format!(
                     "standard output cannot be written ({error}); the work goes on"
                 ));
@@ -171,6 +215,9 @@ impl Ui {
     /// # Errors
     /// It cannot be written.
     pub fn bytes(&mut self, text: &str) -> Result<(), Error> {
+        if self.over_protocol {
+            return self.frame(&fleet::text(false, text));
+        }
         write_out(&mut self.streams.out, text).map_err(Error::Output)
     }
 
@@ -180,7 +227,7 @@ impl Ui {
     /// # Errors
     /// It cannot be written.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if self.out.boxes {
+        if self.out.boxes || self.over_protocol {
             return self.data(&report::printable_lines(&String::from_utf8_lossy(bytes)));
         }
         let written = self.streams.out.write_all(bytes).and_then(|()| self.streams.out.flush());
@@ -192,6 +239,9 @@ impl Ui {
     /// # Errors
     /// The reader is gone.
     pub fn json_line(&mut self, value: &serde_json::Value) -> Result<(), Error> {
+        if self.over_protocol {
+            return self.frame(&fleet::data(value));
+        }
         if self.stream && !std::mem::replace(&mut self.begun, true) {
             let version = env!("CARGO_PKG_VERSION");
             let head = serde_json::json!({
@@ -345,6 +395,10 @@ impl Ui {
 
     /// A message that `--silent` does not suppress. A closed standard error does not stop the work.
     fn always(&mut self, text: &str) {
+        if self.over_protocol {
+            let _ = self.frame(&fleet::text(true, text));
+            return;
+        }
         self.live.erase(&mut self.streams.err);
         let _ = writeln!(self.streams.err, "{}", report::only_colours(text));
         self.live.draw(&mut self.streams.err, &self.err);
@@ -364,6 +418,25 @@ impl Ui {
         self.live.erase(&mut self.streams.err);
         self.live.put(app, at, progress);
         self.live.draw(&mut self.streams.err, &self.err);
+    }
+
+    /// Shows how several hosts stand, on a terminal, until the next look.
+    pub(super) fn live_lines(&mut self, lines: Vec<String>) {
+        self.live.erase(&mut self.streams.err);
+        self.live.put_hosts(lines.iter().map(|line| report::only_colours(line)).collect());
+        self.live.draw(&mut self.streams.err, &self.err);
+    }
+
+    /// Asks whoever sits at the terminal; where nobody does, the answer is yes.
+    pub(super) fn confirm(&mut self, question: &str) -> bool {
+        if self.json || !self.asks {
+            return true;
+        }
+        let _ = write!(self.streams.err, "{question} [y/N] ");
+        let _ = self.streams.err.flush();
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
     }
 
     /// Removes the view of rollouts.

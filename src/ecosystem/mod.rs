@@ -18,7 +18,7 @@ mod starter;
 
 pub use crate::limits::INSTANCES as MAX_INSTANCES;
 pub use json_schema::json_schema;
-pub use load::{Loaded, load};
+pub use load::{Loaded, fleet_file, load};
 pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
     App, Asks, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
@@ -26,6 +26,7 @@ pub use model::app::{
     WatchedFiles,
 };
 pub use model::door::is_tcp;
+pub use model::fleet::{Fleet, FleetFile, FleetHost};
 pub use model::health::{Health, HealthCheck};
 pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};
@@ -38,6 +39,7 @@ pub use program::naming::{
     in_folder as name_in_folder, name as name_of_command, plain as plain_name,
 };
 pub use read::Color;
+pub use read::fleet_keys::{fleet_keys, host_keys};
 pub use read::keys::{
     Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, health_keys, key_of_app as key,
     keys, rollout_keys,
@@ -45,6 +47,7 @@ pub use read::keys::{
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
 pub use read::value::duration;
+pub use resolve::is_host_name;
 pub use starter::{
     Project, SeenApp, StartCommand, entry, is_private, listen_line, port_in, starter,
     without_covered,

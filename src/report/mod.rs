@@ -4,6 +4,7 @@ pub mod audit;
 pub mod counts;
 pub mod describe;
 pub mod doctor;
+pub mod fleet;
 mod hidden;
 pub mod history;
 pub mod jlist;

@@ -158,7 +158,7 @@ pub(crate) fn snake_case(text: &str) -> String {
     out
 }
 
-const fn key(
+pub(super) const fn key(
     name: &'static str,
     kind: ValueKind,
     default: &'static str,
@@ -172,7 +172,7 @@ impl Key {
         Key { aliases, ..self }
     }
 
-    const fn eg(self, example: &'static str) -> Key {
+    pub(super) const fn eg(self, example: &'static str) -> Key {
         Key { example, ..self }
     }
 
@@ -180,7 +180,7 @@ impl Key {
         Key { pm2: Pm2::Differs(how), ..self }
     }
 
-    const fn ours(self) -> Key {
+    pub(super) const fn ours(self) -> Key {
         Key { pm2: Pm2::New, ..self }
     }
 }

@@ -5,6 +5,7 @@
 
 pub(super) mod dotenv;
 pub(super) mod fields;
+pub(super) mod fleet_keys;
 pub(super) mod keys;
 pub(super) mod node;
 pub(super) mod path;
