@@ -5,13 +5,13 @@
 mod blank;
 mod course;
 mod merge;
+mod no_answer;
 mod protocol;
 mod quote;
-mod no_answer;
 
 pub use blank::for_host;
 pub use course::{Course, batches};
 pub use merge::{metrics, rows, with_host};
+pub use no_answer::{Facts, NoAnswer};
 pub use protocol::{FORMAT, Line, Reader, Refusal, begin, data, end, text};
 pub use quote::{command, without_form};
-pub use no_answer::{Facts, NoAnswer};

@@ -96,14 +96,8 @@ fn line_with<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    const FACTS: Facts<'_> = Facts {
-        host: "web1",
-        begun: false,
-        noise: &[],
-        said: "",
-        code: Some(255),
-        silent: false,
-    };
+    const FACTS: Facts<'_> =
+        Facts { host: "web1", begun: false, noise: &[], said: "", code: Some(255), silent: false };
 
     fn told(facts: Facts<'_>) -> (String, Option<String>) {
         let NoAnswer { why, next, begun } = NoAnswer::of(facts);
@@ -137,7 +131,10 @@ mod tests {
         assert_eq!(next.as_deref(), Some("upgrade web1"));
         let noise = ["This account is closed.".to_owned()];
         let (why, _) = told(Facts { noise: &noise, code: Some(1), ..FACTS });
-        assert_eq!(why, "clusterctl did not answer, ssh ended with code 1: This account is closed.");
+        assert_eq!(
+            why,
+            "clusterctl did not answer, ssh ended with code 1: This account is closed."
+        );
     }
 
     #[test]

@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn noise_and_what_is_unknown_are_skipped() {
         let noise = ["Welcome to web1!", "", r#"{"event":"out","text":"not ours"}"#, "{", "null"];
-        let known = [BEGIN, r#"{"event":"sparkle","x":1}"#, "rubbish", r#"{"event":"end","code":0}"#];
+        let known =
+            [BEGIN, r#"{"event":"sparkle","x":1}"#, "rubbish", r#"{"event":"end","code":0}"#];
         let lines: Vec<&str> = noise.into_iter().chain(known).collect();
         assert_eq!(read(&lines).unwrap(), [Line::Begin("9.9".into()), Line::End(0)]);
         let mut reader = Reader::default();

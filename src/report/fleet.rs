@@ -69,7 +69,10 @@ fn rows(host: &HostRows) -> Vec<AppRow> {
     if by_app.is_empty() {
         return vec![alone("no app", Paint::Dim)];
     }
-    by_app.into_iter().map(|(app, rows)| app_row(&host.host, app, &rows, &list["apps"][app])).collect()
+    by_app
+        .into_iter()
+        .map(|(app, rows)| app_row(&host.host, app, &rows, &list["apps"][app]))
+        .collect()
 }
 
 fn app_row(host: &str, app: &str, rows: &[&Value], more: &Value) -> AppRow {
@@ -222,7 +225,9 @@ pub fn at_work(event: &Value) -> Option<String> {
         "unit" => format!("{} {}", printable(text("verb")), printable(text("unit"))),
         "waiting" => format!("{app}: waiting: {}", printable(text("status"))),
         "restore" => format!("{app}: putting the former definition back"),
-        "not-ready" => format!("{app}: @{} is not ready yet: {}", event["instance"], printable(text("text"))),
+        "not-ready" => {
+            format!("{app}: @{} is not ready yet: {}", event["instance"], printable(text("text")))
+        }
         _ => return None,
     })
 }
@@ -245,7 +250,8 @@ fn counted(event: &Value) -> String {
 pub fn ended(events: &[Value], good: bool) -> String {
     let done = events.iter().filter(|event| event["event"] == "done");
     let told = done.filter(|event| good || event["success"] == false);
-    let texts: Vec<String> = told.filter_map(|event| event["text"].as_str()).map(printable).collect();
+    let texts: Vec<String> =
+        told.filter_map(|event| event["text"].as_str()).map(printable).collect();
     texts.join("; ")
 }
 
@@ -334,7 +340,11 @@ mod tests {
     #[test]
     fn hosts_that_say_the_same_are_together() {
         let said = |host: &str, text: &str| (host.to_owned(), text.to_owned());
-        let texts = [said("a", "api: nothing to do\n"), said("b", "x\n\ny"), said("c", "api: nothing to do\n")];
+        let texts = [
+            said("a", "api: nothing to do\n"),
+            said("b", "x\n\ny"),
+            said("c", "api: nothing to do\n"),
+        ];
         assert_eq!(alike(&texts, &Style::PLAIN), "a, c\n  api: nothing to do\nb\n  x\n\n  y\n");
     }
 

@@ -122,14 +122,21 @@ fn problems_of_the_hosts_are_told_here_all_at_once() {
     let stage = Stage::new("[[hosts]]\nnam = \"web1\"\n[fleet]\nlimit = \"0%\"\ncwd = \"srv\"\n");
     let (code, _, err) = stage.said(&["-H", "all", "apply"]);
     assert_eq!((code, stage.log().len()), (3, 0), "{err}");
-    for part in ["unknown key `nam`", "`limit` is a number from 1", "`srv` is no absolute path", "3 problems"] {
+    for part in [
+        "unknown key `nam`",
+        "`limit` is a number from 1",
+        "`srv` is no absolute path",
+        "3 problems",
+    ] {
         assert!(err.contains(part), "{part}: {err}");
     }
 }
 
 #[test]
 fn hooks_run_here_around_what_takes_a_host_away() {
-    let file = format!("{SHOP}[fleet]\nbefore = \"echo - $HOST >> hooks\"\nafter = \"echo + $HOST >> hooks\"\n");
+    let file = format!(
+        "{SHOP}[fleet]\nbefore = \"echo - $HOST >> hooks\"\nafter = \"echo + $HOST >> hooks\"\n"
+    );
     let stage = Stage::new(&file);
     ["web1", "web2", "web3"].iter().for_each(|host| stage.host(host, GOOD));
     for (words, expected) in [
@@ -147,12 +154,17 @@ fn hooks_run_here_around_what_takes_a_host_away() {
 
 #[test]
 fn a_host_whose_hook_fails_is_not_touched() {
-    let file = format!("{SHOP}[fleet]\nbefore = \"[ $HOST = web1 ] || {{ echo balancer is away; exit 1; }}\"\n");
+    let file = format!(
+        "{SHOP}[fleet]\nbefore = \"[ $HOST = web1 ] || {{ echo balancer is away; exit 1; }}\"\n"
+    );
     let stage = Stage::new(&file);
     ["web1", "web2", "web3"].iter().for_each(|host| stage.host(host, GOOD));
     let (code, _, err) = stage.said(&["-H", "all", "stop", "api"]);
     assert_eq!((code, stage.worked()), (1, vec!["web1".to_owned()]), "{err}");
-    assert!(err.contains("✗ web2: not touched: `before` failed: exit status: 1: balancer is away"), "{err}");
+    assert!(
+        err.contains("✗ web2: not touched: `before` failed: exit status: 1: balancer is away"),
+        "{err}"
+    );
     let file = format!("{SHOP}[fleet]\nafter = \"exit 4\"\n");
     stage.write("shop/ecosystem.toml", &file);
     let (code, _, err) = stage.said(&["-H", "web1", "start", "api"]);
@@ -180,7 +192,10 @@ fn apps_go_to_the_hosts_that_have_them() {
 #[test]
 fn words_come_to_the_hosts_as_they_are() {
     let stage = Stage::shop();
-    stage.host("web1", &format!("eval \"set -- $1\"\nprintf '<%s>' \"$@\" >> $HOSTS/words\nset -- \"$*\"\n{GOOD}"));
+    stage.host(
+        "web1",
+        &format!("eval \"set -- $1\"\nprintf '<%s>' \"$@\" >> $HOSTS/words\nset -- \"$*\"\n{GOOD}"),
+    );
     let odd = "/^a b'c$(reboot)/";
     let (code, _, err) = stage.said(&["-H", "web1", "reload", odd]);
     assert_eq!(code, 0, "{err}");
@@ -208,7 +223,11 @@ fn ctrl_c_lets_the_host_finish_and_begins_no_other() {
     stage.write("hosts/go", "");
     let output = child.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), stage.worked()), (Some(130), vec!["web1".to_owned()]), "{err}");
+    assert_eq!(
+        (output.status.code(), stage.worked()),
+        (Some(130), vec!["web1".to_owned()]),
+        "{err}"
+    );
     assert!(err.contains("web1 to the end, then no further host"), "{err}");
     assert!(err.contains("✗ done: web1; not touched: web2, web3"), "{err}");
     assert!(err.contains("next: clusterctl -H web2,web3 apply"), "{err}");
@@ -222,13 +241,22 @@ fn json_is_a_stream_with_the_host_in_each_event() {
     let lines: Vec<serde_json::Value> =
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["event"], "begin");
-    assert_eq!((lines[1]["event"].as_str(), lines[1]["host"].as_str()), (Some("plan"), Some("web1")));
+    assert_eq!(
+        (lines[1]["event"].as_str(), lines[1]["host"].as_str()),
+        (Some("plan"), Some("web1"))
+    );
     let done = lines.iter().filter(|line| line["event"] == "done");
-    assert_eq!(done.map(|line| line["host"].as_str().unwrap()).collect::<Vec<_>>(), ["web1", "web2", "web3"]);
+    assert_eq!(
+        done.map(|line| line["host"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["web1", "web2", "web3"]
+    );
     let last = lines.last().unwrap();
-    assert_eq!(*last, serde_json::json!({
-        "event": "end", "done": ["web1", "web2", "web3"], "failed": [], "left": [], "under_way": [],
-    }));
+    assert_eq!(
+        *last,
+        serde_json::json!({
+            "event": "end", "done": ["web1", "web2", "web3"], "failed": [], "left": [], "under_way": [],
+        })
+    );
 }
 
 #[test]

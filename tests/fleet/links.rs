@@ -7,7 +7,10 @@ fn noise_of_a_shell_and_unknown_events_do_no_harm() {
     let stage = Stage::shop();
     let noisy = format!(
         "echo 'Welcome to web1!'; echo '{{\"event\":\"end\",\"code\":7}}'; echo motd >&2\n{}",
-        GOOD.replace("begin\n", "begin\necho '{\"event\":\"sparkle\",\"n\":[1]}'\ndata '{\"event\":\"new\"}'\n")
+        GOOD.replace(
+            "begin\n",
+            "begin\necho '{\"event\":\"sparkle\",\"n\":[1]}'\ndata '{\"event\":\"new\"}'\n"
+        )
     );
     ["web1", "web2", "web3"].iter().for_each(|host| stage.host(host, &noisy));
     let (code, _, err) = stage.said(&["-H", "all", "apply"]);
@@ -55,7 +58,10 @@ fn a_link_that_is_lost_leaves_the_rollout_there() {
     assert_eq!((code, stage.worked().len()), (1, 2), "{err}");
     let told = "✗ web2: the link was lost: Timeout, server web2 not responding.; what has begun there goes on";
     assert!(err.contains(told), "{err}");
-    assert!(err.contains("web2: the link was lost, and not its rollout: clusterctl -H web2 list"), "{err}");
+    assert!(
+        err.contains("web2: the link was lost, and not its rollout: clusterctl -H web2 list"),
+        "{err}"
+    );
     assert!(err.contains("not touched: web3"), "{err}");
 }
 

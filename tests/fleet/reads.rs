@@ -64,7 +64,9 @@ fn answers_stand_below_their_hosts() {
 #[test]
 fn log_lines_have_their_host_in_front() {
     let stage = Stage::new(&SHOP.replace("web3", "web-nr-3"));
-    ["web1", "web2"].iter().for_each(|host| stage.host(host, "begin\nout 'api@0 | hello\\n'\nend 0\n"));
+    ["web1", "web2"]
+        .iter()
+        .for_each(|host| stage.host(host, "begin\nout 'api@0 | hello\\n'\nend 0\n"));
     stage.host("web-nr-3", "begin\nout 'api@1 | there\\n'\nend 0\n");
     let (code, out, err) = stage.said(&["-H", "all", "logs"]);
     assert_eq!(code, 0, "{err}");

@@ -24,7 +24,9 @@ fn both_ends_understand_each_other() {
 
 #[test]
 fn problems_that_a_host_finds_have_the_places_of_the_file_here() {
-    let stage = Stage::new("[fleet]\nfirst = 0\n[[hosts]]\nname = \"web1\"\n\n[[apps]]\nname = \"api\"\nscrpt = 1\n");
+    let stage = Stage::new(
+        "[fleet]\nfirst = 0\n[[hosts]]\nname = \"web1\"\n\n[[apps]]\nname = \"api\"\nscrpt = 1\n",
+    );
     real(&stage);
     let (code, _, err) = stage.said(&["-H", "all", "apply"]);
     assert_eq!(code, 3, "{err}");

@@ -20,8 +20,7 @@ name = \"web3\"
 ";
 
 /// What a host of this version says first.
-pub const BEGIN: &str =
-    r#"{"event":"begin","program":"clusterctl","version":"0.1.0","format":1}"#;
+pub const BEGIN: &str = r#"{"event":"begin","program":"clusterctl","version":"0.1.0","format":1}"#;
 
 /// A shell function for each kind of line, for scripts of hosts.
 const WORDS: &str = r#"

@@ -13,7 +13,7 @@ use super::{FleetArgs, words};
 use crate::cli::{Site, Ui};
 use crate::error::{Error, exit};
 use crate::fleet::{Course, Line, batches, with_host};
-use crate::ops::fleet::{HostCall, HostEnd, HostFate, Hooks, Roll, ask, roll};
+use crate::ops::fleet::{Hooks, HostCall, HostEnd, HostFate, Roll, ask, roll};
 use crate::plan::shell_word;
 use crate::report::fleet as shown;
 use crate::ssh::Ssh;
@@ -54,7 +54,10 @@ pub(super) fn run(
         return Ok(exit::OK);
     }
     let ssh = Ssh::new();
+    let asked: Vec<&str> = targets.look.iter().map(|call| call.host.as_str()).collect();
+    View::new(&asked).draw(ui);
     let (looks, ends) = look(&ssh, &targets.look);
+    ui.end_progress();
     let without = without(kind, targets, &ends, ui);
     let broken = tell_broken(targets, &looks, &ends, &without, ui)?;
     if !broken.is_empty() && !(args.keep_going && broken.len() < ends.len()) {
@@ -71,7 +74,7 @@ pub(super) fn run(
     }
     if changes && !args.yes && !ui.confirm("go on?") {
         ui.note("nothing was done on any host");
-        return Ok(exit::INTERRUPTED);
+        return Ok(exit::FAILED);
     }
     let fates = work(&ssh, args, kind, targets, &calls, place, ui)?;
     Ok(close(targets, &calls, &fates, &broken, ui))
@@ -110,23 +113,27 @@ fn tell_broken(
     without: &[usize],
     ui: &mut Ui,
 ) -> Result<Vec<usize>, Error> {
-    let mut broken = Vec::new();
-    for (at, end) in ends.iter().enumerate() {
-        if end.is_good() || without.contains(&at) {
-            continue;
+    let bad = |at: &usize| !ends[*at].is_good() && !without.contains(at);
+    let broken: Vec<usize> = (0..ends.len()).filter(bad).collect();
+    if !ui.json {
+        // Problems of the file are drawn with their places, which are those of the file here.
+        let drawn = broken.iter().flat_map(|at| {
+            let drawn = looks[*at].said.iter().filter(|text| text.contains('\n'));
+            drawn.map(|text| (targets.look[*at].host.clone(), text.clone()))
+        });
+        let drawn = shown::alike(&drawn.collect::<Vec<_>>(), &ui.err);
+        if !drawn.is_empty() {
+            ui.paragraph(drawn.trim_end());
         }
-        broken.push(at);
+    }
+    for at in broken.iter().copied() {
+        let end = &ends[at];
         let (host, look) = (&targets.look[at].host, &looks[at]);
         let why = View::reason(host, end, &look.events, &look.said);
         if ui.json {
             let value = json!({"event": "host", "state": "refused", "success": false, "text": why});
             ui.json_line(&with_host(host, value))?;
             continue;
-        }
-        // Problems of the file are drawn with their places, which are those of the file here.
-        let drawn = look.said.iter().filter(|text| text.contains('\n'));
-        for text in drawn {
-            ui.paragraph(shown::section(host, text, &ui.err).trim_end());
         }
         ui.failed(&format!("{host}: {why}"));
         if let HostEnd::Unknown(no_answer) = end
@@ -167,7 +174,8 @@ fn tell_plan(
             changes = true;
             continue;
         };
-        changes |= plan["changes"] != false || matches!(kind, Kind::File(verb) if verb.verb == "reload");
+        changes |=
+            plan["changes"] != false || matches!(kind, Kind::File(verb) if verb.verb == "reload");
         if ui.json {
             ui.json_line(&with_host(host, plan.clone()))?;
         }
@@ -243,7 +251,9 @@ fn close(
         }));
     }
     for host in &under_way {
-        ui.say(&format!("{host}: the link was lost, and not its rollout: clusterctl -H {host} list"));
+        ui.say(&format!(
+            "{host}: the link was lost, and not its rollout: clusterctl -H {host} list"
+        ));
     }
     if failed.is_empty() && left.is_empty() {
         if !ui.json && done.len() > 1 {
@@ -283,7 +293,8 @@ fn close(
 fn rest(words: &[String]) -> String {
     let rest = words::without(words, &["-H", "--host"]);
     let attached = |word: &String| word.starts_with("-H") && word.len() > 2;
-    let rest: Vec<String> = rest.iter().filter(|word| !attached(word)).map(|word| shell_word(word)).collect();
+    let rest: Vec<String> =
+        rest.iter().filter(|word| !attached(word)).map(|word| shell_word(word)).collect();
     rest.join(" ")
 }
 

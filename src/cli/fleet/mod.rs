@@ -10,6 +10,7 @@ mod words;
 
 use std::ffi::OsString;
 
+use super::groups::HOSTS;
 use super::{Args, Site, Ui};
 use crate::ecosystem::Share;
 use crate::error::Error;
@@ -19,7 +20,7 @@ pub(super) use words::is_asked_from_afar;
 
 /// Where a command runs, if not here. These options stand before the command.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Several hosts")]
+#[command(next_help_heading = HOSTS)]
 pub(super) struct FleetArgs {
     /// On these hosts, by ssh: `all` of the file's `[[hosts]]`, or names; before the command
     #[arg(short = 'H', long = "host", value_name = "all|HOST,...", value_delimiter = ',')]

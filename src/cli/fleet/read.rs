@@ -53,9 +53,9 @@ pub(super) fn list(targets: &Targets, by_instance: bool, ui: &mut Ui) -> Result<
         let all = hosts.iter().flat_map(|host| {
             host.list.as_ref().map(|list| rows(&host.host, list)).unwrap_or_default()
         });
-        let lost = hosts.iter().filter_map(|host| {
-            Some(json!({"host": host.host, "reason": host.why.as_ref()?}))
-        });
+        let lost = hosts
+            .iter()
+            .filter_map(|host| Some(json!({"host": host.host, "reason": host.why.as_ref()?})));
         let (all, lost) = (all.collect::<Vec<_>>(), lost.collect::<Vec<_>>());
         ui.json_line(&json!({"version": 1, "instances": all, "unreached": lost}))?;
         return Ok(code(&ends));

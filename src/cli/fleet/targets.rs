@@ -173,7 +173,9 @@ impl<J: Fn(bool) -> Vec<String>> Teller<'_, J> {
                 let words = self.of_host(host, &verb.apps)?;
                 let list: Vec<String> = match verb.apps.is_empty() {
                     true => Vec::new(),
-                    false => verb.apps.iter().filter(|app| !self.lacks(host, app)).cloned().collect(),
+                    false => {
+                        verb.apps.iter().filter(|app| !self.lacks(host, app)).cloned().collect()
+                    }
                 };
                 let look = self.call(host, true, "list", list);
                 Some((look, self.call(host, true, &self.verb, words)))
@@ -185,7 +187,10 @@ impl<J: Fn(bool) -> Vec<String>> Teller<'_, J> {
                 }
                 let work = words::without_flags(words.clone(), &["-n", "--dry-run"]);
                 let look = [work.clone(), vec!["--dry-run".to_owned()]].concat();
-                Some((self.call(host, true, "rollback", look), self.call(host, true, "rollback", work)))
+                Some((
+                    self.call(host, true, "rollback", look),
+                    self.call(host, true, "rollback", work),
+                ))
             }
             Kind::List { .. } => {
                 let words = words::without_flags(self.of_verb.clone(), &["-m", "--mini-list"]);

@@ -166,7 +166,7 @@ impl View {
     }
 
     /// Draws the lines of hosts on a terminal.
-    fn draw(&self, ui: &mut Ui) {
+    pub(super) fn draw(&self, ui: &mut Ui) {
         if !ui.err.boxes || ui.json {
             return;
         }
@@ -182,10 +182,15 @@ impl View {
             .at_work()
             .map(|host| {
                 let time = host.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
-                line(&host.name, Paint::Warn, format!("{:>5}  {}", seconds(time), host.doing).trim_end())
+                line(
+                    &host.name,
+                    Paint::Warn,
+                    format!("{:>5}  {}", seconds(time), host.doing).trim_end(),
+                )
             })
             .collect();
-        let waiting: Vec<&HostView> = self.hosts.iter().filter(|host| host.begun.is_none()).collect();
+        let waiting: Vec<&HostView> =
+            self.hosts.iter().filter(|host| host.begun.is_none()).collect();
         if lines.len() + waiting.len() <= DRAWN {
             lines.extend(waiting.iter().map(|host| line(&host.name, Paint::Dim, "waits")));
         } else {

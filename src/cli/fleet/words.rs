@@ -132,7 +132,8 @@ mod tests {
         assert!(is_asked_from_afar(&mut line));
         assert_eq!(line, ["clusterctl", "list"]);
         assert!(!is_asked_from_afar(&mut line));
-        let mut line: Vec<OsString> = ["clusterctl", "list", "--protocol"].map(OsString::from).into();
+        let mut line: Vec<OsString> =
+            ["clusterctl", "list", "--protocol"].map(OsString::from).into();
         assert!(!is_asked_from_afar(&mut line));
     }
 }

@@ -13,10 +13,17 @@ pub fn fleet_keys() -> &'static [Key] {
 }
 
 const HOST_KEYS: &[Key] = &[
-    key("name", ValueKind::Text, "", "What ssh is told: a host of ~/.ssh/config, a name or an address.")
-        .eg("name = \"web1\"").ours(),
+    key(
+        "name",
+        ValueKind::Text,
+        "",
+        "What ssh is told: a host of ~/.ssh/config, a name or an address.",
+    )
+    .eg("name = \"web1\"")
+    .ours(),
     key("apps", ValueKind::Texts, "all", "Apps of this file that the host has.")
-        .eg("apps = [\"api\"]").ours(),
+        .eg("apps = [\"api\"]")
+        .ours(),
 ];
 
 const FLEET_KEYS: &[Key] = &[

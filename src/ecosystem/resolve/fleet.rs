@@ -46,11 +46,7 @@ pub(in crate::ecosystem) fn fleet(
     }
 }
 
-fn hosts(
-    cx: &mut Reading<'_>,
-    entry: &KeyValue<'_>,
-    apps: &[Option<AppName>],
-) -> Vec<FleetHost> {
+fn hosts(cx: &mut Reading<'_>, entry: &KeyValue<'_>, apps: &[Option<AppName>]) -> Vec<FleetHost> {
     let DeValue::Array(items) = entry.node.value else {
         cx.problems.push(no_tables(&entry.at));
         return Vec::new();

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, mpsc};
 
-use crate::fleet::{self, Facts, Line, Reader, NoAnswer};
+use crate::fleet::{self, Facts, Line, NoAnswer, Reader};
 use crate::limits;
 use crate::ssh::{Ended, Heard, Input, Interrupt, Session, Ssh};
 
@@ -78,9 +78,7 @@ pub fn call(
     interrupt: Interrupt,
     sink: &mut dyn FnMut(Line),
 ) -> HostEnd {
-    let failed = |why: String| {
-        HostEnd::Unknown(NoAnswer { why, next: None, begun: false })
-    };
+    let failed = |why: String| HostEnd::Unknown(NoAnswer { why, next: None, begun: false });
     let input = match call.input() {
         Ok(input) => input,
         Err(error) => return failed(format!("what it was to read cannot be opened: {error}")),
@@ -158,9 +156,9 @@ pub fn ask(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Line)) -> 
             .collect();
         drop(sender);
         lines.iter().for_each(|(at, line)| sink(at, line));
-        let joined = threads.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
+        let joined = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         joined.flatten().collect()
     });
     ends.sort_by_key(|(at, _)| *at);
