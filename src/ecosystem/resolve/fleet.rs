@@ -26,8 +26,9 @@ pub(in crate::ecosystem) fn fleet(
 ) -> Fleet {
     let hosts = hosts.map(|entry| self::hosts(cx, entry, apps)).unwrap_or_default();
     let fields = settings.and_then(|entry| {
-        let wanted = "a table: write `[fleet]` above its keys";
-        let entries = entry.node.entries(cx, wanted)?;
+        let mut node = entry.node.clone();
+        node.example = "[fleet]";
+        let entries = node.entries(cx, "a table")?;
         Some(Fields::read(cx, entry.at.clone(), entries, fleet_keys(), false))
     });
     let fields = fields.unwrap_or_default();

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use clap::error::ContextValue;
 
+mod lines;
+mod live_view;
+
 use super::Global;
 use super::live::Live;
 use crate::ecosystem::{AppName, Color};
@@ -14,7 +17,6 @@ use crate::error::{self, Error};
 use crate::fleet;
 use crate::ops::Story;
 use crate::report::{self, ActionCounts, AppVerdict, Paint, Style};
-use crate::rollout::{Progress, Time};
 
 /// The only way to the terminal: data to standard output, everything else to standard error.
 #[derive(Debug)]
@@ -116,30 +118,6 @@ impl Ui {
         self.err.color &= !json && !global.no_color;
     }
 
-    /// From here on clusterctl on another machine listens; the first line says who speaks.
-    pub(super) fn speak_protocol(&mut self) {
-        self.over_protocol = true;
-        (self.out, self.err) = (Style::PLAIN, Style::PLAIN);
-        // It may be gone; what this command does is not its affair then.
-        let _ = self.frame(&fleet::begin());
-    }
-
-    /// Whether clusterctl on another machine listens.
-    pub(super) fn is_over_protocol(&self) -> bool {
-        self.over_protocol
-    }
-
-    /// The last line for whoever listens on another machine.
-    pub(super) fn end_protocol(&mut self, code: u8) {
-        if self.over_protocol {
-            let _ = self.frame(&fleet::end(code));
-        }
-    }
-
-    fn frame(&mut self, value: &serde_json::Value) -> Result<(), Error> {
-        self.put(&format!("{}\n", report::json_line(value)))
-    }
-
     /// What clap says of a command line, as it says it: help goes to standard output.
     pub fn usage(&mut self, said: &clap::Error) {
         let style = if said.use_stderr() { self.err } else { self.out };
@@ -232,36 +210,6 @@ impl Ui {
         }
         let written = self.streams.out.write_all(bytes).and_then(|()| self.streams.out.flush());
         written.map_err(Error::Output)
-    }
-
-    /// Data as JSON, one value on a line.
-    ///
-    /// # Errors
-    /// The reader is gone.
-    pub fn json_line(&mut self, value: &serde_json::Value) -> Result<(), Error> {
-        if self.over_protocol {
-            return self.frame(&fleet::data(value));
-        }
-        if self.stream && !std::mem::replace(&mut self.begun, true) {
-            let version = env!("CARGO_PKG_VERSION");
-            let head = serde_json::json!({
-                "event": "begin", "program": "clusterctl", "version": version, "format": FORMAT,
-            });
-            self.data(&format!("{head}\n"))?;
-        }
-        self.data(&format!("{}\n", report::json_line(value)))
-    }
-
-    /// What is wrong with an ecosystem file, as data.
-    ///
-    /// # Errors
-    /// The reader is gone.
-    pub fn json_problems(&mut self, problems: serde_json::Value) -> Result<(), Error> {
-        let value = match self.stream {
-            true => serde_json::json!({"event": "problems", "problems": problems}),
-            false => serde_json::json!({"version": 1, "valid": false, "problems": problems}),
-        };
-        self.json_line(&value)
     }
 
     /// The next command to type.
@@ -410,41 +358,6 @@ impl Ui {
         self.note(&text);
     }
 
-    /// Shows how a rollout stands, on a terminal, until the next look.
-    pub fn progress(&mut self, app: &AppName, at: Time, progress: &Progress) {
-        if !self.err.boxes || self.json {
-            return;
-        }
-        self.live.erase(&mut self.streams.err);
-        self.live.put(app, at, progress);
-        self.live.draw(&mut self.streams.err, &self.err);
-    }
-
-    /// Shows how several hosts stand, on a terminal, until the next look.
-    pub(super) fn live_lines(&mut self, lines: Vec<String>) {
-        self.live.erase(&mut self.streams.err);
-        self.live.put_hosts(lines.iter().map(|line| report::only_colours(line)).collect());
-        self.live.draw(&mut self.streams.err, &self.err);
-    }
-
-    /// Asks whoever sits at the terminal; where nobody does, the answer is yes.
-    pub(super) fn confirm(&mut self, question: &str) -> bool {
-        if self.json || !self.asks {
-            return true;
-        }
-        let _ = write!(self.streams.err, "{question} [y/N] ");
-        let _ = self.streams.err.flush();
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
-    }
-
-    /// Removes the view of rollouts.
-    pub fn end_progress(&mut self) {
-        self.live.erase(&mut self.streams.err);
-        self.live.clear();
-    }
-
     /// An error with its hint.
     pub fn error(&mut self, error: &Error) {
         match error {
@@ -494,9 +407,6 @@ fn write_out(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
 }
-
-/// The form of a stream of events; it changes when a word in it changes its meaning.
-const FORMAT: u32 = 1;
 
 /// `NO_COLOR` (no-color.org) and systemd's own variable.
 fn colours_wanted() -> bool {
