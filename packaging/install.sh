@@ -32,11 +32,14 @@ program() {
         put 0644 "$page" "$share/man/man${page##*.}/${page##*/}"
     done
     put 0644 packaging/ecosystem.schema.json "$share/clusterctl/ecosystem.schema.json"
-    # The units are installed and not enabled: an administrator who wants metrics does that.
-    for unit in units/clusterctl-metrics.socket units/clusterctl-metrics@.service; do
+    # The units are installed and not enabled: an administrator who wants metrics, or whose balancer asks, does that.
+    for unit in units/clusterctl-metrics.socket units/clusterctl-metrics@.service \
+        units/clusterctl-agent.socket units/clusterctl-agent@.service; do
         put 0644 "$unit" "$prefix/lib/systemd/system/${unit#units/}"
-        sed -i "s|/usr/bin/clusterctl|$PREFIX/bin/clusterctl|" "$prefix/lib/systemd/system/${unit#units/}"
+        sed -i -e "s|/usr/bin/clusterctl|$PREFIX/bin/clusterctl|" \
+            -e "s|/usr/share/clusterctl|$PREFIX/share/clusterctl|" "$prefix/lib/systemd/system/${unit#units/}"
     done
+    put 0755 units/agent-check "$share/clusterctl/agent-check"
     put 0644 packaging/sbom.cdx.json "$share/clusterctl/sbom.cdx.json"
     completions=packaging/completions
     put 0644 $completions/clusterctl.bash "$share/bash-completion/completions/clusterctl"

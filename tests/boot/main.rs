@@ -22,6 +22,7 @@ mod errors;
 mod faults;
 mod filtered;
 mod fitness;
+mod fleet;
 mod foreign_files;
 mod graceful;
 mod guides;

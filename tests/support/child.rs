@@ -63,6 +63,11 @@ impl Child {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Whether the command has not ended yet.
+    pub fn runs(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
     /// Closes the standard input, waits for the end, and gives the exit code (128 and the number
     /// of the signal that ended it) and all lines of both outputs.
     ///

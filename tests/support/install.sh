@@ -65,6 +65,10 @@ lighttpd lighttpd
 /usr/lib/uwsgi/plugins/python3_plugin.so uwsgi-plugin-python3
 apache2 apache2-bin
 haproxy haproxy
+ssh openssh-client
+sshd openssh-server
+socat socat
+ansible-playbook ansible-core
 redis-server redis-server
 go golang-go
 /usr/share/perl5/HTTP/Daemon.pm libhttp-daemon-perl
@@ -164,8 +168,7 @@ fi
 apt update
 # shellcheck disable=SC2086 # a list of words
 apt install -y --no-install-recommends $missing
-for unit in nginx lighttpd haproxy redis-server php8.2-fpm; do
-    case " $missing " in
-    *" $(echo "$unit" | tr -d 0-9.) "*) $sudo systemctl disable --quiet "$unit.service" ;;
-    esac
+for unit in nginx lighttpd haproxy redis-server php8.2-fpm ssh; do
+    case $unit in ssh) package=openssh-server ;; *) package=$(echo "$unit" | tr -d 0-9.) ;; esac
+    case " $missing " in *" $package "*) $sudo systemctl disable --quiet "$unit.service" ;; esac
 done

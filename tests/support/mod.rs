@@ -9,10 +9,12 @@ pub mod chance;
 mod child;
 pub mod command;
 mod enter;
+pub mod fleet;
 pub mod load;
 mod logs;
 mod machine;
 pub mod made;
+pub mod network;
 pub mod podman;
 pub mod recipe;
 pub mod requirements;
@@ -25,6 +27,7 @@ mod user;
 pub use {
     child::Child,
     enter::{Output, wait_until},
+    fleet::Fleet,
     machine::Machine,
     roots::Root,
     user::User,
@@ -80,6 +83,36 @@ macro_rules! booted {
             #[ignore = "Debian testing: make check-long"]
             fn testing() {
                 on($crate::support::Root::Testing);
+            }
+        }
+    };
+}
+
+/// One scenario on a fleet of three hosts (see [`fleet::Fleet`]), run on each systemd: `fleet!(name, |fleet| { … })` makes
+/// the tests `name::host` and `name::trixie`.
+#[macro_export]
+macro_rules! fleet {
+    ($(#[$attr:meta])* $name:ident, $scenario:expr) => {
+        $(#[$attr])*
+        mod $name {
+            #[allow(unused_imports, reason = "short scenarios use nothing of their module")]
+            use super::*;
+
+            fn on(root: $crate::support::Root) {
+                let scenario: fn(&$crate::support::Fleet) = $scenario;
+                if let Some(fleet) = $crate::support::fleet::fleet(root, 3) {
+                    scenario(&fleet);
+                }
+            }
+
+            #[test]
+            fn host() {
+                on($crate::support::Root::Host);
+            }
+
+            #[test]
+            fn trixie() {
+                on($crate::support::Root::Fleet);
             }
         }
     };

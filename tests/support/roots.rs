@@ -16,6 +16,8 @@ pub enum Root {
     Host,
     /// Debian 13 (systemd 257).
     Trixie,
+    /// Debian 13 as a host of a fleet, or what operates one: with an ssh server, balancers and Ansible.
+    Fleet,
     /// Debian testing (systemd 262 or newer).
     Testing,
     /// Debian testing with a kernel, as small as a virtual machine needs it.
@@ -29,6 +31,9 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-syste
     gunicorn,uvicorn,puma,nginx,php-cli,libhttp-daemon-perl,default-jdk-headless,\
     php-fpm,lighttpd,uwsgi-core,uwsgi-plugin-python3,apache2-bin,haproxy,redis-server,git,rsync,sudo";
 
+const FLEET_PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,procps,iproute2,curl,nodejs,\
+    openssh-server,openssh-client,sudo,rsync,git,haproxy,socat,nginx,python3,ansible-core";
+
 const VIRTUAL_PACKAGES: &str =
     "systemd,systemd-sysv,dbus,curl,procps,iproute2,linux-image-cloud-amd64";
 
@@ -37,6 +42,7 @@ const SELINUX_PACKAGES: &str = "selinux-policy-default,selinux-basics,policycore
 impl Root {
     fn packages(self) -> String {
         match self {
+            Self::Fleet => FLEET_PACKAGES.to_owned(),
             Self::Virtual => VIRTUAL_PACKAGES.to_owned(),
             Self::Hardened => format!("{VIRTUAL_PACKAGES},{SELINUX_PACKAGES}"),
             _ => PACKAGES.to_owned(),
@@ -45,6 +51,7 @@ impl Root {
 
     fn name(self) -> &'static str {
         match self {
+            Self::Fleet => "fleet",
             Self::Virtual => "virtual",
             Self::Hardened => "hardened",
             _ => self.suite(),
@@ -58,7 +65,7 @@ impl Root {
     fn suite(self) -> &'static str {
         match self {
             Self::Host => "host",
-            Self::Trixie => "trixie",
+            Self::Trixie | Self::Fleet => "trixie",
             Self::Testing | Self::Virtual | Self::Hardened => "testing",
         }
     }
