@@ -3,6 +3,7 @@
 mod agent;
 mod drain;
 mod machines;
+mod rollouts;
 
 use std::path::{Path, PathBuf};
 
