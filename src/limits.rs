@@ -226,8 +226,9 @@ pub const MANAGER_RETURNS: Duration = Duration::from_secs(60);
 pub const SSH_CONNECT: Duration = Duration::from_secs(5);
 
 /// How often a host that says nothing is asked for a sign of life, and how many may be missed: the link has ended
-/// after three of these times, which is less than [`HOST_ANSWERS`].
-pub const SSH_ALIVE: (Duration, u32) = (Duration::from_secs(4), 2);
+/// after three of these times. With [`SSH_CONNECT`], in which ssh tries anew when a kept connection has ended so, that is
+/// less than [`HOST_ANSWERS`].
+pub const SSH_ALIVE: (Duration, u32) = (Duration::from_secs(3), 2);
 
 /// Time for which a connection is kept: from the plan to the last of its hosts, and for whoever types the next command.
 pub const SSH_KEPT: Duration = Duration::from_secs(60);

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::{Site, Ui, control};
-use crate::disk::FoundApp;
+use crate::disk::{self, FoundApp};
 use crate::ecosystem::AppName;
 use crate::error::Error;
+use crate::fleet;
 use crate::ops::Row;
 use crate::report::list::{ListView, SORTS};
 use crate::{ops, report};
@@ -139,13 +140,19 @@ fn versions(rows: &[Row], apps: &Apps, ctl: &ops::Context) -> Result<serde_json:
     let shown: BTreeSet<&str> = rows.iter().map(|row| row.app.as_str()).collect();
     let asked = apps.iter().filter(|(app, _)| shown.contains(app.as_str()));
     let observed = ops::observe_found(ctl, asked.map(|(a, f)| (a.clone(), f.clone())).collect())?;
+    // Whoever may not read what was applied sees no mark.
+    let history = disk::history(&ctl.layout).unwrap_or_default();
     let mut all = serde_json::Map::new();
     for (app, found) in &observed.apps {
         let up = found.instances.iter().filter(|(_, instance)| instance.active.is_up());
         let outdated: Vec<u32> =
             up.map(|(number, _)| *number).filter(|number| found.is_outdated(*number)).collect();
-        let revision = found.units.record(&app.template_unit()).revision;
-        let value = serde_json::json!({"revision": revision, "outdated": outdated});
+        let applied = history.iter().rfind(|entry| entry.files.contains_key(app.as_str()));
+        let version = applied.map(|entry| {
+            let definition = &entry.definition;
+            fleet::mark(&definition.text, definition.env.as_deref(), app.as_str())
+        });
+        let value = serde_json::json!({"version": version, "outdated": outdated});
         all.insert(app.to_string(), value);
     }
     Ok(all.into())

@@ -4,12 +4,14 @@
 
 mod blank;
 mod course;
+mod mark;
 mod merge;
 mod no_answer;
 mod protocol;
 mod quote;
 
 pub use blank::for_host;
+pub use mark::mark;
 pub use course::{Course, batches};
 pub use merge::{metrics, rows, with_host};
 pub use no_answer::{Facts, NoAnswer};

@@ -40,7 +40,10 @@ impl NoAnswer {
             None => text.to_owned(),
         };
         if begun {
-            let why = because("the link was lost");
+            let why = match (last, code) {
+                (None, Some(code)) => format!("the link was lost (ssh ended with code {code})"),
+                _ => because("the link was lost"),
+            };
             return NoAnswer { why, next: None, begun };
         }
         let (why, next) = if facts.silent {

@@ -103,17 +103,17 @@ fn app_row(host: &str, app: &str, rows: &[&Value], more: &Value) -> AppRow {
 
 /// `3f9a2b1`, the mark of the definition, and how many instances run an earlier one.
 fn version(more: &Value) -> String {
-    let Some(revision) = more["revision"].as_str().filter(|text| !text.is_empty()) else {
+    let Some(mark) = more["version"].as_str().filter(|text| !text.is_empty()) else {
         return "-".to_owned();
     };
-    let short: String = revision.chars().take(SHORT).collect();
+    let short: String = mark.chars().take(SHORT).collect();
     match more["outdated"].as_array().map_or(0, Vec::len) {
         0 => format!("{short} current"),
         outdated => format!("{short} {outdated} outdated"),
     }
 }
 
-/// Digits of a revision that tell definitions apart.
+/// Digits of a mark that tell definitions apart.
 const SHORT: usize = 7;
 
 const INSTANCES: [Column; 10] = [
@@ -305,7 +305,7 @@ mod tests {
     fn hosts() -> Vec<HostRows> {
         let list = json!({
             "version": 1, "instances": [row(0, "online"), row(1, "waiting-restart")],
-            "apps": {"api": {"revision": "3f9a2b1c00000000", "outdated": [1]}},
+            "apps": {"api": {"version": "3f9a2b1c00000000", "outdated": [1]}},
         });
         let host = |name: &str, list| HostRows { host: name.into(), list, why: None };
         let lost = Some("Connection \x1brefused".to_owned());

@@ -150,7 +150,7 @@ mod tests {
         let line = options(&Ssh { sockets: None });
         assert_eq!(
             line,
-            "-T -a -x -o BatchMode=yes -o ConnectTimeout=5 -o ServerAliveInterval=4 \
+            "-T -a -x -o BatchMode=yes -o ConnectTimeout=5 -o ServerAliveInterval=3 \
              -o ServerAliveCountMax=2 -o ControlPath=none"
         );
         let kept = options(&Ssh { sockets: Some("/run/user/1/clusterctl-ssh".into()) });

@@ -4,7 +4,7 @@ use crate::stage::{SHOP, Stage};
 
 const LISTS: &str = r#"
 begin
-data '{"version":1,"instances":[{"app":"api","instance":0,"status":"online","restarts":0,"memory_bytes":2097152,"cpu_percent":0.5,"listeners":["[::]:80"],"rollout":null,"uptime_seconds":70.0,"pid":5},{"app":"api","instance":1,"status":"errored","restarts":16,"memory_bytes":null,"cpu_percent":null,"listeners":["[::]:80"],"rollout":null,"uptime_seconds":null,"pid":null}],"apps":{"api":{"revision":"0123456789abcdef","outdated":[0]}}}'
+data '{"version":1,"instances":[{"app":"api","instance":0,"status":"online","restarts":0,"memory_bytes":2097152,"cpu_percent":0.5,"listeners":["[::]:80"],"rollout":null,"uptime_seconds":70.0,"pid":5},{"app":"api","instance":1,"status":"errored","restarts":16,"memory_bytes":null,"cpu_percent":null,"listeners":["[::]:80"],"rollout":null,"uptime_seconds":null,"pid":null}],"apps":{"api":{"version":"0123456789abcdef","outdated":[0]}}}'
 end 0
 "#;
 
