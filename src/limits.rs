@@ -68,6 +68,9 @@ pub const DOOR_ANSWER: usize = 1024;
 /// Bytes of an answer that a program gives through its door, header included: more than anybody looks at.
 pub const DOOR_BODY: usize = 64 << 20;
 
+/// Bytes of what the program of `rollout.check` says that go to the journal.
+pub const CHECK_OUTPUT: u64 = 64 << 10;
+
 /// Bytes at the beginning of a body in which the line is that says why a check failed.
 pub const HEALTH_LINE: usize = 300;
 

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Ui;
 use crate::error::Error;
-use crate::ops::{self, Check, HealthWait};
-use crate::plan::reason::UNHEALTHY;
+use crate::ops::{self, CanaryCheck, Check, HealthWait, Unfit};
+use crate::plan::reason::{UNCHECKED, UNHEALTHY};
 
 /// Wait until an instance passes its check, and let its clients in
 ///
@@ -37,13 +38,25 @@ pub(super) struct AwaitHealthArgs {
     /// Path that is asked for
     #[arg(long)]
     http: Option<String>,
+    /// The file by which a rollout marks its first new instance
+    #[arg(long)]
+    canary: Option<PathBuf>,
+    /// Milliseconds from the start of the process in which that instance has to pass its check
+    #[arg(long, default_value_t = 0)]
+    canary_until: u64,
+    /// Address of the listener by which the check reaches it
+    #[arg(long)]
+    canary_listener: Option<SocketAddr>,
+    /// A word of the program that checks that instance
+    #[arg(long, allow_hyphen_values = true)]
+    canary_check: Vec<String>,
     /// A program that has to end with code 0
     #[arg(last = true)]
     command: Vec<String>,
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &AwaitHealthArgs) -> Result<(), Error> {
+pub(super) fn run(args: &AwaitHealthArgs, ui: &mut Ui) -> Result<(), Error> {
     let check = match (args.listener, &args.http) {
         _ if !args.command.is_empty() => Check::Command(args.command.clone()),
         (Some(listener), Some(target)) => {
@@ -58,9 +71,19 @@ pub(super) fn run(args: &AwaitHealthArgs) -> Result<(), Error> {
         check,
         timeout: Duration::from_millis(args.timeout),
         grace: Duration::from_millis(args.grace),
+        canary: args.canary.clone().map(|mark| CanaryCheck {
+            mark,
+            instance: args.instance.clone(),
+            words: args.canary_check.clone(),
+            listener: args.canary_listener,
+            until: Duration::from_millis(args.canary_until),
+        }),
     };
-    ops::await_health(&wait).map_err(|why| {
-        let (instance, why) = (args.instance.clone(), format!("{UNHEALTHY}{why}"));
-        ops::Unreached { instance, why, next: None }.into()
+    ops::await_health(&wait, &mut |line| ui.note(line)).map_err(|unfit| {
+        let why = match unfit {
+            Unfit::Health(why) => format!("{UNHEALTHY}{why}"),
+            Unfit::Canary(why) => format!("{UNCHECKED}{why}"),
+        };
+        ops::Unreached { instance: args.instance.clone(), why, next: None }.into()
     })
 }

@@ -8,15 +8,18 @@ use super::in_force::{Options, put_in_force};
 use super::policy::PolicyArgs;
 use super::{Site, Ui, input};
 use crate::disk::{self, HistoryEntry};
+use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::host::text;
 use crate::ops::{self, WayBack, WayBackReason};
 use crate::report;
+use crate::report::history::Replacement;
 
 /// Show what was applied
 ///
 /// The last 20 definitions that were put in force, oldest first. `clusterctl rollback N` goes back
-/// to one of them.
+/// to one of them. Instances that were replaced since the boot because they failed their health checks
+/// stand between them, without a number.
 #[derive(Debug, clap::Args)]
 pub(super) struct HistoryArgs {
     /// Only what changed this app, or came from this ecosystem file
@@ -67,15 +70,37 @@ pub(super) fn history(args: &HistoryArgs, place: &Site<'_>, ui: &mut Ui) -> Resu
         Some(app) if !input::is_file(app, place) => of_app(app, place)?,
         file => entries(file.map(Path::new), place)?,
     };
+    let replaced = replaced(args, &entries, place)?;
     if ui.json {
-        return ui.json_line(&report::history::json(&entries));
+        return ui.json_line(&report::history::json(&entries, &replaced));
     }
-    if entries.is_empty() {
+    if entries.is_empty() && replaced.is_empty() {
         ui.note("nothing was applied yet: clusterctl apply ecosystem.toml");
         return Ok(());
     }
     let now = place.around.now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    ui.data(&report::history::text(&entries, now, &ui.out))
+    ui.data(&report::history::text(&entries, &replaced, now, &ui.out))
+}
+
+/// Instances that were replaced by themselves, of the apps that are shown.
+fn replaced(
+    args: &HistoryArgs,
+    entries: &[HistoryEntry],
+    place: &Site<'_>,
+) -> Result<Vec<Replacement>, Error> {
+    let layout = place.layout()?;
+    let shown: BTreeSet<&str> = match args.of.as_deref() {
+        Some(app) if !input::is_file(app, place) => [app].into(),
+        _ => entries.iter().flat_map(|entry| entry.files.keys()).map(String::as_str).collect(),
+    };
+    let apps = shown.into_iter().filter_map(|name| AppName::parse(name).ok());
+    let of_app = |app: AppName| {
+        disk::replaced(&layout, &app).into_iter().map(move |(time, why)| {
+            let why = report::printable(&why);
+            Replacement { time, app: app.to_string(), why }
+        })
+    };
+    Ok(apps.flat_map(of_app).collect())
 }
 
 fn entries(file: Option<&Path>, place: &Site<'_>) -> Result<Vec<HistoryEntry>, Error> {

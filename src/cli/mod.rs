@@ -289,7 +289,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::WatchFiles(args) => watch_files::run(args, place, ui),
         Verb::CheckMemory(args) => check_memory::run(args, place, ui),
         Verb::CheckHealth(args) => check_health::run(args, place, ui),
-        Verb::AwaitHealth(args) => await_health::run(args),
+        Verb::AwaitHealth(args) => await_health::run(args, ui),
         Verb::Other(words) => return pm2::explain(words, ui),
     };
     done.map(|()| error::exit::OK)

@@ -2,6 +2,7 @@
 //!
 //! Never talks to the manager, never decides, never touches a file without our mark.
 
+mod canary;
 mod drop_ins;
 mod exchange;
 mod guard_notes;
@@ -23,6 +24,7 @@ mod write;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use canary::{is_canary, mark_canary, unmark_canary};
 pub use drop_ins::DropIns;
 pub use exchange::Exchange;
 pub use guard_notes::{announce_start, forget_restarts, restarts, short_runs};

@@ -10,8 +10,9 @@
 //! The socket lies in a folder that systemd makes at the start of the instance (`RuntimeDirectory=`) and
 //! removes at its end, and belongs to the app's user with mode 0600: nobody else but root gets in.
 //!
-//! `protocol` and `http` are values in, values out; `client` and `exchange` are the input and output.
+//! `protocol` and `http` are values in, values out; `client`, `exchange` and `address` are the input and output.
 
+mod address;
 mod client;
 mod exchange;
 mod http;
@@ -20,6 +21,7 @@ mod protocol;
 #[cfg(test)]
 mod tests;
 
+pub use address::Address;
 pub use client::{Door, DoorError};
 pub use exchange::exchange;
 pub use http::{Answer, HttpError, Request};

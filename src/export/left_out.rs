@@ -98,6 +98,12 @@ impl Losses {
                 "run it in the pipeline that rolls the new image out, before",
             );
         }
+        if !reloads.check.is_empty() {
+            self.add(
+                "rollout.check",
+                "a replica gets clients as soon as its readinessProbe passes: let that probe say more",
+            );
+        }
         if !reloads.after.is_empty() {
             self.add("after_reload", "run it in the pipeline that rolls the new image out, after");
         }

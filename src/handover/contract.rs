@@ -44,6 +44,8 @@ pub const SHUTDOWN_WITH_MESSAGE: &str = "CLUSTERCTL_SHUTDOWN_WITH_MESSAGE";
 pub const DOORS: &str = "doors";
 /// File name of the socket in the folder of one instance.
 pub const DOOR_SOCKET: &str = "door";
+/// Folder of the marks of instances that `rollout.check` checks, likewise.
+pub const CANARIES: &str = "canaries";
 
 /// The value of a variable, if an entry of the environment is that one.
 #[must_use]

@@ -124,8 +124,8 @@ fn attribute(draft: &mut Draft, service: &Map<String, Json>, key: &str, value: &
                 .instead("order units with `systemctl edit NAME@`: After=other.service"),
         ),
         "healthcheck" => draft
-            .leave(LeftOut::new("healthcheck", "has no key here").instead(
-                "an instance that listens is ready; `wait_ready` lets the program say so",
+            .leave(LeftOut::new("healthcheck", "asks whoever answers at the shared port").instead(
+                "`health = \"/path\"` asks each instance, before its first client and while it serves",
             )),
         "secrets" => {
             draft.leave(LeftOut::new("secrets", "belongs to containers").instead("`credentials`"))

@@ -92,8 +92,8 @@ const UNKNOWN: [(&str, &str, &str); 11] = [
     ("start_delay_secs", "is not known here", "the app is started when the manager comes to it"),
     (
         "health_cmd",
-        "has no key here",
-        "a program says that it is ready by `wait_ready`; a check of your own fits into `service`, ExecStartPost=",
+        "asks whoever answers at the shared port",
+        "`health = \"/path\"` asks each instance, before its first client and while it serves",
     ),
     ("health_interval_secs", "belongs to `health_cmd`", ""),
     ("health_timeout_secs", "belongs to `health_cmd`", ""),

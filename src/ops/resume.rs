@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::canaries::Canaries;
 use super::overtaken::finish_stop;
 use super::request::Request;
 use super::roll::{self, Restore};
@@ -52,10 +53,12 @@ pub(super) fn rolled(
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
     let begun = monotonic();
+    let canaries = Canaries::new(context, &spec);
     let mut went_back: Option<Restored> = None;
     let mut tries = 0;
     loop {
-        let result = one_connection(context, &spec, request, given, &mut went_back, sink);
+        let result =
+            one_connection(context, &spec, request, given, &mut went_back, &canaries, sink);
         let error = match result {
             Err(Error::Systemd(error)) if error.is_broken_off() && tries < TRIES => error,
             // The former definition runs again everywhere: the answer is still the failure.
@@ -80,11 +83,13 @@ fn one_connection(
     request: &Request,
     given: &RequestHooks<'_>,
     went_back: &mut Option<Restored>,
+    canaries: &Canaries<'_>,
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
     let has_former = !request.former.is_empty() || request.links.is_some();
     let put_back = Cell::new(None);
     let mut restore_once = || {
+        canaries.end();
         (given.restore)()?;
         put_back.set(Some(monotonic()));
         Ok(())
@@ -97,7 +102,10 @@ fn one_connection(
         interrupted: &|| context.is_interrupted(),
         ended: &|| context.end.load(Ordering::Relaxed),
         overtaken: &|| finish_stop(context, &spec.app),
-        starts: &|unit| disk::announce_start(&context.layout, unit, monotonic()),
+        starts: &|unit, reason| {
+            disk::announce_start(&context.layout, unit, monotonic());
+            canaries.before(unit, reason)
+        },
     };
     let mut because = None;
     let mut heard = |event: Event| {

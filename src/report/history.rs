@@ -13,10 +13,31 @@ const HEADER: [Column; 6] = [
     Column::new("changes").least(16),
 ];
 
-/// One row per entry, oldest first; `now` in seconds since 1970.
-pub fn text(entries: &[HistoryEntry], now: u64, style: &Style) -> String {
-    let rows: Vec<Vec<String>> = entries.iter().map(|entry| row(entry, now)).collect();
+/// An instance that was replaced by itself, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// When, in seconds since 1970.
+    pub time: u64,
+    /// Its app.
+    pub app: String,
+    /// A sentence that begins with the instance.
+    pub why: String,
+}
+
+/// One row per entry and per replacement, oldest first; `now` in seconds since 1970.
+pub fn text(entries: &[HistoryEntry], replaced: &[Replacement], now: u64, style: &Style) -> String {
+    let entries = entries.iter().map(|entry| (entry.time, row(entry, now)));
+    let replaced = replaced.iter().map(|one| (one.time, replacement(one, now)));
+    let mut rows: Vec<(u64, Vec<String>)> = entries.chain(replaced).collect();
+    rows.sort_by_key(|(time, _)| *time);
+    let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
     table(style, &HEADER, &rows, &|_, column| (column == 0).then_some(Paint::Bold))
+}
+
+/// No definition, so it has no number to go back to.
+fn replacement(one: &Replacement, now: u64) -> Vec<String> {
+    let age = duration(now.saturating_sub(one.time) as f64);
+    ["-", &age, "systemd", "-", "health check", &one.why].map(str::to_owned).to_vec()
 }
 
 fn row(entry: &HistoryEntry, now: u64) -> Vec<String> {
@@ -42,7 +63,7 @@ fn only(entry: &HistoryEntry) -> Option<String> {
 }
 
 /// The entries as data, without the texts: those may hold secrets.
-pub fn json(entries: &[HistoryEntry]) -> serde_json::Value {
+pub fn json(entries: &[HistoryEntry], replaced: &[Replacement]) -> serde_json::Value {
     let entries: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -54,7 +75,11 @@ pub fn json(entries: &[HistoryEntry]) -> serde_json::Value {
             })
         })
         .collect();
-    serde_json::json!({"version": 1, "entries": entries})
+    let replaced: Vec<_> = replaced
+        .iter()
+        .map(|one| serde_json::json!({"time": one.time, "app": one.app, "why": one.why}))
+        .collect();
+    serde_json::json!({"version": 1, "entries": entries, "replacements": replaced})
 }
 
 #[cfg(test)]
@@ -74,10 +99,14 @@ mod tests {
         let (files, others) = Default::default();
         let entry =
             HistoryEntry { number: 3, time: 1000, user, verb, changes, definition, files, others };
+        let why = "shop@1 failed its health check 3 times: 503 Bad".to_owned();
+        let replaced = [Replacement { time: 1060, app: "shop".to_owned(), why }];
         assert_eq!(
-            text(&[entry], 1120, &Style::PLAIN),
-            "number  age  by    file                       what   changes\n\
-             3       2m   root  /srv/e.toml --env staging  apply  shop: replace 2 instances\n"
+            text(&[entry], &replaced, 1120, &Style::PLAIN),
+            "number  age  by       file                       what          changes\n\
+             3       2m   root     /srv/e.toml --env staging  apply         shop: replace 2 instances\n\
+             -       1m   systemd  -                          health check  \
+             shop@1 failed its health check 3 times: 503 Bad\n"
         );
     }
 }

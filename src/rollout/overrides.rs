@@ -56,6 +56,7 @@ impl Policy {
             }
         }
         let changed = Policy {
+            checks: self.checks,
             max_surge: overrides.max_surge.unwrap_or(self.max_surge),
             max_unavailable: overrides.max_unavailable.unwrap_or(self.max_unavailable),
             min_ready: overrides.min_ready.unwrap_or(self.min_ready),

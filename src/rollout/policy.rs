@@ -36,6 +36,9 @@ pub struct Policy {
     /// Kills a draining instance after this time, when that is earlier than its unit would.
     #[serde(default)]
     pub kill_after: Option<Duration>,
+    /// Whether instances that start before the definition is proven are checked by a program of the app.
+    #[serde(default)]
+    pub checks: bool,
 }
 
 /// What the ecosystem file means where it says nothing: so go the rollouts of apps whose group remembers less,
@@ -53,6 +56,7 @@ impl Default for Policy {
             on_failure,
             force: false,
             kill_after: None,
+            checks: false,
         }
     }
 }
@@ -71,6 +75,7 @@ impl Policy {
             on_failure,
             force: false,
             kill_after: None,
+            checks: !app.reloads.check.is_empty(),
         }
     }
 
@@ -85,6 +90,7 @@ impl Policy {
             listen_timeout: group.listen_timeout.unwrap_or(default.listen_timeout),
             kill_timeout: group.kill_timeout.unwrap_or(default.kill_timeout),
             on_failure: group.on_failure.unwrap_or(default.on_failure),
+            checks: group.checks,
             ..default
         }
     }

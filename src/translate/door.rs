@@ -11,7 +11,7 @@
 
 use super::UnitContext;
 use crate::ecosystem::{App, HealthCheck, ListenAddress, last_line};
-use crate::handover::contract::{self, DOOR_SOCKET, TRACER};
+use crate::handover::contract::{self, CANARIES, DOOR_SOCKET, TRACER};
 use crate::unit::{Section, quote};
 
 /// The variable in which systemd.exec(5) names folders of `RuntimeDirectory=`.
@@ -70,12 +70,13 @@ pub(super) fn folder(s: &mut Section, app: &App) {
 /// The check before the first client.
 pub(super) fn check(s: &mut Section, context: &UnitContext<'_>) {
     let app = context.app;
-    if !app.begins_cold() && app.health.is_none() {
+    let checks = !app.reloads.check.is_empty();
+    if !app.begins_cold() && app.health.is_none() && !checks {
         return;
     }
     // The program's variables are no business of ours, but those of a command of the app are.
-    let own =
-        matches!(app.health.as_ref().map(|health| &health.check), Some(HealthCheck::Command(_)));
+    let asked = app.health.as_ref().map(|health| &health.check);
+    let own = checks || matches!(asked, Some(HealthCheck::Command(_)));
     let bare = if own { String::new() } else { format!("{} --bare -- ", context.helper(TRACER)) };
     let program = quote::executable(&context.target.program.to_string_lossy());
     // Units outlive the program: the script says what happens without it.
@@ -89,11 +90,30 @@ pub(super) fn check(s: &mut Section, context: &UnitContext<'_>) {
     line.push_str(&format!(" --main $MAINPID{asked}"));
     let grace = app.health.as_ref().map_or(app.process.listen_timeout, |health| health.grace);
     line.push_str(&format!(" --grace {}", grace.as_millis()));
+    line.push_str(&of_canary(app));
     if let Some(health) = &app.health {
         line.push_str(&format!(" --timeout {}", health.timeout.as_millis()));
         line.push_str(&checked(&health.check));
     }
     s.set("ExecStartPost", line);
+}
+
+/// The check of the first new instance of a rollout: where the rollout marks that instance, how long the check may take,
+/// and its words.
+fn of_canary(app: &App) -> String {
+    if app.reloads.check.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(" --canary %t/clusterctl/{CANARIES}/{}@%i", app.name);
+    text.push_str(&format!(" --canary-until {}", app.process.listen_timeout.as_millis()));
+    if let Some(listener) = app.doors().next() {
+        let address = quote::argument(&listener.address.to_string());
+        text.push_str(&format!(" --canary-listener {address}"));
+    }
+    for word in &app.reloads.check {
+        text.push_str(&format!(" {}", quote::argument(&format!("--canary-check={word}"))));
+    }
+    text
 }
 
 /// The check, in the words of the commands that make it.

@@ -63,6 +63,8 @@ pub struct GroupRecord {
     pub min_ready: Option<Duration>,
     /// What follows a failure.
     pub on_failure: Option<OnFailure>,
+    /// Whether the first new instance of a rollout is checked by a program.
+    pub checks: bool,
     /// How long an instance may take to get ready.
     pub listen_timeout: Option<Duration>,
     /// How long an instance may drain.
@@ -139,6 +141,7 @@ impl GroupRecord {
             max_unavailable: Some(app.rollout.max_unavailable),
             min_ready: Some(app.rollout.min_ready),
             on_failure: Some(app.rollout.on_failure),
+            checks: !app.reloads.check.is_empty(),
             listen_timeout: Some(app.process.listen_timeout),
             kill_timeout: Some(app.process.kill_timeout),
             program: Some(app.command.program.clone()),
@@ -158,6 +161,7 @@ impl GroupRecord {
         s.set_some("MaxUnavailable", self.max_unavailable.map(|share| number(&share)));
         s.set_some("MinReadyMs", self.min_ready.map(millis));
         s.set_some("OnFailure", self.on_failure.map(word));
+        s.set_some("Check", self.checks.then_some("yes"));
         s.set_some("ListenTimeoutMs", self.listen_timeout.map(millis));
         s.set_some("KillTimeoutMs", self.kill_timeout.map(millis));
         s.set_some("Program", self.program.as_deref().map(path));
@@ -177,6 +181,7 @@ impl GroupRecord {
             max_unavailable: reader.parsed("MaxUnavailable"),
             min_ready: reader.millis("MinReadyMs"),
             on_failure: [OnFailure::Rollback, OnFailure::Pause].into_iter().find(meant),
+            checks: reader.text("Check").as_deref() == Some("yes"),
             listen_timeout: reader.millis("ListenTimeoutMs"),
             kill_timeout: reader.millis("KillTimeoutMs"),
             program: reader.text("Program").map(PathBuf::from),
@@ -252,7 +257,7 @@ mod tests {
             (namespace, profile) in (option::of(line()), option::of(line())),
             not_started in any::<bool>(),
             (max_surge, max_unavailable) in (option::of(share()), option::of(share())),
-            pause in option::of(any::<bool>()),
+            (pause, checks) in (option::of(any::<bool>()), any::<bool>()),
             (min_ready, listen_timeout) in (option::of(span()), option::of(span())),
             kill_timeout in option::of(span()),
             (program, script) in (option::of(file()), option::of(file())),
@@ -261,7 +266,7 @@ mod tests {
             GroupRecord {
                 instances, all_cpus_but, namespace, profile, not_started, max_surge,
                 max_unavailable, min_ready, on_failure: pause.map(what), listen_timeout,
-                kill_timeout, program, script,
+                kill_timeout, checks, program, script,
             }
         }
     }

@@ -89,6 +89,10 @@ booted!(an_instance_that_falls_ill_is_replaced, |m| {
     assert!(m.journal("shop-health").contains(why), "{}", m.journal("shop-health"));
     let said = m.ok(["clusterctl", "describe", "shop"]);
     assert!(said.contains(why), "{said}");
+    for of in [&["history"][..], &["history", "shop"], &["history", "/srv/doors/ecosystem.toml"]] {
+        let wide = [&["env", "COLUMNS=200", "clusterctl"], of].concat();
+        assert!(m.ok(wide).contains(why), "{of:?}");
+    }
     // Out of rotation, it is left alone.
     let ill = m.systemctl_show("shop@0", "MainPID");
     m.ok(["clusterctl", "drain", "shop@0"]);
@@ -159,4 +163,90 @@ booted!(a_worker_is_checked_by_a_command, |m| {
     let output = m.clusterctl(["apply", "/srv/kk/ecosystem.toml"]);
     let why = "did not pass its health check: `sh` ended with code 4: no queue";
     assert!(output.code == 1 && output.stderr.contains(why), "{output:#?}");
+});
+
+/// What `rollout.check` runs in these tests: it asks the one instance, and notes that it did.
+const SMOKE: &str = "#!/bin/sh
+echo \"$CANARY_INSTANCE $CANARY_ADDRESS\" >>/srv/doors/checked
+while [ -e /run/hold ]; do sleep 0.05; done
+said=$(curl -sS \"$CANARY_URL/\") || exit 2
+case $said in
+*two*) echo 'the greeting is two'; echo 'and more'; exit 1 ;;
+esac
+";
+
+fn with_check(m: &Machine, run: &str, greeting: &str) -> crate::support::Output {
+    let rollout = "rollout = { check = './smoke' }";
+    write(m, run, 3, &format!("env.GREETING = '{greeting}'\n{rollout}"));
+    m.write("/srv/doors/smoke", SMOKE);
+    m.ok(["chmod", "755", "/srv/doors/smoke"]);
+    m.ok_sh("touch /srv/doors/checked; chown daemon /srv/doors/checked");
+    apply(m)
+}
+
+fn checked(m: &Machine) -> usize {
+    m.read("/srv/doors/checked").lines().count()
+}
+
+/// The first new instance is checked by a program of the app before it has a client, and no other instance ever is.
+fn canary_checked(m: &Machine, run: &str) {
+    m.sh("rm -f /srv/doors/checked");
+    let output = with_check(m, run, "one");
+    assert_eq!(output.code, 0, "{output:#?}");
+    // A first start replaces nobody.
+    assert_eq!(checked(m), 0);
+    let mut load = m.load(load());
+    load.wait_flowing();
+    let output = with_check(m, run, "two");
+    let why = "did not pass `rollout.check`: `./smoke` ended with code 1: the greeting is two";
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains(why), "{output:#?}");
+    let journal = m.journal("shop@*");
+    assert!(journal.contains(why) && journal.contains("and more"), "{journal}");
+    assert_eq!(checked(m), 1);
+    let greetings = m.ok_sh("for i in $(seq 40); do curl -s localhost:3000; echo; done | sort -u");
+    assert!(!greetings.contains("two"), "{greetings}");
+    let output = with_check(m, run, "three");
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert_eq!(checked(m), 2);
+    m.ok(["clusterctl", "reload", "shop"]);
+    assert_eq!(checked(m), 3);
+    load.stop().assert_none_failed();
+    // Neither a new number nor a crash brings another definition.
+    m.ok(["clusterctl", "scale", "shop", "4"]);
+    m.ok(["systemctl", "kill", "--signal=KILL", "shop@0"]);
+    wait_until("its start", Duration::from_secs(30), || {
+        m.systemctl_show("shop@0", "ActiveState") == "active"
+            && m.systemctl_show("shop@0", "NRestarts") == "1"
+    });
+    assert_eq!(checked(m), 3);
+    assert_eq!(m.ok_sh("ls /run/clusterctl/canaries"), "");
+    m.ok(["clusterctl", "delete", "shop"]);
+}
+
+booted!(the_first_new_instance_is_checked_before_it_has_a_client, |m| {
+    canary_checked(m, NODE);
+    canary_checked(m, PYTHON);
+});
+
+booted!(the_address_of_a_check_is_for_its_user_alone, |m| {
+    assert_eq!(with_check(m, NODE, "one").code, 0);
+    m.write("/run/hold", "");
+    let mut reload = m.spawn(["sh", "-c", "echo begun; clusterctl reload shop"]);
+    reload.line_with("begun");
+    wait_until("the check", Duration::from_secs(30), || checked(m) == 1);
+    let noted = m.read("/srv/doors/checked");
+    let (instance, address) = noted.trim().split_once(' ').unwrap();
+    assert_eq!(instance, "shop@3");
+    let asked = |user: &str| {
+        let curl = format!("curl -s --max-time 20 http://{address}/");
+        m.run(["setpriv", "--reuid", user, "--clear-groups", "sh", "-c", &curl])
+    };
+    assert_ne!(asked("nobody").code, 0);
+    assert!(asked("daemon").stdout.contains("instance 3 one in time ."));
+    assert!(asked("root").stdout.contains("instance 3 one in time ."));
+    m.ok(["rm", "/run/hold"]);
+    assert_eq!(reload.wait().0, 0);
+    // The port is closed with the end of the check.
+    assert_ne!(asked("daemon").code, 0);
 });

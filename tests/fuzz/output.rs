@@ -22,6 +22,7 @@ use clusterctl::plan::{
     Action, AppPlan, ChangeKind, FileChange, FileId, Note, ObservedFile, OwnedUnits, Plan, Step,
     StepReason,
 };
+use clusterctl::report::history::Replacement;
 use clusterctl::report::list::ListView;
 use clusterctl::report::logs::LineForm;
 use clusterctl::report::{self, AppVerdict, Style};
@@ -120,6 +121,10 @@ fn history(text: &str) -> HistoryEntry {
     let files = BTreeMap::from([(text.into(), text.into())]);
     let others = vec![text.into()];
     HistoryEntry { number: 1, time: 0, user, verb, changes, definition, files, others }
+}
+
+fn replacement(text: &str) -> Replacement {
+    Replacement { time: 0, app: text.into(), why: text.into() }
 }
 
 fn plan(text: &str) -> Plan {
@@ -284,7 +289,7 @@ fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
     vec![
         ("list", report::list::text(&[row(text)], &ListView::default(), style)),
         ("describe", report::describe::text(&description(text), style)),
-        ("history", report::history::text(&[history(text)], 1, style)),
+        ("history", report::history::text(&[history(text)], &[replacement(text)], 1, style)),
         ("plan", report::plan::text(&plan(text), style)),
         ("doctor", report::doctor::text(&[finding], style)),
         ("audit", report::audit::text(&audited(text), style)),
@@ -299,7 +304,7 @@ fn data(text: &str) -> Vec<(&'static str, serde_json::Value)> {
     let mut all = vec![
         ("list", report::list::json(&[row(text)], &ListView::default())),
         ("describe", serde_json::to_value(description(text)).unwrap()),
-        ("history", report::history::json(&[history(text)])),
+        ("history", report::history::json(&[history(text)], &[replacement(text)])),
         ("plan", report::plan::json(&plan(text))),
         ("logs", report::logs::json(&line(text))),
         ("jlist", jlist(text)),

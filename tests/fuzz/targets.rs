@@ -109,7 +109,7 @@ pub fn records(bytes: &[u8]) {
         assert!(serde_json::from_slice::<Request>(&again).is_ok());
     }
     if let Ok(entry) = serde_json::from_slice::<HistoryEntry>(bytes) {
-        let text = report::history::text(&[entry], 1, &report::Style::PLAIN);
+        let text = report::history::text(&[entry], &[], 1, &report::Style::PLAIN);
         assert!(!text.contains(misleads), "{text:?}");
     }
 }

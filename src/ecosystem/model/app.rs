@@ -142,6 +142,8 @@ pub struct Reloads {
     pub before: Vec<String>,
     /// Lines for the shell when all have been replaced.
     pub after: Vec<String>,
+    /// A program and its arguments, by which the first new instance of a rollout is checked; may be empty.
+    pub check: Vec<String>,
 }
 
 /// Which files reload an app when they change.

@@ -19,6 +19,7 @@ impl App {
     pub fn has_door(&self) -> bool {
         let process = &self.process;
         let needed = self.health.is_some()
+            || !self.reloads.check.is_empty()
             || process.watchdog.is_some()
             || self.readiness == Readiness::Notify;
         (process.door || needed) && self.doors().next().is_some()
@@ -27,7 +28,8 @@ impl App {
     /// Whether an instance begins without clients of the shared listener, and gets them when it has passed
     /// its checks, or says that it is ready.
     pub fn begins_cold(&self) -> bool {
-        self.has_door() && (self.health.is_some() || self.readiness == Readiness::Notify)
+        let checked = self.health.is_some() || !self.reloads.check.is_empty();
+        self.has_door() && (checked || self.readiness == Readiness::Notify)
     }
 }
 

@@ -382,4 +382,12 @@ const ROLLOUT_KEYS: &[Key] = &[
     )
     .eg("on_failure = \"pause\"")
     .ours(),
+    key(
+        "check",
+        ValueKind::Texts,
+        "none",
+        "Program that has to end with code 0 before the first new instance gets a client and any other is touched, and its arguments.",
+    )
+    .eg("check = [\"./smoke-test\"]")
+    .ours(),
 ];

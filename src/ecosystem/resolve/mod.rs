@@ -70,7 +70,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let kind = ran.as_ref().map(|ran| kind::program_kind(cx.search(), ran, here));
     let mut listeners = listeners::listeners(cx, fields);
     let (instances, count) = instances(cx, fields);
-    let keys = process::process(cx, fields, folder);
+    let (keys, followed) = (process::process(cx, fields, folder), followed(cx, folder));
     let systemd = directives::directives(cx, fields);
     let env_files = env_files::env_files(cx, fields, folder, &keys.process, &systemd.service);
     let known = cluster::ClusterFacts {
@@ -94,9 +94,9 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let hands = handover::handover(cx, fields, program, &listeners, sandbox.loses_rights);
     listeners::handed_over(cx, &listeners, hands.handover);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
-    let (rollout, followed) = (rollout::rollout(cx, fields, job), followed(cx, folder));
+    let (rollout, check) = rollout::rollout(cx, fields, &hands, &listeners, job);
     let (health, early) = health::health(cx, fields, &hands, &listeners, &keys.process, job);
-    let reloads = watch::reloads(cx, fields, folder, job);
+    let reloads = watch::reloads(cx, fields, folder, check, job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
     let app = name.clone().zip(cwd).zip(ran).map(|((name, cwd), ran)| App {
         name,

@@ -2,15 +2,23 @@
 
 use toml::de::DeValue;
 
-use crate::ecosystem::model::app::{OnFailure, RolloutSettings, Share};
+use super::handover::Hands;
+use crate::ecosystem::model::app::{Handover, Listener, OnFailure, RolloutSettings, Share};
+use crate::ecosystem::model::door::is_tcp;
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::keys;
 use crate::ecosystem::read::node::{Node, Reading};
-use crate::ecosystem::read::problem::Problem;
+use crate::ecosystem::read::problem::{Place, Problem};
 use crate::limits::INSTANCES;
 
-/// Reads the table. A job is never run by an extra instance, which would run it once more.
-pub(super) fn rollout(cx: &mut Reading<'_>, fields: &Fields<'_>, job: bool) -> RolloutSettings {
+/// Reads the table, and the words of its `check`. A job is never run by an extra instance, which would run it once more.
+pub(super) fn rollout(
+    cx: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    hands: &Hands,
+    listeners: &[(Listener, Place)],
+    job: bool,
+) -> (RolloutSettings, Vec<String>) {
     let inner = fields.get("rollout").and_then(|node| {
         let entries = node.entries(cx, "a table")?;
         Some(Fields::read(cx, node.place, entries, keys::rollout_keys(), false))
@@ -36,14 +44,58 @@ pub(super) fn rollout(cx: &mut Reading<'_>, fields: &Fields<'_>, job: bool) -> R
             .help("let `max_surge` or `max_unavailable` be at least 1");
         cx.problems.push(problem);
     }
+    let check = check(cx, &inner, hands, listeners, job);
     if job {
-        return RolloutSettings {
+        let alone = RolloutSettings {
             max_surge: Share::Count(0),
             max_unavailable: Share::Percent(100),
             ..settings
         };
+        return (alone, check);
     }
-    settings
+    (settings, check)
+}
+
+/// The program that checks the first new instance. Where clients cannot be kept from that instance meanwhile, the check
+/// still decides whether another one is touched, and a warning says so.
+fn check(
+    cx: &mut Reading<'_>,
+    inner: &Fields<'_>,
+    hands: &Hands,
+    listeners: &[(Listener, Place)],
+    job: bool,
+) -> Vec<String> {
+    let Some(node) = inner.get("check") else { return Vec::new() };
+    let words = match node.value {
+        DeValue::String(_) | DeValue::Array(_) => node.words(cx).unwrap_or_default(),
+        _ => {
+            node.wrong_type::<()>(cx, "a string or an array of strings");
+            return Vec::new();
+        }
+    };
+    if words.first().is_none_or(String::is_empty) {
+        node.bad::<()>(cx, "`check` names no program");
+        return Vec::new();
+    }
+    if job {
+        let help = "remove it: another run of a job replaces nobody";
+        let problem = Problem::warning(&node.place, "`check` is never run for a job").help(help);
+        cx.problems.push(problem);
+        return Vec::new();
+    }
+    let why = match hands.handover {
+        Handover::Native => "it takes its listeners natively",
+        Handover::Trace => hands.traced_because.unwrap_or("it is traced"),
+        Handover::Preload if !listeners.iter().any(|(one, _)| is_tcp(&one.address)) => {
+            "only TCP listeners can be kept from clients"
+        }
+        Handover::Preload | Handover::Nothing => return words,
+    };
+    let message = format!("clients reach the first new instance before `check` has ended: {why}");
+    let help =
+        "the check is told no address, and still decides whether another instance is replaced";
+    cx.problems.push(Problem::warning(&node.place, message).help(help));
+    words
 }
 
 fn is_zero(share: Share) -> bool {

@@ -99,11 +99,12 @@ pub(super) fn reloads(
     cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     cwd: Option<&Path>,
+    check: Vec<String>,
     job: bool,
 ) -> Reloads {
     let before = commands(cx, fields, "before_reload", job);
     let after = commands(cx, fields, "after_reload", job);
-    Reloads { watch: watch(cx, fields, cwd), before, after }
+    Reloads { watch: watch(cx, fields, cwd), before, after, check }
 }
 
 /// Lines for the shell that a rollout runs.

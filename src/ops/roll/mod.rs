@@ -13,8 +13,8 @@ use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
 use crate::rollout::{
-    Doubt, Former, FoundInstance, Instruction, Outcome, Policy, Rollout, RolloutEvent as Input,
-    RolloutJobResult, Serial, Spec, State, Ticket, Time, UnitJob,
+    Doubt, Former, FoundInstance, Instruction, JobReason, Outcome, Policy, Rollout,
+    RolloutEvent as Input, RolloutJobResult, Serial, Spec, State, Ticket, Time, UnitJob,
 };
 use crate::systemd::{self, ErrorKind, JobId, JobKind, JobMode, KillWhom, Signal, Systemd, Watch};
 use crate::unit::UnitName;
@@ -48,11 +48,14 @@ pub(super) struct RolloutHooks<'a> {
     pub ended: &'a dyn Fn() -> bool,
     /// Whether the app is stopped below its group, which has then been seen to.
     pub overtaken: &'a dyn Fn() -> Result<bool, Error>,
-    /// Told of every start before it is asked for.
-    pub starts: &'a dyn Fn(&UnitName),
+    /// Told of every start before it is asked for; why it must not be.
+    pub starts: StartHook<'a>,
     /// Why nobody can rely on an instance that is ready by the manager's word.
     pub unready: &'a dyn Fn(u32) -> Option<String>,
 }
+
+/// Told of a start, and why it is wanted, before it is asked for.
+pub(super) type StartHook<'a> = &'a dyn Fn(&UnitName, JobReason) -> Result<(), String>;
 
 /// Puts the former definition back and has it loaded.
 pub(super) type Restore<'a> = &'a mut (dyn FnMut() -> Result<(), Error> + 'a);
@@ -146,7 +149,7 @@ struct Driver<'a> {
     overtaken: &'a dyn Fn() -> Result<bool, Error>,
     /// How many instances stay when the rollout is ended.
     kept: u32,
-    starts: &'a dyn Fn(&UnitName),
+    starts: StartHook<'a>,
     unready: &'a dyn Fn(u32) -> Option<String>,
     kill_after: Option<Duration>,
     /// What the manager last told of the results of runs since our last job: by the end of the job it may have begun the
@@ -264,7 +267,14 @@ impl Driver<'_> {
         for command in commands {
             sink(Event::Rollout { app: self.app.clone(), command: command.clone() });
             match command {
-                Instruction::Submit { ticket, instance, change, .. } => {
+                Instruction::Submit { ticket, instance, change, reason } => {
+                    if change != UnitJob::Stop
+                        && let Err(why) = (self.starts)(&self.app.instance_unit(instance), reason)
+                    {
+                        let result = RolloutJobResult::Refused(why);
+                        self.feed(machine, Input::JobDone { instance, ticket, result }, sink)?;
+                        continue;
+                    }
                     self.submit(machine, instance, ticket, change, sink)?;
                 }
                 Instruction::Look { instance, doubt: Doubt::StillReady | Doubt::RollCall } => {
@@ -306,7 +316,6 @@ impl Driver<'_> {
         }
         if change != UnitJob::Stop {
             self.results.remove(&instance);
-            (self.starts)(&unit);
         }
         let submitted = match change {
             UnitJob::Stop => self.systemd.submit(kind, &unit, JobMode::Replace),

@@ -25,6 +25,8 @@ pub const MASKED_AND_UP: &str = "is masked: it runs, and cannot start again";
 
 /// The beginning of what `await-health` says of an instance, by which its line is known in the journal.
 pub const UNHEALTHY: &str = "did not pass its health check: ";
+/// The same of `rollout.check`.
+pub const UNCHECKED: &str = "did not pass `rollout.check`: ";
 
 /// How a main process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,10 +108,14 @@ impl Evidence {
         unasked && matches!(self.result.as_str(), "success" | "")
     }
 
-    /// Why it did not pass its check, if that ended its start.
-    fn unhealthy(&self) -> Option<&str> {
-        let lines = self.lines.iter().rev().filter(|_| self.after_start_failed);
-        lines.filter_map(|line| Some(line.split_once(UNHEALTHY)?.1.trim())).next()
+    /// Which check it did not pass and why, if that ended its start.
+    fn unhealthy(&self) -> Option<(&'static str, &str)> {
+        let mut lines = self.lines.iter().rev().filter(|_| self.after_start_failed);
+        lines.find_map(|line| {
+            [UNHEALTHY, UNCHECKED]
+                .into_iter()
+                .find_map(|check| Some((check, line.split_once(check)?.1.trim())))
+        })
     }
 
     /// The first process ended well before the instance was ready: the program went to the background.
@@ -198,8 +204,8 @@ fn details(unit: &str, flag: &str, evidence: &Evidence) -> Option<String> {
 }
 
 fn happened(evidence: &Evidence) -> Option<String> {
-    if evidence.unhealthy().is_some() {
-        return Some(UNHEALTHY.trim_end_matches(": ").to_owned());
+    if let Some((check, _)) = evidence.unhealthy() {
+        return Some(check.trim_end_matches(": ").to_owned());
     }
     let when = if evidence.was_ready { "" } else { " before it was ready" };
     let ended = |end: Option<ProcessEnd>| match end {
@@ -245,7 +251,7 @@ fn happened(evidence: &Evidence) -> Option<String> {
 }
 
 fn because(evidence: &Evidence) -> Option<String> {
-    if let Some(why) = evidence.unhealthy() {
+    if let Some((_, why)) = evidence.unhealthy() {
         return Some(why.to_owned());
     }
     if let Some(missing) = &evidence.missing {

@@ -76,6 +76,7 @@ fn policy(chance: &mut Chance) -> Policy {
         _ => (amount(chance), amount(chance)),
     };
     Policy {
+        checks: false,
         max_surge,
         max_unavailable,
         min_ready: Duration::from_millis(if chance.percent(50) {

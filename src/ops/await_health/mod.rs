@@ -1,14 +1,16 @@
 //! Waits until an instance passes its check, and lets its clients in then: what `ExecStartPost=` of the
 //! template runs. It asks the manager nothing.
 
+mod canary;
+mod command;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::sight::monotonic;
 use crate::door_client::{self, Door, DoorError, Request};
-use crate::host;
-use crate::limits;
+use crate::{disk, host};
 
 /// What is waited for.
 #[derive(Clone, Debug)]
@@ -23,10 +25,36 @@ pub struct HealthWait {
     pub timeout: Duration,
     /// How long after the start of the process checks may fail.
     pub grace: Duration,
+    /// What the first new instance of a rollout has to pass as well.
+    pub canary: Option<CanaryCheck>,
+}
+
+/// A program that checks the first new instance of a rollout, once.
+#[derive(Clone, Debug)]
+pub struct CanaryCheck {
+    /// The file by which a rollout marks that instance.
+    pub mark: PathBuf,
+    /// The instance, such as `api@4`.
+    pub instance: String,
+    /// The program, and its arguments.
+    pub words: Vec<String>,
+    /// The listener as whose client the check may reach the instance.
+    pub listener: Option<SocketAddr>,
+    /// How long after the start of the process the check has to have ended.
+    pub until: Duration,
+}
+
+/// Why an instance does not get its clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It did not pass its health check; why, as the end of a sentence.
+    Health(String),
+    /// The program of `rollout.check` refused it, likewise.
+    Canary(String),
 }
 
 /// What an instance has to pass.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
     /// That it listens, no more.
     Listens,
@@ -50,18 +78,36 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The same while it does not listen yet, which it usually does soon.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits, and opens the door.
+/// Waits, and opens the door. `said` is given each line of what the check of the first new instance prints.
 ///
 /// # Errors
-/// Why the instance did not pass, as the end of a sentence that begins with its name.
-pub fn await_health(wait: &HealthWait) -> Result<(), String> {
-    let deadline = deadline(wait);
+/// Why the instance did not pass.
+pub fn await_health(wait: &HealthWait, said: &mut dyn FnMut(&str)) -> Result<(), Unfit> {
+    let end = deadline(wait.main, wait.grace);
+    until(wait.main, end, &|| passes(wait)).map_err(Unfit::Health)?;
+    let mut end = end;
+    if let Some(canary) = &wait.canary {
+        end = end.max(deadline(wait.main, canary.until));
+        if disk::is_canary(&canary.mark, monotonic()) {
+            canary::check(canary, wait.door.as_deref(), end, said).map_err(Unfit::Canary)?;
+        }
+    }
+    let Some(door) = wait.door.as_deref().map(Door::at) else { return Ok(()) };
+    until(wait.main, end, &|| Ok(door.open(wait.timeout)?)).map_err(Unfit::Health)
+}
+
+/// Tries until it succeeds, the program has ended, or it is too late.
+fn until(
+    main: u32,
+    deadline: Instant,
+    step: &dyn Fn() -> Result<(), FailedCheck>,
+) -> Result<(), String> {
     loop {
-        let failed = match passes(wait) {
+        let failed = match step() {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
         };
-        if host::is_gone(wait.main) {
+        if host::is_gone(main) {
             return Err("its program ended meanwhile".to_owned());
         }
         let pause = if failed.is_early { SHORT_PAUSE } else { PAUSE };
@@ -73,14 +119,14 @@ pub fn await_health(wait: &HealthWait) -> Result<(), String> {
     }
 }
 
-/// The moment before which the check has to be passed: early enough that the manager, which counts the same time,
+/// The moment so long after the start of a process, and early enough that the manager, which counts the same time,
 /// does not end this process before it has said why.
-fn deadline(wait: &HealthWait) -> Instant {
-    let age = host::usage(wait.main).map_or(Duration::ZERO, |usage| {
+fn deadline(main: u32, span: Duration) -> Instant {
+    let age = host::usage(main).map_or(Duration::ZERO, |usage| {
         Duration::try_from_secs_f64(usage.uptime_seconds).unwrap_or_default()
     });
-    let margin = (wait.grace / 10).min(Duration::from_millis(500));
-    Instant::now() + wait.grace.saturating_sub(age + margin)
+    let margin = (span / 10).min(Duration::from_millis(500));
+    Instant::now() + span.saturating_sub(age + margin)
 }
 
 /// A check that was not passed.
@@ -110,13 +156,16 @@ impl From<DoorError> for FailedCheck {
 }
 
 fn passes(wait: &HealthWait) -> Result<(), FailedCheck> {
-    let door = wait.door.as_deref().map(Door::at);
     if let Check::Command(words) = &wait.check {
-        command(words, wait.timeout)?;
+        command::run(words, &[], Instant::now() + wait.timeout, &mut |_| {})?;
     }
-    let Some(door) = door else { return Ok(()) };
+    let Some(door) = wait.door.as_deref().map(Door::at) else { return Ok(()) };
     through(&door, &wait.check, wait.timeout)?;
-    Ok(door.open(wait.timeout)?)
+    if wait.check == Check::Listens {
+        // It listens when somebody answers at its door.
+        door.state(wait.timeout)?;
+    }
+    Ok(())
 }
 
 /// Checks an instance once by its door, and changes nothing.
@@ -156,55 +205,4 @@ fn connection(
     let (ours, accepted) = made.map_err(|error| format!("no connection: {error}"))?;
     door.hand_in(&accepted, listener.port(), timeout)?;
     Ok(ours)
-}
-
-/// Runs a program of the app, as whose user this process runs too.
-fn command(words: &[String], timeout: Duration) -> Result<(), FailedCheck> {
-    let Some((program, arguments)) = words.split_first() else { return Ok(()) };
-    let failed = |error: std::io::Error| format!("`{program}` cannot be run: {error}");
-    let flags = rustix::fs::MemfdFlags::CLOEXEC;
-    let file = rustix::fs::memfd_create("output", flags).map_err(|error| failed(error.into()))?;
-    let file = std::fs::File::from(file);
-    let (out, err) = (file.try_clone().map_err(failed)?, file.try_clone().map_err(failed)?);
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(err)
-        .spawn()
-        .map_err(failed)?;
-    let deadline = Instant::now() + timeout;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            break status;
-        }
-        if Instant::now() >= deadline {
-            // The group's other processes end with the unit, should the start fail.
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(format!("`{program}` did not end in time").into());
-        }
-        // A wait with a limit would need a thread or a signal for the same.
-        std::thread::sleep(SHORT_PAUSE);
-    };
-    if status.success() {
-        return Ok(());
-    }
-    let line = first_line(file).map_or(String::new(), |line| format!(": {line}"));
-    Err(match status.code() {
-        Some(code) => format!("`{program}` ended with code {code}{line}"),
-        None => format!("`{program}` was killed{line}"),
-    }
-    .into())
-}
-
-/// The first line that says something.
-fn first_line(mut file: std::fs::File) -> Option<String> {
-    use std::io::{Read, Seek};
-    file.rewind().ok()?;
-    let mut start = vec![0; limits::HEALTH_LINE];
-    let length = file.read(&mut start).ok()?;
-    let text = String::from_utf8_lossy(&start[..length]).into_owned();
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
