@@ -36,7 +36,7 @@ impl Course {
 
     /// The hosts to begin now, by their places in the list; `None` when no further one is begun. Those that were
     /// begun before have ended.
-    pub fn next(&mut self) -> Option<Range<usize>> {
+    pub fn begin(&mut self) -> Option<Range<usize>> {
         let stopped = self.interrupted || self.failed && !self.keep_going;
         if stopped || self.begun == self.count {
             return None;
@@ -79,7 +79,7 @@ fn at_a_time(count: usize, limit: Share) -> usize {
 pub fn batches(count: usize, first: u32, limit: Share) -> Vec<Range<usize>> {
     let mut course = Course::new(count, first, limit, false);
     let mut all = Vec::new();
-    while let Some(batch) = course.next() {
+    while let Some(batch) = course.begin() {
         batch.clone().for_each(|_| course.ended(true));
         all.push(batch);
     }
@@ -106,34 +106,34 @@ mod tests {
     #[test]
     fn the_first_failure_ends_it() {
         let mut course = Course::new(4, 1, Share::Count(2), false);
-        assert_eq!(course.next(), Some(0..1));
+        assert_eq!(course.begin(), Some(0..1));
         course.ended(true);
-        assert_eq!(course.next(), Some(1..3));
+        assert_eq!(course.begin(), Some(1..3));
         course.ended(true);
         course.ended(false);
-        assert_eq!(course.next(), None);
+        assert_eq!(course.begin(), None);
         assert_eq!(course.left(), 3..4);
     }
 
     #[test]
     fn who_keeps_going_still_needs_a_first_one_that_succeeds() {
         let mut course = Course::new(4, 1, Share::Count(9), true);
-        assert_eq!(course.next(), Some(0..1));
+        assert_eq!(course.begin(), Some(0..1));
         course.ended(false);
-        assert_eq!(course.next(), Some(1..2));
+        assert_eq!(course.begin(), Some(1..2));
         course.ended(true);
-        assert_eq!(course.next(), Some(2..4));
+        assert_eq!(course.begin(), Some(2..4));
         course.ended(false);
         course.ended(true);
-        assert_eq!((course.next(), course.left()), (None, 4..4));
+        assert_eq!((course.begin(), course.left()), (None, 4..4));
     }
 
     #[test]
     fn after_an_interrupt_none_is_begun() {
         let mut course = Course::new(4, 0, Share::Count(2), true);
-        assert_eq!(course.next(), Some(0..2));
+        assert_eq!(course.begin(), Some(0..2));
         course.interrupt();
-        assert_eq!((course.next(), course.left()), (None, 2..4));
+        assert_eq!((course.begin(), course.left()), (None, 2..4));
     }
 
     proptest! {

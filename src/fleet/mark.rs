@@ -25,7 +25,8 @@ mod tests {
 
     #[test]
     fn what_is_said_of_the_app_counts_alone() {
-        let file = "[[apps]]\nname = \"api\"\nport = 1\n[apps.env]\nA = \"1\"\n[[apps]]\nname = \"b\"\n";
+        let file =
+            "[[apps]]\nname = \"api\"\nport = 1\n[apps.env]\nA = \"1\"\n[[apps]]\nname = \"b\"\n";
         let api = mark(file, None, "api");
         assert_eq!(api.len(), 16);
         let blanked = crate::fleet::for_host(file, &|at| at == 0);

@@ -11,8 +11,8 @@ mod protocol;
 mod quote;
 
 pub use blank::for_host;
-pub use mark::mark;
 pub use course::{Course, batches};
+pub use mark::mark;
 pub use merge::{metrics, rows, with_host};
 pub use no_answer::{Facts, NoAnswer};
 pub use protocol::{FORMAT, Line, Reader, Refusal, begin, data, end, text};

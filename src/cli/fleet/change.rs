@@ -60,7 +60,8 @@ pub(super) fn run(
     ui.end_progress();
     let without = without(kind, targets, &ends, ui);
     let broken = tell_broken(targets, &looks, &ends, &without, ui)?;
-    if !broken.is_empty() && !(args.keep_going && broken.len() < ends.len()) {
+    let goes_on = broken.is_empty() || args.keep_going && broken.len() < ends.len();
+    if !goes_on {
         if !kind.is_dry_run() {
             ui.note("nothing was done on any host");
         }

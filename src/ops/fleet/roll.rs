@@ -82,7 +82,7 @@ pub fn roll(ssh: &Ssh, roll: Roll<'_>, sink: &mut dyn FnMut(FleetEvent)) -> Vec<
     let mut first = true;
     loop {
         heard(&mut course, sink);
-        let more = !course.left().is_empty() && course.clone().next().is_some();
+        let more = !course.left().is_empty() && course.clone().begin().is_some();
         if more && !std::mem::replace(&mut first, false) && !wait.is_zero() {
             sink(FleetEvent::Pause(wait));
             let until = Instant::now() + wait;
@@ -92,7 +92,7 @@ pub fn roll(ssh: &Ssh, roll: Roll<'_>, sink: &mut dyn FnMut(FleetEvent)) -> Vec<
             }
             heard(&mut course, sink);
         }
-        let Some(batch) = course.next() else { return fates };
+        let Some(batch) = course.begin() else { return fates };
         let mut told = |event: FleetEvent, course: &mut Course| {
             heard(course, sink);
             if let FleetEvent::Ended(at, fate) = &event {

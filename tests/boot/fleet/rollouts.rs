@@ -181,8 +181,7 @@ fleet!(a_link_that_is_cut_in_the_middle_leaves_the_rollout_there, |fleet| {
     assert!(said.contains("h2: the link was lost") && said.contains("goes on"), "{said}");
     assert!(said.contains("done: h1; failed: h2; not touched: h3"), "{said}");
     assert!(said.ends_with("code 1\n"), "{said}");
-    let over =
-        "case $(systemctl show -p Job --value api.service) in 0 | '') ! systemctl is-active api@2 ;; *) false ;; esac";
+    let over = "case $(systemctl show -p Job --value api.service) in 0 | '') ! systemctl is-active api@2 ;; *) false ;; esac";
     wait_until("its rollout is over", Duration::from_secs(60), || {
         fleet.host("h2").sh(over).code == 0
     });
