@@ -228,7 +228,7 @@ fn ctrl_c_lets_the_host_finish_and_begins_no_other() {
         (Some(130), vec!["web1".to_owned()]),
         "{err}"
     );
-    assert!(err.contains("web1 to the end, then no further host"), "{err}");
+    assert!(err.contains("web1 is worked on to the end, and no further host is begun"), "{err}");
     assert!(err.contains("✗ done: web1; not touched: web2, web3"), "{err}");
     assert!(err.contains("next: clusterctl -H web2,web3 apply"), "{err}");
 }

@@ -97,6 +97,7 @@ fn who_is_meant_has_to_be_said() {
         assert!(err.contains(part), "{words:?}: {err}");
     };
     refused(&["-H", "web9", "list"], "there is no host `web9` in the ecosystem file");
+    refused(&["list", "-H", "all"], "-H: it stands before the command: clusterctl -H all");
     refused(&["-H", "all", "init"], "works on this machine alone");
     refused(&["-H", "all", "stop", "ecosystem.toml"], "name the apps");
     refused(&["-H", "all", "start", "./app.js"], "`start` takes apps that are there");

@@ -249,7 +249,7 @@ fn no_module_is_a_drawer() {
 /// Files that write to a terminal, each with why it does not leave that to `cli::terminal`, whose last
 /// step lets no control character but colours through.
 const PRINTING: [(&str, &str); 4] = [
-    ("cli/terminal.rs", "that is what it is for"),
+    ("cli/terminal/mod.rs", "that is what it is for"),
     ("cli/monit/screen.rs", "pictures, cell by cell; no cell holds a control character"),
     ("cli/dev.rs", "lines of apps, which it makes printable itself"),
     ("embedded/trial.rs", "a descriptor for a program, to which it writes nothing itself"),

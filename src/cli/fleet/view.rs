@@ -67,7 +67,8 @@ impl View {
                 let text = match hosts.as_slice() {
                     [] => "no further host is begun".to_owned(),
                     hosts => format!(
-                        "{} to the end, then no further host; Ctrl-C again leaves what is under way to it",
+                        "{} is worked on to the end, and no further host is begun; Ctrl-C again ends this \
+                         command, and not the work there",
                         hosts.join(", ")
                     ),
                 };
