@@ -81,10 +81,17 @@ version=$("$tree/bin/clusterctl" --version 2>&1) ||
 
 mkdir -p "$prefix" 2>/dev/null && [ -w "$prefix" ] ||
     fail "$prefix cannot be written" "run it as root (sudo sh install.sh …), or choose another place: --prefix ~/.local"
-# Each file takes its place at once: a program that runs keeps the one that it has.
+absolute=$(cd "$prefix" && pwd)
+# Each file takes its place at once: a program that runs keeps the one that it has. Units name programs by whole paths.
 (cd "$tree" && find . ! -type d) | while read -r file; do
     mkdir -p "$(dirname "$prefix/$file")"
     cp -p "$tree/$file" "$prefix/$file.new"
+    case $file in
+        ./lib/systemd/system/*)
+            sed -i -e "s|-/bin/clusterctl|-$absolute/bin/clusterctl|" \
+                -e "s| /share/clusterctl| $absolute/share/clusterctl|" "$prefix/$file.new"
+            ;;
+    esac
     mv -f "$prefix/$file.new" "$prefix/$file"
 done
 # What units run and load: a directory for each version of it, which no upgrade replaces.

@@ -13,7 +13,7 @@ use super::{Context, Error, Stories, apps, credentials, held, log_owner, observe
 use crate::disk::{self, DropIns};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
-use crate::plan::doctor::{AppFacts, MachineFacts, Run};
+use crate::plan::doctor::{AppFacts, ClusterResource, MachineFacts, Run, cluster_resources};
 use crate::plan::reason::standing;
 use crate::plan::{ObservedApp, shell_word};
 use crate::systemd::{Field, InstanceState, LoadState, Timestamp};
@@ -23,12 +23,18 @@ use crate::unit::{ActiveState, UnitFile, UnitName, quote};
 /// What [`run`] is made of, and the main process.
 pub(super) const RUN: [Field; 3] = [Field::Restarts, Field::ActiveSince, Field::MainPid];
 
+/// The configuration of the cluster that this machine belongs to, as Pacemaker keeps it on every machine.
+const CLUSTER: &str = "/var/lib/pacemaker/cib/cib.xml";
+
 /// What can be seen of the machine without the manager.
 pub fn machine_facts(scope: Scope) -> MachineFacts {
     let user = scope == Scope::User;
     let mut unseen = Vec::new();
     if !user && !rustix::process::geteuid().is_root() {
         unseen.push("which sockets the instances hold, and variables; needs root".to_owned());
+        if Path::new(CLUSTER).parent().is_some_and(Path::exists) {
+            unseen.push("which apps Pacemaker starts; needs root".to_owned());
+        }
     }
     MachineFacts {
         manager: None,
@@ -55,10 +61,13 @@ pub fn app_facts(
     let rolling = under_way(context, &all)?;
     let mut facts = BTreeMap::new();
     let mut stories = Stories::new(context);
+    let cluster = cluster(context.layout.scope);
     for (name, app) in observe(context)?.apps {
         if names.is_empty() || names.contains(&name) {
             let rolling = rolling.iter().any(|(app, _)| *app == name);
-            let one = one(context, &mut stories, &name, app, rolling)?;
+            let mut one = one(context, &mut stories, &name, app, rolling)?;
+            one.cluster =
+                cluster.iter().filter(|resource| resource.is_of(&name)).cloned().collect();
             facts.insert(name, one);
         }
     }
@@ -133,8 +142,15 @@ fn one(
         stale: asked.iter().zip(&stale).any(|(unit, state)| is_unread(&drop_ins, unit, state)),
         strangers: strangers(context, name, &observed),
         unheld,
+        cluster: Vec::new(),
         observed,
     })
+}
+
+/// The resources of a cluster that may start apps; units of users are none of its concern.
+fn cluster(scope: Scope) -> Vec<ClusterResource> {
+    let text = (scope == Scope::System).then(|| fs::read_to_string(CLUSTER).ok()).flatten();
+    text.as_deref().map(cluster_resources).unwrap_or_default()
 }
 
 /// How long an instance runs, and how often it was restarted.

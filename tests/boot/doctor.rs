@@ -190,3 +190,32 @@ booted!(the_doctor_says_what_it_may_not_see_and_when_nobody_answers, |m| {
     assert_eq!(output.code, 1, "{output:#?}");
     assert!(output.stdout.contains("the system bus does not answer"), "{output:#?}");
 });
+
+booted!(an_app_that_pacemaker_starts_is_not_to_be_enabled, |m| {
+    applied(m, &ecosystem(1, "autostart = false"));
+    m.ok(["systemctl", "start", "shop"]);
+    let resource = |class: &str| {
+        let cib = format!(
+            "<cib><configuration><resources><primitive id=\"web\" {class}><instance_attributes>\
+             <nvpair id=\"n\" name=\"app\" value=\"shop\"/></instance_attributes></primitive></resources>\
+             </configuration></cib>"
+        );
+        m.write("/var/lib/pacemaker/cib/cib.xml", cib);
+        m.clusterctl(["doctor", "shop"])
+    };
+    let by_agent = r#"class="ocf" provider="clusterctl" type="app""#;
+    let said = resource(by_agent);
+    assert!(
+        said.code == 0 && said.stdout.contains("Pacemaker decides where it runs (resource web)"),
+        "{said:?}"
+    );
+    assert!(!said.stdout.contains("enable"), "{said:?}");
+    m.ok(["systemctl", "enable", "--quiet", "shop"]);
+    let said = resource(by_agent);
+    assert!(said.stdout.contains("systemctl disable shop"), "{said:?}");
+    m.ok(["systemctl", "disable", "--quiet", "shop"]);
+    let said = resource(r#"class="systemd" type="shop@0""#);
+    assert!(said.stdout.contains("Pacemaker starts shop@0 alone (resource web)"), "{said:?}");
+    let said = resource(r#"class="systemd" type="other""#);
+    assert!(!said.stdout.contains("Pacemaker"), "{said:?}");
+});

@@ -46,6 +46,7 @@ mod monit;
 mod node;
 mod nodes;
 mod npm;
+mod pacemaker;
 mod package;
 mod pages;
 mod pairs;

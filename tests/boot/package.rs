@@ -19,7 +19,7 @@ fn packages() -> &'static [PathBuf; 2] {
         let script = r#"
             rm -rf "$1"
             "$0/packaging/build.sh" deb "$2" "$1" >/dev/null
-            mv "$1"/*.deb "$1/old.deb"
+            mv "$1"/clusterctl_*.deb "$1/old.deb"
             dpkg-deb --raw-extract "$1/old.deb" "$1/tree"
             sed -i 's/^Version: .*/Version: 9.9.9-1/' "$1/tree/DEBIAN/control"
             sed -i 's/The Node half of the handover/A new half of the handover   /' \

@@ -46,8 +46,10 @@ fn package(manager: &Manager, program: &Path, dir: &Path, release: u32) -> PathB
     build.arg(manager.kind).arg(program).arg(out.join("made"));
     // Compressed quickly.
     succeed(build.env("HOME", &out).env("PKGEXT", ".pkg.tar.gz"));
-    let mut made = fs::read_dir(out.join("made")).unwrap();
-    made.next().unwrap().unwrap().path()
+    let made = fs::read_dir(out.join("made")).unwrap().map(|entry| entry.unwrap().path());
+    // The package of Pacemaker's agent lies beside it.
+    let mut made = made.filter(|path| !path.to_string_lossy().contains("clusterctl-pacemaker"));
+    made.next().unwrap()
 }
 
 /// The package of this build, and a newer one with another Node file.

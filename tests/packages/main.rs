@@ -31,7 +31,7 @@ fn ok(command: &mut Command) -> String {
     text
 }
 
-/// Builds a package of one kind in `dir`, compressed quickly.
+/// Builds the packages of one kind in `dir`, compressed quickly, and gives that of the program.
 fn build(kind: &str, dir: &Path) -> PathBuf {
     build_with(kind, dir, &[])
 }
@@ -42,11 +42,25 @@ fn build_with(kind: &str, dir: &Path, variables: &[(&str, &Path)]) -> PathBuf {
         .arg(dir)
         .envs([("DPKG_DEB_COMPRESSOR_TYPE", "gzip"), ("DPKG_DEB_COMPRESSOR_LEVEL", "1")])
         .envs(variables.iter().copied()));
-    let mut made: Vec<PathBuf> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(made.len(), 1, "{made:?}");
+    let made = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let (agent, mut made): (Vec<PathBuf>, Vec<PathBuf>) = made.partition(|path| is_agent(path));
+    assert_eq!((agent.len(), made.len()), (1, 1), "{made:?}");
     made.pop().unwrap()
 }
+
+/// Whether it is the package of Pacemaker's agent, which is made beside that of the program.
+fn is_agent(path: &Path) -> bool {
+    path.file_name().unwrap().to_str().unwrap().starts_with("clusterctl-pacemaker")
+}
+
+/// The package of Pacemaker's agent, in a folder with both.
+fn agent_beside(package: &Path) -> PathBuf {
+    let entries = fs::read_dir(package.parent().unwrap()).unwrap();
+    entries.map(|entry| entry.unwrap().path()).find(|path| is_agent(path)).unwrap()
+}
+
+/// The agent, as every package of it has to have it.
+const AGENT: &str = "usr/lib/ocf/resource.d/clusterctl/app";
 
 /// Every line of a listing that is the path of something below `/usr`, as `make install` has it.
 fn paths(listing: &str) -> BTreeSet<String> {
@@ -133,8 +147,15 @@ fn the_debian_package_is_whole_and_lintian_has_nothing_to_say() {
         .args(["-c", "dpkg-deb --fsys-tarfile \"$0\" | tar -tf -"])
         .arg(&package));
     assert_whole(&listing);
+    let agent = agent_beside(&package);
+    let of_agent = ok(Command::new("dpkg-deb").arg("-c").arg(&agent));
+    assert!(
+        of_agent.lines().any(|l| l.starts_with("-rwxr-xr-x") && l.ends_with(AGENT)),
+        "{of_agent}"
+    );
+    assert!(!listing.contains(AGENT), "{listing}");
     let lintian = ["--fail-on", "error,warning", "--tag-display-limit", "0", "--allow-root"];
-    assert_eq!(ok(Command::new("lintian").args(lintian).arg(&package)), "");
+    assert_eq!(ok(Command::new("lintian").args(lintian).arg(&package).arg(&agent)), "");
 }
 
 #[test]
@@ -144,7 +165,9 @@ fn the_rpm_package_is_whole_and_rpmlint_has_nothing_to_say() {
     assert_whole(&ok(Command::new("rpm").args(["-qlp"]).arg(&package)));
     let recipe = root().join("packaging/rpm");
     let mut rpmlint = Command::new("rpmlint");
-    rpmlint.arg("-c").arg(recipe.join("rpmlint.toml")).arg(&package);
+    let agent = agent_beside(&package);
+    assert!(paths(&ok(Command::new("rpm").args(["-qlp"]).arg(&agent))).contains(AGENT));
+    rpmlint.arg("-c").arg(recipe.join("rpmlint.toml")).arg(&package).arg(&agent);
     let said = ok(rpmlint.arg(recipe.join("clusterctl.spec")));
     assert!(said.contains(" 0 errors, 0 warnings"), "{said}");
 }
@@ -154,6 +177,8 @@ fn the_arch_package_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let package = build("arch", dir.path());
     assert_whole(&ok(Command::new("bsdtar").arg("-tf").arg(&package)));
+    let agent = agent_beside(&package);
+    assert!(paths(&ok(Command::new("bsdtar").arg("-tf").arg(&agent))).contains(AGENT));
 }
 
 /// A program that works on the database of packages of another root.
@@ -288,11 +313,14 @@ fn checkout(place: &Path) {
     ok(Command::new("sh").current_dir(root()).args(["-c", tree, "sh"]).arg(place));
 }
 
-/// The bytes of the only file in a folder.
-fn only_file(dir: &Path) -> Vec<u8> {
-    let mut files: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    fs::read(files.pop().unwrap()).unwrap()
+/// The bytes of all files in a folder, with their names.
+fn all_files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let mut files: Vec<_> =
+        entries.map(|entry| (entry.file_name().into(), fs::read(entry.path()).unwrap())).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
 }
 
 /// A fixed moment, as distributions give one.
@@ -310,7 +338,7 @@ fn packages_are_the_same_wherever_they_are_made() {
             ok(Command::new(tree.join("packaging/build.sh")).args([kind, PROGRAM]).arg(&out).envs(
                 [MOMENT, ("DPKG_DEB_COMPRESSOR_TYPE", "gzip"), ("DPKG_DEB_COMPRESSOR_LEVEL", "1")],
             ));
-            only_file(&out)
+            all_files(&out)
         };
     for kind in ["deb", "rpm"] {
         assert!(made("a", kind) == made("another", kind), "two packages differ: {kind}");

@@ -118,6 +118,13 @@ fn the_installer_puts_everything_below_its_prefix_after_verifying_it() {
     ] {
         assert!(prefix.join(file).is_file(), "{file}");
     }
+    for (unit, program) in
+        [("metrics", "bin/clusterctl metrics"), ("agent", "share/clusterctl/agent-check")]
+    {
+        let unit = prefix.join(format!("lib/systemd/system/clusterctl-{unit}@.service"));
+        let text = fs::read_to_string(unit).unwrap();
+        assert!(text.contains(prefix.join(program).to_str().unwrap()), "{text}");
+    }
 }
 
 #[test]

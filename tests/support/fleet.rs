@@ -27,6 +27,9 @@ use super::{
 /// Where the balancer of the operator listens.
 pub const BALANCER: &str = "127.0.0.1:8080";
 
+/// A host behind a cut link is not waited for as long as TCP does.
+const CONNECT: &str = "ConnectTimeout=5";
+
 /// Machines on one network; dropping it ends all of them.
 #[derive(Debug)]
 pub struct Fleet {
@@ -84,7 +87,7 @@ impl Fleet {
 
     /// Runs a command line on a host, by the operator's ssh. With 255 it was ssh itself that failed.
     pub fn ssh(&self, host: &str, line: &str) -> Output {
-        self.operator.run(["ssh", host, line])
+        self.operator.run(["ssh", "-o", CONNECT, host, line])
     }
 
     /// Runs a command line on a host that must succeed, and gives its standard output.
@@ -92,7 +95,7 @@ impl Fleet {
     /// # Panics
     /// With the whole output, when it fails.
     pub fn ssh_ok(&self, host: &str, line: &str) -> String {
-        self.operator.ok(["ssh", host, line])
+        self.operator.ok(["ssh", "-o", CONNECT, host, line])
     }
 
     /// Writes a file on every host.
@@ -148,13 +151,6 @@ impl Fleet {
     pub fn haproxy(&self, config: &str) {
         self.operator.write("/etc/haproxy/haproxy.cfg", config);
         self.operator.ok(["systemctl", "restart", "haproxy"]);
-    }
-
-    /// Starts nginx at the operator with this file in `conf.d`, anew if it runs.
-    pub fn nginx(&self, config: &str) {
-        self.operator.ok_sh("rm -rf /etc/nginx/sites-enabled/* /etc/nginx/conf.d/*");
-        self.operator.write("/etc/nginx/conf.d/balancer.conf", config);
-        self.operator.ok(["systemctl", "restart", "nginx"]);
     }
 
     fn plug(&self, host: &str) {

@@ -6,9 +6,14 @@ use super::{machine::Machine, skip};
 
 const TAIL_LINES: usize = 60;
 
-/// Writes the logs to `target/boot-logs/<test>/` and prints the journal's end.
+/// Writes the logs to `target/boot-logs/<test>/` and prints the journal's end. Of a machine that was given a name, as in
+/// a fleet, they are in a folder of that name there.
 pub fn save(machine: &Machine) {
-    let dir = skip::target_dir().join("boot-logs").join(skip::test_name().replace("::", "."));
+    let mut dir = skip::target_dir().join("boot-logs").join(skip::test_name().replace("::", "."));
+    let name = fs::read_to_string(machine.path("/etc/hostname")).unwrap_or_default();
+    if !name.is_empty() && name.trim() != machine.name {
+        dir.push(name.trim());
+    }
     if let Err(error) = fs::create_dir_all(&dir) {
         eprintln!("no logs: {}: {error}", dir.display());
         return;

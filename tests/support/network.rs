@@ -7,7 +7,11 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use super::{command::succeed, machine::Machine};
+use super::{
+    enter::Output,
+    load::{Load, Run},
+    machine::Machine,
+};
 
 /// What the addresses of all machines begin with: a block that is kept for documentation (RFC 5737), so that the files
 /// in examples/ can be tried as they are.
@@ -45,10 +49,12 @@ impl Switch {
     /// machine that has booted again needs a new one.
     pub fn plug(&self, machine: &Machine, port: &str, number: u8) {
         let leader = machine.leader().to_string();
+        // The same after a reboot, as of a machine's own card: others remember it for half a minute.
+        let hardware = format!("02:00:00:00:00:{number:02x}");
         // The network of a machine that was shut down goes some time after the machine, and its cable with it.
         self.run(&format!("ip link delete {port} 2>/dev/null || :"));
         self.run(&format!(
-            "ip link add {port} type veth peer name eth0 netns {leader}
+            "ip link add {port} type veth peer name eth0 address {hardware} netns {leader}
              ip link set {port} master lan up"
         ));
         machine
@@ -65,13 +71,25 @@ impl Switch {
         self.run(&format!("ip link set {port} up"));
     }
 
-    /// Runs a script in the network, such as `tc` on one of its ports.
-    ///
-    /// # Panics
-    /// When it fails.
-    pub fn run(&self, script: &str) {
+    /// Gives the network an address of its own, for clients that are none of the machines: see [`Switch::sh`].
+    pub fn join(&self, number: u8) {
+        self.run(&format!("ip address add {NETWORK}.{number}/24 dev lan"));
+    }
+
+    /// Starts a load client in the network; see [`Switch::join`].
+    pub fn load(&self, load: Load) -> Run {
+        load.start_in_network_of(self.keeper.id())
+    }
+
+    /// Runs a script of this host in the network, such as `tc` on one of its ports.
+    pub fn sh(&self, script: &str) -> Output {
         let target = format!("--target={}", self.keeper.id());
-        succeed(Command::new("nsenter").args([&target, "--net", "--", "sh", "-ec", script]));
+        Output::of(Command::new("nsenter").args([&target, "--net", "--", "sh", "-ec", script]))
+    }
+
+    fn run(&self, script: &str) {
+        let output = self.sh(script);
+        assert_eq!(output.code, 0, "{script}: {output:?}");
     }
 }
 

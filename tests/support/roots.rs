@@ -18,6 +18,8 @@ pub enum Root {
     Trixie,
     /// Debian 13 as a host of a fleet, or what operates one: with an ssh server, balancers and Ansible.
     Fleet,
+    /// Debian 12 with Pacemaker.
+    Pacemaker,
     /// Debian testing (systemd 262 or newer).
     Testing,
     /// Debian testing with a kernel, as small as a virtual machine needs it.
@@ -34,6 +36,9 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-syste
 const FLEET_PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,procps,iproute2,curl,nodejs,\
     openssh-server,openssh-client,sudo,rsync,git,haproxy,socat,nginx,python3,ansible-core";
 
+const PACEMAKER_PACKAGES: &str = "systemd,systemd-sysv,dbus,procps,iproute2,curl,python3,pacemaker,\
+    pacemaker-cli-utils,corosync,resource-agents,libxml2-utils";
+
 const VIRTUAL_PACKAGES: &str =
     "systemd,systemd-sysv,dbus,curl,procps,iproute2,linux-image-cloud-amd64";
 
@@ -43,6 +48,7 @@ impl Root {
     fn packages(self) -> String {
         match self {
             Self::Fleet => FLEET_PACKAGES.to_owned(),
+            Self::Pacemaker => PACEMAKER_PACKAGES.to_owned(),
             Self::Virtual => VIRTUAL_PACKAGES.to_owned(),
             Self::Hardened => format!("{VIRTUAL_PACKAGES},{SELINUX_PACKAGES}"),
             _ => PACKAGES.to_owned(),
@@ -52,6 +58,7 @@ impl Root {
     fn name(self) -> &'static str {
         match self {
             Self::Fleet => "fleet",
+            Self::Pacemaker => "pacemaker",
             Self::Virtual => "virtual",
             Self::Hardened => "hardened",
             _ => self.suite(),
@@ -66,6 +73,7 @@ impl Root {
         match self {
             Self::Host => "host",
             Self::Trixie | Self::Fleet => "trixie",
+            Self::Pacemaker => "bookworm",
             Self::Testing | Self::Virtual | Self::Hardened => "testing",
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{AppFacts, Finding, FindingSeverity, Words, finding, listeners};
+use super::{AppFacts, Finding, FindingSeverity, Words, cluster, finding, listeners};
 use crate::ecosystem::Role;
 use crate::plan::{OwnedUnit, reason};
 use crate::translate::{GroupRecord, is_edited, other_cpus};
@@ -12,6 +12,7 @@ use crate::unit::{ActiveState, UnitName};
 pub(super) fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     let mut found = files(words, facts);
     found.extend(boot(words, facts));
+    found.extend(cluster::check(words, facts));
     found.extend(instances(words, facts));
     found.extend(numbers(words, facts));
     found.extend(listeners::check(words, facts));
@@ -153,7 +154,7 @@ fn refers_to(file: &OwnedUnit) -> impl Iterator<Item = &str> {
 }
 
 fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {
-    if facts.observed.enabled {
+    if facts.observed.enabled || !facts.cluster.is_empty() {
         return None;
     }
     let app = words.app;

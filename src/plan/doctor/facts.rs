@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ClusterResource;
 use crate::plan::ObservedApp;
 use crate::unit::UnitName;
 
@@ -107,6 +108,8 @@ pub struct AppFacts {
     pub unheld: BTreeMap<u32, (bool, String)>,
     /// Instances that run with another socket than the one that systemd holds now.
     pub strangers: BTreeSet<(u32, UnitName)>,
+    /// Resources of a cluster that start it.
+    pub cluster: Vec<ClusterResource>,
 }
 
 /// The runs of one instance. One that crash-loops is online in most moments.

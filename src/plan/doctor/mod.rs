@@ -4,6 +4,7 @@
 //! among what was not looked at.
 
 mod app;
+mod cluster;
 mod facts;
 mod listeners;
 mod machine;
@@ -11,6 +12,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+pub use cluster::{ClusterAgent, ClusterResource, cluster_resources};
 pub use facts::{AppFacts, Cgroups, JournalFacts, MachineFacts, Run};
 use words::Words;
 
@@ -249,6 +251,21 @@ mod tests {
             },
             &[],
         );
+        let of_pacemaker = |f: &mut AppFacts| {
+            let starts = ClusterAgent::App("api".to_owned());
+            f.cluster.push(ClusterResource { id: "r".to_owned(), starts });
+        };
+        app(of_pacemaker, &["pacemaker: systemctl disable api"]);
+        let not_at_boot = |f: &mut AppFacts| {
+            of_pacemaker(f);
+            f.observed.enabled = false;
+        };
+        app(not_at_boot, &[]);
+        let one_instance = |f: &mut AppFacts| {
+            not_at_boot(f);
+            f.cluster[0].starts = ClusterAgent::Unit("api@0".to_owned());
+        };
+        app(one_instance, &["pacemaker: -"]);
         // A number that somebody set by hand is no fault.
         app(
             |f| {

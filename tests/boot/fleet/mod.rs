@@ -2,6 +2,7 @@
 
 mod agent;
 mod drain;
+mod examples;
 mod machines;
 mod rollouts;
 
