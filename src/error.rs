@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use crate::ecosystem::{AppName, Color, Problems, Severity};
-use crate::ops;
 use crate::plan::plural;
+use crate::{ops, release};
 
 /// Exit codes; the man page lists the same.
 pub mod exit {
@@ -133,6 +133,8 @@ impl Error {
                 exit::USAGE
             }
             Error::Ops(ops::Error::Number { .. }) => exit::USAGE,
+            Error::Ops(ops::Error::Release(release::Error::Unfit { .. })) => exit::CONFIG,
+            Error::Ops(ops::Error::Release(release::Error::Interrupted)) => exit::INTERRUPTED,
             Error::Embedded(_)
             | Error::Ops(ops::Error::Systemd(_))
             | Error::Failed { denied: true, .. } => exit::MANAGER,
@@ -249,6 +251,12 @@ impl From<ops::Error> for Error {
 impl From<ops::Unreached> for Error {
     fn from(one: ops::Unreached) -> Error {
         Error::Ops(one.into())
+    }
+}
+
+impl From<release::Error> for Error {
+    fn from(error: release::Error) -> Error {
+        Error::Ops(error.into())
     }
 }
 

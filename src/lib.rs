@@ -40,6 +40,8 @@ pub mod disk;
 
 pub mod host;
 
+pub mod release;
+
 pub mod door_client;
 
 pub mod ssh;

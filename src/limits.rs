@@ -114,6 +114,26 @@ pub const HOST_LINE: u64 = 64 << 20;
 /// Bytes at the end of what ssh wrote to standard error: its last words say why it failed.
 pub const HOST_SAID: u64 = 16 << 10;
 
+// what a release may be
+
+/// Files and folders of a release: more than the largest `node_modules` there is.
+pub const MEMBERS: usize = 2_000_000;
+
+/// Bytes of a path in a release: `PATH_MAX` of the kernel, the folder of the release not counted.
+pub const MEMBER_PATH: usize = 3500;
+
+/// Bytes of a release: whoever sends one must not fill every disk.
+pub const RELEASE: u64 = 64 << 30;
+
+/// How long a hook of a deployment may take: a build of a large project on a small machine.
+pub const DEPLOY_HOOK: Duration = Duration::from_secs(2 * 3600);
+
+/// Bytes of a line of a hook that are waited for before they are shown.
+pub const HOOK_LINE: usize = 8 << 10;
+
+/// Steps from a link to what it leads to: the kernel follows 40 links, each of some steps.
+pub const LINK_STEPS: usize = 400;
+
 // what is shown
 
 /// Problems of a file that are drawn; the others are counted.

@@ -54,6 +54,7 @@ pub(super) fn run(args: &ApplyArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
         dry_run: args.dry_run,
         prune: args.prune,
         reloads: false,
+        links: true,
         policy: &args.policy,
     };
     put_in_force(definition, &options, place, ui).map(drop)

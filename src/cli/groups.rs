@@ -7,7 +7,10 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Definition",
-        &["apply", "validate", "history", "rollback", "delete", "init", "import", "export"],
+        &[
+            "apply", "deploy", "validate", "history", "rollback", "delete", "init", "import",
+            "export",
+        ],
     ),
     (
         "Processes",

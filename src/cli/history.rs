@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use super::in_force::{Options, put_in_force};
 use super::policy::PolicyArgs;
-use super::{Site, Ui, input};
+use super::{Site, Ui, input, releases};
 use crate::disk::{self, HistoryEntry};
 use crate::ecosystem::AppName;
 use crate::error::Error;
@@ -146,9 +146,8 @@ pub(super) fn rollback(args: &RollbackArgs, place: &Site<'_>, ui: &mut Ui) -> Re
     ui.note(&report::printable(&target.to_string()));
     let WayBack { entry: target, .. } = target;
     let definition = target.definition.clone();
-    let now = definition.source.as_ref().map(|path| text::read(path, text::MOST));
-    let differs = now.is_some_and(|text| text.ok().as_ref() != Some(&definition.text));
-    let source = definition.source.clone();
+    releases::refuse_gone(&definition.base)?;
+    let (source, written) = (definition.source.clone(), definition.text.clone());
     let options = Options {
         verb: format!("rollback to {}", target.number),
         back_to: Some(target.number),
@@ -156,10 +155,13 @@ pub(super) fn rollback(args: &RollbackArgs, place: &Site<'_>, ui: &mut Ui) -> Re
         dry_run: args.dry_run,
         prune: args.prune,
         reloads: false,
+        links: true,
         policy: &args.policy,
     };
     put_in_force(definition, &options, place, ui)?;
-    if let Some(source) = source.filter(|_| differs && !args.dry_run) {
+    // The file of a release has followed with its release.
+    let differs = |path: &PathBuf| text::read(path, text::MOST).ok() != Some(written);
+    if let Some(source) = source.filter(|path| !args.dry_run && differs(path)) {
         ui.note(&format!(
             "{} still says otherwise: the next apply of it follows it again",
             source.display()

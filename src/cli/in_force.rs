@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::policy::PolicyArgs;
-use super::{Site, Ui, input, show};
+use super::{Site, Ui, input, releases, show};
 use crate::disk::{self, Definition};
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::error::Error;
@@ -26,13 +26,15 @@ pub(super) struct Options<'a> {
     pub prune: bool,
     /// Whether apps that did not change are replaced afterwards.
     pub reloads: bool,
+    /// Whether the link `current` follows, where what is put in force is a release.
+    pub links: bool,
     /// How changed apps are replaced.
     pub policy: &'a PolicyArgs,
 }
 
 impl<'a> Options<'a> {
     /// The options of a verb that puts a file in force, and reloads unchanged apps afterwards.
-    fn of(verb: &str, policy: &'a PolicyArgs) -> Options<'a> {
+    pub(super) fn of(verb: &str, policy: &'a PolicyArgs) -> Options<'a> {
         Options {
             verb: verb.to_owned(),
             back_to: None,
@@ -40,6 +42,7 @@ impl<'a> Options<'a> {
             dry_run: false,
             prune: false,
             reloads: true,
+            links: true,
             policy,
         }
     }
@@ -58,6 +61,25 @@ pub(super) fn put_in_force(
     let layout = place.layout()?;
     let ecosystem =
         input::load_text(place, &definition, &options.shown, &layout, options.prune, ui)?;
+    let base = definition.base.clone();
+    let put = put_loaded(ecosystem, definition, options, place, ui)?;
+    if options.links && !options.dry_run {
+        releases::link(&base, ui)?;
+    }
+    Ok(put)
+}
+
+/// As [`put_in_force`], for a definition that is resolved already.
+///
+/// # Errors
+/// Not everything is as it says.
+pub(super) fn put_loaded(
+    ecosystem: Ecosystem,
+    definition: Definition,
+    options: &Options<'_>,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<(ops::Context, Applied), Error> {
     let policies = options.policy.policies(&ecosystem)?;
     let mut ctl = place.interruptible(place.connect()?)?;
     show::left_out(&ctl, &ecosystem, ui)?;
@@ -133,6 +155,7 @@ pub(super) fn read(
     ui: &mut Ui,
 ) -> Result<Definition, Error> {
     let (text, source, base) = input::read_ecosystem(place, file, name, ui)?;
+    let (source, base) = releases::followed(&text, source, base, place, ui)?;
     let env = profile(env, source.as_deref(), place, ui)?;
     Ok(Definition { text, source, base, env, only: only.to_vec() })
 }
@@ -156,7 +179,7 @@ pub(super) fn written(
 
 /// The `--env` that counts: the one that is given, else the one with which the apps of this file
 /// were applied last.
-fn profile(
+pub(super) fn profile(
     given: Option<String>,
     source: Option<&Path>,
     place: &Site<'_>,

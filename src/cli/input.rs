@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::world::{Purpose, Site};
 use super::{Ui, foreign};
 use crate::disk::{Definition, Layout};
-use crate::ecosystem::{Color, Ecosystem, Host, Loaded};
+use crate::ecosystem::{Color, Ecosystem, Host, Loaded, Problems};
 use crate::error::Error;
 use crate::host::text;
 use crate::import::Foreign;
@@ -205,12 +205,17 @@ pub(super) fn resolve(
             }
             Ok(loaded)
         }
-        Err(problems) => {
-            let problems = problems.shown_as(shown);
-            if ui.json {
-                ui.json_problems(problems.to_json())?;
-            }
-            Err(Error::Config(problems))
-        }
+        Err(problems) => Err(refused(problems, shown, ui)),
     }
+}
+
+/// The error that problems of a file are; programs get them as data besides.
+pub(super) fn refused(problems: Problems, shown: &str, ui: &mut Ui) -> Error {
+    let problems = problems.shown_as(shown);
+    if ui.json
+        && let Err(error) = ui.json_problems(problems.to_json())
+    {
+        return error;
+    }
+    Error::Config(problems)
 }

@@ -9,6 +9,7 @@ mod complete;
 mod completions;
 mod control;
 mod curl;
+mod deploy;
 mod describe;
 mod detect;
 mod dev;
@@ -40,6 +41,7 @@ mod pid;
 mod pm2;
 mod policy;
 mod process;
+mod releases;
 mod reload;
 mod reopen;
 mod reset;
@@ -55,6 +57,7 @@ mod takeover;
 mod terminal;
 mod trial;
 mod unpack;
+mod unpack_release;
 mod validate;
 mod watch_files;
 mod watching;
@@ -89,6 +92,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Apply(apply::ApplyArgs),
+    Deploy(deploy::DeployArgs),
     Start(start::StartArgs),
     Stop(control::StopArgs),
     Restart(control::RestartArgs),
@@ -120,6 +124,7 @@ enum Verb {
     Completions(completions::CompletionsArgs),
     Schema(completions::SchemaArgs),
     Unpack(unpack::UnpackArgs),
+    UnpackRelease(unpack_release::UnpackReleaseArgs),
     Validate(validate::ValidateArgs),
     Rollout(rollout::RolloutArgs),
     #[command(name = "startOrReload", visible_alias = "startOrGracefulReload")]
@@ -150,6 +155,7 @@ impl Verb {
     fn changes(&self) -> bool {
         match self {
             Verb::Apply(args) => !args.is_dry_run(),
+            Verb::Deploy(args) => !args.is_dry_run(),
             Verb::Rollback(args) => !args.is_dry_run(),
             other => other.is_stream(),
         }
@@ -160,6 +166,7 @@ impl Verb {
         matches!(
             self,
             Verb::Apply(_)
+                | Verb::Deploy(_)
                 | Verb::Start(_)
                 | Verb::Stop(_)
                 | Verb::Restart(_)
@@ -251,6 +258,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Drain(args) => return drain::drain(args, place, ui),
         Verb::Undrain(args) => return drain::undrain(args, place, ui),
         Verb::Apply(args) => apply::run(args, place, ui),
+        Verb::Deploy(args) => deploy::run(args, place, ui),
         Verb::Start(own) => start::run(own, &args.global, place, ui),
         Verb::Stop(args) => control::stop(args, place, ui),
         Verb::Restart(args) => control::restart(args, place, ui),
@@ -273,6 +281,7 @@ fn dispatch(args: &Args, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
         Verb::Completions(args) => completions::run(args, ui),
         Verb::Schema(_) => completions::schema(ui),
         Verb::Unpack(args) => unpack::run(args),
+        Verb::UnpackRelease(args) => unpack_release::run(args),
         Verb::List(args) => list::run(args, place, ui),
         Verb::Validate(args) => validate::run(args, place, ui),
         Verb::Rollout(args) => rollout::run(args, place, ui),

@@ -80,11 +80,6 @@ const COMMANDS: &[(&[&str], Wanted, &str)] = &[
         "PM2 Plus is a service of PM2's makers; what runs here: clusterctl list, clusterctl monit, clusterctl logs -f",
     ),
     (
-        &["deploy"],
-        Otherwise,
-        "fetching code is left to git, rsync or CI, whose last step is: clusterctl reload ecosystem.toml",
-    ),
-    (
         &["pull", "forward", "backward"],
         Otherwise,
         "code comes by git itself; then: clusterctl reload APP; a former definition: clusterctl rollback",

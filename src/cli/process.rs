@@ -81,6 +81,10 @@ impl Surroundings for Process {
         Ok(text)
     }
 
+    fn input(&self) -> Box<dyn Read> {
+        Box::new(std::io::stdin())
+    }
+
     fn request(&self, most: usize) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut input = std::io::stdin().lock();

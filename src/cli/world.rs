@@ -90,6 +90,9 @@ pub trait Surroundings: Debug {
     /// It cannot be read, or is no text.
     fn standard_input(&self) -> std::io::Result<String>;
 
+    /// Standard input as it comes.
+    fn input(&self) -> Box<dyn std::io::Read>;
+
     /// An HTTP request on standard input up to the end of its header, at most so many bytes of it.
     ///
     /// # Errors

@@ -135,6 +135,18 @@ pub fn record(layout: &Layout, mut entry: HistoryEntry) -> Result<Option<u64>, E
     Ok(Some(entry.number))
 }
 
+/// Forgets an entry. The caller holds the lock of what apps share.
+///
+/// # Errors
+/// The file system refuses.
+pub fn forget(layout: &Layout, number: u64) -> Result<(), Error> {
+    let path = path(&dir(layout), number);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(Error::new("remove", &path)),
+    }
+}
+
 /// A line for each app that is another one than in the last entry of its file without a change that
 /// was told.
 fn silently_changed(entry: &HistoryEntry, of_file: &[&HistoryEntry]) -> Vec<String> {

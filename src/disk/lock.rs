@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::Error;
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, fnv1a};
 
 /// Longest command line that is told of a holder.
 const SHOWN: u64 = crate::limits::HOLDER;
@@ -60,6 +60,20 @@ impl Lock {
             files.push(take(&path, told)?);
         }
         Ok(Lock { _files: files })
+    }
+
+    /// Takes the lock of a folder of releases, waiting for another deployment to it; `waiting` is told its command. It is
+    /// taken before any lock of an app.
+    ///
+    /// # Errors
+    /// The directory cannot be made or written.
+    pub fn releases(
+        state: &Path,
+        base: &Path,
+        waiting: impl FnOnce(String),
+    ) -> Result<Lock, Error> {
+        let name = format!("{:016x}.lock", fnv1a(base.as_os_str().as_encoded_bytes()));
+        Ok(Lock { _files: vec![take(&state.join("deployments").join(name), waiting)?] })
     }
 
     /// Takes the lock of what apps share. Who holds it takes no lock of an app.

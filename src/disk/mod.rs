@@ -32,7 +32,7 @@ pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
     unpack_handover,
 };
-pub use history::{Definition, HistoryEntry, begun_return, history, note_return, record};
+pub use history::{Definition, HistoryEntry, begun_return, forget, history, note_return, record};
 pub use ids::{Ids, give_ids, ids};
 pub use layout::Layout;
 pub use lock::{Lock, LockHolder, locks};

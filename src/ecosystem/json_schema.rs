@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::read::deploy_keys::deploy_keys;
 use super::read::fleet_keys::{fleet_keys, host_keys};
 use super::read::keys::{Key, ValueKind, health_keys, keys, rollout_keys};
 
@@ -14,12 +15,22 @@ pub fn json_schema() -> String {
         "additionalProperties": false,
         "properties": {
             "apps": { "type": "array", "items": app() },
+            "deploy": deploy(),
             "hosts": { "type": "array", "items": table(host_keys(), &["name"]) },
             "fleet": table(fleet_keys(), &[]),
         },
         "required": ["apps"],
     });
     format!("{schema:#}\n")
+}
+
+fn deploy() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties(deploy_keys()),
+        "required": ["path"],
+    })
 }
 
 fn app() -> Value {

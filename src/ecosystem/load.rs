@@ -2,11 +2,12 @@
 //! It opens no file.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use super::model::app::Ecosystem;
+use super::model::deploy::Deploy;
 use super::model::fleet::{Fleet, FleetFile};
 use super::model::host::Host;
 use super::read::fields::Fields;
@@ -45,7 +46,7 @@ pub fn load(
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut cx = Reading { host, base, env_name, path: None, problems: Vec::new() };
     let tables = tables(&mut cx, document.get_ref());
-    let apps = apps(&mut cx, document.get_ref(), &tables);
+    let apps = apps(&mut cx, &tables.apps);
     conflicts::check(&mut cx, &apps, source);
     let names: Vec<_> = apps.iter().map(|app| app.name.clone()).collect();
     let fleet = fleet::fleet(&mut cx, tables.hosts.as_ref(), tables.fleet.as_ref(), &names);
@@ -70,8 +71,8 @@ pub fn fleet_file(
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut cx = Reading { host, base, env_name, path: None, problems: Vec::new() };
     let tables = tables(&mut cx, document.get_ref());
-    let apps = tables.apps.as_ref().map(|entry| list(&mut cx, entry)).unwrap_or_default();
-    let apps: Vec<_> = apps.iter().map(|fields| resolve::app_name(&mut cx, fields)).collect();
+    let apps: Vec<_> =
+        tables.apps.iter().map(|fields| resolve::app_name(&mut cx, fields)).collect();
     // What is wrong with the apps is told by the hosts, for which it may not be wrong at all.
     cx.problems.clear();
     let fleet = fleet::fleet(&mut cx, tables.hosts.as_ref(), tables.fleet.as_ref(), &apps);
@@ -94,6 +95,40 @@ fn checked(
     if failed { Err(problems) } else { Ok(problems) }
 }
 
+/// What the table `[deploy]` of a file says, before there is a release in which its apps could be looked for; `None`
+/// where there is none.
+///
+/// # Errors
+/// Problems of the text, of keys and of the table; those of apps are left to [`load`].
+pub fn deploy(
+    text: &str,
+    source: Option<&Path>,
+    host: &dyn Host,
+) -> Result<Option<Deploy>, Problems> {
+    let shown_as = source.and_then(Path::file_name).map(|name| name.to_string_lossy());
+    let shown_as = shown_as.as_deref().unwrap_or("<stdin>");
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let base = Path::new("/");
+    let mut cx = Reading { host, base, env_name: None, path: None, problems: Vec::new() };
+    let tables = tables(&mut cx, document.get_ref());
+    let mut problems = cx.problems;
+    if !errors.is_empty() {
+        problems = with_syntax_errors(text, &errors, problems);
+    }
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Problems::new(text, shown_as, problems));
+    }
+    Ok(tables.deploy)
+}
+
+/// The folder that a file keeps its releases in, if it has such a table, whatever else may be wrong with it.
+pub fn releases_folder(text: &str) -> Option<PathBuf> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let deploy = document.get_ref().get("deploy")?.get_ref().as_table()?;
+    let path = PathBuf::from(deploy.get("path")?.get_ref().as_str()?);
+    path.is_absolute().then_some(path)
+}
+
 /// Errors of the text itself, and of the others those that do not follow from them: what is said to
 /// be missing may be on the broken line, and so may be a value.
 fn with_syntax_errors(text: &str, errors: &[toml::de::Error], found: Vec<Problem>) -> Vec<Problem> {
@@ -106,29 +141,25 @@ fn with_syntax_errors(text: &str, errors: &[toml::de::Error], found: Vec<Problem
     problems
 }
 
-/// The tables of the file.
-#[derive(Default)]
+/// The tables of a file, the apps and the fleet not yet resolved.
 struct Tables<'a> {
-    apps: Option<KeyValue<'a>>,
+    apps: Vec<Fields<'a>>,
+    deploy: Option<Deploy>,
     hosts: Option<KeyValue<'a>>,
     fleet: Option<KeyValue<'a>>,
 }
 
 fn tables<'a>(cx: &mut Reading<'_>, document: &'a DeTable<'a>) -> Tables<'a> {
-    let mut tables = Tables::default();
+    let (mut apps, mut deploy, mut hosts, mut fleet) = (None, None, None, None);
     for entry in node::entries(document, "", "") {
         match entry.key {
-            "apps" => tables.apps = Some(entry),
-            "hosts" => tables.hosts = Some(entry),
-            "fleet" => tables.fleet = Some(entry),
+            "apps" => apps = Some(list(cx, &entry)),
+            "deploy" => deploy = Some(entry),
+            "hosts" => hosts = Some(entry),
+            "fleet" => fleet = Some(entry),
             _ => cx.problems.push(unknown_top_level(&entry)),
         }
     }
-    tables
-}
-
-fn apps(cx: &mut Reading<'_>, document: &DeTable<'_>, tables: &Tables<'_>) -> Vec<Resolved> {
-    let apps = tables.apps.as_ref().map(|entry| list(cx, entry));
     let read = apps.is_some();
     let apps = apps.unwrap_or_default();
     let others = |key: &str| key == "hosts" || key == "fleet";
@@ -137,7 +168,12 @@ fn apps(cx: &mut Reading<'_>, document: &DeTable<'_>, tables: &Tables<'_>) -> Ve
             .help("begin one with `[[apps]]`, and `script = \"server.js\"` below it");
         cx.problems.push(problem);
     }
-    check_env_name(cx, &apps);
+    let deploy = deploy.and_then(|entry| resolve::deploy::deploy(cx, &entry, &apps));
+    Tables { apps, deploy, hosts, fleet }
+}
+
+fn apps(cx: &mut Reading<'_>, apps: &[Fields<'_>]) -> Vec<Resolved> {
+    check_env_name(cx, apps);
     apps.iter().map(|fields| resolve::app(cx, fields)).collect()
 }
 
@@ -178,7 +214,8 @@ fn unknown_top_level(entry: &KeyValue<'_>) -> Problem {
     if keys::find(keys::keys(), entry.key).is_some() {
         return problem.help(format!("put `[[apps]]` above it: `{}` belongs to an app", entry.key));
     }
-    problem.help("remove it: the file consists of `[[apps]]`, `[[hosts]]` and `[fleet]`")
+    problem
+        .help("remove it: the file consists of `[[apps]]`, `[deploy]`, `[[hosts]]` and `[fleet]`")
 }
 
 /// `--env NAME` must mean something to at least one app.

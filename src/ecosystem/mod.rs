@@ -18,13 +18,14 @@ mod starter;
 
 pub use crate::limits::INSTANCES as MAX_INSTANCES;
 pub use json_schema::json_schema;
-pub use load::{Loaded, fleet_file, load};
+pub use load::{Loaded, deploy, fleet_file, load, releases_folder};
 pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
     App, Asks, Backoff, Command, Ecosystem, Handover, Instances, InvalidShare, Listener, Logs,
     OnFailure, PidFile, RateLimit, Readiness, Reloads, Remark, Restart, RolloutSettings, Share,
     WatchedFiles,
 };
+pub use model::deploy::{Deploy, SharedPath};
 pub use model::door::is_tcp;
 pub use model::fleet::{Fleet, FleetFile, FleetHost};
 pub use model::health::{Health, HealthCheck};
@@ -39,6 +40,7 @@ pub use program::naming::{
     in_folder as name_in_folder, name as name_of_command, plain as plain_name,
 };
 pub use read::Color;
+pub use read::deploy_keys::deploy_keys;
 pub use read::fleet_keys::{fleet_keys, host_keys};
 pub use read::keys::{
     Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, health_keys, key_of_app as key,

@@ -71,7 +71,7 @@ impl Ignored {
     }
 
     /// Whether a path, or a folder that it is in, is ignored.
-    fn holds(&self, path: &Path) -> bool {
+    pub fn holds(&self, path: &Path) -> bool {
         let name = |name: &OsStr| {
             let name = name.to_string_lossy();
             self.names.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))

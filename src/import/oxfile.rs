@@ -21,7 +21,7 @@ pub fn from_toml(text: &str) -> Result<Drafts, Refusal> {
     if file.get("deploy").is_some() {
         drafts.left.push(
             LeftOut::new("deploy", "is oxmgr's way to bring code to machines")
-                .instead("keep your own way, and end it with `clusterctl apply`"),
+                .instead("on each machine `clusterctl deploy` makes releases, see `[deploy]` in ecosystem.toml(5); or end your own way with `clusterctl apply`"),
         );
     }
     let apps = file.get("apps").and_then(Json::as_array).into_iter().flatten();

@@ -49,7 +49,7 @@ fn outside(key: &str, value: &Json) -> Option<LeftOut> {
     Some(match key {
         "apps" | "pm2" | "default" | "__esModule" | "name" | "version" | "$schema" => return None,
         "deploy" => LeftOut::new("deploy", "is PM2's way to bring code to machines by ssh and git")
-            .instead("keep your own way, and end it with `clusterctl apply`"),
+            .instead("on each machine `clusterctl deploy` makes releases, see `[deploy]` in ecosystem.toml(5); or end your own way with `clusterctl apply`"),
         "static" => LeftOut::new("static", "is PM2's own server of files")
             .instead("each folder becomes an app: clusterctl serve PATH PORT"),
         other => LeftOut::new(format!("{other} = {}", short(value)), "is nothing that PM2 reads"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::ecosystem::{AppName, MAX_INSTANCES};
-use crate::{disk, systemd};
+use crate::{disk, release, systemd};
 
 /// Why a verb could not go on.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub enum Error {
     Unreached(super::Unreached),
     /// Nobody may execute what units would run from this directory.
     NoExec(PathBuf),
+    /// There is no release, or it cannot be used.
+    Release(release::Error),
     /// Everything is in force, but the history could not be written, or old files not be removed.
     Unrecorded(disk::Error),
 }
@@ -59,6 +61,7 @@ impl Error {
             | Error::Reload(app) => Some(app),
             Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) | Error::Unreached(_) => None,
             Error::Number { .. } | Error::NoExec(_) | Error::Unrecorded(_) => None,
+            Error::Release(_) => None,
         }
     }
 
@@ -90,6 +93,7 @@ impl Error {
             ),
             Error::Systemd(error) => error.hint(),
             Error::Unreached(one) => one.next.clone(),
+            Error::Release(error) => error.hint(),
             Error::Plan(_) => Some("nothing was changed; please report this".to_owned()),
             Error::Number { app, asked, .. } if *asked < 1 => {
                 Some(format!("to have none: clusterctl stop {app}, or clusterctl delete {app}"))
@@ -126,6 +130,15 @@ impl From<super::Unreached> for Error {
     }
 }
 
+impl From<release::Error> for Error {
+    fn from(error: release::Error) -> Error {
+        match error {
+            release::Error::Disk(error) => Error::Disk(error),
+            error => Error::Release(error),
+        }
+    }
+}
+
 impl From<disk::Error> for Error {
     fn from(error: disk::Error) -> Error {
         Error::Disk(error)
@@ -143,6 +156,7 @@ impl fmt::Display for Error {
         match self {
             Error::Disk(error) => write!(f, "{error}"),
             Error::Systemd(error) => write!(f, "{error}"),
+            Error::Release(error) => write!(f, "{error}"),
             Error::Unreached(one) => write!(f, "{} {}", one.instance, one.why),
             Error::Unrecorded(error) => write!(
                 f,
@@ -187,6 +201,7 @@ impl std::error::Error for Error {
             Error::Unwritable(..) | Error::Broke(..) | Error::Stopped(_) => None,
             Error::Reload(_) | Error::Unreported(_) | Error::NoExec(_) => None,
             Error::Unreached(_) => None,
+            Error::Release(error) => Some(error),
         }
     }
 }

@@ -11,6 +11,7 @@ mod control;
 mod credentials;
 mod delegate;
 mod delete;
+mod deploy;
 mod describe;
 mod doctor;
 mod done;
@@ -92,6 +93,10 @@ pub use await_health::{CanaryCheck, Check, HealthWait, Unfit, await_health};
 pub use control::{ControlVerb, control};
 pub use delegate::delegate;
 pub use delete::delete;
+pub use deploy::{
+    DeployEvent, DeploySink, Deployment, Release, after_switch, before_switch, in_force, release,
+    tidy,
+};
 pub use describe::{Description, ListenerState, describe};
 pub use doctor::{app_facts, machine_facts};
 pub use done::{Done, Finished, UnitFailure};

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod counts;
+pub mod deploy;
 pub mod describe;
 pub mod doctor;
 pub mod fleet;

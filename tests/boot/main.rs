@@ -13,6 +13,7 @@ mod bytes;
 mod catalogue;
 mod containers;
 mod crowd;
+mod deploys;
 mod dev;
 mod discover;
 mod doctor;

@@ -51,7 +51,6 @@ fn says_in_a_line_what_does_the_work_of_commands_of_pm2() {
         "report",
         "link",
         "plus",
-        "deploy",
         "pull",
         "install",
         "module:install",

@@ -20,6 +20,7 @@ mod check_health;
 mod completions;
 mod curl;
 mod delete;
+mod deploy;
 mod describe;
 mod detect;
 mod dev;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fmt::{Debug, Write as _};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -301,6 +301,10 @@ impl Surroundings for Seen {
 
     fn standard_input(&self) -> io::Result<String> {
         Ok(self.0.input.borrow().clone())
+    }
+
+    fn input(&self) -> Box<dyn Read> {
+        Box::new(io::Cursor::new(self.0.input.borrow().clone().into_bytes()))
     }
 
     fn request(&self, most: usize) -> io::Result<Vec<u8>> {

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clusterctl::ecosystem::{fleet_keys, health_keys, host_keys, keys, rollout_keys};
+use clusterctl::ecosystem::{deploy_keys, fleet_keys, health_keys, host_keys, keys, rollout_keys};
 use serde_json::Value;
 
 fn page(name: &str) -> String {
@@ -105,7 +105,7 @@ fn keys_of_the_file_and_of_the_manual_are_the_same() {
         .lines()
         .filter_map(|line| line.strip_prefix(".It Ic ")?.split_whitespace().next())
         .collect();
-    let tables = [keys(), rollout_keys(), health_keys(), host_keys(), fleet_keys()];
+    let tables = [keys(), rollout_keys(), health_keys(), host_keys(), fleet_keys(), deploy_keys()];
     let known: BTreeSet<&str> = tables.into_iter().flatten().map(|key| key.name).collect();
     assert_eq!(described, known);
     let words = words(&text);

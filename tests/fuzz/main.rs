@@ -5,6 +5,7 @@
 #[path = "../support/host.rs"]
 mod host;
 
+mod archives;
 mod bounded;
 mod files;
 mod foreign;

@@ -13,7 +13,7 @@ use imports::{Files, Place};
 
 /// Layers from the ground up, one module each: a module imports from those before it only. `src/lib.rs` and
 /// the table of ARCHITECTURE.md have them in the same order.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "limits",
     "unit",
     "handover",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 21] = [
     "fleet",
     "disk",
     "host",
+    "release",
     "door_client",
     "ssh",
     "systemd",

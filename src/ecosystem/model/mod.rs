@@ -5,6 +5,7 @@
 
 pub(super) mod address;
 pub(super) mod app;
+pub(super) mod deploy;
 pub(super) mod door;
 pub(super) mod fleet;
 pub(super) mod health;

@@ -3,6 +3,7 @@
 //!
 //! Never decides what an app is, and never asks the machine: that is for `resolve`.
 
+pub(super) mod deploy_keys;
 pub(super) mod dotenv;
 pub(super) mod fields;
 pub(super) mod fleet_keys;

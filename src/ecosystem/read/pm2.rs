@@ -87,7 +87,7 @@ const RETIRED: &[Retired] = &[
     missed(
         &["post_update", "deploy", "install_url"],
         "belongs to PM2's own deployment",
-        "remove it, and run `clusterctl apply` as the last step of a deployment; `before_reload` and `after_reload` run commands around it",
+        "remove it; the table `[deploy]` beside the apps says how `clusterctl deploy` makes releases, and `before_reload` and `after_reload` run commands around a rollout",
     ),
     missed(
         &["wait_for", "depends_on"],

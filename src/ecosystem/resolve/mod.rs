@@ -3,6 +3,7 @@
 
 mod cluster;
 pub(super) mod conflicts;
+pub(super) mod deploy;
 mod directives;
 mod env_files;
 mod environment;
