@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{AppFacts, Finding, FindingSeverity, Words, cluster, finding, listeners};
+use super::{
+    AppFacts, ClusterAgent, ClusterResource, Finding, FindingSeverity, Words, finding, listeners,
+};
 use crate::ecosystem::Role;
 use crate::plan::{OwnedUnit, reason};
 use crate::translate::{GroupRecord, is_edited, other_cpus};
@@ -12,7 +14,7 @@ use crate::unit::{ActiveState, UnitName};
 pub(super) fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
     let mut found = files(words, facts);
     found.extend(boot(words, facts));
-    found.extend(cluster::check(words, facts));
+    found.extend(pacemaker(words, facts));
     found.extend(instances(words, facts));
     found.extend(numbers(words, facts));
     found.extend(listeners::check(words, facts));
@@ -169,6 +171,42 @@ fn boot(words: &Words<'_>, facts: &AppFacts) -> Option<Finding> {
     let mend = words.systemctl(&format!("enable {app}"));
     let text = format!("{app} runs, but does not start at boot");
     Some(finding(FindingSeverity::Warning, "disabled", text, Some(mend)))
+}
+
+/// What is to be said of an app that Pacemaker starts.
+fn pacemaker(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for ClusterResource { id, starts } in &facts.cluster {
+        if facts.observed.enabled {
+            let text = format!(
+                "Pacemaker decides where it runs (resource {id}), and it starts at boot as well: write \
+                 `autostart = false` into its file too"
+            );
+            let mend = words.systemctl(&format!("disable {}", words.app));
+            found.push(finding(FindingSeverity::Warning, "pacemaker", text, Some(mend)));
+        }
+        let (severity, text) = match starts {
+            ClusterAgent::App(_) => {
+                (FindingSeverity::Note, format!("Pacemaker decides where it runs (resource {id})"))
+            }
+            ClusterAgent::Unit(unit) if unit.contains('@') => (
+                FindingSeverity::Warning,
+                format!(
+                    "Pacemaker starts {unit} alone (resource {id}) and keeps systemd from restarting it: \
+                     make ocf:clusterctl:app the resource, see docs/pacemaker.md"
+                ),
+            ),
+            ClusterAgent::Unit(unit) => (
+                FindingSeverity::Note,
+                format!(
+                    "Pacemaker decides where it runs (resource {id}), and systemd:{unit} does not see \
+                     instances that died: ocf:clusterctl:app does, see docs/pacemaker.md"
+                ),
+            ),
+        };
+        found.push(finding(severity, "pacemaker", text, None));
+    }
+    found
 }
 
 fn instances(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {

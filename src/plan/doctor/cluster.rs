@@ -1,7 +1,6 @@
 //! What Pacemaker has to do with an app: which resources of a cluster start and stop it. The text of the cluster's
 //! configuration comes from `ops`; nothing but its resources is read from it.
 
-use super::{AppFacts, Finding, FindingSeverity, Words, finding};
 use crate::ecosystem::AppName;
 
 /// A resource of a cluster that starts and stops an app.
@@ -78,42 +77,6 @@ impl ClusterResource {
             ClusterAgent::Unit(unit) => unit.split('@').next() == Some(&app),
         }
     }
-}
-
-/// What is to be said of an app that Pacemaker starts.
-pub(super) fn check(words: &Words<'_>, facts: &AppFacts) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for ClusterResource { id, starts } in &facts.cluster {
-        if facts.observed.enabled {
-            let text = format!(
-                "Pacemaker decides where it runs (resource {id}), and it starts at boot as well: write \
-                 `autostart = false` into its file too"
-            );
-            let mend = words.systemctl(&format!("disable {}", words.app));
-            found.push(finding(FindingSeverity::Warning, "pacemaker", text, Some(mend)));
-        }
-        let (severity, text) = match starts {
-            ClusterAgent::App(_) => {
-                (FindingSeverity::Note, format!("Pacemaker decides where it runs (resource {id})"))
-            }
-            ClusterAgent::Unit(unit) if unit.contains('@') => (
-                FindingSeverity::Warning,
-                format!(
-                    "Pacemaker starts {unit} alone (resource {id}) and keeps systemd from restarting it: \
-                     make ocf:clusterctl:app the resource, see docs/pacemaker.md"
-                ),
-            ),
-            ClusterAgent::Unit(unit) => (
-                FindingSeverity::Note,
-                format!(
-                    "Pacemaker decides where it runs (resource {id}), and systemd:{unit} does not see \
-                     instances that died: ocf:clusterctl:app does, see docs/pacemaker.md"
-                ),
-            ),
-        };
-        found.push(finding(severity, "pacemaker", text, None));
-    }
-    found
 }
 
 #[cfg(test)]
