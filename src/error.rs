@@ -50,6 +50,13 @@ pub enum Error {
         /// What to do about it.
         instead: String,
     },
+    /// No host, or another one than there is, is meant.
+    Hosts {
+        /// Why.
+        why: String,
+        /// What to do about it.
+        next: String,
+    },
     /// A selector matches nothing.
     Unknown {
         /// As written.
@@ -122,7 +129,9 @@ impl Error {
                 exit::CONFIG
             }
             Error::Unknown { .. } | Error::Own { .. } | Error::Instance { .. } => exit::UNKNOWN,
-            Error::Usage(_) | Error::Verb { .. } | Error::Which(_) => exit::USAGE,
+            Error::Usage(_) | Error::Verb { .. } | Error::Which(_) | Error::Hosts { .. } => {
+                exit::USAGE
+            }
             Error::Ops(ops::Error::Number { .. }) => exit::USAGE,
             Error::Ops(ops::Error::Release(release::Error::Unfit { .. })) => exit::CONFIG,
             Error::Ops(ops::Error::Release(release::Error::Interrupted)) => exit::INTERRUPTED,
@@ -164,6 +173,7 @@ impl Error {
             Error::Unknown { known, .. } => Some(format!("there is: {}", known.join(", "))),
             Error::Own { command, .. } => Some(command.clone()),
             Error::Foreign { instead, .. } => Some(instead.clone()),
+            Error::Hosts { next, .. } => Some(next.clone()),
             Error::Instance { known, .. } => Some(format!("there is: {known}")),
             Error::Verb { hint, .. } => Some(hint.clone()),
             Error::NotUp { next, .. } => Some(next.clone()),
@@ -275,6 +285,7 @@ impl fmt::Display for Error {
             Error::Marked => f.write_str("correct what is marked above in the new file"),
             Error::Signals(source) => write!(f, "cannot wait for signals: {source}"),
             Error::Io { doing, path, source } => write!(f, "cannot {doing} {path}: {source}"),
+            Error::Hosts { why, .. } => f.write_str(why),
             Error::Foreign { file, why, .. } if file.is_empty() => f.write_str(why),
             Error::Foreign { file, why, .. } => write!(f, "cannot import {file}: {why}"),
             Error::Unknown { selector, .. } => {

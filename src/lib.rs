@@ -32,6 +32,8 @@ pub mod plan;
 
 pub mod export;
 
+pub mod fleet;
+
 // Edges: the only input and output.
 
 pub mod disk;
@@ -41,6 +43,8 @@ pub mod host;
 pub mod release;
 
 pub mod door_client;
+
+pub mod ssh;
 
 pub mod systemd;
 

@@ -12,6 +12,12 @@ use std::time::Duration;
 /// machine that one systemd manages.
 pub const INSTANCES: u32 = 1024;
 
+/// Hosts of one file: more than anybody rolls a release over from one terminal.
+pub const HOSTS: u32 = 1000;
+
+/// Bytes of what ssh is told as a host: a name of DNS has 253 at most, and a user may stand before it.
+pub const HOST_NAME: usize = 300;
+
 /// Listeners that the preload library and the tracer hand over: those that are marked in one word of 64
 /// bits. More are left to programs that speak `LISTEN_FDS`.
 pub const LISTENERS: usize = 64;
@@ -101,6 +107,12 @@ pub const DYNAMIC_SECTION: usize = 1 << 16;
 
 /// Bytes of the names of a program's dynamic symbols, likewise.
 pub const SYMBOL_NAMES: usize = 1 << 26;
+
+/// Bytes of a line that a host says: a plan with all files of a large ecosystem, and then some.
+pub const HOST_LINE: u64 = 64 << 20;
+
+/// Bytes at the end of what ssh wrote to standard error: its last words say why it failed.
+pub const HOST_SAID: u64 = 16 << 10;
 
 // what a release may be
 
@@ -209,6 +221,9 @@ pub const STREAM_LINE: usize = 48 * 1024;
 /// Apps that are worked on at the same time.
 pub const APPS_AT_ONCE: usize = 16;
 
+/// Hosts that are asked at the same time: each is a process here.
+pub const HOSTS_AT_ONCE: usize = 32;
+
 /// Calls on the bus that are under way at one time: dbus-daemon refuses more than 128
 /// (`max_replies_per_connection` of a system bus) with `LimitsExceeded`.
 pub const CALLS: usize = 100;
@@ -228,6 +243,21 @@ pub const RELOAD: Duration = Duration::from_secs(150);
 
 /// Time for bus and manager to come back after they were restarted.
 pub const MANAGER_RETURNS: Duration = Duration::from_secs(60);
+
+/// Time for ssh to have a connection. With [`HOST_ANSWERS`] it bounds how long a host can keep a command waiting that
+/// has not begun there.
+pub const SSH_CONNECT: Duration = Duration::from_secs(5);
+
+/// How often a host that says nothing is asked for a sign of life, and how many may be missed: the link has ended
+/// after three of these times. With [`SSH_CONNECT`], in which ssh tries anew when a kept connection has ended so, that is
+/// less than [`HOST_ANSWERS`].
+pub const SSH_ALIVE: (Duration, u32) = (Duration::from_secs(3), 2);
+
+/// Time for which a connection is kept: from the plan to the last of its hosts, and for whoever types the next command.
+pub const SSH_KEPT: Duration = Duration::from_secs(60);
+
+/// Time for clusterctl on a host to say its first word: connection, login and `sudo` take less than a second each.
+pub const HOST_ANSWERS: Duration = Duration::from_secs(15);
 
 /// The longest start or stop that a definition can ask for, and then some: each unit has its own limits,
 /// this one only keeps a lost signal from being waited for without an end.

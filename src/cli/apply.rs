@@ -16,7 +16,7 @@ use crate::error::Error;
 pub(super) struct ApplyArgs {
     /// The ecosystem file; `-` is standard input
     #[arg(default_value = "ecosystem.toml", value_hint = clap::ValueHint::FilePath)]
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// Show the plan and what would change in the units, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -25,13 +25,13 @@ pub(super) struct ApplyArgs {
     prune: bool,
     /// Only these apps of the file
     #[arg(long, value_name = "APP,...", value_delimiter = ',')]
-    only: Vec<String>,
+    pub(super) only: Vec<String>,
     /// Use the variables of `env_NAME` too; else those of the last apply, with `none` no others
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]
-    env: Option<String>,
+    pub(super) env: Option<String>,
     /// The name of the file that standard input stands for: what --prune and history know it by
     #[arg(long = "as", value_name = "PATH")]
-    name: Option<PathBuf>,
+    pub(super) name: Option<PathBuf>,
     #[command(flatten)]
     policy: PolicyArgs,
 }

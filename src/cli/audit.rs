@@ -12,7 +12,7 @@ use crate::{ops, report};
 pub(super) struct AuditArgs {
     /// Apps, instances (`api@2`) or namespaces; all without
     #[arg(value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs the verb.

@@ -19,7 +19,7 @@ use crate::ops::{self, ControlVerb, Selected};
 pub(super) struct StopArgs {
     /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
     /// Not at the next boot either, until the next apply or `systemctl enable`
     #[arg(long)]
     disable: bool,
@@ -38,7 +38,7 @@ pub(super) struct RestartArgs {
     update_env: bool,
     /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Stop apps and remove their units
@@ -47,7 +47,7 @@ pub(super) struct RestartArgs {
 pub(super) struct DeleteArgs {
     /// Apps, namespaces, `all`, `/patterns/`, or an ecosystem file
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs `stop`.

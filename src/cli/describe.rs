@@ -12,7 +12,7 @@ use crate::{ops, report};
 pub(super) struct DescribeArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Lines that are shown of each instance.

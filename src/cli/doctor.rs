@@ -15,7 +15,7 @@ use crate::{ops, report};
 pub(super) struct DoctorArgs {
     /// Apps or namespaces; all without
     #[arg(value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs the verb.

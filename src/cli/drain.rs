@@ -16,7 +16,7 @@ use crate::plan::plural;
 pub(super) struct DrainArgs {
     /// Instances (`api@2`), apps, namespaces, ids of `list`
     #[arg(required = true, value_name = "INSTANCE", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Put instances into rotation again that `drain` took out
@@ -24,7 +24,7 @@ pub(super) struct DrainArgs {
 pub(super) struct UndrainArgs {
     /// Instances (`api@2`), apps, namespaces, ids of `list`
     #[arg(required = true, value_name = "INSTANCE", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs `drain`.

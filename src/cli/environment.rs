@@ -12,7 +12,7 @@ use crate::{host, ops, report};
 pub(super) struct EnvArgs {
     /// Apps, instances (`api@2`), ids of `list`
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs the verb.

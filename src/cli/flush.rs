@@ -12,7 +12,7 @@ use crate::{ops, report};
 pub(super) struct FlushArgs {
     /// Only these apps, namespaces or `/patterns/`
     #[arg(value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs the verb.

@@ -53,6 +53,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("More", &[]),
 ];
 
+/// The heading of options that say on which hosts a command runs; they stand before it.
+pub(super) const HOSTS: &str = "Several hosts";
+const ALL: &str = "Options of all commands";
+
 /// The group of a command.
 pub(super) fn group(verb: &str) -> &'static str {
     let found = GROUPS.iter().find(|(_, verbs)| verbs.contains(&verb));
@@ -80,12 +84,17 @@ pub(super) fn grouped(command: Command) -> Command {
         }
         text.push('\n');
     }
-    text.push_str(&format!("{style}Options of all commands:{style:#}\n"));
-    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
-        let long = arg.get_long().map(|long| format!("--{long}")).unwrap_or_default();
-        let short = arg.get_short().map_or("    ".to_owned(), |short| format!("-{short}, "));
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        text.push_str(&line(&format!("{short}{long}"), help));
+    for heading in [HOSTS, ALL] {
+        text.push_str(&format!("{style}{heading}:{style:#}\n"));
+        let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
+        for arg in shown.filter(|arg| (arg.get_help_heading() == Some(HOSTS)) == (heading == HOSTS))
+        {
+            let long = arg.get_long().map(|long| format!("--{long}")).unwrap_or_default();
+            let short = arg.get_short().map_or("    ".to_owned(), |short| format!("-{short}, "));
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            text.push_str(&line(&format!("{short}{long}"), help));
+        }
+        text.push_str(if heading == HOSTS { "\n" } else { "" });
     }
     text.push_str(
         "\nEvery command of PM2 that is not here says what does its work. More: man clusterctl\n",

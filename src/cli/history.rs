@@ -57,6 +57,11 @@ impl RollbackArgs {
     pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run
     }
+
+    /// Whether nothing says which definition, app or file is meant.
+    pub(super) fn names_nothing(&self) -> bool {
+        self.to.is_none() && self.file.is_none()
+    }
 }
 
 /// Runs `history`.

@@ -9,7 +9,7 @@ use crate::ops;
 pub(super) struct IdArgs {
     /// Apps, instances (`api@2`), namespaces, `all`, `/patterns/`
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs the verb.

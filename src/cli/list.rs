@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::{Site, Ui, control};
-use crate::disk::FoundApp;
+use crate::disk::{self, FoundApp};
 use crate::ecosystem::AppName;
 use crate::error::Error;
+use crate::fleet;
 use crate::ops::Row;
 use crate::report::list::{ListView, SORTS};
 use crate::{ops, report};
@@ -21,7 +22,7 @@ use crate::{ops, report};
 pub(super) struct ListArgs {
     /// Only these apps, instances (`api@2`), namespaces, ids or `/patterns/`
     #[arg(value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
     /// Order of the rows; `cpu:desc` is the other way round
     #[arg(long, value_name = "COLUMN[:asc|:desc]", value_parser = sort)]
     sort: Option<String>,
@@ -30,7 +31,7 @@ pub(super) struct ListArgs {
     now: bool,
     /// Look again and again, until Ctrl-C
     #[arg(long)]
-    watch: bool,
+    pub(super) watch: bool,
     /// With --watch: end after so many looks
     #[arg(long, value_name = "N", requires = "watch")]
     times: Option<u64>,
@@ -81,7 +82,7 @@ pub(super) fn run(args: &ListArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
         if args.watch {
             ui.fresh_screen();
         }
-        show(&sorted, &view, &apps, place, ui)?;
+        show(&sorted, &view, (&ctl, &apps), place, ui)?;
         looks += 1;
         if !args.watch || args.times.is_some_and(|times| looks >= times) {
             return Ok(());
@@ -107,12 +108,16 @@ fn look(args: &ListArgs, place: &Site<'_>, ctl: &ops::Context) -> Result<(Apps, 
 fn show(
     rows: &[Row],
     view: &ListView,
-    apps: &Apps,
+    (ctl, apps): (&ops::Context, &Apps),
     place: &Site<'_>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
     if ui.json {
-        return ui.json_line(&report::list::json(rows, view));
+        let mut value = report::list::json(rows, view);
+        if ui.is_over_protocol() {
+            value["apps"] = versions(rows, apps, ctl)?;
+        }
+        return ui.json_line(&value);
     }
     if apps.is_empty() {
         match place.own_apps().len() {
@@ -127,6 +132,30 @@ fn show(
     ui.data(&report::list::text(rows, view, &ui.out))?;
     below(rows, apps, ui);
     Ok(())
+}
+
+/// The definition that is in force for each app, and which instances run an earlier one: whoever looks at many hosts
+/// wants to know where they differ.
+fn versions(rows: &[Row], apps: &Apps, ctl: &ops::Context) -> Result<serde_json::Value, Error> {
+    let shown: BTreeSet<&str> = rows.iter().map(|row| row.app.as_str()).collect();
+    let asked = apps.iter().filter(|(app, _)| shown.contains(app.as_str()));
+    let observed = ops::observe_found(ctl, asked.map(|(a, f)| (a.clone(), f.clone())).collect())?;
+    // Whoever may not read what was applied sees no mark.
+    let history = disk::history(&ctl.layout).unwrap_or_default();
+    let mut all = serde_json::Map::new();
+    for (app, found) in &observed.apps {
+        let up = found.instances.iter().filter(|(_, instance)| instance.active.is_up());
+        let outdated: Vec<u32> =
+            up.map(|(number, _)| *number).filter(|number| found.is_outdated(*number)).collect();
+        let applied = history.iter().rfind(|entry| entry.files.contains_key(app.as_str()));
+        let version = applied.map(|entry| {
+            let definition = &entry.definition;
+            fleet::mark(&definition.text, definition.env.as_deref(), app.as_str())
+        });
+        let value = serde_json::json!({"version": version, "outdated": outdated});
+        all.insert(app.to_string(), value);
+    }
+    Ok(all.into())
 }
 
 /// Prints warnings and remarks below the table.

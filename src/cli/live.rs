@@ -12,6 +12,8 @@ use crate::rollout::{Progress, Time};
 #[derive(Debug, Default)]
 pub(super) struct Live {
     rollouts: BTreeMap<AppName, (Time, Progress)>,
+    /// Of several hosts a line each, no wider than the terminal.
+    hosts: Vec<String>,
     /// Lines on the screen.
     drawn: usize,
 }
@@ -22,9 +24,15 @@ impl Live {
         self.rollouts.insert(app.clone(), (at, progress.clone()));
     }
 
-    /// Forgets all rollouts.
+    /// Notes how several hosts stand.
+    pub(super) fn put_hosts(&mut self, lines: Vec<String>) {
+        self.hosts = lines;
+    }
+
+    /// Forgets all rollouts and hosts.
     pub(super) fn clear(&mut self) {
         self.rollouts.clear();
+        self.hosts.clear();
     }
 
     /// Takes the lines from the screen.
@@ -41,6 +49,10 @@ impl Live {
         let mut text = String::new();
         for (app, (at, progress)) in &self.rollouts {
             text.push_str(&report::progress::live(app, *at, progress, style));
+        }
+        for line in &self.hosts {
+            text.push_str(line);
+            text.push('\n');
         }
         self.drawn = text.lines().count();
         let _ = write!(err, "{text}");

@@ -16,10 +16,10 @@ use crate::report::{self, moment};
 pub(super) struct LogsArgs {
     /// Only these apps, instances (`api@2`), namespaces, ids or `/patterns/`
     #[arg(value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
     /// Go on with what comes, until Ctrl-C
     #[arg(short, long, conflicts_with = "nostream")]
-    follow: bool,
+    pub(super) follow: bool,
     /// Only what is there: what holds without --follow
     #[arg(long)]
     nostream: bool,
@@ -46,7 +46,7 @@ pub(super) struct LogsArgs {
     raw: bool,
     /// As data, one object on a line; all fields of the journal with --verbose
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// As timestamp=… app=… id=… type=… message=…
     #[arg(long, conflicts_with = "json")]
     format: bool,

@@ -12,11 +12,11 @@ use crate::{ops, report};
 pub(super) struct MetricsArgs {
     /// Answer one HTTP request that comes on standard input, as `clusterctl-metrics@.service` does
     #[arg(long)]
-    http: bool,
+    pub(super) http: bool,
     /// Instead, collect what every instance of these apps tells at its own path for metrics, with its
     /// number as a label; without a name, of all apps
     #[arg(long, value_name = "APP", num_args = 0.., conflicts_with = "http", add = super::complete::selectors())]
-    app: Option<Vec<String>>,
+    pub(super) app: Option<Vec<String>>,
     /// With --app: the path of the program
     #[arg(long, value_name = "PATH", default_value = "/metrics", requires = "app")]
     path: String,

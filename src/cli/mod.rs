@@ -19,6 +19,7 @@ mod environment;
 mod exec;
 mod export;
 mod flags;
+mod fleet;
 mod flush;
 mod foreign;
 mod global;
@@ -82,6 +83,8 @@ pub use world::{Purpose, Site, Surroundings, World};
 pub struct Args {
     #[command(flatten)]
     global: Global,
+    #[command(flatten)]
+    fleet: fleet::FleetArgs,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -207,6 +210,16 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
         // As in PM2; with a command it says more.
         line[1] = "--version".into();
     }
+    if fleet::is_asked_from_afar(&mut line) {
+        ui.speak_protocol();
+    }
+    let code = run_line(line, ui, &**surroundings);
+    ui.end_protocol(code);
+    code
+}
+
+fn run_line(line: Vec<OsString>, ui: &mut Ui, surroundings: &dyn Surroundings) -> u8 {
+    let words: Vec<OsString> = line.iter().skip(1).cloned().collect();
     let matches = command().try_get_matches_from(line);
     let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
@@ -218,7 +231,12 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
         ui.goes_on();
     }
     let scope = global.scope(surroundings.default_scope());
-    match dispatch(&args, &Site { scope, around: &**surroundings }, ui) {
+    let place = Site { scope, around: surroundings };
+    let done = match args.fleet.is_given() {
+        true => fleet::run(&args, &words, &place, ui),
+        false => dispatch(&args, &place, ui),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);

@@ -11,7 +11,7 @@ use crate::ops;
 pub(super) struct PidArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
     #[arg(required = true, value_name = "APP")]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs the verb. It fails when there is nothing to print, since a command that gets it cannot say why.

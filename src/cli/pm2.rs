@@ -266,7 +266,9 @@ pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
         error.remove(ContextKind::Usage);
     }
     ui.usage(&error);
-    if let Some(help) = help {
+    let of_fleet = ["-H", "--host", "--limit", "--keep-going", "-y", "--yes"].contains(&option);
+    let before = "it stands before the command: clusterctl -H all …";
+    if let Some(help) = help.or(of_fleet.then(|| before.to_owned())) {
         ui.paragraph(&format!("\n{option}: {help}"));
     }
     exit::USAGE

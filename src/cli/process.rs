@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -115,7 +116,10 @@ impl Surroundings for Process {
     }
 
     fn catch_interrupts(&self, ctl: &ops::Context) -> std::io::Result<()> {
-        let flag = &ctl.interrupt;
+        self.note_interrupts(&ctl.interrupt)
+    }
+
+    fn note_interrupts(&self, flag: &Arc<AtomicBool>) -> std::io::Result<()> {
         let ended = i32::from(crate::error::exit::INTERRUPTED);
         signal_hook::flag::register_conditional_shutdown(SIGINT, ended, Arc::clone(flag))?;
         signal_hook::flag::register(SIGINT, Arc::clone(flag))?;

@@ -20,16 +20,16 @@ use crate::plan::Observed;
 pub(super) struct ReloadArgs {
     /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`, or an ecosystem file
     #[arg(required = true, value_name = "APP|FILE", add = super::complete::selectors_and_files())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
     /// Only these apps of the file
     #[arg(long, value_name = "APP,...", value_delimiter = ',')]
-    only: Vec<String>,
+    pub(super) only: Vec<String>,
     /// Use the variables of `env_NAME` of the file too
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]
-    env: Option<String>,
+    pub(super) env: Option<String>,
     /// The name of the file that standard input stands for
     #[arg(long = "as", value_name = "PATH")]
-    name: Option<PathBuf>,
+    pub(super) name: Option<PathBuf>,
     /// Ignored: variables come from the ecosystem file
     #[arg(long, short = 'a', hide = true)]
     update_env: bool,

@@ -14,7 +14,7 @@ use crate::ops;
 pub(super) struct ReopenArgs {
     /// Only these apps, namespaces or `/patterns/`
     #[arg(value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
     #[command(flatten)]
     policy: PolicyArgs,
 }

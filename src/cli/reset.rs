@@ -13,7 +13,7 @@ use crate::plan::plural;
 pub(super) struct ResetArgs {
     /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 /// Runs the verb.

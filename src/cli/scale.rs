@@ -12,7 +12,7 @@ use crate::ops::{self, Scaling};
 pub(super) struct ScaleArgs {
     /// The app
     #[arg(add = super::complete::names())]
-    app: String,
+    pub(super) app: String,
     /// The number of instances, or how many more or fewer: `4`, `+2`, `-1`
     #[arg(allow_hyphen_values = true, value_name = "N|+N|-N", value_parser = change)]
     number: Scaling,

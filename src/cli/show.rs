@@ -42,6 +42,10 @@ pub(super) fn plan(plan: &Plan, dry_run: bool, ui: &mut Ui) -> Result<(), Error>
         if dry_run {
             value["diff"] = report::plan::diff(plan).into();
         }
+        if ui.is_over_protocol() {
+            // For people there, who see the plans of many hosts.
+            value["text"] = report::plan::brief(plan, &ui.out).into();
+        }
         return ui.json_line(&value);
     }
     let text = match ui.verbose {

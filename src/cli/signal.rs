@@ -15,7 +15,7 @@ pub(super) struct SignalArgs {
     signal: i32,
     /// Apps, instances (`api@2`), namespaces, `all`, ids of `list`, `/patterns/`
     #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
-    apps: Vec<String>,
+    pub(super) apps: Vec<String>,
 }
 
 fn signal(text: &str) -> Result<i32, String> {

@@ -28,7 +28,7 @@ pub(super) struct StartArgs {
     /// Apps, instances (`api@2`), namespaces, `all`, ids, `/patterns/`; an ecosystem file (`-` is
     /// standard input); or scripts, programs, one quoted command line
     #[arg(value_name = "APP|FILE|PROGRAM", add = super::complete::selectors_and_files())]
-    what: Vec<String>,
+    pub(super) what: Vec<String>,
     /// Processes that share the listener: a number, `max` (all CPUs), -1 (all but one)
     #[arg(short, long, value_name = "N", allow_hyphen_values = true)]
     instances: Option<String>,

@@ -13,10 +13,10 @@ use crate::plan::plural;
 pub(super) struct ValidateArgs {
     /// The ecosystem file; `-` is standard input
     #[arg(default_value = "ecosystem.toml", value_hint = clap::ValueHint::FilePath)]
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// Use the variables of `env_NAME` too
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]
-    env: Option<String>,
+    pub(super) env: Option<String>,
 }
 
 /// Runs the verb.

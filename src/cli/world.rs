@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fmt::Debug;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use super::Ui;
@@ -115,6 +117,15 @@ pub trait Surroundings: Debug {
     /// # Errors
     /// The kernel refuses.
     fn catch_interrupts(&self, ctl: &ops::Context) -> std::io::Result<()>;
+
+    /// The first Ctrl-C sets the flag, the second ends this process.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    fn note_interrupts(&self, flag: &Arc<AtomicBool>) -> std::io::Result<()> {
+        let _ = flag;
+        Ok(())
+    }
 
     /// In the process of a reload job SIGTERM comes from the manager, when somebody stops or
     /// restarts the app meanwhile.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::read::deploy_keys::deploy_keys;
+use super::read::fleet_keys::{fleet_keys, host_keys};
 use super::read::keys::{Key, ValueKind, health_keys, keys, rollout_keys};
 
 /// The schema as text: pretty-printed, with a final newline.
@@ -12,7 +13,12 @@ pub fn json_schema() -> String {
         "title": "clusterctl ecosystem",
         "type": "object",
         "additionalProperties": false,
-        "properties": { "apps": { "type": "array", "items": app() }, "deploy": deploy() },
+        "properties": {
+            "apps": { "type": "array", "items": app() },
+            "deploy": deploy(),
+            "hosts": { "type": "array", "items": table(host_keys(), &["name"]) },
+            "fleet": table(fleet_keys(), &[]),
+        },
         "required": ["apps"],
     });
     format!("{schema:#}\n")
@@ -34,6 +40,15 @@ fn app() -> Value {
         "properties": properties(keys()),
         "patternProperties": { "^env_": kind(ValueKind::Environment) },
         "oneOf": [{ "required": ["script"] }, { "required": ["command"] }],
+    })
+}
+
+fn table(keys: &[Key], required: &[&str]) -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties(keys),
+        "required": required,
     })
 }
 

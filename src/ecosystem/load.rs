@@ -8,18 +8,21 @@ use toml::de::{DeTable, DeValue};
 
 use super::model::app::Ecosystem;
 use super::model::deploy::Deploy;
+use super::model::fleet::{Fleet, FleetFile};
 use super::model::host::Host;
 use super::read::fields::Fields;
 use super::read::node::{self, KeyValue, Node, Reading};
 use super::read::problem::{Place, Problem, Problems, Severity, visible};
 use super::read::{keys, suggest, syntax};
-use super::resolve::{self, Resolved, conflicts};
+use super::resolve::{self, Resolved, conflicts, fleet};
 
 /// A file that can be used.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// What it means.
     pub ecosystem: Ecosystem,
+    /// The machines that it names.
+    pub fleet: Fleet,
     /// Warnings for the author of the file.
     pub warnings: Problems,
 }
@@ -42,20 +45,54 @@ pub fn load(
     let shown_as = shown_as.as_deref().unwrap_or("<stdin>");
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut cx = Reading { host, base, env_name, path: None, problems: Vec::new() };
-    let apps = apps(&mut cx, document.get_ref());
+    let tables = tables(&mut cx, document.get_ref());
+    let apps = apps(&mut cx, &tables.apps);
     conflicts::check(&mut cx, &apps, source);
-    let mut problems = cx.problems;
+    let names: Vec<_> = apps.iter().map(|app| app.name.clone()).collect();
+    let fleet = fleet::fleet(&mut cx, tables.hosts.as_ref(), tables.fleet.as_ref(), &names);
+    let problems = checked(text, shown_as, &errors, cx.problems)?;
+    let apps = apps.into_iter().filter_map(|app| app.app).map(|app| (app.name.clone(), app));
+    let ecosystem = Ecosystem { source: source.map(Path::to_path_buf), apps: apps.collect() };
+    Ok(Loaded { ecosystem, fleet, warnings: problems })
+}
+
+/// Reads what a file says about a fleet, and what its apps are called, and nothing else: the rest depends on
+/// the machine, and is told by each of the hosts.
+///
+/// # Errors
+/// All problems of the text and of these tables.
+pub fn fleet_file(
+    text: &str,
+    shown_as: &str,
+    base: &Path,
+    env_name: Option<&str>,
+    host: &dyn Host,
+) -> Result<FleetFile, Problems> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut cx = Reading { host, base, env_name, path: None, problems: Vec::new() };
+    let tables = tables(&mut cx, document.get_ref());
+    let apps: Vec<_> =
+        tables.apps.iter().map(|fields| resolve::app_name(&mut cx, fields)).collect();
+    // What is wrong with the apps is told by the hosts, for which it may not be wrong at all.
+    cx.problems.clear();
+    let fleet = fleet::fleet(&mut cx, tables.hosts.as_ref(), tables.fleet.as_ref(), &apps);
+    checked(text, shown_as, &errors, cx.problems)?;
+    Ok(FleetFile { fleet, apps })
+}
+
+/// All problems, if none of them keeps the file from being used.
+fn checked(
+    text: &str,
+    shown_as: &str,
+    errors: &[toml::de::Error],
+    mut problems: Vec<Problem>,
+) -> Result<Problems, Problems> {
     if !errors.is_empty() {
-        problems = with_syntax_errors(text, &errors, problems);
+        problems = with_syntax_errors(text, errors, problems);
     }
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
     let problems = Problems::new(text, shown_as, problems);
-    if failed {
-        return Err(problems);
-    }
-    let apps = apps.into_iter().filter_map(|app| app.app).map(|app| (app.name.clone(), app));
-    let ecosystem = Ecosystem { source: source.map(Path::to_path_buf), apps: apps.collect() };
-    Ok(Loaded { ecosystem, warnings: problems })
+    if failed { Err(problems) } else { Ok(problems) }
 }
 
 /// What the table `[deploy]` of a file says, before there is a release in which its apps could be looked for; `None`
@@ -104,35 +141,39 @@ fn with_syntax_errors(text: &str, errors: &[toml::de::Error], found: Vec<Problem
     problems
 }
 
-/// The tables of a file, the apps not yet resolved.
+/// The tables of a file, the apps and the fleet not yet resolved.
 struct Tables<'a> {
     apps: Vec<Fields<'a>>,
     deploy: Option<Deploy>,
+    hosts: Option<KeyValue<'a>>,
+    fleet: Option<KeyValue<'a>>,
 }
 
 fn tables<'a>(cx: &mut Reading<'_>, document: &'a DeTable<'a>) -> Tables<'a> {
-    let (mut apps, mut deploy) = (None, None);
+    let (mut apps, mut deploy, mut hosts, mut fleet) = (None, None, None, None);
     for entry in node::entries(document, "", "") {
         match entry.key {
             "apps" => apps = Some(list(cx, &entry)),
             "deploy" => deploy = Some(entry),
+            "hosts" => hosts = Some(entry),
+            "fleet" => fleet = Some(entry),
             _ => cx.problems.push(unknown_top_level(&entry)),
         }
     }
     let read = apps.is_some();
     let apps = apps.unwrap_or_default();
-    if !read && document.is_empty() {
+    let others = |key: &str| key == "hosts" || key == "fleet";
+    if !read && document.keys().all(|key| others(key.get_ref())) {
         let problem = Problem::absent(&Place::default(), "there is no app in this file")
             .help("begin one with `[[apps]]`, and `script = \"server.js\"` below it");
         cx.problems.push(problem);
     }
     let deploy = deploy.and_then(|entry| resolve::deploy::deploy(cx, &entry, &apps));
-    Tables { apps, deploy }
+    Tables { apps, deploy, hosts, fleet }
 }
 
-fn apps(cx: &mut Reading<'_>, document: &DeTable<'_>) -> Vec<Resolved> {
-    let apps = tables(cx, document).apps;
-    check_env_name(cx, &apps);
+fn apps(cx: &mut Reading<'_>, apps: &[Fields<'_>]) -> Vec<Resolved> {
+    check_env_name(cx, apps);
     apps.iter().map(|fields| resolve::app(cx, fields)).collect()
 }
 
@@ -162,6 +203,9 @@ fn no_tables(at: &Place) -> Problem {
 fn unknown_top_level(entry: &KeyValue<'_>) -> Problem {
     let message = format!("unknown key `{}` outside of an app", visible(entry.key));
     let problem = Problem::error(&entry.at, message);
+    if entry.key == "host" {
+        return problem.help("write `[[hosts]]` above each host");
+    }
     if matches!(entry.key, "app" | "pm2")
         || suggest::nearest(entry.key, ["apps"].into_iter()).is_some()
     {
@@ -170,7 +214,8 @@ fn unknown_top_level(entry: &KeyValue<'_>) -> Problem {
     if keys::find(keys::keys(), entry.key).is_some() {
         return problem.help(format!("put `[[apps]]` above it: `{}` belongs to an app", entry.key));
     }
-    problem.help("remove it: the file consists of `[[apps]]` tables, and `[deploy]`")
+    problem
+        .help("remove it: the file consists of `[[apps]]`, `[deploy]`, `[[hosts]]` and `[fleet]`")
 }
 
 /// `--env NAME` must mean something to at least one app.

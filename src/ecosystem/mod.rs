@@ -18,7 +18,7 @@ mod starter;
 
 pub use crate::limits::INSTANCES as MAX_INSTANCES;
 pub use json_schema::json_schema;
-pub use load::{Loaded, deploy, load, releases_folder};
+pub use load::{Loaded, deploy, fleet_file, load, releases_folder};
 pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
     App, Asks, Backoff, Balance, Command, Ecosystem, Handover, Instances, InvalidShare, Listener,
@@ -27,6 +27,7 @@ pub use model::app::{
 };
 pub use model::deploy::{Deploy, SharedPath};
 pub use model::door::is_tcp;
+pub use model::fleet::{Fleet, FleetFile, FleetHost};
 pub use model::health::{Health, HealthCheck};
 pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};
 pub use model::name::{AppName, ListenerName, NameError};
@@ -40,6 +41,7 @@ pub use program::naming::{
 };
 pub use read::Color;
 pub use read::deploy_keys::deploy_keys;
+pub use read::fleet_keys::{fleet_keys, host_keys};
 pub use read::keys::{
     Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, health_keys, key_of_app as key,
     keys, rollout_keys,
@@ -47,6 +49,7 @@ pub use read::keys::{
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
 pub use read::value::duration;
+pub use resolve::is_host_name;
 pub use starter::{
     Project, SeenApp, StartCommand, entry, is_private, listen_line, port_in, starter,
     without_covered,

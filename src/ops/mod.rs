@@ -22,6 +22,7 @@ mod error;
 mod event;
 mod expand;
 mod fast_state;
+pub mod fleet;
 mod flush;
 mod free;
 

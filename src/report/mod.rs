@@ -5,6 +5,7 @@ pub mod counts;
 pub mod deploy;
 pub mod describe;
 pub mod doctor;
+pub mod fleet;
 mod hidden;
 pub mod history;
 pub mod jlist;

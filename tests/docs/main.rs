@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clusterctl::ecosystem::{deploy_keys, health_keys, keys, rollout_keys};
+use clusterctl::ecosystem::{deploy_keys, fleet_keys, health_keys, host_keys, keys, rollout_keys};
 use serde_json::Value;
 
 fn page(name: &str) -> String {
@@ -42,6 +42,9 @@ fn flags(command: &clap::Command) -> BTreeSet<String> {
 fn every_verb_and_flag_is_in_the_manual() {
     let text = page("clusterctl.1");
     let words = words(&text);
+    for flag in flags(&clusterctl::cli::command()) {
+        assert!(words.contains(&format!("-{flag}")), "clusterctl(1) lacks --{flag}");
+    }
     for verb in verbs() {
         let entry = format!("\n.It Ic {}", verb.get_name());
         assert!(
@@ -82,7 +85,8 @@ fn help_has_the_groups_of_the_manual() {
 
 #[test]
 fn every_flag_in_the_manual_exists() {
-    let known: BTreeSet<String> = verbs().iter().flat_map(flags).collect();
+    let whole = clusterctl::cli::command();
+    let known: BTreeSet<String> = verbs().iter().chain([&whole]).flat_map(flags).collect();
     for line in page("clusterctl.1").lines().filter(|line| line.contains("Fl ")) {
         let named = line.split_whitespace().filter_map(|word| word.strip_prefix('-'));
         for flag in named.filter(|flag| flag.len() > 1) {
@@ -101,13 +105,8 @@ fn keys_of_the_file_and_of_the_manual_are_the_same() {
         .lines()
         .filter_map(|line| line.strip_prefix(".It Ic ")?.split_whitespace().next())
         .collect();
-    let known: BTreeSet<&str> = keys()
-        .iter()
-        .chain(rollout_keys())
-        .chain(health_keys())
-        .chain(deploy_keys())
-        .map(|key| key.name)
-        .collect();
+    let tables = [keys(), rollout_keys(), health_keys(), host_keys(), fleet_keys(), deploy_keys()];
+    let known: BTreeSet<&str> = tables.into_iter().flatten().map(|key| key.name).collect();
     assert_eq!(described, known);
     let words = words(&text);
     for key in keys() {

@@ -7,6 +7,7 @@ pub(super) mod address;
 pub(super) mod app;
 pub(super) mod deploy;
 pub(super) mod door;
+pub(super) mod fleet;
 pub(super) mod health;
 pub(super) mod host;
 pub(super) mod name;

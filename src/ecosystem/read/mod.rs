@@ -6,6 +6,7 @@
 pub(super) mod deploy_keys;
 pub(super) mod dotenv;
 pub(super) mod fields;
+pub(super) mod fleet_keys;
 pub(super) mod keys;
 pub(super) mod node;
 pub(super) mod path;

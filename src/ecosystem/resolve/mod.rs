@@ -7,6 +7,7 @@ pub(super) mod deploy;
 mod directives;
 mod env_files;
 mod environment;
+pub(super) mod fleet;
 mod handover;
 mod health;
 mod listener_names;
@@ -22,6 +23,8 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
+pub use fleet::is_host_name;
+
 use super::model::app::{App, Instances, Listener, Readiness, Remark};
 use super::model::host::PathKind;
 use super::model::name::AppName;
@@ -31,6 +34,15 @@ use super::read::node::Reading;
 use super::read::path::path;
 use super::read::problem::{Place, Problem, visible};
 use crate::limits;
+
+/// The name of an app alone, without a word about what is wrong with it.
+pub(super) fn app_name(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<AppName> {
+    let folder = fields.get("cwd").and_then(|node| {
+        let text = node.text(cx)?;
+        path(cx, &node, cx.base, &text)
+    });
+    name::name(cx, fields, folder.as_deref()).0
+}
 
 /// The result of one table of the file, with the places that checks across apps point at.
 #[derive(Debug)]

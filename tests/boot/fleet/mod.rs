@@ -4,6 +4,7 @@ mod agent;
 mod drain;
 mod examples;
 mod machines;
+mod rollouts;
 
 use std::path::{Path, PathBuf};
 

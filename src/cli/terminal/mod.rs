@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use clap::error::ContextValue;
 
+mod lines;
+mod live_view;
+
 use super::Global;
 use super::live::Live;
 use crate::ecosystem::{AppName, Color};
 use crate::error::{self, Error};
+use crate::fleet;
 use crate::ops::Story;
 use crate::report::{self, ActionCounts, AppVerdict, Paint, Style};
-use crate::rollout::{Progress, Time};
 
 /// The only way to the terminal: data to standard output, everything else to standard error.
 #[derive(Debug)]
@@ -27,6 +30,10 @@ pub struct Ui {
     /// The output is a stream of events, which begins with a line that says so.
     stream: bool,
     begun: bool,
+    /// All that is said goes to clusterctl on another machine, as lines of [`fleet::begin`] and what follows it.
+    over_protocol: bool,
+    /// Somebody sits at the terminal, and can be asked.
+    asks: bool,
     /// The verb changes something: it goes on when standard output is closed.
     changes: bool,
     /// Nobody reads standard output any more.
@@ -71,6 +78,7 @@ impl Ui {
         Ui {
             out: style(std::io::stdout().is_terminal()),
             err: style(std::io::stderr().is_terminal()),
+            asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             dropped: crate::host::dropped_clients(),
             ..Ui::over(Box::new(std::io::stdout()), Box::new(std::io::stderr()))
         }
@@ -84,6 +92,8 @@ impl Ui {
             json: false,
             stream: false,
             begun: false,
+            over_protocol: false,
+            asks: false,
             changes: false,
             unread: false,
             user: false,
@@ -122,6 +132,10 @@ impl Ui {
             true => text.ansi().to_string(),
             false => report::printable_lines(&text.to_string()),
         };
+        if self.over_protocol {
+            let _ = self.frame(&fleet::text(said.use_stderr(), text.trim_end()));
+            return;
+        }
         let TerminalStreams { out, err } = &mut self.streams;
         // A reader that is gone needs no help.
         let _ = match said.use_stderr() {
@@ -140,6 +154,13 @@ impl Ui {
     /// # Errors
     /// It cannot be written, and it is all that was asked for.
     pub fn data(&mut self, text: &str) -> Result<(), Error> {
+        match self.over_protocol {
+            true => self.frame(&fleet::text(false, text)),
+            false => self.put(text),
+        }
+    }
+
+    fn put(&mut self, text: &str) -> Result<(), Error> {
         if self.unread {
             return Ok(());
         }
@@ -149,6 +170,7 @@ impl Ui {
                 self.unread = true;
                 // The rest is told on standard error, which is text.
                 self.json = false;
+                self.over_protocol = false;
                 self.note(&format!(
                     "standard output cannot be written ({error}); the work goes on"
                 ));
@@ -171,6 +193,9 @@ impl Ui {
     /// # Errors
     /// It cannot be written.
     pub fn bytes(&mut self, text: &str) -> Result<(), Error> {
+        if self.over_protocol {
+            return self.frame(&fleet::text(false, text));
+        }
         write_out(&mut self.streams.out, text).map_err(Error::Output)
     }
 
@@ -180,38 +205,11 @@ impl Ui {
     /// # Errors
     /// It cannot be written.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if self.out.boxes {
+        if self.out.boxes || self.over_protocol {
             return self.data(&report::printable_lines(&String::from_utf8_lossy(bytes)));
         }
         let written = self.streams.out.write_all(bytes).and_then(|()| self.streams.out.flush());
         written.map_err(Error::Output)
-    }
-
-    /// Data as JSON, one value on a line.
-    ///
-    /// # Errors
-    /// The reader is gone.
-    pub fn json_line(&mut self, value: &serde_json::Value) -> Result<(), Error> {
-        if self.stream && !std::mem::replace(&mut self.begun, true) {
-            let version = env!("CARGO_PKG_VERSION");
-            let head = serde_json::json!({
-                "event": "begin", "program": "clusterctl", "version": version, "format": FORMAT,
-            });
-            self.data(&format!("{head}\n"))?;
-        }
-        self.data(&format!("{}\n", report::json_line(value)))
-    }
-
-    /// What is wrong with an ecosystem file, as data.
-    ///
-    /// # Errors
-    /// The reader is gone.
-    pub fn json_problems(&mut self, problems: serde_json::Value) -> Result<(), Error> {
-        let value = match self.stream {
-            true => serde_json::json!({"event": "problems", "problems": problems}),
-            false => serde_json::json!({"version": 1, "valid": false, "problems": problems}),
-        };
-        self.json_line(&value)
     }
 
     /// The next command to type.
@@ -345,6 +343,10 @@ impl Ui {
 
     /// A message that `--silent` does not suppress. A closed standard error does not stop the work.
     fn always(&mut self, text: &str) {
+        if self.over_protocol {
+            let _ = self.frame(&fleet::text(true, text));
+            return;
+        }
         self.live.erase(&mut self.streams.err);
         let _ = writeln!(self.streams.err, "{}", report::only_colours(text));
         self.live.draw(&mut self.streams.err, &self.err);
@@ -354,22 +356,6 @@ impl Ui {
     pub fn say(&mut self, text: &str) {
         let text = self.typed(text);
         self.note(&text);
-    }
-
-    /// Shows how a rollout stands, on a terminal, until the next look.
-    pub fn progress(&mut self, app: &AppName, at: Time, progress: &Progress) {
-        if !self.err.boxes || self.json {
-            return;
-        }
-        self.live.erase(&mut self.streams.err);
-        self.live.put(app, at, progress);
-        self.live.draw(&mut self.streams.err, &self.err);
-    }
-
-    /// Removes the view of rollouts.
-    pub fn end_progress(&mut self) {
-        self.live.erase(&mut self.streams.err);
-        self.live.clear();
     }
 
     /// An error with its hint.
@@ -421,9 +407,6 @@ fn write_out(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
 }
-
-/// The form of a stream of events; it changes when a word in it changes its meaning.
-const FORMAT: u32 = 1;
 
 /// `NO_COLOR` (no-color.org) and systemd's own variable.
 fn colours_wanted() -> bool {

@@ -1,0 +1,166 @@
+//! One command on one host, and the same on several at the same time.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError, mpsc};
+
+use crate::fleet::{self, Facts, Line, NoAnswer, Reader};
+use crate::limits;
+use crate::ssh::{Ended, Heard, Input, Interrupt, Session, Ssh};
+
+/// A command for a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostCall {
+    /// What ssh is told.
+    pub host: String,
+    /// The words of the command line behind the program's name.
+    pub words: Vec<String>,
+    /// Whether it runs as root, by `sudo -n`.
+    pub sudo: bool,
+    /// What it reads from standard input.
+    pub input: HostInput,
+}
+
+/// What a command reads from standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostInput {
+    /// Nothing.
+    Nothing,
+    /// An ecosystem file: never on a command line, which everybody on the host could read.
+    Text(String),
+    /// The bytes of a file of this machine, such as an archive.
+    File(PathBuf),
+}
+
+/// How a command on a host ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostEnd {
+    /// With this exit code.
+    Code(u8),
+    /// Nobody knows: the host was not reached, or the link was lost.
+    Unknown(NoAnswer),
+}
+
+impl HostEnd {
+    /// Whether it did what was asked for.
+    pub fn is_good(&self) -> bool {
+        *self == HostEnd::Code(0)
+    }
+}
+
+impl HostCall {
+    /// The line for the host's shell. Each word comes out of it as it is here.
+    fn line(&self) -> String {
+        let mut words: Vec<String> = Vec::new();
+        if self.sudo {
+            words.extend(["sudo", "-n"].map(str::to_owned));
+        }
+        words.extend(["clusterctl".to_owned(), "--protocol".to_owned()]);
+        words.push(fleet::FORMAT.to_string());
+        words.extend(self.words.iter().cloned());
+        fleet::command(&words)
+    }
+
+    fn input(&self) -> std::io::Result<Input> {
+        Ok(match &self.input {
+            HostInput::Nothing => Input::Nothing,
+            HostInput::Text(text) => Input::Bytes(text.clone().into_bytes()),
+            HostInput::File(path) => Input::File(File::open(path)?),
+        })
+    }
+}
+
+/// Runs a command on a host, and passes on what it says.
+pub fn call(
+    ssh: &Ssh,
+    call: &HostCall,
+    interrupt: Interrupt,
+    sink: &mut dyn FnMut(Line),
+) -> HostEnd {
+    let failed = |why: String| HostEnd::Unknown(NoAnswer { why, next: None, begun: false });
+    let input = match call.input() {
+        Ok(input) => input,
+        Err(error) => return failed(format!("what it was to read cannot be opened: {error}")),
+    };
+    match ssh.start(&call.host, &call.line(), input, interrupt) {
+        Ok(session) => listen(&call.host, session, sink),
+        Err(error) => failed(format!("ssh cannot be started: {error}")),
+    }
+}
+
+/// Listens to the end. Until the first line there is a limit; from then on ssh itself notices a dead link.
+fn listen(host: &str, mut session: Session, sink: &mut dyn FnMut(Line)) -> HostEnd {
+    let mut reader = Reader::default();
+    let mut silent = false;
+    let begun_at = std::time::Instant::now();
+    let mut code = None;
+    loop {
+        let left = limits::HOST_ANSWERS.saturating_sub(begun_at.elapsed());
+        let within = (!reader.has_begun()).then_some(left);
+        let line = match session.line(within) {
+            Heard::Line(line) => reader.line(&line),
+            Heard::Silence => {
+                silent = true;
+                session.hang_up();
+                break;
+            }
+            Heard::End => break,
+        };
+        match line {
+            Ok(Some(Line::End(last))) => code = Some(last),
+            Ok(Some(line)) => sink(line),
+            Ok(None) => {}
+            Err(refusal) => {
+                session.hang_up();
+                session.ended();
+                return HostEnd::Unknown(NoAnswer::refused(host, &refusal));
+            }
+        }
+    }
+    let Ended { code: of_ssh, said } = session.ended();
+    match code {
+        Some(code) => HostEnd::Code(code),
+        None => HostEnd::Unknown(NoAnswer::of(Facts {
+            host,
+            begun: reader.has_begun(),
+            noise: reader.noise(),
+            said: &said,
+            code: of_ssh,
+            silent,
+        })),
+    }
+}
+
+/// Runs commands at the same time, and says how each ended, in their order. `sink` gets the place of the command and
+/// what its host says.
+pub fn ask(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Line)) -> Vec<HostEnd> {
+    let queue: Mutex<VecDeque<usize>> = Mutex::new((0..calls.len()).collect());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let (sender, lines) = mpsc::channel::<(usize, Line)>();
+    let mut ends: Vec<(usize, HostEnd)> = std::thread::scope(|scope| {
+        let worker = |sender: mpsc::Sender<(usize, Line)>| {
+            let mut ends = Vec::new();
+            while let Some(at) = next() {
+                // The receiver is gone only when the whole program ends.
+                let mut said = |line| drop(sender.send((at, line)));
+                ends.push((at, call(ssh, &calls[at], Interrupt::EndsIt, &mut said)));
+            }
+            ends
+        };
+        let threads: Vec<_> = (0..limits::HOSTS_AT_ONCE.min(calls.len()))
+            .map(|_| {
+                let sender = sender.clone();
+                scope.spawn(move || worker(sender))
+            })
+            .collect();
+        drop(sender);
+        lines.iter().for_each(|(at, line)| sink(at, line));
+        let joined = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.flatten().collect()
+    });
+    ends.sort_by_key(|(at, _)| *at);
+    ends.into_iter().map(|(_, end)| end).collect()
+}
