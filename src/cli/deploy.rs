@@ -51,10 +51,25 @@ impl DeployArgs {
     pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run
     }
+
+    /// What is deployed, as it is written.
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// Whether the ecosystem file is another one than that of the release.
+    pub(super) fn names_a_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The profile that is asked for.
+    pub(super) fn profile(&self) -> Option<&str> {
+        self.env.as_deref()
+    }
 }
 
 /// The usual name of the file in a release.
-const FILE: &str = "ecosystem.toml";
+pub(super) const FILE: &str = "ecosystem.toml";
 
 /// The ecosystem file of a release.
 struct Written {

@@ -62,6 +62,23 @@ impl Archive {
         Ok(file)
     }
 
+    /// A copy in which a file has another text of the same length.
+    ///
+    /// # Errors
+    /// There is no such file of that length, or the copy cannot be written.
+    pub fn with_text(&self, path: &Path, text: &str, state: &Path) -> Result<File, Error> {
+        let found = self.tree.get(path).and_then(|member| match member {
+            Member::File { size, at, .. } if *size == text.len() as u64 => Some(*at),
+            _ => None,
+        });
+        let at = found.ok_or_else(|| {
+            Error::unfit(format!("{} cannot be changed", path.display()), "make the archive again")
+        })?;
+        let copy = super::source::copy(self.again()?, state)?;
+        copy.write_all_at(text.as_bytes(), at).map_err(Error::io("write below", state))?;
+        Ok(copy)
+    }
+
     /// Some bytes of a file in it; `None` where it holds no such file.
     pub fn part(&self, path: &Path, offset: u64, length: usize) -> Option<Vec<u8>> {
         let Some(Member::File { size, at, .. }) = self.tree.get(path) else { return None };
@@ -296,6 +313,11 @@ mod tests {
         assert_ne!(archive.digest(""), archive.digest("npm ci"));
         assert_eq!(archive.text(Path::new("x/a")).unwrap().unwrap(), "text");
         assert_eq!(archive.text(Path::new("a")).unwrap(), None);
+        let state = tempfile::tempdir().unwrap();
+        let other = archive.with_text(Path::new("x/a"), "TEXT", state.path()).unwrap();
+        let other = Archive::read(other).unwrap();
+        assert_eq!(other.text(Path::new("x/a")).unwrap().unwrap(), "TEXT");
+        assert!(archive.with_text(Path::new("x/a"), "TEXTS", state.path()).is_err());
         assert_eq!(archive.part(Path::new("x/a"), 1, 2).unwrap(), b"ex");
         assert_eq!(archive.part(Path::new("x/a"), 9, 2).unwrap(), b"");
     }

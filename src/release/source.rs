@@ -81,7 +81,7 @@ fn spool(state: &Path) -> Result<File, Error> {
 }
 
 /// Copies what is read into a spool, up to the size of a release.
-fn copy(mut from: impl Read, state: &Path) -> Result<File, Error> {
+pub(super) fn copy(mut from: impl Read, state: &Path) -> Result<File, Error> {
     let mut spool = spool(state)?;
     let most = limits::RELEASE;
     let copied = io::copy(&mut from.by_ref().take(most), &mut spool);

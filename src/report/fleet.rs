@@ -225,6 +225,9 @@ pub fn at_work(event: &Value) -> Option<String> {
         "unit" => format!("{} {}", printable(text("verb")), printable(text("unit"))),
         "waiting" => format!("{app}: waiting: {}", printable(text("status"))),
         "restore" => format!("{app}: putting the former definition back"),
+        "release" => format!("release {}", printable(text("release"))),
+        "hook" => format!("{}: {}", printable(text("hook")), printable(text("line"))),
+        "output" => format!("{} | {}", printable(text("hook")), printable(text("text"))),
         "not-ready" => {
             format!("{app}: @{} is not ready yet: {}", event["instance"], printable(text("text")))
         }

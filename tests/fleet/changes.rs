@@ -271,3 +271,53 @@ fn delete_goes_on_with_the_hosts_that_still_have_the_app() {
     let (code, _, err) = stage.said(&["-H", "all", "delete", "api"]);
     assert_eq!(code, 5, "{err}");
 }
+
+/// What a host read of a file of the archive that it got.
+fn of_archive(stage: &Stage, host: &str, member: &str) -> String {
+    let tar = stage.path(&format!("hosts/{host}.tar"));
+    let output = Command::new("tar").arg("-xOf").arg(tar).arg(member).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_host_gets_the_same_release_on_standard_input() {
+    let file = "[deploy]\npath = \"/srv/shop\"\n[[hosts]]\nname = \"web1\"\n[[hosts]]\nname = \"web2\"\n\
+                apps = [\"api\"]\n[[apps]]\nname = \"worker\"\nscript = \"w.js\"\n[[apps]]\nname = \"api\"\n\
+                script = \"a.js\"\n";
+    let stage = Stage::new("");
+    std::fs::create_dir(stage.path("release")).unwrap();
+    stage.write("release/ecosystem.toml", file);
+    stage.write("release/a.js", "// code");
+    for host in ["web1", "web2"] {
+        stage.host(host, &format!("cat > $HOSTS/$NAME.tar\n{GOOD}"));
+    }
+    let folder = stage.path("release").display().to_string();
+    let (code, out, err) = stage.said(&["-H", "all", "deploy", &folder, "--prune", "-n"]);
+    assert_eq!((code, stage.worked().len()), (0, 0), "{err}");
+    assert!(out.contains("replace 2 instances"), "{out}");
+    let (code, _, err) = stage.said(&["-H", "all", "deploy", &folder, "--prune"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(stage.worked(), ["web1", "web2"]);
+    let work = "clusterctl --protocol 1 -o json deploy - --prune";
+    assert_eq!(stage.log()[4..], ["web1", "web2"].map(|host| format!("{host} {work}")));
+    assert_eq!(of_archive(&stage, "web1", "ecosystem.toml"), file);
+    assert_eq!(of_archive(&stage, "web2", "a.js"), "// code");
+    let of_web2: toml::Table = of_archive(&stage, "web2", "ecosystem.toml").parse().unwrap();
+    assert_eq!(of_web2["apps"].as_array().unwrap().len(), 1);
+    assert_eq!(of_web2["deploy"]["path"].as_str(), Some("/srv/shop"));
+}
+
+#[test]
+fn what_is_no_release_reaches_no_host() {
+    let stage = Stage::shop();
+    std::fs::create_dir(stage.path("release")).unwrap();
+    stage.write("release/a.js", "// code");
+    for words in [&["release"][..], &["nowhere"], &["release", "--file", "ecosystem.toml"]] {
+        let mut all = vec!["-H", "all", "deploy"];
+        let folder = stage.path(words[0]).display().to_string();
+        all.push(&folder);
+        all.extend(&words[1..]);
+        let (code, _, err) = stage.said(&all);
+        assert!(code != 0 && stage.log().is_empty(), "{words:?}: {code} {err}");
+    }
+}

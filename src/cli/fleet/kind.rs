@@ -12,6 +12,15 @@ use crate::error::Error;
 pub(super) enum Kind {
     /// Puts an ecosystem file in force, which each host gets on standard input.
     File(FileVerb),
+    /// Makes a release of an archive, which each host gets on standard input, and puts it in force.
+    Deploy {
+        /// What is deployed, as it is written.
+        what: String,
+        /// The profile.
+        env: Option<String>,
+        /// Only shows what would happen.
+        dry_run: bool,
+    },
     /// Changes apps that are there.
     Selected(SelectedVerb),
     /// Goes back to an earlier definition.
@@ -80,7 +89,7 @@ impl Kind {
     pub(super) fn is_dry_run(&self) -> bool {
         match self {
             Kind::File(verb) => verb.dry_run,
-            Kind::Rollback { dry_run, .. } => *dry_run,
+            Kind::Rollback { dry_run, .. } | Kind::Deploy { dry_run, .. } => *dry_run,
             _ => false,
         }
     }
@@ -123,6 +132,11 @@ pub(super) fn of(verb: &Verb, place: &Site<'_>) -> Result<Kind, Error> {
             })),
             apps => selected("reload", apps, false, false),
         },
+        Verb::Deploy(args) => Ok(Kind::Deploy {
+            what: args.what().to_owned(),
+            env: args.profile().map(str::to_owned),
+            dry_run: args.is_dry_run(),
+        }),
         Verb::Start(args) => selected("start", &args.what, false, true),
         Verb::Stop(args) => selected("stop", &args.apps, true, false),
         Verb::Restart(args) => selected("restart", &args.apps, true, true),

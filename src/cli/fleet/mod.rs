@@ -1,6 +1,7 @@
 //! `clusterctl -H`: a command on several hosts. Here it is found out which hosts are meant and what each is told;
 //! `ops::fleet` runs it, `report::fleet` shows it. It changes nothing on this machine.
 
+mod archive;
 mod change;
 mod kind;
 mod read;
@@ -62,7 +63,7 @@ pub(super) fn run(
     let kind = kind::of(&args.verb, place)?;
     let targets = Targets::of(args, &kind, &words, place, ui)?;
     match &kind {
-        Kind::File(_) | Kind::Selected(_) | Kind::Rollback { .. } => {
+        Kind::File(_) | Kind::Deploy { .. } | Kind::Selected(_) | Kind::Rollback { .. } => {
             change::run(&args.fleet, &kind, &targets, place, ui)
         }
         Kind::List { by_instance } => read::list(&targets, *by_instance, ui),

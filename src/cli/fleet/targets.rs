@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::archive::FleetArchive;
 use super::kind::Kind;
 use super::words;
-use crate::cli::{Args, Purpose, Site, Ui, input};
+use crate::cli::deploy::FILE;
+use crate::cli::{Args, Purpose, Site, Ui, Verb, input};
 use crate::ecosystem::{self, AppName, Fleet, FleetFile, FleetHost};
 use crate::error::Error;
 use crate::fleet;
@@ -25,6 +27,8 @@ pub(super) struct Targets {
     pub without: Vec<String>,
     /// The words of the verb, for messages.
     pub words: Vec<String>,
+    /// What hosts read while they work.
+    archive: Option<FleetArchive>,
 }
 
 /// The ecosystem file as it is here.
@@ -47,7 +51,14 @@ impl Targets {
         place: &Site<'_>,
         ui: &mut Ui,
     ) -> Result<Targets, Error> {
-        let here = read(kind, place, ui)?;
+        let mut archive = match &args.verb {
+            Verb::Deploy(args) => Some(FleetArchive::of(args, place)?),
+            _ => None,
+        };
+        let here = match &archive {
+            Some(archive) => Some(of_release(archive, kind, place, ui)?),
+            None => read(kind, place, ui)?,
+        };
         let hosts = meant(&args.fleet.hosts, here.as_ref())?;
         let here = here.unwrap_or_default();
         let parent = here.source.as_deref().and_then(Path::parent).map(Path::to_owned);
@@ -70,16 +81,21 @@ impl Targets {
             work: Vec::new(),
             without: Vec::new(),
             words: words.to_vec(),
+            archive: None,
         };
         for host in hosts {
-            match teller.calls(&host) {
-                None => targets.without.push(host.name),
-                Some((look, work)) => {
-                    targets.look.push(look);
-                    targets.work.push(work);
-                }
+            let Some((mut look, mut work)) = teller.calls(&host) else {
+                targets.without.push(host.name);
+                continue;
+            };
+            if let Some(archive) = &mut archive {
+                let input = archive.input(&host, &here.file, &place.layout()?.state)?;
+                (look.input, work.input) = (input.clone(), input);
             }
+            targets.look.push(look);
+            targets.work.push(work);
         }
+        targets.archive = archive;
         Ok(targets)
     }
 }
@@ -94,21 +110,41 @@ fn read(kind: &Kind, place: &Site<'_>, ui: &mut Ui) -> Result<Option<Here>, Erro
         },
     };
     let (text, source, base) = input::read_ecosystem(place, &path, name, ui)?;
+    let file = tables(kind, &text, &path, &base, place, ui)?;
+    Ok(Some(Here { text, source, file }))
+}
+
+/// The ecosystem file of what is deployed.
+fn of_release(
+    archive: &FleetArchive,
+    kind: &Kind,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<Here, Error> {
+    let text = archive.text.clone();
+    let file = tables(kind, &text, Path::new(FILE), &place.current_folder()?, place, ui)?;
+    Ok(Here { text, source: None, file })
+}
+
+/// What a file says of hosts.
+fn tables(
+    kind: &Kind,
+    text: &str,
+    path: &Path,
+    base: &Path,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<FleetFile, Error> {
     let env = match kind {
-        Kind::File(verb) => verb.env.as_deref().filter(|env| *env != crate::plan::profile::NONE),
+        Kind::File(verb) => verb.env.as_deref(),
+        Kind::Deploy { env, .. } => env.as_deref(),
         _ => None,
     };
+    let env = env.filter(|env| *env != crate::plan::profile::NONE);
     let host = place.around.host(&place.layout()?, Purpose::Check);
     let shown = path.display().to_string();
-    match ecosystem::fleet_file(&text, &shown, &base, env, &*host) {
-        Ok(file) => Ok(Some(Here { text, source, file })),
-        Err(problems) => {
-            if ui.json {
-                ui.json_problems(problems.to_json())?;
-            }
-            Err(Error::Config(problems))
-        }
-    }
+    ecosystem::fleet_file(text, &shown, base, env, &*host)
+        .map_err(|problems| input::refused(problems, &shown, ui))
 }
 
 /// The hosts that are asked for, in the order of the file for `all`, else in that of the command line.
@@ -169,6 +205,7 @@ impl<J: Fn(bool) -> Vec<String>> Teller<'_, J> {
     fn calls(&self, host: &FleetHost) -> Option<(HostCall, HostCall)> {
         match self.kind {
             Kind::File(verb) => self.file(host, verb),
+            Kind::Deploy { what, .. } => self.deploy(host, what),
             Kind::Selected(verb) => {
                 let words = self.of_host(host, &verb.apps)?;
                 let list: Vec<String> = match verb.apps.is_empty() {
@@ -238,6 +275,17 @@ impl<J: Fn(bool) -> Vec<String>> Teller<'_, J> {
         let with = |call: HostCall| HostCall { input: text.clone(), ..call };
         let look = with(self.call(host, true, "apply", look));
         Some((look, with(self.call(host, true, verb.verb, words))))
+    }
+
+    fn deploy(&self, host: &FleetHost, what: &str) -> Option<(HostCall, HostCall)> {
+        if self.here.file.apps_of(host).is_empty() && host.apps.is_some() {
+            return None;
+        }
+        let rest = words::without_last(self.of_verb.clone(), what);
+        let rest = words::without_flags(rest, &["-n", "--dry-run"]);
+        let work = [vec!["-".to_owned()], rest].concat();
+        let look = [work.clone(), vec!["--dry-run".to_owned()]].concat();
+        Some((self.call(host, true, "deploy", look), self.call(host, true, "deploy", work)))
     }
 
     /// The path of the file there: what its history and `--prune` know it by.

@@ -258,3 +258,54 @@ fleet!(a_user_who_may_become_root_is_enough, |fleet| {
     let (code, said) = clusterctl(fleet, "-H all reload api");
     assert_ne!(code, 0, "{said}");
 });
+
+/// Puts code of this release on the operator; `more` lines of JavaScript stand before it.
+fn code(fleet: &Fleet, release: &str, more: &str) {
+    let folder = example("haproxy");
+    let server = fs::read_to_string(folder.join("server.js")).unwrap();
+    let server = server.replace("${process.env.RELEASE}", release);
+    let hosts: String =
+        fleet.hosts().map(|(name, _)| format!("[[hosts]]\nname = \"{name}\"\n")).collect();
+    let app = fs::read_to_string(folder.join("ecosystem.toml")).unwrap();
+    fleet.operator.ok_sh("mkdir -p /root/shop");
+    fleet.operator.write("/root/shop/server.js", format!("{more}\n{server}"));
+    let deploy = "[deploy]\npath = \"/srv/shop\"\n";
+    fleet.operator.write("/root/shop/ecosystem.toml", format!("{app}\n{deploy}\n{hosts}\n"));
+}
+
+fleet!(code_goes_over_the_hosts_and_comes_back_after_a_failure, |fleet| {
+    code(fleet, "code 1", "");
+    let (status, said) = clusterctl(fleet, "-H all deploy .");
+    assert_eq!(status, 0, "{said}");
+    balance(fleet, "runtime.cfg");
+    let load = fleet.load();
+    code(fleet, "code 2", "");
+    let (status, said) = clusterctl(fleet, "-H all deploy .");
+    assert_eq!(status, 0, "{said}");
+    let text = answers(fleet);
+    assert!(text.contains("code 2") && !text.contains("code 1"), "{text}");
+
+    let before = all_processes(fleet);
+    code(fleet, "code 3", "throw new Error('broken');");
+    let (status, said) = clusterctl(fleet, "-H all deploy .");
+    assert_eq!((status, all_processes(fleet)), (1, before), "{said}");
+    assert!(said.contains("failed: h1; not touched: h2, h3"), "{said}");
+    let report = load.stop();
+    eprintln!("deploy over three hosts, and a broken one: {} answered", report.ok());
+    report.assert_none_failed();
+
+    // Whatever is started now runs the code that is in force.
+    for (_, host) in fleet.hosts() {
+        host.ok_sh("systemctl kill --signal=KILL 'api@*'");
+    }
+    wait_until("every host serves again", Duration::from_secs(30), || {
+        let text = answers(fleet);
+        ["h1", "h2", "h3"].iter().all(|host| text.contains(host)) && !text.contains("503")
+    });
+    let text = answers(fleet);
+    assert!(text.contains("code 2") && !text.contains("code 3"), "{text}");
+    let (status, said) = clusterctl(fleet, "-H all rollback api");
+    assert_eq!(status, 0, "{said}");
+    let text = answers(fleet);
+    assert!(text.contains("code 1") && !text.contains("code 2"), "{text}");
+});
