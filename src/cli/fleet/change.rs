@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::targets::Targets;
 use super::view::{View, is_under_way};
-use super::{FleetArgs, words};
+use super::{FleetArgs, common_code, words};
 use crate::cli::{Site, Ui};
 use crate::error::{Error, exit};
 use crate::fleet::{Course, Line, batches, with_host};
@@ -297,19 +297,4 @@ fn rest(words: &[String]) -> String {
     let rest: Vec<String> =
         rest.iter().filter(|word| !attached(word)).map(|word| shell_word(word)).collect();
     rest.join(" ")
-}
-
-/// The exit code of hosts that failed: theirs, if it is the same, and that they failed otherwise.
-fn common_code<'a>(ends: impl Iterator<Item = &'a HostEnd>) -> u8 {
-    let codes: std::collections::BTreeSet<u8> = ends
-        .map(|end| match end {
-            HostEnd::Code(code) => *code,
-            HostEnd::Unknown(_) => exit::FAILED,
-        })
-        .collect();
-    match codes.len() {
-        0 => exit::OK,
-        1 => codes.first().copied().unwrap_or(exit::FAILED),
-        _ => exit::FAILED,
-    }
 }

@@ -9,12 +9,14 @@ mod targets;
 mod view;
 mod words;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::groups::HOSTS;
 use super::{Args, Site, Ui};
 use crate::ecosystem::Share;
-use crate::error::Error;
+use crate::error::{Error, exit};
+use crate::ops::fleet::HostEnd;
 use kind::Kind;
 use targets::Targets;
 pub(super) use words::is_asked_from_afar;
@@ -70,5 +72,20 @@ pub(super) fn run(
         Kind::Sections => read::sections(&targets, ui),
         Kind::Logs { follow } => read::logs(&targets, *follow, ui),
         Kind::Metrics => read::metrics(&targets, ui),
+    }
+}
+
+/// The exit code of hosts: theirs, if it is the same, else that something failed.
+fn common_code<'a>(ends: impl Iterator<Item = &'a HostEnd>) -> u8 {
+    let codes: BTreeSet<u8> = ends
+        .map(|end| match end {
+            HostEnd::Code(code) => *code,
+            HostEnd::Unknown(_) => exit::FAILED,
+        })
+        .collect();
+    match codes.len() {
+        0 => exit::OK,
+        1 => codes.first().copied().unwrap_or(exit::FAILED),
+        _ => exit::FAILED,
     }
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::common_code;
 use super::targets::Targets;
 use super::view::View;
 use crate::cli::Ui;
@@ -184,15 +185,5 @@ fn next_steps(ends: &[HostEnd], ui: &mut Ui) {
 /// The exit code of all: that of the hosts if it is the same, else that something failed.
 fn code(ends: &[HostEnd]) -> u8 {
     let judged = ends.iter().filter(|end| !has_none(end, ends));
-    let codes: std::collections::BTreeSet<u8> = judged
-        .map(|end| match end {
-            HostEnd::Code(code) => *code,
-            HostEnd::Unknown(_) => exit::FAILED,
-        })
-        .collect();
-    match codes.len() {
-        0 => exit::OK,
-        1 => codes.first().copied().unwrap_or(exit::FAILED),
-        _ => exit::FAILED,
-    }
+    common_code(judged)
 }

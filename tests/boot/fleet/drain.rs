@@ -8,7 +8,7 @@ use crate::support::{Fleet, wait_until};
 
 /// Stops the app on h1 and starts it again, after and before these commands of the operator. Gives how many requests
 /// were answered and how many were lost.
-fn stop_and_start(fleet: &Fleet, before: &str, after: &str) -> (u64, u64) {
+pub(super) fn stop_and_start(fleet: &Fleet, before: &str, after: &str) -> (u64, u64) {
     let load = fleet.load();
     fleet.operator.ok_sh(before);
     fleet.ssh_ok("h1", "clusterctl stop api");

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::drain::stop_and_start;
 use super::{answers, balance, example, install};
 use crate::fleet;
 use crate::support::{Fleet, skip};
@@ -14,16 +15,9 @@ fleet!(nginx_loses_no_request_when_a_host_is_stopped, |fleet| {
     fleet.operator.ok(["systemctl", "restart", "nginx"]);
     // Once drained first, and once refused and tried elsewhere.
     for (before, after) in [("HOST=h1 /root/lb drain", "HOST=h1 /root/lb ready"), (":", ":")] {
-        let load = fleet.load();
-        fleet.operator.ok_sh(before);
-        fleet.ssh_ok("h1", "clusterctl stop api");
-        let said = answers(fleet);
-        assert!(!said.contains("h1") && said.contains("h2") && said.contains("h3"), "{said}");
-        fleet.ssh_ok("h1", "clusterctl start api");
-        fleet.operator.ok_sh(after);
-        let report = load.stop();
-        eprintln!("nginx, {before}: {} answered, {} lost", report.ok(), report.failed());
-        report.assert_none_failed();
+        let (answered, lost) = stop_and_start(fleet, before, after);
+        eprintln!("nginx, {before}: {answered} answered, {lost} lost");
+        assert!(answered > 0 && lost == 0, "{answered} answered, {lost} lost");
     }
     let wrong = fleet.operator.sh("HOST=h9 /root/lb drain");
     assert!(wrong.code == 1 && wrong.stderr.contains("ends with '# h9'"), "{wrong:?}");
