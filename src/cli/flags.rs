@@ -76,9 +76,9 @@ const FLAGS: &[Flag] = &[
     named("error", "error_file", File, "The file for standard error, instead of the journal")
         .short('e'),
     flag("merge-logs", Nothing("true"), "One log for all instances"),
-    flag("log-type", Text("TYPE"), "Form of the lines in files"),
-    flag("log-date-format", Text("FORMAT"), "Time in front of the lines in files"),
-    flag("time", Nothing("true"), "Time in front of the lines in files"),
+    flag("log-type", Text("TYPE"), "Ignored: lines are as the program writes them"),
+    flag("log-date-format", Text("FORMAT"), "Ignored: `clusterctl logs --timestamp` shows times"),
+    flag("time", Nothing("true"), "Ignored: `clusterctl logs --timestamp` shows times"),
     flag("disable-logs", Nothing("true"), "Throw the output away"),
     named("pid", "pid_file", File, "A file for the number of the process").short('p'),
     flag("kill-timeout", Text("TIME"), "Time to finish and exit before it is killed").short('k'),

@@ -23,7 +23,7 @@ use crate::report::history::Replacement;
 #[derive(Debug, clap::Args)]
 pub(super) struct HistoryArgs {
     /// Only what changed this app, or came from this ecosystem file
-    #[arg(value_name = "APP|FILE")]
+    #[arg(value_name = "APP|FILE", add = super::complete::selectors_and_files())]
     of: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct HistoryArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct RollbackArgs {
     /// The number of the definition, or an app of the ecosystem file
-    #[arg(value_name = "N|APP")]
+    #[arg(value_name = "N|APP", add = super::complete::names())]
     to: Option<String>,
     /// The ecosystem file; without it the one in this folder
     #[arg(long, value_name = "FILE")]

@@ -10,7 +10,7 @@ use crate::ops;
 #[derive(Debug, clap::Args)]
 pub(super) struct PidArgs {
     /// Apps, instances (`api@2`), namespaces, or `all`
-    #[arg(required = true, value_name = "APP")]
+    #[arg(required = true, value_name = "APP", add = super::complete::selectors())]
     pub(super) apps: Vec<String>,
 }
 

@@ -22,6 +22,7 @@ pub fn for_host(text: &str, has: &dyn Fn(usize) -> bool) -> String {
                     parts.table(key.span().start, item, unwanted);
                 }
             }
+            DeValue::Array(items) if key.get_ref() == "apps" => parts.items(items, has),
             _ => parts.table(key.span().start, value, of_fleet),
         }
     }
@@ -48,6 +49,14 @@ impl Parts<'_> {
     fn has_header(&self, value: &Spanned<DeValue<'_>>) -> bool {
         let starts = self.text.as_bytes().get(value.span().start) == Some(&b'[');
         starts && matches!(value.get_ref(), DeValue::Table(_))
+    }
+
+    /// Notes the unwanted items of `apps = [{…}, {…}]`, each with the comma behind it.
+    fn items(&mut self, items: &[Spanned<DeValue<'_>>], has: &dyn Fn(usize) -> bool) {
+        for (at, item) in items.iter().enumerate().filter(|(at, _)| !has(*at)) {
+            let end = items.get(at + 1).map_or(item.span().end, |next| next.span().start);
+            self.lines.push(item.span().start..end);
+        }
     }
 
     /// Notes a table and those inside of it, or a key with its value, which begins at `key`.
@@ -102,13 +111,15 @@ impl Parts<'_> {
     }
 }
 
-/// Blanks for every character of these bytes but line ends.
+/// Blanks for all of these bytes but line ends: whatever is left keeps its place, and the text its length.
 fn blanked(text: &str, ranges: &[Range<usize>]) -> String {
-    let blank = |at: usize, c: char| {
-        let inside = ranges.iter().any(|range| range.contains(&at));
-        if inside && c != '\n' && c != '\r' { ' ' } else { c }
-    };
-    text.char_indices().map(|(at, c)| blank(at, c)).collect()
+    let mut bytes = text.as_bytes().to_vec();
+    for range in ranges {
+        let part = bytes.get_mut(range.clone()).into_iter().flatten();
+        part.filter(|byte| !b"\n\r".contains(byte)).for_each(|byte| *byte = b' ');
+    }
+    // Ranges begin and end at whole characters.
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -155,7 +166,7 @@ A = "[fleet]"
             expected[18 + at] = line;
         }
         assert_eq!(lines, expected);
-        assert_eq!(text.chars().count(), FILE.chars().count());
+        assert_eq!(text.len(), FILE.len());
     }
 
     #[test]
@@ -177,7 +188,15 @@ A = "[fleet]"
         let lines: Vec<&str> = kept.lines().map(str::trim).collect();
         assert_eq!(lines, ["", "", "", "# two", "[[apps]]", "name = \"x\""]);
         let inline = "apps = [{ name = \"a\" }, { name = \"b\" }]\n";
-        assert_eq!(for_host(inline, &|at| at == 0), inline);
+        let one = |wanted: usize| {
+            let text = for_host(inline, &|at| at == wanted);
+            assert_eq!(text.len(), inline.len());
+            let table: toml::Table = text.parse().unwrap();
+            let apps = table["apps"].as_array().unwrap();
+            apps.iter().map(|app| app["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((one(0), one(1)), (vec!["a".to_owned()], vec!["b".to_owned()]));
+        assert!(one(2).is_empty());
     }
 
     #[test]

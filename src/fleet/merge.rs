@@ -79,7 +79,12 @@ fn labelled(host: &str, line: &str) -> String {
     let (name, rest) = line.split_at(name);
     match rest.strip_prefix('{') {
         Some(labels) if labels.starts_with('}') => format!("{name}{{{label}{labels}"),
-        Some(labels) => format!("{name}{{{label},{labels}"),
+        // What a program calls `host` gets the name that Prometheus gives to labels that are taken.
+        Some(labels) => {
+            let own = labels.strip_prefix("host=").map(|rest| format!("exported_host={rest}"));
+            let labels = own.unwrap_or_else(|| labels.replace(",host=\"", ",exported_host=\""));
+            format!("{name}{{{label},{labels}")
+        }
         None => format!("{name}{{{label}}}{rest}"),
     }
 }
@@ -115,5 +120,12 @@ mod tests {
              # TYPE all gauge\nall{host=\"a\"} 1\nall{host=\"b\\\"\"} 1\n# EOF\n"
         );
         assert_eq!(metrics(&[]), "# EOF\n");
+        let own = "up{host=\"x\",a=\"1\"} 1\nup{a=\"1\",host=\"y\"} 1\n".to_owned();
+        let merged = metrics(&[("a".into(), own)]);
+        assert_eq!(
+            merged,
+            "up{host=\"a\",exported_host=\"x\",a=\"1\"} 1\n\
+             up{host=\"a\",a=\"1\",exported_host=\"y\"} 1\n# EOF\n"
+        );
     }
 }

@@ -23,6 +23,7 @@ mod journald;
 mod kernel;
 mod process;
 mod queues;
+mod session;
 mod sight;
 mod socket_file;
 mod sockets;
@@ -42,6 +43,7 @@ pub use process::{
     is_uprooted, processes, resident, usage, variable_of, variables,
 };
 pub use queues::{Queue, queues};
+pub use session::in_own_session;
 pub use sight::look;
 pub use socket_file::is_lost;
 pub use sockets::{descriptor, dropped_clients, sockets_of};

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::act::act;
 use super::load::load_found;
 use super::lock::lock;
+use super::masked::{refuse_masked, replaced};
 use super::observe::{observe_named, observe_some};
 use super::settle::settle;
 use super::stay::unwell;
@@ -86,6 +87,7 @@ pub fn apply(
     if plan.is_empty() && !names.is_empty() {
         mend(context, &observed, sink)?;
     }
+    refuse_masked(context, &observed, &replaced(&plan))?;
     // "Nothing to do" is said only of what serves.
     let idle = names.iter().filter(|app| !request.reloads && !plan.has_steps(app));
     let mut done = unwell(context, &observed, idle)?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::ecosystem::{AppName, MAX_INSTANCES};
+use crate::unit::UnitName;
 use crate::{disk, release, systemd};
 
 /// Why a verb could not go on.
@@ -40,6 +41,8 @@ pub enum Error {
     Reload(AppName),
     /// One instance cannot be reached.
     Unreached(super::Unreached),
+    /// An instance that is to be replaced is masked; nothing was touched.
+    Masked(UnitName),
     /// Nobody may execute what units would run from this directory.
     NoExec(PathBuf),
     /// There is no release, or it cannot be used.
@@ -60,7 +63,9 @@ impl Error {
             | Error::Stopped(app)
             | Error::Reload(app) => Some(app),
             Error::Disk(_) | Error::Systemd(_) | Error::Plan(_) | Error::Unreached(_) => None,
-            Error::Number { .. } | Error::NoExec(_) | Error::Unrecorded(_) => None,
+            Error::Number { .. } | Error::NoExec(_) | Error::Masked(_) | Error::Unrecorded(_) => {
+                None
+            }
             Error::Release(_) => None,
         }
     }
@@ -106,6 +111,9 @@ impl Error {
             Error::Stopped(app) => Some(format!("clusterctl start {app}")),
             Error::Lost(app) => {
                 Some(format!("clusterctl list {app}, and the same command goes on"))
+            }
+            Error::Masked(unit) => {
+                Some(format!("systemctl unmask {unit}, then run the same command again"))
             }
             Error::NoExec(dir) => Some(format!(
                 "install clusterctl's package, whose helpers lie in /usr/lib, or allow it: \
@@ -170,6 +178,10 @@ impl fmt::Display for Error {
                 write!(f, "{app}: the request for a rollout cannot be written: {why}")
             }
             Error::Request(app) => write!(f, "{app}: a request of another version of clusterctl"),
+            Error::Masked(unit) => write!(
+                f,
+                "{unit} is masked: it could be stopped and not started again, so nothing was changed"
+            ),
             Error::NoExec(dir) => write!(
                 f,
                 "{} is on a file system that is mounted `noexec`: systemd could not run there \
@@ -200,7 +212,7 @@ impl std::error::Error for Error {
             Error::Plan(_) | Error::Number { .. } | Error::Request(_) | Error::Lost(_) => None,
             Error::Unwritable(..) | Error::Broke(..) | Error::Stopped(_) => None,
             Error::Reload(_) | Error::Unreported(_) | Error::NoExec(_) => None,
-            Error::Unreached(_) => None,
+            Error::Unreached(_) | Error::Masked(_) => None,
             Error::Release(error) => Some(error),
         }
     }

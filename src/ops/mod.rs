@@ -42,6 +42,7 @@ mod log_owner;
 mod log_spec;
 mod logs;
 mod look;
+mod masked;
 mod memory;
 mod meter;
 mod metrics;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::load_found;
+use super::masked::refuse_masked;
 use super::parallel::parallel;
 use super::request::{Request, Task};
 use super::witness::witnessed_for;
@@ -104,6 +105,8 @@ pub fn reload(
     reloads: &[Reload],
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
+    let chosen = reloads.iter().map(|one| (one.app.clone(), one.instances.clone())).collect();
+    refuse_masked(context, observed, &chosen)?;
     let work = |reload: &Reload, sink: Sink<'_>| {
         let request = Request {
             task: Task::Reload { instances: reload.instances.clone() },

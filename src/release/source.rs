@@ -156,15 +156,19 @@ fn output(mut command: Command, state: &Path, name: &str) -> Result<File, Error>
     }
 }
 
-/// git in a folder; for root with the rights of who owns the folder: a working tree names programs that git runs.
+/// git in a folder; for root with the rights of who owns the folder, without root's variables and terminal: a working
+/// tree names programs that git runs.
 fn git(folder: &Path) -> Command {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).stdin(Stdio::null()).env("GIT_TERMINAL_PROMPT", "0");
+    let mut command = host::in_own_session(Path::new("git"));
+    command.arg("-C").arg(folder).stdin(Stdio::null());
     if rustix::process::geteuid().is_root()
         && let Some(owner) = host::owner_of(folder)
     {
-        command.uid(owner.uid).gid(owner.gid).env("HOME", &owner.home);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.uid(owner.uid).gid(owner.gid);
+        command.env_clear().env("PATH", path).env("HOME", &owner.home);
     }
+    command.env("GIT_TERMINAL_PROMPT", "0");
     command
 }
 

@@ -141,6 +141,32 @@ booted!(an_instance_that_is_masked_while_it_runs_is_warned_of_in_the_same_words,
     assert!(found(m, "masked").is_none(), "{:#?}", findings(m));
 });
 
+booted!(a_masked_instance_is_refused_before_anything_is_touched, |m| {
+    applied(m, &ecosystem(3, ""));
+    m.ok(["systemctl", "mask", "shop@1"]);
+    let state = || {
+        let pids = (0..3).map(|n| m.systemctl_show(&format!("shop@{n}"), "MainPID"));
+        (m.read("/etc/systemd/system/shop@.service"), pids.collect::<Vec<_>>())
+    };
+    let before = state();
+    let refused = |command: &[&str]| {
+        let output = m.clusterctl(command.iter().copied());
+        assert_eq!(output.code, 1, "{output:#?}");
+        let first = output.stderr.lines().find(|line| line.contains("masked")).unwrap_or_default();
+        assert!(first.contains("shop@1.service is masked"), "{output:#?}");
+        assert!(output.stderr.contains("systemctl unmask shop@1.service"), "{output:#?}");
+        assert_eq!(state(), before, "{command:?}");
+    };
+    m.write("/srv/shop/ecosystem.toml", ecosystem(3, "env.CHANGED = 'yes'"));
+    refused(&["apply", "/srv/shop/ecosystem.toml"]);
+    refused(&["reload", "shop"]);
+    refused(&["reload", "shop@1"]);
+    // Others of the app can be replaced.
+    m.ok(["clusterctl", "reload", "shop@0"]);
+    m.ok(["systemctl", "unmask", "shop@1"]);
+    m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
+});
+
 booted!(what_the_doctor_sees_less_often_is_mended_as_well, |m| {
     applied(m, &ecosystem(2, "max_restarts = 10000"));
     let serves = || m.ok(["curl", "-sS", "--max-time", "20", "localhost:3000"]);

@@ -105,6 +105,75 @@ fn the_agent_passes_the_test_of_agents_and_sees_instances() {
     assert_eq!(agent(&m, "stop", "OCF_RESKEY_app=shop").0, 0, "nothing to stop");
 }
 
+#[test]
+#[ignore = "a root with Pacemaker: make check-long"]
+fn the_agent_stops_whatever_its_parameters_are_and_never_guesses() {
+    let Some(m) = machine(Root::Pacemaker) else { return };
+    install(&m, "v1");
+    let serving = || {
+        let list = ["systemctl", "list-units", "--plain", "--no-legend", "--state=active"];
+        m.ok(list.into_iter().chain(["api@*.service"])).lines().count()
+    };
+    let start = || {
+        assert_eq!(agent(&m, "start", "").0, 0);
+        assert_eq!(serving(), 2);
+    };
+    let stop = |parameter: &str| {
+        let stopped = agent(&m, "stop", parameter);
+        assert!(stopped.0 == 0 && serving() == 0, "{parameter}: {stopped:?}, {} run", serving());
+    };
+    // A typing error says nothing about an app that serves, and starts none.
+    for (wrong, what) in [
+        ("OCF_RESKEY_ready=two", "has to be a number from 1 on"),
+        ("OCF_RESKEY_ready=99999999999999999999", "has to be a number from 1 on"),
+        ("OCF_RESKEY_health=127.0.0.1:3000/", "has to begin with http://"),
+    ] {
+        let refused = agent(&m, "start", wrong);
+        assert!(
+            refused.0 == 2 && refused.1.contains(what) && serving() == 0,
+            "{wrong}: {refused:?}"
+        );
+        assert_eq!(agent(&m, "monitor", wrong).0, 7, "{wrong}: it does not run");
+        start();
+        for action in ["monitor", "reload-agent"] {
+            let (code, said) = agent(&m, action, wrong);
+            assert!(code == 0 && said.contains(what), "{action} {wrong}: {code} {said}");
+        }
+        stop(wrong);
+    }
+    // No more does a curl that is gone.
+    start();
+    let healthy = "OCF_RESKEY_health=http://127.0.0.1:3000/";
+    m.ok(["mv", "/usr/bin/curl", "/usr/bin/curl.away"]);
+    let (code, said) = agent(&m, "monitor", healthy);
+    assert!(code == 0 && said.contains("health needs curl"), "{code} {said}");
+    stop(healthy);
+    assert_eq!(agent(&m, "start", healthy).0, 5);
+    m.ok(["mv", "/usr/bin/curl.away", "/usr/bin/curl"]);
+    // Instances are stopped which are not enabled: one beyond the others, all of them, and those without their group.
+    start();
+    m.ok(["systemctl", "start", "api@5"]);
+    assert_eq!(serving(), 3);
+    stop("");
+    for lost in ["api.service.wants", "api.service"] {
+        start();
+        m.ok_sh(&format!("mv /etc/systemd/system/{lost} /root/; systemctl daemon-reload"));
+        assert_eq!(serving(), 2, "without {lost}");
+        stop("");
+        m.ok_sh(&format!("mv /root/{lost} /etc/systemd/system/; systemctl daemon-reload"));
+    }
+    // Where systemd does not answer, nothing is known.
+    start();
+    m.write("/root/broken/systemctl", "#!/bin/sh\nexit 1\n");
+    m.ok(["chmod", "+x", "/root/broken/systemctl"]);
+    for action in ["stop", "monitor", "validate-all"] {
+        let (code, said) = agent(&m, action, "PATH=/root/broken:$PATH");
+        assert!(code == 1 && said.contains("systemd does not say"), "{action}: {code} {said}");
+    }
+    assert_eq!(serving(), 2);
+    stop("");
+}
+
 /// Three machines of one cluster, with the address 192.0.2.100 where a client finds the app.
 struct Cluster {
     machines: Vec<(String, Machine)>,

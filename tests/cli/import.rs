@@ -77,6 +77,8 @@ fn verbs_take_the_file_itself() {
     stage.run(&["apply", "ecosystem.config.js", "--dry-run", "--only", "worker"], exit::OK);
     stage.run(&["start", "ecosystem.config.js"], exit::OK);
     stage.run(&["apply", "ecosystem.config.js"], exit::OK); // nothing to do
+    stage.run(&["reload", "ecosystem.config.js", "--only", "shop"], exit::OK);
+    stage.run(&["restart", "ecosystem.config.js"], exit::OK);
     stage.run(&["stop", "ecosystem.config.js"], exit::OK);
     stage.run(&["start", "ecosystem.config.js", "-i", "2"], exit::USAGE);
     stage.run(&["delete", "ecosystem.config.js"], exit::OK);

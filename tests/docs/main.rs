@@ -210,3 +210,67 @@ fn every_dependency_has_its_reason() {
     assert!(used.len() > 10, "{used:?}");
     assert_eq!(told, used);
 }
+
+/// The text of a file of the tree.
+fn text_of(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// `dh-cargo` finds nothing but what is asked for: every crate with its features, and none that is not used.
+#[test]
+fn the_recipe_of_debian_asks_for_every_crate() {
+    let manifest: toml::Table = text_of("Cargo.toml").parse().unwrap();
+    let control = text_of("packaging/debian/control");
+    let asked: BTreeSet<&str> = control
+        .lines()
+        .filter_map(|line| line.strip_prefix(" librust-")?.split("-dev ").next())
+        .collect();
+    let mut wanted = BTreeSet::new();
+    for section in ["dependencies", "dev-dependencies"] {
+        for (name, value) in manifest[section].as_table().unwrap() {
+            let version = value.as_str().or_else(|| value["version"].as_str()).unwrap();
+            let numbers = version.trim_start_matches(['=', '>', '<', '^', '~']);
+            let mut numbers = numbers.split(['.', ',']);
+            let series = match (numbers.next().unwrap(), numbers.next()) {
+                _ if version.contains(',') => String::new(),
+                ("0", Some(minor)) => format!("-0.{minor}"),
+                (major, _) => format!("-{major}"),
+            };
+            let name = format!("{}{series}", name.replace('_', "-"));
+            let features = value.get("features").and_then(|all| all.as_array());
+            let mut features: Vec<&str> =
+                features.into_iter().flatten().filter_map(|one| one.as_str()).collect();
+            let default = value.get("default-features").and_then(|one| one.as_bool());
+            if default.unwrap_or(true) {
+                features.push("default");
+            }
+            if features.is_empty() {
+                wanted.insert(name.clone());
+            }
+            let features = features.iter().map(|one| format!("{name}+{}", one.replace('_', "-")));
+            wanted.extend(features);
+        }
+    }
+    assert_eq!(asked, wanted.iter().map(String::as_str).collect());
+}
+
+/// The package of Fedora says under which licences the crates are that are linked into the program.
+#[test]
+fn the_recipe_of_fedora_names_every_licence() {
+    let spec = text_of("packaging/rpm/clusterctl.spec");
+    let line = spec.lines().find_map(|line| line.strip_prefix("License:")).unwrap();
+    let choices = |text: &str| -> BTreeSet<String> {
+        text.trim_matches(['(', ')', ' ']).split(" OR ").map(str::to_owned).collect()
+    };
+    let named: Vec<BTreeSet<String>> = line.split(" AND ").map(choices).collect();
+    let rows = text_of("docs/third-party.md");
+    let licences = rows.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").nth(1));
+    let licences: BTreeSet<String> = licences
+        .filter(|one| !["licence", "---"].contains(one))
+        .map(|one| one.replace('/', " OR "))
+        .collect();
+    assert!(licences.len() > 5, "{licences:?}");
+    for part in licences.iter().flat_map(|one| one.split(" AND ")) {
+        assert!(named.contains(&choices(part)), "{part} is not in {line}");
+    }
+}

@@ -225,7 +225,21 @@ fn work(
     let order = Roll { calls, course, wait: fleet.wait, hooks: &hooks, interrupt: &interrupt };
     let fates = roll(ssh, order, &mut |event| view.show(event, ui));
     ui.end_progress();
+    tell_out_of_rotation(&hooks, calls, &fates, ui);
     Ok(fates)
+}
+
+/// Says which hosts `before` has taken out of rotation, and nothing has put back.
+fn tell_out_of_rotation(hooks: &Hooks, calls: &[HostCall], fates: &[HostFate], ui: &mut Ui) {
+    let (Some(before), Some(after)) = (&hooks.before, &hooks.after) else { return };
+    for (call, fate) in calls.iter().zip(fates) {
+        if matches!(fate, HostFate::Ended(end) if !end.is_good()) {
+            let (host, line) = (&call.host, format!("HOST={} {after}", shell_word(&call.host)));
+            ui.note(&format!(
+                "{host}: `{before}` has run here, and `{after}` has not: when the host serves again: {line}"
+            ));
+        }
+    }
 }
 
 /// Says what was left, and which command goes on.
@@ -292,9 +306,7 @@ fn close(
 
 /// The command line behind the hosts, as it is typed again.
 fn rest(words: &[String]) -> String {
-    let rest = words::without(words, &["-H", "--host"]);
-    let attached = |word: &String| word.starts_with("-H") && word.len() > 2;
     let rest: Vec<String> =
-        rest.iter().filter(|word| !attached(word)).map(|word| shell_word(word)).collect();
+        words::without_hosts(words).iter().map(|word| shell_word(word)).collect();
     rest.join(" ")
 }

@@ -9,9 +9,9 @@ use super::view::View;
 use crate::cli::Ui;
 use crate::error::{Error, exit};
 use crate::fleet::{self, Line, rows, with_host};
-use crate::ops::fleet::{HostEnd, ask};
+use crate::ops::fleet::{HostEnd, Told, ask, follow as follow_all};
 use crate::report::fleet::{self as shown, HostRows};
-use crate::report::{Paint, printable};
+use crate::report::{Paint, printable, printable_lines};
 use crate::ssh::Ssh;
 
 /// What a host has said.
@@ -107,7 +107,6 @@ pub(super) fn sections(targets: &Targets, ui: &mut Ui) -> Result<u8, Error> {
 pub(super) fn logs(targets: &Targets, follow: bool, ui: &mut Ui) -> Result<u8, Error> {
     let wide = targets.look.iter().map(|call| call.host.chars().count()).max().unwrap_or(0);
     let mut kept: Vec<Vec<Line>> = vec![Vec::new(); targets.look.len()];
-    let mut result = Ok(());
     let print = |at: usize, line: Line, ui: &mut Ui| -> Result<(), Error> {
         let host = &targets.look[at].host;
         match line {
@@ -126,17 +125,26 @@ pub(super) fn logs(targets: &Targets, follow: bool, ui: &mut Ui) -> Result<u8, E
             Line::Begin(_) | Line::End(_) => Ok(()),
         }
     };
-    let ends = ask(&Ssh::new(), &targets.look, &mut |at, line| {
-        if !follow {
-            kept[at].push(line);
-        } else if result.is_ok() {
-            result = print(at, line, ui);
-            if result.is_err() {
-                // Nobody reads any more, and what is under way has nothing else to do.
-                std::process::exit(i32::from(exit::OK));
-            }
+    let lost = |at: usize, end: &HostEnd, ui: &mut Ui| {
+        if let HostEnd::Unknown(no_answer) = end {
+            let host = &targets.look[at].host;
+            ui.failed(&format!("{host}: {}", View::reason(host, end, &[], &[])));
+            no_answer.next.iter().for_each(|next| ui.next(next));
         }
-    });
+    };
+    if follow {
+        let ends = follow_all(&Ssh::new(), &targets.look, &mut |at, told| match told {
+            Told::Said(line) => {
+                if print(at, line, ui).is_err() {
+                    // Nobody reads any more, and what is under way has nothing else to do.
+                    std::process::exit(i32::from(exit::OK));
+                }
+            }
+            Told::Ended(end) => lost(at, &end, ui),
+        });
+        return Ok(code(&ends));
+    }
+    let ends = ask(&Ssh::new(), &targets.look, &mut |at, line| kept[at].push(line));
     for (at, lines) in kept.into_iter().enumerate() {
         if has_none(&ends[at], &ends) {
             continue;
@@ -145,10 +153,8 @@ pub(super) fn logs(targets: &Targets, follow: bool, ui: &mut Ui) -> Result<u8, E
             print(at, line, ui)?;
         }
     }
-    for (call, end) in targets.look.iter().zip(&ends) {
-        if matches!(end, HostEnd::Unknown(_)) {
-            ui.failed(&format!("{}: {}", call.host, View::reason(&call.host, end, &[], &[])));
-        }
+    for (at, end) in ends.iter().enumerate() {
+        lost(at, end, ui);
     }
     Ok(code(&ends))
 }
@@ -165,7 +171,8 @@ pub(super) fn metrics(targets: &Targets, ui: &mut Ui) -> Result<u8, Error> {
         let why = View::reason(&call.host, end, &[], &answer.err);
         ui.note(&format!("warning: {}: {why}", call.host));
     }
-    ui.data(&fleet::metrics(&texts))?;
+    ui.data(&printable_lines(&fleet::metrics(&texts)))?;
+    next_steps(&ends, ui);
     Ok(code(&ends))
 }
 

@@ -254,7 +254,7 @@ impl<J: Fn(bool) -> Vec<String>> Teller<'_, J> {
             return None;
         }
         let file = verb.file.to_string_lossy();
-        let rest = words::without_last(self.of_verb.clone(), &file);
+        let rest = self.without(self.of_verb.clone(), &file);
         let rest = words::without(&rest, &["--as", "--only"]);
         let rest = words::without_flags(rest, &["-n", "--dry-run"]);
         let mut words = vec!["-".to_owned()];
@@ -281,7 +281,7 @@ impl<J: Fn(bool) -> Vec<String>> Teller<'_, J> {
         if self.here.file.apps_of(host).is_empty() && host.apps.is_some() {
             return None;
         }
-        let rest = words::without_last(self.of_verb.clone(), what);
+        let rest = self.without(self.of_verb.clone(), what);
         let rest = words::without_flags(rest, &["-n", "--dry-run"]);
         let work = [vec!["-".to_owned()], rest].concat();
         let look = [work.clone(), vec!["--dry-run".to_owned()]].concat();
@@ -316,9 +316,16 @@ impl<J: Fn(bool) -> Vec<String>> Teller<'_, J> {
             return None;
         }
         for app in gone {
-            words = words::without_last(words, app);
+            words = self.without(words, app);
         }
         Some(words)
+    }
+
+    /// Words of the verb without one that is no option and no value of one.
+    fn without(&self, words: Vec<String>, word: &str) -> Vec<String> {
+        let command = crate::cli::command();
+        let takes_value = |option: &str| words::takes_value(&command, &self.verb, option);
+        words::without_positional(words, word, &takes_value)
     }
 
     fn call(&self, host: &FleetHost, json: bool, verb: &str, words: Vec<String>) -> HostCall {

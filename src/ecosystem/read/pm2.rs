@@ -96,7 +96,7 @@ const RETIRED: &[Retired] = &[
     ),
     idle(
         &["time", "log_date_format", "log_type"],
-        "is not needed: the journal has the time of every line",
+        "does nothing here: the journal has the time of every line, and a file has what the program writes",
         JOURNAL,
     ),
     idle(&["vizion", "versioning"], "does nothing here: clusterctl does not read git", REMOVE),

@@ -11,9 +11,9 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::ecosystem::{Scope, User, fnv1a};
-use crate::limits;
 use crate::ops::Context;
 use crate::release::{Error, Store};
+use crate::{host, limits};
 
 /// Where programs are: the same for every deployment, whoever starts it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -37,9 +37,6 @@ const OWN: [&str; 7] =
 
 /// How often it is asked whether Ctrl-C was pressed while a program says nothing.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-
-/// setsid(1), of util-linux and of BusyBox.
-const SETSID: [&str; 2] = ["/usr/bin/setsid", "/bin/setsid"];
 
 /// Runs programs for one store.
 #[derive(Debug)]
@@ -118,13 +115,7 @@ impl<'a> Runner<'a> {
     }
 
     fn command(&self, unit: &str, work: &Work<'_>) -> Command {
-        let mut command = match SETSID.iter().find(|path| Path::new(path).is_file()) {
-            Some(setsid) => Command::new(setsid),
-            None => Command::new("systemd-run"),
-        };
-        if command.get_program() != "systemd-run" {
-            command.arg("systemd-run");
-        }
+        let mut command = host::in_own_session(Path::new("systemd-run"));
         command.args(self.of_user()).args(["--scope", "--quiet", "--collect"]);
         // Who does not end when asked to is killed: nobody waits for that with a terminal in hand.
         command.args([&format!("--unit={unit}"), "--property=TimeoutStopSec=5s"]);

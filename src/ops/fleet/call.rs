@@ -135,31 +135,58 @@ fn listen(host: &str, mut session: Session, sink: &mut dyn FnMut(Line)) -> HostE
 /// Runs commands at the same time, and says how each ended, in their order. `sink` gets the place of the command and
 /// what its host says.
 pub fn ask(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Line)) -> Vec<HostEnd> {
+    asked(ssh, calls, limits::HOSTS_AT_ONCE, &mut |at, told| {
+        if let Told::Said(line) = told {
+            sink(at, line);
+        }
+    })
+}
+
+/// As [`ask`], for commands that go on until somebody ends them: all of them run at the same time, and `sink` is told
+/// of each that ends.
+pub fn follow(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Told)) -> Vec<HostEnd> {
+    asked(ssh, calls, calls.len(), sink)
+}
+
+/// What is told of a command while others go on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// Its host says something.
+    Said(Line),
+    /// It has ended.
+    Ended(HostEnd),
+}
+
+fn asked(
+    ssh: &Ssh,
+    calls: &[HostCall],
+    at_once: usize,
+    sink: &mut dyn FnMut(usize, Told),
+) -> Vec<HostEnd> {
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..calls.len()).collect());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let (sender, lines) = mpsc::channel::<(usize, Line)>();
-    let mut ends: Vec<(usize, HostEnd)> = std::thread::scope(|scope| {
-        let worker = |sender: mpsc::Sender<(usize, Line)>| {
-            let mut ends = Vec::new();
+    let (sender, all) = mpsc::channel::<(usize, Told)>();
+    let mut ends: Vec<(usize, HostEnd)> = Vec::new();
+    std::thread::scope(|scope| {
+        let worker = |sender: mpsc::Sender<(usize, Told)>| {
             while let Some(at) = next() {
                 // The receiver is gone only when the whole program ends.
-                let mut said = |line| drop(sender.send((at, line)));
-                ends.push((at, call(ssh, &calls[at], Interrupt::EndsIt, &mut said)));
+                let mut said = |line| drop(sender.send((at, Told::Said(line))));
+                let end = call(ssh, &calls[at], Interrupt::EndsIt, &mut said);
+                drop(sender.send((at, Told::Ended(end))));
             }
-            ends
         };
-        let threads: Vec<_> = (0..limits::HOSTS_AT_ONCE.min(calls.len()))
-            .map(|_| {
-                let sender = sender.clone();
-                scope.spawn(move || worker(sender))
-            })
-            .collect();
+        for _ in 0..at_once.min(calls.len()) {
+            let sender = sender.clone();
+            scope.spawn(move || worker(sender));
+        }
         drop(sender);
-        lines.iter().for_each(|(at, line)| sink(at, line));
-        let joined = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.flatten().collect()
+        for (at, told) in all {
+            if let Told::Ended(end) = &told {
+                ends.push((at, end.clone()));
+            }
+            sink(at, told);
+        }
     });
     ends.sort_by_key(|(at, _)| *at);
     ends.into_iter().map(|(_, end)| end).collect()

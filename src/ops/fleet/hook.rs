@@ -45,7 +45,10 @@ impl Hooks {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => break status.to_string(),
                 None if begun.elapsed() > limits::HOOK => {
-                    let _ = child.kill();
+                    // With everything that the line has started, which is its process group.
+                    let group = rustix::process::Pid::from_child(&child);
+                    let kill = rustix::process::Signal::KILL;
+                    let _ = rustix::process::kill_process_group(group, kill);
                     let _ = child.wait();
                     break format!("no end after {} min", limits::HOOK.as_secs() / 60);
                 }

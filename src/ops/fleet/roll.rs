@@ -4,11 +4,13 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::call::{HostCall, HostEnd, call};
 use super::hook::Hooks;
 use crate::fleet::{Course, Line};
+use crate::limits;
 use crate::ssh::{Interrupt, Ssh};
 
 /// What is done, and in which order.
@@ -114,14 +116,19 @@ fn run_batch(
     sink: &mut dyn FnMut(FleetEvent),
 ) {
     let (sender, events) = mpsc::channel::<FleetEvent>();
+    let size = batch.len();
+    let queue = &Mutex::new(batch);
     std::thread::scope(|scope| {
-        for at in batch {
+        for _ in 0..size.min(limits::HOSTS_AT_ONCE) {
             let sender = sender.clone();
             scope.spawn(move || {
                 // The receiver is gone only when the whole program ends.
                 let mut tell = |event| drop(sender.send(event));
-                let fate = one(ssh, at, &calls[at], hooks, &mut tell);
-                tell(FleetEvent::Ended(at, fate));
+                let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some(at) = next() {
+                    let fate = one(ssh, at, &calls[at], hooks, &mut tell);
+                    tell(FleetEvent::Ended(at, fate));
+                }
             });
         }
         drop(sender);

@@ -67,23 +67,11 @@ pub fn author(path: &Path) -> Caller {
     }
 }
 
-/// setsid(1), of util-linux and of BusyBox.
-const SETSID: [&str; 2] = ["/usr/bin/setsid", "/bin/setsid"];
-
 impl Caller {
     /// A command with the rights of this user, in a session of its own: what can open the terminal of whoever calls
     /// can also type there.
     pub(super) fn command(&self, program: &Path) -> Command {
-        let mut command = match SETSID.iter().find(|path| Path::new(path).is_file()) {
-            Some(setsid) => Command::new(setsid),
-            None => Command::new(program),
-        };
-        if command.get_program() == program {
-            command.process_group(0);
-        } else {
-            // It leads the process group of its session, too.
-            command.arg(program);
-        }
+        let mut command = host::in_own_session(program);
         if let Some(user) = &self.other {
             command.uid(user.uid).gid(user.gid);
             command.env("HOME", &user.home).env("USER", &user.name).env("LOGNAME", &user.name);
