@@ -224,6 +224,9 @@ pub const APPS_AT_ONCE: usize = 16;
 /// Hosts that are asked at the same time: each is a process here.
 pub const HOSTS_AT_ONCE: usize = 32;
 
+/// Bytes that the command on one host says at most: its lines are kept until it has ended.
+pub const HOST_ANSWER: u64 = 64 << 20;
+
 /// Calls on the bus that are under way at one time: dbus-daemon refuses more than 128
 /// (`max_replies_per_connection` of a system bus) with `LimitsExceeded`.
 pub const CALLS: usize = 100;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::{Site, Ui};
 use crate::ecosystem;
 use crate::error::Error;
-use crate::ops;
 use crate::release::{self, Store};
+use crate::{disk, host, ops};
 
 /// The path by which a file is known and the folder that its relative paths start from: that of a release, if the file
 /// keeps releases and one is in force. The file of a release itself stands for `current`, and means that release.
@@ -29,6 +29,7 @@ pub(super) fn followed(
     let own = Store::of_release(&base).filter(|(found, _)| *found == store);
     let (path, folder) = match own {
         Some((_, id)) => {
+            refuse_changed(text, &path, &store.release(&id), place)?;
             let name = path.file_name().unwrap_or_default();
             (store.current().join(name), Some(store.release(&id)))
         }
@@ -43,6 +44,25 @@ pub(super) fn followed(
     };
     ui.note(&format!("relative paths start from the release in force, {}", folder.display()));
     Ok((Some(path), folder))
+}
+
+/// Refuses the file of a release that says something else than when it was deployed, where somebody else than root may
+/// have written that: the release belongs to the user of its apps, and an ecosystem file decides what root does.
+fn refuse_changed(text: &str, path: &Path, folder: &Path, place: &Site<'_>) -> Result<(), Error> {
+    let by_others = rustix::process::geteuid().is_root()
+        && (host::owner_of(path).is_some_and(|owner| owner.uid != 0)
+            || host::changeable_by(path).is_some());
+    let entries = disk::history(&place.layout()?)?;
+    let known = entries
+        .iter()
+        .any(|entry| entry.definition.base == folder && entry.definition.text == text);
+    if !by_others || known {
+        return Ok(());
+    }
+    let why =
+        format!("{} is not what was deployed, and not only root may change it", path.display());
+    let next = "deploy it: clusterctl deploy FOLDER; what was deployed: clusterctl history";
+    Err(release::Error::unfit(why, next).into())
 }
 
 /// Makes the link of a release that has been put in force lead to it.

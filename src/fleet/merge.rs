@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-/// A value of a host, with the host as its first field; what is no object is put into one.
+/// A value of a host, with the host as a field; what is no object is put into one.
 pub fn with_host(host: &str, value: Value) -> Value {
     match value {
-        Value::Object(fields) => {
-            let mut all = serde_json::Map::new();
-            all.insert("host".to_owned(), host.into());
-            all.extend(fields);
-            Value::Object(all)
+        Value::Object(mut fields) => {
+            // Whatever a host says of that itself: it speaks for nobody else.
+            fields.insert("host".to_owned(), host.into());
+            Value::Object(fields)
         }
         other => json!({"host": host, "value": other}),
     }
@@ -96,6 +95,7 @@ mod tests {
     #[test]
     fn values_get_their_host() {
         assert_eq!(with_host("a", json!({"app": 1})).to_string(), r#"{"app":1,"host":"a"}"#);
+        assert_eq!(with_host("a", json!({"host": "b"})), json!({"host": "a"}));
         assert_eq!(with_host("a", json!([1])), json!({"host": "a", "value": [1]}));
         let list = json!({"version": 1, "instances": [{"app": "x"}, {"app": "y"}]});
         let both = [json!({"host": "a", "app": "x"}), json!({"host": "a", "app": "y"})];

@@ -68,6 +68,12 @@ impl NoAnswer {
         NoAnswer { why, next, begun }
     }
 
+    /// A host that does not stop to talk.
+    pub fn endless(host: &str, begun: bool) -> NoAnswer {
+        let why = format!("it says more than {} MiB", crate::limits::HOST_ANSWER >> 20);
+        NoAnswer { why, next: Some(format!("look there: ssh {host} clusterctl list")), begun }
+    }
+
     /// A host that speaks another format.
     pub fn refused(host: &str, refusal: &Refusal) -> NoAnswer {
         let own = env!("CARGO_PKG_VERSION");

@@ -226,7 +226,8 @@ fn why(fate: &HostFate, host: &HostView) -> String {
                 return told;
             }
             let error = host.said.iter().rev().find_map(|text| text.strip_prefix("error: "));
-            match error.map(str::to_owned).or_else(|| host.said.last().cloned()) {
+            let last = || host.said.iter().rfind(|text| !text.trim().is_empty()).cloned();
+            match error.map(str::to_owned).or_else(last) {
                 Some(text) => text.lines().last().unwrap_or_default().to_owned(),
                 None => format!("exit code {code}"),
             }

@@ -71,11 +71,12 @@ impl HostCall {
     }
 }
 
-/// Runs a command on a host, and passes on what it says.
+/// Runs a command on a host, and passes on what it says, up to so many bytes: what a host says may be kept until its end.
 pub fn call(
     ssh: &Ssh,
     call: &HostCall,
     interrupt: Interrupt,
+    most: Option<u64>,
     sink: &mut dyn FnMut(Line),
 ) -> HostEnd {
     let failed = |why: String| HostEnd::Unknown(NoAnswer { why, next: None, begun: false });
@@ -84,13 +85,19 @@ pub fn call(
         Err(error) => return failed(format!("what it was to read cannot be opened: {error}")),
     };
     match ssh.start(&call.host, &call.line(), input, interrupt) {
-        Ok(session) => listen(&call.host, session, sink),
+        Ok(session) => listen(&call.host, session, most, sink),
         Err(error) => failed(format!("ssh cannot be started: {error}")),
     }
 }
 
 /// Listens to the end. Until the first line there is a limit; from then on ssh itself notices a dead link.
-fn listen(host: &str, mut session: Session, sink: &mut dyn FnMut(Line)) -> HostEnd {
+fn listen(
+    host: &str,
+    mut session: Session,
+    most: Option<u64>,
+    sink: &mut dyn FnMut(Line),
+) -> HostEnd {
+    let mut heard: u64 = 0;
     let mut reader = Reader::default();
     let mut silent = false;
     let begun_at = std::time::Instant::now();
@@ -99,7 +106,15 @@ fn listen(host: &str, mut session: Session, sink: &mut dyn FnMut(Line)) -> HostE
         let left = limits::HOST_ANSWERS.saturating_sub(begun_at.elapsed());
         let within = (!reader.has_begun()).then_some(left);
         let line = match session.line(within) {
-            Heard::Line(line) => reader.line(&line),
+            Heard::Line(line) => {
+                heard = heard.saturating_add(line.len() as u64);
+                if most.is_some_and(|most| heard > most) {
+                    session.hang_up();
+                    session.ended();
+                    return HostEnd::Unknown(NoAnswer::endless(host, reader.has_begun()));
+                }
+                reader.line(&line)
+            }
             Heard::Silence => {
                 silent = true;
                 session.hang_up();
@@ -108,7 +123,12 @@ fn listen(host: &str, mut session: Session, sink: &mut dyn FnMut(Line)) -> HostE
             Heard::End => break,
         };
         match line {
-            Ok(Some(Line::End(last))) => code = Some(last),
+            Ok(Some(Line::End(last))) => {
+                // Its command has ended: what keeps the link open is none of it.
+                code = Some(last);
+                session.hang_up();
+                break;
+            }
             Ok(Some(line)) => sink(line),
             Ok(None) => {}
             Err(refusal) => {
@@ -135,7 +155,7 @@ fn listen(host: &str, mut session: Session, sink: &mut dyn FnMut(Line)) -> HostE
 /// Runs commands at the same time, and says how each ended, in their order. `sink` gets the place of the command and
 /// what its host says.
 pub fn ask(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Line)) -> Vec<HostEnd> {
-    asked(ssh, calls, limits::HOSTS_AT_ONCE, &mut |at, told| {
+    asked(ssh, calls, (limits::HOSTS_AT_ONCE, Some(limits::HOST_ANSWER)), &mut |at, told| {
         if let Told::Said(line) = told {
             sink(at, line);
         }
@@ -145,7 +165,7 @@ pub fn ask(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Line)) -> 
 /// As [`ask`], for commands that go on until somebody ends them: all of them run at the same time, and `sink` is told
 /// of each that ends.
 pub fn follow(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Told)) -> Vec<HostEnd> {
-    asked(ssh, calls, calls.len(), sink)
+    asked(ssh, calls, (calls.len(), None), sink)
 }
 
 /// What is told of a command while others go on.
@@ -160,7 +180,7 @@ pub enum Told {
 fn asked(
     ssh: &Ssh,
     calls: &[HostCall],
-    at_once: usize,
+    (at_once, most): (usize, Option<u64>),
     sink: &mut dyn FnMut(usize, Told),
 ) -> Vec<HostEnd> {
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..calls.len()).collect());
@@ -172,7 +192,7 @@ fn asked(
             while let Some(at) = next() {
                 // The receiver is gone only when the whole program ends.
                 let mut said = |line| drop(sender.send((at, Told::Said(line))));
-                let end = call(ssh, &calls[at], Interrupt::EndsIt, &mut said);
+                let end = call(ssh, &calls[at], Interrupt::EndsIt, most, &mut said);
                 drop(sender.send((at, Told::Ended(end))));
             }
         };

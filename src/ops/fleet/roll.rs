@@ -156,7 +156,9 @@ fn one(
             return HostFate::Untouched(why);
         }
     }
-    let end = call(ssh, host, Interrupt::LeavesIt, &mut |line| tell(FleetEvent::Said(at, line)));
+    let end = call(ssh, host, Interrupt::LeavesIt, Some(limits::HOST_ANSWER), &mut |line| {
+        tell(FleetEvent::Said(at, line))
+    });
     if let Some(line) = hooks.after.as_ref().filter(|_| end.is_good()) {
         tell(FleetEvent::Hook(at, line.clone()));
         if let Err(why) = hooks.run(line, &host.host) {
