@@ -119,6 +119,14 @@ pub const HOST_SAID: u64 = 16 << 10;
 /// Files and folders of a release: more than the largest `node_modules` there is.
 pub const MEMBERS: usize = 2_000_000;
 
+/// Folders of a release that lie in one another: the deepest `node_modules` has some thirty. Each takes a descriptor and
+/// a piece of the stack of whoever walks through them.
+pub const MEMBER_DEPTH: usize = 200;
+
+/// Steps of removing a release: several for each of [`MEMBERS`] and of what a build adds, and an end for whoever makes more
+/// files while they are removed.
+pub const REMOVALS: usize = 40_000_000;
+
 /// Bytes of a path in a release: `PATH_MAX` of the kernel, the folder of the release not counted.
 pub const MEMBER_PATH: usize = 3500;
 

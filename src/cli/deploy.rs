@@ -105,13 +105,23 @@ pub(super) fn run(args: &DeployArgs, place: &Site<'_>, ui: &mut Ui) -> Result<()
     }
     let ctl = place.interruptible(place.connect()?)?;
     let release = ops::release(&ctl, &deployment, &mut |event| tell(&event, false, ui))?;
+    warn(&release.warnings, ui);
     let done = put_in_force(args, &ctl, &written, &release, place, ui);
     if done.is_err() && release.store.linked().as_ref() != Some(&release.note.id) {
         let folder = report::printable(&release.folder().display().to_string());
         ui.note(&format!("release {} is not in force; to look at it: {folder}", release.note.id));
     }
     let tidied = ops::tidy(&ctl, deploy, &release, &mut |event| tell(&event, false, ui));
-    done.and(tidied.map_err(Error::from))
+    // Whatever old releases do, the new one is in force.
+    warn(&tidied.unwrap_or_else(|error| vec![error.to_string()]), ui);
+    done
+}
+
+/// Says what is no reason to fail.
+fn warn(warnings: &[String], ui: &mut Ui) {
+    for why in warnings {
+        ui.note(&format!("warning: {}", report::printable(why)));
+    }
 }
 
 /// The steps from a complete release to one that is in force.

@@ -33,7 +33,7 @@ impl Archive {
         file.seek(SeekFrom::Start(0)).map_err(broken)?;
         let mut tree = Tree::default();
         let end = members(&file, &mut tree)?;
-        is_whole(&file, end)?;
+        // What nobody wants in it first: of a sparse file the end is not known.
         let tree = tree.checked().map_err(|wrong| {
             let lines: Vec<String> = wrong.iter().map(|why| format!("  {why}")).collect();
             Error::unfit(
@@ -41,6 +41,7 @@ impl Archive {
                 "leave that out: a release has plain files, folders, and links that stay inside",
             )
         })?;
+        is_whole(&file, end)?;
         if tree.size().0 == 0 {
             return Err(Error::unfit("there is no file in it", "name what the release is made of"));
         }
@@ -150,6 +151,10 @@ fn members(file: &File, tree: &mut Tree) -> Result<u64, Error> {
                 "leave out what no program reads: see `.deployignore`",
             ));
         }
+        if is_sparse(&mut entry).map_err(broken)? {
+            tree.refuse(format!("a file is {}", name(EntryType::GNUSparse)));
+            continue;
+        }
         let path = entry.path_bytes().into_owned();
         let to = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let kind = entry.header().entry_type();
@@ -174,6 +179,17 @@ fn members(file: &File, tree: &mut Tree) -> Result<u64, Error> {
         }
     }
     Ok(end)
+}
+
+/// Whether a member is a sparse file in the format of POSIX: to who does not know these keys it is another file.
+fn is_sparse(entry: &mut tar::Entry<'_, impl Read>) -> std::io::Result<bool> {
+    let Some(keys) = entry.pax_extensions()? else { return Ok(false) };
+    for key in keys {
+        if key?.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The digest of a member's content.
@@ -298,6 +314,25 @@ mod tests {
         let text = Archive::read(tempfile::tempfile().unwrap()).unwrap_err().to_string();
         assert!(text.contains("cut short"), "{text}");
         assert_eq!(refused(&[(b'5', "a", "", b"")]), "there is no file in it");
+    }
+
+    #[test]
+    fn sparse_files_are_told_as_such_whichever_format_they_have() {
+        let keys = b"22 GNU.sparse.major=1\n";
+        let text =
+            refused(&[(b'x', "pax", "", &keys[..]), (b'0', "GNUSparseFile.1/x", "", b"text")]);
+        assert!(text.contains("a file is a sparse file, which `tar --sparse` makes"), "{text}");
+        // As they are made, of which one ends where nobody expects it.
+        let dir = tempfile::tempdir().unwrap();
+        File::create(dir.path().join("x")).unwrap().set_len(1 << 20).unwrap();
+        for format in ["gnu", "oldgnu", "pax"] {
+            let mut tar = std::process::Command::new("tar");
+            tar.args(["--sparse", "--format", format, "-c", "x"]).current_dir(dir.path());
+            let made = tempfile::tempfile().unwrap();
+            assert!(tar.stdout(made.try_clone().unwrap()).status().unwrap().success());
+            let text = Archive::read(made).unwrap_err().to_string();
+            assert!(text.contains("a sparse file, which `tar --sparse` makes"), "{format}: {text}");
+        }
     }
 
     #[test]

@@ -6,12 +6,14 @@ mod archive;
 mod error;
 mod pack;
 mod prune;
+mod removal;
 mod source;
 mod staged;
 mod store;
 mod tree;
 mod unpack;
 mod used;
+mod way;
 
 pub use archive::Archive;
 pub use error::Error;

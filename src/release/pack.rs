@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, readlinkat, 
 use tar::{Builder, EntryType, Header};
 
 use super::error::Error;
+use super::tree::{is_too_deep, too_deep};
 use crate::host::Ignored;
 use crate::limits;
 
@@ -116,6 +117,13 @@ impl Packing<'_> {
         header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or_default());
         header.set_size(0);
         match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory if is_too_deep(path) => {
+                if self.unfit.len() < limits::PROBLEMS {
+                    let why = too_deep(path).replace(char::is_control, "\u{fffd}");
+                    self.unfit.push(format!("  {why}"));
+                }
+                Ok(())
+            }
             FileType::Directory => {
                 header.set_entry_type(EntryType::Directory);
                 let inside = open(at, name, OFlags::DIRECTORY).map_err(failed)?;
@@ -153,7 +161,8 @@ impl Packing<'_> {
 
     fn unfit(&mut self, path: &Path, why: &str) {
         if self.unfit.len() < limits::PROBLEMS {
-            self.unfit.push(format!("  {}: {why}", path.display()));
+            let path = path.display().to_string().replace(char::is_control, "\u{fffd}");
+            self.unfit.push(format!("  {path}: {why}"));
         }
     }
 }
@@ -228,6 +237,19 @@ mod tests {
         assert_eq!((mode("a.js"), mode("lib/b.js")), (0o111, 0));
         fs::write(here.join(IGNORE), "!a\n").unwrap();
         assert!(packed(here).unwrap_err().to_string().contains("nothing can be taken in again"));
+    }
+
+    #[test]
+    fn folders_that_are_endlessly_deep_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        // Deeper than the stack of a thread would bear, and than one path may be long.
+        let mut at = open(CWD, dir.path().as_os_str(), OFlags::DIRECTORY).unwrap();
+        for _ in 0..2500 {
+            rustix::fs::mkdirat(&at, "deep", Mode::RWXU).unwrap();
+            at = open(&at, OsStr::new("deep"), OFlags::DIRECTORY).unwrap();
+        }
+        let text = packed(dir.path()).unwrap_err().to_string();
+        assert!(text.contains("`deep/deep/deep/deep/deep/…` has more than 200 folders"), "{text}");
     }
 
     #[test]

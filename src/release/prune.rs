@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 pub struct Needed {
     /// Those of the entries of the history, newest first; one may be there several times.
     pub history: Vec<String>,
+    /// Those that were in force once, as their notes say, newest first. The history forgets: it is one for all apps of the
+    /// machine.
+    pub in_force: Vec<String>,
     /// Those that units, processes, a rollback under way or the caller itself need.
     pub used: BTreeSet<String>,
 }
@@ -23,7 +26,7 @@ pub struct Pruned {
 /// What goes of all releases, where `keep` that were in force are kept, and whatever is used.
 pub fn prune(all: &[String], needed: &Needed, keep: usize) -> Pruned {
     let mut kept: BTreeSet<&String> = BTreeSet::new();
-    for id in &needed.history {
+    for id in needed.history.iter().chain(&needed.in_force) {
         if kept.len() < keep {
             kept.insert(id);
         }
@@ -43,7 +46,9 @@ mod tests {
     }
 
     fn gone(all: &str, history: &str, used: &str, keep: usize) -> (Vec<String>, Vec<String>) {
-        let needed = Needed { history: ids(history), used: ids(used).into_iter().collect() };
+        let (history, marked) = history.split_once('|').unwrap_or((history, ""));
+        let used = ids(used).into_iter().collect();
+        let needed = Needed { history: ids(history), in_force: ids(marked), used };
         let Pruned { forget, remove } = prune(&ids(all), &needed, keep);
         (remove.into_iter().collect(), forget.into_iter().collect())
     }
@@ -55,6 +60,13 @@ mod tests {
         // After a rollback the one that was gone back to counts as the newest.
         assert_eq!(gone("a b c d", "a d c b a", "", 2), (ids("b c"), ids("b c")));
         assert_eq!(gone("a b", "b b b a", "", 2), (ids(""), ids("")));
+    }
+
+    #[test]
+    fn what_the_history_has_forgotten_is_kept_as_long_as_it_counts() {
+        assert_eq!(gone("a b c d e", "e | e d c b a", "", 3), (ids("a b"), ids("")));
+        assert_eq!(gone("a b c", "| a c b", "", 2), (ids("b"), ids("")));
+        assert_eq!(gone("a b bad", "b | b a", "", 5), (ids("bad"), ids("")));
     }
 
     #[test]

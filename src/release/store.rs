@@ -3,16 +3,22 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, chown, symlink};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown, symlink};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use crate::{disk, host};
+use super::{removal, way};
+use crate::disk;
 
 /// The folder of the notes, in which nobody looks for a release.
 const NOTES: &str = ".clusterctl";
+/// The home of hooks whose user has none.
+const HOME: &str = ".home";
 
 /// What is known of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +35,9 @@ pub struct Note {
     pub time: u64,
     /// Whether it can be used.
     pub complete: bool,
+    /// A number that is greater than those of all that were put in force before it; none if it never was.
+    #[serde(default)]
+    pub in_force: Option<u64>,
 }
 
 /// The folder that an ecosystem file names for its releases.
@@ -47,9 +56,9 @@ pub fn is_id(word: &str) -> bool {
 }
 
 impl Store {
-    /// The store in a folder, which need not be there.
+    /// The store in a folder, which need not be there. However it is written, it is the same store.
     pub fn of(base: &Path) -> Store {
-        Store { base: base.to_owned() }
+        Store { base: way::way(base).end }
     }
 
     /// The store and the name of the release that a folder is, if it is a complete one.
@@ -99,46 +108,66 @@ impl Store {
     }
 
     fn note(&self, id: &str) -> Option<Note> {
+        if !is_id(id) {
+            return None;
+        }
         let bytes = fs::read(self.note_path(id)).ok()?;
         serde_json::from_slice(&bytes).ok().filter(|note: &Note| note.id == id)
     }
 
-    /// Whether releases may be kept here: nobody else may lead elsewhere what root does in these folders.
+    /// Whether releases may be kept in a folder: nobody else may lead elsewhere what is done in these folders.
     ///
     /// # Errors
     /// Somebody else may, or something is in the way.
-    pub fn check(&self) -> Result<(), Error> {
-        let base = self.base.display();
+    pub fn check(path: &Path) -> Result<(), Error> {
+        let (way, store) = (way::way(path), Store::of(path));
         if rustix::process::geteuid().is_root() {
-            let inside = [self.base.join("x"), self.releases().join("x")];
-            let there = inside.iter().filter_map(|path| {
-                path.ancestors().skip(1).find(|path| path.exists()).map(|path| path.join("x"))
-            });
-            for path in there {
-                if let Some((folder, who)) = host::changeable_by(&path) {
-                    let folder = folder.display();
-                    return Err(Error::unfit(
-                        format!("root cannot keep releases in {base}: {who} may change {folder}"),
-                        format!(
-                            "chown root: {folder} && chmod go-w {folder}, or another `path`; the \
-                             releases inside belong to the user of the apps"
-                        ),
-                    ));
-                }
+            for folder in &way.passed {
+                store.refuse_stranger(folder)?;
             }
         }
-        let current = self.current();
+        store.check_inside()
+    }
+
+    /// Whether a folder is there that somebody else may change.
+    fn refuse_stranger(&self, folder: &Path) -> Result<(), Error> {
+        let who = fs::symlink_metadata(folder).ok().and_then(|meta| way::stranger(&meta));
+        let Some(who) = who else { return Ok(()) };
+        let (base, folder) = (self.base.display(), folder.display());
+        let root = rustix::process::geteuid().is_root();
+        let (we, owner) = if root { ("root", "chown root: ") } else { ("you", "chown $USER ") };
+        Err(Error::unfit(
+            format!("{we} cannot keep releases in {base}: {who} may change {folder}"),
+            format!(
+                "{owner}{folder} && chmod go-w {folder}, or another `path`; the releases inside belong to \
+                 the user of the apps"
+            ),
+        ))
+    }
+
+    /// What [`Store::check`] asks of the folders of the store itself.
+    fn check_inside(&self) -> Result<(), Error> {
+        let base = self.base.display();
         let in_the_way = |path: &Path| {
             let why = format!("{} is in the way", path.display());
             Error::unfit(why, format!("move it away, or name another `path` than {base}"))
         };
+        for folder in [self.base.clone(), self.releases(), self.notes_folder()] {
+            match fs::symlink_metadata(&folder) {
+                Ok(meta) if meta.is_dir() => {}
+                Ok(_) => return Err(in_the_way(&folder)),
+                Err(_) => break,
+            }
+            self.refuse_stranger(&folder)?;
+        }
+        let current = self.current();
         if fs::symlink_metadata(&current).is_ok_and(|meta| !meta.is_symlink()) {
             return Err(in_the_way(&current));
         }
-        let folders = [self.base.clone(), self.releases(), self.shared()];
-        match folders.iter().find(|path| fs::metadata(path).is_ok_and(|meta| !meta.is_dir())) {
-            Some(path) => Err(in_the_way(path)),
-            None => Ok(()),
+        let shared = self.shared();
+        match fs::metadata(&shared).is_ok_and(|meta| !meta.is_dir()) {
+            true => Err(in_the_way(&shared)),
+            false => Ok(()),
         }
     }
 
@@ -154,6 +183,24 @@ impl Store {
             make_for(&self.shared(), owner)?;
         }
         Ok(())
+    }
+
+    /// A home for programs of somebody who has none, kept from one deployment to the next. The caller holds the lock of the
+    /// store.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn home(&self, owner: (u32, u32)) -> Result<PathBuf, Error> {
+        let home = self.releases().join(HOME);
+        let there = fs::symlink_metadata(&home).ok();
+        if there.as_ref().is_some_and(|meta| meta.is_dir() && meta.uid() == owner.0) {
+            return Ok(home);
+        }
+        if there.is_some() {
+            self.remove_folder(HOME)?;
+        }
+        make_for(&home, Some(owner))?;
+        Ok(home)
     }
 
     /// Everything that is known, oldest first. A file that is no note is left out.
@@ -173,13 +220,17 @@ impl Store {
         self.notes().into_iter().rfind(same)
     }
 
-    /// Removes what killed commands have left; returns the names. The caller holds the lock of the store.
-    ///
-    /// # Errors
-    /// The file system refuses.
-    pub fn sweep(&self) -> Result<Vec<String>, Error> {
-        let left = self.notes().into_iter().filter(|note| !note.complete);
-        left.map(|note| self.remove(&note).map(|()| note.id)).collect()
+    /// Removes what killed commands have left; returns the names, and why others could not be removed. The caller holds the
+    /// lock of the store.
+    pub fn sweep(&self) -> (Vec<String>, Vec<Error>) {
+        let (mut swept, mut failed) = (Vec::new(), Vec::new());
+        for note in self.notes().into_iter().filter(|note| !note.complete) {
+            match self.remove(&note) {
+                Ok(()) => swept.push(note.id),
+                Err(error) => failed.push(error),
+            }
+        }
+        (swept, failed)
     }
 
     /// Begins a release: its folder is there, empty, and its owner's. Until it is complete nobody uses it.
@@ -220,17 +271,38 @@ impl Store {
     /// # Errors
     /// The file system refuses.
     pub fn remove(&self, note: &Note) -> Result<(), Error> {
-        let there = |result: std::io::Result<()>| match result {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            result => result,
-        };
+        if !is_id(&note.id) {
+            return Err(Error::unfit(format!("`{}` is no release", note.id), "name one"));
+        }
         if note.complete {
             self.write(&Note { complete: false, ..note.clone() })?;
         }
-        let folder = self.release(&note.id);
-        there(fs::remove_dir_all(&folder)).map_err(Error::io("remove", &folder))?;
+        self.remove_folder(&note.id)?;
         let path = self.note_path(&note.id);
-        there(fs::remove_file(&path)).map_err(Error::io("remove", &path))
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            result => result.map_err(Error::io("remove", &path)),
+        }
+    }
+
+    /// Removes a folder beside the releases, or one of them.
+    fn remove_folder(&self, name: &str) -> Result<(), Error> {
+        let removed = || -> std::io::Result<()> {
+            let (releases, notes) = (open(&self.releases())?, open(&self.notes_folder())?);
+            let bin = format!("{name}.gone");
+            removal::remove((&releases, name.as_ref()), (&notes, bin.as_ref()))
+        };
+        removed().map_err(Error::io("remove", &self.releases().join(name)))
+    }
+
+    /// Notes that a release is put in force.
+    fn mark(&self, id: &str) -> Result<(), Error> {
+        let Some(note) = self.note(id).filter(|note| note.complete) else { return Ok(()) };
+        let last = self.notes().iter().filter_map(|note| note.in_force).max();
+        if note.in_force.is_some() && note.in_force == last {
+            return Ok(());
+        }
+        self.write(&Note { in_force: Some(last.unwrap_or_default() + 1), ..note })
     }
 
     /// The release that the link leads to, if it is one of this store.
@@ -245,10 +317,11 @@ impl Store {
     /// # Errors
     /// The file system refuses, or the folder is not for us alone.
     pub fn switch(&self, id: &str) -> Result<bool, Error> {
+        Store::check(&self.base)?;
+        self.mark(id)?;
         if self.linked().as_deref() == Some(id) {
             return Ok(false);
         }
-        self.check()?;
         let (current, next) = (self.current(), self.notes_folder().join("current"));
         // A killed command may have left it.
         let _ = fs::remove_file(&next);
@@ -260,26 +333,39 @@ impl Store {
     }
 }
 
+/// Opens a folder, and nothing to which a link of its name leads.
+fn open(folder: &Path) -> std::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(folder, flags, Mode::empty())?)
+}
+
 /// Makes a folder for somebody. Its own folder is ours alone, so that nobody puts a link in its place.
 fn make_for(folder: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
     let made = DirBuilder::new().mode(0o755).create(folder);
     made.map_err(Error::io("make directory", folder))?;
-    match owner {
-        Some((user, group)) => {
-            chown(folder, Some(user), Some(group)).map_err(Error::io("give away", folder))
-        }
-        None => Ok(()),
-    }
+    let Some((user, group)) = owner else { return Ok(()) };
+    let given = open(folder).and_then(|made| fchown(made, Some(user), Some(group)));
+    given.map_err(Error::io("give away", folder))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn note(id: &str, digest: &str) -> Note {
         let (from, user) = ("commit x".to_owned(), "root".to_owned());
-        Note { id: id.into(), digest: digest.into(), from, user, time: 1, complete: false }
+        Note {
+            id: id.into(),
+            digest: digest.into(),
+            from,
+            user,
+            time: 1,
+            complete: false,
+            in_force: None,
+        }
     }
 
     const FIRST: &str = "20261130-044512-0123456789ab";
@@ -308,18 +394,18 @@ mod tests {
         let folder = store.begin(&note(FIRST, "one"), None).unwrap();
         fs::write(folder.join("half"), "").unwrap();
         assert_eq!((store.same("one"), Store::of_release(&folder)), (None, None));
-        assert_eq!(store.sweep().unwrap(), [FIRST]);
+        assert_eq!(swept(&store), [FIRST]);
         assert!(!folder.exists() && store.notes().is_empty());
         store.begin(&note(FIRST, "one"), None).unwrap();
         store.complete(&note(FIRST, "one")).unwrap();
-        assert_eq!(store.sweep().unwrap(), [""; 0]);
+        assert_eq!(swept(&store), [""; 0]);
         assert_eq!(store.same("one").unwrap().id, FIRST);
         assert_eq!(Store::of_release(&folder), Some((store.clone(), FIRST.to_owned())));
         assert!(store.begin(&note(FIRST, "one"), None).is_err());
         // A folder of somebody else with such a name is nobody's to remove.
         fs::create_dir(store.release(SECOND)).unwrap();
         assert!(store.begin(&note(SECOND, "two"), None).is_err());
-        assert_eq!(store.sweep().unwrap(), [""; 0]);
+        assert_eq!(swept(&store), [""; 0]);
         assert!(store.release(SECOND).is_dir());
         store.remove(&store.same("one").unwrap()).unwrap();
         assert!(!folder.exists() && store.notes().is_empty());
@@ -339,6 +425,83 @@ mod tests {
         fs::create_dir(store.current()).unwrap();
         let text = store.switch(FIRST).unwrap_err().to_string();
         assert!(text.ends_with("current is in the way"), "{text}");
-        assert!(store.check().is_err());
+        assert!(Store::check(store.base()).is_err());
+    }
+
+    #[test]
+    fn what_was_in_force_is_noted_in_its_order() {
+        let root = tempfile::tempdir_in("/var/lib").or_else(|_| tempfile::tempdir()).unwrap();
+        let store = Store::of(&root.path().join("shop"));
+        store.prepare(None, false).unwrap();
+        for id in [FIRST, SECOND] {
+            store.begin(&note(id, id), None).unwrap();
+            store.complete(&note(id, id)).unwrap();
+        }
+        let marks = || store.notes().iter().map(|note| note.in_force).collect::<Vec<_>>();
+        assert_eq!(marks(), [None, None]);
+        for (id, now) in [
+            (FIRST, [Some(1), None]),
+            (SECOND, [Some(1), Some(2)]),
+            (SECOND, [Some(1), Some(2)]),
+            (FIRST, [Some(3), Some(2)]),
+        ] {
+            store.switch(id).unwrap();
+            assert_eq!(marks(), now);
+        }
+    }
+
+    #[test]
+    fn a_home_is_that_of_its_user_alone() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let root = tempfile::tempdir_in("/var/lib").unwrap();
+        let store = Store::of(&root.path().join("shop"));
+        store.prepare(None, false).unwrap();
+        let home = store.home((999, 999)).unwrap();
+        fs::write(home.join("cache"), "").unwrap();
+        assert_eq!(store.home((999, 999)).unwrap(), home);
+        assert!(home.join("cache").exists());
+        // Another user finds nothing of the former one's.
+        store.home((998, 998)).unwrap();
+        assert!(!home.join("cache").exists());
+        assert_eq!(fs::metadata(&home).unwrap().uid(), 998);
+    }
+
+    #[test]
+    fn one_folder_is_one_store_however_it_is_written() {
+        let root = tempfile::tempdir_in("/var/lib").or_else(|_| tempfile::tempdir()).unwrap();
+        let link = root.path().join("link");
+        symlink(root.path(), &link).unwrap();
+        assert_eq!(Store::of(&link.join("shop")), Store::of(&root.path().join("shop")));
+        let (named, _) = Store::named_by(&link.join("shop/releases").join(FIRST)).unwrap();
+        assert_eq!(named, Store::of(&root.path().join("shop")));
+    }
+
+    #[test]
+    fn a_folder_that_leads_elsewhere_is_none_for_releases() {
+        let root = tempfile::tempdir_in("/var/lib").or_else(|_| tempfile::tempdir()).unwrap();
+        let store = Store::of(&root.path().join("shop"));
+        fs::create_dir_all(store.base().join("old")).unwrap();
+        Store::check(store.base()).unwrap();
+        symlink(".", store.releases()).unwrap();
+        let text = Store::check(store.base()).unwrap_err().to_string();
+        assert!(text.ends_with("shop/releases is in the way"), "{text}");
+        fs::remove_file(store.releases()).unwrap();
+        store.prepare(None, false).unwrap();
+        fs::set_permissions(store.releases(), fs::Permissions::from_mode(0o757)).unwrap();
+        let text = Store::check(store.base()).unwrap_err().to_string();
+        assert!(text.contains("everybody may change"), "{text}");
+        // A note whose name is that of another folder is no note.
+        let crafted = Note { id: "..".into(), ..note(FIRST, "x") };
+        fs::write(store.note_path(".."), serde_json::to_vec(&crafted).unwrap()).unwrap();
+        assert_eq!((store.notes(), swept(&store)), (vec![], vec![]));
+        assert!(store.remove(&crafted).is_err() && root.path().join("shop").is_dir());
+    }
+
+    fn swept(store: &Store) -> Vec<String> {
+        let (swept, failed) = store.sweep();
+        assert!(failed.is_empty(), "{failed:?}");
+        swept
     }
 }

@@ -64,6 +64,17 @@ pub(super) fn inside(bytes: &[u8]) -> Result<PathBuf, String> {
     Ok(path)
 }
 
+/// Whether a path has too many folders in one another.
+pub(super) fn is_too_deep(path: &Path) -> bool {
+    path.components().count() > limits::MEMBER_DEPTH
+}
+
+/// What is said of such a path: the begin of it is enough.
+pub(super) fn too_deep(path: &Path) -> String {
+    let begin: PathBuf = path.components().take(5).collect();
+    format!("`{}/…` has more than {} folders in one another", begin.display(), limits::MEMBER_DEPTH)
+}
+
 impl Tree {
     /// Adds a member at a path of the archive.
     pub(super) fn add(&mut self, bytes: &[u8], member: Member) {
@@ -78,6 +89,9 @@ impl Tree {
             }
             return;
         }
+        if is_too_deep(&path) {
+            return self.refuse(too_deep(&path));
+        }
         if self.members.len() >= limits::MEMBERS {
             return self.refuse(format!("there are more than {} files", limits::MEMBERS));
         }
@@ -90,10 +104,10 @@ impl Tree {
         self.members.insert(path, member);
     }
 
-    /// Notes what is wrong.
+    /// Notes what is wrong: a line, whatever a name in it says.
     pub(super) fn refuse(&mut self, why: String) {
         if self.problems.len() < limits::PROBLEMS {
-            self.problems.push(why);
+            self.problems.push(why.replace(char::is_control, "\u{fffd}"));
         } else {
             self.unshown += 1;
         }
@@ -258,6 +272,23 @@ mod tests {
         }
         assert_eq!(wrong(&[("./a//b/./c", file()), ("./", Member::Folder)]), [""; 0]);
         assert_eq!(wrong(&[(".", file())]), ["the archive has a member without a name"]);
+    }
+
+    #[test]
+    fn folders_are_not_endlessly_deep() {
+        let deep = |count: usize| vec!["d"; count].join("/");
+        assert_eq!(wrong(&[(&deep(limits::MEMBER_DEPTH), file())]), [""; 0]);
+        let why = "`d/d/d/d/d/…` has more than 200 folders in one another";
+        assert_eq!(wrong(&[(&deep(limits::MEMBER_DEPTH + 1), file())]), [why]);
+        assert_eq!(wrong(&[(&deep(1700), Member::Folder)]), [why]);
+    }
+
+    #[test]
+    fn a_name_makes_no_line_of_its_own() {
+        assert_eq!(
+            wrong(&[("/a\nerror: b", file())]),
+            ["`/a\u{fffd}error: b` is an absolute path"]
+        );
     }
 
     #[test]

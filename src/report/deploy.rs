@@ -24,7 +24,10 @@ pub fn line(event: &DeployEvent, dry_run: bool, style: &Style) -> String {
         }
         DeployEvent::Known { id, folder } => {
             let folder = printable(&folder.display().to_string());
-            format!("release {id} has the same content, and is there already: {folder}")
+            format!(
+                "release {id} has the same content, and is there already: {folder} (if that was changed \
+                 since, --rebuild makes it anew)"
+            )
         }
         DeployEvent::Hook { key, line } => format!("{key}: {}", printable(line)),
         DeployEvent::Said { key, text } => {

@@ -41,7 +41,10 @@ fn every_example_of_the_key_table_is_right() {
     }
     for key in ecosystem::deploy_keys() {
         let path = if key.name == "path" { "" } else { "path = '/srv/shop'" };
-        let text = format!("[deploy]\n{path}\n{}\n[[apps]]\nscript = 'server.js'\n", key.example);
+        let text = format!(
+            "[deploy]\n{path}\n{}\n[[apps]]\nscript = 'server.js'\nuser = 'api'\n",
+            key.example
+        );
         let loaded = read(&text.replace("\"shop\"", "\"api\""), None, &host);
         let problems = loaded.map(|loaded| loaded.warnings).unwrap_or_else(|problems| problems);
         assert!(problems.is_empty(), "{}: {}", key.name, problems.render(Color::Off));

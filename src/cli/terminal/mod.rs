@@ -370,8 +370,9 @@ impl Ui {
             other => {
                 let heading = self.err.paint(Paint::Bad, "error:");
                 let text = other.to_string();
-                // The last words of a program are lines of their own.
-                let lines = matches!(other, Error::Trial(_));
+                // The last words of a program are lines of their own, and so is each thing that is wrong with a release.
+                let release = matches!(other, Error::Ops(crate::ops::Error::Release(_)));
+                let lines = release || matches!(other, Error::Trial(_));
                 let text =
                     if lines { report::printable_lines(&text) } else { report::printable(&text) };
                 self.always(&format!("{heading} {text}"));

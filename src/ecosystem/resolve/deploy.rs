@@ -77,7 +77,11 @@ fn owner(
             let message = "`user` is for the system's manager";
             return cx.note(Problem::error(&node.place, message).help(help));
         }
-        if cx.host.user(&name).is_none() {
+        let found = cx.host.user(&name);
+        if found.as_ref().is_some_and(|user| user.uid != 0) {
+            refuse_root(cx, &node.place, &name, apps)?;
+        }
+        if found.is_none() {
             let shown = visible(&name);
             let help = format!("create the user: `useradd --system {shown}`, or correct the name");
             let message = format!("there is no user `{shown}`");
@@ -102,10 +106,37 @@ fn owner(
                 "the apps run as {}, and nothing says who owns their releases",
                 users.iter().map(shown).collect::<Vec<_>>().join(" and ")
             );
-            let help = "add `user = \"…\"` to `[deploy]`: that user runs the hooks, too";
+            let help = match users.contains(&None) {
+                true => "add `user = \"…\"` to the apps without one: root runs nothing of others",
+                false => "add `user = \"…\"` to `[deploy]`: that user runs the hooks, too",
+            };
             cx.note(Problem::absent(at, message).help(help))
         }
     }
+}
+
+/// Refuses apps that would run as root what somebody else owns.
+fn refuse_root(cx: &mut Reading<'_>, at: &Place, owner: &str, apps: &[Fields<'_>]) -> Option<()> {
+    // What is wrong with them is noted where the apps are resolved.
+    let mut silent = Reading { problems: Vec::new(), path: None, ..*cx };
+    let mut text =
+        |app: &Fields<'_>, key| app.get(key).and_then(|node| node.text_or_number(&mut silent));
+    let mut roots = Vec::new();
+    for app in apps {
+        let user = text(app, "user");
+        let is_root = user.is_none_or(|name| cx.host.user(&name).is_some_and(|user| user.uid == 0));
+        if is_root {
+            let name = text(app, "name");
+            roots.push(name.map_or("an app".to_owned(), |name| format!("`{}`", visible(&name))));
+        }
+    }
+    if roots.is_empty() {
+        return Some(());
+    }
+    let (roots, owner) = (roots.join(" and "), visible(owner));
+    let message = format!("`{owner}` owns the releases, and root would run {roots} from them");
+    let help = format!("add `user = \"{owner}\"` to the app");
+    cx.note(Problem::error(at, message).help(help))
 }
 
 fn shared(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<SharedPath> {

@@ -2,20 +2,23 @@
 //! put in force. It never writes a unit: `ops::apply` does.
 
 mod event;
+mod inherited;
 mod runner;
+mod tidy;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use event::{DeployEvent, DeploySink};
 use runner::{Runner, Work};
+pub use tidy::tidy;
 
 use super::{Context, Error};
 use crate::disk::{self, HistoryEntry, Layout, Lock};
 use crate::ecosystem::{Deploy, User};
 use crate::host;
-use crate::release::{self, Archive, Needed, Note, Store};
+use crate::release::{self, Archive, Note, Store};
 
 /// What is deployed, and what the file says about it.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ impl Deployment<'_> {
         });
         let (time, id) = found.unwrap_or_default();
         let (digest, from, user) = (self.digest.clone(), self.from.clone(), self.user.clone());
-        Note { id, digest, from, user, time, complete: false }
+        Note { id, digest, from, user, time, complete: false, in_force: None }
     }
 
     /// Names of files in `shared` that releases need and that are not there.
@@ -86,13 +89,28 @@ impl Deployment<'_> {
         paths.filter(|path| path.symlink_metadata().is_err()).collect()
     }
 
+    /// Says of what releases share that it belongs to another user than theirs, as after a change of that user.
+    fn of_another_user(&self, store: &Store) -> Vec<String> {
+        let Some(user) = self.owner() else { return Vec::new() };
+        let paths = self.deploy.shared.iter().map(|one| store.shared().join(&one.path));
+        let others = paths.filter_map(|path| {
+            let other = host::owner_of(&path).filter(|other| other.uid != user.uid)?;
+            let (path, name) = (path.display(), &user.name);
+            Some(format!(
+                "{path} belongs to `{}`, and the releases to `{name}`: chown -Rh {name}: {path}",
+                other.name
+            ))
+        });
+        others.collect()
+    }
+
     /// What can be known to be wrong before anything is touched.
     ///
     /// # Errors
     /// Releases cannot be kept there, or a shared file is missing.
     pub fn check(&self) -> Result<(), Error> {
         let store = self.store();
-        store.check()?;
+        Store::check(&self.deploy.path)?;
         let missing = self.missing(&store);
         let Some(first) = missing.first() else { return Ok(()) };
         let names: Vec<String> = missing.iter().map(|path| path.display().to_string()).collect();
@@ -119,6 +137,9 @@ pub struct Release {
     pub store: Store,
     /// What is known of it.
     pub note: Note,
+    /// What is no reason to have no release, and is told: what of killed deployments could not be removed, and what of
+    /// `shared` belongs to another user.
+    pub warnings: Vec<String>,
     owner: Option<User>,
     former: Option<PathBuf>,
     _lock: Lock,
@@ -133,6 +154,17 @@ impl Release {
     /// Whether it was the last one to be put in force.
     fn is_in_force(&self) -> bool {
         self.former.as_ref() == Some(&self.folder())
+    }
+
+    /// The home of hooks of a user who has none, as those that `useradd --system` makes.
+    fn home(&self) -> Result<Option<(&'static str, String)>, Error> {
+        let Some(user) = &self.owner else { return Ok(None) };
+        let own = |meta: std::fs::Metadata| meta.is_dir() && meta.uid() == user.uid;
+        if user.home.metadata().is_ok_and(own) {
+            return Ok(None);
+        }
+        let home = self.store.home((user.uid, user.gid))?;
+        Ok(Some(("HOME", home.display().to_string())))
     }
 
     /// The variables that hooks get.
@@ -165,7 +197,9 @@ pub fn release(
     let numbers = owner.as_ref().map(|user| (user.uid, user.gid));
     store.prepare(numbers, !deployment.deploy.shared.is_empty())?;
     Runner::new(context, &store, owner.as_ref()).end_leftovers();
-    let swept = store.sweep()?;
+    let (swept, failed) = store.sweep();
+    let mut warnings: Vec<String> = failed.iter().map(tidy::still_there).collect();
+    warnings.extend(deployment.of_another_user(&store));
     if !swept.is_empty() {
         sink(DeployEvent::Swept(swept));
     }
@@ -175,7 +209,7 @@ pub fn release(
         Some(note) => (note, true),
         None => (deployment.note(&store), false),
     };
-    let release = Release { store, note, owner, former, _lock: lock };
+    let release = Release { store, note, warnings, owner, former, _lock: lock };
     if there {
         sink(known(&release.store, &release.note));
     } else {
@@ -231,7 +265,9 @@ fn fill(
     if status.success() {
         return Ok(());
     }
-    let why = said.iter().map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>();
+    // What it says to do is told below, once.
+    let lines = said.iter().filter(|line| !line.starts_with("next: "));
+    let why = lines.map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>();
     let why = format!("the release cannot be unpacked: {}", why.join("\n"));
     Err(release::Error::failed(why, "mend that, then run the same command again").into())
 }
@@ -245,10 +281,12 @@ fn hooks(
 ) -> Result<(), Error> {
     let folder = release.folder();
     let mut runner = Runner::new(context, &release.store, release.owner.as_ref());
+    let home = if lines.is_empty() { None } else { release.home()? };
     for line in lines {
         sink(DeployEvent::Hook { key, line: line.clone() });
         let words = ["/bin/sh", "-c", line].map(str::to_owned).to_vec();
-        let variables = release.variables();
+        let mut variables = release.variables();
+        variables.extend(home.clone());
         let work = Work { words, folder: &folder, variables, input: None };
         let status = runner.run(work, &mut |text| sink(DeployEvent::Said { key, text }))?;
         if !status.success() {
@@ -319,77 +357,14 @@ pub fn in_force(
         .iter()
         .rev()
         .filter(|entry| source.is_none() || entry.definition.source.as_deref() == source);
-    let found = of_file.find(|entry| of_store(store, entry).is_some());
-    Ok(found.map(|entry| entry.definition.base.clone()))
+    let found = of_file.find_map(|entry| of_store(store, entry));
+    Ok(found.map(|id| store.release(&id)))
 }
 
 /// The name of the release of a store that an entry of the history put in force.
 fn of_store(store: &Store, entry: &HistoryEntry) -> Option<String> {
     let (own, id) = Store::named_by(&entry.definition.base)?;
     (own == *store).then_some(id)
-}
-
-/// Removes releases that are not needed any more.
-///
-/// # Errors
-/// Something cannot be read or removed.
-pub fn tidy(
-    context: &Context,
-    deploy: &Deploy,
-    release: &Release,
-    sink: DeploySink<'_>,
-) -> Result<(), Error> {
-    let Release { store, note, .. } = release;
-    let notes: BTreeMap<String, Note> =
-        store.notes().into_iter().map(|note| (note.id.clone(), note)).collect();
-    let all: Vec<String> = notes.keys().cloned().collect();
-    let shared = Lock::shared(&context.layout.state)?;
-    let entries = disk::history(&context.layout)?;
-    let mut used = used(context, store, &entries)?;
-    used.insert(note.id.clone());
-    let history = entries.iter().rev().filter_map(|entry| of_store(store, entry)).collect();
-    let pruned = release::prune(&all, &Needed { history, used }, deploy.keep);
-    let forgotten = entries
-        .iter()
-        .filter(|entry| of_store(store, entry).is_some_and(|id| pruned.forget.contains(&id)));
-    for entry in forgotten {
-        disk::forget(&context.layout, entry.number)?;
-    }
-    drop(shared);
-    for id in &pruned.remove {
-        if let Some(note) = notes.get(id) {
-            store.remove(note)?;
-        }
-    }
-    if !pruned.remove.is_empty() {
-        sink(DeployEvent::Pruned(pruned.remove.into_iter().collect()));
-    }
-    Ok(())
-}
-
-/// Releases of a store that something refers to besides the history.
-fn used(
-    context: &Context,
-    store: &Store,
-    entries: &[HistoryEntry],
-) -> Result<BTreeSet<String>, Error> {
-    let releases = store.releases();
-    let real = releases.canonicalize().unwrap_or_else(|_| releases.clone());
-    let mut used = release::in_use(&real);
-    used.extend(release::in_use(&releases));
-    used.extend(store.linked());
-    let texts: Vec<String> = disk::scan(&context.layout)?
-        .into_values()
-        .flat_map(|found| found.units.values().map(|file| file.text.clone()).collect::<Vec<_>>())
-        .collect();
-    let named = store.notes().into_iter().map(|note| note.id);
-    used.extend(named.filter(|id| texts.iter().any(|text| text.contains(id.as_str()))));
-    let begun = entries.iter().filter(|entry| {
-        let source = entry.definition.source.as_deref();
-        disk::begun_return(&context.layout, source) == Some(entry.number)
-    });
-    used.extend(begun.filter_map(|entry| of_store(store, entry)));
-    Ok(used)
 }
 
 #[cfg(test)]

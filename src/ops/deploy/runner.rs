@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::inherited;
 use crate::ecosystem::{Scope, User, fnv1a};
 use crate::ops::Context;
 use crate::release::{Error, Store};
@@ -102,7 +103,7 @@ impl<'a> Runner<'a> {
             }
         };
         let (reader, writer) = io::pipe().map_err(failed("make a pipe"))?;
-        let mut command = self.command(&unit, &work);
+        let mut command = self.command(&unit, &work)?;
         command.stdout(writer.try_clone().map_err(failed("make a pipe"))?).stderr(writer);
         command.stdin(work.input.map_or_else(Stdio::null, Stdio::from));
         let child = command.spawn().map_err(failed("start systemd-run"))?;
@@ -114,14 +115,20 @@ impl<'a> Runner<'a> {
         ended
     }
 
-    fn command(&self, unit: &str, work: &Work<'_>) -> Command {
+    fn command(&self, unit: &str, work: &Work<'_>) -> Result<Command, Error> {
         let mut command = host::in_own_session(Path::new("systemd-run"));
         command.args(self.of_user()).args(["--scope", "--quiet", "--collect"]);
         // Who does not end when asked to is killed: nobody waits for that with a terminal in hand.
         command.args([&format!("--unit={unit}"), "--property=TimeoutStopSec=5s"]);
         command.args(self.owner.map(|user| format!("--uid={}", user.uid)));
-        command.arg("--").args(&work.words).current_dir(work.folder);
-        command.env_clear().env("PATH", PATH);
+        command.arg("--");
+        // systemd-run sets the home of the user that it is told, whatever it was.
+        if let Some((_, home)) = work.variables.iter().find(|(name, _)| *name == "HOME") {
+            command.arg("/usr/bin/env").arg(format!("HOME={home}"));
+        }
+        command.args(&work.words);
+        let mut command = inherited::without(command)?;
+        command.current_dir(work.folder).env_clear().env("PATH", PATH);
         let own = self.context.layout.scope == Scope::User;
         let kept = KEPT.iter().chain(OWN.iter().filter(|_| own));
         command.envs(kept.filter_map(|name| Some((name, std::env::var_os(name)?))));
@@ -129,7 +136,7 @@ impl<'a> Runner<'a> {
             command.env("HOME", "/root").env("USER", "root").env("LOGNAME", "root");
         }
         command.envs(work.variables.iter().cloned());
-        command
+        Ok(command)
     }
 
     /// Passes on what a program says until it ends, its time is over, or Ctrl-C is pressed.

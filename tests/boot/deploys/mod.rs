@@ -2,6 +2,7 @@
 //! whatever goes wrong midway is as if nothing had been begun.
 
 mod given;
+mod hostile;
 
 use std::time::Duration;
 
