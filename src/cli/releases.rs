@@ -26,10 +26,10 @@ pub(super) fn followed(
     else {
         return Ok((source, base));
     };
+    refuse_changed(text, &path, &store, place)?;
     let own = Store::of_release(&base).filter(|(found, _)| *found == store);
     let (path, folder) = match own {
         Some((_, id)) => {
-            refuse_changed(text, &path, &store.release(&id), place)?;
             let name = path.file_name().unwrap_or_default();
             (store.current().join(name), Some(store.release(&id)))
         }
@@ -48,10 +48,16 @@ pub(super) fn followed(
 
 /// Refuses the file of a release that says something else than when it was deployed, where somebody else than root may
 /// have written that: the release belongs to the user of its apps, and an ecosystem file decides what root does.
-fn refuse_changed(text: &str, path: &Path, folder: &Path, place: &Site<'_>) -> Result<(), Error> {
+fn refuse_changed(text: &str, path: &Path, store: &Store, place: &Site<'_>) -> Result<(), Error> {
+    // Whichever way it is named: by the link, or by the release.
+    let Ok(real) = path.canonicalize() else { return Ok(()) };
+    let folder = real.parent().unwrap_or(&real);
+    if Store::named_by(folder).is_none_or(|(found, _)| found != *store) {
+        return Ok(());
+    }
     let by_others = rustix::process::geteuid().is_root()
-        && (host::owner_of(path).is_some_and(|owner| owner.uid != 0)
-            || host::changeable_by(path).is_some());
+        && (host::owner_of(&real).is_some_and(|owner| owner.uid != 0)
+            || host::changeable_by(&real).is_some());
     let entries = disk::history(&place.layout()?)?;
     let known = entries
         .iter()

@@ -148,3 +148,21 @@ booted!(hooks_have_nothing_of_who_deploys, |m| {
         "{output:#?}"
     );
 });
+
+booted!(root_applies_no_file_of_a_release_that_its_user_has_changed, |m| {
+    user(m);
+    deployed(m, "v1", "");
+    let file = "/srv/shop/current/ecosystem.toml";
+    let output = m.clusterctl(["apply", file]);
+    assert!(output.code == 0 && output.stdout.contains("nothing to do"), "{output:#?}");
+    let units = || m.ok_sh("cat /etc/systemd/system/shop*.service");
+    let before = units();
+    m.ok_sh(&format!(
+        "runuser -u shop -- cp {file} /tmp/own; sed -i 's/user = \"shop\"/user = \"root\"/' /tmp/own; \
+         echo '# changed' >>/tmp/own; runuser -u shop -- cp /tmp/own {file}"
+    ));
+    let output = m.clusterctl(["apply", file]);
+    assert!(output.code != 0 && output.stderr.contains("is not what was deployed"), "{output:#?}");
+    assert_eq!(units(), before);
+    assert_serves(m, "v1");
+});
