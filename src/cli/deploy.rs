@@ -221,7 +221,7 @@ fn written(
     let named = args.file.as_deref();
     let (text, shown) = match named {
         Some(file) => (input::read_ecosystem(place, file, None, ui)?.0, file.display().to_string()),
-        None => (archive.text(Path::new(FILE))?.ok_or_else(|| no_file(archive))?, FILE.to_owned()),
+        None => (own_file(archive)?, FILE.to_owned()),
     };
     let path = named.map(|file| place.absolute(file)).transpose()?;
     let host = place.around.host(&place.layout()?, Purpose::Check);
@@ -235,6 +235,14 @@ fn written(
     })?;
     let source = path.unwrap_or_else(|| Store::of(&deploy.path).current().join(FILE));
     Ok(Written { text, source, shown, deploy })
+}
+
+/// The text of the ecosystem file at the root of what is deployed.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub(super) fn own_file(archive: &Archive) -> Result<String, Error> {
+    archive.text(Path::new(FILE))?.ok_or_else(|| no_file(archive))
 }
 
 /// There is no ecosystem file at the root of what is deployed.

@@ -52,7 +52,8 @@ impl Address {
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // Such as too many open files: the next look may be luckier.
+                // Such as too many open files: the client stays in the queue, so that the next poll returns at once, and
+                // nothing announces that a descriptor is free again.
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
         }

@@ -39,11 +39,11 @@ pub use interpreter::{interpreter, is_in_path, searched};
 pub use journald::journal;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
 pub use process::{
-    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, is_gone,
-    is_uprooted, processes, resident, usage, variable_of, variables,
+    CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, has_ended,
+    is_gone, is_uprooted, processes, resident, usage, variable_of, variables,
 };
 pub use queues::{Queue, queues};
-pub use session::in_own_session;
+pub use session::{ends_before, in_own_session};
 pub use sight::look;
 pub use socket_file::is_lost;
 pub use sockets::{descriptor, dropped_clients, sockets_of};

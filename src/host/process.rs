@@ -203,6 +203,13 @@ pub fn usage(pid: u32) -> Option<Usage> {
     })
 }
 
+/// Whether a process has ended, also while nobody has heard of that yet.
+pub fn has_ended(pid: u32) -> bool {
+    let stat = read(format!("/proc/{pid}/stat"));
+    let state = stat.as_deref().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
+    state.map_or_else(|| is_gone(pid), |state| matches!(state, 'Z' | 'X'))
+}
+
 /// Whether no process has this number, hidden ones included.
 pub fn is_gone(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);

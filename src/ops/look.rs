@@ -8,13 +8,15 @@ use crate::plan::{OwnedUnit, OwnedUnits};
 use crate::systemd::Field;
 use crate::unit::UnitName;
 
-/// Looks at the processes of an instance.
+/// Looks at the processes of an instance, the main one first. There are none where the main process has ended meanwhile: what
+/// others do that are left says nothing of what the instance did.
 ///
 /// # Errors
 /// The manager does not answer.
 pub(super) fn look(context: &Context, unit: &UnitName) -> Result<InstanceSight, Error> {
-    let main = context.systemd.instances(std::slice::from_ref(unit), &[Field::MainPid])?;
-    let main = main.first().and_then(|state| state.main_pid);
+    let state = context.systemd.instances(std::slice::from_ref(unit), &[Field::MainPid])?.pop();
+    let state = state.unwrap_or_default();
+    let main = state.main_pid;
     let processes = context.systemd.processes(unit)?;
     let mut pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
     pids.sort_by_key(|pid| (Some(*pid) != main, *pid));
@@ -22,7 +24,10 @@ pub(super) fn look(context: &Context, unit: &UnitName) -> Result<InstanceSight, 
         Scope::System => host::sockets_of(1),
         Scope::User => main.and_then(host::usage).and_then(|u| host::sockets_of(u.parent)),
     };
-    Ok(InstanceSight { processes: host::look(&pids, &manager.unwrap_or_default()) })
+    let processes = host::look(&pids, &manager.unwrap_or_default());
+    // Asked last, so that it holds for all that was seen.
+    let is_late = main.map_or(!state.active.is_up(), host::has_ended);
+    Ok(InstanceSight { processes: if is_late { Vec::new() } else { processes } })
 }
 
 /// Addresses of an app, as its program asks for them.

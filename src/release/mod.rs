@@ -4,6 +4,7 @@
 
 mod archive;
 mod error;
+mod note;
 mod pack;
 mod prune;
 mod removal;
@@ -17,10 +18,11 @@ mod way;
 
 pub use archive::Archive;
 pub use error::Error;
+pub use note::{Note, is_id};
 pub use prune::{Needed, Pruned, prune};
 pub use source::{Source, Spooled};
 pub use staged::Staged;
-pub use store::{Note, Store, is_id};
+pub use store::Store;
 pub use tree::{Member, Tree};
 pub use unpack::{SharedLinks, unpack};
 pub use used::in_use;

@@ -9,50 +9,19 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use serde::{Deserialize, Serialize};
-
 use super::error::Error;
+use super::note::{Note, is_id};
 use super::{removal, way};
-use crate::disk;
 
 /// The folder of the notes, in which nobody looks for a release.
 const NOTES: &str = ".clusterctl";
 /// The home of hooks whose user has none.
 const HOME: &str = ".home";
 
-/// What is known of a release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    /// Its name: when it was made, and the begin of its digest.
-    pub id: String,
-    /// The digest of what it was made of.
-    pub digest: String,
-    /// What it was made of, for people.
-    pub from: String,
-    /// Login name of who made it.
-    pub user: String,
-    /// When, in seconds since 1970.
-    pub time: u64,
-    /// Whether it can be used.
-    pub complete: bool,
-    /// A number that is greater than those of all that were put in force before it; none if it never was.
-    #[serde(default)]
-    pub in_force: Option<u64>,
-}
-
 /// The folder that an ecosystem file names for its releases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     base: PathBuf,
-}
-
-/// Whether a word is the name of a release: `20261130-044512-0123456789ab`.
-pub fn is_id(word: &str) -> bool {
-    let parts: Vec<&str> = word.split('-').collect();
-    let digits =
-        |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
-    let hex = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    matches!(parts[..], [day, time, end] if digits(day, 8) && digits(time, 6) && hex(end))
 }
 
 impl Store {
@@ -103,16 +72,8 @@ impl Store {
         self.releases().join(NOTES)
     }
 
-    fn note_path(&self, id: &str) -> PathBuf {
-        self.notes_folder().join(format!("{id}.json"))
-    }
-
     fn note(&self, id: &str) -> Option<Note> {
-        if !is_id(id) {
-            return None;
-        }
-        let bytes = fs::read(self.note_path(id)).ok()?;
-        serde_json::from_slice(&bytes).ok().filter(|note: &Note| note.id == id)
+        Note::read(&self.notes_folder(), id)
     }
 
     /// Whether releases may be kept in a folder: nobody else may lead elsewhere what is done in these folders.
@@ -205,12 +166,7 @@ impl Store {
 
     /// Everything that is known, oldest first. A file that is no note is left out.
     pub fn notes(&self) -> Vec<Note> {
-        let entries = fs::read_dir(self.notes_folder()).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let ids = names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()));
-        let mut notes: Vec<Note> = ids.filter_map(|id| self.note(&id)).collect();
-        notes.sort_by(|a, b| a.id.cmp(&b.id));
-        notes
+        Note::all(&self.notes_folder())
     }
 
     /// The newest complete release that was made of the same.
@@ -243,7 +199,7 @@ impl Store {
             let why = format!("{} is there, and is no release of clusterctl's", folder.display());
             return Err(Error::unfit(why, "move it away"));
         }
-        self.write(&Note { complete: false, ..note.clone() })?;
+        Note { complete: false, ..note.clone() }.write(&self.notes_folder())?;
         make_for(&folder, owner)?;
         Ok(folder)
     }
@@ -256,14 +212,7 @@ impl Store {
         let folder = self.release(&note.id);
         let synced = File::open(&folder).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
         synced.map_err(Error::io("write", &folder))?;
-        self.write(&Note { complete: true, ..note.clone() })
-    }
-
-    fn write(&self, note: &Note) -> Result<(), Error> {
-        let path = self.note_path(&note.id);
-        let text = serde_json::to_vec_pretty(note).map_err(|error| error.into());
-        let text = text.map_err(Error::io("write", &path))?;
-        Ok(disk::write_atomic(&path, &text, 0o644, None)?)
+        Note { complete: true, ..note.clone() }.write(&self.notes_folder())
     }
 
     /// Removes a release. A command that is killed meanwhile leaves one that is not complete.
@@ -275,10 +224,10 @@ impl Store {
             return Err(Error::unfit(format!("`{}` is no release", note.id), "name one"));
         }
         if note.complete {
-            self.write(&Note { complete: false, ..note.clone() })?;
+            Note { complete: false, ..note.clone() }.write(&self.notes_folder())?;
         }
         self.remove_folder(&note.id)?;
-        let path = self.note_path(&note.id);
+        let path = note.path(&self.notes_folder());
         match fs::remove_file(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             result => result.map_err(Error::io("remove", &path)),
@@ -302,7 +251,7 @@ impl Store {
         if note.in_force.is_some() && note.in_force == last {
             return Ok(());
         }
-        self.write(&Note { in_force: Some(last.unwrap_or_default() + 1), ..note })
+        Note { in_force: Some(last.unwrap_or_default() + 1), ..note }.write(&self.notes_folder())
     }
 
     /// The release that the link leads to, if it is one of this store.
@@ -494,7 +443,8 @@ mod tests {
         assert!(text.contains("everybody may change"), "{text}");
         // A note whose name is that of another folder is no note.
         let crafted = Note { id: "..".into(), ..note(FIRST, "x") };
-        fs::write(store.note_path(".."), serde_json::to_vec(&crafted).unwrap()).unwrap();
+        fs::write(store.notes_folder().join("...json"), serde_json::to_vec(&crafted).unwrap())
+            .unwrap();
         assert_eq!((store.notes(), swept(&store)), (vec![], vec![]));
         assert!(store.remove(&crafted).is_err() && root.path().join("shop").is_dir());
     }

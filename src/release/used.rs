@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::store::is_id;
+use super::note::is_id;
 
 /// Names of the releases below a folder that any process that can be looked at has as its folder, its program or in
 /// its command line.

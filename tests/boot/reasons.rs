@@ -314,7 +314,7 @@ booted!(a_bus_that_is_lost_meanwhile_is_named, |m| {
 });
 
 booted!(a_program_that_asks_for_a_terminal_is_told_so, |m| {
-    let more = "listen = 8080\nlisten_timeout = '10s'";
+    let more = "listen = 8080\nlisten_timeout = '6s'";
     let ask = "import sys, time\ntry:\n    open('/dev/tty')\nexcept OSError as e:\n    print(e, flush=True)\n    time.sleep(1000)\n";
     put(m, "/srv/kk", "app.py", ask, &format!("script = 'app.py'\n{more}"));
     fails(m, &["it listens on nothing; it asked for a terminal"]);

@@ -16,8 +16,6 @@ long boot --skip every_point testing
 long boot podman
 # A cluster of three machines by Pacemaker, with crashes and cut links.
 long boot pacemaker
-# Several machines on Debian 13 as well.
-long boot fleet::
 # Every operation under every kind of connection for every runtime; takes an hour.
 long boot matrix_whole
 # Two builds of the program, compared; and each way to install it, in roots with nothing but what its users have.

@@ -111,7 +111,6 @@ macro_rules! fleet {
             }
 
             #[test]
-            #[ignore = "four machines with a root of their own: make check-long"]
             fn trixie() {
                 on($crate::support::Root::Fleet);
             }

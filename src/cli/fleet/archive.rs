@@ -6,12 +6,12 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Site;
-use crate::cli::deploy::{DeployArgs, FILE};
+use crate::cli::deploy::{DeployArgs, FILE, own_file};
 use crate::ecosystem::{FleetFile, FleetHost};
 use crate::error::Error;
 use crate::fleet;
 use crate::ops::fleet::HostInput;
-use crate::release::{self, Archive, Source};
+use crate::release::{Archive, Source};
 
 /// What is deployed, for all hosts.
 #[derive(Debug)]
@@ -37,12 +37,7 @@ impl FleetArchive {
         let source = Source::named(args.what(), &place.current_folder()?);
         let spooled = source.spool(&place.layout()?.state, place.around.input())?;
         let archive = Archive::read(spooled.file)?;
-        let text = archive.text(Path::new(FILE))?.ok_or_else(|| {
-            release::Error::unfit(
-                format!("what is deployed has no {FILE}"),
-                "put one there, with [deploy] and, for -H all, [[hosts]]: see ecosystem.toml(5)",
-            )
-        })?;
+        let text = own_file(&archive)?;
         Ok(FleetArchive { archive, text, files: Vec::new() })
     }
 

@@ -3,13 +3,9 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::limits;
-
-/// Pause between two looks whether the program has ended: a wait with a limit would need a thread or a signal for
-/// the same.
-const GLANCE: Duration = Duration::from_millis(20);
+use crate::{host, limits};
 
 /// Runs it to its end, or to the deadline; `said` is given each line of its output then, up to a limit.
 ///
@@ -31,18 +27,12 @@ pub(super) fn run(
     command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(out).stderr(err);
     let mut child = command.spawn().map_err(failed)?;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            break Some(status);
-        }
-        if Instant::now() >= deadline {
-            // The group's other processes end with the unit, should the start fail.
-            let _ = child.kill();
-            let _ = child.wait();
-            break None;
-        }
-        std::thread::sleep(GLANCE);
-    };
+    let in_time = host::ends_before(&child, deadline);
+    if !in_time {
+        // The group's other processes end with the unit, should the start fail.
+        let _ = child.kill();
+    }
+    let status = Some(child.wait().map_err(failed)?).filter(|_| in_time);
     let text = output(file);
     text.lines().for_each(said);
     judged(program, status, &text)
@@ -78,6 +68,8 @@ fn first_line(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use super::*;
 
     fn words(line: &str) -> Vec<String> {

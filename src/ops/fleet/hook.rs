@@ -4,9 +4,9 @@ use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::limits;
+use crate::{host, limits};
 
 /// What runs here around the work on a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,9 +18,6 @@ pub struct Hooks {
     /// The folder in which they run.
     pub folder: PathBuf,
 }
-
-/// How often it is looked whether a line has ended: nobody waits for less.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Bytes at the end of what a line wrote that are shown.
 const SAID: i64 = 2000;
@@ -39,22 +36,16 @@ impl Hooks {
         // Ctrl-C lets the host under way finish, and so its hook.
         shell.stdin(Stdio::null()).stdout(both.0).stderr(both.1).process_group(0);
         let mut child = shell.spawn().map_err(failed)?;
-        let begun = Instant::now();
-        let why = loop {
-            match child.try_wait().map_err(failed)? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => break status.to_string(),
-                None if begun.elapsed() > limits::HOOK => {
-                    // With everything that the line has started, which is its process group.
-                    let group = rustix::process::Pid::from_child(&child);
-                    let kill = rustix::process::Signal::KILL;
-                    let _ = rustix::process::kill_process_group(group, kill);
-                    let _ = child.wait();
-                    break format!("no end after {} min", limits::HOOK.as_secs() / 60);
-                }
-                // A child that ends tells this process by a signal alone, which others may wait for as well.
-                None => std::thread::sleep(LOOK),
-            }
+        let in_time = host::ends_before(&child, Instant::now() + limits::HOOK);
+        if !in_time {
+            // With everything that the line has started, which is its process group.
+            let group = rustix::process::Pid::from_child(&child);
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let why = match child.wait().map_err(failed)? {
+            _ if !in_time => format!("no end after {} min", limits::HOOK.as_secs() / 60),
+            status if status.success() => return Ok(()),
+            status => status.to_string(),
         };
         let mut text = String::new();
         let length = said.stream_position().unwrap_or_default();

@@ -205,7 +205,7 @@ pub(super) fn run(mut command: Command) -> Result<(String, String, bool), Refusa
     let mut child = command.spawn().map_err(failed)?;
     let out = child.stdout.take().map(reader);
     let err = child.stderr.take().map(reader);
-    let in_time = wait(&mut child);
+    let in_time = host::ends_before(&child, Instant::now() + limits::EVALUATION);
     if !in_time {
         end_group(&child);
     }
@@ -239,18 +239,6 @@ fn reader(pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> 
         let _ = std::io::copy(&mut pipe.into_inner(), &mut std::io::sink());
         bytes
     })
-}
-
-/// Waits for the end of a process; false when it takes too long.
-fn wait(child: &mut Child) -> bool {
-    let end = Instant::now() + limits::EVALUATION;
-    let pid = Pid::from_child(child);
-    let flags = rustix::process::PidfdFlags::empty();
-    let Ok(process) = rustix::process::pidfd_open(pid, flags) else { return true };
-    let left = end.saturating_duration_since(Instant::now());
-    let left = rustix::event::Timespec { tv_sec: left.as_secs() as i64, tv_nsec: 0 };
-    let mut fds = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
-    rustix::event::poll(&mut fds, Some(&left)) != Ok(0)
 }
 
 fn end_group(child: &Child) {
