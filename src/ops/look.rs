@@ -1,5 +1,7 @@
 //! What the processes of an instance do, and what its app should have them do. Decides nothing.
 
+use std::time::Duration;
+
 use super::{Context, Error};
 use crate::ecosystem::{ListenAddress, Scope};
 use crate::host;
@@ -27,7 +29,9 @@ pub(super) fn look(context: &Context, unit: &UnitName) -> Result<InstanceSight, 
     let processes = host::look(&pids, &manager.unwrap_or_default());
     // Asked last, so that it holds for all that was seen.
     let is_late = main.map_or(!state.active.is_up(), host::has_ended);
-    Ok(InstanceSight { processes: if is_late { Vec::new() } else { processes } })
+    let seconds = main.and_then(host::usage).map_or(0.0, |usage| usage.uptime_seconds);
+    let age = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    Ok(InstanceSight { processes: if is_late { Vec::new() } else { processes }, age })
 }
 
 /// Addresses of an app, as its program asks for them.

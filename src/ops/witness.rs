@@ -78,8 +78,8 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
                     told.remove(unit);
                 }
                 let mut sights = context.sights();
-                // The next try may not listen yet: what the former try listened on is kept.
-                if listens(&sight) || !sights.get(unit).is_some_and(listens) {
+                // The next try may have just begun: what the former one came to is kept.
+                if sights.get(unit).is_none_or(|earlier| sight.tells_more_than(earlier)) {
                     sights.insert(unit.clone(), sight);
                 }
             }
@@ -100,8 +100,4 @@ fn notice(context: &Context, apps: &[AppName], unit: &UnitName, sight: &Instance
     let any = event.is_some();
     context.notices().extend(event);
     any
-}
-
-fn listens(sight: &InstanceSight) -> bool {
-    sight.processes.iter().any(|process| !process.listens.is_empty())
 }

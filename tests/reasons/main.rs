@@ -42,7 +42,7 @@ fn every_kind_of_failure_has_its_words() {
     let late = |processes: Vec<SeenProcess>| {
         move |e: &mut Evidence| {
             e.listeners = vec![tcp("[::]:8080")];
-            e.sight = Some(InstanceSight { processes });
+            e.sight = Some(InstanceSight { processes, ..InstanceSight::default() });
         }
     };
     let ended = |end| move |e: &mut Evidence| e.end = Some(end);
@@ -101,7 +101,10 @@ fn every_kind_of_failure_has_its_words() {
             e.lines = lines("the input device is not a TTY");
         }),
         said("timeout", |e| {
-            e.sight = Some(InstanceSight { processes: vec![process(5, &[], None)] })
+            e.sight = Some(InstanceSight {
+                processes: vec![process(5, &[], None)],
+                ..InstanceSight::default()
+            })
         }),
     ];
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reasons");
@@ -203,4 +206,21 @@ fn ports_in_use_are_read() {
     assert_eq!(port("Port 3000 is already in use"), Some(Some(3000)));
     assert_eq!(port("[::]:9000 Address already in use"), Some(Some(9000)));
     assert_eq!(port("all is well on port 3000"), None);
+}
+
+/// The try that failed is looked at until its end, and the next one has begun by then.
+#[test]
+fn what_a_try_has_come_to_tells_more_than_how_the_next_one_begins() {
+    let sight = |age, listens: &[&str]| InstanceSight {
+        processes: vec![SeenProcess {
+            listens: listens.iter().map(|socket| tcp(socket)).collect(),
+            ..SeenProcess::default()
+        }],
+        age: std::time::Duration::from_millis(age),
+    };
+    assert!(sight(5800, &[]).tells_more_than(&sight(5000, &[])));
+    assert!(!sight(700, &[]).tells_more_than(&sight(5800, &[])));
+    assert!(sight(5000, &[]).tells_more_than(&sight(5800, &[])));
+    assert!(sight(700, &["127.0.0.1:3001"]).tells_more_than(&sight(5800, &[])));
+    assert!(!sight(5800, &[]).tells_more_than(&sight(700, &["127.0.0.1:3001"])));
 }

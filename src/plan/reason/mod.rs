@@ -15,6 +15,8 @@ mod codes;
 mod excerpt;
 mod unheld;
 
+use std::time::Duration;
+
 use crate::ecosystem::{ListenAddress, Scope};
 
 pub use excerpt::{excerpt, naming};
@@ -42,6 +44,23 @@ pub enum ProcessEnd {
 pub struct InstanceSight {
     /// Its processes, the main one first.
     pub processes: Vec<SeenProcess>,
+    /// How long the main process had run by then.
+    pub age: Duration,
+}
+
+impl InstanceSight {
+    /// Whether it tells more of why an instance does not get ready than an earlier look, maybe at an earlier try: what
+    /// listens tells most, and what a try does when it has just begun, it only does on its way.
+    pub fn tells_more_than(&self, earlier: &InstanceSight) -> bool {
+        let listens = |sight: &InstanceSight| {
+            sight.processes.iter().any(|process| !process.listens.is_empty())
+        };
+        match (listens(self), listens(earlier)) {
+            (true, _) => true,
+            (false, true) => false,
+            (false, false) => self.age.saturating_mul(2) >= earlier.age,
+        }
+    }
 }
 
 /// One process of an instance.
