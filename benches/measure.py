@@ -266,6 +266,8 @@ def starts(apps, per):
     """A hundred node processes: first start, questions while they run, stop."""
     shape = f"{apps} x {per}" if per > 1 else f"{apps} apps"
     begin, halt, table, nothing, only, describe = {}, {}, {}, {}, {}, {}
+    managing, ending = {}, {}
+    fresh()
     path = apps_file("/srv/n.toml", *(app(f"n{a}", per) for a in range(apps)))
     apps_file("/srv/n0.toml", app("n0", per))
     ctl("apply", "/srv/n0.toml")
@@ -276,10 +278,11 @@ def starts(apps, per):
     for _ in range(3):
         for who, start, stop, ask in starters(path, units, apps, per):
             fresh()
-            begun = time.monotonic()
+            begun, worked = time.monotonic(), cpu_of([1])
             start()
             until(lambda: up() >= apps * per)
             begin.setdefault(who, []).append((time.monotonic() - begun) * 1000)
+            managing.setdefault(who, []).append((cpu_of([1]) - worked) * 1000)
             for _ in range(5):
                 if ask:
                     table.setdefault(who, []).append(run(*ask))
@@ -288,12 +291,16 @@ def starts(apps, per):
                     nothing.setdefault(who, []).append(ctl("apply", path))
                     only.setdefault(who, []).append(ctl("apply", "--only", "n0", path))
                     describe.setdefault(who, []).append(ctl("describe", "n0"))
+            worked = cpu_of([1])
             halt.setdefault(who, []).append(stop())
+            ending.setdefault(who, []).append((cpu_of([1]) - worked) * 1000)
             if who == "clusterctl":
                 ctl("delete", "all")
             peers_end()
     row(f"first start of 100 node processes, {shape}", "ms", ratio(HAND, 1.15), **begin)
     row(f"stop of 100 node processes, {shape}", "ms", at_most(1500) if per == 1 else None, **halt)
+    row(f"CPU of PID 1 for the start of 100 node processes, {shape}", "ms", None, **managing)
+    row(f"CPU of PID 1 for the stop of 100 node processes, {shape}", "ms", None, **ending)
     row(f"list of 100, {shape}", "ms", ratio("one question", 1.5), **table)
     row(f"apply that changes nothing, {shape}", "ms", at_most(10), **nothing)
     row(f"apply --only of one that changes nothing, {shape}", "ms", ratio("alone", 1.2), alone=alone, **only)

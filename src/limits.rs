@@ -312,6 +312,9 @@ pub const ROLLOUT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time that a job of a rollout may take beyond its own limits: forks, conditions, a busy manager.
 pub const ROLLOUT_MARGIN: Duration = Duration::from_secs(10);
 
+/// The first moments of a start, in which a program computes rather than waits.
+pub const ROLLOUT_MOMENTS: Duration = Duration::from_millis(100);
+
 /// Time for the driver of a rollout to answer a question.
 pub const ROLLOUT_ANSWER: Duration = Duration::from_secs(5);
 

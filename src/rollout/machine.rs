@@ -45,6 +45,9 @@ pub struct Rollout {
     pub(super) last_end: Time,
     tickets: u64,
     pub(super) served_at_start: u32,
+    pub(super) starts_at_once: u32,
+    /// When the next start may begin that was held back, because enough others had just begun.
+    pub(super) held_back: Option<Time>,
 }
 
 /// Where the rollout stands, with what it must remember for later.
@@ -92,6 +95,8 @@ impl Rollout {
             last_end: now,
             tickets: 0,
             served_at_start: u32::try_from(served).unwrap_or(u32::MAX),
+            starts_at_once: spec.starts_at_once,
+            held_back: None,
         };
         let mut commands = Vec::new();
         rollout.step(now, &mut commands);
@@ -130,7 +135,7 @@ impl Rollout {
             Course::RollingBack(_) | Course::Leaving(_) => None,
         };
         let waits = self.slots.values().filter_map(|slot| Some(slot.wait()?.until));
-        waits.chain(restoring).min()
+        waits.chain(restoring).chain(self.held_back).min()
     }
 
     /// How it ended; none while it lasts.
@@ -253,6 +258,7 @@ impl Rollout {
             change,
             ticket,
             wait: Wait::until(now + span + MARGIN),
+            since: now,
             starting: change == UnitJob::Start,
             done: false,
         };

@@ -38,6 +38,8 @@
 //! * Until then the death of any new instance ends the rollout at once.
 //! * It is complete when every new instance has been asked once more, after the last has been ready for `min_ready` and
 //!   our last job has ended, and was still ready.
+//! * No more starts begin within a tenth of a second than there are processors; where the new definition has proven
+//!   itself and one of the old may go, no further process is started beside them.
 //! * While a job of ours is under way, the answer to our own question after its end, or after a deadline, decides;
 //!   anything else that is seen meanwhile is for the live view only. Sightings are ordered, and older ones are ignored.
 //! * Every state that waits has a deadline, and before a deadline becomes a failure the machine asks once.
@@ -48,6 +50,7 @@ mod failure;
 mod machine;
 mod outcome;
 mod overrides;
+mod pace;
 mod policy;
 mod progress;
 mod settle;

@@ -4,7 +4,8 @@
 //! and `TimeoutStopSec=` would end the instance first. `--kill-timeout` kills from the driver.
 //!
 //! `max_surge` is 1 by default: memory for one more process is what most machines have, and
-//! readiness decides how long a rollout takes. `max_surge = "100%"` replaces all at once.
+//! readiness decides how long a rollout takes. `max_surge = "100%"` replaces all at once, as far as the
+//! processors go: see `pace`.
 
 use std::fmt;
 use std::time::Duration;

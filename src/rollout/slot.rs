@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub change: UnitJob,
     pub ticket: Ticket,
     pub wait: Wait,
+    /// When it was submitted.
+    pub since: Time,
     /// The former process is gone and the next one was seen; only the live view uses this.
     pub starting: bool,
     /// The job was reported done, and the instance is being looked at.

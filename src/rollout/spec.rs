@@ -20,6 +20,9 @@ pub struct Spec {
     pub policy: Policy,
     /// What there is to put back when it fails.
     pub former: Former,
+    /// How many instances may be in the first moments of a start at a time: as many as there are processors. More would
+    /// take time from one another, and from those that serve.
+    pub starts_at_once: u32,
     /// Somebody chose which instances are replaced: the others run something older, and prove nothing.
     pub chosen: bool,
 }

@@ -9,6 +9,7 @@ use super::time::Time;
 impl Rollout {
     /// Goes on until nothing changes without another event.
     pub(super) fn step(&mut self, now: Time, out: &mut Vec<Instruction>) {
+        self.held_back = None;
         loop {
             let course = self.course.clone();
             match course.clone() {
@@ -40,6 +41,10 @@ impl Rollout {
         } else {
             self.start_missing(now, out);
             if self.outdated().next().is_some() {
+                // Where one more may go, a further process beside all would only be started and ended.
+                if self.proven() {
+                    self.replace(now, out);
+                }
                 self.add_surge(now, out);
                 self.replace(now, out);
             } else {
@@ -78,8 +83,8 @@ impl Rollout {
             return;
         }
         let limit = self.limits().surge;
-        let useful = limit.min(count(self.outdated()));
-        loop {
+        let useful = limit.min(count(self.outdated()) + self.changing());
+        while !self.holds_back(now) {
             let usable = |slot: &Slot| {
                 (slot.made == goal || back) && slot.alive() && !slot.idle() && !stopping(slot)
             };
@@ -120,12 +125,13 @@ impl Rollout {
         let (down, up): (Vec<u32>, Vec<u32>) =
             self.outdated().partition(|number| self.slots[number].idle());
         // Both are counts over all instances, which only a job changes.
+        let paced = !self.needs_no_canary();
         let (mut changing, mut spare) = (self.changing(), self.can_spare_one());
         for number in down.into_iter().chain(up) {
-            let slot = &self.slots[&number];
-            if changing >= window {
+            if changing >= window || paced && self.holds_back(now) {
                 return;
             }
+            let slot = &self.slots[&number];
             if slot.idle() || slot.serving() && spare {
                 self.submit(number, UnitJob::Restart, reason, now, out);
                 (changing, spare) = (self.changing(), self.can_spare_one());

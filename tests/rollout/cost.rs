@@ -24,6 +24,7 @@ fn duration(
         wanted: instances,
         policy: Policy { min_ready, max_surge, max_unavailable, ..Policy::default() },
         former: Former::Nothing,
+        starts_at_once: u32::MAX,
         chosen: false,
     };
     let mut now = Time::default();

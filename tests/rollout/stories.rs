@@ -210,6 +210,7 @@ fn spec(settings: &[&str]) -> Spec {
             ..Policy::default()
         },
         former: Former::Definition,
+        starts_at_once: u32::MAX,
         chosen: false,
     };
     for line in settings {
@@ -225,6 +226,7 @@ fn spec(settings: &[&str]) -> Spec {
                     _ => Former::Nothing,
                 }
             }
+            "starts_at_once" => spec.starts_at_once = value.parse().unwrap(),
             "chosen" => spec.chosen = value == "yes",
             "old" => found(&mut spec, value, State::Ready, true),
             "new" => found(&mut spec, value, State::Ready, false),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::sight::{monotonic, sight};
 use super::{Error, Event, ended};
 use crate::ecosystem::AppName;
+use crate::host;
 use crate::rollout::{
     Doubt, Former, FoundInstance, Instruction, JobReason, Outcome, Policy, Rollout,
     RolloutEvent as Input, RolloutJobResult, Serial, Spec, State, Ticket, Time, UnitJob,
@@ -111,6 +112,7 @@ pub(super) fn roll<'a>(
             Some(_) if spec.outdated.iter().all(|number| *number >= spec.wanted) => Former::Number,
             Some(_) => Former::Definition,
         },
+        starts_at_once: host::usable_cpus(),
         chosen: spec.chosen,
     };
     let (mut machine, commands) = Rollout::new(spec, driver.now());

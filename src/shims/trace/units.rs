@@ -21,6 +21,9 @@ use crate::{manager, start, sys};
 /// Milliseconds between two looks at most, and at least.
 const LONGEST_MS: u64 = 200;
 const SHORTEST_MS: u64 = 5;
+/// How many times as long as its last answer took the manager is left alone: of a hundred apps that wait at the same time each
+/// would ask without a pause otherwise, and the manager would have no time for what they wait for.
+const REST: u64 = 5;
 
 /// The verb that a first argument is: whether a user's manager is meant.
 pub fn verb(word: &[u8]) -> Option<bool> {
@@ -50,6 +53,7 @@ pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
     let Some(path) = socket(user, environment, &mut path) else { sys::exit_group(1) };
     let (begun, mut last, mut idle) = (sys::milliseconds(), usize::MAX, None);
     loop {
+        let asked = sys::milliseconds();
         let Some(mut app) = manager::units(path, (text(group), last), question, text(state)) else {
             sys::exit_group(1)
         };
@@ -61,8 +65,9 @@ pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
             sys::exit_group(0)
         }
         // Nothing but a signal of the manager announces it. A wait is longer than it need be by a fifth at most.
-        let waited = sys::milliseconds().saturating_sub(begun);
-        sys::sleep_ms((waited / 5).clamp(SHORTEST_MS, LONGEST_MS));
+        let now = sys::milliseconds();
+        let (waited, took) = (now.saturating_sub(begun), now.saturating_sub(asked));
+        sys::sleep_ms((waited / 5).max(took * REST).clamp(SHORTEST_MS, LONGEST_MS));
     }
 }
 

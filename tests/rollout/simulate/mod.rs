@@ -193,6 +193,7 @@ fn drive(
             true if world.loaded == 1 => Former::Definition,
             _ => Former::Nothing,
         },
+        starts_at_once: 1 + scenario.wanted % 4,
         chosen: false,
     };
     note!(log, "{} found {:?}", world.now, spec.current);
