@@ -1,6 +1,6 @@
 //! The units that tie an app together: group, wake unit and slice.
 //!
-//! The group waits, and sees listeners closed, by a script (`units/group`), not by `Before=` and
+//! The group waits, and sees listeners closed, by a program and its script (`clusterctl-exec --group`, `units/group`), not by `Before=` and
 //! `PropagatesStopTo=`. From 253 on `PropagatesStopTo=` restarts the sockets when the group is
 //! restarted; no declaration closes them on stop and keeps them on restart on all versions. The
 //! script looks at the group's own job. With `Before=`, a stop would return while instances drain.
@@ -41,7 +41,9 @@ pub(super) fn group(context: &UnitContext<'_>) -> UnitFile {
     let sockets = joined(&socket_names(app));
     let program = quote::executable(&context.target.program.to_string_lossy());
     let flag = if context.user() { " --user" } else { "" };
-    let waits = context.helper("group");
+    let (helper, script) = (context.helper("clusterctl-exec"), context.helper("group"));
+    let verb = if context.user() { "--group-user" } else { "--group" };
+    let waits = format!("{helper} {verb} %t/clusterctl/%n {script}");
     let unit = UnitFile::new(app.name.group_unit())
         .section("Unit", |s| {
             s.set("Description", format!("{} (all instances)", app.name));

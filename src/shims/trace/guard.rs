@@ -160,7 +160,8 @@ pub fn socket(user: bool, environment: *mut *const u8, to: &mut [u8; 108]) -> Op
     to.get(..length)
 }
 
-fn variable<'a>(environment: *mut *const u8, name: &[u8]) -> Option<&'a [u8]> {
+/// The value of a variable, which is named with its `=`.
+pub fn variable<'a>(environment: *mut *const u8, name: &[u8]) -> Option<&'a [u8]> {
     start::entries(environment).find_map(|place| {
         // SAFETY: a place in use holds a C string of the kernel's, which stays.
         unsafe { sys::c_bytes(*place) }.strip_prefix(name)

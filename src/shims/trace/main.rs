@@ -9,7 +9,8 @@
 //! `--drain` lets go of a program's connections, see `drain`; `--listeners` helps to close an app's
 //! listeners, see `listeners`; `--env` and `--bare` start programs
 //! with other variables, see `variables`, and `--log` with other output, see `log_files`; `--guard`
-//! decides whether an instance is started once more, see `guard`; `--units` says how an app stands, see `units`.
+//! decides whether an instance is started once more, see `guard`; `--units` says how an app stands, see
+//! `units`, and `--group` waits for the instances of one, see `group`.
 //!
 //! The tracer is a file of its own (`clusterctl-exec`, 50 KB, static, embedded as the preload
 //! library is), not the program itself: units rely on it when clusterctl is gone, a new clusterctl
@@ -35,6 +36,7 @@ mod errors;
 #[path = "../preload/explain.rs"]
 mod explain;
 mod fate;
+mod group;
 mod guard;
 #[path = "../../handover/mod.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]

@@ -13,7 +13,7 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
-use crate::{drain, errors, fate, guard, log_files, units};
+use crate::{drain, errors, fate, group, guard, log_files, units};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
@@ -63,6 +63,11 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
         && let Some(user) = units::verb(text(verb))
     {
         units::run(user, rest, environment);
+    }
+    if let [_, verb, rest @ ..] = arguments
+        && let Some(user) = group::verb(text(verb))
+    {
+        group::run(user, rest, text, environment);
     }
     let skip = match arguments.get(1) {
         Some(word) if text(word) == b"--" => 2,

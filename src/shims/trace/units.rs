@@ -1,10 +1,9 @@
 //! `--units WHEN GROUP STATE SOCKET…`: how an app stands, for the script of its group: one line with the job of the
-//! group, the number of listeners that are being stopped, and the numbers of instances that are up, that start without
-//! a job, and that are idle without a job (`handover::listing`).
+//! group, the number of listeners that are being stopped, and the numbers of instances that are up, and that start
+//! without a job (`handover::listing`).
 //!
-//! WHEN is `now`, `started` (no instance has a start job any more; as `now` where one is idle), `gone` (none is ending
-//! any more, and nobody keeps a copy of a listener during a stop), or `over` (as `gone` where the group is being stopped, else as `now`). STATE is a file below the manager's
-//! runtime directory, beside which the lock is. `--units-user` asks the manager of a user.
+//! WHEN is `now`, or `gone` (no instance is ending any more, and nobody keeps a copy of a listener during a stop). STATE is a
+//! file below the manager's runtime directory, beside which the lock is. `--units-user` asks the manager of a user.
 //!
 //! Idle is what was idle at the first look: whoever had a job then and is idle when it is over has run, and ended.
 //!
@@ -15,7 +14,7 @@
 use core::fmt::Write;
 
 use crate::guard::{Line, socket};
-use crate::handover::listing::{AppUnits, LISTING, UnitJob, question};
+use crate::handover::listing::{AppUnits, LISTING, question};
 use crate::{manager, start, sys};
 
 /// Milliseconds between two looks at most, and at least.
@@ -41,28 +40,46 @@ pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
     let [when, group, state, sockets @ ..] = words else { sys::exit_group(start::USAGE) };
     let waits: fn(&AppUnits) -> bool = match text(when) {
         b"now" => |_| false,
-        b"started" => |app| app.starting > 0 && app.idle == 0,
         b"gone" => |app| app.stopping > 0 || app.held,
-        b"over" => |app| (app.stopping > 0 || app.held) && app.own != UnitJob::Start,
         _ => sys::exit_group(start::USAGE),
     };
-    let (mut buffer, mut path) = ([0; LISTING], [0; 108]);
-    let Some(question) = question(text(group), sockets.iter().map(text), &mut buffer) else {
+    let app = App { user, group: text(group), state: text(state) };
+    let Some(stands) = wait(&app, sockets.iter().map(text), waits, environment) else {
         sys::exit_group(1)
     };
-    let Some(path) = socket(user, environment, &mut path) else { sys::exit_group(1) };
+    tell(&stands);
+    sys::exit_group(0)
+}
+
+/// Which app is asked about, and where.
+pub struct App<'a> {
+    /// Whether the manager of a user is meant.
+    pub user: bool,
+    /// The unit of its group.
+    pub group: &'a [u8],
+    /// A file below the manager's runtime directory, beside which the lock is.
+    pub state: &'a [u8],
+}
+
+/// How an app stands as soon as nothing is waited for any more; `None` where the manager does not say.
+pub fn wait<'a>(
+    app: &App<'_>,
+    sockets: impl Iterator<Item = &'a [u8]>,
+    waits: fn(&AppUnits) -> bool,
+    environment: *mut *const u8,
+) -> Option<AppUnits> {
+    let (mut buffer, mut path) = ([0; LISTING], [0; 108]);
+    let question = question(app.group, sockets, &mut buffer)?;
+    let path = socket(app.user, environment, &mut path)?;
     let (begun, mut last, mut idle) = (sys::milliseconds(), usize::MAX, None);
     loop {
         let asked = sys::milliseconds();
-        let Some(mut app) = manager::units(path, (text(group), last), question, text(state)) else {
-            sys::exit_group(1)
-        };
+        let mut stands = manager::units(path, (app.group, last), question, app.state)?;
         // What waits is waited for, and no restart that comes later.
-        last = last.min(app.newest);
-        app.idle = *idle.get_or_insert(app.idle);
-        if !waits(&app) {
-            tell(&app);
-            sys::exit_group(0)
+        last = last.min(stands.newest);
+        stands.idle = *idle.get_or_insert(stands.idle);
+        if !waits(&stands) {
+            return Some(stands);
         }
         // Nothing but a signal of the manager announces it. A wait is longer than it need be by a fifth at most.
         let now = sys::milliseconds();
@@ -72,8 +89,8 @@ pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
 }
 
 fn tell(app: &AppUnits) {
-    let AppUnits { own, closing, up, loose, idle, .. } = app;
+    let AppUnits { own, closing, up, loose, .. } = app;
     let mut line = Line::new();
-    let _ = writeln!(line, "{} {closing} {up} {loose} {idle}", own.word());
+    let _ = writeln!(line, "{} {closing} {up} {loose}", own.word());
     sys::write(1, line.written());
 }
