@@ -44,5 +44,5 @@ booted!(the_demo_shows_the_lost_requests_of_both_side_by_side, |m| {
     // A release that throws at its start ends the app under PM2, and with it every request.
     assert!(lost[1].0 == "0" && lost[1].1 != "0", "{table}");
     // Nothing of it is left.
-    assert_eq!(m.sh("pgrep -f '[P]M2 v|[n]ode-http|clusterctl dev'").stdout, "");
+    assert_eq!(m.sh("pgrep -f '[P]M2 v|[n]ode-http|[c]lusterctl dev'").stdout, "");
 });
