@@ -24,7 +24,7 @@ pub(super) struct ApplyArgs {
     #[arg(long)]
     prune: bool,
     /// Only these apps of the file
-    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    #[arg(long, value_name = "APP,...", value_delimiter = ',', add = super::complete::of_file())]
     pub(super) only: Vec<String>,
     /// Use the variables of `env_NAME` too; else those of the last apply, with `none` no others
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]

@@ -63,13 +63,38 @@ pub(super) fn names() -> ArgValueCompleter {
 
 /// Profiles that the ecosystem file of the current folder knows, or one that the line names.
 pub(super) fn profiles() -> ArgValueCompleter {
+    ArgValueCompleter::new(|word: &OsStr| candidates(word, profiles_in(&named_file())))
+}
+
+/// Apps of that file; where it names none, those that are applied. A file of another tool is a program, which is not run
+/// for this.
+pub(super) fn of_file() -> ArgValueCompleter {
     ArgValueCompleter::new(|word: &OsStr| {
-        let words: Vec<OsString> = std::env::args_os().collect();
-        let named = words.iter().rev().find(|word| word.to_string_lossy().ends_with(".toml"));
-        let file = named.map_or(OsStr::new("ecosystem.toml"), OsString::as_os_str);
-        let text = crate::host::text::read(Path::new(file), crate::host::text::MOST);
-        candidates(word, profiles_in(&text.unwrap_or_default()))
+        let mut names = names_in(&named_file());
+        if names.is_empty() {
+            names = apps().keys().map(ToString::to_string).collect();
+        }
+        candidates(word, names.into_iter().map(|name| (name, "app")).collect())
     })
+}
+
+/// The text of the ecosystem file that the line names, else of the one in the current folder.
+fn named_file() -> String {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let named = words.iter().rev().find(|word| word.to_string_lossy().ends_with(".toml"));
+    let file = named.map_or(OsStr::new("ecosystem.toml"), OsString::as_os_str);
+    crate::host::text::read(Path::new(file), crate::host::text::MOST).unwrap_or_default()
+}
+
+/// Names of the apps in a file; an app without one is called as its script is.
+fn names_in(text: &str) -> Vec<String> {
+    let file: toml::Table = toml::from_str(text).unwrap_or_default();
+    let apps = file.get("apps").and_then(toml::Value::as_array).into_iter().flatten();
+    let name = |app: &toml::Value| {
+        let stem = || Path::new(app.get("script")?.as_str()?).file_stem()?.to_str();
+        app.get("name").and_then(toml::Value::as_str).or_else(stem).map(str::to_owned)
+    };
+    apps.filter_map(name).collect()
 }
 
 /// Names of `env_NAME` in a file, and the word for none.
@@ -135,6 +160,13 @@ mod tests {
         assert_eq!(words("a"), ["api", "all"]);
         assert_eq!(words("api@"), ["api@0", "api@1"]);
         assert_eq!(words("nobody@"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn apps_are_read_from_the_file() {
+        let text = "[[apps]]\nname = 'api'\n[[apps]]\nscript = 'jobs/mail.js'\n[[apps]]\n";
+        assert_eq!(names_in(text), ["api", "mail"]);
+        assert_eq!(names_in("module.exports = {}"), Vec::<String>::new());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::ecosystem::AppName;
 use crate::error::Error;
 use crate::import::Foreign;
 use crate::ops::{self, ControlVerb, Selected};
+use crate::unit::UnitName;
 
 /// Stop apps or instances
 ///
@@ -126,16 +127,36 @@ pub(super) fn run(
     selected: &[Selected],
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    // The manager reports a start job of a running unit as done too: we ask beforehand what is up.
-    let up = if verb == ControlVerb::Start { ops::up(ctl, selected)? } else { BTreeSet::new() };
-    let mut sink = |event: ops::Event| match &event {
-        ops::Event::Unit { app, unit, verb: "start", failure: None } if up.contains(unit) => {
-            ui.count_as_up(app, unit);
-        }
-        _ => show::event(&event, ui),
-    };
+    let before = Before::of(ctl, verb, selected)?;
+    let mut sink = |event: ops::Event| before.show(&event, ui);
     let finished = ops::control(ctl, verb, selected, &mut sink)?;
     show::finish(ctl, &finished.done, ui)
+}
+
+/// The instances that ran before a verb. The manager reports a start job of what runs as done, and a stop job of what does
+/// not run: such jobs have done nothing.
+struct Before(BTreeSet<UnitName>);
+
+impl Before {
+    fn of(ctl: &ops::Context, verb: ControlVerb, selected: &[Selected]) -> Result<Before, Error> {
+        Ok(Before(match verb {
+            ControlVerb::Start => ops::up(ctl, selected)?,
+            ControlVerb::Stop => ops::not_down(ctl, selected)?,
+            ControlVerb::Restart => BTreeSet::new(),
+        }))
+    }
+
+    /// Shows an event, or counts it where nothing had to be done.
+    fn show(&self, event: &ops::Event, ui: &mut Ui) {
+        let ops::Event::Unit { app, unit, verb, failure: None } = event else {
+            return show::event(event, ui);
+        };
+        match (*verb, app.instance_of(unit), self.0.contains(unit)) {
+            ("start", Some(number), true) => ui.counts_mut().note_up(app, number),
+            ("stop", Some(number), false) => ui.counts_mut().note_down(app, number),
+            _ => show::event(event, ui),
+        }
+    }
 }
 
 /// Runs `delete`.
@@ -148,12 +169,18 @@ pub(super) fn delete(args: &DeleteArgs, place: &Site<'_>, ui: &mut Ui) -> Result
         let text = format!("`{}` is one app; an instance goes with: clusterctl stop", one.app);
         return Err(Error::Usage(text));
     }
+    let before = Before::of(&ctl, ControlVerb::Stop, &selected)?;
     let apps: Vec<AppName> = selected.into_iter().map(|one| one.app).collect();
     let mut sink = |event: ops::Event| match event {
-        // The plan is data; what is stopped is told as it happens. A reader that is gone must not
-        // stop what is under way.
-        ops::Event::Planned { plan, .. } if ui.json => drop(show::plan(&plan, false, ui)),
-        event => show::event(&event, ui),
+        ops::Event::Planned { plan, .. } => {
+            ui.counts_mut().note_plan(&plan);
+            // The plan is data; what is stopped is told as it happens. A reader that is gone must not
+            // stop what is under way.
+            if ui.json {
+                drop(show::plan(&plan, false, ui));
+            }
+        }
+        event => before.show(&event, ui),
     };
     let finished = ops::delete(&ctl, &apps, &mut sink)?;
     show::finish(&ctl, &finished.done, ui)

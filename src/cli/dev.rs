@@ -35,7 +35,7 @@ pub(super) struct DevArgs {
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]
     env: Option<String>,
     /// Only these apps of the file
-    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    #[arg(long, value_name = "APP,...", value_delimiter = ',', add = super::complete::of_file())]
     only: Vec<String>,
     /// Stay when all apps have ended, as pm2-runtime does with it
     #[arg(long)]

@@ -31,7 +31,7 @@ pub(super) struct UndrainArgs {
 pub(super) fn drain(args: &DrainArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     let code = each(&args.apps, place, ui, &|ctl, app, found, row| {
         let state = ops::drain(ctl, app, found, row)?;
-        Ok(format!("out of rotation{}", left(state)))
+        Ok(format!("out of rotation{}{}", already(row, Status::Drained), left(state)))
     })?;
     warn_of_none(&args.apps, place, ui)?;
     Ok(code)
@@ -41,8 +41,13 @@ pub(super) fn drain(args: &DrainArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u
 pub(super) fn undrain(args: &UndrainArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
     each(&args.apps, place, ui, &|ctl, app, found, row| {
         ops::undrain(ctl, app, found, row)?;
-        Ok("in rotation".to_owned())
+        Ok(format!("in rotation{}", already(row, Status::Online)))
     })
+}
+
+/// Says so where an instance was as it should be.
+fn already(row: &Row, wanted: Status) -> &'static str {
+    if row.status == wanted { " already" } else { "" }
 }
 
 /// What an instance still has to do.

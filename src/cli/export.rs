@@ -28,7 +28,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]
     env: Option<String>,
     /// Only these apps of the file
-    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    #[arg(long, value_name = "APP,...", value_delimiter = ',', add = super::complete::of_file())]
     only: Vec<String>,
 }
 

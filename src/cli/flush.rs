@@ -28,9 +28,11 @@ pub(super) fn run(args: &FlushArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
             match result {
                 Ok(size) => {
                     files += 1;
-                    let size = report::list::bytes(*size);
-                    let (name, text) = (app.app.as_str(), format!("{path} emptied ({size})"));
-                    ui.done_for(name, &text)?;
+                    let text = match *size {
+                        0 => format!("{path} was empty already"),
+                        size => format!("{path} emptied ({})", report::list::bytes(size)),
+                    };
+                    ui.done_for(app.app.as_str(), &text)?;
                 }
                 Err(why) => {
                     ui.note(&format!("{}: {path} stays as it is: {why}", app.app));

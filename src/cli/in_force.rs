@@ -98,6 +98,7 @@ pub(super) fn put_loaded(
     let mut sink = |event: ops::Event| match event {
         // Where the plan is empty, people are told only about apps that do not serve.
         ops::Event::Planned { plan, all_well } => {
+            ui.counts_mut().note_plan(&plan);
             if all_well || !plan.is_empty() || ui.json {
                 shown = show::plan(&plan, options.dry_run, ui);
             }

@@ -22,7 +22,7 @@ pub(super) struct ReloadArgs {
     #[arg(required = true, value_name = "APP|FILE", add = super::complete::selectors_and_files())]
     pub(super) apps: Vec<String>,
     /// Only these apps of the file
-    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    #[arg(long, value_name = "APP,...", value_delimiter = ',', add = super::complete::of_file())]
     pub(super) only: Vec<String>,
     /// Use the variables of `env_NAME` of the file too
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]

@@ -26,6 +26,11 @@ pub(super) fn run(args: &ResetArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
     if ui.json {
         return ui.json_line(&serde_json::json!({"version": 1, "instances": rows.len()}));
     }
-    ui.done(&format!("restarts of {} are 0 again", plural(rows.len(), "instance")));
+    for of_app in rows.chunk_by(|one, other| one.app == other.app) {
+        let counted = of_app.iter().any(|row| row.restarts > 0);
+        let what = if counted { "are 0 again" } else { "were 0 already" };
+        let (app, instances) = (&of_app[0].app, plural(of_app.len(), "instance"));
+        ui.done(&format!("{app}: restarts of {instances} {what}"));
+    }
     Ok(())
 }

@@ -42,5 +42,13 @@ pub(super) fn run(args: &ScaleArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
     }
     let mut sink = |event: ops::Event| show::event(&event, ui);
     let finished = ops::scale(&ctl, &one.app, args.number, &mut sink)?;
-    show::finish(&ctl, &finished.done, ui)
+    show::count_untouched(&ctl, finished.done.keys(), ui)?;
+    show::finish(&ctl, &finished.done, ui)?;
+    if ui.counted().0.is_nothing(&one.app) {
+        ui.say(&format!(
+            "the new number counts from the next start on: clusterctl start {}",
+            one.app
+        ));
+    }
+    Ok(())
 }

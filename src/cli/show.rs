@@ -77,12 +77,15 @@ pub(super) fn finish(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     ui.end_progress();
+    // A rollout of which this user is told nothing has done something all the same.
+    let untouched = done.iter().filter(|(_, done)| done.is_success() && done.rollout.is_none());
+    count_untouched(ctl, untouched.map(|(app, _)| app), ui)?;
     let mut bad = Vec::new();
     for (app, done) in done {
         let (mut verdict, story) = verdict(ctl, app, done);
         if verdict.good {
             unheld(ctl, &[app], ui)?;
-            verdict.text = ending(ctl, app, ui);
+            verdict.text = ending(ctl, app, done, ui);
         } else {
             bad.push(app.clone());
         }
@@ -109,9 +112,34 @@ pub(super) fn finish(
     }
 }
 
+/// Counts what runs of those apps of which nothing had to be started, replaced or stopped.
+pub(super) fn count_untouched<'a>(
+    ctl: &ops::Context,
+    apps: impl Iterator<Item = &'a AppName>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    let apps: Vec<ops::Selected> = apps
+        .filter(|app| ui.counted().0.is_nothing(app))
+        .map(|app| ops::Selected { app: app.clone(), instance: None })
+        .collect();
+    if apps.is_empty() {
+        return Ok(());
+    }
+    for unit in ops::up(ctl, &apps)? {
+        let owner = apps.iter().find_map(|one| Some((&one.app, one.app.instance_of(&unit)?)));
+        if let Some((app, number)) = owner {
+            ui.counts_mut().note_up(app, number);
+        }
+    }
+    Ok(())
+}
+
 /// The sentence about an app that serves: what was done, and whether a full queue turned clients away.
-fn ending(ctl: &ops::Context, app: &AppName, ui: &Ui) -> String {
+fn ending(ctl: &ops::Context, app: &AppName, done: &Done, ui: &Ui) -> String {
     let (counts, took) = ui.counted();
+    if counts.is_nothing(app) && done.rollout.is_none() {
+        return format!("{app}: not running, as before");
+    }
     let text = counts.end(app, Some(took));
     if counts.replaced(app) == 0 || !ui.none_refused() {
         return text;

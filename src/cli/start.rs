@@ -51,7 +51,7 @@ pub(super) struct StartArgs {
     #[arg(long, value_name = "TIME", value_parser = policy::time, default_value = "15s")]
     timeout: Duration,
     /// Of an ecosystem file: only these apps
-    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    #[arg(long, value_name = "APP,...", value_delimiter = ',', add = super::complete::of_file())]
     only: Vec<String>,
     /// Of an ecosystem file: the variables of `env_NAME` too
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]

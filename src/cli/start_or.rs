@@ -31,7 +31,7 @@ struct FileArgs {
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     /// Only these apps of the file
-    #[arg(long, value_name = "APP,...", value_delimiter = ',')]
+    #[arg(long, value_name = "APP,...", value_delimiter = ',', add = super::complete::of_file())]
     only: Vec<String>,
     /// Use the variables of `env_NAME` of the file too
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]

@@ -20,6 +20,11 @@ pub fn short_runs(layout: &Layout, unit: &UnitName) -> Option<u32> {
     notes(layout, unit)?.short_runs
 }
 
+/// Whether the guard has given an instance up.
+pub fn gave_up(layout: &Layout, unit: &UnitName) -> bool {
+    notes(layout, unit).is_some_and(|notes| notes.short_runs.is_none())
+}
+
 /// Says that the next start is by hand, so that the guard asks the manager nothing: that would
 /// cost a rollout more than everything else it does. `now` is in microseconds of
 /// `CLOCK_MONOTONIC`.
@@ -83,8 +88,10 @@ mod tests {
         guard();
         let first = GuardNotes { seen: 0, short_runs: Some(0), restarts: 0, announced: false };
         assert_eq!(notes(&layout, &unit), Some(first));
+        assert!(!gave_up(&layout, &unit));
         fs::write(path(&layout, &unit), "99 errored 17\n").unwrap();
         assert_eq!((restarts(&layout, &unit), short_runs(&layout, &unit)), (Some(17), None));
+        assert!(gave_up(&layout, &unit));
         forget_restarts(&layout, &unit).unwrap();
         assert_eq!((restarts(&layout, &unit), short_runs(&layout, &unit)), (Some(0), None));
         announce_start(&layout, &unit, 4711);

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub use canary::{is_canary, mark_canary, unmark_canary};
 pub use drop_ins::DropIns;
 pub use exchange::Exchange;
-pub use guard_notes::{announce_start, forget_restarts, restarts, short_runs};
+pub use guard_notes::{announce_start, forget_restarts, gave_up, restarts, short_runs};
 pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
     unpack_handover,

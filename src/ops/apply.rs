@@ -99,6 +99,12 @@ pub fn apply(
         drop(shared);
         done.extend(act(context, &plan, &observed, &request.policies, sink)?);
     }
+    if !request.reloads {
+        // Of apps whose files alone have changed the end is told as of all others.
+        for app in plan.apps.iter().filter(|app| !app.is_empty()) {
+            done.entry(app.app.clone()).or_default();
+        }
+    }
     let left = names.iter().filter(|app| !plan.replaces(app, observed.apps.get(*app)));
     let left_running = left.map(|app| (app.clone(), request.policies.get(app).cloned())).collect();
     // Recorded after success only: a rollback must not go back to what never served.

@@ -7,7 +7,7 @@ use super::fast_state::{FastState, states};
 use super::held::{self, AskedInstance, Listeners};
 use super::shown::{UnitFacts, facts_of_apps};
 use super::{Context, Error, Selected, door_paths, loaded, observe};
-use crate::disk::FoundApp;
+use crate::disk::{self, FoundApp};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::OwnedUnit;
@@ -105,6 +105,11 @@ pub fn list(
     let rows = loaded::rows(&context.systemd, &names, &groups)?;
     let (mut loaded, others) = loaded::by_app(&names, rows);
     let rollouts = rollouts(context, &names, &others)?;
+    let failed: BTreeSet<String> = others
+        .iter()
+        .filter(|unit| unit.active == ActiveState::Failed)
+        .map(|unit| unit.name.clone())
+        .collect();
     let mut listed: Vec<Listed> = Vec::new();
     let mut units: Vec<(&AppName, &FoundApp, u32)> = Vec::new();
     for (app, found) in wanted {
@@ -140,7 +145,7 @@ pub fn list(
         let unit = app.instance_unit(number);
         let lacks = lacking.remove(&unit);
         let has_listeners = !blank.listeners.is_empty();
-        let mut row = row(blank, unit, number, found.links.contains(&number), &seen);
+        let mut row = row(blank, unit.clone(), number, found.links.contains(&number), &seen);
         if row.status == Status::Online {
             let ended = row.uptime_seconds.is_none() && has_ended(&seen.state);
             row.status = online(row.uptime_seconds, ended, row.restarts, *min_ready);
@@ -151,6 +156,13 @@ pub fn list(
         let drained = |pid| door_paths::is_drained(context, app, number, pid);
         if row.status == Status::Online && row.pid.is_some_and(drained) {
             row.status = Status::Drained;
+        }
+        // The last instance to give up stops its group, which may stop it before it has ended by itself.
+        if row.status == Status::Stopped
+            && failed.contains(app.group_unit().as_str())
+            && disk::gave_up(&context.layout, &unit)
+        {
+            row.status = Status::Errored;
         }
         row.connections = row.pid.filter(|_| has_listeners).and_then(host::connections::open);
         row.unheld = lacks;

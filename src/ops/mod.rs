@@ -126,7 +126,7 @@ pub use reset::reset;
 use roll::{RollSpec, roll};
 pub use scale::{Scaling, scale};
 pub use select::{
-    Selected, addresses, apps, apps_meant, disable, named, numbers, select, up, whole,
+    Selected, addresses, apps, apps_meant, disable, named, not_down, numbers, select, up, whole,
 };
 pub use settle::under_way;
 pub use shown::{UnitFact, UnitFacts};

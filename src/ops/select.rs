@@ -85,16 +85,31 @@ pub fn numbers(
     Ok(numbers)
 }
 
-/// Units of these apps that are active.
+/// Instances of these apps that are active.
 ///
 /// # Errors
 /// The manager does not answer.
 pub fn up(context: &Context, selected: &[Selected]) -> Result<BTreeSet<UnitName>, Error> {
+    instances_that(context, selected, &|state| state == ActiveState::Active)
+}
+
+/// Instances of these apps of which something runs, or is about to.
+///
+/// # Errors
+/// The manager does not answer.
+pub fn not_down(context: &Context, selected: &[Selected]) -> Result<BTreeSet<UnitName>, Error> {
+    instances_that(context, selected, &|state| !state.is_down())
+}
+
+fn instances_that(
+    context: &Context,
+    selected: &[Selected],
+    wanted: &dyn Fn(ActiveState) -> bool,
+) -> Result<BTreeSet<UnitName>, Error> {
     let patterns: Vec<String> =
         selected.iter().map(|one| format!("{}@*.service", one.app)).collect();
-    let listed = context.systemd.list(&patterns)?.into_iter();
-    let active = listed.filter(|row| row.active == ActiveState::Active);
-    Ok(active.filter_map(|row| UnitName::parse(&row.name).ok()).collect())
+    let listed = context.systemd.list(&patterns)?.into_iter().filter(|row| wanted(row.active));
+    Ok(listed.filter_map(|row| UnitName::parse(&row.name).ok()).collect())
 }
 
 /// Starts apps no more at boot.

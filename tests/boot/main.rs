@@ -14,6 +14,7 @@ mod bytes;
 mod catalogue;
 mod containers;
 mod crowd;
+mod demo;
 mod deploys;
 mod dev;
 mod discover;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::booted;
 use crate::npm;
-use crate::support::{Machine, Root, load::Load, machine};
+use crate::support::{Machine, Root, load::Load, machine, skip};
 
 /// Whose handlers do what to connections: see `fixtures/handlers/app.js`.
 const KINDS: [&str; 11] = [
@@ -107,3 +107,61 @@ booted!(node_22_under_another_name_loses_nothing, |m| under_its_own_name(m, "22"
 booted!(node_24_under_another_name_loses_nothing, |m| under_its_own_name(m, "24"));
 
 booted!(node_26_under_another_name_loses_nothing, |m| under_its_own_name(m, "26"));
+
+/// A configuration with types, of the kind that Node takes out by itself.
+const TYPED: &str = "\
+import type { Server } from 'node:http';
+
+interface App { name: string; script: string; instances?: number; env?: Record<string, string | number> }
+const app = (name: string, port: number): App => ({ name, script: 'server.js', instances: 2, env: { PORT: port } });
+export type Of = Server;
+export default { apps: [app('typed', 3999)] satisfies App[] };
+";
+
+/// What `import` says of a configuration in TypeScript where `node` is this program.
+fn imported(node: &Path) -> (bool, String) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ecosystem.config.ts"), TYPED).unwrap();
+    std::fs::write(dir.path().join("server.js"), "").unwrap();
+    let bin = dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(node, bin.join("node")).unwrap();
+    let mut import = std::process::Command::new(env!("CARGO_BIN_EXE_clusterctl"));
+    import.args(["import", "--no-trial", "--to", "-"]).current_dir(dir.path());
+    let output = import.env("PATH", &bin).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn a_configuration_in_typescript_is_read_by_a_node_that_knows_types() {
+    let dir = match npm::locked("nodes") {
+        Ok(dir) => dir,
+        Err(reason) => return skip::record(&reason),
+    };
+    for release in ["22", "24", "26"] {
+        let node = dir.join(format!("node_modules/node-{release}/bin/node"));
+        let (good, said) = imported(&node);
+        assert!(good, "node {release}: {said}");
+        for line in ["name = \"typed\"", "instances = 2", "listen = 3999"] {
+            assert!(said.contains(line), "node {release}: {said}");
+        }
+    }
+}
+
+#[test]
+fn an_older_node_is_told_what_reads_types() {
+    let version = std::process::Command::new("node").arg("--version").output().unwrap();
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let release: u32 = version.trim_start_matches('v').split('.').next().unwrap().parse().unwrap();
+    if release >= 22 {
+        return skip::record("the node of this machine reads types by itself");
+    }
+    let path = std::env::var_os("PATH").unwrap();
+    let node = std::env::split_paths(&path).map(|dir| dir.join("node")).find(|node| node.is_file());
+    let (good, said) = imported(&node.unwrap());
+    assert!(!good && said.contains("cannot read TypeScript"), "{said}");
+    let advice =
+        "npm install --save-dev typescript; or take Node 22.18 or newer, which reads it by itself";
+    assert!(said.contains(advice), "{said}");
+}

@@ -1,10 +1,11 @@
 //! Apps of a running PM2, moved to units and back, while clients use them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::booted;
 use crate::npm;
-use crate::support::load::{Cause, Kind, Load, Run};
+use crate::support::load::{Cause, Kind, Load, Report, Run};
 use crate::support::{Machine, skip, wait_until};
 
 const API: &str = "\
@@ -117,6 +118,42 @@ fn status(m: &Machine) -> String {
     list.as_array().unwrap().iter().map(one).collect()
 }
 
+/// A row of the guide: what clients of an app lost while it was moved.
+fn row(what: &str, report: &Report) -> String {
+    let lost = |kind| {
+        let tally = report.of(kind);
+        format!("{} of {}", tally.sent - tally.ok, tally.sent)
+    };
+    format!("| {what} | {} | {} |\n", lost(Kind::New), lost(Kind::KeepAlive))
+}
+
+/// Compares the rows with those of the guide, in which the counts are those of some run, or writes them there with
+/// `UPDATE_EXPECT=1`.
+fn in_the_guide(rows: &str) {
+    const HEAD: &str =
+        "| | lost on new connections | lost on kept connections |\n| --- | --- | --- |\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/from-pm2.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(HEAD).unwrap();
+    let end = rest.find("\n\n").unwrap() + 1;
+    let (there, after) = rest.split_at(end);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, format!("{before}{HEAD}{rows}{after}")).unwrap();
+        return;
+    }
+    let names = |rows: &str| -> Vec<String> {
+        rows.lines().map(|line| line.split(" | ").next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(
+        names(there),
+        names(rows),
+        "the table of docs/from-pm2.md: UPDATE_EXPECT=1 writes it anew"
+    );
+    for line in there.lines().filter(|line| line.contains("to units")) {
+        assert!(line.contains(" | 0 of "), "the page says that new clients were lost: {line}");
+    }
+}
+
 booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
     if !shop(m) {
         return;
@@ -125,8 +162,10 @@ booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
     let loads = clients(m, 30.0);
     let output = as_sudo(m, "import --takeover");
     assert_eq!(output.code, 0, "{output:#?}");
+    let mut rows = String::new();
     for (name, load) in loads {
         let report = load.stop();
+        rows += &row(&format!("{name}, to units"), &report);
         let new = report.of(Kind::New);
         assert!(new.failed.is_empty() && new.ok > 0, "{name}: {report:#?}");
         // Clients that keep a connection busy may lose the request that crosses its end. None is refused.
@@ -157,8 +196,10 @@ booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
     // PM2's process is the only listener of this port, so it closes for a moment. The message says how long.
     for (name, load) in loads {
         let report = load.stop();
+        rows += &row(&format!("{name}, back to PM2"), &report);
         assert!(report.ok() > 0, "{name}: {report:#?}");
     }
+    in_the_guide(&rows);
     wait_until("PM2 runs all of them", Duration::from_secs(20), || {
         status(m).matches("=online").count() == 7
     });

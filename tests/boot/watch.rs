@@ -65,6 +65,19 @@ booted!(files_that_change_reload_the_app, |m| {
     assert_eq!(m.systemctl_show("shop-watch", "LoadState"), "not-found");
 });
 
+booted!(a_delay_makes_one_reload_of_many_changes, |m| {
+    let text = "watch = ['lib']\nwatch_delay = '10s'\nrollout = { min_ready = '100ms' }";
+    m.ok(["mkdir", "-p", "/srv/shop/lib"]);
+    applied(m, &ecosystem(2, text));
+    let before = pids(m, 2);
+    // Further apart than the usual delay of 200 ms, and much closer than this one.
+    m.ok_sh("cd /srv/shop/lib; for n in 1 2 3 4; do echo x >$n.js; sleep 1; done");
+    replaced(m, &before);
+    m.ok(["journalctl", "--sync"]);
+    let journal = m.journal("shop-watch");
+    assert_eq!(journal.matches("changed").count(), 1, "{journal}");
+});
+
 booted!(a_job_is_run_again_when_its_files_change, |m| {
     m.write("/srv/job/in/a", "1");
     let text = "[[apps]]\nname = 'job'\ncommand = ['sh', '-c', 'cat in/a >>/srv/job/ran']\n\

@@ -26,6 +26,7 @@ mod detect;
 mod dev;
 mod doctor;
 mod drain;
+mod endings;
 mod env;
 mod every;
 mod export;

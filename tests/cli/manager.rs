@@ -21,6 +21,8 @@ pub struct Manager {
     pub denies: bool,
     /// Main processes of units that run.
     pub pids: BTreeMap<String, u32>,
+    /// How often each unit was started again by itself.
+    pub restarts: u32,
     /// Units that do not start.
     pub broken: BTreeSet<String>,
     /// What the manager says wherever it uses words of its own, of units or of programs.
@@ -97,7 +99,7 @@ impl Manager {
             "Version" => Variant::from("252"),
             "Result" => Variant::from(self.words.unwrap_or("success")),
             "StatusText" => Variant::from(self.words.unwrap_or_default()),
-            "NRestarts" => Variant::from(0u32),
+            "NRestarts" => Variant::from(self.restarts),
             "MainPID" => {
                 Variant::from(unit.and_then(|(name, _)| self.pids.get(name)).copied().unwrap_or(0))
             }
@@ -144,6 +146,9 @@ impl Script for Shared {
             }
             "StartUnit" | "RestartUnit" | "StopUnit" => manager.submit(call, out),
             "Reload" | "Subscribe" | "ResetFailedUnit" | "KillUnit" | "SetUnitProperties" => {
+                if member == "ResetFailedUnit" {
+                    manager.restarts = 0;
+                }
                 out.reply(call, &());
             }
             "Get" => match manager.property(call) {

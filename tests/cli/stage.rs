@@ -130,17 +130,18 @@ impl Stage {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// Runs a command line that ends with this exit code, and notes what it says.
+    /// Runs a command line that ends with this exit code, and notes what it says; gives what is said on standard error.
     #[track_caller]
-    pub fn run(&self, words: &[&str], expected: u8) {
+    pub fn run(&self, words: &[&str], expected: u8) -> String {
         let (code, out, err) = self.said(words);
         let mut transcript = self.transcript.borrow_mut();
         writeln!(transcript, "$ clusterctl {}", words.join(" ")).unwrap();
-        for (mark, text) in [("", out), ("2> ", err)] {
+        for (mark, text) in [("", &out), ("2> ", &err)] {
             text.lines().for_each(|line| writeln!(transcript, "{mark}{line}").unwrap());
         }
         writeln!(transcript, "exit code {code}\n").unwrap();
         assert_eq!(code, expected, "{transcript}");
+        err
     }
 
     /// Notes what a file holds.

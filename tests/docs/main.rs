@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 mod links;
+mod numbers;
 mod pm2;
 
 use std::collections::BTreeSet;

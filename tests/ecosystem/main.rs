@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attributes;
+mod forms;
 #[path = "../support/host.rs"]
 mod host;
 mod keys;

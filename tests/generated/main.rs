@@ -2,8 +2,11 @@
 //! the ecosystem file, the list of crates. `UPDATE_EXPECT=1` writes them anew; read the diff.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod effects;
 mod picture;
 mod shells;
+#[path = "../support/skip.rs"]
+mod skip;
 mod tables;
 
 use std::collections::BTreeSet;

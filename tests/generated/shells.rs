@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::packaging;
+use crate::{packaging, skip};
 
 /// A user with two apps, and an ecosystem file in the current folder.
 fn home() -> tempfile::TempDir {
@@ -22,7 +22,8 @@ fn home() -> tempfile::TempDir {
             symlink("/dev/null", wants.join(format!("{app}@{number}.service"))).unwrap();
         }
     }
-    let file = "[[apps]]\nname = 'api'\nenv_production = { A = '1' }\n";
+    let file =
+        "[[apps]]\nname = 'api'\nenv_production = { A = '1' }\n[[apps]]\nscript = 'mail.js'\n";
     fs::write(home.path().join("ecosystem.toml"), file).unwrap();
     home
 }
@@ -39,21 +40,15 @@ fn run(home: &Path, program: &str, arguments: &[&str]) -> String {
     text
 }
 
-fn is_there(shell: &str) -> bool {
-    let found = Command::new(shell).args(["-c", "true"]).output().is_ok();
-    if !found {
-        eprintln!("skipped: {shell} is not installed");
-    }
-    found
-}
-
 /// Lines that are typed, and the words that each shell has to offer.
-const LINES: [(&str, &[&str]); 6] = [
+const LINES: [(&str, &[&str]); 8] = [
     ("clusterctl rel", &["reload", "reloadLogs"]),
     ("clusterctl --user stop ", &["api", "web", "shop", "all"]),
     ("clusterctl --user stop w", &["web"]),
     ("clusterctl --user restart api@", &["api@0", "api@1"]),
     ("clusterctl apply --env ", &["production", "none"]),
+    ("clusterctl apply --only ", &["api", "mail"]),
+    ("clusterctl apply --only api,m", &["api,mail"]),
     ("clusterctl apply ecosy", &["ecosystem.toml"]),
 ];
 
@@ -102,7 +97,7 @@ fn bash_obeys_no_name_of_a_file() {
 
 #[test]
 fn fish_offers_what_there_is() {
-    if !is_there("fish") {
+    if !skip::has("fish") {
         return;
     }
     let home = home();
@@ -133,7 +128,7 @@ zpty -d shell
 
 #[test]
 fn zsh_offers_what_there_is() {
-    if !is_there("zsh") {
+    if !skip::has("zsh") {
         return;
     }
     let home = home();

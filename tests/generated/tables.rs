@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{expect, packaging};
 
 /// Every attribute that PM2 7.0.4 knows, in its own order, with its other spellings.
-const OF_PM2: [(&str, &[&str]); 65] = [
+pub(crate) const OF_PM2: [(&str, &[&str]); 65] = [
     ("script", &["exec"]),
     ("name", &[]),
     ("name_prefix", &[]),
@@ -102,7 +102,7 @@ fn cell(text: &str) -> String {
 }
 
 /// What becomes of an attribute, by the tables that the reader of files uses.
-fn fate(name: &str) -> (&'static str, String) {
+pub(crate) fn fate(name: &str) -> (&'static str, String) {
     match name {
         "env_NAME" => {
             return ("works", "Variables that `--env NAME` adds to `env`.".to_owned());

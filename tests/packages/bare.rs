@@ -71,12 +71,25 @@ impl Bare {
     }
 }
 
-/// What `make dist` makes for this machine.
+/// The other machine that a release is for.
+const OTHER: &str = if cfg!(target_arch = "aarch64") { "x86_64" } else { "aarch64" };
+
+/// Whether programs for the other machine can be built here.
+fn builds_for_other() -> bool {
+    let target = format!("{OTHER}-unknown-linux-gnu");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", &target]);
+    Path::new(ok(&mut rustc).trim()).is_dir() && skip::has(&format!("{OTHER}-linux-gnu-gcc"))
+}
+
+/// What `make dist` makes, for the other machine too where that can be built.
 fn dist() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
         let target = skip::target_dir();
-        ok(Command::new(root().join("packaging/dist.sh")).arg(MACHINE).env("TARGET", &target));
+        let mut make = Command::new(root().join("packaging/dist.sh"));
+        make.arg(MACHINE).args(builds_for_other().then_some(OTHER));
+        ok(make.env("TARGET", &target));
         target.join("dist")
     })
 }
@@ -203,4 +216,117 @@ fn the_demo_needs_sixty_packages_of_a_bare_debian() {
         assert!(packages.parse::<u32>().unwrap() <= 60, "{packages} packages for {user}");
         assert!(said.contains("Lost requests"), "{said}");
     }
+}
+
+#[test]
+#[ignore = "builds a release: make check-long"]
+fn apt_installs_the_debian_package_without_a_network() {
+    let base = "apt-get update -qq && apt-get install -qq -y --no-install-recommends systemd dbus";
+    let arch = if MACHINE == "aarch64" { "arm64" } else { "amd64" };
+    for suite in ["bookworm", "trixie"] {
+        let Some(bare) = Bare::new(suite, &[base]) else { return };
+        let said = bare.with(dist(), "/given").run(&format!(
+            r#"
+            cd /given
+            apt install -y ./clusterctl_*_{arch}.deb 2>&1
+            clusterctl --version
+            cd /tmp
+            printf '[[apps]]\nname = "x"\ncommand = ["sleep", "9"]\nlisten = 3000\n' >ecosystem.toml
+            clusterctl validate
+            apt purge -y clusterctl 2>&1
+            test ! -e /usr/bin/clusterctl && test ! -e /usr/lib/clusterctl
+            "#
+        ));
+        let version = format!("clusterctl {}\n", env!("CARGO_PKG_VERSION"));
+        assert!(
+            said.contains(&version) && said.contains("1 app, 1 instance, no problem"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "builds a release: make check-long"]
+fn dnf_installs_the_rpm_package_without_a_network() {
+    let dnf = "apt-get update -qq && apt-get install -qq -y --no-install-recommends dnf";
+    let Some(bare) = Bare::new("bookworm", &[dnf]) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let end = format!(".{MACHINE}.rpm");
+    let packages = fs::read_dir(dist()).unwrap().map(|entry| entry.unwrap().path());
+    let package = packages.into_iter().find(|path| path.to_string_lossy().ends_with(&end)).unwrap();
+    // It has what Fedora has; the scripts want its shell, so they are left out.
+    let stand_in = crate::distribution(&package, 252, dir.path());
+    fs::copy(stand_in, dir.path().join("distribution.rpm")).unwrap();
+    let bare = bare.with(dist(), "/given").with(dir.path(), "/made");
+    let said = bare.run(&format!(
+        r#"
+        dnf() {{
+            command dnf -y --quiet --installroot=/tmp/fedora --releasever=40 --disablerepo='*' --nogpgcheck \
+                --setopt=tsflags=noscripts "$@" 2>&1
+        }}
+        dnf install /given/clusterctl-[0-9]*{end} && exit 1
+        dnf install /made/distribution.rpm
+        dnf install /given/clusterctl-[0-9]*{end}
+        /tmp/fedora/usr/bin/clusterctl --version
+        dnf remove clusterctl
+        test ! -e /tmp/fedora/usr/bin/clusterctl
+        "#
+    ));
+    assert!(said.contains(&format!("clusterctl {}\n", env!("CARGO_PKG_VERSION"))), "{said}");
+    assert!(said.contains("nothing provides"), "without a distribution: {said}");
+}
+
+/// The archive for the other machine, run by an emulator with the C library that is promised.
+#[test]
+#[ignore = "builds a release: make check-long"]
+fn the_program_for_the_other_machine_runs() {
+    let emulator = format!("qemu-{OTHER}");
+    if !builds_for_other() || !skip::has(&emulator) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let unpack = "tar -xzf \"$1\"/clusterctl-*-$2*.tar.gz -C \"$3\" && find \"$3\" -name clusterctl -type f -perm -1";
+    let mut tar = Command::new("sh");
+    tar.args(["-ec", unpack, "sh"]).arg(dist()).arg(OTHER).arg(dir.path());
+    let program = ok(&mut tar).lines().next().unwrap().to_owned();
+    let folder = dir.path().join("app");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(&program, folder.join("server")).unwrap();
+    fs::write(folder.join("Procfile"), "web: ./server --port 3000\n").unwrap();
+    let library = skip::target_dir().join(format!("sysroots/glibc-2.31-{OTHER}"));
+    let run = |words: &[&str]| {
+        let mut command = Command::new(&emulator);
+        ok(command.arg("-L").arg(&library).arg(&program).args(words).current_dir(&folder))
+    };
+    let version = format!("clusterctl {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"]), version);
+    run(&["import", "--no-trial"]);
+    let text = fs::read_to_string(folder.join("ecosystem.toml")).unwrap();
+    assert!(text.contains("listen = 3000"), "{text}");
+    assert!(run(&["validate"]).contains("1 app, 1 instance, no problem"));
+}
+
+#[test]
+#[ignore = "installs packages: make check-long"]
+fn make_on_debians_own_cargo_says_what_to_do_and_installs_nothing() {
+    let cargo = "apt-get update -qq && apt-get install -qq -y --no-install-recommends make cargo";
+    let Some(bare) = Bare::new("bookworm", &[cargo]) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    clone(dir.path());
+    let said = bare.with(dir.path(), "/given").run(
+        r#"
+        cp -R /given /tmp/clone && cd /tmp/clone
+        cargo --version
+        dpkg-query -W >/tmp/before
+        for target in build demo demo-pm2 check deb; do
+            make $target 2>&1 && exit 1
+        done
+        dpkg-query -W | cmp - /tmp/before
+        test ! -e target
+        "#,
+    );
+    let sentences = said.lines().filter(|line| {
+        line.contains(" is too old: clusterctl is built with Rust ") && line.contains("rustup.rs")
+    });
+    assert_eq!(sentences.count(), 5, "{said}");
 }

@@ -312,9 +312,9 @@ impl Ui {
         self.counts.note(event);
     }
 
-    /// Counts an instance that was running already.
-    pub fn count_as_up(&mut self, app: &AppName, unit: &crate::unit::UnitName) {
-        self.counts.note_up(app, unit);
+    /// What was done so far, to be added to.
+    pub fn counts_mut(&mut self) -> &mut ActionCounts {
+        &mut self.counts
     }
 
     /// Starts the clock anew: what follows is about another app.

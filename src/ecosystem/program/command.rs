@@ -316,7 +316,7 @@ impl Script<'_, '_> {
     ) -> Option<ResolvedCommand> {
         let interpreter = match self.fields.get("interpreter") {
             Some(node) => {
-                let name = node.text(cx)?;
+                let name = node.filled(cx)?;
                 if name == "none" { None } else { Some(locate(cx, &node, &name, self.cwd)?) }
             }
             None => self.usual_interpreter(cx, &path)?,

@@ -119,6 +119,20 @@ impl<'a> Node<'a> {
         Some(text.to_owned())
     }
 
+    /// As [`Node::text`], and something stands in it.
+    pub(crate) fn filled(&self, cx: &mut Reading<'_>) -> Option<String> {
+        let text = self.text(cx)?;
+        self.unless_empty(cx, text)
+    }
+
+    /// Refuses a text of which nothing or only blanks are left.
+    pub(crate) fn unless_empty(&self, cx: &mut Reading<'_>, text: String) -> Option<String> {
+        match text.trim().is_empty() {
+            false => Some(text),
+            true => self.bad(cx, format!("`{}` is empty", self.name)),
+        }
+    }
+
     /// A string, or a number as one.
     pub(crate) fn text_or_number(&self, cx: &mut Reading<'_>) -> Option<String> {
         match self.value {
@@ -141,8 +155,19 @@ impl<'a> Node<'a> {
 
     /// A whole number within limits.
     pub(crate) fn number(&self, cx: &mut Reading<'_>, least: i64, most: i64) -> Option<i64> {
+        self.number_or(cx, least, most, "a whole number")
+    }
+
+    /// The same for a key that takes something else besides, which `wanted` names.
+    pub(crate) fn number_or(
+        &self,
+        cx: &mut Reading<'_>,
+        least: i64,
+        most: i64,
+        wanted: &str,
+    ) -> Option<i64> {
         if !self.value.is_integer() {
-            return self.wrong_type(cx, "a whole number");
+            return self.wrong_type(cx, wanted);
         }
         match self.as_integer().filter(|number| (least..=most).contains(number)) {
             Some(number) => Some(number),
@@ -181,7 +206,11 @@ impl<'a> Node<'a> {
 
     /// One string, or an array of strings and numbers.
     pub(crate) fn texts(&self, cx: &mut Reading<'_>) -> Option<Vec<String>> {
-        let DeValue::Array(items) = self.value else { return Some(vec![self.text(cx)?]) };
+        let items = match self.value {
+            DeValue::Array(items) => items,
+            DeValue::String(text) => return Some(vec![self.checked(cx, text)?]),
+            _ => return self.wrong_type(cx, "a string or an array of strings"),
+        };
         let items = items.iter().enumerate();
         let texts: Vec<_> = items
             .map(|(nr, item)| self.child(item, &format!("[{nr}]")).text_or_number(cx))

@@ -72,6 +72,7 @@ fn owner(
 ) -> Option<Option<String>> {
     if let Some(node) = fields.get("user") {
         let name = node.text_or_number(cx)?;
+        let name = node.unless_empty(cx, name)?;
         if cx.host.scope() == Scope::User {
             let help = "remove it: the releases of a user's own manager are that user's";
             let message = "`user` is for the system's manager";

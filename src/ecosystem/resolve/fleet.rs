@@ -42,8 +42,8 @@ pub(in crate::ecosystem) fn fleet(
         wait: fields.span_of(cx, "wait", default.wait),
         sudo: fields.flag(cx, "sudo", default.sudo),
         cwd: fields.read_with("cwd", |node| folder(cx, node)),
-        before: fields.read_with("before", |node| line(cx, node)),
-        after: fields.read_with("after", |node| line(cx, node)),
+        before: fields.read_with("before", |node| node.filled(cx)),
+        after: fields.read_with("after", |node| node.filled(cx)),
     }
 }
 
@@ -161,7 +161,7 @@ fn limit(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<Share> {
 }
 
 fn folder(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<PathBuf> {
-    let text = node.text(cx)?;
+    let text = node.filled(cx)?;
     let control = text.contains(char::is_control);
     if text.starts_with('/') && !control {
         return Some(PathBuf::from(text));
@@ -169,12 +169,4 @@ fn folder(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<PathBuf> {
     let message = format!("`{}` is no absolute path", visible(&text));
     let help = "write the whole path of the folder on the hosts, such as `cwd = \"/srv/api\"`";
     cx.note(Problem::error(&node.place, message).help(help))
-}
-
-fn line(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<String> {
-    let text = node.text(cx)?;
-    match text.trim().is_empty() {
-        false => Some(text),
-        true => node.bad(cx, format!("`{}` is empty", node.name)),
-    }
 }

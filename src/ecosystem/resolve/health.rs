@@ -214,7 +214,7 @@ fn positive(cx: &mut Reading<'_>, fields: &Fields<'_>, name: &str, usual: Durati
 
 /// `/healthz`, or `http://localhost:3000/healthz`.
 fn http(cx: &mut Reading<'_>, node: &Node<'_>, tcp: &[ListenAddress]) -> Option<HealthCheck> {
-    let text = node.text(cx)?;
+    let text = node.filled(cx)?;
     if text.starts_with("https://") {
         let help = "write a path that is served without TLS, or `command = [\"curl\", …]`";
         let problem = Problem::error(&node.place, "a check speaks no TLS").help(help);
@@ -279,12 +279,14 @@ fn no_listener<T>(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<T> {
 }
 
 fn command(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<HealthCheck> {
-    let words = match node.value {
-        DeValue::String(_) | DeValue::Array(_) => node.words(cx)?,
-        _ => return node.wrong_type(cx, "a string or an array of strings"),
+    let words = node.words(cx)?;
+    let Some(program) = words.first().filter(|program| !program.is_empty()) else {
+        return node.bad(cx, "`command` names no program");
     };
-    match words.first().is_some_and(|program| !program.is_empty()) {
-        true => Some(HealthCheck::Command(words)),
-        false => node.bad(cx, "`command` names no program"),
+    if !program.contains('/') && cx.search().program(program).is_none() {
+        let message = format!("no program `{}` in any folder of `PATH`", visible(program));
+        let help = "install it, or write its path: `./check` starts from `cwd`";
+        return cx.note(Problem::error(&node.place, message).help(help));
     }
+    Some(HealthCheck::Command(words))
 }

@@ -18,7 +18,7 @@ const BACKLOG: u32 = 4096;
 
 /// Reads all listeners of an app with their places.
 pub(super) fn listeners(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<(Listener, Place)> {
-    let port = fields.get("port").and_then(|node| one(cx, &port_text(&node)?, &node));
+    let port = fields.get("port").and_then(|node| port(cx, &node));
     let Some(node) = fields.get("listen") else {
         return named(cx, port.into_iter().collect());
     };
@@ -129,6 +129,16 @@ fn folders(cx: &mut Reading<'_>, listeners: &[(Listener, Place)], traced: bool) 
 }
 
 /// The port as text, so that one parser judges it; wrong types are noted by `environment`.
+/// The listener that `port` alone is: a number, which PM2 takes as a string too. Another type is told of where the variable
+/// is read.
+fn port(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<Read> {
+    let text = port_text(node)?;
+    if text.parse::<i64>().is_err() && value::address(&text).is_err() {
+        return node.bad(cx, format!("`{}` is a number from 1 to 65535", node.name));
+    }
+    one(cx, &text, node)
+}
+
 fn port_text(node: &Node<'_>) -> Option<String> {
     let text = node.value.as_str().map(str::to_owned);
     text.or_else(|| node.as_integer().map(|number| number.to_string()))

@@ -138,7 +138,8 @@ fn log_file(cx: &mut Reading<'_>, node: &Node<'_>, text: &str, cwd: &Path) -> Op
     let shown = path.display();
     if cx.host.kind(&path) == PathKind::Directory {
         let end = if node.name.contains("pid") { "pid" } else { "log" };
-        let help = format!("name a file in it: `{shown}/{}.{end}`", node.name);
+        let file = path.join(format!("{}.{end}", node.name));
+        let help = format!("name a file in it: `{}`", file.display());
         return cx.note(Problem::error(&node.place, format!("`{shown}` is a folder")).help(help));
     }
     let folder = path.parent().unwrap_or(Path::new("/"));

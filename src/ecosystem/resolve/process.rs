@@ -147,6 +147,7 @@ fn shown(time: Duration) -> String {
 fn user(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("user")?;
     let text = node.text_or_number(cx)?;
+    let text = node.unless_empty(cx, text)?;
     only_system(cx, &node)?;
     match cx.host.user(&text) {
         Some(user) => Some(user.name),
@@ -163,6 +164,7 @@ fn user(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
 fn group(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("group")?;
     let text = node.text_or_number(cx)?;
+    let text = node.unless_empty(cx, text)?;
     only_system(cx, &node)?;
     if cx.host.group_exists(&text) {
         return Some(text);
@@ -190,7 +192,7 @@ fn shell_safe<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
 
 fn signal(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<String> {
     let node = fields.get("kill_signal")?;
-    let text = node.text(cx)?;
+    let text = node.filled(cx)?;
     let upper = text.to_ascii_uppercase();
     let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
     if SIGNALS.contains(&full.as_str()) || is_realtime(&full) {
@@ -245,7 +247,9 @@ fn exit_codes(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<u8> {
             .collect(),
         None => vec![node],
     };
-    let codes = nodes.iter().filter_map(|node| node.number(cx, 0, 255));
+    let codes = nodes
+        .iter()
+        .filter_map(|node| node.number_or(cx, 0, 255, "a whole number or an array of them"));
     codes.filter_map(|code| u8::try_from(code).ok()).collect()
 }
 
@@ -259,7 +263,7 @@ fn max_restarts(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Option<u32> {
         node.bad::<()>(cx, "`max_restarts` is a number or \"unlimited\"");
         return Some(MAX_RESTARTS);
     }
-    let number = node.number(cx, 0, limits::RESTARTS);
+    let number = node.number_or(cx, 0, limits::RESTARTS, "a whole number or \"unlimited\"");
     Some(number.and_then(|number| u32::try_from(number).ok()).unwrap_or(MAX_RESTARTS))
 }
 

@@ -66,13 +66,7 @@ fn check(
     job: bool,
 ) -> Vec<String> {
     let Some(node) = inner.get("check") else { return Vec::new() };
-    let words = match node.value {
-        DeValue::String(_) | DeValue::Array(_) => node.words(cx).unwrap_or_default(),
-        _ => {
-            node.wrong_type::<()>(cx, "a string or an array of strings");
-            return Vec::new();
-        }
-    };
+    let Some(words) = node.words(cx) else { return Vec::new() };
     if words.first().is_none_or(String::is_empty) {
         node.bad::<()>(cx, "`check` names no program");
         return Vec::new();
@@ -104,7 +98,7 @@ fn is_zero(share: Share) -> bool {
 
 fn share(cx: &mut Reading<'_>, node: &Node<'_>) -> Option<Share> {
     let DeValue::String(text) = node.value else {
-        let number = node.number(cx, 0, i64::from(INSTANCES))?;
+        let number = node.number_or(cx, 0, i64::from(INSTANCES), "a whole number or percent")?;
         return u32::try_from(number).ok().map(Share::Count);
     };
     let read = text
