@@ -52,6 +52,11 @@ impl DeployArgs {
         self.dry_run
     }
 
+    /// Whether apps that are gone from the file are removed.
+    pub(super) fn prunes(&self) -> bool {
+        self.prune
+    }
+
     /// What is deployed, as it is written.
     pub(super) fn what(&self) -> &str {
         &self.what

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod changes;
+mod hooks;
 mod links;
 mod reads;
 mod real;
