@@ -37,7 +37,8 @@ mod tests {
 
     fn away(apps: &[&[&str]]) -> (bool, bool) {
         let steps = |actions: &&[&str]| {
-            let steps: Vec<Value> = actions.iter().map(|action| json!({"action": action})).collect();
+            let steps: Vec<Value> =
+                actions.iter().map(|action| json!({"action": action})).collect();
             json!({"app": "api", "steps": steps})
         };
         let plan = json!({"apps": apps.iter().map(steps).collect::<Vec<_>>()});

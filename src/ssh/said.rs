@@ -53,8 +53,7 @@ fn read(mut from: impl Read + AsFd, is_over: &PipeReader) -> Tail {
     let mut piece = [0; 8 << 10];
     let mut left = PIPE;
     loop {
-        let mut both =
-            [PollFd::new(&from, PollFlags::IN), PollFd::new(is_over, PollFlags::IN)];
+        let mut both = [PollFd::new(&from, PollFlags::IN), PollFd::new(is_over, PollFlags::IN)];
         match poll(&mut both, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,

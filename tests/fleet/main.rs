@@ -7,4 +7,9 @@ mod hooks;
 mod links;
 mod reads;
 mod real;
+#[path = "../support/skip.rs"]
+mod skip;
 mod stage;
+mod terminal;
+#[path = "../support/tmux.rs"]
+mod tmux;

@@ -26,12 +26,13 @@ struct Answer {
 
 fn answers(targets: &Targets) -> (Vec<Answer>, Vec<HostEnd>) {
     let mut answers = vec![Answer::default(); targets.look.len()];
-    let ends = ask(&Ssh::new(), &targets.look, &AtomicBool::new(false), &mut |at, line| match line {
-        Line::Data(value) => answers[at].data.push(value),
-        Line::Out(text) => answers[at].out.push_str(&text),
-        Line::Err(text) => answers[at].err.push(text),
-        Line::Begin(_) | Line::End(_) => {}
-    });
+    let ends =
+        ask(&Ssh::new(), &targets.look, &AtomicBool::new(false), &mut |at, line| match line {
+            Line::Data(value) => answers[at].data.push(value),
+            Line::Out(text) => answers[at].out.push_str(&text),
+            Line::Err(text) => answers[at].err.push(text),
+            Line::Begin(_) | Line::End(_) => {}
+        });
     (answers, ends)
 }
 

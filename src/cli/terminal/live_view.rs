@@ -51,7 +51,9 @@ impl Ui {
         }
         match answer {
             None => Answer::Interrupted,
-            Some(text) if ["y", "yes"].contains(&text.trim().to_lowercase().as_str()) => Answer::Yes,
+            Some(text) if ["y", "yes"].contains(&text.trim().to_lowercase().as_str()) => {
+                Answer::Yes
+            }
             Some(_) => Answer::No,
         }
     }
