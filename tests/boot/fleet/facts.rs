@@ -32,7 +32,7 @@ fleet!(cpus_users_and_paths_are_each_hosts_own, |fleet| {
     for (number, (name, m)) in fleet.hosts().enumerate() {
         // On each host the folder is another one, behind the same path.
         m.ok_sh(&format!("mkdir -p /data/{name} && ln -s /data/{name} /srv/shop"));
-        m.write("/srv/shop/run.sh", "#!/bin/sh\nexec sleep infinity\n");
+        m.write(&format!("/data/{name}/run.sh"), "#!/bin/sh\nexec sleep infinity\n");
         m.ok(["chmod", "755", "/srv/shop/run.sh"]);
         m.write("/etc/shop.env", format!("WHERE={name}\n"));
         if name != "h3" {
