@@ -46,7 +46,7 @@ fleet!(cpus_users_and_paths_are_each_hosts_own, |fleet| {
 
     let (code, said) = clusterctl(fleet, "-H all apply");
     assert_eq!(code, 3, "{said}");
-    assert!(said.contains("there is no user `shop`") && said.contains("✗ h3: "), "{said}");
+    assert!(said.contains("user `shop` does not exist") && said.contains("✗ h3: "), "{said}");
     assert!(said.contains("nothing was done on any host"), "{said}");
     assert!(fleet.hosts().all(|(_, m)| !m.exists("/etc/systemd/system/shop.service")));
 
