@@ -112,7 +112,7 @@ pub const SYMBOL_NAMES: usize = 1 << 26;
 pub const HOST_LINE: u64 = 64 << 20;
 
 /// Bytes at the end of what ssh wrote to standard error: its last words say why it failed.
-pub const HOST_SAID: u64 = 16 << 10;
+pub const HOST_SAID: usize = 16 << 10;
 
 // what a release may be
 
@@ -269,6 +269,10 @@ pub const SSH_KEPT: Duration = Duration::from_secs(60);
 
 /// Time for clusterctl on a host to say its first word: connection, login and `sudo` take less than a second each.
 pub const HOST_ANSWERS: Duration = Duration::from_secs(15);
+
+/// Time without a word after which a host is given up that is only asked: whatever holds its clusterctl up, the other
+/// hosts' answers are wanted. Of a host that does something nobody minds silence; a dead link ends by [`SSH_ALIVE`].
+pub const HOST_SILENT: Duration = Duration::from_secs(15);
 
 /// The longest start or stop that a definition can ask for, and then some: each unit has its own limits,
 /// this one only keeps a lost signal from being waited for without an end.

@@ -23,6 +23,9 @@ pub(super) struct ApplyArgs {
     /// Stop and remove apps that are gone from the file
     #[arg(long)]
     prune: bool,
+    /// Take over apps that come from another file until now, as their new version
+    #[arg(long)]
+    takeover: bool,
     /// Only these apps of the file
     #[arg(long, value_name = "APP,...", value_delimiter = ',', add = super::complete::of_file())]
     pub(super) only: Vec<String>,
@@ -53,6 +56,7 @@ pub(super) fn run(args: &ApplyArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
         shown: args.file.display().to_string(),
         dry_run: args.dry_run,
         prune: args.prune,
+        moves: args.takeover,
         reloads: false,
         links: true,
         policy: &args.policy,

@@ -39,6 +39,9 @@ pub(super) struct DeployArgs {
     /// Stop and remove apps that are gone from the file
     #[arg(long)]
     prune: bool,
+    /// Take over apps that come from another file until now, as their new version
+    #[arg(long)]
+    takeover: bool,
     /// Use the variables of `env_NAME` too; else those of the last time, with `none` no others
     #[arg(long, value_name = "NAME", add = super::complete::profiles())]
     env: Option<String>,
@@ -52,6 +55,11 @@ impl DeployArgs {
         self.dry_run
     }
 
+    /// Whether apps that are gone from the file are removed.
+    pub(super) fn prunes(&self) -> bool {
+        self.prune
+    }
+
     /// What is deployed, as it is written.
     pub(super) fn what(&self) -> &str {
         &self.what
@@ -60,6 +68,10 @@ impl DeployArgs {
     /// Whether the ecosystem file is another one than that of the release.
     pub(super) fn names_a_file(&self) -> bool {
         self.file.is_some()
+    }
+
+    fn purpose(&self) -> Purpose {
+        Purpose::Apply { prunes: self.prune, moves: self.takeover }
     }
 
     /// The profile that is asked for.
@@ -151,6 +163,7 @@ fn options<'a>(args: &'a DeployArgs, written: &Written, verb: String) -> Options
         shown: written.shown.clone(),
         dry_run: args.dry_run,
         prune: args.prune,
+        moves: args.takeover,
         reloads: false,
         links: false,
         ..Options::of("deploy", &args.policy)
@@ -196,7 +209,7 @@ fn preview(
     }
     let definition = definition(args, written, folder.clone(), place, ui)?;
     let options = options(args, written, "deploy".to_owned());
-    let machine = place.around.host(&place.layout()?, Purpose::Apply { prunes: args.prune });
+    let machine = place.around.host(&place.layout()?, args.purpose());
     let store = deployment.store();
     let shared = deploy.shared.iter().map(|one| (one.path.clone(), store.shared().join(&one.path)));
     let staged = Staged {
@@ -224,7 +237,7 @@ fn written(
         None => (own_file(archive)?, FILE.to_owned()),
     };
     let path = named.map(|file| place.absolute(file)).transpose()?;
-    let host = place.around.host(&place.layout()?, Purpose::Check);
+    let host = place.around.host(&place.layout()?, args.purpose());
     let deploy = ecosystem::deploy(&text, path.as_deref().or(Some(Path::new(FILE))), &*host);
     let deploy = deploy.map_err(|problems| input::refused(problems, &shown, ui))?;
     let deploy = deploy.ok_or_else(|| {

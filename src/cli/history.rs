@@ -154,6 +154,8 @@ pub(super) fn rollback(args: &RollbackArgs, place: &Site<'_>, ui: &mut Ui) -> Re
         shown: format!("definition {}", target.number),
         dry_run: args.dry_run,
         prune: args.prune,
+        // Whoever goes back has chosen whose app it is.
+        moves: true,
         reloads: false,
         links: true,
         policy: &args.policy,

@@ -24,6 +24,8 @@ pub(super) struct Options<'a> {
     pub dry_run: bool,
     /// Stop and remove apps that are gone.
     pub prune: bool,
+    /// Take apps of these names from other files.
+    pub moves: bool,
     /// Whether apps that did not change are replaced afterwards.
     pub reloads: bool,
     /// Whether the link `current` follows, where what is put in force is a release.
@@ -41,6 +43,7 @@ impl<'a> Options<'a> {
             shown: String::new(),
             dry_run: false,
             prune: false,
+            moves: false,
             reloads: true,
             links: true,
             policy,
@@ -59,8 +62,8 @@ pub(super) fn put_in_force(
     ui: &mut Ui,
 ) -> Result<(ops::Context, Applied), Error> {
     let layout = place.layout()?;
-    let ecosystem =
-        input::load_text(place, &definition, &options.shown, &layout, options.prune, ui)?;
+    let may = (options.prune, options.moves);
+    let ecosystem = input::load_text(place, &definition, &options.shown, &layout, may, ui)?;
     let base = definition.base.clone();
     let put = put_loaded(ecosystem, definition, options, place, ui)?;
     if options.links && !options.dry_run {

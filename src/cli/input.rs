@@ -118,7 +118,7 @@ pub(super) fn load(
     layout: &Layout,
     ui: &mut Ui,
 ) -> Result<Loaded, Error> {
-    load_for(Purpose::Apply { prunes: false }, place, file, env, layout, ui)
+    load_for(Purpose::Apply { prunes: false, moves: false }, place, file, env, layout, ui)
 }
 
 /// As [`load`], for a file that is only checked: an address that is in use now is no problem of the file.
@@ -151,7 +151,8 @@ fn load_for(
 }
 
 /// Resolves the text of an ecosystem file, as far as its apps are asked for; warnings are printed.
-/// With `prune`, apps that are gone from the file will be removed, and what they hold is free.
+/// With `prune`, apps that are gone from the file will be removed, and what they hold is free; with `moves`, it may take
+/// apps from other files.
 ///
 /// # Errors
 /// It has problems, or an app is asked for that it does not have.
@@ -160,11 +161,11 @@ pub(super) fn load_text(
     definition: &Definition,
     shown: &str,
     layout: &Layout,
-    prune: bool,
+    (prune, moves): (bool, bool),
     ui: &mut Ui,
 ) -> Result<Ecosystem, Error> {
     let prunes = prune && definition.only.is_empty();
-    let host = place.around.host(layout, Purpose::Apply { prunes });
+    let host = place.around.host(layout, Purpose::Apply { prunes, moves });
     let loaded = resolve(definition, shown, &*host, ui)?;
     only(loaded.ecosystem, &definition.only)
 }

@@ -59,7 +59,7 @@ impl Surroundings for Process {
         Box::new(match purpose {
             Purpose::Check => machine.only_checks(),
             Purpose::TakeOver => machine.taking_over(),
-            Purpose::Apply { prunes } => machine.pruning(prunes),
+            Purpose::Apply { prunes, moves } => machine.pruning(prunes).moving(moves),
         })
     }
 

@@ -36,7 +36,10 @@ pub(super) fn followed(
         None => {
             let recorded = ops::in_force(&place.layout()?, &store, Some(&path))?;
             let linked = || store.linked().map(|id| store.release(&id));
-            (path, recorded.or_else(linked))
+            let folder = recorded.or_else(linked);
+            // Its apps would be looked for in the folder of the file.
+            folder.as_deref().map_or(Ok(()), refuse_gone)?;
+            (path, folder)
         }
     };
     let Some(folder) = folder.filter(|folder| Store::of_release(folder).is_some()) else {
@@ -90,6 +93,7 @@ pub(super) fn link(base: &Path, ui: &mut Ui) -> Result<(), Error> {
 pub(super) fn refuse_gone(base: &Path) -> Result<(), Error> {
     let Some((_, id)) = Store::named_by(base).filter(|_| !base.is_dir()) else { return Ok(()) };
     let why = format!("release {id} is gone: {} is not there", base.display());
-    let next = "deploy it again, or go back to another one: clusterctl history";
+    let next =
+        "deploy it again (clusterctl deploy …), or go back to another one: clusterctl history";
     Err(release::Error::unfit(why, next).into())
 }

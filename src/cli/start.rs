@@ -244,7 +244,7 @@ pub(super) fn refuse_another_folders(
     here: &Path,
     layout: &Layout,
 ) -> Result<(), Error> {
-    let host = place.around.host(layout, Purpose::Apply { prunes: false });
+    let host = place.around.host(layout, Purpose::Apply { prunes: false, moves: false });
     let Some(other) = host.other_source(name, Some(&here.join(FILE))) else { return Ok(()) };
     let other = other.display().to_string();
     let own = ecosystem::name_in_folder(name, here);

@@ -164,7 +164,7 @@ pub(super) fn resolve_words(
 pub(super) fn resolve(place: &Site<'_>, text: &str, layout: &Layout) -> Result<App, Error> {
     let base = place.current_folder()?;
     let source = base.join(FILE);
-    let host = place.around.host(layout, Purpose::Apply { prunes: false });
+    let host = place.around.host(layout, Purpose::Apply { prunes: false, moves: false });
     let loaded = ecosystem::load(text, Some(&source), &base, None, &*host)
         .map_err(|problems| Error::Config(problems.shown_as("as an app")))?;
     loaded

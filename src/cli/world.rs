@@ -38,6 +38,8 @@ pub enum Purpose {
     Apply {
         /// Apps that are gone from the file are removed, and what they hold is free.
         prunes: bool,
+        /// Apps of other files become the new versions of those of the file.
+        moves: bool,
     },
 }
 

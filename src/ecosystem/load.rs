@@ -2,7 +2,7 @@
 //! It opens no file.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
@@ -14,6 +14,7 @@ use super::read::fields::Fields;
 use super::read::node::{self, KeyValue, Node, Reading};
 use super::read::problem::{Place, Problem, Problems, Severity, visible};
 use super::read::{keys, suggest, syntax};
+use super::resolve::taken::{self, Claim};
 use super::resolve::{self, Resolved, conflicts, fleet};
 
 /// A file that can be used.
@@ -48,6 +49,8 @@ pub fn load(
     let tables = tables(&mut cx, document.get_ref());
     let apps = apps(&mut cx, &tables.apps);
     conflicts::check(&mut cx, &apps, source);
+    let claims: Vec<Claim<'_>> = apps.iter().map(Resolved::claim).collect();
+    taken::refuse(&mut cx, &claims, source, tables.deploy.as_ref());
     let names: Vec<_> = apps.iter().map(|app| app.name.clone()).collect();
     let fleet = fleet::fleet(&mut cx, tables.hosts.as_ref(), tables.fleet.as_ref(), &names);
     let problems = checked(text, shown_as, &errors, cx.problems)?;
@@ -99,7 +102,8 @@ fn checked(
 /// where there is none.
 ///
 /// # Errors
-/// Problems of the text, of keys and of the table; those of apps are left to [`load`].
+/// Problems of the text, of keys and of the table, and apps that are those of another project; other problems of apps are
+/// left to [`load`].
 pub fn deploy(
     text: &str,
     source: Option<&Path>,
@@ -111,6 +115,7 @@ pub fn deploy(
     let base = Path::new("/");
     let mut cx = Reading { host, base, env_name: None, path: None, problems: Vec::new() };
     let tables = tables(&mut cx, document.get_ref());
+    refuse_taken(&mut cx, &tables, source);
     let mut problems = cx.problems;
     if !errors.is_empty() {
         problems = with_syntax_errors(text, &errors, problems);
@@ -121,12 +126,23 @@ pub fn deploy(
     Ok(tables.deploy)
 }
 
-/// The folder that a file keeps its releases in, if it has such a table, whatever else may be wrong with it.
-pub fn releases_folder(text: &str) -> Option<PathBuf> {
-    let (document, _) = DeTable::parse_recoverable(text);
-    let deploy = document.get_ref().get("deploy")?.get_ref().as_table()?;
-    let path = PathBuf::from(deploy.get("path")?.get_ref().as_str()?);
-    path.is_absolute().then_some(path)
+/// Refuses apps of another project before a release is made for them. A name that is not written may follow from the
+/// release, and one with a profile at its end follows from that: such an app is refused when there is a release.
+fn refuse_taken(cx: &mut Reading<'_>, tables: &Tables<'_>, source: Option<&Path>) {
+    let Some(deploy) = &tables.deploy else { return };
+    let mut claims = Vec::new();
+    let fixed = |fields: &&Fields<'_>| {
+        fields.get("name").is_some() && fields.get("append_env_to_name").is_none()
+    };
+    for fields in tables.apps.iter().filter(fixed) {
+        // What is wrong with it is noted where the apps are resolved.
+        let mut silent = Reading { problems: Vec::new(), path: None, ..*cx };
+        let name = resolve::app_name(&mut silent, fields);
+        claims.push(Claim { name, named: true, at: &fields.place });
+    }
+    // The path by which the file will be known: that of the release, unless another one is named.
+    let own = deploy.path.join("current").join(source.unwrap_or(Path::new("")));
+    taken::refuse(cx, &claims, Some(&own), Some(deploy));
 }
 
 /// Errors of the text itself, and of the others those that do not follow from them: what is said to

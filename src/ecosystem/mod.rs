@@ -18,7 +18,7 @@ mod starter;
 
 pub use crate::limits::INSTANCES as MAX_INSTANCES;
 pub use json_schema::json_schema;
-pub use load::{Loaded, deploy, fleet_file, load, releases_folder};
+pub use load::{Loaded, deploy, fleet_file, load};
 pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
     App, Asks, Backoff, Balance, Command, Ecosystem, Handover, Instances, InvalidShare, Listener,
@@ -49,6 +49,7 @@ pub use read::keys::{
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
 pub use read::value::duration;
+pub use resolve::deploy::releases_folder;
 pub use resolve::is_host_name;
 pub use starter::{
     Project, SeenApp, StartCommand, entry, is_private, listen_line, port_in, starter,

@@ -2,6 +2,7 @@
 //! there, which part of a file each of them gets, and how their answers become one. It starts nothing and asks
 //! nobody: `ssh` carries, `ops::fleet` runs.
 
+mod away;
 mod blank;
 mod course;
 mod mark;
@@ -10,6 +11,7 @@ mod no_answer;
 mod protocol;
 mod quote;
 
+pub use away::Away;
 pub use blank::for_host;
 pub use course::{Course, batches};
 pub use mark::mark;

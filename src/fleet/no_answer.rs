@@ -22,8 +22,10 @@ pub struct Facts<'a> {
     pub begun: bool,
     /// What was printed before it.
     pub noise: &'a [String],
-    /// What ssh, the shell and the program wrote to standard error.
+    /// What ssh, the shell and the program wrote to standard error, the end of it.
     pub said: &'a str,
+    /// How many lines stood before that end.
+    pub dropped: u64,
     /// The exit code of ssh, which is its own 255, or the command's.
     pub code: Option<i32>,
     /// Whether nothing came in time, so that ssh was ended.
@@ -35,10 +37,19 @@ impl NoAnswer {
     pub fn of(facts: Facts<'_>) -> NoAnswer {
         let Facts { host, begun, said, code, .. } = facts;
         let last = last_line(said);
+        let counted = |last: &str| match facts.dropped {
+            0 => last.to_owned(),
+            more => format!("{last} (the last of more than {more} lines)"),
+        };
         let because = |text: &str| match last {
-            Some(last) => format!("{text}: {last}"),
+            Some(last) => format!("{text}: {}", counted(last)),
             None => text.to_owned(),
         };
+        if begun && facts.silent {
+            let seconds = crate::limits::HOST_SILENT.as_secs();
+            let why = because(&format!("it has said nothing more for {seconds} s"));
+            return NoAnswer { why, next: Some(look_there(host)), begun };
+        }
         if begun {
             let why = match (last, code) {
                 (None, Some(code)) => format!("the link was lost (ssh ended with code {code})"),
@@ -50,7 +61,7 @@ impl NoAnswer {
             let seconds = crate::limits::HOST_ANSWERS.as_secs();
             (because(&format!("no answer within {seconds} s")), Some(format!("ssh {host} true")))
         } else if code == Some(255) {
-            let why = last.map_or_else(|| "ssh failed".to_owned(), str::to_owned);
+            let why = last.map_or_else(|| "ssh failed".to_owned(), counted);
             (why, Some(format!("ssh {host} true")))
         } else if let Some(line) = line_with(said, "sudo:") {
             let rule = "LOGIN ALL=(root) NOPASSWD: /usr/bin/clusterctl";
@@ -71,7 +82,12 @@ impl NoAnswer {
     /// A host that does not stop to talk.
     pub fn endless(host: &str, begun: bool) -> NoAnswer {
         let why = format!("it says more than {} MiB", crate::limits::HOST_ANSWER >> 20);
-        NoAnswer { why, next: Some(format!("look there: ssh {host} clusterctl list")), begun }
+        NoAnswer { why, next: Some(look_there(host)), begun }
+    }
+
+    /// A host about which nobody wants to know more.
+    pub fn unasked() -> NoAnswer {
+        NoAnswer { why: "Ctrl-C".to_owned(), next: None, begun: false }
     }
 
     /// A host that speaks another format.
@@ -93,6 +109,10 @@ impl NoAnswer {
     }
 }
 
+fn look_there(host: &str) -> String {
+    format!("look there: ssh {host} clusterctl list")
+}
+
 fn last_line(text: &str) -> Option<&str> {
     text.lines().map(str::trim).rfind(|line| !line.is_empty())
 }
@@ -105,8 +125,15 @@ fn line_with<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    const FACTS: Facts<'_> =
-        Facts { host: "web1", begun: false, noise: &[], said: "", code: Some(255), silent: false };
+    const FACTS: Facts<'_> = Facts {
+        host: "web1",
+        begun: false,
+        noise: &[],
+        said: "",
+        dropped: 0,
+        code: Some(255),
+        silent: false,
+    };
 
     fn told(facts: Facts<'_>) -> (String, Option<String>) {
         let NoAnswer { why, next, begun } = NoAnswer::of(facts);
@@ -152,6 +179,11 @@ mod tests {
         let (why, next) = told(Facts { begun: true, said, ..FACTS });
         assert_eq!(why, "the link was lost: Timeout, server web1 not responding.");
         assert_eq!(next, None);
+        let silent = Facts { begun: true, said: "a\nb", dropped: 7, silent: true, ..FACTS };
+        let (why, next) = told(silent);
+        let text = "it has said nothing more for 15 s: b (the last of more than 7 lines)";
+        assert_eq!(why, text);
+        assert_eq!(next.as_deref(), Some("look there: ssh web1 clusterctl list"));
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub struct Machine {
     applies: bool,
     /// Whether apps that are gone from the file are removed.
     prunes: bool,
+    /// Whether apps of other files become those of the file.
+    moves: bool,
     /// Whether whoever listens on the ports of the file lets go of them.
     takes_over: bool,
     search_path: Vec<PathBuf>,
@@ -120,6 +122,7 @@ impl Machine {
             layout,
             applies: true,
             prunes: false,
+            moves: false,
             takes_over: false,
             search_path,
             seen: RefCell::default(),
@@ -142,6 +145,12 @@ impl Machine {
     #[must_use]
     pub fn pruning(self, prunes: bool) -> Machine {
         Machine { prunes, ..self }
+    }
+
+    /// For a file that takes its apps from other files, if `moves`.
+    #[must_use]
+    pub fn moving(self, moves: bool) -> Machine {
+        Machine { moves, ..self }
     }
 }
 
@@ -247,7 +256,7 @@ impl Host for Machine {
     }
 
     fn other_source(&self, app: &AppName, source: Option<&Path>) -> Option<PathBuf> {
-        let known = disk::source(&self.layout, app)?;
+        let known = disk::source(&self.layout, app).filter(|_| !self.moves)?;
         let same = source.is_some_and(|source| source == known || is_same_file(source, &known));
         (!same && known.is_file()).then_some(known)
     }

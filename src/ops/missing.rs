@@ -6,8 +6,15 @@ use super::credentials;
 use super::template::env_files;
 use crate::host;
 use crate::plan::reason::{Evidence, ProcessEnd, code_of_step};
+use crate::release::Store;
 use crate::translate;
 use crate::unit::{UnitFile, quote};
+
+/// The name of a release that a path which is missing belongs to, and that is missing, too.
+pub(super) fn release(path: &Path) -> Option<String> {
+    let gone = path.ancestors().take_while(|folder| !folder.exists());
+    gone.filter_map(Store::named_by).map(|(_, id)| id).next()
+}
 
 /// The first of these paths that is missing; `None` when nothing is, or nothing is known of it.
 pub(super) fn of_start(template: &UnitFile, evidence: &Evidence) -> Option<String> {

@@ -103,6 +103,7 @@ impl<'a> Stories<'a> {
             // Nothing of it ran, not even the guard: what the journal tells is of a run before.
             evidence.result = "assert".to_owned();
             (evidence.end, evidence.was_ready) = (None, false);
+            evidence.release = gone.as_deref().and_then(missing::release);
             evidence.missing = gone.map(|path| path.display().to_string());
         }
         let user = template.and_then(user_of);

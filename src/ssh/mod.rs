@@ -4,6 +4,7 @@
 //! A connection is kept for a minute, in a folder of the caller alone, since a new one takes three times as long.
 //! One over which nothing comes back ends by itself: see `limits::SSH_CONNECT` and `limits::SSH_ALIVE`.
 
+mod said;
 mod session;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub use said::Tail;
 pub use session::{Ended, Heard, Session};
 
 use crate::limits;
@@ -71,10 +73,9 @@ impl Ssh {
         input: Input,
         interrupt: Interrupt,
     ) -> io::Result<Session> {
-        let said = tempfile::tempfile()?;
         let mut ssh = Command::new("ssh");
         ssh.args(self.options()).args(["--", host, command]);
-        ssh.stdout(Stdio::piped()).stderr(said.try_clone()?);
+        ssh.stdout(Stdio::piped()).stderr(Stdio::piped());
         if interrupt == Interrupt::LeavesIt {
             ssh.process_group(0);
         }
@@ -92,7 +93,7 @@ impl Ssh {
                 Some(bytes)
             }
         };
-        Session::of(ssh.spawn()?, bytes, said)
+        Session::of(ssh.spawn()?, bytes)
     }
 
     fn options(&self) -> Vec<OsString> {

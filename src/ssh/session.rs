@@ -1,12 +1,12 @@
 //! One command on another machine: the lines that it prints, and how it ended. It never judges what they say.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::Child;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use super::said::{Said, Tail};
 use crate::limits;
 
 /// A command that was started.
@@ -14,7 +14,7 @@ use crate::limits;
 pub struct Session {
     child: Child,
     lines: Receiver<String>,
-    said: File,
+    said: Said,
 }
 
 /// What came of waiting for a line.
@@ -34,33 +34,31 @@ pub struct Ended {
     /// The exit code, ssh's own 255 among them; `None` after a signal.
     pub code: Option<i32>,
     /// What ssh and the command there wrote to standard error, the end of it.
-    pub said: String,
+    pub said: Tail,
 }
 
 /// Lines that wait for whoever reads them; the host waits when there are more.
 const AHEAD: usize = 256;
 
 impl Session {
-    pub(super) fn of(mut child: Child, input: Option<Vec<u8>>, said: File) -> io::Result<Session> {
+    pub(super) fn of(mut child: Child, input: Option<Vec<u8>>) -> io::Result<Session> {
         if let (Some(bytes), Some(mut stdin)) = (input, child.stdin.take()) {
             thread::spawn(move || {
                 // A command there that does not read it says itself why.
                 let _ = stdin.write_all(&bytes);
             });
         }
-        let Some(out) = child.stdout.take() else {
+        let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(io::Error::other("ssh has no standard output"));
         };
+        let said = Said::of(err)?;
         let (sender, lines) = sync_channel(AHEAD);
         thread::spawn(move || read(out, &sender));
         Ok(Session { child, lines, said })
     }
 
-    /// The next line; waits for it so long, or until there is one.
-    pub fn line(&mut self, within: Option<Duration>) -> Heard {
-        let Some(within) = within else {
-            return self.lines.recv().map_or(Heard::End, Heard::Line);
-        };
+    /// The next line; waits for it so long.
+    pub fn line(&mut self, within: Duration) -> Heard {
         match self.lines.recv_timeout(within) {
             Ok(line) => Heard::Line(line),
             Err(RecvTimeoutError::Timeout) => Heard::Silence,
@@ -79,7 +77,7 @@ impl Session {
         // A full queue of lines that nobody takes would hold ssh up.
         drop(self.lines);
         let code = self.child.wait().ok().and_then(|status| status.code());
-        Ended { code, said: end_of(&mut self.said).unwrap_or_default() }
+        Ended { code, said: self.said.end() }
     }
 }
 
@@ -100,13 +98,4 @@ fn read(out: impl Read, sender: &SyncSender<String>) {
             return;
         }
     }
-}
-
-/// The end of what was written to a file.
-fn end_of(file: &mut File) -> io::Result<String> {
-    let length = file.seek(io::SeekFrom::End(0))?;
-    file.seek(io::SeekFrom::Start(length.saturating_sub(limits::HOST_SAID)))?;
-    let mut bytes = Vec::new();
-    file.take(limits::HOST_SAID).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

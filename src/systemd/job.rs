@@ -95,7 +95,7 @@ pub enum JobResult {
     Skipped,
     /// The unit has no such job.
     Invalid,
-    /// An `Assert…=` does not hold.
+    /// An `Assert…=` does not hold: units of ours assert folders, and nothing else.
     Assert,
     /// This kind of unit cannot do that on this machine.
     Unsupported,
@@ -147,7 +147,7 @@ impl fmt::Display for JobResult {
             JobResult::Dependency => "a unit that it depends on failed",
             JobResult::Skipped => "skipped: a condition says no, or it is not active",
             JobResult::Invalid => "not possible for this unit",
-            JobResult::Assert => "an assertion of the unit failed",
+            JobResult::Assert => "a folder that it needs is not there",
             JobResult::Unsupported => "not supported on this machine",
             JobResult::Collected => "the unit is gone",
             JobResult::Once => "the unit can be started only once",

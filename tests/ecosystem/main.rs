@@ -11,6 +11,7 @@ mod limits;
 mod listeners;
 mod problems;
 mod programs;
+mod taken;
 
 use std::path::Path;
 use std::time::Duration;

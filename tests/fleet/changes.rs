@@ -133,46 +133,6 @@ fn problems_of_the_hosts_are_told_here_all_at_once() {
 }
 
 #[test]
-fn hooks_run_here_around_what_takes_a_host_away() {
-    let file = format!(
-        "{SHOP}[fleet]\nbefore = \"echo - $HOST >> hooks\"\nafter = \"echo + $HOST >> hooks\"\n"
-    );
-    let stage = Stage::new(&file);
-    ["web1", "web2", "web3"].iter().for_each(|host| stage.host(host, GOOD));
-    for (words, expected) in [
-        (&["reload", "api"][..], ""),
-        (&["apply"][..], ""),
-        (&["stop", "api"][..], "- web1\n- web2\n- web3\n"),
-        (&["start", "api"][..], "+ web1\n+ web2\n+ web3\n"),
-        (&["restart", "api"][..], "- web1\n+ web1\n- web2\n+ web2\n- web3\n+ web3\n"),
-    ] {
-        stage.write("shop/hooks", "");
-        let (code, _, err) = stage.said(&[&["-H", "all"], words].concat());
-        assert_eq!((code, stage.read("shop/hooks").as_str()), (0, expected), "{words:?} {err}");
-    }
-}
-
-#[test]
-fn a_host_whose_hook_fails_is_not_touched() {
-    let file = format!(
-        "{SHOP}[fleet]\nbefore = \"[ $HOST = web1 ] || {{ echo balancer is away; exit 1; }}\"\n"
-    );
-    let stage = Stage::new(&file);
-    ["web1", "web2", "web3"].iter().for_each(|host| stage.host(host, GOOD));
-    let (code, _, err) = stage.said(&["-H", "all", "stop", "api"]);
-    assert_eq!((code, stage.worked()), (1, vec!["web1".to_owned()]), "{err}");
-    assert!(
-        err.contains("✗ web2: not touched: `before` failed: exit status: 1: balancer is away"),
-        "{err}"
-    );
-    let file = format!("{SHOP}[fleet]\nafter = \"exit 4\"\n");
-    stage.write("shop/ecosystem.toml", &file);
-    let (code, _, err) = stage.said(&["-H", "web1", "start", "api"]);
-    assert_eq!(code, 1);
-    assert!(err.contains("✗ web1: done, but `after` failed: exit status: 4"), "{err}");
-}
-
-#[test]
 fn apps_go_to_the_hosts_that_have_them() {
     let file = "[[apps]]\nname = \"api\"\nscript = \"a.js\"\n[[apps]]\nname = \"worker\"\nscript = \"w.js\"\n\
                 [[hosts]]\nname = \"web1\"\napps = [\"api\"]\n[[hosts]]\nname = \"jobs\"\napps = [\"worker\"]\n";

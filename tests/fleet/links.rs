@@ -76,6 +76,42 @@ fn a_host_that_says_nothing_is_given_up() {
 }
 
 #[test]
+fn a_host_that_falls_silent_is_given_up_where_it_is_only_asked() {
+    let stage = Stage::shop();
+    // With a child that holds the link open, as a shell there may have.
+    stage.host("web2", "begin\necho 'a disk hangs' >&2\nsleep 120 &\nexec sleep 120\n");
+    let (code, out, err) = stage.said(&["-H", "all", "list"]);
+    assert_eq!(code, 1, "{err}");
+    let why = "✗ web2: it has said nothing more for 15 s: a disk hangs\n";
+    assert!(out.contains(why) && out.contains("web3"), "{out}");
+    assert!(err.contains("next: look there: ssh web2 clusterctl list"), "{err}");
+    let (code, _, err) = stage.said(&["-H", "web1,web2", "apply"]);
+    assert_eq!((code, stage.worked().len()), (1, 0), "{err}");
+    assert!(err.contains("web2: it has said nothing more for 15 s"), "{err}");
+}
+
+#[test]
+fn a_host_that_works_may_be_silent() {
+    let stage = Stage::shop();
+    // Longer than any limit of a host that is asked.
+    stage.host("web1", &GOOD.replace("done_\n", "sleep 17\ndone_\n"));
+    let (code, _, err) = stage.said(&["-H", "web1", "apply"]);
+    assert_eq!((code, stage.worked().len()), (0, 1), "{err}");
+}
+
+#[test]
+fn of_what_a_host_writes_to_standard_error_the_last_words_count() {
+    let stage = Stage::shop();
+    stage.host("web1", "yes 'a warning' | head -n 1000000 >&2\necho 'no route' >&2\nexit 255\n");
+    let (_, out, _) = stage.said(&["-H", "web1", "list"]);
+    assert!(out.contains("✗ web1: not reached: no route (the last of more than 99"), "{out}");
+    // One that never stops is ended with its command.
+    stage.host("web1", &format!("yes 'a warning' >&2 &\n{GOOD}\n"));
+    let (code, _, err) = stage.said(&["-H", "web1", "apply"]);
+    assert_eq!(code, 0, "{err}");
+}
+
+#[test]
 fn what_hosts_say_commands_no_terminal() {
     let stage = Stage::shop();
     stage.host("web1", "begin\nerr 'error: \\u001b[2J\\u0007gone'\nend 1\n");

@@ -3,7 +3,13 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod changes;
+mod hooks;
 mod links;
 mod reads;
 mod real;
+#[path = "../support/skip.rs"]
+mod skip;
 mod stage;
+mod terminal;
+#[path = "../support/tmux.rs"]
+mod tmux;

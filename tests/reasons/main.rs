@@ -79,6 +79,11 @@ fn every_kind_of_failure_has_its_words() {
         said("exec-condition", |e| e.gave_up = true),
         said("start-limit-hit", |_| {}),
         said("something-new", |_| {}),
+        said("assert", |e| e.missing = Some("/srv/kk".to_owned())),
+        said("assert", |e| {
+            e.missing = Some("/srv/kk/releases/20261130-044512-0123456789ab".to_owned());
+            e.release = Some("20261130-044512-0123456789ab".to_owned());
+        }),
         said("exit-code", |e| {
             ended(ProcessEnd::Code(1))(e);
             e.held = Some(HeldAddress { port: 3700, by: "kk@1".to_owned(), sibling: true });

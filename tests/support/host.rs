@@ -27,6 +27,8 @@ pub struct FakeHost {
     pub units: BTreeMap<String, Ownership>,
     /// Who listens on an address; addresses are written as in messages, such as `[::]:80`.
     pub holders: BTreeMap<String, String>,
+    /// Apps that are there, with the files that they come from.
+    pub sources: BTreeMap<String, PathBuf>,
     /// Programs that gain privileges.
     pub elevated: BTreeSet<PathBuf>,
     /// Folders that a user other than root may change, with the user's name.
@@ -51,6 +53,7 @@ impl FakeHost {
             groups: ["root", "api", "www-data"].map(String::from).into(),
             units: BTreeMap::new(),
             holders: BTreeMap::new(),
+            sources: BTreeMap::new(),
             elevated: BTreeSet::new(),
             changeable: [
                 ("/home/api".into(), "`api`".to_owned()),
@@ -154,6 +157,10 @@ fn elf(kind: u32, content: &[u8]) -> Vec<u8> {
 }
 
 impl Host for FakeHost {
+    fn other_source(&self, app: &AppName, source: Option<&Path>) -> Option<PathBuf> {
+        self.sources.get(app.as_str()).filter(|known| source != Some(known)).cloned()
+    }
+
     fn scope(&self) -> Scope {
         self.scope
     }

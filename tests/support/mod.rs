@@ -33,6 +33,16 @@ pub use {
     user::User,
 };
 
+impl tmux::Tmux {
+    /// A window of so many columns and lines, with a shell in the machine.
+    ///
+    /// # Panics
+    /// Without tmux.
+    pub fn shell(m: &Machine, width: u32, height: u32) -> Self {
+        Self::of(&m.command(["env", "TERM=xterm-256color", "PS1=% ", "sh"]), width, height)
+    }
+}
+
 /// Boots a machine for the calling test. When this host cannot boot one, the reason is recorded and the
 /// result is `None`; in continuous integration (`CI=true`) the test fails instead.
 pub fn machine(root: Root) -> Option<Machine> {

@@ -1,12 +1,11 @@
-//! A real terminal of a given size: tmux on this host, whose window runs a shell in a machine.
+//! A real terminal of a given size: tmux on this host, whose window runs a shell.
+#![allow(dead_code, reason = "each test target compiles this module and uses its own part of it")]
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-
-use super::machine::Machine;
 
 /// A tmux server with one window; dropping it ends both.
 #[derive(Debug)]
@@ -18,16 +17,16 @@ pub struct Tmux {
 const DEADLINE: Duration = Duration::from_secs(60);
 
 impl Tmux {
-    /// A window of so many columns and lines, with a shell in the machine.
+    /// A window of so many columns and lines, in which this shell runs with nothing but its own variables. Its prompt
+    /// is `% `.
     ///
     /// # Panics
     /// Without tmux.
-    pub fn shell(m: &Machine, width: u32, height: u32) -> Self {
+    pub fn of(shell: &Command, width: u32, height: u32) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("clusterctl-tmux-{}-{number}", std::process::id());
         let tmux = Self { server: std::env::temp_dir().join(name) };
-        let shell = m.command(["env", "TERM=xterm-256color", "PS1=% ", "sh"]);
         let words = std::iter::once(shell.get_program()).chain(shell.get_args());
         let words = words.map(quoted).collect::<Vec<_>>().join(" ");
         let envs = shell.get_envs().filter_map(|(name, value)| Some((name, value?)));

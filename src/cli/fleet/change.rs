@@ -2,14 +2,15 @@
 //! batches of the others.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
 use super::kind::Kind;
 use super::targets::Targets;
 use super::view::{View, is_under_way};
-use super::{FleetArgs, common_code, words};
+use super::{FleetArgs, common_code, hooks, words};
+use crate::cli::terminal::Answer;
 use crate::cli::{Site, Ui};
 use crate::error::{Error, exit};
 use crate::fleet::{Course, Line, batches, with_host};
@@ -53,11 +54,16 @@ pub(super) fn run(
     if targets.work.is_empty() {
         return Ok(exit::OK);
     }
+    let interrupt: Arc<AtomicBool> = Arc::default();
+    place.around.note_interrupts(&interrupt).map_err(Error::Signals)?;
     let ssh = Ssh::new();
     let asked: Vec<&str> = targets.look.iter().map(|call| call.host.as_str()).collect();
     View::new(&asked).draw(ui);
-    let (looks, ends) = look(&ssh, &targets.look);
+    let (looks, ends) = look(&ssh, &targets.look, &interrupt);
     ui.end_progress();
+    if interrupt.load(Ordering::Relaxed) {
+        return Ok(nothing_done(exit::INTERRUPTED, ui));
+    }
     let without = without(kind, targets, &ends, ui);
     let broken = tell_broken(targets, &looks, &ends, &without, ui)?;
     let goes_on = broken.is_empty() || args.keep_going && broken.len() < ends.len();
@@ -69,22 +75,35 @@ pub(super) fn run(
     }
     let out = [broken.as_slice(), without.as_slice()].concat();
     let calls: Vec<HostCall> = kept(&targets.work, &out);
+    let plans: Vec<Option<&Value>> =
+        (0..looks.len()).filter(|at| !out.contains(at)).map(|at| looks[at].plan()).collect();
+    let hooks = hooks::around(kind, targets, &plans);
     let changes = tell_plan(args, kind, targets, &looks, &calls, &out, ui)?;
+    hooks::tell(&hooks, &calls, ui)?;
     if kind.is_dry_run() {
         return Ok(common_code(broken.iter().map(|at| &ends[*at])));
     }
-    if changes && !args.yes && !ui.confirm("go on?") {
-        ui.note("nothing was done on any host");
-        return Ok(exit::FAILED);
+    if changes && !args.yes {
+        match ui.confirm("go on?", &|| interrupt.load(Ordering::Relaxed)) {
+            Answer::Yes => {}
+            Answer::No => return Ok(nothing_done(exit::FAILED, ui)),
+            Answer::Interrupted => return Ok(nothing_done(exit::INTERRUPTED, ui)),
+        }
     }
-    let fates = work(&ssh, args, kind, targets, &calls, place, ui)?;
+    let fates = work(&ssh, args, targets, (&calls, &hooks), &interrupt, ui);
     Ok(close(targets, &calls, &fates, &broken, ui))
 }
 
+/// Says so, and gives the exit code.
+fn nothing_done(code: u8, ui: &mut Ui) -> u8 {
+    ui.note("nothing was done on any host");
+    code
+}
+
 /// Asks every host what it would do.
-fn look(ssh: &Ssh, calls: &[HostCall]) -> (Vec<Look>, Vec<HostEnd>) {
+fn look(ssh: &Ssh, calls: &[HostCall], interrupt: &AtomicBool) -> (Vec<Look>, Vec<HostEnd>) {
     let mut looks: Vec<Look> = calls.iter().map(|_| Look::default()).collect();
-    let ends = ask(ssh, calls, &mut |at, line| match line {
+    let ends = ask(ssh, calls, interrupt, &mut |at, line| match line {
         Line::Data(value) => looks[at].events.push(value),
         Line::Out(text) | Line::Err(text) => looks[at].said.push(text),
         Line::Begin(_) | Line::End(_) => {}
@@ -204,42 +223,21 @@ fn tell_plan(
 fn work(
     ssh: &Ssh,
     args: &FleetArgs,
-    kind: &Kind,
     targets: &Targets,
-    calls: &[HostCall],
-    place: &Site<'_>,
+    (calls, hooks): (&[HostCall], &[Hooks]),
+    interrupt: &AtomicBool,
     ui: &mut Ui,
-) -> Result<Vec<HostFate>, Error> {
-    let interrupt: Arc<AtomicBool> = Arc::default();
-    place.around.note_interrupts(&interrupt).map_err(Error::Signals)?;
+) -> Vec<HostFate> {
     let fleet = &targets.fleet;
     let limit = args.limit.unwrap_or(fleet.limit);
-    let mut hooks = Hooks { folder: targets.folder.clone(), ..Hooks::default() };
-    if let Kind::Selected(verb) = kind {
-        hooks.before = fleet.before.clone().filter(|_| verb.takes_away);
-        hooks.after = fleet.after.clone().filter(|_| verb.brings_back);
-    }
     let names: Vec<&str> = calls.iter().map(|call| call.host.as_str()).collect();
     let mut view = View::new(&names);
     let course = Course::new(calls.len(), fleet.first, limit, args.keep_going);
-    let order = Roll { calls, course, wait: fleet.wait, hooks: &hooks, interrupt: &interrupt };
+    let order = Roll { calls, course, wait: fleet.wait, hooks, interrupt };
     let fates = roll(ssh, order, &mut |event| view.show(event, ui));
     ui.end_progress();
-    tell_out_of_rotation(&hooks, calls, &fates, ui);
-    Ok(fates)
-}
-
-/// Says which hosts `before` has taken out of rotation, and nothing has put back.
-fn tell_out_of_rotation(hooks: &Hooks, calls: &[HostCall], fates: &[HostFate], ui: &mut Ui) {
-    let (Some(before), Some(after)) = (&hooks.before, &hooks.after) else { return };
-    for (call, fate) in calls.iter().zip(fates) {
-        if matches!(fate, HostFate::Ended(end) if !end.is_good()) {
-            let (host, line) = (&call.host, format!("HOST={} {after}", shell_word(&call.host)));
-            ui.note(&format!(
-                "{host}: `{before}` has run here, and `{after}` has not: when the host serves again: {line}"
-            ));
-        }
-    }
+    hooks::tell_out_of_rotation(hooks, calls, &fates, ui);
+    fates
 }
 
 /// Says what was left, and which command goes on.

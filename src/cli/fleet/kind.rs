@@ -20,6 +20,8 @@ pub(super) enum Kind {
         env: Option<String>,
         /// Only shows what would happen.
         dry_run: bool,
+        /// Removes apps that are gone from the file.
+        prunes: bool,
     },
     /// Changes apps that are there.
     Selected(SelectedVerb),
@@ -136,6 +138,7 @@ pub(super) fn of(verb: &Verb, place: &Site<'_>) -> Result<Kind, Error> {
             what: args.what().to_owned(),
             env: args.profile().map(str::to_owned),
             dry_run: args.is_dry_run(),
+            prunes: args.prunes(),
         }),
         Verb::Start(args) => selected("start", &args.what, false, true),
         Verb::Stop(args) => selected("stop", &args.apps, true, false),
@@ -146,8 +149,9 @@ pub(super) fn of(verb: &Verb, place: &Site<'_>) -> Result<Kind, Error> {
         Verb::SendSignal(args) => selected("sendSignal", &args.apps, false, false),
         Verb::Flush(args) => selected("flush", &args.apps, false, false),
         Verb::ReloadLogs(args) => selected("reloadLogs", &args.apps, false, false),
-        Verb::Drain(args) => selected("drain", &args.apps, false, false),
-        Verb::Undrain(args) => selected("undrain", &args.apps, false, false),
+        // Out of rotation is away as well, where all instances are.
+        Verb::Drain(args) => selected("drain", &args.apps, names_whole(&args.apps), false),
+        Verb::Undrain(args) => selected("undrain", &args.apps, false, names_whole(&args.apps)),
         Verb::Rollback(args) => Ok(Kind::Rollback {
             dry_run: args.is_dry_run(),
             bare: args.names_nothing(),
@@ -170,6 +174,11 @@ pub(super) fn of(verb: &Verb, place: &Site<'_>) -> Result<Kind, Error> {
         )),
         _ => Err(here("this command")),
     }
+}
+
+/// Whether more than single instances are selected.
+fn names_whole(selectors: &[String]) -> bool {
+    selectors.iter().any(|selector| !selector.contains('@'))
 }
 
 fn here(what: &str) -> Error {

@@ -3,6 +3,7 @@
 
 mod archive;
 mod change;
+mod hooks;
 mod kind;
 mod read;
 mod targets;

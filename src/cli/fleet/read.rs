@@ -1,6 +1,8 @@
 //! Verbs that read, on several hosts at the same time: their answers as one table, one after the other, or line by
 //! line.
 
+use std::sync::atomic::AtomicBool;
+
 use serde_json::{Value, json};
 
 use super::common_code;
@@ -24,12 +26,13 @@ struct Answer {
 
 fn answers(targets: &Targets) -> (Vec<Answer>, Vec<HostEnd>) {
     let mut answers = vec![Answer::default(); targets.look.len()];
-    let ends = ask(&Ssh::new(), &targets.look, &mut |at, line| match line {
-        Line::Data(value) => answers[at].data.push(value),
-        Line::Out(text) => answers[at].out.push_str(&text),
-        Line::Err(text) => answers[at].err.push(text),
-        Line::Begin(_) | Line::End(_) => {}
-    });
+    let ends =
+        ask(&Ssh::new(), &targets.look, &AtomicBool::new(false), &mut |at, line| match line {
+            Line::Data(value) => answers[at].data.push(value),
+            Line::Out(text) => answers[at].out.push_str(&text),
+            Line::Err(text) => answers[at].err.push(text),
+            Line::Begin(_) | Line::End(_) => {}
+        });
     (answers, ends)
 }
 
@@ -144,7 +147,8 @@ pub(super) fn logs(targets: &Targets, follow: bool, ui: &mut Ui) -> Result<u8, E
         });
         return Ok(code(&ends));
     }
-    let ends = ask(&Ssh::new(), &targets.look, &mut |at, line| kept[at].push(line));
+    let all = AtomicBool::new(false);
+    let ends = ask(&Ssh::new(), &targets.look, &all, &mut |at, line| kept[at].push(line));
     for (at, lines) in kept.into_iter().enumerate() {
         if has_none(&ends[at], &ends) {
             continue;

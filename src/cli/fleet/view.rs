@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::Ui;
 use crate::fleet::{Line, with_host};
 use crate::ops::fleet::{FleetEvent, HostEnd, HostFate};
+use crate::plan::plural;
 use crate::report::{self, Paint, cut, fleet};
 
 /// Hosts, and what they have said so far.
@@ -29,7 +30,7 @@ struct HostView {
     said: Vec<String>,
 }
 
-/// Lines of hosts that are drawn; of more the waiting ones are counted.
+/// Lines that are drawn at most; hosts for which none is left are counted.
 const DRAWN: usize = 12;
 
 impl View {
@@ -153,8 +154,13 @@ impl View {
         }
     }
 
-    /// Why a host failed while only its plan was asked for.
+    /// Why a host failed that was only asked: nothing has begun there that could go on.
     pub(super) fn reason(host: &str, end: &HostEnd, events: &[Value], said: &[String]) -> String {
+        if let HostEnd::Unknown(no_answer) = end
+            && no_answer.begun
+        {
+            return no_answer.why.clone();
+        }
         let host = HostView {
             name: host.to_owned(),
             begun: None,
@@ -179,8 +185,11 @@ impl View {
             let text = style.paint(paint, &cut(&report::printable(text), room));
             format!("{}{pad}  {text}", style.paint(Paint::Bold, &report::printable(name)))
         };
+        // Lines that have left the screen at its top could not be taken away again.
+        let room = DRAWN.min(ui.rows().saturating_sub(2)).max(2);
         let mut lines: Vec<String> = self
             .at_work()
+            .take(room - 1)
             .map(|host| {
                 let time = host.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
                 line(
@@ -190,14 +199,25 @@ impl View {
                 )
             })
             .collect();
+        let more = self.at_work().count() - lines.len();
         let waiting: Vec<&HostView> =
             self.hosts.iter().filter(|host| host.begun.is_none()).collect();
-        if lines.len() + waiting.len() <= DRAWN {
+        if more == 0 && lines.len() + waiting.len() <= room {
             lines.extend(waiting.iter().map(|host| line(&host.name, Paint::Dim, "waits")));
         } else {
-            lines.push(style.paint(Paint::Dim, &format!("{} hosts wait", waiting.len())));
+            let rest = rest(more, waiting.len());
+            lines.push(style.paint(Paint::Dim, &cut(&rest, style.width.saturating_sub(1))));
         }
         ui.live_lines(lines);
+    }
+}
+
+/// What is said of hosts that have no line of their own.
+fn rest(at_work: usize, waiting: usize) -> String {
+    match (at_work, waiting) {
+        (0, waiting) => format!("{} wait", plural(waiting, "host")),
+        (at_work, 0) => format!("{} more at work", plural(at_work, "host")),
+        (at_work, waiting) => format!("{} more at work, {waiting} wait", plural(at_work, "host")),
     }
 }
 

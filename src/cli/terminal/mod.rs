@@ -10,6 +10,8 @@ use clap::error::ContextValue;
 mod lines;
 mod live_view;
 
+pub(in crate::cli) use live_view::Answer;
+
 use super::Global;
 use super::live::Live;
 use crate::ecosystem::{AppName, Color};
@@ -402,6 +404,14 @@ impl Ui {
 fn width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stdout());
     size.map_or(80, |size| usize::from(size.ws_col).max(40))
+}
+
+/// Lines of the terminal that standard error is.
+fn rows() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    // A terminal that does not know its size says 0.
+    let rows = size.map_or(0, |size| usize::from(size.ws_row));
+    if rows == 0 { 24 } else { rows }
 }
 
 fn write_out(out: &mut dyn Write, text: &str) -> std::io::Result<()> {

@@ -36,8 +36,8 @@ const FLEET_KEYS: &[Key] = &[
         .eg("sudo = true").ours(),
     key("cwd", ValueKind::Text, "the folder of the file, by the same name there", "Folder there that relative paths of the file start from.")
         .eg("cwd = \"/srv/api\"").ours(),
-    key("before", ValueKind::Text, "none", "Line for the shell here, with `HOST` set, before an app of a host is stopped, restarted or deleted; the host is not touched if it fails.")
+    key("before", ValueKind::Text, "none", "Line for the shell here, with `HOST` set, before an app of a host is stopped, restarted, deleted, pruned or taken out of rotation; the host is not touched if it fails.")
         .eg("before = \"./lb drain\"").ours(),
-    key("after", ValueKind::Text, "none", "Line for the shell here, with `HOST` set, after an app of a host was started or restarted.")
+    key("after", ValueKind::Text, "none", "Line for the shell here, with `HOST` set, after an app of a host is back.")
         .eg("after = \"./lb ready\"").ours(),
 ];

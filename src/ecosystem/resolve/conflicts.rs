@@ -8,15 +8,13 @@ use crate::ecosystem::model::address::ListenAddress;
 use crate::ecosystem::model::app::Listener;
 use crate::ecosystem::model::host::Ownership;
 use crate::ecosystem::model::name::AppName;
-use crate::ecosystem::program::naming;
 use crate::ecosystem::read::node::Reading;
-use crate::ecosystem::read::problem::{Place, Problem, visible};
+use crate::ecosystem::read::problem::{Place, Problem};
 use crate::unit::UnitName;
 
 /// Notes everything that is held twice. `source` is the file.
 pub(in crate::ecosystem) fn check(cx: &mut Reading<'_>, apps: &[Resolved], source: Option<&Path>) {
     same_names(cx, apps);
-    taken_names(cx, apps, source);
     same_units(cx, apps);
     foreign_units(cx, apps);
     same_addresses(cx, apps);
@@ -36,27 +34,6 @@ fn same_names(cx: &mut Reading<'_>, apps: &[Resolved]) {
         } else {
             first.insert(name, &app.at);
         }
-    }
-}
-
-/// Two projects with a `server.js` each: the second one must not become a new version of the first
-/// one's app by chance.
-fn taken_names(cx: &mut Reading<'_>, apps: &[Resolved], source: Option<&Path>) {
-    for app in apps.iter().filter(|app| !app.named) {
-        let Some(name) = &app.name else { continue };
-        let Some(other) = cx.host.other_source(name, source) else { continue };
-        let other = visible(&other.to_string_lossy());
-        let message = format!("`{name}` is the app of another file, {other}");
-        let own = naming::in_folder(name, cx.base);
-        let help = format!(
-            "give this one a name of its own, such as `name = \"{own}\"`; `name = \"{name}\"` \
-             makes it the new version of the other one"
-        );
-        let problem = match cx.host.applies() {
-            true => Problem::error(&app.at, message),
-            false => Problem::warning(&app.at, message),
-        };
-        cx.problems.push(problem.help(help));
     }
 }
 

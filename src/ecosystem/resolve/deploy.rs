@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use toml::de::DeTable;
+
 use crate::ecosystem::model::deploy::{Deploy, SharedPath};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::deploy_keys::deploy_keys;
@@ -31,6 +33,14 @@ pub(in crate::ecosystem) fn deploy(
     let shared = shared(cx, &fields);
     let keep = usize::try_from(keep).unwrap_or_default();
     Some(Deploy { path: path?, keep, user: user?, build, before_switch, after, shared })
+}
+
+/// The folder that a file keeps its releases in, if it has such a table, whatever else may be wrong with it.
+pub fn releases_folder(text: &str) -> Option<PathBuf> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let deploy = document.get_ref().get("deploy")?.get_ref().as_table()?;
+    let path = PathBuf::from(deploy.get("path")?.get_ref().as_str()?);
+    path.is_absolute().then_some(path)
 }
 
 fn base(cx: &mut Reading<'_>, fields: &Fields<'_>, at: &Place) -> Option<PathBuf> {

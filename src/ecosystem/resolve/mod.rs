@@ -19,6 +19,7 @@ mod rollout;
 mod sandbox;
 mod schedule;
 mod stop;
+pub(super) mod taken;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,13 @@ pub(super) struct Resolved {
     pub listeners: Vec<(Listener, Place)>,
     /// The app, unless something that it cannot be without is wrong.
     pub app: Option<App>,
+}
+
+impl Resolved {
+    /// The name that it takes.
+    pub(super) fn claim(&self) -> taken::Claim<'_> {
+        taken::Claim { name: self.name.clone(), named: self.named, at: &self.at }
+    }
 }
 
 /// Resolves one app.

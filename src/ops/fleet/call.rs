@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use crate::fleet::{self, Facts, Line, NoAnswer, Reader};
 use crate::limits;
@@ -71,21 +73,44 @@ impl HostCall {
     }
 }
 
-/// Runs a command on a host, and passes on what it says, up to so many bytes: what a host says may be kept until its end.
-pub fn call(
+/// How a host is listened to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listening<'a> {
+    /// What Ctrl-C on the terminal does to the command there.
+    pub interrupt: Interrupt,
+    /// Bytes that it may say, since they may be kept until its end.
+    pub most: Option<u64>,
+    /// Time after which it is given up when it says nothing more. A host that works may be silent.
+    pub silence: Option<Duration>,
+    /// Set when nobody wants to hear more.
+    pub unasked: &'a AtomicBool,
+}
+
+/// Where everything is wanted.
+pub(super) static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// How often it is looked whether anybody wants to hear more.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Runs a command on a host, and passes on what it says.
+pub(super) fn call(
     ssh: &Ssh,
     call: &HostCall,
-    interrupt: Interrupt,
-    most: Option<u64>,
+    how: Listening<'_>,
     sink: &mut dyn FnMut(Line),
 ) -> HostEnd {
     let failed = |why: String| HostEnd::Unknown(NoAnswer { why, next: None, begun: false });
+    if how.unasked.load(Ordering::Relaxed) {
+        return HostEnd::Unknown(NoAnswer::unasked());
+    }
     let input = match call.input() {
         Ok(input) => input,
         Err(error) => return failed(format!("what it was to read cannot be opened: {error}")),
     };
-    match ssh.start(&call.host, &call.line(), input, interrupt) {
-        Ok(session) => listen(&call.host, session, most, sink),
+    // A large file is read there for as long as the link needs for it, without a word.
+    let silence = how.silence.filter(|_| !matches!(call.input, HostInput::File(_)));
+    match ssh.start(&call.host, &call.line(), input, how.interrupt) {
+        Ok(session) => listen(&call.host, session, Listening { silence, ..how }, sink),
         Err(error) => failed(format!("ssh cannot be started: {error}")),
     }
 }
@@ -94,21 +119,19 @@ pub fn call(
 fn listen(
     host: &str,
     mut session: Session,
-    most: Option<u64>,
+    how: Listening<'_>,
     sink: &mut dyn FnMut(Line),
 ) -> HostEnd {
     let mut heard: u64 = 0;
     let mut reader = Reader::default();
     let mut silent = false;
-    let begun_at = std::time::Instant::now();
+    let mut until = Some(Instant::now() + limits::HOST_ANSWERS);
     let mut code = None;
     loop {
-        let left = limits::HOST_ANSWERS.saturating_sub(begun_at.elapsed());
-        let within = (!reader.has_begun()).then_some(left);
-        let line = match session.line(within) {
+        let line = match next_line(&mut session, until, how.unasked) {
             Heard::Line(line) => {
                 heard = heard.saturating_add(line.len() as u64);
-                if most.is_some_and(|most| heard > most) {
+                if how.most.is_some_and(|most| heard > most) {
                     session.hang_up();
                     session.ended();
                     return HostEnd::Unknown(NoAnswer::endless(host, reader.has_begun()));
@@ -122,6 +145,9 @@ fn listen(
             }
             Heard::End => break,
         };
+        if reader.has_begun() {
+            until = how.silence.map(|silence| Instant::now() + silence);
+        }
         match line {
             Ok(Some(Line::End(last))) => {
                 // Its command has ended: what keeps the link open is none of it.
@@ -141,21 +167,47 @@ fn listen(
     let Ended { code: of_ssh, said } = session.ended();
     match code {
         Some(code) => HostEnd::Code(code),
+        None if how.unasked.load(Ordering::Relaxed) => HostEnd::Unknown(NoAnswer::unasked()),
         None => HostEnd::Unknown(NoAnswer::of(Facts {
             host,
             begun: reader.has_begun(),
             noise: reader.noise(),
-            said: &said,
+            said: &said.text,
+            dropped: said.dropped,
             code: of_ssh,
             silent,
         })),
     }
 }
 
-/// Runs commands at the same time, and says how each ended, in their order. `sink` gets the place of the command and
-/// what its host says.
-pub fn ask(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Line)) -> Vec<HostEnd> {
-    asked(ssh, calls, (limits::HOSTS_AT_ONCE, Some(limits::HOST_ANSWER)), &mut |at, told| {
+/// The next line; silence when there is none until then, or when nobody wants to hear more.
+fn next_line(session: &mut Session, until: Option<Instant>, unasked: &AtomicBool) -> Heard {
+    loop {
+        let left = until.map_or(GLANCE, |until| until.saturating_duration_since(Instant::now()));
+        match session.line(left.min(GLANCE)) {
+            Heard::Silence
+                if !unasked.load(Ordering::Relaxed)
+                    && until.is_none_or(|until| Instant::now() < until) => {}
+            heard => return heard,
+        }
+    }
+}
+
+/// Runs commands that change nothing at the same time, and says how each ended, in their order. `sink` gets the place
+/// of the command and what its host says. When `unasked` is set, nobody waits for further answers.
+pub fn ask(
+    ssh: &Ssh,
+    calls: &[HostCall],
+    unasked: &AtomicBool,
+    sink: &mut dyn FnMut(usize, Line),
+) -> Vec<HostEnd> {
+    let how = Listening {
+        interrupt: Interrupt::EndsIt,
+        most: Some(limits::HOST_ANSWER),
+        silence: Some(limits::HOST_SILENT),
+        unasked,
+    };
+    asked(ssh, calls, (limits::HOSTS_AT_ONCE, how), &mut |at, told| {
         if let Told::Said(line) = told {
             sink(at, line);
         }
@@ -165,7 +217,9 @@ pub fn ask(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Line)) -> 
 /// As [`ask`], for commands that go on until somebody ends them: all of them run at the same time, and `sink` is told
 /// of each that ends.
 pub fn follow(ssh: &Ssh, calls: &[HostCall], sink: &mut dyn FnMut(usize, Told)) -> Vec<HostEnd> {
-    asked(ssh, calls, (calls.len(), None), sink)
+    let interrupt = Interrupt::EndsIt;
+    let how = Listening { interrupt, most: None, silence: None, unasked: &WANTED };
+    asked(ssh, calls, (calls.len(), how), sink)
 }
 
 /// What is told of a command while others go on.
@@ -180,7 +234,7 @@ pub enum Told {
 fn asked(
     ssh: &Ssh,
     calls: &[HostCall],
-    (at_once, most): (usize, Option<u64>),
+    (at_once, how): (usize, Listening<'_>),
     sink: &mut dyn FnMut(usize, Told),
 ) -> Vec<HostEnd> {
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..calls.len()).collect());
@@ -192,7 +246,7 @@ fn asked(
             while let Some(at) = next() {
                 // The receiver is gone only when the whole program ends.
                 let mut said = |line| drop(sender.send((at, Told::Said(line))));
-                let end = call(ssh, &calls[at], Interrupt::EndsIt, most, &mut said);
+                let end = call(ssh, &calls[at], how, &mut said);
                 drop(sender.send((at, Told::Ended(end))));
             }
         };

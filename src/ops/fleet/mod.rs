@@ -5,6 +5,6 @@ mod call;
 mod hook;
 mod roll;
 
-pub use call::{HostCall, HostEnd, HostInput, Told, ask, call, follow};
+pub use call::{HostCall, HostEnd, HostInput, Told, ask, follow};
 pub use hook::Hooks;
 pub use roll::{FleetEvent, HostFate, Roll, roll};

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::call::{HostCall, HostEnd, call};
+use super::call::{HostCall, HostEnd, Listening, WANTED, call};
 use super::hook::Hooks;
 use crate::fleet::{Course, Line};
 use crate::limits;
@@ -22,8 +22,8 @@ pub struct Roll<'a> {
     pub course: Course,
     /// Time between two batches.
     pub wait: Duration,
-    /// What runs here around it.
-    pub hooks: &'a Hooks,
+    /// What runs here around the work on each of them.
+    pub hooks: &'a [Hooks],
     /// Set when somebody wants no further host to be begun.
     pub interrupt: &'a AtomicBool,
 }
@@ -112,7 +112,7 @@ fn run_batch(
     ssh: &Ssh,
     calls: &[HostCall],
     batch: Range<usize>,
-    hooks: &Hooks,
+    hooks: &[Hooks],
     sink: &mut dyn FnMut(FleetEvent),
 ) {
     let (sender, events) = mpsc::channel::<FleetEvent>();
@@ -126,7 +126,7 @@ fn run_batch(
                 let mut tell = |event| drop(sender.send(event));
                 let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                 while let Some(at) = next() {
-                    let fate = one(ssh, at, &calls[at], hooks, &mut tell);
+                    let fate = one(ssh, at, &calls[at], &hooks[at], &mut tell);
                     tell(FleetEvent::Ended(at, fate));
                 }
             });
@@ -156,9 +156,14 @@ fn one(
             return HostFate::Untouched(why);
         }
     }
-    let end = call(ssh, host, Interrupt::LeavesIt, Some(limits::HOST_ANSWER), &mut |line| {
-        tell(FleetEvent::Said(at, line))
-    });
+    // What has begun there is listened to until its end: in a rollout nothing may happen for long.
+    let how = Listening {
+        interrupt: Interrupt::LeavesIt,
+        most: Some(limits::HOST_ANSWER),
+        silence: None,
+        unasked: &WANTED,
+    };
+    let end = call(ssh, host, how, &mut |line| tell(FleetEvent::Said(at, line)));
     if let Some(line) = hooks.after.as_ref().filter(|_| end.is_good()) {
         tell(FleetEvent::Hook(at, line.clone()));
         if let Err(why) = hooks.run(line, &host.host) {

@@ -116,6 +116,8 @@ pub struct Evidence {
     pub held: Option<HeldAddress>,
     /// A program that is executed and is not there.
     pub missing: Option<String>,
+    /// The release that is missing with it.
+    pub release: Option<String>,
     /// It runs and is ready, and holds not all of its listeners.
     pub unheld: Option<Unheld>,
 }
@@ -216,8 +218,14 @@ pub fn standing(reason: &FailureReason, gave_up: bool) -> String {
     if gave_up && !whole { format!("gave up: it {text}") } else { text.clone() }
 }
 
-/// The manager's own account is the next thing to read where the program itself never ran.
+/// What brings a release that is gone back; else the manager's own account, where the program itself never ran.
 fn details(unit: &str, flag: &str, evidence: &Evidence) -> Option<String> {
+    if evidence.release.is_some() {
+        let app = unit.split('@').next().unwrap_or(unit);
+        return Some(format!(
+            "clusterctl rollback {app}, or make the release again: clusterctl deploy …"
+        ));
+    }
     let before = evidence.end.is_some_and(is_of_manager);
     (before || evidence.result == "resources").then(|| format!("systemctl{flag} status {unit}"))
 }
@@ -254,7 +262,10 @@ fn happened(evidence: &Evidence) -> Option<String> {
         }
         "protocol" => ended(evidence.end),
         _ if evidence.unreadable => "could not be started".to_owned(),
-        "assert" => "could not be started: a folder that it needs is not there".to_owned(),
+        "assert" => match &evidence.release {
+            Some(release) => format!("could not be started: its release {release} is gone"),
+            None => "could not be started: a folder that it needs is not there".to_owned(),
+        },
         "resources" => "could not be started: systemd lacks something it needs for it".to_owned(),
         "exec-condition" if evidence.end.is_none() => "gave up after too many restarts".to_owned(),
         "start-limit-hit" => "was started too often in a short time".to_owned(),

@@ -51,7 +51,9 @@ tar.close()
     // Somebody else may change the folder in which root would work.
     m.ok_sh("mkdir /srv/open && chown shop /srv/open");
     write(m, "v2", "");
-    m.ok_sh("sed -i s,/srv/shop,/srv/open, /root/app/ecosystem.toml");
+    m.ok_sh(
+        "sed -i 's,/srv/shop,/srv/open,; s/name =.*/name = \"open\"/' /root/app/ecosystem.toml",
+    );
     let output = m.clusterctl(["deploy", "/root/app"]);
     assert!(
         output.code == 3 && output.stderr.contains("`shop` may change /srv/open"),
@@ -171,4 +173,74 @@ booted!(a_user_deploys_to_a_folder_of_their_own, |m| {
     // For the system's apps she may not.
     let output = ada.run(["clusterctl", "deploy", "/home/ada/app"]);
     assert_eq!(output.code, 4, "{output:#?}");
+});
+
+booted!(another_project_with_an_app_of_the_same_name_takes_nothing_over, |m| {
+    user(m);
+    let first = deployed(m, "v1", "");
+    m.ok_sh(
+        "cp -r /root/app /root/other; echo v2 >/root/other/version; cp -r /root/other /root/plain",
+    );
+    m.ok_sh("sed -i s,/srv/shop,/srv/other, /root/other/ecosystem.toml");
+    m.ok_sh("sed -i '/deploy/d; /path/d' /root/plain/ecosystem.toml; chown -R shop: /root/plain");
+    let before = pids(m, 2);
+    for command in
+        ["deploy /root/other", "deploy -n /root/other", "apply /root/plain/ecosystem.toml"]
+    {
+        let output = m.sh(&format!("clusterctl {command}"));
+        assert_eq!(output.code, 3, "{command}: {output:#?}");
+        for part in
+            ["`shop` is the app of another file, /srv/shop/current/ecosystem.toml", "--takeover"]
+        {
+            assert!(output.stderr.contains(part), "{command}: {part}: {output:#?}");
+        }
+    }
+    assert!(!m.exists("/srv/other"), "no release was made");
+    assert_eq!(pids(m, 2), before);
+    let output = m.clusterctl(["deploy", "/root/other", "--takeover"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(
+        output.stdout.contains("comes from /srv/shop/current/ecosystem.toml until now"),
+        "{output:#?}"
+    );
+    assert_serves(m, "v2");
+    // Whoever goes back to the definition of the other file has said so.
+    let back = m.clusterctl(["rollback", "1"]);
+    assert_eq!(back.code, 0, "{back:#?}");
+    assert_serves(m, "v1");
+    assert_eq!(current(m), first);
+});
+
+booted!(a_release_that_somebody_has_removed_is_the_reason_that_is_told, |m| {
+    user(m);
+    let first = deployed(m, "v1", "");
+    let second = deployed(m, "v2", "");
+    m.ok(["rm", "-r", &format!("/srv/shop/releases/{second}")]);
+    let why = format!(
+        "could not be started: its release {second} is gone: `/srv/shop/releases/{second}` does not exist"
+    );
+    for command in ["restart shop", "start shop", "reload shop"] {
+        let output = m.sh(&format!("clusterctl {command}"));
+        assert_eq!(output.code, 1, "{command}: {output:#?}");
+        assert!(output.stderr.contains(&why), "{command}: {output:#?}");
+        assert!(!output.stderr.contains("assertion"), "{command}: {output:#?}");
+        let next = "next: clusterctl rollback shop, or make the release again: clusterctl deploy …";
+        assert!(output.stderr.contains(next), "{command}: {output:#?}");
+    }
+    for verb in ["doctor", "describe"] {
+        let told = m.sh(&format!("clusterctl {verb} shop")).stdout;
+        assert!(told.contains(&format!("its release {second} is gone")), "{verb}: {told}");
+    }
+    // What is said to do does it, one as well as the other.
+    m.ok(["clusterctl", "rollback", "shop"]);
+    assert_serves(m, "v1");
+    assert_eq!(current(m), first);
+    let third = deployed(m, "v2", "");
+    assert_ne!(third, second);
+    // The same content with a file of its own, whose release is gone: not looked for beside the file.
+    m.ok_sh("mkdir /etc/shop; cp /root/app/ecosystem.toml /etc/shop/");
+    m.ok(["clusterctl", "deploy", "/root/app", "--file", "/etc/shop/ecosystem.toml"]);
+    m.ok(["rm", "-r", &format!("/srv/shop/releases/{}", current(m))]);
+    let output = m.clusterctl(["apply", "/etc/shop/ecosystem.toml"]);
+    assert!(output.code == 3 && output.stderr.contains("is gone"), "{output:#?}");
 });

@@ -3,6 +3,7 @@
 mod agent;
 mod drain;
 mod examples;
+mod facts;
 mod machines;
 mod rollouts;
 

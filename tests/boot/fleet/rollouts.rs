@@ -21,7 +21,7 @@ fn release(fleet: &Fleet, release: &str, settings: &str) {
 }
 
 /// Exit code and everything that was said.
-fn clusterctl(fleet: &Fleet, words: &str) -> (i32, String) {
+pub(super) fn clusterctl(fleet: &Fleet, words: &str) -> (i32, String) {
     let output = fleet.operator.sh(&format!("cd /root/shop && clusterctl {words} 2>&1"));
     eprintln!("$ clusterctl {words}\n{}", output.stdout);
     (output.code, output.stdout)

@@ -1,0 +1,58 @@
+//! What a host's plan means for whoever sends clients there: whether an app of the host does not serve for a while, or
+//! any more. It reads what `plan` on the host has decided, and decides nothing about units.
+
+use serde_json::Value;
+
+/// What a command takes from the clients of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Away {
+    /// An app does not serve for a while, or any more.
+    pub takes: bool,
+    /// An app serves there when the command has ended.
+    pub brings_back: bool,
+}
+
+impl Away {
+    /// Reads a plan. Rollouts take nothing away, whatever they replace.
+    pub fn of_plan(plan: &Value) -> Away {
+        let apps: Vec<&Value> = plan["apps"].as_array().into_iter().flatten().collect();
+        let has = |app: &Value, action: &str| {
+            app["steps"].as_array().into_iter().flatten().any(|step| step["action"] == action)
+        };
+        let removed = |app: &&&Value| has(app, "remove");
+        // An app that moves to another address is stopped and started.
+        let moved = |app: &&&Value| has(app, "rebind");
+        Away {
+            takes: apps.iter().any(|app| removed(&app) || moved(&app)),
+            brings_back: apps.iter().any(|app| !removed(&app)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn away(apps: &[&[&str]]) -> (bool, bool) {
+        let steps = |actions: &&[&str]| {
+            let steps: Vec<Value> =
+                actions.iter().map(|action| json!({"action": action})).collect();
+            json!({"app": "api", "steps": steps})
+        };
+        let plan = json!({"apps": apps.iter().map(steps).collect::<Vec<_>>()});
+        let Away { takes, brings_back } = Away::of_plan(&plan);
+        (takes, brings_back)
+    }
+
+    #[test]
+    fn what_is_removed_or_moved_is_away() {
+        assert_eq!(away(&[&["open", "roll", "close"], &["start"], &[]]), (false, true));
+        assert_eq!(away(&[&["roll"], &["remove"]]), (true, true));
+        assert_eq!(away(&[&["remove"]]), (true, false));
+        assert_eq!(away(&[&["rebind", "close"]]), (true, true));
+        assert_eq!(away(&[]), (false, false));
+        assert_eq!(Away::of_plan(&json!({"apps": 1})), Away::default());
+    }
+}
