@@ -68,6 +68,7 @@ mod serves;
 mod shop;
 mod soak;
 mod start_cost;
+mod sticky;
 mod stop;
 mod table;
 mod takeover;
