@@ -25,6 +25,27 @@ const LEAVES: &str = "import signal\n\
     \x20           os._exit(0)\n\
     \x20       else: kept.pop(fd).close()\n";
 
+/// Two workers that are slower than their clients, and a parent that asks them to stop when it is.
+const WORKERS: &str = "import signal, time\n\
+    s.setblocking(False)\n\
+    kids = []\n\
+    for _ in range(2):\n\
+    \x20   kids.append(os.fork())\n\
+    \x20   if kids[-1] == 0: break\n\
+    def stop(*_):\n\
+    \x20   for kid in kids: os.kill(kid, signal.SIGTERM)\n\
+    \x20   for kid in kids: os.waitpid(kid, 0)\n\
+    \x20   os._exit(0)\n\
+    if kids[-1] != 0:\n\
+    \x20   signal.signal(signal.SIGTERM, stop)\n\
+    \x20   while True: signal.pause()\n\
+    while True:\n\
+    \x20   for fd in select.select([s, *kept], [], [])[0]:\n\
+    \x20       if fd is s:\n\
+    \x20           time.sleep(0.005)\n\
+    \x20           serve()\n\
+    \x20       else: kept.pop(fd).close()\n";
+
 /// A connection of one of 250 clients.
 fn client(number: u8, port: u16) -> TcpStream {
     // Programs that other tests start in this moment inherit nothing of it.
@@ -104,7 +125,7 @@ fn only_clients_of_the_one_that_goes_move() {
 /// Clients come without a pause while one after the other goes, by the library's drain or by closing its listener.
 #[test]
 fn nobody_is_lost_when_instances_go() {
-    for (waits, drain) in [(CLOSES, "1"), (LEAVES, "0")] {
+    for (waits, drain) in [(CLOSES, "1"), (LEAVES, "0"), (WORKERS, "1")] {
         let Some(mut all) = python(0, waits) else { return };
         all.systemd.set("CLUSTERCTL_DRAIN", drain);
         (0..3).for_each(|_| all.add());
@@ -147,6 +168,30 @@ fn a_full_door_is_passed_by() {
     let served: Vec<u32> = waiting[..room + 19].iter().map(server).collect();
     assert!(served.contains(&stopped));
     assert!(all.all[0].0.is_running());
+}
+
+/// The signal to stop comes while clients wait at the door: others serve them.
+#[test]
+fn what_waits_at_the_door_of_one_that_goes_is_led_on() {
+    let Some(mut all) = python(0, CLOSES) else { return };
+    all.systemd.set("CLUSTERCTL_DRAIN", "1");
+    (0..3).for_each(|_| all.add());
+    let before = owners(60, all.port);
+    let (mut program, _door) = all.all.remove(0);
+    let number = *before.iter().find(|(_, owner)| **owner == program.pid()).unwrap().0;
+    program.signal(Signal::STOP);
+    let room = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").unwrap();
+    let room: usize = room.trim().parse().unwrap();
+    let waiting: Vec<TcpStream> = (0..room + 20).map(|_| client(number, all.port)).collect();
+    // Its door is full when another one serves a client of its own.
+    assert_ne!(server(waiting.last().unwrap()), program.pid());
+    program.terminate();
+    program.signal(Signal::CONT);
+    for stream in &waiting[..room + 19] {
+        server(stream);
+    }
+    drop(waiting);
+    assert_eq!(program.end(), 0);
 }
 
 #[test]

@@ -48,47 +48,57 @@ enum Led {
 pub fn lead(fd: c_int, listener: usize) -> bool {
     let own = gate::own().and_then(|_| peers::own_number());
     let port = setup::active().and_then(|setup| setup.held.get(listener)?.as_ref()?.address.port());
-    own.is_some() && port.is_some_and(|port| led(fd, port, own) == Led::Away)
+    let door = rotation::door().filter(|_| own.is_some());
+    door.zip(port).is_some_and(|(door, port)| led(door, fd, port, own) == Led::Away)
 }
 
 /// Gives a client away that nobody serves here; it is closed where nobody else does.
 pub fn give_away(fd: c_int, port: u16) {
-    if led(fd, port, None) != Led::Away {
+    let led = rotation::door().map(|door| led(door, fd, port, None));
+    if led != Some(Led::Away) {
         sys::close(fd);
     }
 }
 
-fn led(fd: c_int, port: u16, own: Option<usize>) -> Led {
+/// Leads a client to its owner, by this socket. `own` is this instance, as long as it takes clients; whoever takes
+/// none any more has others serve them whose doors have room.
+fn led(by: c_int, fd: c_int, port: u16, own: Option<usize>) -> Led {
     let client = sys::peer_name(fd).and_then(|name| Address::from_sockaddr(name.as_bytes()));
     let key = client.as_ref().and_then(sticky::key);
     let (Some(setup), Some(key)) = (sticky(), key) else { return Led::Nowhere };
-    let mut limit = None;
+    let (mut limit, mut nowhere) = (None, Led::Nowhere);
     for _ in 0..MOST_TRIED {
-        let others = peers::others().filter(|(_, peer)| peer.member().counts);
+        let takes = |peer: &Peer| if own.is_some() { peer.member().counts } else { peer.serves() };
+        let others = peers::others().filter(|(_, peer)| takes(peer));
         let all = others.map(|(number, _)| number).chain(own);
         let owner = sticky::owner(key, all, limit).filter(|owner| Some(*owner) != own);
-        let Some(owner) = owner else { return Led::Nowhere };
-        match hand_in(setup, owner, fd, port) {
+        let Some(owner) = owner else { break };
+        match hand_in(setup, by, owner, fd, port) {
             Ok(()) => {
                 sys::close(fd);
                 return Led::Away;
             }
-            Err(Errno(sys::EAGAIN)) => return Led::Waiting,
-            Err(_) => limit = Some(sticky::rank(key, owner)),
+            Err(Errno(sys::EAGAIN)) if own.is_some() => return Led::Waiting,
+            Err(Errno(error)) => {
+                limit = Some(sticky::rank(key, owner));
+                if error == sys::EAGAIN {
+                    nowhere = Led::Waiting;
+                }
+            }
         }
     }
-    Led::Nowhere
+    nowhere
 }
 
 /// Hands a client in at the door of another instance.
-fn hand_in(setup: &Setup, owner: usize, fd: c_int, port: u16) -> Result<(), Errno> {
+fn hand_in(setup: &Setup, by: c_int, owner: usize, fd: c_int, port: u16) -> Result<(), Errno> {
     let peer = peers::peer(owner);
     let process = peer.process().load(Ordering::Acquire);
     peer.senders().fetch_add(1, Ordering::SeqCst);
-    let result = match (peer.member().counts, rotation::door(), peers::door_of(setup, owner)) {
-        (true, Some(door), Some((address, length))) if sys::is_alive(process as c_int) => {
+    let result = match (peer.serves(), peers::door_of(setup, owner)) {
+        (true, Some((address, length))) if sys::is_alive(process as c_int) => {
             let address = address.get(..length).unwrap_or(&[]);
-            doors::hand_in(door, address, fd, port)
+            doors::hand_in(by, address, fd, port)
         }
         _ => Err(Errno(sys::ENOENT)),
     };
@@ -110,20 +120,21 @@ fn bury(peer: &Peer, process: u32) {
 /// The instance takes no more clients, as far as this process says so: what is in its door goes to others.
 pub fn leave() {
     gate::leave();
-    if !are_owned() || rotation::has_several() {
-        return;
-    }
-    let Some(own) = gate::own() else { return };
+    let Some(own) = gate::own().filter(|_| are_owned()) else { return };
     let mut patience = PATIENCE_MS;
     while own.senders().load(Ordering::SeqCst) != 0 && patience > 0 {
         sys::sleep_ms(1);
         patience -= 1;
     }
+    let mut by = doors::letter_box().ok();
     door::empty(|fd, port| {
         loop {
-            match led(fd, port, None) {
+            match by.map_or(Led::Nowhere, |by| led(by, fd, port, None)) {
                 Led::Away => return,
                 Led::Waiting if patience > 0 => {
+                    // The kernel lets one socket have so many letters on their way that nobody has read.
+                    by.into_iter().for_each(sys::close);
+                    by = doors::letter_box().ok();
                     sys::sleep_ms(1);
                     patience -= 1;
                 }
@@ -131,6 +142,7 @@ pub fn leave() {
             }
         }
     });
+    by.into_iter().for_each(sys::close);
 }
 
 /// This process has closed a listener. A child that closes what it has inherited is not the one who accepts.

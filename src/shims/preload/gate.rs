@@ -120,8 +120,12 @@ fn stand(own: &Peer) {
     own.process().store(sys::getpid() as u32, Ordering::Relaxed);
     // Where several accept, no client belongs to them; and one that was taken out of rotation still gets those who
     // were on their way to it.
-    let passes = clients::are_owned() && (rotation::has_several() || !rotation::is_open());
-    own.passes().store(passes.into(), Ordering::Release);
+    let passes = match clients::are_owned() {
+        true if !rotation::is_open() => 1,
+        true if rotation::has_several() => peers::OWNS_NOBODY,
+        _ => 0,
+    };
+    own.passes().store(passes, Ordering::Release);
 }
 
 /// A connection was taken: others may have waited for that.

@@ -35,6 +35,9 @@ static PAGE: AtomicUsize = AtomicUsize::new(0);
 /// The number of this instance.
 static OWN: AtomicUsize = AtomicUsize::new(0);
 
+/// A value of [`Peer::passes`]: it takes clients, and none of them is its own.
+pub const OWNS_NOBODY: u32 = 2;
+
 /// What one instance tells the others.
 pub struct Peer {
     at: usize,
@@ -59,6 +62,7 @@ impl Peer {
     }
 
     /// It had its chance and let a client wait, or takes none: it counts when it comes to accept again.
+    /// Or [`OWNS_NOBODY`].
     pub fn passes(&self) -> &'static AtomicU32 {
         word(self.at + 2)
     }
@@ -71,6 +75,12 @@ impl Peer {
     /// How many are handing in a client at its door.
     pub fn senders(&self) -> &'static AtomicU32 {
         word(self.at + 4)
+    }
+
+    /// Whether it takes clients, and is not only a parent or one that leaves.
+    pub fn serves(&self) -> bool {
+        let passes = self.passes().load(Ordering::SeqCst);
+        self.process().load(Ordering::Relaxed) != 0 && (passes == 0 || passes == OWNS_NOBODY)
     }
 
     pub fn member(&self) -> Member {
