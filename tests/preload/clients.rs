@@ -139,7 +139,7 @@ fn nobody_is_lost_when_instances_go() {
                 }
             };
             let clients: Vec<_> = (1..=4).map(|from| scope.spawn(move || come(from))).collect();
-            for _ in 0..12 {
+            for _ in 0..6 {
                 all.add();
                 let (mut program, _door) = all.all.remove(0);
                 program.terminate();
