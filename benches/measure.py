@@ -458,28 +458,77 @@ def cpu_per_client(port, pids, count=4000):
     return (cpu_of(pids) - before) / count * 1e6
 
 
+def cpu_per_request(port, pids, count=4000):
+    """Microseconds of the processes for each request, on one connection."""
+    with socket.create_connection(("127.0.0.1", port), 20) as client:
+        before = cpu_of(pids)
+        for _ in range(count):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            text = b""
+            while b";" not in text:
+                text += client.recv(4096)
+        return (cpu_of(pids) - before) / count * 1e6
+
+
+def hold(port):
+    """A connection that stays, and the process that has it."""
+    client = socket.create_connection(("127.0.0.1", port), 20)
+    client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    text = b""
+    while b";" not in text:
+        text += client.recv(4096)
+    return client, int(text.split(b"pid ")[1].split(b";")[0])
+
+
+def longest_wait(port, pid, count=100):
+    """Milliseconds until the last of so many clients, one after the other, is served while a process is stopped."""
+    clients = [hold(port) for _ in range(40)]
+    # It has fewer than all others, who would leave clients to it.
+    kept = [client for client, owner in clients if owner != pid or client.close()]
+    os.kill(pid, signal.SIGSTOP)
+    longest = 0.0
+    for _ in range(count):
+        begun = time.monotonic()
+        get(port)
+        longest = max(longest, (time.monotonic() - begun) * 1000)
+    os.kill(pid, signal.SIGCONT)
+    for client in kept:
+        client.close()
+    return longest
+
+
 def spread():
     """How even connections are spread that stay, and what that costs of those that do not."""
     fresh()
     ports = {"clusterctl": 3000, "queue": 3001}
-    even = app("even", 4, 3000).replace("listen", "balance = 'even'\nlisten", 1)
-    ctl("apply", apps_file("/srv/n.toml", even, app("queue", 4, 3001)))
+    # Without a word in the file, clients are spread.
+    queue = app("queue", 4, 3001).replace("listen", "balance = 'queue'\nlisten", 1)
+    ctl("apply", apps_file("/srv/n.toml", app("even", 4, 3000), queue))
     if PM2:
         run(PM2, "start", pm2_file("/srv/p.json", pm2_start("p0", 4, 3300)))
         ports["PM2"] = 3300
     until(lambda: up() >= 4 * len(ports))
     pids = {who: set() for who in ports}
-    shares, costs = {}, {}
+    shares, slow, costs, kept, waits = {}, {}, {}, {}, {}
     for who, port in ports.items():
         until(lambda who=who, port=port: pids[who].add(get(port)) or len(pids[who]) == 4)
-    for _ in range(5):
+    for turn in range(5):
         for who, port in ports.items():
             shares.setdefault(who, []).append(held(port))
             costs.setdefault(who, []).append(cpu_per_client(port, pids[who]))
+            kept.setdefault(who, []).append(cpu_per_request(port, pids[who]))
+            if turn < 2:
+                slow.setdefault(who, []).append(held(port, rate=50))
+            # PM2's primary gives a stopped worker its clients, who wait for good.
+            if who != "PM2":
+                waits.setdefault(who, []).append(longest_wait(port, min(pids[who])))
     ctl("delete", "all")
     peers_end()
     row("most of 400 connections that stay, of one of 4", "of the least", at_most(1.05), **shares)
+    row("the same at 50 a second", "of the least", at_most(1.05), **slow)
+    row("longest wait of 100 clients while 1 of 4 is stopped", "ms", at_most(50), **waits)
     row("CPU of 4 for a new connection", "µs", ratio("queue", 1.1), **costs)
+    row("CPU of 4 for a request on a connection that stays", "µs", ratio("queue", 1.02), **kept)
 
 
 def booting(who, kind):

@@ -29,10 +29,12 @@ pub const STREAM_TIMEOUT: &str = "CLUSTERCTL_STREAM_TIMEOUT_MS";
 pub const DOOR: &str = "CLUSTERCTL_DOOR";
 /// `1` where the instance begins out of rotation: only its door gives it connections, until `open`.
 pub const DOOR_COLD: &str = "CLUSTERCTL_DOOR_COLD";
-/// How clients are spread over the instances, where they do not go to whoever takes them first: the word below.
+/// How clients are spread over the instances, where they do not go to whoever takes them first: one of the words below.
 pub const BALANCE: &str = "CLUSTERCTL_BALANCE";
 /// To whoever has the fewest connections open, or hardly more.
 pub const BALANCE_EVEN: &str = "even";
+/// To the one that owns the client's address.
+pub const BALANCE_CLIENT: &str = "client";
 /// `1` where the library tells the manager that the program lives (`WATCHDOG_USEC`).
 pub const WATCHDOG: &str = "CLUSTERCTL_WATCHDOG";
 /// Milliseconds until a traced program must be ready.

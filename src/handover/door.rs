@@ -34,6 +34,9 @@ pub fn open_connections(page: &[u8], lives: impl Fn(u32) -> bool) -> Option<u64>
 pub enum Command {
     /// A connection comes along, for the listener of this port, or for any.
     Connection(Option<u16>),
+    /// A client of the listener of this port comes along, which another instance has taken out of the shared queue.
+    /// Nobody waits for an answer.
+    Client(u16),
     /// Take connections of the shared listeners.
     Open,
     /// Take none any more, but for what comes by the door.
@@ -59,6 +62,8 @@ pub enum Rotation {
 
 /// What instances say to each other.
 pub const LOOK: &[u8] = b"look";
+/// With a client that is the other one's; its port follows.
+pub const CLIENT: &[u8] = b"client";
 /// The answer to a connection that the instance has.
 pub const ACCEPTED: &[u8] = b"accepted";
 /// The answer to `open`.
@@ -80,6 +85,10 @@ pub fn command(text: &[u8]) -> Command {
             let port = decimal(port).and_then(|port| u16::try_from(port).ok());
             port.filter(|port| *port != 0)
                 .map_or(Command::Unknown, |port| Command::Connection(Some(port)))
+        }
+        (Some(CLIENT), Some(port), None) => {
+            let port = decimal(port).and_then(|port| u16::try_from(port).ok());
+            port.filter(|port| *port != 0).map_or(Command::Unknown, Command::Client)
         }
         (Some(b"open"), None, None) => Command::Open,
         (Some(b"close"), None, None) => Command::Close,
@@ -165,6 +174,7 @@ mod tests {
             (b"connection", Command::Connection(None)),
             (b"connection 3000", Command::Connection(Some(3000))),
             (b" connection  65535 ", Command::Connection(Some(65535))),
+            (b"client 3000", Command::Client(3000)),
         ] {
             assert_eq!(command(text), expected, "{text:?}");
         }
@@ -179,6 +189,9 @@ mod tests {
             b"connection -1",
             b"connection x",
             b"connection 1 2",
+            b"client",
+            b"client 0",
+            b"client 1 2",
             b"\0",
         ] {
             assert_eq!(command(text), Command::Unknown, "{text:?}");

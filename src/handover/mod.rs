@@ -24,6 +24,7 @@ pub mod message;
 pub mod overheard;
 pub mod question;
 pub mod spread;
+pub mod sticky;
 pub mod websocket;
 
 pub use address::{Address, SocketKind, UnixName};

@@ -108,9 +108,6 @@ impl ListenerState {
     }
 }
 
-/// What `balance = "even"` does.
-const EVEN: &str = "even: the instance with the fewest connections takes the next one";
-
 /// Settings that `describe` shows as they stand in the unit.
 const SETTINGS: [&str; 9] = [
     "Restart",
@@ -163,7 +160,7 @@ pub fn describe(
         sandbox: record.sandbox.clone().unwrap_or_else(|| "off".to_owned()),
         handover: handover(template, &record),
         no_door: door::none_of(app, found),
-        balance: door::is_even(template).then(|| EVEN.to_owned()),
+        balance: door::balance(app, found, template),
         drained_by: drained_by(template, &record).to_owned(),
         readiness: readiness(template),
         clients: clients(template),

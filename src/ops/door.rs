@@ -9,9 +9,14 @@ use super::{Context, Row};
 use crate::disk::FoundApp;
 use crate::door_client::{self, Door, DoorError, DoorState};
 use crate::ecosystem::{AppName, ListenAddress, is_tcp};
-use crate::handover::contract::{BALANCE, BALANCE_EVEN, DOOR};
+use crate::handover::contract::{BALANCE, BALANCE_CLIENT, BALANCE_EVEN, DOOR};
 use crate::host;
 use crate::unit::UnitFile;
+
+/// What the values of `balance` do.
+const EVEN: &str = "even: the instance with the fewest connections takes the next one";
+const CLIENT: &str = "client: each client's address belongs to one instance";
+const QUEUE: &str = "queue: whichever instance asks first takes the next one";
 
 /// How long a door may take to answer: the library does nothing before it but look at the command.
 const ANSWER: Duration = crate::limits::DOOR;
@@ -123,10 +128,18 @@ pub(super) fn has_door(template: &UnitFile) -> bool {
     lines.any(|line| line.starts_with(&format!("\"{DOOR}=")))
 }
 
-/// Whether the template spreads clients evenly.
-pub(super) fn is_even(template: &UnitFile) -> bool {
+/// In words, which of an app's instances takes a client, where that is not just whichever asks first.
+pub(super) fn balance(app: &AppName, found: &FoundApp, template: &UnitFile) -> Option<String> {
     let mut lines = template.all("Service", "Environment");
-    lines.any(|line| line == format!("\"{BALANCE}={BALANCE_EVEN}\""))
+    let words = [(BALANCE_EVEN, EVEN), (BALANCE_CLIENT, CLIENT)];
+    let named = |line: &str| {
+        let is = |word: &str| line == format!("\"{BALANCE}={word}\"");
+        words.iter().find(|(word, _)| is(word)).map(|(_, text)| (*text).to_owned())
+    };
+    let traced = || {
+        found.units.record(&app.template_unit()).traced_because.filter(|_| found.links.len() > 1)
+    };
+    lines.find_map(named).or_else(|| traced().map(|why| format!("{QUEUE} ({why})")))
 }
 
 /// In words, what keeps an instance from being reached.

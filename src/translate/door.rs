@@ -26,9 +26,12 @@ pub(super) fn variables(app: &App) -> Vec<String> {
     if app.begins_cold() {
         lines.push(format!("\"{}=1\"", contract::DOOR_COLD));
     }
-    if app.process.balance == Balance::Even {
-        lines.push(format!("\"{}={}\"", contract::BALANCE, contract::BALANCE_EVEN));
-    }
+    let balance = match app.process.balance {
+        Balance::Queue => None,
+        Balance::Even => Some(contract::BALANCE_EVEN),
+        Balance::Client => Some(contract::BALANCE_CLIENT),
+    };
+    lines.extend(balance.map(|word| format!("\"{}={word}\"", contract::BALANCE)));
     if app.process.watchdog.is_some() {
         lines.push(format!("\"{}=1\"", contract::WATCHDOG));
     }

@@ -1,4 +1,4 @@
-//! `balance = "even"`: connections that stay are spread over the instances, whatever becomes of one of them.
+//! Connections that stay are spread over the instances, without a word in the file, whatever becomes of one of them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn applied(m: &Machine, run: &str, more: &str) {
     m.copy(&fixtures(), "/srv/balance");
     let text = format!(
         "[[apps]]\nname = 'shop'\n{run}\ninstances = 4\nlisten = 3000\nuser = 'daemon'\n\
-         balance = 'even'\n{more}\n"
+         {more}\n"
     );
     m.write("/srv/balance/ecosystem.toml", text);
     m.ok(["clusterctl", "apply", "/srv/balance/ecosystem.toml"]);
@@ -181,11 +181,11 @@ booted!(connections_are_shown, |m| {
     assert!(described.contains("balance"), "{described}");
 });
 
-/// Servers of many languages, as in `servers`: requests of all kinds under a rolling reload.
-fn serves_evenly(m: &Machine, name: &str) {
+/// Servers of many languages, as in `servers`, where clients are spread: here each client has its instance.
+fn serves_by_client(m: &Machine, name: &str) {
     m.copy(&servers::fixture(name), &format!("/srv/{name}"));
     let file = format!("/srv/{name}/ecosystem.toml");
-    m.ok_sh(&format!("sed -i '0,/^name = /s//balance = \"even\"\\nname = /' {file}"));
+    m.ok_sh(&format!("sed -i '0,/^name = /s//balance = \"client\"\\nname = /' {file}"));
     m.ok(["clusterctl", "apply", &file]);
     let load = Load::http("127.0.0.1:8000").new_connections(40.0).keep_alive(40.0);
     let mut load = m.load(load.expect("instance ").instance_after("instance "));
@@ -219,11 +219,11 @@ const SERVERS: [(&str, &str); 13] = [
 ];
 
 #[test]
-fn servers_of_many_languages_serve_evenly() {
+fn servers_of_many_languages_serve_by_client() {
     let Some(m) = machine(Root::Host) else { return };
     for (name, program) in SERVERS {
         if m.sh(&format!("command -v {program}")).code == 0 {
-            serves_evenly(&m, name);
+            serves_by_client(&m, name);
         } else {
             skip::record(&format!("{name} is missing (make deps installs it)"));
         }

@@ -69,6 +69,7 @@ mod serves;
 mod shop;
 mod soak;
 mod start_cost;
+mod sticky;
 mod stop;
 mod table;
 mod takeover;

@@ -1,6 +1,6 @@
 //! What is executed, and what follows from it: commands, handover, readiness, and the signal that ends it.
 
-use clusterctl::ecosystem::{Asks, Handover, Readiness};
+use clusterctl::ecosystem::{Asks, Balance, Handover, Readiness};
 
 use crate::host::{FakeHost, dynamic_elf, go_elf};
 use crate::{app, app_on, command, read};
@@ -35,6 +35,44 @@ fn the_apps_own_path_is_searched_first() {
     host.program_with("/opt/node/bin/node", &dynamic_elf());
     let own = app_on("script = 'server.js'\nenv = { PATH = '/opt/node/bin' }", &host);
     assert_eq!(command(&own)[0], "/opt/node/bin/node");
+}
+
+#[test]
+fn clients_are_spread_over_several_instances_with_the_library() {
+    let mut host = FakeHost::new();
+    host.program_with("/srv/app/go", &go_elf());
+    let of = |text: &str| {
+        let app = app_on(&format!("name = 'x'\n{text}"), &host);
+        let remarks: Vec<String> = app.remarks.iter().map(ToString::to_string).collect();
+        (app.process.balance, app.has_door(), remarks.join("\n"))
+    };
+    let node = "script = 'server.js'\nlisten = 80";
+    for (text, balance, door) in [
+        (node, Balance::Queue, false),
+        ("script = 'server.js'\nlisten = 80\ninstances = 1", Balance::Queue, false),
+        ("script = 'server.js'\nlisten = 80\ninstances = 2", Balance::Even, true),
+        ("script = 'server.js'\nlisten = 80\ninstances = 'max'", Balance::Even, true),
+        ("script = 'server.js'\nlisten = 80\nbalance = 'even'", Balance::Even, true),
+        (
+            "script = 'server.js'\nlisten = 80\ninstances = 2\nbalance = 'queue'",
+            Balance::Queue,
+            false,
+        ),
+        ("script = 'server.js'\nlisten = 'udp:80'\ninstances = 2", Balance::Queue, false),
+        ("script = 'server.js'\nlisten = 'unix:/run/x'\ninstances = 2", Balance::Queue, false),
+        ("script = 'server.js'\ninstances = 2", Balance::Queue, false),
+        ("script = './go'\nlisten = 80\ninstances = 2", Balance::Queue, false),
+    ] {
+        assert_eq!(of(text), (balance, door, String::new()), "{text}");
+    }
+    // Where somebody asks for it, and nobody can.
+    let (balance, door, remark) =
+        of("script = './go'\nlisten = 80\ninstances = 2\nbalance = 'even'");
+    assert_eq!((balance, door), (Balance::Queue, false));
+    assert!(remark.starts_with("clients go to whichever instance asks first"), "{remark}");
+    let (balance, door, remark) = of(&format!("{node}\nbalance = 'client'"));
+    assert_eq!((balance, door), (Balance::Client, true));
+    assert!(remark.contains("reverse proxy"), "{remark}");
 }
 
 #[test]

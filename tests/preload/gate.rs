@@ -10,10 +10,13 @@ use rustix::process::Signal;
 use crate::support::door::{Door, listening};
 use crate::support::{Program, Systemd, connect, has};
 
-const NODE: &str = "require('net').createServer((c) => {\n\
+pub const NODE: &str = "require('net').createServer((c) => {\n\
     \x20 c.on('error', () => {});\n\
     \x20 c.write(`${process.pid}\\n`);\n\
     }).listen(PORT, '127.0.0.1')";
+
+/// The balance of these tests.
+const EVEN: &str = "even";
 
 /// Keeps every client; how it waits follows.
 const BEGINS: &str = "import os, select, socket, threading\n\
@@ -28,54 +31,54 @@ const BEGINS: &str = "import os, select, socket, threading\n\
     \x20   kept[c.fileno()] = c\n\
     \x20   return True\n";
 
-const BLOCKING: &str = "while True: serve()\n";
-const SELECT: &str = "s.setblocking(False)\n\
+pub const BLOCKING: &str = "while True: serve()\n";
+pub const SELECT: &str = "s.setblocking(False)\n\
     while True:\n\
     \x20   select.select([s], [], [])\n\
     \x20   serve()\n";
-const EDGES: &str = "s.setblocking(False)\n\
+pub const EDGES: &str = "s.setblocking(False)\n\
     e = select.epoll()\n\
     e.register(s.fileno(), select.EPOLLIN | select.EPOLLET)\n\
     while True:\n\
     \x20   e.poll()\n\
     \x20   while serve(): pass\n";
 /// Lets clients go that have gone.
-const CLOSES: &str = "s.setblocking(False)\n\
+pub const CLOSES: &str = "s.setblocking(False)\n\
     while True:\n\
     \x20   for fd in select.select([s, *kept], [], [])[0]:\n\
     \x20       if fd is s: serve()\n\
     \x20       else: kept.pop(fd).close()\n";
 /// Two processes that wait for one listener.
-const FORKS: &str = "s.setblocking(False)\n\
+pub const FORKS: &str = "s.setblocking(False)\n\
     os.fork()\n\
     while True:\n\
     \x20   select.select([s], [], [])\n\
     \x20   serve()\n";
 
-struct Instances {
-    systemd: Systemd,
-    port: u16,
+pub struct Instances {
+    pub systemd: Systemd,
+    pub port: u16,
     words: Vec<String>,
-    all: Vec<(Program, Door)>,
+    pub all: Vec<(Program, Door)>,
     clients: Vec<(u32, TcpStream)>,
 }
 
 impl Instances {
-    fn of(count: usize, words: &[&str]) -> Instances {
+    pub fn of(count: usize, words: &[&str], balance: &str) -> Instances {
         let (mut systemd, port) = Systemd::tcp("127.0.0.1");
-        systemd.set("CLUSTERCTL_BALANCE", "even");
+        systemd.set("CLUSTERCTL_BALANCE", balance);
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         let mut own = Instances { systemd, port, words, all: Vec::new(), clients: Vec::new() };
         (0..count).for_each(|_| own.add());
         own
     }
 
-    fn python(count: usize, waits: &str) -> Option<Instances> {
+    pub fn python(count: usize, waits: &str, balance: &str) -> Option<Instances> {
         let script = [BEGINS, waits].concat();
-        has("python3").then(|| Instances::of(count, &["python3", "-c", &script]))
+        has("python3").then(|| Instances::of(count, &["python3", "-c", &script], balance))
     }
 
-    fn add(&mut self) {
+    pub fn add(&mut self) {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         self.all.push(listening(&mut self.systemd, self.port, false, &words));
     }
@@ -128,16 +131,16 @@ impl Instances {
 #[test]
 fn connections_that_stay_are_spread_whatever_programs_wait_by() {
     if has("node") {
-        Instances::of(4, &["node", "--eval", NODE]).is_even(4);
+        Instances::of(4, &["node", "--eval", NODE], EVEN).is_even(4);
     }
     for waits in [BLOCKING, SELECT, EDGES] {
-        Instances::python(4, waits).into_iter().for_each(|mut all| all.is_even(4));
+        Instances::python(4, waits, EVEN).into_iter().for_each(|mut all| all.is_even(4));
     }
 }
 
 #[test]
 fn processes_of_an_instance_count_together() {
-    let Some(mut all) = Instances::python(2, FORKS) else { return };
+    let Some(mut all) = Instances::python(2, FORKS, EVEN) else { return };
     let children = |program: &Program| {
         let path = format!("/proc/{0}/task/{0}/children", program.pid());
         let text = std::fs::read_to_string(path).unwrap();
@@ -154,7 +157,7 @@ fn processes_of_an_instance_count_together() {
 
 #[test]
 fn an_instance_that_comes_later_catches_up() {
-    let Some(mut all) = Instances::python(2, SELECT) else { return };
+    let Some(mut all) = Instances::python(2, SELECT, EVEN) else { return };
     all.is_even(2);
     all.add();
     all.is_even(3);
@@ -162,7 +165,7 @@ fn an_instance_that_comes_later_catches_up() {
 
 #[test]
 fn who_lets_clients_go_gets_new_ones() {
-    let Some(mut all) = Instances::python(3, CLOSES) else { return };
+    let Some(mut all) = Instances::python(3, CLOSES, EVEN) else { return };
     all.is_even(3);
     let least = all.clients[0].0;
     all.clients.retain(|(process, _)| *process != least);
@@ -178,7 +181,7 @@ fn who_lets_clients_go_gets_new_ones() {
 #[test]
 fn nobody_waits_for_one_that_is_stopped() {
     for waits in [BLOCKING, SELECT, EDGES] {
-        let Some(mut all) = Instances::python(3, waits) else { return };
+        let Some(mut all) = Instances::python(3, waits, EVEN) else { return };
         all.is_even(3);
         let stopped = all.all[0].0.pid();
         all.clients.retain(|(process, _)| *process != stopped);
@@ -193,7 +196,7 @@ fn nobody_waits_for_one_that_is_stopped() {
 
 #[test]
 fn nobody_waits_for_one_that_was_killed() {
-    let Some(mut all) = Instances::python(3, SELECT) else { return };
+    let Some(mut all) = Instances::python(3, SELECT, EVEN) else { return };
     all.is_even(3);
     let (mut program, _door) = all.all.remove(0);
     program.signal(Signal::KILL);
@@ -205,7 +208,7 @@ fn nobody_waits_for_one_that_was_killed() {
 
 #[test]
 fn nobody_waits_for_one_that_takes_no_clients() {
-    let Some(mut all) = Instances::python(3, SELECT) else { return };
+    let Some(mut all) = Instances::python(3, SELECT, EVEN) else { return };
     all.is_even(3);
     let out = all.all[0].0.pid();
     assert_eq!(all.all[0].1.say("close"), "closed");
@@ -219,7 +222,7 @@ fn nobody_waits_for_one_that_takes_no_clients() {
 /// The page belongs to the app's user, who may write anything to it, but cannot make it shorter.
 #[test]
 fn whatever_the_page_says_everybody_serves() {
-    let Some(mut all) = Instances::python(3, SELECT) else { return };
+    let Some(mut all) = Instances::python(3, SELECT, EVEN) else { return };
     all.is_even(3);
     let page = all.page();
     let size = usize::try_from(page.metadata().unwrap().len()).unwrap();
@@ -247,7 +250,7 @@ fn an_instance_joins_nothing_that_is_no_page() {
         return;
     }
     let script = [BEGINS, SELECT].concat();
-    let mut all = Instances::of(0, &["python3", "-c", &script]);
+    let mut all = Instances::of(0, &["python3", "-c", &script], EVEN);
     let folder = all.systemd.directory.path().to_owned();
     let place = |number: u32| {
         let folder = folder.join(format!("app@{number}"));
@@ -269,7 +272,7 @@ fn an_instance_joins_nothing_that_is_no_page() {
 /// Those that begin in the same moment have one page.
 #[test]
 fn instances_that_begin_at_once_find_each_other() {
-    let Some(mut all) = Instances::python(0, SELECT) else { return };
+    let Some(mut all) = Instances::python(0, SELECT, EVEN) else { return };
     let port = all.port.to_string();
     let words: Vec<String> = all.words.iter().map(|word| word.replace("PORT", &port)).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod clients;
 mod conversation;
 mod decision;
 mod doorless;

@@ -136,6 +136,8 @@ pub enum Balance {
     Queue,
     /// The one with the fewest open, or one that has hardly more.
     Even,
+    /// The one that owns the client's address.
+    Client,
 }
 
 impl App {
@@ -192,6 +194,10 @@ pub enum Remark {
     },
     /// It says when it is ready, and clients reach it before that; why.
     EarlyClients(String),
+    /// The file asks for clients that are spread, and whichever instance asks first takes them; why.
+    Queued(String),
+    /// Each client's address has an instance.
+    ByAddress,
     /// The program's documentation names a signal for an end without losses that is not SIGTERM.
     StopSignal {
         /// The program's name.
@@ -214,6 +220,14 @@ impl fmt::Display for Remark {
             Remark::EarlyClients(why) => {
                 write!(f, "clients may reach an instance before it says that it is ready: {why}")
             }
+            Remark::Queued(why) => write!(
+                f,
+                "clients go to whichever instance asks first, whatever `balance` says: {why}"
+            ),
+            Remark::ByAddress => f.write_str(
+                "knows clients by their addresses: those who come by a reverse proxy on another port all have the \
+                 proxy's, and one instance gets them all",
+            ),
             Remark::Followed { link, to } => {
                 let (link, to) = (link.display(), to.display());
                 write!(

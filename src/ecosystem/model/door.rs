@@ -19,7 +19,7 @@ impl App {
     pub fn has_door(&self) -> bool {
         let process = &self.process;
         let needed = self.health.is_some()
-            || process.balance == Balance::Even
+            || process.balance != Balance::Queue
             || !self.reloads.check.is_empty()
             || process.watchdog.is_some()
             || self.readiness == Readiness::Notify;

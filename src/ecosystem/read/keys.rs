@@ -189,7 +189,7 @@ impl Key {
 pub(crate) const HANDOVERS: &[&str] = &["auto", "native", "preload", "trace", "none"];
 /// Values of `readiness`.
 /// The first one is the default.
-pub(crate) const BALANCES: &[&str] = &["queue", "even"];
+pub(crate) const BALANCES: &[&str] = &["queue", "even", "client"];
 pub(crate) const READINESS: &[&str] = &["first", "all", "notify", "exec", "listening"];
 /// Values of `sandbox`.
 pub(crate) const SANDBOXES: &[&str] = &["default", "strict", "off"];
@@ -255,9 +255,9 @@ const KEYS: &[Key] = &[
         .eg("wait_ready = true"),
     key("health", ValueKind::Health, "none", "What an instance has to pass before it gets its first client, and again while it serves: a path that is asked for by HTTP, or a table.")
         .eg("health = \"/healthz\"").ours(),
-    key("balance", ValueKind::Choice(BALANCES), "\"queue\"", "Which instance takes a connection; queue: whichever asks first; even: the one with the fewest open, or one that has hardly more.")
+    key("balance", ValueKind::Choice(BALANCES), "\"even\" for several instances with the library and a TCP listener, else \"queue\"", "Which instance takes a connection; queue: whichever asks first; even: the one with the fewest open, or one that has hardly more; client: the one to which the client's address belongs.")
         .eg("balance = \"even\"").ours(),
-    key("door", ValueKind::Boolean, "true with `balance = \"even\"`, `health`, `watchdog` and `wait_ready`, else false", "Whether each instance can be reached alone: `clusterctl curl api@2`, `drain`, `metrics --app`.")
+    key("door", ValueKind::Boolean, "true where clients are spread (`balance`), and with `health`, `watchdog` and `wait_ready`, else false", "Whether each instance can be reached alone: `clusterctl curl api@2`, `drain`, `metrics --app`.")
         .eg("door = true").ours(),
     key("watchdog", ValueKind::Duration, "none", "Time in which the program's own loop has to come round; one that hangs for longer is killed and started again.")
         .eg("watchdog = \"30s\"").ours(),

@@ -36,7 +36,6 @@ pub(super) fn health(
 ) -> (Option<Health>, Option<Remark>) {
     watchdog(cx, fields, hands, listeners);
     door(cx, fields, hands, listeners);
-    balance(cx, fields, hands, listeners);
     let health = checked(cx, fields, hands, listeners, process.listen_timeout, job);
     (health, early_clients(hands, listeners))
 }
@@ -100,28 +99,12 @@ fn door(cx: &mut Reading<'_>, fields: &Fields<'_>, hands: &Hands, listeners: &[(
 }
 
 /// Why instances of an app can have no door.
-fn doorless(hands: &Hands, listeners: &[(Listener, Place)]) -> Option<&'static str> {
+pub(super) fn doorless(hands: &Hands, listeners: &[(Listener, Place)]) -> Option<&'static str> {
     match hands.handover {
         Handover::Preload if listeners.iter().any(|(one, _)| is_tcp(&one.address)) => None,
         Handover::Preload | Handover::Nothing => Some("it has no TCP listener"),
         Handover::Native => Some("it takes its listeners natively"),
         Handover::Trace => Some(hands.traced_because.unwrap_or("it is traced")),
-    }
-}
-
-/// Instances tell each other at their doors how many connections they have.
-fn balance(
-    cx: &mut Reading<'_>,
-    fields: &Fields<'_>,
-    hands: &Hands,
-    listeners: &[(Listener, Place)],
-) {
-    let Some(node) = fields.get("balance") else { return };
-    if node.value.as_str() == Some("even")
-        && let Some(why) = doorless(hands, listeners)
-    {
-        let message = format!("nobody can spread the clients of this program evenly: {why}");
-        cx.problems.push(Problem::error(&node.place, message).help("remove `balance`"));
     }
 }
 

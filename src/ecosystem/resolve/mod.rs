@@ -1,6 +1,7 @@
 //! From the keys of one app to the app as meant. Each concern reads its own keys; all of them go on
 //! after a problem, so that one pass finds everything.
 
+mod balance;
 mod cluster;
 pub(super) mod conflicts;
 pub(super) mod deploy;
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use fleet::is_host_name;
 
-use super::model::app::{App, Instances, Listener, Readiness, Remark};
+use super::model::app::{App, AppProcess, Instances, Listener, Readiness, Remark};
 use super::model::host::PathKind;
 use super::model::name::AppName;
 use super::program::{command, kind};
@@ -104,6 +105,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::handed_over(cx, &listeners, hands.handover);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
     let (rollout, check) = rollout::rollout(cx, fields, &hands, &listeners, job);
+    let (balance, queued) = balance::balance(cx, fields, &hands, &listeners, instances);
     let (health, early) = health::health(cx, fields, &hands, &listeners, &keys.process, job);
     let reloads = watch::reloads(cx, fields, folder, check, job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));
@@ -112,7 +114,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         namespace,
         command: ran.command,
         cwd,
-        process: keys.process,
+        process: AppProcess { balance, ..keys.process },
         instances,
         count,
         listeners: listeners.iter().map(|(listener, _)| listener.clone()).collect(),
@@ -144,7 +146,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
         slice: systemd.slice,
         socket: systemd.socket,
         profile: cx.env_name.map(str::to_owned),
-        remarks: [remark, stop.remark, followed, early].into_iter().flatten().collect(),
+        remarks: [remark, stop.remark, followed, queued, early].into_iter().flatten().collect(),
     });
     Resolved { at, name, named: fields.get("name").is_some(), listeners, app }
 }

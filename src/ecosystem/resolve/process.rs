@@ -10,7 +10,6 @@ use super::logs;
 use crate::ecosystem::model::app::{AppProcess, Backoff, Balance, Logs, Restart, RolloutSettings};
 use crate::ecosystem::model::host::Scope;
 use crate::ecosystem::read::fields::Fields;
-use crate::ecosystem::read::keys;
 use crate::ecosystem::read::node::{Node, Reading};
 use crate::ecosystem::read::problem::{Problem, visible};
 use crate::ecosystem::read::{suggest, value};
@@ -78,7 +77,7 @@ pub(super) fn process(
         kill_timeout,
         stream_timeout: stream_timeout(cx, fields, kill_timeout),
         door: fields.flag(cx, "door", false),
-        balance: balance(cx, fields),
+        balance: Balance::Queue,
         watchdog: fields.get("watchdog").map(|_| positive(cx, fields, "watchdog", LEAST_WATCHDOG)),
         autostart: fields.flag(cx, "autostart", true),
         pid_file,
@@ -91,13 +90,6 @@ pub(super) fn process(
         logs,
         max_memory: memory(cx, fields),
         non_blocking: fields.read_with("non_blocking", |node| node.boolean(cx)),
-    }
-}
-
-fn balance(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Balance {
-    match fields.read_with("balance", |node| node.choice(cx, keys::BALANCES)) {
-        Some("even") => Balance::Even,
-        _ => Balance::Queue,
     }
 }
 

@@ -104,9 +104,21 @@ fn begin() {
         {
             COUNTS.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             PLACE.store(find().unwrap_or(NOWHERE), Ordering::Relaxed);
+            if has_others() {
+                rotation::note_several();
+            }
             GENERATION.store(own, Ordering::Release);
         }
     }
+}
+
+/// Whether another process of the instance that lives has accepted.
+fn has_others() -> bool {
+    let own = sys::getpid() as u32;
+    (0..rotation::PROCESSES).map_while(rotation::process).any(|(process, _)| {
+        let process = process.load(Ordering::Acquire);
+        process != 0 && process != own && sys::is_alive(process as c_int)
+    })
 }
 
 /// A place of nobody, or of a process that has ended.

@@ -9,23 +9,25 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use crate::counting;
-use crate::gate;
 use crate::handover::UnixName;
 use crate::handover::door::{
-    ACCEPTED, Answer, CLOSED, Command, FAILED, OPENED, State, UNKNOWN, command,
+    ACCEPTED, Answer, CLIENT, CLOSED, Command, FAILED, OPENED, State, UNKNOWN, command,
 };
 use crate::rotation::{self, Failure};
 use crate::say::{Text, say};
 use crate::setup::{self, Setup};
 use crate::sys::doors::{self, Letter};
 use crate::sys::{self, Errno};
-use crate::table::{QUIET, Slot};
-use crate::watchdog;
+use crate::table::{self, QUIET, Slot};
+use crate::{clients, counting, gate, watchdog};
 
 /// Every so many calls of `accept()` look at the door first: under load it would wait for long.
 const DOOR_FIRST: u32 = 16;
 static CALLS: AtomicU32 = AtomicU32::new(0);
+/// So many clients of others are led away in one call of `accept()`.
+const MOST_LED: usize = 64;
+/// In the queue of a listener, beside [`CLIENT`].
+const ALONE: &[u8] = b"alone";
 /// Why there is no door was said.
 static SAID: AtomicBool = AtomicBool::new(false);
 
@@ -51,36 +53,51 @@ fn note(fd: c_int) {
     }
 }
 
+/// What was handed in.
+enum Handed {
+    /// A connection of somebody who wants to reach this one instance.
+    Alone(c_int),
+    /// A client of the shared listener, which is this instance's.
+    Client(c_int),
+}
+
 /// Takes the next connection for a listener: of those that were handed in, or by `call`, which is the
-/// `accept()` of the kernel. `given` makes one that was handed in look as if it came from there.
-pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_int) -> c_int {
+/// `accept()` of the kernel, with or without the address of whoever is at the other end. `given` makes one that was
+/// handed in look as if it came from there.
+pub fn accept(slot: &Slot, call: impl Fn(bool) -> c_int, given: impl Fn(c_int) -> c_int) -> c_int {
     if !rotation::is_here() || slot.has(QUIET) {
-        return call();
+        return call(true);
     }
     let listener = slot.listener();
     let turn = CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(DOOR_FIRST);
     let lets = rotation::is_open() && gate::lets(slot);
-    let first = turn || !lets;
-    let given = |fd| {
-        note(fd);
-        given(fd)
+    // Clients who were handed in have waited in the shared queue already.
+    let first = turn || !lets || clients::are_owned();
+    let take = |handed| match handed {
+        Handed::Alone(fd) => {
+            note(fd);
+            given(fd)
+        }
+        Handed::Client(fd) => {
+            taken(slot, fd);
+            given(fd)
+        }
     };
-    if let Some(fd) = first.then(|| next(listener)).flatten() {
-        return given(fd);
+    if let Some(handed) = first.then(|| next(listener)).flatten() {
+        return take(handed);
     }
     if lets {
-        let result = call();
+        let result = if clients::are_owned() { own(slot, &call, &given) } else { call(true) };
         if result >= 0 {
-            counting::opened(result);
-            gate::taken(slot);
+            taken(slot, result);
         } else {
             gate::settle();
         }
         if result >= 0 || first || sys::errno() != sys::EAGAIN {
             return result;
         }
-        if let Some(fd) = next(listener) {
-            return given(fd);
+        if let Some(handed) = next(listener) {
+            return take(handed);
         }
     } else {
         gate::settle();
@@ -89,13 +106,54 @@ pub fn accept(slot: &Slot, call: impl Fn() -> c_int, given: impl Fn(c_int) -> c_
     -1
 }
 
+fn taken(slot: &Slot, fd: c_int) {
+    counting::opened(fd);
+    gate::taken(slot);
+}
+
+/// The next client of the shared queue that is this instance's; others go where they belong.
+fn own(slot: &Slot, call: impl Fn(bool) -> c_int, given: impl Fn(c_int) -> c_int) -> c_int {
+    for _ in 0..MOST_LED {
+        let fd = call(false);
+        if fd < 0 {
+            return fd;
+        }
+        if !clients::lead(fd, slot.listener()) {
+            return given(fd);
+        }
+    }
+    // The program has other things to do as well; one that waits for edges has to be woken again.
+    rotation::stir();
+    sys::set_errno(sys::EAGAIN);
+    -1
+}
+
+/// Takes everything out of the door and out of the queues beside it, for a process that accepts no more. `each` gets
+/// the clients of the shared listeners, with the port.
+pub fn empty(mut each: impl FnMut(c_int, u16)) {
+    let Some(setup) = setup::active() else { return };
+    for listener in rotation::listeners() {
+        let held = setup.held.get(listener).and_then(Option::as_ref);
+        let port = held.and_then(|held| held.address.port());
+        while let Some(handed) = next(listener) {
+            match (handed, port) {
+                (Handed::Client(fd), Some(port)) => each(fd, port),
+                (Handed::Client(fd) | Handed::Alone(fd), _) => sys::close(fd),
+            }
+        }
+    }
+}
+
 /// The next connection that was handed in for a listener. What else is asked for at the door is done on
 /// the way.
-fn next(listener: usize) -> Option<c_int> {
+fn next(listener: usize) -> Option<Handed> {
     watchdog::look();
     let queue = rotation::queue_of(listener).map(|(queue, _)| queue);
-    if let Some(fd) = queue.and_then(doors::receive).and_then(|letter| letter.descriptor) {
-        return Some(fd);
+    if let Some(letter) = queue.and_then(doors::receive)
+        && let Some(fd) = letter.descriptor
+    {
+        let client = letter.text() == CLIENT;
+        return Some(if client { Handed::Client(fd) } else { Handed::Alone(fd) });
     }
     let door = rotation::door()?;
     while let Some(letter) = doors::receive(door) {
@@ -104,12 +162,19 @@ fn next(listener: usize) -> Option<c_int> {
             continue;
         }
         match (command(letter.text()), letter.descriptor) {
+            (Command::Client(port), Some(fd)) if is_connection(fd) => {
+                match hand_on(listener, Some(port), fd, CLIENT) {
+                    Some(Some(fd)) => return Some(Handed::Client(fd)),
+                    Some(None) => {}
+                    None => clients::give_away(fd, port),
+                }
+            }
             (Command::Connection(port), Some(fd)) if is_connection(fd) => {
-                match hand_on(listener, port, fd) {
+                match hand_on(listener, port, fd, ALONE) {
                     Some(here) => {
                         answer(door, &letter, ACCEPTED);
                         if let Some(fd) = here {
-                            return Some(fd);
+                            return Some(Handed::Alone(fd));
                         }
                     }
                     None => {
@@ -137,8 +202,8 @@ fn is_connection(fd: c_int) -> bool {
     setup::kind_of(fd).is_some() && sys::has_peer(fd)
 }
 
-/// Where a connection goes: here, or to the queue of another listener (`Some(None)`). `None`: nowhere.
-fn hand_on(listener: usize, port: Option<u16>, fd: c_int) -> Option<Option<c_int>> {
+/// Where a connection goes: here, or to the queue of another listener (`Some(None)`). `None`: nowhere, and it is still open.
+fn hand_on(listener: usize, port: Option<u16>, fd: c_int, what: &[u8]) -> Option<Option<c_int>> {
     let Some(port) = port else { return Some(Some(fd)) };
     let setup = setup::active()?;
     let held = setup.held.iter().enumerate().find(|(_, held)| {
@@ -151,10 +216,13 @@ fn hand_on(listener: usize, port: Option<u16>, fd: c_int) -> Option<Option<c_int
     if index == listener {
         return Some(Some(fd));
     }
+    if what == CLIENT && !table::is_taken(index) {
+        return None;
+    }
     let (_, entry) = rotation::queue_of(index)?;
-    let passed = doors::pass(entry, fd);
+    doors::pass(entry, &[], what, fd).ok()?;
     sys::close(fd);
-    passed.then_some(None)
+    Some(None)
 }
 
 fn obey(door: c_int, letter: &Letter, asked: Command) {
@@ -170,6 +238,7 @@ fn obey(door: c_int, letter: &Letter, asked: Command) {
         }
         Command::Look => gate::look(),
         Command::State => answer(door, letter, Answer::of(&state()).as_bytes()),
+        Command::Client(_) => {}
         Command::Connection(_) | Command::Unknown => answer(door, letter, UNKNOWN),
     }
 }

@@ -24,7 +24,7 @@ use crate::signals::{Action, disposition};
 use crate::sys::{self, SignalInfo};
 use crate::table::{self, Slot};
 use crate::{
-    connections, drain_timer, drain_watch, gate, next, rotation, runtime, sets, setup, workers,
+    clients, connections, drain_timer, drain_watch, next, rotation, runtime, sets, setup, workers,
 };
 
 /// The default action of the signal stands for draining from now on.
@@ -285,7 +285,7 @@ fn stop_accepting() {
         }
         silence(fd, slot);
     });
-    gate::leave();
+    clients::leave();
     rotation::leave();
 }
 

@@ -10,8 +10,8 @@ use crate::handover::environment::MAX_LISTENERS;
 use crate::setup::{self, Setup};
 use crate::sys::{self, O_NONBLOCK};
 use crate::{
-    adopt, counting, endings, follow, gate, next, polite, rotation, sets, shared, table, take,
-    transfer,
+    adopt, clients, counting, endings, follow, gate, next, polite, rotation, sets, shared, table,
+    take, transfer,
 };
 
 /// The listener whose home is at this descriptor, if it still lives there.
@@ -46,7 +46,7 @@ fn gone(fd: c_int) {
     }
     if let Some(listener) = table::forget(fd) {
         take::show(listener);
-        gate::leave();
+        clients::closed();
     }
 }
 

@@ -14,7 +14,7 @@ use crate::handover::spread::{self, Gate, Step, at_timer, leaves_to};
 use crate::peers::{self, Peer};
 use crate::sys::{self, doors};
 use crate::table::{DIRECT, Slot};
-use crate::{counting, rotation, setup};
+use crate::{clients, counting, rotation, setup};
 
 /// Within this time somebody takes a client who waits, or others do.
 const LOOK_EVERY_US: u64 = 20_000;
@@ -28,7 +28,7 @@ const ASLEEP: u32 = 1;
 const CALLED: u32 = 2;
 
 /// This instance, if it takes part.
-fn own() -> Option<Peer> {
+pub fn own() -> Option<Peer> {
     peers::own().filter(|_| {
         let own = doors::user();
         own == 0 || rotation::user().is_some_and(|user| user.load(Ordering::Relaxed) == own)
@@ -41,8 +41,10 @@ pub fn lets(slot: &Slot) -> bool {
     let Some(own) = own().filter(|_| !slot.has(DIRECT)) else { return true };
     // It is here, even if others are quicker each time.
     if own.passes().load(Ordering::Relaxed) != 0 {
-        own.process().store(sys::getpid() as u32, Ordering::Relaxed);
-        own.passes().store(0, Ordering::Release);
+        stand(&own);
+    }
+    if clients::are_owned() {
+        return true;
     }
     if !leaves() {
         open(&own);
@@ -109,17 +111,31 @@ fn publish(own: &Peer) {
 pub fn join() {
     if let Some(own) = own().filter(|_| rotation::is_open()) {
         publish(&own);
-        own.process().store(sys::getpid() as u32, Ordering::Relaxed);
-        own.passes().store(0, Ordering::Release);
+        stand(&own);
     }
+}
+
+/// This process takes clients for the instance.
+fn stand(own: &Peer) {
+    own.process().store(sys::getpid() as u32, Ordering::Relaxed);
+    // Where several accept, no client belongs to them; and one that was taken out of rotation still gets those who
+    // were on their way to it.
+    let passes = match clients::are_owned() {
+        true if !rotation::is_open() => 1,
+        true if rotation::has_several() => peers::OWNS_NOBODY,
+        _ => 0,
+    };
+    own.passes().store(passes, Ordering::Release);
 }
 
 /// A connection was taken: others may have waited for that.
 pub fn taken(slot: &Slot) {
     let Some(own) = own() else { return };
     publish(&own);
-    own.process().store(sys::getpid() as u32, Ordering::Relaxed);
-    own.passes().store(0, Ordering::Release);
+    stand(&own);
+    if clients::are_owned() {
+        return;
+    }
     peers::taken().fetch_add(1, Ordering::Relaxed);
     call_others(Some(&own));
     if !slot.has(DIRECT) && leaves() {
@@ -149,7 +165,7 @@ pub fn look() {
 /// This process, or the instance, takes no more: nobody shall wait for it.
 pub fn leave() {
     let Some(own) = own() else { return };
-    own.passes().store(1, Ordering::Release);
+    own.passes().store(1, Ordering::SeqCst);
     open(&own);
     call_others(None);
 }

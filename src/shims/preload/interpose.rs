@@ -77,7 +77,12 @@ unsafe fn accepted(
         unsafe {
             viewed(view, address, length, |to, size| {
                 let given = |fd| handed_in(fd, to, size, flags);
-                door::accept(slot, || call(to, size), given) as isize
+                let none = (core::ptr::null_mut(), core::ptr::null_mut());
+                let call = |named| match named {
+                    true => call(to, size),
+                    false => call(none.0, none.1),
+                };
+                door::accept(slot, call, given) as isize
             })
         }
     }) as c_int;

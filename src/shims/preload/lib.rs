@@ -11,6 +11,7 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod adopt;
+mod clients;
 mod connections;
 mod counting;
 mod direct;

@@ -21,9 +21,9 @@ const WORD: usize = size_of::<u32>();
 /// Words of the page, behind the mark.
 const TAKEN: usize = 4;
 const END: usize = 5;
-/// Four for each instance.
+/// Five for each instance.
 const FIRST: usize = 16;
-const WORDS: usize = 4;
+const WORDS: usize = 5;
 /// Instances with higher numbers are on their own.
 const MOST: usize = (SIZE / WORD - FIRST) / WORDS;
 
@@ -34,6 +34,9 @@ const PATIENCE_MS: u32 = 50;
 static PAGE: AtomicUsize = AtomicUsize::new(0);
 /// The number of this instance.
 static OWN: AtomicUsize = AtomicUsize::new(0);
+
+/// A value of [`Peer::passes`]: it takes clients, and none of them is its own.
+pub const OWNS_NOBODY: u32 = 2;
 
 /// What one instance tells the others.
 pub struct Peer {
@@ -59,6 +62,7 @@ impl Peer {
     }
 
     /// It had its chance and let a client wait, or takes none: it counts when it comes to accept again.
+    /// Or [`OWNS_NOBODY`].
     pub fn passes(&self) -> &'static AtomicU32 {
         word(self.at + 2)
     }
@@ -68,19 +72,36 @@ impl Peer {
         word(self.at + 3)
     }
 
+    /// How many are handing in a client at its door.
+    pub fn senders(&self) -> &'static AtomicU32 {
+        word(self.at + 4)
+    }
+
+    /// Whether it takes clients, and is not only a parent or one that leaves.
+    pub fn serves(&self) -> bool {
+        let passes = self.passes().load(Ordering::SeqCst);
+        self.process().load(Ordering::Relaxed) != 0 && (passes == 0 || passes == OWNS_NOBODY)
+    }
+
     pub fn member(&self) -> Member {
         let counts = self.process().load(Ordering::Relaxed) != 0
-            && self.passes().load(Ordering::Acquire) == 0;
+            && self.passes().load(Ordering::SeqCst) == 0;
         Member { connections: self.connections().load(Ordering::Acquire), counts }
     }
 }
 
 /// This instance, where it has others.
 pub fn own() -> Option<Peer> {
-    (PAGE.load(Ordering::Relaxed) != 0).then(|| peer(OWN.load(Ordering::Relaxed)))
+    own_number().map(peer)
 }
 
-fn peer(number: usize) -> Peer {
+/// Its number.
+pub fn own_number() -> Option<usize> {
+    (PAGE.load(Ordering::Relaxed) != 0).then(|| OWN.load(Ordering::Relaxed))
+}
+
+/// The instance with this number.
+pub fn peer(number: usize) -> Peer {
     Peer { at: FIRST + WORDS * number }
 }
 

@@ -52,7 +52,7 @@ pub fn number(setup: &Setup, place: &Place) -> c_int {
 /// Behind the last number. One listener alone has no queue.
 pub fn end(setup: &Setup) -> c_int {
     let last = match setup.count {
-        _ if setup.even => return number(setup, &Place::GateTimer) + 1,
+        _ if setup.has_peers() => return number(setup, &Place::GateTimer) + 1,
         1 => Place::Queue(0),
         count => Place::QueueEntry(count),
     };

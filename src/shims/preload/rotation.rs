@@ -20,7 +20,7 @@ use crate::handover::spread::Gate;
 use crate::handover::{Held, SocketKind};
 use crate::peers;
 use crate::places::{OCCUPIED, Place, end, number, put};
-use crate::setup::{self, Setup};
+use crate::setup::{self, Balance, Setup};
 use crate::sys::{self, Errno, doors, files_of_peers};
 
 /// Words of that page, behind the mark.
@@ -30,6 +30,7 @@ const USER: usize = 6;
 const SAYS_ITSELF: usize = 7;
 const GATE: usize = 8;
 const TAKEN: usize = 9;
+const SEVERAL: usize = 10;
 /// So many processes of an instance are counted.
 pub const PROCESSES: usize = (PAGE / size_of::<u32>() - FIRST_PROCESS) / 2;
 const OPEN: u32 = 0;
@@ -87,7 +88,7 @@ pub fn begin(setup: &Setup) {
     }
     let page = sys::page_of_file(number(setup, &Place::Page));
     SHARED.store(page.unwrap_or(0), Ordering::Relaxed);
-    if setup.even && is_here() {
+    if setup.has_peers() && is_here() {
         peers::begin(setup, number(setup, &Place::Peers));
     }
 }
@@ -101,6 +102,11 @@ pub fn is_stream(held: &Held) -> bool {
 fn streams(setup: &Setup) -> impl Iterator<Item = usize> + '_ {
     let held = setup.held.iter().take(setup.count).enumerate();
     held.filter(|(_, held)| held.as_ref().is_some_and(is_stream)).map(|(index, _)| index)
+}
+
+/// Those that have sets in this process.
+pub fn listeners() -> impl Iterator<Item = usize> {
+    used().into_iter().flat_map(streams)
 }
 
 /// Clients that wait at the shared listeners.
@@ -123,7 +129,7 @@ fn make(setup: &Setup) -> Result<(), Errno> {
     door.map(|door| doors::set_mode(door, 0o600));
     let timer = (setup.watchdog_us > 0).then(doors::timer).transpose()?;
     let timer = timer.map(|timer| put(setup, &Place::Timer, timer)).transpose()?;
-    let gate = if setup.even { meet(setup) } else { None };
+    let gate = if setup.has_peers() { meet(setup) } else { None };
     for index in streams(setup) {
         let set = put(setup, &Place::Set(index), doors::epoll()?)?;
         for source in door.into_iter().chain(timer).chain(gate) {
@@ -306,14 +312,35 @@ pub fn taken() -> Option<&'static AtomicU32> {
     word(TAKEN)
 }
 
+/// Whether several processes of the instance have accepted at one time.
+pub fn has_several() -> bool {
+    word(SEVERAL).is_some_and(|word| word.load(Ordering::Acquire) != 0)
+}
+
+/// Another process of the instance accepts as well.
+pub fn note_several() {
+    if let Some(word) = word(SEVERAL) {
+        word.store(1, Ordering::Release);
+    }
+}
+
+/// Wakes whoever waits for the listeners, as one does who waits for edges and has left clients there.
+pub fn stir() {
+    if let Some(setup) = used() {
+        let _ = fill(setup, false);
+        let _ = refill(setup);
+    }
+}
+
 /// The timer of the gate.
 pub fn gate_timer() -> Option<c_int> {
-    used().filter(|setup| setup.even).map(|setup| number(setup, &Place::GateTimer))
+    let even = |setup: &&Setup| setup.balance == Balance::Even;
+    used().filter(even).map(|setup| number(setup, &Place::GateTimer))
 }
 
 /// Leads other instances to this process, which has the page that they share.
 pub fn show_peers() {
-    if let Some(setup) = used().filter(|setup| setup.even) {
+    if let Some(setup) = used().filter(|setup| setup.has_peers()) {
         peers::link(setup, number(setup, &Place::Peers));
     }
 }

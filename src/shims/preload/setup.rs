@@ -44,13 +44,34 @@ pub struct Setup {
     pub door: Option<Option<UnixName>>,
     /// The instance begins out of rotation.
     pub cold: bool,
-    /// Clients are spread evenly over the instances of the app.
-    pub even: bool,
+    /// Which instance of the app takes a client.
+    pub balance: Balance,
     /// Within so many microseconds the manager wants to hear of the program, by this library; 0: it does not.
     pub watchdog_us: u64,
     /// `CLUSTERCTL_WATCHDOG`.
     watchdog: bool,
     pub streams: Streams,
+}
+
+/// Which instance of the app takes a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    /// Whichever asks first.
+    Queue,
+    /// The one with the fewest.
+    Even,
+    /// The one that owns the client's address.
+    Client,
+}
+
+impl Balance {
+    fn read(value: &[u8]) -> Balance {
+        match value {
+            _ if value == contract::BALANCE_EVEN.as_bytes() => Balance::Even,
+            _ if value == contract::BALANCE_CLIENT.as_bytes() => Balance::Client,
+            _ => Balance::Queue,
+        }
+    }
 }
 
 /// What the environment says of standard error.
@@ -91,7 +112,7 @@ static SETUP: Once = Once(UnsafeCell::new(Setup {
     stream_timeout_ms: 0,
     door: None,
     cold: false,
-    even: false,
+    balance: Balance::Queue,
     watchdog_us: 0,
     watchdog: false,
     streams: Streams { name: [0; 256], process: 0, journal: None },
@@ -215,7 +236,7 @@ fn read_entry(setup: &mut Setup, place: usize, entry: &[u8]) {
     } else if let Some(value) = contract::value(entry, contract::DOOR_COLD) {
         setup.cold = value == b"1";
     } else if let Some(value) = contract::value(entry, contract::BALANCE) {
-        setup.even = value == contract::BALANCE_EVEN.as_bytes();
+        setup.balance = Balance::read(value);
     } else if let Some(value) = contract::value(entry, contract::WATCHDOG) {
         setup.watchdog = value == b"1";
     } else if let Some(value) = entry.strip_prefix(b"WATCHDOG_USEC=") {
@@ -313,6 +334,11 @@ impl Setup {
     /// The descriptor at which a listener stays open for good.
     pub fn home_of(&self, index: usize) -> c_int {
         self.home + index as c_int
+    }
+
+    /// Whether instances of the app tell each other what they have.
+    pub fn has_peers(&self) -> bool {
+        self.balance != Balance::Queue
     }
 
     /// Whether the homes are elsewhere than where systemd put the listeners.

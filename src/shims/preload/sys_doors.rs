@@ -193,8 +193,19 @@ fn read_control(letter: &mut Letter, mut rest: &[u8]) {
     }
 }
 
-/// Sends a descriptor to the peer of a socket; whether it did.
-pub fn pass(fd: c_int, descriptor: c_int) -> bool {
+/// Hands a client in at a door, for the listener with this port.
+pub fn hand_in(fd: c_int, address: &[u8], client: c_int, port: u16) -> Result<(), Errno> {
+    let mut text = *b"client 00000";
+    let mut rest = port;
+    for place in text.iter_mut().rev().take(5) {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    pass(fd, address, &text, client)
+}
+
+/// Sends a descriptor with a text to an address; without one to the peer of the socket.
+pub fn pass(fd: c_int, address: &[u8], text: &[u8], descriptor: c_int) -> Result<(), Errno> {
     let mut control = Control([0; 64]);
     let mut place = control.0.iter_mut();
     let head = (HEAD + size_of::<c_int>()).to_ne_bytes();
@@ -204,10 +215,10 @@ pub fn pass(fd: c_int, descriptor: c_int) -> bool {
             *place = *byte;
         }
     }
-    let mut part = Part { base: b"!".as_ptr(), length: 1 };
+    let mut part = Part { base: text.as_ptr(), length: text.len() };
     let message = MsgHdr {
-        name: core::ptr::null_mut(),
-        name_length: 0,
+        name: address.as_ptr().cast_mut(),
+        name_length: u32::try_from(address.len()).unwrap_or(0),
         parts: &raw mut part,
         count: 1,
         control: control.0.as_ptr(),
@@ -215,5 +226,5 @@ pub fn pass(fd: c_int, descriptor: c_int) -> bool {
         _flags: 0,
     };
     let from = &raw const message as usize;
-    call(number::SENDMSG, [word(fd), from, word(MSG_NOSIGNAL), 0, 0, 0]).is_ok()
+    call(number::SENDMSG, [word(fd), from, word(MSG_NOSIGNAL), 0, 0, 0]).map(drop)
 }

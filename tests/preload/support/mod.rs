@@ -26,7 +26,7 @@ pub mod skip;
 pub use client::{
     ask, ask_with, being_served, check_shared, connect, ends_after_answer, http, read_all,
 };
-pub use program::Program;
+pub use program::{Program, end_children};
 pub use skip::has;
 
 /// The library under test.
