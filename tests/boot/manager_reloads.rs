@@ -5,7 +5,6 @@
 //! That units are read ends no command. A manager that begins anew closes its connections: a command that changes
 //! units may end with that as its reason then, and goes on when it is run again.
 
-use crate::booted;
 use crate::kills::{
     CHANGE, CREATE, DELETE, DEPLOY, PRUNE, RELOAD, ROLLBACK, SCALE, SHRINK, Scene, State, leavings,
     prepared, state,
@@ -106,8 +105,6 @@ fn every_verb(m: &Machine, rounds: usize) {
     }
     assert!(failed.is_empty(), "{failed:?}");
 }
-
-booted!(every_verb_beside_a_manager_that_reads_its_units_all_the_time, |m| every_verb(m, 1));
 
 fn long(root: Root) {
     let Some(m) = machine(root) else { return };
