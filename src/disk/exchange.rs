@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::OFlags;
 
 use super::unread::is_alive;
-use super::write::remove_unfinished;
+use super::write::sweep_folder;
 use super::{Error, Layout, write_atomic};
 use crate::ecosystem::AppName;
 
@@ -45,7 +45,7 @@ impl Exchange {
     /// The file system refuses.
     pub fn ask(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
         self.make()?;
-        remove_unfinished(&self.dir, |writer| !is_alive(writer));
+        sweep_folder(&self.dir);
         write_atomic(&self.request(id), bytes, 0o600, None)
     }
 

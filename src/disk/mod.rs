@@ -47,7 +47,7 @@ pub use secret::{own_secret, secret};
 pub use shared_port::{share_port, unshare_port};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{
-    Unsynced, apply_file, apply_links, make_links, restore_file, sweep_environment,
+    Unsynced, apply_file, apply_links, make_links, restore_file, sweep_environment, sweep_folder,
     sweep_unfinished, write_atomic,
 };
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::scan::scan_templates;
+use super::unread::is_alive;
 use super::{Error, Layout, scan_app};
 use crate::ecosystem::AppName;
 use crate::plan::{ChangeKind, FileChange, FileId, LinkChange, LinkId, ObservedFile};
@@ -113,6 +114,11 @@ pub fn sweep_unfinished(layout: &Layout) {
     for dir in own.into_iter().chain(helpers) {
         remove_unfinished(&dir, |_| true);
     }
+}
+
+/// Removes files that killed runs were writing into a directory in which other processes may write at the same time.
+pub fn sweep_folder(dir: &Path) {
+    remove_unfinished(dir, |writer| !is_alive(writer));
 }
 
 /// Removes the temporary files in a directory whose writer, told by its process number, is not needed.

@@ -232,8 +232,10 @@ fn cut_short() -> Error {
 }
 
 fn broken(error: std::io::Error) -> Error {
+    // It says what stands in the archive, which is to be no line of its own.
+    let why = error.to_string().replace(char::is_control, "\u{fffd}");
     Error::unfit(
-        format!("it is no archive that can be read: {error}"),
+        format!("it is no archive that can be read: {why}"),
         "deploy a folder, a commit, or an archive that `tar -c` makes",
     )
 }

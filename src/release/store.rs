@@ -12,9 +12,12 @@ use rustix::fs::{Mode, OFlags};
 use super::error::Error;
 use super::note::{Note, is_id};
 use super::{removal, way};
+use crate::disk;
 
 /// The folder of the notes, in which nobody looks for a release.
 const NOTES: &str = ".clusterctl";
+/// The name of what releases share until its owner is right.
+const SHARED_NEXT: &str = ".shared";
 /// The home of hooks whose user has none.
 const HOME: &str = ".home";
 
@@ -140,10 +143,18 @@ impl Store {
         let notes = self.notes_folder();
         let made = DirBuilder::new().recursive(true).mode(0o755).create(&notes);
         made.map_err(Error::io("make directory", &notes))?;
-        if shares && fs::symlink_metadata(self.shared()).is_err() {
-            make_for(&self.shared(), owner)?;
+        let shared = self.shared();
+        if !shares || fs::symlink_metadata(&shared).is_ok() {
+            return Ok(());
         }
-        Ok(())
+        // What has this name belongs to its owner already, whenever this command is killed.
+        let next = self.base.join(SHARED_NEXT);
+        // A killed command may have left it. Only its owner, if it was given away already, can have put something there.
+        let _ = fs::remove_dir(&next);
+        if fs::symlink_metadata(&next).is_err() {
+            make_for(&next, owner)?;
+        }
+        fs::rename(&next, &shared).map_err(Error::io("make directory", &shared))
     }
 
     /// A home for programs of somebody who has none, kept from one deployment to the next. The caller holds the lock of the
@@ -180,6 +191,7 @@ impl Store {
     /// lock of the store.
     pub fn sweep(&self) -> (Vec<String>, Vec<Error>) {
         let (mut swept, mut failed) = (Vec::new(), Vec::new());
+        disk::sweep_folder(&self.notes_folder());
         for note in self.notes().into_iter().filter(|note| !note.complete) {
             match self.remove(&note) {
                 Ok(()) => swept.push(note.id),
@@ -358,6 +370,41 @@ mod tests {
         assert!(store.release(SECOND).is_dir());
         store.remove(&store.same("one").unwrap()).unwrap();
         assert!(!folder.exists() && store.notes().is_empty());
+    }
+
+    #[test]
+    fn what_is_shared_is_its_owners_however_a_killed_command_has_left_it() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+        for given in [false, true] {
+            let root = tempfile::tempdir_in("/var/lib").unwrap();
+            let store = Store::of(&root.path().join("shop"));
+            let next = store.base().join(SHARED_NEXT);
+            fs::create_dir_all(&next).unwrap();
+            if given {
+                std::os::unix::fs::chown(&next, Some(999), None).unwrap();
+                fs::write(next.join("early"), "").unwrap();
+            }
+            store.prepare(Some((999, 999)), true).unwrap();
+            assert_eq!(owner(&store.shared()), 999);
+            assert_eq!((next.exists(), store.shared().join("early").exists()), (false, given));
+        }
+    }
+
+    #[test]
+    fn a_note_that_was_being_written_goes_with_its_writer() {
+        let root = tempfile::tempdir_in("/var/lib").or_else(|_| tempfile::tempdir()).unwrap();
+        let store = Store::of(&root.path().join("shop"));
+        store.prepare(None, false).unwrap();
+        let [gone, there] = [".clusterctl-4194305-a", ".clusterctl-1-a"]
+            .map(|name| store.notes_folder().join(name));
+        for path in [&gone, &there] {
+            fs::write(path, "").unwrap();
+        }
+        store.sweep();
+        assert_eq!((gone.exists(), there.exists()), (false, true));
     }
 
     #[test]

@@ -221,7 +221,7 @@ pub fn at_work(event: &Value) -> Option<String> {
     let app = printable(text("app"));
     Some(match text("event") {
         "progress" => format!("{app}: {} {}", printable(text("stage")), counted(event)),
-        "rollout" => format!("{app}: {} @{}", printable(text("change")), event["instance"]),
+        "rollout" => format!("{app}: {} @{}", printable(text("change")), number(event)),
         "unit" => format!("{} {}", printable(text("verb")), printable(text("unit"))),
         "waiting" => format!("{app}: waiting: {}", printable(text("status"))),
         "restore" => format!("{app}: putting the former definition back"),
@@ -229,10 +229,15 @@ pub fn at_work(event: &Value) -> Option<String> {
         "hook" => format!("{}: {}", printable(text("hook")), printable(text("line"))),
         "output" => format!("{} | {}", printable(text("hook")), printable(text("text"))),
         "not-ready" => {
-            format!("{app}: @{} is not ready yet: {}", event["instance"], printable(text("text")))
+            format!("{app}: @{} is not ready yet: {}", number(event), printable(text("text")))
         }
         _ => return None,
     })
+}
+
+/// The instance that an event is about. A host may say anything in its place.
+fn number(event: &Value) -> String {
+    printable(&event["instance"].to_string())
 }
 
 /// `2 done, 1 starting`.
@@ -267,7 +272,7 @@ pub fn evidence(events: &[Value]) -> Vec<String> {
             Some("log") => lines.push(format!(
                 "  {}@{} | {}",
                 text("app").unwrap_or_default(),
-                event["instance"],
+                number(event),
                 text("line").unwrap_or_default()
             )),
             Some("done") if event["success"] == false => {

@@ -187,6 +187,10 @@ fn kind_of(name: &str, detail: &str) -> ErrorKind {
             "org.freedesktop.DBus.Error",
             "AccessDenied" | "InteractiveAuthorizationRequired" | "AuthFailed",
         ) => ErrorKind::Denied,
+        // The bus says so of a manager that has begun anew: nobody has waited for long.
+        ("org.freedesktop.DBus.Error", "NoReply") if detail.contains("disconnected") => {
+            ErrorKind::Disconnected
+        }
         ("org.freedesktop.DBus.Error", "NoReply" | "Timeout" | "TimedOut") => ErrorKind::Timeout,
         ("org.freedesktop.DBus.Error", "Disconnected") => ErrorKind::Disconnected,
         ("org.freedesktop.DBus.Error", "ServiceUnknown" | "NameHasNoOwner") => ErrorKind::NoManager,

@@ -1,12 +1,12 @@
-//! Commands of an ordinary user, killed and refused by the kernel at points that an undisturbed run tells, as
-//! in `kills` and `errors`; the app is statically linked, and traced at its start. And `clusterctl dev`, of
-//! which each process is killed.
+//! Commands of an ordinary user, killed, interrupted and refused by the kernel at points that an undisturbed run tells,
+//! as in `kills` and `errors`; the app is statically linked, and traced at its start.
 
-use std::time::Duration;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::booted;
 use crate::kills::KILLER;
-use crate::support::{Machine, User, skip, wait_until};
+use crate::support::{Machine, Output, Root, User, machine, skip};
 use crate::trace::go_server;
 
 const FILE: &str = "/home/ada/ecosystem.toml";
@@ -14,6 +14,36 @@ const REFUSED: &str = "Input/output error";
 
 /// Plans for the command and for the process of its rollout.
 const PLANS: [&str; 2] = ["/home/ada/command", "/home/ada/rollout"];
+
+/// A verb, and the state from which it starts.
+struct Verb {
+    /// 2 when rounds alternate between two directions, each of which starts where the other ends; else 1.
+    directions: usize,
+    base: fn(&User<'_>, usize),
+    command: fn(usize) -> String,
+    /// Whether the app serves before and after.
+    serves: bool,
+}
+
+const VERBS: [Verb; 4] = [
+    Verb { directions: 2, base: put, command: |_| format!("apply {FILE}"), serves: true },
+    Verb { directions: 1, base: |_, _| {}, command: |_| "reload shop".to_owned(), serves: true },
+    Verb {
+        directions: 2,
+        base: |_, _| {},
+        command: |round| format!("scale shop {}", 3 - round % 2),
+        serves: true,
+    },
+    Verb {
+        directions: 1,
+        base: |ada, _| {
+            put(ada, 0);
+            drop(ada.ok(["clusterctl", "--user", "apply", FILE]));
+        },
+        command: |_| "delete shop".to_owned(),
+        serves: false,
+    },
+];
 
 fn put(ada: &User<'_>, version: usize) {
     let text = format!(
@@ -23,40 +53,118 @@ fn put(ada: &User<'_>, version: usize) {
     ada.write(FILE, &text);
 }
 
-/// Calls that change something, in the order of a run; each with which of its kind it is.
-fn told(m: &Machine, log: &str) -> Vec<(usize, String)> {
-    let text = if m.exists(log) { m.read(log) } else { String::new() };
-    let mut told: Vec<(usize, String)> = Vec::new();
+/// A point of a run: whose plan tells of it, which of its kind it is, and its label.
+type Point = (&'static str, usize, String);
+
+/// Calls that change something, in the order of a run.
+pub(crate) fn told(m: &Machine, plan: &'static str) -> Vec<Point> {
+    let log = format!("{plan}.log");
+    let text = fs::read_to_string(m.path(&log)).unwrap_or_default();
+    m.sh(&format!("rm -f {log} {plan}"));
+    let mut told: Vec<Point> = Vec::new();
     for label in text.lines().filter(|label| !label.starts_with("ask ")) {
-        let count = told.iter().filter(|(_, other)| other == label).count() + 1;
-        told.push((count, label.to_owned()));
+        let count = told.iter().filter(|(_, _, other)| other == label).count() + 1;
+        told.push((plan, count, label.to_owned()));
     }
     told
 }
 
-/// A number of these points, spread over all.
-fn spread(points: Vec<(usize, String)>, wanted: usize) -> Vec<(usize, String)> {
-    let step = (points.len() / wanted).max(1);
-    points.into_iter().skip(step / 2).step_by(step).take(wanted).collect()
+/// A number of these points, spread over all; all where no number is given.
+pub(crate) fn spread(points: Vec<Point>, wanted: Option<usize>) -> Vec<Point> {
+    let step = wanted.map_or(1, |wanted| (points.len() / wanted).max(1));
+    points.into_iter().skip(step / 2).step_by(step).take(wanted.unwrap_or(usize::MAX)).collect()
 }
 
-fn applied(ada: &User<'_>) -> crate::support::Output {
-    ada.run(["python3", "/srv/kill.py", PLANS[0], "clusterctl", "--user", "apply", FILE])
+/// What is on disk and in the manager, and which version answers.
+const STATE: &str = "\
+cd
+run=/run/user/$(id -u)/clusterctl
+find .config/systemd .config/clusterctl .local/share/clusterctl/handover -type f -exec sha256sum {} +
+find .config/systemd -type l -printf '%p -> %l\\n'
+find .config .local $run -name '.clusterctl-*' -o -name '*.request' -o -path \"$run/unread/*\"
+systemctl --user list-units --all --plain --no-legend --state=active,activating,deactivating,failed 'shop*' |
+  awk '{ print $1, $3 }'
+systemctl --user list-jobs --no-legend --plain
+for i in $(seq 12); do curl -sS localhost:3000/environment 2>/dev/null | grep -o 'VERSION=v[0-9]*[.]'; done | sort -u";
+
+fn state(ada: &User<'_>) -> Vec<String> {
+    let text = ada.run(["sh", "-c", STATE]).stdout;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
 }
 
-/// Everything is as an undisturbed run leaves it.
-fn assert_whole(m: &Machine, ada: &User<'_>, version: usize, at: &str) {
-    let answers = m.ok_sh(
-        "for i in $(seq 12); do curl -sS localhost:3000/environment | grep -o 'VERSION=v[0-9]*[.]'; done | sort -u",
-    );
-    assert_eq!(answers, format!("VERSION=v{version}."), "{at}");
-    let list = "systemctl --user list-units --plain --no-legend 'shop@*' | grep -c ' active '";
-    assert_eq!(ada.ok(["sh", "-c", list]), "2", "{at}");
-    let left = "find .config .local /run/user/$(id -u)/clusterctl -name '.clusterctl-*' -o -name '*.request'";
-    assert_eq!(ada.ok(["sh", "-c", &format!("cd; {left}")]), "", "{at}");
+fn run(ada: &User<'_>, command: &str) -> Output {
+    let words = ["python3", "-IS", "/srv/kill.py", PLANS[0], "clusterctl", "--user"];
+    ada.run(words.into_iter().chain(command.split(' ')).collect::<Vec<_>>())
 }
 
-booted!(a_user_whose_commands_are_killed_and_refused_goes_on, |m| {
+/// One round of a verb on one machine.
+struct Round<'a> {
+    m: &'a Machine,
+    ada: &'a User<'a>,
+    verb: &'a Verb,
+    round: usize,
+    wanted: Vec<String>,
+}
+
+impl<'a> Round<'a> {
+    /// Runs it undisturbed; gives its points as well.
+    fn undisturbed(
+        m: &'a Machine,
+        ada: &'a User<'a>,
+        verb: &'a Verb,
+        round: usize,
+    ) -> (Round<'a>, Vec<Point>) {
+        (verb.base)(ada, round);
+        PLANS.iter().for_each(|plan| ada.write(plan, &format!("list {plan}.log")));
+        let output = run(ada, &(verb.command)(round));
+        assert_eq!(output.code, 0, "{output:#?}");
+        let points = PLANS.map(|plan| told(m, plan)).concat();
+        (Round { m, ada, verb, round, wanted: state(ada) }, points)
+    }
+
+    /// Has something happen at a point, and runs the command again, which ends as the undisturbed run.
+    fn tried(&self, (plan, count, label): &Point, way: &str) {
+        let Round { m, ada, verb, round, wanted } = self;
+        (verb.base)(ada, *round);
+        let step = match way {
+            "interrupt" => format!("meet {count} {label}\nkill -INT $COMMAND\n"),
+            // The bus is no file, and is killed at instead.
+            "fail" if !label.starts_with("send ") => format!("fail {count} {label} 5 once"),
+            _ => format!("kill {count} {label}"),
+        };
+        ada.write(plan, &step);
+        let command = (verb.command)(*round);
+        let first = run(ada, &command);
+        m.sh(&format!("rm -f {plan}"));
+        let at = format!("{plan}: {step}: {first:#?}");
+        if verb.serves {
+            assert!(m.ok(["curl", "-sS", "localhost:3000"]).contains("instance "), "{at}");
+        }
+        if first.code == 0 {
+            assert_eq!(state(ada), *wanted, "{at}");
+        } else if step.starts_with("fail") {
+            let said = &first.stderr;
+            assert!(said.contains(REFUSED) || said.contains("could not be written"), "{at}");
+        }
+        let second = run(ada, &command);
+        // When the first run has removed the app, the second one does not know it.
+        assert!(second.code == 0 || !verb.serves && second.code == 5, "{at} {second:#?}");
+        assert_eq!(state(ada), *wanted, "{at} {second:#?}");
+    }
+
+    /// Runs it once more, so that the other direction starts from the right state.
+    fn pass(&self) {
+        (self.verb.base)(self.ada, self.round);
+        run(self.ada, &(self.verb.command)(self.round));
+    }
+}
+
+/// What happens at points, one after the other.
+const WAYS: [&str; 3] = ["kill", "interrupt", "fail"];
+
+fn hunt(m: &Machine, sample: Option<usize>) {
     let Some(server) = go_server() else { return };
     if cfg!(not(target_arch = "x86_64")) {
         return skip::record("system calls are known by their numbers on x86-64");
@@ -64,86 +172,64 @@ booted!(a_user_whose_commands_are_killed_and_refused_goes_on, |m| {
     let ada = m.user("ada");
     m.write("/srv/kill.py", KILLER);
     m.copy(server, "/home/ada/server");
-    put(&ada, 0);
-    assert_eq!(applied(&ada).code, 0);
+    put(&ada, 1);
+    ada.ok(["clusterctl", "--user", "apply", FILE]);
     let reload = format!(
         "[Service]\nExecReload=\n\
-         ExecReload=/usr/bin/python3 /srv/kill.py {} /usr/bin/clusterctl --user rollout shop\n",
+         ExecReload=/usr/bin/python3 -IS /srv/kill.py {} /usr/bin/clusterctl --user rollout shop\n",
         PLANS[1]
     );
     ada.write("/home/ada/.config/systemd/user/shop.service.d/kill.conf", &reload);
-    put(&ada, 1);
-    for plan in PLANS {
-        ada.write(plan, &format!("list {plan}.log"));
-    }
-    let output = applied(&ada);
-    assert_eq!(output.code, 0, "{output:#?}");
-    assert_whole(m, &ada, 1, "undisturbed");
-    let mut version = 1;
-    for plan in PLANS {
-        let points = spread(told(m, &format!("{plan}.log")), 4);
-        assert_eq!(points.len(), 4, "{plan}");
-        for (count, label) in points {
-            version += 1;
-            put(&ada, version);
-            // The bus is no file, and is killed at instead.
-            let kills = version % 2 == 0 || label.starts_with("send ");
-            let step = match kills {
-                true => format!("kill {count} {label}"),
-                false => format!("fail {count} {label} 5 once"),
+    ada.ok(["clusterctl", "--user", "apply", FILE]);
+    let (mut count, mut failed) = (0, Vec::new());
+    for verb in &VERBS {
+        // Once around, so that the runs which tell the points begin where those begin that try them.
+        for round in 0..verb.directions {
+            (verb.base)(&ada, round);
+            assert_eq!(run(&ada, &(verb.command)(round)).code, 0);
+        }
+        let rounds = (0..verb.directions).map(|round| Round::undisturbed(m, &ada, verb, round));
+        let rounds: Vec<(Round<'_>, Vec<Point>)> = rounds.collect();
+        for plan in PLANS {
+            let of = |points: &[Point]| {
+                let own = points.iter().filter(|point| point.0 == plan).cloned().collect();
+                spread(own, sample)
             };
-            ada.write(plan, &step);
-            let first = applied(&ada);
-            let at = format!("{step}: {first:#?}");
-            m.ok_sh(&format!("rm -f {plan}"));
-            assert!(m.ok(["curl", "-sS", "localhost:3000"]).contains("instance "), "{at}");
-            if first.code == 0 {
-                assert_whole(m, &ada, version, &at);
-            } else if !kills {
-                let told = first.stderr.contains(REFUSED);
-                assert!(told || first.stderr.contains("could not be written"), "{at}");
+            let chosen: Vec<Vec<Point>> = rounds.iter().map(|(_, points)| of(points)).collect();
+            let most = chosen.iter().map(Vec::len).max().unwrap_or_default();
+            for place in 0..most {
+                for ((round, _), points) in rounds.iter().zip(&chosen) {
+                    let Some(point) = points.get(place) else {
+                        round.pass();
+                        continue;
+                    };
+                    let way = WAYS[count % WAYS.len()];
+                    count += 1;
+                    // The other points are tried all the same, so that one run names all that fail.
+                    if catch_unwind(AssertUnwindSafe(|| round.tried(point, way))).is_err() {
+                        failed.push((way, point.clone()));
+                        round.pass();
+                    }
+                }
             }
-            let second = applied(&ada);
-            assert_eq!(second.code, 0, "{at} {second:#?}");
-            assert_whole(m, &ada, version, &at);
         }
     }
-});
-
-const SERVER: &str = "require('http').createServer((q, s) => s.end('here')).listen(3000);";
-
-/// Processes of a session, in the order of their start.
-fn processes(m: &Machine) -> Vec<String> {
-    m.sh("pgrep -x clusterctl").stdout.lines().map(str::to_owned).collect()
+    eprintln!("{count} points tried, {} failed", failed.len());
+    assert!(count > 0 && failed.is_empty(), "of {count} points {failed:#?}");
 }
 
-booted!(a_dev_session_of_which_any_process_is_killed_leaves_nothing_that_runs, |m| {
-    m.write("/srv/d/server.js", SERVER);
-    m.write(
-        "/srv/d/ecosystem.toml",
-        "[[apps]]\nname = 'shop'\nscript = 'server.js'\nlisten = 3000\n",
-    );
-    let list = || {
-        m.ok_sh("find /etc/systemd /etc/clusterctl /var/lib/clusterctl 2>/dev/null | sort; true")
-    };
-    let before = list();
-    let (mut victim, mut count) = (0, 1);
-    while victim < count {
-        let mut dev = m.spawn(["sh", "-c", "exec clusterctl dev /srv/d/ecosystem.toml 2>&1"]);
-        dev.line_with("all apps run");
-        assert_eq!(m.ok(["curl", "-s", "localhost:3000"]), "here");
-        let all = processes(m);
-        count = all.len();
-        m.ok(["kill", "-KILL", &all[victim]]);
-        let (code, said) = dev.wait();
-        let at = format!("process {victim} of {count} killed: {code}, {said:?}");
-        assert_ne!(code, 0, "{at}");
-        wait_until(&format!("nothing runs on: {at}"), Duration::from_secs(30), || {
-            m.run(["curl", "-s", "localhost:3000"]).code != 0
-                && m.run(["pgrep", "-x", "node"]).code != 0
-                && processes(m).is_empty()
-        });
-        assert_eq!(list(), before, "{at}");
-        victim += 1;
-    }
-});
+booted!(a_user_whose_commands_are_killed_and_refused_goes_on, |m| hunt(m, Some(2)));
+
+#[test]
+#[ignore = "every point: make check-long"]
+fn every_point_host() {
+    let Some(m) = machine(Root::Host) else { return };
+    hunt(&m, None);
+}
+
+#[test]
+#[ignore = "every point: make check-long"]
+fn every_point_trixie() {
+    let Some(m) = machine(Root::Trixie) else { return };
+    hunt(&m, None);
+}

@@ -9,6 +9,8 @@ mod archives;
 mod bounded;
 mod files;
 mod foreign;
+mod hosts;
 mod output;
 mod targets;
 mod units;
+mod whole;

@@ -9,13 +9,11 @@ use std::time::UNIX_EPOCH;
 
 use clusterctl::cli::Ui;
 use clusterctl::disk::{Definition, FoundApp, HistoryEntry, Ids};
-use clusterctl::ecosystem::{AppName, ListenAddress, Protocol, Remark, Role};
-use clusterctl::host::Queue;
+use clusterctl::ecosystem::{AppName, Remark, Role};
 use clusterctl::ops::{
-    AppMetrics, AskedAddress, Audit, Description, Done, Event, ListenerState, Row, Status, Story,
-    UnitFact, UnitFacts, UnitFailure,
+    AskedAddress, Description, Done, Event, ListenerState, Row, Status, Story, UnitFact, UnitFacts,
+    UnitFailure,
 };
-use clusterctl::plan::audit::{Advice, Need};
 use clusterctl::plan::doctor::{Finding, FindingSeverity};
 use clusterctl::plan::reason::FailureReason;
 use clusterctl::plan::{
@@ -29,6 +27,9 @@ use clusterctl::report::{self, AppVerdict, Style};
 use clusterctl::rollout::{Failure, InstanceFault, Outcome, RolloutJobResult, StillRunning};
 use clusterctl::systemd::{Author, JournalEntry as OutputLine};
 use proptest::prelude::*;
+
+use crate::hosts;
+use crate::whole::{audited, metrics};
 
 const COLOURS: Style = Style { color: true, boxes: true, width: 80 };
 
@@ -45,7 +46,7 @@ fn units(text: &str) -> UnitFacts {
     [(Role::Timer, fact)].into_iter().collect()
 }
 
-fn row(text: &str) -> Row {
+pub fn row(text: &str) -> Row {
     Row {
         app: "api".into(),
         namespace: text.into(),
@@ -169,41 +170,6 @@ fn events(text: &str) -> Vec<Event> {
     ]
 }
 
-fn audited(text: &str) -> Audit {
-    let own = || text.to_owned();
-    let need = Need { directive: own(), because: own() };
-    Audit {
-        app: "api".into(),
-        sandbox: own(),
-        user: own(),
-        exposure: None,
-        open: vec![own()],
-        instances: 1,
-        unseen: Some(own()),
-        advice: Advice { needs: vec![need], lines: vec![own()], notes: vec![own()] },
-    }
-}
-
-/// An app as metrics see it, with a listener whose path is hostile where a path can be.
-fn metrics(text: &str) -> AppMetrics {
-    let own = || text.to_owned();
-    let path = format!("/run/{text}").into();
-    let unix = ListenAddress::Unix { protocol: Protocol::Stream, path };
-    let queue = |address| Queue { address, waiting: 1, limit: Some(2), dropped: Some(3) };
-    AppMetrics {
-        app: "api".into(),
-        namespace: own(),
-        profile: Some(own()),
-        revision: own(),
-        up: true,
-        wanted: 1,
-        outdated: 0,
-        rolls: false,
-        instances: vec![row(text)],
-        listeners: vec![queue(unix)],
-    }
-}
-
 /// The list that programs of PM2 read, of an app whose units are hostile.
 fn jlist(text: &str) -> serde_json::Value {
     let mut units = OwnedUnits::default();
@@ -288,7 +254,7 @@ fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
         .iter()
         .filter_map(|event| report::progress::line(event, true, style))
         .collect();
-    vec![
+    let mut all = vec![
         ("list", report::list::text(&[row(text)], &ListView::default(), style)),
         ("describe", report::describe::text(&description(text), style)),
         ("history", report::history::text(&[history(text)], &[replacement(text)], 1, style)),
@@ -299,7 +265,9 @@ fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
         ("events", events.join("\n")),
         ("metrics", report::metrics::text(&[metrics(text)], UNIX_EPOCH)),
         ("terminal", on_a_terminal(text, style)),
-    ]
+    ];
+    all.extend(hosts::printed(text, style));
+    all
 }
 
 fn data(text: &str) -> Vec<(&'static str, serde_json::Value)> {
@@ -314,6 +282,7 @@ fn data(text: &str) -> Vec<(&'static str, serde_json::Value)> {
     all.extend(verdicts(text).iter().flat_map(|(verdict, story)| {
         report::verdict::ended(&app(), verdict, story).into_iter().map(|value| ("verdict", value))
     }));
+    all.extend(hosts::data(text));
     all.extend(
         events(text).iter().filter_map(|event| Some(("event", report::progress::json(event)?))),
     );

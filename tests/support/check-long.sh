@@ -30,8 +30,10 @@ long packages --skip support::
     export CLUSTERCTL_POINTS="${CLUSTERCTL_POINTS:-10}"
     long boot every_point_testing
 )
-# Two and three commands on one app at once; takes an hour.
+# Two and three commands on one app at once; takes two hours.
 long boot pairs::long
+# Every verb beside a manager that reads its units all the time.
+long boot manager_reloads::long
 # 1000 reloads of two apps at a time (more with CLUSTERCTL_RELOADS).
 long boot faults::long
 # The programs of npm and PyPI in docs/programs.md.

@@ -267,8 +267,13 @@ fn fill(
     }
     // What it says to do is told below, once.
     let lines = said.iter().filter(|line| !line.starts_with("next: "));
-    let why = lines.map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>();
-    let why = format!("the release cannot be unpacked: {}", why.join("\n"));
+    let mut why =
+        lines.map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>().join("\n");
+    if why.is_empty() {
+        // Somebody has killed it, such as the kernel for want of memory.
+        why = format!("that process ended with {status}");
+    }
+    let why = format!("the release cannot be unpacked: {why}");
     Err(release::Error::failed(why, "mend that, then run the same command again").into())
 }
 

@@ -50,12 +50,33 @@ impl Driver<'_> {
                 // The close unit is the first that a stop takes down.
                 None => self.end_if_overtaken()?,
             }
-            match watch.next(Instant::now()) {
+            match self.signal(watch, Instant::now()) {
                 Some(Signal::Changed { unit, changes }) => next = Some((unit, changes)),
-                other => self.heard = other,
+                Some(other) => self.heard.push_front(other),
+                None => {}
             }
         }
         Ok(changed)
+    }
+
+    /// The next signal, or `None` at the deadline.
+    pub(super) fn signal(&mut self, watch: &Watch, until: Instant) -> Option<Signal> {
+        self.heard.pop_front().or_else(|| watch.next(until))
+    }
+
+    /// Leaves out what the manager has told of its reloads until now: it may read its units faster than instances are
+    /// looked at, and one look is enough for all of these. The ends of jobs do not wait behind them.
+    pub(super) fn skip_reloads(&mut self, watch: &Watch) {
+        self.heard.retain(|signal| !matches!(signal, Signal::Reloading(_)));
+        while let Some(signal) = watch.next(Instant::now()) {
+            let ended = matches!(signal, Signal::Disconnected);
+            if !matches!(signal, Signal::Reloading(_)) {
+                self.heard.push_back(signal);
+            }
+            if ended {
+                return;
+            }
+        }
     }
 
     /// Looks at several instances with one question.

@@ -6,7 +6,7 @@ mod ending;
 mod looks;
 mod telling;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::sight::{monotonic, sight};
@@ -98,7 +98,7 @@ pub(super) fn roll<'a>(
         results: BTreeMap::new(),
         draining: BTreeMap::new(),
         told: (None, true),
-        heard: None,
+        heard: VecDeque::new(),
     };
     driver.end_if_overtaken()?;
     let current = driver.current(&spec)?;
@@ -161,8 +161,8 @@ struct Driver<'a> {
     draining: BTreeMap<u32, (Instant, Serial)>,
     /// When it was last told how the rollout stands, and whether that is still all.
     told: (Option<Instant>, bool),
-    /// A signal that is yet to be seen to.
-    heard: Option<Signal>,
+    /// Signals that are yet to be seen to.
+    heard: VecDeque<Signal>,
 }
 
 /// How often a waiting driver looks whether it is interrupted.
@@ -196,7 +196,7 @@ impl Driver<'_> {
         let glance = self.kill_overdue()?;
         let deadline = machine.deadline().map(|time| self.begun + time.0);
         let until = deadline.map_or(glance, |deadline| deadline.min(glance));
-        match self.heard.take().or_else(|| watch.next(until)) {
+        match self.signal(watch, until) {
             None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 self.feed(machine, Input::Tick, sink)
             }
@@ -221,6 +221,7 @@ impl Driver<'_> {
             }
             // What happened while the manager was started anew it has told nobody.
             Some(Signal::Reloading(false)) => {
+                self.skip_reloads(watch);
                 self.end_if_overtaken()?;
                 self.look_at_all(machine, sink)
             }

@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 pub(crate) use scenes::{
-    CHANGE, CREATE, DELETE, PRUNE, RELOAD, RESTART, ROLLBACK, SCALE, SHRINK, STOP_AND_START,
+    CHANGE, CREATE, DELETE, DEPLOY, FIRST_DEPLOY, PRUNE, RELOAD, RESTART, ROLLBACK, SCALE, SHRINK,
+    STOP_AND_START,
 };
-use state::files;
 pub(crate) use state::{State, leavings, state};
+use state::{files, store};
 pub(crate) use tried::{Tried, at_points};
 
 use crate::shop::{load, quick};
@@ -71,7 +72,7 @@ fn apply(m: &Machine, file: &str) {
     m.ok(["clusterctl", "apply", FILE]);
 }
 
-fn prepared(m: &Machine) {
+pub(crate) fn prepared(m: &Machine) {
     m.write("/srv/kill.py", KILLER);
     m.write("/srv/shop/server.js", crate::shop::SERVER);
     m.write(
@@ -141,8 +142,18 @@ fn points(m: &Machine, scene: &Scene, round: usize) -> Vec<Point> {
     points
 }
 
-/// Every unit and every file of variables has its content from before or the wanted one, and no other.
+/// Every unit, every file of variables and every release that is complete has its content from before or the wanted
+/// one, and no other; the link leads to such a release.
 pub(crate) fn assert_whole(m: &Machine, before: &State, wanted: &State, at: &str) {
+    let folders = store(m);
+    let complete = folders.complete();
+    for id in &complete {
+        let known = [before, wanted].map(|state| state.store.release(id));
+        let now = folders.release(id);
+        assert!(known.contains(&now), "{at}: release {id} is complete, and is half made: {now:#?}");
+    }
+    let current = folders.current();
+    assert!(current.as_ref().is_none_or(|id| complete.contains(id)), "{at}: {current:?}");
     for (path, content) in files(m) {
         let known = [before, wanted].map(|state| state.files.get(&path));
         let unfinished = path.contains("/.clusterctl-");
@@ -161,6 +172,10 @@ fn killed(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &Stat
     let (at, first) = (&tried.at, &tried.first);
     if tried.met && point.victim == Victim::Command {
         assert_ne!(first.code, 0, "{at}");
+    }
+    // Of what the command had started only that process was killed: the command lives to say so.
+    if tried.met && point.label.starts_with("child ") {
+        assert!(first.stderr.contains("signal: 9"), "{at}");
     }
     // When the rollout's process dies before it has taken up the request, the command does the rollout itself.
     if first.code == 0 {
@@ -182,6 +197,7 @@ pub(crate) fn assert_completed(m: &Machine, command: &str, wanted: &State, at: &
     let names = |state: &State| state.files.keys().cloned().collect::<BTreeSet<String>>();
     assert_eq!(names(&after), names(wanted), "{at}: {second:#?}");
     assert_eq!(after.files, wanted.files, "{at}: {second:#?}");
+    assert_eq!(after.store, wanted.store, "{at}: {second:#?}");
     assert_eq!(leavings(m), "", "{at}");
 }
 
@@ -314,3 +330,5 @@ at_points!(scale, SCALE, 1, changes, changes, killed);
 at_points!(reload, RELOAD, 2, changes, changes, killed);
 at_points!(rollback, ROLLBACK, 1, changes, changes, killed);
 at_points!(delete, DELETE, 3, changes, changes, killed);
+at_points!(deploy, DEPLOY, 2, changes, changes, killed);
+at_points!(first_deploy, FIRST_DEPLOY, 4, changes, changes, killed);

@@ -1,8 +1,8 @@
 //! The state that a run leaves: every file, every unit, and the newest definition of the history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::support::Machine;
 
@@ -11,38 +11,89 @@ use crate::support::Machine;
 pub(crate) struct State {
     /// Every file, with its mode and its content; of a symbolic link, its target.
     pub(crate) files: BTreeMap<String, String>,
-    /// Every unit that is not inactive, with its states, and the greeting of each instance.
+    /// The folder of releases.
+    pub(crate) store: Store,
+    /// Every unit that is not inactive, with its states, and the greeting and the folder of each instance.
     pub(crate) units: String,
     /// The newest definition of the history.
     pub(crate) definition: String,
 }
 
-/// Calls `each` with every file below a folder. A file that is removed meanwhile is left out.
+/// The folder of releases in the scenes of `deploy`.
+pub(super) const STORE: &str = "/srv/store";
+
+/// Every file and folder in the folder of releases, with its mode, its owner and its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Store(BTreeMap<String, String>);
+
+impl Store {
+    /// The releases that can be used, by their notes.
+    pub(super) fn complete(&self) -> BTreeSet<String> {
+        let notes = format!("{STORE}/releases/.clusterctl/");
+        let complete = self.0.iter().filter(|(_, text)| text.contains("\"complete\": true"));
+        complete
+            .filter_map(|(path, _)| path.strip_prefix(&notes)?.strip_suffix(".json"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// What is in a release, and nothing where there is none.
+    pub(super) fn release(&self, id: &str) -> BTreeMap<&str, &str> {
+        let folder = format!("{STORE}/releases/{id}/");
+        let own = self.0.iter().filter(|(path, _)| path.starts_with(&folder));
+        own.map(|(path, text)| (path.as_str(), text.as_str())).collect()
+    }
+
+    /// The release to which the link leads.
+    pub(super) fn current(&self) -> Option<String> {
+        let link = self.0.get(&format!("{STORE}/current"))?;
+        Some(link.rsplit('/').next()?.to_owned())
+    }
+}
+
+/// Calls `each` with every file below a folder, and with every folder. What is removed meanwhile is left out.
 fn walk(m: &Machine, dir: &str, each: &mut dyn FnMut(String, &fs::DirEntry)) {
     for entry in fs::read_dir(m.path(dir)).into_iter().flatten().filter_map(Result::ok) {
         let inside = format!("{dir}/{}", entry.file_name().to_str().unwrap());
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => walk(m, &inside, each),
+            Ok(kind) if kind.is_dir() => {
+                each(format!("{inside}/"), &entry);
+                walk(m, &inside, each);
+            }
             Ok(_) => each(inside, &entry),
             Err(_) => {}
         }
     }
 }
 
+/// Mode, owner and content; of a symbolic link its target.
+fn shown(entry: &fs::DirEntry) -> String {
+    let path = entry.path();
+    let meta = path.symlink_metadata().unwrap();
+    let content = match (meta.is_symlink(), meta.is_dir()) {
+        (true, _) => fs::read_link(path).unwrap().display().to_string(),
+        (_, true) => String::new(),
+        _ => String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned(),
+    };
+    format!("{:o} {}:{} {content}", meta.permissions().mode(), meta.uid(), meta.gid())
+}
+
 pub(super) fn files(m: &Machine) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for dir in ["/etc/systemd/system", "/etc/clusterctl", "/var/lib/clusterctl/handover"] {
         walk(m, dir, &mut |inside, entry| {
-            let path = entry.path();
-            let meta = path.symlink_metadata().unwrap();
-            let content = match meta.is_symlink() {
-                true => fs::read_link(path).unwrap().display().to_string(),
-                false => String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned(),
-            };
-            files.insert(inside, format!("{:o} {content}", meta.permissions().mode()));
+            if !inside.ends_with('/') {
+                files.insert(inside, shown(entry));
+            }
         });
     }
     files
+}
+
+pub(super) fn store(m: &Machine) -> Store {
+    let mut all = BTreeMap::new();
+    walk(m, STORE, &mut |inside, entry| drop(all.insert(inside, shown(entry))));
+    Store(all)
 }
 
 /// Every unit of the apps that is not inactive or has a job, as the manager shows it; the greeting of each
@@ -68,7 +119,9 @@ fn units(m: &Machine) -> String {
             let variables = fs::read(m.path(&format!("/proc/{}/environ", of("MainPID"))));
             let variables = String::from_utf8_lossy(&variables.unwrap_or_default()).into_owned();
             let greeting = variables.split('\0').find(|one| one.starts_with("GREETING="));
-            lines.push(format!("{id} {}", greeting.unwrap_or("no greeting")));
+            let folder = fs::read_link(m.path(&format!("/proc/{}/cwd", of("MainPID"))));
+            let folder = folder.unwrap_or_default();
+            lines.push(format!("{id} {} in {folder:?}", greeting.unwrap_or("no greeting")));
         }
         if of("NeedDaemonReload") == "yes" {
             lines.push(format!("{id} is to be read"));
@@ -90,20 +143,23 @@ pub(crate) fn state(m: &Machine) -> State {
             Some(_) => serde_json::from_slice(&fs::read(&path).unwrap()).unwrap(),
             None => continue,
         };
-        entries.push((number.unwrap(), value["definition"]["text"].as_str().unwrap().to_owned()));
+        let own = &value["definition"];
+        entries.push((number.unwrap(), format!("{} in {}", own["text"], own["base"])));
     }
     let definition = entries.into_iter().max().map(|(_, text)| text).unwrap_or_default();
-    State { files: files(m), units: units(m), definition }
+    State { files: files(m), store: store(m), units: units(m), definition }
 }
 
 /// Files that no run may leave behind: temporary ones, requests for rollouts, and notes of unread files.
 pub(crate) fn leavings(m: &Machine) -> String {
     let mut left = Vec::new();
-    for dir in ["/etc/systemd", "/etc/clusterctl", "/var/lib/clusterctl", "/run/clusterctl"] {
+    let own = ["/etc/systemd", "/etc/clusterctl", "/var/lib/clusterctl", "/run/clusterctl", STORE];
+    for dir in own {
         walk(m, dir, &mut |path, _| {
             let name = path.rsplit('/').next().unwrap_or_default();
             let unfinished = name.starts_with(".clusterctl-") || name.ends_with(".request");
-            if unfinished || path.starts_with("/run/clusterctl/unread/") {
+            let unread = path.starts_with("/run/clusterctl/unread/") && !path.ends_with('/');
+            if unfinished || unread {
                 left.push(path);
             }
         });

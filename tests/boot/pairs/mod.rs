@@ -1,6 +1,8 @@
 //! Two and three commands on one app at once, also of systemctl: none hangs, and the app ends in a state
 //! in which the same commands, one after the other in some order, would have left it.
 
+mod long;
+
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,8 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::booted;
 use crate::kills::KILLER;
 use crate::shop::{ecosystem, write};
-use crate::support::chance::Chance;
-use crate::support::{Machine, Root, machine, skip, wait_until};
+use crate::support::{Machine, skip, wait_until};
 
 /// The state of the app, as far as the verbs change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +27,9 @@ struct App {
 
 /// How many instances the ecosystem file says.
 const WRITTEN: usize = 3;
+
+/// How many instances the definition says to which `rollback` goes back.
+const FORMER: usize = 2;
 
 const VERBS: [&str; 12] = [
     "systemctl restart shop",
@@ -48,7 +52,8 @@ impl App {
         let gone = App { there: false, up: false, instances: 0 };
         let verb = verb.split(' ').skip(1).filter(|word| *word != "shop").collect::<Vec<_>>();
         match (verb.as_slice(), self.there) {
-            (["apply", _], _) => App { there: true, up: true, instances: WRITTEN },
+            (["apply" | "deploy", ..], _) => App { there: true, up: true, instances: WRITTEN },
+            (["rollback"], _) => App { there: true, up: true, instances: FORMER },
             (_, false) | (["delete"], _) => gone,
             (["restart" | "start"], true) => App { up: true, ..self },
             (["stop"], true) => App { up: false, ..self },
@@ -93,6 +98,10 @@ impl App {
             "{what}: {app:?}: number of running instances, and of open listeners\n{}",
             m.journal("shop*")
         );
+        let folder = "echo /proc/$(systemctl show -P MainPID $unit)/cwd";
+        let each = format!("for unit in $({list} 'shop@*' | cut -d' ' -f1); do {folder}; done");
+        let folders = count(&format!("{each} | xargs -r readlink | sort -u"));
+        assert_eq!(folders, usize::from(app.up), "{what}: {app:?}: folders of running code");
         app
     }
 }
@@ -168,7 +177,7 @@ booted!(a_start_by_systemctl_while_links_go_leaves_as_many_as_shall_run, |m| {
 /// before it acts on the first.
 fn together(m: &Machine, members: &[&str]) {
     let manager = Pid::from_raw(i32::try_from(m.leader()).unwrap()).unwrap();
-    m.write("/srv/together.py", include_str!("fixtures/bus/together.py"));
+    m.write("/srv/together.py", include_str!("../fixtures/bus/together.py"));
     kill_process(manager, Signal::STOP).unwrap();
     let mut caller = m.spawn([&["python3", "/srv/together.py", "shop.service"], members].concat());
     caller.line_with("sent");
@@ -266,39 +275,3 @@ booted!(a_start_after_two_that_a_stop_met_waits_until_the_listeners_are_let_go, 
         m.sh("systemctl start shop");
     }
 });
-
-fn random(root: Root, width: usize, rounds: usize) {
-    let Some(m) = machine(root) else { return };
-    let mut chance = Chance(0x5eed + width as u64);
-    fresh(&m);
-    let mut failed = Vec::new();
-    for round in 0..rounds {
-        let mut verbs = Vec::new();
-        for _ in 0..width {
-            let verb = VERBS[chance.below(VERBS.len())];
-            verbs.push((verb, chance.below(300) as u32));
-        }
-        let attempt = std::panic::AssertUnwindSafe(|| at_once(&m, &verbs));
-        if std::panic::catch_unwind(attempt).is_err() {
-            failed.push((round, verbs));
-            m.sh("clusterctl delete shop");
-            fresh(&m);
-        }
-        if !m.exists("/etc/systemd/system/shop.service") {
-            fresh(&m);
-        }
-    }
-    assert!(failed.is_empty(), "{} of {rounds} failed: {failed:#?}", failed.len());
-}
-
-#[test]
-#[ignore = "500 pairs: make check-long"]
-fn long_pairs() {
-    random(Root::Host, 2, 500);
-}
-
-#[test]
-#[ignore = "100 triples: make check-long"]
-fn long_triples() {
-    random(Root::Host, 3, 100);
-}
