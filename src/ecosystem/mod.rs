@@ -26,7 +26,7 @@ pub use model::app::{
     Share, WatchedFiles,
 };
 pub use model::deploy::{Deploy, SharedPath};
-pub use model::door::is_tcp;
+pub use model::door::{TRACED_LACKS, is_tcp};
 pub use model::fleet::{Fleet, FleetFile, FleetHost};
 pub use model::health::{Health, HealthCheck};
 pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};

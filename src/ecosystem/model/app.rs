@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::address::ListenAddress;
+use super::door::TRACED_LACKS;
 use super::health::Health;
 use super::name::{AppName, ListenerName};
 use super::sandbox::Sandbox;
@@ -192,6 +193,8 @@ pub enum Remark {
     },
     /// It says when it is ready, and clients reach it before that; why.
     EarlyClients(String),
+    /// Nothing of clusterctl is in the program once it has its listeners; why.
+    Traced(String),
     /// The program's documentation names a signal for an end without losses that is not SIGTERM.
     StopSignal {
         /// The program's name.
@@ -214,6 +217,7 @@ impl fmt::Display for Remark {
             Remark::EarlyClients(why) => {
                 write!(f, "clients may reach an instance before it says that it is ready: {why}")
             }
+            Remark::Traced(why) => write!(f, "its instances have {TRACED_LACKS}: {why}"),
             Remark::Followed { link, to } => {
                 let (link, to) = (link.display(), to.display());
                 write!(

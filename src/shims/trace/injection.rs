@@ -15,7 +15,7 @@ pub const NONE: u64 = u64::MAX;
 #[derive(Clone, Copy)]
 pub struct Made {
     pub number: u64,
-    pub arguments: [u64; 4],
+    pub arguments: [u64; 6],
 }
 
 /// What a thread does instead of its call.
@@ -24,7 +24,7 @@ pub struct Plan {
     /// In the place of the call; its failure is the program's result, and ends the plan.
     pub first: Made,
     /// Afterwards; what comes of them does not matter.
-    pub then: [Option<Made>; 2],
+    pub then: [Option<Made>; 4],
     /// What the program sees.
     pub result: i64,
     /// The listener that it has taken by then.
