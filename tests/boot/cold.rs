@@ -65,7 +65,8 @@ booted!(a_static_server_gets_clients_when_it_has_passed, |m| {
     m.write("/srv/shop/fit", "");
     wait_until("its start", PATIENCE, || is_active(m, 0));
     m.ok(["systemctl", "restart", "shop@1"]);
-    m.reboot();
+    let (answer, _) = crate::first_client::at_boot(m, "/srv/shop/fit", "true");
+    assert!(answer.ends_with(" ."), "{answer}");
     wait_until("both instances", PATIENCE, || (0..2).all(|n| is_active(m, n)));
     let journal = m.journal("shop@*");
     assert!(!journal.contains(EARLY), "{journal}");
@@ -93,7 +94,7 @@ booted!(a_reload_of_checked_static_servers_loses_nothing, |m| {
 
 booted!(a_static_canary_that_never_passes_meets_no_client, |m| {
     let toml = |fit: &str| {
-        let health = "health = { http = '/healthz', grace = '3s' }";
+        let health = "health = { http = '/healthz', grace = '20s' }";
         format!("instances = 3\n{health}\nenv = {{ FIT = '{fit}' }}")
     };
     m.write("/srv/shop/fit", "");

@@ -24,6 +24,7 @@ mod drain;
 mod errors;
 mod faults;
 mod filtered;
+mod first_client;
 mod fitness;
 mod fleet;
 mod foreign_files;

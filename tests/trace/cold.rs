@@ -38,9 +38,11 @@ fn private(pid: u32) -> SocketAddr {
     found.unwrap_or_else(|| panic!("nobody listens at {inode}"))
 }
 
-fn answer(mut stream: TcpStream) -> String {
+const HTTP: &str = "GET / HTTP/1.0\r\n\r\n";
+
+fn answer(mut stream: TcpStream, request: &str) -> String {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text
@@ -67,7 +69,7 @@ fn open(pid: u32) {
 
 /// Reached by a check while a client waits, and by clients when they are let in; the socket for checks is closed then.
 #[track_caller]
-fn begins_cold(systemd: &Systemd, port: u16, started: &Program, by_children: bool) {
+fn begins_cold(systemd: &Systemd, port: u16, started: &Program, request: &str, by_children: bool) {
     assert_eq!(systemd.notified(), "READY=1");
     let waiting = connect(port);
     let check = private(started.pid());
@@ -76,18 +78,18 @@ fn begins_cold(systemd: &Systemd, port: u16, started: &Program, by_children: boo
         assert!(own || by_children && text.bytes().any(|byte| byte.is_ascii_digit()), "{text}");
     };
     for _ in 0..3 {
-        served(answer(TcpStream::connect(check).unwrap()));
+        served(answer(TcpStream::connect(check).unwrap(), request));
     }
     assert!(is_untouched(&waiting), "a client was accepted");
     open(started.pid());
-    served(answer(waiting));
+    served(answer(waiting, request));
     for _ in 0..5 {
-        served(answer(connect(port)));
+        served(answer(connect(port), request));
     }
     assert!(TcpStream::connect(check).is_err(), "the socket for checks is still open");
     // Again: nothing is left to do.
     assert!(let_in(started.pid()).status.success());
-    served(answer(connect(port)));
+    served(answer(connect(port), request));
     untraced(started);
 }
 
@@ -97,7 +99,7 @@ fn programs_that_wait_in_every_way_are_let_in() {
         eprintln!("{mode}");
         let (systemd, port) = cold("127.0.0.1");
         let started = systemd.start(&[TRACER, server(), mode, &port.to_string()]);
-        begins_cold(&systemd, port, &started, false);
+        begins_cold(&systemd, port, &started, "", false);
     }
     // Those that wait in accept(), alone, in a thread, and in children.
     for mode in ["blocking", "thread", "prefork"] {
@@ -105,7 +107,7 @@ fn programs_that_wait_in_every_way_are_let_in() {
         let (systemd, port) = cold("127.0.0.1");
         systemd.blocking();
         let started = systemd.start(&[TRACER, server(), mode, &port.to_string()]);
-        begins_cold(&systemd, port, &started, mode == "prefork");
+        begins_cold(&systemd, port, &started, "", mode == "prefork");
     }
 }
 
@@ -129,7 +131,7 @@ fn one_that_waits_for_edges_is_let_in() {
     let (systemd, port) = cold("127.0.0.1");
     let started =
         systemd.start(&[TRACER, "/usr/bin/env", "python3", "-c", EDGES, &port.to_string()]);
-    begins_cold(&systemd, port, &started, false);
+    begins_cold(&systemd, port, &started, HTTP, false);
 }
 
 #[test]
@@ -141,7 +143,7 @@ fn a_go_server_is_told_the_name_of_its_listener() {
         let started = systemd.start(&[TRACER, &server]);
         let shown = if address == "::" { "[::]" } else { address };
         assert_eq!(started.line(), format!("listening on {shown}:{port}"));
-        begins_cold(&systemd, port, &started, false);
+        begins_cold(&systemd, port, &started, HTTP, false);
     }
 }
 
@@ -150,7 +152,7 @@ fn a_grandchild_of_a_shell_is_let_in() {
     let (systemd, port) = cold("127.0.0.1");
     let script = format!("{} poll {port} & wait", server());
     let started = systemd.start(&[TRACER, "/bin/sh", "-c", &script]);
-    begins_cold(&systemd, port, &started, true);
+    begins_cold(&systemd, port, &started, "", true);
 }
 
 #[test]

@@ -173,8 +173,9 @@ func hear(how string) {
 var asked, passed int32
 
 func fit(w http.ResponseWriter) {
-	_, err := os.Stat(os.Getenv("FIT"))
-	if err != nil || atomic.AddInt32(&asked, 1) < 4 {
+	path := os.Getenv("FIT")
+	_, err := os.Stat(path)
+	if path != "" && (err != nil || atomic.AddInt32(&asked, 1) < 4) {
 		http.Error(w, "no database\nand more", 503)
 		return
 	}
