@@ -23,10 +23,10 @@ pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
     App, Asks, Backoff, Balance, Command, Ecosystem, Handover, Instances, InvalidShare, Listener,
     Logs, OnFailure, PidFile, RateLimit, Readiness, Reloads, Remark, Restart, RolloutSettings,
-    Share, WatchedFiles,
+    Share, TRACED_LACKS, WatchedFiles,
 };
 pub use model::deploy::{Deploy, SharedPath};
-pub use model::door::{TRACED_LACKS, is_tcp};
+pub use model::door::is_tcp;
 pub use model::fleet::{Fleet, FleetFile, FleetHost};
 pub use model::health::{Health, HealthCheck};
 pub use model::host::{AddressHolder, Host, Ownership, PathKind, Scope, User};

@@ -10,10 +10,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::npm;
-use crate::servers::{self, fixture};
+use crate::servers::fixture;
 use crate::support::load::Load;
 use crate::support::{Machine, Root, machine, made, skip, wait_until};
 use crate::table::{AloneRow, record_alone};
+use crate::trace::built;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const INSTANCES: u32 = 4;
@@ -56,6 +57,7 @@ impl Tried<'_> {
         // Nobody tells clients of a traced program that their connection is about to go.
         let kept = if has(DOOR) { 20.0 } else { 0.0 };
         let load = Load::http("127.0.0.1:8000").new_connections(60.0 - kept).keep_alive(kept);
+        let load = load.for_seconds(1800.0);
         let mut run = m.load(load.expect("instance ").instance_after("instance "));
         run.wait_flowing();
         let door = has(DOOR) && answers_alone(m);
@@ -258,8 +260,14 @@ fn compiled(m: &Machine) {
             Err(reason) => skip::record(&reason),
         }
     }
-    for name in ["go", "go-static", "rust"].into_iter().filter(|name| wanted(name)) {
-        if let Some(program) = servers::compiled_program(name) {
+    let rustc = "rustc --edition 2024 -C target-feature=+crt-static";
+    for (name, compiler, source) in [
+        ("go", "go build", "go/shop.go"),
+        ("go-static", "go build", "go-static/shop.go"),
+        ("rust", rustc, "rust/shop.rs"),
+    ] {
+        if wanted(name) && skip::has(compiler.split(' ').next().unwrap()) {
+            let program = built(&format!("alone-{name}"), compiler, &fixture(source));
             m.copy(&program, &format!("/srv/{name}/shop"));
             tried(m, name, name, |text| text);
         }

@@ -321,19 +321,6 @@ macro_rules! compiled {
     };
 }
 
-/// A compiled program by its fixture; `None` without its compiler.
-pub fn compiled_program(name: &'static str) -> Option<PathBuf> {
-    let (compiler, source): (&[&str], _) = match name {
-        "rust" => (&RUSTC, "rust/shop.rs"),
-        "go" => (&GO, "go/shop.go"),
-        _ => (&GO, "go-static/shop.go"),
-    };
-    let variable = ("CGO_ENABLED", "0");
-    let given =
-        Compiled { name, source, compiler: compiler.to_vec().leak(), variable, drained_by: "" };
-    skip::has(compiler[0]).then(|| program(&given, &fixture(source)))
-}
-
 const GO: [&str; 2] = ["go", "build"];
 const RUSTC: [&str; 5] = ["rustc", "--edition", "2024", "-C", "target-feature=+crt-static"];
 

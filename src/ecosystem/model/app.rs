@@ -9,7 +9,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::address::ListenAddress;
-use super::door::TRACED_LACKS;
 use super::health::Health;
 use super::name::{AppName, ListenerName};
 use super::sandbox::Sandbox;
@@ -178,6 +177,10 @@ pub struct Schedule {
     /// `cron` as calendar events of systemd.time(7): the timer elapses with each of them.
     pub calendars: Vec<String>,
 }
+
+/// What an app has not whose program is traced: for that, the library would have to be in its process.
+pub const TRACED_LACKS: &str = "no `door`, so no `clusterctl curl`, `drain` and `metrics --app`, no `watchdog`, no \
+                                `balance`, and `health` is checked before the first client alone";
 
 /// Something that follows from the file without being written in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

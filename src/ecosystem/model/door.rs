@@ -48,10 +48,6 @@ impl App {
     }
 }
 
-/// What an app has not whose program is traced: for that, the library would have to be in its process.
-pub const TRACED_LACKS: &str = "no `door`, so no `clusterctl curl`, `drain` and `metrics --app`, no `watchdog`, no \
-                                `balance`, and `health` is checked before the first client alone";
-
 /// Whether it is an address of TCP.
 pub fn is_tcp(address: &ListenAddress) -> bool {
     address.protocol() == Protocol::Stream && address.port().is_some()

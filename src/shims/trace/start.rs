@@ -23,8 +23,6 @@ const TIMEOUT_MS: u64 = 60_000;
 
 /// Leaves a tracer behind and becomes the program.
 pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
-    // SAFETY: the kernel's own strings.
-    let text = |word: &*const u8| unsafe { sys::c_bytes(*word) };
     if let [_, verb, rest @ ..] = arguments {
         of_verb(text(verb), arguments, rest, environment);
     }
@@ -59,10 +57,14 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
     execute(program, environment)
 }
 
+/// A word of the kernel's.
+fn text<'a>(word: &*const u8) -> &'a [u8] {
+    // SAFETY: the kernel's own strings, which stay where they are.
+    unsafe { sys::c_bytes(*word) }
+}
+
 /// Does what a first argument asks for, if it is a verb; returns for the name of a program.
 fn of_verb(verb: &[u8], arguments: &[*const u8], rest: &[*const u8], environment: *mut *const u8) {
-    // SAFETY: the kernel's own strings.
-    let text = |word: &*const u8| unsafe { sys::c_bytes(*word) };
     if verb == b"--drain" {
         drain_program(&mut rest.iter().map(text));
     }
