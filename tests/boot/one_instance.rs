@@ -300,6 +300,7 @@ fn of_registries(m: &Machine) {
 }
 
 #[test]
+#[ignore = "takes minutes: make check-long"]
 fn programs_of_the_system() {
     if let Some(m) = machine(Root::Host) {
         of_the_system(&m);
@@ -307,6 +308,7 @@ fn programs_of_the_system() {
 }
 
 #[test]
+#[ignore = "takes minutes: make check-long"]
 fn programs_of_the_system_on_trixie() {
     if let Some(m) = machine(Root::Trixie) {
         of_the_system(&m);

@@ -84,7 +84,8 @@ under 60 requests per second until the watchdog has its turn. *Door*: each of fo
 instance that is idle or busy goes on, and one that is stopped is ended and replaced. *Spread*: of 120 connections that came
 one after the other and stayed, no instance has more than three more than another. *no*: clusterctl refuses the key for this
 program, or the measurement did not come to that. Programs that take a few connections at a time, or close those that say
-nothing, keep no 120 connections. `UPDATE_EXPECT=1 cargo test --test boot one_instance` writes the rows.
+nothing, keep no 120 connections. `UPDATE_EXPECT=1 cargo test --test boot -- --include-ignored
+one_instance` writes the rows.
 
 | program | door | cold | watchdog | spread | systemd | failed of requests |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -36,6 +36,8 @@ long boot pairs::long
 long boot faults::long
 # The programs of npm and PyPI in docs/programs.md.
 long boot catalogue
+# One instance of each server behind the shared port, for docs/programs.md.
+long boot one_instance
 # A hundred drains and a hundred kills under 300 new connections per second.
 long boot --nocapture a_hundred_drains
 # A thousand instances of one app and of several, five minutes of reloads and kills (more with

@@ -14,6 +14,7 @@ use crate::sys::FileId;
 use crate::watches::{Watch, watch};
 use crate::{kernel, start, sys, tables, tracee};
 
+const SIGKILL: c_int = 9;
 const MOST: usize = 64;
 const MOST_WATCHES: usize = 512;
 
@@ -153,9 +154,11 @@ fn open(
     });
     program.release();
     if done.is_none() {
+        // Half of it may be done: one that nobody reaches must not count as started.
         say(format_args!(
-            "process {pid} cannot be given its listener in the place of the one for checks"
+            "process {pid} cannot be given its listener in the place of the one for checks, so it is ended"
         ));
+        kernel::signal_thread(pid, pid, SIGKILL);
     }
     done
 }
