@@ -54,10 +54,11 @@ impl Tried<'_> {
         let m = self.m;
         m.write("/run/fit", "");
         m.ok(["clusterctl", "apply", &self.file]);
-        // Nobody tells clients of a traced program that their connection is about to go.
-        let kept = if has(DOOR) { 20.0 } else { 0.0 };
-        let load = Load::http("127.0.0.1:8000").new_connections(60.0 - kept).keep_alive(kept);
-        let load = load.for_seconds(1800.0);
+        let mut load = Load::http("127.0.0.1:8000").new_connections(40.0).for_seconds(1800.0);
+        if has(DOOR) {
+            // Nobody tells clients of a traced program that their connection is about to go.
+            load = load.keep_alive(20.0);
+        }
         let mut run = m.load(load.expect("instance ").instance_after("instance "));
         run.wait_flowing();
         let door = has(DOOR) && answers_alone(m);
