@@ -106,8 +106,8 @@ pub fn stands_for(setup: &Setup, file: &FileId) -> Option<usize> {
 
 /// Whether a check has come: whoever asks now has what the program has said of itself.
 pub fn is_asked(setup: &Setup) -> bool {
-    let sockets = (0..setup.count).filter_map(|index| private(setup, index));
-    sockets.into_iter().any(|(fd, _)| kernel::readable(fd))
+    let mut sockets = (0..setup.count).filter_map(|index| private(setup, index));
+    sockets.any(|(fd, _)| kernel::readable(fd))
 }
 
 /// The listener whose name a program is told in the place of that of its socket, and where it has it.
