@@ -50,8 +50,8 @@ pub struct Injections {
 pub enum End {
     /// It goes on.
     NotYet,
-    /// As planned, or with the failure of its first call.
-    Done { plan: Plan, failed: bool },
+    /// As planned, or with the failure of its first call: the listener that was taken by that call.
+    Done { takes: Option<usize>, first: u64, failed: bool },
 }
 
 impl Injections {
@@ -114,6 +114,6 @@ impl Injections {
         registers.set_result(if failed { result } else { plan.result });
         let _ = ptrace::set_registers(thread, &registers);
         ptrace::set_signal_mask(thread, running.mask);
-        End::Done { plan, failed }
+        End::Done { takes: plan.takes, first: plan.first.number, failed }
     }
 }

@@ -89,7 +89,7 @@ fn of_verb(verb: &[u8], arguments: &[*const u8], rest: &[*const u8], environment
 }
 
 /// A program that has ended by itself has no number any more.
-fn drain_program<'a>(words: &mut dyn Iterator<Item = &'a [u8]>) -> ! {
+fn drain_program(words: &mut dyn Iterator<Item = &[u8]>) -> ! {
     let (program, timeout) = (words.next().and_then(decimal), words.next().and_then(decimal));
     if let (Some(program), Some(timeout)) = (program, timeout) {
         let signal = fate::number_of(words.next().unwrap_or(b"SIGTERM"));

@@ -104,8 +104,10 @@ impl<'a> Tracer<'a> {
     fn stopped(&mut self, thread: c_int) {
         match (self.injections.has(thread), ptrace::call_of(thread)) {
             (true, Call::Ended(result)) => {
-                if let End::Done { plan, failed: false } = self.injections.advance(thread, result) {
-                    self.done(&plan);
+                if let End::Done { takes: Some(index), first, failed: false } =
+                    self.injections.advance(thread, result)
+                {
+                    self.done(index, first);
                 }
             }
             (false, Call::Begins(number, arguments)) => {
@@ -144,10 +146,9 @@ impl<'a> Tracer<'a> {
     }
 
     /// A listener was taken, or is listened on.
-    fn done(&mut self, plan: &Plan) {
-        let Some(index) = plan.takes else { return };
+    fn done(&mut self, index: usize, first: u64) {
         let Some(Some(held)) = self.setup.held.get(index) else { return };
-        if plan.first.number == number::DUP3 && held.kind != SocketKind::Datagram {
+        if first == number::DUP3 && held.kind != SocketKind::Datagram {
             return;
         }
         table::set_listening(index);
