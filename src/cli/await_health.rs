@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Ui;
 use crate::error::Error;
-use crate::ops::{self, CanaryCheck, Check, HealthWait, Unfit};
+use crate::ops::{self, CanaryCheck, Check, HealthWait, Unfit, Way};
 use crate::plan::reason::{UNCHECKED, UNHEALTHY};
 
 /// Wait until an instance passes its check, and let its clients in
@@ -23,6 +23,9 @@ pub(super) struct AwaitHealthArgs {
     /// The socket of its door
     #[arg(long)]
     door: Option<PathBuf>,
+    /// The tracer that lets clients in where there is no door
+    #[arg(long, conflicts_with = "door")]
+    traced: Option<PathBuf>,
     /// Milliseconds from the start of the process in which it has to pass
     #[arg(long)]
     grace: u64,
@@ -67,7 +70,7 @@ pub(super) fn run(args: &AwaitHealthArgs, ui: &mut Ui) -> Result<(), Error> {
     };
     let wait = HealthWait {
         main: args.main,
-        door: args.door.clone(),
+        way: args.door.clone().map(Way::Door).or_else(|| args.traced.clone().map(Way::Traced)),
         check,
         timeout: Duration::from_millis(args.timeout),
         grace: Duration::from_millis(args.grace),

@@ -23,7 +23,7 @@ pub use model::address::{ListenAddress, Protocol};
 pub use model::app::{
     App, Asks, Backoff, Balance, Command, Ecosystem, Handover, Instances, InvalidShare, Listener,
     Logs, OnFailure, PidFile, RateLimit, Readiness, Reloads, Remark, Restart, RolloutSettings,
-    Share, WatchedFiles,
+    Share, TRACED_LACKS, WatchedFiles,
 };
 pub use model::deploy::{Deploy, SharedPath};
 pub use model::door::is_tcp;

@@ -51,10 +51,27 @@ impl Parts<'_> {
         starts && matches!(value.get_ref(), DeValue::Table(_))
     }
 
+    /// The place behind the comma that may follow the last item of an array; `from` where none does.
+    fn behind_comma(&self, from: usize) -> usize {
+        let mut comment = false;
+        for (at, byte) in self.text.bytes().enumerate().skip(from) {
+            match byte {
+                b'\n' => comment = false,
+                _ if comment => {}
+                b'#' => comment = true,
+                b',' => return at + 1,
+                b' ' | b'\t' | b'\r' => {}
+                _ => return from,
+            }
+        }
+        from
+    }
+
     /// Notes the unwanted items of `apps = [{…}, {…}]`, each with the comma behind it.
     fn items(&mut self, items: &[Spanned<DeValue<'_>>], has: &dyn Fn(usize) -> bool) {
         for (at, item) in items.iter().enumerate().filter(|(at, _)| !has(*at)) {
-            let end = items.get(at + 1).map_or(item.span().end, |next| next.span().start);
+            let behind = || self.behind_comma(item.span().end);
+            let end = items.get(at + 1).map_or_else(behind, |next| next.span().start);
             self.lines.push(item.span().start..end);
         }
     }

@@ -10,6 +10,12 @@ use super::digits::decimal;
 pub const MAX_LISTENERS: usize = 64;
 /// First inherited descriptor (`SD_LISTEN_FDS_START`).
 pub const FIRST_DESCRIPTOR: i32 = 3;
+/// Where the preload library and the tracer keep copies of them: high enough for no program to care, low enough for
+/// `select()` and for a soft limit of 1024. Fixed, so that a program finds what its parent put there.
+pub const HOME: i32 = 900;
+/// Where a traced program that begins cold has sockets in their place, behind the homes and the two descriptors of the
+/// preload library: those of the first 58 listeners fit below a limit of 1024.
+pub const FIRST_PRIVATE: i32 = 966;
 /// File name of the preload library, as it ends an entry of `LD_PRELOAD`.
 pub const LIBRARY: &[u8] = super::contract::LIBRARY.as_bytes();
 /// File name of the Node file, as it ends a `--require` in `NODE_OPTIONS`.

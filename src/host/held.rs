@@ -9,11 +9,12 @@ use std::fs;
 
 use super::process::accepts_at;
 use super::sockets::socket_inode;
+use crate::handover::environment;
 
 /// First descriptor that systemd hands over.
 const GIVEN: u32 = 3;
-/// First descriptor at which the preload library and the tracer keep listeners (`HOME` in `shims/preload/setup.rs`).
-const HOME: u32 = 900;
+/// First descriptor at which the preload library and the tracer keep listeners.
+const HOME: u32 = environment::HOME.unsigned_abs();
 
 /// Inodes of those of the manager's sockets that a process uses; `None` when its descriptors cannot be seen. It was handed
 /// so many, and may be `traced` instead of served by the library.

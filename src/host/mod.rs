@@ -21,6 +21,7 @@ mod holder;
 mod interpreter;
 mod journald;
 mod kernel;
+mod private;
 mod process;
 mod queues;
 mod session;
@@ -38,6 +39,7 @@ pub use held::in_use;
 pub use interpreter::{interpreter, is_in_path, searched};
 pub use journald::journal;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
+pub use private::{PrivateSocket, private_socket};
 pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, has_ended,
     is_gone, is_uprooted, processes, resident, usage, variable_of, variables,

@@ -11,7 +11,7 @@ use super::{
     list, observe,
 };
 use crate::disk::{self, DropIns, FoundApp};
-use crate::ecosystem::{AppName, ListenAddress};
+use crate::ecosystem::{AppName, ListenAddress, TRACED_LACKS};
 use crate::plan::Observed;
 use crate::plan::reason::standing;
 use crate::systemd::SocketState;
@@ -159,7 +159,7 @@ pub fn describe(
         credentials: credentials::shown(template),
         sandbox: record.sandbox.clone().unwrap_or_else(|| "off".to_owned()),
         handover: handover(template, &record),
-        no_door: door::none_of(app, found),
+        no_door: no_door(app, found, &record),
         balance: door::balance(app, found, template),
         drained_by: drained_by(template, &record).to_owned(),
         readiness: readiness(template),
@@ -211,6 +211,12 @@ fn outdated(observed: &Observed, app: &AppName) -> Vec<u32> {
 /// Whether the unit itself sets a variable.
 fn sets(template: &UnitFile, name: &str) -> bool {
     template.all("Service", "Environment").any(|line| line.starts_with(&format!("\"{name}=")))
+}
+
+fn no_door(app: &AppName, found: &FoundApp, record: &Record) -> Option<String> {
+    let why = door::none_of(app, found)?;
+    let lacks = record.traced_because.as_ref().map(|_| format!(": {TRACED_LACKS}"));
+    Some(why + &lacks.unwrap_or_default())
 }
 
 fn drained_by(template: &UnitFile, record: &Record) -> &'static str {

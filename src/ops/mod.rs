@@ -90,7 +90,7 @@ use crate::unit::UnitName;
 pub use apply::{Applied, ApplyRequest, apply, apply_privately};
 pub use asked::AskedAddress;
 pub use audit::{Audit, audit};
-pub use await_health::{CanaryCheck, Check, HealthWait, Unfit, await_health};
+pub use await_health::{CanaryCheck, Check, HealthWait, Unfit, Way, await_health};
 pub use control::{ControlVerb, control};
 pub use delegate::delegate;
 pub use delete::delete;

@@ -20,7 +20,8 @@ const FOLDERS: &str = "RUNTIME_DIRECTORY";
 /// Lines for `Environment=`, quoted; `%t` and `%i` are specifiers on purpose.
 pub(super) fn variables(app: &App) -> Vec<String> {
     if !app.has_door() {
-        return Vec::new();
+        let cold = app.begins_cold().then(|| format!("\"{}=1\"", contract::DOOR_COLD));
+        return cold.into_iter().collect();
     }
     let mut lines = vec![format!("\"{}={}\"", contract::DOOR, path(app))];
     if app.begins_cold() {
@@ -87,9 +88,13 @@ pub(super) fn check(s: &mut Section, context: &UnitContext<'_>) {
     let program = quote::executable(&context.target.program.to_string_lossy());
     // Units outlive the program: the script says what happens without it.
     let script = context.helper("await-health");
-    let (door, asked) = match app.has_door() {
-        true => (path(app), format!(" --door {}", path(app))),
-        false => ("-".to_owned(), String::new()),
+    let (door, asked) = if app.has_door() {
+        (path(app), format!(" --door {}", path(app)))
+    } else if app.begins_cold() {
+        // Nothing of ours is in the process: the tracer comes once more.
+        ("traced".to_owned(), format!(" --traced {}", context.helper(TRACER)))
+    } else {
+        ("-".to_owned(), String::new())
     };
     let name = &app.name;
     let mut line = format!("{bare}{script} {door} $MAINPID {program} await-health {name}@%i");
@@ -112,7 +117,7 @@ fn of_canary(app: &App) -> String {
     }
     let mut text = format!(" --canary %t/clusterctl/{CANARIES}/{}@%i", app.name);
     text.push_str(&format!(" --canary-until {}", app.process.listen_timeout.as_millis()));
-    if let Some(listener) = app.doors().next() {
+    if let Some(listener) = app.checked_listener() {
         let address = quote::argument(&listener.address.to_string());
         text.push_str(&format!(" --canary-listener {address}"));
     }

@@ -16,7 +16,7 @@ fn source(path: &str) -> PathBuf {
 }
 
 /// Compiles a program of `tests` for machines that have no compiler.
-fn built(name: &str, command: &str, source: &Path) -> PathBuf {
+pub fn built(name: &str, command: &str, source: &Path) -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let output = tmp.join(name);
     let mut words = command.split(' ');

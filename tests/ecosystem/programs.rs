@@ -100,6 +100,21 @@ fn handover_follows_what_is_executed() {
 }
 
 #[test]
+fn a_traced_program_is_checked_before_its_first_client_alone() {
+    let mut host = FakeHost::new();
+    host.program_with("/srv/app/go", &go_elf());
+    let of = |more: &str| app_on(&format!("name = 'x'\nscript = './go'\n{more}"), &host);
+    for more in ["health = '/healthz'", "wait_ready = true", "rollout = { check = './smoke' }"] {
+        let app = of(&format!("listen = 80\n{more}"));
+        assert!(app.begins_cold() && !app.has_door(), "{more}");
+        assert!(!app.health.is_some_and(|health| health.goes_on()), "{more}");
+        let unix = of("listen = '/run/x.sock'\nwait_ready = true");
+        assert!(!unix.begins_cold());
+    }
+    assert!(!of("listen = 80").begins_cold());
+}
+
+#[test]
 fn wrappers_are_looked_through() {
     let mut host = FakeHost::new();
     host.program_with("/srv/app/go", &go_elf());

@@ -48,6 +48,42 @@ const TARGETS: [fn(&[u8]); 9] = [
     targets::note,
 ];
 
+/// Pieces of ecosystem files; in some orders they are one.
+const PIECES: [&str; 20] = [
+    "fleet.wait = '5s'\n",
+    "hosts = [\n  { name = 'a' }, # one\n]\n",
+    "fleet = { first = 1 }\n",
+    "apps = [{ name = 'x' }, { name = 'y', env = { A = '[[hosts]]' } },\n# z\n]\n",
+    "apps = []\n",
+    "other.b = '''\n[[hosts]]\n'''\n",
+    "[[apps]]\nname = 'é'\n",
+    "  [[ apps ]] # indented\n  name = \"b\"\r\n",
+    "[apps.env]\nA = \"\"\"\n[fleet]\n\"\"\"\n",
+    "[[apps.more]]\nx = [\n1,\n]\n",
+    "[[hosts]]\nname = 'h'\napps = [\n'b']\n",
+    "[[\"hosts\"]]\nname = 'q'\n",
+    "[hosts.deep.er]\na = 1\n",
+    "[fleet]\nfirst = 2\n",
+    "['fleet']\nlimit = '50%'\n",
+    "[fleet.more]\nx = 1\n",
+    "[other]\na = 1\n",
+    "[other.fleet]\nhosts = []\n",
+    "# [[hosts]]\n",
+    "\r\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn a_host_gets_its_part_of_every_file(
+        mask in any::<u8>(),
+        pieces in prop::collection::vec(select(&PIECES[..]), 0..9),
+    ) {
+        targets::blanked(&[&[mask], pieces.concat().as_bytes()].concat());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -38,6 +38,10 @@ long boot manager_reloads::long
 long boot faults::long
 # The programs of npm and PyPI in docs/programs.md.
 long boot catalogue
+# One instance of each server behind the shared port, for docs/programs.md.
+long boot one_instance
+# A hundred drains and a hundred kills under 300 new connections per second.
+long boot --nocapture a_hundred_drains
 # A thousand instances of one app and of several, five minutes of reloads and kills (more with
 # SOAK_SECONDS), and what the start of an instance costs.
 long boot --nocapture --test-threads=1 crowd throng::a_thousand throng::ten_apps soak start_cost

@@ -2,6 +2,7 @@
 //! library's tests holds the listeners.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod cold;
 mod drain;
 mod fate;
 mod languages;

@@ -55,19 +55,20 @@ fn changed<const N: usize>(now: [u64; N]) -> Vec<(usize, u64)> {
     (0..N).filter(|at| now[*at] != before[*at]).map(|at| (at, now[at])).collect()
 }
 
-const ARGUMENTS: [u64; 4] = [1, 2, 3, 4];
+const ARGUMENTS: [u64; 6] = [1, 2, 3, 4, 5, 6];
 
 #[test]
 fn x86_64_calls_are_replaced_repeated_and_answered() {
     let fresh = x86_64::Registers(places());
-    // rdi, rsi, rdx and r10 of struct user_regs_struct; orig_rax is 15, rax 10, rip 16.
-    let arguments = [(7, 4), (12, 3), (13, 2), (14, 1)];
+    // rdi, rsi, rdx, r10, r8 and r9 of struct user_regs_struct; orig_rax is 15, rax 10, rip 16.
+    let arguments = [(7, 4), (8, 6), (9, 5), (12, 3), (13, 2), (14, 1)];
     let mut replaced = fresh;
     replaced.replace(292, ARGUMENTS);
     assert_eq!(changed(replaced.0), [&arguments[..], &[(15, 292)]].concat());
     let mut repeated = fresh;
     repeated.repeat(72, ARGUMENTS);
-    let expected = [(7, 4), (10, 72), (12, 3), (13, 2), (14, 1), (15, u64::MAX), (16, 1014)];
+    let more = [(7, 4), (8, 6), (9, 5), (10, 72), (12, 3), (13, 2), (14, 1)];
+    let expected = [&more[..], &[(15, u64::MAX), (16, 1014)]].concat();
     assert_eq!(changed(repeated.0), expected);
     let mut answered = fresh;
     answered.set_result(-97);
@@ -77,8 +78,8 @@ fn x86_64_calls_are_replaced_repeated_and_answered() {
 #[test]
 fn aarch64_calls_are_replaced_repeated_and_answered() {
     let fresh = aarch64::Registers(places());
-    // x0 to x3 of struct user_pt_regs; the number is in x8, pc is 32.
-    let arguments = [(0, 1), (1, 2), (2, 3), (3, 4)];
+    // x0 to x5 of struct user_pt_regs; the number is in x8, pc is 32.
+    let arguments = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6)];
     let mut replaced = fresh;
     replaced.replace(24, ARGUMENTS);
     assert_eq!(changed(replaced.0), [&arguments[..], &[(8, 24)]].concat());

@@ -1,7 +1,8 @@
 // An HTTP server as everybody writes it, with the usual way to end: finish what is in flight.
 // NATIVE=1 takes the listener from systemd instead; UNIX=path listens there; NAIVE=1 knows no end,
 // HASTY=1 hears of it and ends at once, HEARS=… asks for signals in some way and does nothing;
-// SECURE=1 speaks TLS and so HTTP/2. SLOW=3s says how long /slow takes.
+// SECURE=1 speaks TLS and so HTTP/2. SLOW=3s says how long /slow takes. FIT=path: /healthz is answered well from the
+// fourth time on, if that file is there, and a client before that is told so. READY=path sends READY=1 when it is there.
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -167,19 +169,52 @@ func hear(how string) {
 	}
 }
 
+// How often it was asked whether it is fit, and whether it has said yes.
+var asked, passed int32
+
+func fit(w http.ResponseWriter) {
+	path := os.Getenv("FIT")
+	_, err := os.Stat(path)
+	if path != "" && (err != nil || atomic.AddInt32(&asked, 1) < 4) {
+		http.Error(w, "no database\nand more", 503)
+		return
+	}
+	atomic.StoreInt32(&passed, 1)
+	fmt.Fprintln(w, "fit")
+}
+
+// Says that it is ready when there is such a file.
+func ready(path string) {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	atomic.StoreInt32(&passed, 1)
+	socket, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		panic(err)
+	}
+	socket.Write([]byte("READY=1"))
+}
+
 func main() {
 	listener, err := listener()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println("listening")
+	fmt.Println("listening on", listener.Addr())
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "CONNECT" {
 			tunnel(w)
 			return
 		}
 		switch r.URL.Path {
+		case "/healthz":
+			fit(w)
+			return
 		case "/patient":
 			if !patient(w, r) {
 				return
@@ -213,11 +248,20 @@ func main() {
 			fmt.Fprintln(w, os.Environ())
 			return
 		}
+		waits := os.Getenv("FIT") != "" || os.Getenv("READY") != ""
+		if waits && atomic.LoadInt32(&passed) == 0 {
+			fmt.Println("a client came too early")
+			fmt.Fprint(w, "too early")
+			return
+		}
 		fmt.Fprintf(w, "instance %s pid %d .", os.Getenv("NODE_APP_INSTANCE"), os.Getpid())
 	}
 	server := &http.Server{Handler: http.HandlerFunc(answer)}
 	if os.Getenv("SECURE") != "" {
 		listener = secure(listener, server)
+	}
+	if path := os.Getenv("READY"); path != "" {
+		go ready(path)
 	}
 	hear(os.Getenv("HEARS"))
 	if os.Getenv("NAIVE") != "" {

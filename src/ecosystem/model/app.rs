@@ -180,6 +180,10 @@ pub struct Schedule {
     pub calendars: Vec<String>,
 }
 
+/// What an app has not whose program is traced: for that, the library would have to be in its process.
+pub const TRACED_LACKS: &str = "no `door`, so no `clusterctl curl`, `drain` and `metrics --app`, no `watchdog`, no \
+                                `balance`, and `health` is checked before the first client alone";
+
 /// Something that follows from the file without being written in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remark {
@@ -198,6 +202,8 @@ pub enum Remark {
     Queued(String),
     /// Each client's address has an instance.
     ByAddress,
+    /// Nothing of clusterctl is in the program once it has its listeners; why.
+    Traced(String),
     /// The program's documentation names a signal for an end without losses that is not SIGTERM.
     StopSignal {
         /// The program's name.
@@ -228,6 +234,7 @@ impl fmt::Display for Remark {
                 "knows clients by their addresses: those who come by a reverse proxy on another port all have the \
                  proxy's, and one instance gets them all",
             ),
+            Remark::Traced(why) => write!(f, "its instances have {TRACED_LACKS}: {why}"),
             Remark::Followed { link, to } => {
                 let (link, to) = (link.display(), to.display());
                 write!(

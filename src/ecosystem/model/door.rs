@@ -14,6 +14,13 @@ impl App {
         self.listeners.iter().filter(move |listener| loaded && is_tcp(&listener.address))
     }
 
+    /// The listener as whose client a check of one instance comes.
+    pub fn checked_listener(&self) -> Option<&Listener> {
+        let traced = self.handover == Handover::Trace;
+        let mut tcp = self.listeners.iter().filter(|listener| is_tcp(&listener.address));
+        self.doors().next().or_else(|| tcp.find(|_| traced))
+    }
+
     /// Whether each instance has a door: something of the file needs it, the library is in the program, and it
     /// listens on TCP.
     pub fn has_door(&self) -> bool {
@@ -30,7 +37,14 @@ impl App {
     /// its checks, or says that it is ready.
     pub fn begins_cold(&self) -> bool {
         let checked = self.health.is_some() || !self.reloads.check.is_empty();
-        self.has_door() && (checked || self.readiness == Readiness::Notify)
+        let can = self.has_door() || self.is_traced_at_tcp();
+        can && (checked || self.readiness == Readiness::Notify)
+    }
+
+    /// Whether an instance without a door begins with sockets of its own in the place of its listeners.
+    pub fn is_traced_at_tcp(&self) -> bool {
+        let mut listeners = self.listeners.iter();
+        self.handover == Handover::Trace && listeners.any(|listener| is_tcp(&listener.address))
     }
 }
 

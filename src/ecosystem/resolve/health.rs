@@ -37,7 +37,7 @@ pub(super) fn health(
     watchdog(cx, fields, hands, listeners);
     door(cx, fields, hands, listeners);
     let health = checked(cx, fields, hands, listeners, process.listen_timeout, job);
-    (health, early_clients(hands, listeners))
+    (health, early_clients(hands, listeners).or_else(|| traced(hands, listeners)))
 }
 
 fn checked(
@@ -56,10 +56,10 @@ fn checked(
     }
     if node.value.is_str() {
         let check = http(cx, &node, &tcp)?;
-        let (interval, failures) = (INTERVAL, FAILURES);
+        let (interval, failures) = (usual_interval(hands), FAILURES);
         return Some(Health { check, interval, failures, timeout: TIMEOUT, grace: limit });
     }
-    let health = table(cx, &node, &tcp, limit)?;
+    let health = table(cx, &node, &tcp, hands, limit)?;
     if tcp.is_empty() && !listeners.is_empty() {
         let message =
             "clients reach an instance before it has passed: only TCP listeners wait for the check";
@@ -78,13 +78,12 @@ fn refused(hands: &Hands, job: bool) -> Option<(String, String)> {
                 "remove it, or `autorestart = false`".to_owned(),
             ));
         }
-        Handover::Preload | Handover::Nothing => return None,
-        Handover::Native => "it takes its listeners natively".to_owned(),
-        Handover::Trace => hands.traced_because.unwrap_or("it is traced").to_owned(),
+        Handover::Preload | Handover::Trace | Handover::Nothing => return None,
+        Handover::Native => "it takes its listeners natively",
     };
     Some((
         format!("no client can be kept from an instance before it has passed its check: {why}"),
-        "remove it, or let a dynamically linked program get its listeners by the library"
+        "remove it, or let the program get its listeners without `handover = \"native\"`"
             .to_owned(),
     ))
 }
@@ -94,9 +93,17 @@ fn door(cx: &mut Reading<'_>, fields: &Fields<'_>, hands: &Hands, listeners: &[(
     let Some(node) = fields.get("door").filter(is_true) else { return };
     if let Some(why) = doorless(hands, listeners) {
         let message = format!("no instance of this program can be reached alone: {why}");
-        cx.problems.push(Problem::error(&node.place, message).help("remove `door`"));
+        let help = match hands.handover {
+            Handover::Trace => ALONE_BY_ITSELF,
+            _ => "remove `door`",
+        };
+        cx.problems.push(Problem::error(&node.place, message).help(help));
     }
 }
+
+/// What does the work of a door for a traced program.
+const ALONE_BY_ITSELF: &str = "remove `door`; a program can listen on a second port that is another one in each \
+                               instance: `increment_var = \"ADMIN_PORT\"` with `env = { ADMIN_PORT = 9000 }`";
 
 /// Why instances of an app can have no door.
 pub(super) fn doorless(hands: &Hands, listeners: &[(Listener, Place)]) -> Option<&'static str> {
@@ -138,27 +145,37 @@ fn watchdog(
 fn early_clients(hands: &Hands, listeners: &[(Listener, Place)]) -> Option<Remark> {
     let why = match hands.handover {
         _ if hands.readiness != Readiness::Notify || listeners.is_empty() => return None,
-        Handover::Trace => hands.traced_because.unwrap_or("it is traced"),
         Handover::Native => "it takes its listeners natively",
-        Handover::Preload if listeners.iter().all(|(one, _)| !is_tcp(&one.address)) => {
+        Handover::Preload | Handover::Trace
+            if listeners.iter().all(|(one, _)| !is_tcp(&one.address)) =>
+        {
             "only TCP listeners can be kept from them"
         }
-        Handover::Preload | Handover::Nothing => return None,
+        Handover::Preload | Handover::Trace | Handover::Nothing => return None,
     };
     Some(Remark::EarlyClients(why.to_owned()))
+}
+
+/// What needs the library in the program, and so is not there for a traced one.
+fn traced(hands: &Hands, listeners: &[(Listener, Place)]) -> Option<Remark> {
+    let tcp = listeners.iter().any(|(one, _)| is_tcp(&one.address));
+    let why = hands.traced_because.filter(|_| hands.handover == Handover::Trace && tcp)?;
+    Some(Remark::Traced(why.to_owned()))
 }
 
 fn table(
     cx: &mut Reading<'_>,
     node: &Node<'_>,
     tcp: &[ListenAddress],
+    hands: &Hands,
     limit: Duration,
 ) -> Option<Health> {
     let entries = node.entries(cx, "a path or a table")?;
     let inner = Fields::read(cx, node.place.clone(), entries, keys::health_keys(), false);
     let named: Vec<&str> =
         ["http", "tcp", "command"].into_iter().filter(|key| inner.entry(key).is_some()).collect();
-    let interval = inner.span_of(cx, "interval", INTERVAL);
+    let interval = inner.span_of(cx, "interval", usual_interval(hands));
+    while_it_serves(cx, &inner, hands, interval);
     let failures = inner
         .read_with("failures", |node| node.number(cx, 1, limits::RESTARTS))
         .and_then(|number| u32::try_from(number).ok())
@@ -185,6 +202,30 @@ fn table(
     }
     let check = checks.into_iter().flatten().next()?;
     Some(Health { check, interval, failures, timeout, grace })
+}
+
+/// Nobody reaches one instance of a traced program when it has its clients.
+fn usual_interval(hands: &Hands) -> Duration {
+    if hands.handover == Handover::Trace { Duration::ZERO } else { INTERVAL }
+}
+
+/// Checks of a traced program that serves, which the file asks for, and which nobody can make.
+fn while_it_serves(cx: &mut Reading<'_>, inner: &Fields<'_>, hands: &Hands, interval: Duration) {
+    let Some(why) = hands.traced_because.filter(|_| hands.handover == Handover::Trace) else {
+        return;
+    };
+    for name in ["interval", "failures"] {
+        let asks = name != "interval" || !interval.is_zero();
+        if let Some(entry) = inner.entry(name).filter(|_| asks) {
+            let message =
+                format!("nobody can check one instance of this program while it serves: {why}");
+            let help = format!(
+                "remove `{name}`: instances are checked before they get clients; a program can end by itself, or \
+                 send `WATCHDOG=1` (`service = {{ WatchdogSec = \"30s\" }}`)"
+            );
+            cx.problems.push(Problem::error(&entry.at, message).help(help));
+        }
+    }
 }
 
 fn positive(cx: &mut Reading<'_>, fields: &Fields<'_>, name: &str, usual: Duration) -> Duration {

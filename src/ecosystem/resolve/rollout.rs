@@ -79,11 +79,12 @@ fn check(
     }
     let why = match hands.handover {
         Handover::Native => "it takes its listeners natively",
-        Handover::Trace => hands.traced_because.unwrap_or("it is traced"),
-        Handover::Preload if !listeners.iter().any(|(one, _)| is_tcp(&one.address)) => {
+        Handover::Preload | Handover::Trace
+            if !listeners.iter().any(|(one, _)| is_tcp(&one.address)) =>
+        {
             "only TCP listeners can be kept from clients"
         }
-        Handover::Preload | Handover::Nothing => return words,
+        Handover::Preload | Handover::Trace | Handover::Nothing => return words,
     };
     let message = format!("clients reach the first new instance before `check` has ended: {why}");
     let help =

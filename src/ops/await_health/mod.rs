@@ -3,8 +3,9 @@
 
 mod canary;
 mod command;
+mod way;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,15 @@ use super::sight::monotonic;
 use crate::door_client::{self, Door, DoorError, Request};
 use crate::{disk, host};
 
+pub use way::Way;
+
 /// What is waited for.
 #[derive(Clone, Debug)]
 pub struct HealthWait {
     /// The main process.
     pub main: u32,
-    /// The socket of the door; none for an app without.
-    pub door: Option<PathBuf>,
+    /// How the instance is reached; none for an app that is not kept from its clients.
+    pub way: Option<Way>,
     /// What has to be passed.
     pub check: Check,
     /// How long one check may take.
@@ -89,11 +92,11 @@ pub fn await_health(wait: &HealthWait, said: &mut dyn FnMut(&str)) -> Result<(),
     if let Some(canary) = &wait.canary {
         end = end.max(deadline(wait.main, canary.until));
         if disk::is_canary(&canary.mark, monotonic()) {
-            canary::check(canary, wait.door.as_deref(), end, said).map_err(Unfit::Canary)?;
+            canary::check(canary, wait, end, said).map_err(Unfit::Canary)?;
         }
     }
-    let Some(door) = wait.door.as_deref().map(Door::at) else { return Ok(()) };
-    until(wait.main, end, &|| Ok(door.open(wait.timeout)?)).map_err(Unfit::Health)
+    let Some(way) = &wait.way else { return Ok(()) };
+    until(wait.main, end, &|| way.open(wait.main, wait.timeout)).map_err(Unfit::Health)
 }
 
 /// Tries until it succeeds, the program has ended, or it is too late.
@@ -159,13 +162,16 @@ fn passes(wait: &HealthWait) -> Result<(), FailedCheck> {
     if let Check::Command(words) = &wait.check {
         command::run(words, &[], Instant::now() + wait.timeout, &mut |_| {})?;
     }
-    let Some(door) = wait.door.as_deref().map(Door::at) else { return Ok(()) };
-    through(&door, &wait.check, wait.timeout)?;
-    if wait.check == Check::Listens {
-        // It listens when somebody answers at its door.
-        door.state(wait.timeout)?;
+    let Some(way) = &wait.way else { return Ok(()) };
+    match &wait.check {
+        Check::Command(_) => Ok(()),
+        Check::Listens => way.listens(wait.timeout),
+        Check::Tcp(listener) => way.accepts(wait.main, *listener, wait.timeout),
+        Check::Http { listener, host, target } => {
+            let stream = way.connect(wait.main, *listener, wait.timeout)?;
+            asked(&stream, host, target, wait.timeout)
+        }
     }
-    Ok(())
 }
 
 /// Checks an instance once by its door, and changes nothing.
@@ -173,36 +179,23 @@ fn passes(wait: &HealthWait) -> Result<(), FailedCheck> {
 /// # Errors
 /// Why it did not pass.
 pub(super) fn once(path: &Path, check: &Check, timeout: Duration) -> Result<(), String> {
-    through(&Door::at(path), check, timeout).map_err(|failed| failed.why)
+    let door = Door::at(path);
+    let result = match check {
+        Check::Command(_) | Check::Listens => Ok(()),
+        Check::Tcp(listener) => way::through(&door, *listener, timeout).map(drop),
+        Check::Http { listener, host, target } => way::through(&door, *listener, timeout)
+            .and_then(|stream| asked(&stream, host, target, timeout)),
+    };
+    result.map_err(|failed| failed.why)
 }
 
-fn through(door: &Door, check: &Check, timeout: Duration) -> Result<(), FailedCheck> {
-    match check {
-        Check::Command(_) | Check::Listens => {}
-        Check::Http { listener, host, target } => {
-            let stream = connection(door, *listener, timeout)?;
-            let request = Request::get(target);
-            let answer = door_client::exchange(&stream, &request, host, timeout)
-                .map_err(|error| error.to_string())?;
-            if !answer.is_success() {
-                return Err(answer.said().into());
-            }
-        }
-        Check::Tcp(listener) => {
-            // The door answers when the program has called accept(), and by that has it.
-            connection(door, *listener, timeout)?;
-        }
-    }
-    Ok(())
-}
-
-fn connection(
-    door: &Door,
-    listener: SocketAddr,
+fn asked(
+    stream: &TcpStream,
+    host: &str,
+    target: &str,
     timeout: Duration,
-) -> Result<std::net::TcpStream, FailedCheck> {
-    let made = door_client::connection(listener.ip(), timeout);
-    let (ours, accepted) = made.map_err(|error| format!("no connection: {error}"))?;
-    door.hand_in(&accepted, listener.port(), timeout)?;
-    Ok(ours)
+) -> Result<(), FailedCheck> {
+    let answer = door_client::exchange(stream, &Request::get(target), host, timeout)
+        .map_err(|error| error.to_string())?;
+    if answer.is_success() { Ok(()) } else { Err(answer.said().into()) }
 }

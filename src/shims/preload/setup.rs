@@ -19,9 +19,7 @@ use crate::handover::environment::{self as variables, FIRST_DESCRIPTOR, MAX_LIST
 use crate::handover::{Address, Held, SocketKind, UnixName};
 use crate::sys::{self, FileId};
 
-/// High enough for no program to care, low enough for `select()` and for a
-/// soft limit of 1024. Fixed, so that a program finds what its parent put there.
-pub const HOME: c_int = 900;
+pub use variables::HOME;
 
 /// Facts about the inheritance.
 pub struct Setup {

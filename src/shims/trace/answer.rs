@@ -10,7 +10,7 @@ use crate::registers::number;
 use crate::say::say;
 use crate::setup::Setup;
 use crate::tracee::{self, Own};
-use crate::{kernel, sys, table};
+use crate::{cold, kernel, sys, table};
 
 /// A `bind()` of a held address: the inherited listener takes the place of the program's socket.
 pub fn bind(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> {
@@ -108,13 +108,32 @@ fn take(setup: &Setup, pid: c_int, fd: c_int, own: &Own, index: usize) -> Option
     } else if let Ok(flags) = sys::fcntl(listener, sys::F_GETFL, 0) {
         // The program set this on its own socket, which is about to go.
         let _ = sys::fcntl(listener, sys::F_SETFL, flags | sys::O_NONBLOCK);
+        if let Some((private, _)) = cold::private(setup, index) {
+            let _ = sys::fcntl(private, sys::F_SETFL, flags | sys::O_NONBLOCK);
+        }
     }
     let flags = if tracee::closes_on_exec(pid, fd) { sys::O_CLOEXEC } else { 0 };
     let first = made(number::DUP3, [source, fd, flags]);
     // Programs that are executed from now on have no business with this listener.
     let hide = |place| made(number::FCNTL, [place, sys::F_SETFD, sys::FD_CLOEXEC]);
-    let then = tracee::places(setup, index).map(|place| (place != fd).then(|| hide(place)));
+    let [home, given] =
+        tracee::places(setup, index).map(|place| (place != fd).then(|| hide(place)));
+    let private = cold::private(setup, index);
+    // Whoever lets its clients in traces it once more, and this may be the grandchild of a wrapper.
+    let traced_again = || made(number::PRCTL, [kernel::PR_SET_PTRACER, kernel::ANY_TRACER, 0]);
+    let then =
+        [home, given, private.map(|(place, _)| hide(place)), private.map(|_| traced_again())];
     Some(Plan { first, then, result: 0, takes: Some(index) })
+}
+
+/// A `getsockname()` of a program that has another socket in the place of its listener: it is told the name of the
+/// listener.
+pub fn name(setup: &Setup, thread: c_int, arguments: &[u64; 6]) -> Option<Plan> {
+    let [fd, to, length, ..] = *arguments;
+    let home = cold::named(setup, tracee::process_of(thread)?, descriptor(fd))?;
+    let arguments = [u64::from(home.unsigned_abs()), to, length, 0, 0, 0];
+    let first = Made { number: number::GETSOCKNAME, arguments };
+    Some(Plan { first, ..refused(0) })
 }
 
 /// A `listen()` on a taken listener: it listens already, with the configured backlog.
@@ -155,13 +174,13 @@ pub fn end() -> Plan {
 
 /// No call, and this result: zero, or an error number.
 fn refused(error: c_int) -> Plan {
-    let first = Made { number: NONE, arguments: [0; 4] };
-    Plan { first, then: [None; 2], result: -i64::from(error), takes: None }
+    let first = Made { number: NONE, arguments: [0; 6] };
+    Plan { first, then: [None; 4], result: -i64::from(error), takes: None }
 }
 
 fn made(number: u64, [a, b, c]: [c_int; 3]) -> Made {
     let word = |value: c_int| i64::from(value).cast_unsigned();
-    Made { number, arguments: [word(a), word(b), word(c), 0] }
+    Made { number, arguments: [word(a), word(b), word(c), 0, 0, 0] }
 }
 
 /// The kernel looks at the lower half of a register that holds a descriptor.

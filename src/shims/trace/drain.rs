@@ -17,7 +17,7 @@ use crate::fate::{DrainedBy, Signals, fate};
 use crate::handover::Address;
 use crate::handover::drain::{Clock, EndedBy, endings_due};
 use crate::open::{LastSpeaker, Patience, standing};
-use crate::processes::{each_descriptor, each_descriptor_number, each_thread};
+use crate::processes::{self, each_descriptor, each_descriptor_number, each_thread};
 use crate::say::say;
 use crate::socket_line::Socket;
 use crate::steer::Steered;
@@ -75,7 +75,7 @@ pub fn run(
         finishes: true,
         tables: Tables::needed(),
     };
-    draining.add(program);
+    processes::add_family(program, &mut draining.processes);
     draining.accepted_elsewhere(elsewhere);
     for at in 0..MOST {
         let pid = draining.processes.get(at).copied().unwrap_or(0);
@@ -92,19 +92,6 @@ pub fn run(
 }
 
 impl Draining {
-    /// A process and its children: the one that listens may be a grandchild of a wrapper.
-    fn add(&mut self, pid: c_int) {
-        let Some(place) = self.processes.iter_mut().find(|place| **place == 0) else { return };
-        *place = pid;
-        let mut buffer = [0; 512];
-        let children = tracee::children(pid, &mut buffer);
-        for word in children.split(|byte| *byte == b' ') {
-            if let Some(child) = connections::number(word).filter(|child| *child > 0) {
-                self.add(child);
-            }
-        }
-    }
-
     /// Puts a socket to which nobody connects in the place of every listener of a process.
     fn silence(&mut self, pid: c_int) {
         if self.tables.is_none() && kernel::forbids_copies(pid) {
@@ -336,7 +323,8 @@ fn quieten(program: &mut Steered, pid: c_int, found: &[Option<Listening>; MOST])
     for (fd, _) in found.iter().flatten() {
         let flags = tracee::flags(pid, *fd).unwrap_or(0);
         if let Some(quiet) = program.quiet_listener(family, flags & sys::O_NONBLOCK != 0) {
-            program.replace(quiet, *fd, flags & sys::O_CLOEXEC != 0);
+            let replaced = program.replace(quiet, *fd, flags & sys::O_CLOEXEC != 0);
+            all = all.and(replaced);
             program.close(quiet);
         } else {
             all = None;

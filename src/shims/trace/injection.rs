@@ -15,7 +15,7 @@ pub const NONE: u64 = u64::MAX;
 #[derive(Clone, Copy)]
 pub struct Made {
     pub number: u64,
-    pub arguments: [u64; 4],
+    pub arguments: [u64; 6],
 }
 
 /// What a thread does instead of its call.
@@ -24,7 +24,7 @@ pub struct Plan {
     /// In the place of the call; its failure is the program's result, and ends the plan.
     pub first: Made,
     /// Afterwards; what comes of them does not matter.
-    pub then: [Option<Made>; 2],
+    pub then: [Option<Made>; 4],
     /// What the program sees.
     pub result: i64,
     /// The listener that it has taken by then.
@@ -50,8 +50,8 @@ pub struct Injections {
 pub enum End {
     /// It goes on.
     NotYet,
-    /// As planned, or with the failure of its first call.
-    Done { plan: Plan, failed: bool },
+    /// As planned, or with the failure of its first call: the listener that was taken by that call.
+    Done { takes: Option<usize>, first: u64, failed: bool },
 }
 
 impl Injections {
@@ -114,6 +114,6 @@ impl Injections {
         registers.set_result(if failed { result } else { plan.result });
         let _ = ptrace::set_registers(thread, &registers);
         ptrace::set_signal_mask(thread, running.mask);
-        End::Done { plan, failed }
+        End::Done { takes: plan.takes, first: plan.first.number, failed }
     }
 }

@@ -25,7 +25,7 @@ const SIG_SETMASK: usize = 2;
 const SIGCHLD: u32 = 17;
 const WNOHANG: usize = 1;
 const WALL: usize = 0x4000_0000;
-const PR_SET_PTRACER: usize = 0x5961_6d61;
+pub const PR_SET_PTRACER: c_int = 0x5961_6d61;
 
 /// What `wait4()` had to tell.
 pub enum Child {
@@ -94,7 +94,7 @@ pub const ANY_TRACER: c_int = -1;
 /// Yama's first level lets a process name who may trace it. This lasts across `execve()`, and is
 /// not inherited by children.
 pub fn allow_tracer(pid: c_int) {
-    let _ = call(number::PRCTL, [PR_SET_PTRACER, word(pid), 0, 0, 0, 0]);
+    let _ = call(number::PRCTL, [word(PR_SET_PTRACER), word(pid), 0, 0, 0, 0]);
 }
 
 /// Both ends close when the program is executed: reading one, writing one.

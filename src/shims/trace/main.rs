@@ -6,7 +6,8 @@
 //! and ends at the last `listen()` that was needed. Needs nothing but core: one static file,
 //! copied beside the units, so that apps go on when clusterctl is removed.
 //!
-//! `--drain` lets go of a program's connections, see `drain`; `--listeners` helps to close an app's
+//! `--open` lets clients in to a program that began without, see `let_in`; `--drain` lets go of a program's connections,
+//! see `drain`; `--listeners` helps to close an app's
 //! listeners, see `listeners`; `--env` and `--bare` start programs
 //! with other variables, see `variables`, and `--log` with other output, see `log_files`; `--guard`
 //! decides whether an instance is started once more, see `guard`; `--units` says how an app stands, see
@@ -26,6 +27,7 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod answer;
+mod cold;
 #[path = "../preload/connections.rs"]
 #[allow(dead_code, reason = "the preload library uses the rest")]
 mod connections;
@@ -45,6 +47,7 @@ mod injection;
 mod kernel;
 mod kernel_numbers;
 mod last_answer;
+mod let_in;
 mod listeners;
 mod log_files;
 mod manager;
@@ -82,6 +85,7 @@ mod units;
 mod variables;
 mod view;
 mod waiting;
+mod watches;
 
 // The kernel puts the number of arguments on top of the stack, then the arguments, null, the
 // environment, null.

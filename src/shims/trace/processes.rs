@@ -1,9 +1,22 @@
-//! What a process consists of: its descriptors and its threads, one after the other.
+//! What a process consists of: its descriptors and its threads, one after the other, and its children.
 
 use core::ffi::{CStr, c_int};
 
 use crate::tracee::{self, Copy};
 use crate::{connections, kernel, sys};
+
+/// Adds a process and its children where there is a 0: the one that listens may be a grandchild of a wrapper.
+pub fn add_family(pid: c_int, to: &mut [c_int]) {
+    let Some(place) = to.iter_mut().find(|place| **place == 0) else { return };
+    *place = pid;
+    let mut buffer = [0; 512];
+    let children = tracee::children(pid, &mut buffer);
+    for word in children.split(|byte| *byte == b' ') {
+        if let Some(child) = connections::number(word).filter(|child| *child > 0) {
+            add_family(child, to);
+        }
+    }
+}
 
 /// Calls `look` with a copy of every descriptor of a process.
 pub fn each_descriptor(pid: c_int, mut look: impl FnMut(c_int, &Copy)) {

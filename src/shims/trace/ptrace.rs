@@ -10,6 +10,7 @@ const PTRACE: usize = 101;
 #[cfg(target_arch = "aarch64")]
 const PTRACE: usize = 117;
 
+const POKEDATA: usize = 5;
 const DETACH: usize = 17;
 const SETOPTIONS: usize = 0x4200;
 const SYSCALL: usize = 24;
@@ -166,6 +167,11 @@ pub fn set_number(thread: c_int, number: u64) {
         let _ = request(SETREGSET, thread, NT_ARM_SYSTEM_CALL, &raw const room as usize);
     }
     let _ = (thread, number);
+}
+
+/// Writes a word of the memory of a stopped thread.
+pub fn poke(thread: c_int, address: u64, value: u64) -> Option<()> {
+    request(POKEDATA, thread, address as usize, value as usize).ok().map(drop)
 }
 
 /// The signals that a thread blocks.

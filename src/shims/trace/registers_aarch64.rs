@@ -6,6 +6,9 @@ pub const ARCHITECTURE: u32 = 0xc000_00b7;
 /// Length of the `svc` instruction.
 const INSTRUCTION: u64 = 4;
 
+/// The result of a call that was interrupted and does not begin again by itself.
+const EINTR: u64 = (-4_i64).cast_unsigned();
+
 // Places in `struct user_pt_regs`: x0 to x30, sp, pc, pstate.
 const X8: usize = 8;
 const PC: usize = 32;
@@ -21,13 +24,13 @@ impl Registers {
 
     /// At the entry of a call: another one takes its place. `-1` is none at all. The kernel has
     /// read `x8` already: `ptrace` tells it the number by `NT_ARM_SYSTEM_CALL` as well.
-    pub fn replace(&mut self, number: u64, arguments: [u64; 4]) {
+    pub fn replace(&mut self, number: u64, arguments: [u64; 6]) {
         self.0[X8] = number;
         self.set_arguments(arguments);
     }
 
     /// After a call: the program goes back to its instruction and makes this one.
-    pub fn repeat(&mut self, number: u64, arguments: [u64; 4]) {
+    pub fn repeat(&mut self, number: u64, arguments: [u64; 6]) {
         self.0[PC] = self.0[PC].wrapping_sub(INSTRUCTION);
         self.0[X8] = number;
         self.set_arguments(arguments);
@@ -38,13 +41,20 @@ impl Registers {
         self.0[0] = result.cast_unsigned();
     }
 
-    fn set_arguments(&mut self, [a, b, c, d]: [u64; 4]) {
-        (self.0[0], self.0[1], self.0[2], self.0[3]) = (a, b, c, d);
+    /// Whether a call has just ended here because it was interrupted.
+    pub fn is_interrupted_at(&self, place: u64) -> bool {
+        self.0[0] == EINTR && self.0[PC] == place
+    }
+
+    fn set_arguments(&mut self, [a, b, c, d, e, f]: [u64; 6]) {
+        (self.0[0], self.0[1], self.0[2]) = (a, b, c);
+        (self.0[3], self.0[4], self.0[5]) = (d, e, f);
     }
 }
 
 /// System calls that the tracer makes in the program's place, or looks at.
 pub mod number {
+    pub const EPOLL_CTL: u64 = 21;
     pub const DUP3: u64 = 24;
     pub const FCNTL: u64 = 25;
     pub const IOCTL: u64 = 29;
@@ -64,19 +74,25 @@ pub mod number {
     pub const SIGALTSTACK: u64 = 132;
     pub const RT_SIGACTION: u64 = 134;
     pub const RT_SIGPROCMASK: u64 = 135;
+    pub const PRCTL: u64 = 167;
     pub const GETPID: u64 = 172;
     pub const GETTID: u64 = 178;
     pub const SOCKET: u64 = 198;
     pub const BIND: u64 = 200;
     pub const LISTEN: u64 = 201;
     pub const ACCEPT: u64 = 202;
+    pub const GETSOCKNAME: u64 = 204;
     pub const SENDTO: u64 = 206;
     pub const RECVFROM: u64 = 207;
     pub const SETSOCKOPT: u64 = 208;
     pub const SHUTDOWN: u64 = 210;
+    pub const MUNMAP: u64 = 215;
     pub const CLONE: u64 = 220;
+    pub const MMAP: u64 = 222;
     pub const ACCEPT4: u64 = 242;
     pub const WAIT4: u64 = 260;
     /// epoll_ctl, epoll_pwait, pselect6, ppoll, io_uring_enter, epoll_pwait2.
     pub const POLLING: [u64; 6] = [21, 22, 72, 73, 426, 441];
+    /// Calls that go on waiting at the file that they began with: pselect6, ppoll, accept, accept4.
+    pub const HOLDING: [u64; 4] = [72, 73, 202, 242];
 }

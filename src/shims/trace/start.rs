@@ -13,7 +13,7 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
-use crate::{drain, errors, fate, group, guard, log_files, units};
+use crate::{cold, drain, errors, fate, group, guard, let_in, log_files, units};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
@@ -23,51 +23,8 @@ const TIMEOUT_MS: u64 = 60_000;
 
 /// Leaves a tracer behind and becomes the program.
 pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
-    // SAFETY: the kernel's own strings.
-    let text = |word: &*const u8| unsafe { sys::c_bytes(*word) };
-    if let [_, verb, rest @ ..] = arguments
-        && text(verb) == b"--drain"
-    {
-        let mut words = rest.iter().map(text);
-        let (program, timeout) = (words.next().and_then(decimal), words.next().and_then(decimal));
-        // A program that has ended by itself has no number any more.
-        if let (Some(program), Some(timeout)) = (program, timeout) {
-            let signal = fate::number_of(words.next().unwrap_or(b"SIGTERM"));
-            let streams = words.next().and_then(decimal);
-            let elsewhere = words.filter_map(decimal).map(|fd| fd as c_int);
-            drain::run(program as c_int, timeout, streams, signal, elsewhere);
-        }
-        sys::exit_group(0);
-    }
-    if let [_, verb, rest @ ..] = arguments
-        && let Some(verb) = variables::verb(text(verb))
-    {
-        variables::run(verb, rest, environment);
-    }
-    if let [_, verb, rest @ ..] = arguments
-        && let Some(verb) = listeners::verb(text(verb))
-    {
-        listeners::run(verb, rest, environment);
-    }
-    if let [_, verb, rest @ ..] = arguments
-        && text(verb) == b"--log"
-    {
-        log_files::run(rest, environment);
-    }
-    if let [name, verb, rest @ ..] = arguments
-        && let Some(user) = guard::verb(text(verb))
-    {
-        guard::run(user, *name, rest, environment);
-    }
-    if let [_, verb, rest @ ..] = arguments
-        && let Some(user) = units::verb(text(verb))
-    {
-        units::run(user, rest, environment);
-    }
-    if let [_, verb, rest @ ..] = arguments
-        && let Some(user) = group::verb(text(verb))
-    {
-        group::run(user, rest, text, environment);
+    if let [_, verb, rest @ ..] = arguments {
+        of_verb(text(verb), arguments, rest, environment);
     }
     let skip = match arguments.get(1) {
         Some(word) if text(word) == b"--" => 2,
@@ -82,12 +39,68 @@ pub fn run(arguments: &[*const u8], environment: *mut *const u8) -> ! {
     let timeout = timeout(environment);
     clean(environment);
     if let Some(setup) = setup::active()
+        && let Err(problem) = cold::prepare(setup)
+    {
+        say(format_args!(
+            "failed to make a socket for checks (error {}), so the program is not started: it needs 1024 open files \
+             (`service = {{ LimitNOFILE = 1024 }}`) and an address of the loopback interface",
+            problem.0
+        ));
+        sys::exit_group(1);
+    }
+    if let Some(setup) = setup::active()
         && let Err(problem) = trace(setup, timeout)
     {
         forbidden(problem);
         sys::exit_group(1);
     }
     execute(program, environment)
+}
+
+/// A word of the kernel's.
+fn text<'a>(word: &*const u8) -> &'a [u8] {
+    // SAFETY: the kernel's own strings, which stay where they are.
+    unsafe { sys::c_bytes(*word) }
+}
+
+/// Does what a first argument asks for, if it is a verb; returns for the name of a program.
+fn of_verb(verb: &[u8], arguments: &[*const u8], rest: &[*const u8], environment: *mut *const u8) {
+    if verb == b"--drain" {
+        drain_program(&mut rest.iter().map(text));
+    }
+    if let (b"--open", [main]) = (verb, rest) {
+        let_in::run(decimal(text(main)).unwrap_or(0) as c_int);
+    }
+    if let Some(verb) = variables::verb(verb) {
+        variables::run(verb, rest, environment);
+    }
+    if let Some(verb) = listeners::verb(verb) {
+        listeners::run(verb, rest, environment);
+    }
+    if verb == b"--log" {
+        log_files::run(rest, environment);
+    }
+    if let (Some(user), [name, ..]) = (guard::verb(verb), arguments) {
+        guard::run(user, *name, rest, environment);
+    }
+    if let Some(user) = units::verb(verb) {
+        units::run(user, rest, environment);
+    }
+    if let Some(user) = group::verb(verb) {
+        group::run(user, rest, text, environment);
+    }
+}
+
+/// A program that has ended by itself has no number any more.
+fn drain_program(words: &mut dyn Iterator<Item = &[u8]>) -> ! {
+    let (program, timeout) = (words.next().and_then(decimal), words.next().and_then(decimal));
+    if let (Some(program), Some(timeout)) = (program, timeout) {
+        let signal = fate::number_of(words.next().unwrap_or(b"SIGTERM"));
+        let streams = words.next().and_then(decimal);
+        let elsewhere = words.filter_map(decimal).map(|fd| fd as c_int);
+        drain::run(program as c_int, timeout, streams, signal, elsewhere);
+    }
+    sys::exit_group(0)
 }
 
 /// Becomes a program; the array of its arguments begins there.

@@ -84,7 +84,7 @@ impl Tables {
 }
 
 /// Calls `look` with every line of a file; the path ends with NUL.
-fn each_line(path: &[u8], mut look: impl FnMut(&[u8])) {
+pub fn each_line(path: &[u8], mut look: impl FnMut(&[u8])) {
     let Ok(file) = kernel::open(path.as_ptr()).map(Copy) else { return };
     let (mut buffer, mut filled) = ([0; 8192], 0);
     while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {

@@ -7,7 +7,7 @@ use crate::handover::{Address, SocketKind, UnixName};
 use crate::registers::number;
 use crate::setup::{self, Setup};
 use crate::sys::{self, FileId};
-use crate::{connections, kernel, table};
+use crate::{cold, connections, kernel, table};
 
 /// A copy of one of the program's descriptors, closed when it is dropped.
 pub struct Copy(pub c_int);
@@ -82,6 +82,14 @@ pub fn table(pid: c_int, name: &[u8]) -> [u8; 4200] {
     path.bytes
 }
 
+/// What the kernel says of a descriptor of a process; ends with NUL.
+pub fn info(pid: c_int, fd: c_int) -> [u8; 4200] {
+    let mut path = Path::proc(pid);
+    path.push(b"/fdinfo/");
+    path.push_number(fd);
+    path.bytes
+}
+
 /// The children of a process, as numbers with blanks between them.
 pub fn children(pid: c_int, buffer: &mut [u8; 512]) -> &[u8] {
     let mut path = Path::proc(pid);
@@ -93,13 +101,47 @@ pub fn children(pid: c_int, buffer: &mut [u8; 512]) -> &[u8] {
 
 /// Whether a thread waits in `accept()`.
 pub fn accepts(thread: c_int) -> bool {
+    call(thread).is_some_and(|call| [number::ACCEPT, number::ACCEPT4].contains(&call))
+}
+
+/// Whether a thread waits in a call that goes on at the file with which it began.
+pub fn holds_a_file(thread: c_int) -> bool {
+    call(thread).is_some_and(|call| number::HOLDING.contains(&call))
+}
+
+fn call(thread: c_int) -> Option<u64> {
+    blocked(thread).map(|call| call.number)
+}
+
+/// The call in which a thread waits.
+#[derive(Clone, Copy)]
+pub struct Blocked {
+    pub number: u64,
+    pub arguments: [u64; 6],
+    /// Where the thread goes on afterwards.
+    pub place: u64,
+}
+
+/// The call in which a thread waits; `None`: it is in none.
+pub fn blocked(thread: c_int) -> Option<Blocked> {
     let mut path = Path::proc(thread);
     path.push(b"/syscall");
     let mut buffer = [0; 256];
-    let text = kernel::read_file(&path.bytes, &mut buffer).unwrap_or(&[]);
-    let word = text.split(|byte| *byte == b' ').next().and_then(connections::number);
-    word.is_some_and(|number| {
-        [number::ACCEPT, number::ACCEPT4].contains(&u64::from(number.unsigned_abs()))
+    let text = kernel::read_file(&path.bytes, &mut buffer)?.trim_ascii();
+    let mut words = text.split(|byte| *byte == b' ');
+    let number = connections::number(words.next()?).filter(|number| *number >= 0)?;
+    let mut all = [0; 8];
+    for place in &mut all {
+        *place = hexadecimal(words.next()?.strip_prefix(b"0x")?)?;
+    }
+    let [a, b, c, d, e, f, _, place] = all;
+    Some(Blocked { number: u64::from(number.unsigned_abs()), arguments: [a, b, c, d, e, f], place })
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |sum, byte| {
+        let digit = char::from(*byte).to_digit(16)?;
+        (sum >> 60 == 0).then_some(sum << 4 | u64::from(digit))
     })
 }
 
@@ -131,11 +173,8 @@ pub fn closes_on_exec(pid: c_int, fd: c_int) -> bool {
 
 /// What a process has set for a descriptor: `O_NONBLOCK`, `O_CLOEXEC` and the like.
 pub fn flags(pid: c_int, fd: c_int) -> Option<c_int> {
-    let mut path = Path::proc(pid);
-    path.push(b"/fdinfo/");
-    path.push_number(fd);
     let mut buffer = [0; 512];
-    field(kernel::read_file(&path.bytes, &mut buffer)?, b"flags:\t", 8)
+    field(kernel::read_file(&info(pid, fd), &mut buffer)?, b"flags:\t", 8)
 }
 
 /// The status of a process or thread.
@@ -224,8 +263,12 @@ pub fn file(pid: c_int, fd: c_int) -> Option<FileId> {
     kernel::file_behind(&descriptor(pid, fd).bytes)
 }
 
-/// Where the program still has this listener: at its home, or where systemd put it.
+/// Where the program still has this listener: at its home, or where systemd put it. While it is cold, where it has
+/// the socket in its place.
 pub fn source(setup: &Setup, pid: c_int, index: usize) -> Option<c_int> {
+    if let Some((fd, wanted)) = cold::private(setup, index) {
+        return (file(pid, fd) == Some(wanted)).then_some(fd);
+    }
     let wanted = setup.files.get(index)?;
     places(setup, index).into_iter().find(|fd| file(pid, *fd).as_ref() == Some(wanted))
 }
@@ -238,8 +281,9 @@ pub fn places(setup: &Setup, index: usize) -> [c_int; 2] {
 /// Which listener a descriptor of a process is.
 pub fn listener(setup: &Setup, pid: c_int, fd: c_int) -> Option<usize> {
     let file = file(pid, fd)?;
-    let held = setup.held.iter().zip(&setup.files);
-    held.into_iter().position(|(held, id)| held.is_some() && *id == file)
+    let mut held = setup.held.iter().zip(&setup.files);
+    held.position(|(held, id)| held.is_some() && *id == file)
+        .or_else(|| cold::stands_for(setup, &file))
 }
 
 /// The listener's own spelling of a path that leads the program to the same socket.

@@ -14,7 +14,7 @@ use crate::ptrace::{self, Call, Status};
 use crate::registers::number;
 use crate::say::{Text, say};
 use crate::setup::Setup;
-use crate::{answer, notify, sys, table};
+use crate::{answer, cold, notify, sys, table};
 
 /// How long a program that listens may take to show whether it blocks in `accept()`.
 const WATCH_MS: u64 = 1000;
@@ -34,6 +34,8 @@ enum Phase {
     Handing,
     /// All are taken; one is meant to block, and does not.
     Watching,
+    /// All are taken by a program that begins cold: it may ask for their names.
+    Naming,
     /// The work is done.
     Leaving,
 }
@@ -62,7 +64,7 @@ impl<'a> Tracer<'a> {
     }
 
     fn time_is_up(&mut self) {
-        if self.phase == Phase::Watching {
+        if matches!(self.phase, Phase::Watching | Phase::Naming) {
             self.leave();
             return;
         }
@@ -102,14 +104,17 @@ impl<'a> Tracer<'a> {
     fn stopped(&mut self, thread: c_int) {
         match (self.injections.has(thread), ptrace::call_of(thread)) {
             (true, Call::Ended(result)) => {
-                if let End::Done { plan, failed: false } = self.injections.advance(thread, result) {
-                    self.done(&plan);
+                if let End::Done { takes: Some(index), first, failed: false } =
+                    self.injections.advance(thread, result)
+                {
+                    self.done(index, first);
                 }
             }
             (false, Call::Begins(number, arguments)) => {
                 let plan = match self.phase {
                     Phase::Handing => self.answered(thread, number, &arguments),
                     Phase::Watching => self.watched(thread, number, &arguments),
+                    Phase::Naming => self.named(thread, number, &arguments),
                     Phase::Leaving => None,
                 };
                 if let Some(plan) = plan {
@@ -124,6 +129,7 @@ impl<'a> Tracer<'a> {
         match number {
             number::BIND => answer::bind(self.setup, thread, arguments),
             number::LISTEN => answer::listen(self.setup, thread, arguments),
+            number::GETSOCKNAME => answer::name(self.setup, thread, arguments),
             number::UNLINKAT if arguments[2] as c_int & sys::AT_REMOVEDIR == 0 => {
                 let directory = answer::descriptor(arguments[0]);
                 answer::unlink(self.setup, thread, directory, arguments[1])
@@ -140,21 +146,42 @@ impl<'a> Tracer<'a> {
     }
 
     /// A listener was taken, or is listened on.
-    fn done(&mut self, plan: &Plan) {
-        let Some(index) = plan.takes else { return };
+    fn done(&mut self, index: usize, first: u64) {
         let Some(Some(held)) = self.setup.held.get(index) else { return };
-        if plan.first.number == number::DUP3 && held.kind != SocketKind::Datagram {
+        if first == number::DUP3 && held.kind != SocketKind::Datagram {
             return;
         }
         table::set_listening(index);
         if !table::complete(self.setup) {
-            notify::listening();
+            // One that begins cold is let in when nobody traces it any more.
+            if !cold::begins() {
+                notify::listening();
+            }
         } else if (0..self.setup.count).any(|index| self.surprised(index)) {
             self.phase = Phase::Watching;
+            self.deadline = self.deadline.min(sys::milliseconds() + WATCH_MS);
+        } else if cold::begins() {
+            notify::listening();
+            self.phase = Phase::Naming;
             self.deadline = self.deadline.min(sys::milliseconds() + WATCH_MS);
         } else {
             self.leave();
         }
+    }
+
+    /// Programs ask for the names of what they listen on before they accept; a check that has come waits for nobody
+    /// who is slower.
+    fn named(&mut self, thread: c_int, number: u64, arguments: &[u64; 6]) -> Option<Plan> {
+        let accepts = || answer::listener(self.setup, thread, arguments).is_some();
+        if number == number::GETSOCKNAME {
+            return answer::name(self.setup, thread, arguments);
+        }
+        if [number::ACCEPT, number::ACCEPT4].contains(&number) && accepts()
+            || cold::is_asked(self.setup)
+        {
+            self.leave();
+        }
+        None
     }
 
     /// Whether the program expects this listener to block, and it does not.
@@ -173,7 +200,9 @@ impl<'a> Tracer<'a> {
             number::IOCTL => arguments[1] as usize == sys::FIONBIO,
             _ => false,
         };
-        if number::POLLING.contains(&number) {
+        if number == number::GETSOCKNAME {
+            return answer::name(self.setup, thread, arguments);
+        } else if number::POLLING.contains(&number) {
             self.leave();
         } else if sets_nonblocking {
             if answer::listener(self.setup, thread, arguments).is_some() {

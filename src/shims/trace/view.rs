@@ -176,8 +176,7 @@ impl<'a> Watched<'a> {
         let free = self.begun.iter_mut().find(|place| place.is_none())?;
         let before = ptrace::registers(thread)?;
         let mut registers = before;
-        let [a, b, c, d, ..] = *arguments;
-        registers.replace(injection::NONE, [a, b, c, d]);
+        registers.replace(injection::NONE, *arguments);
         ptrace::set_registers(thread, &registers)?;
         ptrace::set_number(thread, injection::NONE);
         *free = Some(Begun { thread, before, sent });
@@ -213,8 +212,9 @@ impl<'a> Watched<'a> {
         let until = if sending.parts { filled } else { line };
         let sent = send(&copy, head, line, until)?;
         let mut registers = before;
-        let (number, arguments) = sending.rest(sent);
-        registers.replace(number, arguments);
+        let (number, [a, b, c, d]) = sending.rest(sent);
+        let [.., e, f] = *arguments;
+        registers.replace(number, [a, b, c, d, e, f]);
         ptrace::set_registers(thread, &registers)?;
         ptrace::set_number(thread, number);
         *free = Some(Begun { thread, before, sent });

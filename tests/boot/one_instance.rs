@@ -1,0 +1,331 @@
+//! One instance behind the shared port, program by program: its door, its cold start, its watchdog, and the spread of
+//! connections that stay, each under load. What the tests see is the second table in `docs/programs.md`: see `table.rs`.
+//!
+//! `ALONE` names programs to try, with `;` between them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::npm;
+use crate::servers::fixture;
+use crate::support::load::Load;
+use crate::support::{Machine, Root, machine, made, skip, wait_until};
+use crate::table::{AloneRow, record_alone};
+use crate::trace::built;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+const INSTANCES: u32 = 4;
+
+/// Lines of the file that are tried, each as far as it is not refused.
+const DOOR: &str = "door = true";
+const HEALTH: &str = "health = { command = ['test', '-e', '/run/fit'] }";
+const WATCHDOG: &str = "watchdog = '4s'";
+const BALANCE: &str = "balance = 'even'";
+
+/// A program in the machine.
+struct Tried<'a> {
+    m: &'a Machine,
+    /// Its row.
+    name: &'a str,
+    /// Its ecosystem file, and what that says without the lines above.
+    file: String,
+    text: String,
+}
+
+impl Tried<'_> {
+    fn write(&self, lines: &[&str]) {
+        let lines = lines.join("\n");
+        self.m.write(&self.file, self.text.replacen("name =", &format!("{lines}\nname ="), 1));
+    }
+
+    fn can(&self, line: &str) -> bool {
+        self.write(&[line]);
+        self.m.clusterctl(["validate", &self.file]).code == 0
+    }
+
+    fn measured(&self) {
+        let all = [DOOR, HEALTH, WATCHDOG, BALANCE];
+        let lines: Vec<&str> = all.into_iter().filter(|line| self.can(line)).collect();
+        let has = |line: &str| lines.contains(&line);
+        self.write(&lines);
+        let m = self.m;
+        m.write("/run/fit", "");
+        m.ok(["clusterctl", "apply", &self.file]);
+        let mut load = Load::http("127.0.0.1:8000").new_connections(40.0).for_seconds(1800.0);
+        if has(DOOR) {
+            // Nobody tells clients of a traced program that their connection is about to go.
+            load = load.keep_alive(20.0);
+        }
+        let mut run = m.load(load.expect("instance ").instance_after("instance "));
+        run.wait_flowing();
+        let door = has(DOOR) && answers_alone(m);
+        let cold = has(HEALTH) && begins_cold(m);
+        let report = run.stop();
+        report.assert_none_failed();
+        let watchdog = has(WATCHDOG) && is_ended_when_it_hangs(m);
+        let spread = has(BALANCE) && is_spread(m);
+        record_alone(&AloneRow {
+            program: self.name.to_owned(),
+            systemd: m.ok_sh("systemctl --version | awk 'NR == 1 { print $2 }'"),
+            measured: [door, cold, watchdog, spread].map(|yes| if yes { "yes" } else { "no" }),
+            failed: report.failed(),
+            requests: report.ok(),
+        });
+        m.ok(["clusterctl", "delete", "shop"]);
+        wait_until("nobody listens", PATIENCE, || m.sh("ss -ltn | grep -q ':8000 '").code != 0);
+    }
+}
+
+/// Each instance answers its own door, and no other.
+fn answers_alone(m: &Machine) -> bool {
+    let asked = |number: u32| m.clusterctl(["curl", &format!("shop@{number}"), "/"]);
+    let twice: Vec<_> = (0..INSTANCES).flat_map(|number| [asked(number), asked(number)]).collect();
+    let answers: BTreeSet<&str> = twice.iter().map(|output| output.stdout.as_str()).collect();
+    let well = twice.iter().all(|output| output.code == 0 && output.stdout.contains("instance "));
+    // nginx has two workers in each instance, of which either answers.
+    let most = 2 * INSTANCES as usize;
+    let own = (INSTANCES as usize..=most).contains(&answers.len());
+    if !well || !own {
+        eprintln!("no door: {twice:#?}");
+    }
+    well && own
+}
+
+/// Sixty answers, each once.
+fn answers(m: &Machine) -> BTreeSet<String> {
+    let asked = "for i in $(seq 60); do curl -s 127.0.0.1:8000; echo; done | sort -u";
+    m.ok_sh(asked).lines().map(str::to_owned).collect()
+}
+
+/// An instance that has listened for a while, and has not passed its check, is met by nobody.
+fn begins_cold(m: &Machine) -> bool {
+    let mut before = BTreeSet::new();
+    wait_until("all instances answer", PATIENCE, || {
+        before.extend(answers(m));
+        before.len() >= INSTANCES as usize
+    });
+    before.extend(answers(m));
+    m.ok(["rm", "/run/fit"]);
+    let mut restart = m.spawn(["sh", "-c", "echo begun; systemctl restart shop@0"]);
+    restart.line_with("begun");
+    let state = || m.systemctl_show("shop@0", "SubState");
+    wait_until("its check", PATIENCE, || state() == "start-post");
+    let meanwhile = answers(m);
+    assert_eq!(state(), "start-post");
+    m.write("/run/fit", "");
+    assert_eq!(restart.wait().0, 0);
+    wait_until("clients of the new one", PATIENCE, || !answers(m).is_subset(&before));
+    let cold = meanwhile.is_subset(&before);
+    if !cold {
+        eprintln!("not cold: {before:?}, then {meanwhile:?}");
+    }
+    cold
+}
+
+/// One that works is left alone, and one that does not move is replaced.
+fn is_ended_when_it_hangs(m: &Machine) -> bool {
+    let pid = |number: u32| m.systemctl_show(&format!("shop@{number}"), "MainPID");
+    let before: Vec<String> = (0..INSTANCES).map(pid).collect();
+    let load = Load::http("127.0.0.1:8000").new_connections(20.0).for_seconds(5.0);
+    m.load(load.expect("instance ")).finish().assert_none_failed();
+    // Nothing comes for longer than the watchdog, which shall not take that for the end.
+    m.ok(["sleep", "5"]);
+    let after: Vec<String> = (0..INSTANCES).map(pid).collect();
+    m.ok(["systemctl", "kill", "--signal=STOP", "shop@1"]);
+    let deadline = Instant::now() + PATIENCE;
+    let mut ended = false;
+    while !ended && Instant::now() < deadline {
+        // Nothing is announced here but by the journal.
+        m.ok(["sleep", "0.5"]);
+        ended = pid(1) != before[1] && m.systemctl_show("shop@1", "ActiveState") == "active";
+    }
+    let said = m.journal("shop@1").contains("atchdog timeout");
+    m.run(["systemctl", "kill", "--signal=CONT", "shop@1"]);
+    if before != after || !ended || !said {
+        eprintln!("no watchdog: {before:?} {after:?} ended={ended} said={said}");
+    }
+    before == after && ended && said
+}
+
+/// Connections that come one after the other, and stay without a word.
+const CLIENTS: &str = "import socket, sys, time
+held = []
+for number in range(120):
+    held.append(socket.create_connection(('127.0.0.1', 8000)))
+    time.sleep(0.01)
+print('all', flush=True)
+sys.stdin.read()
+";
+
+fn is_spread(m: &Machine) -> bool {
+    let mut clients = m.spawn(["python3", "-c", CLIENTS]);
+    clients.line_with("all");
+    let deadline = Instant::now() + Duration::from_secs(15);
+    loop {
+        let counts = connections(m);
+        let (most, least) = (counts.iter().max().unwrap(), counts.iter().min().unwrap());
+        let all = counts.iter().sum::<u64>() >= 120;
+        if all && most - least <= 3 {
+            return true;
+        }
+        if Instant::now() > deadline {
+            eprintln!("not spread: {counts:?}");
+            return false;
+        }
+        // A count is in the page of an instance as soon as its program has accepted.
+        m.ok(["sleep", "0.2"]);
+    }
+}
+
+fn connections(m: &Machine) -> Vec<u64> {
+    let list = m.ok(["clusterctl", "list", "-o", "json"]);
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let instances = list["instances"].as_array().unwrap();
+    instances.iter().map(|one| one["connections"].as_u64().unwrap_or(0)).collect()
+}
+
+/// Whether this program is to be tried.
+fn wanted(name: &str) -> bool {
+    std::env::var("ALONE").map_or(true, |names| names.split(';').any(|one| one == name))
+}
+
+fn tried(m: &Machine, name: &str, fixture_of: &str, change: impl Fn(String) -> String) {
+    m.copy(&fixture(fixture_of), &format!("/srv/{fixture_of}"));
+    let text = fs::read_to_string(fixture(fixture_of).join("ecosystem.toml")).unwrap();
+    let file = format!("/srv/{fixture_of}/ecosystem.toml");
+    eprintln!("{name}");
+    Tried { m, name, file, text: change(text) }.measured();
+}
+
+/// The fixtures of servers, and the program that each needs.
+const SERVERS: [(&str, &str); 13] = [
+    ("node", "node"),
+    ("python", "python3"),
+    ("gunicorn", "gunicorn"),
+    ("uvicorn", "uvicorn"),
+    ("puma", "puma"),
+    ("nginx", "nginx"),
+    ("php", "php"),
+    ("perl", "perl"),
+    ("java", "java"),
+    ("lighttpd", "lighttpd"),
+    ("uwsgi", "uwsgi"),
+    ("apache", "apache2"),
+    ("haproxy", "haproxy"),
+];
+
+fn of_the_system(m: &Machine) {
+    for (name, program) in SERVERS.into_iter().filter(|(name, _)| wanted(name)) {
+        if m.sh(&format!("command -v {program}")).code == 0 {
+            tried(m, name, name, |text| text);
+        } else {
+            skip::record(&format!("{name} is missing (make deps installs it)"));
+        }
+    }
+}
+
+/// Programs on crates, compiled with the versions of this tree.
+fn of_crates() -> Result<PathBuf, String> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let files =
+        ["tokio/Cargo.toml", "tokio/tokio.rs", "mio/mio.rs"].map(|file| fixture("").join(file));
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let dir = skip::target_dir().join("tmp").join(made::name("crates", &text));
+    made::once(&dir, |part| {
+        for file in ["tokio", "mio"] {
+            fs::create_dir_all(part.join(file)).unwrap();
+        }
+        for (file, to) in files.iter().zip(["tokio/Cargo.toml", "tokio/tokio.rs", "mio/mio.rs"]) {
+            fs::copy(file, part.join(to)).unwrap();
+        }
+        fs::copy(root.join("Cargo.lock"), part.join("tokio/Cargo.lock")).unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--offline", "--target-dir"]).arg(part.join("target"));
+        let output = cargo.current_dir(part.join("tokio")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(()).ok_or(format!("tokio cannot be built: {said}"))
+    })?;
+    Ok(dir.join("target/debug"))
+}
+
+fn compiled(m: &Machine) {
+    for name in ["tokio", "mio"].into_iter().filter(|name| wanted(name)) {
+        match of_crates() {
+            Ok(dir) => {
+                m.copy(&dir.join(name), &format!("/srv/{name}/shop"));
+                tried(m, name, name, |text| text);
+            }
+            Err(reason) => skip::record(&reason),
+        }
+    }
+    let rustc = "rustc --edition 2024 -C target-feature=+crt-static";
+    for (name, compiler, source) in [
+        ("go", "go build", "go/shop.go"),
+        ("go-static", "go build", "go-static/shop.go"),
+        ("rust", rustc, "rust/shop.rs"),
+    ] {
+        if wanted(name) && skip::has(compiler.split(' ').next().unwrap()) {
+            let program = built(&format!("alone-{name}"), compiler, &fixture(source));
+            m.copy(&program, &format!("/srv/{name}/shop"));
+            tried(m, name, name, |text| text);
+        }
+    }
+}
+
+/// Runtimes of registries.
+fn of_registries(m: &Machine) {
+    if wanted("node 24")
+        && let Some(node) = npm::node(m, "24")
+    {
+        let change =
+            |text: String| text.replacen("name =", &format!("interpreter = '{node}'\nname ="), 1);
+        tried(m, "node 24", "node", change);
+    }
+    if wanted("uvicorn, uvloop") {
+        let list = fixture("../matrix/requirements.txt");
+        match made::from_pip(&list) {
+            Ok(packages) => {
+                m.copy(&packages, "/srv/packages");
+                let command = "\"/srv/packages/bin/uvicorn\", \"--loop\", \"uvloop\"";
+                let env = "env.PYTHONPATH = '/srv/packages'\nname =";
+                tried(m, "uvicorn, uvloop", "uvicorn", |text| {
+                    text.replace("\"uvicorn\"", command).replacen("name =", env, 1)
+                });
+            }
+            Err(reason) => skip::record(&reason),
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: make check-long"]
+fn programs_of_the_system() {
+    if let Some(m) = machine(Root::Host) {
+        of_the_system(&m);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: make check-long"]
+fn programs_of_the_system_on_trixie() {
+    if let Some(m) = machine(Root::Trixie) {
+        of_the_system(&m);
+    }
+}
+
+#[test]
+fn compiled_programs() {
+    if let Some(m) = machine(Root::Host) {
+        compiled(&m);
+    }
+}
+
+#[test]
+fn programs_of_registries() {
+    if let Some(m) = machine(Root::Host) {
+        of_registries(&m);
+    }
+}
