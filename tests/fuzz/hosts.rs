@@ -60,8 +60,15 @@ fn deployments(text: &str) -> Vec<DeployEvent> {
 /// All of it as text.
 pub fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
     let refusal = Refusal::Newer { version: text.into(), format: 9 };
-    let facts =
-        Facts { host: text, begun: false, noise: &[], said: text, code: Some(1), silent: false };
+    let facts = Facts {
+        host: text,
+        begun: false,
+        noise: &[],
+        said: text,
+        code: Some(1),
+        silent: false,
+        dropped: 0,
+    };
     let hosts = [NoAnswer::of(facts), NoAnswer::refused(text, &refusal)].map(|no_answer| {
         HostRows { host: text.into(), list: Some(listed(text)), why: Some(no_answer.why) }
     });

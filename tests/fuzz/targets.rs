@@ -123,7 +123,15 @@ pub fn host(bytes: &[u8]) {
     }
     let (begun, noise) = (reader.has_begun(), reader.noise());
     let code = code.map(i32::from);
-    let facts = Facts { host: NAME, begun, noise, said: &text, code, silent: false };
+    let facts = Facts {
+        host: NAME,
+        begun,
+        noise,
+        said: &text,
+        code,
+        silent: false,
+        dropped: text.len() as u64,
+    };
     shown(&values, Some(NoAnswer::of(facts)));
     for value in values {
         assert_eq!(fleet::with_host(NAME, value)["host"], NAME);

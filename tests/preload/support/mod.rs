@@ -26,6 +26,7 @@ pub mod skip;
 pub use client::{
     ask, ask_with, being_served, check_shared, connect, ends_after_answer, http, read_all,
 };
+#[allow(unused_imports, reason = "the tracer's tests use a part of them")]
 pub use program::{Program, end_children};
 pub use skip::has;
 
