@@ -6,8 +6,10 @@ use crate::door::{StandIn, pid, shop};
 use crate::stage::{SHOP, Stage, WORKER};
 
 /// A command line, and how the sentence at its end has to begin.
-const ENDS: [(&str, &str); 21] = [
-    ("apply", "✓ shop: 2 started in "),
+const ENDS: [(&str, &str); 22] = [
+    // One after the other: in which order apps start that are applied together is not settled.
+    ("apply --only shop", "✓ shop: 2 started in "),
+    ("apply --only worker", "✓ worker: 1 started in "),
     ("start shop", "✓ shop: 2 running already in "),
     ("stop shop@1", "✓ shop: 1 stopped in "),
     ("stop shop@1", "✓ shop: 1 stopped already in "),

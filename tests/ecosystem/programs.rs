@@ -61,10 +61,13 @@ fn clients_are_spread_over_several_instances_with_the_library() {
         ("script = 'server.js'\nlisten = 'udp:80'\ninstances = 2", Balance::Queue, false),
         ("script = 'server.js'\nlisten = 'unix:/run/x'\ninstances = 2", Balance::Queue, false),
         ("script = 'server.js'\ninstances = 2", Balance::Queue, false),
-        ("script = './go'\nlisten = 80\ninstances = 2", Balance::Queue, false),
     ] {
         assert_eq!(of(text), (balance, door, String::new()), "{text}");
     }
+    // A traced program has nothing of the library.
+    let (balance, door, remark) = of("script = './go'\nlisten = 80\ninstances = 2");
+    assert_eq!((balance, door), (Balance::Queue, false));
+    assert!(remark.contains("no `balance`"), "{remark}");
     // Where somebody asks for it, and nobody can.
     let (balance, door, remark) =
         of("script = './go'\nlisten = 80\ninstances = 2\nbalance = 'even'");

@@ -85,7 +85,10 @@ pub(super) fn environment(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Environm
     port(cx, fields, &mut variables);
     let instance_var = instance_var(cx, fields, &variables);
     let increment_var = increment_var(cx, fields, &variables, &instance_var);
-    let variables = variables.into_iter().map(|(name, (value, _))| (name, value)).collect();
+    let variables: BTreeMap<String, String> =
+        variables.into_iter().map(|(name, (value, _))| (name, value)).collect();
+    // Programs are looked for where the app itself would find them.
+    cx.path = variables.get("PATH").cloned();
     Environment { variables, filtered: filtered(cx, fields), instance_var, increment_var }
 }
 

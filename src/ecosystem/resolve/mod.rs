@@ -74,7 +74,6 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     let folder = cwd.as_deref();
     let (name, at) = name::name(cx, fields, folder);
     let mut env = environment::environment(cx, fields);
-    cx.path = env.variables.get("PATH").cloned();
     let ran = command::command(cx, fields, folder);
     let here = folder.unwrap_or(Path::new("/"));
     let kind = ran.as_ref().map(|ran| kind::program_kind(cx.search(), ran, here));
