@@ -102,7 +102,8 @@ fn pause(count: u32, rules: Rules) -> u64 {
     let (first, longest) = rules.backoff;
     match (rules.delay, count) {
         (None, _) => 0,
-        _ if first > 0 && count < HASTY => 0,
+        // Who served well before is started again at once.
+        _ if first > 0 && count == 0 => 0,
         _ if first > 0 => {
             // Each short run waits half as long again as the one before, as in PM2.
             let grow = |pause: u64| (pause < longest).then_some(pause.saturating_mul(3) / 2);
@@ -195,6 +196,7 @@ mod tests {
         );
         let growing = Rules { backoff: (100, 1000), ..RULES };
         let pauses = [1, 2, 3, 4, 7, 8, 99].map(|count| super::pause(count, growing));
-        assert_eq!(pauses, [0, 150, 225, 337, 1000, 1000, 1000]);
+        assert_eq!(pauses, [100, 150, 225, 337, 1000, 1000, 1000]);
+        assert_eq!(super::pause(0, growing), 0);
     }
 }

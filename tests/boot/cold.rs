@@ -236,7 +236,7 @@ booted!(what_a_static_server_cannot_have_is_said, |m| {
     for (toml, why) in [
         ("door = true", "no instance of this program can be reached alone: it is a Go program"),
         ("watchdog = '5s'", "nothing of clusterctl can answer a watchdog for this program"),
-        ("balance = 'even'", "nobody can spread the clients of this program evenly"),
+        ("balance = 'client'", "nobody can spread the clients of this program"),
         (
             "health = { http = '/', interval = '5s' }",
             "nobody can check one instance of this program while it serves: it is a Go program",
