@@ -201,31 +201,36 @@ fn serves_by_client(m: &Machine, name: &str) {
     wait_until("nobody listens", PATIENCE, || m.sh("ss -ltn | grep -q ':8000 '").code != 0);
 }
 
-/// The fixtures of servers, and the program that each needs.
-const SERVERS: [(&str, &str); 13] = [
-    ("node", "node"),
-    ("python", "python3"),
-    ("gunicorn", "gunicorn"),
-    ("uvicorn", "uvicorn"),
-    ("puma", "puma"),
-    ("nginx", "nginx"),
-    ("php", "php"),
-    ("perl", "perl"),
-    ("java", "java"),
-    ("lighttpd", "lighttpd"),
-    ("uwsgi", "uwsgi"),
-    ("apache", "apache2"),
-    ("haproxy", "haproxy"),
-];
-
-#[test]
-fn servers_of_many_languages_serve_by_client() {
-    let Some(m) = machine(Root::Host) else { return };
-    for (name, program) in SERVERS {
-        if m.sh(&format!("command -v {program}")).code == 0 {
-            serves_by_client(&m, name);
-        } else {
-            skip::record(&format!("{name} is missing (make deps installs it)"));
+/// Each of them is a fixture of `servers`; then the program that it needs.
+macro_rules! by_client {
+    ($($test:ident: $program:literal;)*) => {
+        mod by_client {
+            use super::*;
+            $(#[test]
+            fn $test() {
+                let Some(m) = machine(Root::Host) else { return };
+                if m.sh(concat!("command -v ", $program)).code == 0 {
+                    serves_by_client(&m, stringify!($test));
+                } else {
+                    skip::record(concat!(stringify!($test), " is missing (make deps installs it)"));
+                }
+            })*
         }
-    }
+    };
+}
+
+by_client! {
+    node: "node";
+    python: "python3";
+    gunicorn: "gunicorn";
+    uvicorn: "uvicorn";
+    puma: "puma";
+    nginx: "nginx";
+    php: "php";
+    perl: "perl";
+    java: "java";
+    lighttpd: "lighttpd";
+    uwsgi: "uwsgi";
+    apache: "apache2";
+    haproxy: "haproxy";
 }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use rustix::process::Signal;
 
 use crate::gate::{BLOCKING, CLOSES, EDGES, FORKS, Instances, NODE, SELECT};
+use crate::support::door::is_untouched;
 use crate::support::{PATIENCE, end_children, has};
 
 /// Serves until it is asked to stop, then closes its listener, and ends a little later.
@@ -45,6 +47,13 @@ const WORKERS: &str = "import signal, time\n\
     \x20           time.sleep(0.005)\n\
     \x20           serve()\n\
     \x20       else: kept.pop(fd).close()\n";
+
+/// Serves beside a child that has forked and holds for a while what it has inherited, as one does that is to become
+/// another program.
+const HOLDS: &str = "if os.fork() == 0:\n\
+    \x20   os.close(s.detach())\n\
+    \x20   select.select([], [], [], 4)\n\
+    \x20   os._exit(0)\n";
 
 /// A connection of one of 250 clients.
 fn client(number: u8, port: u16) -> TcpStream {
@@ -230,4 +239,74 @@ fn instances_of_several_processes_own_nobody() {
     program.terminate();
     program.end();
     (1..=60).for_each(|number| _ = server(&client(number, all.port)));
+}
+
+/// The words that run a program which closes what has gone, while strace changes a call of it.
+fn traced(call: &str, change: &str, script: &str) -> Vec<String> {
+    let (trace, change) = (format!("trace={call}"), format!("inject={call}:{change}"));
+    let words =
+        ["strace", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &change, "python3", "-c", script];
+    words.map(str::to_owned).into()
+}
+
+/// The signal to stop comes in the midst of `accept()`, before and after a client was taken out of the queue: nobody
+/// is handed in at the door any more, which strace holds open as well.
+#[test]
+fn one_that_is_stopped_in_accept_gets_no_more() {
+    if !has("strace") {
+        return;
+    }
+    for number in 40..45 {
+        let Some(mut all) = python(0, CLOSES) else { return };
+        all.systemd.set("CLUSTERCTL_DRAIN", "1");
+        all.add();
+        let script = all.words.pop().unwrap();
+        all.words = traced("getuid", &format!("signal=SIGTERM:when={number}"), &script);
+        all.add();
+        let mut clients = (1..=60).cycle();
+        while all.all[1].0.is_running() {
+            server(&client(clients.next().unwrap(), all.port));
+        }
+    }
+}
+
+/// Whoever hands a client in does not come to it until the one whose it is has gone, whose door is still held by a
+/// child that looks into it no more.
+#[test]
+fn a_client_who_is_handed_in_late_is_served_by_another() {
+    let Some(mut all) = python(0, &[HOLDS, CLOSES].concat()) else { return };
+    if !has("strace") {
+        return;
+    }
+    all.systemd.set("CLUSTERCTL_DRAIN", "1");
+    all.add();
+    let script = all.words.pop().unwrap().replace(HOLDS, "");
+    all.words = traced("sendmsg", "delay_enter=2000000:when=1", &script);
+    all.add();
+    let (mut program, door) = all.all.remove(0);
+    program.signal(Signal::STOP);
+    // The senders of the stopped one, in the page of all.
+    let folder = door.path.parent().unwrap().to_str().unwrap();
+    let number: u64 = folder.rsplit_once('@').unwrap().1.parse().unwrap();
+    let page = all.page();
+    let is_handed_in = || {
+        let mut word = [0; 4];
+        page.read_exact_at(&mut word, (16 + 5 * number + 4) * 4).unwrap();
+        word != [0; 4]
+    };
+    let mut late = None;
+    for number in 1..=60 {
+        let stream = client(number, all.port);
+        while is_untouched(&stream) && !is_handed_in() {
+            std::thread::yield_now();
+        }
+        if is_handed_in() {
+            late = Some(stream);
+            break;
+        }
+    }
+    program.terminate();
+    program.signal(Signal::CONT);
+    assert_eq!(program.end(), 0);
+    server(&late.expect("one of 60 is another one's"));
 }

@@ -58,7 +58,7 @@ pub const FORKS: &str = "s.setblocking(False)\n\
 pub struct Instances {
     pub systemd: Systemd,
     pub port: u16,
-    words: Vec<String>,
+    pub words: Vec<String>,
     pub all: Vec<(Program, Door)>,
     clients: Vec<(u32, TcpStream)>,
 }
@@ -122,7 +122,7 @@ impl Instances {
     }
 
     /// The page that they share, as the app's user may open it.
-    fn page(&self) -> std::fs::File {
+    pub fn page(&self) -> std::fs::File {
         let link = self.all[0].1.path.with_file_name("peers");
         std::fs::File::options().read(true).write(true).open(link).unwrap()
     }

@@ -16,12 +16,17 @@ use crate::handover::{Address, sticky};
 use crate::peers::{self, Peer};
 use crate::setup::{self, Balance, Setup};
 use crate::sys::{self, Errno, doors};
-use crate::{door, gate, rotation};
+use crate::{door, drain, gate, rotation};
 
+/// What the kernel says of doors at which nobody is any more. Anything else may be otherwise in a moment: the kernel
+/// lets one user have so many descriptors on their way.
+const GONE: [c_int; 3] = [sys::ENOENT, sys::ECONNREFUSED, sys::EPIPE];
 /// So many owners are looked for that may be gone.
 const MOST_TRIED: usize = 16;
-/// How long one who leaves waits for those who hand in a client, and for room in the doors of others.
-const PATIENCE_MS: u32 = 50;
+/// How long one who leaves waits for those who hand in a client, and for room in the doors of others. They need some
+/// microseconds, and on a machine that is busy their turn at the processor; only one that was killed in the midst of it
+/// is waited for in vain.
+const PATIENCE_MS: u32 = 500;
 
 /// The facts, where clients belong to instances.
 fn sticky() -> Option<&'static Setup> {
@@ -81,7 +86,7 @@ fn led(by: c_int, fd: c_int, port: u16, own: Option<usize>) -> Led {
             Err(Errno(sys::EAGAIN)) if own.is_some() => return Led::Waiting,
             Err(Errno(error)) => {
                 limit = Some(sticky::rank(key, owner));
-                if error == sys::EAGAIN {
+                if !GONE.contains(&error) {
                     nowhere = Led::Waiting;
                 }
             }
@@ -102,7 +107,7 @@ fn hand_in(setup: &Setup, by: c_int, owner: usize, fd: c_int, port: u16) -> Resu
         }
         _ => Err(Errno(sys::ENOENT)),
     };
-    peer.senders().fetch_sub(1, Ordering::SeqCst);
+    peer.sender_is_done();
     if matches!(result, Err(Errno(sys::ENOENT | sys::ECONNREFUSED))) {
         bury(&peer, process);
     }
@@ -113,13 +118,32 @@ fn hand_in(setup: &Setup, by: c_int, owner: usize, fd: c_int, port: u16) -> Resu
 fn bury(peer: &Peer, process: u32) {
     let gone = |was: u32| was == process && !sys::is_alive(was as c_int);
     if gone(peer.process().load(Ordering::Acquire)) {
-        peer.passes().store(1, Ordering::Release);
+        peer.pass_over();
+    }
+}
+
+/// This process drains, and takes no more clients.
+pub fn end() {
+    shut();
+    leave();
+}
+
+/// Whoever hands in a client from now on learns that nobody takes it, as late as he comes: a child that was forked for
+/// something else may hold the door for a moment longer, and nobody reads there. Only where nobody of the instance comes
+/// after this process: a door that is shut stays so, and wakes whoever waits for it.
+fn shut() {
+    let own = gate::own().filter(|_| are_owned() && drain::is_leader() && !rotation::has_several());
+    let alone = own.is_some_and(|own| own.process().load(Ordering::SeqCst) == sys::getpid() as u32);
+    if let Some(door) = rotation::door().filter(|_| alone)
+        && !peers::is_of_parent(door)
+    {
+        sys::stop_reading(door);
     }
 }
 
 /// The instance takes no more clients, as far as this process says so: what is in its door goes to others.
-pub fn leave() {
-    gate::leave();
+fn leave() {
+    gate::end();
     let Some(own) = gate::own().filter(|_| are_owned()) else { return };
     let mut patience = PATIENCE_MS;
     while own.senders().load(Ordering::SeqCst) != 0 && patience > 0 {

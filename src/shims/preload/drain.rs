@@ -285,7 +285,7 @@ fn stop_accepting() {
         }
         silence(fd, slot);
     });
-    clients::leave();
+    clients::end();
     rotation::leave();
 }
 

@@ -14,7 +14,7 @@ use crate::handover::spread::{self, Gate, Step, at_timer, leaves_to};
 use crate::peers::{self, Peer};
 use crate::sys::{self, doors};
 use crate::table::{DIRECT, Slot};
-use crate::{clients, counting, rotation, setup};
+use crate::{clients, counting, drain, rotation, setup};
 
 /// Within this time somebody takes a client who waits, or others do.
 const LOOK_EVERY_US: u64 = 20_000;
@@ -76,7 +76,7 @@ fn look_around(own: &Peer) -> bool {
                 let member = peer.member();
                 member.counts && leaves_to(connections, member.connections)
             });
-            others.for_each(|(_, peer)| peer.passes().store(1, Ordering::Release));
+            others.for_each(|(_, peer)| peer.pass_over());
             open(own);
             true
         }
@@ -98,7 +98,7 @@ fn leaves() -> bool {
             return true;
         }
         least.process().store(0, Ordering::Relaxed);
-        least.passes().store(1, Ordering::Release);
+        least.pass_over();
     }
     false
 }
@@ -115,9 +115,11 @@ pub fn join() {
     }
 }
 
-/// This process takes clients for the instance.
+/// This process takes clients for the instance. Not one that has left: the signal to stop may have come in the midst
+/// of its `accept()`.
 fn stand(own: &Peer) {
-    own.process().store(sys::getpid() as u32, Ordering::Relaxed);
+    let here = sys::getpid() as u32;
+    let was_here = own.process().swap(here, Ordering::SeqCst) == here;
     // Where several accept, no client belongs to them; and one that was taken out of rotation still gets those who
     // were on their way to it.
     let passes = match clients::are_owned() {
@@ -125,7 +127,7 @@ fn stand(own: &Peer) {
         true if rotation::has_several() => peers::OWNS_NOBODY,
         _ => 0,
     };
-    own.passes().store(passes, Ordering::Release);
+    own.set_passes(|before| (before != peers::GONE || !was_here).then_some(passes));
 }
 
 /// A connection was taken: others may have waited for that.
@@ -162,12 +164,37 @@ pub fn look() {
     }
 }
 
-/// This process, or the instance, takes no more: nobody shall wait for it.
+/// The instance takes no more: nobody shall wait for it.
 pub fn leave() {
+    if let Some(own) = own() {
+        own.pass_over();
+        others_go_on(&own);
+    }
+}
+
+/// This process takes no more until it listens again: nobody shall wait for it, also if it is in the midst of
+/// `accept()` at this moment.
+pub fn end() {
     let Some(own) = own() else { return };
-    own.passes().store(1, Ordering::SeqCst);
-    open(&own);
+    if own.process().load(Ordering::SeqCst) == sys::getpid() as u32 {
+        own.passes().store(peers::GONE, Ordering::SeqCst);
+    } else {
+        own.pass_over();
+    }
+    others_go_on(&own);
+}
+
+fn others_go_on(own: &Peer) {
+    open(own);
     call_others(None);
+}
+
+/// This process listens: if it has left, it comes back at its next `accept()`.
+pub fn begin() {
+    let Some(own) = own().filter(|_| !drain::is_on()) else { return };
+    if own.process().load(Ordering::SeqCst) == sys::getpid() as u32 {
+        own.set_passes(|before| (before == peers::GONE).then_some(1));
+    }
 }
 
 /// Nobody was there: a timer that wakes one for nothing is stopped. Two processes of the instance may have turned

@@ -37,6 +37,8 @@ static OWN: AtomicUsize = AtomicUsize::new(0);
 
 /// A value of [`Peer::passes`]: it takes clients, and none of them is its own.
 pub const OWNS_NOBODY: u32 = 2;
+/// A value of [`Peer::passes`]: [`Peer::process`] takes no more, whatever it still is about to do.
+pub const GONE: u32 = 3;
 
 /// What one instance tells the others.
 pub struct Peer {
@@ -62,7 +64,7 @@ impl Peer {
     }
 
     /// It had its chance and let a client wait, or takes none: it counts when it comes to accept again.
-    /// Or [`OWNS_NOBODY`].
+    /// Or [`OWNS_NOBODY`], or [`GONE`].
     pub fn passes(&self) -> &'static AtomicU32 {
         word(self.at + 2)
     }
@@ -81,6 +83,22 @@ impl Peer {
     pub fn serves(&self) -> bool {
         let passes = self.passes().load(Ordering::SeqCst);
         self.process().load(Ordering::Relaxed) != 0 && (passes == 0 || passes == OWNS_NOBODY)
+    }
+
+    /// Changes [`Peer::passes`] as this says, unless somebody else does at that moment: then it is asked again.
+    pub fn set_passes(&self, next: impl Fn(u32) -> Option<u32>) {
+        let _ = self.passes().fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+    }
+
+    /// Lets another one go first, or one that has died be.
+    pub fn pass_over(&self) {
+        self.set_passes(|passes| (passes != GONE).then_some(1));
+    }
+
+    /// One that hands in a client is done. An instance that began meanwhile may have set the count to 0.
+    pub fn sender_is_done(&self) {
+        let less = |count: u32| count.checked_sub(1);
+        let _ = self.senders().fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
     }
 
     pub fn member(&self) -> Member {
@@ -246,6 +264,17 @@ fn make() -> Result<c_int, Errno> {
     sys::write_at(page, MARK, 0);
     files::keep_size(page)?;
     Ok(page)
+}
+
+/// Whether the parent of this process has the same file at a descriptor. It may start another process in the place
+/// of this one then.
+pub fn is_of_parent(fd: c_int) -> bool {
+    let (mut here, mut there) = ([0; 64], [0; 64]);
+    let parent = sys::getppid();
+    let own = sys::link_target(Path::of(b"/proc/self/fd/", format_args!("{fd}")).as_c(), &mut here);
+    let path = Path::of(b"/proc/", format_args!("{parent}/fd/{fd}"));
+    let others = sys::link_target(path.as_c(), &mut there);
+    own > 0 && here.get(..own) == there.get(..others)
 }
 
 /// The name of the link in the folder of a door.

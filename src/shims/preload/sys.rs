@@ -126,6 +126,11 @@ pub fn getpid() -> c_int {
     call(number::GETPID, [0; 6]).unwrap_or_default() as c_int
 }
 
+#[allow(dead_code, reason = "the tracer does without")]
+pub fn getppid() -> c_int {
+    call(number::GETPPID, [0; 6]).unwrap_or_default() as c_int
+}
+
 pub fn abort() -> ! {
     let _ = call(number::KILL, [word(getpid()), word(SIGABRT), 0, 0, 0, 0]);
     exit_group(127)

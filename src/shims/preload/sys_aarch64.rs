@@ -34,6 +34,7 @@ pub mod number {
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const GETPID: usize = 172;
+    pub const GETPPID: usize = 173;
     pub const GETUID: usize = 174;
     pub const GETTID: usize = 178;
     pub const SOCKET: usize = 198;

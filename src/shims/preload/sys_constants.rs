@@ -52,6 +52,7 @@ pub const EAGAIN: c_int = 11;
 pub const EFAULT: c_int = 14;
 pub const EEXIST: c_int = 17;
 pub const EINVAL: c_int = 22;
+pub const EPIPE: c_int = 32;
 pub const ENOSYS: c_int = 38;
 pub const ELOOP: c_int = 40;
 pub const ENOTSOCK: c_int = 88;

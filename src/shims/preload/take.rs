@@ -8,7 +8,7 @@ use crate::handover::{Address, Asked, Decision, SocketKind, View, decide};
 use crate::say::say;
 use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
-use crate::{door, drain, notify, rotation, runtime, table, unlink};
+use crate::{door, drain, gate, notify, rotation, runtime, table, unlink};
 
 /// Size of `struct sockaddr_un`.
 const LONGEST_UNIX: u32 = 110;
@@ -129,6 +129,7 @@ pub fn adopt(fd: c_int, index: usize) {
     let given = fd == FIRST_DESCRIPTOR + index as c_int;
     let flags = if given { table::NONBLOCK } else { 0 };
     if table::track(fd, index, flags | table::ADOPTED) {
+        gate::begin();
         drain::arm();
     }
 }
@@ -221,6 +222,7 @@ pub fn is_shared(fd: c_int, kind: SocketKind) -> bool {
 pub fn started(fd: c_int) {
     if let Some(slot) = table::slot(fd) {
         slot.set(table::LISTENING, true);
+        gate::begin();
         if let Some(setup) = setup::active() {
             hide(setup, slot.listener());
         }
