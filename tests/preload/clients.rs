@@ -48,6 +48,30 @@ const WORKERS: &str = "import signal, time\n\
     \x20           serve()\n\
     \x20       else: kept.pop(fd).close()\n";
 
+/// One worker that is slower than its clients, and ends when its parent says so, without a word of its listener, once
+/// it has served those whom it has.
+const WORKER: &str = "import signal, time\n\
+    s.setblocking(False)\n\
+    kid = os.fork()\n\
+    def stop(*_):\n\
+    \x20   os.kill(kid, signal.SIGUSR1)\n\
+    \x20   os.waitpid(kid, 0)\n\
+    \x20   os._exit(0)\n\
+    if kid != 0:\n\
+    \x20   signal.signal(signal.SIGTERM, stop)\n\
+    \x20   while True: signal.pause()\n\
+    r, w = os.pipe()\n\
+    signal.signal(signal.SIGUSR1, lambda *_: os.write(w, b'x'))\n\
+    waits = [s, r]\n\
+    while waits or kept:\n\
+    \x20   for fd in select.select([*waits, *kept], [], [])[0]:\n\
+    \x20       if fd == r: waits = []\n\
+    \x20       elif fd is s:\n\
+    \x20           time.sleep(0.005)\n\
+    \x20           serve()\n\
+    \x20       else: kept.pop(fd).close()\n\
+    os._exit(0)\n";
+
 /// Serves beside a child that has forked and holds for a while what it has inherited, as one does that is to become
 /// another program.
 const HOLDS: &str = "if os.fork() == 0:\n\
@@ -134,7 +158,7 @@ fn only_clients_of_the_one_that_goes_move() {
 /// Clients come without a pause while one after the other goes, by the library's drain or by closing its listener.
 #[test]
 fn nobody_is_lost_when_instances_go() {
-    for (waits, drain) in [(CLOSES, "1"), (LEAVES, "0"), (WORKERS, "1")] {
+    for (waits, drain) in [(CLOSES, "1"), (LEAVES, "0"), (WORKERS, "1"), (WORKER, "1")] {
         let Some(mut all) = python(0, waits) else { return };
         all.systemd.set("CLUSTERCTL_DRAIN", drain);
         (0..3).for_each(|_| all.add());
@@ -219,9 +243,14 @@ fn one_out_of_rotation_owns_nobody() {
 fn instances_of_several_processes_own_nobody() {
     let Some(mut all) = python(2, FORKS) else { return };
     let parents: Vec<u32> = all.all.iter().map(|(program, _)| program.pid()).collect();
-    let children = |parent: &u32| {
+    // It forks when it has listened.
+    let children = |parent: &u32| loop {
         let path = format!("/proc/{parent}/task/{parent}/children");
-        std::fs::read_to_string(path).unwrap().trim().parse::<u32>().unwrap()
+        let text = std::fs::read_to_string(path).unwrap();
+        if let Ok(child) = text.trim().parse::<u32>() {
+            break child;
+        }
+        std::thread::yield_now();
     };
     let instances: Vec<[u32; 2]> = parents.iter().map(|pid| [*pid, children(pid)]).collect();
     // One and the same client, from the moment on in which two processes of each have served.

@@ -14,7 +14,7 @@ use crate::handover::spread::{self, Gate, Step, at_timer, leaves_to};
 use crate::peers::{self, Peer};
 use crate::sys::{self, doors};
 use crate::table::{DIRECT, Slot};
-use crate::{clients, counting, drain, rotation, setup};
+use crate::{clients, counting, drain, rotation, setup, workers};
 
 /// Within this time somebody takes a client who waits, or others do.
 const LOOK_EVERY_US: u64 = 20_000;
@@ -127,7 +127,11 @@ fn stand(own: &Peer) {
         true if rotation::has_several() => peers::OWNS_NOBODY,
         _ => 0,
     };
-    own.set_passes(|before| (before != peers::GONE || !was_here).then_some(passes));
+    own.set_passes(|before| match before {
+        peers::GONE if was_here => None,
+        peers::ENDS => None,
+        _ => Some(passes),
+    });
 }
 
 /// A connection was taken: others may have waited for that.
@@ -173,11 +177,13 @@ pub fn leave() {
 }
 
 /// This process takes no more until it listens again: nobody shall wait for it, also if it is in the midst of
-/// `accept()` at this moment.
+/// `accept()` at this moment. Nor for its workers where it is their master that drains: it has them end.
 pub fn end() {
     let Some(own) = own() else { return };
-    if own.process().load(Ordering::SeqCst) == sys::getpid() as u32 {
-        own.passes().store(peers::GONE, Ordering::SeqCst);
+    if drain::is_own() && drain::is_leader() {
+        own.passes().store(peers::ENDS, Ordering::SeqCst);
+    } else if own.process().load(Ordering::SeqCst) == sys::getpid() as u32 {
+        own.set_passes(|before| (before != peers::ENDS).then_some(peers::GONE));
     } else {
         own.pass_over();
     }
@@ -189,12 +195,16 @@ fn others_go_on(own: &Peer) {
     call_others(None);
 }
 
-/// This process listens: if it has left, it comes back at its next `accept()`.
+/// This process listens: if it has left, it comes back at its next `accept()`, and so does an instance whose first
+/// process has ended and was replaced.
 pub fn begin() {
-    let Some(own) = own().filter(|_| !drain::is_on()) else { return };
-    if own.process().load(Ordering::SeqCst) == sys::getpid() as u32 {
-        own.set_passes(|before| (before == peers::GONE).then_some(1));
-    }
+    let Some(own) = own().filter(|_| !drain::is_on() && !workers::tells()) else { return };
+    let here = own.process().load(Ordering::SeqCst) == sys::getpid() as u32;
+    own.set_passes(|before| match before {
+        peers::GONE if here => Some(1),
+        peers::ENDS => Some(1),
+        _ => None,
+    });
 }
 
 /// Nobody was there: a timer that wakes one for nothing is stopped. Two processes of the instance may have turned

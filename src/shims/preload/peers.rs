@@ -39,6 +39,8 @@ static OWN: AtomicUsize = AtomicUsize::new(0);
 pub const OWNS_NOBODY: u32 = 2;
 /// A value of [`Peer::passes`]: [`Peer::process`] takes no more, whatever it still is about to do.
 pub const GONE: u32 = 3;
+/// A value of [`Peer::passes`]: the whole instance ends, and none of its processes takes clients for it.
+pub const ENDS: u32 = 4;
 
 /// What one instance tells the others.
 pub struct Peer {
@@ -64,7 +66,7 @@ impl Peer {
     }
 
     /// It had its chance and let a client wait, or takes none: it counts when it comes to accept again.
-    /// Or [`OWNS_NOBODY`], or [`GONE`].
+    /// Or [`OWNS_NOBODY`], [`GONE`] or [`ENDS`].
     pub fn passes(&self) -> &'static AtomicU32 {
         word(self.at + 2)
     }
@@ -92,7 +94,7 @@ impl Peer {
 
     /// Lets another one go first, or one that has died be.
     pub fn pass_over(&self) {
-        self.set_passes(|passes| (passes != GONE).then_some(1));
+        self.set_passes(|passes| (passes < GONE).then_some(1));
     }
 
     /// One that hands in a client is done. An instance that began meanwhile may have set the count to 0.
