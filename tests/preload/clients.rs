@@ -243,16 +243,20 @@ fn one_out_of_rotation_owns_nobody() {
 fn instances_of_several_processes_own_nobody() {
     let Some(mut all) = python(2, FORKS) else { return };
     let parents: Vec<u32> = all.all.iter().map(|(program, _)| program.pid()).collect();
-    // It forks when it has listened.
-    let children = |parent: &u32| loop {
+    // It listens before it forks, and nobody announces the child.
+    let child = |parent: &u32| {
         let path = format!("/proc/{parent}/task/{parent}/children");
-        let text = std::fs::read_to_string(path).unwrap();
-        if let Ok(child) = text.trim().parse::<u32>() {
-            break child;
-        }
-        std::thread::yield_now();
+        let mut looks = (0..1000).map(|_| std::fs::read_to_string(&path).unwrap());
+        let found = looks.find_map(|text| {
+            let child = text.trim().parse::<u32>().ok();
+            if child.is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            child
+        });
+        found.expect("it forks")
     };
-    let instances: Vec<[u32; 2]> = parents.iter().map(|pid| [*pid, children(pid)]).collect();
+    let instances: Vec<[u32; 2]> = parents.iter().map(|pid| [*pid, child(pid)]).collect();
     // One and the same client, from the moment on in which two processes of each have served.
     let mut seen = BTreeSet::new();
     let meets = |seen: &BTreeSet<u32>, pids: &[u32; 2]| pids.iter().any(|pid| seen.contains(pid));

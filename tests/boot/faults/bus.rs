@@ -175,8 +175,12 @@ fn cancel_start(m: &Machine, unit: &str) {
 
 booted!(every_verb_that_starts_tells_of_a_job_that_ends_otherwise, |m| {
     m.write("/etc/systemd/system/broken.service", BROKEN);
+    // By default the clients of several instances are spread, and those of one are not: another number would then be a
+    // change of the definition.
     let text = |instances| {
-        ecosystem(instances, "env = { HOLD = '/srv/shop/go' }\nrollout = { min_ready = 0 }")
+        let more =
+            "env = { HOLD = '/srv/shop/go' }\nrollout = { min_ready = 0 }\nbalance = 'queue'";
+        ecosystem(instances, more)
     };
     for (drop_in, says) in ENDS {
         for verb in ["apply", "scale", "start", "restart"] {
