@@ -3,8 +3,8 @@
 //! owner finds there its program gets by `accept()`.
 //!
 //! Until the owner comes to accept, the connection is in its door: one that is killed loses what is there. One that
-//! takes no more clients says so first, waits for those who are about to hand one in, and then leads what is in its
-//! door to the next owners.
+//! takes no more clients says so first, shuts its door or waits for those who are about to hand one in, and then leads
+//! what is in its door to the next owners.
 //!
 //! Where an owner cannot be reached, or its door is full, whoever has the client serves it. Instances in which
 //! several processes accept own nobody: a client would still meet one or the other.
@@ -124,32 +124,30 @@ fn bury(peer: &Peer, process: u32) {
 
 /// This process drains, and takes no more clients.
 pub fn end() {
-    shut();
-    leave();
+    leave(shut());
 }
 
 /// Whoever hands in a client from now on learns that nobody takes it, as late as he comes: a child that was forked for
 /// something else may hold the door for a moment longer, and nobody reads there. Only where nobody of the instance comes
-/// after this process: a door that is shut stays so, and wakes whoever waits for it.
-fn shut() {
+/// after this process: a door that is shut stays so, and wakes whoever waits for it. Whether it was shut.
+fn shut() -> bool {
     let own = gate::own().filter(|_| are_owned() && drain::is_leader() && !rotation::has_several());
     let alone = own.is_some_and(|own| own.process().load(Ordering::SeqCst) == sys::getpid() as u32);
-    if let Some(door) = rotation::door().filter(|_| alone)
-        && !peers::is_of_parent(door)
-    {
-        sys::stop_reading(door);
-    }
+    let door = rotation::door().filter(|door| alone && !peers::is_of_parent(*door));
+    door.into_iter().for_each(sys::stop_reading);
+    door.is_some()
 }
 
 /// The instance takes no more clients, as far as this process says so: what is in its door goes to others.
-fn leave() {
+fn leave(is_shut: bool) {
     gate::end();
     let Some(own) = gate::own().filter(|_| are_owned()) else { return };
-    let mut patience = PATIENCE_MS;
-    while own.senders().load(Ordering::SeqCst) != 0 && patience > 0 {
+    let mut looks = if is_shut { 0 } else { PATIENCE_MS };
+    while own.senders().load(Ordering::SeqCst) != 0 && looks > 0 {
         sys::sleep_ms(1);
-        patience -= 1;
+        looks -= 1;
     }
+    let mut patience = PATIENCE_MS;
     let mut by = doors::letter_box().ok();
     door::empty(|fd, port| {
         loop {
@@ -173,6 +171,6 @@ fn leave() {
 pub fn closed() {
     let own = gate::own().map(|own| own.process().load(Ordering::Relaxed));
     if own == Some(sys::getpid() as u32) {
-        leave();
+        leave(false);
     }
 }
