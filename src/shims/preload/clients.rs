@@ -23,10 +23,11 @@ use crate::{door, drain, gate, rotation};
 const GONE: [c_int; 3] = [sys::ENOENT, sys::ECONNREFUSED, sys::EPIPE];
 /// So many owners are looked for that may be gone.
 const MOST_TRIED: usize = 16;
-/// How long one who leaves waits for those who hand in a client, and for room in the doors of others. They need some
-/// microseconds, and on a machine that is busy their turn at the processor; only one that was killed in the midst of it
-/// is waited for in vain.
+/// How long one who leaves waits for those who hand in a client. They need some microseconds, and on a machine that is
+/// busy their turn at the processor; only one that was killed in the midst of it is waited for in vain.
 const PATIENCE_MS: u32 = 500;
+/// How long it waits for room where the doors of all others are full, before it closes what they cannot take.
+const ROOM_MS: u32 = 2500;
 
 /// The facts, where clients belong to instances.
 fn sticky() -> Option<&'static Setup> {
@@ -147,7 +148,7 @@ fn leave(is_shut: bool) {
         sys::sleep_ms(1);
         looks -= 1;
     }
-    let mut patience = PATIENCE_MS;
+    let mut patience = ROOM_MS;
     let mut by = doors::letter_box().ok();
     door::empty(|fd, port| {
         loop {

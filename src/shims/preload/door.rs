@@ -229,12 +229,15 @@ fn obey(door: c_int, letter: &Letter, asked: Command) {
     let done = |result: Result<(), Errno>, word| result.map_or(FAILED, |()| word);
     match asked {
         Command::Open => {
-            answer(door, letter, done(rotation::turn(true), OPENED));
+            let said = done(rotation::turn(true), OPENED);
             gate::join();
+            answer(door, letter, said);
         }
         Command::Close => {
-            answer(door, letter, done(rotation::turn(false), CLOSED));
+            let said = done(rotation::turn(false), CLOSED);
+            // From the answer on nobody hands in another client.
             gate::leave();
+            answer(door, letter, said);
         }
         Command::Look => gate::look(),
         Command::State => answer(door, letter, Answer::of(&state()).as_bytes()),
