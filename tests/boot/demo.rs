@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::booted;
 use crate::npm;
-use crate::support::{skip, wait_until};
+use crate::support::{Machine, Root, machine, skip, wait_until};
 
 /// The rows of the table at its end.
 const STEPS: [&str; 4] = [
@@ -15,7 +14,14 @@ const STEPS: [&str; 4] = [
     "6 instances, then 3",
 ];
 
-booted!(the_demo_shows_the_lost_requests_of_both_side_by_side, |m| {
+#[test]
+fn the_demo_shows_the_lost_requests_of_both_side_by_side() {
+    if let Some(m) = machine(Root::Host) {
+        shown(&m);
+    }
+}
+
+fn shown(m: &Machine) {
     let pm2 = match npm::locked("pm2") {
         Ok(dir) => dir,
         Err(reason) => return skip::record(&reason),
@@ -45,4 +51,4 @@ booted!(the_demo_shows_the_lost_requests_of_both_side_by_side, |m| {
     assert!(lost[1].0 == "0" && lost[1].1 != "0", "{table}");
     // Nothing of it is left.
     assert_eq!(m.sh("pgrep -f '[P]M2 v|[n]ode-http|[c]lusterctl dev'").stdout, "");
-});
+}

@@ -317,6 +317,7 @@ fn programs_of_the_system_on_trixie() {
 }
 
 #[test]
+#[ignore = "takes minutes: make check-long"]
 fn compiled_programs() {
     if let Some(m) = machine(Root::Host) {
         compiled(&m);
@@ -324,6 +325,7 @@ fn compiled_programs() {
 }
 
 #[test]
+#[ignore = "takes minutes: make check-long"]
 fn programs_of_registries() {
     if let Some(m) = machine(Root::Host) {
         of_registries(&m);
