@@ -74,7 +74,7 @@ fn led(by: c_int, fd: c_int, port: u16, own: Option<usize>) -> Led {
     let (Some(setup), Some(key)) = (sticky(), key) else { return Led::Nowhere };
     let (mut limit, mut nowhere) = (None, Led::Nowhere);
     for _ in 0..MOST_TRIED {
-        let takes = |peer: &Peer| if own.is_some() { peer.member().counts } else { peer.serves() };
+        let takes = |peer: &Peer| if own.is_some() { peer.owns() } else { peer.serves() };
         let others = peers::others().filter(|(_, peer)| takes(peer));
         let all = others.map(|(number, _)| number).chain(own);
         let owner = sticky::owner(key, all, limit).filter(|owner| Some(*owner) != own);

@@ -76,7 +76,10 @@ fn look_around(own: &Peer) -> bool {
                 let member = peer.member();
                 member.counts && leaves_to(connections, member.connections)
             });
-            others.for_each(|(_, peer)| peer.pass_over());
+            others.for_each(|(_, peer)| match clients::are_owned() {
+                true => peer.is_late(),
+                false => peer.pass_over(),
+            });
             open(own);
             true
         }

@@ -42,6 +42,9 @@ pub const GONE: u32 = 3;
 /// A value of [`Peer::passes`]: the whole instance ends, and none of its processes takes clients for it.
 pub const ENDS: u32 = 4;
 
+/// A value of [`Peer::passes`]: it had its chance and let a client wait, and its own clients wait for it all the same.
+pub const LATE: u32 = 5;
+
 /// What one instance tells the others.
 pub struct Peer {
     at: usize,
@@ -66,7 +69,7 @@ impl Peer {
     }
 
     /// It had its chance and let a client wait, or takes none: it counts when it comes to accept again.
-    /// Or [`OWNS_NOBODY`], [`GONE`] or [`ENDS`].
+    /// Or [`OWNS_NOBODY`], [`GONE`], [`ENDS`] or [`LATE`].
     pub fn passes(&self) -> &'static AtomicU32 {
         word(self.at + 2)
     }
@@ -84,7 +87,20 @@ impl Peer {
     /// Whether it takes clients, and is not only a parent or one that leaves.
     pub fn serves(&self) -> bool {
         let passes = self.passes().load(Ordering::SeqCst);
-        self.process().load(Ordering::Relaxed) != 0 && (passes == 0 || passes == OWNS_NOBODY)
+        self.process().load(Ordering::Relaxed) != 0 && [0, OWNS_NOBODY, LATE].contains(&passes)
+    }
+
+    /// Whether clients are its own, also while it is too busy to take them.
+    pub fn owns(&self) -> bool {
+        let passes = self.passes().load(Ordering::SeqCst);
+        self.process().load(Ordering::Relaxed) != 0 && [0, LATE].contains(&passes)
+    }
+
+    /// Has others go first that come to accept. Its own clients stay its own: on a busy machine it may be late for its
+    /// turn at the processor alone.
+    pub fn is_late(&self) {
+        self.set_passes(|passes| (passes == 0).then_some(LATE));
+        self.set_passes(|passes| (passes == OWNS_NOBODY).then_some(1));
     }
 
     /// Changes [`Peer::passes`] as this says, unless somebody else does at that moment: then it is asked again.
@@ -94,7 +110,7 @@ impl Peer {
 
     /// Lets another one go first, or one that has died be.
     pub fn pass_over(&self) {
-        self.set_passes(|passes| (passes < GONE).then_some(1));
+        self.set_passes(|passes| (passes != GONE && passes != ENDS).then_some(1));
     }
 
     /// One that hands in a client is done. An instance that began meanwhile may have set the count to 0.
