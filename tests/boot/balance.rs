@@ -207,6 +207,7 @@ macro_rules! by_client {
         mod by_client {
             use super::*;
             $(#[test]
+            #[ignore = "takes minutes: make check-long"]
             fn $test() {
                 let Some(m) = machine(Root::Host) else { return };
                 if m.sh(concat!("command -v ", $program)).code == 0 {
