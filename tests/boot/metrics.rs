@@ -62,8 +62,12 @@ booted!(metrics_are_served_and_nothing_runs_in_between, |m| {
         let value: f64 = value.unwrap_or_else(|| panic!("{name}: {samples}")).parse().unwrap();
         assert!(value > 0.0, "{name} {value}");
     }
-    // `clusterctl metrics` prints the same samples.
-    assert_eq!(parsed(&m.ok(["clusterctl", "metrics"])).lines().count(), samples.lines().count());
+    // `clusterctl metrics` prints the same samples, and for root the connections as well: whoever answers scrapes may not look
+    // into the processes of others.
+    let printed = parsed(&m.ok(["clusterctl", "metrics"]));
+    let of_root = |line: &&str| line.starts_with("clusterctl_instance_connections{");
+    assert_eq!(printed.lines().filter(of_root).count(), 2, "{printed}");
+    assert_eq!(printed.lines().count(), samples.lines().count() + 2);
     wait_until("the end of every scrape", Duration::from_secs(15), || {
         m.ok(["systemctl", "list-units", "--no-legend", "clusterctl-metrics@*"]).is_empty()
     });
