@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::booted;
 use crate::kills::KILLER;
-use crate::support::{Machine, Root, machine, skip, wait_until};
-use crate::user_faults::{spread, told};
+use crate::support::{Machine, skip, wait_until};
+use crate::user_faults::{every_point, spread, told};
 
 const SERVER: &str = "require('http').createServer((q, s) => s.end('here')).listen(3000);";
 const PLAN: &str = "/run/dev-plan";
@@ -92,19 +92,7 @@ fn hunt(m: &Machine, sample: Option<usize>) {
 
 booted!(a_dev_session_that_ends_at_any_point_of_its_start_leaves_nothing, |m| hunt(m, Some(6)));
 
-#[test]
-#[ignore = "every point: make check-long"]
-fn every_point_host() {
-    let Some(m) = machine(Root::Host) else { return };
-    hunt(&m, None);
-}
-
-#[test]
-#[ignore = "every point: make check-long"]
-fn every_point_trixie() {
-    let Some(m) = machine(Root::Trixie) else { return };
-    hunt(&m, None);
-}
+every_point!(hunt);
 
 booted!(a_dev_session_of_which_any_process_is_killed_leaves_nothing_that_runs, |m| {
     put(m);

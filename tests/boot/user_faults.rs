@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::booted;
 use crate::kills::KILLER;
-use crate::support::{Machine, Output, Root, User, machine, skip};
+use crate::support::{Machine, Output, User, skip};
 use crate::trace::go_server;
 
 const FILE: &str = "/home/ada/ecosystem.toml";
@@ -220,16 +220,24 @@ fn hunt(m: &Machine, sample: Option<usize>) {
 
 booted!(a_user_whose_commands_are_killed_and_refused_goes_on, |m| hunt(m, Some(2)));
 
-#[test]
-#[ignore = "every point: make check-long"]
-fn every_point_host() {
-    let Some(m) = machine(Root::Host) else { return };
-    hunt(&m, None);
-}
+/// The long tests of a hunt: every point, on both systems.
+macro_rules! every_point {
+    ($hunt:ident) => {
+        #[test]
+        #[ignore = "every point: make check-long"]
+        fn every_point_host() {
+            let Some(m) = $crate::support::machine($crate::support::Root::Host) else { return };
+            $hunt(&m, None);
+        }
 
-#[test]
-#[ignore = "every point: make check-long"]
-fn every_point_trixie() {
-    let Some(m) = machine(Root::Trixie) else { return };
-    hunt(&m, None);
+        #[test]
+        #[ignore = "every point: make check-long"]
+        fn every_point_trixie() {
+            let Some(m) = $crate::support::machine($crate::support::Root::Trixie) else { return };
+            $hunt(&m, None);
+        }
+    };
 }
+pub(crate) use every_point;
+
+every_point!(hunt);
