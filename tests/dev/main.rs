@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod host;
+#[path = "../support/ports.rs"]
+mod ports;
 mod session;
 
 use rustix::process::Signal;

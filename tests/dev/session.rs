@@ -29,7 +29,7 @@ impl Session {
     /// Starts two instances, and waits until both say that they serve.
     pub fn start() -> Self {
         let before = surroundings();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::ports::unused();
         let mark = format!("{}-{port}", std::process::id());
         let output = tempfile::NamedTempFile::new().unwrap();
         let app = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/dev/app.py");

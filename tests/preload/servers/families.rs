@@ -1,6 +1,6 @@
 //! Addresses that differ from the listener's: the other family, another host, the port that is written into a program.
 
-use crate::support::{Systemd, ask, has, read_all, server};
+use crate::support::{Systemd, ask, has, ports, read_all, server};
 
 #[test]
 fn an_ipv4_program_on_a_dual_stack_listener_sees_ipv4_addresses() {
@@ -183,7 +183,7 @@ fn a_socket_for_each_family_sees_clients_in_their_own() {
 #[test]
 fn an_address_that_no_listener_holds_is_bound_as_usual() {
     let (systemd, _port) = Systemd::tcp("127.0.0.1");
-    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let other = ports::unused();
     let program = systemd.start(&[server(), "any", &other.to_string()]);
     program.reports(&["own_family_is_inet=1", &format!("own_port={other}")]);
     assert_eq!(ask(other), program.pid().to_string());

@@ -19,6 +19,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 #[path = "../../support/made.rs"]
 pub mod made;
+#[path = "../../support/ports.rs"]
+pub mod ports;
 #[path = "../../support/skip.rs"]
 pub mod skip;
 
