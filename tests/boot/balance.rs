@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::npm;
 use crate::servers;
 use crate::support::load::Load;
@@ -116,7 +116,7 @@ fn replaced(m: &Machine, clients: &mut Clients) -> Spread {
     after
 }
 
-booted!(connections_that_stay_are_spread, |m| {
+booted_long!(connections_that_stay_are_spread, |m| {
     spreads(m, NODE);
     spreads(m, PYTHON);
 });
@@ -153,18 +153,18 @@ fn passed_over(m: &Machine, run: &str) {
     m.ok(["clusterctl", "delete", "shop"]);
 }
 
-booted!(nobody_waits_for_an_instance_that_is_stopped_or_killed, |m| {
+booted_long!(nobody_waits_for_an_instance_that_is_stopped_or_killed, |m| {
     passed_over(m, NODE);
     passed_over(m, PYTHON);
 });
 
 // Instances find each other's page, and wake each other, where they may write to no other folder than their own.
-booted!(connections_are_spread_in_a_closed_sandbox, |m| {
+booted_long!(connections_are_spread_in_a_closed_sandbox, |m| {
     applied(m, NODE, "sandbox = 'strict'");
     are_spread(m, NODE, 1000);
 });
 
-booted!(connections_are_shown, |m| {
+booted_long!(connections_are_shown, |m| {
     applied(m, NODE, "");
     let mut clients = Clients::come(m, 40, 400);
     let spread = clients.all();

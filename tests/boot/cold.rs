@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{apply, pids, write};
 use crate::support::load::Load;
 use crate::support::{Machine, Output, wait_until};
@@ -43,7 +43,7 @@ fn client(m: &Machine) -> crate::support::Child {
     client
 }
 
-booted!(a_static_server_gets_clients_when_it_has_passed, |m| {
+booted_long!(a_static_server_gets_clients_when_it_has_passed, |m| {
     let toml = "instances = 2\nhealth = '/healthz'\nenv = { FIT = '/srv/shop/fit' }";
     let Some(()) = written(m, toml) else { return };
     let mut start = m.spawn(["sh", "-c", "echo begun; clusterctl apply /srv/shop/ecosystem.toml"]);
@@ -72,7 +72,7 @@ booted!(a_static_server_gets_clients_when_it_has_passed, |m| {
     assert!(!journal.contains(EARLY), "{journal}");
 });
 
-booted!(a_reload_of_checked_static_servers_loses_nothing, |m| {
+booted_long!(a_reload_of_checked_static_servers_loses_nothing, |m| {
     let toml = "instances = 4\nhealth = '/healthz'\nenv = { FIT = '/srv/shop/fit' }";
     m.write("/srv/shop/fit", "");
     if go_app(m, &format!("listen = 3000\n{toml}")).is_none() {
@@ -92,7 +92,7 @@ booted!(a_reload_of_checked_static_servers_loses_nothing, |m| {
     assert_eq!(m.run(["pgrep", "-x", "clusterctl-exec"]).code, 1, "no tracer stays");
 });
 
-booted!(a_static_canary_that_never_passes_meets_no_client, |m| {
+booted_long!(a_static_canary_that_never_passes_meets_no_client, |m| {
     let toml = |fit: &str| {
         let health = "health = { http = '/healthz', grace = '20s' }";
         format!("instances = 3\n{health}\nenv = {{ FIT = '{fit}' }}")
@@ -114,7 +114,7 @@ booted!(a_static_canary_that_never_passes_meets_no_client, |m| {
     assert_eq!(pids(m, 3), before);
 });
 
-booted!(other_checks_of_a_static_server, |m| {
+booted_long!(other_checks_of_a_static_server, |m| {
     m.write("/srv/shop/fit", "");
     m.write("/srv/shop/smoke", SMOKE);
     m.ok(["chmod", "755", "/srv/shop/smoke"]);
@@ -154,7 +154,7 @@ mv /run/canary.new /run/canary
 while [ -e /run/hold ]; do sleep 0.05; done
 ";
 
-booted!(static_servers_of_a_sandboxed_user_that_begin_behind_a_shell, |m| {
+booted_long!(static_servers_of_a_sandboxed_user_that_begin_behind_a_shell, |m| {
     m.ok(["useradd", "--system", "web"]);
     m.write("/srv/shop/fit", "");
     let toml = "instances = 2\nuser = 'web'\nsandbox = 'strict'\nhealth = '/healthz'\n\
@@ -176,7 +176,7 @@ booted!(static_servers_of_a_sandboxed_user_that_begin_behind_a_shell, |m| {
     assert!(!m.journal("shop@*").contains(EARLY));
 });
 
-booted!(a_server_that_waits_in_accept_is_checked, |m| {
+booted_long!(a_server_that_waits_in_accept_is_checked, |m| {
     m.copy(&rust_server(), "/srv/shop/server");
     let text = "[[apps]]\nname = 'shop'\ncommand = ['./server', '3000']\nlisten = 3000\ninstances = 2\n\
         non_blocking = false\nhealth = { tcp = 3000 }\n";
@@ -192,7 +192,7 @@ booted!(a_server_that_waits_in_accept_is_checked, |m| {
     }
 });
 
-booted!(checked_static_servers_go_on_without_clusterctl, |m| {
+booted_long!(checked_static_servers_go_on_without_clusterctl, |m| {
     m.write("/srv/shop/fit", "");
     let toml = "listen = 3000\ninstances = 2\nhealth = '/healthz'";
     if go_app(m, toml).is_none() {
@@ -210,7 +210,7 @@ fn refused(m: &Machine, toml: &str) -> Output {
     output
 }
 
-booted!(what_a_static_server_cannot_have_is_said, |m| {
+booted_long!(what_a_static_server_cannot_have_is_said, |m| {
     if go_app(m, "listen = 3000\ninstances = 2\nhealth = '/healthz'").is_none() {
         return;
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use crate::booted;
+use crate::booted_long;
 use crate::support::load::Load;
 use crate::support::{Machine, Root, machine};
 
@@ -105,7 +105,7 @@ fn nobody_is_refused(m: &Machine, turn: &str, what: &[&str]) {
     assert_eq!((code, lines.last().map(String::as_str)), (0, Some(all.as_str())), "{what:?}");
 }
 
-booted!(ten_thousand_clients_wait_while_everything_is_replaced, |m| {
+booted_long!(ten_thousand_clients_wait_while_everything_is_replaced, |m| {
     m.copy(&server(), "/srv/crowd/server");
     m.write("/srv/crowd/wait.py", include_str!("fixtures/crowd/wait.py"));
     m.ok(["sysctl", "-w", "net.core.somaxconn=16384"]);

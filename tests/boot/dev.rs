@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::support::wait_until;
 
 const SERVER: &str = "\
@@ -10,7 +10,7 @@ console.log('serving');
 require('http').createServer((q, s) => s.end('here')).listen(3000);
 ";
 
-booted!(one_broken_app_does_not_end_the_others, |m| {
+booted_long!(one_broken_app_does_not_end_the_others, |m| {
     m.write("/srv/d/server.js", SERVER);
     m.write("/srv/d/broken.js", "throw new Error('broken on purpose')");
     m.write(
@@ -29,7 +29,7 @@ booted!(one_broken_app_does_not_end_the_others, |m| {
     assert!(!text.contains("next: clusterctl logs"), "{text}");
 });
 
-booted!(it_ends_with_its_apps_and_its_reader, |m| {
+booted_long!(it_ends_with_its_apps_and_its_reader, |m| {
     m.write("/srv/d/job.js", "console.log('done')");
     m.write("/srv/d/server.js", SERVER);
     let file = "/srv/d/ecosystem.toml";
@@ -53,7 +53,7 @@ booted!(it_ends_with_its_apps_and_its_reader, |m| {
     assert!(!output.stderr.contains("ecosystem"), "{output:#?}");
 });
 
-booted!(it_stays_where_that_is_asked_for_and_takes_some_apps, |m| {
+booted_long!(it_stays_where_that_is_asked_for_and_takes_some_apps, |m| {
     m.write("/srv/d/job.js", "console.log('done')");
     m.write("/srv/d/server.js", SERVER);
     m.write(
@@ -78,7 +78,7 @@ booted!(it_stays_where_that_is_asked_for_and_takes_some_apps, |m| {
     assert_eq!(output.code, 5, "{output:#?}");
 });
 
-booted!(it_reloads_an_app_whose_files_change, |m| {
+booted_long!(it_reloads_an_app_whose_files_change, |m| {
     let server = SERVER.replace("'here'", "word");
     m.write("/srv/a/server.js", format!("const word = require('./lib/word');\n{server}"));
     m.write("/srv/a/lib/word.js", "module.exports = 'one';");
@@ -109,7 +109,7 @@ booted!(it_reloads_an_app_whose_files_change, |m| {
     assert!(!text.contains("reloading good, other") && !text.contains("reloading other"), "{text}");
 });
 
-booted!(a_user_needs_no_more_than_her_shell, |m| {
+booted_long!(a_user_needs_no_more_than_her_shell, |m| {
     let ada = m.user("ada");
     ada.write("/home/ada/server.js", SERVER);
     ada.write(

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::kills::KILLER;
 use crate::support::{Machine, skip, wait_until};
 use crate::user_faults::{every_point, spread, told};
@@ -90,11 +90,14 @@ fn hunt(m: &Machine, sample: Option<usize>) {
     assert!(met * 3 > chosen.len() * 2, "{met} of {} points met", chosen.len());
 }
 
-booted!(a_dev_session_that_ends_at_any_point_of_its_start_leaves_nothing, |m| hunt(m, Some(6)));
+booted_long!(a_dev_session_that_ends_at_any_point_of_its_start_leaves_nothing, |m| hunt(
+    m,
+    Some(6)
+));
 
 every_point!(hunt);
 
-booted!(a_dev_session_of_which_any_process_is_killed_leaves_nothing_that_runs, |m| {
+booted_long!(a_dev_session_of_which_any_process_is_killed_leaves_nothing_that_runs, |m| {
     put(m);
     let list = || {
         m.ok_sh("find /etc/systemd /etc/clusterctl /var/lib/clusterctl 2>/dev/null | sort; true")

@@ -1,6 +1,6 @@
 //! Programs without an ecosystem file: tried once in a network of their own, then applied.
 
-use crate::booted;
+use crate::booted_long;
 use crate::support::{Machine, Output, load::Load, wait_until};
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn surroundings(m: &Machine) -> String {
     )
 }
 
-booted!(a_script_is_found_written_and_applied, |m| {
+booted_long!(a_script_is_found_written_and_applied, |m| {
     m.write("/srv/found/app.js", SERVER);
     let before = surroundings(m);
     let output = in_folder(m, "start app.js -i 4 --name api -- one two");
@@ -91,7 +91,7 @@ booted!(a_script_is_found_written_and_applied, |m| {
     assert_eq!(m.systemctl_show("api@3", "ActiveState"), "active");
 });
 
-booted!(a_command_line_and_a_worker_just_start, |m| {
+booted_long!(a_command_line_and_a_worker_just_start, |m| {
     m.write("/srv/found/index.html", "found");
     let output = in_folder(m, "start 'python3 -m http.server 8000' --name files -i 2");
     assert_eq!(output.code, 0, "{output:#?}");
@@ -119,7 +119,7 @@ booted!(a_command_line_and_a_worker_just_start, |m| {
     assert_eq!(output.code, 2, "{output:#?}");
 });
 
-booted!(a_trial_that_is_given_up_leaves_nothing, |m| {
+booted_long!(a_trial_that_is_given_up_leaves_nothing, |m| {
     m.write("/srv/found/worker.js", "setInterval(() => {}, 1000)");
     let before = surroundings(m);
     for (to, program) in [("the command", "$$"), ("its group, as a terminal does", "-$$")] {
@@ -135,7 +135,7 @@ booted!(a_trial_that_is_given_up_leaves_nothing, |m| {
     }
 });
 
-booted!(statically_linked_programs_are_found_too, |m| {
+booted_long!(statically_linked_programs_are_found_too, |m| {
     let Some(go) = crate::trace::go_server() else { return };
     m.copy(go, "/srv/found/go-server");
     let output = in_folder(m, "start 'env PORT=4000 ./go-server' -i 2 --name go");
@@ -155,7 +155,7 @@ booted!(statically_linked_programs_are_found_too, |m| {
     }
 });
 
-booted!(a_program_that_ends_at_once_is_refused_with_its_words, |m| {
+booted_long!(a_program_that_ends_at_once_is_refused_with_its_words, |m| {
     m.write("/srv/found/crash.js", "console.error('no such database'); process.exit(3)");
     let output = in_folder(m, "start crash.js");
     assert_eq!(output.code, 1, "{output:#?}");
@@ -172,7 +172,7 @@ booted!(a_program_that_ends_at_once_is_refused_with_its_words, |m| {
     assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("instance 0"));
 });
 
-booted!(detect_prints_and_leaves_nothing, |m| {
+booted_long!(detect_prints_and_leaves_nothing, |m| {
     m.write("/srv/found/mixed.py", MIXED);
     m.write("/srv/found/app.js", SERVER);
     let before = surroundings(m);
@@ -196,7 +196,7 @@ booted!(detect_prints_and_leaves_nothing, |m| {
     assert_eq!(surroundings(m), before);
 });
 
-booted!(a_user_starts_a_program_of_her_own, |m| {
+booted_long!(a_user_starts_a_program_of_her_own, |m| {
     let ada = m.user("ada");
     ada.write("/home/ada/app.js", SERVER);
     let start = "cd && clusterctl --user start ./app.js -i 2";
@@ -207,7 +207,7 @@ booted!(a_user_starts_a_program_of_her_own, |m| {
     assert!(output.stderr.contains("--user"), "{output:#?}");
 });
 
-booted!(lines_and_programs_of_pm2_users_start, |m| {
+booted_long!(lines_and_programs_of_pm2_users_start, |m| {
     m.write("/srv/found/app.py", "import http.server as h\nh.HTTPServer(('', 3000), h.SimpleHTTPRequestHandler).serve_forever()\n");
     m.write(
         "/srv/found/package.json",
@@ -263,7 +263,7 @@ if __name__ == '__main__':
     h.HTTPServer(('', 3000), h.SimpleHTTPRequestHandler).serve_forever()
 ";
 
-booted!(sockets_for_a_programs_own_processes_are_left_out, |m| {
+booted_long!(sockets_for_a_programs_own_processes_are_left_out, |m| {
     m.write("/srv/found/app.py", MANAGED);
     let output = in_folder(m, "start app.py --timeout 30s");
     assert_eq!(output.code, 0, "{output:#?}");
@@ -272,7 +272,7 @@ booted!(sockets_for_a_programs_own_processes_are_left_out, |m| {
     assert!(file.contains("listen = \"0.0.0.0:3000\"\n"), "{file}");
 });
 
-booted!(python_prints_at_once, |m| {
+booted_long!(python_prints_at_once, |m| {
     m.write("/srv/found/app.py", "import time\nprint('printed')\ntime.sleep(1000)\n");
     m.write(
         "/srv/found/ecosystem.toml",

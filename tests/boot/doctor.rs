@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{applied, ecosystem};
 use crate::support::{Machine, wait_until};
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn mended(m: &Machine, check: &str, severity: &str, spoil: &str) {
     assert!(found(m, check).is_none(), "{check} is not mended: {:#?}", findings(m));
 }
 
-booted!(the_doctor_finds_what_was_spoiled_and_names_the_command_that_mends_it, |m| {
+booted_long!(the_doctor_finds_what_was_spoiled_and_names_the_command_that_mends_it, |m| {
     applied(m, &ecosystem(2, ""));
     let well = m.clusterctl(["doctor"]);
     assert_eq!(well.code, 0, "{well:#?}");
@@ -76,7 +76,7 @@ booted!(the_doctor_finds_what_was_spoiled_and_names_the_command_that_mends_it, |
     );
 });
 
-booted!(the_doctor_sees_sockets_that_clients_no_longer_reach, |m| {
+booted_long!(the_doctor_sees_sockets_that_clients_no_longer_reach, |m| {
     let unix = ecosystem(2, "").replace("listen = 3000", "listen = '/run/shop.sock'");
     m.write(
         "/srv/shop/server.js",
@@ -96,7 +96,7 @@ booted!(the_doctor_sees_sockets_that_clients_no_longer_reach, |m| {
     assert_eq!(m.ok(["curl", "-s", "--unix-socket", "/run/shop.sock", "http://x/"]), "x");
 });
 
-booted!(the_doctor_finds_an_instance_that_gave_up, |m| {
+booted_long!(the_doctor_finds_an_instance_that_gave_up, |m| {
     applied(m, &ecosystem(2, "max_restarts = 2"));
     m.ok_sh("mv /srv/shop/server.js /srv/shop/kept; echo 'throw 1' > /srv/shop/server.js");
     m.ok_sh("kill -9 $(systemctl show --value -p MainPID shop@1)");
@@ -110,7 +110,7 @@ booted!(the_doctor_finds_an_instance_that_gave_up, |m| {
     assert!(found(m, "failed").is_none(), "{:#?}", findings(m));
 });
 
-booted!(a_user_who_is_gone_comes_back_by_what_the_doctor_says, |m| {
+booted_long!(a_user_who_is_gone_comes_back_by_what_the_doctor_says, |m| {
     m.ok(["useradd", "--system", "kk"]);
     m.ok_sh("mkdir -p /srv/shop; chmod o+rx /srv/shop");
     applied(m, &ecosystem(2, "user = 'kk'"));
@@ -124,7 +124,7 @@ booted!(a_user_who_is_gone_comes_back_by_what_the_doctor_says, |m| {
     assert_eq!(m.ok(["clusterctl", "list"]).matches(" online ").count(), 2);
 });
 
-booted!(an_instance_that_is_masked_while_it_runs_is_warned_of_in_the_same_words, |m| {
+booted_long!(an_instance_that_is_masked_while_it_runs_is_warned_of_in_the_same_words, |m| {
     applied(m, &ecosystem(2, ""));
     m.ok(["systemctl", "mask", "shop@1"]);
     let finding = found(m, "masked").unwrap();
@@ -141,7 +141,7 @@ booted!(an_instance_that_is_masked_while_it_runs_is_warned_of_in_the_same_words,
     assert!(found(m, "masked").is_none(), "{:#?}", findings(m));
 });
 
-booted!(a_masked_instance_is_refused_before_anything_is_touched, |m| {
+booted_long!(a_masked_instance_is_refused_before_anything_is_touched, |m| {
     applied(m, &ecosystem(3, ""));
     m.ok(["systemctl", "mask", "shop@1"]);
     let state = || {
@@ -167,7 +167,7 @@ booted!(a_masked_instance_is_refused_before_anything_is_touched, |m| {
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
 });
 
-booted!(what_the_doctor_sees_less_often_is_mended_as_well, |m| {
+booted_long!(what_the_doctor_sees_less_often_is_mended_as_well, |m| {
     applied(m, &ecosystem(2, "max_restarts = 10000"));
     let serves = || m.ok(["curl", "-sS", "--max-time", "20", "localhost:3000"]);
     let units = "/etc/systemd/system";
@@ -196,7 +196,7 @@ booted!(what_the_doctor_sees_less_often_is_mended_as_well, |m| {
     assert_eq!(m.clusterctl(["doctor"]).code, 0);
 });
 
-booted!(the_doctor_says_what_it_may_not_see_and_when_nobody_answers, |m| {
+booted_long!(the_doctor_says_what_it_may_not_see_and_when_nobody_answers, |m| {
     applied(m, &ecosystem(1, ""));
     let ada = m.user("ada");
     let output = ada.run(["clusterctl", "doctor"]);
@@ -217,7 +217,7 @@ booted!(the_doctor_says_what_it_may_not_see_and_when_nobody_answers, |m| {
     assert!(output.stdout.contains("the system bus does not answer"), "{output:#?}");
 });
 
-booted!(an_app_that_pacemaker_starts_is_not_to_be_enabled, |m| {
+booted_long!(an_app_that_pacemaker_starts_is_not_to_be_enabled, |m| {
     applied(m, &ecosystem(1, "autostart = false"));
     m.ok(["systemctl", "start", "shop"]);
     let resource = |class: &str| {

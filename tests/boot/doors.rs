@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::metrics::parsed;
 use crate::npm;
 use crate::support::load::Load;
@@ -71,12 +71,12 @@ fn answers(m: &Machine, run: &str) {
     m.ok(["clusterctl", "delete", "shop"]);
 }
 
-booted!(each_instance_answers_at_its_own_door, |m| {
+booted_long!(each_instance_answers_at_its_own_door, |m| {
     answers(m, NODE);
     answers(m, PYTHON);
 });
 
-booted!(a_closed_sandbox_and_folders_of_the_app_keep_no_door_shut, |m| {
+booted_long!(a_closed_sandbox_and_folders_of_the_app_keep_no_door_shut, |m| {
     let more = "env.GREETING = 'one'\nsandbox = 'strict'\nhealth = '/healthz'";
     applied(m, NODE, 2, &format!("{more}\nservice = {{ RuntimeDirectory = 'own shared/two' }}"));
     assert!(curl(m, 1, "/").contains("instance 1 one in time ."));
@@ -110,7 +110,7 @@ pub fn uvicorn(m: &Machine, test: impl Fn(&Machine, &str)) {
     }
 }
 
-booted!(nobody_else_gets_in, |m| {
+booted_long!(nobody_else_gets_in, |m| {
     applied(m, NODE, 2, "env = { GREETING = 'one' }");
     let ada = m.user("ada");
     let said = ada.run(["clusterctl", "--system", "curl", "shop@0", "/"]);
@@ -132,7 +132,7 @@ booted!(nobody_else_gets_in, |m| {
     assert_ne!(said.code, 0, "{said:#?}");
 });
 
-booted!(an_instance_out_of_rotation_finishes_and_gets_nothing_new, |m| {
+booted_long!(an_instance_out_of_rotation_finishes_and_gets_nothing_new, |m| {
     applied(m, NODE, 3, "env = { GREETING = 'one' }");
     let mut load = m.load(load());
     load.wait_flowing();
@@ -161,7 +161,7 @@ booted!(an_instance_out_of_rotation_finishes_and_gets_nothing_new, |m| {
     load.stop().assert_none_failed();
 });
 
-booted!(metrics_of_every_instance_are_told_apart, |m| {
+booted_long!(metrics_of_every_instance_are_told_apart, |m| {
     applied(m, NODE, 2, "env = { GREETING = 'one' }");
     let samples = parsed(&m.ok(["clusterctl", "metrics", "--app", "shop"]));
     for line in [
@@ -180,7 +180,7 @@ booted!(metrics_of_every_instance_are_told_apart, |m| {
     m.ok(["systemctl", "kill", "--signal=CONT", "shop@1"]);
 });
 
-booted!(a_loop_that_hangs_is_ended_and_others_serve, |m| {
+booted_long!(a_loop_that_hangs_is_ended_and_others_serve, |m| {
     applied(m, NODE, 3, "env = { GREETING = 'one' }\nwatchdog = '2s'");
     let hung = m.systemctl_show("shop@1", "MainPID");
     // Longer than the watchdog: idle programs are not ended, nor busy ones.
@@ -196,7 +196,7 @@ booted!(a_loop_that_hangs_is_ended_and_others_serve, |m| {
     assert!(m.journal("shop@1").contains("atchdog timeout"), "{}", m.journal("shop@1"));
 });
 
-booted!(apps_of_a_user_have_doors_of_their_own, |m| {
+booted_long!(apps_of_a_user_have_doors_of_their_own, |m| {
     let ada = m.user("ada");
     m.copy(&fixtures(), "/home/ada/doors");
     let text = "[[apps]]\nname = 'shop'\nscript = 'server.js'\ninstances = 2\nlisten = 3000\ndoor = true\n\

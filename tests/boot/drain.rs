@@ -3,7 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{assert_all_ended_well, load};
 use crate::support::{Machine, wait_until};
 
@@ -18,7 +18,7 @@ fn install(m: &Machine, script: &str, toml: &str) {
     m.ok(["clusterctl", "apply", "/srv/drain/ecosystem.toml"]);
 }
 
-booted!(a_five_second_stream_outlives_a_reload, |m| {
+booted_long!(a_five_second_stream_outlives_a_reload, |m| {
     install(m, "shop.js", "listen = 3000\nkill_timeout = '10s'");
     let mut stream = m.spawn(["curl", "-sN", "localhost:3000/stream"]);
     stream.line_with("part 0");
@@ -30,7 +30,7 @@ booted!(a_five_second_stream_outlives_a_reload, |m| {
     assert_all_ended_well(m, "shop");
 });
 
-booted!(an_upgraded_connection_gets_the_kill_timeout, |m| {
+booted_long!(an_upgraded_connection_gets_the_kill_timeout, |m| {
     install(m, "shop.js", "listen = 3000\nkill_timeout = '4s'");
     let mut client = m.spawn(["node", "/srv/drain/upgraded.js"]);
     let instance = client.line_with("open ").replace("open ", "");
@@ -60,15 +60,15 @@ fn handlers(m: &Machine, on: &str, toml: &str) {
     assert_all_ended_well(m, "shop");
 }
 
-booted!(a_sigint_handler_runs_as_under_pm2, |m| handlers(m, "SIGINT", ""));
+booted_long!(a_sigint_handler_runs_as_under_pm2, |m| handlers(m, "SIGINT", ""));
 
-booted!(a_sigterm_handler_runs_as_under_pm2, |m| handlers(m, "SIGTERM", ""));
+booted_long!(a_sigterm_handler_runs_as_under_pm2, |m| handlers(m, "SIGTERM", ""));
 
-booted!(a_message_handler_runs_as_under_pm2, |m| {
+booted_long!(a_message_handler_runs_as_under_pm2, |m| {
     handlers(m, "message", "shutdown_with_message = true");
 });
 
-booted!(https_http2_net_and_tls_servers_lose_nothing, |m| {
+booted_long!(https_http2_net_and_tls_servers_lose_nothing, |m| {
     let fixtures = "/srv/drain";
     m.ok_sh(&format!(
         "mkdir -p {fixtures}; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
@@ -86,7 +86,7 @@ booted!(https_http2_net_and_tls_servers_lose_nothing, |m| {
     assert_all_ended_well(m, "shop");
 });
 
-booted!(a_restart_says_what_it_costs_before_it_happens, |m| {
+booted_long!(a_restart_says_what_it_costs_before_it_happens, |m| {
     let app = |name: &str, script: &str, more: &str| {
         m.write(&format!("/srv/{name}/{name}.js"), script);
         format!("[[apps]]\nname = '{name}'\nscript = '/srv/{name}/{name}.js'\n{more}\n")

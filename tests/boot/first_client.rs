@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::doors::{NODE, PYTHON, applied, clients};
 use crate::support::load::Load;
 use crate::support::{Machine, wait_until};
@@ -100,8 +100,8 @@ fn killed_while_it_is_checked(m: &Machine) {
     assert!(client.line_with("instance").contains("in time ."));
 }
 
-booted!(an_instance_is_met_by_nobody_before_it_has_passed, |m| starts_cold(m, NODE));
+booted_long!(an_instance_is_met_by_nobody_before_it_has_passed, |m| starts_cold(m, NODE));
 
-booted!(an_instance_of_http_server_is_met_by_nobody_before_it_has_passed, |m| {
+booted_long!(an_instance_of_http_server_is_met_by_nobody_before_it_has_passed, |m| {
     starts_cold(m, PYTHON);
 });

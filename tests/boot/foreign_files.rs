@@ -1,7 +1,7 @@
 //! Files of other tools that belong to an unprivileged user, read by root: they are programs, and so is what they
 //! name. None of it runs with root's rights because somebody has looked at it.
 
-use crate::booted;
+use crate::booted_long;
 use crate::kills::KILLER;
 use crate::support::{Machine, Output, skip};
 
@@ -21,7 +21,7 @@ fn ran(m: &Machine) -> Vec<String> {
     all.lines().map(str::to_owned).collect()
 }
 
-booted!(a_file_of_somebody_else_is_evaluated_and_tried_with_that_users_rights, |m| {
+booted_long!(a_file_of_somebody_else_is_evaluated_and_tried_with_that_users_rights, |m| {
     let ada = m.user("ada");
     ada.ok(["mkdir", "/home/ada/app"]);
     ada.write("/home/ada/app/ecosystem.config.js", CONFIG);
@@ -63,7 +63,7 @@ setpriv --reuid=123456 --regid=123456 --clear-groups \
     /home/ada/python -c 'import time; time.sleep(3600)' 'God Daemon' >/dev/null 2>&1 &
 echo $! >/home/ada/.pm2/pm2.pid";
 
-booted!(what_calls_itself_a_daemon_of_pm2_is_not_run_as_root, |m| {
+booted_long!(what_calls_itself_a_daemon_of_pm2_is_not_run_as_root, |m| {
     if m.run(["python3", "--version"]).code != 0 {
         return skip::record("python3 is missing");
     }
@@ -91,7 +91,7 @@ fn started(m: &Machine, script: &str) -> Output {
     ))
 }
 
-booted!(start_applies_what_it_has_written_and_no_file_that_somebody_puts_in_its_place, |m| {
+booted_long!(start_applies_what_it_has_written_and_no_file_that_somebody_puts_in_its_place, |m| {
     if cfg!(not(target_arch = "x86_64")) {
         return skip::record("system calls are known by their numbers on x86-64");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::servers::{fixture, install};
 use crate::shop::pids;
 use crate::support::{
@@ -36,7 +36,7 @@ fn stops_by(m: &Machine, name: &str, signal: &str, slow_per_second: f64) {
     m.ok(["clusterctl", "delete", "shop"]);
 }
 
-booted!(known_servers_finish_their_answers, |m| {
+booted_long!(known_servers_finish_their_answers, |m| {
     stops_by(m, "lighttpd", "SIGINT", 10.0);
     stops_by(m, "apache", "SIGWINCH", 10.0);
     stops_by(m, "haproxy", "SIGUSR1", 10.0);
@@ -44,7 +44,7 @@ booted!(known_servers_finish_their_answers, |m| {
     stops_by(m, "uwsgi", "SIGTERM", 1.0);
 });
 
-booted!(
+booted_long!(
     /// Without a master there is one process, which the library drains.
     uwsgi_without_a_master_finishes_its_answers,
     |m| {
@@ -92,10 +92,10 @@ fn patient(m: &Machine) {
 
 const FPM_SOCKETS: &str = "handover = 'native'\nenv = { FPM_SOCKETS = '/run/fpmx.sock=3' }\n";
 
-booted!(php_fpm_that_binds_its_path, |m| php_fpm(m, ""));
+booted_long!(php_fpm_that_binds_its_path, |m| php_fpm(m, ""));
 
-booted!(php_fpm_that_is_given_its_listener, |m| php_fpm(m, FPM_SOCKETS));
+booted_long!(php_fpm_that_is_given_its_listener, |m| php_fpm(m, FPM_SOCKETS));
 
-booted!(php_fpm_that_is_ready_when_it_runs, |m| {
+booted_long!(php_fpm_that_is_ready_when_it_runs, |m| {
     php_fpm(m, &format!("{FPM_SOCKETS}readiness = 'exec'\n"));
 });

@@ -1,18 +1,18 @@
 //! The guides of docs/, and the README: every command in them is run, in the order of the page.
 
-use crate::booted;
+use crate::booted_long;
 use crate::pages::{Page, people};
 use crate::support::load::Load;
 use crate::takeover::shop;
 
-booted!(from_pm2, |m| {
+booted_long!(from_pm2, |m| {
     if shop(m) {
         people(m, &[]);
         Page::open(m, "from-pm2.md").end();
     }
 });
 
-booted!(readme_from_pm2, |m| {
+booted_long!(readme_from_pm2, |m| {
     if !shop(m) {
         return;
     }
@@ -30,12 +30,12 @@ booted!(readme_from_pm2, |m| {
     }
 });
 
-booted!(readme, |m| {
+booted_long!(readme, |m| {
     people(m, &[]);
     Page::open(m, "../README.md").end();
 });
 
-booted!(from_supervisord, |m| {
+booted_long!(from_supervisord, |m| {
     people(m, &[]);
     // Nothing of it runs here.
     m.write("/usr/local/bin/supervisorctl", "#!/bin/sh\necho web: stopped\n");
@@ -43,7 +43,7 @@ booted!(from_supervisord, |m| {
     Page::open(m, "from-supervisord.md").end();
 });
 
-booted!(from_units, |m| {
+booted_long!(from_units, |m| {
     people(m, &[]);
     let mut page = Page::open(m, "from-units.md");
     page.until("curl -s localhost:3001");
@@ -71,7 +71,7 @@ shift
 exec sudo -n -H -u \"$user\" sh -c \"cd; $*\"
 ";
 
-booted!(deploy, |m| {
+booted_long!(deploy, |m| {
     people(m, &["ci"]);
     m.write("/usr/local/bin/ssh", SSH);
     m.ok(["chmod", "755", "/usr/local/bin/ssh"]);
@@ -101,7 +101,7 @@ printf '%s\\n' '[[apps]]' 'name = \"shop\"' 'script = \"server.js\"' \"$@\" >/sr
 chown -R ada: /srv/shop
 ";
 
-booted!(troubleshooting, |m| {
+booted_long!(troubleshooting, |m| {
     people(m, &[]);
     m.write("/usr/local/bin/given", GIVEN);
     m.ok_sh("chmod 755 /usr/local/bin/given; install -d -o ada /srv/shop");

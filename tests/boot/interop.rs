@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{applied, apply, ecosystem, load, pids, write};
 use crate::support::{Machine, wait_until};
 
-booted!(systemctl_does_what_an_admin_expects, |m| {
+booted_long!(systemctl_does_what_an_admin_expects, |m| {
     applied(m, &ecosystem(3, ""));
     assert_eq!(m.systemctl_show("shop", "ActiveState"), "active");
     m.ok(["systemctl", "stop", "shop@2"]);
@@ -40,7 +40,7 @@ booted!(systemctl_does_what_an_admin_expects, |m| {
     );
 });
 
-booted!(a_drop_in_of_an_admin_reaches_the_processes_with_the_next_apply, |m| {
+booted_long!(a_drop_in_of_an_admin_reaches_the_processes_with_the_next_apply, |m| {
     applied(m, &ecosystem(2, ""));
     // The drop-in that `systemctl edit shop@` writes.
     let drop_in = "[Service]\nEnvironment=\"GREETING=edited by hand\"\n";
@@ -55,7 +55,7 @@ booted!(a_drop_in_of_an_admin_reaches_the_processes_with_the_next_apply, |m| {
     assert!(applied(m, &ecosystem(2, "")).contains("nothing to do"));
 });
 
-booted!(a_changed_number_touches_only_the_difference, |m| {
+booted_long!(a_changed_number_touches_only_the_difference, |m| {
     applied(m, &ecosystem(4, ""));
     let before = pids(m, 2);
     let mut run = m.load(load());
@@ -70,7 +70,7 @@ booted!(a_changed_number_touches_only_the_difference, |m| {
     assert_eq!(pids(m, 2), before);
 });
 
-booted!(a_changed_variable_reaches_every_process_without_a_lost_request, |m| {
+booted_long!(a_changed_variable_reaches_every_process_without_a_lost_request, |m| {
     applied(m, &ecosystem(4, ""));
     let mut run = m.load(load());
     run.wait_flowing();
@@ -84,7 +84,7 @@ booted!(a_changed_variable_reaches_every_process_without_a_lost_request, |m| {
     assert_eq!(m.ok_sh("stat -c %a /etc/clusterctl/environment/shop@*"), "600");
 });
 
-booted!(a_broken_version_leaves_the_former_one_serving, |m| {
+booted_long!(a_broken_version_leaves_the_former_one_serving, |m| {
     applied(m, &ecosystem(3, ""));
     let unit = m.read("/etc/systemd/system/shop@.service");
     let before = pids(m, 3);
@@ -102,7 +102,7 @@ booted!(a_broken_version_leaves_the_former_one_serving, |m| {
     assert!(m.ok(["curl", "-s", "localhost:3000"]).contains("good"));
 });
 
-booted!(a_reload_replaces_every_process_without_a_lost_request, |m| {
+booted_long!(a_reload_replaces_every_process_without_a_lost_request, |m| {
     applied(m, &ecosystem(4, ""));
     let before = pids(m, 4);
     let mut run = m.load(load());
@@ -121,7 +121,7 @@ booted!(a_reload_replaces_every_process_without_a_lost_request, |m| {
     assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
 });
 
-booted!(apps_gone_from_the_file_are_reported_and_pruned, |m| {
+booted_long!(apps_gone_from_the_file_are_reported_and_pruned, |m| {
     let other = "[[apps]]\nname = 'other'\ncommand = ['sleep', 'infinity']\n";
     applied(m, &format!("{}{other}", ecosystem(1, "")));
     let plan = applied(m, &ecosystem(1, ""));
@@ -142,7 +142,7 @@ booted!(apps_gone_from_the_file_are_reported_and_pruned, |m| {
     assert_ne!(m.run(["curl", "-s", "localhost:3000"]).code, 0);
 });
 
-booted!(only_what_is_enabled_serves_after_a_reboot, |m| {
+booted_long!(only_what_is_enabled_serves_after_a_reboot, |m| {
     let off = "[[apps]]\nname = 'off'\ncommand = ['sleep', 'infinity']\nautostart = false\n";
     applied(m, &format!("{}{off}", ecosystem(3, "")));
     m.ok(["clusterctl", "scale", "shop", "2"]);
@@ -152,7 +152,7 @@ booted!(only_what_is_enabled_serves_after_a_reboot, |m| {
     assert_eq!(m.systemctl_show("off@0", "ActiveState"), "inactive");
 });
 
-booted!(a_user_has_apps_of_her_own, |m| {
+booted_long!(a_user_has_apps_of_her_own, |m| {
     let ada = m.user("ada");
     m.write("/home/ada/shop/server.js", crate::shop::SERVER);
     m.write("/home/ada/shop/ecosystem.toml", ecosystem(2, ""));
@@ -189,7 +189,7 @@ fn said(m: &Machine) -> [Vec<(String, String)>; 2] {
     [listed.collect(), shown.collect()]
 }
 
-booted!(the_list_tells_the_processes_and_restarts_that_systemctl_tells, |m| {
+booted_long!(the_list_tells_the_processes_and_restarts_that_systemctl_tells, |m| {
     applied(m, &ecosystem(3, "restart_delay = 10"));
     let same = |when: &str| {
         let [listed, shown] = said(m);

@@ -1,6 +1,6 @@
 //! An instance is ready for as long as it holds its listeners: what was given up again, or never taken, is known.
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{SERVER, applied, apply, load, pids, write};
 use crate::support::{Machine, Output};
 
@@ -66,7 +66,7 @@ fn found(m: &Machine, severity: &str) -> Vec<(String, String)> {
     ours.map(|one| (text(one, "check"), text(one, "text"))).collect()
 }
 
-booted!(a_version_that_closes_its_listener_again_replaces_nothing, |m| {
+booted_long!(a_version_that_closes_its_listener_again_replaces_nothing, |m| {
     m.write("/srv/shop/node.js", NODE);
     m.write("/srv/shop/python.py", PYTHON);
     for (program, more) in [
@@ -89,7 +89,7 @@ booted!(a_version_that_closes_its_listener_again_replaces_nothing, |m| {
     }
 });
 
-booted!(an_instance_that_does_not_listen_is_shown_and_mended, |m| {
+booted_long!(an_instance_that_does_not_listen_is_shown_and_mended, |m| {
     m.write("/srv/shop/node.js", NODE);
     m.write("/srv/shop/moves", "");
     let text = ecosystem("node.js", "");
@@ -119,7 +119,7 @@ booted!(an_instance_that_does_not_listen_is_shown_and_mended, |m| {
     assert!(apply(m).stdout.contains("nothing to do"));
 });
 
-booted!(a_listener_that_is_taken_again_after_a_moment_was_not_given_up, |m| {
+booted_long!(a_listener_that_is_taken_again_after_a_moment_was_not_given_up, |m| {
     m.write("/srv/shop/node.js", NODE);
     m.write("/srv/shop/pauses", "");
     applied(m, &ecosystem("node.js", ""));
@@ -143,7 +143,7 @@ booted!(a_listener_that_is_taken_again_after_a_moment_was_not_given_up, |m| {
     assert!(m.ok(["curl", "-s", "localhost:3000"]).starts_with("instance "));
 });
 
-booted!(one_of_two_listeners_that_is_not_taken_is_named, |m| {
+booted_long!(one_of_two_listeners_that_is_not_taken_is_named, |m| {
     let text = "[[apps]]\nname = 'shop'\nscript = 'server.js'\ninstances = 2\nenv = { PORT = '3000' }\n\
         listen = { web = 3000, admin = '127.0.0.1:3001' }\nreadiness = 'first'\n";
     write(m, text);

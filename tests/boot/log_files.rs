@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{applied, apply, ecosystem, write};
 use crate::support::{Machine, wait_until};
 
@@ -28,7 +28,7 @@ fn owner(m: &Machine, path: &str) -> String {
     m.ok(["stat", "-c", "%U", path])
 }
 
-booted!(a_folder_that_is_given_away_later_leads_root_nowhere, |m| {
+booted_long!(a_folder_that_is_given_away_later_leads_root_nowhere, |m| {
     let ada = m.user("ada");
     for user in ["user = 'ada'\n", ""] {
         m.ok_sh("rm -rf /srv/logs /etc/victim; mkdir /srv/logs; printf 'root only\\n' >/etc/victim; chmod 600 /etc/victim");
@@ -63,7 +63,7 @@ booted!(a_folder_that_is_given_away_later_leads_root_nowhere, |m| {
     }
 });
 
-booted!(a_file_in_a_folder_of_roots_belongs_to_the_user_of_the_app, |m| {
+booted_long!(a_file_in_a_folder_of_roots_belongs_to_the_user_of_the_app, |m| {
     m.user("ada");
     let toml = "user = 'ada'\nout_file = '/var/log/shop.out'\nerror_file = '/var/log/shop.err'";
     app(m, toml);
@@ -78,7 +78,7 @@ booted!(a_file_in_a_folder_of_roots_belongs_to_the_user_of_the_app, |m| {
     said(m, "/var/log/shop.out");
 });
 
-booted!(a_log_that_root_wrote_before_is_handed_over, |m| {
+booted_long!(a_log_that_root_wrote_before_is_handed_over, |m| {
     m.user("ada");
     app(m, "out_file = '/var/log/shop.out'");
     said(m, "/var/log/shop.out");
@@ -102,7 +102,7 @@ booted!(a_log_that_root_wrote_before_is_handed_over, |m| {
     assert_eq!((owner(m, "/var/log/shared"), owner(m, "/etc/shadow")), ("root".into(), shadow));
 });
 
-booted!(logs_that_are_no_files_and_counted_variables, |m| {
+booted_long!(logs_that_are_no_files_and_counted_variables, |m| {
     m.user("ada");
     applied(m, &ecosystem(1, "user = 'ada'\nout_file = 'NULL'\nerror_file = '/dev/null'"));
     assert!(!m.journal("shop@0").contains("goes to the journal"), "{}", m.journal("shop@0"));
@@ -121,7 +121,7 @@ booted!(logs_that_are_no_files_and_counted_variables, |m| {
     });
 });
 
-booted!(a_program_that_is_missing_behind_its_log_is_named, |m| {
+booted_long!(a_program_that_is_missing_behind_its_log_is_named, |m| {
     m.user("ada");
     m.write("/srv/shop/run", "#!/bin/sh\nexec sleep 1h\n");
     m.ok(["chmod", "+x", "/srv/shop/run"]);
@@ -136,7 +136,7 @@ booted!(a_program_that_is_missing_behind_its_log_is_named, |m| {
     assert!(output.stderr.contains("`/srv/shop/run` does not exist"), "{output:#?}");
 });
 
-booted!(each_instance_writes_to_a_file_of_its_own, |m| {
+booted_long!(each_instance_writes_to_a_file_of_its_own, |m| {
     m.user("ada");
     let toml = "user = 'ada'\nout_file = '/var/log/shop.out'\nerror_file = '/home/ada/err'\nmerge_logs = false";
     write(m, &ecosystem(2, toml));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{applied, ecosystem};
 
 /// Lines of the page's shell blocks, without what stands behind them.
@@ -15,7 +15,7 @@ fn commands() -> Vec<String> {
     lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
-booted!(commands_of_the_page_do_what_it_says, |m| {
+booted_long!(commands_of_the_page_do_what_it_says, |m| {
     m.ok(["mkdir", "-p", "/var/log/shop"]);
     let files = "out_file = '/var/log/shop/out.log'\nlog_rate_limit = 'unlimited'";
     applied(m, &ecosystem(2, files));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::support::{Machine, skip, tmux::Tmux, wait_until};
 
 /// Two apps, one of which writes what a terminal would obey.
@@ -104,7 +104,7 @@ fn end(terminal: &Tmux, code: u8) {
     terminal.wait_without("code ");
 }
 
-booted!(the_dashboard_shows_and_does_what_keys_say, |m| {
+booted_long!(the_dashboard_shows_and_does_what_keys_say, |m| {
     if !skip::has("tmux") {
         return;
     }
@@ -144,7 +144,7 @@ booted!(the_dashboard_shows_and_does_what_keys_say, |m| {
     end(&terminal, 0);
 });
 
-booted!(the_terminal_is_given_back_however_the_dashboard_ends, |m| {
+booted_long!(the_terminal_is_given_back_however_the_dashboard_ends, |m| {
     if !skip::has("tmux") {
         return;
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use crate::booted;
+use crate::booted_long;
 use crate::npm;
 use crate::shop::assert_all_ended_well;
 use crate::support::{Machine, load::Load, wait_until};
@@ -31,7 +31,7 @@ listen = [
 ]
 ";
 
-booted!(every_form_of_listen, |m| {
+booted_long!(every_form_of_listen, |m| {
     install(m, FORMS);
     let answers = m.ok(["node", "/srv/shop/ask.js"]);
     // 16 ports, one of them by IPv6 too, two paths, four UDP ports: answered, and by nobody but the instances.
@@ -59,7 +59,7 @@ require('http').createServer((q, s) => s.end(new Error('here').stack)).listen(30
 eyJ2ZXJzaW9uIjozLCJzb3VyY2VzIjpbIm9yaWdpbmFsLnRzIl0sIm5hbWVzIjpbXSwibWFwcGluZ3MiOiJBQUFBIn0=
 ";
 
-booted!(errors_name_the_source_that_a_program_was_compiled_from, |m| {
+booted_long!(errors_name_the_source_that_a_program_was_compiled_from, |m| {
     m.write("/srv/shop/mapped.js", MAPPED);
     let answer = |more: &str| {
         let app = format!("[[apps]]\nname = 'mapped'\nscript = 'mapped.js'\nlisten = 3000\n{more}");
@@ -97,7 +97,7 @@ listen = [3000, 3001]
 readiness = 'all'
 ";
 
-booted!(servers_in_worker_threads_lose_nothing, |m| {
+booted_long!(servers_in_worker_threads_lose_nothing, |m| {
     install(m, THREADS);
     for port in [3000, 3001] {
         assert!(m.ok(["curl", "-s", &format!("localhost:{port}")]).contains("thread true"));
@@ -121,7 +121,7 @@ listen = [3002, 'udp:0.0.0.0:3003']
 env = { BASE = 3002, SCHEDULING = 'none' }
 ";
 
-booted!(an_app_with_workers_of_its_own_loses_nothing, |m| {
+booted_long!(an_app_with_workers_of_its_own_loses_nothing, |m| {
     install(m, WORKERS);
     for (app, port) in [("robin", 3000), ("shared", 3002)] {
         // Two old instances, the extra one of the rollout, two new ones: of two workers each.
@@ -143,7 +143,7 @@ const RUNNERS: [(&str, &str); 6] = [
     ("stripped", "command = ['node', '--experimental-strip-types', 'typed.ts']"),
 ];
 
-booted!(modules_and_typescript_lose_nothing, |m| {
+booted_long!(modules_and_typescript_lose_nothing, |m| {
     if !npm::install(m) {
         return;
     }

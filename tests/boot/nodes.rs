@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::booted;
+use crate::booted_long;
 use crate::npm;
 use crate::support::{Machine, Root, load::Load, machine, skip};
 
@@ -102,11 +102,11 @@ fn under_its_own_name(m: &Machine, release: &str) {
     reloads(m, release, 90.0);
 }
 
-booted!(node_22_under_another_name_loses_nothing, |m| under_its_own_name(m, "22"));
+booted_long!(node_22_under_another_name_loses_nothing, |m| under_its_own_name(m, "22"));
 
-booted!(node_24_under_another_name_loses_nothing, |m| under_its_own_name(m, "24"));
+booted_long!(node_24_under_another_name_loses_nothing, |m| under_its_own_name(m, "24"));
 
-booted!(node_26_under_another_name_loses_nothing, |m| under_its_own_name(m, "26"));
+booted_long!(node_26_under_another_name_loses_nothing, |m| under_its_own_name(m, "26"));
 
 /// A configuration with types, of the kind that Node takes out by itself.
 const TYPED: &str = "\

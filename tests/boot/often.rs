@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::doors::{NODE, applied, clients};
 use crate::npm;
 use crate::support::load::{Cause, Kind, Load, Report};
@@ -103,7 +103,7 @@ fn everywhere(m: &Machine, times: u32) {
     }
 }
 
-booted!(drains_and_kills_of_node, |m| often(m, NODE, 4));
+booted_long!(drains_and_kills_of_node, |m| often(m, NODE, 4));
 
 #[test]
 fn drains_and_kills_of_asyncio_and_node_24() {

@@ -1,6 +1,6 @@
 //! How programs get ready, and which instance they are.
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{apply, write};
 use crate::support::{Machine, wait_until};
 use std::time::Duration;
@@ -12,7 +12,7 @@ fn app(m: &Machine, file: &str, program: &str, toml: &str) {
     assert_eq!(output.code, 0, "{output:#?}");
 }
 
-booted!(es_modules_and_variables_of_the_instance, |m| {
+booted_long!(es_modules_and_variables_of_the_instance, |m| {
     let server = "import http from 'node:http';\n\
         http.createServer((q, s) => s.end(`instance ${process.env.SLOT} ${process.env.BASE}`)).listen(3000);\n";
     app(
@@ -30,7 +30,7 @@ booted!(es_modules_and_variables_of_the_instance, |m| {
     assert!(seen.iter().eq(expected), "{seen:?}");
 });
 
-booted!(an_instance_is_ready_when_it_says_so, |m| {
+booted_long!(an_instance_is_ready_when_it_says_so, |m| {
     let server = "require('http').createServer((q, s) => s.end('instance x')).listen(3000);\n\
         setTimeout(() => process.send('ready'), 1500);\n";
     app(m, "server.js", server, "listen = 3000\nwait_ready = true");
@@ -40,7 +40,7 @@ booted!(an_instance_is_ready_when_it_says_so, |m| {
     assert!(ready - start >= 1_500_000, "{start} {ready}");
 });
 
-booted!(a_worker_without_a_listener_gets_its_shutdown_message, |m| {
+booted_long!(a_worker_without_a_listener_gets_its_shutdown_message, |m| {
     let worker = "process.on('message', (text) => { console.log(`got ${text}`); process.exit(0); });\n\
         process.send('ready'); setInterval(() => {}, 1000);\n";
     app(m, "worker.js", worker, "wait_ready = true\nshutdown_with_message = true");
@@ -49,7 +49,7 @@ booted!(a_worker_without_a_listener_gets_its_shutdown_message, |m| {
     assert!(m.journal("shop@0").contains("got shutdown"), "{}", m.journal("shop@0"));
 });
 
-booted!(a_program_that_speaks_listen_fds_gets_its_listeners_natively, |m| {
+booted_long!(a_program_that_speaks_listen_fds_gets_its_listeners_natively, |m| {
     let server = "import os, socket, time\n\
         assert os.environ['LISTEN_PID'] == str(os.getpid()), 'LISTEN_PID'\n\
         assert os.environ['LISTEN_FDNAMES'] == 'http', 'LISTEN_FDNAMES'\n\
@@ -67,7 +67,7 @@ booted!(a_program_that_speaks_listen_fds_gets_its_listeners_natively, |m| {
     assert_eq!(m.ok(["curl", "-s", "localhost:3000"]), "instance native");
 });
 
-booted!(a_port_below_1024_for_a_user_without_rights, |m| {
+booted_long!(a_port_below_1024_for_a_user_without_rights, |m| {
     m.ok(["useradd", "--system", "web"]);
     let server = "require('http').createServer((q, s) => s.end(`instance ${process.getuid()}`)).listen(80);\n";
     app(m, "server.js", server, "listen = 80\nuser = 'web'\ninstances = 2");
@@ -77,7 +77,7 @@ booted!(a_port_below_1024_for_a_user_without_rights, |m| {
     );
 });
 
-booted!(redis_knows_its_local_clients_and_loses_none, |m| {
+booted_long!(redis_knows_its_local_clients_and_loses_none, |m| {
     write(
         m,
         "[[apps]]\nname = 'shop'\ncommand = ['redis-server', '--port', '6380', '--save', '']\n\

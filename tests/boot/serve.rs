@@ -1,6 +1,6 @@
 //! `clusterctl serve`: a folder of files as an app.
 
-use crate::booted;
+use crate::booted_long;
 use crate::support::{Machine, load::Load};
 
 fn site(m: &Machine) {
@@ -22,7 +22,7 @@ fn get(m: &Machine, path: &str, more: &[&str]) -> (String, String) {
     (code.to_owned(), body.to_owned())
 }
 
-booted!(a_folder_is_served_as_an_app, |m| {
+booted_long!(a_folder_is_served_as_an_app, |m| {
     site(m);
     m.ok_sh("cd /srv/site && clusterctl serve public -i 2");
     let list = m.ok(["clusterctl", "list"]);
@@ -63,7 +63,7 @@ booted!(a_folder_is_served_as_an_app, |m| {
     is("/x", &[], "404", "not here");
 });
 
-booted!(a_site_is_reloaded_and_scaled_under_load_without_a_loss, |m| {
+booted_long!(a_site_is_reloaded_and_scaled_under_load_without_a_loss, |m| {
     site(m);
     m.ok_sh("cd /srv/site && clusterctl serve public 8080 -n site -i 2");
     let load = Load::http("127.0.0.1:8080").new_connections(100.0).keep_alive(100.0);
@@ -80,7 +80,7 @@ booted!(a_site_is_reloaded_and_scaled_under_load_without_a_loss, |m| {
     load.stop().assert_none_failed();
 });
 
-booted!(a_site_of_one_page_and_one_with_a_password, |m| {
+booted_long!(a_site_of_one_page_and_one_with_a_password, |m| {
     site(m);
     m.ok_sh("cd /srv/site && clusterctl serve public --spa -n one");
     assert_eq!(get(m, "/orders/7", &[]), ("200".to_owned(), "<p>home</p>".to_owned()));
@@ -97,7 +97,7 @@ booted!(a_site_of_one_page_and_one_with_a_password, |m| {
     assert!(!m.ok_sh("ps -ww -eo args; systemctl cat 'two@*' two").contains("a:b c"));
 });
 
-booted!(a_site_of_pm2s_file_is_served, |m| {
+booted_long!(a_site_of_pm2s_file_is_served, |m| {
     site(m);
     m.write(
         "/srv/site/ecosystem.config.json",

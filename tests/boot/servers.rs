@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::booted;
+use crate::booted_long;
 use crate::npm;
 use crate::support::{
     Machine,
@@ -164,7 +164,7 @@ pub fn kill_signal(m: &Machine) -> String {
 
 macro_rules! servers {
     ($($test:ident: $name:literal, $version:literal, $reached:expr, $drained_by:expr;)*) => {
-        $(booted!($test, |m| {
+        $(booted_long!($test, |m| {
             let server =
                 Server { name: $name, version: $version, reached: $reached, drained_by: $drained_by };
             serves(m, &server);
@@ -231,19 +231,19 @@ fn websockets(m: &Machine, name: &'static str, told: &str) {
     }
 }
 
-booted!(express, |m| framework(m, "express"));
+booted_long!(express, |m| framework(m, "express"));
 
-booted!(fastify, |m| framework(m, "fastify"));
+booted_long!(fastify, |m| framework(m, "fastify"));
 
-booted!(koa, |m| framework(m, "koa"));
+booted_long!(koa, |m| framework(m, "koa"));
 
-booted!(nest, |m| framework(m, "nest"));
+booted_long!(nest, |m| framework(m, "nest"));
 
-booted!(ws, |m| websockets(m, "ws", "closed with 1012"));
+booted_long!(ws, |m| websockets(m, "ws", "closed with 1012"));
 
-booted!(socket_io, |m| websockets(m, "socket.io", "closed: transport close"));
+booted_long!(socket_io, |m| websockets(m, "socket.io", "closed: transport close"));
 
-booted!(datagrams_behind_a_wrapper, |m| {
+booted_long!(datagrams_behind_a_wrapper, |m| {
     if !npm::install(m) {
         return;
     }
@@ -312,7 +312,7 @@ fn program(given: &Compiled, source: &Path) -> PathBuf {
 
 macro_rules! compiled {
     ($($test:ident: $name:literal, $source:literal, $compiler:expr, $variable:expr, $by:expr;)*) => {
-        $(booted!($test, |m| {
+        $(booted_long!($test, |m| {
             serves_compiled(m, &Compiled {
                 name: $name, source: $source, compiler: &$compiler, variable: $variable,
                 drained_by: $by,
@@ -345,6 +345,6 @@ fn serves_from_npm(m: &Machine, name: &'static str, package: &str) {
     story(m, &Server { name, version: "", reached: Reached::Http, drained_by: LIBRARY }, &version);
 }
 
-booted!(deno, |m| serves_from_npm(m, "deno", "deno@2.9.6"));
+booted_long!(deno, |m| serves_from_npm(m, "deno", "deno@2.9.6"));
 
-booted!(bun, |m| serves_from_npm(m, "bun", "bun@1.4.5"));
+booted_long!(bun, |m| serves_from_npm(m, "bun", "bun@1.4.5"));

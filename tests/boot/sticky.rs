@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::booted;
+use crate::booted_long;
 use crate::npm;
 use crate::support::{Child, Machine};
 
@@ -47,7 +47,7 @@ fn processes(m: &Machine) -> BTreeSet<u32> {
     rows.map(|row| u32::try_from(row["pid"].as_u64().unwrap()).unwrap()).collect()
 }
 
-booted!(sessions_over_long_polling_meet_the_instance_that_knows_them, |m| {
+booted_long!(sessions_over_long_polling_meet_the_instance_that_knows_them, |m| {
     if !npm::install(m) {
         return;
     }

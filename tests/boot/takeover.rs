@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::npm;
 use crate::support::load::{Cause, Kind, Load, Report, Run};
 use crate::support::{Machine, skip, wait_until};
@@ -154,7 +154,7 @@ fn in_the_guide(rows: &str) {
     }
 }
 
-booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
+booted_long!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
     if !shop(m) {
         return;
     }
@@ -209,7 +209,7 @@ booted!(a_running_pm2_is_moved_and_brought_back_under_load, |m| {
     assert_eq!(m.sh("systemctl cat api.service").code, 1);
 });
 
-booted!(an_app_that_does_not_come_to_serve_stays_with_pm2, |m| {
+booted_long!(an_app_that_does_not_come_to_serve_stays_with_pm2, |m| {
     if !shop(m) {
         return;
     }
@@ -231,7 +231,7 @@ booted!(an_app_that_does_not_come_to_serve_stays_with_pm2, |m| {
     assert_eq!(m.read("/home/ada/.pm2/dump.pm2"), saved, "saved before everything has come over");
 });
 
-booted!(a_port_that_cannot_be_shared_is_closed_for_a_moment_and_that_is_said, |m| {
+booted_long!(a_port_that_cannot_be_shared_is_closed_for_a_moment_and_that_is_said, |m| {
     if !shop(m) {
         return;
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::pids;
 use crate::support::load::{Load, Run};
 use crate::support::{Machine, skip, wait_until};
@@ -46,11 +46,11 @@ fn assert_none_killed(m: &Machine) {
     }
 }
 
-booted!(go_that_shuts_down_by_itself_loses_no_slow_answer, |m| replaced_under_load(m, ""));
+booted_long!(go_that_shuts_down_by_itself_loses_no_slow_answer, |m| replaced_under_load(m, ""));
 
-booted!(go_that_knows_no_end_loses_no_slow_answer, |m| replaced_under_load(m, "NAIVE = '1'"));
+booted_long!(go_that_knows_no_end_loses_no_slow_answer, |m| replaced_under_load(m, "NAIVE = '1'"));
 
-booted!(go_that_ends_at_once_when_told_loses_no_slow_answer, |m| {
+booted_long!(go_that_ends_at_once_when_told_loses_no_slow_answer, |m| {
     replaced_under_load(m, "HASTY = '1'");
 });
 
@@ -69,15 +69,15 @@ fn without_copies(m: &Machine, toml: &str) {
     assert_none_killed(m);
 }
 
-booted!(where_copies_of_descriptors_are_forbidden_go_shuts_down_by_itself, |m| {
+booted_long!(where_copies_of_descriptors_are_forbidden_go_shuts_down_by_itself, |m| {
     without_copies(m, "listen = 3000\nkill_timeout = '30s'");
 });
 
-booted!(where_copies_of_descriptors_are_forbidden_go_that_knows_no_end_is_drained, |m| {
+booted_long!(where_copies_of_descriptors_are_forbidden_go_that_knows_no_end_is_drained, |m| {
     without_copies(m, "listen = '0.0.0.0:3000'\nkill_timeout = '30s'\nenv = { NAIVE = '1' }");
 });
 
-booted!(where_copies_of_descriptors_are_forbidden_unix_listeners_are_served, |m| {
+booted_long!(where_copies_of_descriptors_are_forbidden_unix_listeners_are_served, |m| {
     let toml = "listen = '/run/shop.sock'\ninstances = 2\nenv = { UNIX = '/run/shop.sock' }\n\
         service = { SystemCallFilter = '~pidfd_getfd', SystemCallErrorNumber = 'EPERM' }";
     if go_app(m, toml).is_none() {
@@ -110,26 +110,26 @@ fn clients(m: &Machine, toml: &str, kinds: &[&str]) -> Option<()> {
     Some(())
 }
 
-booted!(what_takes_its_time_is_finished_by_go_that_shuts_down, |m| {
+booted_long!(what_takes_its_time_is_finished_by_go_that_shuts_down, |m| {
     clients(m, "kill_timeout = '15s'", &["silent", "upload", "ticks"]);
 });
 
-booted!(what_takes_its_time_is_waited_for_where_go_knows_no_end, |m| {
+booted_long!(what_takes_its_time_is_waited_for_where_go_knows_no_end, |m| {
     let kinds = ["silent", "half", "upload", "ticks", "tunnel"];
     clients(m, "kill_timeout = '15s'\nenv = { NAIVE = '1' }", &kinds);
 });
 
-booted!(streams_of_go_that_knows_no_end_end_when_their_time_is_over, |m| {
+booted_long!(streams_of_go_that_knows_no_end_end_when_their_time_is_over, |m| {
     let toml = "kill_timeout = '2min'\nstream_timeout = '3s'\nenv = { NAIVE = '1' }";
     clients(m, toml, &["websocket", "events"]);
 });
 
-booted!(streams_of_go_that_shuts_down_end_when_their_time_is_over, |m| {
+booted_long!(streams_of_go_that_shuts_down_end_when_their_time_is_over, |m| {
     let toml = "kill_timeout = '2min'\nstream_timeout = '3s'";
     clients(m, toml, &["websocket", "events"]);
 });
 
-booted!(a_websocket_of_go_that_ends_at_once_when_told_is_not_cut, |m| {
+booted_long!(a_websocket_of_go_that_ends_at_once_when_told_is_not_cut, |m| {
     clients(m, "kill_timeout = '15s'\nenv = { HASTY = '1' }", &["websocket"]);
 });
 
@@ -156,19 +156,19 @@ fn streams(m: &Machine, env: &str) {
     assert_none_killed(m);
 }
 
-booted!(http2_streams_are_finished_by_go_that_shuts_down, |m| streams(m, ""));
+booted_long!(http2_streams_are_finished_by_go_that_shuts_down, |m| streams(m, ""));
 
-booted!(http2_streams_are_waited_for_where_go_knows_no_end, |m| streams(m, ", NAIVE = '1'"));
+booted_long!(http2_streams_are_waited_for_where_go_knows_no_end, |m| streams(m, ", NAIVE = '1'"));
 
-booted!(idle_connections_of_go_that_knows_no_end_hold_nothing_up_for_ever, |m| {
+booted_long!(idle_connections_of_go_that_knows_no_end_hold_nothing_up_for_ever, |m| {
     clients(m, "kill_timeout = '4s'\nenv = { NAIVE = '1' }", &["idle"]);
 });
 
-booted!(idle_connections_are_closed_by_go_that_shuts_down, |m| {
+booted_long!(idle_connections_are_closed_by_go_that_shuts_down, |m| {
     clients(m, "kill_timeout = '4s'", &["idle"]);
 });
 
-booted!(what_go_loses_alone_is_no_less_than_what_it_loses_as_an_app, |m| {
+booted_long!(what_go_loses_alone_is_no_less_than_what_it_loses_as_an_app, |m| {
     // The same program under a plain unit as anybody would write it, on another port.
     if go_app(m, "listen = 3000\nkill_timeout = '15s'").is_none() {
         return;

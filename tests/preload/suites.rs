@@ -56,8 +56,16 @@ fn output(words: &[&str], folder: &Path, handover: bool) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/shims/node/clusterctl.cjs");
     systemd.set("NODE_OPTIONS", &format!("--require {}", path.display()));
     systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_READY", "all");
+    systemd.set("PYTHONFAULTHANDLER", "1");
     let mut suite = systemd.start(&all);
     let text = suite.rest();
+    if suite.hangs() {
+        // Python says on standard error, which is its output here, where each of its threads is.
+        suite.signal(rustix::process::Signal::ABORT);
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let last = lines[lines.len().saturating_sub(5)..].join("\n");
+        panic!("{words:?} hangs after\n{last}\n{}", suite.rest());
+    }
     suite.end();
     assert!(!systemd.has_notification(), "no listener was taken");
     text

@@ -10,7 +10,8 @@ long() {
     ${CARGO:-cargo} test --test "$target" -- --ignored "$@"
 }
 
-# The scenarios of `make check` on Debian testing as well.
+# The scenarios that take long on Debian 13, and all of `make check` on Debian testing.
+long boot ::trixie
 long boot --skip every_point testing
 # Containers in podman.
 long boot podman

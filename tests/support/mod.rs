@@ -69,37 +69,62 @@ macro_rules! booted {
     ($(#[$attr:meta])* $name:ident, $scenario:expr) => {
         $(#[$attr])*
         mod $name {
-            #[allow(unused_imports, reason = "short scenarios use nothing of their module")]
-            use super::*;
-
-            fn on(root: $crate::support::Root) {
-                let scenario: fn(&$crate::support::Machine) = $scenario;
-                if let Some(machine) = $crate::support::machine(root) {
-                    scenario(&machine);
-                }
-            }
-
-            #[test]
-            fn host() {
-                on($crate::support::Root::Host);
-            }
+            $crate::on_each_root!($scenario);
 
             #[test]
             fn trixie() {
                 on($crate::support::Root::Trixie);
             }
+        }
+    };
+}
+
+/// As [`booted!`], for a scenario that takes long: `name::trixie` is for long runs as well.
+#[macro_export]
+macro_rules! booted_long {
+    ($(#[$attr:meta])* $name:ident, $scenario:expr) => {
+        $(#[$attr])*
+        mod $name {
+            $crate::on_each_root!($scenario);
 
             #[test]
-            #[ignore = "Debian testing: make check-long"]
-            fn testing() {
-                on($crate::support::Root::Testing);
+            #[ignore = "takes long, Debian 12 is tried: make check-long"]
+            fn trixie() {
+                on($crate::support::Root::Trixie);
             }
         }
     };
 }
 
+/// What [`booted!`] and [`booted_long!`] have in common.
+#[macro_export]
+macro_rules! on_each_root {
+    ($scenario:expr) => {
+        #[allow(unused_imports, reason = "short scenarios use nothing of their module")]
+        use super::*;
+
+        fn on(root: $crate::support::Root) {
+            let scenario: fn(&$crate::support::Machine) = $scenario;
+            if let Some(machine) = $crate::support::machine(root) {
+                scenario(&machine);
+            }
+        }
+
+        #[test]
+        fn host() {
+            on($crate::support::Root::Host);
+        }
+
+        #[test]
+        #[ignore = "Debian testing: make check-long"]
+        fn testing() {
+            on($crate::support::Root::Testing);
+        }
+    };
+}
+
 /// One scenario on a fleet of three hosts (see [`fleet::Fleet`]), run on each systemd: `fleet!(name, |fleet| { … })` makes
-/// the tests `name::host` and `name::trixie`.
+/// the tests `name::host` and, for long runs, `name::trixie`.
 #[macro_export]
 macro_rules! fleet {
     ($(#[$attr:meta])* $name:ident, $scenario:expr) => {
@@ -121,6 +146,7 @@ macro_rules! fleet {
             }
 
             #[test]
+            #[ignore = "three machines, Debian 12 is tried: make check-long"]
             fn trixie() {
                 on($crate::support::Root::Fleet);
             }

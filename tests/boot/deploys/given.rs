@@ -4,9 +4,9 @@
 use super::{
     SERVER, assert_serves, current, deploy, deployed, ecosystem, pids, releases, user, write,
 };
-use crate::booted;
+use crate::booted_long;
 
-booted!(what_is_no_release_is_refused_and_touches_nothing, |m| {
+booted_long!(what_is_no_release_is_refused_and_touches_nothing, |m| {
     user(m);
     let first = deployed(m, "v1", "");
     let make = "\
@@ -63,7 +63,7 @@ tar.close()
     assert_serves(m, "v1");
 });
 
-booted!(hooks_and_shared_files_belong_to_the_user_of_the_app, |m| {
+booted_long!(hooks_and_shared_files_belong_to_the_user_of_the_app, |m| {
     user(m);
     let more = "\
 shared = ['secret', 'uploads/']
@@ -121,7 +121,7 @@ after = 'id -un >after; readlink ../../current >>after || true'";
     assert_serves(m, "v2");
 });
 
-booted!(a_file_beside_the_releases_means_the_release_in_force, |m| {
+booted_long!(a_file_beside_the_releases_means_the_release_in_force, |m| {
     user(m);
     write(m, "v1", "");
     m.ok_sh("mkdir /etc/shop; mv /root/app/ecosystem.toml /etc/shop/ecosystem.toml");
@@ -153,7 +153,7 @@ booted!(a_file_beside_the_releases_means_the_release_in_force, |m| {
     assert!(again.code == 0 && again.stdout.contains("nothing to do"), "{again:#?}");
 });
 
-booted!(a_user_deploys_to_a_folder_of_their_own, |m| {
+booted_long!(a_user_deploys_to_a_folder_of_their_own, |m| {
     let ada = m.user("ada");
     ada.ok(["mkdir", "-p", "/home/ada/app/lib"]);
     let file = ecosystem("build = 'id -un >built'").replace("/srv/shop", "/home/ada/shop");
@@ -175,7 +175,7 @@ booted!(a_user_deploys_to_a_folder_of_their_own, |m| {
     assert_eq!(output.code, 4, "{output:#?}");
 });
 
-booted!(another_project_with_an_app_of_the_same_name_takes_nothing_over, |m| {
+booted_long!(another_project_with_an_app_of_the_same_name_takes_nothing_over, |m| {
     user(m);
     let first = deployed(m, "v1", "");
     m.ok_sh(
@@ -211,7 +211,7 @@ booted!(another_project_with_an_app_of_the_same_name_takes_nothing_over, |m| {
     assert_eq!(current(m), first);
 });
 
-booted!(a_release_that_somebody_has_removed_is_the_reason_that_is_told, |m| {
+booted_long!(a_release_that_somebody_has_removed_is_the_reason_that_is_told, |m| {
     user(m);
     let first = deployed(m, "v1", "");
     let second = deployed(m, "v2", "");

@@ -2,7 +2,7 @@
 //! further deployments, or read what root has open.
 
 use super::{assert_serves, current, deploy, deployed, releases, user, write};
-use crate::booted;
+use crate::booted_long;
 use crate::support::Machine;
 
 /// What root refuses to keep releases in.
@@ -12,7 +12,7 @@ fn assert_refused(m: &Machine, says: &str) {
     assert!(m.exists("/srv/victim/dear"), "{says}");
 }
 
-booted!(no_folder_of_releases_is_one_that_the_user_of_the_apps_may_change, |m| {
+booted_long!(no_folder_of_releases_is_one_that_the_user_of_the_apps_may_change, |m| {
     user(m);
     m.ok_sh("mkdir -p /srv/victim/dear");
     let note =
@@ -42,7 +42,7 @@ booted!(no_folder_of_releases_is_one_that_the_user_of_the_apps_may_change, |m| {
     assert_serves(m, "v1");
 });
 
-booted!(a_release_that_resists_stops_no_deployment, |m| {
+booted_long!(a_release_that_resists_stops_no_deployment, |m| {
     user(m);
     let first = deployed(m, "v1", "keep = 2");
     let deep = "\
@@ -81,7 +81,7 @@ for _ in range(3000):
     assert_serves(m, "v6");
 });
 
-booted!(releases_are_the_same_however_their_folder_is_written, |m| {
+booted_long!(releases_are_the_same_however_their_folder_is_written, |m| {
     user(m);
     m.ok_sh("mkdir /srv/real && ln -s real /srv/way && ln -s /srv/real/shop /srv/shop");
     let first = deployed(m, "v1", "");
@@ -96,7 +96,7 @@ booted!(releases_are_the_same_however_their_folder_is_written, |m| {
     assert_eq!(current(m), first);
 });
 
-booted!(as_many_releases_stay_as_are_kept_whatever_else_is_applied, |m| {
+booted_long!(as_many_releases_stay_as_are_kept_whatever_else_is_applied, |m| {
     user(m);
     let all: Vec<String> = (1..=3).map(|n| deployed(m, &format!("v{n}"), "keep = 3")).collect();
     m.write("/root/other.js", "setInterval(() => {}, 1000);\n");
@@ -113,7 +113,7 @@ booted!(as_many_releases_stay_as_are_kept_whatever_else_is_applied, |m| {
     assert_eq!(releases(m), [all[1].clone(), all[2].clone(), fourth]);
 });
 
-booted!(hooks_have_nothing_of_who_deploys, |m| {
+booted_long!(hooks_have_nothing_of_who_deploys, |m| {
     user(m);
     let more = "shared = ['uploads/']\nbuild = 'ls /proc/self/fd >fds; echo $HOME >home; touch $HOME/cache'";
     write(m, "v1", more);
@@ -149,7 +149,7 @@ booted!(hooks_have_nothing_of_who_deploys, |m| {
     );
 });
 
-booted!(root_applies_no_file_of_a_release_that_its_user_has_changed, |m| {
+booted_long!(root_applies_no_file_of_a_release_that_its_user_has_changed, |m| {
     user(m);
     deployed(m, "v1", "");
     let file = "/srv/shop/current/ecosystem.toml";

@@ -6,7 +6,7 @@ mod hostile;
 
 use std::time::Duration;
 
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{answers, load, pids};
 use crate::support::{Child, Machine, Output, wait_until};
 
@@ -75,7 +75,7 @@ fn folders(m: &Machine) -> Vec<String> {
     pids(m, 2).iter().map(|pid| m.ok(["readlink", &format!("/proc/{pid}/cwd")])).collect()
 }
 
-booted!(a_release_takes_the_place_of_the_former_without_losing_a_request, |m| {
+booted_long!(a_release_takes_the_place_of_the_former_without_losing_a_request, |m| {
     user(m);
     let first = deployed(m, "v1", "");
     assert_eq!(folders(m), vec![format!("/srv/shop/releases/{first}"); 2]);
@@ -111,7 +111,7 @@ booted!(a_release_takes_the_place_of_the_former_without_losing_a_request, |m| {
     assert!(history.contains(&format!("deploy {first}")), "{history}");
 });
 
-booted!(after_a_release_that_fails_every_start_runs_the_former_code, |m| {
+booted_long!(after_a_release_that_fails_every_start_runs_the_former_code, |m| {
     user(m);
     let first = deployed(m, "v1", "");
     let mut run = m.load(load());
@@ -161,7 +161,7 @@ fn begun(m: &Machine, says: &str) -> Child {
     child
 }
 
-booted!(a_deployment_that_is_killed_is_completed_by_the_same_command, |m| {
+booted_long!(a_deployment_that_is_killed_is_completed_by_the_same_command, |m| {
     user(m);
     let first = deployed(m, "v1", "");
     // While it is built: the first time it never ends.
@@ -221,7 +221,7 @@ fn assert_whole(m: &Machine) {
     assert_eq!(folders(m), vec![format!("/srv/shop/releases/{}", current(m)); 2]);
 }
 
-booted!(a_deployment_that_is_killed_at_any_moment_is_completed_by_the_same_command, |m| {
+booted_long!(a_deployment_that_is_killed_at_any_moment_is_completed_by_the_same_command, |m| {
     user(m);
     let more = "shared = ['uploads/']\nbuild = 'touch built'\nbefore_switch = 'test -e built'";
     deployed(m, "v0", more);
@@ -246,7 +246,7 @@ booted!(a_deployment_that_is_killed_at_any_moment_is_completed_by_the_same_comma
     run.stop().assert_none_failed();
 });
 
-booted!(two_deployments_take_turns, |m| {
+booted_long!(two_deployments_take_turns, |m| {
     user(m);
     write(m, "v1", "build = 'echo building; while ! test -e /srv/flag; do sleep 0.1; done'");
     let mut first = begun(m, "build | building");
@@ -265,7 +265,7 @@ booted!(two_deployments_take_turns, |m| {
     assert_serves(m, "v1");
 });
 
-booted!(old_releases_go_and_those_that_are_needed_stay, |m| {
+booted_long!(old_releases_go_and_those_that_are_needed_stay, |m| {
     user(m);
     let first = deployed(m, "v1", "keep = 2");
     // A process of the first release goes on, as one that drains for long does.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{FORMER, VERBS, WRITTEN, at_once, fresh};
-use crate::booted;
+use crate::booted_long;
 use crate::shop::{SERVER, ecosystem};
 use crate::support::chance::Chance;
 use crate::support::{Machine, Root, machine};
@@ -43,7 +43,7 @@ fn deployed(m: &Machine) {
     }
 }
 
-booted!(what_brings_other_code_takes_turns_with_other_commands, |m| {
+booted_long!(what_brings_other_code_takes_turns_with_other_commands, |m| {
     for first in [OF_CODE[1], OF_CODE[3]] {
         for second in ["clusterctl scale shop 1", "clusterctl delete shop", "systemctl stop shop"] {
             for order in [[first, second], [second, first]] {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::booted;
+use crate::booted_long;
 use crate::kills::KILLER;
 use crate::shop::{ecosystem, write};
 use crate::support::{Machine, skip, wait_until};
@@ -135,7 +135,7 @@ fn fresh(m: &Machine) {
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
 }
 
-booted!(a_command_of_systemctl_in_the_way_of_another, |m| {
+booted_long!(a_command_of_systemctl_in_the_way_of_another, |m| {
     for first in ["systemctl restart shop", "systemctl stop shop"] {
         for second in
             ["clusterctl scale shop 1", "clusterctl reload shop", "clusterctl delete shop"]
@@ -148,14 +148,14 @@ booted!(a_command_of_systemctl_in_the_way_of_another, |m| {
     }
 });
 
-booted!(a_start_takes_turns_with_what_changes_the_number, |m| {
+booted_long!(a_start_takes_turns_with_what_changes_the_number, |m| {
     fresh(m);
     m.ok(["clusterctl", "scale", "shop", "4"]);
     m.ok(["clusterctl", "stop", "shop"]);
     at_once(m, &[("clusterctl apply /srv/shop/ecosystem.toml", 0), ("clusterctl start shop", 300)]);
 });
 
-booted!(a_start_by_systemctl_while_links_go_leaves_as_many_as_shall_run, |m| {
+booted_long!(a_start_by_systemctl_while_links_go_leaves_as_many_as_shall_run, |m| {
     if cfg!(not(target_arch = "x86_64")) {
         return skip::record("system calls are known by their numbers on x86-64");
     }
@@ -190,19 +190,19 @@ fn assert_stopped(m: &Machine, what: &str) {
     assert_eq!(App::seen(m, what), App { there: true, up: false, instances: WRITTEN }, "{what}");
 }
 
-booted!(a_stop_that_has_begun_is_finished_though_a_reload_takes_its_place, |m| {
+booted_long!(a_stop_that_has_begun_is_finished_though_a_reload_takes_its_place, |m| {
     fresh(m);
     m.ok_sh("systemctl stop --no-block shop; systemctl reload --no-block shop || true");
     assert_stopped(m, "a reload while the group stops");
 });
 
-booted!(a_stop_that_has_not_begun_is_finished_though_a_reload_takes_its_place, |m| {
+booted_long!(a_stop_that_has_not_begun_is_finished_though_a_reload_takes_its_place, |m| {
     fresh(m);
     together(m, &["StopUnit", "ReloadUnit"]);
     assert_stopped(m, "a reload before the stop has begun");
 });
 
-booted!(a_rollout_ends_with_a_stop_whose_place_a_reload_takes, |m| {
+booted_long!(a_rollout_ends_with_a_stop_whose_place_a_reload_takes, |m| {
     write(m, &ecosystem(WRITTEN as u32, "rollout = { min_ready = '5s' }"));
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
     m.ok(["systemctl", "reload", "--no-block", "shop"]);
@@ -214,7 +214,7 @@ booted!(a_rollout_ends_with_a_stop_whose_place_a_reload_takes, |m| {
     assert_stopped(m, "a reload before the stop of a rollout has begun");
 });
 
-booted!(an_instance_that_has_yet_to_start_goes_with_its_rollout, |m| {
+booted_long!(an_instance_that_has_yet_to_start_goes_with_its_rollout, |m| {
     fresh(m);
     m.write("/etc/systemd/system/slow.service", "[Service]\nType=oneshot\nExecStart=sleep 3600\n");
     m.write("/etc/systemd/system/shop@3.service.d/slow.conf", "[Unit]\nAfter=slow.service\n");
@@ -229,7 +229,7 @@ booted!(an_instance_that_has_yet_to_start_goes_with_its_rollout, |m| {
     assert_eq!(App::seen(m, "a restart before the extra instance has started"), wanted);
 });
 
-booted!(a_stop_that_meets_a_restart_between_its_halves_closes_the_listeners, |m| {
+booted_long!(a_stop_that_meets_a_restart_between_its_halves_closes_the_listeners, |m| {
     fresh(m);
     // The start in a restart waits for a unit that is being started, so that the stop is over and the start is not.
     m.write("/etc/systemd/system/slow.service", "[Service]\nType=oneshot\nExecStart=sleep 3600\n");
@@ -246,7 +246,7 @@ booted!(a_stop_that_meets_a_restart_between_its_halves_closes_the_listeners, |m|
     assert_stopped(m, "after a connection to the closed port");
 });
 
-booted!(a_start_after_two_that_a_stop_met_waits_until_the_listeners_are_let_go, |m| {
+booted_long!(a_start_after_two_that_a_stop_met_waits_until_the_listeners_are_let_go, |m| {
     fresh(m);
     // The script that keeps clients out during a stop has copies of the listeners, here for a second longer.
     let hold = m.ok(["systemctl", "show", "-P", "ExecStop", "shop-close"]);

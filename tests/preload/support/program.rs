@@ -83,19 +83,23 @@ impl Program {
     #[track_caller]
     pub fn end(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
+        assert!(!self.hangs(), "the program does not end");
+        let status = self.child.wait().unwrap();
+        status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
+    }
+
+    /// Whether it has not ended after a time that is long enough.
+    pub fn hangs(&self) -> bool {
         let pid = rustix::process::Pid::from_child(&self.child);
         let process =
             rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
         let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
-        let ready = loop {
+        loop {
             match rustix::event::poll(&mut ended, Some(&PATIENCE.try_into().unwrap())) {
                 Err(rustix::io::Errno::INTR) => {}
-                result => break result.unwrap(),
+                result => return result.unwrap() == 0,
             }
-        };
-        assert!(ready > 0, "the program does not end");
-        let status = self.child.wait().unwrap();
-        status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
+        }
     }
 
     pub fn is_running(&mut self) -> bool {
