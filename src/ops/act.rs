@@ -54,7 +54,7 @@ pub(super) fn act(
         }
     }
     let _shared = Lock::shared(&context.layout.state)?;
-    remove(context, plan, &mut done)?;
+    remove(context, plan, &mut done, sink)?;
     Ok(done)
 }
 
@@ -131,7 +131,12 @@ fn run_apps<'a>(
 
 /// Files that nothing runs from any more. One that something still needs stays for the next apply.
 /// What cannot be removed is a failure of its app, whose end is told all the same.
-fn remove(context: &Context, plan: &Plan, done: &mut BTreeMap<AppName, Done>) -> Result<(), Error> {
+fn remove(
+    context: &Context,
+    plan: &Plan,
+    done: &mut BTreeMap<AppName, Done>,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
     let failed = |app: &AppPlan| done.get(&app.app).is_some_and(|done| !done.is_success());
     let apps: Vec<&AppPlan> = plan.apps.iter().filter(|app| !failed(app)).collect();
     for app in &apps {
@@ -144,6 +149,12 @@ fn remove(context: &Context, plan: &Plan, done: &mut BTreeMap<AppName, Done>) ->
     if !gone.is_empty() {
         context.systemd.daemon_reload()?;
         gone.iter().for_each(|app| disk::forget_unread(&context.layout, &app.app));
+    }
+    for app in gone {
+        let failures = latecomers::stop_removed(context, app, sink)?;
+        if !failures.is_empty() {
+            done.entry(app.app.clone()).or_default().failures.extend(failures);
+        }
     }
     Ok(())
 }

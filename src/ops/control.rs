@@ -9,7 +9,9 @@ use super::lock::lock_if_permitted;
 use super::sight::monotonic;
 use super::stay::{Stay, expected, stay_together};
 use super::witness::witnessed;
-use super::{Context, Done, Error, Finished, Selected, Sink, UnitFailure, ended, named, observe};
+use super::{
+    Context, Done, Error, Finished, Selected, Sink, UnitFailure, ended, named, observe, overtaken,
+};
 use crate::disk::{self, FoundApp};
 use crate::ecosystem::AppName;
 use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
@@ -30,6 +32,9 @@ pub enum ControlVerb {
 /// limits, this one only keeps a lost signal from waiting for ever.
 const PATIENCE: Duration = crate::limits::JOB;
 
+/// How often a stop is finished that somebody's start has met between its halves.
+const STOPS: usize = 5;
+
 /// Runs the jobs of a verb and waits for their ends. What starts instances takes turns with what
 /// changes their number; a stop waits for nobody.
 ///
@@ -47,7 +52,17 @@ pub fn control(
         ControlVerb::Start | ControlVerb::Restart => lock_if_permitted(context, names, sink)?,
     };
     let apps = named(context, &selected.iter().map(|one| one.app.clone()).collect::<Vec<_>>())?;
-    Ok(Finished::new(run(context, verb, selected, &apps, sink)?, lock))
+    let mut done = run(context, verb, selected, &apps, sink)?;
+    if verb == ControlVerb::Stop {
+        for _ in 0..STOPS {
+            let again = overtaken::half_stopped(context, selected, &apps)?;
+            if again.is_empty() {
+                break;
+            }
+            done.extend(run(context, verb, &again, &apps, sink)?);
+        }
+    }
+    Ok(Finished::new(done, lock))
 }
 
 fn run(

@@ -2,6 +2,9 @@
 //! the links of before. They are stopped, so that as many run as the app shall have.
 //!
 //! Nothing is stopped that was seen before the links went: whoever planned knew of that.
+//!
+//! The same for an app that is removed: what somebody has started of it before its files were gone would run on for ever,
+//! with its port, and nobody could start or stop it by its name in the file.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -10,7 +13,7 @@ use super::job::{failure, report_unit};
 use super::{Context, Error, Sink, UnitFailure};
 use crate::ecosystem::AppName;
 use crate::limits::JOB;
-use crate::plan::{AppPlan, LinkId, ObservedApp};
+use crate::plan::{AppPlan, FileId, LinkId, ObservedApp};
 use crate::systemd::{JobKind, JobMode, Listed};
 use crate::unit::{ActiveState, UnitName};
 
@@ -41,13 +44,56 @@ pub(super) fn stop(
     });
     let jobs: Vec<(JobKind, UnitName)> =
         late.into_iter().map(|unit| (JobKind::Stop, unit)).collect();
-    let mut seen = |place: usize, outcome: &_| report_unit(&app.app, &jobs[place], outcome, sink);
+    stopped(context, &app.app, &jobs, sink)
+}
+
+/// Stops what somebody has started of an app whose files are gone by now, and of which the manager knows that; returns what
+/// did not stop, with the reasons.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub(super) fn stop_removed(
+    context: &Context,
+    app: &AppPlan,
+    sink: Sink<'_>,
+) -> Result<Vec<(UnitName, UnitFailure)>, Error> {
+    let removed = app.files.iter().filter_map(|change| match &change.file {
+        FileId::Unit(unit) if !unit.is_template() => Some(unit.as_str().replace('\\', "\\\\")),
+        _ => None,
+    });
+    let instances = format!("{}@*.service", app.app);
+    let rows = context.systemd.list(&removed.chain([instances]).collect::<Vec<_>>())?;
+    let slice = app.app.slice_unit();
+    let jobs: Vec<(JobKind, UnitName)> = rows
+        .iter()
+        .filter(|row| comes(row) && row.name != slice.as_str())
+        .filter_map(|row| Some((JobKind::Stop, UnitName::parse(&row.name).ok()?)))
+        .collect();
+    stopped(context, &app.app, &jobs, sink)
+}
+
+/// Runs these stops, and returns what failed.
+fn stopped(
+    context: &Context,
+    app: &AppName,
+    jobs: &[(JobKind, UnitName)],
+    sink: Sink<'_>,
+) -> Result<Vec<(UnitName, UnitFailure)>, Error> {
+    let mut seen = |place: usize, outcome: &_| report_unit(app, &jobs[place], outcome, sink);
     let outcomes =
-        context.systemd.run_jobs(&jobs, JobMode::Replace, Instant::now() + JOB, &mut seen)?;
+        context.systemd.run_jobs(jobs, JobMode::Replace, Instant::now() + JOB, &mut seen)?;
     let ended = jobs.iter().zip(&outcomes);
     Ok(ended
         .filter_map(|((kind, unit), outcome)| Some((unit.clone(), failure(*kind, outcome)?)))
         .collect())
+}
+
+/// Whether a unit runs, or is about to.
+fn comes(row: &Listed) -> bool {
+    match row.job.as_ref().map(|job| job.kind.as_str()) {
+        Some(kind) => kind != "stop",
+        None => !row.active.is_down() && row.active != ActiveState::Deactivating,
+    }
 }
 
 /// Instances of these numbers that run or are about to. None while a rollout goes on, which has extra ones and
@@ -61,11 +107,8 @@ fn late(app: &AppName, rows: &[Listed], gone: impl Fn(u32) -> bool) -> Vec<UnitN
     if rows.iter().any(rolls) {
         return Vec::new();
     }
-    let comes = |row: &&Listed| match row.job.as_ref().map(|job| job.kind.as_str()) {
-        Some(kind) => kind != "stop",
-        None => !row.active.is_down() && row.active != ActiveState::Deactivating,
-    };
-    let units = rows.iter().filter(comes).filter_map(|row| UnitName::parse(&row.name).ok());
+    let units =
+        rows.iter().filter(|row| comes(row)).filter_map(|row| UnitName::parse(&row.name).ok());
     units.filter(|unit| app.instance_of(unit).is_some_and(&gone)).collect()
 }
 

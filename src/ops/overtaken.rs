@@ -1,7 +1,11 @@
-//! Whether an app is on its way down although its group is up: a reload that comes before systemd has begun to stop the
-//! group takes the place of that stop, and only of that. The instances are stopped all the same.
+//! Whether an app is on its way down although its group is up. A reload that comes before systemd has begun to stop the
+//! group takes the place of that stop, and only of that: the instances are stopped all the same. And a start that comes
+//! when a stop has ended the group, and not yet closed the listeners, loses its instances with these.
 
-use super::{Context, Error};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Context, Error, Selected, loaded};
+use crate::disk::FoundApp;
 use crate::ecosystem::AppName;
 use crate::systemd::{JobKind, JobMode, Listed};
 use crate::unit::{ActiveState, UnitName};
@@ -25,6 +29,30 @@ pub(super) fn finish_stop(context: &Context, app: &AppName) -> Result<bool, Erro
         context.systemd.submit(JobKind::Stop, &group, JobMode::Replace)?;
     }
     Ok(stops)
+}
+
+/// Of apps that were asked to stop as a whole those whose groups are up while instances of theirs are not.
+///
+/// # Errors
+/// The manager cannot be asked.
+pub(super) fn half_stopped(
+    context: &Context,
+    selected: &[Selected],
+    apps: &BTreeMap<AppName, FoundApp>,
+) -> Result<Vec<Selected>, Error> {
+    let whole = selected.iter().filter(|one| one.instance.is_none());
+    let names: Vec<&AppName> = whole.map(|one| &one.app).collect();
+    let groups: Vec<UnitName> = names.iter().map(|app| app.group_unit()).collect();
+    let rows = loaded::rows(&context.systemd, &names, &groups)?;
+    let (instances, others) = loaded::by_app(&names, rows);
+    let half = names.iter().filter(|app| {
+        let group = app.group_unit();
+        let comes = others.iter().any(|row| row.name == group.as_str() && !goes(row));
+        let all = instances.get(*app).into_iter().flatten().filter(|one| !goes(&one.row));
+        let up: BTreeSet<u32> = all.map(|one| one.number).collect();
+        comes && apps.get(*app).is_some_and(|found| !found.links.is_subset(&up))
+    });
+    Ok(half.map(|app| Selected { app: (*app).clone(), instance: None }).collect())
 }
 
 /// The close unit is up while the app is, and the first of its units that a stop takes down.

@@ -173,6 +173,33 @@ booted_long!(a_start_by_systemctl_while_links_go_leaves_as_many_as_shall_run, |m
     }
 });
 
+/// Runs a command while `clusterctl` waits at one of its system calls.
+fn in_between(m: &Machine, verb: &str, call: &str, command: &str) {
+    if cfg!(not(target_arch = "x86_64")) {
+        return skip::record("system calls are known by their numbers on x86-64");
+    }
+    m.write("/srv/kill.py", KILLER);
+    m.write("/run/plan", format!("meet {call}\n{command}\n"));
+    m.ok_sh(&format!("python3 /srv/kill.py /run/plan clusterctl {verb}"));
+    assert!(!m.exists("/run/plan"), "{verb} comes to no {call}");
+}
+
+booted_long!(a_stop_that_meets_a_start_before_it_closes_the_listeners_is_finished, |m| {
+    fresh(m);
+    in_between(m, "stop shop", "2 send StopUnit", "systemctl start shop");
+    assert_stopped(m, "a start between the halves of a stop");
+});
+
+booted_long!(an_app_that_is_started_while_it_is_deleted_is_stopped, |m| {
+    for there in ["true", "clusterctl stop shop"] {
+        fresh(m);
+        m.ok_sh(there);
+        let link = "1 unlink /etc/systemd/system/shop.service.wants/shop@0.service";
+        in_between(m, "delete shop", link, "systemctl start shop");
+        assert_eq!(App::seen(m, there), App { there: false, up: false, instances: 0 }, "{there}");
+    }
+});
+
 /// Sends the manager several calls about the group while it is stopped by SIGSTOP, so that it reads all of them
 /// before it acts on the first.
 fn together(m: &Machine, members: &[&str]) {
