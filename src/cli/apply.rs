@@ -53,7 +53,7 @@ pub(super) fn run(args: &ApplyArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(),
     let options = Options {
         verb: "apply".to_owned(),
         back_to: None,
-        shown: args.file.display().to_string(),
+        shown: crate::cli::input::shown(&args.file, name),
         dry_run: args.dry_run,
         prune: args.prune,
         moves: args.takeover,

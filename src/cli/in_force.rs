@@ -265,7 +265,7 @@ pub(super) fn reload_file(
     ui: &mut Ui,
 ) -> Result<(), Error> {
     let definition = read(file, name, env, names, place, ui)?;
-    let options = Options { shown: file.display().to_string(), ..Options::of("reload", policy) };
+    let options = Options { shown: input::shown(file, name), ..Options::of("reload", policy) };
     let (ctl, applied) = put_in_force(definition, &options, place, ui)?;
     let Applied { finished, left_running, .. } = applied;
     // Others may work on these apps from here on, as during every reload.

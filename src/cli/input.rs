@@ -102,6 +102,11 @@ pub(super) fn read_ecosystem(
     Ok((text, Some(path), base))
 }
 
+/// What messages call a file: standard input by the name that it is given.
+pub(super) fn shown(file: &Path, name: Option<&Path>) -> String {
+    name.unwrap_or(file).display().to_string()
+}
+
 /// Whether a path is a descriptor of the caller, as a shell passes for `<(command)`.
 fn is_descriptor(file: &Path) -> bool {
     ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|place| file.starts_with(place))

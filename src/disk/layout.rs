@@ -25,6 +25,8 @@ pub struct Layout {
     pub runtime: PathBuf,
     /// Other directories that the manager loads units from: a name found there is taken.
     pub foreign: Vec<PathBuf>,
+    /// Where units last until the next boot, and an exact name takes precedence over our templates; see `pins`.
+    pub pins: Option<PathBuf>,
     /// Further directories with drop-ins that an administrator may have made.
     pub drop_ins: Vec<PathBuf>,
 }
@@ -45,6 +47,7 @@ impl Layout {
                 "/usr/lib/systemd/system",
                 "/lib/systemd/system",
             ]),
+            pins: Some("/run/systemd/system".into()),
             drop_ins: paths(&["/run/systemd/system"]),
         }
     }
@@ -67,6 +70,7 @@ impl Layout {
             state: data.join("clusterctl"),
             runtime: runtime.unwrap_or(data).join("clusterctl"),
             foreign,
+            pins: transient.first().cloned(),
             drop_ins: transient,
         }
     }
@@ -81,6 +85,7 @@ impl Layout {
             state: runtime.join("clusterctl"),
             runtime: runtime.join("clusterctl"),
             foreign: Vec::new(),
+            pins: None,
             drop_ins: Vec::new(),
         }
     }

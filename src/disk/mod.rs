@@ -12,12 +12,14 @@ mod ids;
 mod layout;
 mod lock;
 mod moves;
+mod pins;
 mod read_since;
 mod replaced;
 mod scan;
 mod secret;
 mod shared_port;
 
+mod sweep;
 mod unread;
 mod write;
 
@@ -37,6 +39,9 @@ pub use ids::{Ids, give_ids, ids};
 pub use layout::Layout;
 pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
+pub use pins::{
+    forget_pinned, forget_pins, former_until, note_unpinned, pin, pinnable, pinned, unpin,
+};
 pub use read_since::units_changed;
 pub use replaced::{note_replaced, replaced};
 pub use scan::{
@@ -45,10 +50,10 @@ pub use scan::{
 };
 pub use secret::{own_secret, secret};
 pub use shared_port::{share_port, unshare_port};
+pub use sweep::{sweep_environment, sweep_unfinished};
 pub use unread::{forget_unread, note_unread, unread};
 pub use write::{
-    Unsynced, apply_file, apply_links, make_links, restore_file, sweep_environment, sweep_folder,
-    sweep_unfinished, write_atomic,
+    Unsynced, apply_file, apply_links, make_links, restore_file, sweep_folder, write_atomic,
 };
 
 /// A file operation that failed.

@@ -158,7 +158,7 @@ fn scan_files(
     Ok(apps)
 }
 
-fn owned(path: &Path) -> Option<(AppName, OwnedUnit)> {
+pub(super) fn owned(path: &Path) -> Option<(AppName, OwnedUnit)> {
     if !path.symlink_metadata().ok()?.is_file() {
         return None;
     }

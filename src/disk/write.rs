@@ -10,12 +10,11 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::scan::scan_templates;
 use super::unread::is_alive;
 use super::{Error, Layout, scan_app};
 use crate::ecosystem::AppName;
 use crate::plan::{ChangeKind, FileChange, FileId, LinkChange, LinkId, ObservedFile};
-use crate::translate::{Record, environment_owner};
+use crate::translate::Record;
 use crate::unit::{UnitFile, UnitName};
 
 /// Folders in which something was written, made or removed that a power cut may still undo.
@@ -83,37 +82,6 @@ fn former_time(
     }
     let found = scan_app(layout, app)?;
     Ok(found.and_then(|found| modified(&found.environment_path(layout, app)?)))
-}
-
-/// Removes environment files that no unit of their app names any more: former texts, and what an
-/// interrupted apply has left.
-///
-/// # Errors
-/// The file system refuses.
-pub fn sweep_environment(layout: &Layout) -> Result<(), Error> {
-    let apps = scan_templates(layout)?;
-    // Nobody but the manager may look inside; then there is nothing to sweep for this caller.
-    let Ok(entries) = fs::read_dir(&layout.environment) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(app) = name.to_str().and_then(environment_owner) else { continue };
-        let named = apps.get(&app).and_then(|found| found.environment_path(layout, &app));
-        if named.as_deref() != Some(&entry.path()) {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes files that killed runs were writing: one may hold a secret. The caller holds the lock of
-/// what apps share, under which alone files are written in these directories.
-pub fn sweep_unfinished(layout: &Layout) {
-    let handover = layout.state.join("handover");
-    let helpers = fs::read_dir(&handover).into_iter().flatten().flatten().map(|dir| dir.path());
-    let own = [layout.units.clone(), layout.environment.clone(), layout.state.join("history")];
-    for dir in own.into_iter().chain(helpers) {
-        remove_unfinished(&dir, |_| true);
-    }
 }
 
 /// Removes files that killed runs were writing into a directory in which other processes may write at the same time.
@@ -254,7 +222,7 @@ pub(super) fn private_dir(dir: &Path) -> Result<(), Error> {
 }
 
 /// Synced as well: what was removed must not serve again after a power cut.
-fn remove(path: &Path) -> Result<(), Error> {
+pub(super) fn remove(path: &Path) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -1,7 +1,11 @@
 //! What a host's plan means for whoever sends clients there: whether an app of the host does not serve for a while, or
 //! any more. It reads what `plan` on the host has decided, and decides nothing about units.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
+
+use crate::ecosystem::AppName;
 
 /// What a command takes from the clients of a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,8 +33,23 @@ impl Away {
     }
 }
 
+/// Whether a host serves an app of the file besides those that go. Both lists are what `list` says there.
+pub fn serves_besides(all: &Value, gone: &Value, of_file: &[AppName]) -> bool {
+    let rows = |list: &Value| -> Vec<(String, bool)> {
+        let row = |row: &Value| {
+            let app = row["app"].as_str().unwrap_or_default().to_owned();
+            (app, row["status"] == "online")
+        };
+        list["instances"].as_array().into_iter().flatten().map(row).collect()
+    };
+    let gone: BTreeSet<String> = rows(gone).into_iter().map(|(app, _)| app).collect();
+    let of_file = |app: &str| of_file.iter().any(|one| one.as_str() == app);
+    rows(all).iter().any(|(app, online)| *online && of_file(app) && !gone.contains(app))
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use serde_json::json;
 
     use super::*;
@@ -54,5 +73,25 @@ mod tests {
         assert_eq!(away(&[&["rebind", "close"]]), (true, true));
         assert_eq!(away(&[]), (false, false));
         assert_eq!(Away::of_plan(&json!({"apps": 1})), Away::default());
+    }
+
+    #[test]
+    fn a_host_stays_where_another_app_of_the_file_serves() {
+        let list = |rows: &[(&str, &str)]| {
+            let row = |(app, status): &(&str, &str)| json!({"app": app, "status": status});
+            json!({"instances": rows.iter().map(row).collect::<Vec<_>>()})
+        };
+        let file = ["api", "worker"].map(|name| AppName::parse(name).unwrap());
+        let gone = list(&[("api", "online")]);
+        for (rest, stays) in [
+            (("worker", "online"), true),
+            (("worker", "stopped"), false),
+            (("other", "online"), false),
+        ] {
+            let all = list(&[("api", "online"), rest]);
+            assert_eq!(serves_besides(&all, &gone, &file), stays, "{rest:?}");
+        }
+        assert!(!serves_besides(&gone, &gone, &file));
+        assert!(!serves_besides(&Value::Null, &gone, &file));
     }
 }

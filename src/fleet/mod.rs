@@ -11,7 +11,7 @@ mod no_answer;
 mod protocol;
 mod quote;
 
-pub use away::Away;
+pub use away::{Away, serves_besides};
 pub use blank::for_host;
 pub use course::{Course, batches};
 pub use mark::mark;

@@ -8,6 +8,7 @@ use super::latecomers;
 use super::load::load;
 use super::log_owner;
 use super::parallel::parallel;
+use super::pins;
 use super::stay::{Stay, stay_together};
 use super::steps::{self, AppRun};
 use super::witness::witnessed;
@@ -34,19 +35,26 @@ pub(super) fn act(
     }
     let shared = Lock::shared(&context.layout.state)?;
     context.install_helpers()?;
+    let pins = pins::put(context, plan, observed, policies)?;
     let written = write(context, plan)?;
     let apps: Vec<&AppName> = plan.apps.iter().map(|app| &app.app).collect();
     log_owner::hand_over(context, &apps, observed, sink)?;
     // Released here: a command for another app need not wait for the instances of this one.
     drop(shared);
     sink(Event::Written(written));
-    if written > 0 {
+    if written > 0 || pins.any() {
         context.systemd.daemon_reload()?;
+        pins.read(context)?;
         plan.apps.iter().for_each(|app| disk::forget_unread(&context.layout, &app.app));
         sink(Event::Reloaded);
     }
     load(context, plan.apps.iter().map(|app| app.app.clone()), sink)?;
-    let mut done = run_apps(context, plan, observed, policies, sink)?;
+    let done = run_apps(context, plan, observed, policies, sink);
+    // A step before the rollout may have failed.
+    let busy = plan.apps.iter().filter(|app| !app.steps.is_empty());
+    let swept = pins::sweep(context, busy.map(|app| &app.app));
+    let mut done = done?;
+    swept?;
     for app in plan.apps.iter().filter(|app| !app.removes_app()) {
         let failures = latecomers::stop(context, app, observed.apps.get(&app.app), sink)?;
         if !failures.is_empty() {
@@ -148,7 +156,10 @@ fn remove(
     let gone: Vec<&AppPlan> = apps.into_iter().filter(|app| app.removes_app()).collect();
     if !gone.is_empty() {
         context.systemd.daemon_reload()?;
-        gone.iter().for_each(|app| disk::forget_unread(&context.layout, &app.app));
+        for app in gone {
+            disk::forget_unread(&context.layout, &app.app);
+            disk::forget_pins(&context.layout, &app.app);
+        }
     }
     for app in gone {
         let failures = latecomers::stop_removed(context, app, sink)?;

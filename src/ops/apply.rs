@@ -10,6 +10,7 @@ use super::load::load_found;
 use super::lock::lock;
 use super::masked::{refuse_masked, replaced};
 use super::observe::{observe_named, observe_some};
+use super::pins;
 use super::settle::settle;
 use super::stay::unwell;
 use super::{Context, Done, Error, Event, Finished, Sink, note_held, note_unheld, observe};
@@ -166,6 +167,7 @@ fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed)
 /// What units run and load is mended also when the units are as they should be, and so is what the
 /// manager has read of them.
 fn mend(context: &Context, observed: &Observed, sink: Sink<'_>) -> Result<(), Error> {
+    pins::sweep(context, observed.apps.keys())?;
     let _shared = Lock::shared(&context.layout.state)?;
     context.install_helpers()?;
     let found = observed.apps.iter().map(|(app, found)| (app, &found.units));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::job::{failure, report_unit, run_jobs};
 use super::load::load;
 use super::lock::lock_if_permitted;
+use super::pins;
 use super::sight::monotonic;
 use super::stay::{Stay, expected, stay_together};
 use super::witness::witnessed;
@@ -78,6 +79,7 @@ fn run(
     let mut started: Vec<UnitName> = Vec::new();
     let mut overtaken: BTreeSet<AppName> = BTreeSet::new();
     if verb != ControlVerb::Stop {
+        pins::sweep(context, &names)?;
         load(context, names.iter().cloned(), sink)?;
     }
     for batch in [Batch::App, Batch::Listeners] {
@@ -134,6 +136,8 @@ fn run(
             selected.iter().any(|one| one.app == *app && one.instance.is_none_or(|n| n == number))
         };
         ended::forget(&context.systemd, &names, stopped)?;
+        let whole = selected.iter().filter(|one| one.instance.is_none());
+        pins::sweep(context, whole.map(|one| &one.app))?;
     }
     Ok(done)
 }

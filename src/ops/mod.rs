@@ -53,6 +53,7 @@ mod overtaken;
 mod own_metrics;
 mod parallel;
 mod perform;
+mod pins;
 mod reason;
 mod reload;
 mod reopen;

@@ -179,12 +179,15 @@ fn observed_app(
         found.units.triggers().map(|unit| (unit.name.clone(), state(&unit.name))).collect();
     let open = triggers.iter().filter(|(_, state)| state.is_active());
     let lost = lost(layout, &found.units, open.map(|(unit, _)| unit));
+    let former = disk::former_until(layout, name);
     let instances = loaded
         .iter()
         .filter_map(|one| {
             let unit = name.instance_unit(one.number);
             let process = processes.get(&unit)?;
             let own_input = disk::inputs_changed(layout, drop_ins, &unit, None);
+            let own_input =
+                former.get(&one.number).map_or(own_input, |until| own_input.max(*until));
             Some((one.number, instance(one.row.active, process, own_input)))
         })
         .collect();

@@ -12,6 +12,7 @@ use super::links::link_difference;
 use super::load::load;
 use super::observe::observe_app;
 use super::overtaken::finish_stop;
+use super::pins::Pins;
 use super::request::{FormerFile, ReportLine, Request, Task};
 use super::resume::{self, reconnect, rolled};
 use super::witness::witnessed;
@@ -84,46 +85,41 @@ pub(super) fn carry_out(
     request: &Request,
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
+    let pins = Pins::found(context, app);
     if finish_stop(context, app)? {
         return Err(Error::Stopped(app.clone()));
+    }
+    if matches!(request.task, Task::Reload { .. }) {
+        // A killed rollout has left them.
+        pins.release(&pins.held())?;
     }
     if matches!(request.task, Task::Reload { instances: None }) {
         reopen(context, app)?;
     }
-    let spec = match &request.task {
-        Task::Reload { instances } => match reload_spec(context, app, request, instances)? {
-            Some(spec) => spec,
-            None => return Ok(Outcome::Complete),
-        },
-        Task::Change { outdated, known, before, wanted } => RollSpec {
-            app: app.clone(),
-            outdated: outdated.clone(),
-            known: known.clone(),
-            before: *before,
-            wanted: *wanted,
-            chosen: false,
-            policy: request.policy.clone().unwrap_or_default(),
-        },
-    };
+    let Some(spec) = roll_spec(context, app, request)? else { return Ok(Outcome::Complete) };
     let hooked = match &request.task {
         Task::Reload { instances } => instances.is_none(),
         Task::Change { outdated, .. } => !outdated.is_empty(),
     };
     if hooked && let Err(why) = hooks::run(context, app, Role::BeforeReload)? {
         if !request.former.is_empty() && spec.policy.on_failure == OnFailure::Rollback {
-            restore(context, app, request)?;
+            restore(context, app, request, &pins)?;
         }
         return Err(Error::Broke(app.clone(), format!("{why}; nothing was replaced")));
     }
+    let replaced = spec.outdated.clone();
     let units = OnceCell::new();
     let unready = |number| {
         let read = || disk::scan_app(&context.layout, app).ok()?.map(|found| found.units);
         held::unready(context, app, units.get_or_init(read).as_ref()?, number)
     };
-    let restore = || restore(context, app, request);
-    let given = resume::RequestHooks { restore: &restore, unready: &unready };
+    let restore = || restore(context, app, request, &pins);
+    let given = resume::RequestHooks { restore: &restore, unready: &unready, pins: &pins };
     let run = || rolled(context, spec, request, &given, sink);
     let outcome = witnessed(context, std::slice::from_ref(app), run)?;
+    if outcome == Outcome::Complete {
+        pins.settle(&replaced)?;
+    }
     if hooked
         && outcome == Outcome::Complete
         && let Err(why) = hooks::run(context, app, Role::AfterReload)?
@@ -131,6 +127,27 @@ pub(super) fn carry_out(
         return Err(Error::Broke(app.clone(), format!("every instance was replaced, then {why}")));
     }
     Ok(outcome)
+}
+
+/// What is to be rolled; `None` where there is no such app any more.
+fn roll_spec(
+    context: &Context,
+    app: &AppName,
+    request: &Request,
+) -> Result<Option<RollSpec>, Error> {
+    match &request.task {
+        Task::Reload { instances } => reload_spec(context, app, request, instances),
+        Task::Change { outdated, known, before, wanted } => Ok(Some(RollSpec {
+            app: app.clone(),
+            outdated: outdated.clone(),
+            known: known.clone(),
+            before: *before,
+            wanted: *wanted,
+            chosen: false,
+            pinned: BTreeSet::new(),
+            policy: request.policy.clone().unwrap_or_default(),
+        })),
+    }
 }
 
 /// Opens listeners anew whose path no longer leads to them: the instances are about to be replaced, and no client reaches
@@ -169,18 +186,25 @@ fn reload_spec(
         before: enabled,
         wanted: enabled,
         chosen: instances.is_some(),
+        pinned: BTreeSet::new(),
         policy: request.policy.clone().unwrap_or_else(|| found.units.policy(app)),
     }))
 }
 
 /// Puts the former files back, with their times: instances that still run the former definition
 /// must not look outdated afterwards. The number of instances goes back as well.
-fn restore(context: &Context, app: &AppName, request: &Request) -> Result<(), Error> {
+fn restore(
+    context: &Context,
+    app: &AppName,
+    request: &Request,
+    pins: &Pins<'_>,
+) -> Result<(), Error> {
     let shared = Lock::shared(&context.layout.state)?;
     disk::note_unread(&context.layout, app)?;
     for FormerFile { file, content } in &request.former {
         disk::restore_file(&context.layout, app, file, content)?;
     }
+    pins.take_away()?;
     if let Some(former) = &request.links {
         let found = disk::scan_app(&context.layout, app)?;
         let links = found.map(|found| found.links).unwrap_or_default();
@@ -195,5 +219,6 @@ fn restore(context: &Context, app: &AppName, request: &Request) -> Result<(), Er
         context.systemd.daemon_reload()?;
     }
     disk::forget_unread(&context.layout, app);
+    pins.put_back();
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::load::load_found;
 use super::masked::refuse_masked;
 use super::parallel::parallel;
+use super::pins;
 use super::request::{Request, Task};
 use super::witness::witnessed_for;
 use super::{Context, Done, Error, Selected, Sink, delegate};
@@ -117,6 +118,7 @@ pub fn reload(
         Ok((reload.app.clone(), Done::of(delegate(context, &reload.app, &request, sink))?))
     };
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
+    pins::sweep(context, &names)?;
     let units = observed.apps.iter().filter(|(app, _)| names.contains(app));
     let units: BTreeMap<AppName, OwnedUnits> =
         units.map(|(app, found)| (app.clone(), found.units.clone())).collect();

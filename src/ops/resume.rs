@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::canaries::Canaries;
 use super::overtaken::finish_stop;
+use super::pins::Pins;
 use super::request::Request;
 use super::roll::{self, Restore};
 use super::sight::monotonic;
@@ -42,6 +43,8 @@ pub(super) struct RequestHooks<'a> {
     pub restore: &'a dyn Fn() -> Result<(), Error>,
     /// What keeps an instance that is ready by its unit from serving.
     pub unready: &'a dyn Fn(u32) -> Option<String>,
+    /// What is pinned to the former definition.
+    pub pins: &'a Pins<'a>,
 }
 
 /// Runs a rollout to its end, over as many connections as it takes.
@@ -57,6 +60,7 @@ pub(super) fn rolled(
     let mut went_back: Option<Restored> = None;
     let mut tries = 0;
     loop {
+        spec.pinned = given.pins.held();
         let result =
             one_connection(context, &spec, request, given, &mut went_back, &canaries, sink);
         let error = match result {
@@ -73,7 +77,7 @@ pub(super) fn rolled(
         };
         tries += 1;
         reconnect(context, error)?;
-        rest(context, &mut spec, request, begun, went_back.as_ref())?;
+        rest(context, &mut spec, (request, given.pins), begun, went_back.as_ref())?;
     }
 }
 
@@ -99,6 +103,7 @@ fn one_connection(
     let hooks = roll::RolloutHooks {
         restore: forward,
         unready: given.unready,
+        unpin: &|instances| given.pins.release(instances),
         interrupted: &|| context.is_interrupted(),
         ended: &|| context.end.load(Ordering::Relaxed),
         overtaken: &|| finish_stop(context, &spec.app),
@@ -143,7 +148,7 @@ pub(super) fn reconnect(context: &Context, broken: systemd::Error) -> Result<(),
 fn rest(
     context: &Context,
     spec: &mut RollSpec,
-    request: &Request,
+    (request, pins): (&Request, &Pins<'_>),
     begun: u64,
     went_back: Option<&Restored>,
 ) -> Result<(), Error> {
@@ -163,7 +168,9 @@ fn rest(
     };
     let mut left = BTreeSet::new();
     for number in &spec.outdated {
-        if context.systemd.glimpse(&spec.app.instance_unit(*number))?.started < since {
+        let started = context.systemd.glimpse(&spec.app.instance_unit(*number))?.started;
+        let former = went_back.is_none() && started <= pins.former_until(*number);
+        if started < since || former {
             left.insert(*number);
         }
     }

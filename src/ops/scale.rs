@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::links::link_difference;
 use super::load::load;
 use super::lock::lock;
+use super::pins;
 use super::request::{Request, Task};
 use super::settle::settled;
 use super::witness::witnessed;
@@ -64,6 +65,7 @@ fn locked(
     sink: Sink<'_>,
 ) -> Result<Done, Error> {
     let Some(mut found) = settled(context, app)? else { return Ok(Done::default()) };
+    pins::sweep(context, [app])?;
     let former = found.links.clone();
     let before = u32::try_from(found.links.len()).unwrap_or(u32::MAX);
     let Some(wanted) = change.apply(before) else {

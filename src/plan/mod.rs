@@ -11,6 +11,7 @@ pub mod doctor;
 mod files;
 mod free;
 mod observed;
+mod pins;
 pub mod profile;
 pub mod reason;
 mod summary;

@@ -78,7 +78,7 @@ pub fn line(event: &Event, full: bool, style: &Style) -> Option<String> {
                 };
                 Some(format!("{mark} {app}: {because}: putting the former definition back"))
             }
-            Instruction::Look { .. } => None,
+            Instruction::Look { .. } | Instruction::Unpin { .. } => None,
         },
     }
 }
@@ -122,7 +122,11 @@ pub fn json(event: &Event) -> Option<Value> {
         Event::Interrupted { app } => json!({"event": "interrupted", "app": app.as_str()}),
         // The plan is data of its own, and who is waited for is told to people alone.
         Event::Planned { .. } | Event::Waiting { .. } => return None,
-        Event::Rollout { command: Instruction::Look { .. }, .. } => return None,
+        Event::Rollout {
+            command: Instruction::Look { .. } | Instruction::Unpin { .. }, ..
+        } => {
+            return None;
+        }
     })
 }
 

@@ -1,5 +1,6 @@
 //! What the machine asks the driver to do, each with its reason. Never does it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,12 @@ pub enum Instruction {
         instance: u32,
         /// Why the machine wants to know.
         doubt: Doubt,
+    },
+    /// Have the manager start these instances from the new definition from now on, and answer with
+    /// [`Unpinned`](super::RolloutEvent::Unpinned): until then they come back with the old one when they die.
+    Unpin {
+        /// The instances.
+        instances: BTreeSet<u32>,
     },
     /// Put the old unit files back, have them loaded, and answer with
     /// [`DefinitionRestored`](super::Event::DefinitionRestored).
@@ -146,6 +153,10 @@ impl fmt::Display for Instruction {
                 write!(f, "{change} {instance}: {reason}")
             }
             Self::Look { instance, doubt } => write!(f, "look {instance}: {doubt}"),
+            Self::Unpin { instances } => {
+                let numbers: Vec<String> = instances.iter().map(u32::to_string).collect();
+                write!(f, "unpin {}", numbers.join(" "))
+            }
             Self::RestoreDefinition { because } => {
                 write!(f, "restore the old definition: {because}")
             }

@@ -1,5 +1,7 @@
 //! What the driver tells the machine. Never what to do about it.
 
+use std::collections::BTreeSet;
+
 use super::command::Ticket;
 use super::outcome::RolloutJobResult;
 
@@ -31,6 +33,13 @@ pub enum RolloutEvent {
         sight: Sight,
         /// What it does instead, as the predicate of its name.
         what: String,
+    },
+    /// The manager starts these instances from the new definition, as of this moment of the monotonic clock.
+    Unpinned {
+        /// The instances.
+        instances: BTreeSet<u32>,
+        /// Processes that started later run the new definition.
+        since: Serial,
     },
     /// The old unit files are in place again and loaded, as of this moment of the monotonic clock; or the reason why
     /// not. Processes that started later run the old definition.

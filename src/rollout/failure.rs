@@ -86,6 +86,9 @@ impl Rollout {
         };
         let because = because.clone();
         self.restored = result.as_ref().ok().copied();
+        if self.restored.is_some() {
+            self.pinned.clear();
+        }
         let stuck = self.slots.iter().find(|(_, slot)| slot.life == Life::Stuck);
         self.course = match (result, stuck) {
             (Ok(_), None) => Course::RollingBack(because),

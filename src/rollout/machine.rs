@@ -10,7 +10,7 @@
 //! does, would take the memory of 2 N. So endless streams are bounded instead (`stream_timeout`),
 //! and whoever has the memory says so (`max_surge = "100%"`): then all drain at the same time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::command::{Doubt, Instruction, JobReason, Ticket, UnitJob};
@@ -36,6 +36,8 @@ pub struct Rollout {
     pub(super) former: Former,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) course: Course,
+    /// Instances that the manager still starts from the old definition.
+    pub(super) pinned: BTreeSet<u32>,
     /// Since when the old unit files are in place again.
     pub(super) restored: Option<Serial>,
     pub(super) interrupted: bool,
@@ -82,6 +84,9 @@ impl Rollout {
         for (&number, seen) in &spec.current {
             slots.insert(number, seen.slot(resumed, now));
         }
+        for slot in slots.iter_mut().filter(|(number, _)| spec.pinned.contains(number)) {
+            slot.1.old_until = Serial(u64::MAX);
+        }
         let mut rollout = Self {
             wanted: spec.wanted,
             before: spec.before,
@@ -89,6 +94,7 @@ impl Rollout {
             former: spec.former,
             slots,
             course: Course::Rolling,
+            pinned: spec.pinned,
             restored: None,
             interrupted: false,
             held: false,
@@ -117,6 +123,7 @@ impl Rollout {
             RolloutEvent::NotListening { instance, sight, what } => {
                 self.not_listening(instance, &sight, what, now);
             }
+            RolloutEvent::Unpinned { instances, since } => self.unpinned(&instances, since),
             RolloutEvent::DefinitionRestored(result) => self.definition_restored(result),
             RolloutEvent::Tick => self.tick(now, &mut commands),
             RolloutEvent::Interrupt => self.interrupted = true,
@@ -250,6 +257,9 @@ impl Rollout {
     ) {
         let start = self.policy.listen_timeout + self.policy.kill_timeout;
         let span = if change == UnitJob::Stop { self.policy.kill_timeout } else { start };
+        if change != UnitJob::Stop && self.pinned.contains(&instance) {
+            self.unpin(BTreeSet::from([instance]), out);
+        }
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let made = self.loaded();

@@ -38,6 +38,7 @@
 //! * Until then the death of any new instance ends the rollout at once.
 //! * It is complete when every new instance has been asked once more, after the last has been ready for `min_ready` and
 //!   our last job has ended, and was still ready.
+//! * What is pinned to the old definition is unpinned when the new one is proven, or before a job of ours starts it.
 //! * No more starts begin within a tenth of a second than there are processors; where the new definition has proven
 //!   itself and one of the old may go, no further process is started beside them.
 //! * While a job of ours is under way, the answer to our own question after its end, or after a deadline, decides;
@@ -51,6 +52,7 @@ mod machine;
 mod outcome;
 mod overrides;
 mod pace;
+mod pins;
 mod policy;
 mod progress;
 mod settle;

@@ -185,6 +185,8 @@ impl Rollout {
 fn reborn(slot: &mut Slot, restored: Option<Serial>, sight: &Sight) -> bool {
     slot.adopt(sight);
     let old = restored.is_some_and(|restored| sight.serial > restored);
+    // A pinned instance is what it was before.
+    let old = old || sight.serial <= slot.old_until;
     let made = if old { StartedFrom::Old } else { StartedFrom::New };
     std::mem::replace(&mut slot.made, made) != made
 }

@@ -85,6 +85,8 @@ pub(super) struct Slot {
     base: Serial,
     /// The process that is counted on, once it was seen.
     born: Option<Serial>,
+    /// Processes that start by themselves up to this one run the old definition.
+    pub old_until: Serial,
     /// systemd has refused to start it anew.
     pub refused: bool,
     /// The slot as it was before the last job was submitted, for a job that systemd refuses.
@@ -118,6 +120,7 @@ impl Slot {
             last: None,
             base: Serial(0),
             born: None,
+            old_until: Serial(0),
             refused: false,
             before: None,
         }
@@ -160,7 +163,7 @@ impl Slot {
     /// There is no such job: everything is as before it was submitted.
     pub(super) fn refuse(&mut self) {
         if let Some(before) = self.before.take() {
-            *self = Self { last: self.last, refused: true, ..*before };
+            *self = Self { last: self.last, old_until: self.old_until, refused: true, ..*before };
         }
     }
 

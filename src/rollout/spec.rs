@@ -1,6 +1,6 @@
 //! What a rollout starts from and what it shall reach. Never how.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Sight, State};
 use super::policy::Policy;
@@ -20,6 +20,8 @@ pub struct Spec {
     pub policy: Policy,
     /// What there is to put back when it fails.
     pub former: Former,
+    /// Instances that the manager starts from the old definition until [`Unpin`](super::Instruction::Unpin).
+    pub pinned: BTreeSet<u32>,
     /// How many instances may be in the first moments of a start at a time: as many as there are processors. More would
     /// take time from one another, and from those that serve.
     pub starts_at_once: u32,

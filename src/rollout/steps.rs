@@ -27,6 +27,9 @@ impl Rollout {
     }
 
     fn roll(&mut self, because: Option<Failure>, now: Time, out: &mut Vec<Instruction>) {
+        if self.proven() {
+            self.unpin_all(out);
+        }
         if self.reached() {
             if self.all_answer(now, out) {
                 self.course = Course::Finished(match because {
@@ -159,6 +162,7 @@ impl Rollout {
 
     /// With `force`, as PM2 does: restarts the remaining instances at once, and ends when they have started.
     fn force(&mut self, because: Failure, now: Time, out: &mut Vec<Instruction>) {
+        self.unpin_all(out);
         self.stop_failed_surge(now, out);
         if !self.interrupted {
             for number in 0..self.wanted {

@@ -22,6 +22,11 @@ fn prunes_and_reads_standard_input() {
     assert_eq!(stage.said(&["apply", "-", "--as", &name, "--prune"]).0, exit::OK);
     assert!(!stage.path("units/shop.service").exists());
     assert!(stage.path("units/worker.service").exists());
+    // A problem has the name that standard input is given.
+    stage.input("[[apps]]\nname = \"worker\"\nscipt = \"w.js\"\n");
+    let (code, _, said) = stage.said(&["apply", "-", "--as", &name]);
+    assert_eq!(code, exit::CONFIG, "{said}");
+    assert!(said.contains("ecosystem.toml:3:1") && !said.contains("-:3:1"), "{said}");
 }
 
 #[test]

@@ -238,6 +238,7 @@ fn layout(root: &Path) -> Layout {
         runtime: root.join("run"),
         foreign: Vec::new(),
         drop_ins: Vec::new(),
+        pins: Some(root.join("pins")),
         ..Layout::system()
     }
 }

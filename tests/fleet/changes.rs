@@ -118,6 +118,36 @@ fn problems_of_the_file_have_the_exit_code_that_they_have_here() {
 }
 
 #[test]
+fn what_a_host_finds_in_the_file_has_the_name_that_the_file_has_here() {
+    let stage = Stage::new(&format!("{SHOP}[fleet]\ncwd = \"/srv/there\"\n"));
+    let script = "begin\nerr 'error: unknown key\\n --> /srv/there/ecosystem.toml:7:8\\n\\n/srv/there/ecosystem.toml: 1 problem'\nend 3\n";
+    ["web1", "web2", "web3"].iter().for_each(|host| stage.host(host, script));
+    let (code, _, err) = stage.said(&["-H", "all", "apply", "../shop/ecosystem.toml"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(
+        err.contains("web1, web2, web3\n  error: unknown key\n   --> ../shop/ecosystem.toml:7:8\n"),
+        "{err}"
+    );
+    assert!(err.contains("✗ web1: ../shop/ecosystem.toml: 1 problem"), "{err}");
+    assert!(!err.contains("/srv/there"), "{err}");
+}
+
+#[test]
+fn a_warning_of_several_lines_keeps_them() {
+    let stage = Stage::shop();
+    let warning =
+        "err 'warning: a key without effect\\n --> ecosystem.toml:3:1\\n  |\\n3 | mode = 1'\n";
+    let short = "err 'warning: the disk is full'\n";
+    stage.host("web1", &GOOD.replace("done_\n", &format!("{warning}{short}done_\n")));
+    let (code, _, err) = stage.said(&["-H", "all", "apply"]);
+    assert_eq!(code, 0, "{err}");
+    let shown = "warning: web1:\n  warning: a key without effect\n   --> ecosystem.toml:3:1\n    |\n  3 | mode = 1\n";
+    assert!(err.contains(shown), "{err}");
+    assert!(err.contains("\nwarning: web1: the disk is full\n"), "{err}");
+    assert!(!err.contains('\u{fffd}'), "{err}");
+}
+
+#[test]
 fn problems_of_the_hosts_are_told_here_all_at_once() {
     let stage = Stage::new("[[hosts]]\nnam = \"web1\"\n[fleet]\nlimit = \"0%\"\ncwd = \"srv\"\n");
     let (code, _, err) = stage.said(&["-H", "all", "apply"]);

@@ -114,3 +114,40 @@ fn a_release_that_is_not_built_yet_may_take_an_app_away() {
         assert_eq!((code, stage.read("shop/hooks").as_str()), (0, expected), "{words:?} {err}");
     }
 }
+
+#[test]
+fn a_host_that_still_serves_something_of_the_file_is_put_back_after_a_delete() {
+    let stage = hooked();
+    let file = stage.read("shop/ecosystem.toml");
+    stage.write(
+        "shop/ecosystem.toml",
+        &format!("{file}[[apps]]\nname = \"worker\"\nscript = \"w.js\"\n"),
+    );
+    // What else each host has: an app of the file that serves, one that does not, and one of another file.
+    for (host, rest) in [
+        ("web1", r#"{"app":"worker","status":"online"}"#),
+        ("web2", r#"{"app":"worker","status":"stopped"}"#),
+        ("web3", r#"{"app":"other","status":"online"}"#),
+    ] {
+        let api = r#"{"app":"api","status":"online"}"#;
+        let list =
+            |rows: &str| format!("data '{{\"version\":1,\"instances\":[{rows}]}}'; end 0 ;;");
+        let script = format!(
+            "begin\ncase \"$1\" in\n*' list api') {}\n*' list') {}\nesac\ndone_\nend 0\n",
+            list(api),
+            list(&format!("{api},{rest}"))
+        );
+        stage.host(host, &script);
+    }
+    for (words, expected) in [
+        (&["delete", "api"][..], "- web1\n+ web1\n- web2\n- web3\n"),
+        // Who stops an app starts it again, and that puts the host back.
+        (&["stop", "api"], "- web1\n- web2\n- web3\n"),
+    ] {
+        stage.write("shop/hooks", "");
+        let (code, _, err) = stage.said(&[&["-H", "all"], words].concat());
+        assert_eq!((code, stage.read("shop/hooks").as_str()), (0, expected), "{words:?} {err}");
+    }
+    let (_, _, err) = stage.said(&["-H", "all", "delete", "api"]);
+    assert!(err.contains("here, after web1: echo + $HOST >> hooks"), "{err}");
+}

@@ -30,6 +30,7 @@ fn problems_that_a_host_finds_have_the_places_of_the_file_here() {
     real(&stage);
     let (code, _, err) = stage.said(&["-H", "all", "apply"]);
     assert_eq!(code, 3, "{err}");
-    assert!(err.contains("ecosystem.toml:8:1") || err.contains("-:8:1"), "{err}");
+    assert!(err.contains(" --> ecosystem.toml:8:1\n") && !err.contains("-:8:1"), "{err}");
+    assert!(err.contains("✗ web1: ecosystem.toml: 1 problem"), "{err}");
     assert!(err.contains("unknown key `scrpt`"), "{err}");
 }

@@ -26,6 +26,7 @@ fn duration(
         former: Former::Nothing,
         starts_at_once: u32::MAX,
         chosen: false,
+        pinned: BTreeSet::new(),
     };
     let mut now = Time::default();
     let (mut rollout, mut commands) = Rollout::new(spec, now);
@@ -51,6 +52,7 @@ fn duration(
                     let serial = if started.contains(&instance) { 2 } else { 1 };
                     (0, RolloutEvent::Seen { instance, sight: ready(serial) })
                 }
+                Instruction::Unpin { .. } => panic!("nothing is pinned"),
                 Instruction::RestoreDefinition { because } => panic!("{because}"),
             };
             events.insert((now + Duration::from_millis(after), count), event);

@@ -96,8 +96,14 @@ impl Story {
 
     fn handle(&mut self, time: Time, what: &str, event: RolloutEvent) {
         let commands = self.rollout.handle(time, event);
+        let since = Serial(self.counted);
         self.step(time, what, &commands);
         for command in commands {
+            if let Instruction::Unpin { instances } = command {
+                let event = RolloutEvent::Unpinned { instances, since };
+                self.handle(time, "unpinned", event);
+                continue;
+            }
             let Instruction::Look { instance, doubt: Doubt::Started | Doubt::RollCall } = command
             else {
                 continue;
@@ -212,6 +218,7 @@ fn spec(settings: &[&str]) -> Spec {
         former: Former::Definition,
         starts_at_once: u32::MAX,
         chosen: false,
+        pinned: BTreeSet::new(),
     };
     for line in settings {
         let (key, value) = line.split_once(' ').unwrap();
@@ -227,6 +234,7 @@ fn spec(settings: &[&str]) -> Spec {
                 }
             }
             "starts_at_once" => spec.starts_at_once = value.parse().unwrap(),
+            "pinned" => spec.pinned = numbers(value).collect(),
             "chosen" => spec.chosen = value == "yes",
             "old" => found(&mut spec, value, State::Ready, true),
             "new" => found(&mut spec, value, State::Ready, false),
@@ -245,9 +253,13 @@ fn spec(settings: &[&str]) -> Spec {
     spec
 }
 
-fn found(spec: &mut Spec, numbers: &str, state: State, outdated: bool) {
-    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-    for number in first.parse().unwrap()..=last.parse().unwrap() {
+fn numbers(text: &str) -> std::ops::RangeInclusive<u32> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    first.parse().unwrap()..=last.parse().unwrap()
+}
+
+fn found(spec: &mut Spec, text: &str, state: State, outdated: bool) {
+    for number in numbers(text) {
         let sight = Sight { state, serial: Serial(1) };
         spec.current.insert(number, FoundInstance { sight, outdated });
     }

@@ -13,7 +13,7 @@ use super::{FleetArgs, common_code, hooks, words};
 use crate::cli::terminal::Answer;
 use crate::cli::{Site, Ui};
 use crate::error::{Error, exit};
-use crate::fleet::{Course, Line, batches, with_host};
+use crate::fleet::{Course, Line, batches, serves_besides, with_host};
 use crate::ops::fleet::{Hooks, HostCall, HostEnd, HostFate, Roll, ask, roll};
 use crate::plan::shell_word;
 use crate::report::fleet as shown;
@@ -58,8 +58,8 @@ pub(super) fn run(
     place.around.note_interrupts(&interrupt).map_err(Error::Signals)?;
     let ssh = Ssh::new();
     let asked: Vec<&str> = targets.look.iter().map(|call| call.host.as_str()).collect();
-    View::new(&asked).draw(ui);
-    let (looks, ends) = look(&ssh, &targets.look, &interrupt);
+    View::new(&asked, &targets.file).draw(ui);
+    let (looks, ends) = look(&ssh, targets, &interrupt);
     ui.end_progress();
     if interrupt.load(Ordering::Relaxed) {
         return Ok(nothing_done(exit::INTERRUPTED, ui));
@@ -75,9 +75,10 @@ pub(super) fn run(
     }
     let out = [broken.as_slice(), without.as_slice()].concat();
     let calls: Vec<HostCall> = kept(&targets.work, &out);
-    let plans: Vec<Option<&Value>> =
-        (0..looks.len()).filter(|at| !out.contains(at)).map(|at| looks[at].plan()).collect();
-    let hooks = hooks::around(kind, targets, &plans);
+    let places: Vec<usize> = (0..looks.len()).filter(|at| !out.contains(at)).collect();
+    let plans: Vec<Option<&Value>> = places.iter().map(|at| looks[*at].plan()).collect();
+    let stays = stays(&ssh, kind, targets, (&looks, &places), &interrupt);
+    let hooks = hooks::around(kind, targets, &plans, &stays);
     let changes = tell_plan(args, kind, targets, &looks, &calls, &out, ui)?;
     hooks::tell(&hooks, &calls, ui)?;
     if kind.is_dry_run() {
@@ -101,14 +102,41 @@ fn nothing_done(code: u8, ui: &mut Ui) -> u8 {
 }
 
 /// Asks every host what it would do.
-fn look(ssh: &Ssh, calls: &[HostCall], interrupt: &AtomicBool) -> (Vec<Look>, Vec<HostEnd>) {
-    let mut looks: Vec<Look> = calls.iter().map(|_| Look::default()).collect();
-    let ends = ask(ssh, calls, interrupt, &mut |at, line| match line {
+fn look(ssh: &Ssh, targets: &Targets, interrupt: &AtomicBool) -> (Vec<Look>, Vec<HostEnd>) {
+    let mut looks: Vec<Look> = targets.look.iter().map(|_| Look::default()).collect();
+    let ends = ask(ssh, &targets.look, interrupt, &mut |at, line| match line {
         Line::Data(value) => looks[at].events.push(value),
-        Line::Out(text) | Line::Err(text) => looks[at].said.push(text),
+        Line::Out(text) | Line::Err(text) => looks[at].said.push(targets.file.known(text)),
         Line::Begin(_) | Line::End(_) => {}
     });
     (looks, ends)
+}
+
+/// Whether each of these hosts still serves an app of the file after a `delete`, as it says itself. Only what could be put
+/// back is asked.
+fn stays(
+    ssh: &Ssh,
+    kind: &Kind,
+    targets: &Targets,
+    (looks, places): (&[Look], &[usize]),
+    interrupt: &AtomicBool,
+) -> Vec<bool> {
+    let deletes = matches!(kind, Kind::Selected(verb) if verb.verb == "delete");
+    if !deletes || targets.fleet.after.is_none() {
+        return vec![false; places.len()];
+    }
+    let calls: Vec<HostCall> = places.iter().map(|at| targets.all[*at].clone()).collect();
+    let mut lists = vec![Value::Null; calls.len()];
+    let ends = ask(ssh, &calls, interrupt, &mut |at, line| {
+        if let Line::Data(list) = line {
+            lists[at] = list;
+        }
+    });
+    let of = |((at, list), end): ((&usize, &Value), &HostEnd)| {
+        let gone = looks[*at].events.first().unwrap_or(&Value::Null);
+        end.is_good() && serves_besides(list, gone, &targets.apps[*at])
+    };
+    places.iter().zip(&lists).zip(&ends).map(of).collect()
 }
 
 /// The places of hosts that have nothing of what is selected, where others have it: after a `delete` that stopped
@@ -231,7 +259,7 @@ fn work(
     let fleet = &targets.fleet;
     let limit = args.limit.unwrap_or(fleet.limit);
     let names: Vec<&str> = calls.iter().map(|call| call.host.as_str()).collect();
-    let mut view = View::new(&names);
+    let mut view = View::new(&names, &targets.file);
     let course = Course::new(calls.len(), fleet.first, limit, args.keep_going);
     let order = Roll { calls, course, wait: fleet.wait, hooks, interrupt };
     let fates = roll(ssh, order, &mut |event| view.show(event, ui));

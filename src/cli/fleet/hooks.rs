@@ -11,24 +11,32 @@ use crate::fleet::Away;
 use crate::ops::fleet::{Hooks, HostCall, HostFate};
 use crate::plan::shell_word;
 
-/// What runs around the work on each host. `plans` are those of the hosts, as far as they could be made.
-pub(super) fn around(kind: &Kind, targets: &Targets, plans: &[Option<&Value>]) -> Vec<Hooks> {
+/// What runs around the work on each host. `plans` are those of the hosts, as far as they could be made; `stays` says
+/// which of them serve something of the file after a `delete`.
+pub(super) fn around(
+    kind: &Kind,
+    targets: &Targets,
+    plans: &[Option<&Value>],
+    stays: &[bool],
+) -> Vec<Hooks> {
     let fleet = &targets.fleet;
-    let of_host = |plan: &Option<&Value>| {
-        let Away { takes, brings_back } = away(kind, *plan);
+    let of_host = |(plan, stays): (&Option<&Value>, &bool)| {
+        let Away { takes, brings_back } = away(kind, *plan, *stays);
         Hooks {
             before: fleet.before.clone().filter(|_| takes),
             after: fleet.after.clone().filter(|_| brings_back),
             folder: targets.folder.clone(),
         }
     };
-    plans.iter().map(of_host).collect()
+    plans.iter().zip(stays).map(of_host).collect()
 }
 
 /// What the verb takes from the clients of a host with this plan.
-fn away(kind: &Kind, plan: Option<&Value>) -> Away {
+fn away(kind: &Kind, plan: Option<&Value>, stays: bool) -> Away {
     match kind {
-        Kind::Selected(verb) => Away { takes: verb.takes_away, brings_back: verb.brings_back },
+        Kind::Selected(verb) => {
+            Away { takes: verb.takes_away, brings_back: verb.brings_back || stays }
+        }
         _ => {
             // Of a release that is not built yet nobody knows what it changes: `--prune` may take an app away.
             let prunes = matches!(kind, Kind::Deploy { prunes: true, .. });

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::archive::FleetArchive;
 use super::kind::Kind;
+use super::view::FileName;
 use super::words;
 use crate::cli::deploy::FILE;
 use crate::cli::{Args, Purpose, Site, Ui, Verb, input};
@@ -23,6 +24,12 @@ pub(super) struct Targets {
     pub look: Vec<HostCall>,
     /// What does it, for the same hosts.
     pub work: Vec<HostCall>,
+    /// What lists all that each of these hosts has.
+    pub all: Vec<HostCall>,
+    /// The apps of the file that each of these hosts has.
+    pub apps: Vec<Vec<AppName>>,
+    /// What the file is called there, and here.
+    pub file: FileName,
     /// Hosts that have none of the apps that are asked for.
     pub without: Vec<String>,
     /// The words of the verb, for messages.
@@ -34,6 +41,8 @@ pub(super) struct Targets {
 /// The ecosystem file as it is here.
 #[derive(Debug, Default)]
 struct Here {
+    /// What it is called by who types the command.
+    shown: String,
     text: String,
     source: Option<PathBuf>,
     file: FleetFile,
@@ -79,6 +88,9 @@ impl Targets {
             folder,
             look: Vec::new(),
             work: Vec::new(),
+            all: Vec::new(),
+            apps: Vec::new(),
+            file: FileName { there: teller.there().unwrap_or_default(), here: here.shown.clone() },
             without: Vec::new(),
             words: words.to_vec(),
             archive: None,
@@ -92,6 +104,8 @@ impl Targets {
                 let input = archive.input(&host, &here.file, &place.layout()?.state)?;
                 (look.input, work.input) = (input.clone(), input);
             }
+            targets.all.push(teller.call(&host, true, "list", Vec::new()));
+            targets.apps.push(here.file.apps_of(&host).into_iter().cloned().collect());
             targets.look.push(look);
             targets.work.push(work);
         }
@@ -111,7 +125,11 @@ fn read(kind: &Kind, place: &Site<'_>, ui: &mut Ui) -> Result<Option<Here>, Erro
     };
     let (text, source, base) = input::read_ecosystem(place, &path, name, ui)?;
     let file = tables(kind, &text, &path, &base, place, ui)?;
-    Ok(Some(Here { text, source, file }))
+    let shown = match path.as_os_str() == "-" {
+        true => String::new(),
+        false => path.display().to_string(),
+    };
+    Ok(Some(Here { shown, text, source, file }))
 }
 
 /// The ecosystem file of what is deployed.
@@ -123,7 +141,7 @@ fn of_release(
 ) -> Result<Here, Error> {
     let text = archive.text.clone();
     let file = tables(kind, &text, Path::new(FILE), &place.current_folder()?, place, ui)?;
-    Ok(Here { text, source: None, file })
+    Ok(Here { shown: FILE.to_owned(), text, source: None, file })
 }
 
 /// What a file says of hosts.

@@ -15,6 +15,26 @@ use crate::report::{self, Paint, cut, fleet};
 #[derive(Debug)]
 pub(super) struct View {
     hosts: Vec<HostView>,
+    file: FileName,
+}
+
+/// The name of the ecosystem file on a host, and what it is called here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FileName {
+    /// There: the path that the host is told.
+    pub there: String,
+    /// Here: as it is typed.
+    pub here: String,
+}
+
+impl FileName {
+    /// A text of a host, with the name by which the file is known here.
+    pub(super) fn known(&self, text: String) -> String {
+        if self.there.is_empty() || self.here.is_empty() {
+            return text;
+        }
+        text.replace(&self.there, &self.here)
+    }
 }
 
 #[derive(Debug)]
@@ -34,7 +54,7 @@ struct HostView {
 const DRAWN: usize = 12;
 
 impl View {
-    pub(super) fn new(hosts: &[&str]) -> View {
+    pub(super) fn new(hosts: &[&str], file: &FileName) -> View {
         let host = |name: &&str| HostView {
             name: (*name).to_owned(),
             begun: None,
@@ -43,7 +63,7 @@ impl View {
             events: Vec::new(),
             said: Vec::new(),
         };
-        View { hosts: hosts.iter().map(host).collect() }
+        View { hosts: hosts.iter().map(host).collect(), file: file.clone() }
     }
 
     /// Shows an event.
@@ -115,8 +135,9 @@ impl View {
                 }
             }
             Line::Out(text) | Line::Err(text) => {
+                let text = self.file.known(text);
                 if text.starts_with("warning") && !ui.json {
-                    ui.note(&format!("warning: {}: {text}", self.hosts[at].name));
+                    warn(&self.hosts[at].name, text.trim_end(), ui);
                 }
                 self.hosts[at].said.push(text);
             }
@@ -209,6 +230,20 @@ impl View {
             lines.push(style.paint(Paint::Dim, &cut(&rest, style.width.saturating_sub(1))));
         }
         ui.live_lines(lines);
+    }
+}
+
+/// A warning of a host; one of several lines keeps them, since they show a place of the file.
+fn warn(host: &str, text: &str, ui: &mut Ui) {
+    match text.contains('\n') {
+        true => {
+            let heading = format!("warning: {host}:");
+            ui.always(fleet::section(&heading, text, &ui.err).trim_end());
+        }
+        false => {
+            let text = text.strip_prefix("warning: ").unwrap_or(text);
+            ui.note(&format!("warning: {host}: {text}"));
+        }
     }
 }
 

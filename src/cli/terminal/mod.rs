@@ -344,7 +344,7 @@ impl Ui {
     }
 
     /// A message that `--silent` does not suppress. A closed standard error does not stop the work.
-    fn always(&mut self, text: &str) {
+    pub(in crate::cli) fn always(&mut self, text: &str) {
         if self.over_protocol {
             let _ = self.frame(&fleet::text(true, text));
             return;

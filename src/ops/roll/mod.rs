@@ -35,6 +35,8 @@ pub(super) struct RollSpec {
     pub wanted: u32,
     /// Somebody chose which are replaced: the others may run something older.
     pub chosen: bool,
+    /// Instances that the manager starts from the former definition.
+    pub pinned: BTreeSet<u32>,
     /// How to get there.
     pub policy: Policy,
 }
@@ -51,12 +53,17 @@ pub(super) struct RolloutHooks<'a> {
     pub overtaken: &'a dyn Fn() -> Result<bool, Error>,
     /// Told of every start before it is asked for; why it must not be.
     pub starts: StartHook<'a>,
+    /// Has the manager start instances from the new definition; gives since when, on the monotonic clock.
+    pub unpin: UnpinHook<'a>,
     /// Why nobody can rely on an instance that is ready by the manager's word.
     pub unready: &'a dyn Fn(u32) -> Option<String>,
 }
 
 /// Told of a start, and why it is wanted, before it is asked for.
 pub(super) type StartHook<'a> = &'a dyn Fn(&UnitName, JobReason) -> Result<(), String>;
+
+/// Has the manager start instances from the new definition; gives since when, on the monotonic clock.
+pub(super) type UnpinHook<'a> = &'a dyn Fn(&BTreeSet<u32>) -> Result<u64, Error>;
 
 /// Puts the former definition back and has it loaded.
 pub(super) type Restore<'a> = &'a mut (dyn FnMut() -> Result<(), Error> + 'a);
@@ -93,6 +100,7 @@ pub(super) fn roll<'a>(
         overtaken: hooks.overtaken,
         kept: wanted.max(before),
         starts: hooks.starts,
+        unpin: hooks.unpin,
         unready: hooks.unready,
         kill_after: spec.policy.kill_after,
         results: BTreeMap::new(),
@@ -114,6 +122,7 @@ pub(super) fn roll<'a>(
         },
         starts_at_once: host::usable_cpus(),
         chosen: spec.chosen,
+        pinned: spec.pinned,
     };
     let (mut machine, commands) = Rollout::new(spec, driver.now());
     driver.carry_out(&mut machine, commands, sink)?;
@@ -152,6 +161,7 @@ struct Driver<'a> {
     /// How many instances stay when the rollout is ended.
     kept: u32,
     starts: StartHook<'a>,
+    unpin: UnpinHook<'a>,
     unready: &'a dyn Fn(u32) -> Option<String>,
     kill_after: Option<Duration>,
     /// What the manager last told of the results of runs since our last job: by the end of the job it may have begun the
@@ -284,6 +294,10 @@ impl Driver<'_> {
                     self.look_closely(instance, machine, sink)?;
                 }
                 Instruction::Look { instance, .. } => self.look(instance, machine, sink)?,
+                Instruction::Unpin { instances } => {
+                    let since = Serial((self.unpin)(&instances)?);
+                    self.feed(machine, Input::Unpinned { instances, since }, sink)?;
+                }
                 Instruction::RestoreDefinition { .. } => {
                     let result = match self.restore.as_mut() {
                         Some(restore) => {

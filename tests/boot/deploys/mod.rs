@@ -3,6 +3,7 @@
 
 mod given;
 mod hostile;
+mod pinned;
 
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ const version = fs.readFileSync('version', 'utf8').trim();
 if (version.startsWith('broken')) throw new Error('broken on purpose');
 const answer = `instance ${process.env.NODE_APP_INSTANCE} ${version} .`;
 const listen = () => {
-  if (version.startsWith('held') && !fs.existsSync('/srv/go')) setTimeout(listen, 20);
+  const go = ['/srv/go', `/srv/go-${version}`].some(fs.existsSync);
+  if (version.startsWith('held') && !go) setTimeout(listen, 20);
   else http.createServer((request, response) => response.end(answer)).listen(3000);
 };
 listen();

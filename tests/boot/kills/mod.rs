@@ -15,8 +15,8 @@ pub(crate) use scenes::{
     CHANGE, CREATE, DELETE, DEPLOY, FIRST_DEPLOY, PRUNE, RELOAD, RESTART, ROLLBACK, SCALE, SHRINK,
     STOP_AND_START,
 };
+use state::{PINS, files, store};
 pub(crate) use state::{State, leavings, state};
-use state::{files, store};
 pub(crate) use tried::{Tried, at_points};
 
 use crate::shop::{load, quick};
@@ -115,6 +115,14 @@ pub(crate) struct Point {
 /// at the next change.
 fn changes(mut points: Vec<Point>) -> Vec<Point> {
     points.retain(|point| !point.label.starts_with("ask "));
+    points
+}
+
+/// Only the points at which instances are pinned or unpinned, and what is noted of that.
+fn pins(points: Vec<Point>) -> Vec<Point> {
+    let mut points = changes(points);
+    points
+        .retain(|point| [PINS, "/run/clusterctl/pins"].iter().any(|dir| point.label.contains(dir)));
     points
 }
 
@@ -331,4 +339,5 @@ at_points!(reload, RELOAD, 2, changes, changes, killed);
 at_points!(rollback, ROLLBACK, 1, changes, changes, killed);
 at_points!(delete, DELETE, 3, changes, changes, killed);
 at_points!(deploy, DEPLOY, 2, changes, changes, killed);
+at_points!(pin, DEPLOY, 2, pins, pins, killed);
 at_points!(first_deploy, FIRST_DEPLOY, 4, changes, changes, killed);

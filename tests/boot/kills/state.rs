@@ -19,6 +19,9 @@ pub(crate) struct State {
     pub(crate) definition: String,
 }
 
+/// Where instances are pinned.
+pub(super) const PINS: &str = "/run/systemd/system";
+
 /// The folder of releases in the scenes of `deploy`.
 pub(super) const STORE: &str = "/srv/store";
 
@@ -150,16 +153,17 @@ pub(crate) fn state(m: &Machine) -> State {
     State { files: files(m), store: store(m), units: units(m), definition }
 }
 
-/// Files that no run may leave behind: temporary ones, requests for rollouts, and notes of unread files.
+/// Files that no run may leave behind: temporary ones, requests for rollouts, notes of unread files, and pins.
 pub(crate) fn leavings(m: &Machine) -> String {
     let mut left = Vec::new();
     let own = ["/etc/systemd", "/etc/clusterctl", "/var/lib/clusterctl", "/run/clusterctl", STORE];
-    for dir in own {
+    for dir in own.into_iter().chain([PINS]) {
         walk(m, dir, &mut |path, _| {
             let name = path.rsplit('/').next().unwrap_or_default();
             let unfinished = name.starts_with(".clusterctl-") || name.ends_with(".request");
+            let pinned = path.starts_with(PINS) && name.starts_with("shop@");
             let unread = path.starts_with("/run/clusterctl/unread/") && !path.ends_with('/');
-            if unfinished || unread {
+            if unfinished || unread || pinned {
                 left.push(path);
             }
         });

@@ -30,6 +30,8 @@ pub struct Rules {
     pub open: BTreeMap<Ticket, UnitJob>,
     pub interrupted: bool,
     restoring: bool,
+    /// The world starts them from the old definition.
+    pinned: BTreeSet<u32>,
     /// Since when extra instances are removed.
     removing: Option<Time>,
     /// A definition that is not the one found running has settled somewhere.
@@ -56,6 +58,7 @@ impl Rules {
             open: BTreeMap::new(),
             interrupted: false,
             restoring: false,
+            pinned: spec.pinned.clone(),
             removing: None,
             proven: false,
             calm: false,
@@ -78,6 +81,7 @@ impl Rules {
                 }
             }
             RolloutEvent::Interrupt => self.interrupted = true,
+            RolloutEvent::Unpinned { .. } => {}
             RolloutEvent::DefinitionRestored(_) | RolloutEvent::Tick => {}
         }
     }
@@ -126,10 +130,13 @@ impl Rules {
         for command in commands {
             match command {
                 Instruction::Submit { instance, change, ticket, .. } => {
+                    let pinned = *change != UnitJob::Stop && self.pinned.contains(instance);
+                    assert!(!pinned, "{instance} would be started with the old definition");
                     self.submitted(*instance, *change, stage, &mut down, world);
                     self.open.insert(*ticket, *change);
                 }
                 Instruction::RestoreDefinition { .. } => {
+                    self.pinned.clear();
                     assert!(self.spec.former != Former::Nothing, "nothing to restore");
                     assert!(!self.restoring, "restored twice");
                     // A job that ends later could have started either definition.
@@ -139,6 +146,11 @@ impl Rules {
                     self.restoring = true;
                     // Instances that will be replaced again are not waited for.
                     self.changing.clear();
+                }
+                Instruction::Unpin { instances } => {
+                    let pinned = |number| self.pinned.contains(number);
+                    assert!(instances.iter().all(pinned), "unpinned twice");
+                    self.pinned.retain(|number| !instances.contains(number));
                 }
                 Instruction::Look { .. } => {}
             }

@@ -2,6 +2,7 @@
 //! runs more; seeds that failed once are kept in `seeds.txt`.
 
 mod draw;
+mod obey;
 
 use std::panic::catch_unwind;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::chance::Chance;
 use crate::rules::Rules;
 use crate::world::World;
 use draw::{draw, populate};
+use obey::obey;
 
 /// Formatting costs more than simulating, so the log is written only when it is wanted.
 macro_rules! note {
@@ -129,6 +131,13 @@ struct Scenario {
     clean: bool,
 }
 
+impl Scenario {
+    /// Whether what serves is pinned to the old definition.
+    fn pins(&self) -> bool {
+        !(self.before + self.wanted).is_multiple_of(3)
+    }
+}
+
 fn simulate(seed: u64, log: bool) -> Outcome {
     let mut chance = Chance::new(seed);
     let (scenario, weather) = draw(&mut chance);
@@ -183,7 +192,14 @@ fn drive(
     chance: &mut Chance,
     log: bool,
 ) -> Option<Outcome> {
+    // Not drawn by chance: one more draw would change what the kept seeds stand for.
+    if scenario.can_restore && !scenario.only_count && world.loaded == 1 && scenario.pins() {
+        world.pin();
+    } else {
+        world.pinned.clear();
+    }
     let spec = Spec {
+        pinned: world.pinned.clone(),
         current: world.observe(),
         before: scenario.before,
         wanted: scenario.wanted,
@@ -276,43 +292,6 @@ fn next_event(
         Some(_) | None => {
             world.now = world.now.max(deadline);
             Some(RolloutEvent::Tick)
-        }
-    }
-}
-
-fn obey(commands: &[Instruction], scenario: &Scenario, world: &mut World, chance: &mut Chance) {
-    for command in commands {
-        match command {
-            Instruction::Submit { instance, change, ticket, .. } => {
-                world.submit(*instance, *change, *ticket, chance);
-            }
-            Instruction::Look { instance, .. } => world.look(*instance, chance),
-            Instruction::RestoreDefinition { .. } => {
-                let fails = chance.percent(scenario.restore_fails);
-                if !fails {
-                    world.loaded = 0;
-                }
-                let result = if fails {
-                    Err("no space left on device".to_owned())
-                } else {
-                    Ok(world.moment())
-                };
-                let after = chance.between(0, 3000);
-                if !chance.percent(scenario.restore_fails) {
-                    world.deliver(
-                        after,
-                        world.driver,
-                        RolloutEvent::DefinitionRestored(result.clone()),
-                    );
-                }
-                if world.weather.twice > 0 {
-                    world.deliver(
-                        after * 2,
-                        world.driver,
-                        RolloutEvent::DefinitionRestored(result),
-                    );
-                }
-            }
         }
     }
 }

@@ -76,6 +76,8 @@ pub struct World {
     pub units: BTreeMap<u32, Unit>,
     /// The definition that a process started now runs.
     pub loaded: usize,
+    /// Instances that are started from the old definition all the same.
+    pub pinned: BTreeSet<u32>,
     pub weather: Weather,
     pub driver: u32,
     /// With which process each job ended.
@@ -95,6 +97,7 @@ impl World {
             now: Time::default(),
             units: BTreeMap::new(),
             loaded,
+            pinned: BTreeSet::new(),
             weather,
             driver: 0,
             ended: BTreeMap::new(),
@@ -137,6 +140,14 @@ impl World {
             (number, FoundInstance { sight: unit.sight(), outdated })
         });
         found.collect()
+    }
+
+    /// What serves with the old definition is started from it until it is unpinned.
+    pub fn pin(&mut self) {
+        self.pinned.retain(|number| self.units[number].definition == 0);
+        let serves = |unit: &Unit| unit.definition == 0 && unit.state == State::Ready;
+        let serving = self.units.iter().filter(|(_, unit)| serves(unit));
+        self.pinned.extend(serving.map(|(&number, _)| number));
     }
 
     pub fn ready(&self) -> usize {
@@ -237,7 +248,8 @@ impl World {
     /// A process is forked.
     fn begin(&mut self, number: u32, restarts: u32, chance: &mut Chance) {
         self.serials += 1;
-        let (serial, loaded) = (self.serials, self.loaded);
+        let loaded = if self.pinned.contains(&number) { 0 } else { self.loaded };
+        let serial = self.serials;
         let unit = self.units.get_mut(&number).unwrap();
         unit.serial = serial;
         unit.restarts = restarts;
