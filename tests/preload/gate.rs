@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
 use crate::support::door::{Door, listening};
-use crate::support::{Program, Systemd, connect, has};
+use crate::support::{PATIENCE, Program, Systemd, connect, has};
 
 pub const NODE: &str = "require('net').createServer((c) => {\n\
     \x20 c.on('error', () => {});\n\
@@ -17,6 +18,10 @@ pub const NODE: &str = "require('net').createServer((c) => {\n\
 
 /// The balance of these tests.
 const EVEN: &str = "even";
+
+/// Where the page of all instances says of the first one whether it is passed over, and how many words each has.
+const PASSES: u64 = 4 * (16 + 2);
+const WORDS_OF_EACH: u64 = 5;
 
 /// Keeps every client; how it waits follows.
 const BEGINS: &str = "import os, select, socket, threading\n\
@@ -191,6 +196,34 @@ fn nobody_waits_for_one_that_is_stopped() {
         }
         all.all[0].0.signal(Signal::CONT);
         all.clients.clear();
+    }
+}
+
+/// It need not be quicker than all others first, which it never may be on a machine with few processors.
+#[test]
+fn one_that_was_passed_over_counts_as_soon_as_it_comes() {
+    for waits in [BLOCKING, SELECT, EDGES] {
+        let Some(mut all) = Instances::python(3, waits, EVEN) else { return };
+        all.is_even(3);
+        let folder = all.all[0].1.path.parent().unwrap().to_str().unwrap();
+        let number: u64 = folder.rsplit_once('@').unwrap().1.parse().unwrap();
+        let at = PASSES + 4 * WORDS_OF_EACH * number;
+        let page = all.page();
+        let passes = || {
+            let mut word = [0; 4];
+            page.read_exact_at(&mut word, at).unwrap();
+            u32::from_ne_bytes(word)
+        };
+        all.all[0].0.signal(Signal::STOP);
+        while passes() == 0 {
+            all.client();
+        }
+        all.all[0].0.signal(Signal::CONT);
+        // No client comes meanwhile.
+        let deadline = Instant::now() + PATIENCE;
+        while passes() != 0 {
+            assert!(Instant::now() < deadline, "{waits}: it does not count");
+        }
     }
 }
 

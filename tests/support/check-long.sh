@@ -41,8 +41,6 @@ long boot faults::long
 long boot catalogue
 # One instance of each server behind the shared port, for docs/programs.md.
 long boot one_instance
-# Each server while each client belongs to one instance.
-long boot by_client
 # A hundred drains and a hundred kills under 300 new connections per second.
 long boot --nocapture a_hundred_drains
 # A thousand instances of one app and of several, five minutes of reloads and kills (more with

@@ -255,7 +255,7 @@ const KEYS: &[Key] = &[
         .eg("wait_ready = true"),
     key("health", ValueKind::Health, "none", "What an instance has to pass before it gets its first client, and again while it serves: a path that is asked for by HTTP, or a table.")
         .eg("health = \"/healthz\"").ours(),
-    key("balance", ValueKind::Choice(BALANCES), "\"even\" for several instances with the library and a TCP listener, else \"queue\"", "Which instance takes a connection; queue: whichever asks first; even: the one with the fewest open, or one that has hardly more; client: the one to which the client's address belongs.")
+    key("balance", ValueKind::Choice(BALANCES), "\"even\" with the library and a TCP listener, else \"queue\"", "Which instance takes a connection; queue: whichever asks first; even: the one with the fewest open, or one that has hardly more; client: the one to which the client's address belongs.")
         .eg("balance = \"even\"").ours(),
     key("door", ValueKind::Boolean, "true where clients are spread (`balance`), and with `health`, `watchdog` and `wait_ready`, else false", "Whether each instance can be reached alone: `clusterctl curl api@2`, `drain`, `metrics --app`.")
         .eg("door = true").ours(),

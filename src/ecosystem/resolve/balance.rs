@@ -3,25 +3,23 @@
 
 use super::handover::Hands;
 use super::health::doorless;
-use crate::ecosystem::model::app::{Balance, Handover, Instances, Listener, Remark};
+use crate::ecosystem::model::app::{Balance, Handover, Listener, Remark};
 use crate::ecosystem::read::fields::Fields;
 use crate::ecosystem::read::keys;
 use crate::ecosystem::read::node::Reading;
 use crate::ecosystem::read::problem::{Place, Problem};
 
-/// Reads the key, and says what it cannot do here. Without it clients are spread where that is possible, and one
-/// instance alone is left as it is.
+/// Reads the key, and says what it cannot do here. Without it clients are spread where that is possible, also by an app
+/// that has one instance in its file: `clusterctl scale` adds others without a change of the file.
 pub(super) fn balance(
     cx: &mut Reading<'_>,
     fields: &Fields<'_>,
     hands: &Hands,
     listeners: &[(Listener, Place)],
-    instances: Instances,
 ) -> (Balance, Option<Remark>) {
     let why = doorless(hands, listeners);
     let Some(node) = fields.get("balance") else {
-        let spread = why.is_none() && instances != Instances::Count(1);
-        return (if spread { Balance::Even } else { Balance::Queue }, None);
+        return (if why.is_none() { Balance::Even } else { Balance::Queue }, None);
     };
     let asked = match node.choice(cx, keys::BALANCES) {
         Some("even") => Balance::Even,

@@ -104,7 +104,7 @@ pub(super) fn app(cx: &mut Reading<'_>, fields: &Fields<'_>) -> Resolved {
     listeners::handed_over(cx, &listeners, hands.handover);
     let (namespace, job) = (namespace(cx, fields), is_job(keys.restart.auto, &hands, &listeners));
     let (rollout, check) = rollout::rollout(cx, fields, &hands, &listeners, job);
-    let (balance, queued) = balance::balance(cx, fields, &hands, &listeners, instances);
+    let (balance, queued) = balance::balance(cx, fields, &hands, &listeners);
     let (health, early) = health::health(cx, fields, &hands, &listeners, &keys.process, job);
     let reloads = watch::reloads(cx, fields, folder, check, job);
     let (backlog, schedules) = (listeners::backlog(cx, fields), schedule::schedules(cx, fields));

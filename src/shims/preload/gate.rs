@@ -76,9 +76,10 @@ fn look_around(own: &Peer) -> bool {
                 let member = peer.member();
                 member.counts && leaves_to(connections, member.connections)
             });
-            others.for_each(|(_, peer)| match clients::are_owned() {
-                true => peer.is_late(),
-                false => peer.pass_over(),
+            others.for_each(|(number, peer)| {
+                peer.pass_over();
+                // It counts again as soon as it comes, and not only when it is quicker than all others once.
+                call(number);
             });
             open(own);
             true

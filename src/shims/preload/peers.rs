@@ -42,9 +42,6 @@ pub const GONE: u32 = 3;
 /// A value of [`Peer::passes`]: the whole instance ends, and none of its processes takes clients for it.
 pub const ENDS: u32 = 4;
 
-/// A value of [`Peer::passes`]: it had its chance and let a client wait, and its own clients wait for it all the same.
-pub const LATE: u32 = 5;
-
 /// What one instance tells the others.
 pub struct Peer {
     at: usize,
@@ -69,7 +66,7 @@ impl Peer {
     }
 
     /// It had its chance and let a client wait, or takes none: it counts when it comes to accept again.
-    /// Or [`OWNS_NOBODY`], [`GONE`], [`ENDS`] or [`LATE`].
+    /// Or [`OWNS_NOBODY`], [`GONE`] or [`ENDS`].
     pub fn passes(&self) -> &'static AtomicU32 {
         word(self.at + 2)
     }
@@ -87,20 +84,13 @@ impl Peer {
     /// Whether it takes clients, and is not only a parent or one that leaves.
     pub fn serves(&self) -> bool {
         let passes = self.passes().load(Ordering::SeqCst);
-        self.process().load(Ordering::Relaxed) != 0 && [0, OWNS_NOBODY, LATE].contains(&passes)
+        self.process().load(Ordering::Relaxed) != 0 && [0, OWNS_NOBODY].contains(&passes)
     }
 
     /// Whether clients are its own, also while it is too busy to take them.
     pub fn owns(&self) -> bool {
         let passes = self.passes().load(Ordering::SeqCst);
-        self.process().load(Ordering::Relaxed) != 0 && [0, LATE].contains(&passes)
-    }
-
-    /// Has others go first that come to accept. Its own clients stay its own: on a busy machine it may be late for its
-    /// turn at the processor alone.
-    pub fn is_late(&self) {
-        self.set_passes(|passes| (passes == 0).then_some(LATE));
-        self.set_passes(|passes| (passes == OWNS_NOBODY).then_some(1));
+        self.process().load(Ordering::Relaxed) != 0 && passes == 0
     }
 
     /// Changes [`Peer::passes`] as this says, unless somebody else does at that moment: then it is asked again.
