@@ -156,7 +156,7 @@ fn remove(
     let gone: Vec<&AppPlan> = apps.into_iter().filter(|app| app.removes_app()).collect();
     if !gone.is_empty() {
         context.systemd.daemon_reload()?;
-        for app in gone {
+        for app in &gone {
             disk::forget_unread(&context.layout, &app.app);
             disk::forget_pins(&context.layout, &app.app);
         }
