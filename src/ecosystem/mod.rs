@@ -48,6 +48,7 @@ pub use read::keys::{
 };
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
+pub use read::suggest::nearest;
 pub use read::value::duration;
 pub use resolve::deploy::releases_folder;
 pub use resolve::is_host_name;
