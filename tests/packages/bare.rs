@@ -193,13 +193,10 @@ fn clone(to: &Path) {
 /// A Debian with what README asks for before the demo, and apt's plan of what the demo installs.
 fn before_the_demo() -> Option<Bare> {
     let list = ok(Command::new(root().join("tests/support/install.sh")).args(["demo", "--all"]));
-    assert!(list.contains("nodejs"), "{list}");
     let base = "apt-get update -qq && apt-get install -qq -y --no-install-recommends make git \
                 ca-certificates sudo";
-    let plan = format!(
-        "apt-get -s install --no-install-recommends {} | grep ^Inst >/plan-of-the-demo",
-        list.trim()
-    );
+    let plan = "apt-get -s install --no-install-recommends ";
+    let plan = format!("{plan}{} | grep ^Inst >/plan-of-the-demo", list.trim());
     Bare::new("bookworm", &[base, &plan])
 }
 
