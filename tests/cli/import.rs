@@ -86,6 +86,16 @@ fn verbs_take_the_file_itself() {
     stage.expect("import-direct");
 }
 
+#[test]
+fn json_of_pm2_comes_on_standard_input_too() {
+    let stage = Stage::new();
+    stage.input("{\"apps\": [{\"name\": \"j\", \"script\": \"server.js\", \"user\": \"api\", \"env\": {\"PORT\": 3998}}]}");
+    stage.run(&["start", "-"], exit::OK);
+    stage.input("{\"apps\": []}");
+    stage.run(&["start", "-"], exit::CONFIG);
+    stage.expect("import-standard-input");
+}
+
 /// PM2 allows spaces and scopes in a name; what was written for PM2 says it as before.
 #[test]
 fn the_name_that_an_app_had_under_pm2_is_understood() {
