@@ -89,6 +89,10 @@ fn writes_what_options_say() {
         &["start", "worker.js", "-w", "--uid", "api", "--no-treekill", "-l", "w.log"],
         exit::OK,
     );
+    // A list in one word, and seconds, as on PM2's command line.
+    let watch = ["--watch", "--watch-delay", "1.5", "--ignore-watch=node_modules logs"];
+    let line = ["start", "worker.js", "--name", "watched", "--worker", "--uid", "api"];
+    stage.run(&[&line[..], &watch].concat(), exit::OK);
     stage.show("ecosystem.toml");
     stage.run(&["start", "npm", "--name", "site", "--worker", "--", "start"], exit::OK);
     stage.show("ecosystem.toml");
