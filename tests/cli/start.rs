@@ -100,3 +100,14 @@ fn writes_what_options_say() {
     stage.run(&["start", "worker.js", "--name", "other", "--worker", "--uid", "api"], exit::USAGE);
     stage.expect("start-options");
 }
+
+#[test]
+fn a_job_that_was_begun_is_told_as_started() {
+    let stage = Stage::new();
+    let job =
+        "[[apps]]\nname = \"job\"\nscript = \"worker.js\"\nuser = \"api\"\nautorestart = false\n";
+    stage.write("ecosystem.toml", job);
+    let (code, _, err) = stage.said(&["apply"]);
+    assert_eq!(code, exit::OK, "{err}");
+    assert!(err.contains("✓ job@0 started\n✓ job: 1 started in "), "{err}");
+}
