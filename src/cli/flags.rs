@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::Site;
 use crate::error::Error;
+use crate::import;
 
 /// What an option takes, and the value of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +18,17 @@ enum Takes {
     File,
     /// Strings with commas between them, numbers where they are.
     List(&'static str),
+    /// As [`Takes::List`], and as PM2 splits a string, at blanks.
+    Words(&'static str),
+    /// Seconds, as on PM2's command line, or a number with its unit.
+    Seconds,
     /// As [`Takes::List`], or no value, which is `true`.
     Maybe(&'static str),
     /// Nothing: this is the value.
     Nothing(&'static str),
 }
 
-use Takes::{File, List, Maybe, Nothing, Text};
+use Takes::{File, List, Maybe, Nothing, Seconds, Text, Words};
 
 struct Flag {
     short: Option<char>,
@@ -100,8 +105,8 @@ const FLAGS: &[Flag] = &[
     flag("stop-exit-codes", List("CODE,..."), "Exit codes after which it is not started again"),
     flag("cron-restart", Text("SCHEDULE"), "When instances are replaced").short('c').alias("cron"),
     flag("watch", Maybe("PATH,..."), "Replace instances when files change"),
-    flag("ignore-watch", List("PATTERN,..."), "Files whose changes do not count"),
-    flag("watch-delay", Text("TIME"), "Pause after a change"),
+    flag("ignore-watch", Words("PATTERN,..."), "Files whose changes do not count"),
+    flag("watch-delay", Seconds, "Pause after a change, in seconds or with a unit (500ms)"),
     flag("filter-env", List("NAME,..."), "Variables that it does not get"),
     flag("source-map-support", Nothing("true"), "Node reads source maps"),
 ];
@@ -155,14 +160,25 @@ impl KeyFlags {
 
 fn value(takes: Takes, values: &[String], place: &Site<'_>) -> Result<String, Error> {
     let list = || {
-        let words: Vec<String> = values.iter().map(|word| word_as_toml(word)).collect();
+        let split = |value: &String| match takes {
+            Words(_) => import::words(value),
+            _ => vec![value.clone()],
+        };
+        let words: Vec<String> =
+            values.iter().flat_map(split).map(|word| word_as_toml(&word)).collect();
         format!("[{}]", words.join(", "))
     };
     let first = values.first().map(String::as_str).unwrap_or_default();
     Ok(match takes {
         Nothing(value) => value.to_owned(),
         Text(_) => word_as_toml(first),
-        List(_) => list(),
+        List(_) | Words(_) => list(),
+        Seconds => match first.parse::<f64>() {
+            Ok(seconds) if (0.0..1e9).contains(&seconds) => {
+                format!("\"{}ms\"", (seconds * 1000.0).round())
+            }
+            _ => word_as_toml(first),
+        },
         Maybe(_) if first.is_empty() => "true".to_owned(),
         Maybe(_) => list(),
         File => quoted(&file(first, place)?),
@@ -209,7 +225,10 @@ impl clap::Args for KeyFlags {
                 Nothing(_) => arg.action(ArgAction::SetTrue),
                 Text(name) => arg.value_name(name).allow_hyphen_values(true),
                 File => arg.value_name("FILE").value_hint(clap::ValueHint::FilePath),
-                List(name) => arg.value_name(name).value_delimiter(',').action(ArgAction::Append),
+                Seconds => arg.value_name("SECONDS"),
+                List(name) | Words(name) => {
+                    arg.value_name(name).value_delimiter(',').action(ArgAction::Append)
+                }
                 Maybe(name) => arg
                     .value_name(name)
                     .num_args(0..=1)

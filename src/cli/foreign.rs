@@ -75,6 +75,23 @@ pub(super) fn converted(
     settled(drafts, &origin, None, place, ui)
 }
 
+/// PM2's JSON that came on standard input as an ecosystem file.
+///
+/// # Errors
+/// It has no app.
+pub(super) fn given(
+    value: &serde_json::Value,
+    base: PathBuf,
+    place: &Site<'_>,
+    ui: &mut Ui,
+) -> Result<Imported, Error> {
+    let name = "standard input".to_owned();
+    let drafts = import::pm2(value).map_err(|refusal| refused(&name, refusal))?;
+    let origin =
+        Origin { name, base, file: None, tries: true, prefers_running: false, runs_as: caller() };
+    settled(drafts, &origin, None, place, ui)
+}
+
 /// The calling user, unless that is root; with `sudo`, the user who called it, whose PM2 runs the apps.
 fn caller() -> Option<String> {
     let caller = crate::ops::import::caller();

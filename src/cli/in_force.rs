@@ -6,7 +6,7 @@ use std::path::Path;
 use super::policy::PolicyArgs;
 use super::{Site, Ui, input, releases, show};
 use crate::disk::{self, Definition};
-use crate::ecosystem::{AppName, Ecosystem};
+use crate::ecosystem::{self, AppName, Ecosystem};
 use crate::error::Error;
 use crate::ops::{self, Applied, ApplyRequest};
 use crate::plan::profile;
@@ -161,7 +161,8 @@ pub(super) fn read(
     let (text, source, base) = input::read_ecosystem(place, file, name, ui)?;
     let (source, base) = releases::followed(&text, source, base, place, ui)?;
     let env = profile(env, source.as_deref(), place, ui)?;
-    Ok(Definition { text, source, base, env, only: only.to_vec() })
+    let named = |name: &String| ecosystem::name_from_pm2(name).unwrap_or_else(|| name.clone());
+    Ok(Definition { text, source, base, env, only: only.iter().map(named).collect() })
 }
 
 /// The definition that a text is which was written to a file just now.

@@ -9,7 +9,7 @@ use crate::disk::{Definition, Layout};
 use crate::ecosystem::{Color, Ecosystem, Host, Loaded, Problems};
 use crate::error::Error;
 use crate::host::text;
-use crate::import::Foreign;
+use crate::import::{self, Foreign};
 
 /// Whether a word of the command line means an ecosystem file: an app's name has neither a slash
 /// nor such an end, and a pattern has a slash at both ends.
@@ -78,7 +78,11 @@ pub(super) fn read_ecosystem(
         let base =
             name.as_deref().map_or_else(|| place.current_folder(), |name| Ok(parent(name)))?;
         let text = place.around.standard_input().map_err(failed)?;
-        return Ok((text, name, base));
+        // As for `pm2 start -`.
+        let Ok(json) = import::json(&text) else { return Ok((text, name, base)) };
+        let imported = foreign::given(&json, base.clone(), place, ui)?;
+        foreign::summarize(&imported, "standard input", ui);
+        return Ok((imported.text, name, base));
     }
     if name.is_some() {
         let text = "--as names standard input: clusterctl apply - --as PATH".to_owned();

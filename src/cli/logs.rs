@@ -89,9 +89,9 @@ pub(super) fn run(args: &LogsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
         })?),
     };
     let ctl = place.connect()?;
-    let everything = ["all".to_owned()];
-    let selectors = if args.apps.is_empty() { &everything[..] } else { &args.apps };
-    let mut selected = super::control::known(place, &ctl, selectors)?;
+    let (apps, time) = apps_and_time(args);
+    let selectors = if apps.is_empty() { vec!["all".to_owned()] } else { apps };
+    let mut selected = super::control::known(place, &ctl, &selectors)?;
     if args.instance.is_some() {
         for one in &mut selected {
             one.instance = args.instance;
@@ -122,23 +122,74 @@ pub(super) fn run(args: &LogsArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
              write `log_rate_limit` into the ecosystem file"
         ));
     }
-    print(args, &ctl, &spec, ui)
+    let look =
+        LineForm { raw: args.raw, pairs: args.format, time, highlight: args.highlight.clone() };
+    print(args, &look, &ctl, &spec, ui)
 }
 
-fn print(args: &LogsArgs, ctl: &ops::Context, spec: &LogSpec, ui: &mut Ui) -> Result<(), Error> {
-    let look = LineForm {
-        raw: args.raw,
-        pairs: args.format,
-        time: args.timestamp.clone(),
-        highlight: args.highlight.clone(),
+/// Apps and the pattern of times. PM2 takes the pattern as a word of its own, `--timestamp "HH:mm"`, which is among the
+/// apps here, and can be the name of none.
+fn apps_and_time(args: &LogsArgs) -> (Vec<String>, Option<String>) {
+    let mut apps = args.apps.clone();
+    let mut time = args.timestamp.clone();
+    let is_time = |word: &String| {
+        ["YYYY", "HH:mm", "%H", "%Y"].iter().any(|part| word.contains(part))
+            && !word.contains('/')
+            && moment::is_pattern(word)
     };
+    if time.as_deref() == Some(TIME)
+        && let Some(at) = apps.iter().position(is_time)
+    {
+        time = Some(apps.remove(at));
+    }
+    (apps, time)
+}
+
+fn print(
+    args: &LogsArgs,
+    look: &LineForm,
+    ctl: &ops::Context,
+    spec: &LogSpec,
+    ui: &mut Ui,
+) -> Result<(), Error> {
     ui.json |= args.json;
     ops::logs(ctl, spec, &mut |entry| {
         match (ui.json, ui.verbose) {
             (true, true) => ui.json_line(&report::logs::json(entry))?,
             (true, false) => ui.json_line(&report::logs::brief_json(entry))?,
-            (false, _) => ui.data(&report::logs::line(entry, &look, &ui.out))?,
+            (false, _) => ui.data(&report::logs::line(entry, look, &ui.out))?,
         }
         Ok::<bool, Error>(true)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: LogsArgs,
+    }
+
+    #[test]
+    fn a_pattern_of_times_may_be_a_word_of_its_own_as_in_pm2() {
+        let meant = |words: &[&str]| {
+            let line = Line::parse_from([&["logs"], words].concat());
+            let (apps, time) = apps_and_time(&line.args);
+            (apps.join(" "), time.unwrap_or_default())
+        };
+        let and = |apps: &str, time: &str| (apps.to_owned(), time.to_owned());
+        assert_eq!(meant(&["api", "--timestamp", "HH:mm:ss"]), and("api", "HH:mm:ss"));
+        assert_eq!(
+            meant(&["--timestamp", "YYYY-MM-DD HH:mm", "api"]),
+            and("api", "YYYY-MM-DD HH:mm")
+        );
+        assert_eq!(meant(&["api", "--timestamp=HH:mm"]), and("api", "HH:mm"));
+        assert_eq!(meant(&["--timestamp", "api"]), and("api", TIME));
+        assert_eq!(meant(&["HH:mm"]), and("HH:mm", ""));
+    }
 }

@@ -223,7 +223,7 @@ fn run_line(line: Vec<OsString>, ui: &mut Ui, surroundings: &dyn Surroundings) -
     let matches = command().try_get_matches_from(line);
     let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
-        Err(error) => return pm2::refuse(error, ui),
+        Err(error) => return pm2::refuse(error, &words, ui),
     };
     let global = &args.global;
     ui.take_form(global, args.verb.is_stream());

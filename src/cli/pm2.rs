@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::{Ui, flags};
+use crate::ecosystem;
 use crate::error::{Error, exit};
 
 /// Whether what somebody wants of a command is so already: scripts that were written for PM2 go on.
@@ -156,9 +157,7 @@ pub(super) fn explain(words: &[OsString], ui: &mut Ui) -> Result<u8, Error> {
     let names = names.get_subcommands().filter(|verb| !verb.is_hide_set());
     let names: Vec<String> =
         names.flat_map(|verb| verb.get_name_and_visible_aliases()).map(str::to_owned).collect();
-    let near = |name: &&String| strsim::damerau_levenshtein(name, &word) <= 2 && word.len() > 2;
-    let best =
-        names.iter().filter(near).min_by_key(|name| strsim::damerau_levenshtein(name, &word));
+    let best = ecosystem::nearest(&word, names.iter().map(String::as_str));
     let hint = match best {
         Some(name) => format!("did you mean: clusterctl {name}"),
         None => "all commands: clusterctl --help".to_owned(),
@@ -239,11 +238,35 @@ fn instead(option: &str) -> Option<String> {
     Some(format!("write `{}` into the ecosystem file", flags::line_of(option)?))
 }
 
+/// What to do instead of a verb that we have too, in a form that only PM2 gives it.
+fn form(words: &[OsString]) -> Option<&'static str> {
+    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    match words.as_slice() {
+        ["completion"] | ["completion" | "completions", "install"] => Some(
+            "completion: packages install it; without one: clusterctl completions bash >>~/.bashrc",
+        ),
+        ["deploy", what, more] | ["deploy", what, more, ..]
+            if !what.starts_with('-') && !more.starts_with('-') =>
+        {
+            Some(
+                "deploy: a folder, an archive or a commit is all it wants; to the machines of [[hosts]] in \
+                 ecosystem.toml: clusterctl -H all deploy DIR",
+            )
+        }
+        _ => None,
+    }
+}
+
 /// Says what clap finds wrong with the command line, or the help that was asked for; for an option of
 /// PM2 what to do instead, since clap's own advice is to hand it to something else.
-pub(super) fn refuse(mut error: clap::Error, ui: &mut Ui) -> u8 {
+pub(super) fn refuse(mut error: clap::Error, words: &[OsString], ui: &mut Ui) -> u8 {
     // "a similar subcommand", "to pass it as a value, use --": neither is what is meant.
     error.remove(ContextKind::Suggested);
+    if let Some(help) = form(words) {
+        ui.usage(&error);
+        ui.paragraph(&format!("\n{help}"));
+        return exit::USAGE;
+    }
     if error.kind() != ErrorKind::UnknownArgument {
         ui.usage(&error);
         return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);

@@ -37,7 +37,8 @@ pub use model::sandbox::{Credential, Level, Sandbox};
 pub use model::unit_names::fnv1a;
 pub use program::elf;
 pub use program::naming::{
-    in_folder as name_in_folder, name as name_of_command, plain as plain_name,
+    from_pm2 as name_from_pm2, in_folder as name_in_folder, name as name_of_command,
+    plain as plain_name,
 };
 pub use read::Color;
 pub use read::deploy_keys::deploy_keys;
@@ -48,6 +49,7 @@ pub use read::keys::{
 };
 pub use read::pm2::retired;
 pub use read::problem::{Problem, Problems, Severity};
+pub use read::suggest::nearest;
 pub use read::value::duration;
 pub use resolve::deploy::releases_folder;
 pub use resolve::is_host_name;

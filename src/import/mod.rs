@@ -33,6 +33,7 @@ pub use draft::{Draft, Drafts, LeftOut};
 pub use kind::{Foreign, LOOKED_FOR};
 pub use oxfile::from_toml as oxfile;
 pub use package::from_json as package;
+pub use patterns::words;
 pub use pm2::from_config as pm2;
 pub use processes::{Pm2Process, from_processes as processes, list as process_list};
 pub use procfile::from_text as procfile;

@@ -36,8 +36,26 @@ fn texts(draft: &Draft, key: &str) -> Option<Vec<String>> {
     }
 }
 
+/// A string as PM2 splits it where it wants a list: at blanks outside quotes.
+pub fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let quoted = rest.strip_prefix(['"', '\'']).and_then(|inner| inner.split_once(first));
+        let whole = || rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let (word, after) = quoted.unwrap_or_else(whole);
+        words.push(word.to_owned());
+        rest = after.trim_start();
+    }
+    words
+}
+
 fn ignored(draft: &mut Draft) {
     let Some(patterns) = texts(draft, "ignore_watch") else { return };
+    let patterns = match draft.get("ignore_watch") {
+        Some(Value::String(text)) => words(text),
+        _ => patterns,
+    };
     let mut names = Vec::new();
     for pattern in patterns {
         match meaning(&pattern) {
@@ -131,6 +149,16 @@ mod tests {
         let expected = ["node_modules", "*.log", "*.tmp", "/srv/x/"].map(Value::from);
         assert_eq!((names, left), (Some(Value::Array(expected.to_vec())), 1));
         assert_eq!(translated("ignore_watch", &[r"[\/\\]\./"]), (None, 0));
+    }
+
+    /// PM2 splits a string where it wants a list.
+    #[test]
+    fn a_string_of_patterns_is_a_list() {
+        let mut draft = Draft::default();
+        draft.set("ignore_watch", "node_modules  'my logs' \"*.tmp\"");
+        translate(&mut draft);
+        let expected = ["node_modules", "my logs", "*.tmp"].map(Value::from);
+        assert_eq!(draft.remove("ignore_watch"), Some(Value::Array(expected.to_vec())));
     }
 
     #[test]

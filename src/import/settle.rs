@@ -54,14 +54,28 @@ pub fn settle(mut drafts: Drafts, around: &ImportFacts<'_>) -> Imported {
 }
 
 /// PM2 runs every file whose name says nothing else with node, such as `bin/www`, also where nobody may execute it.
+/// One that can be executed is run as it is, unless arguments for node ask for node.
 fn by_node(draft: &mut Draft, around: &ImportFacts<'_>) {
     let Some(script) = draft.text("script").filter(|_| draft.is_of_pm2) else { return };
     let base = around.base.join(draft.text("cwd").unwrap_or_default());
     let path = base.join(script);
-    let is_file = around.host.kind(&path) == PathKind::File;
-    if is_file && path.extension().is_none() && draft.get("interpreter").is_none() {
+    let by_node = match around.host.kind(&path) {
+        PathKind::File => true,
+        PathKind::Executable => wants_node(draft, &path, around),
+        PathKind::Missing if !script.contains(['/', ' ']) => {
+            around.host.program(script).is_some_and(|path| wants_node(draft, &path, around))
+        }
+        _ => false,
+    };
+    if by_node && path.extension().is_none() && draft.get("interpreter").is_none() {
         draft.set("interpreter", "node").remark = Some("PM2's choice for such a name".to_owned());
     }
+}
+
+/// Whether an executable is a script that has arguments for its interpreter.
+fn wants_node(draft: &Draft, path: &Path, around: &ImportFacts<'_>) -> bool {
+    draft.get("interpreter_args").is_some()
+        && around.host.head(path, 2).is_some_and(|head| head == b"#!")
 }
 
 /// Problems and warnings of a text, and whether it cannot be used.

@@ -1,5 +1,5 @@
-//! What selectors beside names mean: the numbers of `list`, `/patterns/` of names, scripts and
-//! ecosystem files. They become names; which apps and instances those are is `select`'s.
+//! What selectors beside names mean: the numbers of `list`, `/patterns/` of names, scripts, ecosystem
+//! files and names as PM2 had them. They become names; which apps and instances those are is `select`'s.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use regex_lite::Regex;
 
 use super::Context;
 use crate::disk::{self, FoundApp, Ids};
-use crate::ecosystem::AppName;
+use crate::ecosystem::{self, AppName};
 
 /// A selector that cannot mean anything, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,10 +77,15 @@ fn one(
     let same = |other: Option<&Path>| {
         other.is_some_and(|other| other == path || real.as_deref() == Some(other))
     };
-    Ok(whole(&|app, found| {
+    let of_file = whole(&|app, found| {
         let script = found.units.record(&app.group_unit()).group.script;
         same(found.source.as_deref()) || same(script.as_deref())
-    }))
+    });
+    let under_pm2 = ecosystem::name_from_pm2(selector).filter(|_| of_file.is_empty());
+    Ok(match under_pm2 {
+        Some(name) => whole(&|app, _| app.as_str() == name),
+        None => of_file,
+    })
 }
 
 #[cfg(test)]
@@ -118,5 +123,12 @@ mod tests {
         check(&["ecosystem.toml"], Ok(&["7", "api", "api-v2", "web"]));
         check(&["../shop/ecosystem.toml"], Ok(&["../shop/ecosystem.toml"]));
         check(&["all", "api@1"], Ok(&["all", "api@1"]));
+        // A name that PM2 allows, as its script goes on to say it.
+        check(&["api v2"], Ok(&["api-v2"]));
+        check(&["@api/v2"], Ok(&["api-v2"]));
+        check(&["api v3"], Ok(&["api v3"]));
+        for other in ["../api", "api*", " api", "api/v2", "api@v2"] {
+            check(&[other], Ok(&[other]));
+        }
     }
 }

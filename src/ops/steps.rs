@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::job::{failure, report_unit, run_jobs};
 use super::request::{FormerFile, Request, Task};
 use super::stay::{Stay, is_job, may_end};
-use super::{Context, Done, Error, Sink, UnitFailure, delegate, ended, free};
+use super::{Context, Done, Error, Event, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::ecosystem::Role;
 use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp, OwnedUnit};
@@ -148,24 +148,29 @@ impl AppRun<'_> {
         if is_job(name, self.app.template(self.found)) {
             // The group starts them; a second start would run again what has ended by then.
             self.jobs(&jobs, done, sink)?;
-            return self.failed_jobs(instances, done);
+            return self.jobs_begun(instances, done, sink);
         }
         jobs.extend(instances.map(|number| (JobKind::Start, name.instance_unit(number))));
         self.jobs(&jobs, done, sink)
     }
 
-    /// Instances that the group has started and that failed.
-    fn failed_jobs(
+    /// Tells of the instances that the group has started, and notes those that failed.
+    fn jobs_begun(
         &self,
         instances: impl Iterator<Item = u32>,
         done: &mut Done,
+        sink: Sink<'_>,
     ) -> Result<(), Error> {
-        let units: Vec<UnitName> =
-            instances.map(|number| self.app.app.instance_unit(number)).collect();
+        let app = &self.app.app;
+        let units: Vec<UnitName> = instances.map(|number| app.instance_unit(number)).collect();
         let states = self.context.systemd.instances(&units, &[])?;
-        let failed = units.into_iter().zip(states);
-        let failed = failed.filter(|(_, state)| state.active == ActiveState::Failed);
-        done.failures.extend(failed.map(|(unit, _)| (unit, UnitFailure::Job("failed".to_owned()))));
+        for (unit, state) in units.into_iter().zip(states) {
+            if state.active == ActiveState::Failed {
+                done.failures.push((unit, UnitFailure::Job("failed".to_owned())));
+            } else if !state.active.is_down() {
+                sink(Event::Unit { app: app.clone(), unit, verb: "start", failure: None });
+            }
+        }
         Ok(())
     }
 

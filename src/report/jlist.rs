@@ -23,7 +23,7 @@ fn one(row: &Row, found: Option<(&AppName, &FoundApp)>, ids: &Ids, now: f64) -> 
     let directive = |key: &str| template.and_then(|unit| unit.get("Service", key));
     let group = found.map(|(app, found)| found.units.record(&app.group_unit()).group);
     let group = group.unwrap_or_default();
-    let started = row.uptime_seconds.map(|seconds| (now - seconds * 1000.0).round());
+    let started = row.uptime_seconds.map(|seconds| (now - seconds * 1000.0).round() as u64);
     let cluster = !row.listeners.is_empty();
     json!({
         "pid": row.pid.unwrap_or(0),

@@ -63,6 +63,10 @@ fn says_in_a_line_what_does_the_work_of_commands_of_pm2() {
     ] {
         stage.run(&[otherwise, "anything", "--at", "all"], exit::USAGE);
     }
+    // Verbs of ours, in a form that they have in PM2 alone.
+    stage.run(&["deploy", "ecosystem.config.js", "production", "setup"], exit::USAGE);
+    stage.run(&["completion", "install"], exit::USAGE);
+    stage.run(&["completion"], exit::USAGE);
     stage.expect("pm2");
 }
 
@@ -73,6 +77,7 @@ fn gives_no_advice_that_misleads() {
     stage.run(&["relaod", "shop"], exit::USAGE);
     stage.run(&["reload", "shop", "--parallel", "2"], exit::USAGE);
     stage.run(&["list", "--sotr", "cpu"], exit::USAGE);
+    stage.run(&["foo"], exit::USAGE);
     stage.run(&["list", "-o", "yaml"], exit::USAGE);
     stage.run(&["list", "--sort", "colour"], exit::USAGE);
     stage.expect("every");

@@ -87,6 +87,27 @@ fn verbs_take_the_file_itself() {
 }
 
 #[test]
+fn json_of_pm2_comes_on_standard_input_too() {
+    let stage = Stage::new();
+    stage.input("{\"apps\": [{\"name\": \"j\", \"script\": \"server.js\", \"user\": \"api\", \"env\": {\"PORT\": 3998}}]}");
+    stage.run(&["start", "-"], exit::OK);
+    stage.input("{\"apps\": []}");
+    stage.run(&["start", "-"], exit::CONFIG);
+    stage.expect("import-standard-input");
+}
+
+/// PM2 allows spaces and scopes in a name; what was written for PM2 says it as before.
+#[test]
+fn the_name_that_an_app_had_under_pm2_is_understood() {
+    let stage = Stage::new();
+    stage.write("ecosystem.config.js", &CONFIG.replace("'shop'", "'My Shop'"));
+    stage.run(&["start", "ecosystem.config.js", "--only", "My Shop"], exit::OK);
+    assert_eq!(stage.said(&["stop", "My Shop"]).0, exit::OK);
+    assert_eq!(stage.said(&["restart", "my shop"]).0, exit::UNKNOWN);
+    assert_eq!(stage.said(&["apply", "ecosystem.config.js", "--only", "My Shoe"]).0, exit::UNKNOWN);
+}
+
+#[test]
 fn a_missing_file_is_answered_with_the_one_that_lies_there() {
     let stage = Stage::new().without_bus();
     stage.write("Procfile", "web: node server.js\n");

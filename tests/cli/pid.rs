@@ -15,7 +15,9 @@ fn prints_one_process_a_line() {
         [("shop@0.service".into(), first), ("shop@1.service".into(), second)].into();
     let all = format!("{first}\n{second}\n");
     assert_eq!(stage.said(&["pid", "shop"]), (exit::OK, all.clone(), String::new()));
-    assert_eq!(stage.said(&["pid", "all"]), (exit::OK, all, String::new()));
+    assert_eq!(stage.said(&["pid", "all"]), (exit::OK, all.clone(), String::new()));
+    // As in PM2.
+    assert_eq!(stage.said(&["pid"]), (exit::OK, all, String::new()));
     let one = format!("{second}\n");
     assert_eq!(stage.said(&["pid", "shop@1"]), (exit::OK, one, String::new()));
     let json = format!(
@@ -36,11 +38,11 @@ fn leaves_out_what_does_not_run() {
 #[test]
 fn refuses() {
     let stage = Stage::applied(SHOP);
-    stage.run(&["pid"], exit::USAGE);
     stage.run(&["pid", "nobody"], exit::UNKNOWN);
     stage.run(&["pid", "shop@9"], exit::UNKNOWN);
     stage.run(&["stop", "shop"], exit::OK);
     stage.run(&["pid", "shop"], exit::FAILED);
+    stage.run(&["pid"], exit::FAILED);
     stage.run(&["pid", "shop", "-o", "json"], exit::FAILED);
     let stage = stage.without_bus();
     stage.run(&["pid", "shop"], exit::MANAGER); // no bus

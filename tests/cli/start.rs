@@ -89,10 +89,25 @@ fn writes_what_options_say() {
         &["start", "worker.js", "-w", "--uid", "api", "--no-treekill", "-l", "w.log"],
         exit::OK,
     );
+    // A list in one word, and seconds, as on PM2's command line.
+    let watch = ["--watch", "--watch-delay", "1.5", "--ignore-watch=node_modules logs"];
+    let line = ["start", "worker.js", "--name", "watched", "--worker", "--uid", "api"];
+    stage.run(&[&line[..], &watch].concat(), exit::OK);
     stage.show("ecosystem.toml");
     stage.run(&["start", "npm", "--name", "site", "--worker", "--", "start"], exit::OK);
     stage.show("ecosystem.toml");
     stage.write("ecosystem.toml", "# mine\n");
     stage.run(&["start", "worker.js", "--name", "other", "--worker", "--uid", "api"], exit::USAGE);
     stage.expect("start-options");
+}
+
+#[test]
+fn a_job_that_was_begun_is_told_as_started() {
+    let stage = Stage::new();
+    let job =
+        "[[apps]]\nname = \"job\"\nscript = \"worker.js\"\nuser = \"api\"\nautorestart = false\n";
+    stage.write("ecosystem.toml", job);
+    let (code, _, err) = stage.said(&["apply"]);
+    assert_eq!(code, exit::OK, "{err}");
+    assert!(err.contains("✓ job@0 started\n✓ job: 1 started in "), "{err}");
 }

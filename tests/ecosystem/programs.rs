@@ -1,6 +1,6 @@
 //! What is executed, and what follows from it: commands, handover, readiness, and the signal that ends it.
 
-use clusterctl::ecosystem::{Asks, Balance, Handover, Readiness};
+use clusterctl::ecosystem::{Asks, Balance, Color, Handover, Readiness};
 
 use crate::host::{FakeHost, dynamic_elf, go_elf};
 use crate::{app, app_on, command, read};
@@ -19,6 +19,28 @@ fn commands_are_found_as_a_shell_finds_them() {
     );
     assert_eq!(run("script = 'server.js'\ninterpreter = 'ruby'")[0], "/usr/bin/ruby");
     assert_eq!(run("script = 'server.js'\ncwd = '../app'")[1], "/srv/app/server.js");
+}
+
+/// PM2 looks for every script in `PATH` as well, whatever runs it.
+#[test]
+fn an_interpreter_runs_a_program_of_path() {
+    let run = |text: &str| command(&app(&format!("name = 'x'\n{text}")));
+    let npm = ["/usr/bin/node", "/usr/bin/npm", "start"];
+    assert_eq!(run("script = 'npm'\nargs = 'start'\ninterpreter = 'node'"), npm);
+    let heap = "interpreter_args = '--max-old-space-size=512'";
+    assert_eq!(
+        run(&format!("script = 'npm'\nargs = 'start'\ninterpreter = 'node'\n{heap}")),
+        ["/usr/bin/node", "--max-old-space-size=512", "/usr/bin/npm", "start"]
+    );
+    assert_eq!(run("script = 'npm'\ninterpreter = 'none'"), ["/usr/bin/npm"]);
+    // What is missing may be meant either way.
+    let missing = "[[apps]]\nname = 'x'\nscript = 'yarm'\ninterpreter = 'node'\n";
+    let said = read(missing, None, &FakeHost::new()).unwrap_err().render(Color::Off);
+    assert!(said.contains("nor a program in a folder of `PATH`"), "{said}");
+    // A program without an interpreter is told which one its arguments want.
+    let alone = format!("[[apps]]\nname = 'x'\nscript = 'npm'\n{heap}\n");
+    let said = read(&alone, None, &FakeHost::new()).unwrap_err().render(Color::Off);
+    assert!(said.contains("`interpreter_args` without an interpreter"), "{said}");
 }
 
 #[test]

@@ -190,12 +190,29 @@ fn clone(to: &Path) {
     ok(Command::new("sh").current_dir(root()).args(["-ec", copy, "sh"]).arg(to));
 }
 
+/// A Debian with what README asks for before the demo, and apt's plan of what the demo installs.
+fn before_the_demo() -> Option<Bare> {
+    let list = ok(Command::new(root().join("tests/support/install.sh")).args(["demo", "--all"]));
+    let base = "apt-get update -qq && apt-get install -qq -y --no-install-recommends make git \
+                ca-certificates sudo";
+    let plan = "apt-get -s install --no-install-recommends ";
+    let plan = format!("{plan}{} | grep ^Inst >/plan-of-the-demo", list.trim());
+    Bare::new("bookworm", &[base, &plan])
+}
+
+/// What the test below sees installed, without an installation and a build.
+#[test]
+fn the_demo_asks_for_sixty_packages_of_a_bare_debian_at_most() {
+    let Some(bare) = before_the_demo() else { return };
+    let plan = bare.run("cat /plan-of-the-demo");
+    let count = plan.lines().count();
+    assert!((20..=60).contains(&count), "{count} packages:\n{plan}");
+}
+
 #[test]
 #[ignore = "installs packages and builds the program: make check-long"]
 fn the_demo_needs_sixty_packages_of_a_bare_debian() {
-    let base = "apt-get update -qq && apt-get install -qq -y --no-install-recommends make git \
-                ca-certificates sudo";
-    let Some(bare) = Bare::new("bookworm", &[base]) else { return };
+    let Some(bare) = before_the_demo() else { return };
     let dir = tempfile::tempdir().unwrap();
     clone(dir.path());
     let bare = bare.with_rust().with_network().with(dir.path(), "/given");

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what clusterctl needs to be built, shown and tested, if it is missing.
-# Usage: install.sh demo|demo-pm2|picture|check|bench|deb|rpm|arch|dist [--list]
+# Usage: install.sh demo|demo-pm2|picture|check|bench|deb|rpm|arch|dist [--list|--all]
 #
+# --list names what is missing, --all also what is there; neither installs anything.
 # Works on Debian and its relatives, as root and for a user with sudo; elsewhere it names what to
 # install and fails.
 set -eu
@@ -138,14 +139,15 @@ bench) wanted=$build$check$cross$bench ;;
 esac
 
 missing=$(printf '%s' "$wanted" | while read -r sign package; do
-    [ -z "$sign" ] || there "$sign" || printf '%s ' "$package"
+    [ -z "$sign" ] || { [ "${2:-}" != --all ] && there "$sign"; } || printf '%s ' "$package"
 done)
 [ -n "$missing" ] || exit 0
 
-if [ "${2:-}" = --list ]; then
+case ${2:-} in --list | --all)
     echo "$missing"
     exit 0
-fi
+    ;;
+esac
 sudo=
 [ "$(id -u)" = 0 ] || sudo=$(command -v sudo || :)
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ] && [ -z "$sudo" ]; then

@@ -261,24 +261,26 @@ impl Script<'_, '_> {
         if plain && self.text.trim().contains(char::is_whitespace) {
             return line(cx, self.fields, &self.node, &self.text, self.cwd);
         }
-        if plain
-            && !self.text.contains('/')
+        if !self.text.contains('/')
             && let Some(program) = cx.search().program(&self.text)
         {
-            return Some(ran(&self.node, program, Vec::new()));
+            return match plain {
+                true => Some(ran(&self.node, program, Vec::new())),
+                false => self.file(cx, program, prefix),
+            };
         }
         let message = format!("`{}` does not exist", visible(&path.to_string_lossy()));
         let help = match self.similar(cx) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => self.where_looked(plain),
+            None => self.where_looked(),
         };
         cx.note(Problem::error(&self.node.place, message).help(help))
     }
 
-    /// Where a file or program of this name was looked for; `in_path` says that it may be a program of `PATH`.
-    fn where_looked(&self, in_path: bool) -> String {
+    /// Where a file or program of this name was looked for.
+    fn where_looked(&self) -> String {
         let cwd = self.cwd.display();
-        match in_path && !self.text.contains(['/', '.']) {
+        match !self.text.contains(['/', '.']) {
             true => format!(
                 "it is neither a file of the working directory, `{cwd}`, nor a program in a folder of `PATH`"
             ),

@@ -82,6 +82,16 @@ pub fn plain(name: &str) -> String {
     if AppName::parse(&name).is_ok() { name } else { "app".to_owned() }
 }
 
+/// The name here of an app whose name PM2 allows and we do not, such as `My Shop` or `@shop/api`.
+pub fn from_pm2(given: &str) -> Option<String> {
+    let scoped = given.strip_prefix('@').filter(|rest| rest.contains('/'));
+    let rest = scoped.unwrap_or(given);
+    let is_path = rest.contains('@') || (scoped.is_none() && rest.contains('/'));
+    let name = plain(given);
+    let is_whole = name.chars().count() == rest.chars().count();
+    (!is_path && is_whole && name != given).then_some(name)
+}
+
 /// The script among the arguments of an interpreter, or the module after `-m`.
 fn script<'a>(words: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut takes_value = false;

@@ -1,7 +1,7 @@
 //! "Did you mean": the nearest of the known words.
 
 /// The known word nearest to `word`, if it is near enough to be a slip of the fingers.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let most = match word.chars().count() {
         0..=2 => 0,
         3..=5 => 1,

@@ -19,6 +19,9 @@ module.exports = {
     },
     { ...common, name: "mailer", script: "./mail.js", instances: 2, exec_mode: "fork", cron_restart: "*/30 * * * *" },
     { name: "front", script: "npm", args: "run preview -- --port 4173", interpreter: "none" },
+    // A program of PATH with arguments for the one that runs it.
+    { name: "heap", script: "npm", args: "start", node_args: "--max-old-space-size=512" },
+    { name: "shell", script: "npm", args: "start", interpreter: "/usr/bin/bash" },
     { name: "report", script: "report.py", exec_interpreter: "python3", interpreter: "python3", autorestart: false },
     { name: "other", script: "report.py", exec_interpreter: "python3", interpreter: "python3.11", autorestart: false },
   ],
