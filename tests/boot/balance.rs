@@ -177,7 +177,7 @@ booted_long!(nobody_waits_for_an_instance_that_is_stopped_or_killed, |m| {
 });
 
 // The file says one instance; how many there are is the operator's to say.
-booted!(instances_that_scale_adds_get_as_many_clients, |m| {
+booted_long!(instances_that_scale_adds_get_as_many_clients, |m| {
     applied_with(m, 1, NODE, "");
     let mut first = Clients::come(m, 40, 1000);
     let before = first.all();
