@@ -36,9 +36,9 @@ pub(super) fn act(
     let shared = Lock::shared(&context.layout.state)?;
     context.install_helpers()?;
     let pins = pins::put(context, plan, observed, policies)?;
-    let written = write(context, plan)?;
+    let written = write(context, plan).inspect_err(|_| pins.undo(context))?;
     let apps: Vec<&AppName> = plan.apps.iter().map(|app| &app.app).collect();
-    log_owner::hand_over(context, &apps, observed, sink)?;
+    log_owner::hand_over(context, &apps, observed, sink).inspect_err(|_| pins.undo(context))?;
     // Released here: a command for another app need not wait for the instances of this one.
     drop(shared);
     sink(Event::Written(written));

@@ -200,11 +200,13 @@ fn restore(
     pins: &Pins<'_>,
 ) -> Result<(), Error> {
     let shared = Lock::shared(&context.layout.state)?;
-    disk::note_unread(&context.layout, app)?;
+    // Only who is killed before the manager has read the files needs the note.
+    let _ = disk::note_unread(&context.layout, app);
     for FormerFile { file, content } in &request.former {
         disk::restore_file(&context.layout, app, file, content)?;
     }
-    pins.take_away()?;
+    // Where they stay they say what the template says, until the next command takes them away.
+    let released = pins.take_away();
     if let Some(former) = &request.links {
         let found = disk::scan_app(&context.layout, app)?;
         let links = found.map(|found| found.links).unwrap_or_default();
@@ -219,6 +221,8 @@ fn restore(
         context.systemd.daemon_reload()?;
     }
     disk::forget_unread(&context.layout, app);
-    pins.put_back();
+    if released.is_ok() {
+        pins.put_back();
+    }
     Ok(())
 }

@@ -17,8 +17,8 @@ use crate::rollout::Policy;
 pub(super) struct Changed {
     /// Left by a run that was killed, and of no more use.
     gone: Vec<(AppName, BTreeSet<u32>)>,
-    /// Whether there are new ones.
-    made: bool,
+    /// New ones.
+    made: Vec<(AppName, BTreeSet<u32>)>,
 }
 
 /// Pins what a plan has to, before the manager reads the new template. What a killed run has pinned and this one still
@@ -31,7 +31,10 @@ pub(super) fn put(
 ) -> Result<Changed, Error> {
     let mut changed = Changed::default();
     for app in &plan.apps {
-        put_app(context, app, observed, policies.get(&app.app), &mut changed)?;
+        if let Err(error) = put_app(context, app, observed, policies.get(&app.app), &mut changed) {
+            changed.undo(context);
+            return Err(error);
+        }
     }
     Ok(changed)
 }
@@ -59,8 +62,8 @@ fn put_app(
     let new = disk::pinnable(layout, app, new);
     if !new.is_empty() {
         disk::note_unread(layout, app)?;
+        changed.made.push((app.clone(), new.clone()));
         disk::pin(layout, app, &new, text)?;
-        changed.made = true;
     }
     Ok(())
 }
@@ -68,7 +71,17 @@ fn put_app(
 impl Changed {
     /// Whether the manager has to read its units for these.
     pub(super) fn any(&self) -> bool {
-        self.made || !self.gone.is_empty()
+        !self.made.is_empty() || !self.gone.is_empty()
+    }
+
+    /// The plan is not carried out, and the manager has read nothing of it: the new ones go. Those that stay all the same
+    /// the next command removes.
+    pub(super) fn undo(&self, context: &Context) {
+        for (app, new) in &self.made {
+            if disk::unpin(&context.layout, app, new).is_ok() {
+                let _ = disk::forget_pinned(&context.layout, app, new);
+            }
+        }
     }
 
     /// It has.

@@ -4,6 +4,7 @@
 
 mod ending;
 mod looks;
+mod pins;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -101,6 +102,7 @@ pub(super) fn roll<'a>(
         kept: wanted.max(before),
         starts: hooks.starts,
         unpin: hooks.unpin,
+        still_pinned: BTreeSet::new(),
         unready: hooks.unready,
         kill_after: spec.policy.kill_after,
         results: BTreeMap::new(),
@@ -162,6 +164,8 @@ struct Driver<'a> {
     kept: u32,
     starts: StartHook<'a>,
     unpin: UnpinHook<'a>,
+    /// Those that could not be unpinned.
+    still_pinned: BTreeSet<u32>,
     unready: &'a dyn Fn(u32) -> Option<String>,
     kill_after: Option<Duration>,
     /// What the manager last told of the results of runs since our last job: by the end of the job it may have begun the
@@ -282,7 +286,7 @@ impl Driver<'_> {
             match command {
                 Instruction::Submit { ticket, instance, change, reason } => {
                     if change != UnitJob::Stop
-                        && let Err(why) = (self.starts)(&self.app.instance_unit(instance), reason)
+                        && let Err(why) = self.may_start(machine, instance, reason, sink)?
                     {
                         let result = RolloutJobResult::Refused(why);
                         self.feed(machine, Input::JobDone { instance, ticket, result }, sink)?;
@@ -295,8 +299,8 @@ impl Driver<'_> {
                 }
                 Instruction::Look { instance, .. } => self.look(instance, machine, sink)?,
                 Instruction::Unpin { instances } => {
-                    let since = Serial((self.unpin)(&instances)?);
-                    self.feed(machine, Input::Unpinned { instances, since }, sink)?;
+                    // Where that fails it is tried again before one of them is started.
+                    let _ = self.unpin(machine, instances, sink)?;
                 }
                 Instruction::RestoreDefinition { .. } => {
                     let result = match self.restore.as_mut() {
