@@ -129,10 +129,14 @@ fn run_apps<'a>(
     witnessed(context, &names, || {
         let mut done = parallel(&runs, &work, &|| context.noticed(), sink)?;
         // All together: one after the other, each would take its time.
-        let started =
-            runs.iter().filter(|run| done.get(&run.app.app).is_some_and(Done::is_success));
-        let started: Vec<Stay<'_>> = started.filter_map(AppRun::to_stay).collect();
+        let came_up = |run: &&AppRun<'a>| {
+            let app = &run.app.app;
+            done.get(app).is_some_and(|done| done.is_success() || done.lacks_group_alone(app))
+        };
+        let started: Vec<Stay<'_>> =
+            runs.iter().filter(came_up).filter_map(AppRun::to_stay).collect();
         stay_together(context, &started, &mut done)?;
+        done.iter_mut().for_each(|(app, done)| done.blame_instances(app));
         Ok(done)
     })
 }

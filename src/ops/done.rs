@@ -75,6 +75,22 @@ impl Done {
             && matches!(self.rollout, None | Some(Outcome::Complete))
     }
 
+    /// Whether nothing but the group failed to start. Its instances came up then, and what ended them since is the reason.
+    pub(super) fn lacks_group_alone(&self, app: &AppName) -> bool {
+        let [(unit, UnitFailure::Job(_))] = self.failures.as_slice() else { return false };
+        let others = Done { failures: Vec::new(), ..self.clone() };
+        *unit == app.group_unit() && others.is_success()
+    }
+
+    /// Leaves out that the group failed where its instances did, of which more is known.
+    pub(super) fn blame_instances(&mut self, app: &AppName) {
+        let group = app.group_unit();
+        if self.failures.iter().any(|(unit, _)| app.instance_of(unit).is_some()) {
+            let consequence = |why: &UnitFailure| matches!(why, UnitFailure::Job(_));
+            self.failures.retain(|(unit, why)| *unit != group || !consequence(why));
+        }
+    }
+
     /// The first unit whose job the manager does not permit, of all that failed.
     pub fn denied(&self) -> Option<(&UnitName, &systemd::Error)> {
         self.failures.iter().find_map(|(unit, why)| match why {
@@ -102,5 +118,30 @@ impl Done {
                 None => Err(error),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_group_that_fails_with_its_instances_is_no_failure_of_its_own() {
+        let app = AppName::parse("api").unwrap();
+        let job = || UnitFailure::Job("failed".to_owned());
+        let mut done = Done { failures: vec![(app.group_unit(), job())], ..Done::default() };
+        assert!(done.lacks_group_alone(&app) && !done.is_success());
+        done.blame_instances(&app);
+        assert_eq!(done.failures.len(), 1);
+        done.failures.push((app.instance_unit(0), UnitFailure::Lost(NotServing::NotListening)));
+        assert!(!done.lacks_group_alone(&app));
+        done.blame_instances(&app);
+        let units: Vec<&str> = done.failures.iter().map(|(unit, _)| unit.as_str()).collect();
+        assert_eq!(units, ["api@0.service"]);
+        // What the manager does not permit is said.
+        done.failures.push((app.group_unit(), UnitFailure::StillWanted));
+        done.blame_instances(&app);
+        assert_eq!(done.failures.len(), 2);
     }
 }
