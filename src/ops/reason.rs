@@ -124,6 +124,7 @@ impl<'a> Stories<'a> {
     /// The journal, with what was selected before; `None` where it cannot be read.
     pub(super) fn journal(&mut self) -> Option<&mut Journal> {
         if self.journal.is_none() {
+            host::sync_journal();
             self.journal = Journal::open(self.context.layout.scope).ok();
         }
         self.journal.as_mut()

@@ -156,7 +156,7 @@ impl Stage {
     /// The exit code, standard output and standard error of a command line.
     pub fn said(&self, words: &[&str]) -> (u8, String, String) {
         let (code, out, err) = self.printed(words, Style::PLAIN);
-        (code, self.plain(&out), self.plain(&err))
+        (code, self.plain(&out), in_turn(&self.plain(&err)))
     }
 
     /// The same as a terminal of this style gets it, character by character.
@@ -213,6 +213,15 @@ impl Stage {
         let shown = path.display();
         assert!(expected == said, "{shown} differs; UPDATE_EXPECT=1 shows how:\n{said}");
     }
+}
+
+/// Instances of several apps are told of as they come: what is told one after the other is put in the order of names.
+fn in_turn(text: &str) -> String {
+    let of_instance = |line: &&str| line.starts_with("  ✓ ") && line.contains('@');
+    let mut lines: Vec<&str> = text.lines().collect();
+    let runs = lines.chunk_by_mut(|one, next| of_instance(one) && of_instance(next));
+    runs.for_each(<[&str]>::sort_unstable);
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// Bytes that were written to standard output or standard error.
