@@ -52,7 +52,7 @@ pub fn applied(m: &Machine, text: &str) -> String {
 /// Every answer that port 3000 gives, each once.
 pub fn answers(m: &Machine) -> String {
     // Several at once: one client alone might meet the same instance again and again.
-    m.ok_sh("seq 60 | xargs -P 6 -I+ curl -s -w '\\n' localhost:3000 | sort -u")
+    m.ok_sh("seq 60 | xargs -P 6 -I+ sh -c 'echo \"$(curl -s localhost:3000)\"' | sort -u")
 }
 
 /// How the instances of an app ended, by the journal: none was killed for its slowness.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::{LIBRARY, Systemd, has, made, skip};
 
@@ -40,6 +41,9 @@ fn tap(output: &str) -> Results {
     output.lines().filter_map(words).collect()
 }
 
+/// Longer than Python lets its tests wait.
+const SILENCE: Duration = Duration::from_secs(150);
+
 /// Runs a suite, with the handover or without, and returns what it printed. How long the whole of it takes is
 /// the business of its authors and of the machine; with the handover, what is silent for too long hangs.
 fn output(words: &[&str], folder: &Path, handover: bool) -> String {
@@ -56,47 +60,53 @@ fn output(words: &[&str], folder: &Path, handover: bool) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/shims/node/clusterctl.cjs");
     systemd.set("NODE_OPTIONS", &format!("--require {}", path.display()));
     systemd.set("CLUSTERCTL_DRAIN", "1").set("CLUSTERCTL_READY", "all");
-    systemd.set("PYTHONFAULTHANDLER", "1");
     let mut suite = systemd.start(&all);
-    let text = suite.rest();
-    if suite.hangs() {
-        // Python says on standard error, which is its output here, where each of its threads is.
-        suite.signal(rustix::process::Signal::ABORT);
-        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        let last = lines[lines.len().saturating_sub(5)..].join("\n");
-        panic!("{words:?} hangs after\n{last}\n{}", suite.rest());
-    }
+    let text = suite.rest_within(SILENCE);
     suite.end();
     assert!(!systemd.has_notification(), "no listener was taken");
     text
 }
 
-/// The tests that end one way with the handover and another way without it.
-fn differences(words: &[&str], folder: &Path, read: Read, least: usize) -> Vec<String> {
+/// The tests that end one way with the handover and another way without it; or what was printed without it where fewer
+/// than `least` tests passed.
+fn differences(
+    words: &[&str],
+    folder: &Path,
+    read: Read,
+    least: usize,
+) -> Result<Vec<String>, String> {
     let texts = [false, true].map(|handover| output(words, folder, handover));
     let [without, with] = texts.each_ref().map(|text| read(text));
     let passed = without.values().filter(|result| *result == "ok").count();
-    assert!(passed >= least, "{passed} tests of {words:?} passed:\n{}", texts[0]);
+    if passed < least {
+        return Err(format!("{passed} tests of {words:?} passed:\n{}", texts[0]));
+    }
     let names = without.keys().chain(with.keys());
     let differ = names.filter(|name| without.get(*name) != with.get(*name));
-    differ.map(|name| format!("{name}: {:?}, {:?}", without.get(name), with.get(name))).collect()
+    let shown = |name| format!("{name}: {:?}, {:?}", without.get(name), with.get(name));
+    Ok(differ.map(shown).collect())
 }
 
-/// How often a test has to end differently. Some tests of others do not pass always, least of all
+/// How often a test has to end differently. Some tests of others do not pass always, or do not end, least of all
 /// on a machine that is busy.
 const ROUNDS: usize = 4;
 
 /// A suite of which at least so many tests pass.
 #[track_caller]
 fn same(words: &[&str], folder: &Path, read: Read, least: usize) {
-    let mut always = differences(words, folder, read, least);
-    for _ in 1..ROUNDS {
-        if always.is_empty() {
+    let mut always: Option<Vec<String>> = None;
+    let mut broken = String::new();
+    for _ in 0..ROUNDS {
+        match (differences(words, folder, read, least), &mut always) {
+            (Ok(again), Some(always)) => always.retain(|line| again.contains(line)),
+            (Ok(first), None) => always = Some(first),
+            (Err(why), _) => broken = why,
+        }
+        if always.as_ref().is_some_and(Vec::is_empty) {
             return;
         }
-        let again = differences(words, folder, read, least);
-        always.retain(|line| again.contains(line));
     }
+    let always = always.unwrap_or_else(|| panic!("in each of {ROUNDS} rounds {broken}"));
     assert!(always.is_empty(), "without and with the library: {always:#?}");
 }
 
@@ -137,8 +147,9 @@ fn python_wsgiref_urllib_and_poplib() {
 #[test]
 fn python_socket() {
     // Sockets of virtual machines have nobody at their other end here, and no patience; the others
-    // mostly wait.
-    let words = ["test", "-v", "test_socket"];
+    // mostly wait. A test whose client is late for its port waits for it for ever, with the library or not: Python ends
+    // itself then, and the next round tells.
+    let words = ["test", "-v", "--timeout", "120", "test_socket"];
     let left_out = ["*VSOCK*", "*Sendfile*", "*ConnectionBehaviour*", "*Timeout*"];
     let left_out = left_out.iter().flat_map(|name| ["-i", name]);
     python(&words.into_iter().chain(left_out).collect::<Vec<_>>(), 450);

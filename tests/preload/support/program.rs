@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::PATIENCE;
 
@@ -37,8 +38,13 @@ impl Program {
 
     /// All that is left of standard output, once the program has closed it.
     pub fn rest(&self) -> String {
+        self.rest_within(PATIENCE)
+    }
+
+    /// The same of a program that may be silent for so long.
+    pub fn rest_within(&self, silence: Duration) -> String {
         let mut all = String::new();
-        while let Ok(line) = self.output.recv_timeout(PATIENCE) {
+        while let Ok(line) = self.output.recv_timeout(silence) {
             all += &line;
             all.push('\n');
         }
@@ -83,23 +89,19 @@ impl Program {
     #[track_caller]
     pub fn end(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
-        assert!(!self.hangs(), "the program does not end");
-        let status = self.child.wait().unwrap();
-        status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
-    }
-
-    /// Whether it has not ended after a time that is long enough.
-    pub fn hangs(&self) -> bool {
         let pid = rustix::process::Pid::from_child(&self.child);
         let process =
             rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
         let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
-        loop {
+        let ready = loop {
             match rustix::event::poll(&mut ended, Some(&PATIENCE.try_into().unwrap())) {
                 Err(rustix::io::Errno::INTR) => {}
-                result => return result.unwrap() == 0,
+                result => break result.unwrap(),
             }
-        }
+        };
+        assert!(ready > 0, "the program does not end");
+        let status = self.child.wait().unwrap();
+        status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
     }
 
     pub fn is_running(&mut self) -> bool {
