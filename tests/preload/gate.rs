@@ -151,24 +151,16 @@ fn processes_of_an_instance_count_together() {
         let text = std::fs::read_to_string(path).unwrap();
         text.split_whitespace().map(|child| child.parse().unwrap()).collect::<Vec<u32>>()
     };
-    let mut counts = (0, 0);
-    for _ in 0..600 {
+    for _ in 0..100 {
+        // Whoever answers at its door has the processor: on a busy machine one might get none while all clients come.
+        all.all.iter().for_each(|(_, door)| drop(door.say("state")));
         all.client();
-        // Asked now, since it is ready before it has forked.
-        let program = &all.all[0].0;
-        let first: Vec<u32> = [program.pid()].into_iter().chain(children(program)).collect();
-        let own = all.clients.iter().filter(|(process, _)| first.contains(process)).count();
-        counts = (own, all.clients.len());
-        // Where nobody counts, the kernel prefers one process by far.
-        if counts.1 >= 100 && (35..=65).contains(&(own * 100 / counts.1)) {
-            return;
-        }
-        if counts.1 >= 100 {
-            // Who lags behind needs the processor, which this loop and others leave to it meanwhile.
-            std::thread::sleep(std::time::Duration::from_millis(3));
-        }
     }
-    panic!("{} of {}", counts.0, counts.1);
+    // Not earlier: it is ready before it has forked.
+    let first: Vec<u32> = [all.all[0].0.pid()].into_iter().chain(children(&all.all[0].0)).collect();
+    // Where nobody counts, the kernel prefers one process by far.
+    let own = all.clients.iter().filter(|(process, _)| first.contains(process)).count();
+    assert!((35..=65).contains(&own), "{own} of 100");
 }
 
 #[test]
