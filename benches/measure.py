@@ -27,6 +27,7 @@ if (port) require('http').createServer((q, s) => s.end('pid ' + process.pid + ';
 else { up(); setInterval(() => {}, 1e6); }
 """
 HAND = "by hand"
+UNIT = "unit by hand"
 
 
 def row(what, unit, goal, **values):
@@ -180,6 +181,8 @@ def crashes():
     for pair in ports.values():
         for port in pair:
             until(lambda: get(port))
+    by_hand_units(3104)
+    ports[UNIT] = (3104, 3105)
     one, four = {HAND: []}, {HAND: []}
     for _ in range(7):
         # A run of less than a second would count as one of a loop.
@@ -195,11 +198,32 @@ def crashes():
         one[HAND].append(until(lambda: get(3103)))
         four[HAND].append(one[HAND][-1])
         end(process, signal.SIGKILL)
-    row("crash of the only instance until it answers again", "ms", ratio(HAND, 1.15), **one)
-    row("1 of 4 killed until 4 serve again", "ms", ratio(HAND, 1.3), **four)
+    row("crash of the only instance until it answers again", "ms", ratio(UNIT, 1.15), **one)
+    row("1 of 4 killed until 4 serve again", "ms", ratio(UNIT, 1.3), **four)
     waking()
+    no_units_by_hand()
     peers_end()
     ctl("delete", "all")
+
+
+def by_hand_units(port):
+    """The least that systemd itself can do: two units that restart node at once, each with a port of its own."""
+    for number in range(2):
+        write(f"/run/systemd/system/least{number}.service",
+              "[Unit]\nStartLimitIntervalSec=0\n"
+              "[Service]\nType=exec\nExecStart=node /srv/server.js\nWorkingDirectory=/srv\n"
+              f"Restart=always\nRestartSec=0\nEnvironment=BENCH_PORT={port + number}\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", "least0", "least1")
+    for number in range(2):
+        until(lambda: get(port + number))
+
+
+def no_units_by_hand():
+    run("systemctl", "stop", "least0", "least1")
+    for number in range(2):
+        os.unlink(f"/run/systemd/system/least{number}.service")
+    run("systemctl", "daemon-reload")
 
 
 def waking():
@@ -333,13 +357,18 @@ def reloads():
         run(PM2, "start", pm2_file("/srv/r.json", pm2_start("few", 4, 3122)))
     if OXMGR:
         run(OXMGR, "apply", ox_file("/srv/r-ox.toml", [("few", 4, 3123)]))
-    step, whole = {HAND: []}, {"default": [], "clusterctl": []}
+    by_hand_units(3125)
+    step, whole = {HAND: [], UNIT: []}, {"default": [], "clusterctl": []}
     for _ in range(7):
         begun = time.monotonic()
         process = node(3124)
         until(lambda: get(3124))
         end(process)
         step[HAND].append((time.monotonic() - begun) * 1000)
+        begun = time.monotonic()
+        run("systemctl", "restart", "least0")
+        until(lambda: get(3125))
+        step[UNIT].append((time.monotonic() - begun) * 1000)
         few = ctl("reload", "few")
         step.setdefault("clusterctl", []).append(few / 5)
         whole["default"].append(few)
@@ -348,8 +377,9 @@ def reloads():
             step.setdefault("PM2", []).append(run(PM2, "reload", "few") / 4)
         if OXMGR:
             step.setdefault("oxmgr", []).append(run(OXMGR, "reload", "few") / 4)
-    row("reload of 4, per process that it starts", "ms", ratio(HAND, 1.1), **step)
+    row("reload of 4, per process that it starts", "ms", ratio(UNIT, 1.1), **step)
     row("reload of 4 with max_surge = '100%'", "ms", ratio("default", 1.0), **whole)
+    no_units_by_hand()
     peers_end()
     ctl("delete", "all")
 

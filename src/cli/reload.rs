@@ -59,9 +59,11 @@ pub(super) fn run(args: &ReloadArgs, place: &Site<'_>, ui: &mut Ui) -> Result<()
         return Err(Error::Usage("--only, --env and --as go with one ecosystem file".to_owned()));
     }
     let ctl = place.interruptible(place.connect()?)?;
+    let together = ctl.together();
     let apps = ops::apps_meant(&ctl, &args.apps)?;
     let selected = control::selected_of(place, &ctl, &apps, &args.apps)?;
     let observed = ops::observe_found(&ctl, apps)?;
+    drop(together);
     again(&ctl, &observed, selected, &args.apps, &args.policy, ui)
 }
 

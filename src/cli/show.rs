@@ -81,6 +81,7 @@ pub(super) fn finish(
     let untouched = done.iter().filter(|(_, done)| done.is_success() && done.rollout.is_none());
     count_untouched(ctl, untouched.map(|(app, _)| app), ui)?;
     let mut bad = Vec::new();
+    let _together = ctl.together();
     for (app, done) in done {
         let (mut verdict, story) = verdict(ctl, app, done);
         if verdict.good {

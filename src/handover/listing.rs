@@ -1,7 +1,7 @@
 //! The question to the service manager which units of an app there are, with their states and jobs, and its
 //! answer. Reads and writes bytes alone, and connects nowhere.
 
-use super::question::{METHOD_CALL, Writer};
+use super::question::{Writer, end_of_call, manager_call};
 
 /// Bytes that the question about the group, the instances and 64 listeners fills at most.
 pub const LISTING: usize = 20 * 1024;
@@ -59,8 +59,12 @@ impl UnitJob {
 pub struct AppUnits {
     /// The job of the group.
     pub own: UnitJob,
+    /// Whether the group is up, on its way up or down, or has a job. A unit that is not listed is none of that.
+    pub busy: bool,
     /// Listeners that are being stopped.
     pub closing: u32,
+    /// Listeners that are open, and about to stay so.
+    pub listening: u32,
     /// Instances with a job that starts them.
     pub starting: u32,
     /// Instances that end.
@@ -83,10 +87,12 @@ impl AppUnits {
     fn add(&mut self, group: &[u8], name: &[u8], active: &[u8], job: UnitJob) {
         if name == group {
             self.own = job;
+            self.busy = job != UnitJob::None || !matches!(active, b"inactive" | b"failed");
         } else if is_close(group, name) {
             self.held = active == b"deactivating";
         } else if name.ends_with(b".socket") {
             self.closing += u32::from(job == UnitJob::Stop);
+            self.listening += u32::from(active == b"active" && job == UnitJob::None);
         } else if is_instance(group, name) {
             let count = match (active, job) {
                 (_, UnitJob::Start) => &mut self.starting,
@@ -123,20 +129,7 @@ pub fn question<'a, 'b>(
     buffer: &'a mut [u8],
 ) -> Option<&'a [u8]> {
     let mut writer = Writer::new(buffer);
-    // Little-endian, no flags, version 1, length of the body, serial, length of the fields.
-    writer.bytes(&[b'l', METHOD_CALL, 0, 1]);
-    writer.number(0, 0);
-    writer.number(0, 1);
-    writer.number(0, 0);
-    writer.field(0, 1, b'o', b"/org/freedesktop/systemd1");
-    writer.field(0, 6, b's', b"org.freedesktop.systemd1");
-    writer.field(0, 2, b's', b"org.freedesktop.systemd1.Manager");
-    writer.field(0, 3, b's', b"ListUnitsByPatterns");
-    writer.align(0, 8);
-    writer.bytes(&[8, 1, b'g', 0, 4, b'a', b's', b'a', b's', 0]);
-    writer.put(12, writer.at.saturating_sub(16));
-    writer.align(0, 8);
-    let body = writer.at;
+    let body = manager_call(&mut writer, b"ListUnitsByPatterns", b"asas");
     // In any state.
     writer.number(body, 0);
     writer.number(body, 0);
@@ -152,7 +145,7 @@ pub fn question<'a, 'b>(
     }
     sockets.for_each(|socket| writer.text(body, socket));
     writer.put(length, writer.at.saturating_sub(first));
-    writer.put(4, writer.at.saturating_sub(body));
+    end_of_call(&mut writer, body);
     writer.whole()
 }
 
@@ -302,7 +295,9 @@ mod tests {
         ];
         let expected = AppUnits {
             own: UnitJob::Stop,
+            busy: true,
             closing: 1,
+            listening: 1,
             starting: 2,
             stopping: 2,
             up: 1,

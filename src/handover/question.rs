@@ -107,6 +107,43 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// The beginning of a call to the manager's own object, alone on its connection; returns where the body begins, which
+/// [`end_of_call`] is told.
+pub(super) fn manager_call(writer: &mut Writer<'_>, member: &[u8], signature: &[u8]) -> usize {
+    // Little-endian, no flags, version 1, length of the body, serial, length of the fields.
+    writer.bytes(&[b'l', METHOD_CALL, 0, 1]);
+    writer.number(0, 0);
+    writer.number(0, 1);
+    writer.number(0, 0);
+    writer.field(0, 1, b'o', b"/org/freedesktop/systemd1");
+    writer.field(0, 6, b's', b"org.freedesktop.systemd1");
+    writer.field(0, 2, b's', b"org.freedesktop.systemd1.Manager");
+    writer.field(0, 3, b's', member);
+    writer.align(0, 8);
+    writer.bytes(&[8, 1, b'g', 0, signature.len() as u8]);
+    writer.bytes(signature);
+    writer.bytes(&[0]);
+    writer.put(12, writer.at.saturating_sub(HEAD));
+    writer.align(0, 8);
+    writer.at
+}
+
+/// Writes how long the body became.
+pub(super) fn end_of_call(writer: &mut Writer<'_>, body: usize) {
+    writer.put(4, writer.at.saturating_sub(body));
+}
+
+/// The call that has the manager start a unit; `None` when the buffer is too small.
+#[must_use]
+pub fn start<'a>(unit: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut writer = Writer::new(buffer);
+    let body = manager_call(&mut writer, b"StartUnit", b"ss");
+    writer.text(body, unit);
+    writer.text(body, b"replace");
+    end_of_call(&mut writer, body);
+    writer.whole()
+}
+
 /// The questions about a unit, to be sent together; `None` when the buffer is too small.
 #[must_use]
 pub fn questions<'a>(unit: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {

@@ -26,8 +26,9 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// How often a view is told the time.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long a job may take to end after its process has said that it is over.
-const JOB_END: Duration = Duration::from_millis(500);
+/// How long a job may take to end after its process has said that it is over: that still reads in the journal why
+/// instances failed, which takes its time on a busy machine.
+const JOB_END: Duration = Duration::from_secs(2);
 
 /// How often a request that another job left over is handed in again.
 const TRIES: u32 = 3;

@@ -132,6 +132,7 @@ pub fn describe(
     found: &FoundApp,
     observed: &Observed,
 ) -> Result<Description, Error> {
+    let _together = context.together();
     let app = &one.app;
     let apps = [(app.clone(), found.clone())].into();
     let instances = list(context, &apps, std::slice::from_ref(one))?;

@@ -96,6 +96,7 @@ pub fn list(
     apps: &BTreeMap<AppName, FoundApp>,
     selected: &[Selected],
 ) -> Result<Vec<Row>, Error> {
+    let _together = context.together();
     let wanted: Vec<(&AppName, &FoundApp)> = apps
         .iter()
         .filter(|(app, _)| selected.iter().any(|selected| selected.app == **app))

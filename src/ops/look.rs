@@ -16,6 +16,7 @@ use crate::unit::UnitName;
 /// # Errors
 /// The manager does not answer.
 pub(super) fn look(context: &Context, unit: &UnitName) -> Result<InstanceSight, Error> {
+    let _together = context.together();
     let state = context.systemd.instances(std::slice::from_ref(unit), &[Field::MainPid])?.pop();
     let state = state.unwrap_or_default();
     let main = state.main_pid;

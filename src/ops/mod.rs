@@ -84,7 +84,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::disk::{self, Layout, Lock};
 use crate::plan::reason::InstanceSight;
-use crate::systemd::Systemd;
+use crate::systemd::{Systemd, Together};
 use crate::translate::Target;
 use crate::unit::UnitName;
 
@@ -206,6 +206,13 @@ impl Context {
     /// What was seen since the last call.
     fn noticed(&self) -> Vec<Event> {
         std::mem::take(&mut self.notices())
+    }
+
+    /// Lets questions to the manager that follow one another cost little, as long as the result is held: see
+    /// [`Together`]. Whoever holds it waits for nothing but answers.
+    #[must_use = "it ends when it is dropped"]
+    pub fn together(&self) -> Together {
+        self.systemd.together()
     }
 
     /// Whether the manager ends the rollout of this process.

@@ -60,6 +60,7 @@ pub fn observe_found(
     context: &Context,
     found: BTreeMap<AppName, FoundApp>,
 ) -> Result<Observed, Error> {
+    let _together = context.together();
     let names: Vec<&AppName> = found.keys().collect();
     let (instances, states) = active_states(&context.systemd, &names, &found)?;
     let units = |app: &AppName| {

@@ -21,6 +21,7 @@ use crate::disk::{self, Exchange, Lock};
 use crate::ecosystem::{AppName, OnFailure, Role};
 use crate::rollout::Outcome;
 use crate::systemd::{JobKind, JobMode};
+use crate::unit::UnitName;
 
 /// How long a listener may take to open.
 const PATIENCE: Duration = crate::limits::LISTENER_OPENS;
@@ -85,6 +86,7 @@ pub(super) fn carry_out(
     request: &Request,
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
+    let together = context.together();
     let pins = Pins::found(context, app);
     if finish_stop(context, app)? {
         return Err(Error::Stopped(app.clone()));
@@ -93,10 +95,13 @@ pub(super) fn carry_out(
         // A killed rollout has left them.
         pins.release(&pins.held())?;
     }
-    if matches!(request.task, Task::Reload { instances: None }) {
-        reopen(context, app)?;
-    }
+    let lost = match request.task {
+        Task::Reload { instances: None } => lost(context, app)?,
+        _ => Vec::new(),
+    };
     let Some(spec) = roll_spec(context, app, request)? else { return Ok(Outcome::Complete) };
+    drop(together);
+    reopen(context, lost)?;
     let hooked = match &request.task {
         Task::Reload { instances } => instances.is_none(),
         Task::Change { outdated, .. } => !outdated.is_empty(),
@@ -150,12 +155,15 @@ fn roll_spec(
     }
 }
 
-/// Opens listeners anew whose path no longer leads to them: the instances are about to be replaced, and no client reaches
-/// the former ones there.
-fn reopen(context: &Context, app: &AppName) -> Result<(), Error> {
+/// Listeners whose path no longer leads to them.
+fn lost(context: &Context, app: &AppName) -> Result<Vec<UnitName>, Error> {
     let observed = observe_app(context, app)?;
-    let lost = observed.iter().flat_map(|found| &found.lost);
-    let jobs: Vec<_> = lost.map(|unit| (JobKind::Restart, unit.clone())).collect();
+    Ok(observed.into_iter().flat_map(|found| found.lost).collect())
+}
+
+/// Opens lost listeners anew: the instances are about to be replaced, and no client reaches the former ones there.
+fn reopen(context: &Context, lost: Vec<UnitName>) -> Result<(), Error> {
+    let jobs: Vec<_> = lost.into_iter().map(|unit| (JobKind::Restart, unit)).collect();
     if !jobs.is_empty() {
         // Instances require their listeners, and must not be stopped with them.
         let mode = JobMode::IgnoreDependencies;

@@ -107,6 +107,7 @@ pub fn reload(
     sink: Sink<'_>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     let chosen = reloads.iter().map(|one| (one.app.clone(), one.instances.clone())).collect();
+    let together = context.together();
     refuse_masked(context, observed, &chosen)?;
     let work = |reload: &Reload, sink: Sink<'_>| {
         let request = Request {
@@ -123,6 +124,7 @@ pub fn reload(
     let units: BTreeMap<AppName, OwnedUnits> =
         units.map(|(app, found)| (app.clone(), found.units.clone())).collect();
     load_found(context, &units.iter().collect(), sink)?;
+    drop(together);
     let patience = units.iter().map(|(app, units)| units.policy(app).listen_timeout).min();
     witnessed_for(context, &names, patience, || {
         parallel(reloads, &work, &|| context.noticed(), sink)

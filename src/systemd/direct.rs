@@ -6,14 +6,20 @@
 //! A job that is submitted here costs none.
 //!
 //! Signals are heard on the bus alone, where they can be chosen. Here the manager tells each client of
-//! everything that changes, whether somebody reads it or not: so a connection lives for one batch of
-//! calls. Never used where it cannot be reached; whoever may not connect here asks on the bus.
+//! everything that changes, whether somebody reads it or not, and keeps in its memory what is not read: so a
+//! connection lives for one batch of calls. A new one costs the manager a millisecond, though, which is more than
+//! most questions: [`Together`] keeps one for questions that follow one another, and whoever holds it does
+//! not wait for anything meanwhile. What changes something has a connection of its own always, since a connection that
+//! breaks would leave open whether it was done; a question is asked anew.
+//!
+//! Never used where it cannot be reached; whoever may not connect here asks on the bus.
 
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -38,54 +44,143 @@ const FIXED: usize = 16;
 const SENDER: &[u8] = b"\x07\x01s\0\x18\0\0\0org.freedesktop.systemd1\0";
 const NAME: usize = 8;
 
+/// Replies to calls, in their order; `None` when the deadline came first.
+type Replies = Option<zbus::Result<Vec<zbus::Result<Message>>>>;
+
 /// Connections to the manager's own socket.
+#[derive(Debug, Default)]
+pub(super) struct Direct {
+    kept: Mutex<Kept>,
+}
+
+/// What [`Together`] keeps.
+#[derive(Debug, Default)]
+struct Kept {
+    holders: usize,
+    idle: Vec<PrivateConnection>,
+}
+
+/// As long as it is held, questions that follow one another share a connection.
 #[derive(Debug)]
-pub(super) struct Direct;
+pub struct Together(Option<Arc<Direct>>);
+
+impl Together {
+    pub(super) fn of(direct: Option<&Arc<Direct>>) -> Together {
+        let direct = direct.cloned();
+        if let Some(direct) = &direct {
+            direct.kept().holders += 1;
+        }
+        Together(direct)
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        if let Some(direct) = &self.0 {
+            let mut kept = direct.kept();
+            kept.holders -= 1;
+            if kept.holders == 0 {
+                kept.idle.clear();
+            }
+        }
+    }
+}
 
 impl Direct {
     /// The socket of a scope's manager, if this process may connect to it.
     pub(super) fn of(scope: Scope) -> Option<Direct> {
         // The bus of a user has no such limits.
         let may = scope == Scope::System && rustix::process::geteuid().is_root();
-        (may && Path::new(PATH).exists()).then_some(Direct)
+        (may && Path::new(PATH).exists()).then(Direct::default)
     }
 
-    /// Whether the manager takes connections at this moment: it does not while it is started anew.
-    pub(super) fn open(&self) -> Option<UnixStream> {
-        UnixStream::connect(PATH).ok()
+    /// Sends all calls and reads their replies, as [`super::proxy::exchange`] does on the bus. `None` when the manager
+    /// takes no connections at this moment: it does not while it is started anew.
+    pub(super) fn exchange(&self, calls: &[Message], deadline: Instant) -> Option<Replies> {
+        let asks = calls.iter().all(is_question);
+        let idle = if asks { self.kept().idle.pop() } else { None };
+        if let Some(mut connection) = idle {
+            match connection.exchange(calls, deadline) {
+                // It broke, as it does when the manager is started anew.
+                Some(Err(_)) => {}
+                replies => {
+                    self.keep(connection, &replies);
+                    return Some(replies);
+                }
+            }
+        }
+        let stream = UnixStream::connect(PATH).ok()?;
+        let mut connection = match PrivateConnection::greet(stream, deadline) {
+            Ok(connection) => connection,
+            Err(error) => return Some(in_time(Err(error))),
+        };
+        let replies = connection.exchange(calls, deadline);
+        if asks {
+            self.keep(connection, &replies);
+        }
+        Some(replies)
+    }
+
+    /// Keeps a connection on which nothing is under way, where somebody asks for more.
+    fn keep(&self, connection: PrivateConnection, replies: &Replies) {
+        let mut kept = self.kept();
+        if kept.holders > 0 && matches!(replies, Some(Ok(_))) {
+            kept.idle.push(connection);
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Sends all calls and reads their replies, as [`super::proxy::exchange`] does on the bus.
-pub(super) fn exchange(
-    stream: UnixStream,
-    calls: &[Message],
-    deadline: Instant,
-) -> Option<zbus::Result<Vec<zbus::Result<Message>>>> {
-    match send_and_read(stream, calls, deadline) {
+/// Whether a call changes nothing, so that it may be sent twice.
+fn is_question(call: &Message) -> bool {
+    let header = call.header();
+    let member = header.member().map(|member| member.as_str());
+    member.is_some_and(|member| member.starts_with("Get") || member.starts_with("List"))
+}
+
+/// A deadline that came first is no error of the connection.
+fn in_time(result: zbus::Result<Vec<zbus::Result<Message>>>) -> Replies {
+    match result {
         Err(zbus::Error::InputOutput(error)) if error.kind() == io::ErrorKind::TimedOut => None,
         result => Some(result),
     }
 }
 
-fn send_and_read(
-    mut writer: UnixStream,
-    calls: &[Message],
-    deadline: Instant,
-) -> zbus::Result<Vec<zbus::Result<Message>>> {
-    let mut reader = ReplyReader::new(writer.try_clone()?, deadline);
-    // Root in ASCII, in hexadecimal; who we are the manager knows from the kernel. What would come
-    // together with this it would leave lying until something else comes.
-    writer.write_all(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n")?;
-    reader.greeting()?;
-    let mut batch = CallBatch::of(calls);
-    while !batch.is_over() {
-        let due = batch.due().iter();
-        let bytes: Vec<u8> = due.flat_map(|call| call.data().iter()).copied().collect();
-        writer.write_all(&bytes)?;
-        batch.take(reader.message()?);
+/// One connection to the manager.
+#[derive(Debug)]
+struct PrivateConnection {
+    writer: UnixStream,
+    reader: ReplyReader,
+}
+
+impl PrivateConnection {
+    fn greet(mut writer: UnixStream, deadline: Instant) -> zbus::Result<PrivateConnection> {
+        let mut reader = ReplyReader::new(writer.try_clone()?, deadline);
+        // Root in ASCII, in hexadecimal; who we are the manager knows from the kernel. What would come
+        // together with this it would leave lying until something else comes.
+        writer.write_all(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n")?;
+        reader.greeting()?;
+        Ok(PrivateConnection { writer, reader })
     }
-    Ok(batch.replies())
+
+    fn exchange(&mut self, calls: &[Message], deadline: Instant) -> Replies {
+        self.reader.deadline = deadline;
+        in_time(self.send_and_read(calls))
+    }
+
+    fn send_and_read(&mut self, calls: &[Message]) -> zbus::Result<Vec<zbus::Result<Message>>> {
+        let mut batch = CallBatch::of(calls);
+        while !batch.is_over() {
+            let due = batch.due().iter();
+            let bytes: Vec<u8> = due.flat_map(|call| call.data().iter()).copied().collect();
+            self.writer.write_all(&bytes)?;
+            batch.take(self.reader.message()?);
+        }
+        Ok(batch.replies())
+    }
 }
 
 /// Messages of the manager, as the library reads them.

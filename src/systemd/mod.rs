@@ -34,6 +34,7 @@ use crate::limits;
 use direct::Direct;
 
 pub use control::{JobInfo, KillWhom, UnitProcess};
+pub use direct::Together;
 pub use error::{Error, ErrorKind};
 pub use field::Field;
 pub use glimpse::Glimpse;
@@ -102,6 +103,13 @@ impl Systemd {
             }),
             None => Systemd::connect(scope),
         }
+    }
+
+    /// As long as this is held, questions that follow one another cost little: see [`Together`]. Whoever holds it
+    /// waits for nothing but answers.
+    #[must_use = "it ends when it is dropped"]
+    pub fn together(&self) -> Together {
+        Together::of(self.direct.as_ref())
     }
 
     /// Connects to the bus of a private manager, such as `unix:path=/run/…/bus`.
@@ -243,10 +251,8 @@ impl Systemd {
         let deadline = Instant::now() + patience.saturating_mul(rounds);
         let failed = |e: zbus::Error| Error::from_bus(doing, &e);
         let calls = calls.into_iter().collect::<zbus::Result<Vec<_>>>().map_err(failed)?;
-        match self.direct.as_ref().and_then(|direct| direct.open()) {
-            Some(stream) => direct::exchange(stream, &calls, deadline)
-                .ok_or_else(|| Error::timeout(doing))?
-                .map_err(failed),
+        match self.direct.as_ref().and_then(|direct| direct.exchange(&calls, deadline)) {
+            Some(replies) => replies.ok_or_else(|| Error::timeout(doing))?.map_err(failed),
             None => self.on_bus(doing, &calls, deadline),
         }
     }

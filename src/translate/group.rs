@@ -99,8 +99,14 @@ pub(super) fn wake(context: &UnitContext<'_>) -> UnitFile {
         .section("Service", |s| {
             s.set("Type", "oneshot");
             let (group, template) = (app.name.group_unit(), app.name.template_unit());
-            let wake = context.helper("wake");
-            s.set("ExecStart", format!("{wake} %t/clusterctl {group} {template}"));
+            let (helper, script) = (context.helper("clusterctl-exec"), context.helper("wake"));
+            let verb = if context.user() { "--wake-user" } else { "--wake" };
+            let words = format!("{script} %t/clusterctl {group} {template}");
+            let line = format!(
+                "{helper} {verb} %t/clusterctl/{group} {words} {}",
+                joined(&socket_names(app))
+            );
+            s.set("ExecStart", line.trim_end());
         });
     mark(unit, context, Role::Wake, |_| {})
 }

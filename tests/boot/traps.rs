@@ -154,6 +154,17 @@ booted!(a_connection_starts_an_app_of_which_only_the_listener_is_open, |m| {
     });
 });
 
+booted!(a_connection_starts_an_app_without_a_command_line, |m| {
+    applied(m, &ecosystem(2, ""));
+    m.ok(["clusterctl", "stop", "shop"]);
+    m.ok(["systemctl", "start", "shop-3000.socket"]);
+    // A connection waits for all of it, and each question of `systemctl` takes as long as a sixth of the start of Node.
+    m.ok(["mv", "/usr/bin/systemctl", "/usr/bin/systemctl.away"]);
+    let answer = m.run(["curl", "-s", "-m", "10", "localhost:3000"]);
+    m.ok(["mv", "/usr/bin/systemctl.away", "/usr/bin/systemctl"]);
+    assert!(answer.stdout.starts_with("instance "), "{answer:#?}");
+});
+
 booted!(a_connection_wakes_an_app_whose_instances_are_all_stopped, |m| {
     applied(m, &ecosystem(2, ""));
     m.ok(["systemctl", "stop", "shop@0"]);

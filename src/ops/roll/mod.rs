@@ -110,6 +110,7 @@ pub(super) fn roll<'a>(
         told: (None, true),
         heard: VecDeque::new(),
     };
+    let together = systemd.together();
     driver.end_if_overtaken()?;
     let current = driver.current(&spec)?;
     let spec = Spec {
@@ -128,6 +129,7 @@ pub(super) fn roll<'a>(
     };
     let (mut machine, commands) = Rollout::new(spec, driver.now());
     driver.carry_out(&mut machine, commands, sink)?;
+    drop(together);
     let mut asked = false;
     while machine.outcome().is_none() {
         if (hooks.ended)() {
@@ -210,7 +212,9 @@ impl Driver<'_> {
         let glance = self.kill_overdue()?;
         let deadline = machine.deadline().map(|time| self.begun + time.0);
         let until = deadline.map_or(glance, |deadline| deadline.min(glance));
-        match self.signal(watch, until) {
+        let signal = self.signal(watch, until);
+        let _together = self.systemd.together();
+        match signal {
             None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 self.feed(machine, Input::Tick, sink)
             }
@@ -281,6 +285,8 @@ impl Driver<'_> {
         commands: Vec<Instruction>,
         sink: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {
+        // Several looks follow one another here, as at a roll call; what is waited for is waited for elsewhere.
+        let _together = self.systemd.together();
         for command in commands {
             sink(Event::Rollout { app: self.app.clone(), command: command.clone() });
             match command {

@@ -85,6 +85,7 @@ mod units;
 mod variables;
 mod view;
 mod waiting;
+mod wake;
 mod watches;
 
 // The kernel puts the number of arguments on top of the stack, then the arguments, null, the

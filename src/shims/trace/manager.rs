@@ -47,6 +47,26 @@ pub fn units(
     in_turn(state, b"group.lock", || ask(path, |fd| units_of(fd, (group, last), question)))
 }
 
+/// Has the manager start a unit, `path` is its socket, and does not wait until that has started. Whether it does.
+pub fn start(path: &[u8], unit: &[u8]) -> bool {
+    let mut buffer = [0; QUESTIONS];
+    let Some(call) = question::start(unit, &mut buffer) else { return false };
+    let answered = |fd| {
+        send(fd, call)?;
+        loop {
+            let mut head = [0; HEAD];
+            fill(fd, &mut head)?;
+            let message = question::message(&head).filter(|message| !message.fails);
+            let message = message.ok_or(BROKEN)?;
+            if message.answers {
+                return Ok(());
+            }
+            skip(fd, message.rest, &mut [0; ANSWER])?;
+        }
+    };
+    ask(path, answered).is_ok()
+}
+
 /// Asks when nobody else does, and again while the manager takes no connections.
 fn in_turn<T>(state: &[u8], lock: &[u8], ask: impl Fn() -> Result<T, Errno>) -> Option<T> {
     // The lock is released at the end of this process at the latest.

@@ -13,7 +13,7 @@ use crate::setup::{self, Setup};
 use crate::sys::{self, Errno};
 use crate::tracer::Tracer;
 use crate::variables;
-use crate::{cold, drain, errors, fate, group, guard, let_in, log_files, units};
+use crate::{cold, drain, errors, fate, group, guard, let_in, log_files, units, wake};
 
 /// What systemd calls EXIT_EXEC.
 const CANNOT_EXECUTE: c_int = 203;
@@ -88,6 +88,9 @@ fn of_verb(verb: &[u8], arguments: &[*const u8], rest: &[*const u8], environment
     }
     if let Some(user) = group::verb(verb) {
         group::run(user, rest, text, environment);
+    }
+    if let Some(user) = wake::verb(verb) {
+        wake::run(user, rest, text, environment);
     }
 }
 
