@@ -91,6 +91,20 @@ fn each_answer_is_understood() {
 }
 
 #[test]
+fn what_is_no_socket_itself_is_no_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    let _held = UnixDatagram::bind(&other).unwrap();
+    // The app's user may put there what it likes, and shall not lead root to a socket of somebody else.
+    let link = folder.path().join("door");
+    std::os::unix::fs::symlink(&other, &link).unwrap();
+    assert!(matches!(Door::at(&link).open(TIME), Err(DoorError::Missing)));
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(matches!(Door::at(&file).open(TIME), Err(DoorError::Missing)));
+}
+
+#[test]
 fn a_door_that_does_not_answer_is_told_from_one_that_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("door");
