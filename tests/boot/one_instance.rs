@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::catalogue::{NPM, PYPI, Program, Registry};
 use crate::npm;
 use crate::servers::fixture;
 use crate::support::load::Load;
@@ -33,6 +34,10 @@ struct Tried<'a> {
     /// Its ecosystem file, and what that says without the lines above.
     file: String,
     text: String,
+    /// What its clients ask for.
+    path: String,
+    /// Whether all instances answer the same, so that no answer says who has given it.
+    is_static: bool,
 }
 
 impl Tried<'_> {
@@ -54,18 +59,19 @@ impl Tried<'_> {
         let m = self.m;
         m.write("/run/fit", "");
         m.ok(["clusterctl", "apply", &self.file]);
-        let mut load = Load::http("127.0.0.1:8000").new_connections(40.0).for_seconds(1800.0);
+        let mut load =
+            Load::http("127.0.0.1:8000").new_connections(40.0).for_seconds(1800.0).path(&self.path);
         if has(DOOR) {
             // Nobody tells clients of a traced program that their connection is about to go.
             load = load.keep_alive(20.0);
         }
         let mut run = m.load(load.expect("instance ").instance_after("instance "));
         run.wait_flowing();
-        let door = has(DOOR) && answers_alone(m);
-        let cold = has(HEALTH) && begins_cold(m);
+        let door = has(DOOR) && self.answers_alone();
+        let cold = has(HEALTH) && self.begins_cold();
         let report = run.stop();
         report.assert_none_failed();
-        let watchdog = has(WATCHDOG) && is_ended_when_it_hangs(m);
+        let watchdog = has(WATCHDOG) && self.is_ended_when_it_hangs();
         let spread = has(BALANCE) && is_spread(m);
         record_alone(&AloneRow {
             program: self.name.to_owned(),
@@ -77,77 +83,90 @@ impl Tried<'_> {
         m.ok(["clusterctl", "delete", "shop"]);
         wait_until("nobody listens", PATIENCE, || m.sh("ss -ltn | grep -q ':8000 '").code != 0);
     }
-}
 
-/// Each instance answers its own door, and no other.
-fn answers_alone(m: &Machine) -> bool {
-    let asked = |number: u32| m.clusterctl(["curl", &format!("shop@{number}"), "/"]);
-    let twice: Vec<_> = (0..INSTANCES).flat_map(|number| [asked(number), asked(number)]).collect();
-    let answers: BTreeSet<&str> = twice.iter().map(|output| output.stdout.as_str()).collect();
-    let well = twice.iter().all(|output| output.code == 0 && output.stdout.contains("instance "));
-    // nginx has two workers in each instance, of which either answers.
-    let most = 2 * INSTANCES as usize;
-    let own = (INSTANCES as usize..=most).contains(&answers.len());
-    if !well || !own {
-        eprintln!("no door: {twice:#?}");
+    /// Each instance answers its own door, and no other.
+    fn answers_alone(&self) -> bool {
+        let asked =
+            |number: u32| self.m.clusterctl(["curl", &format!("shop@{number}"), &self.path]);
+        let twice: Vec<_> =
+            (0..INSTANCES).flat_map(|number| [asked(number), asked(number)]).collect();
+        let answers: BTreeSet<&str> = twice.iter().map(|output| output.stdout.as_str()).collect();
+        let well = twice.iter().all(|one| one.code == 0 && one.stdout.contains("instance "));
+        // Two workers in each instance, of which either answers, as those of nginx.
+        let most = 2 * INSTANCES as usize;
+        let own = self.is_static || (INSTANCES as usize..=most).contains(&answers.len());
+        if !well || !own {
+            eprintln!("no door: {twice:#?}");
+        }
+        well && own
     }
-    well && own
-}
 
-/// Sixty answers, each once.
-fn answers(m: &Machine) -> BTreeSet<String> {
-    let asked = "for i in $(seq 60); do curl -s 127.0.0.1:8000; echo; done | sort -u";
-    m.ok_sh(asked).lines().map(str::to_owned).collect()
-}
+    /// Sixty answers, each once.
+    fn answers(&self) -> BTreeSet<String> {
+        let path = &self.path;
+        let asked = format!("for i in $(seq 60); do curl -s '127.0.0.1:8000{path}'; echo; done");
+        self.m.ok_sh(&format!("{asked} | sort -u")).lines().map(str::to_owned).collect()
+    }
 
-/// An instance that has listened for a while, and has not passed its check, is met by nobody.
-fn begins_cold(m: &Machine) -> bool {
-    let mut before = BTreeSet::new();
-    wait_until("all instances answer", PATIENCE, || {
-        before.extend(answers(m));
-        before.len() >= INSTANCES as usize
-    });
-    before.extend(answers(m));
-    m.ok(["rm", "/run/fit"]);
-    let mut restart = m.spawn(["sh", "-c", "echo begun; systemctl restart shop@0"]);
-    restart.line_with("begun");
-    let state = || m.systemctl_show("shop@0", "SubState");
-    wait_until("its check", PATIENCE, || state() == "start-post");
-    let meanwhile = answers(m);
-    assert_eq!(state(), "start-post");
-    m.write("/run/fit", "");
-    assert_eq!(restart.wait().0, 0);
-    wait_until("clients of the new one", PATIENCE, || !answers(m).is_subset(&before));
-    let cold = meanwhile.is_subset(&before);
-    if !cold {
-        eprintln!("not cold: {before:?}, then {meanwhile:?}");
+    /// An instance that has listened for a while, and has not passed its check, is met by nobody.
+    fn begins_cold(&self) -> bool {
+        let m = self.m;
+        let mut before = BTreeSet::new();
+        wait_until("all instances answer", PATIENCE, || {
+            before.extend(self.answers());
+            self.is_static || before.len() >= INSTANCES as usize
+        });
+        before.extend(self.answers());
+        m.ok(["rm", "/run/fit"]);
+        let mut restart = m.spawn(["sh", "-c", "echo begun; systemctl restart shop@0"]);
+        restart.line_with("begun");
+        let state = || m.systemctl_show("shop@0", "SubState");
+        wait_until("its check", PATIENCE, || state() == "start-post");
+        let meanwhile = self.answers();
+        // What it has taken it has open, or has closed: those stay.
+        let has_none = || {
+            let mut clients = m.spawn(["python3", "-c", CLIENTS]);
+            clients.line_with("all");
+            connections(m)[0] == 0
+        };
+        let cold = meanwhile.is_subset(&before) && (!self.is_static || has_none());
+        assert_eq!(state(), "start-post");
+        m.write("/run/fit", "");
+        assert_eq!(restart.wait().0, 0);
+        wait_until("clients of the new one", PATIENCE, || {
+            self.is_static || !self.answers().is_subset(&before)
+        });
+        if !cold {
+            eprintln!("not cold: {before:?}, then {meanwhile:?}");
+        }
+        cold
     }
-    cold
-}
 
-/// One that works is left alone, and one that does not move is replaced.
-fn is_ended_when_it_hangs(m: &Machine) -> bool {
-    let pid = |number: u32| m.systemctl_show(&format!("shop@{number}"), "MainPID");
-    let before: Vec<String> = (0..INSTANCES).map(pid).collect();
-    let load = Load::http("127.0.0.1:8000").new_connections(20.0).for_seconds(5.0);
-    m.load(load.expect("instance ")).finish().assert_none_failed();
-    // Nothing comes for longer than the watchdog, which shall not take that for the end.
-    m.ok(["sleep", "5"]);
-    let after: Vec<String> = (0..INSTANCES).map(pid).collect();
-    m.ok(["systemctl", "kill", "--signal=STOP", "shop@1"]);
-    let deadline = Instant::now() + PATIENCE;
-    let mut ended = false;
-    while !ended && Instant::now() < deadline {
-        // Nothing is announced here but by the journal.
-        m.ok(["sleep", "0.5"]);
-        ended = pid(1) != before[1] && m.systemctl_show("shop@1", "ActiveState") == "active";
+    /// One that works is left alone, and one that does not move is replaced.
+    fn is_ended_when_it_hangs(&self) -> bool {
+        let m = self.m;
+        let pid = |number: u32| m.systemctl_show(&format!("shop@{number}"), "MainPID");
+        let before: Vec<String> = (0..INSTANCES).map(pid).collect();
+        let load = Load::http("127.0.0.1:8000").path(&self.path).new_connections(20.0);
+        m.load(load.for_seconds(5.0).expect("instance ")).finish().assert_none_failed();
+        // Nothing comes for longer than the watchdog, which shall not take that for the end.
+        m.ok(["sleep", "5"]);
+        let after: Vec<String> = (0..INSTANCES).map(pid).collect();
+        m.ok(["systemctl", "kill", "--signal=STOP", "shop@1"]);
+        let deadline = Instant::now() + PATIENCE;
+        let mut ended = false;
+        while !ended && Instant::now() < deadline {
+            // Nothing is announced here but by the journal.
+            m.ok(["sleep", "0.5"]);
+            ended = pid(1) != before[1] && m.systemctl_show("shop@1", "ActiveState") == "active";
+        }
+        let said = m.journal("shop@1").contains("atchdog timeout");
+        m.run(["systemctl", "kill", "--signal=CONT", "shop@1"]);
+        if before != after || !ended || !said {
+            eprintln!("no watchdog: {before:?} {after:?} ended={ended} said={said}");
+        }
+        before == after && ended && said
     }
-    let said = m.journal("shop@1").contains("atchdog timeout");
-    m.run(["systemctl", "kill", "--signal=CONT", "shop@1"]);
-    if before != after || !ended || !said {
-        eprintln!("no watchdog: {before:?} {after:?} ended={ended} said={said}");
-    }
-    before == after && ended && said
 }
 
 /// Connections that come one after the other, and stay without a word.
@@ -197,7 +216,7 @@ fn tried(m: &Machine, name: &str, fixture_of: &str, change: impl Fn(String) -> S
     let text = fs::read_to_string(fixture(fixture_of).join("ecosystem.toml")).unwrap();
     let file = format!("/srv/{fixture_of}/ecosystem.toml");
     eprintln!("{name}");
-    Tried { m, name, file, text: change(text) }.measured();
+    Tried { m, name, file, text: change(text), path: "/".to_owned(), is_static: false }.measured();
 }
 
 /// The fixtures of servers, and the program that each needs.
@@ -298,6 +317,26 @@ fn of_registries(m: &Machine) {
             Err(reason) => skip::record(&reason),
         }
     }
+}
+
+/// A program of the catalogue.
+fn of_catalogue(registry: &Registry, m: &Machine, name: &str, program: &Program) {
+    let (file, text) = registry.file(name, program);
+    let (path, is_static) = (program.path.clone(), program.r#static);
+    eprintln!("{name}");
+    Tried { m, name, file, text, path, is_static }.measured();
+}
+
+#[test]
+#[ignore = "takes minutes: make check-long"]
+fn programs_of_npm() {
+    NPM.each(|m, name, program| of_catalogue(&NPM, m, name, program));
+}
+
+#[test]
+#[ignore = "takes minutes: make check-long"]
+fn programs_of_pypi() {
+    PYPI.each(|m, name, program| of_catalogue(&PYPI, m, name, program));
 }
 
 #[test]
