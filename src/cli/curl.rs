@@ -60,6 +60,9 @@ struct CurlOptions {
     listener: Option<String>,
 }
 
+/// What says which kind a body is.
+const KIND: &str = "Content-Type";
+
 /// What follows `--`.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
@@ -127,7 +130,15 @@ impl CurlOptions {
             let text = "a method and a path have no blanks: write `%20` for one".to_owned();
             return Err(Error::Usage(text));
         }
-        Ok(Request { method, target, headers: self.headers.clone(), body: self.body(place)? })
+        Ok(Request { method, target, headers: self.headers(), body: self.body(place)? })
+    }
+
+    /// As curl(1) has them: a body is a form where no line says otherwise.
+    fn headers(&self) -> Vec<(String, String)> {
+        let says = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(KIND));
+        let form = (KIND.to_owned(), "application/x-www-form-urlencoded".to_owned());
+        let form = (self.data.is_some() && !says).then_some(form);
+        form.into_iter().chain(self.headers.iter().cloned()).collect()
     }
 }
 

@@ -57,6 +57,8 @@ fn own(names: &[String], path: &str, place: &Site<'_>, ui: &mut Ui) -> Result<()
         names => control::selected_of(place, &ctl, &apps, names)?,
     };
     let all = ops::own_metrics(&ctl, &apps, &selected, path)?;
+    let all: Vec<_> =
+        all.into_iter().map(|one| report::own_metrics::understood(one, path)).collect();
     for one in &all {
         if let Err(why) = &one.text {
             let why = report::printable(why);

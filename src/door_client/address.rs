@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::client::Door;
+use super::loopback::addresses;
 
 /// How long a wait for a connection takes at most: so late its end is noticed.
 const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -28,14 +29,12 @@ impl Address {
     /// # Errors
     /// The kernel refuses.
     pub fn open(listener: IpAddr) -> io::Result<Address> {
-        let v4 = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let socket = match listener {
-            IpAddr::V4(_) => v4()?,
-            // Machines without IPv6 may have listeners of both families all the same.
-            IpAddr::V6(_) => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).or_else(|_| v4())?,
-        };
+        let (first, second) = addresses(listener);
+        let bound = |ip: IpAddr| TcpListener::bind((ip, 0));
+        let socket = bound(first).or_else(|error| second.map_or(Err(error), bound))?;
         socket.set_nonblocking(true)?;
-        Ok(Address { local: socket.local_addr()?, socket })
+        let local = socket.local_addr()?;
+        Ok(Address { local: SocketAddr::new(local.ip().to_canonical(), local.port()), socket })
     }
 
     /// Hands connections of this user and of root in at the door, until it is `over`; those of others are closed.
@@ -63,9 +62,11 @@ impl Address {
 /// Whether the other end belongs to this user or to root.
 fn is_allowed(stream: &TcpStream, peer: SocketAddr) -> bool {
     let Ok(local) = stream.local_addr() else { return false };
-    let table = if peer.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
+    // A client over IPv4 of an IPv6 socket is in either.
+    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
     let own = rustix::process::geteuid().as_raw();
-    let text = fs::read_to_string(table).unwrap_or_default();
+    let text: String =
+        tables.iter().map(|table| fs::read_to_string(table).unwrap_or_default()).collect();
     owner(&text, peer.port(), local.port()).is_some_and(|uid| uid == own || uid == 0)
 }
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::TcpStream;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType,
@@ -152,8 +153,25 @@ impl Door {
         // Without a name, the kernel chooses one that is free.
         rustix::net::bind(&socket, &SocketAddrUnix::new_unnamed()).map_err(io::Error::from)?;
         let socket = UnixDatagram::from(socket);
-        socket.connect(&self.path)?;
+        self.connect(&socket)?;
         Ok(socket)
+    }
+
+    /// Connects to the socket that is at the path itself. The app's user owns the folder, and could lead root to a
+    /// socket of somebody else by a link.
+    fn connect(&self, socket: &UnixDatagram) -> Result<(), DoorError> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let place = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(io::Error::from)?;
+        let kind = rustix::fs::fstat(&place).map_err(io::Error::from)?.st_mode;
+        if FileType::from_raw_mode(kind) != FileType::Socket {
+            return Err(DoorError::Missing);
+        }
+        match socket.connect(format!("/proc/self/fd/{}", place.as_raw_fd())) {
+            // A sandbox without /proc.
+            Err(error) if error.kind() == ErrorKind::NotFound => socket.connect(&self.path)?,
+            result => result?,
+        }
+        Ok(())
     }
 }
 

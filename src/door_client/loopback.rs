@@ -9,14 +9,24 @@ use std::time::Duration;
 /// # Errors
 /// The kernel refuses.
 pub fn connection(listener: IpAddr, timeout: Duration) -> io::Result<(TcpStream, TcpStream)> {
-    // Where the machine has no ::1, a listener of both families still has IPv4, in the form that its
-    // program sees.
+    let (first, second) = addresses(listener);
+    between(first, timeout).or_else(|error| match second {
+        Some(second) => between(second, timeout),
+        None => Err(error),
+    })
+}
+
+/// Where a connection for this listener is made: at the first one, and where the machine lacks that at the second.
+///
+/// A listener of both families has clients over IPv4 as well, in the form that an IPv6 socket gives them. The library
+/// shows that to a program which has bound IPv4 alone as its own family, and there is no such form of `::1`.
+pub(super) fn addresses(listener: IpAddr) -> (IpAddr, Option<IpAddr>) {
+    let own = IpAddr::V6(Ipv6Addr::LOCALHOST);
     let mapped = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
     match listener {
-        IpAddr::V4(_) => between(Ipv4Addr::LOCALHOST.into(), timeout),
-        IpAddr::V6(_) => {
-            between(Ipv6Addr::LOCALHOST.into(), timeout).or_else(|_| between(mapped, timeout))
-        }
+        IpAddr::V4(_) => (Ipv4Addr::LOCALHOST.into(), None),
+        IpAddr::V6(ip) if ip.is_unspecified() => (mapped, Some(own)),
+        IpAddr::V6(_) => (own, Some(mapped)),
     }
 }
 

@@ -91,6 +91,35 @@ fn each_answer_is_understood() {
 }
 
 #[test]
+fn a_connection_has_an_ipv4_form_where_the_listener_has_clients_of_both_families() {
+    let peer = |listener: &str| {
+        let (_ours, accepted) = connection(listener.parse().unwrap(), TIME).unwrap();
+        accepted.peer_addr().unwrap()
+    };
+    assert_eq!(peer("::").ip().to_canonical().to_string(), "127.0.0.1");
+    assert!(peer("::").is_ipv6(), "the listener's own family");
+    assert_eq!(peer("::1").ip().to_string(), "::1");
+    assert!(peer("0.0.0.0").is_ipv4());
+    let canary = Address::open("::".parse().unwrap()).unwrap();
+    assert_eq!(canary.local.ip().to_string(), "127.0.0.1");
+    TcpStream::connect_timeout(&canary.local, TIME).unwrap();
+}
+
+#[test]
+fn what_is_no_socket_itself_is_no_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    let _held = UnixDatagram::bind(&other).unwrap();
+    // The app's user may put there what it likes, and shall not lead root to a socket of somebody else.
+    let link = folder.path().join("door");
+    std::os::unix::fs::symlink(&other, &link).unwrap();
+    assert!(matches!(Door::at(&link).open(TIME), Err(DoorError::Missing)));
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(matches!(Door::at(&file).open(TIME), Err(DoorError::Missing)));
+}
+
+#[test]
 fn a_door_that_does_not_answer_is_told_from_one_that_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("door");

@@ -19,6 +19,10 @@ const TICK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 /// So many looks within the time that an instance has to get ready.
 const LOOKS: u32 = 8;
 
+/// What systemd says of an instance that has said that it is ready, while its checks run. Until a traced program has
+/// passed them it listens at an address of ours.
+const CHECKED: &str = "start-post";
+
 /// Does `work`, and looks meanwhile at the instances of these apps that are being started.
 pub(super) fn witnessed<T>(context: &Context, apps: &[AppName], work: impl FnOnce() -> T) -> T {
     let patience = || {
@@ -67,14 +71,16 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
         let starting = all.filter(|(_, Loaded { row, .. })| {
             row.active == ActiveState::Activating && !row.sub.starts_with("auto-restart")
         });
-        let starting: BTreeSet<UnitName> =
-            starting.map(|(app, one)| app.instance_unit(one.number)).collect();
+        let starting: BTreeMap<UnitName, bool> = starting
+            .map(|(app, one)| (app.instance_unit(one.number), one.row.sub == CHECKED))
+            .collect();
         // Instances that were starting at the last look too.
-        for unit in starting.intersection(&before) {
+        for (unit, is_checked) in starting.iter().filter(|(unit, _)| before.contains(*unit)) {
             // One whose processes are gone was looked at too late.
             let sight = look(context, unit).ok();
             if let Some(sight) = sight.filter(|sight| !sight.processes.is_empty()) {
-                if told.insert(unit.clone()) && !notice(context, apps, unit, &sight) {
+                if !is_checked && told.insert(unit.clone()) && !notice(context, apps, unit, &sight)
+                {
                     told.remove(unit);
                 }
                 let mut sights = context.sights();
@@ -84,7 +90,7 @@ fn watch(context: &Context, apps: &[AppName], tick: Duration, end: &Receiver<()>
                 }
             }
         }
-        before = starting;
+        before = starting.into_keys().collect();
     }
 }
 

@@ -42,6 +42,19 @@ fn endings(kind: &str) -> &'static [&'static str] {
     }
 }
 
+/// As the instance answered, but for an answer in which there is no metric: a page that the program has for every
+/// path. An empty one is well, since a program may have nothing to tell yet.
+pub fn understood(one: OwnMetrics, path: &str) -> OwnMetrics {
+    let is_known = |line: &str| line.starts_with("# ") || Sample::read(line).is_some();
+    let is_page =
+        |text: &str| !text.trim().is_empty() && !text.lines().map(str::trim).any(is_known);
+    let text = match one.text {
+        Ok(text) if is_page(&text) => Err(format!("answered {path} without a metric")),
+        text => text,
+    };
+    OwnMetrics { text, ..one }
+}
+
 /// All families of all instances, and one that says which instances answered.
 pub fn text(all: &[OwnMetrics]) -> String {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
@@ -368,6 +381,19 @@ http_requests_total{app=\"api\",instance=\"1\",code=\"200\",exported_app=\"x\"} 
         let none = OwnMetrics { app: "api".to_owned(), instance: 3, text: failed, open: false };
         let text = text(&[none]);
         assert!(text.contains("clusterctl_own_metrics_up{app=\"api\",instance=\"3\"} 0\n"));
+    }
+
+    #[test]
+    fn a_page_is_no_metrics_and_an_empty_answer_is() {
+        let heard = |text: &str| understood(one(0, text, false), "/metrics").text;
+        assert_eq!(
+            heard("<html>\n#1\n</html>\n"),
+            Err("answered /metrics without a metric".into())
+        );
+        assert_eq!(heard("hello"), Err("answered /metrics without a metric".into()));
+        for well in ["", "\n", "# EOF\n", PROM] {
+            assert_eq!(heard(well), Ok(well.to_owned()));
+        }
     }
 
     #[test]

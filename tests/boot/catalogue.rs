@@ -23,17 +23,17 @@ use crate::table::{Row, record};
 /// One program, as `fixtures/catalogue` has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Program {
+pub struct Program {
     /// The package whose version the table shows.
     package: String,
     /// How it is started; without it, by `shop.js`.
     #[serde(default)]
     command: Vec<String>,
     #[serde(default = "root")]
-    path: String,
+    pub path: String,
     /// Whether all instances answer the same.
     #[serde(default)]
-    r#static: bool,
+    pub r#static: bool,
     #[serde(default)]
     drained_by: Option<String>,
 }
@@ -43,16 +43,17 @@ fn root() -> String {
 }
 
 /// Where the packages of a registry are in the machine.
-struct Registry {
+pub struct Registry {
     name: &'static str,
     /// Lines of the ecosystem file.
     env: fn(program: &str) -> String,
     /// A shell command that prints the version of `$0`.
     version: &'static str,
     drained_by: &'static str,
+    install: fn(&Machine) -> Result<(), String>,
 }
 
-const NPM: Registry = Registry {
+pub const NPM: Registry = Registry {
     name: "npm",
     env: |program| {
         format!("PATH = '/srv/node_modules/.bin:/srv/bin:/usr/bin:/bin', KIND = '{program}'")
@@ -60,9 +61,10 @@ const NPM: Registry = Registry {
     version: "echo \"$(node -p \"require('/srv/node_modules/$0/package.json').version\"), \
         node $(/srv/bin/node --version)\"",
     drained_by: NODE_FILE,
+    install: install_npm,
 };
 
-const PYPI: Registry = Registry {
+pub const PYPI: Registry = Registry {
     name: "python",
     env: |program| {
         let kind = program.split([',', ' ']).next().unwrap();
@@ -79,6 +81,7 @@ const PYPI: Registry = Registry {
         from importlib.metadata import version; \
         print(sys.argv[1], version(sys.argv[1]) + ', Python', platform.python_version())\" $0",
     drained_by: crate::servers::ITSELF,
+    install: install_pypi,
 };
 
 fn fixtures() -> PathBuf {
@@ -95,12 +98,15 @@ impl Registry {
         all
     }
 
-    /// Tries every program of the catalogue, and fails with the list of those that lost a request.
-    fn measure(&self, m: &Machine) {
+    /// Tries every program of the catalogue in one machine, and fails with the list of those that failed.
+    pub fn each(&self, tried: impl Fn(&Machine, &str, &Program)) {
+        let Some(m) = machine(Root::Host) else { return };
+        if let Err(reason) = (self.install)(&m) {
+            return skip::record(&reason);
+        }
         let mut failed = Vec::new();
         for (name, program) in self.programs() {
-            let tried = catch_unwind(AssertUnwindSafe(|| self.reload(m, &name, &program)));
-            if tried.is_err() {
+            if catch_unwind(AssertUnwindSafe(|| tried(&m, &name, &program))).is_err() {
                 eprintln!("{name}: {}", m.journal("shop@*"));
                 failed.push(name);
             }
@@ -110,20 +116,23 @@ impl Registry {
         assert!(failed.is_empty(), "{failed:?}");
     }
 
-    fn reload(&self, m: &Machine, name: &str, program: &Program) {
+    /// The ecosystem file of a program: where it is, and what it says.
+    pub fn file(&self, name: &str, program: &Program) -> (String, String) {
         let command = match &program.command[..] {
             [] => vec!["node".to_owned(), "shop.js".to_owned()],
             given => given.to_vec(),
         };
-        let place = format!("/srv/catalogue/{}/ecosystem.toml", self.name);
         let env = (self.env)(name);
-        m.write(
-            &place,
-            format!(
-                "[[apps]]\nname = 'shop'\ncommand = {command:?}\ninstances = 4\nlisten = 8000\n\
-                 env = {{ {env} }}\n"
-            ),
+        let text = format!(
+            "[[apps]]\nname = 'shop'\ncommand = {command:?}\ninstances = 4\nlisten = 8000\n\
+             env = {{ {env} }}\n"
         );
+        (format!("/srv/catalogue/{}/ecosystem.toml", self.name), text)
+    }
+
+    fn reload(&self, m: &Machine, name: &str, program: &Program) {
+        let (place, text) = self.file(name, program);
+        m.write(&place, text);
         m.ok(["clusterctl", "apply", &place]);
         let before = (answering(m, program), pids(m, 4));
         let mut run = m.load(program.load());
@@ -210,22 +219,14 @@ fn install_pypi(m: &Machine) -> Result<(), String> {
     Ok(())
 }
 
-fn programs(registry: &Registry, install: fn(&Machine) -> Result<(), String>) {
-    let Some(m) = machine(Root::Host) else { return };
-    match install(&m) {
-        Ok(()) => registry.measure(&m),
-        Err(reason) => skip::record(&reason),
-    }
-}
-
 #[test]
 #[ignore = "takes minutes: make check-long"]
 fn catalogue_of_npm() {
-    programs(&NPM, install_npm);
+    NPM.each(|m, name, program| NPM.reload(m, name, program));
 }
 
 #[test]
 #[ignore = "takes minutes: make check-long"]
 fn catalogue_of_pypi() {
-    programs(&PYPI, install_pypi);
+    PYPI.each(|m, name, program| PYPI.reload(m, name, program));
 }

@@ -108,6 +108,9 @@ booted_long!(a_static_canary_that_never_passes_meets_no_client, |m| {
     let output = apply(m);
     let why = "did not pass its health check: 503 Service Unavailable: no database";
     assert!(output.code == 1 && output.stderr.contains(why), "{output:#?}");
+    // The address at which it is checked is no mistake of its own.
+    let said = output.stdout + &output.stderr;
+    assert!(!said.contains("is not ready yet"), "{said}");
     run.stop().assert_none_failed();
     let journal = m.journal("shop@*");
     assert!(journal.contains(why) && !journal.contains(EARLY), "{journal}");

@@ -70,7 +70,7 @@ rows). The counts differ from run to run; each run compares how listeners are ha
 | --- | --- | --- | --- | --- | --- |
 ";
 
-/// What one test saw of one instance of a program among four: see `one_instance.rs`.
+/// What one test saw of one instance of a program among four: see `one_instance`.
 #[derive(Debug)]
 pub struct AloneRow {
     pub program: String,

@@ -31,7 +31,12 @@ fn asks_the_one_instance() {
     assert_eq!(code, exit::OK);
     assert!(out.starts_with("HTTP/1.1 200 OK\n") && out.ends_with("door\n"), "{out}");
     assert!(asked.starts_with("POST /who HTTP/1.1\r\n"), "{asked}");
-    assert!(asked.ends_with("Content-Length: 3\r\nX-One: 1\r\nHost: shop\r\n\r\na=b"), "{asked}");
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let own = "X-One: 1\r\nHost: shop\r\n\r\na=b";
+    assert!(asked.ends_with(&format!("Content-Length: 3\r\n{form}{own}")), "{asked}");
+    let json = "content-type: application/json";
+    let (_, _, asked) = said(&["curl", "shop@1", "/", "-d", "{}", "-H", json]);
+    assert!(asked.contains(json) && !asked.contains("urlencoded"), "{asked}");
     let (code, out, asked) = said(&["curl", "shop@1", "/who", "-I"]);
     assert!(code == exit::OK && !out.contains("hello"), "{out}");
     assert!(asked.starts_with("HEAD /who "), "{asked}");

@@ -176,6 +176,7 @@ fn table(
         ["http", "tcp", "command"].into_iter().filter(|key| inner.entry(key).is_some()).collect();
     let interval = inner.span_of(cx, "interval", usual_interval(hands));
     while_it_serves(cx, &inner, hands, interval);
+    after_a_command(cx, &inner, interval);
     let failures = inner
         .read_with("failures", |node| node.number(cx, 1, limits::RESTARTS))
         .and_then(|number| u32::try_from(number).ok())
@@ -224,6 +225,21 @@ fn while_it_serves(cx: &mut Reading<'_>, inner: &Fields<'_>, hands: &Hands, inte
                  send `WATCHDOG=1` (`service = {{ WatchdogSec = \"30s\" }}`)"
             );
             cx.problems.push(Problem::error(&entry.at, message).help(help));
+        }
+    }
+}
+
+/// Checks of an instance that serves, where the file has a program for a check, which runs at the start alone.
+fn after_a_command(cx: &mut Reading<'_>, inner: &Fields<'_>, interval: Duration) {
+    let wanted = ["interval", "failures"].into_iter().filter(|name| {
+        let never = *name == "interval" && interval.is_zero();
+        inner.entry("command").is_some() && !never
+    });
+    for name in wanted {
+        if let Some(entry) = inner.entry(name) {
+            let message = format!("`{name}` is of no effect: a `command` runs at the start alone");
+            let help = "write `http` or `tcp` for checks of instances that serve";
+            cx.problems.push(Problem::warning(&entry.at, message).help(help));
         }
     }
 }
