@@ -196,6 +196,24 @@ booted_long!(a_loop_that_hangs_is_ended_and_others_serve, |m| {
     assert!(m.journal("shop@1").contains("atchdog timeout"), "{}", m.journal("shop@1"));
 });
 
+booted!(a_program_that_loads_after_it_listens_is_not_taken_for_one_that_hangs, |m| {
+    let program = "import http.server, time\n\
+        server = http.server.HTTPServer(('', 3000), http.server.SimpleHTTPRequestHandler)\n\
+        time.sleep(4)\n\
+        server.serve_forever()\n";
+    m.write("/srv/late/late.py", program);
+    let app = "[[apps]]\nname = 'late'\ncommand = ['python3', 'late.py']\nlisten = 3000\nwatchdog = '1s'\n";
+    m.write("/srv/late/ecosystem.toml", app);
+    m.ok(["clusterctl", "apply", "/srv/late/ecosystem.toml"]);
+    m.ok(["curl", "-s", "-m", "20", "-o", "/dev/null", "localhost:3000"]);
+    assert_eq!(m.systemctl_show("late@0", "NRestarts"), "0", "{}", m.journal("late@0"));
+    // From the first answer on the time is the one of the file.
+    m.ok(["systemctl", "kill", "--signal=STOP", "late@0"]);
+    wait_until("another process", Duration::from_secs(30), || {
+        m.systemctl_show("late@0", "NRestarts") == "1"
+    });
+});
+
 booted_long!(apps_of_a_user_have_doors_of_their_own, |m| {
     let ada = m.user("ada");
     m.copy(&fixtures(), "/home/ada/doors");

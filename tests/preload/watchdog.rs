@@ -8,6 +8,8 @@ use crate::support::{Systemd, connect, ends_after_answer, has, server};
 
 /// Short, so that these tests are; the program is woken in half of it.
 const TIME_US: &str = "200000";
+/// The first answer, from which on that is the time.
+const FIRST: &str = "WATCHDOG_USEC=200000\nWATCHDOG=1";
 
 fn watched() -> (Systemd, u16) {
     let (mut systemd, port) = Systemd::tcp("127.0.0.1");
@@ -22,7 +24,7 @@ fn a_loop_that_lives_says_so_whatever_it_waits_by() {
             let (mut systemd, port) = watched();
             let words = [server(), mode, "PORT"];
             let (_program, _door) = listening(&mut systemd, port, cold, &words);
-            assert_eq!(systemd.notified(), "WATCHDOG=1", "{mode}");
+            assert_eq!(systemd.notified(), FIRST, "{mode}");
             assert_eq!(systemd.notified(), "WATCHDOG=1", "{mode}");
         }
     }
@@ -35,7 +37,7 @@ fn node_says_so_too() {
         let script = "require('http').createServer((q, r) => r.end()).listen(PORT, '127.0.0.1')";
         let words = ["node", "--eval", script];
         let (_program, _door) = listening(&mut systemd, port, false, &words);
-        assert_eq!(systemd.notified(), "WATCHDOG=1");
+        assert_eq!(systemd.notified(), FIRST);
         assert_eq!(systemd.notified(), "WATCHDOG=1");
     }
 }
@@ -46,6 +48,30 @@ fn is_silent(systemd: &Systemd) {
     while systemd.has_notification() {}
     std::thread::sleep(Duration::from_secs(1));
     assert!(!systemd.has_notification());
+}
+
+/// As the master of gunicorn listens, whose workers load the program then.
+#[test]
+fn the_time_counts_from_the_first_answer_on() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import socket, sys\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        sys.stdin.readline()\n\
+        s.accept()\n";
+    let (mut systemd, port) = watched();
+    systemd.set("CLUSTERCTL_DOOR", systemd.directory.path().join("door").to_str().unwrap());
+    let script = script.replace("PORT", &port.to_string());
+    let mut program = systemd.start(&["python3", "-c", &script]);
+    assert_eq!(systemd.notified(), "WATCHDOG_USEC=60000000");
+    assert_eq!(systemd.notified(), "READY=1");
+    is_silent(&systemd);
+    program.input.write_all(b"\n").unwrap();
+    assert_eq!(systemd.notified(), FIRST);
+    assert_eq!(systemd.notified(), "WATCHDOG=1");
 }
 
 #[test]
@@ -64,7 +90,7 @@ fn a_loop_that_hangs_says_nothing() {
     let (mut systemd, port) = watched();
     let words = ["python3", "-c", script];
     let (mut program, _door) = listening(&mut systemd, port, false, &words);
-    assert_eq!(systemd.notified(), "WATCHDOG=1");
+    assert_eq!(systemd.notified(), FIRST);
     let _client = connect(port);
     assert_eq!(program.line(), "hangs");
     is_silent(&systemd);
@@ -111,7 +137,7 @@ fn a_program_that_drains_lives() {
     assert_eq!(program.line(), "accepted=1");
     program.terminate();
     while systemd.has_notification() {}
-    assert_eq!(systemd.notified(), "WATCHDOG=1");
+    assert!(systemd.notified().ends_with("WATCHDOG=1"));
     ends_after_answer(&mut program, &mut client);
 }
 

@@ -31,6 +31,7 @@ const SAYS_ITSELF: usize = 7;
 const GATE: usize = 8;
 const TAKEN: usize = 9;
 const SEVERAL: usize = 10;
+const ANSWERS: usize = 11;
 /// So many processes of an instance are counted.
 pub const PROCESSES: usize = (PAGE / size_of::<u32>() - FIRST_PROCESS) / 2;
 const OPEN: u32 = 0;
@@ -226,6 +227,11 @@ pub fn timer() -> Option<c_int> {
 /// Whether a process of the instance says by itself that it lives.
 pub fn says_itself() -> Option<&'static AtomicU32> {
     word(SAYS_ITSELF)
+}
+
+/// Whether the program has answered its watchdog since the instance began.
+pub fn answers() -> Option<&'static AtomicU32> {
+    word(ANSWERS)
 }
 
 /// Where connections for a listener wait, and where they are put in; an instance with one listener

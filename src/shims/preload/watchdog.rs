@@ -5,9 +5,13 @@
 //! So it is the accepting loop that lives, and one of an instance's processes is enough. While a process
 //! drains, nobody accepts: the drain says it.
 //!
+//! A program may listen long before it accepts: the master of gunicorn does, and its workers load the program then. So the
+//! time of the unit counts from the first answer on (`WATCHDOG_USEC=` of sd_notify(3)), and until then a longer one.
+//!
 //! A program that says `WATCHDOG=1` itself is left to do so: it knows better what it is alive for.
 
 use core::ffi::c_int;
+use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
 
 use crate::handover::SocketKind;
@@ -15,17 +19,24 @@ use crate::sys::{self, Part, doors};
 use crate::{notify, rotation, setup};
 
 const ALIVE: &[u8] = b"WATCHDOG=1";
+/// Microseconds from listen() to the first answer at least: the usual `listen_timeout`.
+const LOADING_US: u64 = 60_000_000;
 
 /// Whether the unit asks for it.
 fn is_on() -> bool {
     rotation::is_here() && setup::active().is_some_and(|setup| setup.watchdog_us > 0)
 }
 
+/// Microseconds that a program has which answers.
+fn usual() -> u64 {
+    setup::active().map_or(0, |setup| setup.watchdog_us)
+}
+
 /// The program listens: from now on it is woken, twice in the time that it has.
 pub fn begin() {
-    let half = setup::active().map_or(0, |setup| setup.watchdog_us / 2);
     if let Some(timer) = rotation::timer().filter(|_| is_on()) {
-        doors::start_timer(timer, half);
+        allow(usual().max(LOADING_US), b"");
+        doors::start_timer(timer, usual() / 2);
     }
 }
 
@@ -34,7 +45,43 @@ pub fn look() {
     if let Some(timer) = rotation::timer().filter(|_| is_on())
         && doors::has_expired(timer)
     {
-        notify::send(ALIVE);
+        answered(ALIVE);
+    }
+}
+
+/// The program has answered, by what it says or what is said for it: the time of the unit counts from now on.
+fn answered(says: &[u8]) {
+    let first = rotation::answers().is_some_and(|word| word.swap(1, Ordering::Relaxed) == 0);
+    if first {
+        allow(usual(), says);
+    } else if !says.is_empty() {
+        notify::send(says);
+    }
+}
+
+/// Tells the manager how long the program may take between two answers, with something else that is to be told.
+fn allow(micros: u64, says: &[u8]) {
+    let mut line = Line { bytes: [0; 64], length: 0 };
+    let says = core::str::from_utf8(says).unwrap_or_default();
+    let between = if says.is_empty() { "" } else { "\n" };
+    if write!(line, "WATCHDOG_USEC={micros}{between}{says}").is_ok() {
+        notify::send(line.bytes.get(..line.length).unwrap_or_default());
+    }
+}
+
+/// A message that is sent at once.
+struct Line {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }
 
@@ -66,5 +113,6 @@ pub unsafe fn overhear(fd: c_int, part: *const Part) {
         && word.swap(1, Ordering::Relaxed) == 0
     {
         doors::start_timer(timer, 0);
+        answered(b"");
     }
 }
