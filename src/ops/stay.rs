@@ -1,7 +1,7 @@
 //! Waits until instances have stayed ready for `min_ready`. Decides nothing: that is `rollout::Vigil`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::doctor::{RUN, run};
 use super::held::Lacking;
@@ -225,6 +225,15 @@ fn numbered(context: &Context, asked: &[Stay<'_>]) -> Vec<(UnitName, String)> {
         .collect()
 }
 
+/// Whether a start by the clock of the day and one by the manager's are the same: between the two questions a process may
+/// have been replaced. Where the clock was set meanwhile, nothing is noted.
+fn is_one_start(realtime: u64, started: u64) -> bool {
+    const APART: u64 = 500_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_micros()).unwrap_or_default();
+    now.saturating_sub(monotonic().saturating_sub(started)).abs_diff(realtime) < APART
+}
+
 /// Notes runs that were found to be well. Who may not write that looks again the next time.
 fn note_well(
     context: &Context,
@@ -243,8 +252,9 @@ fn note_well(
         for (number, seen) in seen {
             let unit = app.instance_unit(*number);
             let started = instances.and_then(|all| all.get(number)).map_or(0, |one| one.started);
-            let is_plain = seen.active == ActiveState::Active && seen.sub == "running";
-            if let Some(run) = runs.get(&unit).filter(|_| is_plain && started > 0) {
+            let runs_on = seen.active == ActiveState::Active && seen.sub == "running";
+            let same = runs_on && is_one_start(started, seen.started);
+            if let Some(run) = runs.get(&unit).filter(|_| same) {
                 let noted = NotedRun { started, ready_since: seen.ready_since };
                 well.push((unit, run.clone(), noted));
             }
