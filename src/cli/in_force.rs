@@ -84,7 +84,8 @@ pub(super) fn put_loaded(
     ui: &mut Ui,
 ) -> Result<(ops::Context, Applied), Error> {
     let policies = options.policy.policies(&ecosystem)?;
-    let mut ctl = place.interruptible(place.connect()?)?;
+    // The bus is connected to before something is changed, and not where nothing is.
+    let mut ctl = place.interruptible(place.connect_to_ask()?)?;
     show::left_out(&ctl, &ecosystem, ui)?;
     let request = ApplyRequest {
         ecosystem: ecosystem.clone(),
@@ -126,8 +127,17 @@ fn show_applied(
     let done = &applied.finished.done;
     let idle: Vec<&AppName> =
         ecosystem.apps.keys().filter(|app| !done.contains_key(*app)).collect();
-    show::unheld(ctl, &idle, ui)?;
-    show::masked(ctl, ecosystem.apps.keys(), ui)?;
+    match applied.seen.take() {
+        Some(ops::Seen { mut lacking, masked }) => {
+            lacking.retain(|app, _| idle.contains(&app));
+            show::lacking(&lacking, ui)?;
+            show::masked_units(ctl, masked, ui)?;
+        }
+        None => {
+            show::unheld(ctl, &idle, ui)?;
+            show::masked_units(ctl, ops::masked(ctl, ecosystem.apps.keys())?, ui)?;
+        }
+    }
     show::finish(ctl, done, ui)?;
     std::mem::replace(&mut applied.recorded, Ok(()))?;
     show::ends_at_logout(ctl, ecosystem, ui);

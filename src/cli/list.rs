@@ -96,7 +96,7 @@ pub(super) fn run(args: &ListArgs, place: &Site<'_>, ui: &mut Ui) -> Result<(), 
 type Apps = BTreeMap<AppName, FoundApp>;
 
 fn look(args: &ListArgs, place: &Site<'_>, ctl: &ops::Context) -> Result<(Apps, Vec<Row>), Error> {
-    let apps = ops::apps(ctl)?;
+    let apps = ops::apps_shown(ctl)?;
     let selected = match args.apps.is_empty() {
         true => ops::whole(&apps),
         false => control::selected_of(place, ctl, &apps, &args.apps)?,

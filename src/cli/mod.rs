@@ -36,6 +36,7 @@ mod live;
 mod logs;
 mod metrics;
 mod monit;
+mod one_verb;
 mod own_file;
 mod pid;
 mod pm2;
@@ -220,8 +221,11 @@ pub fn run(line: impl IntoIterator<Item = OsString>, world: &mut World) -> u8 {
 
 fn run_line(line: Vec<OsString>, ui: &mut Ui, surroundings: &dyn Surroundings) -> u8 {
     let words: Vec<OsString> = line.iter().skip(1).cloned().collect();
-    let matches = command().try_get_matches_from(line);
-    let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
+    let whole = || {
+        let matches = command().try_get_matches_from(&line);
+        matches.and_then(|matches| Args::from_arg_matches(&matches))
+    };
+    let args = match one_verb::parsed(&line).map_or_else(whole, Ok) {
         Ok(args) => args,
         Err(error) => return pm2::refuse(error, &words, ui),
     };

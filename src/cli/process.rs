@@ -1,6 +1,7 @@
 //! The surroundings of this process: environment, directories, signals and the manager. It never
 //! reads an ecosystem file, and writes nothing to the terminal.
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -23,12 +24,15 @@ use crate::systemd::{self, Systemd};
 
 /// The terminal and the machine of this process.
 pub(super) fn world() -> World {
-    World { ui: Ui::of_process(), surroundings: Box::new(Process) }
+    World { ui: Ui::of_process(), surroundings: Box::<Process>::default() }
 }
 
 /// This process, on this machine.
-#[derive(Debug)]
-struct Process;
+#[derive(Debug, Default)]
+struct Process {
+    /// Asked for once, so that what is read by way of it is read once.
+    layout: [OnceCell<Layout>; 2],
+}
 
 impl Surroundings for Process {
     fn arguments(&self) -> Vec<OsString> {
@@ -43,7 +47,12 @@ impl Surroundings for Process {
     }
 
     fn layout(&self, scope: Scope) -> Result<Layout, Error> {
-        if scope == Scope::System { Ok(Layout::system()) } else { user_layout() }
+        let place = &self.layout[usize::from(scope == Scope::User)];
+        if let Some(known) = place.get() {
+            return Ok(known.clone());
+        }
+        let layout = if scope == Scope::System { Layout::system() } else { user_layout()? };
+        Ok(place.get_or_init(|| layout).clone())
     }
 
     fn systemd(&self, scope: Scope) -> Result<Systemd, systemd::Error> {

@@ -13,6 +13,7 @@ use crate::plan::reason::MASKED_AND_UP;
 use crate::report::{self, AppVerdict};
 use crate::rollout::NotServing;
 use crate::translate::{self, LeftOut};
+use crate::unit::UnitName;
 
 /// Prints an event. A plan is left to [`plan`], whose place in the output can be lost.
 pub(super) fn event(event: &ops::Event, ui: &mut Ui) {
@@ -159,7 +160,12 @@ fn ending(ctl: &ops::Context, app: &AppName, done: &Done, ui: &Ui) -> String {
 
 /// Warns of listeners that instances do not take although they are ready.
 pub(super) fn unheld(ctl: &ops::Context, apps: &[&AppName], ui: &mut Ui) -> Result<(), Error> {
-    for (app, lacking) in ops::lacking(ctl, apps)? {
+    lacking(&ops::lacking(ctl, apps)?, ui)
+}
+
+/// As [`unheld`], of what has been looked at already.
+pub(super) fn lacking(all: &ops::Lacking, ui: &mut Ui) -> Result<(), Error> {
+    for (app, lacking) in all {
         let name = app.to_string();
         let lines = report::list::unheld(lacking.iter().map(|(n, lacks)| (&name, *n, lacks)));
         for line in lines {
@@ -175,12 +181,12 @@ pub(super) fn unheld(ctl: &ops::Context, apps: &[&AppName], ui: &mut Ui) -> Resu
 }
 
 /// Warns of instances that run and could not start again.
-pub(super) fn masked<'a>(
+pub(super) fn masked_units(
     ctl: &ops::Context,
-    apps: impl IntoIterator<Item = &'a AppName>,
+    units: Vec<UnitName>,
     ui: &mut Ui,
 ) -> Result<(), Error> {
-    for unit in ops::masked(ctl, apps)? {
+    for unit in units {
         let text = format!("{unit} {MASKED_AND_UP}");
         let flag = if ctl.layout.scope == Scope::User { " --user" } else { "" };
         let next = format!("systemctl{flag} unmask {unit}");
@@ -224,7 +230,7 @@ pub(super) fn left_out(
     if translate::left_out(ecosystem, translate::FLOOR).is_empty() {
         return Ok(());
     }
-    let here = ctl.systemd.version()?;
+    let here = ctl.manager_version()?;
     for (app, newer) in translate::left_out(ecosystem, here) {
         for LeftOut { directive, since } in newer {
             ui.note(&format!(

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::SeenFiles;
 use crate::ecosystem::{AppName, Scope};
 use crate::plan::LinkId;
 use crate::translate::{Secret, environment_name};
@@ -29,6 +30,10 @@ pub struct Layout {
     pub pins: Option<PathBuf>,
     /// Further directories with drop-ins that an administrator may have made.
     pub drop_ins: Vec<PathBuf>,
+    /// Where the manager says which run of a unit is its last one.
+    pub invocations: Option<PathBuf>,
+    /// Unit files that were read already.
+    pub seen: SeenFiles,
 }
 
 impl Layout {
@@ -49,6 +54,8 @@ impl Layout {
             ]),
             pins: Some("/run/systemd/system".into()),
             drop_ins: paths(&["/run/systemd/system"]),
+            invocations: Some("/run/systemd/units".into()),
+            seen: SeenFiles::default(),
         }
     }
 
@@ -72,6 +79,8 @@ impl Layout {
             foreign,
             pins: transient.first().cloned(),
             drop_ins: transient,
+            invocations: runtime.map(|dir| dir.join("systemd/units")),
+            seen: SeenFiles::default(),
         }
     }
 
@@ -87,6 +96,8 @@ impl Layout {
             foreign: Vec::new(),
             pins: None,
             drop_ins: Vec::new(),
+            invocations: None,
+            seen: SeenFiles::default(),
         }
     }
 

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -54,10 +54,11 @@ impl Lock {
     ) -> Result<Lock, Error> {
         let apps: BTreeSet<&AppName> = apps.into_iter().collect();
         let mut files = Vec::new();
+        let (own, dir) = (own_command(), locks(state));
         for app in apps {
-            let path = locks(state).join(app.lock_name());
+            let path = dir.join(app.lock_name());
             let told = |command| waiting(LockHolder { app: Some(app.clone()), command });
-            files.push(take(&path, told)?);
+            files.push(take(&path, &own, told)?);
         }
         Ok(Lock { _files: files })
     }
@@ -73,7 +74,8 @@ impl Lock {
         waiting: impl FnOnce(String),
     ) -> Result<Lock, Error> {
         let name = format!("{:016x}.lock", fnv1a(base.as_os_str().as_encoded_bytes()));
-        Ok(Lock { _files: vec![take(&state.join("deployments").join(name), waiting)?] })
+        let path = state.join("deployments").join(name);
+        Ok(Lock { _files: vec![take(&path, &own_command(), waiting)?] })
     }
 
     /// Takes the lock of what apps share. Who holds it takes no lock of an app.
@@ -81,19 +83,26 @@ impl Lock {
     /// # Errors
     /// The directory cannot be made or written.
     pub fn shared(state: &Path) -> Result<Lock, Error> {
-        Ok(Lock { _files: vec![take(&state.join("lock"), |_| {})?] })
+        Ok(Lock { _files: vec![take(&state.join("lock"), &own_command(), |_| {})?] })
     }
 }
 
-fn take(path: &Path, waiting: impl FnOnce(String)) -> Result<File, Error> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o755).create(dir).map_err(Error::new("make directory", dir))?;
+fn take(path: &Path, own: &str, waiting: impl FnOnce(String)) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true).mode(0o600);
     // A link planted in a directory that others can write must not be followed.
     options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-    let mut file = options.open(path).map_err(Error::new("open", path))?;
+    let opened = match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let dir = path.parent().unwrap_or(Path::new("/"));
+            let mut builder = DirBuilder::new();
+            let made = builder.recursive(true).mode(0o755).create(dir);
+            made.map_err(Error::new("make directory", dir))?;
+            options.open(path)
+        }
+        opened => opened,
+    };
+    let mut file = opened.map_err(Error::new("open", path))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         waiting(holder(&file));
         flock(&file, FlockOperation::LockExclusive)
@@ -101,7 +110,7 @@ fn take(path: &Path, waiting: impl FnOnce(String)) -> Result<File, Error> {
     }
     // The text is only for those who wait: on a full disk the lock holds without it.
     let _ = file.set_len(0);
-    let _ = file.write_all(own_command().as_bytes());
+    let _ = file.write_all(own.as_bytes());
     Ok(file)
 }
 

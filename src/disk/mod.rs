@@ -6,17 +6,21 @@ mod canary;
 mod drop_ins;
 mod exchange;
 mod guard_notes;
+mod halves;
 mod handover;
 mod history;
 mod ids;
 mod layout;
 mod lock;
 mod moves;
+mod names;
 mod pins;
 mod read_since;
 mod replaced;
+mod runs;
 mod scan;
 mod secret;
+mod seen;
 mod shared_port;
 
 mod sweep;
@@ -30,6 +34,7 @@ pub use canary::{is_canary, mark_canary, unmark_canary};
 pub use drop_ins::DropIns;
 pub use exchange::Exchange;
 pub use guard_notes::{announce_start, forget_restarts, gave_up, restarts, short_runs};
+pub use halves::by_halves;
 pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
     unpack_handover,
@@ -39,16 +44,20 @@ pub use ids::{Ids, give_ids, ids};
 pub use layout::Layout;
 pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
+pub use names::{UnitNames, ownership};
 pub use pins::{
     forget_pinned, forget_pins, former_until, note_unpinned, pin, pinnable, pinned, unpin,
+    with_pins,
 };
-pub use read_since::units_changed;
+pub use read_since::{Reading, units_changed};
 pub use replaced::{note_replaced, replaced};
+pub use runs::{NotedRun, NotedRuns, invocation};
 pub use scan::{
-    FoundApp, digest, inputs_changed, ownership, owns_address, relies_on, scan, scan_app,
-    scan_apps, scan_groups, source,
+    FoundApp, digest, inputs_changed, owns_address, relies_on, scan, scan_app, scan_apps,
+    scan_groups, scan_shown, source,
 };
 pub use secret::{own_secret, secret};
+pub use seen::SeenFiles;
 pub use shared_port::{share_port, unshare_port};
 pub use sweep::{sweep_environment, sweep_unfinished};
 pub use unread::{forget_unread, note_unread, unread};

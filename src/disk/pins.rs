@@ -30,6 +30,12 @@ pub fn former_until(layout: &Layout, app: &AppName) -> BTreeMap<u32, u64> {
     text.lines().filter_map(line).collect()
 }
 
+/// Apps of which something is noted; of others there is nothing to know.
+pub fn with_pins(layout: &Layout) -> BTreeSet<AppName> {
+    let entries = fs::read_dir(folder(layout)).into_iter().flatten().flatten();
+    entries.filter_map(|entry| AppName::parse(entry.file_name().to_str()?).ok()).collect()
+}
+
 /// The instances that are pinned.
 pub fn pinned(layout: &Layout, app: &AppName) -> BTreeSet<u32> {
     let until = former_until(layout, app).into_iter();
@@ -80,7 +86,7 @@ pub fn unpin(layout: &Layout, app: &AppName, numbers: &BTreeSet<u32>) -> Result<
         let unit = app.instance_unit(*number);
         let Some(path) = path(layout, &unit) else { continue };
         // A file of somebody else stays.
-        if owned(&path).is_some_and(|(owner, _)| owner == *app) {
+        if owned(layout, &path).is_some_and(|(owner, _)| owner == *app) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 removed => removed.map_err(Error::new("remove", &path))?,
@@ -131,7 +137,7 @@ pub fn forget_pinned(layout: &Layout, app: &AppName, numbers: &BTreeSet<u32>) ->
 /// The files of variables that pins of an app name.
 pub(super) fn pinned_variables(layout: &Layout, app: &AppName) -> BTreeSet<PathBuf> {
     let pins = pinned(layout, app).into_iter();
-    let files = pins.filter_map(|number| owned(&path(layout, &app.instance_unit(number))?));
+    let files = pins.filter_map(|number| owned(layout, &path(layout, &app.instance_unit(number))?));
     let mut named = BTreeSet::new();
     for (_, file) in files {
         named.extend(env_files(&file.unit).map(quote::unescaped).map(PathBuf::from));

@@ -7,7 +7,9 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Layout;
+use rustix::time::ClockId;
+
+use super::{Layout, write_atomic};
 use crate::ecosystem::Scope;
 use crate::unit::UnitName;
 
@@ -78,6 +80,48 @@ fn newest_in(folder: &Path) -> Option<u64> {
     Some(newest)
 }
 
+/// A moment from which on the manager reads all its files, because we ask it to. The manager's own word for that moment
+/// is exact, and the times of files go in steps: a file that was written just before would look as if it had been written
+/// since. This moment is one of the same steps, so that whatever is older by its time was there to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    realtime: u64,
+    monotonic: u64,
+}
+
+impl Reading {
+    /// Now, before the manager is asked.
+    #[must_use]
+    pub fn begin() -> Reading {
+        Reading { realtime: micros(ClockId::RealtimeCoarse), monotonic: micros(ClockId::Monotonic) }
+    }
+
+    /// The manager has read everything. Where that cannot be noted, it is asked again.
+    pub fn note(self, layout: &Layout) {
+        let text = format!("{} {}\n", self.realtime, self.monotonic);
+        let _ = write_atomic(&read_note(layout), text.as_bytes(), 0o644, None);
+    }
+
+    /// When the last one that was noted began, in microseconds since 1970, by the clock of then or by that of now,
+    /// whichever is earlier: somebody may have set the clock since.
+    pub fn last(layout: &Layout) -> Option<u64> {
+        let text = fs::read_to_string(read_note(layout)).ok()?;
+        let (realtime, monotonic) = text.trim_end().split_once(' ')?;
+        let since = micros(ClockId::Monotonic).checked_sub(monotonic.parse().ok()?)?;
+        let now = micros(ClockId::Realtime).checked_sub(since)?;
+        Some(now.min(realtime.parse().ok()?))
+    }
+}
+
+fn read_note(layout: &Layout) -> PathBuf {
+    layout.runtime.join("read")
+}
+
+fn micros(clock: ClockId) -> u64 {
+    let now = rustix::time::clock_gettime(clock);
+    u64::try_from(now.tv_sec * 1_000_000 + now.tv_nsec / 1000).unwrap_or_default()
+}
+
 /// When a path, or what it leads to, last changed; `None` for what is gone.
 fn changed(path: &Path) -> Option<u64> {
     let micros = |meta: &Metadata| {
@@ -97,6 +141,34 @@ fn changed(path: &Path) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_was_there_before_the_manager_read_is_older_and_what_came_later_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout { runtime: dir.path().join("run"), ..Layout::system() };
+        assert_eq!(Reading::last(&layout), None);
+        let path = dir.path().join("api.service");
+        let time = |text: &str| {
+            fs::write(&path, text).unwrap();
+            changed(&path).unwrap()
+        };
+        let mut before = time("before");
+        // Times of inodes go in steps of the kernel's clock, which nobody announces.
+        let step = std::time::Instant::now();
+        while Reading::begin().realtime <= before {
+            assert!(step.elapsed().as_secs() < 10);
+        }
+        let reading = Reading::begin();
+        reading.note(&layout);
+        let begun = Reading::last(&layout).unwrap();
+        assert!(before < begun, "{before} {begun}");
+        before = time("after");
+        assert!(before >= begun, "{before} {begun}");
+        // Somebody has set the clock forward before, and back since.
+        let ahead = Reading { realtime: reading.realtime + 3_600_000_000, ..reading };
+        ahead.note(&layout);
+        assert!(Reading::last(&layout).unwrap() <= micros(ClockId::Realtime));
+    }
 
     #[test]
     fn a_change_of_a_unit_and_of_each_kind_of_drop_in_is_seen() {

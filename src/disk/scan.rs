@@ -6,9 +6,12 @@ use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use super::{DropIns, Error, Layout};
-use crate::ecosystem::{AppName, ListenAddress, Ownership, fnv1a};
+use super::seen::Owned;
+use super::{DropIns, Error, Layout, by_halves};
+use crate::ecosystem::{AppName, ListenAddress, fnv1a};
 use crate::plan::{LinkId, ObservedFile, OwnedUnit, OwnedUnits};
 use crate::translate::{self, MARK, Record};
 use crate::unit::{UnitFile, UnitName, quote};
@@ -72,10 +75,19 @@ pub fn digest(units: &OwnedUnits, environment: Option<&ObservedFile>) -> String 
 /// # Errors
 /// The unit directory exists but cannot be read.
 pub fn scan(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
-    scan_files(layout, |_| true)
+    scan_whole(layout, |_| true)
+}
+
+/// As [`scan`], without slices, of which nothing is shown.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_shown(layout: &Layout) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    scan_whole(layout, |name| !name.ends_with(".slice"))
 }
 
 /// Every app of ours with its group, and the few other services that are no template: enough for what the group says.
+/// Neither links nor variables are looked at.
 ///
 /// # Errors
 /// As [`scan`].
@@ -103,7 +115,7 @@ pub fn scan_apps(layout: &Layout, apps: &[&AppName]) -> Result<BTreeMap<AppName,
     Ok(all)
 }
 
-/// Every app of ours with its template, which says where its variables are.
+/// Every app of ours with its template, which says where its variables are. Neither links nor variables are looked at.
 ///
 /// # Errors
 /// As [`scan`].
@@ -119,7 +131,7 @@ pub fn scan_app(layout: &Layout, app: &AppName) -> Result<Option<FoundApp>, Erro
     let slice = app.slice_unit();
     let may_be = |name: &str| name.starts_with(app.as_str()) || name == slice.as_str();
     // A name may begin with that of another app: the mark in the file tells whose it is.
-    Ok(scan_files(layout, may_be)?.remove(app))
+    Ok(scan_whole(layout, may_be)?.remove(app))
 }
 
 fn scan_files(
@@ -131,13 +143,14 @@ fn scan_files(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(apps),
         other => other.map_err(Error::new("read", &layout.units))?,
     };
-    for entry in entries.flatten() {
+    let wanted = entries.flatten().filter(|entry| {
         // The directory entry tells the type, without a system call for each file.
         let named = entry.file_name().to_str().is_some_and(&wanted);
-        if !named || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
-        }
-        let Some((app, file)) = owned_file(&entry.path()) else { continue };
+        named && entry.file_type().is_ok_and(|kind| kind.is_file())
+    });
+    let paths: Vec<PathBuf> = wanted.map(|entry| entry.path()).collect();
+    let files = by_halves(&paths, |path| owned_file(layout, path));
+    for (app, file) in files.into_iter().flatten() {
         let found = apps.entry(app.clone()).or_default();
         let is_group = file.unit.name == app.group_unit();
         // Every unit names it, so that an app is found that a killed run has removed in part.
@@ -150,34 +163,57 @@ fn scan_files(
         }
         found.units.add(file);
     }
-    for (app, found) in &mut apps {
-        found.environment = found.environment_path(layout, app).and_then(|path| read(&path));
-        found.links = links(layout, app);
-        found.enabled = layout.link(app, &LinkId::Boot).0.symlink_metadata().is_ok();
+    Ok(apps)
+}
+
+fn scan_whole(
+    layout: &Layout,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    let mut apps = scan_files(layout, wanted)?;
+    let all: Vec<(&AppName, &FoundApp)> = apps.iter().collect();
+    let beside = by_halves(&all, |(app, found)| {
+        let environment = found.environment_path(layout, app).and_then(|path| read(&path));
+        let enabled = layout.link(app, &LinkId::Boot).0.symlink_metadata().is_ok();
+        (environment, links(layout, app), enabled)
+    });
+    for (found, (environment, links, enabled)) in apps.values_mut().zip(beside) {
+        (found.environment, found.links, found.enabled) = (environment, links, enabled);
     }
     Ok(apps)
 }
 
-pub(super) fn owned(path: &Path) -> Option<(AppName, OwnedUnit)> {
+pub(super) fn owned(layout: &Layout, path: &Path) -> Owned {
+    if let Some(known) = layout.seen.unchanged(path) {
+        return known;
+    }
     if !path.symlink_metadata().ok()?.is_file() {
         return None;
     }
-    owned_file(path)
+    read_owned(layout, path)
 }
 
 /// As [`owned`], for a path that is known to be a regular file.
-fn owned_file(path: &Path) -> Option<(AppName, OwnedUnit)> {
+fn owned_file(layout: &Layout, path: &Path) -> Owned {
+    layout.seen.unchanged(path).unwrap_or_else(|| read_owned(layout, path))
+}
+
+fn read_owned(layout: &Layout, path: &Path) -> Owned {
     let name = UnitName::parse(path.file_name()?.to_str()?).ok()?;
-    let file = read(path)?;
-    if !file.text.contains(MARK) {
-        return None;
-    }
-    let file = OwnedUnit::new(name, file);
-    Some((file.record.app.clone()?, file))
+    let opened = SystemTime::now();
+    let (file, meta) = read_with_inode(path)?;
+    let owned = file.text.contains(MARK).then(|| OwnedUnit::new(name, file));
+    let owned = owned.and_then(|file| Some((file.record.app.clone()?, Arc::new(file))));
+    layout.seen.note(path, opened, &meta, &owned);
+    owned
+}
+
+fn read(path: &Path) -> Option<ObservedFile> {
+    read_with_inode(path).map(|(file, _)| file)
 }
 
 /// Reads a file with as few system calls as possible: a scan reads hundreds.
-fn read(path: &Path) -> Option<ObservedFile> {
+fn read_with_inode(path: &Path) -> Option<(ObservedFile, Metadata)> {
     let mut file = File::open(path).ok()?;
     let meta = file.metadata().ok()?;
     let mut bytes = vec![0; usize::try_from(meta.len()).ok()? + 1];
@@ -188,7 +224,8 @@ fn read(path: &Path) -> Option<ObservedFile> {
         // The file has changed its size since, or is read in parts.
         file.read_to_end(&mut bytes).ok()?;
     }
-    Some(ObservedFile { text: String::from_utf8(bytes).ok()?, modified: changed(&meta) })
+    let file = ObservedFile { text: String::from_utf8(bytes).ok()?, modified: changed(&meta) };
+    Some((file, meta))
 }
 
 /// Microseconds since 1970 of the last change; 0 for what is not there.
@@ -232,24 +269,15 @@ pub fn inputs_changed(
 
 /// The ecosystem file that an app comes from, if there is such an app and it came from a file.
 pub fn source(layout: &Layout, app: &AppName) -> Option<PathBuf> {
-    let (owner, group) = owned(&layout.unit(&app.group_unit()))?;
-    group.record.source.filter(|_| owner == *app)
-}
-
-/// Whose a unit name is.
-pub fn ownership(layout: &Layout, name: &str) -> Ownership {
-    let ours = layout.units.join(name);
-    if ours.symlink_metadata().is_ok() {
-        return if owned(&ours).is_some() { Ownership::Ours } else { Ownership::Foreign(ours) };
-    }
-    let found =
-        layout.foreign.iter().map(|dir| dir.join(name)).find(|p| p.symlink_metadata().is_ok());
-    found.map_or(Ownership::Free, Ownership::Foreign)
+    let (owner, group) = owned(layout, &layout.unit(&app.group_unit()))?;
+    group.record.source.clone().filter(|_| owner == *app)
 }
 
 /// Whether the instances of an app rely on its listener for this address, be its unit there or not.
 pub fn relies_on(layout: &Layout, app: &AppName, address: &ListenAddress) -> bool {
-    let Some((owner, template)) = owned(&layout.unit(&app.template_unit())) else { return false };
+    let Some((owner, template)) = owned(layout, &layout.unit(&app.template_unit())) else {
+        return false;
+    };
     let listener = app.address_unit(address);
     let mut sockets = template.unit.all("Service", "Sockets").flat_map(str::split_whitespace);
     owner == *app && sockets.any(|name| name == listener.as_str())
@@ -260,7 +288,7 @@ pub fn owns_address(layout: &Layout, app: &AppName, address: &ListenAddress) -> 
     let Ok(entries) = fs::read_dir(&layout.units) else { return false };
     let sockets = entries.flatten().map(|entry| entry.path());
     let sockets = sockets.filter(|path| path.extension().is_some_and(|ext| ext == "socket"));
-    sockets.filter_map(|path| owned(&path)).any(|(owner, file)| {
+    sockets.filter_map(|path| owned(layout, &path)).any(|(owner, file)| {
         owner == *app
             && ListenAddress::of_socket_unit(&file.unit).is_some_and(|a| a.conflicts_with(address))
     })

@@ -1,11 +1,13 @@
 //! Removes files of variables that nothing refers to any more, and what killed runs were writing. It removes nothing else.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::pins::{FOLDER, pinned_variables};
 use super::scan::scan_templates;
 use super::write::{remove, remove_unfinished, sweep_folder};
 use super::{Error, Layout};
+use crate::ecosystem::AppName;
 use crate::translate::environment_owner;
 
 /// Removes environment files that no unit of their app names any more, pins among them: former texts, and what an
@@ -14,16 +16,20 @@ use crate::translate::environment_owner;
 /// # Errors
 /// The file system refuses.
 pub fn sweep_environment(layout: &Layout) -> Result<(), Error> {
-    let apps = scan_templates(layout)?;
     // Nobody but the manager may look inside; then there is nothing to sweep for this caller.
     let Ok(entries) = fs::read_dir(&layout.environment) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(app) = name.to_str().and_then(environment_owner) else { continue };
+    let entries = entries.flatten().map(|entry| entry.path());
+    let owner = |path: &PathBuf| path.file_name()?.to_str().and_then(environment_owner);
+    let ours: Vec<(PathBuf, AppName)> =
+        entries.filter_map(|path| owner(&path).map(|app| (path, app))).collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let apps = scan_templates(layout)?;
+    for (path, app) in ours {
         let named = apps.get(&app).and_then(|found| found.environment_path(layout, &app));
-        let pinned = || pinned_variables(layout, &app).contains(&entry.path());
-        if named.as_deref() != Some(&entry.path()) && !pinned() {
-            remove(&entry.path())?;
+        if named.as_ref() != Some(&path) && !pinned_variables(layout, &app).contains(&path) {
+            remove(&path)?;
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
+use std::hash::Hash;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ mod interpreter;
 mod journal_sync;
 mod journald;
 mod kernel;
+mod known;
 mod private;
 mod process;
 mod queues;
@@ -41,6 +43,7 @@ pub use interpreter::{interpreter, is_in_path, searched};
 pub use journal_sync::sync_journal;
 pub use journald::journal;
 pub use kernel::{cgroup_controllers, cgroup_mode, kernel_setting, lingers};
+use known::KnownAnswers;
 pub use private::{PrivateSocket, private_socket};
 pub use process::{
     CgroupUsage, Usage, accepts, all_processes, cgroup_of, cgroup_usage, family, has_ended,
@@ -106,16 +109,28 @@ pub struct Machine {
     seen: RefCell<KnownAnswers>,
 }
 
-/// Answers that many apps of one file ask for again.
-#[derive(Debug, Default)]
-struct KnownAnswers {
-    kinds: HashMap<PathBuf, PathKind>,
-    heads: HashMap<PathBuf, Option<Vec<u8>>>,
-    programs: HashMap<String, Option<PathBuf>>,
-    holders: Option<sockets::Table>,
-}
-
 impl Machine {
+    /// An answer, which is looked for once.
+    fn known<Q, A>(
+        &self,
+        kind: impl Fn(&mut KnownAnswers) -> &mut HashMap<Q::Owned, A>,
+        question: &Q,
+        find: impl FnOnce(&Q::Owned) -> A,
+    ) -> A
+    where
+        Q: ToOwned + Hash + Eq + ?Sized,
+        Q::Owned: Hash + Eq,
+        A: Clone,
+    {
+        if let Some(answer) = kind(&mut self.seen.borrow_mut()).get(question) {
+            return answer.clone();
+        }
+        let question = question.to_owned();
+        let answer = find(&question);
+        kind(&mut self.seen.borrow_mut()).insert(question, answer.clone());
+        answer
+    }
+
     /// `path` is the `PATH` in which programs are searched.
     pub fn new(layout: Layout, path: Option<&str>) -> Machine {
         let default = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -177,32 +192,20 @@ impl Host for Machine {
     }
 
     fn kind(&self, path: &Path) -> PathKind {
-        if let Some(kind) = self.seen.borrow().kinds.get(path) {
-            return *kind;
-        }
-        let kind = kind(path);
-        self.seen.borrow_mut().kinds.insert(path.to_owned(), kind);
-        kind
+        self.known(|known| &mut known.kinds, path, |path| kind(path))
     }
 
     fn head(&self, path: &Path, max: usize) -> Option<Vec<u8>> {
-        if let Some(head) = self.seen.borrow().heads.get(path) {
-            return head.clone();
-        }
-        let head = head(path, max);
-        self.seen.borrow_mut().heads.insert(path.to_owned(), head.clone());
-        head
+        self.known(|known| &mut known.heads, path, |path| head(path, max))
     }
 
     fn part(&self, path: &Path, offset: usize, length: usize) -> Option<Vec<u8>> {
-        part(path, offset, length)
+        let asked = (path.to_owned(), offset, length);
+        self.known(|known| &mut known.parts, &asked, |_| part(path, offset, length))
     }
 
     fn gains_privileges(&self, path: &Path) -> bool {
-        let set_id = |meta: fs::Metadata| meta.permissions().mode() & 0o6000 != 0;
-        // The size alone is asked for: file capabilities exist or not.
-        let capabilities = rustix::fs::getxattr_query(path, c"security.capability");
-        fs::metadata(path).is_ok_and(set_id) || capabilities.is_ok_and(|size| size > 0)
+        self.known(|known| &mut known.gaining, path, |path| gains_privileges(path))
     }
 
     fn changeable_by(&self, path: &Path) -> Option<(PathBuf, String)> {
@@ -220,13 +223,14 @@ impl Host for Machine {
     }
 
     fn program(&self, name: &str) -> Option<PathBuf> {
-        if let Some(program) = self.seen.borrow().programs.get(name) {
-            return program.clone();
-        }
-        let candidates = self.search_path.iter().map(|dir| dir.join(name));
-        let found = candidates.into_iter().find(|path| kind(path) == PathKind::Executable);
-        self.seen.borrow_mut().programs.insert(name.to_owned(), found.clone());
-        found
+        self.known(
+            |known| &mut known.programs,
+            name,
+            |name| {
+                let mut candidates = self.search_path.iter().map(|dir| dir.join(name));
+                candidates.find(|path| kind(path) == PathKind::Executable)
+            },
+        )
     }
 
     fn user(&self, name: &str) -> Option<User> {
@@ -238,7 +242,10 @@ impl Host for Machine {
     }
 
     fn unit(&self, name: &str) -> Ownership {
-        disk::ownership(&self.layout, name)
+        match self.seen.borrow_mut().unit_names(&self.layout) {
+            Some(names) => names.ownership(&self.layout, name),
+            None => disk::ownership(&self.layout, name),
+        }
     }
 
     fn holder(&self, app: &AppName, address: &ListenAddress) -> Option<AddressHolder> {
@@ -283,7 +290,8 @@ impl Host for Machine {
     }
 
     fn leads_to(&self, path: &Path) -> Option<PathBuf> {
-        fs::canonicalize(path).ok().filter(|real| real != path)
+        let real = |path: &PathBuf| fs::canonicalize(path).ok().filter(|real| real != path);
+        self.known(|known| &mut known.leading, path, real)
     }
 }
 
@@ -315,6 +323,13 @@ fn kind(path: &Path) -> PathKind {
     } else {
         PathKind::File
     }
+}
+
+fn gains_privileges(path: &Path) -> bool {
+    let set_id = |meta: fs::Metadata| meta.permissions().mode() & 0o6000 != 0;
+    // The size alone is asked for: file capabilities exist or not.
+    let capabilities = rustix::fs::getxattr_query(path, c"security.capability");
+    fs::metadata(path).is_ok_and(set_id) || capabilities.is_ok_and(|size| size > 0)
 }
 
 fn head(path: &Path, max: usize) -> Option<Vec<u8>> {

@@ -70,10 +70,21 @@ pub fn cgroup_usage(dir: &Path) -> Option<CgroupUsage> {
         let below = dir.strip_prefix(BESIDE).ok()?;
         read(Path::new("/sys/fs/cgroup/memory").join(below).join("memory.usage_in_bytes"))
     };
-    let memory = read(dir.join("memory.current")).or_else(old);
+    let memory = if counts_memory() { read(dir.join("memory.current")) } else { None };
+    let memory = memory.or_else(old);
     Some(CgroupUsage {
         cpu_seconds: usec as f64 / 1e6,
         memory_bytes: memory.and_then(|text| text.trim_end().parse().ok()),
+    })
+}
+
+/// Whether unified cgroups count memory at all: beside those of version 1, which may have the controller, they do not.
+fn counts_memory() -> bool {
+    static COUNTS: OnceLock<bool> = OnceLock::new();
+    *COUNTS.get_or_init(|| {
+        let controllers = read(unified().join("cgroup.controllers"));
+        // Where that is not told, each cgroup is asked.
+        controllers.is_none_or(|all| all.split_whitespace().any(|one| one == "memory"))
     })
 }
 

@@ -43,7 +43,7 @@ pub(super) fn act(
     drop(shared);
     sink(Event::Written(written));
     if written > 0 || pins.any() {
-        context.systemd.daemon_reload()?;
+        context.reread_units()?;
         pins.read(context)?;
         plan.apps.iter().for_each(|app| disk::forget_unread(&context.layout, &app.app));
         sink(Event::Reloaded);
@@ -159,7 +159,7 @@ fn remove(
     }
     let gone: Vec<&AppPlan> = apps.into_iter().filter(|app| app.removes_app()).collect();
     if !gone.is_empty() {
-        context.systemd.daemon_reload()?;
+        context.reread_units()?;
         for app in &gone {
             disk::forget_unread(&context.layout, &app.app);
             disk::forget_pins(&context.layout, &app.app);

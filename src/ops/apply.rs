@@ -6,19 +6,22 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::act::act;
+use super::held::Lacking;
 use super::load::load_found;
+use super::loaded::{self, AtOnce};
 use super::lock::lock;
 use super::masked::{refuse_masked, replaced};
 use super::observe::{observe_named, observe_some};
 use super::pins;
 use super::settle::settle;
-use super::stay::unwell;
+use super::stay::{masked_of, unwell};
 use super::{Context, Done, Error, Event, Finished, Sink, note_held, note_unheld, observe};
-use crate::disk::{self, Definition, HistoryEntry, Lock};
+use crate::disk::{self, Definition, FoundApp, HistoryEntry, Lock};
 use crate::ecosystem::{AppName, Ecosystem};
 use crate::plan::{self, Observed, Plan};
 use crate::rollout::Policy;
 use crate::translate::translate;
+use crate::unit::UnitName;
 
 /// A definition, and how it is put in force.
 #[derive(Debug)]
@@ -60,6 +63,37 @@ pub struct Applied {
     pub left_running: Vec<(AppName, Option<Policy>)>,
     /// Whether the history knows of it. It is told only of what has succeeded.
     pub recorded: Result<(), Error>,
+    /// What was seen of the apps, where nothing was done about any.
+    pub seen: Option<Seen>,
+}
+
+/// What is to be said of apps that run as they should by their units.
+#[derive(Debug)]
+pub struct Seen {
+    /// Enabled instances that lack listeners.
+    pub lacking: Lacking,
+    /// Instances that run and are masked.
+    pub masked: Vec<UnitName>,
+}
+
+impl Seen {
+    fn of(names: &[AppName], observed: &Observed, mut lacking: Lacking, told: &AtOnce) -> Seen {
+        for (app, lacks) in &mut lacking {
+            let links = observed.apps.get(app).map(|found| &found.links);
+            lacks.retain(|number, _| links.is_some_and(|links| links.contains(number)));
+        }
+        lacking.retain(|_, lacks| !lacks.is_empty());
+        let apps: Vec<&AppName> = names.iter().collect();
+        Seen { lacking, masked: masked_of(&loaded::by_app(&apps, told.rows.clone()).0) }
+    }
+}
+
+/// A plan, and what it rests on.
+struct Planned {
+    plan: Plan,
+    observed: Observed,
+    /// Instances that lack listeners, whether they count as ready or not.
+    lacking: Lacking,
 }
 
 /// Makes the running apps what a definition says, and remembers it. The plan is an event; with
@@ -74,24 +108,27 @@ pub fn apply(
     sink: Sink<'_>,
 ) -> Result<Applied, Error> {
     if request.dry_run {
-        let (plan, _) = planned(context, &request)?;
+        let Planned { plan, .. } = planned(context, &request, None)?;
         sink(Event::Planned { plan, all_well: true });
         let finished = Finished::new(BTreeMap::new(), None);
-        return Ok(Applied { finished, left_running: Vec::new(), recorded: Ok(()) });
+        return Ok(Applied { finished, left_running: Vec::new(), recorded: Ok(()), seen: None });
     }
     let lock = lock_all(context, &request, sink)?;
     context.make_own_secret()?;
     let names: Vec<AppName> = request.ecosystem.apps.keys().cloned().collect();
     // Nothing is planned around instances that are being replaced.
-    settle(context, &names, sink)?;
-    let (plan, observed) = planned(context, &request)?;
+    let told = settle(context, &names, sink)?;
+    let Planned { plan, observed, lacking } = planned(context, &request, Some(&told))?;
+    if !plan.is_empty() || request.reloads {
+        context.systemd.reach_bus()?;
+    }
     if plan.is_empty() && !names.is_empty() {
         mend(context, &observed, sink)?;
     }
     refuse_masked(context, &observed, &replaced(&plan))?;
     // "Nothing to do" is said only of what serves.
     let idle = names.iter().filter(|app| !request.reloads && !plan.has_steps(app));
-    let mut done = unwell(context, &observed, idle)?;
+    let mut done = unwell(context, &observed, &lacking, idle)?;
     sink(Event::Planned { plan: shown(&plan, request.reloads), all_well: done.is_empty() });
     if !plan.is_empty() {
         let shared = Lock::shared(&context.layout.state)?;
@@ -113,7 +150,8 @@ pub fn apply(
         true => record(context, request, &plan, &observed),
         false => Ok(()),
     };
-    Ok(Applied { finished: Finished::new(done, Some(lock)), left_running, recorded })
+    let seen = plan.is_empty().then(|| Seen::of(&names, &observed, lacking, &told));
+    Ok(Applied { finished: Finished::new(done, Some(lock)), left_running, recorded, seen })
 }
 
 /// Puts an ecosystem in force under a manager of its own, for which nobody else works: without locks
@@ -146,22 +184,29 @@ fn lock_all(context: &Context, request: &ApplyRequest, sink: Sink<'_>) -> Result
     lock(context, &apps, sink)
 }
 
-fn planned(context: &Context, request: &ApplyRequest) -> Result<(Plan, Observed), Error> {
+fn planned(
+    context: &Context,
+    request: &ApplyRequest,
+    told: Option<&AtOnce>,
+) -> Result<Planned, Error> {
     let ecosystem = &request.ecosystem;
     let source = ecosystem.source.as_deref();
     // Apps of other files are left alone, and so are apps of this file that `--only` does not name.
     let mut observed = match request.is_whole() {
-        false => observe_named(context, &ecosystem.apps.keys().collect::<Vec<_>>())?,
-        true => observe_some(context, |app, found| {
-            ecosystem.apps.contains_key(app)
-                || source.is_some() && found.source.as_deref() == source
-        })?,
+        false => observe_named(context, &ecosystem.apps.keys().collect::<Vec<_>>(), told)?,
+        true => {
+            let wanted = |app: &AppName, found: &FoundApp| {
+                ecosystem.apps.contains_key(app)
+                    || source.is_some() && found.source.as_deref() == source
+            };
+            observe_some(context, wanted, told)?
+        }
     };
     let wanted = translate(ecosystem, &context.target()?);
     note_held(context, &wanted, &mut observed);
-    note_unheld(context, &wanted, &mut observed);
+    let lacking = note_unheld(context, &wanted, &mut observed);
     let plan = plan::plan(&wanted, &observed, source, request.prune, request.is_whole());
-    Ok((plan, observed))
+    Ok(Planned { plan, observed, lacking })
 }
 
 /// What units run and load is mended also when the units are as they should be, and so is what the
@@ -170,8 +215,7 @@ fn mend(context: &Context, observed: &Observed, sink: Sink<'_>) -> Result<(), Er
     pins::sweep(context, observed.apps.keys())?;
     let _shared = Lock::shared(&context.layout.state)?;
     context.install_helpers()?;
-    let found = observed.apps.iter().map(|(app, found)| (app, &found.units));
-    load_found(context, &found.collect(), sink)
+    load_found(context, observed, |_| true, sink)
 }
 
 /// The plan as it is told. Of an app that is reloaded afterwards nobody says that there is nothing

@@ -47,15 +47,16 @@ pub(super) fn states(
         listed.into_iter().map(|row| (row.name.clone(), row)).collect();
     let files = Files::new(context);
     let mut slices: HashMap<&AppName, Option<PathBuf>> = HashMap::new();
-    let mut rows: Vec<Listed> = Vec::with_capacity(units.len());
-    let mut seen: Vec<Option<FastState>> = Vec::with_capacity(units.len());
+    let mut asked: Vec<(Option<PathBuf>, UnitName, Listed)> = Vec::with_capacity(units.len());
     for (app, found, number) in units {
         let unit = app.instance_unit(*number);
         let row = by_name.remove(unit.as_str()).unwrap_or_else(|| Listed::absent(&unit));
         let slice = slices.entry(app).or_insert_with(|| files.slice(app, found));
-        seen.push(slice.as_deref().and_then(|slice| files.tell(slice, &unit, &row)));
-        rows.push(row);
+        asked.push((slice.clone(), unit, row));
     }
+    let seen: Vec<Option<FastState>> =
+        disk::by_halves(&asked, |(slice, unit, row)| files.tell(slice.as_deref()?, unit, row));
+    let rows: Vec<Listed> = asked.into_iter().map(|(_, _, row)| row).collect();
     let open = |active: bool| {
         let open = rows.iter().zip(&seen).filter(move |(row, seen)| {
             seen.is_none() && (row.active == ActiveState::Active) == active

@@ -7,6 +7,10 @@ use crate::ecosystem::Scope;
 impl Context {
     /// Where units find them; they need not be there yet.
     pub(super) fn handover(&self) -> HandoverPlace {
+        self.handover.get_or_init(|| self.find_handover()).clone()
+    }
+
+    fn find_handover(&self) -> HandoverPlace {
         let files = crate::embedded_files();
         if self.layout.scope == Scope::User {
             // A package that is removed cannot know what units of users name.

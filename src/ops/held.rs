@@ -91,6 +91,9 @@ pub(super) fn unheld(
     }
 }
 
+/// Instances that lack listeners, by app and number; apps of which none does are not among them.
+pub type Lacking = BTreeMap<AppName, BTreeMap<u32, Unheld>>;
+
 /// Instances of one app that are ready and lack listeners.
 pub(super) fn unheld_of(
     context: &Context,
@@ -98,31 +101,47 @@ pub(super) fn unheld_of(
     units: &OwnedUnits,
     numbers: impl IntoIterator<Item = u32>,
 ) -> BTreeMap<u32, Unheld> {
-    let Some(listeners) = Listeners::of(app, units) else { return BTreeMap::new() };
-    let names: Vec<UnitName> = numbers.into_iter().map(|n| app.instance_unit(n)).collect();
-    let states = context.systemd.instances(&names, &[Field::MainPid]).unwrap_or_default();
-    let ready = names.into_iter().zip(states).filter_map(|(unit, state)| {
-        let main = state.main_pid.filter(|_| state.active.is_active())?;
-        Some(AskedInstance { unit, main, listeners: &listeners })
+    unheld_of_all(context, [(app, units, numbers)]).remove(app).unwrap_or_default()
+}
+
+/// Instances of many apps that are ready and lack listeners: the manager is asked once for all of them.
+pub(super) fn unheld_of_all<'a, N: IntoIterator<Item = u32>>(
+    context: &Context,
+    apps: impl IntoIterator<Item = (&'a AppName, &'a OwnedUnits, N)>,
+) -> Lacking {
+    let apps = apps.into_iter().filter_map(|(app, units, numbers)| {
+        let numbers = numbers.into_iter().collect::<Vec<u32>>();
+        Some((app, Listeners::of(app, units)?, numbers))
     });
-    let found = unheld(context, ready.collect());
-    found.into_iter().filter_map(|(unit, one)| Some((app.instance_of(&unit)?, one))).collect()
+    let apps: Vec<(&AppName, Listeners, Vec<u32>)> = apps.collect();
+    let places = apps.iter().flat_map(|(app, listeners, numbers)| {
+        numbers.iter().map(move |number| (*app, *number, listeners))
+    });
+    let places: Vec<(&AppName, u32, &Listeners)> = places.collect();
+    let names: Vec<UnitName> = places.iter().map(|(app, n, _)| app.instance_unit(*n)).collect();
+    let states = context.systemd.instances(&names, &[Field::MainPid]).unwrap_or_default();
+    let ready = names.iter().zip(&places).zip(states).filter_map(|((unit, place), state)| {
+        let main = state.main_pid.filter(|_| state.active.is_active())?;
+        Some(AskedInstance { unit: unit.clone(), main, listeners: place.2 })
+    });
+    let mut found = unheld(context, ready.collect());
+    let mut lacking = Lacking::new();
+    for (unit, (app, number, _)) in names.iter().zip(&places) {
+        if let Some(lacks) = found.remove(unit) {
+            lacking.entry((*app).clone()).or_default().insert(*number, lacks);
+        }
+    }
+    lacking
 }
 
 /// Instances of these apps that are ready and lack listeners.
 ///
 /// # Errors
 /// The unit directory cannot be read.
-pub fn lacking(
-    context: &Context,
-    apps: &[&AppName],
-) -> Result<BTreeMap<AppName, BTreeMap<u32, Unheld>>, Error> {
+pub fn lacking(context: &Context, apps: &[&AppName]) -> Result<Lacking, Error> {
     let found = disk::scan_apps(&context.layout, apps)?;
-    let lacking = found.into_iter().map(|(app, found)| {
-        let lacking = unheld_of(context, &app, &found.units, found.links);
-        (app, lacking)
-    });
-    Ok(lacking.collect())
+    let asked = found.iter().map(|(app, found)| (app, &found.units, found.links.iter().copied()));
+    Ok(unheld_of_all(context, asked))
 }
 
 /// Why an instance that was reported ready does not count as that; waits as long as it may take its listeners.

@@ -155,7 +155,8 @@ pub fn list(
             row.status = Status::NotListening;
         }
         let drained = |pid| door_paths::is_drained(context, app, number, pid);
-        if row.status == Status::Online && row.pid.is_some_and(drained) {
+        // Only what shares listeners has a door, by which it is taken out of rotation.
+        if has_listeners && row.status == Status::Online && row.pid.is_some_and(drained) {
             row.status = Status::Drained;
         }
         // The last instance to give up stops its group, which may stop it before it has ended by itself.

@@ -12,11 +12,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Context, Error, Event, Sink, loaded};
-use crate::disk::{self, DropIns};
+use crate::disk::{self, DropIns, Reading};
 use crate::ecosystem::AppName;
-use crate::plan::OwnedUnits;
+use crate::plan::{Observed, OwnedUnits};
 use crate::systemd::{Field, InstanceState, LoadState};
 use crate::unit::UnitName;
+
+impl Context {
+    /// Has the manager read all unit files, and notes which it has read by that.
+    ///
+    /// # Errors
+    /// As [`crate::systemd::Systemd::daemon_reload`].
+    pub(super) fn reread_units(&self) -> Result<(), crate::systemd::Error> {
+        let reading = Reading::begin();
+        self.systemd.daemon_reload()?;
+        reading.note(&self.layout);
+        Ok(())
+    }
+}
 
 /// Makes units of these apps in force as they are on disk. Does nothing where they are already.
 ///
@@ -41,16 +54,20 @@ pub fn load(
     load_if_changed(context, changed, sink)
 }
 
-/// As [`load`], for units that have just been read from disk.
+/// As [`load`], for those of apps that have just been observed.
 ///
 /// # Errors
 /// The manager does not answer.
 pub(super) fn load_found(
     context: &Context,
-    found: &BTreeMap<&AppName, &OwnedUnits>,
+    observed: &Observed,
+    wanted: impl Fn(&AppName) -> bool,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
-    load_if_changed(context, || changed_on_disk(context, found), sink)
+    let found = observed.apps.iter().filter(|(app, _)| wanted(app));
+    let found = || found.map(|(app, found)| (app, &found.units)).collect();
+    let changed = || Ok(!observed.all_read && changed_on_disk(context, &found())?);
+    load_if_changed(context, changed, sink)
 }
 
 fn load_if_changed(
@@ -62,7 +79,7 @@ fn load_if_changed(
     if left.is_empty() && !changed()? {
         return Ok(());
     }
-    match context.systemd.daemon_reload() {
+    match context.reread_units() {
         Err(error) if error.is_permission() => {
             sink(Event::Unread);
             return Ok(());
@@ -83,7 +100,8 @@ fn changed_on_disk(
     if found.is_empty() {
         return Ok(false);
     }
-    if all_read(context, found.values().flat_map(|units| units.keys())) {
+    let files = found.values().flat_map(|units| units.keys());
+    if all_read(context, files, context.systemd.units_read()) {
         return Ok(false);
     }
     let drop_ins = DropIns::of(&context.layout);
@@ -102,15 +120,15 @@ fn changed_on_disk(
 const TICK: u64 = 20_000;
 
 /// Whether the manager has read all that these units are made of since it last changed, as far as one question
-/// tells: `NeedDaemonReload` is asked of each unit. `false` says nothing.
+/// and a note of what we had it read tell: `NeedDaemonReload` is asked of each unit. `false` says nothing.
 pub(super) fn all_read<'a>(
     context: &Context,
     units: impl IntoIterator<Item = &'a UnitName>,
+    read: Option<u64>,
 ) -> bool {
-    let changed = disk::units_changed(&context.layout, units);
-    changed.is_some_and(|changed| {
-        context.systemd.units_read().is_some_and(|read| changed.saturating_add(TICK) < read)
-    })
+    let Some(changed) = disk::units_changed(&context.layout, units) else { return false };
+    read.is_some_and(|read| changed.saturating_add(TICK) < read)
+        || Reading::last(&context.layout).is_some_and(|begun| changed < begun)
 }
 
 /// What [`is_unread`] needs to know of a unit.

@@ -1,11 +1,11 @@
 //! Units of many apps that the manager has loaded, in one question whose cost grows with the number of apps, not
 //! with its square: the manager compares each pattern with each of its units. Asks of nothing but states.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::ecosystem::AppName;
 use crate::systemd::{Error, Listed, Systemd};
-use crate::unit::UnitName;
+use crate::unit::{UnitKind, UnitName};
 
 /// More patterns than these cost the manager more than one that matches whatever is of a kind.
 const FEW: usize = 12;
@@ -45,6 +45,45 @@ pub(super) fn rows(
         return Ok(Vec::new());
     }
     systemd.list(&patterns(apps, others))
+}
+
+/// All that the manager tells of apps without being asked of single units, at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct AtOnce {
+    /// The loaded units of the apps, in the manager's order. Names of others may be among them.
+    pub rows: Vec<Listed>,
+    /// When the manager last began to read all unit files; see [`Systemd::units_read`].
+    pub read: Option<u64>,
+    /// The apps that were asked for; none: units of all apps are among the rows.
+    apps: Option<BTreeSet<AppName>>,
+}
+
+impl AtOnce {
+    /// Whether it tells of these apps.
+    pub(super) fn tells_of<'a>(&self, mut apps: impl Iterator<Item = &'a AppName>) -> bool {
+        apps.all(|app| self.apps.as_ref().is_none_or(|asked| asked.contains(app)))
+    }
+}
+
+/// Every loaded unit of these apps, whatever it is for, in one question.
+///
+/// # Errors
+/// The manager does not answer.
+pub(super) fn at_once(systemd: &Systemd, apps: &[&AppName]) -> Result<AtOnce, Error> {
+    if apps.is_empty() {
+        return Ok(AtOnce { rows: Vec::new(), read: None, apps: Some(BTreeSet::new()) });
+    }
+    let own = |app: &&AppName| {
+        [app.group_unit().to_string(), format!("{app}@*.service"), format!("{app}-*")]
+    };
+    let few = 3 * apps.len() <= FEW;
+    let patterns: Vec<String> = match few {
+        true => apps.iter().flat_map(own).collect(),
+        false => UnitKind::ACTING.map(|kind| format!("*.{}", kind.suffix())).into(),
+    };
+    let (rows, read) = systemd.list_and_read(&patterns)?;
+    let apps = few.then(|| apps.iter().map(|app| (*app).clone()).collect());
+    Ok(AtOnce { rows, read, apps })
 }
 
 fn patterns(apps: &[&AppName], others: &[UnitName]) -> Vec<String> {

@@ -79,16 +79,16 @@ mod witness;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::disk::{self, Layout, Lock};
+use crate::disk::{self, HandoverPlace, Layout, Lock};
 use crate::plan::reason::InstanceSight;
 use crate::systemd::{Systemd, Together};
 use crate::translate::Target;
 use crate::unit::UnitName;
 
-pub use apply::{Applied, ApplyRequest, apply, apply_privately};
+pub use apply::{Applied, ApplyRequest, Seen, apply, apply_privately};
 pub use asked::AskedAddress;
 pub use audit::{Audit, audit};
 pub use await_health::{CanaryCheck, Check, HealthWait, Unfit, Way, await_health};
@@ -107,7 +107,7 @@ pub use error::Error;
 pub use event::{Event, Sink};
 pub use expand::{BadSelector, expand, ids};
 pub use flush::{Flushed, flush};
-pub use held::lacking;
+pub use held::{Lacking, lacking};
 pub use list::{Row, Status, list, listeners, other_cpus, status};
 pub use load::load;
 pub use log_spec::{LogSpec, Stream};
@@ -127,7 +127,8 @@ pub use reset::reset;
 use roll::{RollSpec, roll};
 pub use scale::{Scaling, scale};
 pub use select::{
-    Selected, addresses, apps, apps_meant, disable, named, not_down, numbers, select, up, whole,
+    Selected, addresses, apps, apps_meant, apps_shown, disable, named, not_down, numbers, select,
+    up, whole,
 };
 pub use settle::under_way;
 pub use shown::{UnitFact, UnitFacts};
@@ -159,6 +160,10 @@ pub struct Context {
     sights: Mutex<BTreeMap<UnitName, InstanceSight>>,
     /// What is to be said of them while they are waited for.
     notices: Mutex<Vec<Event>>,
+    /// See [`Context::manager_version`].
+    version: OnceLock<u32>,
+    /// Where helpers are, looked for once.
+    handover: OnceLock<HandoverPlace>,
 }
 
 impl Context {
@@ -182,6 +187,8 @@ impl Context {
             others_let_go,
             sights,
             notices,
+            version: OnceLock::new(),
+            handover: OnceLock::new(),
         })
     }
 
@@ -225,6 +232,18 @@ impl Context {
         self.interrupt.load(Ordering::Relaxed)
     }
 
+    /// The major version of the manager, asked for once.
+    ///
+    /// # Errors
+    /// The manager does not tell.
+    pub fn manager_version(&self) -> Result<u32, Error> {
+        if let Some(version) = self.version.get() {
+            return Ok(*version);
+        }
+        let version = self.systemd.version()?;
+        Ok(*self.version.get_or_init(|| version))
+    }
+
     /// What units are written for. The handover directory need not exist yet.
     ///
     /// # Errors
@@ -232,7 +251,7 @@ impl Context {
     pub fn target(&self) -> Result<Target, Error> {
         Ok(Target {
             scope: self.layout.scope,
-            systemd: self.systemd.version()?,
+            systemd: self.manager_version()?,
             handover: self.handover().dir,
             environment: self.layout.environment.clone(),
             secret: self.layout.secret,

@@ -1,15 +1,17 @@
 //! Disk + D-Bus → Observed, in a handful of round trips whatever the number of apps.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::held::Lacking;
 use super::load::{NEWER, all_read, is_unread, telling};
-use super::loaded::{self, Loaded};
+use super::loaded::{self, AtOnce, Loaded};
 use super::{Context, Error, held};
-use crate::disk::{self, DropIns, FoundApp, Layout};
+use crate::disk::{self, DropIns, FoundApp, Layout, NotedRuns};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::{Observed, ObservedApp, ObservedInstance, OwnedUnits};
-use crate::systemd::{Field, InstanceState, Systemd};
+use crate::systemd::{Field, InstanceState, Listed, Timestamp};
 use crate::translate::AppFiles;
 use crate::unit::{ActiveState, UnitFile, UnitName};
 
@@ -21,25 +23,31 @@ pub fn observe(context: &Context) -> Result<Observed, Error> {
     observe_found(context, disk::scan(&context.layout)?)
 }
 
-/// As [`observe`], for the apps that `wanted` chooses: others cost nothing.
+/// As [`observe`], for the apps that `wanted` chooses: others cost nothing. What the manager has just told of them it is
+/// not asked again.
 ///
 /// # Errors
 /// As [`observe`].
 pub(super) fn observe_some(
     context: &Context,
     wanted: impl Fn(&AppName, &FoundApp) -> bool,
+    told: Option<&AtOnce>,
 ) -> Result<Observed, Error> {
     let mut found = disk::scan(&context.layout)?;
     found.retain(|app, found| wanted(app, found));
-    observe_found(context, found)
+    observe_told(context, found, told)
 }
 
 /// As [`observe`], for apps that are known by name: nothing of others is read.
 ///
 /// # Errors
 /// As [`observe`].
-pub(super) fn observe_named(context: &Context, apps: &[&AppName]) -> Result<Observed, Error> {
-    observe_found(context, disk::scan_apps(&context.layout, apps)?)
+pub(super) fn observe_named(
+    context: &Context,
+    apps: &[&AppName],
+    told: Option<&AtOnce>,
+) -> Result<Observed, Error> {
+    observe_told(context, disk::scan_apps(&context.layout, apps)?, told)
 }
 
 /// As [`observe`], for one app; `None` when there is none.
@@ -60,26 +68,38 @@ pub fn observe_found(
     context: &Context,
     found: BTreeMap<AppName, FoundApp>,
 ) -> Result<Observed, Error> {
+    observe_told(context, found, None)
+}
+
+fn observe_told(
+    context: &Context,
+    found: BTreeMap<AppName, FoundApp>,
+    told: Option<&AtOnce>,
+) -> Result<Observed, Error> {
     let _together = context.together();
     let names: Vec<&AppName> = found.keys().collect();
-    let (instances, states) = active_states(&context.systemd, &names, &found)?;
+    let told = match told.filter(|told| told.tells_of(found.keys())) {
+        Some(told) => Cow::Borrowed(told),
+        None => Cow::Owned(loaded::at_once(&context.systemd, &names)?),
+    };
+    let (instances, states) = active_states(&names, told.rows.clone());
     let units = |app: &AppName| {
         let loaded = instances.get(app).into_iter().flatten();
         loaded.map(|one| app.instance_unit(one.number)).collect::<Vec<_>>()
     };
-    let up: Vec<UnitName> = names.iter().flat_map(|app| units(app)).collect();
-    let processes = context.systemd.instances(&up, &[Field::Started, Field::Result])?;
-    let processes: HashMap<UnitName, InstanceState> = up.into_iter().zip(processes).collect();
+    let processes = processes(context, &instances)?;
     let drop_ins = DropIns::of(&context.layout);
     let files = found.values().flat_map(|app| app.units.keys());
-    let unread = match all_read(context, files) {
+    let all_read = all_read(context, files, told.read);
+    let unread = match all_read {
         true => BTreeSet::new(),
         false => unread(context, &drop_ins, names.iter().map(|app| units(app)).collect())?,
     };
     let instances: BTreeMap<AppName, Vec<Loaded>> =
         instances.into_iter().map(|(app, all)| (app.clone(), all)).collect();
+    let noted = disk::with_pins(&context.layout);
     let apps = found.into_iter().map(|(name, app)| {
-        let disk = (&context.layout, &drop_ins);
+        let disk = (&context.layout, &drop_ins, &noted);
         let loaded = instances.get(&name).map(Vec::as_slice).unwrap_or_default();
         let mut observed = observed_app(disk, &name, app, (&states, loaded), &processes);
         for (number, instance) in &mut observed.instances {
@@ -87,7 +107,7 @@ pub fn observe_found(
         }
         (name, observed)
     });
-    Ok(Observed { apps: apps.collect() })
+    Ok(Observed { apps: apps.collect(), all_read })
 }
 
 /// Instances whose files on disk the manager has yet to read, so that no process has.
@@ -130,47 +150,78 @@ pub(super) fn note_held(
     }
 }
 
-/// Notes instances that are ready by the manager's word and gave up the listeners that made them so.
+/// Notes instances that are ready by the manager's word and gave up the listeners that made them so. Gives all that lack
+/// some.
 pub(super) fn note_unheld(
     context: &Context,
     wanted: &BTreeMap<AppName, AppFiles>,
     observed: &mut Observed,
-) {
-    for (name, found) in &mut observed.apps {
-        if wanted.contains_key(name) {
-            let numbers = found.instances.keys().copied();
-            let lacking = held::unheld_of(context, name, &found.units, numbers);
-            let unready = lacking.into_iter().filter(|(_, lacks)| lacks.is_unready());
-            found.unheld = unready.map(|(number, _)| number).collect();
+) -> Lacking {
+    let known = observed.apps.iter().filter(|(name, _)| wanted.contains_key(*name));
+    let asked = known.map(|(name, found)| (name, &found.units, found.instances.keys().copied()));
+    let lacking = held::unheld_of_all(context, asked);
+    for (name, lacks) in &lacking {
+        if let Some(found) = observed.apps.get_mut(name) {
+            let unready = lacks.iter().filter(|(_, lacks)| lacks.is_unready());
+            found.unheld = unready.map(|(number, _)| *number).collect();
         }
     }
+    lacking
 }
 
 type Instances<'a> = BTreeMap<&'a AppName, Vec<Loaded>>;
 
-/// The loaded instances of these apps, and `ActiveState` of their other units that are loaded.
+/// The loaded instances of these apps, and `ActiveState` of other units that are loaded.
 fn active_states<'a>(
-    systemd: &Systemd,
     names: &[&'a AppName],
-    apps: &BTreeMap<AppName, FoundApp>,
-) -> Result<(Instances<'a>, BTreeMap<UnitName, ActiveState>), Error> {
-    let others = apps.iter().flat_map(|(name, app)| {
-        let triggers = app.units.triggers().map(|unit| unit.name.clone());
-        [name.group_unit()].into_iter().chain(triggers)
-    });
-    let listed = loaded::rows(systemd, names, &others.collect::<Vec<_>>())?;
-    let (instances, others) = loaded::by_app(names, listed);
+    rows: Vec<Listed>,
+) -> (Instances<'a>, BTreeMap<UnitName, ActiveState>) {
+    let (instances, others) = loaded::by_app(names, rows);
     let states =
         others.into_iter().filter_map(|row| Some((UnitName::parse(&row.name).ok()?, row.active)));
-    Ok((instances, states.collect()))
+    (instances, states.collect())
+}
+
+/// What is known of the run of an instance.
+struct Process {
+    state: InstanceState,
+    well_since: Option<u64>,
+}
+
+/// The runs of instances. The manager is asked of those that are not known from a former look.
+fn processes(
+    context: &Context,
+    instances: &Instances<'_>,
+) -> Result<HashMap<UnitName, Process>, Error> {
+    let notes = NotedRuns::read(&context.layout);
+    let (mut known, mut asked) = (HashMap::new(), Vec::new());
+    for (app, one) in instances.iter().flat_map(|(app, all)| all.iter().map(move |one| (app, one)))
+    {
+        let unit = app.instance_unit(one.number);
+        let runs = one.row.active == ActiveState::Active && one.row.sub == "running";
+        let noted = if runs { notes.current(&context.layout, &unit) } else { None };
+        match noted {
+            None => asked.push(unit),
+            Some(run) => {
+                let started = Timestamp { realtime_usec: run.started, monotonic_usec: 0 };
+                let sub = one.row.sub.clone();
+                let state = InstanceState { started: Some(started), sub, ..Default::default() };
+                known.insert(unit, Process { state, well_since: Some(run.ready_since) });
+            }
+        }
+    }
+    let states = context.systemd.instances(&asked, &[Field::Started, Field::Result])?;
+    let told = states.into_iter().map(|state| Process { state, well_since: None });
+    known.extend(asked.into_iter().zip(told));
+    Ok(known)
 }
 
 fn observed_app(
-    (layout, drop_ins): (&Layout, &DropIns),
+    (layout, drop_ins, noted): (&Layout, &DropIns, &BTreeSet<AppName>),
     name: &AppName,
     found: FoundApp,
     (states, loaded): (&BTreeMap<UnitName, ActiveState>, &[Loaded]),
-    processes: &HashMap<UnitName, InstanceState>,
+    processes: &HashMap<UnitName, Process>,
 ) -> ObservedApp {
     let template = name.template_unit();
     let definition = found.units.parsed(&template);
@@ -180,7 +231,8 @@ fn observed_app(
         found.units.triggers().map(|unit| (unit.name.clone(), state(&unit.name))).collect();
     let open = triggers.iter().filter(|(_, state)| state.is_active());
     let lost = lost(layout, &found.units, open.map(|(unit, _)| unit));
-    let former = disk::former_until(layout, name);
+    let noted = noted.contains(name);
+    let former = if noted { disk::former_until(layout, name) } else { BTreeMap::new() };
     let instances = loaded
         .iter()
         .filter_map(|one| {
@@ -225,7 +277,8 @@ pub(super) fn lost<'a>(
     paths.filter(|(_, address)| gone(address)).map(|(unit, _)| unit.clone()).collect()
 }
 
-fn instance(active: ActiveState, process: &InstanceState, newest_input: u64) -> ObservedInstance {
+fn instance(active: ActiveState, process: &Process, newest_input: u64) -> ObservedInstance {
+    let Process { state: process, well_since } = process;
     ObservedInstance {
         active,
         started: process.started.map_or(0, |time| time.realtime_usec),
@@ -233,5 +286,6 @@ fn instance(active: ActiveState, process: &InstanceState, newest_input: u64) -> 
         errored: ["exec-condition", "assert"].contains(&process.result.as_str()),
         newest_input,
         unread: false,
+        well_since: *well_since,
     }
 }

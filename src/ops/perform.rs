@@ -221,12 +221,12 @@ fn restore(
         disk::apply_links(&context.layout, app, &link_difference(&links, former))?;
     }
     drop(shared);
-    if let Err(error) = context.systemd.daemon_reload() {
+    if let Err(error) = context.reread_units() {
         if !error.is_broken_off() {
             return Err(error.into());
         }
         reconnect(context, error)?;
-        context.systemd.daemon_reload()?;
+        context.reread_units()?;
     }
     disk::forget_unread(&context.layout, app);
     if released.is_ok() {

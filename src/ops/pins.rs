@@ -100,7 +100,8 @@ pub(super) fn sweep<'a>(
     context: &Context,
     apps: impl IntoIterator<Item = &'a AppName>,
 ) -> Result<(), Error> {
-    for app in apps {
+    let noted = disk::with_pins(&context.layout);
+    for app in apps.into_iter().filter(|app| noted.contains(*app)) {
         let left = disk::pinned(&context.layout, app);
         if left.is_empty() || !under_way(context, std::slice::from_ref(app))?.is_empty() {
             continue;
@@ -117,7 +118,7 @@ pub(super) fn sweep<'a>(
 fn release(context: &Context, app: &AppName, numbers: &BTreeSet<u32>) -> Result<u64, Error> {
     disk::note_unread(&context.layout, app)?;
     disk::unpin(&context.layout, app, numbers)?;
-    context.systemd.daemon_reload()?;
+    context.reread_units()?;
     disk::forget_unread(&context.layout, app);
     disk::note_unpinned(&context.layout, app, numbers, realtime())?;
     Ok(monotonic())

@@ -10,7 +10,7 @@ use super::request::{Request, Task};
 use super::witness::witnessed_for;
 use super::{Context, Done, Error, Selected, Sink, delegate};
 use crate::ecosystem::AppName;
-use crate::plan::{Observed, OwnedUnits};
+use crate::plan::Observed;
 use crate::rollout::Policy;
 use crate::unit::ActiveState;
 
@@ -120,12 +120,10 @@ pub fn reload(
     };
     let names: Vec<AppName> = reloads.iter().map(|reload| reload.app.clone()).collect();
     pins::sweep(context, &names)?;
+    load_found(context, observed, |app| names.contains(app), sink)?;
     let units = observed.apps.iter().filter(|(app, _)| names.contains(app));
-    let units: BTreeMap<AppName, OwnedUnits> =
-        units.map(|(app, found)| (app.clone(), found.units.clone())).collect();
-    load_found(context, &units.iter().collect(), sink)?;
     drop(together);
-    let patience = units.iter().map(|(app, units)| units.policy(app).listen_timeout).min();
+    let patience = units.map(|(app, found)| found.units.policy(app).listen_timeout).min();
     witnessed_for(context, &names, patience, || {
         parallel(reloads, &work, &|| context.noticed(), sink)
     })

@@ -112,7 +112,7 @@ fn relink(
         disk::note_unread(&context.layout, app)?;
         disk::apply_links(&context.layout, app, links)?;
         sink(Event::Written(links.len()));
-        context.systemd.daemon_reload()?;
+        context.reread_units()?;
         disk::forget_unread(&context.layout, app);
         sink(Event::Reloaded);
     }

@@ -122,7 +122,7 @@ pub fn disable(context: &Context, apps: &[AppName]) -> Result<(), Error> {
         disk::note_unread(&context.layout, app)?;
         disk::apply_links(&context.layout, app, std::slice::from_ref(&link))?;
     }
-    context.systemd.daemon_reload()?;
+    context.reread_units()?;
     apps.iter().for_each(|app| disk::forget_unread(&context.layout, app));
     Ok(())
 }
@@ -133,6 +133,14 @@ pub fn disable(context: &Context, apps: &[AppName]) -> Result<(), Error> {
 /// The unit directory cannot be read.
 pub fn apps(context: &Context) -> Result<BTreeMap<AppName, FoundApp>, Error> {
     Ok(disk::scan(&context.layout)?)
+}
+
+/// As [`apps`], without units of which nothing is shown.
+///
+/// # Errors
+/// The unit directory cannot be read.
+pub fn apps_shown(context: &Context) -> Result<BTreeMap<AppName, FoundApp>, Error> {
+    Ok(disk::scan_shown(&context.layout)?)
 }
 
 /// These apps, as far as they are there; of a few nothing of others is read.

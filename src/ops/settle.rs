@@ -4,11 +4,12 @@
 //! A reload never takes the place of a stop (`JobMode::Fail`), and nothing is decided while an app
 //! is turned: between the two halves of a restart it looks stopped, and only its job tells.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::loaded::{self, AtOnce};
 use super::observe::observe_app;
-use super::{Context, Error, Event, Sink, loaded};
+use super::{Context, Error, Event, Sink};
 use crate::ecosystem::AppName;
 use crate::plan::ObservedApp;
 use crate::systemd::Listed;
@@ -20,29 +21,39 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a job of the manager is waited for: one may itself wait for the unit that runs this command.
 const PATIENCE: Duration = crate::limits::OTHER_JOB;
 
-/// Waits until no rollout of these apps is under way any more, and none is started or stopped.
+/// Waits until no rollout of these apps is under way any more, and none is started or stopped. Gives what the manager
+/// told of them then.
 ///
 /// # Errors
 /// The manager cannot be asked.
-pub(super) fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<(), Error> {
-    let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
-    let watch = context.systemd.watch(&groups)?;
+pub(super) fn settle(context: &Context, apps: &[AppName], sink: Sink<'_>) -> Result<AtOnce, Error> {
     let mut told = BTreeSet::new();
     let patient = Instant::now() + PATIENCE;
+    let mut watch = None;
     loop {
-        let mut busy = under_way(context, apps)?;
+        let names: Vec<&AppName> = apps.iter().collect();
+        let seen = loaded::at_once(&context.systemd, &names)?;
+        let groups = by_name(&seen.rows);
+        let mut busy = reloading(context, apps, &groups)?;
         if Instant::now() < patient {
-            busy.extend(turned(context, apps)?);
+            busy.extend(turned_of(apps, &seen.rows));
         }
         if busy.is_empty() {
-            return Ok(());
+            return Ok(seen);
         }
         for (app, text) in busy {
             if told.insert(app.clone()) {
                 sink(Event::UnderWay { app, text });
             }
         }
-        let _ = watch.next(Instant::now() + LOOK_EVERY);
+        match &watch {
+            // What changes between this look and the subscription is seen by the next look.
+            None => {
+                let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
+                watch = Some(context.systemd.watch(&groups)?);
+            }
+            Some(watch) => drop(watch.next(Instant::now() + LOOK_EVERY)),
+        }
     }
 }
 
@@ -62,7 +73,15 @@ pub(super) fn settled(context: &Context, app: &AppName) -> Result<Option<Observe
 /// The manager cannot be asked.
 pub fn under_way(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>, Error> {
     let groups: Vec<UnitName> = apps.iter().map(AppName::group_unit).collect();
-    let listed = by_name(loaded::rows(&context.systemd, &[], &groups)?);
+    let rows = loaded::rows(&context.systemd, &[], &groups)?;
+    reloading(context, apps, &by_name(&rows))
+}
+
+fn reloading(
+    context: &Context,
+    apps: &[AppName],
+    listed: &HashMap<&str, &Listed>,
+) -> Result<Vec<(AppName, String)>, Error> {
     let mut found = Vec::new();
     for app in apps {
         let group = listed.get(app.group_unit().as_str());
@@ -78,9 +97,13 @@ fn turned(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>,
     let names: Vec<&AppName> = apps.iter().collect();
     let groups = apps.iter().flat_map(|app| [app.group_unit(), app.close_unit()]);
     let groups: Vec<UnitName> = groups.collect();
-    let listed = loaded::rows(&context.systemd, &names, &groups)?;
-    let (instances, others) = loaded::by_app(&names, listed);
-    let groups = by_name(others);
+    Ok(turned_of(apps, &loaded::rows(&context.systemd, &names, &groups)?))
+}
+
+fn turned_of(apps: &[AppName], rows: &[Listed]) -> Vec<(AppName, String)> {
+    let names: Vec<&AppName> = apps.iter().collect();
+    let groups = by_name(rows);
+    let instances = loaded::by_app(&names, rows.to_vec()).0;
     let turned = apps.iter().filter_map(|app| {
         // It holds the listeners until nobody waits at them any more, and as long nothing else can open them.
         let close = groups.get(app.close_unit().as_str());
@@ -92,7 +115,7 @@ fn turned(context: &Context, apps: &[AppName]) -> Result<Vec<(AppName, String)>,
         let instances: Vec<&Listed> = instances.map(|one| &one.row).collect();
         Some((app.clone(), turn(group, &instances)?))
     });
-    Ok(turned.collect())
+    turned.collect()
 }
 
 /// What is done to an app. One that is restarted looks stopped for a moment, when its job tells; and
@@ -117,8 +140,8 @@ fn turn(group: &Listed, instances: &[&Listed]) -> Option<String> {
     Some(word.to_owned())
 }
 
-fn by_name(rows: Vec<Listed>) -> BTreeMap<String, Listed> {
-    rows.into_iter().map(|row| (row.name.clone(), row)).collect()
+fn by_name(rows: &[Listed]) -> HashMap<&str, &Listed> {
+    rows.iter().map(|row| (row.name.as_str(), row)).collect()
 }
 
 #[cfg(test)]

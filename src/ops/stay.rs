@@ -1,18 +1,19 @@
 //! Waits until instances have stayed ready for `min_ready`. Decides nothing: that is `rollout::Vigil`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::doctor::{RUN, run};
+use super::held::Lacking;
 use super::loaded::{self, Loaded};
 use super::sight::{monotonic, sight};
 use super::{Context, Done, Error, UnitFailure, held};
-use crate::disk;
+use crate::disk::{self, NotedRun, NotedRuns};
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, OwnedUnits};
 use crate::rollout::{Expected, Look, NotServing, Time, Vigil};
 use crate::systemd::{Glimpse, LoadState, Signal, Watch};
-use crate::unit::{UnitFile, UnitName};
+use crate::unit::{ActiveState, UnitFile, UnitName};
 
 /// How often somebody who wants to stop is noticed.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -152,6 +153,7 @@ fn listening(context: &Context, stay: &Stay<'_>, done: &mut Done) -> Result<(), 
 pub(super) fn unwell<'a>(
     context: &Context,
     observed: &Observed,
+    lacking: &Lacking,
     apps: impl IntoIterator<Item = &'a AppName>,
 ) -> Result<BTreeMap<AppName, Done>, Error> {
     let mut asked: Vec<Stay<'_>> = Vec::new();
@@ -162,35 +164,123 @@ pub(super) fn unwell<'a>(
         let expected = expected(app, &found.units, true);
         asked.push(Stay { app, numbers, expected, units: Some(&found.units) });
     }
-    let calm = calm(context, &asked)?;
     let mut all: BTreeMap<AppName, Done> = BTreeMap::new();
-    for one in &asked {
-        let mut done = Done::default();
-        if calm.contains(one.app) {
-            listening(context, one, &mut done)?;
-        }
-        all.insert(one.app.clone(), done);
+    let (known, asked): (Vec<Stay<'_>>, Vec<Stay<'_>>) =
+        asked.into_iter().partition(|one| was_calm(one, observed));
+    for one in &known {
+        let done = all.entry(one.app.clone()).or_default();
+        listening_still(context, one, lacking, done)?;
     }
-    let (_, restless): (Vec<Stay<'_>>, Vec<Stay<'_>>) =
-        asked.iter().cloned().partition(|one| calm.contains(one.app));
-    stay_together(context, &restless, &mut all)?;
+    let runs: Vec<(UnitName, String)> = numbered(context, &asked);
+    let calm = calm(context, &asked)?;
+    for one in &asked {
+        let done = all.entry(one.app.clone()).or_default();
+        if calm.contains_key(one.app) {
+            listening_still(context, one, lacking, done)?;
+        }
+    }
+    let restless = asked.iter().filter(|one| !calm.contains_key(one.app)).cloned();
+    stay_together(context, &restless.collect::<Vec<_>>(), &mut all)?;
     looping(context, &asked, &mut all)?;
+    note_well(context, observed, &calm, runs, &all);
     all.retain(|_, done| !done.is_success());
     Ok(all)
 }
 
+/// As [`listening`], for instances that were looked at just now: those that lacked nothing then are not looked at again.
+fn listening_still(
+    context: &Context,
+    one: &Stay<'_>,
+    lacking: &Lacking,
+    done: &mut Done,
+) -> Result<(), Error> {
+    if lacking.contains_key(one.app) { listening(context, one, done) } else { Ok(()) }
+}
+
+/// Whether all instances of an app are known to be well from a former look, and have been ready for as long as is asked
+/// for now.
+fn was_calm(one: &Stay<'_>, observed: &Observed) -> bool {
+    let instances = observed.apps.get(one.app).map(|found| &found.instances);
+    let since = |number: &u32| instances?.get(number)?.well_since;
+    let looks: Option<BTreeMap<u32, Look>> = one
+        .numbers
+        .iter()
+        .map(|number| {
+            let ready_since = since(number)?;
+            let seen = Glimpse { active: ActiveState::Active, ready_since, ..Default::default() };
+            Some((*number, look_of(&Glimpse { result: "success".to_owned(), ..seen })))
+        })
+        .collect();
+    looks.is_some_and(|looks| {
+        let vigil = Vigil::new(one.expected, &looks, now());
+        vigil.deadline(now()).is_none() && vigil.lost(now()).next().is_none()
+    })
+}
+
+/// The numbers of the runs of instances, from before anything is asked about them.
+fn numbered(context: &Context, asked: &[Stay<'_>]) -> Vec<(UnitName, String)> {
+    let units = asked.iter().flat_map(Stay::instances);
+    units
+        .filter_map(|unit| disk::invocation(&context.layout, &unit).map(|run| (unit, run)))
+        .collect()
+}
+
+/// Whether a start by the clock of the day and one by the manager's are the same: between the two questions a process may
+/// have been replaced. Where the clock was set meanwhile, nothing is noted.
+fn is_one_start(realtime: u64, started: u64) -> bool {
+    const APART: u64 = 500_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_micros()).unwrap_or_default();
+    now.saturating_sub(monotonic().saturating_sub(started)).abs_diff(realtime) < APART
+}
+
+/// Notes runs that were found to be well. Who may not write that looks again the next time.
+fn note_well(
+    context: &Context,
+    observed: &Observed,
+    calm: &BTreeMap<&AppName, BTreeMap<u32, Glimpse>>,
+    runs: Vec<(UnitName, String)>,
+    all: &BTreeMap<AppName, Done>,
+) {
+    let runs: BTreeMap<UnitName, String> = runs.into_iter().collect();
+    let mut well = Vec::new();
+    for (app, seen) in calm {
+        if !all.get(*app).is_some_and(Done::is_success) {
+            continue;
+        }
+        let instances = observed.apps.get(*app).map(|found| &found.instances);
+        for (number, seen) in seen {
+            let unit = app.instance_unit(*number);
+            let started = instances.and_then(|all| all.get(number)).map_or(0, |one| one.started);
+            let runs_on = seen.active == ActiveState::Active && seen.sub == "running";
+            let same = runs_on && is_one_start(started, seen.started);
+            if let Some(run) = runs.get(&unit).filter(|_| same) {
+                let noted = NotedRun { started, ready_since: seen.ready_since };
+                well.push((unit, run.clone(), noted));
+            }
+        }
+    }
+    if !well.is_empty() {
+        let _ = NotedRuns::read(&context.layout).note(&context.layout, well);
+    }
+}
+
 /// Apps whose instances have all been ready for long enough: nobody needs to watch them. One look at all
 /// of them tells that, whatever their number.
-fn calm<'a>(context: &Context, asked: &[Stay<'a>]) -> Result<BTreeSet<&'a AppName>, Error> {
+fn calm<'a>(
+    context: &Context,
+    asked: &[Stay<'a>],
+) -> Result<BTreeMap<&'a AppName, BTreeMap<u32, Glimpse>>, Error> {
     let units: Vec<UnitName> = asked.iter().flat_map(Stay::instances).collect();
     let mut seen = context.systemd.glimpses(&units)?.into_iter();
-    let mut calm = BTreeSet::new();
+    let mut calm = BTreeMap::new();
     for one in asked {
-        let looks = one.numbers.iter().zip(seen.by_ref().take(one.numbers.len()));
-        let looks = looks.map(|(number, seen)| (*number, look_of(&seen))).collect();
+        let seen = one.numbers.iter().copied().zip(seen.by_ref().take(one.numbers.len()));
+        let seen: BTreeMap<u32, Glimpse> = seen.collect();
+        let looks = seen.iter().map(|(number, seen)| (*number, look_of(seen))).collect();
         let vigil = Vigil::new(one.expected, &looks, now());
         if vigil.deadline(now()).is_none() && vigil.lost(now()).next().is_none() {
-            calm.insert(one.app);
+            calm.insert(one.app, seen);
         }
     }
     Ok(calm)
@@ -227,11 +317,15 @@ pub fn masked<'a>(
     context: &Context,
     apps: impl IntoIterator<Item = &'a AppName>,
 ) -> Result<Vec<UnitName>, Error> {
-    let loaded = loaded::instances(&context.systemd, apps)?;
+    Ok(masked_of(&loaded::instances(&context.systemd, apps)?))
+}
+
+/// Those of loaded instances that run and are masked.
+pub(super) fn masked_of(loaded: &BTreeMap<&AppName, Vec<Loaded>>) -> Vec<UnitName> {
     let all = loaded.iter().flat_map(|(app, all)| all.iter().map(move |one| (app, one)));
     let masked = all
         .filter(|(_, Loaded { row, .. })| row.load == LoadState::Masked && !row.active.is_down());
-    Ok(masked.map(|(app, one)| app.instance_unit(one.number)).collect())
+    masked.map(|(app, one)| app.instance_unit(one.number)).collect()
 }
 
 /// What the last apply recorded; with `on_their_way` for instances that nobody has just started.

@@ -9,7 +9,7 @@ use super::stay::{Stay, is_job, may_end};
 use super::{Context, Done, Error, Event, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::ecosystem::Role;
-use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp, OwnedUnit};
+use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp};
 use crate::rollout::{Expected, Outcome, Policy};
 use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
 use crate::unit::{ActiveState, UnitName};
@@ -206,7 +206,7 @@ impl AppRun<'_> {
         let Some(found) = self.found else { return Ok(()) };
         let instances = found.instances.keys().map(|number| name.instance_unit(*number));
         let first: Vec<UnitName> = [name.group_unit()].into_iter().chain(instances).collect();
-        let mut others: Vec<&OwnedUnit> = found.units.values().collect();
+        let mut others: Vec<_> = found.units.values().collect();
         others.retain(|file| !matches!(file.role, Role::Group | Role::Instance));
         others.sort_by_key(|file| file.role);
         let last: Vec<UnitName> = others.iter().map(|file| file.unit.name.clone()).collect();

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::action::{Action, AppPlan, ChangeKind, FileId};
-use super::observed::{ObservedApp, ObservedFile, OwnedUnit};
+use super::observed::{ObservedApp, ObservedFile};
 use crate::unit::UnitKind;
 
 impl FileId {
@@ -55,7 +55,7 @@ impl AppPlan {
         replaced
             .filter_map(|change| {
                 let former = match &change.file {
-                    FileId::Unit(name) => found.units.get(name).map(OwnedUnit::file),
+                    FileId::Unit(name) => found.units.get(name).map(|file| file.file()),
                     FileId::Environment => found.environment.clone(),
                 };
                 Some((change.file.clone(), former?))

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ use crate::unit::{ActiveState, UnitFile, UnitName};
 pub struct Observed {
     /// Apps that own at least one unit file.
     pub apps: BTreeMap<AppName, ObservedApp>,
+    /// Whether the manager has read all their unit files as they are, for all that it tells in one answer; `false` says
+    /// nothing.
+    pub all_read: bool,
 }
 
 /// One app as found.
@@ -63,7 +67,7 @@ impl ObservedApp {
 
 /// Unit files of one app, each read and parsed once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnedUnits(BTreeMap<UnitName, OwnedUnit>);
+pub struct OwnedUnits(BTreeMap<UnitName, Arc<OwnedUnit>>);
 
 /// A unit file as found, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,12 +100,12 @@ impl OwnedUnit {
 
 impl OwnedUnits {
     /// Adds or replaces a file; returns what it replaces.
-    pub fn insert(&mut self, name: UnitName, file: ObservedFile) -> Option<OwnedUnit> {
-        self.add(OwnedUnit::new(name, file))
+    pub fn insert(&mut self, name: UnitName, file: ObservedFile) -> Option<Arc<OwnedUnit>> {
+        self.add(Arc::new(OwnedUnit::new(name, file)))
     }
 
     /// As [`OwnedUnits::insert`], for a file that is parsed already.
-    pub fn add(&mut self, unit: OwnedUnit) -> Option<OwnedUnit> {
+    pub fn add(&mut self, unit: Arc<OwnedUnit>) -> Option<Arc<OwnedUnit>> {
         self.0.insert(unit.unit.name.clone(), unit)
     }
 
@@ -111,7 +115,7 @@ impl OwnedUnits {
     }
 
     /// Takes a file out.
-    pub fn remove(&mut self, name: &UnitName) -> Option<OwnedUnit> {
+    pub fn remove(&mut self, name: &UnitName) -> Option<Arc<OwnedUnit>> {
         self.0.remove(name)
     }
 
@@ -142,7 +146,7 @@ impl OwnedUnits {
 
     /// The units of this role, with what they remember.
     pub fn of_role(&self, role: Role) -> impl Iterator<Item = &OwnedUnit> {
-        self.0.values().filter(move |file| file.role == role)
+        self.0.values().map(|file| &**file).filter(move |file| file.role == role)
     }
 
     /// The units that are opened and closed with the app.
@@ -152,7 +156,7 @@ impl OwnedUnits {
 }
 
 impl std::ops::Deref for OwnedUnits {
-    type Target = BTreeMap<UnitName, OwnedUnit>;
+    type Target = BTreeMap<UnitName, Arc<OwnedUnit>>;
 
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -168,8 +172,8 @@ impl FromIterator<(UnitName, ObservedFile)> for OwnedUnits {
 }
 
 impl<'a> IntoIterator for &'a OwnedUnits {
-    type Item = (&'a UnitName, &'a OwnedUnit);
-    type IntoIter = std::collections::btree_map::Iter<'a, UnitName, OwnedUnit>;
+    type Item = (&'a UnitName, &'a Arc<OwnedUnit>);
+    type IntoIter = std::collections::btree_map::Iter<'a, UnitName, Arc<OwnedUnit>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter()
@@ -200,4 +204,6 @@ pub struct ObservedInstance {
     pub newest_input: u64,
     /// Whether the manager has yet to read its files: whenever it started, it was not with them.
     pub unread: bool,
+    /// Since when it is ready, in microseconds of `CLOCK_MONOTONIC`, if its run is one that was found to be well before.
+    pub well_since: Option<u64>,
 }

@@ -20,6 +20,7 @@ mod printable;
 pub mod progress;
 mod style;
 mod table;
+mod unified;
 pub mod verdict;
 
 pub use counts::ActionCounts;

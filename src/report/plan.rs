@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use similar::TextDiff;
 
+use super::unified::unified;
 use super::{Paint, Style, hidden, printable, printable_lines};
 use crate::plan::{
     Action, AppPlan, ChangeKind, FileChange, FileId, LinkId, Note, Plan, Step, plural, step_text,
@@ -147,9 +147,7 @@ pub fn diff(plan: &Plan) -> String {
                 continue;
             }
             let empty = |text: &str| if text.is_empty() { "/dev/null" } else { name.as_str() };
-            let diff = TextDiff::from_lines(&before, &after);
-            let mut unified = diff.unified_diff();
-            let text = unified.header(empty(&before), empty(&after)).to_string();
+            let text = unified(&before, &after, (empty(&before), empty(&after)));
             out.push_str(&printable_lines(&text));
         }
     }

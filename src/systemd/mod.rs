@@ -6,7 +6,7 @@
 //! One runtime behind these calls, that of the bus library: a thread that asks drives it until it has its
 //! answer, deadlines are its timers, and a [`Watch`] is a task on it. Between two calls a thread of the
 //! library drives it. As root, questions and jobs go over the manager's own socket, without runtime or
-//! thread (`direct`): `clusterctl list` starts none.
+//! thread (`direct`).
 
 mod control;
 mod direct;
@@ -18,6 +18,7 @@ mod jobs;
 mod journal;
 mod proxy;
 mod query;
+mod reading;
 mod state;
 mod watch;
 
@@ -26,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use zbus::connection::Builder;
-use zbus::{Connection, Message, OwnedVariant};
+use zbus::{Connection, Message};
 
 use crate::ecosystem::Scope;
 use crate::limits;
@@ -112,6 +113,22 @@ impl Systemd {
         Together::of(self.direct.as_ref())
     }
 
+    /// Connects to the bus, where that has been left until now: for what is about to change something, and is refused
+    /// before its first change.
+    ///
+    /// # Errors
+    /// There is no bus.
+    pub fn reach_bus(&self) -> Result<(), Error> {
+        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_none()
+            && let ManagerAddress::Scope(scope) = &self.address
+        {
+            let made = connected(builder(*scope));
+            *place = Some(made.map_err(|e| error::no_bus(*scope, booted(), e.to_string()))?);
+        }
+        Ok(())
+    }
+
     /// Connects to the bus of a private manager, such as `unix:path=/run/…/bus`.
     ///
     /// # Errors
@@ -185,33 +202,6 @@ impl Systemd {
         leading_number(&text).ok_or_else(|| Error::new(ErrorKind::Other, doing, text))
     }
 
-    /// When the manager last began to read all unit files: microseconds since 1970, by the clock of then or by that of
-    /// now, whichever is earlier. `None` where it does not tell.
-    #[must_use]
-    pub fn units_read(&self) -> Option<u64> {
-        let ask = |property: &str| {
-            Message::method_call(proxy::MANAGER_PATH, "Get")
-                .destination(proxy::SERVICE)
-                .interface(proxy::PROPERTIES)
-                .build(&(proxy::MANAGER, property))
-        };
-        let calls = vec![ask("UnitsLoadTimestamp"), ask("UnitsLoadTimestampMonotonic")];
-        let replies = self.ask_all("ask what the manager has read", calls, ANSWER).ok()?;
-        let number = |reply: &zbus::Result<Message>| {
-            let value: OwnedVariant = reply.as_ref().ok()?.body().deserialize().ok()?;
-            u64::try_from(value).ok().filter(|micros| *micros > 0)
-        };
-        let [then, monotonic] = replies.as_slice() else { return None };
-        let (then, monotonic) = (number(then)?, number(monotonic)?);
-        let micros = |clock| {
-            let time = rustix::time::clock_gettime(clock);
-            u64::try_from(time.tv_sec * 1_000_000 + time.tv_nsec / 1000).ok()
-        };
-        // Somebody may have set the clock since.
-        let since = micros(rustix::time::ClockId::Monotonic)?.checked_sub(monotonic)?;
-        Some(then.min(micros(rustix::time::ClockId::Realtime)?.checked_sub(since)?))
-    }
-
     /// Makes the manager read all unit files again; returns when it has.
     ///
     /// # Errors
@@ -247,6 +237,9 @@ impl Systemd {
         calls: Vec<zbus::Result<Message>>,
         patience: Duration,
     ) -> Result<Vec<zbus::Result<Message>>, Error> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
         let rounds = u32::try_from(calls.len().div_ceil(limits::CALLS)).unwrap_or(u32::MAX).max(1);
         let deadline = Instant::now() + patience.saturating_mul(rounds);
         let failed = |e: zbus::Error| Error::from_bus(doing, &e);
@@ -274,10 +267,7 @@ impl Systemd {
 
 /// Asks for the version of the manager.
 fn version() -> zbus::Result<Message> {
-    Message::method_call(proxy::MANAGER_PATH, "Get")
-        .destination(proxy::SERVICE)
-        .interface(proxy::PROPERTIES)
-        .build(&(proxy::MANAGER, "Version"))
+    proxy::of_manager("Version")
 }
 
 fn builder(scope: Scope) -> Builder<'static> {

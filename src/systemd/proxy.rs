@@ -50,6 +50,14 @@ where
     Message::method_call(MANAGER_PATH, member).destination(SERVICE).interface(MANAGER).build(body)
 }
 
+/// One property of the manager itself.
+pub(super) fn of_manager(property: &str) -> zbus::Result<Message> {
+    Message::method_call(MANAGER_PATH, "Get")
+        .destination(SERVICE)
+        .interface(PROPERTIES)
+        .build(&(MANAGER, property))
+}
+
 /// All properties of one interface of a unit.
 pub(super) fn get_all(unit: &str, interface: &str) -> zbus::Result<Message> {
     Message::method_call(unit_path(unit), "GetAll")

@@ -41,6 +41,10 @@ pub enum UnitKind {
 }
 
 impl UnitKind {
+    /// Kinds of units that start, open or watch something; others only hold units together.
+    pub const ACTING: [UnitKind; 4] =
+        [UnitKind::Service, UnitKind::Socket, UnitKind::Timer, UnitKind::Path];
+
     /// The suffix without its dot.
     pub fn suffix(self) -> &'static str {
         match self {

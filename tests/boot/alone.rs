@@ -1,4 +1,7 @@
-//! A command about one app costs the same however many others there are: it opens no file of theirs.
+//! What commands cost, by what they open and how often they ask the manager: one about one app opens no file of others,
+//! and one that changes nothing reads each unit once.
+
+use std::collections::BTreeMap;
 
 use crate::booted;
 use crate::support::skip;
@@ -73,4 +76,43 @@ booted!(a_reload_asks_its_questions_over_few_connections, |m| {
         (made("/run/command", "exit_group"), made("/run/rollout", "start few@4"));
     assert!(command <= 6 && rollout <= 5, "command {command}, rollout {rollout}");
     assert!(command > 0 && rollout > 0, "nothing was counted");
+});
+
+booted!(a_command_that_changes_nothing_reads_each_unit_once_and_asks_little, |m| {
+    if m.run(["strace", "--version"]).code != 0 {
+        return skip::record("strace is missing");
+    }
+    let apps = (0..20).map(|number| {
+        let app = format!("[[apps]]\nname = 'app{number}'\ncommand = ['sleep', 'infinity']\n");
+        app + "rollout = { min_ready = 0 }\n"
+    });
+    m.write("/srv/ecosystem.toml", apps.collect::<String>());
+    m.ok(["clusterctl", "apply", "/srv/ecosystem.toml"]);
+    // The first look at instances is noted.
+    m.ok(["clusterctl", "apply", "/srv/ecosystem.toml"]);
+    let traced = |verb: &str| {
+        let trace = "strace -f -qq -e trace=openat,connect -o /run/calls";
+        let output = m.sh(&format!("{trace} clusterctl {verb}"));
+        assert_eq!(output.code, 0, "{verb}: {output:#?}");
+        let calls = m.read("/run/calls");
+        let of_units = calls.lines().filter_map(|line| {
+            let path = line.split_once("openat(AT_FDCWD, \"")?.1.split_once('"')?.0;
+            let kind = path.rsplit_once('.')?.1;
+            (path.starts_with("/etc/systemd/system/") && ["service", "slice"].contains(&kind))
+                .then(|| path.to_owned())
+        });
+        let mut opened: BTreeMap<String, usize> = BTreeMap::new();
+        of_units.for_each(|path| *opened.entry(path).or_default() += 1);
+        let count = |what: &str| calls.lines().filter(|line| line.contains(what)).count();
+        (opened, count("/run/systemd/private"), count("bus_socket"))
+    };
+    let (opened, asked, bus) = traced("apply /srv/ecosystem.toml");
+    let again: Vec<_> = opened.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(again.is_empty(), "{again:?}");
+    // What is counted is there: a group, a template and a slice of each.
+    assert!(opened.len() >= 60, "{opened:?}");
+    assert!(asked <= 2 && bus == 0, "{asked} questions, {bus} connections to the bus");
+    let (opened, asked, bus) = traced("list");
+    assert!(opened.values().all(|times| *times == 1) && opened.len() == 40, "{opened:?}");
+    assert!(asked == 1 && bus == 0, "{asked} questions, {bus} connections to the bus");
 });

@@ -175,3 +175,27 @@ booted!(an_app_is_renamed_in_one_step, |m| {
     assert_eq!(m.ok_sh("ls /etc/systemd/system | grep -c '^n[@.-]' || true"), "0");
     assert!(applied(m, "/srv/e").contains("nothing to do"));
 });
+
+booted!(what_was_well_is_looked_at_again_when_it_runs_anew, |m| {
+    m.write("/srv/fine", "");
+    let program = "[ -e /srv/fine ] && exec sleep infinity; exit 3";
+    let rollout = "rollout = { min_ready = 0 }\nmax_restarts = 4\nmin_uptime = '1s'\n";
+    let app = format!("[[apps]]\nname = 'well'\ncommand = ['sh', '-c', '{program}']\n{rollout}");
+    m.write("/srv/ecosystem.toml", app);
+    let apply = || m.run(["clusterctl", "apply", "/srv/ecosystem.toml"]);
+    for _ in 0..3 {
+        let output = apply();
+        assert_eq!(output.code, 0, "{output:#?}");
+    }
+    assert!(m.read("/run/clusterctl/runs").contains("well@0.service"));
+    m.ok(["rm", "/srv/fine"]);
+    m.ok(["systemctl", "kill", "--signal=KILL", "well@0"]);
+    let output = apply();
+    assert_eq!(output.code, 1, "{output:#?}");
+    m.write("/srv/fine", "");
+    m.ok(["clusterctl", "restart", "well"]);
+    for _ in 0..2 {
+        let output = apply();
+        assert!(output.code == 0 && output.stdout.contains("nothing to do"), "{output:#?}");
+    }
+});

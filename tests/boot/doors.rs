@@ -196,7 +196,7 @@ booted_long!(a_loop_that_hangs_is_ended_and_others_serve, |m| {
     assert!(m.journal("shop@1").contains("atchdog timeout"), "{}", m.journal("shop@1"));
 });
 
-booted!(a_program_that_loads_after_it_listens_is_not_taken_for_one_that_hangs, |m| {
+booted_long!(a_program_that_loads_after_it_listens_is_not_taken_for_one_that_hangs, |m| {
     let program = "import http.server, time\n\
         server = http.server.HTTPServer(('', 3000), http.server.SimpleHTTPRequestHandler)\n\
         time.sleep(4)\n\

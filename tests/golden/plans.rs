@@ -37,7 +37,8 @@ fn applied(files: &BTreeMap<AppName, AppFiles>) -> Observed {
             unheld: Default::default(),
         }
     };
-    Observed { apps: files.iter().map(|(name, files)| (name.clone(), app(files))).collect() }
+    let apps = files.iter().map(|(name, files)| (name.clone(), app(files)));
+    Observed { apps: apps.collect(), all_read: true }
 }
 
 const SHOP: &str = "[[apps]]\nname = 'shop'\nscript = 'server.js'\n";

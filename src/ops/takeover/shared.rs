@@ -143,7 +143,7 @@ impl Shared {
         for port in &self.ports {
             disk::unshare_port(&context.layout, &port.unit)?;
         }
-        context.systemd.daemon_reload()?;
+        context.reread_units()?;
         let own: Vec<ListenAddress> = self.ports.iter().map(|port| port.address.clone()).collect();
         // The copies of PM2's sockets close here.
         drop(self.ports);

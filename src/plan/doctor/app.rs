@@ -140,7 +140,8 @@ fn needed_units(words: &Words<'_>, facts: &AppFacts) -> Vec<UnitName> {
             needed.extend(sockets);
         }
     }
-    let named: BTreeSet<&str> = facts.observed.units.values().flat_map(refers_to).collect();
+    let named: BTreeSet<&str> =
+        facts.observed.units.values().flat_map(|file| refers_to(file)).collect();
     let others = Role::ALL.into_iter().filter(|role| *role != Role::Listener);
     let mut others: Vec<UnitName> = others.map(|role| app.unit_of(role)).collect();
     others.retain(|unit| named.contains(unit.as_str()) && !needed.contains(unit));
