@@ -12,6 +12,7 @@ mod ids;
 mod layout;
 mod lock;
 mod moves;
+mod note;
 mod pins;
 mod read_since;
 mod replaced;
@@ -40,7 +41,8 @@ pub use layout::Layout;
 pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
 pub use pins::{
-    forget_pinned, forget_pins, former_until, note_unpinned, pin, pinnable, pinned, unpin,
+    forget_pinned, forget_pins, former_until, note_unpinned, pin, pinnable, pinned,
+    pinned_template, unpin,
 };
 pub use read_since::units_changed;
 pub use replaced::{note_replaced, replaced};
