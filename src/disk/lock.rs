@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::Error;
+use super::{Error, note};
 use crate::ecosystem::{AppName, fnv1a};
 
 /// Longest command line that is told of a holder.
@@ -92,8 +92,10 @@ fn take(path: &Path, waiting: impl FnOnce(String)) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true).mode(0o600);
     // A link planted in a directory that others can write must not be followed.
-    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-    let mut file = options.open(path).map_err(Error::new("open", path))?;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    options.custom_flags(flags.bits() as i32);
+    let opened = options.open(path).and_then(note::regular);
+    let mut file = opened.map_err(Error::new("open", path))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         waiting(holder(&file));
         flock(&file, FlockOperation::LockExclusive)

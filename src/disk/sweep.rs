@@ -5,7 +5,7 @@ use std::fs;
 use super::pins::{FOLDER, pinned_variables};
 use super::scan::scan_templates;
 use super::write::{remove, remove_unfinished, sweep_folder};
-use super::{Error, Layout};
+use super::{Error, Layout, unread};
 use crate::translate::environment_owner;
 
 /// Removes environment files that no unit of their app names any more, pins among them: former texts, and what an
@@ -39,6 +39,6 @@ pub fn sweep_unfinished(layout: &Layout) {
         remove_unfinished(&dir, |_| true);
     }
     // Processes of rollouts write there without that lock.
-    let pins = [layout.runtime.join(FOLDER)].into_iter().chain(layout.pins.clone());
-    pins.for_each(|dir| sweep_folder(&dir));
+    let notes = [layout.runtime.join(FOLDER), unread::dir(layout)];
+    notes.into_iter().chain(layout.pins.clone()).for_each(|dir| sweep_folder(&dir));
 }
