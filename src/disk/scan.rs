@@ -6,9 +6,11 @@ use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{DropIns, Error, Layout};
 use crate::ecosystem::{AppName, ListenAddress, Ownership, fnv1a};
+use crate::limits;
 use crate::plan::{LinkId, ObservedFile, OwnedUnit, OwnedUnits};
 use crate::translate::{self, MARK, Record};
 use crate::unit::{UnitFile, UnitName, quote};
@@ -197,8 +199,24 @@ fn modified(path: &Path) -> u64 {
 }
 
 fn changed(meta: &Metadata) -> u64 {
-    let micros = meta.mtime().saturating_mul(1_000_000) + meta.mtime_nsec() / 1000;
-    u64::try_from(micros).unwrap_or(0)
+    let micros = |seconds: i64, nanos: i64| {
+        u64::try_from(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000)).unwrap_or(0)
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+    last_change(
+        micros(meta.mtime(), meta.mtime_nsec()),
+        micros(meta.ctime(), meta.ctime_nsec()),
+        now,
+    )
+}
+
+/// When a content last changed, by the time that the file says and by that of the change of its inode, which nobody sets:
+/// not later than this, whatever an archive or `touch` says. Where that lies in the future too, the clock has been set
+/// back since, and every process that started by the clock of now started after the change.
+fn last_change(content: u64, inode: u64, now: u64) -> u64 {
+    let last = content.min(inode);
+    if last > now.saturating_add(limits::CLOCK_SET) { 0 } else { last }
 }
 
 fn links(layout: &Layout, app: &AppName) -> BTreeSet<u32> {
@@ -264,4 +282,18 @@ pub fn owns_address(layout: &Layout, app: &AppName, address: &ListenAddress) -> 
         owner == *app
             && ListenAddress::of_socket_unit(&file.unit).is_some_and(|a| a.conflicts_with(address))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_has_changed_in_the_future() {
+        let (hour, now) = (3_600_000_000, 1_000_000_000_000);
+        assert_eq!(last_change(now - hour, now, now), now - hour);
+        assert_eq!(last_change(now + hour, now - 1, now), now - 1, "somebody has set its time");
+        assert_eq!(last_change(now + hour, now + hour, now), 0, "the clock has been set back");
+        assert_eq!(last_change(now + 1, now + 1, now), now + 1, "the clock of a file server");
+    }
 }

@@ -9,7 +9,7 @@ use crate::disk::{self, DropIns, FoundApp, Layout};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::{Observed, ObservedApp, ObservedInstance, OwnedUnits};
-use crate::systemd::{Field, InstanceState, Systemd};
+use crate::systemd::{Field, InstanceState, Systemd, Timestamp};
 use crate::translate::AppFiles;
 use crate::unit::{ActiveState, UnitFile, UnitName};
 
@@ -227,7 +227,7 @@ pub(super) fn lost<'a>(
 fn instance(active: ActiveState, process: &InstanceState, newest_input: u64) -> ObservedInstance {
     ObservedInstance {
         active,
-        started: process.started.map_or(0, |time| time.realtime_usec),
+        started: process.started.map_or(0, |time| time.since_1970(Timestamp::now())),
         completed: active.is_active() && process.sub == "exited",
         errored: ["exec-condition", "assert"].contains(&process.result.as_str()),
         newest_input,
