@@ -6,6 +6,7 @@
 
 mod scenes;
 mod state;
+mod traced;
 mod tried;
 
 use std::collections::{BTreeMap, BTreeSet};
