@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -180,8 +180,10 @@ fn owned_file(path: &Path) -> Option<(AppName, OwnedUnit)> {
 
 /// Reads a file with as few system calls as possible: a scan reads hundreds.
 fn read(path: &Path) -> Option<ObservedFile> {
-    let mut file = File::open(path).ok()?;
-    let meta = file.metadata().ok()?;
+    // A FIFO in its place is neither waited for nor read.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let mut file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let meta = file.metadata().ok().filter(Metadata::is_file)?;
     let mut bytes = vec![0; usize::try_from(meta.len()).ok()? + 1];
     let length = file.read(&mut bytes).ok()?;
     let whole = length + 1 == bytes.len();

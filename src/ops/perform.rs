@@ -14,7 +14,7 @@ use super::observe::observe_app;
 use super::overtaken::finish_stop;
 use super::pins::Pins;
 use super::request::{FormerFile, ReportLine, Request, Task};
-use super::resume::{self, reconnect, rolled};
+use super::resume::{self, persist, rolled};
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, held};
 use crate::disk::{self, Exchange, Lock};
@@ -86,7 +86,7 @@ pub(super) fn carry_out(
     sink: Sink<'_>,
 ) -> Result<Outcome, Error> {
     let pins = Pins::found(context, app);
-    if finish_stop(context, app)? {
+    if persist(context, || finish_stop(context, app))? {
         return Err(Error::Stopped(app.clone()));
     }
     if matches!(request.task, Task::Reload { .. }) {
@@ -96,7 +96,9 @@ pub(super) fn carry_out(
     if matches!(request.task, Task::Reload { instances: None }) {
         reopen(context, app)?;
     }
-    let Some(spec) = roll_spec(context, app, request)? else { return Ok(Outcome::Complete) };
+    let Some(spec) = persist(context, || roll_spec(context, app, request))? else {
+        return Ok(Outcome::Complete);
+    };
     let hooked = match &request.task {
         Task::Reload { instances } => instances.is_none(),
         Task::Change { outdated, .. } => !outdated.is_empty(),
@@ -118,7 +120,7 @@ pub(super) fn carry_out(
     let run = || rolled(context, spec, request, &given, sink);
     let outcome = witnessed(context, std::slice::from_ref(app), run)?;
     if outcome == Outcome::Complete {
-        pins.settle(&replaced)?;
+        persist(context, || pins.settle(&replaced))?;
     }
     if hooked
         && outcome == Outcome::Complete
@@ -213,13 +215,7 @@ fn restore(
         disk::apply_links(&context.layout, app, &link_difference(&links, former))?;
     }
     drop(shared);
-    if let Err(error) = context.systemd.daemon_reload() {
-        if !error.is_broken_off() {
-            return Err(error.into());
-        }
-        reconnect(context, error)?;
-        context.systemd.daemon_reload()?;
-    }
+    persist(context, || Ok(context.systemd.daemon_reload()?))?;
     disk::forget_unread(&context.layout, app);
     if released.is_ok() {
         pins.put_back();

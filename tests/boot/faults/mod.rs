@@ -224,13 +224,15 @@ booted!(what_could_not_be_remembered_is_in_force_all_the_same, |m| {
 });
 
 /// Every place where a few lines of ours lie that are read again.
-const NOTES: [&str; 6] = [
+const NOTES: [&str; 8] = [
     "/run/clusterctl/pins/shop",
     "/run/clusterctl/unread/shop",
     "/run/clusterctl/replaced/shop",
     "/var/lib/clusterctl/locks/shop.lock",
     "/var/lib/clusterctl/lock",
     "/var/lib/clusterctl/history/1.json",
+    "/var/lib/clusterctl/ids",
+    "/run/clusterctl/namespaces",
 ];
 
 booted!(what_is_no_file_in_the_place_of_a_note_holds_nobody_up, |m| {
