@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::unread::is_alive;
+use super::note::is_alive;
 use super::write::sweep_folder;
 use super::{Error, Layout, note, write_atomic};
 use crate::ecosystem::AppName;

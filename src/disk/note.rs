@@ -1,5 +1,5 @@
 //! Reads small files of ours that hold a few lines. What lies in the place of one and is no regular file, such as a FIFO or
-//! a device, is no note: nobody waits for it, and nothing without an end is read.
+//! a device, is no note: nobody waits for it, and nothing without an end is read. Writes nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Result};
@@ -34,6 +34,12 @@ pub(super) fn regular(file: File) -> Result<File> {
         true => Ok(file),
         false => Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file")),
     }
+}
+
+/// Whether a process with this number is there, other than this one.
+pub(super) fn is_alive(pid: &str) -> bool {
+    let number = pid.parse::<u32>().ok().filter(|number| *number != std::process::id());
+    number.is_some_and(|number| Path::new(&format!("/proc/{number}")).exists())
 }
 
 #[cfg(test)]

@@ -32,15 +32,9 @@ pub fn unread(layout: &Layout) -> BTreeSet<AppName> {
     let left = entries.filter_map(|entry| {
         let app = AppName::parse(entry.file_name().to_str()?).ok()?;
         let writer = note::read(&entry.path());
-        (!is_alive(&writer)).then_some(app)
+        (!note::is_alive(&writer)).then_some(app)
     });
     left.collect()
-}
-
-/// Whether a process with this number is there, other than this one.
-pub(super) fn is_alive(pid: &str) -> bool {
-    let number = pid.parse::<u32>().ok().filter(|number| *number != std::process::id());
-    number.is_some_and(|number| PathBuf::from(format!("/proc/{number}")).exists())
 }
 
 pub(super) fn dir(layout: &Layout) -> PathBuf {
