@@ -178,6 +178,10 @@ pub const MONIT_LOOKS: usize = 24;
 /// Lines of each instance that `describe` shows.
 pub const DESCRIBED_LINES: usize = 3;
 
+/// Two clocks that differ by more, in microseconds, are one that somebody has set: those of machines that keep the time
+/// differ by less.
+pub const CLOCK_SET: u64 = 60_000_000;
+
 /// Bytes of the command line of whoever holds a lock.
 pub const HOLDER: u64 = 200;
 

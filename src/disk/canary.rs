@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Layout, write_atomic};
+use super::{Error, Layout, note, write_atomic};
 use crate::handover::contract::CANARIES;
 use crate::unit::UnitName;
 
@@ -26,7 +26,7 @@ pub fn unmark_canary(layout: &Layout, unit: &UnitName) {
 
 /// Whether an instance is marked by this file now.
 pub fn is_canary(mark: &Path, now: u64) -> bool {
-    let until = fs::read_to_string(mark).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let until = note::read(mark).trim().parse::<u64>().ok();
     until.is_some_and(|until| now < until)
 }
 

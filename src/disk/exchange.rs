@@ -2,16 +2,14 @@
 //! each request and each report, below the runtime directory. Never reads what is in them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::OFlags;
-
-use super::unread::is_alive;
+use super::note::is_alive;
 use super::write::sweep_folder;
-use super::{Error, Layout, write_atomic};
+use super::{Error, Layout, note, write_atomic};
 use crate::ecosystem::AppName;
 
 /// The requests and reports of one app.
@@ -86,9 +84,7 @@ impl Exchange {
         });
         waiting.sort_by_key(|(_, _, time)| *time);
         let Some((id, path, _)) = waiting.into_iter().next() else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let read = open(&path).and_then(|mut file| file.read_to_end(&mut bytes));
-        read.map_err(Error::new("read", &path))?;
+        let bytes = note::bytes(&path).map_err(Error::new("read", &path))?;
         Ok(Some((id, bytes)))
     }
 
@@ -117,7 +113,7 @@ impl Exchange {
 
     /// The report of a rollout that has begun.
     pub fn report(&self, id: &str) -> Option<File> {
-        open(&self.report_path(id)).ok()
+        note::open(&self.report_path(id)).ok()
     }
 
     fn make(&self) -> Result<(), Error> {
@@ -196,13 +192,11 @@ fn is_stale(path: &Path, time: SystemTime) -> bool {
     old && !pid.is_some_and(|pid| pid == own || is_alive(pid))
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits() as i32).open(path)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Error, Layout};
+use super::{Error, Layout, note};
 use crate::handover::contract::GuardNotes;
 use crate::unit::UnitName;
 
@@ -33,7 +33,7 @@ pub fn gave_up(layout: &Layout, unit: &UnitName) -> bool {
 pub fn announce_start(layout: &Layout, unit: &UnitName, now: u64) {
     let path = path(layout, unit);
     // Apps whose guard keeps no notes have no such file.
-    if path.exists() {
+    if path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
         let notes = GuardNotes { seen: now, short_runs: Some(0), restarts: 0, announced: true };
         let _ = fs::write(path, format!("{notes}\n"));
     }
@@ -52,7 +52,7 @@ pub fn forget_restarts(layout: &Layout, unit: &UnitName) -> Result<(), Error> {
 }
 
 fn notes(layout: &Layout, unit: &UnitName) -> Option<GuardNotes> {
-    GuardNotes::read(&fs::read_to_string(path(layout, unit)).ok()?)
+    GuardNotes::read(&note::read(&path(layout, unit)))
 }
 
 fn path(layout: &Layout, unit: &UnitName) -> PathBuf {

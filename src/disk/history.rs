@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::write::{private_dir, write_atomic};
-use super::{Error, Layout};
+use super::{Error, Layout, note};
 use crate::ecosystem::fnv1a;
 
 /// Entries that are kept.
@@ -89,7 +89,7 @@ pub fn history(layout: &Layout) -> Result<Vec<HistoryEntry>, Error> {
     let mut entries: Vec<HistoryEntry> = files
         .filter_map(Result::ok)
         .filter(|file| number_of(&file.path()).is_some())
-        .filter_map(|file| serde_json::from_slice(&fs::read(file.path()).ok()?).ok())
+        .filter_map(|file| serde_json::from_slice(&note::bytes(&file.path()).ok()?).ok())
         .collect();
     entries.sort_by_key(|entry| entry.number);
     Ok(entries)
@@ -176,7 +176,7 @@ pub fn note_return(layout: &Layout, source: Option<&Path>, to: Option<u64>) -> R
 /// The number of the entry of a file that somebody has begun to go back to, without an end so far.
 #[must_use]
 pub fn begun_return(layout: &Layout, source: Option<&Path>) -> Option<u64> {
-    fs::read_to_string(return_path(layout, source)).ok()?.trim().parse().ok()
+    note::read(&return_path(layout, source)).trim().parse().ok()
 }
 
 fn return_path(layout: &Layout, source: Option<&Path>) -> PathBuf {

@@ -6,9 +6,8 @@
 //! on them: whoever may not write sees the numbers that others gave.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
-use super::{Error, Layout, Lock, write_atomic};
+use super::{Error, Layout, Lock, note, write_atomic};
 
 /// The numbers of instances, by their names (`api@2`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,8 +75,7 @@ impl Ids {
 
 /// The numbers that have been given.
 pub fn ids(layout: &Layout) -> Ids {
-    let text = fs::read_to_string(layout.state.join(FILE));
-    text.map(|text| Ids::parse(&text)).unwrap_or_default()
+    Ids::parse(&note::read(&layout.state.join(FILE)))
 }
 
 /// Gives a number to each of these instances that has none, in their order, and forgets those of

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::Error;
+use super::{Error, note};
 use crate::ecosystem::{AppName, fnv1a};
 
 /// Longest command line that is told of a holder.
@@ -91,7 +91,8 @@ fn take(path: &Path, own: &str, waiting: impl FnOnce(String)) -> Result<File, Er
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true).mode(0o600);
     // A link planted in a directory that others can write must not be followed.
-    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    options.custom_flags(flags.bits() as i32);
     let opened = match options.open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let dir = path.parent().unwrap_or(Path::new("/"));
@@ -102,6 +103,7 @@ fn take(path: &Path, own: &str, waiting: impl FnOnce(String)) -> Result<File, Er
         }
         opened => opened,
     };
+    let opened = opened.and_then(note::regular);
     let mut file = opened.map_err(Error::new("open", path))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         waiting(holder(&file));

@@ -14,6 +14,7 @@ mod layout;
 mod lock;
 mod moves;
 mod names;
+mod note;
 mod pins;
 mod read_since;
 mod replaced;
@@ -46,8 +47,8 @@ pub use lock::{Lock, LockHolder, locks};
 pub use moves::{forget_move, note_move};
 pub use names::{UnitNames, ownership};
 pub use pins::{
-    forget_pinned, forget_pins, former_until, note_unpinned, pin, pinnable, pinned, unpin,
-    with_pins,
+    forget_pinned, forget_pins, former_until, note_unpinned, pin, pinnable, pinned,
+    pinned_template, unpin, with_pins,
 };
 pub use read_since::{Reading, units_changed};
 pub use replaced::{note_replaced, replaced};

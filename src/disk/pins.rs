@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use super::scan::owned;
-use super::{Error, Layout, write_atomic};
+use super::{Error, Layout, note as notes, write_atomic};
 use crate::ecosystem::AppName;
+use crate::plan::ObservedFile;
 use crate::translate::env_files;
 use crate::unit::{UnitName, quote};
 
@@ -22,7 +24,7 @@ const HELD: u64 = u64::MAX;
 /// Until when a start of these instances ran the former definition, in microseconds since 1970. Empty where no rollout
 /// has left anything to know.
 pub fn former_until(layout: &Layout, app: &AppName) -> BTreeMap<u32, u64> {
-    let text = fs::read_to_string(note(layout, app)).unwrap_or_default();
+    let text = notes::read(&note(layout, app));
     let line = |line: &str| {
         let (number, until) = line.split_once(' ')?;
         Some((number.parse().ok()?, until.parse().ok()?))
@@ -55,7 +57,23 @@ pub fn pinnable(layout: &Layout, app: &AppName, numbers: BTreeSet<u32>) -> BTree
     numbers.into_iter().filter(free).collect()
 }
 
-/// Pins instances to a text, the note first.
+/// The template to which all of these instances that are pinned are pinned; `None` where none is, or where they differ.
+pub fn pinned_template(
+    layout: &Layout,
+    app: &AppName,
+    instances: &BTreeSet<u32>,
+) -> Option<ObservedFile> {
+    let pins = pinned(layout, app).into_iter().filter(|number| instances.contains(number));
+    let mut files = pins.map(|number| {
+        let path = path(layout, &app.instance_unit(number))?;
+        Some(owned(layout, &path)?.1)
+    });
+    let first = files.next()??.file();
+    files.all(|file| file.is_some_and(|file| file.text == first.text)).then_some(first)
+}
+
+/// Pins instances to a template, the note first. The pins keep its time: what is gone back to must not look newer than the
+/// processes that run it.
 ///
 /// # Errors
 /// The file system refuses.
@@ -63,14 +81,15 @@ pub fn pin(
     layout: &Layout,
     app: &AppName,
     numbers: &BTreeSet<u32>,
-    text: &str,
+    former: &ObservedFile,
 ) -> Result<(), Error> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_micros(former.modified);
     let mut until = former_until(layout, app);
     until.extend(numbers.iter().map(|number| (*number, HELD)));
     write_note(layout, app, &until)?;
     for number in numbers {
         if let Some(path) = path(layout, &app.instance_unit(*number)) {
-            write_atomic(&path, text.as_bytes(), 0o644, None)?;
+            write_atomic(&path, former.text.as_bytes(), 0o644, Some(time))?;
         }
     }
     Ok(())
@@ -186,7 +205,8 @@ mod tests {
         let layout = layout(root.path());
         let app = AppName::parse("shop").unwrap();
         assert!(former_until(&layout, &app).is_empty());
-        pin(&layout, &app, &[0, 2].into(), TEXT).unwrap();
+        let former = ObservedFile { text: TEXT.to_owned(), modified: 7_000_000 };
+        pin(&layout, &app, &[0, 2].into(), &former).unwrap();
         let path = root.path().join("systemd/shop@2.service");
         assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
         assert_eq!(pinned(&layout, &app), [0, 2].into());
@@ -202,6 +222,22 @@ mod tests {
         assert_eq!(former_until(&layout, &app), [(2, 7)].into());
         forget_pinned(&layout, &app, &[2].into()).unwrap();
         assert!(former_until(&layout, &app).is_empty());
+    }
+
+    #[test]
+    fn what_is_pinned_is_known_where_all_of_it_is_the_same() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = layout(root.path());
+        let app = AppName::parse("shop").unwrap();
+        let file = |text: &str| ObservedFile { text: text.to_owned(), modified: 7_000_000 };
+        let (one, other) = (file(TEXT), file(&TEXT.replace('1', "2")));
+        assert_eq!(pinned_template(&layout, &app, &[0, 1].into()), None);
+        pin(&layout, &app, &[0, 1].into(), &one).unwrap();
+        pin(&layout, &app, &[2].into(), &other).unwrap();
+        assert_eq!(pinned_template(&layout, &app, &[0, 1].into()), Some(one));
+        assert_eq!(pinned_template(&layout, &app, &[2].into()), Some(other));
+        assert_eq!(pinned_template(&layout, &app, &[0, 1, 2].into()), None);
+        assert_eq!(pinned_template(&layout, &app, &[3].into()), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Layout, write_atomic};
+use super::{Error, Layout, note, write_atomic};
 use crate::ecosystem::AppName;
 use crate::limits;
 
@@ -34,7 +34,7 @@ pub fn note_replaced(
 
 /// The lines, oldest first, with their time in seconds since 1970.
 pub fn replaced(layout: &Layout, app: &AppName) -> Vec<(u64, String)> {
-    let text = std::fs::read_to_string(path(layout, app)).unwrap_or_default();
+    let text = note::read(&path(layout, app));
     let line = |line: &str| {
         let (seconds, text) = line.split_once(' ')?;
         Some((seconds.parse().ok()?, text.to_owned()))

@@ -16,8 +16,10 @@ use crate::unit::UnitName;
 /// What stays the same about a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotedRun {
-    /// Start of its main process, microseconds since 1970.
+    /// Start of its main process, microseconds since 1970 by the clock of then.
     pub started: u64,
+    /// The same, microseconds of `CLOCK_MONOTONIC`: the clock may be set.
+    pub started_monotonic: u64,
     /// Since when it is ready, microseconds of `CLOCK_MONOTONIC`.
     pub ready_since: u64,
 }
@@ -44,8 +46,9 @@ impl NotedRuns {
         let line = |line: &str| {
             let mut words = line.split(' ');
             let (unit, number) = (UnitName::parse(words.next()?).ok()?, words.next()?.to_owned());
-            let (started, ready_since) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-            Some((unit, (number, NotedRun { started, ready_since })))
+            let mut time = || words.next()?.parse().ok();
+            let (started, started_monotonic, ready_since) = (time()?, time()?, time()?);
+            Some((unit, (number, NotedRun { started, started_monotonic, ready_since })))
         };
         NotedRuns(text.lines().filter_map(line).collect())
     }
@@ -69,7 +72,9 @@ impl NotedRuns {
         let mut text = String::new();
         for (unit, (number, run)) in &self.0 {
             if invocation(layout, unit).as_ref() == Some(number) {
-                let _ = writeln!(text, "{unit} {number} {} {}", run.started, run.ready_since);
+                let NotedRun { started, started_monotonic, ready_since } = run;
+                let _ =
+                    writeln!(text, "{unit} {number} {started} {started_monotonic} {ready_since}");
             }
         }
         write_atomic(&path(layout), text.as_bytes(), 0o644, None)
@@ -100,7 +105,11 @@ mod tests {
             let _ = fs::remove_file(&link);
             symlink(run.to_string().repeat(32), link).unwrap();
         };
-        let run = |started| NotedRun { started, ready_since: started + 1 };
+        let run = |started| NotedRun {
+            started,
+            started_monotonic: started + 2,
+            ready_since: started + 1,
+        };
         let note = |number: u32, started| {
             let run = (unit(number), invocation(&layout, &unit(number)).unwrap(), run(started));
             NotedRuns::read(&layout).note(&layout, [run]).unwrap();

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use super::seen::Owned;
 use super::{DropIns, Error, Layout, by_halves};
 use crate::ecosystem::{AppName, ListenAddress, fnv1a};
+use crate::limits;
 use crate::plan::{LinkId, ObservedFile, OwnedUnit, OwnedUnits};
 use crate::translate::{self, MARK, Record};
 use crate::unit::{UnitFile, UnitName, quote};
@@ -214,8 +215,10 @@ fn read(path: &Path) -> Option<ObservedFile> {
 
 /// Reads a file with as few system calls as possible: a scan reads hundreds.
 fn read_with_inode(path: &Path) -> Option<(ObservedFile, Metadata)> {
-    let mut file = File::open(path).ok()?;
-    let meta = file.metadata().ok()?;
+    // A FIFO in its place is neither waited for nor read.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let mut file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let meta = file.metadata().ok().filter(Metadata::is_file)?;
     let mut bytes = vec![0; usize::try_from(meta.len()).ok()? + 1];
     let length = file.read(&mut bytes).ok()?;
     let whole = length + 1 == bytes.len();
@@ -234,8 +237,24 @@ fn modified(path: &Path) -> u64 {
 }
 
 fn changed(meta: &Metadata) -> u64 {
-    let micros = meta.mtime().saturating_mul(1_000_000) + meta.mtime_nsec() / 1000;
-    u64::try_from(micros).unwrap_or(0)
+    let micros = |seconds: i64, nanos: i64| {
+        u64::try_from(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000)).unwrap_or(0)
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+    last_change(
+        micros(meta.mtime(), meta.mtime_nsec()),
+        micros(meta.ctime(), meta.ctime_nsec()),
+        now,
+    )
+}
+
+/// When a content last changed, by the time that the file says and by that of the change of its inode, which nobody sets:
+/// not later than this, whatever an archive or `touch` says. Where that lies in the future too, the clock has been set
+/// back since, and every process that started by the clock of now started after the change.
+fn last_change(content: u64, inode: u64, now: u64) -> u64 {
+    let last = content.min(inode);
+    if last > now.saturating_add(limits::CLOCK_SET) { 0 } else { last }
 }
 
 fn links(layout: &Layout, app: &AppName) -> BTreeSet<u32> {
@@ -292,4 +311,18 @@ pub fn owns_address(layout: &Layout, app: &AppName, address: &ListenAddress) -> 
         owner == *app
             && ListenAddress::of_socket_unit(&file.unit).is_some_and(|a| a.conflicts_with(address))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_has_changed_in_the_future() {
+        let (hour, now) = (3_600_000_000, 1_000_000_000_000);
+        assert_eq!(last_change(now - hour, now, now), now - hour);
+        assert_eq!(last_change(now + hour, now - 1, now), now - 1, "somebody has set its time");
+        assert_eq!(last_change(now + hour, now + hour, now), 0, "the clock has been set back");
+        assert_eq!(last_change(now + 1, now + 1, now), now + 1, "the clock of a file server");
+    }
 }

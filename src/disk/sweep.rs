@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::pins::{FOLDER, pinned_variables};
 use super::scan::scan_templates;
 use super::write::{remove, remove_unfinished, sweep_folder};
-use super::{Error, Layout};
+use super::{Error, Layout, unread};
 use crate::ecosystem::AppName;
 use crate::translate::environment_owner;
 
@@ -45,6 +45,6 @@ pub fn sweep_unfinished(layout: &Layout) {
         remove_unfinished(&dir, |_| true);
     }
     // Processes of rollouts write there without that lock.
-    let pins = [layout.runtime.join(FOLDER)].into_iter().chain(layout.pins.clone());
-    pins.for_each(|dir| sweep_folder(&dir));
+    let notes = [layout.runtime.join(FOLDER), unread::dir(layout)];
+    notes.into_iter().chain(layout.pins.clone()).for_each(|dir| sweep_folder(&dir));
 }

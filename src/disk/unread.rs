@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Error, Layout};
+use super::{Error, Layout, note, write_atomic};
 use crate::ecosystem::AppName;
 
 /// Notes that files of an app are about to change.
@@ -16,10 +16,8 @@ use crate::ecosystem::AppName;
 /// # Errors
 /// The file system refuses.
 pub fn note_unread(layout: &Layout, app: &AppName) -> Result<(), Error> {
-    let dir = dir(layout);
-    fs::create_dir_all(&dir).map_err(Error::new("make directory", &dir))?;
-    let path = dir.join(app.as_str());
-    fs::write(&path, std::process::id().to_string()).map_err(Error::new("write", &path))
+    let text = std::process::id().to_string();
+    write_atomic(&dir(layout).join(app.as_str()), text.as_bytes(), 0o644, None)
 }
 
 /// Takes the note back: the manager has read what this process wrote.
@@ -33,19 +31,13 @@ pub fn unread(layout: &Layout) -> BTreeSet<AppName> {
     let entries = fs::read_dir(dir(layout)).into_iter().flatten().flatten();
     let left = entries.filter_map(|entry| {
         let app = AppName::parse(entry.file_name().to_str()?).ok()?;
-        let writer = fs::read_to_string(entry.path()).unwrap_or_default();
-        (!is_alive(&writer)).then_some(app)
+        let writer = note::read(&entry.path());
+        (!note::is_alive(&writer)).then_some(app)
     });
     left.collect()
 }
 
-/// Whether a process with this number is there, other than this one.
-pub(super) fn is_alive(pid: &str) -> bool {
-    let number = pid.parse::<u32>().ok().filter(|number| *number != std::process::id());
-    number.is_some_and(|number| PathBuf::from(format!("/proc/{number}")).exists())
-}
-
-fn dir(layout: &Layout) -> PathBuf {
+pub(super) fn dir(layout: &Layout) -> PathBuf {
     layout.runtime.join("unread")
 }
 

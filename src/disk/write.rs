@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::unread::is_alive;
+use super::note::is_alive;
 use super::{Error, Layout, scan_app};
 use crate::ecosystem::AppName;
 use crate::plan::{ChangeKind, FileChange, FileId, LinkChange, LinkId, ObservedFile};

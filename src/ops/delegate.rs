@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::perform::carry_out;
 use super::request::{ReportLine, Request, Task};
-use super::resume::reconnect;
+use super::resume::again;
 use super::settle::settled;
 use super::{Context, Error, Event, Sink};
 use crate::disk::Exchange;
@@ -51,6 +51,8 @@ pub fn delegate(
         // We hold the app's lock: a request that is there belongs to a command that is gone.
         exchange.withdraw_orphans();
     }
+    // Before the request is there, which nobody would follow, and a later job take up.
+    let watch = context.systemd.watch([])?;
     match exchange.ask(&id, &text) {
         // A caller whom polkit lets reload, and who may not write the request, gets a plain reload.
         Err(error) if error.is_permission() && request.is_plain() => {
@@ -60,7 +62,7 @@ pub fn delegate(
     }
     let mut follower = Follower {
         context,
-        watch: context.systemd.watch([])?,
+        watch,
         app,
         group: app.group_unit(),
         report: Report { exchange: &exchange, id: &id, file: None, line: String::new() },
@@ -209,16 +211,29 @@ impl Follower<'_> {
             match signal {
                 Signal::JobRemoved { id, result, .. } if id == job => return Ok(Some(result)),
                 Signal::Disconnected => {
-                    reconnect(self.context, systemd::Error::disconnected("follow the rollout"))?;
-                    self.watch = self.context.systemd.watch([])?;
-                    return self.over(job);
+                    return self.rejoin(systemd::Error::disconnected("follow the rollout"), job);
                 }
                 // The manager sends no signals for what happened while it was executing itself anew.
-                Signal::Reloading(false) => return self.over(job),
+                Signal::Reloading(false) => {
+                    return match self.over(job) {
+                        Err(Error::Systemd(error)) if error.is_broken_off() => {
+                            self.rejoin(error, job)
+                        }
+                        over => over,
+                    };
+                }
                 _ => {}
             }
         }
         Ok(None)
+    }
+
+    /// Follows the job over another connection.
+    fn rejoin(&mut self, broken: systemd::Error, job: JobId) -> Result<Option<JobResult>, Error> {
+        again(self.context, broken, || {
+            self.watch = self.context.systemd.watch([])?;
+            self.over(job)
+        })
     }
 
     /// Whether the job has ended unheard; its report says how.

@@ -6,12 +6,12 @@
 //! filters and AppArmor forbid them in ways that nothing else tells, and the start would end with
 //! 226/NAMESPACE.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::disk::Layout;
+use crate::disk::{self, Layout};
 use crate::ecosystem::Scope;
+use crate::host;
 
 /// With what the manager sets up a service of its own: any of these makes a namespace.
 const TRIED: [&str; 6] = [
@@ -22,6 +22,8 @@ const TRIED: [&str; 6] = [
     "ProtectControlGroups=yes",
     "PrivateDevices=yes",
 ];
+/// Bytes of the longest answer that is noted.
+const ANSWER: u64 = 3;
 /// What systemd calls EXIT_NAMESPACE.
 const NO_NAMESPACE: i32 = 226;
 
@@ -31,7 +33,7 @@ pub(super) fn permitted(layout: &Layout) -> bool {
         return true;
     }
     let note = layout.runtime.join("namespaces");
-    match fs::read_to_string(&note).as_deref() {
+    match host::text::read(&note, ANSWER).as_deref() {
         Ok("yes") => return true,
         Ok("no") => return false,
         _ => {}
@@ -41,8 +43,8 @@ pub(super) fn permitted(layout: &Layout) -> bool {
     }
     let permitted = tried();
     // Asked again by the next command where that is not possible.
-    let _ = fs::create_dir_all(&layout.runtime);
-    let _ = fs::write(&note, if permitted { "yes" } else { "no" });
+    let answer = if permitted { "yes" } else { "no" };
+    let _ = disk::write_atomic(&note, answer.as_bytes(), 0o644, None);
     permitted
 }
 

@@ -203,7 +203,8 @@ fn processes(
         match noted {
             None => asked.push(unit),
             Some(run) => {
-                let started = Timestamp { realtime_usec: run.started, monotonic_usec: 0 };
+                let started =
+                    Timestamp { realtime_usec: run.started, monotonic_usec: run.started_monotonic };
                 let sub = one.row.sub.clone();
                 let state = InstanceState { started: Some(started), sub, ..Default::default() };
                 known.insert(unit, Process { state, well_since: Some(run.ready_since) });
@@ -281,7 +282,7 @@ fn instance(active: ActiveState, process: &Process, newest_input: u64) -> Observ
     let Process { state: process, well_since } = process;
     ObservedInstance {
         active,
-        started: process.started.map_or(0, |time| time.realtime_usec),
+        started: process.started.map_or(0, |time| time.since_1970(Timestamp::now())),
         completed: active.is_active() && process.sub == "exited",
         errored: ["exec-condition", "assert"].contains(&process.result.as_str()),
         newest_input,

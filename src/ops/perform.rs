@@ -14,7 +14,7 @@ use super::observe::observe_app;
 use super::overtaken::finish_stop;
 use super::pins::Pins;
 use super::request::{FormerFile, ReportLine, Request, Task};
-use super::resume::{self, reconnect, rolled};
+use super::resume::{self, persist, rolled};
 use super::witness::witnessed;
 use super::{Context, Error, Event, RollSpec, Sink, held};
 use crate::disk::{self, Exchange, Lock};
@@ -88,7 +88,7 @@ pub(super) fn carry_out(
 ) -> Result<Outcome, Error> {
     let together = context.together();
     let pins = Pins::found(context, app);
-    if finish_stop(context, app)? {
+    if persist(context, || finish_stop(context, app))? {
         return Err(Error::Stopped(app.clone()));
     }
     if matches!(request.task, Task::Reload { .. }) {
@@ -99,7 +99,9 @@ pub(super) fn carry_out(
         Task::Reload { instances: None } => lost(context, app)?,
         _ => Vec::new(),
     };
-    let Some(spec) = roll_spec(context, app, request)? else { return Ok(Outcome::Complete) };
+    let Some(spec) = persist(context, || roll_spec(context, app, request))? else {
+        return Ok(Outcome::Complete);
+    };
     drop(together);
     reopen(context, lost)?;
     let hooked = match &request.task {
@@ -123,7 +125,7 @@ pub(super) fn carry_out(
     let run = || rolled(context, spec, request, &given, sink);
     let outcome = witnessed(context, std::slice::from_ref(app), run)?;
     if outcome == Outcome::Complete {
-        pins.settle(&replaced)?;
+        persist(context, || pins.settle(&replaced))?;
     }
     if hooked
         && outcome == Outcome::Complete
@@ -221,13 +223,7 @@ fn restore(
         disk::apply_links(&context.layout, app, &link_difference(&links, former))?;
     }
     drop(shared);
-    if let Err(error) = context.reread_units() {
-        if !error.is_broken_off() {
-            return Err(error.into());
-        }
-        reconnect(context, error)?;
-        context.reread_units()?;
-    }
+    persist(context, || Ok(context.reread_units()?))?;
     disk::forget_unread(&context.layout, app);
     if released.is_ok() {
         pins.put_back();

@@ -9,7 +9,7 @@ use super::sight::monotonic;
 use super::{Context, Error, under_way};
 use crate::disk;
 use crate::ecosystem::AppName;
-use crate::plan::{AppPlan, Observed, Plan};
+use crate::plan::{AppPlan, Observed, ObservedApp, ObservedFile, Plan};
 use crate::rollout::Policy;
 
 /// What a plan has changed in pins; the manager has yet to read it.
@@ -57,15 +57,27 @@ fn put_app(
         disk::unpin(layout, app, &gone)?;
         changed.gone.push((app.clone(), gone));
     }
-    let Some(text) = plan.former_template(found) else { return Ok(()) };
+    let Some(former) = plan.former_template(found) else { return Ok(()) };
     let new = wanted.difference(&there).copied().collect();
     let new = disk::pinnable(layout, app, new);
     if !new.is_empty() {
         disk::note_unread(layout, app)?;
         changed.made.push((app.clone(), new.clone()));
-        disk::pin(layout, app, &new, text)?;
+        disk::pin(layout, app, &new, &former.file())?;
     }
     Ok(())
+}
+
+/// The template that serves, where it is not the one that was found in force: a rollout that was killed had begun to
+/// replace it by one that never proved itself, and what fails now must not go back to that.
+pub(super) fn proven_template(
+    context: &Context,
+    app: &AppName,
+    found: &ObservedApp,
+) -> Option<ObservedFile> {
+    let pinned = disk::pinned_template(&context.layout, app, &found.links)?;
+    let in_force = found.units.get(&app.template_unit());
+    Some(pinned).filter(|pinned| in_force.is_none_or(|file| file.text != pinned.text))
 }
 
 impl Changed {

@@ -76,8 +76,9 @@ pub(super) fn rolled(
             result => return result,
         };
         tries += 1;
-        reconnect(context, error)?;
-        rest(context, &mut spec, (request, given.pins), begun, went_back.as_ref())?;
+        again(context, error, || {
+            rest(context, &mut spec, (request, given.pins), begun, went_back.as_ref())
+        })?;
     }
 }
 
@@ -132,7 +133,7 @@ fn one_connection(
 ///
 /// # Errors
 /// They do not come back, which is told as the break that it is.
-pub(super) fn reconnect(context: &Context, broken: systemd::Error) -> Result<(), Error> {
+fn reconnect(context: &Context, broken: systemd::Error) -> Result<(), Error> {
     let end = Instant::now() + PATIENCE;
     while context.systemd.reconnect().is_err() {
         if Instant::now() > end {
@@ -141,6 +142,34 @@ pub(super) fn reconnect(context: &Context, broken: systemd::Error) -> Result<(),
         std::thread::sleep(PAUSE);
     }
     Ok(())
+}
+
+/// Does what needs the manager, over as many connections as that takes.
+pub(super) fn persist<T>(
+    context: &Context,
+    mut work: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    match work() {
+        Err(Error::Systemd(error)) if error.is_broken_off() => again(context, error, work),
+        result => result,
+    }
+}
+
+/// Connects again after a break and does what has to follow; once more where the manager begins anew meanwhile.
+pub(super) fn again<T>(
+    context: &Context,
+    mut broken: systemd::Error,
+    mut work: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    for _ in 1..TRIES {
+        reconnect(context, broken)?;
+        match work() {
+            Err(Error::Systemd(error)) if error.is_broken_off() => broken = error,
+            result => return result,
+        }
+    }
+    reconnect(context, broken)?;
+    work()
 }
 
 /// What is left of a rollout: a process that started since it began, or since the former definition

@@ -255,7 +255,11 @@ fn note_well(
             let runs_on = seen.active == ActiveState::Active && seen.sub == "running";
             let same = runs_on && is_one_start(started, seen.started);
             if let Some(run) = runs.get(&unit).filter(|_| same) {
-                let noted = NotedRun { started, ready_since: seen.ready_since };
+                let noted = NotedRun {
+                    started,
+                    started_monotonic: seen.started,
+                    ready_since: seen.ready_since,
+                };
                 well.push((unit, run.clone(), noted));
             }
         }

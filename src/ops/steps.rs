@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::job::{failure, report_unit, run_jobs};
+use super::pins::proven_template;
 use super::request::{FormerFile, Request, Task};
 use super::stay::{Stay, is_job, may_end};
 use super::{Context, Done, Error, Event, Sink, UnitFailure, delegate, ended, free};
 use crate::disk;
 use crate::ecosystem::Role;
-use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp};
+use crate::plan::{Action, AppPlan, FileChange, FileId, ObservedApp, ObservedFile};
 use crate::rollout::{Expected, Outcome, Policy};
 use crate::systemd::{JobKind, JobMode, JobOutcome, JobResult};
 use crate::unit::{ActiveState, UnitName};
@@ -265,9 +266,8 @@ impl AppRun<'_> {
     ) -> Result<Outcome, Error> {
         let known = self.found.map(|found| found.instances.keys().copied().collect());
         let before = self.found.map_or(0, |found| found.links.len() as u32);
-        let former = self.found.map(|found| self.app.former(found)).unwrap_or_default();
-        let former =
-            former.into_iter().map(|(file, content)| FormerFile { file, content }).collect();
+        let former = self.former().into_iter();
+        let former = former.map(|(file, content)| FormerFile { file, content }).collect();
         let request = Request {
             task: Task::Change {
                 outdated: replace.union(stop).copied().collect(),
@@ -281,6 +281,18 @@ impl AppRun<'_> {
         };
         self.activate_close();
         delegate(self.context, &self.app.app, &request, sink)
+    }
+
+    /// The files that a rollout which fails puts back.
+    fn former(&self) -> Vec<(FileId, ObservedFile)> {
+        let Some(found) = self.found else { return Vec::new() };
+        let mut former = self.app.former(found);
+        if let Some(served) = proven_template(self.context, &self.app.app, found) {
+            let template = FileId::Unit(self.app.app.template_unit());
+            former.retain(|(file, _)| *file != template);
+            former.push((template, served));
+        }
+        former
     }
 
     /// An app that was started before it had this unit has it from the next rollout on.

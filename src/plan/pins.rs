@@ -4,18 +4,18 @@
 use std::collections::BTreeSet;
 
 use super::action::{Action, AppPlan, ChangeKind, FileId};
-use super::observed::ObservedApp;
+use super::observed::{ObservedApp, OwnedUnit};
 use crate::rollout::Policy;
 
 impl AppPlan {
     /// The former template of the instances, when it changes in what concerns a process.
-    pub fn former_template<'a>(&self, found: &'a ObservedApp) -> Option<&'a str> {
+    pub fn former_template<'a>(&self, found: &'a ObservedApp) -> Option<&'a OwnedUnit> {
         let template = self.app.template_unit();
         let changes = self.files.iter().any(|file| {
             file.file == FileId::Unit(template.clone())
                 && matches!(file.change, ChangeKind::Replace { keep_time: false, .. })
         });
-        found.units.get(&template).filter(|_| changes).map(|file| file.text.as_str())
+        found.units.get(&template).map(|unit| &**unit).filter(|_| changes)
     }
 
     /// Instances that serve and are replaced once another one has proven the new definition. Without surge one of them is
@@ -96,7 +96,8 @@ mod tests {
     #[test]
     fn a_template_that_concerns_no_process_is_no_reason() {
         let found = found(&[]);
-        assert_eq!(plan(&[], false).former_template(&found), Some("[Service]\n"));
-        assert_eq!(plan(&[], true).former_template(&found), None);
+        let former = |plan: AppPlan| plan.former_template(&found).map(|file| file.text.clone());
+        assert_eq!(former(plan(&[], false)).as_deref(), Some("[Service]\n"));
+        assert_eq!(former(plan(&[], true)), None);
     }
 }

@@ -146,6 +146,10 @@ impl Error {
             ErrorKind::NoSuchUnit => "write the units first: `clusterctl apply`".to_owned(),
             ErrorKind::Masked => format!("`systemctl unmask {unit}`"),
             ErrorKind::BadUnit => format!("`systemd-analyze verify {unit}` names the line"),
+            // The manager keeps what it knows below /run while it reads its units.
+            ErrorKind::Refused if self.detail.contains("not enough space available on") => {
+                "make room there (`df -h /run`), then run the same command again".to_owned()
+            }
             ErrorKind::Refused => format!("`systemctl status {unit}` says more"),
             ErrorKind::ReloadRateLimited => "wait some seconds and run it again; \
                  ReloadLimitIntervalSec= and ReloadLimitBurst= in system.conf set the limit"

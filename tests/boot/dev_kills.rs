@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::booted_long;
-use crate::kills::KILLER;
+use crate::kills::{KILLER, points_asked_for};
 use crate::support::{Machine, skip, wait_until};
 use crate::user_faults::{every_point, spread, told};
 
@@ -56,6 +56,7 @@ fn hunt(m: &Machine, sample: Option<usize>) {
     if cfg!(not(target_arch = "x86_64")) {
         return skip::record("system calls are known by their numbers on x86-64");
     }
+    let sample = sample.or_else(points_asked_for);
     put(m);
     // The first session makes what stays, such as folders.
     assert!(session(m).stdout.contains("here"));

@@ -23,7 +23,7 @@ const ERRORS: [(i32, &str); 5] = [
 ];
 
 /// The first and the last call of each kind: the calls in between do the same work.
-fn on_disk(mut points: Vec<Point>) -> Vec<Point> {
+pub(crate) fn on_disk(mut points: Vec<Point>) -> Vec<Point> {
     points.retain(|point| !["ask ", "send "].iter().any(|one| point.label.starts_with(one)));
     let key = |point: &Point| (point.victim == Victim::Rollout, point.label.clone());
     let mut last: BTreeMap<(bool, String), usize> = BTreeMap::new();
@@ -42,7 +42,13 @@ fn of_command(points: Vec<Point>) -> Vec<Point> {
 }
 
 /// Has one call of a run fail, and runs the command again. Gives whether the run made that call.
-fn refused(m: &Machine, scene: &Scene, round: usize, point: &Point, wanted: &State) -> bool {
+pub(crate) fn refused(
+    m: &Machine,
+    scene: &Scene,
+    round: usize,
+    point: &Point,
+    wanted: &State,
+) -> bool {
     // The error, and whether it lasts, depend on the point alone, so that every run of the test is the same.
     let place = point.label.len() + point.count + round;
     let (number, words) = ERRORS[place % ERRORS.len()];

@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::booted;
-use crate::kills::KILLER;
+use crate::kills::{KILLER, points_asked_for};
 use crate::support::{Machine, Output, User, skip};
 use crate::trace::go_server;
 
@@ -165,6 +165,7 @@ impl<'a> Round<'a> {
 const WAYS: [&str; 3] = ["kill", "interrupt", "fail"];
 
 fn hunt(m: &Machine, sample: Option<usize>) {
+    let sample = sample.or_else(points_asked_for);
     let Some(server) = go_server() else { return };
     if cfg!(not(target_arch = "x86_64")) {
         return skip::record("system calls are known by their numbers on x86-64");

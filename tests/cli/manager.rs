@@ -104,12 +104,12 @@ impl Manager {
                 Variant::from(unit.and_then(|(name, _)| self.pids.get(name)).copied().unwrap_or(0))
             }
             "NeedDaemonReload" => Variant::from(false),
-            "ExecMainStartTimestampMonotonic" | "ActiveEnterTimestampMonotonic" => {
-                Variant::from(starts)
-            }
-            // In the future, so that every process is newer than the files that it was started from.
-            "ExecMainStartTimestamp" | "ActiveEnterTimestamp" => {
-                Variant::from(4_000_000_000_000_000 + starts)
+            "ActiveEnterTimestampMonotonic" => Variant::from(starts),
+            // In the future, by either clock, so that every process is newer than the files that it was started from.
+            "ExecMainStartTimestampMonotonic"
+            | "ExecMainStartTimestamp"
+            | "ActiveEnterTimestamp" => {
+                Variant::from(if starts == 0 { 0 } else { 4_000_000_000_000_000 + starts })
             }
             _ => return None,
         })

@@ -3,6 +3,7 @@
 use super::Driver;
 use crate::ops::Error;
 use crate::systemd::{JobKind, JobMode};
+use crate::unit::ActiveState;
 
 impl Driver<'_> {
     /// Stops the instances that the rollout has added: a restart of the app would go on with them, and
@@ -16,6 +17,22 @@ impl Driver<'_> {
                 let _ = self.systemd.submit(JobKind::Stop, unit, JobMode::Replace);
             }
         }
+    }
+
+    /// Ends when the app is stopped or restarted, as who does so will tell this process in a moment: with that the manager
+    /// has cancelled a start of ours, which is no failure of the instance, and nothing is gone back to.
+    pub(super) fn end_if_turned(&self) -> Result<(), Error> {
+        let rows = self.systemd.list(&[self.app.group_unit().to_string()])?;
+        let turned = rows.iter().any(|row| {
+            let turns = |kind: &str| kind == "stop" || kind.contains("restart");
+            row.active == ActiveState::Deactivating
+                || row.job.as_ref().is_some_and(|job| turns(&job.kind))
+        });
+        if turned {
+            self.end_extra();
+            return Err(Error::Lost(self.app.clone()));
+        }
+        Ok(())
     }
 
     pub(super) fn end_if_overtaken(&self) -> Result<(), Error> {

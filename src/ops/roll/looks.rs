@@ -144,7 +144,10 @@ impl Driver<'_> {
                 }
             }
             systemd::JobResult::Timeout => RolloutJobResult::Timeout,
-            systemd::JobResult::Canceled => RolloutJobResult::Canceled,
+            systemd::JobResult::Canceled => {
+                self.end_if_turned()?;
+                RolloutJobResult::Canceled
+            }
             systemd::JobResult::Dependency => RolloutJobResult::Dependency,
             systemd::JobResult::Skipped => RolloutJobResult::Skipped,
             other => RolloutJobResult::Other(other.to_string()),

@@ -248,3 +248,32 @@ booted!(without_surge_those_that_wait_for_the_canary_are_pinned_by_apply_as_well
     assert!(output.stderr.contains("shop-4000.socket"), "{output:#?}");
     assert_no_pins(m, "a step before it failed");
 });
+
+booted!(what_fails_after_a_rollout_that_was_killed_goes_back_to_what_served, |m| {
+    let file = |greeting: &str, more: &str| {
+        let env = format!("env = {{ GREETING = '{greeting}'{more} }}");
+        shop::ecosystem(2, &format!("{env}\nrollout = {{ min_ready = 0 }}"))
+    };
+    let silent = file("two", ", HOLD = '/srv/never'");
+    // Another definition after the one that never proved itself, and the same one again.
+    for next in [file("three", ", BROKEN = '1'"), format!("{silent}listen_timeout = '3s'\n")] {
+        shop::applied(m, &file("one", ""));
+        shop::write(m, &silent);
+        let command = "exec clusterctl apply /srv/shop/ecosystem.toml >/tmp/out 2>&1";
+        let mut child = m.spawn(["sh", "-c", command]);
+        wait_until("the canary is started", Duration::from_secs(30), || {
+            m.sh("cat /tmp/out").stdout.contains("start shop@2 (canary")
+        });
+        m.ok_sh("pkill -KILL -f '^clusterctl apply'; pkill -KILL -f '[c]lusterctl rollout shop'");
+        child.wait();
+        shop::write(m, &next);
+        let output = shop::apply(m);
+        assert_eq!(output.code, 1, "{output:#?}");
+        assert!(output.stderr.contains("former definition runs everywhere again"), "{output:#?}");
+        assert_no_pins(m, "after a failure");
+        assert_eq!(outdated(m), 0, "{output:#?}");
+        kill_all(m);
+        let after = answers(m);
+        assert!(after.lines().all(|line| line.contains(" one ")), "{after}");
+    }
+});

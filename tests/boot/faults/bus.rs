@@ -37,6 +37,13 @@ booted!(a_rollout_outlives_a_new_start_of_the_manager, |m| {
     interrupted(m, "systemctl daemon-reexec");
 });
 
+booted!(a_rollout_outlives_a_manager_that_begins_anew_several_times, |m| {
+    // Each time at other moments of the rollout.
+    for _ in 0..3 {
+        interrupted(m, "for i in 1 2 3 4; do systemctl daemon-reexec; done");
+    }
+});
+
 booted!(a_rollout_outlives_a_bus_that_is_silent_for_a_while, |m| {
     interrupted(
         m,

@@ -223,6 +223,67 @@ booted!(what_could_not_be_remembered_is_in_force_all_the_same, |m| {
     assert!(m.ok(["clusterctl", "history"]).lines().count() >= 2);
 });
 
+/// Every place where a few lines of ours lie that are read again.
+const NOTES: [&str; 8] = [
+    "/run/clusterctl/pins/shop",
+    "/run/clusterctl/unread/shop",
+    "/run/clusterctl/replaced/shop",
+    "/var/lib/clusterctl/locks/shop.lock",
+    "/var/lib/clusterctl/lock",
+    "/var/lib/clusterctl/history/1.json",
+    "/var/lib/clusterctl/ids",
+    "/run/clusterctl/namespaces",
+];
+
+booted!(what_is_no_file_in_the_place_of_a_note_holds_nobody_up, |m| {
+    applied(m, &quick(2, "before"));
+    for (round, path) in NOTES.iter().enumerate() {
+        m.ok_sh(&format!("rm -f {path}; mkdir -p $(dirname {path}); mkfifo {path}"));
+        write(m, &quick(2, &format!("round{round}")));
+        for verb in
+            ["describe shop", "list", "history", "apply /srv/shop/ecosystem.toml", "reload shop"]
+        {
+            let output = m.sh(&format!("timeout 60 clusterctl {verb}"));
+            let told = output.code == 0 || output.stderr.contains(path);
+            assert!(told, "{verb} with {path}: {output:#?}");
+        }
+        m.ok_sh(&format!("test ! -p {path} || rm {path}"));
+        let output = apply(m);
+        assert_eq!(output.code, 0, "{path}: {output:#?}");
+        assert!(answers(m).lines().all(|line| line.contains(&format!("round{round}"))), "{path}");
+    }
+});
+
+booted!(a_time_in_the_future_replaces_nothing_again_and_again, |m| {
+    m.write("/srv/shop/.env", "GREETING=before\n");
+    applied(m, &ecosystem(1, "env_file = '.env'\nrollout = { min_ready = 0 }"));
+    m.ok_sh("echo GREETING=after >/srv/shop/.env; touch -d '3 hours' /srv/shop/.env");
+    assert!(!apply(m).stdout.contains("nothing to do"));
+    assert!(answers(m).contains("after"));
+    assert!(apply(m).stdout.contains("nothing to do"));
+});
+
+booted!(a_full_run_is_named_and_leaves_nothing_in_the_way, |m| {
+    applied(m, &quick(2, "before"));
+    m.ok_sh("mount -o remount,size=$(df --output=used -k /run | tail -1 | tr -d ' ')k /run");
+    write(m, &quick(2, "after"));
+    let output = apply(m);
+    assert_eq!(output.code, 1, "{output:#?}");
+    assert!(output.stderr.contains("No space left on device"), "{output:#?}");
+    assert_eq!(m.sh("ls -A /run/clusterctl/unread").stdout, "", "a note of what was not written");
+    // What needs no more room than there is goes on.
+    let output = m.clusterctl(["restart", "shop"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(answers(m).lines().all(|line| line.contains("before")));
+    put_drop_in(m, "dropped");
+    let output = m.clusterctl(["restart", "shop"]);
+    assert!(output.stderr.contains("next: make room there (`df -h /run`)"), "{output:#?}");
+    m.ok_sh("rm -r /etc/systemd/system/shop@.service.d; mount -o remount,size=20% /run");
+    let output = apply(m);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(answers(m).lines().all(|line| line.contains("after")));
+});
+
 booted!(a_user_without_a_runtime_directory_in_the_environment, |m| {
     let ada = m.user("ada");
     m.write("/home/ada/server.js", crate::shop::SERVER);

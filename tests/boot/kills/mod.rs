@@ -6,6 +6,7 @@
 
 mod scenes;
 mod state;
+mod traced;
 mod tried;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,8 +221,10 @@ struct Undisturbed {
 /// Does something to a run at a point, and gives whether the run came to that point.
 pub(crate) type Attempt<'a> = &'a dyn Fn(&Machine, &Scene, usize, &Point, &State) -> bool;
 
-/// Variable of the environment: how many points of each victim are tried instead of all, at even distances.
-const POINTS: &str = "CLUSTERCTL_POINTS";
+/// The variable `CLUSTERCTL_POINTS`: how many points of each victim are tried instead of all, at even distances.
+pub(crate) fn points_asked_for() -> Option<usize> {
+    Some(std::env::var("CLUSTERCTL_POINTS").ok()?.parse().unwrap())
+}
 
 /// How often a point is tried to which the run does not come: events for which a rollout waits may come in
 /// another order.
@@ -300,7 +303,7 @@ pub(crate) fn hunt(
         return skip::record("system calls are known by their numbers on x86-64");
     }
     let Some(m) = machine(root) else { return };
-    let sample = sample.or_else(|| Some(std::env::var(POINTS).ok()?.parse().unwrap()));
+    let sample = sample.or_else(points_asked_for);
     prepared(&m);
     // Once around, so that the runs which tell the points begin where those begin that try them.
     for round in 0..scene.directions {

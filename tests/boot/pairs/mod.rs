@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::booted_long;
 use crate::kills::KILLER;
 use crate::shop::{ecosystem, write};
 use crate::support::{Machine, skip, wait_until};
+use crate::{booted, booted_long};
 
 /// The state of the app, as far as the verbs change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -254,6 +254,33 @@ booted_long!(an_instance_that_has_yet_to_start_goes_with_its_rollout, |m| {
     m.ok(["systemctl", "stop", "slow"]);
     let wanted = App { there: true, up: true, instances: WRITTEN };
     assert_eq!(App::seen(m, "a restart before the extra instance has started"), wanted);
+});
+
+booted!(a_start_of_a_rollout_that_a_stop_cancels_has_not_failed, |m| {
+    fresh(m);
+    // What is stopped before the group leaves the process of the rollout alone for as long.
+    let first = "[Unit]\nAfter=shop.service\nPartOf=shop.service\n\
+        [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\nExecStop=sleep 2\n";
+    m.write("/etc/systemd/system/first.service", first);
+    let slow = "/etc/systemd/system/shop@3.service.d/slow.conf";
+    for change in ["scale shop 4", "apply /srv/shop/ecosystem.toml"] {
+        m.write(slow, "[Service]\nExecStartPre=sleep 3600\n");
+        m.ok_sh("systemctl daemon-reload; systemctl start first");
+        write(m, &ecosystem(4, "rollout = { min_ready = 0 }"));
+        let mut changed = m.spawn(["sh", "-c", &format!("clusterctl {change} 2>&1")]);
+        wait_until("the start of the new instance is under way", Duration::from_secs(30), || {
+            m.systemctl_show("shop@3", "ActiveState") == "activating"
+        });
+        m.ok(["systemctl", "stop", "shop"]);
+        let (code, said) = changed.wait();
+        let said = said.join("\n");
+        assert!(code == 1 && said.contains("shop was stopped meanwhile"), "{change}: {said}");
+        m.ok(["rm", slow]);
+        m.ok(["systemctl", "daemon-reload"]);
+        let wanted = App { there: true, up: false, instances: 4 };
+        assert_eq!(App::seen(m, &said), wanted, "{change}: {said}");
+        fresh(m);
+    }
 });
 
 booted_long!(a_stop_that_meets_a_restart_between_its_halves_closes_the_listeners, |m| {
