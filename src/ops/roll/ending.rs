@@ -1,21 +1,39 @@
 //! How a rollout ends when somebody stops or restarts the app meanwhile.
 
+use std::time::{Duration, Instant};
+
 use super::Driver;
 use crate::ops::Error;
-use crate::systemd::{JobKind, JobMode};
-use crate::unit::ActiveState;
+use crate::systemd::{JobKind, JobMode, Listed};
+use crate::unit::{ActiveState, UnitName};
+
+/// How long a rollout that is ended sees to it that its additional instances end.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Driver<'_> {
-    /// Stops the instances that the rollout has added: a restart of the app would go on with them, and
-    /// nobody would ever end them. Where all are stopped, nothing is refused that matters.
+    /// Stops the instances that the rollout has added: a restart of the app would go on with them, and nobody would ever
+    /// end them. Sees to it until they are down, since a second restart that comes before that takes the place of the stop.
+    /// Where all are stopped, nothing is refused that matters.
     pub(super) fn end_extra(&self) {
-        for (number, unit) in self.units.range(self.kept..) {
-            // An instance whose start job has not begun is still down.
-            let starts = self.jobs.values().any(|(instance, _)| instance == number);
-            let there = self.systemd.glimpse(unit).is_ok_and(|seen| !seen.active.is_down());
-            if starts || there {
-                let _ = self.systemd.submit(JobKind::Stop, unit, JobMode::Replace);
+        let until = Instant::now() + PATIENCE;
+        let names: Vec<String> =
+            self.units.range(self.kept..).map(|(_, u)| u.to_string()).collect();
+        while let Ok(rows) = self.systemd.list(&names) {
+            let is_gone = |row: &Listed| row.active.is_down() && row.job.is_none();
+            let there: Vec<&Listed> = rows.iter().filter(|row| !is_gone(row)).collect();
+            for row in &there {
+                let stops = row.job.as_ref().is_some_and(|job| job.kind == "stop");
+                if !stops && let Ok(unit) = UnitName::parse(&row.name) {
+                    let _ = self.systemd.submit(JobKind::Stop, &unit, JobMode::Replace);
+                }
             }
+            if there.is_empty() || Instant::now() >= until {
+                return;
+            }
+            // The end of a job is announced, and not that another one has taken its place.
+            std::thread::sleep(LOOK);
         }
     }
 

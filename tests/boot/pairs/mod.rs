@@ -229,6 +229,25 @@ booted_long!(a_stop_that_has_not_begun_is_finished_though_a_reload_takes_its_pla
     assert_stopped(m, "a reload before the stop has begun");
 });
 
+booted_long!(a_second_restart_brings_no_additional_instance_back, |m| {
+    fresh(m);
+    for millis in [20, 40, 60, 80, 100] {
+        m.ok(["systemctl", "reload", "--no-block", "shop"]);
+        let extra = format!("shop@{WRITTEN}");
+        wait_until("the extra instance is active", Duration::from_secs(30), || {
+            m.systemctl_show(&extra, "ActiveState") == "active"
+        });
+        let restart = "systemctl restart --no-block shop";
+        m.ok_sh(&format!("{restart}; sleep 0.{millis:03}; {restart}"));
+        let what = format!("a restart {millis} ms after another one");
+        assert_eq!(
+            App::seen(m, &what),
+            App { there: true, up: true, instances: WRITTEN },
+            "{what}"
+        );
+    }
+});
+
 booted_long!(a_rollout_ends_with_a_stop_whose_place_a_reload_takes, |m| {
     write(m, &ecosystem(WRITTEN as u32, "rollout = { min_ready = '5s' }"));
     m.ok(["clusterctl", "apply", "/srv/shop/ecosystem.toml"]);
