@@ -362,18 +362,23 @@ struct Cost {
     peak_mb: f64,
 }
 
-/// Memory of all processes of the machine, each shared page counted once; printed until it is killed.
-const SAMPLER: &str = "while :; do cat /proc/[0-9]*/smaps_rollup 2>/dev/null | \
+/// Memory of all processes of the machine, each shared page counted once; printed as long as there is [`SAMPLED`]: what
+/// was spawned there outlives the process by which it was.
+const SAMPLER: &str = "while [ -e /run/sampled ]; do cat /proc/[0-9]*/smaps_rollup 2>/dev/null | \
     awk '/^Pss:/ { s += $2 } END { print s }'; sleep 0.1; done";
+
+const SAMPLED: &str = "/run/sampled";
 
 fn reload_cost(m: &Machine, port: u16, reload: &str) -> Cost {
     let load = Load::http(&format!("127.0.0.1:{port}")).new_connections(100.0).keep_alive(100.0);
     let mut run = m.load(load);
     run.wait_flowing();
     m.ok_sh("sleep 2");
+    m.write(SAMPLED, "");
     let sampler = m.spawn(["sh", "-c", &format!("({SAMPLER}) > /tmp/memory")]);
     let millis = millis(m, reload, 1);
     m.ok_sh("sleep 2");
+    m.ok(["rm", SAMPLED]);
     drop(sampler);
     let report = run.stop();
     let peak: f64 = m.ok_sh("sort -n /tmp/memory | tail -n 1").parse().unwrap();
