@@ -45,6 +45,6 @@ pub fn sweep_unfinished(layout: &Layout) {
         remove_unfinished(&dir, |_| true);
     }
     // Processes of rollouts write there without that lock.
-    let notes = [layout.runtime.join(FOLDER), unread::dir(layout)];
+    let notes = [layout.runtime.clone(), layout.runtime.join(FOLDER), unread::dir(layout)];
     notes.into_iter().chain(layout.pins.clone()).for_each(|dir| sweep_folder(&dir));
 }
