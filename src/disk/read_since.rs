@@ -3,13 +3,15 @@
 //! units at once what the manager would have to be asked of each. Never asks the manager.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use rustix::time::ClockId;
 
-use super::{Layout, write_atomic};
+use super::{Layout, note};
 use crate::ecosystem::Scope;
 use crate::unit::UnitName;
 
@@ -96,17 +98,25 @@ impl Reading {
         Reading { realtime: micros(ClockId::RealtimeCoarse), monotonic: micros(ClockId::Monotonic) }
     }
 
-    /// The manager has read everything. Where that cannot be noted, it is asked again.
+    /// The manager has read everything. Where that cannot be noted, it is asked again. Written in place, since who removes
+    /// an app removes no file that a killed one was writing; half a note is none.
     pub fn note(self, layout: &Layout) {
-        let text = format!("{} {}\n", self.realtime, self.monotonic);
-        let _ = write_atomic(&read_note(layout), text.as_bytes(), 0o644, None);
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o644);
+        options.custom_flags(flags.bits() as i32);
+        let _ = DirBuilder::new().recursive(true).mode(0o755).create(&layout.runtime);
+        let file = options.open(read_note(layout));
+        if let Ok(mut file) = file.and_then(note::regular) {
+            let _ = file.write_all(format!("{} {}\n", self.realtime, self.monotonic).as_bytes());
+        }
     }
 
     /// When the last one that was noted began, in microseconds since 1970, by the clock of then or by that of now,
     /// whichever is earlier: somebody may have set the clock since.
     pub fn last(layout: &Layout) -> Option<u64> {
-        let text = fs::read_to_string(read_note(layout)).ok()?;
-        let (realtime, monotonic) = text.trim_end().split_once(' ')?;
+        let text = note::read(&read_note(layout));
+        let (realtime, monotonic) = text.strip_suffix('\n')?.split_once(' ')?;
         let since = micros(ClockId::Monotonic).checked_sub(monotonic.parse().ok()?)?;
         let now = micros(ClockId::Realtime).checked_sub(since)?;
         Some(now.min(realtime.parse().ok()?))
