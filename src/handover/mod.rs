@@ -6,6 +6,7 @@
 //! only: nothing here allocates, panics, opens a file or calls the system.
 
 pub mod address;
+pub mod buffer;
 pub mod contract;
 pub mod conversation;
 pub mod decide;

@@ -8,6 +8,9 @@ use crate::support::{Systemd, connect, ends_after_answer, has, server};
 
 /// Short, so that these tests are; the program is woken in half of it.
 const TIME_US: &str = "200000";
+/// How a program in Python begins that listens.
+const LISTENS: &str =
+    "import socket, sys\ns = socket.socket()\ns.bind(('127.0.0.1', PORT))\ns.listen()\n";
 /// The first answer, from which on that is the time.
 const FIRST: &str = "WATCHDOG_USEC=200000\nWATCHDOG=1";
 
@@ -56,12 +59,7 @@ fn the_time_counts_from_the_first_answer_on() {
     if !has("python3") {
         return;
     }
-    let script = "import socket, sys\n\
-        s = socket.socket()\n\
-        s.bind(('127.0.0.1', PORT))\n\
-        s.listen()\n\
-        sys.stdin.readline()\n\
-        s.accept()\n";
+    let script = format!("{LISTENS}sys.stdin.readline()\ns.accept()\n");
     let (mut systemd, port) = watched();
     systemd.set("CLUSTERCTL_DOOR", systemd.directory.path().join("door").to_str().unwrap());
     let script = script.replace("PORT", &port.to_string());
@@ -79,16 +77,14 @@ fn a_loop_that_hangs_says_nothing() {
     if !has("python3") {
         return;
     }
-    let script = "import socket, sys\n\
-        s = socket.socket()\n\
-        s.bind(('127.0.0.1', PORT))\n\
-        s.listen()\n\
-        while True:\n\
+    let script = format!(
+        "{LISTENS}while True:\n\
         \x20   c, _ = s.accept()\n\
         \x20   print('hangs', flush=True)\n\
-        \x20   sys.stdin.readline()\n";
+        \x20   sys.stdin.readline()\n"
+    );
     let (mut systemd, port) = watched();
-    let words = ["python3", "-c", script];
+    let words = ["python3", "-c", &script];
     let (mut program, _door) = listening(&mut systemd, port, false, &words);
     assert_eq!(systemd.notified(), FIRST);
     let _client = connect(port);

@@ -7,8 +7,9 @@
 //! whatever goes wrong, both streams stay together.
 
 use core::ffi::c_int;
-use core::fmt::{self, Write};
+use core::fmt::Write;
 
+use crate::handover::buffer::Buffer;
 use crate::setup;
 use crate::sys::{self, FileId};
 
@@ -28,18 +29,16 @@ pub fn apart(environment: *mut *const u8, permitted: bool) {
         return;
     }
     let Some(FileId { device, inode }) = connect(name) else { return };
-    let mut text = Text { bytes: [0; 64], length: 0 };
-    let fits = write!(text, "JOURNAL_STREAM={device}:{inode}").is_ok() && text.length <= room;
-    if !fits {
-        // A variable that says nothing is better than a wrong one.
-        text = Text { bytes: [0; 64], length: 0 };
-        let _ = text.write_str("_");
-    }
+    let mut text = Buffer::<64>::EMPTY;
+    let fits = write!(text, "JOURNAL_STREAM={device}:{inode}").is_ok();
+    // A variable that says nothing is better than a wrong one.
+    let text = if fits && text.written().len() <= room { text.written() } else { b"_" };
     // SAFETY: a string of the environment, which is this process's own to change, as `putenv()` lets programs do; the
     // text and its NUL fit into it.
     unsafe {
         let entry = (*environment.add(place)).cast_mut();
-        entry.copy_from_nonoverlapping(text.bytes.as_ptr(), text.length + 1);
+        entry.copy_from_nonoverlapping(text.as_ptr(), text.len());
+        entry.add(text.len()).write(0);
     }
 }
 
@@ -66,26 +65,4 @@ fn greet(fd: c_int, name: &[u8]) -> bool {
     // Nothing is ever read from it.
     sys::stop_reading(fd);
     greeted
-}
-
-struct Text {
-    bytes: [u8; 64],
-    length: usize,
-}
-
-impl Text {
-    fn push(&mut self, bytes: &[u8]) -> fmt::Result {
-        // One byte less: the text ends with NUL.
-        let end = self.length + bytes.len();
-        let place = self.bytes.get_mut(self.length..end).filter(|_| end < 64).ok_or(fmt::Error)?;
-        place.copy_from_slice(bytes);
-        self.length = end;
-        Ok(())
-    }
-}
-
-impl Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text.as_bytes())
-    }
 }

@@ -11,10 +11,11 @@
 //! A program that says `WATCHDOG=1` itself is left to do so: it knows better what it is alive for.
 
 use core::ffi::c_int;
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use core::sync::atomic::Ordering;
 
 use crate::handover::SocketKind;
+use crate::handover::buffer::Buffer;
 use crate::sys::{self, Part, doors};
 use crate::{notify, rotation, setup};
 
@@ -61,27 +62,11 @@ fn answered(says: &[u8]) {
 
 /// Tells the manager how long the program may take between two answers, with something else that is to be told.
 fn allow(micros: u64, says: &[u8]) {
-    let mut line = Line { bytes: [0; 64], length: 0 };
+    let mut line = Buffer::<64>::EMPTY;
     let says = core::str::from_utf8(says).unwrap_or_default();
     let between = if says.is_empty() { "" } else { "\n" };
     if write!(line, "WATCHDOG_USEC={micros}{between}{says}").is_ok() {
-        notify::send(line.bytes.get(..line.length).unwrap_or_default());
-    }
-}
-
-/// A message that is sent at once.
-struct Line {
-    bytes: [u8; 64],
-    length: usize,
-}
-
-impl Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
+        notify::send(line.written());
     }
 }
 

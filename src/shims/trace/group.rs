@@ -34,15 +34,6 @@ enum Next {
     Started,
 }
 
-/// The verb that a first argument is: whether a user's manager is meant.
-pub fn verb(word: &[u8]) -> Option<bool> {
-    match word {
-        b"--group" => Some(false),
-        b"--group-user" => Some(true),
-        _ => None,
-    }
-}
-
 /// Does it; `words` are what follows the verb, and `text` reads one.
 pub fn run<'a>(
     user: bool,

@@ -15,8 +15,9 @@
 //! nothing.
 
 use core::ffi::c_int;
-use core::fmt::{self, Write};
+use core::fmt::Write;
 
+use crate::handover::buffer::Buffer;
 use crate::handover::contract::GuardNotes;
 use crate::handover::digits::decimal;
 use crate::handover::environment::notify_socket;
@@ -34,17 +35,10 @@ const SYSTEM: &[u8] = b"/run/systemd/private";
 const OWN: &[u8] = b"/systemd/private";
 /// Longest line of notes, and longest line of the log.
 const LINE: usize = 128;
+/// A line that is written at once.
+pub type Line = Buffer<LINE>;
 /// Milliseconds beyond a pause that a start may take in the manager's eyes.
 const MARGIN_MS: u64 = 5000;
-
-/// The verb that a first argument is: whether a user's manager is meant.
-pub fn verb(word: &[u8]) -> Option<bool> {
-    match word {
-        b"--guard" => Some(false),
-        b"--guard-user" => Some(true),
-        _ => None,
-    }
-}
 
 /// Does it; `name` is how this file was called, `words` are what follows the verb.
 pub fn run(user: bool, name: *const u8, words: &[*const u8], environment: *mut *const u8) -> ! {
@@ -132,7 +126,7 @@ fn read(state: *const u8) -> Option<GuardNotes> {
 
 /// Notes for the next start, and for who asks. What cannot be noted does not keep the app from starting.
 fn save(state: *const u8, notes: GuardNotes) {
-    let mut line = Line::new();
+    let mut line = Line::EMPTY;
     let _ = writeln!(line, "{notes}");
     let opened = match kernel::open_to_replace(state) {
         Err(Errno(ENOENT)) => {
@@ -172,7 +166,7 @@ fn wait(pause: u64, environment: *mut *const u8) {
     if pause == 0 {
         return;
     }
-    let mut line = Line::new();
+    let mut line = Line::EMPTY;
     let micros = pause.saturating_add(MARGIN_MS).saturating_mul(1000);
     let _ = write!(line, "EXTEND_TIMEOUT_USEC={micros}");
     if let Some(name) = variable(environment, b"NOTIFY_SOCKET=").and_then(notify_socket) {
@@ -182,7 +176,7 @@ fn wait(pause: u64, environment: *mut *const u8) {
 }
 
 fn tell(reason: Reason, least_uptime: u64) {
-    let mut line = Line::new();
+    let mut line = Line::EMPTY;
     let _ = match reason {
         Reason::NoRestarts => writeln!(line, "gave up: it ended, and max_restarts is 0"),
         Reason::ShortRuns(count) => writeln!(
@@ -214,30 +208,4 @@ fn give_up(name: *const u8, state: *const u8, unit: *const u8, environment: *mut
     let environment = if environment.is_null() { bare.as_ptr() } else { environment.cast_const() };
     kernel::execute(path.as_ptr(), arguments.as_ptr(), environment);
     sys::exit_group(1)
-}
-
-/// A line that is written at once.
-pub struct Line {
-    bytes: [u8; LINE],
-    length: usize,
-}
-
-impl Line {
-    pub fn new() -> Line {
-        Line { bytes: [0; LINE], length: 0 }
-    }
-
-    pub fn written(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-impl Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
-    }
 }

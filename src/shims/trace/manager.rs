@@ -10,7 +10,7 @@ use core::ffi::c_int;
 
 use crate::handover::guard::Past;
 use crate::handover::listing::{self, AppUnits};
-use crate::handover::question::{self, Answers, GREETING, HEAD, QUESTIONS, WELCOME};
+use crate::handover::question::{self, Answers, GREETING, HEAD, MessageHead, QUESTIONS, WELCOME};
 use crate::kernel;
 use crate::sys::{self, Errno};
 
@@ -51,20 +51,7 @@ pub fn units(
 pub fn start(path: &[u8], unit: &[u8]) -> bool {
     let mut buffer = [0; QUESTIONS];
     let Some(call) = question::start(unit, &mut buffer) else { return false };
-    let answered = |fd| {
-        send(fd, call)?;
-        loop {
-            let mut head = [0; HEAD];
-            fill(fd, &mut head)?;
-            let message = question::message(&head).filter(|message| !message.fails);
-            let message = message.ok_or(BROKEN)?;
-            if message.answers {
-                return Ok(());
-            }
-            skip(fd, message.rest, &mut [0; ANSWER])?;
-        }
-    };
-    ask(path, answered).is_ok()
+    ask(path, |fd| send(fd, call).and_then(|()| next_answer(fd))).is_ok()
 }
 
 /// Asks when nobody else does, and again while the manager takes no connections.
@@ -127,18 +114,23 @@ fn be_welcome(fd: c_int) -> Result<(), Errno> {
 
 fn units_of(fd: c_int, (group, last): (&[u8], usize), question: &[u8]) -> Result<AppUnits, Errno> {
     send(fd, question)?;
+    let message = next_answer(fd)?;
+    skip(fd, message.body, &mut [0; ANSWER])?;
+    let mut input =
+        Input { fd, bytes: [0; 4096], from: 0, to: 0, left: message.rest - message.body };
+    listing::answer(group, last, &mut |to| input.fill(to).ok()).ok_or(BROKEN)
+}
+
+/// The head of the next answer; signals before it are skipped.
+fn next_answer(fd: c_int) -> Result<MessageHead, Errno> {
     loop {
         let mut head = [0; HEAD];
         fill(fd, &mut head)?;
         let message = question::message(&head).filter(|message| !message.fails).ok_or(BROKEN)?;
-        if !message.answers {
-            skip(fd, message.rest, &mut [0; ANSWER])?;
-            continue;
+        if message.answers {
+            return Ok(message);
         }
-        skip(fd, message.body, &mut [0; ANSWER])?;
-        let mut input =
-            Input { fd, bytes: [0; 4096], from: 0, to: 0, left: message.rest - message.body };
-        return listing::answer(group, last, &mut |to| input.fill(to).ok()).ok_or(BROKEN);
+        skip(fd, message.rest, &mut [0; ANSWER])?;
     }
 }
 
@@ -179,18 +171,12 @@ fn past_of(fd: c_int, questions: &[u8]) -> Result<Past, Errno> {
     send(fd, questions)?;
     let mut answers = Answers::default();
     loop {
-        let mut head = [0; HEAD];
-        fill(fd, &mut head)?;
-        let message = question::message(&head).filter(|message| !message.fails).ok_or(BROKEN)?;
+        let message = next_answer(fd)?;
         let mut bytes = [0; ANSWER];
-        if message.answers {
-            let rest = bytes.get_mut(..message.rest).ok_or(BROKEN)?;
-            fill(fd, rest)?;
-            if !answers.take(rest.get(message.body..).unwrap_or_default()) {
-                return Err(BROKEN);
-            }
-        } else {
-            skip(fd, message.rest, &mut bytes)?;
+        let rest = bytes.get_mut(..message.rest).ok_or(BROKEN)?;
+        fill(fd, rest)?;
+        if !answers.take(rest.get(message.body..).unwrap_or_default()) {
+            return Err(BROKEN);
         }
         if let Some(past) = answers.all() {
             return Ok(past);

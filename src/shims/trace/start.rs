@@ -80,17 +80,26 @@ fn of_verb(verb: &[u8], arguments: &[*const u8], rest: &[*const u8], environment
     if verb == b"--log" {
         log_files::run(rest, environment);
     }
-    if let (Some(user), [name, ..]) = (guard::verb(verb), arguments) {
+    if let (Some(user), [name, ..]) = (whose(verb, b"--guard"), arguments) {
         guard::run(user, *name, rest, environment);
     }
-    if let Some(user) = units::verb(verb) {
+    if let Some(user) = whose(verb, b"--units") {
         units::run(user, rest, environment);
     }
-    if let Some(user) = group::verb(verb) {
+    if let Some(user) = whose(verb, b"--group") {
         group::run(user, rest, text, environment);
     }
-    if let Some(user) = wake::verb(verb) {
+    if let Some(user) = whose(verb, b"--wake") {
         wake::run(user, rest, text, environment);
+    }
+}
+
+/// Whether this is a verb, and if so whether it means the manager of a user: `--guard`, `--guard-user`.
+fn whose(word: &[u8], verb: &[u8]) -> Option<bool> {
+    match word.strip_prefix(verb)? {
+        b"" => Some(false),
+        b"-user" => Some(true),
+        _ => None,
     }
 }
 

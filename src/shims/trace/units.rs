@@ -24,15 +24,6 @@ const SHORTEST_MS: u64 = 5;
 /// would ask without a pause otherwise, and the manager would have no time for what they wait for.
 const REST: u64 = 5;
 
-/// The verb that a first argument is: whether a user's manager is meant.
-pub fn verb(word: &[u8]) -> Option<bool> {
-    match word {
-        b"--units" => Some(false),
-        b"--units-user" => Some(true),
-        _ => None,
-    }
-}
-
 /// Does it; `words` are what follows the verb.
 pub fn run(user: bool, words: &[*const u8], environment: *mut *const u8) -> ! {
     // SAFETY: the kernel's own strings.
@@ -90,7 +81,7 @@ pub fn wait<'a>(
 
 fn tell(app: &AppUnits) {
     let AppUnits { own, closing, up, loose, .. } = app;
-    let mut line = Line::new();
+    let mut line = Line::EMPTY;
     let _ = writeln!(line, "{} {closing} {up} {loose}", own.word());
     sys::write(1, line.written());
 }

@@ -10,15 +10,6 @@ use crate::guard::socket;
 use crate::units::{self, App};
 use crate::{manager, start, sys};
 
-/// The verb that a first argument is: whether a user's manager is meant.
-pub fn verb(word: &[u8]) -> Option<bool> {
-    match word {
-        b"--wake" => Some(false),
-        b"--wake-user" => Some(true),
-        _ => None,
-    }
-}
-
 /// Does it; `words` are what follows the verb, and `text` reads one.
 pub fn run<'a>(
     user: bool,
