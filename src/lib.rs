@@ -36,6 +36,8 @@ pub mod fleet;
 
 // Edges: the only input and output.
 
+pub mod clock;
+
 pub mod disk;
 
 pub mod host;

@@ -178,6 +178,10 @@ pub const MONIT_LOOKS: usize = 24;
 /// Lines of each instance that `describe` shows.
 pub const DESCRIBED_LINES: usize = 3;
 
+/// Steps of the clock by which the kernel says when an inode changed, and then some: what was written within one may look
+/// as if it had not been.
+pub const INODE_CLOCK: Duration = Duration::from_millis(20);
+
 /// Two clocks that differ by more, in microseconds, are one that somebody has set: those of machines that keep the time
 /// differ by less.
 pub const CLOCK_SET: u64 = 60_000_000;

@@ -9,9 +9,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::time::ClockId;
 
 use super::{Layout, note};
+use crate::clock::Timestamp;
 use crate::ecosystem::Scope;
 use crate::unit::UnitName;
 
@@ -86,16 +86,13 @@ fn newest_in(folder: &Path) -> Option<u64> {
 /// is exact, and the times of files go in steps: a file that was written just before would look as if it had been written
 /// since. This moment is one of the same steps, so that whatever is older by its time was there to be read.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    realtime: u64,
-    monotonic: u64,
-}
+pub struct Reading(Timestamp);
 
 impl Reading {
     /// Now, before the manager is asked.
     #[must_use]
     pub fn begin() -> Reading {
-        Reading { realtime: micros(ClockId::RealtimeCoarse), monotonic: micros(ClockId::Monotonic) }
+        Reading(Timestamp::of_inodes())
     }
 
     /// The manager has read everything. Where that cannot be noted, it is asked again. Written in place, since who removes
@@ -108,7 +105,8 @@ impl Reading {
         let _ = DirBuilder::new().recursive(true).mode(0o755).create(&layout.runtime);
         let file = options.open(read_note(layout));
         if let Ok(mut file) = file.and_then(note::regular) {
-            let _ = file.write_all(format!("{} {}\n", self.realtime, self.monotonic).as_bytes());
+            let Timestamp { realtime_usec, monotonic_usec } = self.0;
+            let _ = file.write_all(format!("{realtime_usec} {monotonic_usec}\n").as_bytes());
         }
     }
 
@@ -117,19 +115,16 @@ impl Reading {
     pub fn last(layout: &Layout) -> Option<u64> {
         let text = note::read(&read_note(layout));
         let (realtime, monotonic) = text.strip_suffix('\n')?.split_once(' ')?;
-        let since = micros(ClockId::Monotonic).checked_sub(monotonic.parse().ok()?)?;
-        let now = micros(ClockId::Realtime).checked_sub(since)?;
-        Some(now.min(realtime.parse().ok()?))
+        let begun = Timestamp {
+            realtime_usec: realtime.parse().ok()?,
+            monotonic_usec: monotonic.parse().ok()?,
+        };
+        begun.earliest(Timestamp::now())
     }
 }
 
 fn read_note(layout: &Layout) -> PathBuf {
     layout.runtime.join("read")
-}
-
-fn micros(clock: ClockId) -> u64 {
-    let now = rustix::time::clock_gettime(clock);
-    u64::try_from(now.tv_sec * 1_000_000 + now.tv_nsec / 1000).unwrap_or_default()
 }
 
 /// When a path, or what it leads to, last changed; `None` for what is gone.
@@ -165,7 +160,7 @@ mod tests {
         let mut before = time("before");
         // Times of inodes go in steps of the kernel's clock, which nobody announces.
         let step = std::time::Instant::now();
-        while Reading::begin().realtime <= before {
+        while Reading::begin().0.realtime_usec <= before {
             assert!(step.elapsed().as_secs() < 10);
         }
         let reading = Reading::begin();
@@ -175,9 +170,9 @@ mod tests {
         before = time("after");
         assert!(before >= begun, "{before} {begun}");
         // Somebody has set the clock forward before, and back since.
-        let ahead = Reading { realtime: reading.realtime + 3_600_000_000, ..reading };
-        ahead.note(&layout);
-        assert!(Reading::last(&layout).unwrap() <= micros(ClockId::Realtime));
+        let realtime_usec = reading.0.realtime_usec + 3_600_000_000;
+        Reading(Timestamp { realtime_usec, ..reading.0 }).note(&layout);
+        assert!(Reading::last(&layout).unwrap() <= Timestamp::now().realtime_usec);
     }
 
     #[test]

@@ -11,15 +11,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{Error, Layout, write_atomic};
+use crate::clock::Timestamp;
 use crate::unit::UnitName;
 
 /// What stays the same about a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotedRun {
-    /// Start of its main process, microseconds since 1970 by the clock of then.
-    pub started: u64,
-    /// The same, microseconds of `CLOCK_MONOTONIC`: the clock may be set.
-    pub started_monotonic: u64,
+    /// Start of its main process, on both clocks: that of the day may be set.
+    pub started: Timestamp,
     /// Since when it is ready, microseconds of `CLOCK_MONOTONIC`.
     pub ready_since: u64,
 }
@@ -47,8 +46,8 @@ impl NotedRuns {
             let mut words = line.split(' ');
             let (unit, number) = (UnitName::parse(words.next()?).ok()?, words.next()?.to_owned());
             let mut time = || words.next()?.parse().ok();
-            let (started, started_monotonic, ready_since) = (time()?, time()?, time()?);
-            Some((unit, (number, NotedRun { started, started_monotonic, ready_since })))
+            let started = Timestamp { realtime_usec: time()?, monotonic_usec: time()? };
+            Some((unit, (number, NotedRun { started, ready_since: time()? })))
         };
         NotedRuns(text.lines().filter_map(line).collect())
     }
@@ -72,9 +71,12 @@ impl NotedRuns {
         let mut text = String::new();
         for (unit, (number, run)) in &self.0 {
             if invocation(layout, unit).as_ref() == Some(number) {
-                let NotedRun { started, started_monotonic, ready_since } = run;
-                let _ =
-                    writeln!(text, "{unit} {number} {started} {started_monotonic} {ready_since}");
+                let NotedRun { started: Timestamp { realtime_usec, monotonic_usec }, ready_since } =
+                    run;
+                let _ = writeln!(
+                    text,
+                    "{unit} {number} {realtime_usec} {monotonic_usec} {ready_since}"
+                );
             }
         }
         write_atomic(&path(layout), text.as_bytes(), 0o644, None)
@@ -105,10 +107,9 @@ mod tests {
             let _ = fs::remove_file(&link);
             symlink(run.to_string().repeat(32), link).unwrap();
         };
-        let run = |started| NotedRun {
-            started,
-            started_monotonic: started + 2,
-            ready_since: started + 1,
+        let run = |realtime_usec| NotedRun {
+            started: Timestamp { realtime_usec, monotonic_usec: realtime_usec + 2 },
+            ready_since: realtime_usec + 1,
         };
         let note = |number: u32, started| {
             let run = (unit(number), invocation(&layout, &unit(number)).unwrap(), run(started));

@@ -7,10 +7,10 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::seen::Owned;
 use super::{DropIns, Error, Layout, by_halves};
+use crate::clock::Timestamp;
 use crate::ecosystem::{AppName, ListenAddress, fnv1a};
 use crate::limits;
 use crate::plan::{LinkId, ObservedFile, OwnedUnit, OwnedUnits};
@@ -201,7 +201,7 @@ fn owned_file(layout: &Layout, path: &Path) -> Owned {
 
 fn read_owned(layout: &Layout, path: &Path) -> Owned {
     let name = UnitName::parse(path.file_name()?.to_str()?).ok()?;
-    let opened = SystemTime::now();
+    let opened = Timestamp::now();
     let (file, meta) = read_with_inode(path)?;
     let owned = file.text.contains(MARK).then(|| OwnedUnit::new(name, file));
     let owned = owned.and_then(|file| Some((file.record.app.clone()?, Arc::new(file))));
@@ -240,12 +240,10 @@ fn changed(meta: &Metadata) -> u64 {
     let micros = |seconds: i64, nanos: i64| {
         u64::try_from(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000)).unwrap_or(0)
     };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
     last_change(
         micros(meta.mtime(), meta.mtime_nsec()),
         micros(meta.ctime(), meta.ctime_nsec()),
-        now,
+        Timestamp::now().realtime_usec,
     )
 }
 

@@ -8,17 +8,14 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::clock::Timestamp;
 use crate::ecosystem::AppName;
+use crate::limits;
 use crate::plan::OwnedUnit;
 
 /// What a file is to us: the unit of an app, or somebody else's.
 pub(super) type Owned = Option<(AppName, Arc<OwnedUnit>)>;
-
-/// Steps of the clock by which the kernel says when a file changed, and then some; in nanoseconds. A second change
-/// within one step would leave the inode as it was.
-const TICK: i128 = 20_000_000;
 
 /// The files that were seen; clones share them.
 #[derive(Clone, Default)]
@@ -34,7 +31,7 @@ impl SeenFiles {
     }
 
     /// Remembers a file that was opened at a moment, by what its inode said then.
-    pub(super) fn note(&self, path: &Path, opened: SystemTime, meta: &Metadata, owned: &Owned) {
+    pub(super) fn note(&self, path: &Path, opened: Timestamp, meta: &Metadata, owned: &Owned) {
         let stamp = Stamp::of(meta);
         if meta.is_file() && stamp.is_over(opened) {
             let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,13 +76,13 @@ impl Stamp {
         }
     }
 
-    /// Whether the last change was over at a moment.
-    fn is_over(&self, moment: SystemTime) -> bool {
-        let Ok(moment) = moment.duration_since(UNIX_EPOCH) else { return false };
-        let nanos =
-            |(seconds, nanos): (i64, i64)| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        i128::try_from(moment.as_nanos()).is_ok_and(|moment| {
-            nanos(self.changed) + TICK < moment && nanos(self.modified) + TICK < moment
+    /// Whether the last change was over at a moment: a second one within one step of the kernel's clock would leave the
+    /// inode as it was.
+    fn is_over(&self, moment: Timestamp) -> bool {
+        let step = i128::try_from(limits::INODE_CLOCK.as_micros()).unwrap_or(i128::MAX);
+        [self.changed, self.modified].into_iter().all(|(seconds, nanos)| {
+            let micros = i128::from(seconds) * 1_000_000 + i128::from(nanos) / 1000;
+            micros + step < i128::from(moment.realtime_usec)
         })
     }
 }
@@ -105,7 +102,9 @@ mod tests {
         let seen = SeenFiles::default();
         let note = |after: Duration| {
             let meta = fs::metadata(&path).unwrap();
-            seen.note(&path, SystemTime::now() + after, &meta, &None);
+            let now = Timestamp::now();
+            let realtime_usec = now.realtime_usec + u64::try_from(after.as_micros()).unwrap();
+            seen.note(&path, Timestamp { realtime_usec, ..now }, &meta, &None);
         };
         fs::write(&path, "one").unwrap();
         assert!(seen.unchanged(&path).is_none());

@@ -12,13 +12,14 @@ use super::template::env_files;
 use super::{
     Context, Error, Stories, apps, credentials, held, log_owner, named, observe_found, under_way,
 };
+use crate::clock::Timestamp;
 use crate::disk::{self, DropIns};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::doctor::{AppFacts, ClusterResource, MachineFacts, Run, cluster_resources};
 use crate::plan::reason::standing;
 use crate::plan::{ObservedApp, shell_word};
-use crate::systemd::{Field, InstanceState, LoadState, Timestamp};
+use crate::systemd::{Field, InstanceState, LoadState};
 use crate::translate;
 use crate::unit::{ActiveState, UnitFile, UnitName, quote};
 

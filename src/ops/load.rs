@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, Error, Event, Sink, loaded};
 use crate::disk::{self, DropIns, Reading};
 use crate::ecosystem::AppName;
+use crate::limits;
 use crate::plan::{Observed, OwnedUnits};
 use crate::systemd::{Field, InstanceState, LoadState};
 use crate::unit::UnitName;
@@ -116,9 +117,6 @@ fn changed_on_disk(
     Ok(units.iter().zip(&states).any(|(unit, state)| is_unread(&drop_ins, unit, state)))
 }
 
-/// Steps of the clock by which the kernel says when a file changed, and then some; in microseconds.
-const TICK: u64 = 20_000;
-
 /// Whether the manager has read all that these units are made of since it last changed, as far as one question
 /// and a note of what we had it read tell: `NeedDaemonReload` is asked of each unit. `false` says nothing.
 pub(super) fn all_read<'a>(
@@ -127,7 +125,8 @@ pub(super) fn all_read<'a>(
     read: Option<u64>,
 ) -> bool {
     let Some(changed) = disk::units_changed(&context.layout, units) else { return false };
-    read.is_some_and(|read| changed.saturating_add(TICK) < read)
+    let step = u64::try_from(limits::INODE_CLOCK.as_micros()).unwrap_or(u64::MAX);
+    read.is_some_and(|read| changed.saturating_add(step) < read)
         || Reading::last(&context.layout).is_some_and(|begun| changed < begun)
 }
 

@@ -7,11 +7,12 @@ use super::held::Lacking;
 use super::load::{NEWER, all_read, is_unread, telling};
 use super::loaded::{self, AtOnce, Loaded};
 use super::{Context, Error, held};
+use crate::clock::Timestamp;
 use crate::disk::{self, DropIns, FoundApp, Layout, NotedRuns};
 use crate::ecosystem::{AppName, ListenAddress, Scope};
 use crate::host;
 use crate::plan::{Observed, ObservedApp, ObservedInstance, OwnedUnits};
-use crate::systemd::{Field, InstanceState, Listed, Timestamp};
+use crate::systemd::{Field, InstanceState, Listed};
 use crate::translate::AppFiles;
 use crate::unit::{ActiveState, UnitFile, UnitName};
 
@@ -203,10 +204,8 @@ fn processes(
         match noted {
             None => asked.push(unit),
             Some(run) => {
-                let started =
-                    Timestamp { realtime_usec: run.started, monotonic_usec: run.started_monotonic };
                 let sub = one.row.sub.clone();
-                let state = InstanceState { started: Some(started), sub, ..Default::default() };
+                let state = InstanceState { started: Some(run.started), sub, ..Default::default() };
                 known.insert(unit, Process { state, well_since: Some(run.ready_since) });
             }
         }

@@ -3,10 +3,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::sight::monotonic;
 use super::{Context, Error, under_way};
+use crate::clock::Timestamp;
 use crate::disk;
 use crate::ecosystem::AppName;
 use crate::plan::{AppPlan, Observed, ObservedApp, ObservedFile, Plan};
@@ -98,7 +98,7 @@ impl Changed {
 
     /// It has.
     pub(super) fn read(&self, context: &Context) -> Result<(), Error> {
-        let now = realtime();
+        let now = Timestamp::now().realtime_usec;
         for (app, gone) in &self.gone {
             disk::note_unpinned(&context.layout, app, gone, now)?;
         }
@@ -132,7 +132,7 @@ fn release(context: &Context, app: &AppName, numbers: &BTreeSet<u32>) -> Result<
     disk::unpin(&context.layout, app, numbers)?;
     context.reread_units()?;
     disk::forget_unread(&context.layout, app);
-    disk::note_unpinned(&context.layout, app, numbers, realtime())?;
+    disk::note_unpinned(&context.layout, app, numbers, Timestamp::now().realtime_usec)?;
     Ok(monotonic())
 }
 
@@ -208,9 +208,4 @@ impl Drop for Pins<'_> {
             let _ = self.release(&self.held());
         }
     }
-}
-
-fn realtime() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,15 +1,14 @@
 //! A look at an instance in the words of `rollout`, and the clock that its times are on. It never
 //! asks the manager.
 
+use crate::clock::Timestamp;
 use crate::rollout::{Serial, Sight, State};
 use crate::systemd::Glimpse;
 use crate::unit::ActiveState;
 
 /// Now, in microseconds, on the clock of `ExecMainStartTimestampMonotonic`.
 pub(super) fn monotonic() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
-    u64::try_from(micros).unwrap_or(0)
+    Timestamp::now().monotonic_usec
 }
 
 /// What the machine sees of an instance.

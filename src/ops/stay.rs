@@ -1,13 +1,14 @@
 //! Waits until instances have stayed ready for `min_ready`. Decides nothing: that is `rollout::Vigil`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::doctor::{RUN, run};
 use super::held::Lacking;
 use super::loaded::{self, Loaded};
 use super::sight::{monotonic, sight};
 use super::{Context, Done, Error, UnitFailure, held};
+use crate::clock::Timestamp;
 use crate::disk::{self, NotedRun, NotedRuns};
 use crate::ecosystem::AppName;
 use crate::plan::{Observed, OwnedUnits};
@@ -229,9 +230,9 @@ fn numbered(context: &Context, asked: &[Stay<'_>]) -> Vec<(UnitName, String)> {
 /// have been replaced. Where the clock was set meanwhile, nothing is noted.
 fn is_one_start(realtime: u64, started: u64) -> bool {
     const APART: u64 = 500_000;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_micros()).unwrap_or_default();
-    now.saturating_sub(monotonic().saturating_sub(started)).abs_diff(realtime) < APART
+    let now = Timestamp::now();
+    let age = now.monotonic_usec.saturating_sub(started);
+    now.realtime_usec.saturating_sub(age).abs_diff(realtime) < APART
 }
 
 /// Notes runs that were found to be well. Who may not write that looks again the next time.
@@ -255,11 +256,8 @@ fn note_well(
             let runs_on = seen.active == ActiveState::Active && seen.sub == "running";
             let same = runs_on && is_one_start(started, seen.started);
             if let Some(run) = runs.get(&unit).filter(|_| same) {
-                let noted = NotedRun {
-                    started,
-                    started_monotonic: seen.started,
-                    ready_since: seen.ready_since,
-                };
+                let started = Timestamp { realtime_usec: started, monotonic_usec: seen.started };
+                let noted = NotedRun { started, ready_since: seen.ready_since };
                 well.push((unit, run.clone(), noted));
             }
         }

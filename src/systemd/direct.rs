@@ -129,6 +129,11 @@ impl Direct {
         }
     }
 
+    /// Closes the connections on which nothing is under way.
+    pub(super) fn let_go(&self) {
+        self.kept().idle.clear();
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -42,7 +42,7 @@ pub use glimpse::Glimpse;
 pub use job::{JobId, JobKind, JobMode, JobOutcome, JobResult};
 pub use jobs::EndedJobs;
 pub use journal::{Author, Journal, JournalEntry, Levels};
-pub use state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp};
+pub use state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState};
 pub use watch::{PropertyChanges, Signal, Watch};
 
 /// How long the manager may take to answer a question. It answers in milliseconds unless it is
@@ -111,6 +111,13 @@ impl Systemd {
     #[must_use = "it ends when it is dropped"]
     pub fn together(&self) -> Together {
         Together::of(self.direct.as_ref())
+    }
+
+    /// Closes what [`Systemd::together`] keeps open, before somebody waits all the same; the next question opens it again.
+    pub fn let_go(&self) {
+        if let Some(direct) = &self.direct {
+            direct.let_go();
+        }
     }
 
     /// Connects to the bus, where that has been left until now: for what is about to change something, and is refused

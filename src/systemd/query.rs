@@ -14,8 +14,9 @@ use zbus::{Message, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::field::{Field, Property};
 use super::proxy::{SERVICE_UNIT, SOCKET_UNIT, UNIT};
-use super::state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState, Timestamp};
+use super::state::{Exit, InstanceState, Listed, LoadState, QueuedJob, SocketState};
 use super::{ANSWER, Error, JobId, Systemd, proxy};
+use crate::clock::Timestamp;
 use crate::unit::{ActiveState, UnitName};
 
 /// From so many properties of the service interface on, all of them come cheaper.

@@ -5,6 +5,7 @@ use zbus::{Message, OwnedVariant};
 use super::query::read_list;
 use super::state::Listed;
 use super::{ANSWER, Error, Systemd, proxy};
+use crate::clock::Timestamp;
 
 impl Systemd {
     /// As [`Systemd::list`], and [when the manager last began to read all unit files](Systemd::units_read), in one batch.
@@ -41,13 +42,7 @@ fn since(replies: &[zbus::Result<Message>]) -> Option<u64> {
         let value: OwnedVariant = reply.as_ref().ok()?.body().deserialize().ok()?;
         u64::try_from(value).ok().filter(|micros| *micros > 0)
     };
-    let [then, monotonic] = replies else { return None };
-    let (then, monotonic) = (number(then)?, number(monotonic)?);
-    let micros = |clock| {
-        let time = rustix::time::clock_gettime(clock);
-        u64::try_from(time.tv_sec * 1_000_000 + time.tv_nsec / 1000).ok()
-    };
-    // Somebody may have set the clock since.
-    let since = micros(rustix::time::ClockId::Monotonic)?.checked_sub(monotonic)?;
-    Some(then.min(micros(rustix::time::ClockId::Realtime)?.checked_sub(since)?))
+    let [realtime, monotonic] = replies else { return None };
+    let read = Timestamp { realtime_usec: number(realtime)?, monotonic_usec: number(monotonic)? };
+    read.earliest(Timestamp::now())
 }

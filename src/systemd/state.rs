@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::JobId;
-use crate::limits;
+use crate::clock::Timestamp;
 use crate::unit::{ActiveState, UnitName};
 
 /// Whether a unit's file could be read.
@@ -73,39 +73,6 @@ pub struct QueuedJob {
     pub id: JobId,
     /// `start`, `stop`, `restart`, `reload`, `verify-active` …
     pub kind: String,
-}
-
-/// A moment, on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp {
-    /// Microseconds since 1970.
-    pub realtime_usec: u64,
-    /// Microseconds of `CLOCK_MONOTONIC`; does not jump.
-    pub monotonic_usec: u64,
-}
-
-impl Timestamp {
-    /// This moment.
-    pub fn now() -> Timestamp {
-        let micros = |clock| {
-            let time = rustix::time::clock_gettime(clock);
-            u64::try_from(time.tv_sec * 1_000_000 + time.tv_nsec / 1000).unwrap_or(0)
-        };
-        Timestamp {
-            realtime_usec: micros(rustix::time::ClockId::Realtime),
-            monotonic_usec: micros(rustix::time::ClockId::Monotonic),
-        }
-    }
-
-    /// Microseconds since 1970 by the clock of now, where somebody has set the clock back since: it is compared with times
-    /// of what happened later.
-    pub fn since_1970(self, now: Timestamp) -> u64 {
-        let age = now.monotonic_usec.checked_sub(self.monotonic_usec);
-        let by_now = age.and_then(|age| now.realtime_usec.checked_sub(age));
-        let set_back =
-            by_now.filter(|by_now| by_now.saturating_add(limits::CLOCK_SET) < self.realtime_usec);
-        set_back.unwrap_or(self.realtime_usec)
-    }
 }
 
 /// How a main process ended.
@@ -182,22 +149,4 @@ pub struct SocketState {
     pub listen: Vec<(String, String)>,
     /// Connections of `Accept=yes` sockets.
     pub connections: u32,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_start_is_told_by_the_clock_of_now_where_that_was_set_back() {
-        let hour = 3_600_000_000;
-        let started = Timestamp { realtime_usec: 10 * hour, monotonic_usec: hour };
-        let now = |realtime_usec| Timestamp { realtime_usec, monotonic_usec: 2 * hour };
-        assert_eq!(started.since_1970(now(11 * hour)), 10 * hour);
-        assert_eq!(started.since_1970(now(11 * hour - 1_000_000)), 10 * hour, "it drifts");
-        assert_eq!(started.since_1970(now(8 * hour)), 7 * hour, "it was set back");
-        assert_eq!(started.since_1970(now(15 * hour)), 10 * hour, "it was set forward");
-        let unknown = Timestamp { monotonic_usec: 3 * hour, ..started };
-        assert_eq!(unknown.since_1970(now(8 * hour)), 10 * hour);
-    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use clusterctl::systemd::{Exit, Field, JobId, KillWhom, LoadState, QueuedJob, Timestamp};
+use clusterctl::clock::Timestamp;
+use clusterctl::systemd::{Exit, Field, JobId, KillWhom, LoadState, QueuedJob};
 use clusterctl::unit::{ActiveState, UnitName};
 use zbus::{Message, OwnedObjectPath, Variant};
 

@@ -13,7 +13,7 @@ use imports::{Files, Place};
 
 /// Layers from the ground up, one module each: a module imports from those before it only. `src/lib.rs` and
 /// the table of ARCHITECTURE.md have them in the same order.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "limits",
     "unit",
     "handover",
@@ -24,6 +24,7 @@ const LAYERS: [&str; 22] = [
     "plan",
     "export",
     "fleet",
+    "clock",
     "disk",
     "host",
     "release",

@@ -4,13 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::ops::Error;
-use crate::systemd::{JobKind, JobMode, Listed};
+use crate::systemd::{JobKind, JobMode, Listed, Signal};
 use crate::unit::{ActiveState, UnitName};
 
 /// How long a rollout that is ended sees to it that its additional instances end.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(10);
 
 impl Driver<'_> {
     /// Stops the instances that the rollout has added: a restart of the app would go on with them, and nobody would ever
@@ -29,11 +27,12 @@ impl Driver<'_> {
                     let _ = self.systemd.submit(JobKind::Stop, &unit, JobMode::Replace);
                 }
             }
-            if there.is_empty() || Instant::now() >= until {
+            // The end of an instance is told, and so is the end of a stop whose place another job takes.
+            let over = there.is_empty() || Instant::now() >= until;
+            self.systemd.let_go();
+            if over || matches!(self.watch.next(until), None | Some(Signal::Disconnected)) {
                 return;
             }
-            // The end of a job is announced, and not that another one has taken its place.
-            std::thread::sleep(LOOK);
         }
     }
 

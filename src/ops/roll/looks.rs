@@ -7,7 +7,7 @@ use super::Driver;
 use crate::ops::sight::sight;
 use crate::ops::{Error, Event};
 use crate::rollout::{Rollout, RolloutEvent as Input, RolloutJobResult, State};
-use crate::systemd::{self, Glimpse, JobId, PropertyChanges, Signal, Watch};
+use crate::systemd::{self, Glimpse, JobId, PropertyChanges, Signal};
 use crate::unit::{ActiveState, UnitName};
 
 impl Driver<'_> {
@@ -36,7 +36,6 @@ impl Driver<'_> {
     /// is of what is, and one for several changes tells the same.
     pub(super) fn changes(
         &mut self,
-        watch: &Watch,
         first: (UnitName, PropertyChanges),
     ) -> Result<BTreeSet<u32>, Error> {
         let mut changed = BTreeSet::new();
@@ -50,7 +49,7 @@ impl Driver<'_> {
                 // The close unit is the first that a stop takes down.
                 None => self.end_if_overtaken()?,
             }
-            match self.signal(watch, Instant::now()) {
+            match self.signal(Instant::now()) {
                 Some(Signal::Changed { unit, changes }) => next = Some((unit, changes)),
                 Some(other) => self.heard.push_front(other),
                 None => {}
@@ -60,15 +59,15 @@ impl Driver<'_> {
     }
 
     /// The next signal, or `None` at the deadline.
-    pub(super) fn signal(&mut self, watch: &Watch, until: Instant) -> Option<Signal> {
-        self.heard.pop_front().or_else(|| watch.next(until))
+    pub(super) fn signal(&mut self, until: Instant) -> Option<Signal> {
+        self.heard.pop_front().or_else(|| self.watch.next(until))
     }
 
     /// Leaves out what the manager has told of its reloads until now: it may read its units faster than instances are
     /// looked at, and one look is enough for all of these. The ends of jobs do not wait behind them.
-    pub(super) fn skip_reloads(&mut self, watch: &Watch) {
+    pub(super) fn skip_reloads(&mut self) {
         self.heard.retain(|signal| !matches!(signal, Signal::Reloading(_)));
-        while let Some(signal) = watch.next(Instant::now()) {
+        while let Some(signal) = self.watch.next(Instant::now()) {
             let ended = matches!(signal, Signal::Disconnected);
             if !matches!(signal, Signal::Reloading(_)) {
                 self.heard.push_back(signal);

@@ -91,6 +91,7 @@ pub(super) fn roll<'a>(
     let watch = systemd.watch(units.values().chain([&spec.app.close_unit()]))?;
     let mut driver = Driver {
         systemd,
+        watch,
         app: spec.app.clone(),
         numbers: units.iter().map(|(number, unit)| (unit.clone(), *number)).collect(),
         units,
@@ -141,7 +142,7 @@ pub(super) fn roll<'a>(
             driver.feed(&mut machine, Input::Interrupt, sink)?;
             continue;
         }
-        driver.wait(&watch, &mut machine, sink)?;
+        driver.wait(&mut machine, sink)?;
     }
     driver.tell_now(&machine, sink);
     let outcome = machine.outcome().cloned().unwrap_or(Outcome::Complete);
@@ -152,6 +153,7 @@ pub(super) fn roll<'a>(
 
 struct Driver<'a> {
     systemd: &'a Systemd,
+    watch: Watch,
     app: AppName,
     units: BTreeMap<u32, UnitName>,
     numbers: HashMap<UnitName, u32>,
@@ -203,16 +205,11 @@ impl Driver<'_> {
         Ok(current)
     }
 
-    fn wait(
-        &mut self,
-        watch: &Watch,
-        machine: &mut Rollout,
-        sink: &mut dyn FnMut(Event),
-    ) -> Result<(), Error> {
+    fn wait(&mut self, machine: &mut Rollout, sink: &mut dyn FnMut(Event)) -> Result<(), Error> {
         let glance = self.kill_overdue()?;
         let deadline = machine.deadline().map(|time| self.begun + time.0);
         let until = deadline.map_or(glance, |deadline| deadline.min(glance));
-        let signal = self.signal(watch, until);
+        let signal = self.signal(until);
         let _together = self.systemd.together();
         match signal {
             None if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
@@ -234,12 +231,12 @@ impl Driver<'_> {
                 }
             },
             Some(Signal::Changed { unit, changes }) => {
-                let changed = self.changes(watch, (unit, changes))?;
+                let changed = self.changes((unit, changes))?;
                 self.look_at(&changed, machine, sink)
             }
             // What happened while the manager was started anew it has told nobody.
             Some(Signal::Reloading(false)) => {
-                self.skip_reloads(watch);
+                self.skip_reloads();
                 self.end_if_overtaken()?;
                 self.look_at_all(machine, sink)
             }
