@@ -184,7 +184,8 @@ def crashes():
     by_hand_units(3104)
     ports[UNIT] = (3104, 3105)
     one, four = {HAND: []}, {HAND: []}
-    for _ in range(7):
+    # A start by systemd waits for the kernel's grace periods, which take one or several ticks: few rounds would tell of those.
+    for _ in range(15):
         # A run of less than a second would count as one of a loop.
         time.sleep(1.2)
         for who, (alone, many) in ports.items():

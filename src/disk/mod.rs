@@ -54,8 +54,8 @@ pub use read_since::{Reading, units_changed};
 pub use replaced::{note_replaced, replaced};
 pub use runs::{NotedRun, NotedRuns, invocation};
 pub use scan::{
-    FoundApp, digest, inputs_changed, owns_address, relies_on, scan, scan_app, scan_apps,
-    scan_groups, scan_shown, source,
+    FoundApp, digest, inputs_changed, owns_address, put_in_place, relies_on, scan, scan_app,
+    scan_apps, scan_groups, scan_shown, source,
 };
 pub use secret::{own_secret, secret};
 pub use seen::SeenFiles;

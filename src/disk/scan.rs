@@ -236,15 +236,25 @@ fn modified(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |meta| changed(&meta))
 }
 
+/// When a file came to its place or its inode changed, where that is later than the time of its content; 0 otherwise.
+/// Microseconds since 1970.
+pub fn put_in_place(path: &Path) -> u64 {
+    let Ok(meta) = fs::metadata(path) else { return 0 };
+    let inode = micros(meta.ctime(), meta.ctime_nsec());
+    let last = last_change(inode, inode, Timestamp::now().realtime_usec);
+    if last > changed(&meta) { last } else { 0 }
+}
+
 fn changed(meta: &Metadata) -> u64 {
-    let micros = |seconds: i64, nanos: i64| {
-        u64::try_from(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000)).unwrap_or(0)
-    };
     last_change(
         micros(meta.mtime(), meta.mtime_nsec()),
         micros(meta.ctime(), meta.ctime_nsec()),
         Timestamp::now().realtime_usec,
     )
+}
+
+fn micros(seconds: i64, nanos: i64) -> u64 {
+    u64::try_from(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000)).unwrap_or(0)
 }
 
 /// When a content last changed, by the time that the file says and by that of the change of its inode, which nobody sets:

@@ -42,6 +42,7 @@ pub use program::naming::{
 };
 pub use read::Color;
 pub use read::deploy_keys::deploy_keys;
+pub(crate) use read::dotenv::variables;
 pub use read::fleet_keys::{fleet_keys, host_keys};
 pub use read::keys::{
     Key, Pm2, ValueKind as KeyKind, canonical as canonical_key, health_keys, key_of_app as key,

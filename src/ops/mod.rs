@@ -73,6 +73,7 @@ pub mod takeover;
 mod template;
 mod unfit;
 mod unreached;
+mod variables;
 mod way_back;
 mod witness;
 

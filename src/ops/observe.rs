@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::held::Lacking;
 use super::load::{NEWER, all_read, is_unread, telling};
 use super::loaded::{self, AtOnce, Loaded};
+use super::variables::note_other_variables;
 use super::{Context, Error, held};
 use crate::clock::Timestamp;
 use crate::disk::{self, DropIns, FoundApp, Layout, NotedRuns};
@@ -108,7 +109,9 @@ fn observe_told(
         }
         (name, observed)
     });
-    Ok(Observed { apps: apps.collect(), all_read })
+    let mut apps = apps.collect();
+    note_other_variables(context, &mut apps)?;
+    Ok(Observed { apps, all_read })
 }
 
 /// Instances whose files on disk the manager has yet to read, so that no process has.
@@ -286,6 +289,7 @@ fn instance(active: ActiveState, process: &Process, newest_input: u64) -> Observ
         errored: ["exec-condition", "assert"].contains(&process.result.as_str()),
         newest_input,
         unread: false,
+        other_variables: false,
         well_since: *well_since,
     }
 }

@@ -61,7 +61,8 @@ impl ObservedApp {
         let variables = self.environment.iter().map(|file| file.modified);
         let newest = units.chain(variables).max().unwrap_or(0);
         let newest = newest.max(self.newest_input).max(instance.newest_input);
-        instance.started != 0 && (instance.started < newest || instance.unread)
+        let unread = instance.unread || instance.other_variables;
+        instance.started != 0 && (instance.started < newest || unread)
     }
 }
 
@@ -204,6 +205,8 @@ pub struct ObservedInstance {
     pub newest_input: u64,
     /// Whether the manager has yet to read its files: whenever it started, it was not with them.
     pub unread: bool,
+    /// Whether its process has other variables than its files say, which the time of a file does not tell.
+    pub other_variables: bool,
     /// Since when it is ready, in microseconds of `CLOCK_MONOTONIC`, if its run is one that was found to be well before.
     pub well_since: Option<u64>,
 }

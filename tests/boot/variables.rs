@@ -202,3 +202,29 @@ booted!(what_runs_as_root_beside_a_program_takes_none_of_its_variables, |m| {
     let state = m.ok(["cat", "/run/clusterctl/shop@0.service"]);
     assert!(!state.is_empty());
 });
+
+booted!(a_file_with_an_older_time_is_read_anew, |m| {
+    let file = "[[apps]]\nname = 'old'\ncommand = 'sleep infinity'\nenv_file = '/etc/old.env'\n";
+    m.write("/etc/old.env", "A=1\nB='x y'\n");
+    m.ok(["chmod", "o=", "/etc/old.env"]);
+    // Made before the instance starts, as on the machine that builds it.
+    m.write("/srv/new.env", "A=2\nB='x y'\n");
+    m.ok(["touch", "-d", "yesterday", "/srv/new.env"]);
+    m.write("/srv/old.toml", file);
+    m.ok(["clusterctl", "apply", "/srv/old.toml"]);
+    let runs = || m.ok(["systemctl", "show", "-P", "InvocationID", "old@0"]);
+    let (first, apply) = (runs(), ["clusterctl", "apply", "/srv/old.toml"]);
+    // Neither rights nor a link beside it change what a process has read.
+    m.ok_sh("chmod 640 /etc/old.env; ln /etc/old.env /srv/backup.env");
+    m.ok(apply);
+    assert_eq!(runs(), first);
+    m.ok_sh("cp -p /srv/new.env /etc/old.env");
+    m.ok(apply);
+    let second = runs();
+    assert_ne!(second, first, "{}", m.ok(["clusterctl", "describe", "old"]));
+    assert!(
+        m.ok_sh("tr '\\0' '\\n' </proc/$(systemctl show -P MainPID old@0)/environ").contains("A=2")
+    );
+    m.ok(apply);
+    assert_eq!(runs(), second);
+});
