@@ -5,6 +5,7 @@
 mod canary;
 mod drop_ins;
 mod exchange;
+mod followed;
 mod guard_notes;
 mod halves;
 mod handover;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 pub use canary::{is_canary, mark_canary, unmark_canary};
 pub use drop_ins::DropIns;
 pub use exchange::Exchange;
+pub use followed::Followed;
 pub use guard_notes::{announce_start, forget_restarts, gave_up, restarts, short_runs};
 pub use halves::by_halves;
 pub use handover::{

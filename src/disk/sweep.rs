@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::pins::{FOLDER, pinned_variables};
 use super::scan::scan_templates;
 use super::write::{remove, remove_unfinished, sweep_folder};
-use super::{Error, Layout, unread};
+use super::{Error, Layout, followed, unread};
 use crate::ecosystem::AppName;
 use crate::translate::environment_owner;
 
@@ -47,4 +47,5 @@ pub fn sweep_unfinished(layout: &Layout) {
     // Processes of rollouts write there without that lock.
     let notes = [layout.runtime.clone(), layout.runtime.join(FOLDER), unread::dir(layout)];
     notes.into_iter().chain(layout.pins.clone()).for_each(|dir| sweep_folder(&dir));
+    followed::sweep(&layout.runtime);
 }

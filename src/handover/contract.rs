@@ -59,6 +59,13 @@ pub fn value<'a>(entry: &'a [u8], name: &str) -> Option<&'a [u8]> {
     entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
+/// What follows the name of a group in the file by which a command tells it how the starts of its instances end.
+pub const FOLLOWED: &str = ".followed";
+/// In such a file: all have ended, and every instance is up.
+pub const FOLLOWED_UP: &[u8; 3] = b"up\n";
+/// In such a file: all have ended.
+pub const FOLLOWED_ENDED: &[u8; 6] = b"ended\n";
+
 /// File name of the preload library.
 pub const LIBRARY: &str = "libclusterctl_preload.so";
 /// File name of the Node file.

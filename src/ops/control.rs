@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::followed::FollowedStarts;
 use super::job::{failure, report_unit, run_jobs};
 use super::load::load;
 use super::lock::lock_if_permitted;
@@ -96,7 +97,9 @@ fn run(
             owners.extend(units.iter().map(|_| one.app.clone()));
             jobs.extend(units);
         }
+        let mut followed = FollowedStarts::begin(context, &jobs);
         let mut seen = |place: usize, outcome: &JobOutcome| {
+            followed.ended(&jobs[place], outcome);
             report_unit(&owners[place], &jobs[place], outcome, sink);
         };
         let starts = jobs.iter().filter(|(kind, _)| *kind != JobKind::Stop);

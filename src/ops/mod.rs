@@ -24,6 +24,7 @@ mod expand;
 mod fast_state;
 pub mod fleet;
 mod flush;
+mod followed;
 mod free;
 
 mod handover_files;

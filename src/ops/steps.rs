@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::followed::FollowedStarts;
 use super::job::{failure, report_unit, run_jobs};
 use super::pins::proven_template;
 use super::request::{FormerFile, Request, Task};
@@ -250,7 +251,9 @@ impl AppRun<'_> {
     ) -> Result<Vec<JobOutcome>, Error> {
         let jobs_at_once = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
         let limit = limit(&self.policy) + EACH.saturating_mul(jobs_at_once);
+        let mut followed = FollowedStarts::begin(self.context, jobs);
         let mut seen = |place: usize, outcome: &JobOutcome| {
+            followed.ended(&jobs[place], outcome);
             if worth(outcome) {
                 report_unit(&self.app.app, &jobs[place], outcome, sink);
             }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::booted;
-use crate::support::skip;
+use crate::support::{Machine, skip};
 
 const APPS: [&str; 4] = ["one", "other0", "other1", "other2"];
 
@@ -76,6 +76,63 @@ booted!(a_reload_asks_its_questions_over_few_connections, |m| {
         (made("/run/command", "exit_group"), made("/run/rollout", "start few@4"));
     assert!(command <= 6 && rollout <= 5, "command {command}, rollout {rollout}");
     assert!(command > 0 && rollout > 0, "nothing was counted");
+});
+
+/// How often the program of a group asked the manager, which is traced into this file.
+const TRACED_GROUP: &str = "/run/group";
+
+/// Has the start of a group traced.
+fn trace_group(m: &Machine, app: &str) {
+    let unit = m.read(&format!("/etc/systemd/system/{app}.service"));
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let trace = format!("/usr/bin/strace -f -qq -e trace=connect -o {TRACED_GROUP}");
+    let drop_in = format!("[Service]\nExecStart=\nExecStart={trace} {start}\n");
+    m.write(&format!("/run/systemd/system/{app}.service.d/trace.conf"), drop_in);
+    m.ok(["systemctl", "daemon-reload"]);
+}
+
+booted!(a_group_asks_nobody_where_a_command_follows_its_starts, |m| {
+    if m.run(["strace", "--version"]).code != 0 {
+        return skip::record("strace is missing");
+    }
+    let app = "[[apps]]\nname = 'few'\ninstances = 3\ncommand = ['sleep', 'infinity']\n\
+               rollout = { min_ready = 0 }\n";
+    m.write("/srv/ecosystem.toml", app);
+    m.ok(["clusterctl", "apply", "/srv/ecosystem.toml"]);
+    trace_group(m, "few");
+    let asked = |start: &str| {
+        m.ok(["clusterctl", "stop", "few"]);
+        m.ok_sh(&format!(
+            "rm -f {TRACED_GROUP}; {start} && systemctl is-active few few@0 few@1 few@2"
+        ));
+        m.read(TRACED_GROUP).matches("/run/systemd/private").count()
+    };
+    assert_eq!(asked("clusterctl start few"), 0);
+    assert!(asked("systemctl start few") > 0, "nothing was counted");
+    assert_eq!(m.ok_sh("ls /run/clusterctl | grep followed || true"), "");
+});
+
+booted!(a_group_comes_up_where_the_command_that_follows_it_says_nothing, |m| {
+    let app = "[[apps]]\nname = 'slow'\ninstances = 2\nservice = { ExecStartPre = '/bin/sleep 1' }\n\
+               command = ['sleep', 'infinity']\nrollout = { min_ready = 0 }\n";
+    m.write("/srv/ecosystem.toml", app);
+    m.ok(["clusterctl", "apply", "/srv/ecosystem.toml"]);
+    // What a killed command has left says nothing of a later start.
+    let said = "/run/clusterctl/slow.service.followed";
+    for signal in ["KILL", "STOP"] {
+        m.ok(["clusterctl", "stop", "slow"]);
+        m.ok_sh(&format!(
+            "clusterctl start slow >/dev/null 2>&1 & pid=$!; until test -e {said}; do :; done; \
+             until systemctl is-active slow | grep activating; do :; done; kill -{signal} $pid; \
+             until systemctl is-active slow slow@0 slow@1; do sleep 0.1; done; kill -KILL $pid || :"
+        ));
+    }
+    m.ok(["systemctl", "stop", "slow"]);
+    m.write(said, "up\n");
+    m.ok(["systemctl", "start", "slow"]);
+    m.ok(["systemctl", "is-active", "slow@0", "slow@1"]);
+    m.ok(["clusterctl", "restart", "slow"]);
+    assert!(!m.exists(said));
 });
 
 booted!(a_command_that_changes_nothing_reads_each_unit_once_and_asks_little, |m| {

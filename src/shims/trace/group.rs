@@ -2,6 +2,8 @@
 //! app runs. In the usual case it does by itself what `systemctl start` and `stop` of an app wait for, in a millisecond
 //! where a shell takes three; in every other case it becomes SCRIPT (`units/group`), whose words are those behind STATE.
 //!
+//! Where a command follows the starts of all instances it says how they end (`followed`), and nobody else is asked.
+//!
 //! Usual is a start at which every instance has a job, and one of them is up when those are over, and a stop of an app
 //! without listeners whose instances all end by jobs of their own. Where no instance has come up, the script is told so
 //! by `started` in the place of `start`: whoever is idle by then has run, and is not started once more.
@@ -9,7 +11,8 @@
 //! STATE is the file of the group below the manager's runtime directory. `--group-user` asks the manager of a user. It
 //! starts and stops nothing.
 
-use crate::handover::listing::UnitJob;
+use crate::followed::{self, Followed};
+use crate::handover::listing::{AppUnits, UnitJob};
 use crate::kernel::{self, ENOENT};
 use crate::sys::{self, Errno};
 use crate::units::{self, App};
@@ -17,8 +20,6 @@ use crate::{guard, start};
 
 /// Words that are handed on at most: those of 64 listeners, and a few.
 const WORDS: usize = 80;
-/// Longest path, with its end.
-const PATH: usize = 4096;
 /// Beside STATE while a stop keeps clients out.
 const HELD: &[u8] = b".held";
 /// Beside STATE where every instance gave up.
@@ -64,11 +65,22 @@ fn begin<'a>(
     if sockets.len() > 0 && !is_missing(app.state, HELD) {
         return Next::Script;
     }
-    let stands = units::wait(app, sockets, |app| app.starting > 0 && app.idle == 0, environment);
-    match stands {
-        Some(stands) if stands.idle == 0 && stands.up > 0 => Next::Done,
-        Some(stands) if stands.idle == 0 => Next::Started,
-        _ => Next::Script,
+    match followed::wait(app.state) {
+        Followed::Up => Next::Done,
+        // Every instance had a job, and whoever is idle by now has run.
+        Followed::Otherwise => match units::wait(app, sockets, |app| app.starting > 0, environment)
+        {
+            Some(stands) if stands.up > 0 => Next::Done,
+            _ => Next::Started,
+        },
+        Followed::ByNobody => {
+            let waits = |app: &AppUnits| app.starting > 0 && app.idle == 0;
+            match units::wait(app, sockets, waits, environment) {
+                Some(stands) if stands.idle == 0 && stands.up > 0 => Next::Done,
+                Some(stands) if stands.idle == 0 => Next::Started,
+                _ => Next::Script,
+            }
+        }
     }
 }
 
@@ -77,9 +89,7 @@ fn end(app: &App<'_>, environment: *mut *const u8) -> Next {
     if result.is_some_and(|result| result != b"success") {
         return Next::Script;
     }
-    let waits = |app: &crate::handover::listing::AppUnits| {
-        (app.stopping > 0 || app.held) && app.own != UnitJob::Start
-    };
+    let waits = |app: &AppUnits| (app.stopping > 0 || app.held) && app.own != UnitJob::Start;
     let stands = units::wait(app, core::iter::empty(), waits, environment);
     let gone = stands.is_some_and(|stands| stands.up == 0 && stands.loose == 0);
     if gone && is_missing(app.state, GAVE_UP) { Next::Done } else { Next::Script }
@@ -87,15 +97,7 @@ fn end(app: &App<'_>, environment: *mut *const u8) -> Next {
 
 /// Whether there is certainly no such file beside STATE.
 fn is_missing(state: &[u8], ending: &[u8]) -> bool {
-    let mut path = [0; PATH];
-    let length = state.len() + ending.len();
-    if length >= PATH {
-        return false;
-    }
-    for (place, byte) in path.iter_mut().zip(state.iter().chain(ending)) {
-        *place = *byte;
-    }
-    match kernel::open(path.as_ptr()) {
+    match kernel::open_ending(state, ending) {
         Ok(fd) => {
             sys::close(fd);
             false

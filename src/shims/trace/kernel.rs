@@ -11,6 +11,7 @@ pub const ENOENT: c_int = 2;
 pub const EACCES: c_int = 13;
 pub const EINVAL: c_int = 22;
 pub const EFBIG: c_int = 27;
+const ENAMETOOLONG: c_int = 36;
 const O_WRONLY: c_int = 0o1;
 const O_CREAT: c_int = 0o100;
 const O_NOCTTY: c_int = 0o400;
@@ -150,6 +151,19 @@ pub fn open_to_replace(path: *const u8) -> Result<c_int, Errno> {
     let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | sys::O_CLOEXEC;
     call(number::OPENAT, [word(sys::AT_FDCWD), path as usize, word(flags), MODE, 0, 0])
         .map(|fd| fd as c_int)
+}
+
+/// Opens a file for reading whose path is that of another one with an ending.
+pub fn open_ending(file: &[u8], ending: &[u8]) -> Result<c_int, Errno> {
+    let mut path = [0; 4096];
+    // At least the last byte stays NUL.
+    if file.len() + ending.len() >= path.len() {
+        return Err(Errno(ENAMETOOLONG));
+    }
+    for (place, byte) in path.iter_mut().zip(file.iter().chain(ending)) {
+        *place = *byte;
+    }
+    open(path.as_ptr())
 }
 
 /// Opens a file of this name in the folder of another one, made if it is missing.

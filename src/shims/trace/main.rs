@@ -38,6 +38,7 @@ mod errors;
 #[path = "../preload/explain.rs"]
 mod explain;
 mod fate;
+mod followed;
 mod group;
 mod guard;
 #[path = "../../handover/mod.rs"]
