@@ -328,3 +328,45 @@ fn what_a_serving_program_executes_has_neither_door_nor_sets() {
     let (program, _door) = listening(&mut systemd, port, true, &["python3", "-c", script]);
     assert_eq!(program.line(), "[]");
 }
+
+/// A parent listens and executes those who accept, as sanic does with several workers; or it executes itself once more,
+/// as puma, unicorn and gunicorn do at a restart.
+#[test]
+fn what_a_program_executes_with_its_listener_answers_the_door() {
+    if !has("python3") {
+        return;
+    }
+    let child = "import os, socket\n\
+        s = socket.socket(fileno=int(os.environ['GIVEN']))\n\
+        while True:\n\
+        \x20   c, _ = s.accept()\n\
+        \x20   c.recv(100)\n\
+        \x20   c.sendall(b'%d' % os.getpid())\n\
+        \x20   c.close()\n";
+    let listens = "import os, socket, subprocess, sys\n\
+        s = socket.socket()\n\
+        s.bind(('127.0.0.1', PORT))\n\
+        s.listen()\n\
+        given = dict(os.environ, GIVEN=str(s.fileno()))\n";
+    let spawns = "words = [sys.executable, '-c', r'''CHILD''']\n\
+        p = subprocess.Popen(words, pass_fds=[s.fileno()], env=given)\n\
+        os.write(1, b'%d\\n' % p.pid)\n\
+        sys.exit(p.wait())\n";
+    let becomes = "os.write(1, b'%d\\n' % os.getpid())\n\
+        s.set_inheritable(True)\n\
+        os.execve(sys.executable, ['python3', '-c', r'''CHILD'''], given)\n";
+    for way in [spawns, becomes] {
+        let script = [listens, way].concat().replace("CHILD", child);
+        let (mut systemd, port) = Systemd::tcp("127.0.0.1");
+        let words = ["python3", "-c", &script];
+        let (program, door) = listening(&mut systemd, port, true, &words);
+        let early = door.waiting(port);
+        let pid = program.line();
+        for _ in 0..5 {
+            assert_eq!(door.ask(), pid);
+        }
+        assert!(is_untouched(&early));
+        assert_eq!(door.say("open"), "open");
+        assert_eq!(read_all(&mut { early }), pid);
+    }
+}

@@ -1,16 +1,18 @@
 //! What a program that serves all its listeners executes does not inherit the
-//! handover: our variables are left out of its environment.
+//! handover: our variables are left out of its environment. Unless the program passes a listener on: what
+//! it executes then serves in its stead, as workers of sanic do, or itself once more after a restart.
 //!
 //! The new environment is built on the stack, since this may run after
 //! `vfork()`. One with too many variables is passed on as it is: the
 //! descriptors are close-on-exec, so nothing can be taken by it anyway.
 //! Functions that take their arguments as a list (`execl`) and those that
-//! start a shell inside the C library (`system`) pass it on as well.
+//! start a shell inside the C library (`system`) pass it on as well. `posix_spawn()` gives no moment in
+//! which the child alone could get what is ours: its programs inherit nothing of it.
 
 use core::ffi::{c_int, c_void};
 
 use crate::handover::environment::{Fate, fate};
-use crate::{next, notify, setup, sys, table};
+use crate::{next, notify, setup, sys, table, take};
 
 const MOST_VARIABLES: usize = 1024;
 type Strings = *const *const u8;
@@ -18,6 +20,24 @@ type Strings = *const *const u8;
 /// Whether a program that is executed now has nothing left to serve.
 fn handover_is_over() -> bool {
     setup::active().is_some_and(|setup| notify::is_everything_up(setup, table::listening()))
+}
+
+/// Calls `execute`, which returns only when it has failed, with the environment that the new program shall have.
+///
+/// # Safety
+/// As for [`with_environment`].
+unsafe fn replace(environment: Strings, execute: impl FnOnce(Strings) -> c_int) -> c_int {
+    let passed = if table::any() { take::passed_on() } else { 0 };
+    if passed == 0 {
+        // SAFETY: as the caller vouches.
+        return unsafe { with_environment(environment, execute) };
+    }
+    take::turn(passed, take::show);
+    let result = execute(environment);
+    let error = sys::errno();
+    take::turn(passed, take::hide);
+    sys::set_errno(error);
+    result
 }
 
 /// Calls `execute` with the environment that the new program shall have.
@@ -77,31 +97,31 @@ unsafe fn clean(environment: Strings, kept: &mut [*const u8], text: &mut [u8]) -
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execve(path: *const u8, arguments: Strings, environment: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { with_environment(environment, |clean| next::execve(path, arguments, clean)) }
+    unsafe { replace(environment, |clean| next::execve(path, arguments, clean)) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execv(path: *const u8, arguments: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { with_environment(sys::environment(), |clean| next::execve(path, arguments, clean)) }
+    unsafe { replace(sys::environment(), |clean| next::execve(path, arguments, clean)) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execvp(file: *const u8, arguments: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { with_environment(sys::environment(), |clean| next::execvpe(file, arguments, clean)) }
+    unsafe { replace(sys::environment(), |clean| next::execvpe(file, arguments, clean)) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execvpe(file: *const u8, arguments: Strings, environment: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { with_environment(environment, |clean| next::execvpe(file, arguments, clean)) }
+    unsafe { replace(environment, |clean| next::execvpe(file, arguments, clean)) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fexecve(fd: c_int, arguments: Strings, environment: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { with_environment(environment, |clean| next::fexecve(fd, arguments, clean)) }
+    unsafe { replace(environment, |clean| next::fexecve(fd, arguments, clean)) }
 }
 
 #[unsafe(no_mangle)]

@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 
 use crate::explain::{explain, explain_family, explain_half, explain_host, held_as_inet4};
-use crate::handover::environment::FIRST_DESCRIPTOR;
+use crate::handover::environment::{FIRST_DESCRIPTOR, MAX_LISTENERS};
 use crate::handover::{Address, Asked, Decision, SocketKind, View, decide};
 use crate::say::say;
 use crate::setup::{self, Setup};
@@ -152,11 +152,31 @@ fn never_block(fd: c_int) {
 }
 
 /// Programs that are executed from now on have no business with this listener.
-fn hide(setup: &Setup, index: usize) {
+pub fn hide(index: usize) {
+    let Some(setup) = setup::active() else { return };
     set_close_on_exec(setup, index, sys::FD_CLOEXEC);
     if notify::is_everything_up(setup, table::listening()) {
         rotation::show(false);
     }
+}
+
+/// The listeners that this process serves and a program that is executed now gets, a bit each.
+pub fn passed_on() -> u64 {
+    let mut passed = 0;
+    let Some(setup) = setup::active() else { return passed };
+    table::each(|fd, slot| {
+        let index = slot.listener();
+        let stays = sys::fcntl(fd, sys::F_GETFD, 0).is_ok_and(|flags| flags & sys::FD_CLOEXEC == 0);
+        if slot.has(table::LISTENING) && stays && setup.is_listener(fd, index) {
+            passed |= 1_u64.checked_shl(index as u32).unwrap_or(0);
+        }
+    });
+    passed
+}
+
+/// Shows listeners, a bit each, or hides them.
+pub fn turn(listeners: u64, each: impl Fn(usize)) {
+    (0..MAX_LISTENERS).filter(|index| listeners & (1 << index) != 0).for_each(each);
 }
 
 /// Nobody here uses the listener any more: whoever is executed next may
@@ -224,7 +244,7 @@ pub fn started(fd: c_int) {
         slot.set(table::LISTENING, true);
         gate::begin();
         if let Some(setup) = setup::active() {
-            hide(setup, slot.listener());
+            hide(slot.listener());
         }
         if !door::announce() {
             drain::silence(fd, slot);
