@@ -72,6 +72,40 @@ fn the_time_counts_from_the_first_answer_on() {
     assert_eq!(systemd.notified(), "WATCHDOG=1");
 }
 
+/// As gunicorn does where systemd has passed it the listener: nothing is bound, and no listen() is called.
+#[test]
+fn the_time_counts_from_the_first_answer_on_also_where_the_program_says_that_it_is_ready() {
+    if !has("python3") {
+        return;
+    }
+    let script = "import os, socket, sys\n\
+        s = socket.socket(fileno=3)\n\
+        s.setblocking(True)\n\
+        m = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+        m.sendto(b'READY=1\\nSTATUS=booted', os.environ['NOTIFY_SOCKET'])\n\
+        sys.stdin.readline()\n\
+        while True: s.accept()\n";
+    let (mut systemd, _port) = watched();
+    systemd.set("CLUSTERCTL_DOOR", systemd.directory.path().join("door").to_str().unwrap());
+    let mut program = systemd.start(&["python3", "-c", script]);
+    assert_eq!(systemd.notified(), "WATCHDOG_USEC=60000000");
+    assert_eq!(systemd.notified(), "READY=1\nSTATUS=booted");
+    program.input.write_all(b"\n").unwrap();
+    assert_eq!(systemd.notified(), "READY=1");
+    assert_eq!(systemd.notified(), FIRST);
+}
+
+/// Nothing wakes it, so that nobody could say that it lives.
+#[test]
+fn a_program_that_cannot_be_woken_is_not_ended_for_that() {
+    let (mut systemd, port) = watched();
+    systemd.set("CLUSTERCTL_DOOR", systemd.directory.path().join("door").to_str().unwrap());
+    let words = ["prlimit", "--nofile=256:256", server(), "epoll", &port.to_string()];
+    let program = systemd.start(&words);
+    while systemd.notified() != "WATCHDOG_USEC=0" {}
+    assert!(program.error_line().contains("it may have too few descriptors"));
+}
+
 #[test]
 fn a_loop_that_hangs_says_nothing() {
     if !has("python3") {

@@ -267,6 +267,7 @@ pub fn announce() -> bool {
     if let Some(why) = rotation::failure() {
         if !SAID.swap(true, Ordering::Relaxed) {
             complain(setup, &why);
+            watchdog::give_up();
         }
         return !setup.cold;
     }

@@ -18,10 +18,10 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering
 use crate::handover::door::{FIRST_PROCESS, PAGE, PAGE_MARK as MARK, Rotation};
 use crate::handover::spread::Gate;
 use crate::handover::{Held, SocketKind};
-use crate::peers;
 use crate::places::{OCCUPIED, Place, end, number, put};
 use crate::setup::{self, Balance, Setup};
 use crate::sys::{self, Errno, doors, files_of_peers};
+use crate::{peers, watchdog};
 
 /// Words of that page, behind the mark.
 const ROTATION: usize = 4;
@@ -81,14 +81,16 @@ pub fn begin(setup: &Setup) {
         FAILURE.store(TOO_FEW, Ordering::Relaxed);
         return;
     }
-    if !is_page(setup)
-        && let Err(Errno(error)) = make(setup)
-    {
+    let is_first = !is_page(setup);
+    if is_first && let Err(Errno(error)) = make(setup) {
         FAILURE.store(error, Ordering::Relaxed);
         return;
     }
     let page = sys::page_of_file(number(setup, &Place::Page));
     SHARED.store(page.unwrap_or(0), Ordering::Relaxed);
+    if is_first {
+        watchdog::prepare();
+    }
     if setup.has_peers() && is_here() {
         peers::begin(setup, number(setup, &Place::Peers));
     }

@@ -5,8 +5,9 @@
 //! So it is the accepting loop that lives, and one of an instance's processes is enough. While a process
 //! drains, nobody accepts: the drain says it.
 //!
-//! A program may listen long before it accepts: the master of gunicorn does, and its workers load the program then. So the
-//! time of the unit counts from the first answer on (`WATCHDOG_USEC=` of sd_notify(3)), and until then a longer one.
+//! A program may listen, or say that it is ready, long before it accepts: the master of gunicorn does, and its workers
+//! load the program then. So the time of the unit counts from the first answer on (`WATCHDOG_USEC=` of sd_notify(3)), and
+//! until then, from the start on, a longer one.
 //!
 //! A program that says `WATCHDOG=1` itself is left to do so: it knows better what it is alive for.
 
@@ -20,7 +21,7 @@ use crate::sys::{self, Part, doors};
 use crate::{notify, rotation, setup};
 
 const ALIVE: &[u8] = b"WATCHDOG=1";
-/// Microseconds from listen() to the first answer at least: the usual `listen_timeout`.
+/// Microseconds to the first answer at least: the usual `listen_timeout`.
 const LOADING_US: u64 = 60_000_000;
 
 /// Whether the unit asks for it.
@@ -33,11 +34,25 @@ fn usual() -> u64 {
     setup::active().map_or(0, |setup| setup.watchdog_us)
 }
 
+/// The instance starts. To be called once in it: a program that takes its listeners from systemd by itself may say
+/// that it is ready before this library knows of it.
+pub fn prepare() {
+    if is_on() {
+        allow(usual().max(LOADING_US), b"");
+    }
+}
+
 /// The program listens: from now on it is woken, twice in the time that it has.
 pub fn begin() {
     if let Some(timer) = rotation::timer().filter(|_| is_on()) {
-        allow(usual().max(LOADING_US), b"");
         doors::start_timer(timer, usual() / 2);
+    }
+}
+
+/// There is nothing that could wake the program: it shall not be ended for that.
+pub fn give_up() {
+    if usual() > 0 {
+        allow(0, b"");
     }
 }
 
