@@ -88,10 +88,13 @@ The same programs with `door`, `health`, `watchdog` and `balance = \"even\"` ([o
 under 60 requests per second until the watchdog has its turn. *Door*: each of four instances answers `clusterctl curl` itself.
 *Cold*: an instance that has not passed its check has listened for 60 clients, and none of them met it. *Watchdog*: an
 instance that is idle or busy goes on, and one that is stopped is ended and replaced. *Spread*: of 120 connections that came
-one after the other and stayed, no instance has more than three more than another. *no*: clusterctl refuses the key for this
-program, or the measurement did not come to that. Programs that take a few connections at a time, or close those that say
-nothing, keep no 120 connections. `UPDATE_EXPECT=1 cargo test --test boot -- --include-ignored
-one_instance` writes the rows.
+one after the other and stayed, no instance has more than three more than another. `UPDATE_EXPECT=1 cargo test --test boot --
+--include-ignored one_instance` writes the rows.
+
+*no* has these reasons. In go, go-static and rust nothing of clusterctl is in the process while it serves, and clusterctl refuses
+what needs that. gunicorn's sync workers, HTTP::Daemon, uWSGI without threads and werkzeug's `run_simple` without `threaded` serve
+one connection at a time, so that none of 120 stays with them: all others wait in the kernel's queue for whoever is free. The
+workers of nginx and Apache that root starts become another user, who may not knock at the doors of others: they take what comes.
 
 | program | door | cold | watchdog | spread | systemd | failed of requests |
 | --- | --- | --- | --- | --- | --- | --- |
