@@ -21,12 +21,12 @@ pub(super) struct CurlArgs {
     /// The instance: `api@2`
     #[arg(value_name = "INSTANCE", add = super::complete::selectors())]
     instance: String,
-    /// Path and query
-    #[arg(value_name = "PATH", default_value = "/")]
-    path: String,
+    /// Path and query; `/` without it
+    #[arg(value_name = "PATH")]
+    path: Option<String>,
     #[command(flatten)]
     options: CurlOptions,
-    /// The same options, as curl(1) has them
+    /// The same options, as curl(1) has them, and the path where it is not said before
     #[arg(last = true, value_name = "OPTION")]
     more: Vec<String>,
 }
@@ -67,8 +67,19 @@ const KIND: &str = "Content-Type";
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
 struct More {
+    path: Option<String>,
     #[command(flatten)]
     options: CurlOptions,
+}
+
+impl More {
+    fn read(words: &[String]) -> Result<More, Error> {
+        More::try_parse_from(words).map_err(|error| {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            Error::Usage(first.strip_prefix("error: ").unwrap_or(first).to_owned())
+        })
+    }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -144,10 +155,16 @@ impl CurlOptions {
 
 /// Runs the verb.
 pub(super) fn run(args: &CurlArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, Error> {
-    let more = More::try_parse_from(&args.more)
-        .map_err(|error| Error::Usage(error.to_string().trim_end().to_owned()))?;
+    let more = More::read(&args.more)?;
+    let path = match (&args.path, &more.path) {
+        (Some(one), Some(other)) if one != other => {
+            let text = format!("two paths: `{}` and `{}`", one.escape_debug(), other.escape_debug());
+            return Err(Error::Usage(text));
+        }
+        (one, other) => one.as_ref().or(other.as_ref()).map_or("/", String::as_str),
+    };
     let options = args.options.clone().with(more.options);
-    let request = options.request(place, &args.path)?;
+    let request = options.request(place, path)?;
     let ctl = place.connect_to_ask()?;
     let apps = ops::apps_meant(&ctl, std::slice::from_ref(&args.instance))?;
     let selected = control::selected_of(place, &ctl, &apps, std::slice::from_ref(&args.instance))?;

@@ -109,7 +109,7 @@ impl ListenerState {
 }
 
 /// Settings that `describe` shows as they stand in the unit.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "Restart",
     "RestartSec",
     "TimeoutStartSec",
@@ -117,6 +117,7 @@ const SETTINGS: [&str; 9] = [
     "KillSignal",
     "KillMode",
     "NonBlocking",
+    "WatchdogSec",
     "MemoryMax",
     "Slice",
 ];

@@ -34,6 +34,8 @@ fn asks_the_one_instance() {
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let own = "X-One: 1\r\nHost: shop\r\n\r\na=b";
     assert!(asked.ends_with(&format!("Content-Length: 3\r\n{form}{own}")), "{asked}");
+    let (code, _, asked) = said(&["curl", "shop@1", "--", "-H", "X-One: 1", "/who"]);
+    assert!(code == exit::OK && asked.starts_with(get), "{asked}");
     let json = "content-type: application/json";
     let (_, _, asked) = said(&["curl", "shop@1", "/", "-d", "{}", "-H", json]);
     assert!(asked.contains(json) && !asked.contains("urlencoded"), "{asked}");
@@ -69,6 +71,8 @@ fn refuses() {
     stage.run(&["curl", "shop@0", "/a b"], exit::USAGE);
     stage.run(&["curl", "shop@0", "-H", "no header"], exit::USAGE);
     stage.run(&["curl", "shop@0", "--", "--proxy", "x"], exit::USAGE);
+    stage.run(&["curl", "shop@0", "/a", "--", "-i", "/b"], exit::USAGE);
+    stage.run(&["curl", "shop@0", "--", "-m", "soon"], exit::USAGE);
     stage.run(&["curl", "shop@0", "-d", "@nothing"], exit::CONFIG);
     stage.run(&["curl", "shop@0", "--listener", "admin"], exit::FAILED);
     stage.run(&["curl", "worker@0"], exit::FAILED); // no listener
