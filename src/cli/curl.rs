@@ -158,7 +158,8 @@ pub(super) fn run(args: &CurlArgs, place: &Site<'_>, ui: &mut Ui) -> Result<u8, 
     let more = More::read(&args.more)?;
     let path = match (&args.path, &more.path) {
         (Some(one), Some(other)) if one != other => {
-            let text = format!("two paths: `{}` and `{}`", one.escape_debug(), other.escape_debug());
+            let text =
+                format!("two paths: `{}` and `{}`", one.escape_debug(), other.escape_debug());
             return Err(Error::Usage(text));
         }
         (one, other) => one.as_ref().or(other.as_ref()).map_or("/", String::as_str),
