@@ -330,7 +330,7 @@ fn what_a_serving_program_executes_has_neither_door_nor_sets() {
 }
 
 /// A parent listens and executes those who accept, as sanic does with several workers; or it executes itself once more,
-/// as puma, unicorn and gunicorn do at a restart.
+/// as puma does at a restart, without the variables of systemd.
 #[test]
 fn what_a_program_executes_with_its_listener_answers_the_door() {
     if !has("python3") {
@@ -355,7 +355,8 @@ fn what_a_program_executes_with_its_listener_answers_the_door() {
     let becomes = "os.write(1, b'%d\\n' % os.getpid())\n\
         s.set_inheritable(True)\n\
         os.execve(sys.executable, ['python3', '-c', r'''CHILD'''], given)\n";
-    for way in [spawns, becomes] {
+    let unset = ["del given['LISTEN_FDS'], given['LISTEN_PID']\n", becomes].concat();
+    for way in [spawns, becomes, &unset] {
         let script = [listens, way].concat().replace("CHILD", child);
         let (mut systemd, port) = Systemd::tcp("127.0.0.1");
         let words = ["python3", "-c", &script];

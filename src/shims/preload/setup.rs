@@ -201,6 +201,9 @@ pub fn run(environment: *const *const u8) {
     } else {
         FIRST_DESCRIPTOR
     };
+    if setup.count == 0 && setup.has_homes() {
+        setup.count = residents(setup.home);
+    }
     for index in 0..setup.count {
         find_listener(setup, index);
     }
@@ -267,6 +270,12 @@ fn keep(place: &mut [u8], value: &[u8]) {
 fn written(buffer: &[u8]) -> &[u8] {
     let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(buffer.len());
     buffer.get(..end).unwrap_or(&[])
+}
+
+/// How many listeners have homes already. A program may take `LISTEN_FDS` out of its environment before it executes
+/// itself once more: puma does.
+fn residents(home: c_int) -> usize {
+    (home..).take(MAX_LISTENERS).take_while(|fd| examine(*fd).is_some()).count()
 }
 
 /// The listener is at its home already when a parent of ours put it there.
