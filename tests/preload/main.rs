@@ -10,6 +10,7 @@ mod doorless;
 mod doors;
 mod draining;
 mod endings;
+mod executed;
 mod fuzz;
 mod gate;
 mod languages;

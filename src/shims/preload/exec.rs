@@ -22,30 +22,29 @@ fn handover_is_over() -> bool {
     setup::active().is_some_and(|setup| notify::is_everything_up(setup, table::listening()))
 }
 
-/// Calls `execute`, which returns only when it has failed, with the environment that the new program shall have.
-///
-/// # Safety
-/// As for [`with_environment`].
-unsafe fn replace(environment: Strings, execute: impl FnOnce(Strings) -> c_int) -> c_int {
-    let passed = if table::any() { take::passed_on() } else { 0 };
-    if passed == 0 {
-        // SAFETY: as the caller vouches.
-        return unsafe { with_environment(environment, execute) };
-    }
+/// Calls `execute`, which returns only when it has failed, with listeners that the new program gets, a bit each.
+fn with_listeners(passed: u64, execute: impl FnOnce() -> c_int) -> c_int {
     take::turn(passed, take::show);
-    let result = execute(environment);
+    let result = execute();
     let error = sys::errno();
     take::turn(passed, take::hide);
     sys::set_errno(error);
     result
 }
 
-/// Calls `execute` with the environment that the new program shall have.
+/// Calls `execute` with the environment that the new program shall have, and with these listeners, a bit each.
 ///
 /// # Safety
 /// `environment` is null or an array of C strings that ends with null.
 #[inline(never)]
-unsafe fn with_environment(environment: Strings, execute: impl FnOnce(Strings) -> c_int) -> c_int {
+unsafe fn with_environment(
+    environment: Strings,
+    passed: u64,
+    execute: impl FnOnce(Strings) -> c_int,
+) -> c_int {
+    if passed != 0 {
+        return with_listeners(passed, || execute(environment));
+    }
     if environment.is_null() || !table::any() || !handover_is_over() {
         return execute(environment);
     }
@@ -97,31 +96,51 @@ unsafe fn clean(environment: Strings, kept: &mut [*const u8], text: &mut [u8]) -
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execve(path: *const u8, arguments: Strings, environment: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { replace(environment, |clean| next::execve(path, arguments, clean)) }
+    unsafe {
+        with_environment(environment, take::passed_on(), |clean| {
+            next::execve(path, arguments, clean)
+        })
+    }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execv(path: *const u8, arguments: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { replace(sys::environment(), |clean| next::execve(path, arguments, clean)) }
+    unsafe {
+        with_environment(sys::environment(), take::passed_on(), |clean| {
+            next::execve(path, arguments, clean)
+        })
+    }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execvp(file: *const u8, arguments: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { replace(sys::environment(), |clean| next::execvpe(file, arguments, clean)) }
+    unsafe {
+        with_environment(sys::environment(), take::passed_on(), |clean| {
+            next::execvpe(file, arguments, clean)
+        })
+    }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn execvpe(file: *const u8, arguments: Strings, environment: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { replace(environment, |clean| next::execvpe(file, arguments, clean)) }
+    unsafe {
+        with_environment(environment, take::passed_on(), |clean| {
+            next::execvpe(file, arguments, clean)
+        })
+    }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fexecve(fd: c_int, arguments: Strings, environment: Strings) -> c_int {
     // SAFETY: the program's own arguments.
-    unsafe { replace(environment, |clean| next::fexecve(fd, arguments, clean)) }
+    unsafe {
+        with_environment(environment, take::passed_on(), |clean| {
+            next::fexecve(fd, arguments, clean)
+        })
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -135,7 +154,7 @@ unsafe extern "C" fn posix_spawn(
 ) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        with_environment(environment, |clean| {
+        with_environment(environment, 0, |clean| {
             next::posix_spawn(pid, path, actions, attributes, arguments, clean)
         })
     }
@@ -152,7 +171,7 @@ unsafe extern "C" fn posix_spawnp(
 ) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        with_environment(environment, |clean| {
+        with_environment(environment, 0, |clean| {
             next::posix_spawnp(pid, file, actions, attributes, arguments, clean)
         })
     }

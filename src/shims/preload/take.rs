@@ -163,7 +163,7 @@ pub fn hide(index: usize) {
 /// The listeners that this process serves and a program that is executed now gets, a bit each.
 pub fn passed_on() -> u64 {
     let mut passed = 0;
-    let Some(setup) = setup::active() else { return passed };
+    let Some(setup) = setup::active().filter(|_| table::any()) else { return passed };
     table::each(|fd, slot| {
         let index = slot.listener();
         let stays = sys::fcntl(fd, sys::F_GETFD, 0).is_ok_and(|flags| flags & sys::FD_CLOEXEC == 0);
@@ -243,9 +243,7 @@ pub fn started(fd: c_int) {
     if let Some(slot) = table::slot(fd) {
         slot.set(table::LISTENING, true);
         gate::begin();
-        if let Some(setup) = setup::active() {
-            hide(slot.listener());
-        }
+        hide(slot.listener());
         if !door::announce() {
             drain::silence(fd, slot);
         }
