@@ -22,6 +22,10 @@ pub const LIBRARY: &[u8] = super::contract::LIBRARY.as_bytes();
 pub const NODE_FILE: &[u8] = b"/clusterctl.cjs";
 /// `unlink()` of this plus a payload sends the payload to `NOTIFY_SOCKET`.
 pub const NOTIFY_PREFIX: &[u8] = b"/proc/self/clusterctl/notify/";
+/// `unlink()` of this plus the number of a connection does nothing and succeeds while something waits to be read there.
+pub const UNREAD_PREFIX: &[u8] = b"/proc/self/clusterctl/unread/";
+/// As [`UNREAD_PREFIX`]; where nothing waits, the connection ends in both directions at once, and `unlink()` fails.
+pub const END_PREFIX: &[u8] = b"/proc/self/clusterctl/end/";
 
 /// When `READY=1` is sent on the program's behalf (`CLUSTERCTL_READY`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +132,14 @@ pub fn is_path(value: &[u8]) -> bool {
 #[must_use]
 pub fn notify_payload(path: &[u8]) -> Option<&[u8]> {
     path.strip_prefix(NOTIFY_PREFIX).filter(|payload| !payload.is_empty())
+}
+
+/// The connection that is to be looked at when a program unlinks `path`, and whether it ends if nothing waits there.
+#[must_use]
+pub fn connection(path: &[u8]) -> Option<(i32, bool)> {
+    let looks = path.strip_prefix(UNREAD_PREFIX).map(|digits| (digits, false));
+    let (digits, ends) = looks.or_else(|| Some((path.strip_prefix(END_PREFIX)?, true)))?;
+    Some((i32::try_from(number(digits)?).ok()?, ends))
 }
 
 /// Decides about one entry; `buffer` takes what is left of a shared one. A

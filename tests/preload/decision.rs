@@ -332,4 +332,10 @@ fn settings_are_read_strictly() {
     assert_eq!(environment::notify_socket(b"@a").unwrap().as_bytes(), b"\0a");
     assert_eq!(environment::notify_socket(b"vsock:2:1"), None);
     assert_eq!(environment::notify_payload(b"/proc/self/clusterctl/notify/"), None);
+    let connection = |path: &str| environment::connection(path.as_bytes());
+    assert_eq!(connection("/proc/self/clusterctl/unread/7"), Some((7, false)));
+    assert_eq!(connection("/proc/self/clusterctl/end/20"), Some((20, true)));
+    for other in ["end/", "end/-1", "end/7x", "end/4294967295", "unread/99999999999", "7"] {
+        assert_eq!(connection(&format!("/proc/self/clusterctl/{other}")), None, "{other}");
+    }
 }

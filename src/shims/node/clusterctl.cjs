@@ -34,7 +34,10 @@ const path = require('path');
 const { setTimeout, setInterval, setImmediate, clearInterval } = globalThis;
 const { unlinkSync } = fs;
 
+// What the preload library answers when one of these is unlinked: `handover::environment`.
 const NOTIFY = '/proc/self/clusterctl/notify/';
+const UNREAD = '/proc/self/clusterctl/unread/';
+const END = '/proc/self/clusterctl/end/';
 const MARKER = 'CLUSTERCTL_NODE_APP';
 const WORKER_MARKER = 'CLUSTERCTL_NODE_WORKER';
 const WRAPPER_MARKER = 'CLUSTERCTL_NODE_WRAPPER';
@@ -716,8 +719,23 @@ function look(socket, idleWindow, freshWindow) {
   if (socket.bytesRead !== state.bytes || isBusy(stream)) {
     state.bytes = socket.bytesRead;
     state.since = now();
-  } else if (isIdleKind(socket, stream) && now() - state.since >= window) {
+  } else if (isIdleKind(socket, stream) && now() - state.since >= window && endsUnread(socket, stream)) {
     closePolitely(stream);
+  }
+}
+
+/// Whether nothing waits to be read on a connection that is about to be closed: a request may have come since the event
+/// loop looked, and is answered. Otherwise its client hears of the end at once, since Node sends FIN one turn of the event
+/// loop later, and answers nothing that comes in between. TLS has to say first that it ends. Without the preload library
+/// nobody looks.
+function endsUnread(socket, stream) {
+  const fd = socket._handle && socket._handle.fd;
+  if (!(fd >= 0)) return true;
+  try {
+    unlinkSync((stream === socket && !socket.encrypted ? END : UNREAD) + fd);
+    return false;
+  } catch {
+    return true;
   }
 }
 

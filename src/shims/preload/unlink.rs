@@ -1,12 +1,12 @@
-//! `unlink()`: the path of a Unix listener stays, and a path that stands for
-//! a message to systemd sends it.
+//! `unlink()`: the path of a Unix listener stays, a path that stands for
+//! a message to systemd sends it, and one that stands for a connection looks at that.
 
 use core::ffi::c_int;
 
-use crate::handover::environment::notify_payload;
+use crate::handover::environment::{connection, notify_payload};
 use crate::handover::{Address, UnixName};
 use crate::setup::{self, Setup};
-use crate::{notify, sys};
+use crate::{drain_watch, notify, sys};
 
 /// Answers the removal of a path. `None`: the kernel shall.
 ///
@@ -19,8 +19,24 @@ pub unsafe fn remove(directory: c_int, path: *const u8) -> Option<()> {
     if let Some(payload) = notify_payload(text) {
         return notify::send(payload).then_some(());
     }
+    if let Some((fd, ends)) = connection(text) {
+        return has_unread(fd, ends).then_some(());
+    }
     let held = setup::active().is_some() && is_held(setup, directory, path, text);
     held.then_some(())
+}
+
+/// Whether something waits to be read on a connection. One where nothing waits ends now, if that is wished: what its
+/// client sends while the program comes to its own `close()` nobody would read.
+fn has_unread(fd: c_int, ends: bool) -> bool {
+    if !drain_watch::is_connection(fd) {
+        return false;
+    }
+    let unread = sys::unread(fd) > 0;
+    if ends && !unread {
+        sys::stop_both(fd);
+    }
+    unread
 }
 
 /// The listener's own spelling of a path that leads to the same socket.
