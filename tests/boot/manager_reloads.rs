@@ -7,7 +7,7 @@
 
 use crate::kills::{
     CHANGE, CREATE, DELETE, DEPLOY, PRUNE, RELOAD, ROLLBACK, SCALE, SHRINK, Scene, State, leavings,
-    prepared, state,
+    points_asked_for, prepared, state,
 };
 use crate::shop::load;
 use crate::support::{Machine, Root, machine};
@@ -23,19 +23,6 @@ echo $n";
 
 /// After how many times of reading the manager begins anew: never, and now and then.
 const TURNS: [u32; 2] = [1_000_000, 7];
-
-/// Each verb, in an order in which one may follow the other on the same machine.
-const SCENES: [(&str, &Scene); 9] = [
-    ("create", &CREATE),
-    ("delete", &DELETE),
-    ("change", &CHANGE),
-    ("shrink", &SHRINK),
-    ("prune", &PRUNE),
-    ("scale", &SCALE),
-    ("reload", &RELOAD),
-    ("rollback", &ROLLBACK),
-    ("deploy", &DEPLOY),
-];
 
 /// Runs the command of a round undisturbed; gives the state in which it ends.
 fn undisturbed(m: &Machine, scene: &Scene, round: usize) -> State {
@@ -72,53 +59,68 @@ fn beside(m: &Machine, (scene, turn): (&Scene, u32), round: usize, wanted: &Stat
     times.last().and_then(|line| line.parse().ok()).unwrap_or_default()
 }
 
-fn every_verb(m: &Machine, rounds: usize) {
-    prepared(m);
-    let mut failed = Vec::new();
-    for (name, scene) in SCENES {
-        // Once around, so that the runs which tell the state begin where those begin that are compared.
-        (0..scene.directions).for_each(|round| drop(undisturbed(m, scene, round)));
-        let wanted: Vec<State> =
-            (0..scene.directions).map(|round| undisturbed(m, scene, round)).collect();
-        let served = scene.serves.then(|| m.load(load()));
-        let mut times = 0;
-        let turns = TURNS.iter().flat_map(|turn| (0..rounds).map(move |_| *turn));
-        let turns = turns.flat_map(|turn| (0..scene.directions).map(move |round| (turn, round)));
-        for (turn, round) in turns {
-            let tried = || beside(m, (scene, turn), round, &wanted[round]);
-            let tried = std::panic::AssertUnwindSafe(tried);
-            match std::panic::catch_unwind(tried) {
-                Ok(more) => times += more,
-                // The other verbs are tried all the same, so that one run of the test names all that fail.
-                Err(_) => {
-                    failed.push(name);
-                    m.sh("rm -f /run/again");
-                    undisturbed(m, scene, round);
-                }
+/// Runs a verb beside such managers, so many rounds of each direction beside each.
+fn rounds(root: Root, scene: &Scene, rounds: usize) {
+    let Some(m) = machine(root) else { return };
+    prepared(&m);
+    // Once around, so that the runs which tell the state begin where those begin that are compared.
+    (0..scene.directions).for_each(|round| drop(undisturbed(&m, scene, round)));
+    let wanted: Vec<State> =
+        (0..scene.directions).map(|round| undisturbed(&m, scene, round)).collect();
+    let served = scene.serves.then(|| m.load(load()));
+    let (mut times, mut failed) = (0, Vec::new());
+    let turns = TURNS.iter().flat_map(|turn| (0..rounds).map(move |_| *turn));
+    let turns = turns.flat_map(|turn| (0..scene.directions).map(move |round| (turn, round)));
+    for (turn, round) in turns {
+        let tried = || beside(&m, (scene, turn), round, &wanted[round]);
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(tried)) {
+            Ok(more) => times += more,
+            // The other rounds are tried all the same, so that one run of the test tells how often it fails.
+            Err(_) => {
+                failed.push((turn, round));
+                m.sh("rm -f /run/again");
+                undisturbed(&m, scene, round);
             }
         }
-        if let Some(served) = served {
-            served.stop().assert_none_failed();
-        }
-        eprintln!("{name}: the units were read {times} times");
-        assert!(times > 0 || !failed.is_empty(), "{name}");
     }
-    assert!(failed.is_empty(), "{failed:?}");
+    if let Some(served) = served {
+        served.stop().assert_none_failed();
+    }
+    eprintln!("the units were read {times} times");
+    assert!(
+        failed.is_empty(),
+        "failed beside managers that begin anew after so many readings, by round: {failed:?}"
+    );
+    assert!(times > 0);
 }
 
-fn long(root: Root) {
-    let Some(m) = machine(root) else { return };
-    every_verb(&m, 10);
+/// Tests of one verb. Each has a machine of its own, so that it can be run and repeated without the others.
+macro_rules! verb {
+    ($name:ident, $scene:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            #[ignore = "ten rounds beside each manager: make check-long"]
+            fn long_host() {
+                rounds(Root::Host, &$scene, points_asked_for().unwrap_or(10));
+            }
+
+            #[test]
+            #[ignore = "ten rounds beside each manager: make check-long"]
+            fn long_trixie() {
+                rounds(Root::Trixie, &$scene, points_asked_for().unwrap_or(10));
+            }
+        }
+    };
 }
 
-#[test]
-#[ignore = "ten rounds of every verb: make check-long"]
-fn long_host() {
-    long(Root::Host);
-}
-
-#[test]
-#[ignore = "ten rounds of every verb: make check-long"]
-fn long_trixie() {
-    long(Root::Trixie);
-}
+verb!(create, CREATE);
+verb!(delete, DELETE);
+verb!(change, CHANGE);
+verb!(shrink, SHRINK);
+verb!(prune, PRUNE);
+verb!(scale, SCALE);
+verb!(reload, RELOAD);
+verb!(rollback, ROLLBACK);
+verb!(deploy, DEPLOY);

@@ -33,8 +33,8 @@ long packages --skip support::
 )
 # Two and three commands on one app at once; takes two hours.
 long boot pairs::long
-# Every verb beside a manager that reads its units all the time.
-long boot manager_reloads::long
+# Every verb beside a manager that reads its units all the time (rounds with CLUSTERCTL_POINTS).
+long boot manager_reloads::
 # 1000 reloads of two apps at a time (more with CLUSTERCTL_RELOADS).
 long boot faults::long
 # The programs of npm and PyPI in docs/programs.md.
