@@ -332,12 +332,23 @@ compiled! {
 }
 
 /// Runtimes that npm has as packages, with a program for this machine in them.
-fn serves_from_npm(m: &Machine, name: &'static str, package: &str) {
+pub const RUNTIMES: [(&str, &str); 2] = [("bun", "bun@1.4.5"), ("deno", "deno@2.9.6")];
+
+/// Puts one of them into a machine; false where there is no npm.
+pub fn install_runtime(m: &Machine, name: &str) -> bool {
     if !skip::has("npm") {
-        return;
+        return false;
     }
+    let (_, package) = RUNTIMES.into_iter().find(|(one, _)| *one == name).unwrap();
     let program = made::from_npm(package).join("node_modules/.bin").join(name);
     m.copy(&program.canonicalize().unwrap(), &format!("/usr/local/bin/{name}"));
+    true
+}
+
+fn serves_from_npm(m: &Machine, name: &'static str) {
+    if !install_runtime(m, name) {
+        return;
+    }
     let version = m.ok([name, "--version"]);
     let version = version.lines().next().unwrap().split(" (").next().unwrap();
     install(m, name);
@@ -345,6 +356,6 @@ fn serves_from_npm(m: &Machine, name: &'static str, package: &str) {
     story(m, &Server { name, version: "", reached: Reached::Http, drained_by: LIBRARY }, &version);
 }
 
-booted_long!(deno, |m| serves_from_npm(m, "deno", "deno@2.9.6"));
+booted_long!(deno, |m| serves_from_npm(m, "deno"));
 
-booted_long!(bun, |m| serves_from_npm(m, "bun", "bun@1.4.5"));
+booted_long!(bun, |m| serves_from_npm(m, "bun"));

@@ -9,7 +9,7 @@ use std::process::Command;
 use super::Tried;
 use crate::catalogue::{NPM, PYPI, Program, Registry};
 use crate::npm;
-use crate::servers::fixture;
+use crate::servers::{RUNTIMES, fixture, install_runtime};
 use crate::support::{Machine, Root, machine, made, skip};
 use crate::trace::built;
 
@@ -101,8 +101,20 @@ fn compiled(m: &Machine) {
     }
 }
 
-/// Runtimes of registries.
+/// The fixtures of servers on packages of npm.
+const FRAMEWORKS: [&str; 6] = ["express", "fastify", "koa", "nest", "socket.io", "ws"];
+
+/// Runtimes of registries, and frameworks.
 fn of_registries(m: &Machine) {
+    let mut frameworks = FRAMEWORKS.into_iter().filter(|name| wanted(name)).peekable();
+    if frameworks.peek().is_some() && npm::install(m) {
+        frameworks.for_each(|name| tried(m, name, name, |text| text));
+    }
+    for (name, _) in RUNTIMES.into_iter().filter(|(name, _)| wanted(name)) {
+        if install_runtime(m, name) {
+            tried(m, name, name, |text| text);
+        }
+    }
     if wanted("node 24")
         && let Some(node) = npm::node(m, "24")
     {
