@@ -185,6 +185,8 @@ impl Fleet {
             named(m, name);
             self.plug(name);
             m.write("/root/.ssh/authorized_keys", &operators);
+            // A shell over ssh reads it before each command, and that of whoever runs the tests may do anything.
+            m.write("/root/.bashrc", "");
             m.write("/etc/ssh/fleet", &secret);
             m.write("/etc/ssh/sshd_config", SSHD);
             for (path, mode) in [("/root/.ssh", 0o700), ("/etc/ssh/fleet", 0o600)] {
