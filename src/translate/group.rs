@@ -107,6 +107,9 @@ pub(super) fn wake(context: &UnitContext<'_>) -> UnitFile {
                 joined(&socket_names(app))
             );
             s.set("ExecStart", line.trim_end());
+            // The manager starts it again for a connection that waits, at once and without an end: where it cannot be
+            // executed, that would take a processor. While it is to be restarted, the listener waits for it.
+            s.set("Restart", "on-failure").set("RestartSec", "1");
         });
     mark(unit, context, Role::Wake, |_| {})
 }

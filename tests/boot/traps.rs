@@ -165,6 +165,26 @@ booted!(a_connection_starts_an_app_without_a_command_line, |m| {
     assert!(answer.stdout.starts_with("instance "), "{answer:#?}");
 });
 
+booted!(a_connection_that_nothing_can_wake_an_app_for_takes_no_processor, |m| {
+    applied(m, &ecosystem(2, ""));
+    m.ok(["clusterctl", "stop", "shop"]);
+    m.ok(["systemctl", "start", "shop-3000.socket"]);
+    m.ok(["mv", "/var/lib/clusterctl/handover", "/var/lib/clusterctl/away"]);
+    let mut client = m.spawn(["curl", "-s", "-m", "60", "localhost:3000"]);
+    let starts = || -> Vec<f64> {
+        let lines =
+            m.ok_sh("journalctl -u shop-wake -o short-unix --no-pager | grep Starting || :");
+        lines.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect()
+    };
+    wait_until("the third start", PATIENCE, || starts().len() > 2);
+    let starts = starts();
+    assert!(starts[2] - starts[0] > 1.5, "started at {starts:?}");
+    // The connection is there still, and is answered as soon as that is possible.
+    m.ok(["mv", "/var/lib/clusterctl/away", "/var/lib/clusterctl/handover"]);
+    let (code, lines) = client.wait();
+    assert!(code == 0 && lines.iter().any(|line| line.starts_with("instance ")), "{lines:?}");
+});
+
 booted!(a_connection_wakes_an_app_whose_instances_are_all_stopped, |m| {
     applied(m, &ecosystem(2, ""));
     m.ok(["systemctl", "stop", "shop@0"]);
