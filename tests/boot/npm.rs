@@ -40,6 +40,20 @@ pub fn node(m: &Machine, release: &str) -> Option<String> {
     }
 }
 
+/// Runtimes that npm has as packages, with a program for this machine in them.
+pub const RUNTIMES: [(&str, &str); 2] = [("bun", "bun@1.4.5"), ("deno", "deno@2.9.6")];
+
+/// Puts one of them into a machine; false where there is no npm.
+pub fn install_runtime(m: &Machine, name: &str) -> bool {
+    if !skip::has("npm") {
+        return false;
+    }
+    let (_, package) = RUNTIMES.into_iter().find(|(one, _)| *one == name).unwrap();
+    let program = made::from_npm(package).join("node_modules/.bin").join(name);
+    m.copy(&program.canonicalize().unwrap(), &format!("/usr/local/bin/{name}"));
+    true
+}
+
 /// The directory that holds `node_modules`.
 pub fn packages() -> Result<PathBuf, String> {
     locked("npm")

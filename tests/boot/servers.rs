@@ -16,7 +16,7 @@ use crate::npm;
 use crate::support::{
     Machine,
     load::{Cause, Kind, Load, Report},
-    made, skip, wait_until,
+    skip, wait_until,
 };
 use crate::table::{Row, record};
 
@@ -331,22 +331,8 @@ compiled! {
     rust_static: "rust", "rust/shop.rs", RUSTC, ("RUSTFLAGS", ""), TRACER;
 }
 
-/// Runtimes that npm has as packages, with a program for this machine in them.
-pub const RUNTIMES: [(&str, &str); 2] = [("bun", "bun@1.4.5"), ("deno", "deno@2.9.6")];
-
-/// Puts one of them into a machine; false where there is no npm.
-pub fn install_runtime(m: &Machine, name: &str) -> bool {
-    if !skip::has("npm") {
-        return false;
-    }
-    let (_, package) = RUNTIMES.into_iter().find(|(one, _)| *one == name).unwrap();
-    let program = made::from_npm(package).join("node_modules/.bin").join(name);
-    m.copy(&program.canonicalize().unwrap(), &format!("/usr/local/bin/{name}"));
-    true
-}
-
 fn serves_from_npm(m: &Machine, name: &'static str) {
-    if !install_runtime(m, name) {
+    if !npm::install_runtime(m, name) {
         return;
     }
     let version = m.ok([name, "--version"]);

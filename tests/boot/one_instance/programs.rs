@@ -9,7 +9,7 @@ use std::process::Command;
 use super::Tried;
 use crate::catalogue::{NPM, PYPI, Program, Registry};
 use crate::npm;
-use crate::servers::{RUNTIMES, fixture, install_runtime};
+use crate::servers::fixture;
 use crate::support::{Machine, Root, machine, made, skip};
 use crate::trace::built;
 
@@ -110,8 +110,8 @@ fn of_registries(m: &Machine) {
     if frameworks.peek().is_some() && npm::install(m) {
         frameworks.for_each(|name| tried(m, name, name, |text| text));
     }
-    for (name, _) in RUNTIMES.into_iter().filter(|(name, _)| wanted(name)) {
-        if install_runtime(m, name) {
+    for (name, _) in npm::RUNTIMES.into_iter().filter(|(name, _)| wanted(name)) {
+        if npm::install_runtime(m, name) {
             tried(m, name, name, |text| text);
         }
     }
