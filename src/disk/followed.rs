@@ -26,6 +26,7 @@ impl Followed {
         let path = layout.runtime.join(format!("{}{FOLLOWED}", app.group_unit()));
         fs::create_dir_all(&layout.runtime).ok()?;
         let mut options = OpenOptions::new();
+        // Emptied before it is locked: nobody reads below this lock what a killed command has said.
         options.create(true).truncate(true).write(true).mode(0o600);
         options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
         let file = options.open(&path).and_then(super::note::regular).ok()?;

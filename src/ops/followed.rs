@@ -10,7 +10,6 @@ use crate::systemd::{JobKind, JobOutcome};
 use crate::unit::UnitName;
 
 /// The starts that belong to a group which starts as well.
-#[derive(Default)]
 pub(super) struct FollowedStarts {
     apps: BTreeMap<String, Starts>,
 }

@@ -205,6 +205,8 @@ booted_long!(a_program_that_loads_after_it_listens_is_not_taken_for_one_that_han
     let app = "[[apps]]\nname = 'late'\ncommand = ['python3', 'late.py']\nlisten = 3000\nwatchdog = '1s'\n";
     m.write("/srv/late/ecosystem.toml", app);
     m.ok(["clusterctl", "apply", "/srv/late/ecosystem.toml"]);
+    let described = m.ok(["clusterctl", "describe", "late"]);
+    assert!(described.contains("WatchdogSec=1s"), "{described}");
     m.ok(["curl", "-s", "-m", "20", "-o", "/dev/null", "localhost:3000"]);
     assert_eq!(m.systemctl_show("late@0", "NRestarts"), "0", "{}", m.journal("late@0"));
     // From the first answer on the time is the one of the file.
