@@ -28,6 +28,8 @@ else { up(); setInterval(() => {}, 1e6); }
 """
 HAND = "by hand"
 UNIT = "unit by hand"
+# The same with what clusterctl keeps before and in each process: the guard against crash loops, and the library.
+GUARDED = "guarded by hand"
 
 
 def row(what, unit, goal, **values):
@@ -149,7 +151,8 @@ def ox_file(path, apps):
     text = "version = 1\n"
     for name, instances, port in apps:
         text += f"[[apps]]\nname = '{name}'\ncommand = 'node /srv/server.js'\nrestart_policy = 'always'\n"
-        text += "crash_restart_limit = 0\n"
+        # Ten restarts are all that it makes unless it is told otherwise.
+        text += "crash_restart_limit = 0\nmax_restarts = 1000000\n"
         if instances > 1:
             text += f"cluster_mode = true\ncluster_instances = {instances}\n"
         if port:
@@ -183,6 +186,10 @@ def crashes():
             until(lambda: get(port))
     by_hand_units(3104)
     ports[UNIT] = (3104, 3105)
+    ours = open("/etc/systemd/system/one@.service").read().splitlines()
+    kept = ("ExecCondition", 'Environment="LD_PRELOAD', 'Environment="NODE_OPTIONS')
+    by_hand_units(3106, "guarded", "\n".join(line for line in ours if line.startswith(kept)))
+    ports[GUARDED] = (3106, 3107)
     one, four = {HAND: []}, {HAND: []}
     # A start by systemd waits for the kernel's grace periods, which take one or several ticks: few rounds would tell of those.
     for _ in range(15):
@@ -207,23 +214,23 @@ def crashes():
     ctl("delete", "all")
 
 
-def by_hand_units(port):
+def by_hand_units(port, name="least", more=""):
     """The least that systemd itself can do: two units that restart node at once, each with a port of its own."""
     for number in range(2):
-        write(f"/run/systemd/system/least{number}.service",
+        write(f"/run/systemd/system/{name}{number}.service",
               "[Unit]\nStartLimitIntervalSec=0\n"
               "[Service]\nType=exec\nExecStart=node /srv/server.js\nWorkingDirectory=/srv\n"
-              f"Restart=always\nRestartSec=0\nEnvironment=BENCH_PORT={port + number}\n")
+              f"Restart=always\nRestartSec=0\nEnvironment=BENCH_PORT={port + number}\n{more}\n")
     run("systemctl", "daemon-reload")
-    run("systemctl", "start", "least0", "least1")
+    run("systemctl", "start", f"{name}0", f"{name}1")
     for number in range(2):
         until(lambda: get(port + number))
 
 
 def no_units_by_hand():
-    run("systemctl", "stop", "least0", "least1")
-    for number in range(2):
-        os.unlink(f"/run/systemd/system/least{number}.service")
+    for path in glob.glob("/run/systemd/system/least?.service") + glob.glob("/run/systemd/system/guarded?.service"):
+        run("systemctl", "stop", os.path.basename(path))
+        os.unlink(path)
     run("systemctl", "daemon-reload")
 
 
@@ -243,16 +250,19 @@ def waking():
     row("first connection to an app of which only the listener is there", "ms", ratio(HAND, 2.0), **values)
 
 
-def hand_units(apps, per):
-    """Templates as an administrator would write them, with the sandbox that ours have."""
+def hand_units(apps, per, guarded=False):
+    """Templates as an administrator would write them, with the sandbox that ours have; guarded: with the process that
+    runs before each of ours, and what is loaded into them."""
     ours = open("/etc/systemd/system/n0@.service").read().splitlines()
     kept = ("Protect", "Private", "Restrict", "NoNew", "Capab", "SystemCall", "Lock", "Memory", "Remove", "Umask")
-    sandbox = "\n".join(line for line in ours if line.startswith(kept))
+    kept += ("ExecCondition", "Environment=") if guarded else ()
+    lines = "\n".join(line for line in ours if line.startswith(kept))
+    name = "guarded" if guarded else "hand"
     for number in range(apps):
-        write(f"/etc/systemd/system/hand{number}@.service",
+        write(f"/etc/systemd/system/{name}{number}@.service",
               "[Service]\nType=exec\nExecStart=node /srv/server.js\nWorkingDirectory=/srv\n"
-              f"Restart=always\n{sandbox}\n")
-    return [f"hand{a}@{i}.service" for a in range(apps) for i in range(per)]
+              f"Restart=always\n{lines}\n")
+    return [f"{name}{a}@{i}.service" for a in range(apps) for i in range(per)]
 
 
 def answered(call):
@@ -296,7 +306,7 @@ def starts(apps, per):
     path = apps_file("/srv/n.toml", *(app(f"n{a}", per) for a in range(apps)))
     apps_file("/srv/n0.toml", app("n0", per))
     ctl("apply", "/srv/n0.toml")
-    units = hand_units(apps, per)
+    units = {HAND: hand_units(apps, per), GUARDED: hand_units(apps, per, guarded=True)}
     alone = [ctl("apply", "/srv/n0.toml") for _ in range(5)]
     described = [ctl("describe", "n0") for _ in range(5)]
     ctl("delete", "all")
@@ -335,11 +345,15 @@ def starts(apps, per):
 def starters(path, units, apps, per):
     yield "clusterctl", lambda: ctl("apply", path), lambda: ctl("stop", "all"), ["clusterctl", "list"]
 
-    def by_hand():
+    def by_hand(who):
+        # What the guard noted in a round before is not there at a first start.
+        for note in glob.glob("/run/clusterctl/guarded*"):
+            os.remove(note)
         run("systemctl", "daemon-reload")
-        run("systemctl", "start", *units)
+        run("systemctl", "start", *units[who])
 
-    yield HAND, by_hand, lambda: run("systemctl", "stop", *units), None
+    for who in units:
+        yield who, lambda: by_hand(who), lambda: run("systemctl", "stop", *units[who]), None
     if PM2:
         one = [pm2 for a in range(apps) for pm2 in pm2_start(f"n{a}", per, None, "cluster" if per > 1 else "fork")]
         file = pm2_file("/srv/n.json", one)
@@ -435,7 +449,7 @@ def memory():
     values = {}
     path = apps_file("/srv/n.toml", app("n0", 4))
     ctl("apply", path)
-    units = hand_units(1, 4)
+    units = {HAND: hand_units(1, 4)}
     ctl("delete", "all")
     for _ in range(3):
         for who, start, stop, _ in starters(path, units, 1, 4):
@@ -593,25 +607,27 @@ def booting(who, kind):
     """Prepares a boot of a hundred node processes or of a thousand small ones."""
     fresh()
     quietly("clusterctl", "delete", "all")
-    for path in glob.glob("/etc/systemd/system/hand*") + glob.glob("/etc/systemd/system/*.wants/hand*"):
-        os.remove(path)
+    written = glob.glob("/etc/systemd/system/*@*.service") + glob.glob("/etc/systemd/system/*.wants/*@*.service")
+    for path in written:
+        if os.path.basename(path).startswith(("hand", "guarded")):
+            os.remove(path)
     count, script = (100, "script = 'server.js'\n") if kind == "node" else (1000, SLEEP)
     ctl("apply", apps_file("/srv/boot.toml", app("n0", count if who == "clusterctl" else 1, None, "", script)))
     if who != "clusterctl":
-        units = hand_units(1, count)
+        units = hand_units(1, count, guarded=who == GUARDED)
         ctl("delete", "all")
+        path = f"/etc/systemd/system/{units[0].split('@')[0]}@.service"
         if kind != "node":
-            path = "/etc/systemd/system/hand0@.service"
             write(path, open(path).read().replace("node /srv/server.js", "sleep infinity"))
         os.makedirs("/etc/systemd/system/multi-user.target.wants", exist_ok=True)
         for unit in units:
-            os.symlink("/etc/systemd/system/hand0@.service", f"/etc/systemd/system/multi-user.target.wants/{unit}")
+            os.symlink(path, f"/etc/systemd/system/multi-user.target.wants/{unit}")
 
 
 def booted(who, kind):
     """Seconds from the start of the manager until the last of them was active."""
     count = 100 if kind == "node" else 1000
-    pattern = "n0@*.service" if who == "clusterctl" else "hand0@*.service"
+    pattern = {"clusterctl": "n0@*.service", HAND: "hand0@*.service", GUARDED: "guarded0@*.service"}[who]
 
     def active():
         listed = subprocess.run(["systemctl", "list-units", "--plain", "--no-legend", "--state=active", pattern],

@@ -150,7 +150,7 @@ pub fn boots(m: &Machine, pm2: &str, ox: &str) -> Vec<Row> {
             let lines = measured(m, &["booted", who, kind], pm2, ox);
             lines.iter().filter_map(|line| line.parse().ok()).collect()
         };
-        let values = [("clusterctl", boot("clusterctl")), ("by hand", boot("by hand"))];
+        let values = ["clusterctl", "by hand", "guarded by hand"].map(|who| (who, boot(who)));
         let goal = Some(Goal { to: Some("by hand".to_owned()), at_most: 1.15 });
         rows.push(row_of(&format!("boot with {what}"), "s", goal, &values));
     }

@@ -207,8 +207,8 @@ pub const HISTORY: usize = 20;
 /// Reports of rollouts that are kept for whoever is about to read them.
 pub const REPORTS: usize = 4;
 
-/// Instances that were replaced by themselves, of which `describe` says why: the last ones.
-pub const REPLACED: usize = 5;
+/// Failed health checks of an app that are noted for `describe` and `history`: the last ones.
+pub const HEALTH_NOTES: usize = 5;
 
 // what is read of logs
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::policy::PolicyArgs;
 use super::{Site, Ui, reload};
 use crate::disk::Lock;
-use crate::ecosystem::AppName;
+use crate::ecosystem::{AppName, Role};
 use crate::error::Error;
 use crate::ops::{self, Selected};
 
@@ -59,12 +59,24 @@ pub(super) fn run(args: &CheckHealthArgs, place: &Site<'_>, ui: &mut Ui) -> Resu
         let why = crate::report::printable(&why);
         let text = format!("{app}@{instance} failed its health check {times}: {why}");
         ui.note(&format!("{text}; replacing it"));
-        ops::note_replaced(&ctl, &app, &text, place.around.now());
+        ops::note_health(&ctl, &app, &text, place.around.now());
         selected.push(Selected { app: app.clone(), instance: Some(instance) });
     }
     if selected.is_empty() {
         return Ok(());
     }
-    let observed = ops::observe_found(&ctl, ops::named(&ctl, std::slice::from_ref(&app))?)?;
-    reload::again(&ctl, &observed, selected, &[], &PolicyArgs::default(), ui)
+    let unfit = selected.clone();
+    let result = ops::observe_found(&ctl, ops::named(&ctl, std::slice::from_ref(&app))?)
+        .map_err(Error::from)
+        .and_then(|observed| {
+            reload::again(&ctl, &observed, selected, &[], &PolicyArgs::default(), ui)
+        });
+    if result.is_err() {
+        for instance in unfit.iter().filter_map(|one| one.instance) {
+            let why = format!("journalctl -u {} says why", app.unit_of(Role::HealthCheck));
+            let text = format!("{app}@{instance} was not replaced: {why}");
+            ops::note_health(&ctl, &app, &text, place.around.now());
+        }
+    }
+    result
 }

@@ -13,13 +13,13 @@ use crate::error::Error;
 use crate::host::text;
 use crate::ops::{self, WayBack, WayBackReason};
 use crate::report;
-use crate::report::history::Replacement;
+use crate::report::history::HealthNote;
 
 /// Show what was applied
 ///
 /// The last 20 definitions that were put in force, oldest first. `clusterctl rollback N` goes back
-/// to one of them. Instances that were replaced since the boot because they failed their health checks
-/// stand between them, without a number.
+/// to one of them. Instances that failed their health checks since the boot, and were replaced unless it says that
+/// they were not, stand between them, without a number.
 #[derive(Debug, clap::Args)]
 pub(super) struct HistoryArgs {
     /// Only what changed this app, or came from this ecosystem file
@@ -70,24 +70,24 @@ pub(super) fn history(args: &HistoryArgs, place: &Site<'_>, ui: &mut Ui) -> Resu
         Some(app) if !input::is_file(app, place) => of_app(app, place)?,
         file => entries(file.map(Path::new), place)?,
     };
-    let replaced = replaced(args, &entries, place)?;
+    let health = health(args, &entries, place)?;
     if ui.json {
-        return ui.json_line(&report::history::json(&entries, &replaced));
+        return ui.json_line(&report::history::json(&entries, &health));
     }
-    if entries.is_empty() && replaced.is_empty() {
+    if entries.is_empty() && health.is_empty() {
         ui.note("nothing was applied yet: clusterctl apply ecosystem.toml");
         return Ok(());
     }
     let now = place.around.now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    ui.data(&report::history::text(&entries, &replaced, now, &ui.out))
+    ui.data(&report::history::text(&entries, &health, now, &ui.out))
 }
 
-/// Instances that were replaced by themselves, of the apps that are shown.
-fn replaced(
+/// Failed health checks of the apps that are shown.
+fn health(
     args: &HistoryArgs,
     entries: &[HistoryEntry],
     place: &Site<'_>,
-) -> Result<Vec<Replacement>, Error> {
+) -> Result<Vec<HealthNote>, Error> {
     let layout = place.layout()?;
     let shown: BTreeSet<&str> = match args.of.as_deref() {
         Some(app) if !input::is_file(app, place) => [app].into(),
@@ -95,9 +95,9 @@ fn replaced(
     };
     let apps = shown.into_iter().filter_map(|name| AppName::parse(name).ok());
     let of_app = |app: AppName| {
-        disk::replaced(&layout, &app).into_iter().map(move |(time, why)| {
+        disk::health_notes(&layout, &app).into_iter().map(move |(time, why)| {
             let why = report::printable(&why);
-            Replacement { time, app: app.to_string(), why }
+            HealthNote { time, app: app.to_string(), why }
         })
     };
     Ok(apps.flat_map(of_app).collect())

@@ -9,6 +9,7 @@ mod followed;
 mod guard_notes;
 mod halves;
 mod handover;
+mod health_notes;
 mod history;
 mod ids;
 mod layout;
@@ -18,7 +19,6 @@ mod names;
 mod note;
 mod pins;
 mod read_since;
-mod replaced;
 mod runs;
 mod scan;
 mod secret;
@@ -42,6 +42,7 @@ pub use handover::{
     HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
     unpack_handover,
 };
+pub use health_notes::{health_notes, note_health};
 pub use history::{Definition, HistoryEntry, begun_return, forget, history, note_return, record};
 pub use ids::{Ids, give_ids, ids};
 pub use layout::Layout;
@@ -53,7 +54,7 @@ pub use pins::{
     pinned_template, unpin, with_pins,
 };
 pub use read_since::{Reading, units_changed};
-pub use replaced::{note_replaced, replaced};
+
 pub use runs::{NotedRun, NotedRuns, invocation};
 pub use scan::{
     FoundApp, digest, inputs_changed, owns_address, put_in_place, relies_on, scan, scan_app,

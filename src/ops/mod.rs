@@ -136,7 +136,7 @@ pub use settle::under_way;
 pub use shown::{UnitFact, UnitFacts};
 pub use signal::{Sent, send_signal, signal_number};
 pub use stay::masked;
-pub use unfit::{note_replaced, unfit};
+pub use unfit::{note_health, unfit};
 pub use unreached::Unreached;
 pub use way_back::{WayBack, WayBackReason, way_back};
 

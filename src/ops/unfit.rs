@@ -68,8 +68,9 @@ fn fails(
     why
 }
 
-/// Notes that an instance is replaced, for `describe`. What cannot be noted is in the journal.
-pub fn note_replaced(context: &Context, app: &AppName, text: &str, now: SystemTime) {
+/// Notes that an instance failed its checks, or what became of that, for `describe` and `history`. What cannot be noted
+/// is in the journal.
+pub fn note_health(context: &Context, app: &AppName, text: &str, now: SystemTime) {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let _ = disk::note_replaced(&context.layout, app, seconds, text);
+    let _ = disk::note_health(&context.layout, app, seconds, text);
 }

@@ -65,8 +65,8 @@ pub fn text(app: &Description, style: &Style) -> String {
     for (number, why) in &app.reasons {
         out.push_str(&line("why", &format!("@{number} {why}"), Some(Paint::Bad), style));
     }
-    for (_, why) in &app.replaced {
-        out.push_str(&line("replaced", why, Some(Paint::Warn), style));
+    for (_, why) in &app.health {
+        out.push_str(&line("unhealthy", why, Some(Paint::Warn), style));
     }
     for file in &app.log_files {
         out.push_str(&line("log file", file, None, style));
@@ -164,7 +164,7 @@ mod tests {
             asked: vec![],
             instances: vec![wide_row()],
             reasons: [(11, "it ends again and again with code 1: see its log".repeat(3))].into(),
-            replaced: vec![(0, "api@2 failed its health check 3 times: 503 Bad".repeat(3))],
+            health: vec![(0, "api@2 failed its health check 3 times: 503 Bad".repeat(3))],
             stories: Default::default(),
             log_files: vec![path.replace("server.js", "out.log")],
             outdated: (0..40).collect(),

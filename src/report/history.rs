@@ -13,9 +13,9 @@ const HEADER: [Column; 6] = [
     Column::new("changes").least(16),
 ];
 
-/// An instance that was replaced by itself, and why.
+/// An instance that failed its health checks, or what became of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replacement {
+pub struct HealthNote {
     /// When, in seconds since 1970.
     pub time: u64,
     /// Its app.
@@ -24,18 +24,18 @@ pub struct Replacement {
     pub why: String,
 }
 
-/// One row per entry and per replacement, oldest first; `now` in seconds since 1970.
-pub fn text(entries: &[HistoryEntry], replaced: &[Replacement], now: u64, style: &Style) -> String {
+/// One row per entry and per failed health check, oldest first; `now` in seconds since 1970.
+pub fn text(entries: &[HistoryEntry], health: &[HealthNote], now: u64, style: &Style) -> String {
     let entries = entries.iter().map(|entry| (entry.time, row(entry, now)));
-    let replaced = replaced.iter().map(|one| (one.time, replacement(one, now)));
-    let mut rows: Vec<(u64, Vec<String>)> = entries.chain(replaced).collect();
+    let health = health.iter().map(|one| (one.time, health_note(one, now)));
+    let mut rows: Vec<(u64, Vec<String>)> = entries.chain(health).collect();
     rows.sort_by_key(|(time, _)| *time);
     let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
     table(style, &HEADER, &rows, &|_, column| (column == 0).then_some(Paint::Bold))
 }
 
 /// No definition, so it has no number to go back to.
-fn replacement(one: &Replacement, now: u64) -> Vec<String> {
+fn health_note(one: &HealthNote, now: u64) -> Vec<String> {
     let age = duration(now.saturating_sub(one.time) as f64);
     ["-", &age, "systemd", "-", "health check", &one.why].map(str::to_owned).to_vec()
 }
@@ -63,7 +63,7 @@ fn only(entry: &HistoryEntry) -> Option<String> {
 }
 
 /// The entries as data, without the texts: those may hold secrets.
-pub fn json(entries: &[HistoryEntry], replaced: &[Replacement]) -> serde_json::Value {
+pub fn json(entries: &[HistoryEntry], health: &[HealthNote]) -> serde_json::Value {
     let entries: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -75,11 +75,11 @@ pub fn json(entries: &[HistoryEntry], replaced: &[Replacement]) -> serde_json::V
             })
         })
         .collect();
-    let replaced: Vec<_> = replaced
+    let health: Vec<_> = health
         .iter()
         .map(|one| serde_json::json!({"time": one.time, "app": one.app, "why": one.why}))
         .collect();
-    serde_json::json!({"version": 1, "entries": entries, "replacements": replaced})
+    serde_json::json!({"version": 1, "entries": entries, "replacements": health})
 }
 
 #[cfg(test)]
@@ -100,9 +100,9 @@ mod tests {
         let entry =
             HistoryEntry { number: 3, time: 1000, user, verb, changes, definition, files, others };
         let why = "shop@1 failed its health check 3 times: 503 Bad".to_owned();
-        let replaced = [Replacement { time: 1060, app: "shop".to_owned(), why }];
+        let health = [HealthNote { time: 1060, app: "shop".to_owned(), why }];
         assert_eq!(
-            text(&[entry], &replaced, 1120, &Style::PLAIN),
+            text(&[entry], &health, 1120, &Style::PLAIN),
             "number  age  by       file                       what          changes\n\
              3       2m   root     /srv/e.toml --env staging  apply         shop: replace 2 instances\n\
              -       1m   systemd  -                          health check  \

@@ -1,5 +1,5 @@
-//! Which instances of an app were replaced by themselves, and why: a few lines below the runtime folder, which
-//! the next boot forgets.
+//! Which instances of an app failed their health checks, and which of them could not be replaced: a few lines below
+//! the runtime folder, which the next boot forgets. Never decides what is done about them.
 
 use std::path::PathBuf;
 
@@ -8,22 +8,17 @@ use crate::ecosystem::AppName;
 use crate::limits;
 
 fn path(layout: &Layout, app: &AppName) -> PathBuf {
-    layout.runtime.join("replaced").join(app.as_str())
+    layout.runtime.join("health").join(app.as_str())
 }
 
 /// Adds a line; older ones are forgotten.
 ///
 /// # Errors
 /// The file system refuses.
-pub fn note_replaced(
-    layout: &Layout,
-    app: &AppName,
-    seconds: u64,
-    text: &str,
-) -> Result<(), Error> {
-    let mut lines = replaced(layout, app);
+pub fn note_health(layout: &Layout, app: &AppName, seconds: u64, text: &str) -> Result<(), Error> {
+    let mut lines = health_notes(layout, app);
     lines.push((seconds, text.to_owned()));
-    let kept = lines.split_off(lines.len().saturating_sub(limits::REPLACED));
+    let kept = lines.split_off(lines.len().saturating_sub(limits::HEALTH_NOTES));
     let line = |(seconds, text): &(u64, String)| {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         format!("{seconds} {text}\n")
@@ -33,7 +28,7 @@ pub fn note_replaced(
 }
 
 /// The lines, oldest first, with their time in seconds since 1970.
-pub fn replaced(layout: &Layout, app: &AppName) -> Vec<(u64, String)> {
+pub fn health_notes(layout: &Layout, app: &AppName) -> Vec<(u64, String)> {
     let text = note::read(&path(layout, app));
     let line = |line: &str| {
         let (seconds, text) = line.split_once(' ')?;
@@ -52,13 +47,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout { runtime: root.path().to_owned(), ..Layout::system() };
         let app = AppName::parse("api").unwrap();
-        assert_eq!(replaced(&layout, &app), []);
-        let count = u64::try_from(limits::REPLACED).unwrap() + 2;
+        assert_eq!(health_notes(&layout, &app), []);
+        let count = u64::try_from(limits::HEALTH_NOTES).unwrap() + 2;
         for number in 0..count {
-            note_replaced(&layout, &app, number, "api@1\nfailed").unwrap();
+            note_health(&layout, &app, number, "api@1\nfailed").unwrap();
         }
-        let lines = replaced(&layout, &app);
-        assert_eq!(lines.len(), limits::REPLACED);
+        let lines = health_notes(&layout, &app);
+        assert_eq!(lines.len(), limits::HEALTH_NOTES);
         assert_eq!(lines.first().unwrap(), &(2, "api@1 failed".to_owned()));
     }
 }
