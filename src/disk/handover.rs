@@ -29,9 +29,11 @@ pub struct HandoverPlace {
 /// else below `state`. What is in `/usr` may be executed by the service manager everywhere; what is
 /// in `/var` not where it is mounted `noexec`, nor by the rules of SELinux.
 pub fn handover_place(state: &Path, program: &Path, files: &[(&str, &[u8])]) -> HandoverPlace {
-    let own = own_handover_place(state, files);
+    // Made of all bytes of all files, so made once.
+    let name = content_name(files);
+    let own = HandoverPlace { dir: own_root(state).join(&name), packaged: false };
     let Some(prefix) = program.parent().and_then(Path::parent) else { return own };
-    let dir = packaged_root(prefix).join(content_name(files));
+    let dir = packaged_root(prefix).join(name);
     // A read-only /usr is replaced as a whole by the next image; units outlive the files in it.
     let stays = mount_flags(&dir).is_some_and(|flags| {
         !flags.intersects(StatVfsMountFlags::RDONLY | StatVfsMountFlags::NOEXEC)
@@ -45,7 +47,11 @@ pub fn handover_place(state: &Path, program: &Path, files: &[(&str, &[u8])]) -> 
 
 /// The place below `state`.
 pub fn own_handover_place(state: &Path, files: &[(&str, &[u8])]) -> HandoverPlace {
-    HandoverPlace { dir: state.join("handover").join(content_name(files)), packaged: false }
+    HandoverPlace { dir: own_root(state).join(content_name(files)), packaged: false }
+}
+
+fn own_root(state: &Path) -> PathBuf {
+    state.join("handover")
 }
 
 /// Where packages keep handover files that units name, one directory for each version of them. A

@@ -20,7 +20,7 @@ use clusterctl::plan::{
     Action, AppPlan, ChangeKind, FileChange, FileId, Note, ObservedFile, OwnedUnits, Plan, Step,
     StepReason,
 };
-use clusterctl::report::history::Replacement;
+use clusterctl::report::history::HealthNote;
 use clusterctl::report::list::ListView;
 use clusterctl::report::logs::LineForm;
 use clusterctl::report::{self, AppVerdict, Style};
@@ -105,7 +105,7 @@ fn description(text: &str) -> Description {
         instances: vec![row(text)],
         reasons: BTreeMap::from([(0, own())]),
         stories: BTreeMap::new(),
-        replaced: vec![(0, own())],
+        health: vec![(0, own())],
         log_files: vec![own()],
         outdated: vec![0],
         files: vec![own()],
@@ -126,8 +126,8 @@ fn history(text: &str) -> HistoryEntry {
     HistoryEntry { number: 1, time: 0, user, verb, changes, definition, files, others }
 }
 
-fn replacement(text: &str) -> Replacement {
-    Replacement { time: 0, app: text.into(), why: text.into() }
+fn replacement(text: &str) -> HealthNote {
+    HealthNote { time: 0, app: text.into(), why: text.into() }
 }
 
 fn plan(text: &str) -> Plan {
