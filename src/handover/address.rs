@@ -146,6 +146,17 @@ impl Address {
         Some(Address::Inet4 { ip: array(&ip, MAPPED_PREFIX.len())?, port })
     }
 
+    /// The loopback address of IPv4 in the place of that of IPv6: both are this machine; other addresses have none.
+    #[must_use]
+    pub fn loopback_of_ipv4(&self) -> Option<Address> {
+        match *self {
+            Address::Inet6 {
+                ip: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], port, ..
+            } => Some(Address::Inet4 { ip: [127, 0, 0, 1], port }),
+            _ => None,
+        }
+    }
+
     /// The IPv6 form of an IPv4 address; other addresses have none.
     #[must_use]
     pub fn mapped(&self) -> Option<Address> {

@@ -5,7 +5,7 @@ use core::ffi::c_int;
 
 use crate::handover::{Address, View};
 use crate::sys::{self, Errno, POLLIN};
-use crate::transfer::{self, mark, patiently, view_of, viewed};
+use crate::transfer::{self, Of, mark, patiently, view_of, viewed};
 use crate::{adopt, door, endings, follow, next, polite, table, take, unlink};
 
 #[unsafe(no_mangle)]
@@ -75,7 +75,7 @@ unsafe fn accepted(
     let result = patiently(fd, slot, POLLIN, || {
         // SAFETY: the caller vouches for the pointers.
         unsafe {
-            viewed(view, address, length, |to, size| {
+            viewed(view, Of::Connection, address, length, |to, size| {
                 let given = |fd| handed_in(fd, to, size, flags);
                 let none = (core::ptr::null_mut(), core::ptr::null_mut());
                 let call = |named| match named {
@@ -128,7 +128,9 @@ unsafe extern "C" fn getsockname(fd: c_int, address: *mut u8, length: *mut u32) 
     let (view, fd) = (view_of(fd), take::real(fd));
     // SAFETY: the program's own arguments.
     unsafe {
-        viewed(view, address, length, |to, size| next::getsockname(fd, to, size) as isize) as c_int
+        viewed(view, Of::Connection, address, length, |to, size| {
+            next::getsockname(fd, to, size) as isize
+        }) as c_int
     }
 }
 
@@ -136,8 +138,9 @@ unsafe extern "C" fn getsockname(fd: c_int, address: *mut u8, length: *mut u32) 
 unsafe extern "C" fn getpeername(fd: c_int, address: *mut u8, length: *mut u32) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe {
-        viewed(view_of(fd), address, length, |to, size| next::getpeername(fd, to, size) as isize)
-            as c_int
+        viewed(view_of(fd), Of::Connection, address, length, |to, size| {
+            next::getpeername(fd, to, size) as isize
+        }) as c_int
     }
 }
 

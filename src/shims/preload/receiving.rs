@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_void};
 
 use crate::handover::View;
 use crate::sys::{MSG_PEEK, MSG_TRUNC, Messages, MsgHdr, POLLIN, Part, SOL_SOCKET};
-use crate::transfer::{datagram, viewed};
+use crate::transfer::{Of, datagram, viewed};
 use crate::{flags, follow, next, table};
 
 #[unsafe(no_mangle)]
@@ -72,7 +72,7 @@ unsafe extern "C" fn __recvfrom_chk(
     // SAFETY: the program's own arguments.
     unsafe {
         let result = datagram(fd, flags, POLLIN, || {
-            viewed(view, address, length, |from, space| {
+            viewed(view, Of::Datagram, address, length, |from, space| {
                 next::__recvfrom_chk(fd, to, size, room, flags, from, space)
             })
         });
@@ -93,7 +93,7 @@ unsafe extern "C" fn recvfrom(
     // SAFETY: the program's own arguments.
     unsafe {
         let result = datagram(fd, flags, POLLIN, || {
-            viewed(view, address, length, |from, room| {
+            viewed(view, Of::Datagram, address, length, |from, room| {
                 next::recvfrom(fd, to, size, flags, from, room)
             })
         });
@@ -211,7 +211,7 @@ unsafe fn viewed_message(view: View, message: *mut MsgHdr, call: impl Fn() -> is
             return call();
         }
         let (name, mut room) = ((*message).name, (*message).name_length);
-        let result = viewed(view, name, &raw mut room, |to, size| {
+        let result = viewed(view, Of::Datagram, name, &raw mut room, |to, size| {
             (*message).name = to;
             (*message).name_length = *size;
             let result = call();

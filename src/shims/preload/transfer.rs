@@ -73,6 +73,15 @@ fn wait(fd: c_int, events: i16) -> Result<(), c_int> {
     }
 }
 
+/// Whose address it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// An end of a connection: the program sends nothing to this address.
+    Connection,
+    /// The sender of a datagram, to whom the program may answer by this address.
+    Datagram,
+}
+
 /// Calls something that reports an address, and shows that address as the
 /// program's own family.
 ///
@@ -80,6 +89,7 @@ fn wait(fd: c_int, events: i16) -> Result<(), c_int> {
 /// `address` and `length` are null or valid as `accept()` demands.
 pub unsafe fn viewed(
     view: View,
+    of: Of,
     address: *mut u8,
     length: *mut u32,
     call: impl Fn(*mut u8, *mut u32) -> isize,
@@ -92,7 +102,7 @@ pub unsafe fn viewed(
     if result < 0 {
         return result;
     }
-    show(view, &mut name);
+    show(view, of, &mut name);
     // SAFETY: the caller vouches for both pointers.
     unsafe { give(&name, address, length) };
     result
@@ -117,8 +127,9 @@ pub unsafe fn give(name: &Name, address: *mut u8, length: *mut u32) -> c_int {
 }
 
 /// Turns an address into its other form where it has one. A true IPv6 peer
-/// has no IPv4 form and stays what it is.
-fn show(view: View, name: &mut Name) {
+/// has no IPv4 form and stays what it is, but this machine: `localhost` is `::1` for most clients, and a program that has
+/// asked for an IPv4 socket may fall over any other address than one of IPv4, as Twisted does.
+fn show(view: View, of: Of, name: &mut Name) {
     let Some(address) = Address::from_sockaddr(name.as_bytes()) else {
         return;
     };
@@ -127,6 +138,9 @@ fn show(view: View, name: &mut Name) {
             Address::Inet6 { port, .. } => Some(Address::Inet4 { ip: [0; 4], port }),
             _ => None,
         },
+        View::Inet4 if of == Of::Connection => {
+            address.unmapped().or_else(|| address.loopback_of_ipv4())
+        }
         View::Inet4 | View::Apart => address.unmapped(),
         View::Inet6 => address.mapped(),
         View::Same => None,

@@ -34,6 +34,29 @@ fn udp_reaches_every_instance() {
     assert_eq!(seen, pids, "all four answer");
 }
 
+/// A program answers to the address that it is shown, so that of a sender over IPv6 stays what it is.
+#[test]
+fn a_sender_over_ipv6_is_answered_by_an_ipv4_program() {
+    // With room for an address of either family, which Python itself does not give.
+    let script = "import ctypes, socket, sys\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        s.bind(('0.0.0.0', int(sys.argv[1])))\n\
+        text, sender, length = bytes(64), bytes(28), ctypes.c_uint(28)\n\
+        libc = ctypes.CDLL(None)\n\
+        size = libc.recvfrom(s.fileno(), text, 64, 0, sender, ctypes.byref(length))\n\
+        libc.sendto(s.fileno(), text, size, 0, sender, length)\n";
+    let mut systemd = Systemd::new();
+    let port = systemd.add_udp("::");
+    let _program = systemd.start(&["python3", "-c", script, &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    let socket = UdpSocket::bind("[::1]:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send_to(b"hello", ("::1", port)).unwrap();
+    let mut reply = [0; 64];
+    let size = socket.recv(&mut reply).expect("the reply arrives");
+    assert_eq!(&reply[..size], b"hello");
+}
+
 #[test]
 fn a_sender_on_a_dual_stack_udp_listener_looks_like_ipv4() {
     let mut systemd = Systemd::new();

@@ -19,6 +19,29 @@ fn an_ipv4_program_on_a_dual_stack_listener_sees_ipv4_addresses() {
     ]);
 }
 
+/// `localhost` is `::1` for most clients. Twisted takes the address of a client apart by the family of its socket, and
+/// would drop this one.
+#[test]
+fn an_ipv4_program_on_a_dual_stack_listener_sees_the_loopback_of_ipv6_as_its_own() {
+    let script = "import socket, sys\n\
+        s = socket.socket()\n\
+        s.bind(('0.0.0.0', int(sys.argv[1])))\n\
+        s.listen()\n\
+        while True:\n\
+        \x20   c, (host, port) = s.accept()\n\
+        \x20   print(host, c.getpeername() == (host, port), *c.getsockname(), flush=True)\n\
+        \x20   c.sendall(b'served')\n\
+        \x20   c.close()\n";
+    let (systemd, port) = Systemd::tcp("::");
+    let program = systemd.start(&["python3", "-c", script, &port.to_string()]);
+    assert_eq!(systemd.notified(), "READY=1");
+    for host in ["::1", "127.0.0.1"] {
+        let mut client = std::net::TcpStream::connect((host, port)).unwrap();
+        assert_eq!(read_all(&mut client), "served");
+        assert_eq!(program.line(), format!("127.0.0.1 True 127.0.0.1 {port}"));
+    }
+}
+
 #[test]
 fn node_listens_on_an_ipv4_listener_without_a_word() {
     if has("node") {
