@@ -114,12 +114,22 @@ booted!(an_old_instance_that_dies_while_the_canary_is_waited_for_runs_the_former
     }
 });
 
+/// Kills a command and the process by which the reload of its group would finish the rollout. The manager starts that
+/// process when the command has begun, which says so before.
+fn kill_with_its_reload(m: &Machine, verb: &str) {
+    const RELOAD: &str = "[c]lusterctl rollout shop";
+    wait_until("the group's reload", Duration::from_secs(30), || {
+        m.sh(&format!("pgrep -f '{RELOAD}'")).code == 0
+    });
+    m.ok_sh(&format!("pkill -KILL -f '^clusterctl {verb}'; pkill -KILL -f '{RELOAD}'"));
+}
+
 /// Begins to deploy, kills the command and the process of its rollout while the canary is waited for, and has every
 /// instance that served die once more.
 fn killed(m: &Machine, version: &str) {
     let before = folders(m);
     let mut child = held(m, version, "30s");
-    m.ok_sh("pkill -KILL -f '^clusterctl deploy'; pkill -KILL -f '[c]lusterctl rollout shop'");
+    kill_with_its_reload(m, "deploy");
     child.wait();
     kill_all(m);
     assert_eq!(folders(m), before, "{version}");
@@ -264,7 +274,7 @@ booted!(what_fails_after_a_rollout_that_was_killed_goes_back_to_what_served, |m|
         wait_until("the canary is started", Duration::from_secs(30), || {
             m.sh("cat /tmp/out").stdout.contains("start shop@2 (canary")
         });
-        m.ok_sh("pkill -KILL -f '^clusterctl apply'; pkill -KILL -f '[c]lusterctl rollout shop'");
+        kill_with_its_reload(m, "apply");
         child.wait();
         shop::write(m, &next);
         let output = shop::apply(m);
