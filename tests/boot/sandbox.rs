@@ -123,9 +123,15 @@ time.sleep(3600)
 "#;
 
 fn tried(m: &Machine) -> String {
-    m.ok(["journalctl", "--sync"]);
-    let said = m.ok(["clusterctl", "logs", "shop", "--lines", "all"]);
-    said.lines().rfind(|line| line.contains("failed:")).unwrap_or(&said).to_owned()
+    // It has started when it is executed, and tells later what it could do.
+    let mut told = None;
+    wait_until("what the program could do", Duration::from_secs(60), || {
+        m.ok(["journalctl", "--sync"]);
+        let said = m.ok(["clusterctl", "logs", "shop", "--lines", "all"]);
+        told = said.lines().rfind(|line| line.contains("failed:")).map(str::to_owned);
+        told.is_some()
+    });
+    told.unwrap_or_default()
 }
 
 fn try_all(m: &Machine, toml: &str) -> String {
