@@ -31,7 +31,7 @@ pub struct HandoverPlace {
 pub fn handover_place(state: &Path, program: &Path, files: &[(&str, &[u8])]) -> HandoverPlace {
     // Made of all bytes of all files, so made once.
     let name = content_name(files);
-    let own = HandoverPlace { dir: own_root(state).join(&name), packaged: false };
+    let own = HandoverPlace { dir: own_handover_root(state).join(&name), packaged: false };
     let Some(prefix) = program.parent().and_then(Path::parent) else { return own };
     let dir = packaged_root(prefix).join(name);
     // A read-only /usr is replaced as a whole by the next image; units outlive the files in it.
@@ -47,10 +47,11 @@ pub fn handover_place(state: &Path, program: &Path, files: &[(&str, &[u8])]) -> 
 
 /// The place below `state`.
 pub fn own_handover_place(state: &Path, files: &[(&str, &[u8])]) -> HandoverPlace {
-    HandoverPlace { dir: own_root(state).join(content_name(files)), packaged: false }
+    HandoverPlace { dir: own_handover_root(state).join(content_name(files)), packaged: false }
 }
 
-fn own_root(state: &Path) -> PathBuf {
+/// Where handover files are that no package has put anywhere, one directory for each version of them.
+pub fn own_handover_root(state: &Path) -> PathBuf {
     state.join("handover")
 }
 

@@ -39,8 +39,8 @@ pub use followed::Followed;
 pub use guard_notes::{announce_start, forget_restarts, gave_up, restarts, short_runs};
 pub use halves::by_halves;
 pub use handover::{
-    HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, packaged_root,
-    unpack_handover,
+    HandoverPlace, content_name, handover_place, is_noexec, own_handover_place, own_handover_root,
+    packaged_root, unpack_handover,
 };
 pub use health_notes::{health_notes, note_health};
 pub use history::{Definition, HistoryEntry, begun_return, forget, history, note_return, record};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::handover::own_handover_root;
 use super::pins::{FOLDER, pinned_variables};
 use super::scan::scan_templates;
 use super::write::{remove, remove_unfinished, sweep_folder};
@@ -38,7 +39,7 @@ pub fn sweep_environment(layout: &Layout) -> Result<(), Error> {
 /// Removes files that killed runs were writing: one may hold a secret. The caller holds the lock of
 /// what apps share, under which alone files are written in these directories.
 pub fn sweep_unfinished(layout: &Layout) {
-    let handover = layout.state.join("handover");
+    let handover = own_handover_root(&layout.state);
     let helpers = fs::read_dir(&handover).into_iter().flatten().flatten().map(|dir| dir.path());
     let own = [layout.units.clone(), layout.environment.clone(), layout.state.join("history")];
     for dir in own.into_iter().chain(helpers) {

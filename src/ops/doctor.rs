@@ -280,7 +280,7 @@ fn damaged(context: &Context, observed: &ObservedApp) -> Vec<PathBuf> {
     let files = crate::embedded_files();
     let own = disk::content_name(&files);
     let prefix = context.program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
-    let roots = [context.layout.state.join("handover"), disk::packaged_root(prefix)];
+    let roots = [disk::own_handover_root(&context.layout.state), disk::packaged_root(prefix)];
     let mut named = BTreeSet::new();
     for (file, root) in
         observed.units.values().flat_map(|file| roots.iter().map(move |r| (file, r)))
