@@ -65,18 +65,24 @@ pub(super) fn run(args: &CheckHealthArgs, place: &Site<'_>, ui: &mut Ui) -> Resu
     if selected.is_empty() {
         return Ok(());
     }
-    let unfit = selected.clone();
-    let result = ops::observe_found(&ctl, ops::named(&ctl, std::slice::from_ref(&app))?)
-        .map_err(Error::from)
-        .and_then(|observed| {
-            reload::again(&ctl, &observed, selected, &[], &PolicyArgs::default(), ui)
-        });
+    let instances = selected.iter().filter_map(|one| one.instance);
+    let names: Vec<String> = instances.map(|instance| format!("{app}@{instance}")).collect();
+    let result = replace(&ctl, &app, selected, ui);
     if result.is_err() {
-        for instance in unfit.iter().filter_map(|one| one.instance) {
-            let why = format!("journalctl -u {} says why", app.unit_of(Role::HealthCheck));
-            let text = format!("{app}@{instance} was not replaced: {why}");
-            ops::note_health(&ctl, &app, &text, place.around.now());
-        }
+        // Some of them may have been replaced before the one at which that failed.
+        let unit = app.unit_of(Role::HealthCheck);
+        let text = format!("replacing {} failed: journalctl -u {unit} says why", names.join(", "));
+        ops::note_health(&ctl, &app, &text, place.around.now());
     }
     result
+}
+
+fn replace(
+    ctl: &ops::Context,
+    app: &AppName,
+    selected: Vec<Selected>,
+    ui: &mut Ui,
+) -> Result<(), Error> {
+    let observed = ops::observe_found(ctl, ops::named(ctl, std::slice::from_ref(app))?)?;
+    reload::again(ctl, &observed, selected, &[], &PolicyArgs::default(), ui)
 }

@@ -19,7 +19,7 @@ use crate::report::history::HealthNote;
 ///
 /// The last 20 definitions that were put in force, oldest first. `clusterctl rollback N` goes back
 /// to one of them. Instances that failed their health checks since the boot, and were replaced unless it says that
-/// they were not, stand between them, without a number.
+/// this failed, stand between them, without a number.
 #[derive(Debug, clap::Args)]
 pub(super) struct HistoryArgs {
     /// Only what changed this app, or came from this ecosystem file

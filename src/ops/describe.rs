@@ -71,9 +71,9 @@ pub struct Description {
     /// What was found out for the reasons.
     #[serde(skip)]
     pub stories: BTreeMap<u32, Story>,
-    /// Instances that failed their health checks since the boot, and those of them that were not replaced: seconds since
-    /// 1970, and a sentence.
-    pub health: Vec<(u64, String)>,
+    /// Instances that failed their health checks since the boot, and at which replacing failed: seconds since 1970, and
+    /// a sentence.
+    pub unhealthy: Vec<(u64, String)>,
     /// Files that instances write to besides the journal.
     pub log_files: Vec<String>,
     /// Instances that started before the last change of their definition.
@@ -172,7 +172,7 @@ pub fn describe(
         units: unit_facts(context, found)?,
         outdated: outdated(observed, app),
         reasons,
-        health: disk::health_notes(&context.layout, app),
+        unhealthy: disk::health_notes(&context.layout, app),
         stories,
         log_files: log_files.iter().map(|path| path.display().to_string()).collect(),
         asked: asked.into_iter().collect(),

@@ -65,7 +65,7 @@ pub fn text(app: &Description, style: &Style) -> String {
     for (number, why) in &app.reasons {
         out.push_str(&line("why", &format!("@{number} {why}"), Some(Paint::Bad), style));
     }
-    for (_, why) in &app.health {
+    for (_, why) in &app.unhealthy {
         out.push_str(&line("unhealthy", why, Some(Paint::Warn), style));
     }
     for file in &app.log_files {
@@ -164,7 +164,7 @@ mod tests {
             asked: vec![],
             instances: vec![wide_row()],
             reasons: [(11, "it ends again and again with code 1: see its log".repeat(3))].into(),
-            health: vec![(0, "api@2 failed its health check 3 times: 503 Bad".repeat(3))],
+            unhealthy: vec![(0, "api@2 failed its health check 3 times: 503 Bad".repeat(3))],
             stories: Default::default(),
             log_files: vec![path.replace("server.js", "out.log")],
             outdated: (0..40).collect(),

@@ -20,7 +20,7 @@ pub struct HealthNote {
     pub time: u64,
     /// Its app.
     pub app: String,
-    /// A sentence that begins with the instance.
+    /// A sentence that names the instance.
     pub why: String,
 }
 

@@ -105,7 +105,7 @@ fn description(text: &str) -> Description {
         instances: vec![row(text)],
         reasons: BTreeMap::from([(0, own())]),
         stories: BTreeMap::new(),
-        health: vec![(0, own())],
+        unhealthy: vec![(0, own())],
         log_files: vec![own()],
         outdated: vec![0],
         files: vec![own()],
@@ -126,7 +126,7 @@ fn history(text: &str) -> HistoryEntry {
     HistoryEntry { number: 1, time: 0, user, verb, changes, definition, files, others }
 }
 
-fn replacement(text: &str) -> HealthNote {
+fn health_note(text: &str) -> HealthNote {
     HealthNote { time: 0, app: text.into(), why: text.into() }
 }
 
@@ -257,7 +257,7 @@ fn printed(text: &str, style: &Style) -> Vec<(&'static str, String)> {
     let mut all = vec![
         ("list", report::list::text(&[row(text)], &ListView::default(), style)),
         ("describe", report::describe::text(&description(text), style)),
-        ("history", report::history::text(&[history(text)], &[replacement(text)], 1, style)),
+        ("history", report::history::text(&[history(text)], &[health_note(text)], 1, style)),
         ("plan", report::plan::text(&plan(text), style)),
         ("doctor", report::doctor::text(&[finding], style)),
         ("audit", report::audit::text(&audited(text), style)),
@@ -274,7 +274,7 @@ fn data(text: &str) -> Vec<(&'static str, serde_json::Value)> {
     let mut all = vec![
         ("list", report::list::json(&[row(text)], &ListView::default())),
         ("describe", serde_json::to_value(description(text)).unwrap()),
-        ("history", report::history::json(&[history(text)], &[replacement(text)])),
+        ("history", report::history::json(&[history(text)], &[health_note(text)])),
         ("plan", report::plan::json(&plan(text))),
         ("logs", report::logs::json(&line(text))),
         ("jlist", jlist(text)),
